@@ -18,11 +18,13 @@
 from contracts.interfaces import IPriceFeed
 from contracts.modules import bounds
 from contracts.modules import roles
+from contracts.modules import settlement_price
 from contracts.modules import units
 
 implements: IPriceFeed
 
 initializes: roles
+initializes: settlement_price
 
 exports: (
     roles.admin,
@@ -103,6 +105,7 @@ struct Guards:  # in the slot of the Config, after it
     halted: bool  # 1 bit
     suspect: uint256  # for how many steps the price has been outside, `confirmations` at most, 2 bits
     grace_until: uint256  # seconds, 32 bits
+    closing: bool  # the price at which the market is settled is being made, 1 bit
 
 
 struct Average:
@@ -126,6 +129,10 @@ MASK_112: constant(uint256) = 2**112 - 1
 MASK_144: constant(uint256) = 2**144 - 1
 # Where the guards begin in their slot.
 GUARDS: constant(uint256) = 144
+# There, what can hold a price back: all but `confirmations` and `dead_after`.
+HOLDING: constant(uint256) = MASK_14 * 2**144 + MASK_24 * 2**160 + (2**48 - 1) * 2**208
+# There, the bit of `closing`.
+CLOSING: constant(uint256) = 2**243
 # Chainlink-style answers have 8 decimals.
 RAY_TO_8_DECIMALS: constant(uint256) = 10**19
 
@@ -179,8 +186,8 @@ def report(collateral_type: uint256, price: uint256):
 def poke(collateral_type: uint256):
     """
     @notice Step the price: the next becomes current, the median of fresh reports becomes next.
-            Permissionless, once a step. Protects: fewer than half of those whose reports are fresh set no
-            price, and a price is public for a step before it counts. When there was no price for so long that the current one is
+            Permissionless, once a step. Protects: fewer than half of a market's reporters set no price,
+            whoever of the others is silent, and a price is public for a step before it counts. When there was no price for so long that the current one is
             stale, both are set at once: a next price from before the gap never becomes current. With a
             deviation set, a median outside it becomes next only after it was outside in so many steps.
             Protects: a wick of no more steps than that never becomes current, and a real crash is late by
@@ -192,6 +199,8 @@ def poke(collateral_type: uint256):
     old: IPriceFeed.Prices = self._load_prices(collateral_type)
     average: Average = self._load_average(collateral_type)
     assert block.timestamp >= unsafe_add(average.stepped_at, config.step), "price_feed: too early"
+    if word & CLOSING != 0:
+        word = self._count(collateral_type, word)
 
     median: uint256 = self._median(collateral_type, config)
     current: uint256 = old.next
@@ -201,7 +210,7 @@ def poke(collateral_type: uint256):
         average.cumulative,
         unsafe_mul(old.current, unsafe_sub(block.timestamp, average.stepped_at)),
     )
-    if word >> GUARDS != 0:
+    if word & HOLDING != 0:
         weighted: uint256 = average.cumulative // unsafe_sub(block.timestamp, average.since)
         current, next = self._guard(collateral_type, word, old, median, weighted)
     if block.timestamp > old.fresh_until:
@@ -247,6 +256,26 @@ def set_price(collateral_type: uint256, price: uint256):
     log Poked(collateral_type=collateral_type, current=price, next=price)
 
 
+@external
+def begin_final_price(collateral_type: uint256):
+    """
+    @notice Begin to make the price at which a market is settled. Role SETTLEMENT, once for each market. An
+            issuer's word of now is that price. From now on reporters and guards stay as they are until it is
+            final. Protects: nobody chooses the price, nor the moment that it is taken at.
+    @param collateral_type [id] The market: its collateral type's id.
+    """
+    roles._only(roles.SETTLEMENT)
+    assert not settlement_price._has_begun(collateral_type), "price_feed: closing has begun"
+    prices: IPriceFeed.Prices = self._load_prices(collateral_type)
+    if self.issuer_of[collateral_type] != empty(address):
+        settlement_price._set(collateral_type, prices.current)
+        return
+    # The average that was known when the price was last fresh.
+    last: uint256 = min(block.timestamp, prices.fresh_until)
+    settlement_price._begin(collateral_type, self._average_at(collateral_type, last))
+    self.configs[collateral_type] |= CLOSING
+
+
 # --------------------------------------------------------------- parameters
 
 
@@ -259,6 +288,7 @@ def set_issuer(collateral_type: uint256, issuer: address):
     @param issuer Whose word is the price.
     """
     roles._only_admin()
+    self._check_not_closing(self.configs[collateral_type])
     assert self.configs[collateral_type] & MASK_8 == 0, "price_feed: has reporters"
     self._check_no_issuer(collateral_type)
     assert issuer != empty(address), "price_feed: zero issuer"
@@ -281,8 +311,9 @@ def set_market(
             reporters and their reports are dropped; prices, averages and guards stay, and prices stay fresh
             as long as they were to be.
     @param collateral_type [id] The market: its collateral type's id.
-    @param reporters At least `quorum`, each once.
-    @param quorum [count] Of fresh reports that a price needs, at least 3.
+    @param reporters At least `quorum`, each once. Of an even number one may be silent, of an odd one none.
+    @param quorum [count] Of fresh reports that a price needs, at least 3, and more than twice the largest
+                  minority of the reporters. Protects: no minority sets a price, whoever is silent.
     @param step [seconds] Between two prices.
     @param max_age [seconds] After which a report is ignored.
     @param stale_after [seconds] After the last step, from which there is no price; at least a step.
@@ -292,12 +323,15 @@ def set_market(
     self._check_no_issuer(collateral_type)
     count: uint256 = len(reporters)
     assert quorum >= bounds.MIN_QUORUM and quorum <= count, "price_feed: quorum bounds"
+    # The largest minority is less than half of any quorum.
+    assert quorum > (count - 1) // 2 * 2, "price_feed: minority is half"
     assert step >= bounds.MIN_STEP and step <= bounds.MAX_STEP, "price_feed: step bounds"
     assert max_age != 0 and max_age <= bounds.MAX_REPORT_AGE, "price_feed: age bounds"
     assert stale_after >= step and stale_after <= bounds.MAX_STALE_AFTER, "price_feed: stale bounds"
     assert window >= bounds.MIN_WINDOW and window <= bounds.MAX_WINDOW, "price_feed: window bounds"
 
     word: uint256 = self.configs[collateral_type]
+    self._check_not_closing(word)
     for i: uint256 in range(1, (word & MASK_8) + 1, bound=bounds.MAX_REPORTERS):
         self.reporter_index[collateral_type][self.reporters[collateral_type][i]] = 0
         self.reporters[collateral_type][i] = empty(address)
@@ -349,7 +383,9 @@ def set_guards(
                       0 is never.
     """
     roles._only_admin()
-    guards: Guards = self._unpack_guards(self._load_market(collateral_type))
+    word: uint256 = self._load_market(collateral_type)
+    self._check_not_closing(word)
+    guards: Guards = self._unpack_guards(word)
     assert deviation <= bounds.MAX_DEVIATION, "price_feed: deviation bounds"
     assert (
         confirmations >= bounds.MIN_CONFIRMATIONS and confirmations <= bounds.MAX_CONFIRMATIONS
@@ -379,10 +415,13 @@ def set_halted(collateral_type: uint256, halted: bool):
     @param collateral_type [id] The market: its collateral type's id.
     @param halted True to halt, false to end it.
     """
-    guards: Guards = self._unpack_guards(self._load_market(collateral_type))
+    word: uint256 = self._load_market(collateral_type)
     if msg.sender != roles.admin:
         roles._only(roles.GUARDIAN)
         assert halted, "price_feed: only halt"
+    if word & CLOSING != 0:
+        word = self._count(collateral_type, word)
+    guards: Guards = self._unpack_guards(word)
     guards.halted = halted
     self._store_guards(collateral_type, guards)
     # The next price changes places: new risk does not see it, `poke` does.
@@ -445,7 +484,7 @@ def auction_price(collateral_type: uint256) -> uint256:
 @view
 def last_price(collateral_type: uint256) -> uint256:
     """
-    @notice The current price, fresh or not. For settlement, which cannot wait for a feed that is dead.
+    @notice The current price, fresh or not. It decides nothing.
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] For 1e18 of collateral; 0 if there never was one.
     """
@@ -475,16 +514,25 @@ def time_weighted(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] For 1e18 of collateral, rounded down.
     """
-    prices: IPriceFeed.Prices = self._load_prices(collateral_type)
-    average: Average = self._load_average(collateral_type)
-    if average.since == block.timestamp:
-        return prices.current
-    # As in `poke`, under 2**144.
-    cumulative: uint256 = unsafe_add(
-        average.cumulative,
-        unsafe_mul(prices.current, unsafe_sub(block.timestamp, average.stepped_at)),
+    return self._average_at(collateral_type, block.timestamp)
+
+
+@external
+@view
+def final_price(collateral_type: uint256) -> (bool, uint256):
+    """
+    @notice The price at which a market is settled: the mean over the first six hours of valid prices since
+            its closing began. A price is valid while it is fresh, none that is far off waits, and no halt
+            stands; a halt counts for two days at most. Three days after the beginning, for want of such
+            time, the mean over what there was if it is a quarter, else the average from before. Protects:
+            one answer, whoever asks, and whenever.
+    @param collateral_type [id] The market: its collateral type's id.
+    @return True once it is final.
+    @return [ray] For 1e18 of collateral, rounded down; 0 before that, or if there never was a price.
+    """
+    return settlement_price._price(
+        collateral_type, self._as_it_is(collateral_type, self.configs[collateral_type])
     )
-    return cumulative // unsafe_sub(block.timestamp, average.since)
 
 
 @external
@@ -592,6 +640,50 @@ def _check_price(price: uint256):
 @view
 def _check_no_issuer(collateral_type: uint256):
     assert self.issuer_of[collateral_type] == empty(address), "price_feed: has an issuer"
+
+
+@internal
+@pure
+def _check_not_closing(word: uint256):
+    assert word & CLOSING == 0, "price_feed: is closing"
+
+
+@internal
+def _count(collateral_type: uint256, word: uint256) -> uint256:
+    """@dev Count the time up to now for the final price; the slot of Config and Guards afterwards."""
+    if not settlement_price._count(collateral_type, self._as_it_is(collateral_type, word)):
+        return word
+    self.configs[collateral_type] = word ^ CLOSING
+    return word ^ CLOSING
+
+
+@internal
+@view
+def _as_it_is(collateral_type: uint256, word: uint256) -> settlement_price.Market:
+    """@dev What a market is at since its last change."""
+    prices: IPriceFeed.Prices = self._load_prices(collateral_type)
+    guards: Guards = self._unpack_guards(word)
+    return settlement_price.Market(
+        price=prices.current,
+        fresh_until=prices.fresh_until,
+        halted=guards.halted,
+        waits=guards.suspect != 0 and prices.next == 0 and self.withheld[collateral_type] == 0,
+    )
+
+
+@internal
+@view
+def _average_at(collateral_type: uint256, at: uint256) -> uint256:
+    """@dev The time-weighted price as of a second, not before the last step."""
+    current: uint256 = self._load_prices(collateral_type).current
+    average: Average = self._load_average(collateral_type)
+    if average.since == at:
+        return current
+    # As in `poke`, under 2**144.
+    cumulative: uint256 = unsafe_add(
+        average.cumulative, unsafe_mul(current, unsafe_sub(at, average.stepped_at))
+    )
+    return cumulative // unsafe_sub(at, average.since)
 
 
 @internal
@@ -759,7 +851,8 @@ def _unpack_guards(word: uint256) -> Guards:
         dead_after=(word >> 184) & MASK_24,
         halted=(word >> 208) & 1 != 0,
         suspect=(word >> 209) & MASK_2,
-        grace_until=word >> 211,
+        grace_until=(word >> 211) & MASK_32,
+        closing=word & CLOSING != 0,
     )
 
 
@@ -774,4 +867,5 @@ def _store_guards(collateral_type: uint256, guards: Guards):
         | (convert(guards.halted, uint256) << 208)
         | (guards.suspect << 209)
         | (guards.grace_until << 211)
+        | (convert(guards.closing, uint256) << 243)
     )

@@ -6,11 +6,14 @@
 @license GNU Affero General Public License v3.0 only
 @notice The last resort: winds the protocol up so that every holder of stablecoin is paid alike. It is
         announced by the admin, or begun by anyone after losses stayed uncovered for too long. Then, all
-        of it permissionless: auctions are unwound; each type gets a final price; each vault's debt is
-        settled with its collateral, in any order; what collateral is not worth is covered by the stages
-        a last time; the books are closed; and stablecoin is redeemed for a share of each collateral.
+        of it permissionless: auctions are unwound; each type gets the price that the feed makes of its
+        first hours from the beginning on; each vault's debt is settled with its collateral, in any order;
+        what collateral is not worth is covered by the stages a last time, type by type; the books are
+        closed; and stablecoin is redeemed for a share of each collateral.
 @dev No step depends on who makes it or on the order within it: rates stand still from the beginning,
-     prices once they are fixed, shares once the books are closed. Each collateral is paid on its own,
+     prices are the feed's alone, shares stand once the books are closed. The feed is called with limited
+     gas, and what it answers decides nothing once it is late: a broken one holds nobody up. Whoever calls
+     cannot make it fail by giving too little: what is left then does not pay for the rest of the call. Each collateral is paid on its own,
      so that a token that does not move holds up nobody but itself. The ledger keeps the money; here
      are the procedure and who is owed what.
 """
@@ -48,9 +51,18 @@ event DeficitNoted:
 event Begun: pass
 
 
+event FeedFailed:
+    collateral_type: indexed(uint256)  # [id]
+
+
 event PriceFixed:
     collateral_type: indexed(uint256)  # [id]
     price: uint256  # [ray]
+
+
+event CoveredLast:
+    collateral_type: indexed(uint256)  # [id]
+    left: uint256  # [rad]
 
 
 event Skimmed:
@@ -94,6 +106,8 @@ MASK_32: constant(uint256) = 2**32 - 1
 MASK_112: constant(uint256) = 2**112 - 1
 # Beside a final price: a price of zero is final as well.
 IS_FINAL: constant(uint256) = 2**112
+# More than twice what the feed needs for an answer.
+FEED_GAS: constant(uint256) = 200_000
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 PRICE_FEED: public(immutable(IPriceFeed))
@@ -110,6 +124,8 @@ EPOCHS: public(immutable(uint256))
 progress: uint256
 # collateral type -> final price (ray, 112 bits) | 1 (1 bit)
 final_prices: HashMap[uint256, uint256]
+# collateral type -> rad that its stages left of its deficit when they covered it last
+left_of: public(HashMap[uint256, uint256])
 # collateral type -> collateral (wad) for each unit of stablecoin, ray, rounded down
 share_of: public(HashMap[uint256, uint256])
 # owner -> stablecoin redeemed, wad
@@ -199,7 +215,8 @@ def begin():
     """
     @notice Begin settlement, for good. Permissionless, once an announcement's delay is over, or once
             the deficit was noted above the bound in one epoch and in each of the EPOCHS after it, the
-            last time now.
+            last time now. The feed begins to make the final prices at this moment. Protects: nothing that
+            is paid out looks at a price from before.
     """
     progress: Progress = self._load_before()
     if progress.announced_for == 0 or block.timestamp < progress.announced_for:
@@ -208,6 +225,15 @@ def begin():
     progress.begun_at = block.timestamp
     self._store(progress)
     log Begun()
+    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
+    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+        if not raw_call(
+            PRICE_FEED.address,
+            abi_encode(c, method_id=method_id("begin_final_price(uint256)")),
+            gas=FEED_GAS,
+            revert_on_failure=False,
+        ):
+            log FeedFailed(collateral_type=c)
     extcall VAULT_ENGINE.begin_settlement()
 
 
@@ -217,15 +243,19 @@ def begin():
 @external
 def fix_price(collateral_type: uint256) -> uint256:
     """
-    @notice Set a type's final price: the current one, or the last valid one if the feed is dead.
-            Permissionless, once for each type.
+    @notice Take a type's final price over from the feed, which has made it. Permissionless, once for each
+            type. Protects: it is the same whoever calls, and whenever; a feed that has none when it is due
+            at the latest is none, and all collateral of the type goes for all its debt.
     @param collateral_type [id] The collateral type.
     @return [ray] The final price for 1e18 of collateral; zero if there never was a price.
     """
-    self._load_begun()
+    begun_at: uint256 = self._load_begun().begun_at
     assert self.final_prices[collateral_type] == 0, "settlement: price is final"
     assert collateral_type < staticcall VAULT_ENGINE.collateral_types(), "settlement: unknown type"
-    price: uint256 = staticcall PRICE_FEED.last_price(collateral_type)
+    is_final: bool = False
+    price: uint256 = 0
+    is_final, price = self._final_price(collateral_type)
+    assert is_final or block.timestamp >= begun_at + bounds.FINAL_DEADLINE, "settlement: price is not final"
     self.final_prices[collateral_type] = price | IS_FINAL
     log PriceFixed(collateral_type=collateral_type, price=price)
     return price
@@ -267,23 +297,41 @@ def skim(collateral_type: uint256, owner: address):
 
 @external
 @nonreentrant
+def cover_last(collateral_type: uint256) -> uint256:
+    """
+    @notice Have the stages cover what they can of a type's deficit a last time. Permissionless, and again
+            whenever the deficit has changed. Protects: it is a call for each type, so that no block is too
+            small for all of them.
+    @param collateral_type [id] The collateral type.
+    @return [rad] What they leave, for holders of stablecoin to bear.
+    """
+    self._load_open()
+    extcall LOSS_WATERFALL.cover(collateral_type)
+    self._check_idle(collateral_type)
+    left: uint256 = staticcall VAULT_ENGINE.deficit_of(collateral_type)
+    self.left_of[collateral_type] = left
+    log CoveredLast(collateral_type=collateral_type, left=left)
+    return left
+
+
+@external
+@nonreentrant
 def fix():
     """
-    @notice Have the stages cover what they can a last time, close the books, and set how much of each
-            collateral a stablecoin gets. Permissionless, once all vaults with debt are skimmed, all
-            auctions unwound and all auctions of stages ended. Protects: the stages bear losses before
-            holders do, whoever calls first; all holders bear the rest alike.
+    @notice Close the books, and set how much of each collateral a stablecoin gets. Permissionless, once all
+            vaults with debt are skimmed, all auctions unwound, all auctions of stages ended and all deficits
+            covered a last time. Protects: the stages bear losses before holders do, whoever calls first; all
+            holders bear the rest alike.
     """
-    progress: Progress = self._load_begun()
-    assert progress.fixed_at == 0, "settlement: is fixed"
+    progress: Progress = self._load_open()
     types: uint256 = staticcall VAULT_ENGINE.collateral_types()
     outstanding: uint256 = 0
     for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
         assert staticcall COLLATERAL_AUCTION.salvage_on_sale(c) == 0, "settlement: salvage on sale"
-        if staticcall VAULT_ENGINE.deficit_of(c) != 0:
-            extcall LOSS_WATERFALL.cover(c)
-        assert staticcall LOSS_WATERFALL.reserved_of(c) == 0, "settlement: stages are busy"
-        outstanding += staticcall VAULT_ENGINE.deficit_of(c)
+        self._check_idle(c)
+        deficit: uint256 = staticcall VAULT_ENGINE.deficit_of(c)
+        assert deficit == 0 or self.left_of[c] == deficit, "settlement: cover a last time"
+        outstanding += deficit
     # Nothing performs and nothing is under auction.
     assert staticcall VAULT_ENGINE.total_debt() == outstanding, "settlement: debts are left"
 
@@ -369,6 +417,37 @@ def final_price_of(collateral_type: uint256) -> (bool, uint256):
 
 
 @internal
+@view
+def _check_idle(collateral_type: uint256):
+    """@dev What a stage has reserved no other covers: it would be left to holders."""
+    assert staticcall LOSS_WATERFALL.reserved_of(collateral_type) == 0, "settlement: stages are busy"
+
+
+@internal
+@view
+def _final_price(collateral_type: uint256) -> (bool, uint256):
+    """@dev What the feed says, whatever it is; False and 0 if that is no final price."""
+    answered: bool = False
+    answer: Bytes[64] = b""
+    answered, answer = raw_call(
+        PRICE_FEED.address,
+        abi_encode(collateral_type, method_id=method_id("final_price(uint256)")),
+        max_outsize=64,
+        gas=FEED_GAS,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    if not answered or len(answer) != 64:
+        return False, 0
+    is_final: uint256 = 0
+    price: uint256 = 0
+    is_final, price = abi_decode(answer, (uint256, uint256))
+    if is_final != 1 or price > bounds.MAX_PRICE:
+        return False, 0
+    return True, price
+
+
+@internal
 def _noted(progress: Progress) -> Progress:
     """@dev The same with the deficit of now noted. The caller stores it."""
     deficit: uint256 = 0
@@ -409,6 +488,15 @@ def _load_before() -> Progress:
 def _load_begun() -> Progress:
     progress: Progress = self._load()
     assert progress.begun_at != 0, "settlement: not begun"
+    return progress
+
+
+@internal
+@view
+def _load_open() -> Progress:
+    """@dev Begun, and its books not closed yet."""
+    progress: Progress = self._load_begun()
+    assert progress.fixed_at == 0, "settlement: is fixed"
     return progress
 
 

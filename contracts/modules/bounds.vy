@@ -51,6 +51,11 @@ MIN_CONFIRMATIONS: constant(uint256) = 1
 MAX_CONFIRMATIONS: constant(uint256) = 3
 MAX_GRACE: constant(uint256) = 7 * 86_400
 MAX_DEAD_AFTER: constant(uint256) = 90 * 86_400
+# The price at which a market is settled, seconds: of valid prices that are looked at; after which a halt
+# counts no more; after which there is a price whatever became of the market.
+FINAL_WINDOW: constant(uint256) = 6 * 3_600
+MAX_FINAL_HALT: constant(uint256) = 2 * 86_400
+FINAL_DEADLINE: constant(uint256) = 3 * 86_400
 
 # Loss waterfall and pools. Times in seconds, shares in basis points.
 MAX_STAGES: constant(uint256) = 16

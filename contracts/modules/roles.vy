@@ -15,6 +15,7 @@ initializes: access_control
 CEILINGS: constant(bytes32) = keccak256("CEILINGS")
 GUARDIAN: constant(bytes32) = keccak256("GUARDIAN")
 MINTER: constant(bytes32) = keccak256("MINTER")
+SETTLEMENT: constant(bytes32) = keccak256("SETTLEMENT")
 SHORTFALL: constant(bytes32) = keccak256("SHORTFALL")
 STAGE: constant(bytes32) = keccak256("STAGE")
 

@@ -7,7 +7,7 @@ from tests.support.auctions import WETH, liquidate, take
 from tests.support.books import buffer, cover, deficit, reserve
 from tests.support.helpers import reverts
 from tests.support.settling import begin as begin_settlement
-from tests.support.settling import fix_prices, indebted, skim
+from tests.support.settling import close, fix_prices, indebted, skim
 from tests.support.workouts import (
     DAY,
     DEBT,
@@ -105,7 +105,7 @@ def test_settlement_takes_it_for_a_vault(workouts):
     kept = [vault(workouts, who).locked_collateral for who in ("borrower", "another", "owner_1")]
     needed = [-(-debt * RAY // price) for debt in (0, DEBT - DEBT // 2, DEBT)]
     assert kept == [LOT - each for each in needed]
-    workouts.do("Settlement.fix", sender="stranger")
+    close(workouts)
 
 
 def test_what_is_foreclosed_and_sold_well_goes_back(workouts):

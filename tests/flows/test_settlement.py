@@ -7,7 +7,17 @@ import pytest
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auctions import WBTC, WETH, XAU, liquidate, take
 from tests.support.savings import BUFFER, RESERVE, SAVINGS, leave, request, save
-from tests.support.settling import begin, fix_prices, holders, indebted, open_auctions, skim, unwind
+from tests.support.settling import (
+    begin,
+    close,
+    cover_last,
+    fix_prices,
+    holders,
+    indebted,
+    open_auctions,
+    skim,
+    unwind,
+)
 
 SYMBOLS = ("WETH", "WBTC", "XAU")
 
@@ -45,7 +55,7 @@ def finish(protocol, order: Random) -> int:
         for c, owner in part:
             skim(protocol, c, owner)
         protocol.advance(86_400)
-    protocol.do("Settlement.fix", sender="stranger")
+    close(protocol)
     assert indebted(protocol) == []
     return int(protocol.read("Stablecoin.totalSupply"))
 
@@ -123,8 +133,7 @@ def test_savers_lose_before_other_holders_do(crashed):
         skim(crashed, c, owner)
     deficit = crashed.read("VaultEngine.deficit_of", WETH)
     assert deficit > 0
-    crashed.do("Settlement.fix", sender="stranger")
-    covered = {log.values[2]: log.values[3] for log in crashed.last.logs if log.event == "LossCovered"}
+    covered = {stage: amount for _, _, stage, amount in cover_last(crashed)}
     assert list(covered) == [BUFFER, RESERVE, SAVINGS]
     assert crashed.read("Savings.totalAssets") == saved - -(-covered[SAVINGS] // RAY)
 

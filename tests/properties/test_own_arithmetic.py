@@ -324,6 +324,7 @@ WRONG = [
     (40, marks.Marks, "_shortfall", all_of_the_debt, mark),
     (40, marks.Marks, "_shortfall", at_the_lower_price, mark),
     (41, price_feed.PriceFeed, "_median", the_highest, report),
+    (77, price_feed.PriceFeed, "_median", the_highest, report),
     (41, price_feed.PriceFeed, "poke", average_of_the_next, report),
     (42, loss_waterfall.LossWaterfall, "_allowed", allowed_each_time, bear_a_loss),
     (43, loss_waterfall.LossWaterfall, "apply_caps", no_time_to_wait, change_caps),

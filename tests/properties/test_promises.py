@@ -13,7 +13,6 @@ from tests.support.books import hold_price
 from tests.support.guards import opened
 from tests.support.plain import only, steady
 from tests.support.savings import XAU, give, lose, save
-from tests.support.settling import begin
 
 
 def a_safe_vault_is_marked(new_protocol):
@@ -63,29 +62,11 @@ def a_pool_with_income_is_wiped(new_protocol):
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
 
 
-def a_stale_price_is_made_final(new_protocol):
-    protocol = steady(new_protocol)
-    protocol.advance(14_401)
-    begin(protocol)
-    yield protocol
-    protocol.do("Settlement.fix_price", WETH, sender="stranger")
-
-
 def a_ratio_is_raised(new_protocol):
     protocol = steady(new_protocol)
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     yield protocol
     protocol.do("VaultEngine.set_ratios", WETH, 18_000, 18_500, sender="admin")
-
-
-def three_of_five_report(new_protocol):
-    types = tuple(replace(each, feed=replace(each.feed, reporters=5)) for each in standard().collateral_types)
-    protocol = opened(new_protocol, replace(standard(), collateral_types=types))
-    protocol.advance(7_201)
-    for i, price in enumerate((1_000, 2_000, 2_000), 1):
-        protocol.do("PriceFeed.report", WETH, price * RAY, sender=f"reporter_{i}")
-    yield protocol
-    protocol.do("PriceFeed.poke", WETH, sender="stranger")
 
 
 BROKEN = {
@@ -94,9 +75,7 @@ BROKEN = {
     72: somebody_borrows_after_years,
     73: a_lot_with_a_worth_is_closed,
     74: a_pool_with_income_is_wiped,
-    75: a_stale_price_is_made_final,
     76: a_ratio_is_raised,
-    77: three_of_five_report,
 }
 
 

@@ -55,7 +55,7 @@ def test_a_safe_vault_liquidated(protocol, model):
 def test_a_vault_liquidated_at_a_stale_price(protocol, model):
     start(protocol)
     step = last(protocol)
-    model.world.timestamp += 10**6
+    model.world.timestamp += 10**5
     breaks(8, step)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backstop.model.arithmetic import RAY
+from backstop.model.bounds import FINAL_DEADLINE
 from tests.support.auctions import NOBODY
 from tests.support.protocol import Protocol
 
@@ -16,10 +17,54 @@ def begin(protocol: Protocol) -> None:
     protocol.do("Settlement.begin", sender="stranger")
 
 
+def make_prices(protocol: Protocol) -> None:
+    """Have the reporters go on with what they said last until all final prices are made."""
+    types = range(protocol.read("VaultEngine.collateral_types"))
+    begun_at = protocol.read("Settlement.progress_of").begun_at
+    while protocol.timestamp < begun_at + FINAL_DEADLINE:
+        said = {c: _said(protocol, c) for c in types if not protocol.read("PriceFeed.final_price", c)[0]}
+        if not said:
+            break
+        protocol.advance(max(_until_step(protocol, c) for c in said))
+        for c, price in said.items():
+            if price:
+                for reporter in protocol.read("PriceFeed.reporters_of", c):
+                    protocol.do("PriceFeed.report", c, price, sender=reporter)
+                protocol.do("PriceFeed.poke", c, sender="stranger")
+        protocol.advance(7_200 if any(said.values()) else FINAL_DEADLINE)
+
+
+def _said(protocol: Protocol, c: int) -> int:
+    prices = protocol.read("PriceFeed.prices_of", c)
+    return int(prices.next or protocol.read("PriceFeed.withheld", c) or prices.current)
+
+
+def _until_step(protocol: Protocol, c: int) -> int:
+    stepped_at = protocol.read("PriceFeed.latest_round_data", c)[3]
+    return int(max(0, stepped_at + protocol.read("PriceFeed.config_of", c)[2] - protocol.timestamp))
+
+
 def fix_prices(protocol: Protocol) -> None:
-    """Final prices of all types."""
+    """Final prices of all types, once the feed has made them."""
+    make_prices(protocol)
     for c in range(protocol.read("VaultEngine.collateral_types")):
         protocol.do("Settlement.fix_price", c, sender="stranger")
+
+
+def cover_last(protocol: Protocol) -> list[tuple[Any, ...]]:
+    """Have the stages cover all deficits a last time; what was logged of each payment."""
+    paid = []
+    for c in range(protocol.read("VaultEngine.collateral_types")):
+        if protocol.read("VaultEngine.deficit_of", c):
+            protocol.do("Settlement.cover_last", c, sender="stranger")
+            paid += [log.values for log in protocol.last.logs if log.event == "LossCovered"]
+    return paid
+
+
+def close(protocol: Protocol) -> None:
+    """Have the stages cover all deficits a last time, and close the books."""
+    cover_last(protocol)
+    protocol.do("Settlement.fix", sender="stranger")
 
 
 def open_auctions(protocol: Protocol) -> list[int]:
@@ -54,7 +99,7 @@ def settle(protocol: Protocol) -> int:
     fix_prices(protocol)
     for c, owner in indebted(protocol):
         skim(protocol, c, owner)
-    protocol.do("Settlement.fix", sender="stranger")
+    close(protocol)
     return int(protocol.read("Stablecoin.totalSupply"))
 
 

@@ -76,7 +76,7 @@ class World:
             if self.run.scenario.parameters.equity is not None:
                 now_all[EQUITY_MARKET] = self.run.equity_price
             for c, now in now_all.items():
-                for i in range(5):
+                for i in range(4):
                     reporter = self.run.account(f"reporter_{i + 1}")
                     self.run.must("PriceFeed", "report", c, now, sender=reporter)
                 self.run.must("PriceFeed", "poke", c, sender=reporter)

@@ -18,7 +18,7 @@ from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, WAD
-from backstop.model.roles import CEILINGS, GUARDIAN, MINTER, SHORTFALL, STAGE
+from backstop.model.roles import CEILINGS, GUARDIAN, MINTER, SETTLEMENT, SHORTFALL, STAGE
 from backstop.system import Action, System
 
 
@@ -43,6 +43,7 @@ def configuration(deployment: Deployment) -> list[Action]:
     admin("VaultEngine", "set_global_debt_ceiling", parameters.global_debt_ceiling)
     admin("VaultEngine", "set_global_auction_limit", parameters.global_auction_limit)
     admin("CollateralAuction", "grant_role", GUARDIAN, deployment.account("guardian"))
+    admin("PriceFeed", "grant_role", SETTLEMENT, at["Settlement"])
     if any(collateral.feed.guarded for collateral in parameters.collateral_types):
         admin("PriceFeed", "grant_role", GUARDIAN, deployment.account("guardian"))
     for c, collateral in enumerate(parameters.collateral_types):
@@ -88,7 +89,7 @@ def _market(deployment: Deployment, market: int, feed: FeedParameters) -> list[A
     times = feed.step, feed.max_age, feed.stale_after, feed.window
     guards = feed.deviation, feed.confirmations, feed.grace, feed.dead_after
     calls: list[tuple[str, tuple[Any, ...]]] = [("set_market", (market, reporters, feed.quorum, *times))]
-    if feed.guarded:
+    if feed.guarded or feed.dead_after:
         calls.append(("set_guards", (market, *guards)))
     return [Action("PriceFeed", method, args, deployment.deployer) for method, args in calls]
 

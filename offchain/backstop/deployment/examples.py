@@ -112,7 +112,10 @@ def guarded() -> Parameters:
     types = zip(plain.collateral_types, policies, strict=True)
     return replace(
         plain,
-        collateral_types=tuple(replace(each, policy=policy) for each, policy in types),
+        collateral_types=tuple(
+            replace(each, policy=policy, feed=replace(each.feed, deviation=1_500, grace=3_600))
+            for each, policy in types
+        ),
         guards=GuardsParameters(ceilings, BreakerParameters(), workouts),
     )
 

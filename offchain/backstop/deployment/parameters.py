@@ -28,9 +28,12 @@ class AuctionParameters:
 
 @dataclass(frozen=True)
 class FeedParameters:
-    """The terms of a market of the feed, and its guards, which are off. Times in seconds."""
+    """The terms of a market of the feed, and its guards. Times in seconds.
 
-    reporters: int = 3
+    Of four reporters with a quorum of three any one may lie or be silent for ever, and one each at once.
+    """
+
+    reporters: int = 4
     quorum: int = 3
     step: int = 3_600
     max_age: int = 7_200
@@ -39,12 +42,12 @@ class FeedParameters:
     deviation: int = 0  # basis points of the time-weighted price; 0 is off
     confirmations: int = 1  # steps that a price beyond it waits longer
     grace: int = 0  # without liquidations after a gap; 0 is none
-    dead_after: int = 0  # without a price until the last one counts; 0 is never
+    dead_after: int = 3 * 86_400  # without a price until the last one counts; 0 is never
 
     @property
     def guarded(self) -> bool:
-        """True if any guard is on."""
-        return bool(self.deviation or self.grace or self.dead_after)
+        """True if a guard is on that holds prices back."""
+        return bool(self.deviation or self.grace)
 
 
 @dataclass(frozen=True)

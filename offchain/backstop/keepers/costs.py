@@ -46,6 +46,7 @@ _JOBS = {
     ("CollateralAuction", "unwind"): "unwind",
     ("Settlement", "fix_price"): "fix price",
     ("Settlement", "skim"): "skim",
+    ("Settlement", "cover_last"): "cover",
     ("Settlement", "fix"): "fix",
     ("Settlement", "redeem"): "redeem",
     ("Settlement", "cash"): "cash",

@@ -18,10 +18,12 @@ LEAST_INCOME = 100 * WAD
 """Less income is not worth a distribution [wad]."""
 
 
-@role("reporter")
+@role("reporter", in_settlement=True)
 def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Report the price outside when it has moved by `deviation`, and at every heartbeat."""
     group = me.group
+    if not view.prices_are_wanted():
+        return
     for c, price in view.markets.items():
         last = view.report_of(c, me.address)
         if last is None or price <= group.refuses_at:
@@ -38,9 +40,11 @@ def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decision
             yield me.intent("PriceFeed", "report", c, price, about=c)
 
 
-@role("poker")
+@role("poker", in_settlement=True)
 def poker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Step the feed as soon as it may."""
+    if not view.prices_are_wanted():
+        return
     for c in view.markets:
         config = view.feed_config(c)
         due = view.timestamp >= view.stepped_at(c) + config.step

@@ -18,7 +18,12 @@ def settler(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
     elif view.settlement.fixed_at == 0:
         steps = list(_winding_up(me, view))
         yield from steps
-        if not (steps or view.equity_auctions):
+        if steps or view.equity_auctions or view.prices_are_wanted():
+            return
+        covers = [c for c in view.types if view.left_to_cover(c)]
+        for c in covers:
+            yield me.intent("Settlement", "cover_last", c, about=c)
+        if not covers:
             yield me.intent("Settlement", "fix", about="settlement")
 
 
@@ -30,6 +35,8 @@ def _winding_up(me: Keeper, view: View) -> Decisions:
         yield me.intent("Workouts", "unwind", workout.id, about=workout.id)
     for c in view.types:
         if not view.has_final_price(c):
+            if not view.price_is_final(c):
+                continue
             yield me.intent("Settlement", "fix_price", c, about=c)
         elif view.in_auction(c) == 0:
             for vault in view.vaults(c):

@@ -28,10 +28,12 @@ from backstop.keepers.seen import (
     Tables,
 )
 from backstop.keepers.vault_view import VaultView
-from backstop.model import dutch, loss_waterfall, recovery_claims, shares, treasury
+from backstop.model import dutch, loss_waterfall, price_feed, recovery_claims, shares, treasury
 from backstop.model import pool as pools
 from backstop.model import surplus_auction as surplus
 from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.bounds import FINAL_DEADLINE
+from backstop.model.settlement_price import Closing, FinalPrice
 from backstop.system import Snapshot
 
 
@@ -91,6 +93,27 @@ class View(VaultView):
     def has_final_price(self, c: int) -> bool:
         """Tell whether settlement has fixed a type's price."""
         return c in self._snapshot["Settlement"]["final_prices"]
+
+    def prices_are_wanted(self) -> bool:
+        """Tell whether anything still looks at prices: no settlement has all of its own."""
+        return self.settlement.begun_at == 0 or not all(map(self.has_final_price, self.types))
+
+    def price_is_final(self, c: int) -> bool:
+        """Tell whether the feed has made the price at which a type is settled, or is too late for one."""
+        feed = self._snapshot["PriceFeed"]
+        if feed["settlement_price.final_prices"].get(c, FinalPrice()).is_final:
+            return True
+        closing: Closing | None = feed["settlement_price.closings"].get(c)
+        if closing is None:
+            return self.timestamp >= self.settlement.begun_at + FINAL_DEADLINE
+        config = feed["configs"].get(c, price_feed.Config())
+        market = price_feed.as_it_is(self.prices(c), feed["withheld"].get(c, 0), config)
+        return closing.counted(market, self.timestamp).is_over(self.timestamp)
+
+    def left_to_cover(self, c: int) -> bool:
+        """Tell whether a type has a deficit that its stages have not covered for the last time."""
+        deficit = self.deficit(c)
+        return deficit not in (0, self._snapshot["Settlement"]["left_of"].get(c, 0))
 
     def share(self, c: int) -> int:
         """Return the collateral (wad) for each unit of stablecoin [ray]; 0 before the books are closed."""

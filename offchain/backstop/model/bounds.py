@@ -43,6 +43,11 @@ MIN_CONFIRMATIONS = 1
 MAX_CONFIRMATIONS = 3
 MAX_GRACE = 7 * 86_400
 MAX_DEAD_AFTER = 90 * 86_400
+# The price at which a market is settled, seconds: of valid prices that are looked at; after which a halt
+# counts no more; after which there is a price whatever became of the market.
+FINAL_WINDOW = 6 * 3_600
+MAX_FINAL_HALT = 2 * 86_400
+FINAL_DEADLINE = 3 * 86_400
 
 # Loss waterfall and pools. Times in seconds, shares in basis points.
 MAX_STAGES = 16

@@ -6,13 +6,14 @@ guard keeps from new risk makes `next` zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.interfaces import Prices
-from backstop.model.roles import GUARDIAN, Administered
+from backstop.model.roles import GUARDIAN, SETTLEMENT
+from backstop.model.settlement_price import Market, SettlementPrices
 from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 RAY_TO_8_DECIMALS = 10**19
@@ -22,7 +23,7 @@ RAY_TO_8_DECIMALS = 10**19
 FOREVER = 2**32 - 1
 
 
-@slot(8, 8, 32, 32, 32, 32, 14, 2, 24, 24, 1, 2, 32)
+@slot(8, 8, 32, 32, 32, 32, 14, 2, 24, 24, 1, 2, 32, 1)
 class Config(NamedTuple):
     """How a market's price is made, and its guards; times in seconds."""
 
@@ -39,6 +40,7 @@ class Config(NamedTuple):
     halted: bool = False
     suspect: int = 0
     grace_until: int = 0
+    closing: bool = False
 
     def holds_back(self, now: int) -> bool:
         """Tell whether new risk and liquidations wait, whatever the price."""
@@ -72,6 +74,17 @@ def deviates(price: int, other: int, deviation: int) -> bool:
     return abs(price - other) * BASIS_POINTS > other * deviation
 
 
+def least_quorum(reporters: int) -> int:
+    """Return how many have to report so that the largest minority of all is less than half of them."""
+    return 2 * ((reporters - 1) // 2) + 1
+
+
+def middle(prices: Iterable[int]) -> int:
+    """Return the middle one of some prices, the lower one of two."""
+    ordered = sorted(prices)
+    return ordered[(len(ordered) - 1) // 2]
+
+
 def valid_price(prices: Prices, config: Config, now: int, starts: bool = False) -> int:
     """Return the current price while it is fresh, and again once the feed is dead [ray].
 
@@ -84,7 +97,13 @@ def valid_price(prices: Prices, config: Config, now: int, starts: bool = False) 
     return prices.current if late <= 0 or dead else 0
 
 
-class PriceFeed(Administered):
+def as_it_is(prices: Prices, withheld: int, config: Config) -> Market:
+    """Return what the making of a final price looks at."""
+    waits = config.suspect != 0 and prices.next == 0 and withheld == 0
+    return Market(prices.current, prices.fresh_until, config.halted, waits)
+
+
+class PriceFeed(SettlementPrices):
     """See contracts/PriceFeed.vy."""
 
     KIND = "PriceFeed"
@@ -121,6 +140,8 @@ class PriceFeed(Administered):
         old: Prices = self.prices[collateral_type]
         average: Average = self.averages[collateral_type]
         require(now >= average.stepped_at + config.step, "price_feed: too early")
+        if config.closing:
+            config = self._counted(collateral_type, config)
 
         median = self._median(collateral_type, config)
         cumulative = average.cumulative + old.current * (now - average.stepped_at)
@@ -150,9 +171,23 @@ class PriceFeed(Administered):
         self.emit("Poked", collateral_type, price, price)
 
     @external
+    def begin_final_price(self, sender: str, collateral_type: int) -> None:
+        """Begin to make the price at which a market is settled; an issuer's word of now is that price."""
+        self._only(sender, SETTLEMENT)
+        require(not self._has_begun(collateral_type), "price_feed: closing has begun")
+        prices: Prices = self.prices[collateral_type]
+        if self.issuers[collateral_type] != ZERO_ADDRESS:
+            self._set_final(collateral_type, prices.current)
+            return
+        last = min(self.world.timestamp, prices.fresh_until)
+        self._begin_closing(collateral_type, self._average_at(collateral_type, last))
+        self.configs[collateral_type] = self.configs[collateral_type]._replace(closing=True)
+
+    @external
     def set_issuer(self, sender: str, collateral_type: int, issuer: str) -> None:
         """Have a market priced by whoever issues its token, for good."""
         self._only_admin(sender)
+        require(not self.configs[collateral_type].closing, "price_feed: is closing")
         require(self.configs[collateral_type].reporters == 0, "price_feed: has reporters")
         require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: has an issuer")
         require(issuer != ZERO_ADDRESS, "price_feed: zero issuer")
@@ -176,11 +211,13 @@ class PriceFeed(Administered):
         self._only_admin(sender)
         require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: has an issuer")
         require(bounds.MIN_QUORUM <= quorum <= len(reporters), "price_feed: quorum bounds")
+        require(quorum >= least_quorum(len(reporters)), "price_feed: minority is half")
         require(bounds.MIN_STEP <= step <= bounds.MAX_STEP, "price_feed: step bounds")
         require(0 < max_age <= bounds.MAX_REPORT_AGE, "price_feed: age bounds")
         require(step <= stale_after <= bounds.MAX_STALE_AFTER, "price_feed: stale bounds")
         require(bounds.MIN_WINDOW <= window <= bounds.MAX_WINDOW, "price_feed: window bounds")
 
+        require(not self.configs[collateral_type].closing, "price_feed: is closing")
         for index in range(1, self.configs[collateral_type].reporters + 1):
             self.reporter_index[collateral_type, self.reporters[collateral_type, index]] = 0
             self.reporters[collateral_type, index] = ZERO_ADDRESS
@@ -208,6 +245,7 @@ class PriceFeed(Administered):
         """Set a market's guards; what they have begun goes on."""
         self._only_admin(sender)
         config = self._market(collateral_type)
+        require(not config.closing, "price_feed: is closing")
         require(deviation <= bounds.MAX_DEVIATION, "price_feed: deviation bounds")
         require(
             bounds.MIN_CONFIRMATIONS <= confirmations <= bounds.MAX_CONFIRMATIONS,
@@ -227,6 +265,8 @@ class PriceFeed(Administered):
         if sender != self.admins[()]:
             self._only(sender, GUARDIAN)
             require(halted, "price_feed: only halt")
+        if config.closing:
+            config = self._counted(collateral_type, config)
         config = config._replace(halted=halted)
         self.configs[collateral_type] = config
         prices: Prices = self.prices[collateral_type]
@@ -283,13 +323,12 @@ class PriceFeed(Administered):
     @view
     def time_weighted(self, sender: str, collateral_type: int) -> int:
         """Return the average over a window or two [ray], rounded down; current if there is no history."""
-        now = self.world.timestamp
-        prices: Prices = self.prices[collateral_type]
-        average: Average = self.averages[collateral_type]
-        if average.since == now:
-            return prices.current
-        cumulative = average.cumulative + prices.current * (now - average.stepped_at)
-        return int(cumulative // (now - average.since))
+        return self._average_at(collateral_type, self.world.timestamp)
+
+    @view
+    def final_price(self, sender: str, collateral_type: int) -> tuple[bool, int]:
+        """Tell whether the price at which a market is settled is final; return it [ray], 0 before."""
+        return self._final(collateral_type, self._as_it_is(collateral_type, self.configs[collateral_type]))
 
     @view
     def prices_of(self, sender: str, collateral_type: int) -> Prices:
@@ -330,12 +369,30 @@ class PriceFeed(Administered):
         at = self.averages[collateral_type].stepped_at
         return at, self.prices[collateral_type].current // RAY_TO_8_DECIMALS, at, at, at
 
+    def _counted(self, c: int, config: Config) -> Config:
+        """Count the time up to now for the final price; return the configuration afterwards."""
+        if self._count(c, self._as_it_is(c, config)):
+            config = config._replace(closing=False)
+            self.configs[c] = config
+        return config
+
+    def _as_it_is(self, c: int, config: Config) -> Market:
+        """Return what a market is at since its last change."""
+        return as_it_is(self.prices[c], self.withheld_prices[c], config)
+
+    def _average_at(self, c: int, at: int) -> int:
+        """Return the time-weighted price as of a second [ray], not before the last step."""
+        current, average = self.prices[c].current, self.averages[c]
+        if average.since == at:
+            return int(current)
+        return int((average.cumulative + current * (at - average.stepped_at)) // (at - average.since))
+
     def _median(self, collateral_type: int, config: Config) -> int:
         """Return the median of the reports that are not too old, the lower one of two in the middle."""
         reports = [self.reports[collateral_type, index] for index in range(1, config.reporters + 1)]
-        fresh = sorted(r.price for r in reports if self.world.timestamp <= r.reported_at + config.max_age)
+        fresh = [r.price for r in reports if self.world.timestamp <= r.reported_at + config.max_age]
         require(len(fresh) >= config.quorum, "price_feed: no quorum")
-        return int(fresh[(len(fresh) - 1) // 2])
+        return middle(fresh)
 
     def _market(self, collateral_type: int) -> Config:
         config: Config = self.configs[collateral_type]
@@ -344,7 +401,8 @@ class PriceFeed(Administered):
 
     def _guard(self, c: int, config: Config, old: Prices, median: int, weighted: int) -> tuple[int, int]:
         """Return the current and the next price; without a next one that counts, the current one stays."""
-        if config[MAKING:] == Config()[MAKING:]:
+        # Confirmations and the time until it is dead hold nothing back.
+        if config._replace(confirmations=0, dead_after=0)[MAKING:] == Config()[MAKING:]:
             return old.next, median
         pending = old.next or self.withheld_prices[c]
         following, suspect = median, 0

@@ -10,6 +10,7 @@ from backstop.model.state import ZERO_ADDRESS, Contract, World, external, requir
 CEILINGS = keccak256(b"CEILINGS")
 GUARDIAN = keccak256(b"GUARDIAN")
 MINTER = keccak256(b"MINTER")
+SETTLEMENT = keccak256(b"SETTLEMENT")
 SHORTFALL = keccak256(b"SHORTFALL")
 STAGE = keccak256(b"STAGE")
 DEFAULT_ADMIN_ROLE = bytes(32)

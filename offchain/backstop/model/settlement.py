@@ -6,13 +6,13 @@ for a share of each collateral. Nothing depends on who makes a step, or on the o
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul
-from backstop.model.interfaces import ICollateralAuction, ILossWaterfall, IPriceFeed, IVaultEngine
+from backstop.model.interfaces import ICollateralAuction, ILossWaterfall, IVaultEngine
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, immutable, require, slot, view
+from backstop.model.state import Revert, World, external, immutable, require, slot, view
 
 
 @slot(32, 32, 32, 32, 32)
@@ -78,6 +78,7 @@ class Settlement(Administered):
         self.epochs = epochs
         self.progress = self.table("progress", Progress())
         self.final_prices = self.table("final_prices", FinalPrice())
+        self.left = self.table("left_of")
         self.shares = self.table("share_of")
         self.bags = self.table("bag_of")
         self.cashed = self.table("cashed_of")
@@ -127,18 +128,22 @@ class Settlement(Administered):
             require(progress.streak > self.epochs, "settlement: too early")
         self.progress[()] = progress._replace(begun_at=self.world.timestamp)
         self.emit("Begun")
+        for c in range(self.engine.collateral_types(self.address)):
+            if self._ask_feed("begin_final_price", c) is None:
+                self.emit("FeedFailed", c)
         self.engine.begin_settlement(self.address)
 
     # ------------------------------------------------------------------ vaults
 
     @external
     def fix_price(self, sender: str, collateral_type: int) -> int:
-        """Set a type's final price, the feed's last valid one; 0 if there never was one."""
-        require(self.progress[()].begun_at != 0, "settlement: not begun")
+        """Take a type's final price over from the feed; 0 if there never was one, or the feed is broken."""
+        begun_at = self._begun().begun_at
         require(not self.final_prices[collateral_type].is_final, "settlement: price is final")
         require(collateral_type < self.engine.collateral_types(self.address), "settlement: unknown type")
-        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
-        price = feed.last_price(self.address, collateral_type)
+        ((is_final, price),) = self._ask_feed("final_price", collateral_type) or ((False, 0),)
+        late = self.world.timestamp >= begun_at + bounds.FINAL_DEADLINE
+        require(is_final or late, "settlement: price is not final")
         self.final_prices[collateral_type] = FinalPrice(price, 1)
         self.emit("PriceFixed", collateral_type, price)
         return price
@@ -162,19 +167,28 @@ class Settlement(Administered):
         self.engine.skim(self.address, collateral_type, owner, taken, worth)
 
     @external
+    def cover_last(self, sender: str, collateral_type: int) -> int:
+        """Have the stages cover a type's deficit a last time; return what they leave [rad]."""
+        self._open()
+        self.waterfall.cover(self.address, collateral_type)
+        self._check_idle(collateral_type)
+        left = self.engine.deficit_of(self.address, collateral_type)
+        self.left[collateral_type] = left
+        self.emit("CoveredLast", collateral_type, left)
+        return left
+
+    @external
     def fix(self, sender: str) -> None:
-        """Cover a last time, close the books and set each collateral's share of a stablecoin."""
-        progress: Progress = self.progress[()]
-        require(progress.begun_at != 0, "settlement: not begun")
-        require(progress.fixed_at == 0, "settlement: is fixed")
+        """Close the books and set each collateral's share of a stablecoin."""
+        progress = self._open()
         types = self.engine.collateral_types(self.address)
         outstanding = 0
         for c in range(types):
             require(self.auction.salvage_on_sale(self.address, c) == 0, "settlement: salvage on sale")
-            if self.engine.deficit_of(self.address, c) != 0:
-                self.waterfall.cover(self.address, c)
-            require(self.waterfall.reserved_of(self.address, c) == 0, "settlement: stages are busy")
-            outstanding += self.engine.deficit_of(self.address, c)
+            self._check_idle(c)
+            deficit = self.engine.deficit_of(self.address, c)
+            require(deficit in (0, self.left[c]), "settlement: cover a last time")
+            outstanding += deficit
         require(self.engine.total_debt(self.address) == outstanding, "settlement: debts are left")
 
         self.progress[()] = progress._replace(fixed_at=self.world.timestamp)
@@ -225,6 +239,11 @@ class Settlement(Administered):
         return bool(final.is_final), final.price
 
     @view
+    def left_of(self, sender: str, collateral_type: int) -> int:
+        """Return what the stages left of a type's deficit when they covered it last [rad]."""
+        return int(self.left[collateral_type])
+
+    @view
     def share_of(self, sender: str, collateral_type: int) -> int:
         """Return the collateral [wad] for each unit of stablecoin [ray], rounded down."""
         return int(self.shares[collateral_type])
@@ -245,6 +264,28 @@ class Settlement(Administered):
         progress: Progress = self.progress[()]
         require(progress.begun_at == 0, "settlement: has begun")
         return progress
+
+    def _begun(self) -> Progress:
+        progress: Progress = self.progress[()]
+        require(progress.begun_at != 0, "settlement: not begun")
+        return progress
+
+    def _open(self) -> Progress:
+        progress = self._begun()
+        require(progress.fixed_at == 0, "settlement: is fixed")
+        return progress
+
+    def _check_idle(self, c: int) -> None:
+        require(self.waterfall.reserved_of(self.address, c) == 0, "settlement: stages are busy")
+
+    def _ask_feed(self, method: str, collateral_type: int) -> tuple[Any] | None:
+        """Call the feed; return its answer, and None if it fails, with all undone that it did."""
+        mark = self.world.mark()
+        try:
+            return (getattr(self.world.at(self.price_feed_address), method)(self.address, collateral_type),)
+        except Revert:
+            self.world.roll_back(mark)
+            return None
 
     def _noted(self, progress: Progress) -> Progress:
         """Return the progress with the deficit of now noted; the caller stores it."""

@@ -96,6 +96,9 @@ class Vaults(Jobs):
         for auction in range(1, last + 1):
             if self.chain.view("CollateralAuction", "position_of", auction)[1] != ZERO_ADDRESS:
                 used["unwind"] = self.do("CollateralAuction", "unwind", auction, sender="stranger")
+        for price in (1_450, 1_450, 1_450, 1_450):
+            self.chain.advance(2 * 3_600)
+            self.price(price)
         used["fix price"] = self.do("Settlement", "fix_price", WETH, sender="stranger")
         for i in range(7):
             who = account(f"owner_{i}")

@@ -29,8 +29,7 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "initial-ratio": {f"{WETH}.initial_ratio": 14_500},
     "redistribution": {"stages": (StageParameters("redistribution"),)},
     "reward-of-the-smallest": {f"{AUCTION}.tip": 261},
-    "quorum": {f"{FEED}.reporters": 6},
-    "lapsed-reporters": {f"{FEED}.reporters": 5},
+    "quorum": {f"{FEED}.reporters": 5},
     "silent-reporter": {f"{FEED}.reporters": 3},
     "stale-after": {f"{FEED}.stale_after": 2 * 300 - 1},
     "report-age": {f"{FEED}.max_age": 299},
@@ -92,11 +91,8 @@ def good() -> Parameters:
     margin, domains = margined().margin, margined().domains
     assert isinstance(margin, MarginParameters)
     setting: Any = replace(guarded(), margin=margin, domains=domains)
-    for i in range(3):
-        setting = changed(setting, f"collateral_types.{i}.feed.reporters", 4)
     for i in range(2):
         setting = changed(setting, f"collateral_types.{i}.feed.step", 300)
-    setting = changed(setting, "equity.feed.reporters", 4)
     for pool in ("junior", "senior", "savings", "staked_equity"):
         setting = changed(setting, f"{pool}.cooldown", 2 * DAY)
     assert isinstance(setting, Parameters)

@@ -66,7 +66,7 @@ def test_guards_are_set_where_one_is_on():
         ("set_guards", (32, 0, 2, 60, 0)),
     ]
     _, model, _ = deploy(None, parameters)
-    assert model.view("PriceFeed", "guards_of", 1) == (1_500, 2, 0, 0, False, 0, 0)
+    assert model.view("PriceFeed", "guards_of", 1) == (1_500, 2, 0, 0, False, 0, 0, False)
 
 
 def test_parameters_come_back_from_json():

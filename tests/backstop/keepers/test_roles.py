@@ -28,6 +28,7 @@ from backstop.keepers.keeper import Keeper, Memory
 from backstop.keepers.roles import ROLES
 from backstop.keepers.strategy import strategy_of
 from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.bounds import FINAL_DEADLINE
 from backstop.simulation.blocks import KeeperState
 from backstop.simulation.opening import endow, provide
 from backstop.simulation.scenario import load_scenario
@@ -372,9 +373,7 @@ def test_earlier_stages_calm_a_member(world, saver) -> None:
 def owned() -> Iterator[World]:
     """The same world with equity at 10, some of it staked; losses go to it at once."""
     path = PricePath({0: 10 * RAY, 6 * 3_600: 10 * RAY}, frozenset(), 0)
-    terms = EquityParameters(
-        duration=3_600, surplus_lot=1_000, feed=FeedParameters(reporters=5, step=600, window=600)
-    )
+    terms = EquityParameters(duration=3_600, surplus_lot=1_000, feed=FeedParameters(step=600, window=600))
     made = World(
         equity_price=path,
         parameters={
@@ -515,18 +514,20 @@ def carry_out(world: World, keeper: Keeper) -> list[str]:
 
 
 def settle(world: World) -> list[str]:
-    """By the settler alone."""
+    """By the settler alone; nobody reports while final prices are made."""
     settler = world.keeper("settler", most=100)
     methods = carry_out(world, settler)
-    world.run.go_to(world.run.system.timestamp + 86_400)
-    return methods + carry_out(world, settler)
+    for wait in (86_400, FINAL_DEADLINE):
+        world.run.go_to(world.run.system.timestamp + wait)
+        methods += carry_out(world, settler)
+    return methods
 
 
 def test_the_settler_ends_what_stays_uncovered(doomed) -> None:
     supply = doomed.view.supply()
     assert settle(doomed) == [
         *("note", "begin", "unwind", "fix_price", "fix_price", "fix_price"),
-        *("skim", "skim", "skim", "fix"),
+        *("skim", "skim", "skim", "cover_last", "fix"),
     ]
     assert 0 < doomed.view.coin_worth() < RAY
     lost = doomed.run.recorder.netted
@@ -554,11 +555,31 @@ def test_the_settler_begins_what_is_announced(world) -> None:
     assert world.wants(settler) == []
     world.run.go_to(world.run.system.timestamp + world.run.scenario.parameters.settlement.delay)
     assert world.wants(settler) == [("begin",)]
+    assert carry_out(world, settler) == ["begin"]
+    assert not world.wants(settler)
+    world.run.go_to(world.run.system.timestamp + FINAL_DEADLINE)
     assert carry_out(world, settler)[-1] == "fix"
     assert world.view.coin_worth() > 0
 
 
-def test_settlement_leaves_other_roles_nothing(doomed) -> None:
+def test_the_settler_waits_for_prices_that_reporters_make(world) -> None:
+    settler = world.keeper("settler", most=100)
+    world.run.must("Settlement", "announce", sender=world.run.account("admin"))
+    world.run.go_to(world.run.system.timestamp + world.run.scenario.parameters.settlement.delay)
+    assert carry_out(world, settler) == ["begin"]
+    for price in (190, 180):
+        world.feed(price)
+    while not world.wants(settler):
+        world.run.go_to(world.run.system.timestamp + 600)
+        for name in ("reporter_1", "reporter_2", "reporter_3", "poker"):
+            role = name.split("_")[0]
+            for intent in world.keeper(role, name, heartbeat=600).decide(world.view, Memory(), GWEI):
+                world.run.apply(intent.action)
+    assert world.run.system.timestamp < world.view.settlement.begun_at + 8 * 3_600
+    assert set(world.wants(settler)) == {("fix_price", c) for c in world.view.types}
+
+
+def test_settlement_leaves_other_roles_nothing_but_prices(doomed) -> None:
     groups = {
         role: doomed.keeper(role, f"{role}_1", heartbeat=1, capital=1, collateral="ETH") for role in ROLES
     }
@@ -566,6 +587,10 @@ def test_settlement_leaves_other_roles_nothing(doomed) -> None:
     doomed.run.must("Settlement", "announce", sender=doomed.run.account("admin"))
     doomed.run.go_to(doomed.run.system.timestamp + 3_600)
     doomed.run.must("Settlement", "begin", sender=doomed.run.account("borrower"))
+    assert [role for role in ROLES if doomed.wants(groups[role])] == ["poker", "reporter", "settler"]
+    doomed.run.go_to(doomed.run.system.timestamp + FINAL_DEADLINE)
+    for c in doomed.view.types:
+        doomed.run.must("Settlement", "fix_price", c, sender=doomed.run.account("borrower"))
     assert [role for role in ROLES if doomed.wants(groups[role])] == ["settler"]
 
 

@@ -1,16 +1,16 @@
-"""A market of five reporters with a quorum of three, before its first price."""
+"""A market of four reporters with a quorum of three, before its first price."""
 
 import pytest
 
 from backstop.model.arithmetic import RAY
 
 MARKET = 7
-REPORTERS = tuple(f"reporter_{i}" for i in range(1, 6))
+REPORTERS = tuple(f"reporter_{i}" for i in range(1, 5))
 STEP, MAX_AGE, STALE_AFTER, WINDOW = 3_600, 7_200, 10_800, 5_400
 
 
 class Market:
-    """Five reporters and the feed, prices in whole stablecoins."""
+    """Four reporters and the feed, prices in whole stablecoins."""
 
     id = MARKET
     reporters = REPORTERS

@@ -47,7 +47,8 @@ def test_old_reports_do_not_count(market):
     market.protocol.advance(market.max_age + 1)
     with reverts("price_feed: no quorum"):
         market.poke(None, None, 10)
-    market.report(None, None, 10, 10, 10)
+    market.report(10)
+    market.report(None, None, None, 10)
     assert market.poke() == (10, 10)
 
 
@@ -69,7 +70,10 @@ def test_of_four_the_lower_of_the_two_in_the_middle(market, prices):
 
 @pytest.mark.parametrize("prices", [(5, 1, 4, 2, 3), (1, 2, 3, 4, 5), (3, 3, 3, 1, 9), (1, 1, 2, 2, 2)])
 def test_the_middle_of_five(market, prices):
-    assert market.poke(*prices)[0] == sorted(prices)[2]
+    market.set([f"reporter_{i}" for i in range(1, 6)], quorum=5)
+    for i, price in enumerate(prices, 1):
+        market.protocol.do("PriceFeed.report", market.id, price * RAY, sender=f"reporter_{i}")
+    assert market.poke()[0] == sorted(prices)[2]
 
 
 def test_of_fifteen(market):

@@ -116,7 +116,7 @@ def test_after_a_gap_inside_as_always(guarded):
 
 def test_a_minority_of_reporters_suspects_nothing(guarded):
     guarded.protocol.advance(guarded.step)
-    assert guarded.poke(1, 1, 100, 100, 100) == (100, 100)
+    assert guarded.poke(1, 100, 100, 100) == (100, 100)
 
 
 def test_a_grace_begins_with_the_end_of_a_gap(market):

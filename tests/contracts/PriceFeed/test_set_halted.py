@@ -17,7 +17,7 @@ def test_a_guardian_or_the_admin_halts(guarded, sender):
     guarded.halt(sender=sender)
     (log,) = guarded.protocol.last.logs
     assert (log.event, log.values) == ("HaltSet", (guarded.id, True))
-    assert guarded.read("guards_of") == (0, 0, 0, 0, True, 0, 0)
+    assert guarded.read("guards_of") == (0, 0, 0, 0, True, 0, 0, False)
 
 
 def test_only_the_admin_ends_it(guarded):

@@ -30,7 +30,7 @@ def test_is_for_the_admin(market, sender):
     ("changes", "reason"),
     [
         ({"quorum": 2}, "price_feed: quorum bounds"),
-        ({"quorum": 6}, "price_feed: quorum bounds"),
+        ({"quorum": 5}, "price_feed: quorum bounds"),
         ({"step": 0}, "price_feed: step bounds"),
         ({"step": DAY + 1, "stale_after": 2 * DAY}, "price_feed: step bounds"),
         ({"max_age": 0}, "price_feed: age bounds"),
@@ -58,7 +58,8 @@ def test_bounds(market, changes, reason):
         {"step": 1, "max_age": 1, "stale_after": 1, "window": 60},
         {"step": DAY, "max_age": 7 * DAY, "stale_after": 7 * DAY, "window": 7 * DAY},
         {"reporters": tuple(f"source_{i}" for i in range(15)), "quorum": 15},
-        {"quorum": 5},
+        {"reporters": tuple(f"source_{i}" for i in range(14)), "quorum": 13},
+        {"quorum": 4},
     ],
 )
 def test_at_the_bounds(market, changes):
@@ -85,3 +86,14 @@ def test_prices_stay(market):
     before = market.read("prices_of"), market.read("time_weighted")
     market.set(("new_1", "new_2", "new_3"), stale_after=market.step)
     assert (market.read("prices_of"), market.read("time_weighted")) == before
+
+
+@pytest.mark.parametrize("count", range(3, 16))
+def test_no_minority_is_half_of_a_quorum(market, count):
+    """Of an even number one may be silent, of an odd one none: the least of all is tried, and one less."""
+    least = count - 1 if count % 2 == 0 else count
+    listed = tuple(f"source_{i}" for i in range(count))
+    market.set(listed, quorum=least)
+    if least > 3:
+        with reverts("price_feed: minority is half"):
+            market.set(listed, quorum=least - 1)

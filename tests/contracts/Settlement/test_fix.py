@@ -1,4 +1,4 @@
-"""fix: a last cover, closed books, and each collateral's share of a stablecoin."""
+"""fix: closed books, and each collateral's share of a stablecoin."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from tests.support.auctions import WETH, event, start
 from tests.support.helpers import reverts
 from tests.support.protocol import PRICES
 from tests.support.savings import BUFFER, RESERVE, SAVINGS, lose, save
-from tests.support.settling import begin, fix_prices, indebted, skim, unwind
+from tests.support.settling import begin, close, cover_last, fix_prices, indebted, skim, unwind
 
 CALL = "Settlement.fix"
 
@@ -50,10 +50,11 @@ def test_the_stages_bear_losses_first_whoever_calls(protocol):
     for c, owner in indebted(protocol):
         skim(protocol, c, owner)
     assert protocol.read("VaultEngine.deficit_of", WETH) > 6_000 * RAD
-    protocol.do(CALL, sender="saver")
-    paid = [log.values[2] for log in protocol.last.logs if log.event == "LossCovered"]
-    assert paid == [BUFFER, RESERVE, SAVINGS]
+    with reverts("settlement: cover a last time"):
+        protocol.do(CALL, sender="saver")
+    assert [stage for _, _, stage, _ in cover_last(protocol)] == [BUFFER, RESERVE, SAVINGS]
     assert protocol.read("Savings.totalAssets") == 1_500 * WAD
+    protocol.do(CALL, sender="saver")
     assert protocol.read("VaultEngine.deficit_of", WETH) == 0
     assert not protocol.read("VaultEngine.debts_of", WETH).distressed
 
@@ -66,7 +67,7 @@ def test_a_loss_from_before_is_shared_as_well(lent):
     for c, owner in indebted(lent):
         skim(lent, c, owner)
     assert lent.read("VaultEngine.deficit_of", 2) > 0
-    lent.do(CALL, sender="stranger")
+    close(lent)
     assert lent.read("VaultEngine.settled") == lent.read("Stablecoin.totalSupply") * RAY
     # Nothing is pending for those who are still in a pool.
     assert lent.read("LossWaterfall.losses_beyond", "Savings") == 0
@@ -85,6 +86,7 @@ def test_waits_for_every_auction(protocol):
     start(protocol)
     begin(protocol)
     fix_prices(protocol)
+    cover_last(protocol)
     with reverts("settlement: debts are left"):
         protocol.do(CALL, sender="stranger")
 
@@ -99,7 +101,7 @@ def test_waits_for_salvage_on_sale(protocol):
     unwind(protocol)
     for c, owner in indebted(protocol):
         skim(protocol, c, owner)
-    protocol.do(CALL, sender="stranger")
+    close(protocol)
 
 
 def test_waits_for_the_auctions_of_stages(new_protocol):

@@ -1,38 +1,70 @@
-"""fix_price: one final price for each type, whatever the feed does afterwards."""
+"""fix_price: takes over what the feed has made, or nothing from a feed that is broken."""
 
 from backstop.model.arithmetic import RAY
+from backstop.model.roles import SETTLEMENT
 from tests.support.auctions import WBTC, WETH, event
 from tests.support.helpers import reverts
+from tests.support.settling import begin, make_prices
 
 CALL = "Settlement.fix_price"
+DAY = 86_400
 
 
-def test_the_current_price(begun):
+def test_what_the_feed_has_made(begun):
     begun.post_price("WETH", 1_700 * RAY)
-    begun.post_next("WETH", 1_600 * RAY)
+    make_prices(begun)
+    made, price = begun.read("PriceFeed.final_price", WETH)
+    assert made and price == 1_700 * RAY
+    begun.post_price("WETH", 1_600 * RAY)
     assert begun.do(CALL, WETH, sender="stranger") == 1_700 * RAY
     assert event(begun, "PriceFixed", "Settlement") == (WETH, 1_700 * RAY)
     assert begun.read("Settlement.final_price_of", WETH) == (True, 1_700 * RAY)
     assert begun.read("Settlement.final_price_of", WBTC) == (False, 0)
 
 
-def test_the_last_valid_one_of_a_dead_feed(begun):
+def test_not_before_it_is_made(begun):
+    with reverts("settlement: price is not final"):
+        begun.do(CALL, WETH, sender="stranger")
+    begun.post_price("WETH", 1_700 * RAY)
+    begun.advance(3_600)
+    with reverts("settlement: price is not final"):
+        begun.do(CALL, WETH, sender="stranger")
+
+
+def test_the_average_of_before_of_a_feed_that_died(begun):
     assert begun.read("PriceFeed.current_price", WETH) == 0
+    begun.advance(3 * DAY - 1)
+    with reverts("settlement: price is not final"):
+        begun.do(CALL, WETH, sender="stranger")
+    begun.advance(1)
     assert begun.do(CALL, WETH, sender="stranger") == 2_000 * RAY
 
 
 def test_zero_if_there_never_was_one(new_protocol):
     protocol = new_protocol()
-    protocol.do("Settlement.announce", sender="admin")
-    protocol.advance(30 * 86_400)
-    protocol.do("Settlement.begin", sender="stranger")
+    begin(protocol)
+    protocol.advance(3 * DAY)
     assert protocol.do(CALL, WETH, sender="stranger") == 0
     assert protocol.read("Settlement.final_price_of", WETH) == (True, 0)
     with reverts("settlement: price is final"):
         protocol.do(CALL, WETH, sender="stranger")
 
 
+def test_zero_if_the_feed_does_not_know_settlement(protocol):
+    """A feed that fails when settlement begins holds it up for three days, and no longer."""
+    protocol.do("PriceFeed.revoke_role", SETTLEMENT, "Settlement", sender="admin")
+    begin(protocol)
+    assert [log.values for log in protocol.last.logs if log.event == "FeedFailed"] == [(0,), (1,), (2,)]
+    protocol.post_price("WETH", 1_700 * RAY)
+    protocol.advance(3 * DAY - 3_600 - 1)
+    with reverts("settlement: price is not final"):
+        protocol.do(CALL, WETH, sender="stranger")
+    protocol.advance(3_600 + 1)
+    assert protocol.do(CALL, WETH, sender="stranger") == 0
+
+
 def test_once(begun):
+    make_prices(begun)
     begun.do(CALL, WETH, sender="stranger")
     begun.post_price("WETH", 1_700 * RAY)
     with reverts("settlement: price is final"):

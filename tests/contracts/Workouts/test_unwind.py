@@ -6,7 +6,7 @@ from backstop.model.arithmetic import RAY
 from tests.support.auctions import WETH, event
 from tests.support.helpers import reverts
 from tests.support.settling import begin as begin_settlement
-from tests.support.settling import fix_prices, indebted, skim
+from tests.support.settling import close, fix_prices, indebted, skim
 from tests.support.workouts import DEBT, LOT, OWED, begin, give, in_auction, pay, vault
 
 CALL = "Workouts.unwind"
@@ -51,7 +51,7 @@ def test_nothing_is_skimmed_before(settling):
     settling.do(CALL, 1, sender="stranger")
     for c, owner in indebted(settling):
         skim(settling, c, owner)
-    settling.do("Settlement.fix", sender="stranger")
+    close(settling)
     assert settling.read("VaultEngine.total_debt") == 0
 
 

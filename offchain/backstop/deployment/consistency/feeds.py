@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from backstop.deployment.consistency.rule import DOUBTFUL, REFUSED, Misfit, Prices, percent, rule, time
 from backstop.deployment.parameters import FeedParameters, Parameters
+from backstop.model.price_feed import least_quorum
 
 
 def feeds(parameters: Parameters) -> Iterator[tuple[str, FeedParameters]]:
@@ -20,28 +21,14 @@ def feeds(parameters: Parameters) -> Iterator[tuple[str, FeedParameters]]:
     REFUSED,
     "feed.quorum",
     "feed.reporters",
-    why="no half of the reporters sets a price without the others: a quorum is more than half of them",
+    why="no minority of the reporters sets a price, however many of the others are silent: the largest is "
+    "less than half of any quorum",
 )
 def _quorum(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     for place, feed in feeds(parameters):
-        if 2 * feed.quorum <= feed.reporters:
+        if feed.quorum < least_quorum(feed.reporters):
             values = str(feed.quorum), str(feed.reporters)
-            yield Misfit(place, values, f"the quorum to {feed.reporters // 2 + 1} or more")
-
-
-@rule(
-    DOUBTFUL,
-    "feed.quorum",
-    "feed.reporters",
-    why="a minority of the reporters sets no price when as many others are silent as the quorum allows: "
-    "it would be half of what is left, and the lower of two in the middle counts",
-)
-def _lapsed_reporters(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    for place, feed in feeds(parameters):
-        minority, half = (feed.reporters - 1) // 2, (feed.quorum + 1) // 2
-        if half <= minority and 2 * feed.quorum > feed.reporters:
-            values = str(feed.quorum), str(feed.reporters)
-            yield Misfit(place, values, f"the quorum to {2 * minority + 1}")
+            yield Misfit(place, values, f"the quorum to {least_quorum(feed.reporters)} or more")
 
 
 @rule(
@@ -56,7 +43,8 @@ def _silent_reporter(parameters: Parameters, prices: Prices) -> Iterator[Misfit]
         if feed.quorum >= feed.reporters:
             dead = time(feed.dead_after) if feed.dead_after else "never"
             values = str(feed.quorum), str(feed.reporters), dead
-            yield Misfit(place, values, f"the reporters to {feed.quorum + 1} or more")
+            even = feed.reporters + feed.reporters % 2
+            yield Misfit(place, values, f"the reporters to {even} and the quorum to {even - 1}")
 
 
 @rule(
@@ -165,7 +153,6 @@ def _confirmations(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
 
 RULES = (
     _quorum,
-    _lapsed_reporters,
     _silent_reporter,
     _stale_after,
     _report_age,

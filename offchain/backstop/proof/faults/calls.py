@@ -11,7 +11,7 @@ from backstop.deployment.signing import trader
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.roles import STAGE
 from backstop.proof.faults.parts import Part
-from backstop.proof.faults.play import ADAPTED, ADAPTER, REPORTERS, Play
+from backstop.proof.faults.play import ADAPTED, ADAPTER, Play, reporters_of
 from backstop.proof.faults.scene import (
     CLOSED,
     IDLE,
@@ -129,8 +129,7 @@ def _leave(pool: str) -> Callable[[Play, Part | None], list[Step]]:
 
 
 def _settle(it: Play, broken: Part | None) -> list[Step]:
-    # The end of an auction of equity may fail, as long as settlement goes on without.
-    return [Step(action, action.method != "end") for action in settlement(it)]
+    return [Step(*each) for each in settlement(it)]
 
 
 def _cover_after_sale(it: Play, broken: Part | None) -> list[Step]:
@@ -193,7 +192,7 @@ def deliveries(it: Play, broken: Part | None, *symbols: str) -> list[Step]:
         price = it.prices[symbol]
         market = it.markets[symbol]
         silent = broken is not None and (not broken.markets or symbol in broken.markets)
-        for reporter in REPORTERS:
+        for reporter in reporters_of(symbol):
             if broken is None or not (silent and reporter in broken.reporters):
                 report = it.action("PriceFeed.report", market, price * RAY, by=reporter)
                 found.append(Step(report))
@@ -224,7 +223,7 @@ def _repair(it: Play, broken: Part | None) -> list[Step]:
 
 def _repair_feed(it: Play, broken: Part | None) -> list[Step]:
     """Stop a type's prices, and give each type other reporters."""
-    reporters = tuple(account(f"reporter_{i + 1}") for i in range(5))
+    reporters = tuple(account(f"reporter_{i + 1}") for i in range(4))
     steps = [Step(it.action("PriceFeed.set_halted", WETH, True, by="admin"))]
     for c in (WETH, WBTC, XAU):
         feed = it.parameters.collateral_types[c].feed

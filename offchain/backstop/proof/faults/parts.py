@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from backstop.errors import BackstopError
-from backstop.proof.faults.play import ADAPTER, AGGREGATOR
+from backstop.proof.faults.play import ADAPTER, AGGREGATOR, REPORTERS
 from backstop.proof.faults.ways import FAILS, LIES, OF_CONTRACTS, OF_STAGES, SILENT
 
 
@@ -36,7 +36,7 @@ def _stage(name: str, *dry: str, own: tuple[str, ...] = ()) -> Part:
 
 
 def _feed(symbol: str) -> Part:
-    everybody = "reporter_1", "reporter_2", "reporter_3", ADAPTER
+    everybody = *REPORTERS, ADAPTER
     return Part(
         f"feed of {symbol}", "", (SILENT,), own=("PriceFeed",), markets=(symbol,), reporters=everybody
     )

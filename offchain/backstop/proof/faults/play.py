@@ -17,7 +17,12 @@ from backstop.system import Action
 EQUITY = "Equity"
 AGGREGATOR, ADAPTER, ADAPTED = "Aggregator", "Chainlink", "WBTC"
 """An aggregator, the contract that reports its answers beside the others, and for what."""
-REPORTERS = ("reporter_1", "reporter_2", "reporter_3")
+REPORTERS = ("reporter_1", "reporter_2", "reporter_3", "reporter_4")
+
+
+def reporters_of(symbol: str) -> tuple[str, ...]:
+    """Return the accounts that report for a market; where the adapter does, it stands for the last."""
+    return REPORTERS[:-1] if symbol == ADAPTED else REPORTERS
 
 
 class Play:
@@ -83,16 +88,19 @@ class Play:
         self.both.advance(seconds)
 
     def post(self, **prices: int) -> None:
-        """Have the feed step twice, an hour each, with these prices (whole coins) beside the old."""
+        """Have the feed step until these prices (whole coins) count beside the old, an hour a step.
+
+        One step shows a price that is far off, one confirms it, one has it count.
+        """
         self.prices |= prices
-        for _ in range(2):
+        for _ in range(3):
             self.wait(3_600)
             for symbol, price in self.prices.items():
                 if symbol == ADAPTED:
                     now = self.both.timestamp
                     self.do(f"{AGGREGATOR}.say", 1, price * 10**8, now, now, 1, by="poker")
                     self.do(f"{ADAPTER}.push", by="poker")
-                for reporter in REPORTERS:
+                for reporter in reporters_of(symbol):
                     self.do("PriceFeed.report", self.markets[symbol], price * RAY, by=reporter)
                 self.do("PriceFeed.poke", self.markets[symbol], by="poker")
 

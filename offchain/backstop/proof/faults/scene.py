@@ -20,11 +20,11 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host import CHAIN_ID
 from backstop.hosts.revm import RevmHost
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.model.bounds import MAX_REPORT_AGE
+from backstop.model.bounds import FINAL_DEADLINE, MAX_REPORT_AGE
 from backstop.model.equity_auction import Sale
 from backstop.model.interfaces import LAST, Vault
 from backstop.model.margin_orders import Order
-from backstop.proof.faults.play import ADAPTER, AGGREGATOR, EQUITY, Play
+from backstop.proof.faults.play import ADAPTED, ADAPTER, AGGREGATOR, EQUITY, Play, reporters_of
 from backstop.proof.lockstep import lockstep
 from backstop.system import Action
 
@@ -63,8 +63,10 @@ def play(artifacts: Artifacts | None = None) -> Iterator[tuple[str, Play]]:
     yield STORM, it
     it.do("LossWaterfall.cover", XAU, by="coverer")
     yield SALE, it
-    for action in settlement(it):
-        it.run(action)
+    for action, _, wait in settlement(it):
+        it.wait(wait)
+        if action.method != "cover_last" or it.read("VaultEngine.deficit_of", *action.args):
+            it.run(action)
     yield CLOSED, it
 
 
@@ -78,8 +80,12 @@ def fill(it: Play, lots: int) -> Action:
     return it.action("MarginOrders.fill", *orders, abs(lots), by="matcher")
 
 
-def settlement(it: Play) -> list[Action]:
-    """Return the calls of a settlement that was announced, from its beginning until the books are closed."""
+def settlement(it: Play) -> list[tuple[Action, bool, int]]:
+    """Return the calls of a settlement that was announced, from its beginning until the books are closed.
+
+    With each, whether settlement needs it, and how many seconds pass before: nobody reports while final
+    prices are made, and they come at their deadline.
+    """
     snapshot = it.both.model.live()
     lots = snapshot["CollateralAuction"]["lots"]
     on_sale = [id for id, lot in lots.items() if lot.target]
@@ -95,7 +101,13 @@ def settlement(it: Play) -> list[Action]:
     # Unwinding hands the debt back to where it came from.
     indebted |= {it.read("CollateralAuction.position_of", id)[:2] for id in on_sale}
     calls += [it.action("Settlement.skim", c, owner, by="settler") for c, owner in sorted(indebted)]
-    return [*calls, it.action("Settlement.fix", by="settler")]
+    covers = [it.action("Settlement.cover_last", c, by="settler") for c in types]
+    calls += [*covers, it.action("Settlement.fix", by="settler")]
+    # An auction of equity need not end, as long as settlement goes on without; nothing may be left to cover.
+    steps = [(each, each.method not in ("end", "cover_last"), 0) for each in calls]
+    first = next(i for i, each in enumerate(calls) if each.method == "fix_price")
+    steps[first] = calls[first], True, FINAL_DEADLINE
+    return steps
 
 
 def _opening(it: Play) -> None:
@@ -106,7 +118,7 @@ def _opening(it: Play) -> None:
     adapter = it.at("PriceFeed"), WBTC, at[AGGREGATOR], MAX_REPORT_AGE, *bounds, "0x" + "00" * 20, 0
     it.both.add(Creation(ADAPTER, "ChainlinkReporter", adapter, at[ADAPTER]))
     feed = it.parameters.collateral_types[WBTC].feed
-    listed = (*(account(f"reporter_{i + 1}") for i in range(feed.reporters)), at[ADAPTER])
+    listed = (*map(account, reporters_of(ADAPTED)), at[ADAPTER])
     times = feed.step, feed.max_age, feed.stale_after, feed.window
     it.do("PriceFeed.set_market", WBTC, listed, feed.quorum, *times, by="admin")
     it.do("Settlement.announce", by="admin")

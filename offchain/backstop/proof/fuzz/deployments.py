@@ -214,9 +214,10 @@ def _feed(random: Random) -> FeedParameters:
             "grace": random.choice((0, 1, step + 1, HOUR)),
             "dead_after": random.choice((0, 1, HOUR, DAY)),
         }
+    reporters, quorum = random.choice(((3, 3), (4, 3), (4, 3), (5, 5)))
     return FeedParameters(
-        reporters=random.choice((3, 3, 4, 5)),
-        quorum=3,
+        reporters=reporters,
+        quorum=quorum,
         step=step,
         max_age=random.choice((step, 2 * HOUR, 7 * DAY)),
         stale_after=random.choice((step, 4 * HOUR, 4 * HOUR, 7 * DAY)),

@@ -12,6 +12,7 @@ from backstop.proof.properties import (  # noqa: F401
     domains,
     equity_sales,
     fees,
+    final_prices,
     guards,
     holders,
     limits,

@@ -1,4 +1,4 @@
-"""The property of prices, of a history: each is made again from the reports that this property has seen."""
+"""The properties of prices: whose word they are, and how each is made from the reports before it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from backstop.proof.properties.figures.arithmetic import BASIS_POINTS
 from backstop.proof.properties.figures.prices import time_weighted
-from backstop.proof.properties.registry import Violation, history_property
+from backstop.proof.properties.registry import Violation, history_property, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
@@ -123,3 +123,18 @@ class PricesComeFromReports:
 
 def _far(price: int, other: int, deviation: int) -> bool:
     return abs(price - other) * BASIS_POINTS > other * deviation
+
+
+@transition_property(77)
+def no_minority_sets_a_price(step: Transition, changes: Changes) -> None:
+    """Assert that more reporters than any minority has are at the next price or under it, and at or over."""
+    if not step.calls(_FEED, "poke"):
+        return
+    c, now = step.action.args[0], step.model.timestamp
+    config, price = step.before(_FEED, "configs", c), step.after(_FEED, "prices", c).next
+    reports = [step.after(_FEED, "reports", (c, i)) for i in range(1, config.reporters + 1)]
+    fresh = [each.price for each in reports if each.price and each.reported_at + config.max_age >= now]
+    minority = (config.reporters - 1) // 2
+    low, high = sum(each <= price for each in fresh), sum(each >= price for each in fresh)
+    if price and min(low, high) <= minority:
+        raise Violation(f"market {c}: {fresh} of {config.reporters} reporters make it {price}")

@@ -103,19 +103,6 @@ def nobody_finds_income_in_an_empty_pool(step: Transition, changes: Changes) -> 
                 raise Violation(f"{log.contract}: {left} wei of income are nobody's")
 
 
-@transition_promise(75)
-def a_final_price_is_a_valid_one(step: Transition, changes: Changes) -> None:
-    """Assert that settlement takes no price that is stale but not dead, halted, or about to be replaced."""
-    if not step.calls("Settlement", "fix_price"):
-        return
-    c = step.action.args[0]
-    prices, config = step.after(_FEED, "prices", c), step.after(_FEED, "configs", c)
-    late = step.model.timestamp - prices.fresh_until
-    dead = 0 < config.dead_after < late
-    if prices.current and not dead and (late > 0 or config.halted or config.suspect):
-        raise Violation(f"type {c} is settled at {prices}, {late} s late, {config}")
-
-
 @transition_promise(76)
 def no_power_makes_a_safe_vault_unsafe(step: Transition, changes: Changes) -> None:
     """Assert that no parameter's change lets a vault be liquidated that was safe the moment before."""
@@ -130,21 +117,6 @@ def no_power_makes_a_safe_vault_unsafe(step: Transition, changes: Changes) -> No
                 step, c, vault, new.liquidation_ratio
             ):
                 raise Violation(f"vault {c, owner} was safe at {old.liquidation_ratio}, not at the new ratio")
-
-
-@transition_promise(77)
-def no_minority_sets_a_price(step: Transition, changes: Changes) -> None:
-    """Assert that more reporters than any minority has are at the next price or under it, and at or over."""
-    if not step.calls(_FEED, "poke"):
-        return
-    c, now = step.action.args[0], step.model.timestamp
-    config, price = step.before(_FEED, "configs", c), step.after(_FEED, "prices", c).next
-    reports = [step.after(_FEED, "reports", (c, i)) for i in range(1, config.reporters + 1)]
-    fresh = [each.price for each in reports if each.price and each.reported_at + config.max_age >= now]
-    minority = (config.reporters - 1) // 2
-    low, high = sum(each <= price for each in fresh), sum(each >= price for each in fresh)
-    if price and min(low, high) <= minority:
-        raise Violation(f"market {c}: {fresh} of {config.reporters} reporters make it {price}")
 
 
 def _has_fee(step: Transition, c: int) -> bool:

@@ -16,6 +16,7 @@ from backstop.deployment.parameters import (
 )
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY
+from backstop.model.price_feed import least_quorum
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.document import Field
 from backstop.simulation.scenario.drawn import EQUITY
@@ -127,11 +128,13 @@ def feed_of(field: Field, reporters: int) -> FeedParameters:
         "grace": (units.seconds, 0, bounds.MAX_GRACE),
         "dead_after": (units.seconds, 0, bounds.MAX_DEAD_AFTER),
     }
-    section = field.section(("quorum", "step", "max_age", "stale_after", "window"), tuple(guards))
+    section = field.section(("step", "max_age", "stale_after", "window"), ("quorum", *guards))
+    least = max(bounds.MIN_QUORUM, least_quorum(reporters))
+    quorum = section["quorum"].between(units.count, least, reporters) if "quorum" in section else least
     step = section["step"].between(units.seconds, bounds.MIN_STEP, bounds.MAX_STEP)
     return FeedParameters(
         reporters=reporters,
-        quorum=section["quorum"].between(units.count, bounds.MIN_QUORUM, reporters),
+        quorum=quorum,
         step=step,
         max_age=section["max_age"].between(units.seconds, 1, bounds.MAX_REPORT_AGE),
         stale_after=section["stale_after"].between(units.seconds, step, bounds.MAX_STALE_AFTER),

@@ -157,7 +157,8 @@ def _feed(feed: FeedParameters) -> dict[str, Any]:
     found: dict[str, Any] = {"quorum": feed.quorum}
     for name in ("step", "max_age", "stale_after", "window"):
         found[name] = _seconds(getattr(feed, name))
-    if feed.guarded:
+    plain = FeedParameters()
+    if feed.guarded or feed.dead_after != plain.dead_after:
         found |= {"deviation": _bps(feed.deviation), "confirmations": feed.confirmations}
         found |= {"grace": _seconds(feed.grace), "dead_after": _seconds(feed.dead_after)}
     return found

@@ -121,10 +121,10 @@ def covering(town: Town, outside: Outside) -> Iterator[Refusal]:
 
 
 def settling(town: Town, outside: Outside) -> Iterator[Refusal]:
-    """Look for a settlement that does not end within three days."""
+    """Look for a settlement that does not end within four days."""
     if not town.settlement.progress[()].announced_for:
         town.do(town.setting.deployment.account("admin"), "Settlement", "announce")
-    go_on(town, outside, 3 * DAY, HOUR)
+    go_on(town, outside, 4 * DAY, HOUR)
     if not town.settlement.progress[()].fixed_at:
         done = town.foresee(KEEPER, "Settlement", "fix")
         yield Refusal("end settlement", "anybody", done.reason or "", town.engine.system[()].reserve // RAY)

@@ -215,6 +215,9 @@ class Town:
         for (c, owner), vault in list(self.engine.vaults.items()):
             if vault.normalized_debt:
                 self.do(by, "Settlement", "skim", c, owner)
+        for c in range(self.engine.type_count[()]):
+            if self.engine.deficit[c] not in (0, self.settlement.left[c]):
+                self.do(by, "Settlement", "cover_last", c)
         if not self.settlement.progress[()].fixed_at:
             self.do(by, "Settlement", "fix")
 

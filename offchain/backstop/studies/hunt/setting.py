@@ -25,6 +25,7 @@ from backstop.deployment.parameters import (
 from backstop.deployment.plan import Deployment, plan
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
+from backstop.model.price_feed import least_quorum
 from backstop.proof.fuzz.opening import odd_contracts
 from backstop.system import Action
 
@@ -94,7 +95,7 @@ def draw_edge_parameters(random: Random) -> tuple[Parameters, tuple[int, ...]]:
             auction=replace(each.auction, **random.choice(({}, {"tip": 50, "chip": 10}))),
             stability_fee=random.choice((0, each.stability_fee)),
             auction_limit=random.choice((random.randint(30_000, 200_000), each.auction_limit)),
-            feed=replace(each.feed, reporters=random.choice((3, 4, 5, 5))),
+            feed=_reported_by(random.choice((3, 4, 5, 5)), each.feed),
         )
         for c, each in enumerate(plain.collateral_types)
     )
@@ -155,12 +156,14 @@ def _type(random: Random, symbol: str, decimals: int) -> CollateralParameters:
             tip=0,
             chip=0,
         ),
-        feed=FeedParameters(
-            reporters=random.choice((3, *(4, 5) * 4)),
-            step=random.choice((600, 1_800, HOUR)),
-            max_age=random.choice((HOUR, 2 * HOUR)),
-            stale_after=random.choice((2 * HOUR, 4 * HOUR)),
-            window=HOUR,
+        feed=_reported_by(
+            random.choice((3, *(4, 5) * 4)),
+            FeedParameters(
+                step=random.choice((600, 1_800, HOUR)),
+                max_age=random.choice((HOUR, 2 * HOUR)),
+                stale_after=random.choice((2 * HOUR, 4 * HOUR)),
+                window=HOUR,
+            ),
         ),
     )
 
@@ -227,3 +230,8 @@ def locked(parameters: Parameters, prices: tuple[int, ...], c: int, debt: int, r
     """Return the collateral of a debt [wad] at a ratio, in whole units of its token [wad]."""
     unit = 10 ** (18 - parameters.collateral_types[c].decimals)
     return div_up(div_up(debt * RAY * ratio, prices[c] * BASIS_POINTS), unit) * unit
+
+
+def _reported_by(reporters: int, feed: FeedParameters) -> FeedParameters:
+    """Return a feed with so many reporters, of whom as few are needed as the contract takes."""
+    return replace(feed, reporters=reporters, quorum=least_quorum(reporters))

@@ -86,7 +86,7 @@ def test_all_roles_find_accounts(attach: Callable[..., LiveSystem]) -> None:
     system = attach()
     keepers = keepers_of(system.deployment, ["all"])
     assert [keeper.name for keeper in keepers] == [
-        *(f"reporter_{i + 1}" for i in range(5)),
+        *(f"reporter_{i + 1}" for i in range(4)),
         *("poker", "accruer", "liquidator", "taker", "bidder", "crank", "coverer"),
         *("recogniser", "recap_bidder", "surplus_bidder", "treasurer", "ceilings", "breaker"),
         *("caller", "settler", "margin_liquidator", "deleverager", "matcher"),

@@ -14,8 +14,6 @@ BUSY = "a stage is busy only while it holds what it has reserved, and never for 
 ORDER = "what a stage pays does not depend on which type's loss is covered first"
 POLICY = "a policy refuses new risk; repaying and liquidating do not need it, and a fee it names is bounded"
 CLOSING = "a position can be closed, whatever becomes of the policy and the prices of new risk"
-FEED = "settlement ends, whatever becomes of the feed"
-QUORUM = "one reporter of three does not stop prices"
 SLASHED = "a stage has received what it sells"
 
 SMALL, LARGE, AFTER = "cover a small loss", "cover a large loss", "cover after a sale"
@@ -79,8 +77,6 @@ def _holes() -> Iterator[Hole]:
         (POLICY, ("RiskPolicy",), (*REPAY, *LIQUIDATE), (*FAILS, ONE, MOST)),
         (CLOSING, ("MarginPolicy",), CLOSE, (*FAILS, ONE, MOST)),
         (CLOSING, ("PriceFeed",), CLOSE, FAILS),
-        (FEED, ("PriceFeed",), SETTLES, FAILS),
-        (QUORUM, ("a reporter",), ("deliver WETH", "deliver XAU"), ("silent",)),
         (SLASHED, ("Equity",), (LARGE,), ("no data",)),
         (SLASHED, ("Equity",), (AFTER, SETTLE_SALE), (ONE,)),
     ]

@@ -16,10 +16,12 @@ def test_the_order_of_types_in_settlement(artifacts):
     bench = next(Bench(it, moment) for moment, it in play(artifacts) if moment == SALE)
     it = bench.it
     (call,) = [call for call in CALLS if call.name == SETTLE_SALE]
-    *before, fix = call.steps(it, None)
+    steps = call.steps(it, None)
+    before = [each for each in steps if each.action.method not in ("cover_last", "fix")]
+    after = steps[len(before) :]
     paid = []
     for first in (WBTC, XAU):
-        steps = [*before, Step(it.action("LossWaterfall.cover", first, by="coverer")), fix]
+        steps = [*before, Step(it.action("LossWaterfall.cover", first, by="coverer")), *after]
         bench.learn(steps)
         run = bench.run(steps, Part(""), None)
         assert run.reason is None and run.wrong is None

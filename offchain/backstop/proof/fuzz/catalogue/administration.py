@@ -10,7 +10,7 @@ from backstop.model.arithmetic import MAX_UINT256, RAD, RAY
 from backstop.model.roles import CEILINGS, GUARDIAN, MINTER, STAGE
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.fuzz.moves import move
-from backstop.proof.fuzz.opening import ADAPTED, ADAPTER
+from backstop.proof.fuzz.opening import ADAPTED, ADAPTER, beside_the_adapter
 from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.system import Action
 
@@ -145,7 +145,7 @@ def set_market(s: Scene) -> Iterator[Action | Wait]:
     own = s.deployment.parameters.collateral_types[c].feed
     reporters = [s.deployment.account(f"reporter_{i + 1}") for i in range(own.reporters)]
     if c == ADAPTED and s.chance(0.6):
-        reporters.append(s.world.contracts[ADAPTER].address)
+        reporters = [*beside_the_adapter(reporters), s.world.contracts[ADAPTER].address]
     if s.chance(0.15):
         reporters.append(s.some((reporters[0], ZERO_ADDRESS, s.somebody())))
     if s.chance(0.02):

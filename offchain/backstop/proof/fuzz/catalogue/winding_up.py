@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from backstop.model.arithmetic import MAX_UINT256
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
+from backstop.proof.fuzz.catalogue.prices import post_price
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.system import Action
@@ -42,6 +44,7 @@ def threaten_settlement(s: Scene) -> Iterator[Action | Wait]:
             (
                 ("Settlement", "fix_price", (s.type(),)),
                 ("Settlement", "skim", (s.type(), s.somebody())),
+                ("Settlement", "cover_last", (s.type(),)),
                 ("Settlement", "fix", ()),
                 ("Settlement", "redeem", (1,)),
                 ("Settlement", "cash", (s.type(), 1)),
@@ -67,6 +70,24 @@ def begin_settlement(s: Scene) -> Iterator[Action | Wait]:
     yield s.call("Settlement", "begin", by=s.somebody())
 
 
+@move(weight=6)
+def make_final_prices(s: Scene) -> Iterator[Action | Wait]:
+    """Let the feed go on, or be silent, halted and resumed, while final prices are made of it."""
+    waiting = [c for c in range(s.listed) if s.feed.configs[c].closing]
+    if not waiting:
+        return
+    for c in waiting:
+        if s.chance(0.8):
+            yield from post_price(
+                s, c, (s.published(c) or 1) * s.random.randint(9_000, 11_000) // BASIS_POINTS
+            )
+        if s.chance(0.1):
+            yield s.call("PriceFeed", "set_halted", c, s.chance(0.5), by=s.admin)
+        if s.chance(0.1):
+            yield s.call("Settlement", "fix_price", c, by=s.somebody())
+    yield Wait(s.some((600, 3_600, 7_200, bounds.FINAL_WINDOW, bounds.MAX_FINAL_HALT, bounds.FINAL_DEADLINE)))
+
+
 @move(weight=10)
 def wind_up(s: Scene) -> Iterator[Action | Wait]:
     """Do the next things in settlement, in whatever order."""
@@ -89,10 +110,12 @@ def _due(s: Scene) -> Iterator[tuple[Any, ...]]:
     for auction, c in s.equity_sales():
         yield auction.label, "end", c
     for c in range(s.engine.type_count[()]):
-        if not s.settlement.final_prices[c].is_final:
+        if not s.settlement.final_prices[c].is_final and (s.feed.final_price("", c)[0] or s.chance(0.1)):
             yield "Settlement", "fix_price", c
         if s.engine.deficit[c] and s.chance(0.2):
             yield "LossWaterfall", "cover", c
+        if s.engine.deficit[c] and (s.engine.deficit[c] != s.settlement.left[c] or s.chance(0.1)):
+            yield "Settlement", "cover_last", c
     for (c, owner), vault in s.engine.vaults.items():
         if vault.normalized_debt and s.settlement.final_prices[c].is_final:
             yield "Settlement", "skim", c, owner

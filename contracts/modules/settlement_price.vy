@@ -1,0 +1,147 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title settlement_price
+@license GNU Affero General Public License v3.0 only
+@notice The one price at which a market is settled: the mean over the first FINAL_WINDOW seconds, from the
+        moment at which its closing began, in which its price was valid. It follows from the history of the
+        market alone: who asks, when, and whether anybody asked before changes nothing. A market that had no
+        such time FINAL_DEADLINE seconds later is settled at the mean over what there was, if that is a
+        quarter of it, and else at the average from before the closing. So there is an answer in time,
+        whatever becomes of the market.
+@dev Between two changes of a market all is constant, so the sum is carried on piece by piece: whoever is
+     about to change what counts calls `_count` before. A second belongs to what held at its end.
+"""
+from contracts.modules import bounds
+
+
+event FinalPriceSet:
+    collateral_type: indexed(uint256)  # [id]
+    price: uint256  # [ray]
+
+
+struct Closing:
+    begun_at: uint256  # seconds, 32 bits
+    counted_to: uint256  # seconds, 32 bits
+    valid: uint256  # seconds of them in which there was a valid price, 32 bits
+    sum: uint256  # ray x seconds, 160 bits
+
+
+struct Market:
+    price: uint256  # ray
+    fresh_until: uint256  # seconds
+    halted: bool
+    waits: bool  # a price that is far off waits to be confirmed
+
+
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_112: constant(uint256) = 2**112 - 1
+# Beside a price: zero may be final as well.
+IS_FINAL: constant(uint256) = 2**112
+
+# collateral type -> Closing
+closings: HashMap[uint256, uint256]
+# collateral type -> price (ray, 112 bits) | is it final (1 bit); before that, the price for want of time
+final_prices: HashMap[uint256, uint256]
+
+
+@internal
+def _begin(collateral_type: uint256, otherwise: uint256):
+    """
+    @dev Begin to count, once.
+    @param collateral_type The market.
+    @param otherwise Ray: the price if the time with valid ones is too short.
+    """
+    self.closings[collateral_type] = block.timestamp | (block.timestamp << 32)
+    self.final_prices[collateral_type] = otherwise
+
+
+@internal
+def _set(collateral_type: uint256, price: uint256):
+    self.final_prices[collateral_type] = price | IS_FINAL
+    log FinalPriceSet(collateral_type=collateral_type, price=price)
+
+
+@internal
+def _count(collateral_type: uint256, market: Market) -> bool:
+    """@dev Count the time up to now, in which the market was as given; whether the price is final now."""
+    closing: Closing = self._counted(self._load(collateral_type), market)
+    self.closings[collateral_type] = (
+        closing.begun_at | (closing.counted_to << 32) | (closing.valid << 64) | (closing.sum << 96)
+    )
+    if not self._is_over(closing):
+        return False
+    self._set(collateral_type, self._mean(closing, self.final_prices[collateral_type]))
+    return True
+
+
+@internal
+@view
+def _has_begun(collateral_type: uint256) -> bool:
+    return self.closings[collateral_type] != 0 or self.final_prices[collateral_type] != 0
+
+
+@internal
+@view
+def _price(collateral_type: uint256, market: Market) -> (bool, uint256):
+    """@dev Whether the price is final, and the price, for a market that is as given since the last change."""
+    word: uint256 = self.final_prices[collateral_type]
+    if word & IS_FINAL != 0:
+        return True, word & MASK_112
+    if self.closings[collateral_type] == 0:
+        return False, 0
+    closing: Closing = self._counted(self._load(collateral_type), market)
+    if not self._is_over(closing):
+        return False, 0
+    return True, self._mean(closing, word)
+
+
+@internal
+@view
+def _counted(closing: Closing, market: Market) -> Closing:
+    """@dev The same with the time up to now."""
+    counted: Closing = closing
+    start: uint256 = closing.counted_to
+    if market.halted:
+        start = max(start, closing.begun_at + bounds.MAX_FINAL_HALT)
+    # A price is fresh in the second `fresh_until` too.
+    end: uint256 = min(block.timestamp, min(market.fresh_until + 1, closing.begun_at + bounds.FINAL_DEADLINE))
+    if not market.waits and start < end:
+        seconds: uint256 = min(end - start, bounds.FINAL_WINDOW - closing.valid)
+        counted.valid += seconds
+        # 112 + 15 bits.
+        counted.sum += market.price * seconds
+    counted.counted_to = block.timestamp
+    return counted
+
+
+@internal
+@view
+def _is_over(closing: Closing) -> bool:
+    """@dev Once counted up to now: whether nothing later counts."""
+    return (
+        closing.valid == bounds.FINAL_WINDOW
+        or block.timestamp >= closing.begun_at + bounds.FINAL_DEADLINE
+    )
+
+
+@internal
+@pure
+def _mean(closing: Closing, otherwise: uint256) -> uint256:
+    """@dev Rounded down: a vault gives a unit more for its debt, which is what holders are paid from."""
+    if closing.valid * 4 < bounds.FINAL_WINDOW:
+        return otherwise
+    return closing.sum // closing.valid
+
+
+@internal
+@view
+def _load(collateral_type: uint256) -> Closing:
+    word: uint256 = self.closings[collateral_type]
+    return Closing(
+        begun_at=word & MASK_32,
+        counted_to=(word >> 32) & MASK_32,
+        valid=(word >> 64) & MASK_32,
+        sum=word >> 96,
+    )

@@ -1,0 +1,91 @@
+"""The one price at which a market is settled: a mean that follows from the market's history alone."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from backstop.model.bounds import FINAL_DEADLINE, FINAL_WINDOW, MAX_FINAL_HALT
+from backstop.model.roles import Administered
+from backstop.model.state import World, slot
+
+
+@slot(32, 32, 32, 160)
+class Closing(NamedTuple):
+    """How far the time of a market's closing is counted; times in seconds."""
+
+    begun_at: int = 0
+    counted_to: int = 0
+    valid: int = 0  # seconds of them in which there was a valid price
+    sum: int = 0  # ray x seconds
+
+    def counted(self, market: Market, now: int) -> Closing:
+        """Return the same with the time up to now."""
+        start = max(self.counted_to, self.begun_at + MAX_FINAL_HALT if market.halted else 0)
+        end = min(now, market.fresh_until + 1, self.begun_at + FINAL_DEADLINE)
+        seconds = 0 if market.waits else max(0, min(end - start, FINAL_WINDOW - self.valid))
+        return Closing(self.begun_at, now, self.valid + seconds, self.sum + market.price * seconds)
+
+    def is_over(self, now: int) -> bool:
+        """Tell, once it is counted up to now, whether nothing later counts."""
+        return self.valid == FINAL_WINDOW or now >= self.begun_at + FINAL_DEADLINE
+
+    def mean(self, otherwise: int) -> int:
+        """Return the mean price [ray], rounded down; another one for want of time."""
+        return otherwise if self.valid * 4 < FINAL_WINDOW else self.sum // self.valid
+
+
+@slot(112, 1)
+class FinalPrice(NamedTuple):
+    """A price (ray); before it is final, the one for want of time."""
+
+    price: int = 0
+    is_final: bool = False
+
+
+class Market(NamedTuple):
+    """What a market is at since its last change."""
+
+    price: int  # ray
+    fresh_until: int  # seconds
+    halted: bool
+    waits: bool  # a price that is far off waits to be confirmed
+
+
+class SettlementPrices(Administered):
+    """Prices at which markets are settled. See contracts/modules/settlement_price.vy."""
+
+    def __init__(self, world: World, name: str, address: str, admin: str, *others: Any) -> None:
+        super().__init__(world, name, address, admin, *others)
+        self.closings = self.table("settlement_price.closings", Closing())
+        self.final_prices = self.table("settlement_price.final_prices", FinalPrice())
+
+    def _begin_closing(self, c: int, otherwise: int) -> None:
+        now = self.world.timestamp
+        self.closings[c] = Closing(now, now)
+        self.final_prices[c] = FinalPrice(otherwise)
+
+    def _set_final(self, c: int, price: int) -> None:
+        self.final_prices[c] = FinalPrice(price, True)
+        self.emit("FinalPriceSet", c, price)
+
+    def _count(self, c: int, market: Market) -> bool:
+        """Count the time up to now, in which the market was as given; tell whether the price is final now."""
+        closing = self.closings[c].counted(market, self.world.timestamp)
+        self.closings[c] = closing
+        if not closing.is_over(self.world.timestamp):
+            return False
+        self._set_final(c, closing.mean(self.final_prices[c].price))
+        return True
+
+    def _has_begun(self, c: int) -> bool:
+        return bool(self.closings[c] != Closing() or self.final_prices[c] != FinalPrice())
+
+    def _final(self, c: int, market: Market) -> tuple[bool, int]:
+        """Tell whether the price is final; return it [ray], 0 if not."""
+        now, final = self.world.timestamp, self.final_prices[c]
+        if final.is_final:
+            return True, final.price
+        if self.closings[c] == Closing():
+            return False, 0
+        closing = self.closings[c].counted(market, now)
+        return (True, closing.mean(final.price)) if closing.is_over(now) else (False, 0)
