@@ -16,13 +16,6 @@ from tests.support.savings import XAU, give, lose, save
 from tests.support.settling import begin
 
 
-def a_safe_vault_is_marked(new_protocol):
-    protocol = steady(new_protocol, mark_discount=5_000)
-    protocol.borrow("whale", "WETH", 100 * WAD, 110_000 * WAD)
-    yield protocol
-    protocol.do("LossWaterfall.mark_vault", WETH, "whale", sender="whale")
-
-
 def a_cap_is_met_twice(new_protocol):
     buffer, reserve, savings = only("buffer", "reserve", "savings")
     protocol = steady(new_protocol, stages=(buffer, reserve, replace(savings, cap_bps=5_000)))
@@ -89,7 +82,6 @@ def three_of_five_report(new_protocol):
 
 
 BROKEN = {
-    70: a_safe_vault_is_marked,
     71: a_cap_is_met_twice,
     72: somebody_borrows_after_years,
     73: a_lot_with_a_worth_is_closed,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.proof.properties import stages
 from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.figures.arithmetic import RAY
+from backstop.proof.properties.figures.doubt import in_doubt
 from backstop.proof.properties.registry import Violation, history_property, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -178,14 +179,14 @@ def _taken(step: Transition, pool: str, held: int) -> tuple[int, bool]:
     counts = step.before("LossWaterfall", "counts")
     if counts.settlement == 1:
         return held, True
-    if counts.settlement == 2 or not counts.open:
+    if counts.settlement == 2:
         return 0, True
     address = step.contract(pool).address
     left = {}
     for c in range(step.before("VaultEngine", "terms.collateral_types")):
         deficit = step.before("VaultEngine", "ledger.deficit", c)
         mine = step.before("LossWaterfall", "reservations", (c, address)).amount
-        left[c] = deficit - min(deficit, mine) + step.before("LossWaterfall", "marks.of_types", c)
+        left[c] = deficit - min(deficit, mine) + in_doubt(step, step.before, c)
     exact = True
     for k in range(counts.stages):
         terms = step.before("LossWaterfall", "stages", k)
