@@ -58,7 +58,8 @@ def test_nothing_of_a_safe_one(owing):
 def test_a_fall_that_is_only_the_next_price_is_news(owing):
     owing.post_price("WETH", 2_000 * RAY)
     owing.post_next("WETH", UNSAFE)
-    assert owing.price("WETH") == 2_000 * RAY
+    with reverts("liquidation_engine: safe vault"):
+        liquidate(owing)
     assert flag(owing) == owed(owing)
 
 
@@ -71,10 +72,10 @@ def test_a_rise_that_is_only_the_next_price_is_none(owing):
 
 
 def test_what_a_halt_holds_back_is_news(owing):
-    owing.do("PriceFeed.set_halted", WETH, True, sender="guardian")
+    owing.do("PriceFeed.set_halted", WETH, True, sender="admin")
     owing.post_next("WETH", UNSAFE)
     assert owing.read("PriceFeed.risk_price", WETH) == 0
-    assert owing.price("WETH") > UNSAFE
+    assert owing.read("PriceFeed.current_price", WETH) > UNSAFE == owing.read("PriceFeed.withheld", WETH)
     assert flag(owing) == owed(owing)
 
 
@@ -162,7 +163,7 @@ def test_brackets_count(guarded):
     brackets = ((4_000, 1_000), (0, 0)), ((0, 0), (0, 0))
     guarded.do("RiskPolicy.set_brackets", WETH, *brackets, sender="admin")
     guarded.borrow("borrower", "WETH", 10 * WAD, 9_000 * WAD)
-    guarded.do("RiskPolicy.set_brackets", WETH, ((4_000, 10_000), (0, 0)), brackets[1], sender="admin")
+    guarded.do("RiskPolicy.set_brackets", WETH, ((2_000, 10_000), (0, 0)), brackets[1], sender="admin")
     assert flag(guarded) == owed(guarded) > 0
     guarded.do("RiskPolicy.set_brackets", WETH, *brackets, sender="admin")
     assert flag(guarded) == 0
@@ -173,7 +174,9 @@ def test_a_call_that_is_overdue_counts(guarded):
     open_between(guarded)
     call(guarded)
     assert flag(guarded) == 0
+    price = guarded.read("PriceFeed.current_price", WETH)
     guarded.advance(GRACE)
+    guarded.post_price("WETH", price)
     assert flag(guarded) == owed(guarded) > 0
 
 
@@ -181,7 +184,9 @@ def test_a_call_that_is_overdue_counts(guarded):
 def test_no_ratio_makes_a_safe_vault_flagged(new_protocol, ratio):
     """One wei of value above it and one under it."""
     weth = replace(standard().collateral_types[WETH], liquidation_ratio=ratio, initial_ratio=ratio)
-    protocol = opened(new_protocol, replace(standard(), collateral_types=(weth,)))
+    protocol = opened(
+        new_protocol, replace(standard(), collateral_types=(weth, *standard().collateral_types[1:]))
+    )
     protocol.do("VaultEngine.set_stability_fee", WETH, 0, sender="admin")
     debt = 10_000 * WAD
     protocol.borrow("borrower", "WETH", 10 * WAD, debt)

@@ -82,7 +82,7 @@ def _settlement_delay(parameters: Parameters, prices: Prices) -> Iterator[Misfit
     DOUBTFUL,
     "pool.cooldown",
     "feed.step",
-    why="nobody leaves a pool between a fall of the market and the price that lets it be marked, which "
+    why="nobody leaves a pool between a fall of the market and the price that lets it be flagged, which "
     "counts up to two steps later",
 )
 def _cooldown(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
