@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.proof.properties import stages
 from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.figures.arithmetic import RAY
-from backstop.proof.properties.figures.doubt import in_doubt
+from backstop.proof.properties.figures.doubt import in_doubt, loss_is_known
 from backstop.proof.properties.registry import Violation, history_property, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -37,7 +37,7 @@ def conversions_round_against_the_caller(step: Transition, changes: Changes) -> 
     direct = step.contract(pool).stage_address == step.contract(pool).address
     settling = step.before("LossWaterfall", "counts").settlement == 1
     ours = _is_ours(step, pool)
-    exact = ours and (direct or not (settling or step.before("LossWaterfall", "counts").open))
+    exact = ours and (direct or not (settling or loss_is_known(step)))
     if method in _WAYS_OUT:
         taken, known = _taken(step, pool, held) if direct and ours else (0, exact)
         held, exact = held - min(held, taken), known
@@ -63,7 +63,7 @@ def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None
 
     Income counts as it vests: what is added is nobody's at once.
     """
-    if not {"assets", "token.state"} & changes.keys() or step.before("LossWaterfall", "counts").open:
+    if not {"assets", "token.state"} & changes.keys() or loss_is_known(step):
         return
     now = step.model.timestamp
     for pool in sorted(

@@ -14,3 +14,10 @@ def in_doubt(step: Transition, read: Read, c: int) -> int:
         found -= read("Workouts", "in_workouts", c) - read("Workouts", "in_doubt", c)
     flagged = min(read("LiquidationEngine", "doubt.of_types", c), debts.normalized_debt)
     return int(found + flagged * debts.accumulated_rate)
+
+
+def loss_is_known(step: Transition) -> bool:
+    """Return whether any loss was known before a step: booked and open, or in doubt."""
+    types = range(step.before("VaultEngine", "terms.collateral_types"))
+    open_ones = step.before("LossWaterfall", "counts").open
+    return bool(open_ones or any(in_doubt(step, step.before, c) for c in types))
