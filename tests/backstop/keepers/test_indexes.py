@@ -96,8 +96,8 @@ tops = st.builds(Top, st.integers(1, 2), st.integers(0, 2), st.integers(0, 2))
 written = st.lists(st.tuples(st.integers(1, 12), st.one_of(st.just(Lot()), lots), tops), max_size=6)
 
 
-@given(written, st.lists(st.tuples(written, st.booleans()), max_size=12), st.integers(0, 2 * RAY))
-def test_auctions_are_carried_by_price_and_by_principal(first, rounds, least) -> None:
+@given(written, st.lists(st.tuples(written, st.booleans()), max_size=12))
+def test_auctions_are_carried_by_price(first, rounds) -> None:
     """Started, bought from, reset, ended, and started under an older id; asked after any number of writes."""
     tables: dict[str, dict] = {"lots": {}, "tops": {}, "owners": {}}
     index = None
@@ -118,7 +118,6 @@ def test_auctions_are_carried_by_price_and_by_principal(first, rounds, least) ->
                 wanted[id] = OpenLot(id, c, left, target, top.top, started_at, principal, 0)
         assert list(index.open().items()) == list(wanted.items())
         assert index.empty() == [each for each in wanted.values() if each.lot == 0]
-        assert sorted(index.owing(least)) == [each.id for each in wanted.values() if each.principal >= least]
         by_price: dict[tuple, list[OpenLot]] = {}
         for each in wanted.values():
             if each.lot:

@@ -285,22 +285,18 @@ def test_the_crank_closes_what_is_sold_out_and_the_coverer_covers(world) -> None
 def test_the_recogniser_flags_what_may_be_liquidated_and_clears_what_is_safe(world) -> None:
     keeper = world.keeper("recogniser", deviation=500, most=10)
     assert world.wants(keeper) == []
-    world.feed(150)
-    edge = world.run.account("edge")
-    assert world.wants(keeper) == [("flag", 0, edge)]
-    (call,) = keeper.decide(world.view, Memory(), GWEI)
-    assert world.run.apply(call.action).value == world.view.doubt(0) > 124_000 * RAD
+    world.feed(175)
+    brink, edge = (world.run.account(name) for name in ("brink", "edge"))
+    calls = keeper.decide(world.view, Memory(), GWEI)
+    assert [each.action.args for each in calls] == [(0, brink), (0, edge)]
+    flagged = [world.run.apply(each.action).value for each in calls]
+    assert sum(flagged) == world.view.doubt(0) and min(flagged) > 100_000 * RAD
     assert world.wants(keeper) == []
-    world.feed(100)
-    brink = world.run.account("brink")
-    assert world.wants(keeper) == [("flag", 0, brink)]
-    (call,) = keeper.decide(world.view, Memory(), GWEI)
-    assert world.run.apply(call.action).ok
     # A liquidation takes its own with it.
     world.liquidate("edge")
     assert world.wants(keeper) == []
     assert world.view.flags().keys() == {(0, brink)}
-    world.feed(200)
+    world.feed(250)
     assert world.wants(keeper) == [("flag", 0, brink)]
     (call,) = keeper.decide(world.view, Memory(), GWEI)
     assert world.run.apply(call.action).value == 0
@@ -559,7 +555,7 @@ def test_settlement_leaves_other_roles_nothing(doomed) -> None:
     groups = {
         role: doomed.keeper(role, f"{role}_1", heartbeat=1, capital=1, collateral="ETH") for role in ROLES
     }
-    assert {"accruer", "coverer", "recogniser"} <= {role for role in ROLES if doomed.wants(groups[role])}
+    assert {"accruer", "coverer"} <= {role for role in ROLES if doomed.wants(groups[role])}
     doomed.run.must("Settlement", "announce", sender=doomed.run.account("admin"))
     doomed.run.go_to(doomed.run.system.timestamp + 3_600)
     doomed.run.must("Settlement", "begin", sender=doomed.run.account("borrower"))
