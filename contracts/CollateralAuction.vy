@@ -704,7 +704,7 @@ def auction_of(auction_id: uint256) -> Auction:
 @view
 def position_of(auction_id: uint256) -> (uint256, address, uint256, uint256):
     """
-    @notice What is at risk in an auction or a workout, for whoever marks it: all zero if there is none.
+    @notice What is at risk in an auction or a workout: all zero if there is none.
     @param auction_id [id] The auction or workout.
     @return [id] Its collateral type.
     @return The owner of the vault it came from.

@@ -140,8 +140,8 @@ def __init__(
     @param collateral_type [id] The id that the note will have once it is listed.
     @param vault_engine The ledger; this contract needs its STAGE role for `recover`.
     @param price_feed Where the note is worth what this contract says.
-    @param liquidation_engine Writes the debt down.
-    @param loss_waterfall Where losses are marked.
+    @param liquidation_engine Writes the debt down, and knows what of it is in doubt.
+    @param loss_waterfall Knows what stages have reserved.
     @param stablecoin What is drawn and owed.
     @param admin Lists the note, for which it gets one; grants the roles MINTER and GUARDIAN.
     @param delay [seconds] From the announcement of a loss to when it may be realised.
@@ -239,7 +239,7 @@ def announce_loss(amount: uint256):
     """
     @notice Announce how much of the debt will not be paid back. The admin; a guardian may only raise it.
             Anyone may realise it after the delay, which begins again with each announcement. Protects: it is
-            marked in the same call, so nobody leaves a pool ahead of it; and nothing is drawn meanwhile.
+            in doubt from the same call on, so nobody leaves a pool ahead of it; and nothing is drawn meanwhile.
     @param amount [wad] Stablecoin; more than the debt is all of it.
     """
     if msg.sender != roles.admin:
@@ -253,7 +253,7 @@ def announce_loss(amount: uint256):
 @nonreentrant
 def cancel_loss():
     """
-    @notice Take an announced loss back. Admin only. Its mark goes with it.
+    @notice Take an announced loss back. Admin only. It is in doubt no more.
     """
     roles._only_admin()
     self._announce(empty(Announcement))
@@ -265,7 +265,7 @@ def realise_loss() -> uint256:
     """
     @notice Book an announced loss, or all of the debt if that is less now, as a deficit of the type, for the
             stages to cover. Permissionless, once the delay is over. Protects: the loss is never more than the
-            debt, so never more than the line; the mark goes in the same call, and no loss counts twice.
+            debt, so never more than the line; the doubt goes in the same call, and no loss counts twice.
     @return [wad] Stablecoin lost, rounded up; zero if all was paid back meanwhile.
     """
     announcement: Announcement = self._announcement()
@@ -339,7 +339,7 @@ def recover(amount: uint256) -> uint256:
 @external
 def report():
     """
-    @notice Price a note again, and mark what is announced: after somebody has paid the vault engine directly.
+    @notice Price a note again, and flag what is announced: after somebody has paid the vault engine directly.
             Permissionless.
     """
     # Before `open` a price would let the admin draw against its note.
@@ -401,7 +401,7 @@ def _announce(new: Announcement):
 @internal
 def _tell():
     """
-    @dev Price and mark. A note is a stablecoin, or more once a fee has grown on the debt; with a loss
+    @dev Price and flag. A note is a stablecoin, or more once a fee has grown on the debt; with a loss
          announced, it is its share of the debt that is left, so that what is locked falls short of the debt
          by that loss, rounded up.
     """
@@ -413,10 +413,10 @@ def _tell():
         if loss == 0:
             price = max(price, units._div_up(debt, vault.locked_collateral))
         else:
-            # Zero would be no price, and no mark.
+            # Zero would be no price, and no flag.
             price = max(1, (debt - min(debt, loss)) // vault.locked_collateral)
     extcall PRICE_FEED.set_price(COLLATERAL_TYPE, price)
-    extcall LOSS_WATERFALL.mark_vault(COLLATERAL_TYPE, self)
+    extcall LIQUIDATION_ENGINE.flag(COLLATERAL_TYPE, self)
 
 
 @internal
@@ -430,7 +430,7 @@ def _vault() -> IVaultEngine.VaultState:
 def _charge():
     """
     @dev Leave no more fees than the next call of the vault engine charges, which is a year's: what this
-         contract reads of its debt is then what the engine, and the mark, go by until the call ends.
+         contract reads of its debt is then what the engine, and the flag, go by until the call ends.
     """
     for _: uint256 in range(MAX_ACCRUALS):
         debts: IVaultEngine.Debts = staticcall VAULT_ENGINE.debts_of(COLLATERAL_TYPE)

@@ -4,17 +4,25 @@
 """
 @title LiquidationEngine
 @license GNU Affero General Public License v3.0 only
-@notice Decides which vaults are called for more margin, which are liquidated and how much of them, and
-        lets an issuer write its own debt down. It keeps no state and holds nothing.
+@notice Decides which vaults are called for more margin, which are liquidated and how much of them, which
+        debt is in doubt, and lets an issuer write its own debt down. It holds nothing.
+@dev Debt is in doubt while it is under auction, in a workout that is not sound, or flagged. Whoever decides
+     what may be liquidated decides what may be flagged, by the same rule; and whatever leaves a vault for an
+     auction passes here, so that a flag ends with its position.
 """
 from contracts.interfaces import ICollateralAuction
 from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
+from contracts.interfaces import IWorkouts
+from contracts.modules import doubt
+from contracts.modules import ledger
 from contracts.modules import units
 
 implements: ILiquidationEngine
+
+initializes: doubt
 
 
 event MarginCalled:
@@ -94,9 +102,7 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
 
     # Collateral < 2**104, price < 2**112, debt < 2**181, its add-on < 2**196: none reaches 2**256.
     debt: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
-    add_on: uint256 = self._add_on(collateral_type, debt)
-    if self._meets(vault.locked_collateral, price, debt, vault.liquidation_ratio, add_on):
-        assert self._is_due(collateral_type, vault, price, debt, add_on), "liquidation_engine: safe vault"
+    assert self._is_unsafe(collateral_type, vault, price, debt), "liquidation_engine: safe vault"
     assert vault.room != 0, "liquidation_engine: no room"
 
     # Rounded down to the limit, and up to the whole vault if the rest would be under the floor.
@@ -112,6 +118,7 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
         collateral = unsafe_sub(collateral, collateral % vault.unit)
     assert collateral != 0, "liquidation_engine: nothing in"
 
+    doubt._shrink(collateral_type, owner, unsafe_sub(vault.normalized_debt, normalized_debt))
     auction_id: uint256 = 0
     reward: uint256 = 0
     auction_id, reward = extcall COLLATERAL_AUCTION.start(
@@ -168,6 +175,37 @@ def call(collateral_type: uint256, owner: address):
 
 
 @external
+def flag(collateral_type: uint256, owner: address) -> uint256:
+    """
+    @notice Have a vault looked at: its debt is in doubt if it may be liquidated, or could be at the next
+            price. Permissionless; sets, changes or clears its flag. Reverts without a price, unless the vault
+            has no debt. Where the price is the issuer's word nothing is sold, and what is missing at that
+            price is in doubt. Protects: nobody leaves a pool ahead of a loss that everybody can see coming;
+            and no setting makes a vault flagged that nobody may liquidate.
+    @param collateral_type [id] The collateral type.
+    @param owner Whose vault.
+    @return [rad] The debt in doubt, all or nothing; of an issuer's vault what is missing, rounded up to a
+            whole unit of normalized debt.
+    """
+    vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
+        collateral_type, owner, units.BASIS_POINTS
+    )
+    debt: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
+    flagged: uint256 = 0
+    if debt != 0:
+        price: uint256 = doubt._lowest_price(PRICE_FEED, collateral_type)
+        assert price != 0, "doubt: no price"
+        if staticcall PRICE_FEED.issuer_of(collateral_type) != empty(address):
+            # 104 + 112 bits.
+            worth: uint256 = unsafe_mul(vault.locked_collateral, price)
+            flagged = units._div_up(unsafe_sub(debt, min(debt, worth)), vault.accumulated_rate)
+        elif self._is_unsafe(collateral_type, vault, price, debt):
+            flagged = vault.normalized_debt
+    doubt._flag(collateral_type, owner, flagged)
+    return unsafe_mul(flagged, vault.accumulated_rate)
+
+
+@external
 def write_down(collateral_type: uint256, amount: uint256) -> uint256:
     """
     @notice Turn debt of the caller's own vault into a deficit of its type, at once: what is locked are the
@@ -183,6 +221,7 @@ def write_down(collateral_type: uint256, amount: uint256) -> uint256:
     normalized_debt: uint256 = min(vault.normalized_debt, amount * units.RAY // vault.accumulated_rate)
     principal: uint256 = unsafe_mul(normalized_debt, vault.accumulated_rate)
     if principal != 0:
+        doubt._shrink(collateral_type, msg.sender, unsafe_sub(vault.normalized_debt, normalized_debt))
         extcall VAULT_ENGINE.seize(collateral_type, msg.sender, 0, normalized_debt, msg.sender, 0)
         extcall COLLATERAL_AUCTION.write_off(collateral_type, principal)
     log WrittenDown(collateral_type=collateral_type, owner=msg.sender, principal=principal)
@@ -200,6 +239,8 @@ def hand_over(collateral_type: uint256, owner: address, collateral: uint256, nor
     @param normalized_debt [wad] Debt that goes with it; 0 adds collateral to a workout.
     """
     assert msg.sender == WORKOUTS, "liquidation_engine: not workouts"
+    # The vault goes over whole, or has no debt.
+    doubt._shrink(collateral_type, owner, 0)
     extcall VAULT_ENGINE.seize(collateral_type, owner, collateral, normalized_debt, empty(address), 0)
 
 
@@ -223,6 +264,48 @@ def meets_call(collateral_type: uint256, locked_collateral: uint256, debt: uint2
         terms.ratio,
         self._add_on(collateral_type, debt),
     )
+
+
+@external
+@view
+def doubt_of(collateral_type: uint256) -> uint256:
+    """
+    @notice A type's debt that is in doubt and not booked as lost: what is under auction, but for workouts
+            that are sound, and what is flagged, at most all that performs.
+    @param collateral_type [id] The collateral type.
+    @return [rad] At the rate of the last accrual.
+    """
+    debts: IVaultEngine.Debts = staticcall VAULT_ENGINE.debts_of(collateral_type)
+    flagged: uint256 = min(doubt.of_types[collateral_type], debts.normalized_debt)
+    found: uint256 = unsafe_mul(flagged, debts.accumulated_rate)
+    if debts.distressed & ledger.DISTRESSED != 0:
+        found += staticcall VAULT_ENGINE.in_auction_of(collateral_type)
+        if WORKOUTS != empty(address):
+            found -= staticcall IWorkouts(WORKOUTS).sound_of(collateral_type)
+    return found
+
+
+@external
+@view
+def flag_of(collateral_type: uint256, owner: address) -> uint256:
+    """
+    @notice A vault's flag as it was last set.
+    @param collateral_type [id] The collateral type.
+    @param owner Whose vault.
+    @return [wad] Normalized debt; 0 if it has none.
+    """
+    return doubt.of_vaults[collateral_type][owner]
+
+
+@external
+@view
+def flagged_of(collateral_type: uint256) -> uint256:
+    """
+    @notice The sum of a type's flags.
+    @param collateral_type [id] The collateral type.
+    @return [wad] Normalized debt.
+    """
+    return doubt.of_types[collateral_type]
 
 
 # ------------------------------------------------------------------ helpers
@@ -253,6 +336,19 @@ def _meets(
     """@dev Whether collateral is worth what a ratio and the add-on ask for."""
     margin: uint256 = unsafe_mul(unsafe_mul(locked_collateral, price), units.BASIS_POINTS)
     return margin >= unsafe_add(unsafe_mul(debt, ratio), add_on)
+
+
+@internal
+@view
+def _is_unsafe(
+    collateral_type: uint256, vault: IVaultEngine.VaultState, price: uint256, debt: uint256
+) -> bool:
+    """@dev Whether a vault may be liquidated at a price: it is under its liquidation ratio, or its call is due.
+    """
+    add_on: uint256 = self._add_on(collateral_type, debt)
+    if self._meets(vault.locked_collateral, price, debt, vault.liquidation_ratio, add_on):
+        return self._is_due(collateral_type, vault, price, debt, add_on)
+    return True
 
 
 @internal

@@ -13,17 +13,16 @@
      split into parts, or covered in parts, widens none of them. A stage that needs time reserves its
      part of a deficit: nobody else covers that part until the stage has paid it or given it up.
 """
+from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IStage
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
-from contracts.modules import marks
 from contracts.modules import roles
 from contracts.modules import units
 
 implements: ILossWaterfall
 
-initializes: marks
 initializes: roles
 
 exports: (
@@ -85,10 +84,6 @@ event ReservationReleased:
     amount: uint256  # [rad]
 
 
-event DiscountSet:
-    discount: uint256  # [basis points]
-
-
 struct StageTerms:
     stage: address
     pooled: bool  # one balance for all types, or one for each
@@ -133,6 +128,8 @@ CLOSED: constant(uint256) = 2**57
 MASK_188: constant(uint256) = 2**188 - 1
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
+# Knows what debt is in doubt.
+LIQUIDATION_ENGINE: public(immutable(ILiquidationEngine))
 # Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH).
 EPOCH_LENGTH: public(immutable(uint256))
 # Seconds from the proposal of new caps to their use. Pools insist on a shorter cooldown.
@@ -145,8 +142,7 @@ proposed_hash: public(bytes32)
 # Seconds, when proposed caps can be used.
 caps_ready_at: public(uint256)
 # how many stages (8 bits) | which of them are asynchronous (a bit each, 16 bits)
-# | types with anything unresolved or marked (a bit each, 32 bits): while there is none, no exit from a
-# pool has to look at each type | whether settlement winds up, and then whether
+# | types with anything unresolved (a bit each, 32 bits) | whether settlement winds up, and then whether
 # its books are closed (2 bits)
 counts: uint256
 # stage index -> Slot
@@ -173,26 +169,24 @@ bases: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]
 @deploy
 def __init__(
     vault_engine: address,
-    price_feed: address,
-    collateral_auction: address,
+    liquidation_engine: address,
     admin: address,
     epoch_length: uint256,
     cap_delay: uint256,
 ):
     """
     @param vault_engine The ledger: the only one that recognises losses.
-    @param price_feed Prices of marks.
-    @param collateral_auction Whose auctions are marked.
+    @param liquidation_engine Knows what debt is in doubt.
     @param admin Sets the stages, once, and proposes caps.
     @param epoch_length [seconds] All losses of a type in one epoch are one event.
     @param cap_delay [seconds] From the proposal of new caps to their use.
     """
     roles.__init__(admin)
-    marks.__init__(vault_engine, price_feed, collateral_auction)
     assert epoch_length >= bounds.MIN_EPOCH, "loss_waterfall: short epoch"
     assert epoch_length <= bounds.MAX_EPOCH, "loss_waterfall: long epoch"
     assert cap_delay <= bounds.MAX_CAP_DELAY, "loss_waterfall: long delay"
     VAULT_ENGINE = IVaultEngine(vault_engine)
+    LIQUIDATION_ENGINE = ILiquidationEngine(liquidation_engine)
     EPOCH_LENGTH = epoch_length
     CAP_DELAY = cap_delay
 
@@ -246,7 +240,7 @@ def propose_caps(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
 def apply_caps(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
     @notice Use the proposed caps. Permissionless, once their delay is over and while no loss is
-            open: no deficit, no mark, and so no recapitalisation.
+            open: no deficit, and so no recapitalisation. Debt that is only in doubt keeps nobody waiting.
     @param terms As proposed.
     """
     assert keccak256(abi_encode(terms)) == self.proposed_hash, "loss_waterfall: not proposed"
@@ -295,53 +289,11 @@ def wind_up():
 @external
 def close_books():
     """
-    @notice End the winding up: settlement has covered what it could, holders bear the rest, and no mark says
-            anything any more. Vault engine only, once, after `wind_up`.
+    @notice End the winding up: settlement has covered what it could, holders bear the rest, and nothing is in
+            doubt any more. Vault engine only, once, after `wind_up`.
     """
     self._only_engine()
     self.counts += CLOSED - SETTLING
-
-
-@external
-@nonreentrant
-def mark_vault(collateral_type: uint256, owner: address) -> uint256:
-    """
-    @notice Set, refresh or clear the mark of a vault. Permissionless; reverts without a fresh price, unless
-            the vault has no debt. Protects: nobody leaves a pool ahead of a loss that is plain to see.
-    @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
-    @return [rad] The mark: the debt that the collateral would not repay today, rounded up.
-    """
-    mark: uint256 = marks._mark_vault(collateral_type, owner)
-    self._note_open(collateral_type)
-    return mark
-
-
-@external
-@nonreentrant
-def mark_auction(auction_id: uint256) -> uint256:
-    """
-    @notice Set, refresh or clear the mark of an auction, and with it that of the vault it came from.
-            Permissionless; reverts without a fresh price, unless no principal is left.
-    @param auction_id [id] The auction or workout.
-    @return [rad] Both marks, rounded up.
-    """
-    collateral_type: uint256 = 0
-    mark: uint256 = 0
-    collateral_type, mark = marks._mark_auction(auction_id)
-    self._note_open(collateral_type)
-    return mark
-
-
-@external
-def set_mark_discount(new: uint256):
-    """
-    @notice Set what a sale in a hurry costs. Admin only. Marks follow when they are refreshed.
-    @param new [basis points] Of the collateral's value.
-    """
-    roles._only_admin()
-    marks._set_discount(new)
-    log DiscountSet(discount=new)
 
 
 # ----------------------------------------------------------------- coverage
@@ -446,18 +398,16 @@ def release(collateral_type: uint256):
 @view
 def losses_beyond(stage: address) -> uint256:
     """
-    @notice What would reach a stage if all losses were covered now: the uncovered deficits and the marks of
-            all types, each less what the earlier stages would pay under their caps. What the stage has
-            reserved has reached it already. Asynchronous and busy stages count as nothing, since what they
-            bring is not known. While settlement winds up, everything: what is lost is not known yet. Nothing
-            once its books are closed.
+    @notice What would reach a stage if everything in doubt were lost and covered now: the uncovered deficits
+            and the debt in doubt of all types, each less what the earlier stages would pay under their caps.
+            What the stage has reserved has reached it already. Asynchronous and busy stages count as nothing,
+            since what they bring is not known. While settlement winds up, everything: what is lost is not
+            known yet. Nothing once its books are closed.
     @param stage A stage's address; an address that is no stage bears nothing.
     @return [rad] The stage's own balance and caps are ignored; more than all there is while settlement winds
             up.
     """
     counts: uint256 = self.counts
-    if counts >> OPEN == 0:
-        return 0
     if counts >= SETTLING:
         return WINDING_UP if counts < CLOSED else 0
 
@@ -465,11 +415,13 @@ def losses_beyond(stage: address) -> uint256:
     types: uint256 = staticcall VAULT_ENGINE.collateral_types()
     total: uint256 = 0
     for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
-        deficit: uint256 = staticcall VAULT_ENGINE.deficit_of(c)
+        deficit: uint256 = self._deficit(c, counts)
         # What another has reserved, it may yet give up.
-        own: uint256 = self.reservations[c][stage] & MASK_188
-        left[c] = deficit - min(deficit, own) + marks.of_types[c]
+        own: uint256 = 0 if deficit == 0 else self.reservations[c][stage] & MASK_188
+        left[c] = deficit - min(deficit, own) + staticcall LIQUIDATION_ENGINE.doubt_of(c)
         total += left[c]
+    if total == 0:
+        return 0
 
     epoch: uint256 = block.timestamp // EPOCH_LENGTH
     for k: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
@@ -498,8 +450,8 @@ def losses_beyond(stage: address) -> uint256:
 @view
 def pending_total() -> uint256:
     """
-    @notice What is unresolved or marked, of all types; zero once settlement's books are closed: nobody has a
-            loss to fear.
+    @notice What is recognised and unresolved, of all types; zero once settlement's books are closed: nobody
+            has a loss to fear.
     @return [rad] With WINDING_UP added while settlement winds up.
     """
     found: uint256 = self.counts >> OPEN
@@ -510,53 +462,24 @@ def pending_total() -> uint256:
         if found == 0:
             break
         if found & 1 == 1:
-            total += self._load_loss(c).unresolved + marks.of_types[c]
+            total += self._load_loss(c).unresolved
         found >>= 1
     return total + found * WINDING_UP
 
 
 @external
 @view
-def mark_of_vault(collateral_type: uint256, owner: address) -> uint256:
+def doubt_total() -> uint256:
     """
-    @notice A vault's mark as it was last set.
-    @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
-    @return [rad] The mark; 0 if there is none.
+    @notice What may be lost, of all types: uncovered deficits, what is under auction but for sound workouts,
+            and flagged vaults. No loss that is known can be larger.
+    @return [rad] Of all types, before any stage pays.
     """
-    return marks.of_vaults[collateral_type][owner]
-
-
-@external
-@view
-def mark_of_auction(auction_id: uint256) -> uint256:
-    """
-    @notice An auction's mark as it was last set.
-    @param auction_id [id] The auction or workout.
-    @return [rad] The mark; 0 if there is none.
-    """
-    return marks.of_auctions[auction_id] & marks.MASK_192
-
-
-@external
-@view
-def marked(collateral_type: uint256) -> uint256:
-    """
-    @notice The sum of a type's marks.
-    @param collateral_type [id] The collateral type.
-    @return [rad] Of vaults and auctions.
-    """
-    return marks.of_types[collateral_type]
-
-
-@external
-@view
-def mark_discount() -> uint256:
-    """
-    @notice What a sale in a hurry costs.
-    @return [basis points] Of the collateral's value.
-    """
-    return marks.discount
+    counts: uint256 = self.counts
+    total: uint256 = 0
+    for c: uint256 in range(staticcall VAULT_ENGINE.collateral_types(), bound=bounds.MAX_COLLATERAL_TYPES):
+        total += self._deficit(c, counts) + staticcall LIQUIDATION_ENGINE.doubt_of(c)
+    return total
 
 
 @external
@@ -721,13 +644,24 @@ def _book(collateral_type: uint256, before: Loss, k: uint256, amount: uint256):
 @internal
 def _note_open(collateral_type: uint256):
     """
-    @dev Keep the type's bit: whether anything of it is unresolved or marked.
+    @dev Keep the type's bit: whether anything of it is unresolved.
     """
     bit: uint256 = 1 << (OPEN + collateral_type)
-    if self._load_loss(collateral_type).unresolved == 0 and marks.of_types[collateral_type] == 0:
+    if self._load_loss(collateral_type).unresolved == 0:
         self.counts &= ~bit
     else:
         self.counts |= bit
+
+
+@internal
+@view
+def _deficit(collateral_type: uint256, counts: uint256) -> uint256:
+    """
+    @dev Rad of a type's uncovered deficit; the ledger is asked only where something is unresolved.
+    """
+    if (counts >> (OPEN + collateral_type)) & 1 == 0:
+        return 0
+    return staticcall VAULT_ENGINE.deficit_of(collateral_type)
 
 
 @internal

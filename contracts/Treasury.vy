@@ -5,8 +5,8 @@
 @title Treasury
 @license GNU Affero General Public License v3.0 only
 @notice Spends the reserve, in the order of income. Losses come first: nothing is spent while one is
-        open. Then claims are repaid, the most senior series first; then the reserve is filled up to its
-        target; of what is above it the margin market is insured, if there is one; what is left is shared
+        open, and what may yet be lost stays in the reserve. Then claims are repaid, the most senior series
+        first; then the reserve is filled up to its target; of what is above it the margin market is insured, if there is one; what is left is shared
         by the pools, and the rest is for sale for equity.
 @dev Holds nothing: what it spends is minted from the reserve and passed on in the same call.
 """
@@ -143,24 +143,26 @@ def __init__(
 @nonreentrant
 def distribute() -> uint256:
     """
-    @notice Repay claims from the whole reserve, then insure and share what is above the target.
+    @notice Repay claims from what the reserve has beyond doubt, then insure and share what is above the target.
             Permissionless. A share of a pool without members is for sale as well. Protects: nobody is paid
             while a loss is open, and no claim waits for a distribution.
     @return [wad] Stablecoin paid to claims, insurance and pools.
     """
     self._check_open()
     spent: uint256 = 0
+    doubt: uint256 = self._doubt()
     for claims: address in CLAIMS:
-        due: uint256 = staticcall IRecoveryClaims(claims).repayable(self._reserve())
+        due: uint256 = staticcall IRecoveryClaims(claims).repayable(self._reserve(doubt))
         if due != 0:
             self._draw(due, claims)
             extcall IRecoveryClaims(claims).repay(due)
             spent += due
             log ClaimsRepaid(claims=claims, amount=due)
     plan: Plan = self._load_plan()
-    surplus: uint256 = self._surplus(plan)
-    offered: uint256 = min(plan.offered, surplus)
-    fresh: uint256 = surplus - offered
+    # What is only in doubt is offered still: nobody turns it into income of the pools by a flag.
+    offered: uint256 = min(plan.offered, self._surplus(plan, 0))
+    surplus: uint256 = self._surplus(plan, doubt)
+    fresh: uint256 = surplus - min(offered, surplus)
     insured: uint256 = 0
     if FUND.address != empty(address):
         insured = self._insure(fresh)
@@ -189,7 +191,7 @@ def sell(amount: uint256, receiver: address):
     assert msg.sender == SURPLUS_AUCTION, "treasury: not surplus auction"
     self._check_open()
     plan: Plan = self._load_plan()
-    assert amount <= min(plan.offered, self._surplus(plan)), "treasury: not for sale"
+    assert amount <= min(plan.offered, self._surplus(plan, self._doubt())), "treasury: not for sale"
     plan.offered = unsafe_sub(plan.offered, amount)
     self._store_plan(plan)
     log SurplusSold(receiver=receiver, amount=amount)
@@ -250,11 +252,11 @@ def set_insuring(share: uint256, target: uint256):
 @view
 def for_sale() -> uint256:
     """
-    @notice Surplus that is for sale: not what the reserve has lost since it was offered.
+    @notice Surplus that is for sale: not what the reserve has lost since it was offered, or may yet lose.
     @return [wad] Stablecoin, rounded down.
     """
     plan: Plan = self._load_plan()
-    return min(plan.offered, self._surplus(plan))
+    return min(plan.offered, self._surplus(plan, self._doubt()))
 
 
 @external
@@ -320,16 +322,24 @@ def _check_open():
 
 @internal
 @view
-def _reserve() -> uint256:
-    """@dev Wad, rounded down."""
-    return staticcall VAULT_ENGINE.reserve() // units.RAY
+def _doubt() -> uint256:
+    """@dev What may be lost before any stage but the reserve pays, wad, rounded up."""
+    return units._div_up(staticcall LOSS_WATERFALL.doubt_total(), units.RAY)
 
 
 @internal
 @view
-def _surplus(plan: Plan) -> uint256:
-    """@dev What the reserve has above its target, wad, rounded down."""
-    reserve: uint256 = self._reserve()
+def _reserve(doubt: uint256) -> uint256:
+    """@dev What the reserve has beyond a doubt, wad, rounded down."""
+    reserve: uint256 = staticcall VAULT_ENGINE.reserve() // units.RAY
+    return reserve - min(reserve, doubt)
+
+
+@internal
+@view
+def _surplus(plan: Plan, doubt: uint256) -> uint256:
+    """@dev What the reserve has beyond a doubt and its target, wad, rounded down."""
+    reserve: uint256 = self._reserve(doubt)
     return reserve - min(reserve, plan.target * units.WAD)
 
 

@@ -9,8 +9,8 @@
         and then gets the lot back. Interest stops. An instalment that is missed, or a lot under the
         workout's own ratio, lets anyone foreclose: then the auction starts that was put off.
 @dev The principal is under auction in the ledger (no interest, counted in ceilings and limits, its loss is
-     its type's) and workouts have auctions' ids, so that marks, settlement and limits need to know of
-     nothing new. Entry and each instalment require
+     its type's) and workouts have auctions' ids, so that settlement and limits need to know of nothing
+     new. It is in doubt only once it is flagged, or foreclosed. Entry and each instalment require
          floor(value*(1 - discount)) >= principal left
      at the lower of the current and the next price: sold at that price less the discount, the lot pays all
      that is owed to the protocol. Packed by hand: one record is one slot, the first field at bit 0.
@@ -22,6 +22,7 @@ from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
 from contracts.interfaces import IWorkouts
 from contracts.modules import bounds
+from contracts.modules import doubt
 from contracts.modules import recovery
 from contracts.modules import roles
 from contracts.modules import units
@@ -80,6 +81,12 @@ event Foreclosed:
     principal: uint256  # [rad]
 
 
+event WorkoutFlagged:
+    workout_id: indexed(uint256)  # [id]
+    collateral_type: indexed(uint256)  # [id]
+    principal: uint256  # [rad]
+
+
 event WorkoutUnwound:
     workout_id: indexed(uint256)  # [id]
     collateral_type: indexed(uint256)  # [id]
@@ -117,6 +124,7 @@ struct Balance:
     met: uint256  # instalments met, 8 bits
     instalments: uint256  # 8 bits
     collateral_type: uint256  # 16 bits
+    flagged: bool  # whether its principal is in doubt, 1 bit
 
 
 struct Schedule:
@@ -176,6 +184,8 @@ schedules: HashMap[uint256, uint256]
 sums: HashMap[uint256, uint256]
 # collateral type -> rad of principal in its workouts
 in_workouts: public(HashMap[uint256, uint256])
+# collateral type -> rad of that which is flagged
+in_doubt: public(HashMap[uint256, uint256])
 # collateral type -> owner -> seconds, when the vault entered last
 last_entries: public(HashMap[uint256, HashMap[address, uint256]])
 
@@ -264,6 +274,7 @@ def enter(collateral_type: uint256, owner: address, instalments: uint256) -> uin
             met=0,
             instalments=instalments,
             collateral_type=collateral_type,
+            flagged=False,
         ),
     )
     self.schedules[workout_id] = (
@@ -317,7 +328,7 @@ def pay(workout_id: uint256, amount: uint256) -> uint256:
         # Principal that a raised floor left under it may still be paid in parts.
         assert after >= least or before < least, "workouts: rest under floor"
     principal: uint256 = unsafe_sub(before, after)
-    self.in_workouts[collateral_type] -= principal
+    self._take_off(balance, principal)
 
     owner: address = empty(address)
     returned: uint256 = 0
@@ -375,6 +386,39 @@ def top_up(workout_id: uint256, amount: uint256):
 
 @external
 @nonreentrant
+def flag(workout_id: uint256) -> uint256:
+    """
+    @notice Have a workout looked at: its principal is in doubt if it may be foreclosed, or could be at the
+            next price. Permissionless; sets or clears its flag. Reverts without a price, unless an instalment
+            is missed or nothing is left to lose. Protects: nobody leaves a pool ahead of a loss that
+            everybody can see coming; and a workout in good standing keeps nobody.
+    @param workout_id [id] The workout.
+    @return [rad] The principal in doubt, all or nothing.
+    """
+    balance: Balance = self._load_balance(workout_id)
+    collateral_type: uint256 = balance.collateral_type
+    principal: uint256 = self._principal_left(balance, self._load_sums(workout_id))
+    schedule: Schedule = self._load_schedule(workout_id)
+    found: bool = False
+    if principal != 0:
+        price: uint256 = doubt._lowest_price(PRICE_FEED, collateral_type)
+        found = self._is_late(balance, schedule)
+        assert found or price != 0, "workouts: no price to flag at"
+        found = found or self._is_short(balance, schedule, price, principal)
+    if found != balance.flagged:
+        if found:
+            self.in_doubt[collateral_type] += principal
+        else:
+            self.in_doubt[collateral_type] -= principal
+        balance.flagged = found
+        self._store_balance(workout_id, balance)
+    in_doubt: uint256 = principal if found else 0
+    log WorkoutFlagged(workout_id=workout_id, collateral_type=collateral_type, principal=in_doubt)
+    return in_doubt
+
+
+@external
+@nonreentrant
 def foreclose(workout_id: uint256, reward_receiver: address):
     """
     @notice End a workout that is not kept: its lot is auctioned for the principal left, with penalty and
@@ -393,11 +437,10 @@ def foreclose(workout_id: uint256, reward_receiver: address):
     price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
     assert price != 0, "workouts: stale price"
     schedule: Schedule = self._load_schedule(workout_id)
-    if block.timestamp <= self._due(balance, schedule):
-        # 104 + 112 + 14 bits against 181 + 16 bits.
-        worth: uint256 = unsafe_mul(unsafe_mul(balance.lot, price), units.BASIS_POINTS)
-        assert worth < unsafe_mul(principal, schedule.ratio), "workouts: in good standing"
-    self.in_workouts[collateral_type] -= principal
+    assert (
+        self._is_late(balance, schedule) or self._is_short(balance, schedule, price, principal)
+    ), "workouts: in good standing"
+    self._take_off(balance, principal)
     self._remove(workout_id)
     log Foreclosed(
         workout_id=workout_id,
@@ -424,7 +467,7 @@ def unwind(workout_id: uint256):
     balance: Balance = self._load_balance(workout_id)
     principal: uint256 = self._principal_left(balance, self._load_sums(workout_id))
     owner: address = self._load_schedule(workout_id).owner
-    self.in_workouts[balance.collateral_type] -= principal
+    self._take_off(balance, principal)
     self._remove(workout_id)
     log WorkoutUnwound(
         workout_id=workout_id,
@@ -542,7 +585,7 @@ def workout_of(workout_id: uint256) -> Workout:
 @view
 def position_of(workout_id: uint256) -> (uint256, address, uint256, uint256):
     """
-    @notice What is at risk in a workout, for whoever marks it: all zero if there is none.
+    @notice What is at risk in a workout: all zero if there is none.
     @param workout_id [id] The workout.
     @return [id] Its collateral type.
     @return Its owner.
@@ -554,6 +597,28 @@ def position_of(workout_id: uint256) -> (uint256, address, uint256, uint256):
     balance: Balance = self._load_balance(workout_id)
     principal: uint256 = self._principal_left(balance, self._load_sums(workout_id))
     return balance.collateral_type, self._load_schedule(workout_id).owner, balance.lot, principal
+
+
+@external
+@view
+def sound_of(collateral_type: uint256) -> uint256:
+    """
+    @notice Principal in a type's workouts that nobody has found in doubt.
+    @param collateral_type [id] The collateral type.
+    @return [rad] The principal.
+    """
+    return self.in_workouts[collateral_type] - self.in_doubt[collateral_type]
+
+
+@external
+@view
+def is_flagged(workout_id: uint256) -> bool:
+    """
+    @notice Whether a workout's principal is in doubt, as it was last looked at. Reverts if there is none.
+    @param workout_id [id] The workout.
+    @return Whether it is.
+    """
+    return self._load_balance(workout_id).flagged
 
 
 # ------------------------------------------------------------------ helpers
@@ -606,6 +671,29 @@ def _due(balance: Balance, schedule: Schedule) -> uint256:
 
 
 @internal
+@view
+def _is_late(balance: Balance, schedule: Schedule) -> bool:
+    """@dev Whether an instalment is missed."""
+    return block.timestamp > self._due(balance, schedule)
+
+
+@internal
+@pure
+def _is_short(balance: Balance, schedule: Schedule, price: uint256, principal: uint256) -> bool:
+    """@dev Whether the lot is worth less than its ratio asks for: 104 + 112 + 14 bits against 181 + 16."""
+    worth: uint256 = unsafe_mul(unsafe_mul(balance.lot, price), units.BASIS_POINTS)
+    return worth < unsafe_mul(principal, schedule.ratio)
+
+
+@internal
+def _take_off(balance: Balance, principal: uint256):
+    """@dev Principal leaves a workout, and with it the doubt."""
+    self.in_workouts[balance.collateral_type] -= principal
+    if balance.flagged:
+        self.in_doubt[balance.collateral_type] -= principal
+
+
+@internal
 @pure
 def _principal_left(balance: Balance, sums: Sums) -> uint256:
     """@dev Rad."""
@@ -645,7 +733,8 @@ def _load_balance(workout_id: uint256) -> Balance:
         left=(word >> 104) & MASK_104,
         met=(word >> 208) & MASK_8,
         instalments=(word >> 216) & MASK_8,
-        collateral_type=word >> 224,
+        collateral_type=(word >> 224) & MASK_16,
+        flagged=word >> 240 != 0,
     )
 
 
@@ -657,6 +746,7 @@ def _store_balance(workout_id: uint256, balance: Balance):
         | (balance.met << 208)
         | (balance.instalments << 216)
         | (balance.collateral_type << 224)
+        | (convert(balance.flagged, uint256) << 240)
     )
 
 

@@ -68,7 +68,6 @@ MIN_VESTING: constant(uint256) = 3_600
 MAX_VESTING: constant(uint256) = 365 * 86_400
 MAX_POOLS: constant(uint256) = 4
 MAX_CAP_DELAY: constant(uint256) = 365 * 86_400
-MAX_MARK_DISCOUNT: constant(uint256) = 5_000
 
 # Settlement. The delay in seconds, the bound in whole stablecoins.
 MIN_SETTLEMENT_DELAY: constant(uint256) = 3_600

@@ -1,7 +1,7 @@
 """A bridge draws, pays back a part, loses the rest; stages pay, and get it back years later."""
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.domains import DAY, LINE, ROLLUP, announce, debt, deficit, draw, mark, opened, pay
+from tests.support.domains import DAY, LINE, ROLLUP, announce, debt, deficit, doubt, draw, opened, pay
 from tests.support.helpers import reverts
 from tests.support.savings import save
 from tests.support.settling import settle
@@ -19,7 +19,7 @@ def test_a_bridge_fails_and_pays_in_the_end(new_protocol):
     announce(protocol, 25 * K, sender="guardian")
     with reverts("domain: loss announced"):
         draw(protocol, 1)
-    assert mark(protocol) // RAY == 25 * K
+    assert doubt(protocol) // RAY == 25 * K
     protocol.advance(DAY)
     # A part of it turned up meanwhile.
     assert pay(protocol, 10 * K, who="users") == 10 * K

@@ -13,17 +13,18 @@ from backstop.deployment.examples import standard
 from backstop.deployment.parameters import StageParameters
 from backstop.model import (
     collateral_auction,
+    doubt,
     dutch,
     ledger,
+    liquidation_engine,
     loss_waterfall,
-    marks,
     pool,
     price_feed,
     settlement,
     terms,
     vault_engine,
 )
-from backstop.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.state import external
 from backstop.proof.properties import Violation, Watch
 from tests.support.auctions import liquidate, start, take
@@ -112,14 +113,14 @@ def give_up(protocol):
     lose(protocol)
 
 
-def mark(protocol):
+def flag(protocol):
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
+    protocol.post_price("WETH", 1_745 * RAY)
+    protocol.do("LiquidationEngine.flag", 0, "borrower", sender="stranger")
     protocol.post_price("WETH", 1_000 * RAY)
-    for _ in range(3):
-        protocol.post_price("WETH", 1_000 * RAY)
-    protocol.do("LossWaterfall.mark_vault", 0, "borrower", sender="stranger")
-    id = liquidate(protocol)
-    protocol.do("LossWaterfall.mark_auction", id, sender="stranger")
+    protocol.do("LiquidationEngine.flag", 0, "borrower", sender="stranger")
+    liquidate(protocol)
+    protocol.post_next("WETH", 500 * RAY)
 
 
 def report(protocol):
@@ -191,7 +192,7 @@ STORIES = (
     auction,
     let_it_run_out,
     give_up,
-    mark,
+    flag,
     report,
     wind_up,
 )
@@ -268,28 +269,14 @@ def the_highest(self, collateral_type, config):
     return max(self.reports[collateral_type, i].price for i in range(1, config.reporters + 1))
 
 
-def all_of_the_debt(self, collateral_type, collateral, debt):
-    return debt
-
-
-def at_the_lower_price(self, collateral_type, collateral, debt):
-    price = min(self.world.contracts["PriceFeed"].prices[collateral_type].current, 500 * RAY)
-    return max(0, debt - collateral * price)
-
-
 @external
 def fee_from_the_last_time_on(self, sender, collateral_type, new):
     self._tell(collateral_type, "stability_fee", new, 10**20)
     self._set_stability_fee(collateral_type, new)
 
 
-def mark_beside(self, auction_id):
-    c, _, lot, principal = self.world.contracts["CollateralAuction"].position_of("", auction_id)
-    mark = self._shortfall(c, lot, principal)
-    self.auction_marks[auction_id] = marks.AuctionMark(mark, c)
-    self.type_marks[c] += mark
-    self.emit("AuctionMarked", auction_id, c, mark)
-    return c, mark
+def a_little_above(self, c, vault, price, debt):
+    return vault.locked_collateral * price * BASIS_POINTS < debt * (vault.liquidation_ratio + 100)
 
 
 def never_confirmed(self, c, config, old, median, weighted):
@@ -300,7 +287,8 @@ def never_confirmed(self, c, config, old, median, weighted):
 WRONG = [
     (35, terms.Governed, "set_stability_fee", fee_from_the_last_time_on, change_the_fee),
     (38, collateral_auction, "RESETS", 9, reset_against_a_stop),
-    (40, marks.Marks, "_mark_auction", mark_beside, mark),
+    (40, liquidation_engine.LiquidationEngine, "_is_unsafe", a_little_above, flag),
+    (40, doubt.Doubt, "_shrink", lambda self, c, owner, left: None, flag),
     (41, price_feed, "deviates", lambda price, other, deviation: False, leap),
     (41, price_feed.PriceFeed, "_guard", never_confirmed, leap),
     (69, ledger, "RAD", 10**60, draw_beyond_the_ceiling),
@@ -321,8 +309,7 @@ WRONG = [
     (38, dutch.Terms, "reward", lambda self, target: 60 * WAD, auction),
     (38, dutch.Terms, "top", lambda self, price: price, let_it_run_out),
     (39, collateral_auction, "principal_left", lambda lot, top: lot.target * RAY // 3, give_up),
-    (40, marks.Marks, "_shortfall", all_of_the_debt, mark),
-    (40, marks.Marks, "_shortfall", at_the_lower_price, mark),
+    (40, liquidation_engine, "lowest_price", lambda feed, asking, c: 2_000 * RAY, flag),
     (41, price_feed.PriceFeed, "_median", the_highest, report),
     (77, price_feed.PriceFeed, "_median", the_highest, report),
     (41, price_feed.PriceFeed, "poke", average_of_the_next, report),

@@ -15,13 +15,6 @@ from tests.support.plain import only, steady
 from tests.support.savings import XAU, give, lose, save
 
 
-def a_safe_vault_is_marked(new_protocol):
-    protocol = steady(new_protocol, mark_discount=5_000)
-    protocol.borrow("whale", "WETH", 100 * WAD, 110_000 * WAD)
-    yield protocol
-    protocol.do("LossWaterfall.mark_vault", WETH, "whale", sender="whale")
-
-
 def a_cap_is_met_twice(new_protocol):
     buffer, reserve, savings = only("buffer", "reserve", "savings")
     protocol = steady(new_protocol, stages=(buffer, reserve, replace(savings, cap_bps=5_000)))
@@ -70,7 +63,6 @@ def a_ratio_is_raised(new_protocol):
 
 
 BROKEN = {
-    70: a_safe_vault_is_marked,
     71: a_cap_is_met_twice,
     72: somebody_borrows_after_years,
     73: a_lot_with_a_worth_is_closed,

@@ -6,7 +6,6 @@ import pytest
 
 from backstop.model.arithmetic import RAD, WAD
 from backstop.model.loss_waterfall import Reservation
-from backstop.model.marks import AuctionMark
 from backstop.proof.properties import Violation, check_state
 from tests.support.auctions import start
 from tests.support.savings import request, save
@@ -68,13 +67,13 @@ def test_a_reservation_above_the_deficit_is_told(state):
 
 
 @pytest.mark.parametrize(
-    ("path", "key", "mark"),
-    [("of_vaults", (2, "0x1"), RAD), ("of_auctions", 1, AuctionMark(RAD, 2)), ("of_types", 2, RAD)],
+    ("path", "key"),
+    [("of_vaults", (2, "0x1")), ("of_types", 2)],
 )
-def test_marks_add_up(state, path, key, mark):
+def test_flags_add_up(state, path, key):
     tables, addresses = state
-    tables[WATERFALL][f"marks.{path}"][key] = mark
-    with pytest.raises(Violation, match="marks"):
+    tables["LiquidationEngine"][f"doubt.{path}"][key] = 1
+    with pytest.raises(Violation, match="flagged"):
         check_state(tables, addresses)
 
 

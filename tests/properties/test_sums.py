@@ -53,10 +53,10 @@ def test_records_in_two_tables_are_added_up_together(writes):
 
 
 def test_one_that_drifts_is_told():
-    table = new_table("LossWaterfall", "marks.of_vaults", {})
+    table = new_table("LiquidationEngine", "doubt.of_vaults", {})
     table[0, "a"] = 5
     dict.__setitem__(table, (0, "a"), 6)
-    (each,) = carried({"LossWaterfall": {"marks.of_vaults": table}})
+    (each,) = carried({"LiquidationEngine": {"doubt.of_vaults": table}})
     with pytest.raises(BackstopError, match="differ from a full count"):
         each.recount()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstop.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import WAD
 from backstop.model.domain import Announcement
 from backstop.model.interfaces import Vault
 from backstop.system import Action
@@ -89,8 +89,8 @@ def test_an_announcement_by_nobody_who_may(bridged, announced):
     breaks(24, by(bridged, announced, "stranger"))
 
 
-def test_an_announcement_without_its_mark(bridged, announced):
-    tables(bridged, "LossWaterfall")["marks.of_vaults"][ROLLUP, bridged.address("Rollup")] = 9 * K * RAY
+def test_an_announcement_without_its_flag(bridged, announced):
+    tables(bridged, "LiquidationEngine")["doubt.of_vaults"][ROLLUP, bridged.address("Rollup")] = 9 * K
     breaks(24, announced)
 
 

@@ -152,7 +152,7 @@ def rich(new_protocol):
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("_surplus", lambda self: self._reserve()),
+        ("_surplus", lambda self, doubt: self._reserve(doubt)),
         ("_insure", lambda self, fresh: fresh // 10),
         ("_draw", lambda self, amount, spender: draw_right(self, amount + 1, spender)),
     ],

@@ -7,7 +7,7 @@ mark went by what it was after the next: the fee between counted as a loss, and 
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.domains import DAY, LINE, ROLLUP, announce, debt, draw, locked, lose, mark, opened, pay
+from tests.support.domains import DAY, LINE, ROLLUP, announce, debt, doubt, draw, locked, lose, opened, pay
 from tests.support.helpers import reverts
 from tests.support.savings import save
 
@@ -35,12 +35,12 @@ def charged(made):
     return made.table("VaultEngine", "ledger.debts", ROLLUP).accrued_at == made.timestamp
 
 
-def test_the_mark_is_the_announced_loss(made, wait):
+def test_the_doubt_is_the_announced_loss(made, wait):
     draw(made, 100 * K)
     wait()
     announce(made, K)
     assert charged(made)
-    assert K * RAY <= mark(made) < K * RAY + locked(made)
+    assert K * RAY <= doubt(made) < K * RAY + locked(made)
 
 
 def test_a_fee_is_no_loss(made, wait):
@@ -48,7 +48,7 @@ def test_a_fee_is_no_loss(made, wait):
     wait()
     made.do("Rollup.report", sender="stranger")
     assert charged(made)
-    assert mark(made) == 0
+    assert doubt(made) == 0
 
 
 def test_the_line_holds_what_is_owed_by_now(made, wait):

@@ -62,9 +62,9 @@ def locked(protocol: Protocol) -> int:
     return int(protocol.read("VaultEngine.vault", ROLLUP, "Rollup").locked_collateral)
 
 
-def mark(protocol: Protocol) -> int:
-    """Of its vault, rad."""
-    return int(protocol.read("LossWaterfall.mark_of_vault", ROLLUP, "Rollup"))
+def doubt(protocol: Protocol) -> int:
+    """What of its debt is in doubt, rad."""
+    return int(protocol.read("LiquidationEngine.doubt_of", ROLLUP))
 
 
 def deficit(protocol: Protocol) -> int:

@@ -53,8 +53,7 @@ def arguments(
         ),
         "LossWaterfall": (
             at["VaultEngine"],
-            at["PriceFeed"],
-            at["CollateralAuction"],
+            at["LiquidationEngine"],
             admin,
             parameters.epoch_length,
             parameters.cap_delay,

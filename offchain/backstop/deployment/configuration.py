@@ -74,7 +74,6 @@ def configuration(deployment: Deployment) -> list[Action]:
         admin("VaultEngine", "grant_role", STAGE, at[name])
     if parameters.equity is not None:
         actions += _equity_configuration(deployment, parameters.equity)
-    admin("LossWaterfall", "set_mark_discount", parameters.mark_discount)
     admin("LossWaterfall", "set_stages", stage_terms(deployment))
     if parameters.guards is not None:
         actions += _guards_configuration(deployment, parameters.guards)

@@ -248,7 +248,6 @@ class Parameters:
     global_auction_limit: int = 30_000_000  # whole stablecoins
     epoch_length: int = 7 * 86_400  # seconds
     cap_delay: int = 30 * 86_400  # seconds, longer than any cooldown
-    mark_discount: int = 1_000  # basis points
     # The first to bear a loss comes first.
     stages: tuple[StageParameters, ...] = (
         StageParameters("buffer"),

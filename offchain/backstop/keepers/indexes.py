@@ -41,14 +41,9 @@ class Indexes:
         return found
 
     @property
-    def vault_marks(self) -> Standing:
-        """Marks of vaults, by type and owner."""
-        return self._standing("LossWaterfall", "marks.of_vaults", bool)
-
-    @property
-    def auction_marks(self) -> Standing:
-        """Marks of auctions."""
-        return self._standing("LossWaterfall", "marks.of_auctions", attrgetter("amount"))
+    def flags(self) -> Standing:
+        """Flags of vaults, by type and owner."""
+        return self._standing("LiquidationEngine", "doubt.of_vaults", bool)
 
     @property
     def workouts(self) -> Standing:

@@ -117,16 +117,19 @@ class LedgerView(PriceView):
             cap = min(cap, (has if base == 0 else base - 1) * caps.cap_bps // BASIS_POINTS)
         return int(min(has, max(0, cap - self._waterfall["covered"].get(event, 0))))
 
-    def marks(self) -> tuple[dict[tuple[int, str], int], dict[int, int]]:
-        """Return all marks above zero [rad]: of vaults by (type, owner), of auctions by id."""
-        return (
-            dict(self._indexes.vault_marks.items()),
-            {id: mark.amount for id, mark in self._indexes.auction_marks.items()},
-        )
+    def flags(self) -> dict[tuple[int, str], int]:
+        """Return all flags of vaults, by (type, owner) [wad of normalized debt]."""
+        return dict(self._indexes.flags.items())
 
-    def mark_discount(self) -> int:
-        """Return what marks take off a value [basis points]."""
-        return int(self._waterfall["marks.discount"].get((), 0))
+    def doubt(self, c: int) -> int:
+        """Return a type's debt in doubt, booked or not [rad]: deficit, auctions but sound workouts, flags."""
+        debts, workouts = self.debts(c), self._snapshot.get("Workouts")
+        flagged = self._snapshot["LiquidationEngine"]["doubt.of_types"].get(c, 0)
+        found = self.deficit(c) + self.in_auction(c)
+        found += min(flagged, debts.normalized_debt) * debts.accumulated_rate
+        if workouts is not None:
+            found -= workouts["in_workouts"].get(c, 0) - workouts["in_doubt"].get(c, 0)
+        return int(found)
 
     def supply(self) -> int:
         """Return the stablecoins in existence [wad]."""

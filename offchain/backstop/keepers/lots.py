@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -76,7 +75,6 @@ class Lots:
         self._open: dict[int, OpenLot] = {}
         self._batches: dict[tuple[int, int, int], Batch] = {}
         self._empty: dict[int, OpenLot] = {}
-        self._principals: list[tuple[int, int]] = []
         self._written = set(tables["lots"])
 
     def update(self, id: int) -> None:
@@ -97,11 +95,6 @@ class Lots:
         """Return the open auctions whose lot is gone, the oldest first."""
         self._look()
         return sorted(self._empty.values())
-
-    def owing(self, least: int) -> list[int]:
-        """Return the ids of the open auctions with a principal of at least this (rad), in no order."""
-        self._look()
-        return [id for _, id in self._principals[bisect_left(self._principals, (least, 0)) :]]
 
     def _look(self) -> None:
         """Look again at what was written."""
@@ -129,7 +122,6 @@ class Lots:
         self._written.clear()
 
     def _note(self, lot: OpenLot) -> None:
-        insort(self._principals, (lot.principal, lot.id))
         if lot.lot == 0:
             self._empty[lot.id] = lot
             return
@@ -140,7 +132,6 @@ class Lots:
         batch.put(lot)
 
     def _forget(self, lot: OpenLot) -> None:
-        del self._principals[bisect_left(self._principals, (lot.principal, lot.id))]
         if lot.lot == 0:
             del self._empty[lot.id]
             return

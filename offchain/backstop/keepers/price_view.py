@@ -63,6 +63,12 @@ class PriceView:
         """Return the price at which auctions are reset and closed [ray]; 0 if there is none."""
         return price_feed.valid_price(self.prices(c), self.feed_config(c), self.timestamp)
 
+    def lowest_price(self, c: int) -> int:
+        """Return the lowest price that is known, the next one included [ray]; 0 if auctions have none."""
+        coming = self.prices(c).next or self._feed["withheld"].get(c, 0)
+        price = self.auction_price(c)
+        return min(price, coming) if coming else price
+
     def risk_price(self, c: int) -> int:
         """Return the lower of the feed's current and next price, or the only one there is [ray]."""
         prices = self.prices(c)

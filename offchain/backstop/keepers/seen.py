@@ -158,6 +158,7 @@ class Workout(NamedTuple):
     interval: int
     discount: int
     ratio: int
+    flagged: bool = False
 
     @property
     def due(self) -> int:

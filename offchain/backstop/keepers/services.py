@@ -1,12 +1,10 @@
-"""Public services, which their operators pay for: prices, fees, auctions, cover, marks, income."""
+"""Public services, which their operators pay for: prices, fees, auctions, cover, flags, income."""
 
 from __future__ import annotations
 
 from backstop.keepers.keeper import Decisions, Keeper, Memory, role
-from backstop.keepers.lots import OpenLot
-from backstop.keepers.seen import Workout
 from backstop.keepers.view import View
-from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.randomness import Dice
 
@@ -111,38 +109,26 @@ def coverer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
 
 @role("recogniser")
 def recogniser(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Have visible losses marked, so that nobody leaves a pool ahead of them; and outdated marks cleared."""
-    of_vaults, of_auctions = view.marks()
-    worth = {}
+    """Have debt in doubt flagged, so that nobody leaves a pool ahead of a loss; and flags cleared in time."""
+    flags = view.flags()
     for c in range(len(view.symbols)):
-        if view.price(c):
-            price = max(view.price(c), view.time_weighted(c))
-            worth[c] = price * (BASIS_POINTS - view.mark_discount())
-    # Workouts are marked as the auctions that they put off.
-    positions: list[OpenLot | Workout] = [*view.owing_auctions(LEAST_COVER, of_auctions), *view.workouts]
-    for each in positions:
-        c = each.collateral_type
-        if c in worth:
-            old = of_auctions.pop(each.id, 0)
-            if old == 0 and each.principal < LEAST_COVER:
-                continue
-            mark = max(0, each.principal - each.lot * worth[c] // BASIS_POINTS)
-            if _moved(me, old, mark):
-                yield me.intent("LossWaterfall", "mark_auction", each.id, about=each.id)
-        else:
-            of_auctions.pop(each.id, None)
-    for c, price in worth.items():
-        marked = {owner for type_, owner in of_vaults if type_ == c}
-        for vault in view.doubtful(c, price // BASIS_POINTS, marked, LEAST_COVER):
-            mark = max(0, vault.debt - vault.locked * price // BASIS_POINTS)
-            if _moved(me, of_vaults.pop((c, vault.owner), 0), mark):
-                yield me.intent("LossWaterfall", "mark_vault", c, vault.owner, about=(c, vault.owner))
-    # What is left in the books is over: sold, repaid or closed.
-    for id in of_auctions:
-        yield me.intent("LossWaterfall", "mark_auction", id, about=id)
-    for c, owner in of_vaults:
-        if c in worth:
-            yield me.intent("LossWaterfall", "mark_vault", c, owner, about=(c, owner))
+        price, rate = view.lowest_price(c), view.rate(c)
+        if not price:
+            continue
+        flagged = [owner for of, owner in flags if of == c]
+        stale = {each.owner: each for each in view.vaults_of(c, flagged) if view.is_unsafe(c, each, price)}
+        found = {each.owner: each for each in view.each_unsafe(c, _counts, price)} | stale
+        for owner in dict.fromkeys([*found, *flagged]):
+            old = flags.get((c, owner), 0)
+            new = found[owner].normalized_debt if owner in found else 0
+            if _moved(me, old * rate, new * rate):
+                yield me.intent("LiquidationEngine", "flag", c, owner, about=(c, owner))
+    for workout in view.workouts:
+        price = view.lowest_price(workout.collateral_type)
+        in_doubt = not workout.is_kept(view.timestamp, price)
+        known = price or in_doubt
+        if known and in_doubt != workout.flagged and (workout.flagged or _counts(workout.principal)):
+            yield me.intent("Workouts", "flag", workout.id, about=workout.id)
 
 
 @role("treasurer")
@@ -151,16 +137,23 @@ def treasurer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisio
     if not view.has_equity or view.pending_losses():
         return
     above, offered = view.surplus()
-    due = min(view.claims(), view.reserve() // RAY)
+    due = min(view.claims(), view.spendable())
     if max(due, above - offered) >= LEAST_INCOME:
         if memory.since(("distribute", "income"), view.timestamp) >= me.group.heartbeat:
             yield me.intent("Treasury", "distribute", about="income")
-    elif offered >= view.surplus_lot() and view.surplus_auction is None and view.price(EQUITY_MARKET):
+    elif min(above, offered) < view.surplus_lot():
+        return
+    elif view.surplus_auction is None and view.price(EQUITY_MARKET):
         yield me.intent("SurplusAuction", "start", about="surplus")
 
 
+def _counts(debt: int) -> bool:
+    """Tell whether a debt (rad) is worth a flag."""
+    return debt >= LEAST_COVER
+
+
 def _moved(me: Keeper, old: int, new: int) -> bool:
-    """Tell whether a mark has changed by enough for a transaction."""
+    """Tell whether a flag has changed by enough for a transaction; debts in rad."""
     change = abs(new - old)
     if new == 0:
         return change != 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from itertools import takewhile
 from typing import Any
 
 from backstop.deployment.parameters import Parameters
@@ -34,7 +33,7 @@ class VaultView(LedgerView):
     ) -> None:
         super().__init__(snapshot, addresses, timestamp, outside, parameters, indexes=indexes)
         self._finder = finder
-        self._found: dict[tuple[int, int], list[Vault]] = {}
+        self._found: dict[tuple[int, int, int], list[Vault]] = {}
         self._with_debt: dict[int, list[Vault]] = {}
 
     @property
@@ -60,16 +59,6 @@ class VaultView(LedgerView):
         under = self._vaults.under(c, "underwater", price, self.rate(c))
         return under.normalized_debt * self.rate(c) - under.locked * price
 
-    def doubtful(self, c: int, price: int, others: set[str], least: int) -> list[Vault]:
-        """Return the vaults with debt of `others` or underwater at a price (ray), in the order of opening.
-
-        Of those underwater whose debt is under `least` (rad) are left out.
-        """
-        rate = self.rate(c)
-        largest = self._vaults.under(c, "doubtful", price, rate).largest()
-        owners = {owner for _, owner in takewhile(lambda each: -each[0] * rate >= least, largest)} | others
-        return self.vaults_of(c, owners)
-
     def _read(self, c: int, owners: Iterable[str]) -> Iterator[Vault]:
         rate, vaults = self.rate(c), self._vaults
         for owner in owners:
@@ -84,9 +73,11 @@ class VaultView(LedgerView):
         """
         return list(self.each_unsafe(c))
 
-    def each_unsafe(self, c: int, enough: Callable[[int], bool] = lambda debt: True) -> Iterator[Vault]:
-        """Yield what `unsafe` has; of either kind as far as the debt (rad) is `enough`."""
-        price, first = self.liquidation_price(c), set()
+    def each_unsafe(
+        self, c: int, enough: Callable[[int], bool] = lambda debt: True, price: int | None = None
+    ) -> Iterator[Vault]:
+        """Yield what `unsafe` has; of either kind as far as the debt (rad) is `enough`; at a price (ray)."""
+        price, first = self.liquidation_price(c) if price is None else price, set()
         for vault in self._under(c, self.terms(c).liquidation_ratio, price):
             if not enough(vault.debt):
                 break
@@ -130,10 +121,20 @@ class VaultView(LedgerView):
 
     def _found_under(self, c: int, ratio: int, price: int) -> list[Vault]:
         assert self._finder is not None
-        if (c, ratio) not in self._found:
+        if (c, ratio, price) not in self._found:
             found = self._finder.under(c, ratio, price, self.rate(c), self._brackets(c))
-            self._found[c, ratio] = sorted(found, key=lambda vault: (-vault.debt, vault.owner))
-        return self._found[c, ratio]
+            self._found[c, ratio, price] = sorted(found, key=lambda vault: (-vault.debt, vault.owner))
+        return self._found[c, ratio, price]
+
+    def is_unsafe(self, c: int, vault: Vault, price: int) -> bool:
+        """Tell whether a vault could be liquidated at a price [ray], whatever holds liquidations back now."""
+        worth, add_on = vault.locked * price * BASIS_POINTS, self.add_on(c, vault.debt)
+        if worth < vault.debt * self.terms(c).liquidation_ratio + add_on:
+            return True
+        terms = self.call_terms(c)
+        due = vault.called_at + terms.grace
+        is_due = vault.called_at and terms.ratio and due <= self.timestamp <= due + terms.valid
+        return bool(is_due) and worth < vault.debt * terms.ratio + add_on
 
     def _most(self, c: int, ratio: int) -> int:
         """Return what a ratio and the add-on of a boundless debt come to [basis points]."""
@@ -187,7 +188,8 @@ class VaultView(LedgerView):
     @property
     def _workouts(self) -> Tables:
         """The tables of workouts; empty without them."""
-        none: dict[str, dict[Any, Any]] = {"terms": {}, "balances": {}, "in_workouts": {}, "last_entries": {}}
+        names = "terms", "balances", "in_workouts", "in_doubt", "last_entries"
+        none: dict[str, dict[Any, Any]] = {name: {} for name in names}
         return self._snapshot.get("Workouts", none)
 
     def workout_terms(self, c: int) -> workouts.Terms:
@@ -216,6 +218,7 @@ class VaultView(LedgerView):
                     interval=schedule.interval,
                     discount=schedule.discount,
                     ratio=schedule.ratio,
+                    flagged=bool(balance.flagged),
                 )
             )
         return sorted(found)

@@ -5,7 +5,7 @@ Nothing here or in the roles knows whether the System is the model or a chain.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from heapq import merge
 from types import MappingProxyType
@@ -31,7 +31,7 @@ from backstop.keepers.vault_view import VaultView
 from backstop.model import dutch, loss_waterfall, price_feed, recovery_claims, shares, treasury
 from backstop.model import pool as pools
 from backstop.model import surplus_auction as surplus
-from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD, div_up
 from backstop.model.bounds import FINAL_DEADLINE
 from backstop.model.settlement_price import Closing, FinalPrice
 from backstop.system import Snapshot
@@ -190,12 +190,11 @@ class View(VaultView):
         return self._equity_terms.surplus_lot * WAD
 
     def pending_losses(self) -> int:
-        """Return deficits and marks [rad]: while there are any, no income is spent."""
+        """Return what is recognised and unresolved [rad]: while there is any, no income is spent."""
         counts = self._waterfall["counts"][()]
         if counts.settlement:
             return 0 if counts.closed else loss_waterfall.WINDING_UP
-        unresolved = sum(loss.unresolved for loss in self._waterfall["losses"].values())
-        return int(unresolved + sum(self._waterfall["marks.of_types"].values()))
+        return int(sum(loss.unresolved for loss in self._waterfall["losses"].values()))
 
     def claims(self) -> int:
         """Return what is owed to those who bore losses [wad]."""
@@ -206,11 +205,15 @@ class View(VaultView):
                 found += tables["series"].get((), recovery_claims.Series()).outstanding
         return found
 
+    def spendable(self) -> int:
+        """Return what the reserve has beyond all that is in doubt [wad]."""
+        return max(0, self.reserve() // RAY - div_up(sum(self.doubt(c) for c in self.types), RAY))
+
     def surplus(self) -> tuple[int, int]:
-        """Return what the reserve has above its target, and what of it is offered for sale [wad]."""
+        """Return what the reserve has above doubt and target, and what of its surplus is offered [wad]."""
         plan: treasury.Plan = self._snapshot["Treasury"]["plan"].get((), treasury.Plan())
-        above = max(0, self.reserve() // RAY - plan.target * WAD)
-        return above, min(plan.offered, above)
+        kept = plan.target * WAD
+        return max(0, self.spendable() - kept), max(0, min(plan.offered, self.reserve() // RAY - kept))
 
     @property
     def _equity_terms(self) -> EquityParameters:
@@ -224,11 +227,6 @@ class View(VaultView):
     def empty_auctions(self) -> list[OpenLot]:
         """Return the open auctions whose lot is gone, the oldest first."""
         return self._indexes.lots.empty()
-
-    def owing_auctions(self, least: int, others: Iterable[int]) -> list[OpenLot]:
-        """Return the open auctions of `others` or with at least this principal (rad), the oldest first."""
-        open, owing = self._indexes.lots.open(), self._indexes.lots.owing(least)
-        return [open[id] for id in sorted({*owing, *others}) if id in open]
 
     @cached_property
     def batches(self) -> list[Priced]:

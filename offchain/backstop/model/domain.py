@@ -1,7 +1,7 @@
 """Stablecoin drawn for somewhere else: a collateral type with one vault, whose token is a note of its own.
 
 The bridge owes what is drawn. Its line is the type's debt ceiling; what it cannot pay back is announced,
-marked at once, and booked as a deficit after a delay. Amounts in wad.
+in doubt at once, and booked as a deficit after a delay. Amounts in wad.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class Domain(Administered, ERC20):
 
     @external
     def report(self, sender: str) -> None:
-        """Say again what a note is worth, and mark what is announced."""
+        """Say again what a note is worth, and flag what is announced."""
         price = self.feed.current_price(self.address, self.collateral_type)
         require(price != 0, "domain: not open")
         self._tell()
@@ -271,7 +271,7 @@ class Domain(Administered, ERC20):
         self._tell()
 
     def _tell(self) -> None:
-        """Set price and mark: a note is a stablecoin; with a loss announced, its share of the debt left."""
+        """Set price and flag: a note is a stablecoin; with a loss announced, its share of the debt left."""
         vault = self._vault()
         debt = vault.normalized_debt * vault.accumulated_rate
         loss = self._announced.amount * RAY
@@ -281,10 +281,11 @@ class Domain(Administered, ERC20):
                 # More once a fee has grown on the debt.
                 price = max(price, div_up(debt, vault.locked_collateral))
             else:
-                # Zero would be no price, and no mark.
+                # Zero would be no price, and no flag.
                 price = max(1, (debt - min(debt, loss)) // vault.locked_collateral)
         self.feed.set_price(self.address, self.collateral_type, price)
-        self.waterfall.mark_vault(self.address, self.collateral_type, self.address)
+        liquidations = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
+        liquidations.flag(self.address, self.collateral_type, self.address)
 
     def _vault(self) -> VaultState:
         """Return the domain's vault, with all fees charged."""

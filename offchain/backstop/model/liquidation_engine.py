@@ -1,15 +1,24 @@
-"""Which vaults are called for more margin, which are liquidated, and how much of them. No state."""
+"""Which vaults are called for more margin, which are liquidated and how much of them, what is in doubt."""
 
 from __future__ import annotations
 
 from typing import cast
 
-from backstop.model.arithmetic import BASIS_POINTS, RAY, mul
-from backstop.model.interfaces import ICollateralAuction, IPriceFeed, IRiskPolicy, IVaultEngine, VaultState
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, view
+from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up, mul
+from backstop.model.doubt import Doubt, lowest_price
+from backstop.model.interfaces import (
+    ICollateralAuction,
+    IPriceFeed,
+    IRiskPolicy,
+    IVaultEngine,
+    IWorkouts,
+    VaultState,
+)
+from backstop.model.ledger import DISTRESSED
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
 
-class LiquidationEngine(Contract):
+class LiquidationEngine(Doubt):
     """See contracts/LiquidationEngine.vy."""
 
     KIND = "LiquidationEngine"
@@ -59,8 +68,8 @@ class LiquidationEngine(Contract):
         factor = self.policy.limits_factor(self.address) if self.policy else BASIS_POINTS
         vault = engine.accrue_and_read(self.address, collateral_type, owner, factor)
         debt = vault.normalized_debt * vault.accumulated_rate
-        if self._meets(collateral_type, vault.locked_collateral, price, debt, vault.liquidation_ratio):
-            require(self._is_due(collateral_type, vault, price, debt), "liquidation_engine: safe vault")
+        is_unsafe = self._is_unsafe(collateral_type, vault, price, debt)
+        require(is_unsafe, "liquidation_engine: safe vault")
         require(vault.room != 0, "liquidation_engine: no room")
 
         # Rounded down to the limit, and up to the whole vault if the rest would be under the floor.
@@ -76,6 +85,7 @@ class LiquidationEngine(Contract):
             collateral -= collateral % vault.unit
         require(collateral != 0, "liquidation_engine: nothing in")
 
+        self._shrink(collateral_type, owner, vault.normalized_debt - normalized_debt)
         auction_id, reward = auction.start(self.address, collateral_type, owner, collateral, principal, price)
         engine.seize(
             self.address, collateral_type, owner, collateral, normalized_debt, reward_receiver, reward
@@ -104,6 +114,28 @@ class LiquidationEngine(Contract):
         self.emit("MarginCalled", collateral_type, owner, due, due + terms.valid)
 
     @external
+    def flag(self, sender: str, collateral_type: int, owner: str) -> int:
+        """Have a vault looked at, and its flag set, changed or cleared; the debt in doubt [rad].
+
+        It is all of the debt if the vault may be liquidated, or could be at the next price; of an issuer's
+        vault what is missing at the issuer's price, rounded up.
+        """
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        vault = engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
+        debt = vault.normalized_debt * vault.accumulated_rate
+        flagged = 0
+        if debt != 0:
+            price = lowest_price(feed, self.address, collateral_type)
+            require(price != 0, "doubt: no price")
+            if feed.issuer_of(self.address, collateral_type) != ZERO_ADDRESS:
+                flagged = div_up(max(0, debt - vault.locked_collateral * price), vault.accumulated_rate)
+            elif self._is_unsafe(collateral_type, vault, price, debt):
+                flagged = vault.normalized_debt
+        self._flag(collateral_type, owner, flagged)
+        return int(flagged * vault.accumulated_rate)
+
+    @external
     def write_down(self, sender: str, collateral_type: int, amount: int) -> int:
         """Turn debt of an issuer's own vault into a deficit of its type; the principal, rad."""
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
@@ -114,6 +146,7 @@ class LiquidationEngine(Contract):
         normalized_debt = min(vault.normalized_debt, mul(amount, RAY) // vault.accumulated_rate)
         principal = normalized_debt * vault.accumulated_rate
         if principal != 0:
+            self._shrink(collateral_type, sender, vault.normalized_debt - normalized_debt)
             engine.seize(self.address, collateral_type, sender, 0, normalized_debt, sender, 0)
             auction.write_off(self.address, collateral_type, principal)
         self.emit("WrittenDown", collateral_type, sender, principal)
@@ -125,6 +158,8 @@ class LiquidationEngine(Contract):
     ) -> None:
         """Move a vault's collateral, and debt with it, into a workout."""
         require(sender == self.workouts, "liquidation_engine: not workouts")
+        # The vault goes over whole, or has no debt.
+        self._shrink(collateral_type, owner, 0)
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         engine.seize(self.address, collateral_type, owner, collateral, normalized_debt, ZERO_ADDRESS, 0)
 
@@ -139,10 +174,42 @@ class LiquidationEngine(Contract):
         price = feed.current_price(self.address, collateral_type)
         return terms.ratio == 0 or self._meets(collateral_type, locked_collateral, price, debt, terms.ratio)
 
+    @view
+    def doubt_of(self, sender: str, collateral_type: int) -> int:
+        """Return a type's debt in doubt that is not booked as lost [rad]: under auction, or flagged.
+
+        Sound workouts are not; flags count for no more than all that performs, at the last accrual's rate.
+        """
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        debts = engine.debts_of(self.address, collateral_type)
+        found = min(self.type_flags[collateral_type], debts.normalized_debt) * debts.accumulated_rate
+        if debts.distressed & DISTRESSED:
+            found += engine.in_auction_of(self.address, collateral_type)
+            if self.workouts != ZERO_ADDRESS:
+                workouts = cast(IWorkouts, self.world.at(self.workouts))
+                found -= workouts.sound_of(self.address, collateral_type)
+        return int(found)
+
+    @view
+    def flag_of(self, sender: str, collateral_type: int, owner: str) -> int:
+        """Return a vault's flag as it was last set [wad of normalized debt]."""
+        return int(self.vault_flags[collateral_type, owner])
+
+    @view
+    def flagged_of(self, sender: str, collateral_type: int) -> int:
+        """Return the sum of a type's flags [wad of normalized debt]."""
+        return int(self.type_flags[collateral_type])
+
     def _meets(self, collateral_type: int, locked_collateral: int, price: int, debt: int, ratio: int) -> bool:
         """Tell whether collateral is worth what a ratio and the debt's size ask for."""
         add_on = self.policy.add_on(self.address, collateral_type, debt) if self.policy else 0
         return locked_collateral * price * BASIS_POINTS >= debt * ratio + add_on
+
+    def _is_unsafe(self, collateral_type: int, vault: VaultState, price: int, debt: int) -> bool:
+        """Tell whether a vault may be liquidated at a price: under its ratio, or its call is due."""
+        if self._meets(collateral_type, vault.locked_collateral, price, debt, vault.liquidation_ratio):
+            return self._is_due(collateral_type, vault, price, debt)
+        return True
 
     def _is_due(self, collateral_type: int, vault: VaultState, price: int, debt: int) -> bool:
         """Tell whether a called vault is still under the call ratio after its grace, and in time."""

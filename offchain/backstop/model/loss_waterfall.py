@@ -16,8 +16,8 @@ from typing import NamedTuple, cast
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, add, mul, sub
 from backstop.model.erc20 import words
-from backstop.model.interfaces import IStage
-from backstop.model.marks import Marks
+from backstop.model.interfaces import ILiquidationEngine, IStage, IVaultEngine
+from backstop.model.roles import Administered
 from backstop.model.signatures import keccak256
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
@@ -45,7 +45,7 @@ class Counts(NamedTuple):
 
     stages: int = 0
     asynchronous: int = 0  # stages, a bit each
-    open: int = 0  # types with anything unresolved or marked, a bit each
+    open: int = 0  # types with anything unresolved, a bit each
     settlement: int = 0  # 1 winding up, 2 books closed
 
     @property
@@ -99,12 +99,14 @@ class LossEvent(NamedTuple):
     outstanding: int
 
 
-class LossWaterfall(Marks):
+class LossWaterfall(Administered):
     """See contracts/LossWaterfall.vy."""
 
     KIND = "LossWaterfall"
 
     vault_engine_address = immutable("VAULT_ENGINE", str)
+    # Knows what debt is in doubt.
+    liquidation_engine_address = immutable("LIQUIDATION_ENGINE", str)
     # Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH).
     epoch_length = immutable("EPOCH_LENGTH", int)
     # Seconds from the proposal of new caps to their use. Pools insist on a shorter cooldown.
@@ -116,16 +118,17 @@ class LossWaterfall(Marks):
         name: str,
         address: str,
         vault_engine: str,
-        price_feed: str,
-        collateral_auction: str,
+        liquidation_engine: str,
         admin: str,
         epoch_length: int,
         cap_delay: int,
     ) -> None:
-        super().__init__(world, name, address, vault_engine, price_feed, collateral_auction, admin)
+        super().__init__(world, name, address, admin)
         require(epoch_length >= bounds.MIN_EPOCH, "loss_waterfall: short epoch")
         require(epoch_length <= bounds.MAX_EPOCH, "loss_waterfall: long epoch")
         require(cap_delay <= bounds.MAX_CAP_DELAY, "loss_waterfall: long delay")
+        self.vault_engine_address = vault_engine
+        self.liquidation_engine_address = liquidation_engine
         self.epoch_length = epoch_length
         self.cap_delay = cap_delay
         self.orders = self.table("order_hash", NOT_SET)
@@ -142,6 +145,10 @@ class LossWaterfall(Marks):
         self.carried_out = self.table("carried_out")
         self.paid = self.table("covered")
         self.bases = self.table("bases")
+
+    @property
+    def vault_engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
     def epoch(self) -> int:
@@ -217,31 +224,10 @@ class LossWaterfall(Marks):
 
     @external
     def close_books(self, sender: str) -> None:
-        """Settlement has covered what it could; holders bear the rest, and no mark says anything any more."""
+        """Settlement has covered what it could; holders bear the rest, and nothing is in doubt any more."""
         self._only_engine(sender)
         counts: Counts = self.counts[()]
         self.counts[()] = counts._replace(settlement=counts.settlement + 1)
-
-    @external
-    def mark_vault(self, sender: str, collateral_type: int, owner: str) -> int:
-        """Set, refresh or clear the mark of a vault; the mark."""
-        mark = self._mark_vault(collateral_type, owner)
-        self._note_open(collateral_type)
-        return mark
-
-    @external
-    def mark_auction(self, sender: str, auction_id: int) -> int:
-        """Set, refresh or clear the mark of an auction, and of the vault it came from; their sum."""
-        collateral_type, mark = self._mark_auction(auction_id)
-        self._note_open(collateral_type)
-        return mark
-
-    @external
-    def set_mark_discount(self, sender: str, new: int) -> None:
-        """Set what a sale in a hurry costs, basis points of the collateral's value."""
-        self._only_admin(sender)
-        self._set_discount(new)
-        self.emit("DiscountSet", new)
 
     # ----------------------------------------------------------------- coverage
 
@@ -312,20 +298,20 @@ class LossWaterfall(Marks):
 
     @view
     def losses_beyond(self, sender: str, stage: str) -> int:
-        """Return what of all deficits and marks passes the stages before this one, without its reservation.
+        """Return what of all deficits and doubts passes the stages before this one, without its reservation.
 
         Asynchronous and busy stages count as nothing. Return everything while settlement winds up.
         """
         if self.counts[()].winding_up:
             return WINDING_UP
-        if self.counts[()].open == 0 or self.counts[()].closed:
+        if self.counts[()].closed:
             return 0
         types = self.vault_engine.collateral_types(self.address)
         left = []
         for c in range(types):
             deficit = self.vault_engine.deficit_of(self.address, c)
             own = self.reservations[c, stage].amount
-            left.append(add(deficit - min(deficit, own), self.type_marks[c]))
+            left.append(add(deficit - min(deficit, own), self._doubt(c)))
         for k in range(self.counts[()].stages):
             present: Slot = self.stages[k]
             if present.stage == stage:
@@ -347,24 +333,10 @@ class LossWaterfall(Marks):
         return 0
 
     @view
-    def mark_of_vault(self, sender: str, collateral_type: int, owner: str) -> int:
-        """Return a vault's mark as it was last set [rad]."""
-        return int(self.vault_marks[collateral_type, owner])
-
-    @view
-    def mark_of_auction(self, sender: str, auction_id: int) -> int:
-        """Return an auction's mark as it was last set [rad]."""
-        return int(self.auction_marks[auction_id].amount)
-
-    @view
-    def marked(self, sender: str, collateral_type: int) -> int:
-        """Return the sum of a type's marks [rad]."""
-        return int(self.type_marks[collateral_type])
-
-    @view
-    def mark_discount(self, sender: str) -> int:
-        """Return what a sale in a hurry costs [basis points of the collateral's value]."""
-        return int(self.discounts[()])
+    def doubt_total(self, sender: str) -> int:
+        """Return what may be lost, of all types [rad]: uncovered deficits, and debt in doubt."""
+        types = range(self.vault_engine.collateral_types(self.address))
+        return sum(self.vault_engine.deficit_of(self.address, c) + self._doubt(c) for c in types)
 
     @view
     def outstanding(self, sender: str, collateral_type: int) -> int:
@@ -430,12 +402,12 @@ class LossWaterfall(Marks):
 
     @view
     def pending_total(self, sender: str) -> int:
-        """Return what is unresolved or marked, of all types [rad]; + WINDING_UP while settlement winds up."""
+        """Return what is unresolved, of all types [rad]; + WINDING_UP while settlement winds up."""
         counts: Counts = self.counts[()]
         if counts.closed:
             return 0
         types = [c for c in range(bounds.MAX_COLLATERAL_TYPES) if counts.open >> c & 1]
-        total = sum(self.losses[c].unresolved + self.type_marks[c] for c in types)
+        total = sum(self.losses[c].unresolved for c in types)
         return int(total + counts.winding_up * WINDING_UP)
 
     @view
@@ -500,13 +472,18 @@ class LossWaterfall(Marks):
         self.emit("LossCovered", *event, amount)
 
     def _note_open(self, collateral_type: int) -> None:
-        """Keep the type's bit: whether anything of it is unresolved or marked."""
+        """Keep the type's bit: whether anything of it is unresolved."""
         counts: Counts = self.counts[()]
         bit = 1 << collateral_type
-        if self.losses[collateral_type].unresolved == 0 and self.type_marks[collateral_type] == 0:
+        if self.losses[collateral_type].unresolved == 0:
             self.counts[()] = counts._replace(open=counts.open & ~bit)
         else:
             self.counts[()] = counts._replace(open=counts.open | bit)
+
+    def _doubt(self, collateral_type: int) -> int:
+        """Return a type's debt that may be lost and is not booked [rad]."""
+        liquidations = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
+        return liquidations.doubt_of(self.address, collateral_type)
 
     def _reserved(self, collateral_type: int) -> int:
         """Return what asynchronous stages have reserved of a type's deficit [rad]."""

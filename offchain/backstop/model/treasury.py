@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add, div_up
 from backstop.model.interfaces import (
     IERC20,
     ILossWaterfall,
@@ -84,12 +84,12 @@ class Treasury(Administered):
 
     @external
     def distribute(self, sender: str) -> int:
-        """Repay claims from the whole reserve, then insure and share what is above the target."""
+        """Repay claims from what the reserve has beyond doubt; insure and share what is above the target."""
         self._check_open()
-        spent = 0
+        spent, doubt = 0, self._doubt()
         for address in self.claim_addresses:
             claims = cast(IRecoveryClaims, self.world.at(address))
-            due = claims.repayable(self.address, self._reserve())
+            due = claims.repayable(self.address, self._reserve(doubt))
             if due != 0:
                 self._draw(due, address)
                 claims.repay(self.address, due)
@@ -97,10 +97,11 @@ class Treasury(Administered):
                 self.emit("ClaimsRepaid", address, due)
 
         plan: Plan = self.plan[()]
-        surplus = self._surplus()
-        offered = min(plan.offered, surplus)
-        insured = self._insure(surplus - offered)
-        fresh = surplus - offered - insured
+        # What is only in doubt is offered still: nobody turns it into income of the pools by a flag.
+        offered = min(plan.offered, self._surplus(0))
+        fresh = max(0, self._surplus(doubt) - offered)
+        insured = self._insure(fresh)
+        fresh -= insured
         shared = 0
         for i, address in enumerate(self.pool_addresses):
             pool = cast(IPool, self.world.at(address))
@@ -120,7 +121,7 @@ class Treasury(Administered):
         require(sender == self.surplus_auction, "treasury: not surplus auction")
         self._check_open()
         plan: Plan = self.plan[()]
-        require(amount <= min(plan.offered, self._surplus()), "treasury: not for sale")
+        require(amount <= min(plan.offered, self._surplus(self._doubt())), "treasury: not for sale")
         self.plan[()] = plan._replace(offered=plan.offered - amount)
         self.emit("SurplusSold", receiver, amount)
         self.vault_engine.spend_reserve(self.address, amount, receiver)
@@ -157,8 +158,8 @@ class Treasury(Administered):
 
     @view
     def for_sale(self, sender: str) -> int:
-        """Return the surplus for sale [wad], without what the reserve has lost since it was offered."""
-        return min(int(self.plan[()].offered), self._surplus())
+        """Return the surplus for sale [wad], without what the reserve has lost since then, or may lose."""
+        return min(int(self.plan[()].offered), self._surplus(self._doubt()))
 
     @view
     def target(self, sender: str) -> int:
@@ -189,13 +190,19 @@ class Treasury(Administered):
         waterfall = cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
         require(waterfall.pending_total(self.address) == 0, "treasury: losses pending")
 
-    def _reserve(self) -> int:
-        return self.vault_engine.reserve(self.address) // RAY
+    def _doubt(self) -> int:
+        """Return what may be lost before any stage but the reserve pays [wad], rounded up."""
+        waterfall = cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
+        return div_up(waterfall.doubt_total(self.address), RAY)
 
-    def _surplus(self) -> int:
-        """Return what the reserve has above its target [wad], rounded down."""
+    def _reserve(self, doubt: int) -> int:
+        """Return what the reserve has beyond a doubt [wad], rounded down."""
+        return max(0, self.vault_engine.reserve(self.address) // RAY - doubt)
+
+    def _surplus(self, doubt: int) -> int:
+        """Return what the reserve has beyond a doubt and its target [wad], rounded down."""
         plan: Plan = self.plan[()]
-        return max(0, self._reserve() - plan.target * WAD)
+        return max(0, self._reserve(doubt) - plan.target * WAD)
 
     def _insure(self, fresh: int) -> int:
         """Add to the margin market's insurance what it lacks, at most its share of new surplus."""

@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds, recovery
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, div_up
+from backstop.model.doubt import lowest_price
 from backstop.model.interfaces import (
     CAUTION,
     ICollateralAuction,
@@ -37,7 +38,7 @@ class Terms(NamedTuple):
     cap: int = 0  # 0 offers none
 
 
-@slot(104, 104, 8, 8, 16)
+@slot(104, 104, 8, 8, 16, 1)
 class Balance(NamedTuple):
     """What payments change: the lot, what is left to pay (premium included), how many instalments are met."""
 
@@ -46,6 +47,7 @@ class Balance(NamedTuple):
     met: int = 0
     instalments: int = 0
     collateral_type: int = 0
+    flagged: int = 0  # whether its principal is in doubt
 
 
 @slot(160, 32, 32, 14, 16)
@@ -100,6 +102,11 @@ def principal_left(balance: Balance, sums: Sums) -> int:
     return recovery.principal_left(balance.left, sums.premium, sums.excess)
 
 
+def _is_short(balance: Balance, schedule: Schedule, price: int, principal: int) -> bool:
+    """Tell whether the lot is worth less than its ratio asks for."""
+    return balance.lot * price * BASIS_POINTS < principal * schedule.ratio
+
+
 class Workouts(Administered):
     """See contracts/Workouts.vy."""
 
@@ -134,6 +141,7 @@ class Workouts(Administered):
         self.schedules = self.table("schedules", Schedule())
         self.sums = self.table("sums", Sums())
         self.principals = self.table("in_workouts")
+        self.doubts = self.table("in_doubt")
         self.entries = self.table("last_entries")
 
     @property
@@ -210,7 +218,7 @@ class Workouts(Administered):
             least = self.engine.debt_floor_of(self.address, c) * RAD
             require(after >= least or before < least, "workouts: rest under floor")
         principal = before - after
-        self.principals[c] = self.principals[c] - principal
+        self._take_off(balance, principal)
 
         owner, returned = ZERO_ADDRESS, 0
         if balance.left == 0:
@@ -247,6 +255,28 @@ class Workouts(Administered):
         self.liquidations.hand_over(self.address, c, schedule.owner, added, 0)
 
     @external
+    def flag(self, sender: str, workout_id: int) -> int:
+        """Have a workout looked at, and its flag set or cleared; the principal in doubt [rad].
+
+        It is all of the principal if the workout may be foreclosed, or could be at the next price.
+        """
+        balance = self._balance(workout_id)
+        c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
+        schedule: Schedule = self.schedules[workout_id]
+        found = False
+        if principal != 0:
+            price = lowest_price(self.feed, self.address, c)
+            is_late = self._is_late(balance, schedule)
+            require(is_late or price != 0, "workouts: no price to flag at")
+            found = is_late or _is_short(balance, schedule, price, principal)
+        if found != bool(balance.flagged):
+            self.doubts[c] = self.doubts[c] + (principal if found else -principal)
+            self.balances[workout_id] = balance._replace(flagged=int(found))
+        in_doubt = principal if found else 0
+        self.emit("WorkoutFlagged", workout_id, c, in_doubt)
+        return in_doubt
+
+    @external
     def foreclose(self, sender: str, workout_id: int, reward_receiver: str) -> None:
         """Auction the lot of a workout that is not kept for the principal left."""
         self._check_live()
@@ -256,10 +286,9 @@ class Workouts(Administered):
         price = self.feed.liquidation_price(self.address, c)
         require(price != 0, "workouts: stale price")
         schedule: Schedule = self.schedules[workout_id]
-        if self.world.timestamp <= schedule.due(balance.met):
-            short = balance.lot * price * BASIS_POINTS < principal * schedule.ratio
-            require(short, "workouts: in good standing")
-        self.principals[c] = self.principals[c] - principal
+        lost = self._is_late(balance, schedule) or _is_short(balance, schedule, price, principal)
+        require(lost, "workouts: in good standing")
+        self._take_off(balance, principal)
         self._remove(workout_id)
         self.emit("Foreclosed", workout_id, c, schedule.owner, balance.lot, principal)
         self.auctions.foreclose(
@@ -273,7 +302,7 @@ class Workouts(Administered):
         balance = self._balance(workout_id)
         c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
         owner = self.schedules[workout_id].owner
-        self.principals[c] = self.principals[c] - principal
+        self._take_off(balance, principal)
         self._remove(workout_id)
         self.emit("WorkoutUnwound", workout_id, c, owner, balance.lot, principal)
         self.auctions.unwind_workout(self.address, c, owner, balance.lot, principal)
@@ -353,6 +382,21 @@ class Workouts(Administered):
         return int(self.principals[collateral_type])
 
     @view
+    def in_doubt(self, sender: str, collateral_type: int) -> int:
+        """Return the principal in a type's workouts that is flagged [rad]."""
+        return int(self.doubts[collateral_type])
+
+    @view
+    def sound_of(self, sender: str, collateral_type: int) -> int:
+        """Return the principal in a type's workouts that nobody has found in doubt [rad]."""
+        return int(self.principals[collateral_type] - self.doubts[collateral_type])
+
+    @view
+    def is_flagged(self, sender: str, workout_id: int) -> bool:
+        """Tell whether a workout's principal is in doubt, as it was last looked at."""
+        return bool(self._balance(workout_id).flagged)
+
+    @view
     def last_entries(self, sender: str, collateral_type: int, owner: str) -> int:
         """Return when a vault entered last [seconds]; 0 is never."""
         return int(self.entries[collateral_type, owner])
@@ -374,6 +418,17 @@ class Workouts(Administered):
             if price == 0 or repays(balance.lot, price, schedule.discount, principal):
                 return covered
         return balance.met
+
+    def _is_late(self, balance: Balance, schedule: Schedule) -> bool:
+        """Tell whether an instalment is missed."""
+        return self.world.timestamp > schedule.due(balance.met)
+
+    def _take_off(self, balance: Balance, principal: int) -> None:
+        """Let principal leave a workout, and with it the doubt."""
+        c = balance.collateral_type
+        self.principals[c] = self.principals[c] - principal
+        if balance.flagged:
+            self.doubts[c] = self.doubts[c] - principal
 
     def _remove(self, workout_id: int) -> None:
         self.balances[workout_id] = Balance()

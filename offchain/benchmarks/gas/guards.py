@@ -76,7 +76,7 @@ class Guards(Jobs):
         return used | self.restructure()
 
     def restructure(self) -> dict[str, int]:
-        """Enter workouts for the other called vaults, pay an instalment, miss the next, foreclose."""
+        """Enter workouts for the other called vaults, pay an instalment, miss one; flag and foreclose."""
         used: dict[str, int] = {}
         self.do("CircuitBreaker", "raise_to", CAUTION, sender="guardian")
         self.do("Stablecoin", "transfer", account("liquidator"), 100 * WAD, sender="borrower")
@@ -88,6 +88,9 @@ class Guards(Jobs):
             used["pay instalment"] = self.do("Workouts", "pay", id, 1_700 * WAD, sender=who)
         self.chain.advance(2 * 86_400)
         self.price(1_900)
+        # The last is foreclosed without one.
+        for id in workouts[:-1]:
+            used["flag workout"] = self.do("Workouts", "flag", id, sender="stranger")
         for id in workouts:
             args = (id, account("liquidator"))
             used["foreclose"] = self.do("Workouts", "foreclose", *args, sender="liquidator")

@@ -169,8 +169,8 @@ class Pool(_Losses):
         return used
 
 
-class Marks(_Losses):
-    """Jobs of marking the second of two vaults, and of their auctions, that no longer repay their debt."""
+class Flags(_Losses):
+    """A job of flagging the second of two unsafe vaults."""
 
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "buffer", "reserve", "savings")
@@ -183,10 +183,7 @@ class Marks(_Losses):
             self.price(1, XAU)
         for who in owners:
             args = XAU, account(who)
-            used["mark vault"] = self.do("LossWaterfall", "mark_vault", *args, sender="stranger")
-        for id, who in enumerate(owners, start=1):
-            self.liquidate_gold(who)
-            used["mark auction"] = self.do("LossWaterfall", "mark_auction", id, sender="stranger")
+            used["flag vault"] = self.do("LiquidationEngine", "flag", *args, sender="stranger")
         return used
 
 

@@ -22,8 +22,6 @@ MARKET, POOL, TERMS = "margin.markets.0", "savings", "guards.workouts.0"
 # Rule -> what of a good setting breaks it.
 BREAKS: Mapping[str, Mapping[str, Any]] = {
     "auction-reaches-market": {f"{AUCTION}.period": 600, f"{AUCTION}.tail": 7_200},
-    "auction-depth": {f"{AUCTION}.period": 350, f"{AUCTION}.tail": 7_200},
-    "mark-discount": {"mark_discount": 3_104},
     "penalty": {f"{AUCTION}.penalty": 14_500},
     "liquidation-ratio": {f"{WETH}.liquidation_ratio": 10_300},
     "initial-ratio": {f"{WETH}.initial_ratio": 14_500},
@@ -55,7 +53,6 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "auction-rounds": {f"{WETH}.auction_limit": 499_999},
     "automatic-ceiling": {"guards.ceilings.0.gap": 1_999},
     "flow-cap": {f"{POLICY}.flow_cap": 1_999},
-    "workout-mark": {f"{TERMS}.ratio": 11_111},
     "workout-cap": {f"{TERMS}.cap": 10_000_000 - 2_000},
     "call-grace": {f"{POLICY}.call_grace": 599},
     "call-valid": {f"{POLICY}.call_valid": 300},

@@ -72,23 +72,6 @@ def test_an_auction_reaches_the_market(new_protocol: NewProtocol, buf: int, sell
     assert sold is sells is not breaks("auction-reaches-market", parameters)
 
 
-@pytest.mark.parametrize(("discount", "marked"), [(1_071, False), (1_072, True)])
-def test_a_safe_vault_cannot_be_marked(new_protocol: NewProtocol, discount: int, marked: bool) -> None:
-    """At a liquidation ratio of 112%."""
-    parameters = replace(
-        with_weth(liquidation_ratio=11_200, initial_ratio=11_500, stability_fee=0), mark_discount=discount
-    )
-    protocol = priced(new_protocol(parameters))
-    protocol.borrow("borrower", "WETH", 100 * WAD, 100_000 * WAD)
-    price = 1_120 * RAY  # the vault is worth 112% of its debt, to the wei
-    for _ in range(4):
-        protocol.post_price("WETH", price)
-    with pytest.raises(Revert, match="safe vault"):
-        protocol.do("LiquidationEngine.liquidate", WETH, "borrower", "keeper", sender="keeper")
-    mark = protocol.do("LossWaterfall.mark_vault", WETH, "borrower", sender="stranger")
-    assert (mark != 0) is marked is breaks("mark-discount", parameters)
-
-
 @pytest.mark.parametrize(("penalty", "pays"), [(11_499, False), (11_500, True)])
 def test_nobody_gains_by_liquidating_himself(new_protocol: NewProtocol, penalty: int, pays: bool) -> None:
     """At a liquidation ratio of 115%, with the highest tip: the reward is all of the penalty."""
@@ -112,9 +95,7 @@ def test_every_stage_is_asked(new_protocol: NewProtocol, epoch: int, reached: bo
 
     Between one and two durations the last stage is asked, but nobody can say when.
     """
-    parameters = replace(
-        with_equity("staked_equity", "minted_equity", "savings"), epoch_length=epoch, mark_discount=0
-    )
+    parameters = replace(with_equity("staked_equity", "minted_equity", "savings"), epoch_length=epoch)
     assert breaks("epoch", parameters) is (reached is not True)
     if reached is None:
         return

@@ -283,32 +283,25 @@ def test_the_crank_closes_what_is_sold_out_and_the_coverer_covers(world) -> None
     assert world.wants(coverer) == [("cover", 0)]
 
 
-def test_the_recogniser_marks_what_shows_and_clears_what_is_over(world) -> None:
+def test_the_recogniser_flags_what_may_be_liquidated_and_clears_what_is_safe(world) -> None:
     keeper = world.keeper("recogniser", deviation=500, most=10)
-    world.feed(150)
     assert world.wants(keeper) == []
-    for _ in range(4):  # until the time-weighted price has followed
-        world.feed(100)
+    world.feed(175)
     brink, edge = (world.run.account(name) for name in ("brink", "edge"))
     calls = keeper.decide(world.view, Memory(), GWEI)
-    assert {(each.action.method, each.action.args) for each in calls} == {
-        ("mark_vault", (0, brink)),
-        ("mark_vault", (0, edge)),
-    }
-    marks = {}
-    for intent in calls:
-        outcome = world.run.apply(intent.action)
-        marks[intent.action.args[1]] = outcome.value
-    assert marks[edge] > 30_000 * RAD  # 125,000 owed on 100,000 less a tenth
+    assert [each.action.args for each in calls] == [(0, brink), (0, edge)]
+    flagged = [world.run.apply(each.action).value for each in calls]
+    assert sum(flagged) == world.view.doubt(0) and min(flagged) > 100_000 * RAD
     assert world.wants(keeper) == []
+    # A liquidation takes its own with it.
     world.liquidate("edge")
-    wanted = world.wants(keeper)
-    assert ("mark_auction", 1) in wanted and ("mark_vault", 0, edge) in wanted
-    for intent in keeper.decide(world.view, Memory(), GWEI):
-        assert world.run.apply(intent.action).ok
     assert world.wants(keeper) == []
-    (of_vaults, of_auctions) = world.view.marks()
-    assert of_vaults.keys() == {(0, brink)} and of_auctions.keys() == {1}
+    assert world.view.flags().keys() == {(0, brink)}
+    world.feed(250)
+    assert world.wants(keeper) == [("flag", 0, brink)]
+    (call,) = keeper.decide(world.view, Memory(), GWEI)
+    assert world.run.apply(call.action).value == 0
+    assert world.wants(keeper) == [] and not world.view.flags()
 
 
 def test_the_recogniser_needs_a_fresh_price(world) -> None:
@@ -583,7 +576,7 @@ def test_settlement_leaves_other_roles_nothing_but_prices(doomed) -> None:
     groups = {
         role: doomed.keeper(role, f"{role}_1", heartbeat=1, capital=1, collateral="ETH") for role in ROLES
     }
-    assert {"accruer", "coverer", "recogniser"} <= {role for role in ROLES if doomed.wants(groups[role])}
+    assert {"accruer", "coverer"} <= {role for role in ROLES if doomed.wants(groups[role])}
     doomed.run.must("Settlement", "announce", sender=doomed.run.account("admin"))
     doomed.run.go_to(doomed.run.system.timestamp + 3_600)
     doomed.run.must("Settlement", "begin", sender=doomed.run.account("borrower"))
@@ -867,7 +860,7 @@ def test_a_debtor_without_money_lets_it_be_foreclosed(restructuring) -> None:
     assert [each.id for each in restructuring.view.auctions] == [workout.id]
 
 
-def test_a_workout_under_its_ratio_is_marked_and_foreclosed(restructuring) -> None:
+def test_a_workout_under_its_ratio_is_flagged_and_foreclosed(restructuring) -> None:
     """125,000 of debt against 1,000 ether: 115% at 143.75."""
     be_cautious(restructuring)
     give_money(restructuring, 70_000)
@@ -879,7 +872,7 @@ def test_a_workout_under_its_ratio_is_marked_and_foreclosed(restructuring) -> No
     for _ in range(4):
         restructuring.feed(130)
     assert ("foreclose", workout.id, liquidator.address) in restructuring.wants(liquidator)
-    assert ("mark_auction", workout.id) in restructuring.wants(recogniser)
+    assert ("flag", workout.id) in restructuring.wants(recogniser)
     assert losses(restructuring.view)[0] > 0
 
 

@@ -1,10 +1,10 @@
-"""announce_loss: seen at once, by price and mark; realised later."""
+"""announce_loss: seen at once, by price and doubt; realised later."""
 
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auctions import event
-from tests.support.domains import DAY, ROLLUP, announce, debt, locked, mark
+from tests.support.domains import DAY, ROLLUP, announce, debt, doubt
 from tests.support.helpers import reverts
 from tests.support.savings import exit, save
 
@@ -19,26 +19,23 @@ def test_is_known_with_its_time(owing):
 
 
 @pytest.mark.parametrize("amount", [1, 10 * K, 33 * K + 1, 99_999 * WAD])
-def test_is_marked_in_the_same_call_to_less_than_a_wei(owing, amount):
+def test_is_in_doubt_from_the_same_call_on_to_the_wei(owing, amount):
     announce(owing, amount)
-    assert amount * RAY <= mark(owing) < amount * RAY + RAY
+    assert amount * RAY <= doubt(owing) <= amount * RAY + RAY
 
 
-@pytest.mark.parametrize("discount", [0, 5_000])
-def test_whatever_the_discount_of_marks(owing, discount):
-    """Nothing is sold in a hurry."""
-    owing.do("LossWaterfall.set_mark_discount", discount, sender="admin")
-    owing.do("LossWaterfall.mark_vault", ROLLUP, "Rollup", sender="stranger")
-    assert mark(owing) == 0
+def test_the_rest_of_the_debt_is_not(owing):
+    """A look finds nothing before, and no more than the loss after: the note is the issuer's word."""
+    assert owing.do("LiquidationEngine.flag", ROLLUP, "Rollup", sender="stranger") == 0
     announce(owing, 10 * K)
-    assert mark(owing) == 10 * K * RAY
+    assert owing.do("LiquidationEngine.flag", ROLLUP, "Rollup", sender="stranger") == 10 * K * RAY
 
 
 @pytest.mark.parametrize("amount", [100 * K, 2**128 - 1])
 def test_all_of_the_debt_and_more(owing, amount):
     announce(owing, amount)
     assert owing.read("PriceFeed.current_price", ROLLUP) == 1
-    assert mark(owing) == debt(owing) - locked(owing)
+    assert doubt(owing) == debt(owing)
 
 
 def test_a_note_is_its_share_of_what_is_left(owing):
@@ -54,13 +51,13 @@ def test_the_exits_of_pools_know_it(owing):
     before = exit(owing, shares)
     announce(owing, 10 * K)
     beyond = owing.read("LossWaterfall.losses_beyond", "Savings")
-    assert 9 * K * RAY < beyond <= mark(owing)
+    assert 9 * K * RAY < beyond <= doubt(owing)
     assert owing.read("Savings.previewRedeem", shares) < before - 9 * K
 
 
 def test_without_a_debt(bridged):
     announce(bridged, K)
-    assert mark(bridged) == 0
+    assert doubt(bridged) == 0
     assert bridged.read("PriceFeed.current_price", ROLLUP) == RAY
 
 

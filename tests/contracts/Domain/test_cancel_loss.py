@@ -1,10 +1,10 @@
-"""cancel_loss: the admin takes an announcement back, and its mark goes with it."""
+"""cancel_loss: the admin takes an announcement back, and its doubt goes with it."""
 
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auctions import event
-from tests.support.domains import DAY, ROLLUP, announce, mark
+from tests.support.domains import DAY, ROLLUP, announce, doubt
 from tests.support.helpers import reverts
 
 
@@ -13,7 +13,7 @@ def test_all_is_as_before(owing):
     owing.do("Rollup.cancel_loss", sender="admin")
     assert event(owing, "LossAnnounced", "Rollup") == (0, 0)
     assert tuple(owing.read("Rollup.announcement")) == (0, 0)
-    assert mark(owing) == 0
+    assert doubt(owing) == 0
     assert owing.read("PriceFeed.current_price", ROLLUP) == RAY
     owing.advance(DAY)
     with reverts("domain: no loss"):

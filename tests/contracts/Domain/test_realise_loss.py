@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auctions import event, stablecoins
-from tests.support.domains import DAY, ROLLUP, announce, debt, deficit, locked, lose, mark, pay
+from tests.support.domains import DAY, ROLLUP, announce, debt, deficit, doubt, locked, lose, pay
 from tests.support.helpers import reverts
 from tests.support.settling import begin
 
@@ -24,9 +24,9 @@ def test_books_what_was_announced(owing):
     assert owing.read("Rollup.lost") == 30 * K + 7
 
 
-def test_no_mark_and_no_announcement_are_left(owing):
+def test_no_doubt_and_no_announcement_are_left(owing):
     lose(owing, 30 * K)
-    assert mark(owing) == 0
+    assert doubt(owing) == 0
     assert tuple(owing.read("Rollup.announcement")) == (0, 0)
     assert owing.read("PriceFeed.current_price", ROLLUP) == RAY
     assert owing.read("VaultEngine.in_auction_of", ROLLUP) == 0

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.support.auctions import event, stablecoins
-from tests.support.domains import ROLLUP, announce, debt, locked, mark, opened, pay
+from tests.support.domains import ROLLUP, announce, debt, doubt, locked, opened, pay
 from tests.support.guards import CAUTION, EMERGENCY, with_guards
 from tests.support.helpers import reverts
 from tests.support.policy import set_mode
@@ -51,13 +51,13 @@ def test_in_every_mode(new_protocol, mode):
     assert pay(protocol, K) == K
 
 
-def test_with_a_loss_announced_the_mark_stays_whole(owing):
+def test_with_a_loss_announced_the_doubt_stays_whole(owing):
     """What is left is worth less of the debt than before: the loss is the same."""
     announce(owing, 40 * K)
     pay(owing, 30 * K)
-    assert 40 * K * RAY <= mark(owing) < 40 * K * RAY + locked(owing)
+    assert 40 * K * RAY <= doubt(owing) < 40 * K * RAY + locked(owing)
     pay(owing, 50 * K)
-    assert mark(owing) == debt(owing) - locked(owing) == 20 * K * RAY - 100 * K
+    assert doubt(owing) == debt(owing) == 20 * K * RAY
 
 
 def test_whoever_else_repays_its_vault(owing):

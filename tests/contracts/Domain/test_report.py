@@ -1,7 +1,7 @@
-"""report: price and mark again, after somebody has paid the vault engine directly."""
+"""report: price and flag again, after somebody has paid the vault engine directly."""
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.domains import DAY, ROLLUP, announce, debt, draw, mark
+from tests.support.domains import DAY, ROLLUP, announce, debt, doubt, draw
 
 K = 1_000 * WAD
 
@@ -9,26 +9,26 @@ K = 1_000 * WAD
 def test_after_a_repayment_at_the_vault_engine(owing):
     announce(owing, 40 * K)
     owing.do("VaultEngine.repay_and_withdraw", ROLLUP, "Rollup", 20 * K, 0, "receiver", sender="receiver")
-    owing.do("LossWaterfall.mark_vault", ROLLUP, "Rollup", sender="stranger")
-    assert mark(owing) == 20 * K * RAY
+    owing.do("LiquidationEngine.flag", ROLLUP, "Rollup", sender="stranger")
+    assert doubt(owing) == 20 * K * RAY
     owing.do("Rollup.report", sender="stranger")
-    assert mark(owing) == 40 * K * RAY
+    assert doubt(owing) == 40 * K * RAY
 
 
 def test_without_a_loss_a_note_is_a_stablecoin(owing):
     owing.do("Rollup.report", sender="stranger")
     assert owing.read("PriceFeed.current_price", ROLLUP) == RAY
-    assert mark(owing) == 0
+    assert doubt(owing) == 0
 
 
 def test_a_fee_is_no_loss(owing):
     """It is the admin's to set, though a domain has none, and grows on the debt without notes."""
     owing.do("VaultEngine.set_stability_fee", ROLLUP, 10**19, sender="admin")
     owing.advance(DAY)
-    owing.do("LossWaterfall.mark_vault", ROLLUP, "Rollup", sender="stranger")
-    assert mark(owing) != 0
+    owing.do("LiquidationEngine.flag", ROLLUP, "Rollup", sender="stranger")
+    assert doubt(owing) != 0
     owing.do("Rollup.report", sender="stranger")
-    assert mark(owing) == 0
+    assert doubt(owing) == 0
     assert owing.read("PriceFeed.current_price", ROLLUP) > RAY
 
 
@@ -42,4 +42,4 @@ def test_a_fee_is_no_loss_to_the_last_fraction(owing):
     locked = owing.read("VaultEngine.vault", ROLLUP, "Rollup").locked_collateral
     assert debt(owing) % locked != 0
     assert owing.read("PriceFeed.current_price", ROLLUP) == -(-debt(owing) // locked)
-    assert mark(owing) == 0
+    assert doubt(owing) == 0

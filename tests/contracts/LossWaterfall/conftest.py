@@ -35,11 +35,11 @@ def deployed(new_protocol):
 @pytest.fixture
 def scripted(protocol):
     """A second waterfall of the same ledger, and three stages that claim what they are told to."""
-    engine, feed, auction = map(protocol.address, ("VaultEngine", "PriceFeed", "CollateralAuction"))
+    engine, liquidations = map(protocol.address, ("VaultEngine", "LiquidationEngine"))
     for name in ("First", "Second", "Third"):
         protocol.lockstep.create("ScriptedStage", name, protocol.address("LossWaterfall"))
     protocol.lockstep.create(
-        "LossWaterfall", "Other", engine, feed, auction, protocol.address("admin"), 86_400, 86_400
+        "LossWaterfall", "Other", engine, liquidations, protocol.address("admin"), 86_400, 86_400
     )
     return protocol
 

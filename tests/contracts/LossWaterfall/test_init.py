@@ -8,7 +8,7 @@ HOUR, YEAR = 3_600, 365 * 86_400
 
 
 def wiring(protocol):
-    return tuple(map(protocol.address, ("VaultEngine", "PriceFeed", "CollateralAuction", "admin")))
+    return tuple(map(protocol.address, ("VaultEngine", "LiquidationEngine", "admin")))
 
 
 @pytest.mark.parametrize("length", [HOUR, YEAR], ids=["least", "most"])

@@ -63,7 +63,7 @@ def test_nobody_leaves_a_pool_until_the_books_are_closed(ending):
     assert ending.read("Savings.pending_losses") == ending.read("Savings.totalAssets")
 
 
-def test_what_was_marked_keeps_nobody_in_once_the_books_are_closed(new_protocol):
+def test_what_was_flagged_keeps_nobody_in_once_the_books_are_closed(new_protocol):
     made = new_protocol(replace(standard(), stages=(StageParameters("buffer"), StageParameters("savings"))))
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
@@ -71,13 +71,14 @@ def test_what_was_marked_keeps_nobody_in_once_the_books_are_closed(new_protocol)
     made.borrow("borrower", "XAU", 80_000 * RAD // PRICES["XAU"], 40_000 * WAD)
     for _ in range(3):
         made.post_price("XAU", PRICES["XAU"] * 9 // 20)
-    made.do("LossWaterfall.mark_vault", XAU, "borrower", sender="stranger")
+    made.do("LiquidationEngine.flag", XAU, "borrower", sender="stranger")
     settle(made)
-    assert made.read("LossWaterfall.marked", XAU) > 4_000 * RAD
+    assert made.read("LiquidationEngine.flagged_of", XAU) >= 40_000 * WAD
+    assert made.read("LossWaterfall.losses_beyond", "Savings") == 0
     assert made.read("LossWaterfall.pending_total") == made.read("Savings.pending_losses") == 0
     request(made, "saver")
     mature(made)
     assets = made.read("Savings.totalAssets")
     assert leave(made, "saver") >= assets - 1 > 30_000 * WAD
-    made.do("LossWaterfall.mark_vault", XAU, "borrower", sender="stranger")
-    assert made.read("LossWaterfall.marked", XAU) == 0
+    made.do("LiquidationEngine.flag", XAU, "borrower", sender="stranger")
+    assert made.read("LiquidationEngine.flagged_of", XAU) == 0

@@ -1,4 +1,4 @@
-"""position_of: what is at risk in a workout, told by its id to the auctions too, so that it can be marked."""
+"""position_of: what is at risk in a workout, told by its id by the auctions too."""
 
 import pytest
 
@@ -28,26 +28,3 @@ def test_it_is_the_auctions_once_foreclosed(workouts):
     foreclose(workouts, 1)
     assert workouts.read("Workouts.position_of", 1) == (0, NOBODY, 0, 0)
     assert workouts.read("CollateralAuction.position_of", 1)[2:] == (LOT, DEBT * RAY)
-
-
-def test_a_mark_is_carried_on_under_the_id(workouts):
-    """Less 10%, the lot is worth 9,000 of 12,000: as a workout, and as the auction that it becomes."""
-    begin(workouts)
-    for _ in range(4):
-        workouts.post_price("WETH", 1_000 * RAY)
-    mark = DEBT * RAY - LOT * 900 * RAY
-    assert workouts.do("LossWaterfall.mark_auction", 1, sender="stranger") == mark
-    foreclose(workouts, 1)
-    assert workouts.read("LossWaterfall.pending_total") >= mark
-    assert workouts.do("LossWaterfall.mark_auction", 1, sender="stranger") == mark
-    assert workouts.lockstep.snapshot()["LossWaterfall"]["marks.of_types"][WETH] == mark
-
-
-def test_the_mark_goes_with_the_workout(workouts):
-    begin(workouts)
-    for _ in range(4):
-        workouts.post_price("WETH", 1_000 * RAY)
-    workouts.do("LossWaterfall.mark_auction", 1, sender="stranger")
-    give(workouts, "borrower", OWED)
-    pay(workouts, 1, OWED)
-    assert workouts.do("LossWaterfall.mark_auction", 1, sender="stranger") == 0

@@ -82,47 +82,6 @@ def _auction_reaches_market(parameters: Parameters, prices: Prices) -> Iterator[
 
 
 @rule(
-    DOUBTFUL,
-    "mark_discount",
-    "auction.buf",
-    "auction.curve",
-    "auction.tail",
-    "auction.cusp",
-    why="marks say what a sale in a hurry costs, and the auction that is this sale gets down to that "
-    "price before a reset is due",
-)
-def _auction_depth(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    part = BASIS_POINTS - parameters.mark_discount
-    for each in parameters.collateral_types:
-        is_sold = time_to(each.auction, BASIS_POINTS) is not None
-        if is_sold and time_to(each.auction, part) is None:
-            values = percent(parameters.mark_discount), *_shape(each.auction)
-            yield Misfit(each.symbol, values, _slower(each.auction, part))
-
-
-@rule(
-    REFUSED,
-    "mark_discount",
-    "liquidation_ratio",
-    why="a vault that nobody may liquidate cannot be marked, since a mark takes from whoever leaves a "
-    "pool: its collateral less the discount still covers its debt",
-)
-def _mark_discount(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    left = BASIS_POINTS - parameters.mark_discount
-    for each in parameters.collateral_types:
-        ratio = each.liquidation_ratio
-        if ratio * left < BASIS_POINTS * BASIS_POINTS:
-            values = percent(parameters.mark_discount), percent(ratio)
-            most = BASIS_POINTS - div_up(BASIS_POINTS * BASIS_POINTS, ratio)
-            yield Misfit(
-                each.symbol,
-                values,
-                f"the discount to {percent(most)} or less, or the ratio to "
-                f"{percent(div_up(BASIS_POINTS * BASIS_POINTS, left))} or more",
-            )
-
-
-@rule(
     REFUSED,
     "auction.penalty",
     "liquidation_ratio",
@@ -215,8 +174,6 @@ def _reward_of_the_smallest(parameters: Parameters, prices: Prices) -> Iterator[
 
 RULES = (
     _auction_reaches_market,
-    _auction_depth,
-    _mark_discount,
     _penalty,
     _liquidation_ratio,
     _initial_ratio,

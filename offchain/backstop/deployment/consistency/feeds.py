@@ -121,7 +121,7 @@ def _grace(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     DOUBTFUL,
     "feed.window",
     "feed.step",
-    why="the average knows more than one price: marks and closes look at it so that a wick does nothing",
+    why="the average knows more than one price: closes look at it so that a wick does nothing",
 )
 def _average_window(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     for place, feed in feeds(parameters):

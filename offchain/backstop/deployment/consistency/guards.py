@@ -12,7 +12,6 @@ from backstop.deployment.parameters import (
     Parameters,
     WorkoutParameters,
 )
-from backstop.model.arithmetic import BASIS_POINTS, div_up
 
 
 def ceilings(parameters: Parameters) -> Iterator[tuple[CollateralParameters, AutoCeilingParameters]]:
@@ -63,22 +62,6 @@ def _flow_cap(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
         if each.policy.flow_cap and each.policy.flow_cap < each.debt_floor:
             values = coins(each.policy.flow_cap), coins(each.debt_floor)
             yield Misfit(each.symbol, values, f"the cap to 0, or to {coins(each.debt_floor)} or more")
-
-
-@rule(
-    DOUBTFUL,
-    "workout.ratio",
-    "mark_discount",
-    why="a workout in good standing cannot be marked: it is foreclosed before its lot, less the discount "
-    "of marks, is worth less than its principal",
-)
-def _workout_mark(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    left = BASIS_POINTS - parameters.mark_discount
-    for each, terms in workouts(parameters):
-        if terms.ratio * left < BASIS_POINTS * BASIS_POINTS:
-            values = percent(terms.ratio), percent(parameters.mark_discount)
-            least = div_up(BASIS_POINTS * BASIS_POINTS, left)
-            yield Misfit(each.symbol, values, f"the ratio to {percent(least)} or more")
 
 
 @rule(
@@ -182,7 +165,6 @@ def _silence(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
 RULES = (
     _automatic_ceiling,
     _flow_cap,
-    _workout_mark,
     _workout_cap,
     _call_grace,
     _call_valid,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from backstop.deployment.consistency.rule import DOUBTFUL, REFUSED, Misfit, Prices, percent, rule, time
 from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import Parameters, StageParameters
-from backstop.model.arithmetic import BASIS_POINTS, div_up
+from backstop.model.arithmetic import div_up
 
 EQUITY_STAGES = ("staked_equity", "minted_equity")
 """Stages that sell first and pay later."""
@@ -82,7 +82,7 @@ def _settlement_delay(parameters: Parameters, prices: Prices) -> Iterator[Misfit
     DOUBTFUL,
     "pool.cooldown",
     "feed.step",
-    why="nobody leaves a pool between a fall of the market and the price that lets it be marked, which "
+    why="nobody leaves a pool between a fall of the market and the price that lets it be flagged, which "
     "counts up to two steps later",
 )
 def _cooldown(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
@@ -162,20 +162,21 @@ def _mint_cap(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
         yield Misfit("", ("0", "minted_equity"), "the cap above 0, or leave the stage out")
 
 
+_HIGHEST_FLOOR = 9_000
+"""Equity is not expected to sell on bad news above this part of its average price [basis points]."""
+
+
 @rule(
     DOUBTFUL,
     "equity.floor",
-    "mark_discount",
-    why="equity is sold although its price falls on the news: its auctions go lower than a sale in a hurry",
+    why="equity is sold although its price falls on the news: its auctions go a tenth lower at least",
 )
 def _equity_floor(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     equity = parameters.equity
     if equity is None or not any(parameters.has_stage(name) for name in EQUITY_STAGES):
         return
-    most = BASIS_POINTS - parameters.mark_discount
-    if equity.floor > most or equity.floor == BASIS_POINTS:
-        values = percent(equity.floor), percent(parameters.mark_discount)
-        yield Misfit("", values, f"the floor to {percent(min(most, BASIS_POINTS - 100))} or less")
+    if equity.floor > _HIGHEST_FLOOR:
+        yield Misfit("", (percent(equity.floor),), f"the floor to {percent(_HIGHEST_FLOOR)} or less")
 
 
 RULES = (

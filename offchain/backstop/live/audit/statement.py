@@ -25,6 +25,7 @@ from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.interfaces import Debts
 from backstop.model.ledger import Balance
+from backstop.model.liquidation_engine import LiquidationEngine
 from backstop.model.loss_waterfall import BUSY, LossWaterfall
 from backstop.model.pool import Pool
 from backstop.model.recovery_claims import RecoveryClaims
@@ -79,6 +80,7 @@ class _Books:
         self.engine: Mapping[str, Mapping[Any, Any]] = world.contracts["VaultEngine"].tables
         self._check_names(deployment)
         self.waterfall = cast(LossWaterfall, world.contracts["LossWaterfall"])
+        self.liquidations = cast(LiquidationEngine, world.contracts["LiquidationEngine"])
         self.view = view_of(model, deployment)
         self.prices = tuple(world.contracts["PriceFeed"].tables["prices"][c].current for c in self.types)
         self.debts: list[Debts] = [self.engine["ledger.debts"][c] for c in self.types]
@@ -157,7 +159,7 @@ class _Books:
             "workouts": self.open_workouts(),
             "sales": self.sales(),
             "calls": self.calls(),
-            "marks": self.marks(),
+            "flags": self.flags(),
             "vaults": [self.vault(each) for each in self.vaults],
             "checks": self.checks(),
         }
@@ -225,7 +227,7 @@ class _Books:
             "unbooked_fees_rad": str(debts.normalized_debt * max(0, view.rate(c) - debts.accumulated_rate)),
             "in_auction_rad": str(view.in_auction(c)),
             "deficit_rad": str(view.deficit(c)),
-            "marks_rad": str(self.waterfall.tables["marks.of_types"][c]),
+            "doubt_rad": str(view.doubt(c)),
             "buffer_rad": str(view.buffer(c)),
             "short_rad": str(sum(each.short for each in exposures)),
             "ceiling_rad": str(view.terms(c).debt_ceiling * RAD),
@@ -251,29 +253,24 @@ class _Books:
         }
 
     def checks(self) -> dict[str, str]:
-        """Sum up both sides of the books, vaults, auctions and marks: each figure should be zero."""
+        """Sum up both sides of the books, vaults, auctions and flags: each figure should be zero."""
         sheet = self.balance_sheet()
-        vaults = auctions = marks = 0
-        of_vaults, of_auctions = self.view.marks()
+        vaults = auctions = flags = 0
+        of_vaults, kept = self.view.flags(), self.liquidations.tables["doubt.of_types"]
         for c in self.types:
             owed = sum(each.debt for each in self.vaults if each.collateral_type == c)
             vaults += abs(self.debts[c].performing - owed)
             selling = sum(each.debt for each in self.distressed if each.collateral_type == c)
             auctions += abs(self.view.in_auction(c) - selling)
-            marked = sum(rad for (of, _), rad in of_vaults.items() if of == c)
-            marked += sum(rad for id, rad in of_auctions.items() if self.type_of_marked(id) == c)
-            marks += abs(int(self.waterfall.tables["marks.of_types"][c]) - marked)
+            flagged = sum(debt for (of, _), debt in of_vaults.items() if of == c)
+            flags += abs(int(kept[c]) - flagged)
         gap = int(sheet["liabilities_rad"]) - int(sheet["claims_on_others_rad"])
         return {
             "balance_gap_rad": str(gap),
             "vaults_gap_rad": str(vaults),
             "auctions_gap_rad": str(auctions),
-            "marks_gap_rad": str(marks),
+            "flags_gap_wad": str(flags),
         }
-
-    def type_of_marked(self, id: int) -> int:
-        """Return the collateral type of an auction with a mark."""
-        return int(self.waterfall.tables["marks.of_auctions"][id].collateral_type)
 
     # --------------------------------------------------------------------- losses
 
@@ -454,16 +451,22 @@ class _Books:
             for call in self.view.calls(c)
         ]
 
-    def marks(self) -> list[dict[str, Any]]:
-        """State the losses that are visible and not booked yet."""
-        of_vaults, of_auctions = self.view.marks()
+    def flags(self) -> list[dict[str, Any]]:
+        """State the vaults and workouts whose debt is in doubt, as they were last looked at."""
+        rates = [debts.accumulated_rate for debts in self.debts]
         rows: list[dict[str, Any]] = [
-            {"symbol": self.symbols[c], "owner": owner, "auction": None, "rad": str(rad)}
-            for (c, owner), rad in sorted(of_vaults.items())
+            {"symbol": self.symbols[c], "owner": owner, "workout": None, "rad": str(debt * rates[c])}
+            for (c, owner), debt in sorted(self.view.flags().items())
         ]
         rows += [
-            {"symbol": self.symbols[self.type_of_marked(id)], "owner": None, "auction": id, "rad": str(rad)}
-            for id, rad in sorted(of_auctions.items())
+            {
+                "symbol": self.symbols[each.collateral_type],
+                "owner": each.owner,
+                "workout": each.id,
+                "rad": str(each.principal),
+            }
+            for each in self.view.workouts
+            if each.flagged
         ]
         return rows
 

@@ -141,10 +141,10 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
             for row in statement["vaults"][:_VAULTS]
         ],
     )
-    counts = {name: len(statement[name]) for name in ("auctions", "sales", "workouts", "calls", "marks")}
+    counts = {name: len(statement[name]) for name in ("auctions", "sales", "workouts", "calls", "flags")}
     console.print(
         f"open: {counts['auctions']} auctions of collateral, {counts['sales']} of equity, "
-        f"{counts['workouts']} workouts, {counts['calls']} margin calls, {counts['marks']} marks"
+        f"{counts['workouts']} workouts, {counts['calls']} margin calls, {counts['flags']} flags"
     )
 
 

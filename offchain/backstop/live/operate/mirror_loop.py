@@ -27,7 +27,7 @@ from backstop.report.amounts import clock, fixed
 
 SCHEMA_VERSION = 1
 CHECKPOINT_VERSION = 1
-_OPEN = ("auctions", "sales", "workouts", "calls", "marks")
+_OPEN = ("auctions", "sales", "workouts", "calls", "flags")
 # A line is printed when one of these has changed.
 _TOLD = ("balance_sheet", "stages", "open", "domains", "mode", "found")
 # Further behind than this it replays, and does not compare storage at every block.

@@ -43,7 +43,7 @@ _OPEN = {
     "auctions": "Open auctions of collateral.",
     "sales": "Open sales of equity.",
     "calls": "Margin calls neither met nor over.",
-    "marks": "Losses that are visible and not booked.",
+    "flags": "Vaults and workouts whose debt is in doubt.",
 }
 
 

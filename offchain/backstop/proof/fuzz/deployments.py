@@ -55,7 +55,6 @@ def draw_parameters(random: Random) -> Parameters:
         global_auction_limit=random.choice((10**5, 3 * 10**7, 3 * 10**7)),
         epoch_length=random.choice((HOUR, DAY, 7 * DAY)),
         cap_delay=max(longest, HOUR) + random.choice((1, HOUR, 10 * DAY)),
-        mark_discount=random.choice((0, 1_000, bounds.MAX_MARK_DISCOUNT)),
         stages=_stages(random, has_equity),
         equity=_equity(random) if has_equity else None,
         treasury=TreasuryParameters(random.choice((0, 1, 1_000, 100_000))),

@@ -16,6 +16,7 @@ from backstop.model.collateral_auction import CollateralAuction
 from backstop.model.equity_auction import EquityAuction
 from backstop.model.erc20 import ERC20
 from backstop.model.interfaces import Debts, Terms, Vault
+from backstop.model.liquidation_engine import LiquidationEngine
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.pool import Pool
 from backstop.model.price_feed import PriceFeed
@@ -54,6 +55,7 @@ class Scene:
         self.feed = cast(PriceFeed, contracts["PriceFeed"])
         self.auction = cast(CollateralAuction, contracts["CollateralAuction"])
         self.waterfall = cast(LossWaterfall, contracts["LossWaterfall"])
+        self.liquidations = cast(LiquidationEngine, contracts["LiquidationEngine"])
         self.savings = cast(Pool, contracts["Savings"])
         self.stablecoin = cast(ERC20, contracts["Stablecoin"])
         self.settlement = cast(Settlement, contracts["Settlement"])

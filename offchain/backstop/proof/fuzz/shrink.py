@@ -29,7 +29,7 @@ OF_AN_AUCTION = {
     ("CollateralAuction", "reset"),
     ("CollateralAuction", "close"),
     ("CollateralAuction", "unwind"),
-    ("LossWaterfall", "mark_auction"),
+    ("Workouts", "flag"),
     ("FlashTaker", "take_and_sell"),
 }
 

@@ -70,11 +70,11 @@ def _check(step: Transition, changes: Changes, domain: Domain) -> None:
             raise Violation(f"{action.sender} made {tells} of {told} at {name}")
     if action.contract == name and action.method in _TELLING and tells.amount:
         locked = step.after("VaultEngine", "vaults", vault).locked_collateral
-        mark = step.after("LossWaterfall", "marks.of_vaults", vault)
+        flag = step.after("LiquidationEngine", "doubt.of_vaults", vault) * rate
         least = min(tells.amount * RAY, owed)
-        # Of nothing that is owed there is no mark; a price of a unit is the lowest.
-        if not max(0, least - locked) <= mark < least + max(locked, 1):
-            raise Violation(f"{name}: {mark} rad are marked of {tells.amount} wei announced, {owed} owed")
+        # Of nothing that is owed nothing is in doubt; a price of a unit is the lowest.
+        if not max(0, least - locked) <= flag < least + max(locked, 1) + rate:
+            raise Violation(f"{name}: {flag} rad are flagged of {tells.amount} wei announced, {owed} owed")
 
 
 def _posts_at_once(step: Transition, domain: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.proof.properties import stages
 from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.figures.arithmetic import RAY
+from backstop.proof.properties.figures.doubt import in_doubt, loss_is_known
 from backstop.proof.properties.registry import Violation, history_property, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -36,7 +37,7 @@ def conversions_round_against_the_caller(step: Transition, changes: Changes) -> 
     direct = step.contract(pool).stage_address == step.contract(pool).address
     settling = step.before("LossWaterfall", "counts").settlement == 1
     ours = _is_ours(step, pool)
-    exact = ours and (direct or not (settling or step.before("LossWaterfall", "counts").open))
+    exact = ours and (direct or not (settling or loss_is_known(step)))
     if method in _WAYS_OUT:
         taken, known = _taken(step, pool, held) if direct and ours else (0, exact)
         held, exact = held - min(held, taken), known
@@ -62,7 +63,7 @@ def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None
 
     Income counts as it vests: what is added is nobody's at once.
     """
-    if not {"assets", "token.state"} & changes.keys() or step.before("LossWaterfall", "counts").open:
+    if not {"assets", "token.state"} & changes.keys() or loss_is_known(step):
         return
     now = step.model.timestamp
     for pool in sorted(
@@ -178,14 +179,14 @@ def _taken(step: Transition, pool: str, held: int) -> tuple[int, bool]:
     counts = step.before("LossWaterfall", "counts")
     if counts.settlement == 1:
         return held, True
-    if counts.settlement == 2 or not counts.open:
+    if counts.settlement == 2:
         return 0, True
     address = step.contract(pool).address
     left = {}
     for c in range(step.before("VaultEngine", "terms.collateral_types")):
         deficit = step.before("VaultEngine", "ledger.deficit", c)
         mine = step.before("LossWaterfall", "reservations", (c, address)).amount
-        left[c] = deficit - min(deficit, mine) + step.before("LossWaterfall", "marks.of_types", c)
+        left[c] = deficit - min(deficit, mine) + in_doubt(step, step.before, c)
     exact = True
     for k in range(counts.stages):
         terms = step.before("LossWaterfall", "stages", k)

@@ -43,7 +43,6 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "counts": (Counts._fields.index("stages"), Counts._fields.index("asynchronous")),
     "stages": None,
     "caps_absolute": None,
-    "marks.discount": None,
     # Equity and the treasury.
     "issue": (Issue._fields.index("mint_cap"),),
     "plan": (Plan._fields.index("target"),),

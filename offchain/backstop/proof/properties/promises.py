@@ -21,19 +21,6 @@ if TYPE_CHECKING:
 _WATERFALL, _AUCTION, _FEED = "LossWaterfall", "CollateralAuction", "PriceFeed"
 
 
-@transition_promise(70)
-def only_what_is_unsafe_is_marked(step: Transition, changes: Changes) -> None:
-    """Assert that a vault is marked only while anybody may liquidate it by its ratio and the price of now."""
-    if not step.calls(_WATERFALL, "mark_vault"):
-        return
-    for log in step.outcome.logs:
-        if log.event == "VaultMarked" and log.values[2]:
-            c, owner, mark = log.values
-            vault = step.after("VaultEngine", "vaults", (c, owner))
-            if covers(step, c, vault, step.after("VaultEngine", "terms.of_types", c).liquidation_ratio):
-                raise Violation(f"vault {c, owner} is safe, and marked with {mark}")
-
-
 @history_promise(71)
 class ACapHoldsOverAnyWindow:
     """In any time as long as an epoch a stage pays no more than its share of what it had before."""

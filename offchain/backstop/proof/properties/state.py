@@ -80,7 +80,7 @@ def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
         booked[c] += locked
         owed[c] += normalized
     for sums in (sums_of(snapshot, *_AUCTIONS), sums_of(snapshot, *_WORKOUTS)):
-        for c, (lots, _) in sums.items():
+        for c, (lots, *_) in sums.items():
             booked[c] += lots
     debts = _table(engine, "ledger.debts")
     needed: dict[str, int] = defaultdict(int)
@@ -133,7 +133,7 @@ def _cash_of_claims(snapshot: Snapshot, name: str, addresses: Mapping[str, str])
 def auction_limits(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert that limits and caps count the principal left in live auctions and workouts, by type."""
     live: dict[int, int] = defaultdict(int)
-    left = {c: principal for c, (_, principal) in sums_of(snapshot, *_WORKOUTS).items()}
+    left = {c: principal for c, (_, principal, _) in sums_of(snapshot, *_WORKOUTS).items()}
     for c, counted in _table(snapshot.get("Workouts", _NO_CONTRACT), "in_workouts").items():
         if counted != left.get(c, 0):
             raise Violation(f"type {c}: {counted} rad counted in workouts, {left.get(c, 0)} are there")
@@ -153,8 +153,8 @@ def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None
     """Assert created + carried_in == recovered + covered + carried_out + outstanding, for each event.
 
     What left a deficit without a stage is noted at the next cover: `unresolved` is higher until then.
-    With it, what is kept for speed: which types have anything pending, and the sum of a type's marks;
-    and a deficit holds what stages have reserved of it.
+    With it, what is kept for speed: which types have anything pending, and what is flagged of a type's vaults
+    and workouts; and a deficit holds what stages have reserved of it.
     """
     waterfall = snapshot["LossWaterfall"]
     left: dict[Hashable, int] = defaultdict(int, _table(waterfall, "created"))
@@ -189,20 +189,25 @@ def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None
         if amount > deficits.get(c, 0):
             raise Violation(f"type {c}: stages have reserved {amount} of a deficit of {deficits.get(c, 0)}")
 
-    marks: dict[int, int] = defaultdict(int)
-    for path in ("marks.of_vaults", "marks.of_auctions"):
-        for c, (amount,) in sums_of(snapshot, "LossWaterfall", path).items():
-            marks[c] += amount
-    for c, amount in _table(waterfall, "marks.of_types").items():
-        if amount != marks.pop(c, 0):
-            raise Violation(f"type {c}: {amount} rad of marks counted, not what there are")
-    if any(marks.values()):
-        raise Violation(f"types {sorted(marks)} have marks that are not counted")
+    _flags_add_up(snapshot)
     pending = {c for c, amount in unresolved.items() if amount}
-    pending |= {c for c, amount in _table(waterfall, "marks.of_types").items() if amount}
     for counts in _table(waterfall, "counts").values():
         if counts.open != sum(1 << c for c in pending):
             raise Violation(f"types {sorted(pending)} have losses, others are counted")
+
+
+def _flags_add_up(snapshot: Snapshot) -> None:
+    """Assert that what is kept of a type's flags is their sum."""
+    flags, workouts = "LiquidationEngine", snapshot.get("Workouts", _NO_CONTRACT)
+    of_vaults = {c: sum(each) for c, each in sums_of(snapshot, flags, "doubt.of_vaults").items()}
+    of_workouts = {c: each[2] for c, each in sums_of(snapshot, "Workouts", "balances", "sums").items()}
+    for kept, found in (
+        (_table(snapshot[flags], "doubt.of_types"), of_vaults),
+        (_table(workouts, "in_doubt"), of_workouts),
+    ):
+        for c in {*kept, *found}:
+            if kept.get(c, 0) != found.get(c, 0):
+                raise Violation(f"type {c}: {kept.get(c, 0)} are counted as flagged, {found.get(c, 0)} are")
 
 
 @state_property(17)

@@ -23,12 +23,8 @@ def _of_vault(key: Any, vault: Any) -> tuple[int, tuple[int, ...]]:
     return key[0], (vault.locked_collateral, vault.normalized_debt)
 
 
-def _of_vaults_mark(key: Any, amount: int) -> tuple[int, tuple[int, ...]]:
-    return key[0], (amount,)
-
-
-def _of_auctions_mark(key: Any, mark: Any) -> tuple[int, tuple[int, ...]]:
-    return mark.collateral_type, (mark.amount,)
+def _of_flag(key: Any, debt: int) -> tuple[int, tuple[int, ...]]:
+    return key[0], (debt,)
 
 
 def _of_auction(key: Any, lot: Any, top: Any) -> tuple[int, tuple[int, ...]]:
@@ -38,7 +34,8 @@ def _of_auction(key: Any, lot: Any, top: Any) -> tuple[int, tuple[int, ...]]:
 
 def _of_workout(key: Any, balance: Any, sums: Any) -> tuple[int, tuple[int, ...]]:
     sums = sums or Sums()
-    return balance.collateral_type, (balance.lot, principal_left(balance.left, sums.premium, sums.excess))
+    principal = principal_left(balance.left, sums.premium, sums.excess)
+    return balance.collateral_type, (balance.lot, principal, principal if balance.flagged else 0)
 
 
 def principal_left(left: int, premium: int, excess: int) -> int:
@@ -48,7 +45,7 @@ def principal_left(left: int, premium: int, excess: int) -> int:
 
 CARRIED: Mapping[str, Mapping[tuple[str, ...], Figures]] = {
     "VaultEngine": {("vaults",): _of_vault},
-    "LossWaterfall": {("marks.of_vaults",): _of_vaults_mark, ("marks.of_auctions",): _of_auctions_mark},
+    "LiquidationEngine": {("doubt.of_vaults",): _of_flag},
     "CollateralAuction": {("lots", "tops"): _of_auction},
     "Workouts": {("balances", "sums"): _of_workout},
 }

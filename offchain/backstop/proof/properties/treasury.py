@@ -7,7 +7,8 @@ from typing import Any
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET, MAX_PRICE
 from backstop.model.state import ZERO_ADDRESS
-from backstop.proof.properties.figures.prices import fresh, time_weighted
+from backstop.proof.properties.figures.doubt import in_doubt
+from backstop.proof.properties.figures.prices import Read, fresh, time_weighted
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -22,9 +23,10 @@ _CLOSED = 2
 def the_reserve_is_spent_in_its_order(step: Transition, changes: Changes) -> None:
     """Assert that the treasury repays claims, then insures, shares and offers what is above its target.
 
-    Claims get all that they are owed, the most senior first. Of what is above the target and not offered yet
-    the fund gets its share, up to enough insurance; pools with members get theirs of the rest, rounded down;
-    all else is offered. Nothing is spent while a loss is open, and nothing but that is.
+    What is in doubt stays in the reserve, beside the target; what was offered stays offered. Claims get all
+    that they are owed, the most senior first. Of what is above and not offered yet the fund gets its share,
+    up to enough insurance; pools with members get theirs of the rest, rounded down; all else is offered.
+    Nothing is spent while a loss is open, and nothing but that is.
     """
     if not step.calls("Treasury", "distribute"):
         for _, _, old, new in changes.get("plan", ()):
@@ -37,19 +39,18 @@ def the_reserve_is_spent_in_its_order(step: Transition, changes: Changes) -> Non
     if _losses(step):
         raise Violation("the reserve was distributed while losses were open")
     reserve = step.before("VaultEngine", "ledger.system").reserve // RAY
-    start, expected = reserve, []
+    start, doubt, expected = reserve, _doubt(step, step.before), []
     for address in treasury.claim_addresses:
         series = step.before(names[address], "series")
-        due = min(reserve, series.outstanding)
+        due = min(max(0, reserve - doubt), series.outstanding)
         if due < series.outstanding:
             due = max(0, min(due, series.outstanding - -(-series.tokens // _DILUTION)))
         if due:
             expected.append(("ClaimsRepaid", address, due))
         reserve -= due
     plan, insuring = step.before("Treasury", "plan"), step.before("Treasury", "insuring")
-    surplus = max(0, reserve - plan.target * WAD)
-    offered = min(plan.offered, surplus)
-    fresh_surplus = surplus - offered
+    offered = min(plan.offered, max(0, reserve - plan.target * WAD))
+    unpaid = fresh_surplus = max(0, reserve - doubt - plan.target * WAD - offered)
     if treasury.fund_address != ZERO_ADDRESS:
         lacks = max(0, insuring.target * WAD - step.before("MarginFund", "insurance").amount)
         insured = min(fresh_surplus * insuring.share // 10_000, lacks)
@@ -57,7 +58,7 @@ def the_reserve_is_spent_in_its_order(step: Transition, changes: Changes) -> Non
             expected.append(("FundInsured", treasury.fund_address, insured))
         reserve, fresh_surplus = reserve - insured, fresh_surplus - insured
     for i, address in enumerate(treasury.pool_addresses):
-        share = (surplus - offered - _insured(expected)) * step.after("Treasury", "shares", i) // 10_000
+        share = (unpaid - _insured(expected)) * step.after("Treasury", "shares", i) // 10_000
         if share and step.before(names[address], "token.state").supply:
             expected.append(("IncomeShared", address, share))
             reserve, fresh_surplus = reserve - share, fresh_surplus - share
@@ -91,16 +92,20 @@ def _is_coin(change: Any) -> bool:
 
 
 def _losses(step: Transition) -> int:
-    """Return all deficits before a step, and what is marked [rad]; books that are closed have none."""
+    """Return all deficits before a step [rad]; books that are closed have none."""
     if step.before("LossWaterfall", "counts").settlement == _CLOSED:
         return 0
-    return sum(
-        int(
-            step.before("VaultEngine", "ledger.deficit", c)
-            + step.before("LossWaterfall", "marks.of_types", c)
-        )
-        for c in range(step.after("VaultEngine", "terms.collateral_types"))
-    )
+    return sum(int(step.before("VaultEngine", "ledger.deficit", c)) for c in _types(step))
+
+
+def _doubt(step: Transition, read: Read) -> int:
+    """Return what may be lost, booked or not [wad], rounded up."""
+    types = _types(step)
+    return -(-sum(read("VaultEngine", "ledger.deficit", c) + in_doubt(step, read, c) for c in types) // RAY)
+
+
+def _types(step: Transition) -> range:
+    return range(step.after("VaultEngine", "terms.collateral_types"))
 
 
 @transition_property(63)
@@ -117,7 +122,8 @@ def surplus_is_sold_on_its_curve(step: Transition, changes: Changes) -> None:
     old, new = step.before(_SALE, "lot"), step.after(_SALE, "lot")
     prices, now = step.after(_SALE, "prices"), step.model.timestamp
     plan = step.before("Treasury", "plan")
-    above = step.before("VaultEngine", "ledger.system").reserve // RAY - plan.target * WAD
+    kept = _doubt(step, step.before) + plan.target * WAD
+    above = step.before("VaultEngine", "ledger.system").reserve // RAY - kept
     for_sale = max(0, min(plan.offered, above))
     takes = [log.values[1:3] for log in step.outcome.logs if (log.contract, log.event) == (_SALE, "Taken")]
     if not takes:

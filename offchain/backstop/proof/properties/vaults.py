@@ -49,12 +49,14 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
                 raise Violation(f"vault {c, owner} was liquidated although it was safe")
 
 
-def covers(step: Transition, c: int, vault: Vault, ratio: int) -> bool:
-    """Return whether a vault is worth a ratio of its debt and its size's add-on, at the current price."""
+def covers(step: Transition, c: int, vault: Vault, ratio: int, price: int | None = None) -> bool:
+    """Return whether a vault is worth a ratio of its debt and its size's add-on, at a price or today's."""
     debt = vault.normalized_debt * step.after("VaultEngine", "ledger.debts", c).accumulated_rate
     terms = step.after("RiskPolicy", "terms", c) if "RiskPolicy" in step.model.world.contracts else None
     add_on = own.bracketed((terms[0:2], terms[2:4]), debt) if terms else 0
-    worth = vault.locked_collateral * step.after("PriceFeed", "prices", c).current
+    worth = vault.locked_collateral * (
+        step.after("PriceFeed", "prices", c).current if price is None else price
+    )
     return bool(worth * BASIS_POINTS >= debt * ratio + add_on)
 
 

@@ -43,7 +43,6 @@ def parameters_of(field: Field, markets: Field, reporters: int) -> Parameters:
         ),
         (
             "cap_delay",
-            "mark_discount",
             "pools",
             "equity",
             "treasury",
@@ -79,10 +78,6 @@ def parameters_of(field: Field, markets: Field, reporters: int) -> Parameters:
     if "pools" in section:
         cap_delay = optional.get("cap_delay", Parameters.cap_delay)
         optional |= _pools(section["pools"], cap_delay, "equity" in section)
-    if "mark_discount" in section:
-        optional["mark_discount"] = section["mark_discount"].between(
-            units.basis_points, 0, bounds.MAX_MARK_DISCOUNT
-        )
     listed = tuple(
         collateral_of(symbol, entry, fees.get(symbol, 0), reporters) for symbol, entry in types.items()
     )

@@ -62,7 +62,6 @@ def parameters_to_yaml(parameters: Parameters) -> dict[str, Any]:
         "global_auction_limit": _whole(parameters.global_auction_limit),
         "epoch_length": _seconds(parameters.epoch_length),
         "cap_delay": _seconds(parameters.cap_delay),
-        "mark_discount": _bps(parameters.mark_discount),
         "waterfall": {
             stage.name: {"share": _bps(stage.cap_bps)}
             | ({} if stage.cap_absolute is None else {"amount": stablecoin(stage.cap_absolute // RAY)})

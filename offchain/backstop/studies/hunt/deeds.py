@@ -102,10 +102,10 @@ def each(method: str) -> Callable[[Town], object]:
             contract = {"accrue": "VaultEngine", "poke": "PriceFeed", "cover": "LossWaterfall"}
             for c in town.types:
                 town.do(STRANGER, contract.get(method, "Settlement"), method, c)
-        elif method == "mark_vault":
+        elif method == "flag":
             for (c, owner), vault in list(town.engine.vaults.items()):
                 if vault.normalized_debt:
-                    town.do(STRANGER, "LossWaterfall", method, c, owner)
+                    town.do(STRANGER, "LiquidationEngine", method, c, owner)
         else:
             for id, lot in list(town.auction.lots.items()):
                 if lot.target and lot.lot > 0:

@@ -12,7 +12,7 @@ from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD
 from backstop.model.collateral_auction import CollateralAuction
 from backstop.model.interfaces import Vault
-from backstop.model.loss_waterfall import LossWaterfall
+from backstop.model.liquidation_engine import LiquidationEngine
 from backstop.model.pool import Pool
 from backstop.model.price_feed import PriceFeed
 from backstop.model.settlement import Settlement
@@ -38,7 +38,7 @@ class Town:
         self.engine = cast(VaultEngine, contracts["VaultEngine"])
         self.auction = cast(CollateralAuction, contracts["CollateralAuction"])
         self.feed = cast(PriceFeed, contracts["PriceFeed"])
-        self.waterfall = cast(LossWaterfall, contracts["LossWaterfall"])
+        self.liquidations = cast(LiquidationEngine, contracts["LiquidationEngine"])
         self.settlement = cast(Settlement, contracts["Settlement"])
         self.pools: dict[str, Pool] = {
             name: cast(Pool, contracts[name]) for name in STABLECOIN_POOLS if name in contracts
@@ -174,6 +174,7 @@ class Town:
             self.do(by, "Settlement", "begin")
 
     def _liquidate(self, by: str, c: int, price: int) -> None:
+        lowest = min(price, self.feed.prices[c].next or price)
         rate, ratio = self.engine.debts[c].accumulated_rate, self.engine.terms[c].liquidation_ratio
         for (at, owner), vault in list(self.engine.vaults.items()):
             if at != c:
@@ -181,11 +182,10 @@ class Town:
             debt = vault.normalized_debt * rate
             if debt * ratio > vault.locked_collateral * price * BASIS_POINTS:
                 self.do(by, "LiquidationEngine", "liquidate", c, owner, by)
-                worth = vault.locked_collateral * price
-                if self.engine.vaults[c, owner].normalized_debt and worth < debt:
-                    self.do(by, "LossWaterfall", "mark_vault", c, owner)
-            if self.waterfall.vault_marks[c, owner]:
-                self.do(by, "LossWaterfall", "mark_vault", c, owner)
+            left = self.engine.vaults[c, owner]
+            in_doubt = left.normalized_debt * rate * ratio > left.locked_collateral * lowest * BASIS_POINTS
+            if in_doubt or self.liquidations.vault_flags[c, owner]:
+                self.do(by, "LiquidationEngine", "flag", c, owner)
 
     def _auction(self, by: str, id: int, prices: tuple[int, ...]) -> None:
         lot, terms = self.auction.lots[id], self.auction.terms[self.auction.lots[id].collateral_type]
@@ -201,9 +201,6 @@ class Town:
             self.do(by, "CollateralAuction", "close", id)
         elif due:
             self.do(by, "CollateralAuction", "reset", id, by)
-        short = self.auction.lots[id].target and lot.lot * market < lot.target * RAY
-        if short or self.waterfall.auction_marks[id].amount:
-            self.do(by, "LossWaterfall", "mark_auction", id)
 
     def _wind_up(self, by: str) -> None:
         for id, lot in list(self.auction.lots.items()):

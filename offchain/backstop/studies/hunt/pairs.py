@@ -184,16 +184,16 @@ def _final_price(setting: Setting, random: Random) -> Pair:
     return Pair(kind, script, tuple(calls), frozenset({"fix_price"}))
 
 
-def _marks(setting: Setting, random: Random) -> Pair:
-    """Draw a stranger who marks every vault it can while all of them are safe, or none."""
+def _flags(setting: Setting, random: Random) -> Pair:
+    """Draw a stranger who has every vault looked at while all of them are safe, or none."""
     script = draw_fall(setting, random, random.randrange(1, 20), (0, 50, 150, 300, 500))
     pool, at = pool_of(setting, random), random.randrange(1, 20)
     deeds = [*enter(ONE, pool, STAKE), ask(at, 0, ONE, pool)]
-    calls = [Deed(tick, 2, each("mark_vault")) for tick in range(at, TICKS)]
+    calls = [Deed(tick, 2, each("flag")) for tick in range(at, TICKS)]
     out = [leave(tick, 2, ONE, pool) for tick in range(at + 1, TICKS)]
-    kind = "safe vaults are marked by a stranger, or not"
+    kind = "safe vaults are flagged by a stranger, or not"
     worlds = (*deeds, *calls, *out), (*deeds, *out)
-    return Pair(kind, script, worlds, frozenset({"mark_vault"}), calm=True)
+    return Pair(kind, script, worlds, frozenset({"flag"}), calm=True)
 
 
 def _lies(setting: Setting, random: Random) -> Pair:
@@ -248,7 +248,7 @@ KINDS: tuple[Callable[[Setting, Random], Pair], ...] = (
     _given_up,
     _restarts,
     _final_price,
-    _marks,
+    _flags,
     _lies,
     _sold,
 )

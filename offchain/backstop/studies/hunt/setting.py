@@ -123,7 +123,6 @@ def _parameters(random: Random) -> Parameters:
         collateral_types=(_type(random, "AAA", 18), _type(random, "BBB", random.choice((18, 6, 0)))),
         epoch_length=random.choice((HOUR, 4 * HOUR, 24 * HOUR)),
         cap_delay=5 * 24 * HOUR,
-        mark_discount=random.choice((0, 1_000, 2_000)),
         stages=_stages(random),
         junior=pool,
         senior=pool,

@@ -234,12 +234,12 @@ def _fact(town: Town) -> str:
     if any(lot.target for lot in town.auction.lots.values()):
         return ": lots are under auction"
     unsafe = _unsafe(town, [[each.current for each in prices]])
-    marked = any(town.waterfall.type_marks[c] for c in town.types)
-    if marked:
-        return ": vaults are marked" if unsafe else ": safe vaults are marked"
+    flagged = any(town.liquidations.type_flags[c] for c in town.types)
+    if flagged:
+        return ": vaults are flagged" if unsafe else ": safe vaults are flagged"
     if any(each.next and each.next < each.current for each in prices):
         return ": a fall is only the next price"
-    return ": vaults are unsafe, none is marked" if unsafe else ": no loss is in sight"
+    return ": vaults are unsafe, none is flagged" if unsafe else ": no loss is in sight"
 
 
 def _unsafe(town: Town, rows: Sequence[Sequence[int]]) -> bool:

@@ -18,13 +18,13 @@ HOUSE = "the house"
 def wealth(town: Town, prices: Sequence[int], face: bool) -> dict[str, int]:
     """Return what each account and the house could sell for outside, with claims worth all or nothing [wad].
 
-    The coalition as one: less what its own vaults failed to repay, as if it could be held to account. Marks
+    The coalition as one: less what its own vaults failed to repay, as if it could be held to account. Flags
     are dropped: take it back.
     """
     contracts: dict[str, Any] = dict(town.system.world.contracts)
     # What is only feared did not happen: losses that did are booked by now.
     for c in town.types:
-        town.waterfall.type_marks[c] = 0
+        town.liquidations.type_flags[c] = 0
     coin = _coin(town, prices)
     found = {}
     own_accounts = {account(role) for role in COALITION}

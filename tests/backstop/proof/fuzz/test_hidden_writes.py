@@ -28,7 +28,7 @@ WRITES = {
     "salvage that drifts": ("VaultEngine", "accrue", "ledger.salvage[collateral_type] += 1"),
     "a top of an auction to come": ("CollateralAuction", "take", "self.tops[auction_id + 1_000] = 1"),
     "a checkpoint to come": ("Pool", "deposit", "self.last_checkpoints[99] = 1"),
-    "marks that drift": ("LossWaterfall", "mark_vault", "marks.of_types[collateral_type] += 1"),
+    "flags that drift": ("LiquidationEngine", "flag", "doubt.of_types[collateral_type] += 1"),
     "what another has paid in": ("MarginMarket", "deposit", "self.paid_in[self] += 1"),
 }
 UNNAMED = {
@@ -40,7 +40,7 @@ UNNAMED = {
     "what another has paid in",
 }
 """The model has no such record: only an audit reads it."""
-SHORT = ("an allowance that nobody gave", "the price of another type", "marks that drift")
+SHORT = ("an allowance that nobody gave", "the price of another type", "flags that drift")
 
 
 @pytest.mark.parametrize(

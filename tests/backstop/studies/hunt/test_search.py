@@ -10,7 +10,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.studies.hunt.alarm import taken
 from backstop.studies.hunt.coalition import Act, Doing
 from backstop.studies.hunt.history import CONDUCTS, play
-from backstop.studies.hunt.script import COMES, TICKS, Intent, Script
+from backstop.studies.hunt.script import COMES, TICKS, Script
 from backstop.studies.hunt.search import LEAST, NOTHING, Case, Found, Hunter, draw_case, hunt
 from backstop.studies.hunt.setting import PRICES, draw_setting
 from backstop.studies.hunt.story import replay, tell
@@ -55,11 +55,11 @@ def test_nothing_that_a_coalition_does_with_its_own_is_an_alarm():
 
 
 def test_tending_is_no_alarm():
-    """Whoever marks and accrues where there is nothing to mark moves nobody's wealth."""
-    hunter = Hunter(case_of(lambda p: p.mark_discount == 0, fall=3_000))
+    """Whoever flags and accrues where there is nothing to flag moves nobody's wealth."""
+    hunter = Hunter(case_of(lambda p: True, fall=3_000))
     did = in_both(
         *(call(tick, "VaultEngine", "accrue", 0) for tick in range(0, 12, 3)),
-        *(call(tick, "LossWaterfall", "mark_vault", 0, account("owner_1")) for tick in range(1, 12, 3)),
+        *(call(tick, "LiquidationEngine", "flag", 0, account("owner_1")) for tick in range(1, 12, 3)),
     )
     assert hunter.weigh(did).amount < WAD
 
@@ -75,39 +75,6 @@ def test_sees_that_a_reporter_who_falls_silent_ends_liquidations():
     assert hunter.weigh(((own, repay), (own, repay))) == NOTHING
     found = hunter.weigh(((own, lie, repay), (own, lie, repay)))
     assert found.amount > LEAST and "the house" in found.losses
-
-
-def marking(parameters):
-    terms = parameters.collateral_types[0]
-    return (
-        parameters.mark_discount == 2_000
-        and terms.initial_ratio <= 11_500
-        and "junior" in [each.name for each in parameters.stages]
-        and parameters.junior.cooldown == 3_600
-    )
-
-
-def test_sees_that_a_safe_vault_can_be_marked():
-    """Its owner marks it while a member leaves: those who stay, the coalition among them, have the rest."""
-    saver, whale = account("saver"), account("owner_1")
-    leave = Intent(2, "leave", saver, "Junior", 10_000)
-    case = case_of(marking, intents=(leave,))
-    debt = 400_000 * WAD
-    deposit = (
-        debt * case.setting.parameters.collateral_types[0].initial_ratio * 10**27 // (PRICES[0] * 10_000)
-    )
-    enter = [
-        call(0, "VaultEngine", "deposit_and_draw", 0, whale, deposit + 10**18, debt, whale, by="owner_1"),
-        call(0, "Junior", "deposit", 100_000 * WAD, whale, by="owner_1"),
-        call(1, "Stablecoin", "transfer", saver, 50_000 * WAD, by="owner_1"),
-        call(1, "Junior", "deposit", 50_000 * WAD, saver, by="saver"),
-    ]
-    marks = [call(tick, "LossWaterfall", "mark_vault", 0, whale, phase=2) for tick in range(2, 12)]
-    hunter = Hunter(case)
-    assert hunter.weigh(in_both(*enter)) == NOTHING
-    found = hunter.weigh(in_both(*enter, *marks))
-    assert found.amount > 1_000 * WAD
-    assert found.losses[saver] > 1_000 * WAD
 
 
 def test_what_is_taken_is_what_one_has_and_others_lack():

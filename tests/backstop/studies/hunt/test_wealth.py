@@ -96,7 +96,7 @@ def test_what_is_only_feared_is_no_loss():
         case, town = played(seed)
         prices = case.script.prices[0][-1]
         before = wealth(town, prices, face=False)
-        town.waterfall.type_marks[0] = 10**6 * RAD
+        town.liquidations.type_flags[0] = 10**6 * WAD
         feared += sum(pool.pending_losses("") for pool in town.pools.values())
         assert wealth(town, prices, face=False) == before
     assert feared

@@ -19,7 +19,7 @@ from tests.support.paths import ROOT
 UNSAFE = """
 extends: black-thursday
 parameters:
-  mark_discount: 40%
+  collateral_types: {ETH: {auction: {penalty: 60%}}, WBTC: {auction: {penalty: 60%}}}
 """
 
 
@@ -40,9 +40,9 @@ def test_a_scenario_that_does_not(tmp_path: Path) -> None:
     result = run(tmp_path / "my.yaml", "--json")
     assert result.exit_code == 2
     found = [each for each in json.loads(result.stdout) if each["verdict"] == "refused"]
-    assert [each["place"] for each in found] == ["ETH", "WBTC", "XAUT"]
-    assert found[0]["parameters"] == {"mark_discount": "40%", "liquidation_ratio": "150%"}
-    assert found[0]["instead"] == "the discount to 33.33% or less, or the ratio to 166.67% or more"
+    assert [each["place"] for each in found] == ["ETH", "WBTC"]
+    assert found[0]["parameters"] == {"auction.penalty": "160%", "liquidation_ratio": "150%"}
+    assert found[0]["instead"] == "the penalty to less than 150%, or the ratio to more than 160%"
 
 
 def test_a_file_of_parameters(tmp_path: Path) -> None:

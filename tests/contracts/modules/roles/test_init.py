@@ -7,7 +7,7 @@ from backstop.deployment.accounts import account
 ADMIN_ROLE = bytes(32)
 OTHERS = {
     "LossWaterfall": lambda address: (
-        *map(address, ("VaultEngine", "PriceFeed", "CollateralAuction", "admin")),
+        *map(address, ("VaultEngine", "LiquidationEngine", "admin")),
         86_400,
         86_400,
     ),

@@ -283,10 +283,3 @@ def change_caps(s: Scene) -> Iterator[Action | Wait]:
         if s.chance(0.1):
             wrong[0] = (*wrong[0][:5], 7)
         yield s.call("LossWaterfall", "apply_caps", tuple(wrong), by=s.somebody())
-
-
-@move(weight=0.4)
-def set_mark_discount(s: Scene) -> Iterator[Action | Wait]:
-    """Set what a sale in a hurry is thought to cost."""
-    value = _value(s, (0, 1_000, 3_000), bounds.MAX_MARK_DISCOUNT)
-    yield s.call("LossWaterfall", "set_mark_discount", value, by=_by(s))

@@ -11,16 +11,18 @@ from backstop.system import Action
 
 
 @move(weight=1.2)
-def mark(s: Scene) -> Iterator[Action | Wait]:
-    """Mark what a vault or an auction would lose."""
-    if s.chance(0.5):
-        id = s.some((s.auction_id(), *s.open_workouts()))
-        yield s.call("LossWaterfall", "mark_auction", id, by=s.somebody())
+def flag(s: Scene) -> Iterator[Action | Wait]:
+    """Have a vault or a workout looked at: whether its debt is in doubt."""
+    open = s.open_workouts()
+    if s.workouts is not None and s.chance(0.3 if open else 0.02):
+        id = s.some(open) if open else s.auction_id()
+        yield s.call("Workouts", "flag", id, by=s.somebody())
         return
     c = s.type()
-    found = s.unsafe(c) or [who for who in s.people if s.waterfall.vault_marks[c, who]] or s.weakest(c)
+    flags = s.liquidations.vault_flags
+    found = s.unsafe(c) or [who for who in s.people if flags[c, who]] or s.weakest(c)
     owner = s.some(found) if found and s.chance(0.8) else s.somebody()
-    yield s.call("LossWaterfall", "mark_vault", c, owner, by=s.somebody())
+    yield s.call("LiquidationEngine", "flag", c, owner, by=s.somebody())
 
 
 def _pay_later(s: Scene) -> Iterator[Action | Wait]:

@@ -20,7 +20,7 @@ ALL, MARGIN = "all", "margin"
 """Names of all presets of the library, by what they are about: vaults, or the margin market."""
 
 # Fields that a preset replaces in a scenario's `parameters`.
-_TERMS = ("pools", "cap_delay", "mark_discount", "equity", "treasury")
+_TERMS = ("pools", "cap_delay", "equity", "treasury")
 # Fields that it replaces in their `margin`, and those that belong to a market or a domain.
 _OF_MARGIN = ("bucket", "buckets", "insurance", "cap", "deleveraging")
 _ELSEWHERE = ("line", "haircut")

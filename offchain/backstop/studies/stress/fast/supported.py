@@ -29,7 +29,7 @@ ROLES = {
 """Roles that the kernel plays."""
 
 _IDLE = ("recogniser", "ceilings", "breaker", "caller", "owners", "debtor", "settler", "member")
-"""Roles that change nothing here: guards, marks and settlement are left out."""
+"""Roles that change nothing here: guards, flags and settlement are left out."""
 _OF_EQUITY = ("recap_bidder", "surplus_bidder", "treasurer")
 """Roles that do nothing without equity, which is refused."""
 
