@@ -147,6 +147,8 @@ reporters: HashMap[uint256, HashMap[uint256, address]]
 reporter_index: HashMap[uint256, HashMap[address, uint256]]
 # collateral type -> whose word is the price; the zero address: reporters
 issuer_of: public(HashMap[uint256, address])
+# collateral type -> seconds: from when on a guardian may halt it again
+halt_again_at: public(HashMap[uint256, uint256])
 
 
 @deploy
@@ -373,9 +375,11 @@ def set_guards(
 @external
 def set_halted(collateral_type: uint256, halted: bool):
     """
-    @notice Halt a market, or end its halt. A guardian may halt, only the admin ends it. Protects: while it
-            lasts nothing is lent and no liquidation starts. Prices go on: auctions under way are reset and
-            closed, and losses marked, at what the market says, and a halt hides no loss.
+    @notice Halt a market, or end its halt. The admin's halt lasts until it is ended. A guardian may halt only,
+            whichever it is: for `bounds.GUARDIAN_HALT`, and again not before `bounds.GUARDIAN_PAUSE` after
+            that; nobody ends it sooner. Protects: while it lasts nothing is lent and no liquidation starts,
+            and no guardian stops these for longer. Prices go on: auctions under way are reset and closed, and
+            losses marked, at what the market says, and a halt hides no loss.
     @param collateral_type [id] The market: its collateral type's id.
     @param halted True to halt, false to end it.
     """
@@ -383,7 +387,14 @@ def set_halted(collateral_type: uint256, halted: bool):
     if msg.sender != roles.admin:
         roles._only(roles.GUARDIAN)
         assert halted, "price_feed: only halt"
-    guards.halted = halted
+        assert block.timestamp >= self.halt_again_at[collateral_type], "price_feed: halted lately"
+        # Like a grace: it ends by itself, and a longer one goes on.
+        until: uint256 = block.timestamp + bounds.GUARDIAN_HALT
+        self.halt_again_at[collateral_type] = until + bounds.GUARDIAN_PAUSE
+        guards.grace_until = max(guards.grace_until, until)
+        log GraceStarted(collateral_type=collateral_type, until=guards.grace_until)
+    else:
+        guards.halted = halted
     self._store_guards(collateral_type, guards)
     # The next price changes places: new risk does not see it, `poke` does.
     prices: IPriceFeed.Prices = self._load_prices(collateral_type)

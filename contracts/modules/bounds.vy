@@ -51,6 +51,9 @@ MIN_CONFIRMATIONS: constant(uint256) = 1
 MAX_CONFIRMATIONS: constant(uint256) = 3
 MAX_GRACE: constant(uint256) = 7 * 86_400
 MAX_DEAD_AFTER: constant(uint256) = 90 * 86_400
+# A guardian's halt of a market, and the time after it until the next.
+GUARDIAN_HALT: constant(uint256) = 2 * 86_400
+GUARDIAN_PAUSE: constant(uint256) = 5 * 86_400
 
 # Loss waterfall and pools. Times in seconds, shares in basis points.
 MAX_STAGES: constant(uint256) = 16

@@ -159,7 +159,7 @@ def test_what_only_the_owner_may(protocol, model, call, args):
     [
         ("VaultEngine.set_debt_ceiling", (0, 7), "admin"),
         ("VaultEngine.set_stability_fee", (0, 7), "admin"),
-        ("CollateralAuction.set_stop", (0, 1), "guardian"),
+        ("CollateralAuction.set_stop", (0, 1), "admin"),
         ("CollateralAuction.set_buf", (0, 13_000), "admin"),
         ("PriceFeed.report", (0, 7 * RAY), "reporter_1"),
         ("PriceFeed.set_guards", (0, 1_500, 1, 0, 0), "admin"),

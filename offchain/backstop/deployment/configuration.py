@@ -42,7 +42,6 @@ def configuration(deployment: Deployment) -> list[Action]:
 
     admin("VaultEngine", "set_global_debt_ceiling", parameters.global_debt_ceiling)
     admin("VaultEngine", "set_global_auction_limit", parameters.global_auction_limit)
-    admin("CollateralAuction", "grant_role", GUARDIAN, deployment.account("guardian"))
     if any(collateral.feed.guarded for collateral in parameters.collateral_types):
         admin("PriceFeed", "grant_role", GUARDIAN, deployment.account("guardian"))
     for c, collateral in enumerate(parameters.collateral_types):

@@ -43,6 +43,8 @@ MIN_CONFIRMATIONS = 1
 MAX_CONFIRMATIONS = 3
 MAX_GRACE = 7 * 86_400
 MAX_DEAD_AFTER = 90 * 86_400
+GUARDIAN_HALT = 2 * 86_400
+GUARDIAN_PAUSE = 5 * 86_400
 
 # Loss waterfall and pools. Times in seconds, shares in basis points.
 MAX_STAGES = 16

@@ -100,6 +100,7 @@ class PriceFeed(Administered):
         self.reporters = self.table("reporters", ZERO_ADDRESS)
         self.reporter_index = self.table("reporter_index")
         self.issuers = self.table("issuer_of", ZERO_ADDRESS)
+        self.halts_again_at = self.table("halt_again_at")
 
     @external
     def report(self, sender: str, collateral_type: int, price: int) -> None:
@@ -222,12 +223,22 @@ class PriceFeed(Administered):
 
     @external
     def set_halted(self, sender: str, collateral_type: int, halted: bool) -> None:
-        """Halt a market (guardians as well) or end its halt (the admin alone); prices go on."""
+        """Halt a market or end its halt; a guardian's ends by itself, and comes again after a pause.
+
+        Prices go on.
+        """
         config = self._market(collateral_type)
         if sender != self.admins[()]:
             self._only(sender, GUARDIAN)
             require(halted, "price_feed: only halt")
-        config = config._replace(halted=halted)
+            now = self.world.timestamp
+            require(now >= self.halts_again_at[collateral_type], "price_feed: halted lately")
+            until = now + bounds.GUARDIAN_HALT
+            self.halts_again_at[collateral_type] = until + bounds.GUARDIAN_PAUSE
+            config = config._replace(grace_until=max(config.grace_until, until))
+            self.emit("GraceStarted", collateral_type, config.grace_until)
+        else:
+            config = config._replace(halted=halted)
         self.configs[collateral_type] = config
         prices: Prices = self.prices[collateral_type]
         if config.holds_back(self.world.timestamp):
@@ -263,6 +274,11 @@ class PriceFeed(Administered):
     def issuer_of(self, sender: str, collateral_type: int) -> str:
         """Return whose word is the price; zero if reporters make it."""
         return str(self.issuers[collateral_type])
+
+    @view
+    def halt_again_at(self, sender: str, collateral_type: int) -> int:
+        """Return from when on a guardian may halt a market again [seconds]."""
+        return int(self.halts_again_at[collateral_type])
 
     @view
     def withheld(self, sender: str, collateral_type: int) -> int:

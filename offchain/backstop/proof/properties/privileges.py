@@ -36,6 +36,7 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "reporter_index": None,
     "reports": None,
     "issuer_of": None,
+    "halt_again_at": None,
     # The waterfall: the order is set once, caps by a timelock.
     "order_hash": None,
     "proposed_hash": None,
