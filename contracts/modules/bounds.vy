@@ -140,3 +140,10 @@ MAX_FREEZE: constant(uint256) = 86_400
 MIN_BUCKET: constant(uint256) = 600
 MAX_BUCKET: constant(uint256) = 7 * 86_400
 MAX_BUCKETS: constant(uint256) = 8
+
+# Timelock: seconds.
+MIN_DELAY: constant(uint256) = 3_600
+MIN_LONGEST_DELAY: constant(uint256) = 86_400
+MAX_LONGEST_DELAY: constant(uint256) = 180 * 86_400
+MIN_EXECUTION_WINDOW: constant(uint256) = 3_600
+MAX_EXECUTION_WINDOW: constant(uint256) = 14 * 86_400

@@ -71,13 +71,6 @@ def a_stale_price_is_made_final(new_protocol):
     protocol.do("Settlement.fix_price", WETH, sender="stranger")
 
 
-def a_ratio_is_raised(new_protocol):
-    protocol = steady(new_protocol)
-    protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
-    yield protocol
-    protocol.do("VaultEngine.set_ratios", WETH, 18_000, 18_500, sender="admin")
-
-
 def three_of_five_report(new_protocol):
     types = tuple(replace(each, feed=replace(each.feed, reporters=5)) for each in standard().collateral_types)
     protocol = opened(new_protocol, replace(standard(), collateral_types=types))
@@ -95,7 +88,6 @@ BROKEN = {
     73: a_lot_with_a_worth_is_closed,
     74: a_pool_with_income_is_wiped,
     75: a_stale_price_is_made_final,
-    76: a_ratio_is_raised,
     77: three_of_five_report,
 }
 

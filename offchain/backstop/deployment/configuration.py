@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from backstop.deployment.contracts import POOLS, STAGES, domains_of, pools_of
+from backstop.deployment.contracts import ADMINISTERED, POOLS, STAGES, domains_of, pools_of
 from backstop.deployment.parameters import (
     DomainParameters,
     EquityParameters,
@@ -78,6 +78,19 @@ def configuration(deployment: Deployment) -> list[Action]:
         actions += _guards_configuration(deployment, parameters.guards)
     if parameters.margin is not None:
         actions += _margin_configuration(deployment, parameters.margin)
+    if parameters.timelock is not None:
+        actions += _hand_over(deployment)
+    return actions
+
+
+def _hand_over(deployment: Deployment) -> list[Action]:
+    """Return the calls by which the timelock becomes the admin of every contract that has one."""
+    actions: list[Action] = []
+    for creation in deployment.creations:
+        if creation.kind in ADMINISTERED:
+            timelock = deployment.addresses["Timelock"]
+            actions.append(Action(creation.name, "transfer_admin", (timelock,), deployment.deployer))
+            actions.append(Action("Timelock", "accept_admin", (creation.address,), deployment.deployer))
     return actions
 
 

@@ -14,7 +14,7 @@ from backstop.deployment.plan import Deployment, plan
 from backstop.errors import BackstopError
 from backstop.files.whole import plain_int, read_json, write_json
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 
 class OtherVersion(ValueError):

@@ -16,6 +16,7 @@ from backstop.proof.properties import (  # noqa: F401
     holders,
     limits,
     marks,
+    notice,
     pools,
     prices,
     promises,

@@ -59,6 +59,10 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "underlyings": None,
     "markets": None,
     "cap": None,
+    # The timelock administers itself; its proposals have a property of their own.
+    "governor": None,
+    "guardian": None,
+    "delays": None,
     # Every contract with an admin.
     "roles.admin": None,
     "roles.pending_admin": None,

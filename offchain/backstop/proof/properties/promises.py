@@ -116,22 +116,6 @@ def a_final_price_is_a_valid_one(step: Transition, changes: Changes) -> None:
         raise Violation(f"type {c} is settled at {prices}, {late} s late, {config}")
 
 
-@transition_promise(76)
-def no_power_makes_a_safe_vault_unsafe(step: Transition, changes: Changes) -> None:
-    """Assert that no parameter's change lets a vault be liquidated that was safe the moment before."""
-    for _, c, old, new in changes.get("terms.of_types", ()):
-        if not old.liquidation_ratio or new.liquidation_ratio <= old.liquidation_ratio:
-            continue
-        vaults = step.model.world.contracts["VaultEngine"].tables["vaults"]
-        for (at, owner), vault in vaults.items():
-            if at != c or not vault.normalized_debt:
-                continue
-            if covers(step, c, vault, old.liquidation_ratio) and not covers(
-                step, c, vault, new.liquidation_ratio
-            ):
-                raise Violation(f"vault {c, owner} was safe at {old.liquidation_ratio}, not at the new ratio")
-
-
 @transition_promise(77)
 def no_minority_sets_a_price(step: Transition, changes: Changes) -> None:
     """Assert that more reporters than any minority has are at the next price or under it, and at or over."""

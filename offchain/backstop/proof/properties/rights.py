@@ -11,6 +11,7 @@ from backstop.model.ledger import NO_CEILING
 from backstop.model.loss_waterfall import Slot
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
 from backstop.proof.properties.figures.fees import fee_of_curve
+from backstop.proof.properties.notice import actor
 from backstop.proof.properties.privileges import DOORS, PARAMETERS
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Change, Changes, Transition, unwinds
@@ -122,7 +123,10 @@ def _is_what_an_aggregator_says(step: Transition, reporter: str, new: Any) -> bo
 
 def _may_change(step: Transition, path: str, change: Change) -> bool:
     contract, key, old, new = change
-    sender, admin = step.action.sender, step.before(contract, "roles.admin")
+    sender = actor(step)
+    if path in ("governor", "guardian", "delays"):
+        return bool(sender == step.contract(contract).address)
+    admin = step.before(contract, "roles.admin")
     if step.calls("Settlement", "begin"):
         # Fees end, and each type and the ceiling say that settlement has begun; nothing else.
         expected = {
