@@ -649,8 +649,8 @@ def set_stop(collateral_type: uint256, level: uint256):
 @external
 def set_minimum(collateral_type: uint256, debt_floor: uint256):
     """
-    @notice Follow a new debt floor: the smallest rest of a target is ceil(debt_floor*penalty), for auctions
-            that start later. Vault engine only. Without terms there is nothing to do yet.
+    @notice Follow a new debt floor: the smallest rest of a target is ceil(debt_floor*penalty). Vault engine
+            only. Without terms there is nothing to do yet.
     @param collateral_type [id] The collateral type.
     @param debt_floor [whole stablecoins] The type's new floor.
     """

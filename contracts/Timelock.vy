@@ -145,7 +145,7 @@ def propose(calls: DynArray[Call, MAX_CALLS], salt: bytes32) -> bytes32:
             for long enough to leave, and at most 16 proposals are open, so nothing hides among many.
     @param calls What is called, and with what.
     @param salt Tells proposals of the same calls apart.
-    @return [id] The proposal.
+    @return The proposal.
     """
     assert msg.sender == self.governor, "timelock: not governor"
     assert len(calls) != 0, "timelock: no calls"
@@ -178,8 +178,7 @@ def execute(calls: DynArray[Call, MAX_CALLS], salt: bytes32):
     @param salt As it was proposed.
     """
     id: bytes32 = self._id_of(calls, salt)
-    proposal: Proposal = self._load(id)
-    assert proposal.ready_at != 0, "timelock: not proposed"
+    proposal: Proposal = self._proposed(id)
     assert block.timestamp >= proposal.ready_at, "timelock: too early"
     assert block.timestamp <= proposal.expires_at, "timelock: expired"
     self.proposals[id] = empty(uint256)
@@ -196,13 +195,11 @@ def cancel(id: bytes32):
     @notice Withdraw a proposal. The governor and the guardian; a proposal of nothing but another guardian is
             the governor's alone to cancel. Protects: users from a governor's key that was lost to somebody,
             and the governor from a guardian that cancels everything.
-    @param id [id] The proposal.
+    @param id The proposal.
     """
-    proposal: Proposal = self._load(id)
-    assert proposal.ready_at != 0, "timelock: not proposed"
-    if msg.sender != self.governor:
-        assert msg.sender == self.guardian, "timelock: not guardian"
-        assert not proposal.governors, "timelock: of the guardian"
+    self._only_governor_or_guardian()
+    proposal: Proposal = self._proposed(id)
+    assert msg.sender == self.governor or not proposal.governors, "timelock: of the guardian"
     self.proposals[id] = empty(uint256)
     log Cancelled(id=id, by=msg.sender)
 
@@ -295,7 +292,7 @@ def id_of(calls: DynArray[Call, MAX_CALLS], salt: bytes32) -> bytes32:
     @notice What a proposal is called.
     @param calls What is called, and with what.
     @param salt Tells proposals of the same calls apart.
-    @return [id] The proposal.
+    @return The proposal.
     """
     return self._id_of(calls, salt)
 
@@ -317,7 +314,7 @@ def delay_of(target: address, selector: bytes4) -> uint256:
 def proposal_of(id: bytes32) -> Proposal:
     """
     @notice From when until when a proposal can be executed.
-    @param id [id] The proposal.
+    @param id The proposal.
     @return The record; zeros if it was not proposed, or is executed or cancelled.
     """
     return self._load(id)
@@ -328,7 +325,7 @@ def proposal_of(id: bytes32) -> Proposal:
 def open_proposals() -> DynArray[bytes32, MAX_OPEN]:
     """
     @notice What may still be executed: proposals that wait, and those that are ready and have not expired.
-    @return [id] The proposals, in no order.
+    @return The proposals, in no order.
     """
     found: DynArray[bytes32, MAX_OPEN] = []
     for place: uint256 in range(MAX_OPEN):
@@ -405,6 +402,14 @@ def _load(id: bytes32) -> Proposal:
         expires_at=ready_at + WINDOW if ready_at != 0 else 0,
         governors=word >> 40 != 0,
     )
+
+
+@internal
+@view
+def _proposed(id: bytes32) -> Proposal:
+    proposal: Proposal = self._load(id)
+    assert proposal.ready_at != 0, "timelock: not proposed"
+    return proposal
 
 
 @internal

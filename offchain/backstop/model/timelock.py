@@ -116,8 +116,7 @@ class Timelock(Contract):
         """Make the calls of a proposal that is ready and has not expired; all or none."""
         require(len(calls) <= MAX_CALLS and all(len(data) <= MAX_DATA for _, data in calls), "")
         id = id_of(calls, salt)
-        ready_at = self.proposals[id].ready_at
-        require(ready_at != 0, "timelock: not proposed")
+        ready_at = self._proposed(id).ready_at
         require(self.world.timestamp >= ready_at, "timelock: too early")
         require(self.world.timestamp <= ready_at + self.window, "timelock: expired")
         self.proposals[id] = Record()
@@ -129,11 +128,9 @@ class Timelock(Contract):
     @external
     def cancel(self, sender: str, id: bytes) -> None:
         """Withdraw a proposal; a guardian not the one that replaces it."""
-        record: Record = self.proposals[id]
-        require(record.ready_at != 0, "timelock: not proposed")
-        if sender != self.governors[()]:
-            require(sender == self.guardians[()], "timelock: not guardian")
-            require(not record.governors, "timelock: of the guardian")
+        self._only_governor_or_guardian(sender)
+        record = self._proposed(id)
+        require(sender == self.governors[()] or not record.governors, "timelock: of the guardian")
         self.proposals[id] = Record()
         self.emit("Cancelled", id, sender)
 
@@ -239,6 +236,11 @@ class Timelock(Contract):
 
     def _delay_of(self, target: str, selector: bytes) -> int:
         return int(self.delays[target, int.from_bytes(selector, "big")] or self.longest)
+
+    def _proposed(self, id: bytes) -> Record:
+        record: Record = self.proposals[id]
+        require(record.ready_at != 0, "timelock: not proposed")
+        return record
 
     def _is_open(self, id: bytes) -> bool:
         ready_at = self.proposals[id].ready_at
