@@ -48,7 +48,7 @@ def enact(protocol: Protocol, *calls: Call, delay: int = TERMS.delay) -> None:
 
 
 def announced(protocol: Protocol, *calls: Call) -> tuple[Call, ...]:
-    """Propose, and see that neither governor nor guardian nor anybody else is quicker, up to the last second."""
+    """Propose, and see that nobody is quicker, up to the last second."""
     propose(protocol, *calls)
     protocol.advance(TERMS.delay - 1)
     for sender in ("admin", "guardian", "stranger"):

@@ -21,7 +21,7 @@ REFUSED_CODE = 2
 Examples:
   ape run deploy --params black-thursday --network http://127.0.0.1:8545
   ape run deploy --params margin --network http://127.0.0.1:8545 --out mine.json
-  ape run deploy --params margin --network http://127.0.0.1:8545 --admin 0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266
+  ape run deploy --network http://127.0.0.1:8545 --admin 0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266
   ape run deploy --params my.yaml --network https://node --account admin=me --account guardian=0x...
 """,
 )
@@ -47,7 +47,8 @@ Examples:
 @click.option(
     "--admin",
     metavar="ALIAS|ADDRESS",
-    help="Who deploys, and stays the admin of everything, whose changes act at once. Without it a timelock is.",
+    help="Who deploys and stays the admin of everything, whose changes act at once. Without it a timelock "
+    "is the admin.",
 )
 @fresh_option
 @account_option

@@ -69,7 +69,10 @@ def plan(
     at = {name: created_address(admin, first_nonce + i) for i, name in enumerate(kinds)}
     args = arguments(parameters, at, admin, taker, market_maker)
     if parameters.timelock is not None:
-        governor, guardian = accounts.get("governor") or admin, accounts.get("guardian") or account("guardian")
+        governor, guardian = (
+            accounts.get("governor") or admin,
+            accounts.get("guardian") or account("guardian"),
+        )
         args["Timelock"] = timelock_arguments(parameters, at, governor, guardian)
     creations = tuple(Creation(name, kind, args[name], at[name]) for name, kind in kinds.items())
     return Deployment(parameters, creations, admin, first_nonce, chain_id, accounts=accounts)

@@ -123,9 +123,7 @@ class Lots:
             left, target, started_at, c, version = lot
             top, owner = self._tables["tops"][id], self._tables["owners"][id]
             principal = collateral_auction.principal_left(lot, top)
-            found = OpenLot(
-                id, c, left, target, top.top, started_at, principal, owner.reward_budget, version
-            )
+            found = OpenLot(id, c, left, target, top.top, started_at, principal, owner.reward_budget, version)
             self._open[id] = found
             self._note(found)
         if late:

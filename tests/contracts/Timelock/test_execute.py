@@ -54,7 +54,9 @@ def test_all_calls_in_their_order_or_none(timelocked, ratios):
     with reverts("terms: ratio bounds"):
         execute(timelocked, *wrong)
     assert timelocked.read("VaultEngine.terms_of", 0).liquidation_ratio == 17_000
-    assert timelocked.read("Timelock.proposal_of", timelocked.read("Timelock.id_of", wrong, bytes(32)))[0] != 0
+    assert (
+        timelocked.read("Timelock.proposal_of", timelocked.read("Timelock.id_of", wrong, bytes(32)))[0] != 0
+    )
 
 
 def test_no_call_of_nothing(timelocked):
