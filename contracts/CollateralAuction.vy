@@ -100,7 +100,8 @@ struct Lot:
     lot: uint256  # wad of collateral left, 104 bits
     target: uint256  # wad of stablecoin still to raise, 104 bits
     started_at: uint256  # seconds, 32 bits
-    collateral_type: uint256  # 16 bits
+    collateral_type: uint256  # 7 bits
+    version: uint256  # of the terms that it began with, 9 bits
 
 
 struct Top:
@@ -129,6 +130,9 @@ MASK_160: constant(uint256) = 2**160 - 1
 # The most salvage sold at once, a multiple of every token's unit.
 MAX_SALVAGE: constant(uint256) = 10**31
 
+# Terms can be changed so often: a version is 9 bits of a lot.
+MAX_VERSION: constant(uint256) = 2**9 - 1
+
 STARTS: constant(uint256) = 1
 RESETS: constant(uint256) = 2
 
@@ -139,8 +143,10 @@ STABLECOIN: public(immutable(address))
 # Restructures vaults; the zero address is none.
 WORKOUTS: public(immutable(address))
 
-# collateral type -> dutch.Terms
+# collateral type -> dutch.Terms, of auctions that begin now
 terms: HashMap[uint256, uint256]
+# collateral type -> version -> dutch.Terms that were changed since, of auctions that began with them
+old_terms: HashMap[uint256, HashMap[uint256, uint256]]
 # auction -> Owner
 owners: HashMap[uint256, uint256]
 # auction -> Lot: all that a take changes
@@ -236,7 +242,7 @@ def take(
         STABLECOIN,
     ], "collateral_auction: bad receiver"
     top: Top = self._load_top(auction_id)
-    terms: uint256 = self.terms[lot.collateral_type]
+    terms: uint256 = self._terms_of(lot)
     price: uint256 = 0
     needs_reset: bool = False
     price, needs_reset = dutch._price(terms, top.top, unsafe_sub(block.timestamp, lot.started_at))
@@ -297,8 +303,8 @@ def reset(auction_id: uint256, reward_receiver: address):
                            the minimum and the penalty pays for it.
     """
     lot: Lot = self._load_lot(auction_id)
-    terms: uint256 = self.terms[lot.collateral_type]
-    assert dutch._stop(terms) < RESETS, "collateral_auction: no resets"
+    terms: uint256 = self._terms_of(lot)
+    assert dutch._stop(self.terms[lot.collateral_type]) < RESETS, "collateral_auction: no resets"
     assert lot.lot != 0, "collateral_auction: empty lot"
     top: Top = self._load_top(auction_id)
     elapsed: uint256 = unsafe_sub(block.timestamp, lot.started_at)
@@ -337,7 +343,7 @@ def close(auction_id: uint256):
     top: Top = self._load_top(auction_id)
     principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
     if lot.lot != 0:
-        terms: dutch.Terms = dutch._unpack(self.terms[lot.collateral_type])
+        terms: dutch.Terms = dutch._unpack(self._terms_of(lot))
         # The rest of such a lot belongs to its owner: it is for takers, not for salvage.
         assert principal != 0, "collateral_auction: repaid"
         assert block.timestamp > lot.started_at + terms.tail, "collateral_auction: still open"
@@ -416,7 +422,13 @@ def sell_salvage(collateral_type: uint256) -> uint256:
     self.salvage_sales[collateral_type] = auction_id
     self._store_lot(
         auction_id,
-        Lot(lot=lot, target=target, started_at=block.timestamp, collateral_type=collateral_type),
+        Lot(
+            lot=lot,
+            target=target,
+            started_at=block.timestamp,
+            collateral_type=collateral_type,
+            version=dutch._version(terms),
+        ),
     )
     self._store_top(auction_id, Top(top=top, penalty=penalty, excess=0))
     log AuctionStarted(
@@ -569,8 +581,8 @@ def set_curve(
     cusp: uint256,
 ):
     """
-    @notice Set how the price falls, for auctions under way as well. Admin only. Protects: nothing ever sells
-            for zero, since the cusp is at least one basis point.
+    @notice Set how the price falls, for auctions that start later. Admin only. Protects: an auction under way
+            keeps its curve to its end, and nothing ever sells for zero: the cusp is at least a basis point.
     @param collateral_type [id] The collateral type.
     @param curve [kind] 0 linear, 1 stairstep, 2 exponential.
     @param period [seconds] Until zero (linear) or of one step (stairstep).
@@ -580,18 +592,18 @@ def set_curve(
     """
     terms: dutch.Terms = self._terms_for_admin(collateral_type)
     terms = self._with_curve(collateral_type, terms, curve, period, cut, tail, cusp)
-    self.terms[collateral_type] = dutch._pack(terms)
+    self._store_terms(collateral_type, terms)
 
 
 @external
 def set_buf(collateral_type: uint256, new: uint256):
     """
-    @notice Set the price that an auction starts at, from the next start or reset on. Admin only.
+    @notice Set where the price of an auction begins, for auctions that start later. Admin only.
     @param collateral_type [id] The collateral type.
     @param new [basis points] Of the market price.
     """
     terms: dutch.Terms = self._terms_for_admin(collateral_type)
-    self.terms[collateral_type] = dutch._pack(self._with_buf(collateral_type, terms, new))
+    self._store_terms(collateral_type, self._with_buf(collateral_type, terms, new))
 
 
 @external
@@ -603,35 +615,32 @@ def set_penalty(collateral_type: uint256, new: uint256):
     @param new [basis points] Of the principal, at least all of it.
     """
     terms: dutch.Terms = self._terms_for_admin(collateral_type)
-    self.terms[collateral_type] = dutch._pack(self._with_penalty(collateral_type, terms, new))
+    self._store_terms(collateral_type, self._with_penalty(collateral_type, terms, new))
 
 
 @external
 def set_rewards(collateral_type: uint256, tip: uint256, chip: uint256):
     """
-    @notice Set what a liquidator and whoever resets earn. Admin only. Protects: whatever is set, rewards stay
-            within an auction's penalty.
+    @notice Set what a liquidator and whoever resets earn, for auctions that start later. Admin only.
+            Protects: whatever is set, rewards stay within an auction's penalty.
     @param collateral_type [id] The collateral type.
     @param tip [whole stablecoins] For each start or reset.
     @param chip [basis points] Of the target, on top of the tip.
     """
     terms: dutch.Terms = self._terms_for_admin(collateral_type)
-    self.terms[collateral_type] = dutch._pack(self._with_rewards(collateral_type, terms, tip, chip))
+    self._store_terms(collateral_type, self._with_rewards(collateral_type, terms, tip, chip))
 
 
 @external
 def set_stop(collateral_type: uint256, level: uint256):
     """
-    @notice Stop starts, or starts and resets, of a type's auctions, or nothing. The admin; a guardian may
-            only raise the level. Protects: takes and closes are never stopped.
+    @notice Stop starts, or starts and resets, of a type's auctions, or nothing, for auctions under way too.
+            Admin only. Protects: no guardian stops liquidations, and takes and closes are never stopped.
     @param collateral_type [id] The collateral type.
     @param level [level] 0 nothing, 1 starts, 2 starts and resets.
     """
-    terms: dutch.Terms = dutch._unpack(self._load_terms(collateral_type))
+    terms: dutch.Terms = self._terms_for_admin(collateral_type)
     assert level <= RESETS, "collateral_auction: bad stop"
-    if msg.sender != roles.admin:
-        roles._only(roles.GUARDIAN)
-        assert level > terms.stop, "collateral_auction: only raise"
     terms.stop = level
     self.terms[collateral_type] = dutch._pack(terms)
     log ParameterChanged(collateral_type=collateral_type, parameter="stop", value=level)
@@ -649,7 +658,7 @@ def set_minimum(collateral_type: uint256, debt_floor: uint256):
     word: uint256 = self.terms[collateral_type]
     if word != 0:
         terms: dutch.Terms = self._with_minimum(collateral_type, dutch._unpack(word), debt_floor)
-        self.terms[collateral_type] = dutch._pack(terms)
+        self._store_terms(collateral_type, terms)
 
 
 # -------------------------------------------------------------------- views
@@ -670,7 +679,7 @@ def status(auction_id: uint256) -> (bool, uint256, uint256, uint256):
     price: uint256 = 0
     needs_reset: bool = False
     price, needs_reset = dutch._price(
-        self.terms[lot.collateral_type],
+        self._terms_of(lot),
         self._load_top(auction_id).top,
         block.timestamp - lot.started_at,
     )
@@ -737,7 +746,7 @@ def salvage_on_sale(collateral_type: uint256) -> uint256:
 @view
 def terms_of(collateral_type: uint256) -> dutch.Terms:
     """
-    @notice The terms of a type's auctions. Reverts without any.
+    @notice The terms of a type's auctions that start now. Reverts without any.
     @param collateral_type [id] The collateral type.
     @return The terms.
     """
@@ -794,7 +803,13 @@ def _start(
     self._store_owner(auction_id, Owner(owner=owner, reward_budget=unsafe_sub(budget, reward)))
     self._store_lot(
         auction_id,
-        Lot(lot=lot, target=target, started_at=block.timestamp, collateral_type=collateral_type),
+        Lot(
+            lot=lot,
+            target=target,
+            started_at=block.timestamp,
+            collateral_type=collateral_type,
+            version=dutch._version(terms),
+        ),
     )
     self._store_top(
         auction_id,
@@ -925,6 +940,26 @@ def _load_terms(collateral_type: uint256) -> uint256:
 
 
 @internal
+def _store_terms(collateral_type: uint256, terms: dutch.Terms):
+    """@dev The terms before stay, for auctions that began with them. The first terms have version 0."""
+    assert terms.version < MAX_VERSION, "collateral_auction: no versions"
+    self.old_terms[collateral_type][terms.version] = self.terms[collateral_type]
+    changed: dutch.Terms = terms
+    changed.version += 1
+    self.terms[collateral_type] = dutch._pack(changed)
+
+
+@internal
+@view
+def _terms_of(lot: Lot) -> uint256:
+    """@dev The terms that an auction began with; one slot, unless they were changed since."""
+    word: uint256 = self.terms[lot.collateral_type]
+    if dutch._version(word) != lot.version:
+        return self.old_terms[lot.collateral_type][lot.version]
+    return word
+
+
+@internal
 @view
 def _terms_to_start(collateral_type: uint256) -> uint256:
     terms: uint256 = self._load_terms(collateral_type)
@@ -954,14 +989,19 @@ def _load_lot(auction_id: uint256) -> Lot:
         lot=word & MASK_104,
         target=(word >> 104) & MASK_104,
         started_at=(word >> 208) & MASK_32,
-        collateral_type=word >> 240,
+        collateral_type=(word >> 240) & 127,
+        version=word >> 247,
     )
 
 
 @internal
 def _store_lot(auction_id: uint256, lot: Lot):
     self.lots[auction_id] = (
-        lot.lot | (lot.target << 104) | (lot.started_at << 208) | (lot.collateral_type << 240)
+        lot.lot
+        | (lot.target << 104)
+        | (lot.started_at << 208)
+        | (lot.collateral_type << 240)
+        | (lot.version << 247)
     )
 
 

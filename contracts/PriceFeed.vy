@@ -154,6 +154,8 @@ reporters: HashMap[uint256, HashMap[uint256, address]]
 reporter_index: HashMap[uint256, HashMap[address, uint256]]
 # collateral type -> whose word is the price; the zero address: reporters
 issuer_of: public(HashMap[uint256, address])
+# collateral type -> seconds: from when on a guardian may halt it again
+halt_again_at: public(HashMap[uint256, uint256])
 
 
 @deploy
@@ -409,20 +411,29 @@ def set_guards(
 @external
 def set_halted(collateral_type: uint256, halted: bool):
     """
-    @notice Halt a market, or end its halt. A guardian may halt, only the admin ends it. Protects: while it
-            lasts nothing is lent and no liquidation starts. Prices go on: auctions under way are reset and
-            closed, and losses marked, at what the market says, and a halt hides no loss.
+    @notice Halt a market, or end its halt. The admin's halt lasts until it is ended. A guardian may halt only,
+            whichever it is: for `bounds.GUARDIAN_HALT`, and again not before `bounds.GUARDIAN_PAUSE` after
+            that; nobody ends it sooner. Protects: while it lasts nothing is lent and no liquidation starts,
+            and no guardian stops these for longer. Prices go on: auctions under way are reset and closed, and
+            vaults flagged, at what the market says, and a halt hides no loss.
     @param collateral_type [id] The market: its collateral type's id.
     @param halted True to halt, false to end it.
     """
     word: uint256 = self._load_market(collateral_type)
-    if msg.sender != roles.admin:
-        roles._only(roles.GUARDIAN)
-        assert halted, "price_feed: only halt"
     if word & CLOSING != 0:
         word = self._count(collateral_type, word)
     guards: Guards = self._unpack_guards(word)
-    guards.halted = halted
+    if msg.sender != roles.admin:
+        roles._only(roles.GUARDIAN)
+        assert halted, "price_feed: only halt"
+        assert block.timestamp >= self.halt_again_at[collateral_type], "price_feed: halted lately"
+        # Like a grace: it ends by itself, and a longer one goes on.
+        until: uint256 = block.timestamp + bounds.GUARDIAN_HALT
+        self.halt_again_at[collateral_type] = until + bounds.GUARDIAN_PAUSE
+        guards.grace_until = max(guards.grace_until, until)
+        log GraceStarted(collateral_type=collateral_type, until=guards.grace_until)
+    else:
+        guards.halted = halted
     self._store_guards(collateral_type, guards)
     # The next price changes places: new risk does not see it, `poke` does.
     prices: IPriceFeed.Prices = self._load_prices(collateral_type)
@@ -666,7 +677,7 @@ def _as_it_is(collateral_type: uint256, word: uint256) -> settlement_price.Marke
     return settlement_price.Market(
         price=prices.current,
         fresh_until=prices.fresh_until,
-        halted=guards.halted,
+        held_until=max_value(uint256) if guards.halted else guards.grace_until,
         waits=guards.suspect != 0 and prices.next == 0 and self.withheld[collateral_type] == 0,
     )
 

@@ -56,6 +56,9 @@ MAX_DEAD_AFTER: constant(uint256) = 90 * 86_400
 FINAL_WINDOW: constant(uint256) = 6 * 3_600
 MAX_FINAL_HALT: constant(uint256) = 2 * 86_400
 FINAL_DEADLINE: constant(uint256) = 3 * 86_400
+# A guardian's halt of a market, and the time after it until the next.
+GUARDIAN_HALT: constant(uint256) = 2 * 86_400
+GUARDIAN_PAUSE: constant(uint256) = 5 * 86_400
 
 # Loss waterfall and pools. Times in seconds, shares in basis points.
 MAX_STAGES: constant(uint256) = 16
@@ -141,3 +144,10 @@ MAX_FREEZE: constant(uint256) = 86_400
 MIN_BUCKET: constant(uint256) = 600
 MAX_BUCKET: constant(uint256) = 7 * 86_400
 MAX_BUCKETS: constant(uint256) = 8
+
+# Timelock: seconds.
+MIN_DELAY: constant(uint256) = 3_600
+MIN_LONGEST_DELAY: constant(uint256) = 86_400
+MAX_LONGEST_DELAY: constant(uint256) = 180 * 86_400
+MIN_EXECUTION_WINDOW: constant(uint256) = 3_600
+MAX_EXECUTION_WINDOW: constant(uint256) = 14 * 86_400

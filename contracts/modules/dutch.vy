@@ -35,6 +35,7 @@ struct Terms:
     chip: uint256  # basis points of the target on top of the tip, 14 bits
     stop: uint256  # 0 nothing, 1 starts, 2 starts and resets, 2 bits
     decimals: uint256  # of the token that is sold, 5 bits
+    version: uint256  # how often the terms were changed, 9 bits
 
 
 struct Fill:
@@ -58,7 +59,8 @@ def _unpack(word: uint256) -> Terms:
         tip=(word >> 210) & MASK_16,
         chip=(word >> 226) & MASK_14,
         stop=(word >> 240) & 3,
-        decimals=word >> 242,
+        decimals=(word >> 242) & 31,
+        version=word >> 247,
     )
 
 
@@ -78,6 +80,7 @@ def _pack(terms: Terms) -> uint256:
         | (terms.chip << 226)
         | (terms.stop << 240)
         | (terms.decimals << 242)
+        | (terms.version << 247)
     )
 
 
@@ -102,6 +105,12 @@ def _reward(word: uint256, target: uint256) -> uint256:
 @pure
 def _stop(word: uint256) -> uint256:
     return (word >> 240) & 3
+
+
+@internal
+@pure
+def _version(word: uint256) -> uint256:
+    return word >> 247
 
 
 @internal
@@ -162,7 +171,7 @@ def _fill(
     """
     assert price <= max_price, "dutch: price too high"
     collateral: uint256 = lot
-    unit: uint256 = 10**unsafe_sub(18, word >> 242)
+    unit: uint256 = 10**unsafe_sub(18, (word >> 242) & 31)
     if max_amount < lot:
         collateral = unsafe_sub(max_amount, max_amount % unit)
     paid: uint256 = units._div_up(unsafe_mul(collateral, price), units.RAY)

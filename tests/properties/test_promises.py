@@ -8,7 +8,7 @@ from backstop.deployment.examples import standard
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.proof.properties import Violation, Watch
 from backstop.proof.properties.registry import HISTORY_PROMISES, TRANSITION_PROMISES
-from tests.support.auctions import WETH, liquidate
+from tests.support.auctions import liquidate
 from tests.support.books import hold_price
 from tests.support.guards import opened
 from tests.support.plain import only, steady
@@ -55,19 +55,11 @@ def a_pool_with_income_is_wiped(new_protocol):
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
 
 
-def a_ratio_is_raised(new_protocol):
-    protocol = steady(new_protocol)
-    protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
-    yield protocol
-    protocol.do("VaultEngine.set_ratios", WETH, 18_000, 18_500, sender="admin")
-
-
 BROKEN = {
     71: a_cap_is_met_twice,
     72: somebody_borrows_after_years,
     73: a_lot_with_a_worth_is_closed,
     74: a_pool_with_income_is_wiped,
-    76: a_ratio_is_raised,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
+from backstop.model.bounds import GUARDIAN_PAUSE
 from backstop.model.interfaces import Vault
 from backstop.system import Action
 from tests.support.auctions import liquidate, start
@@ -159,7 +160,7 @@ def test_what_only_the_owner_may(protocol, model, call, args):
     [
         ("VaultEngine.set_debt_ceiling", (0, 7), "admin"),
         ("VaultEngine.set_stability_fee", (0, 7), "admin"),
-        ("CollateralAuction.set_stop", (0, 1), "guardian"),
+        ("CollateralAuction.set_stop", (0, 1), "admin"),
         ("CollateralAuction.set_buf", (0, 13_000), "admin"),
         ("PriceFeed.report", (0, 7 * RAY), "reporter_1"),
         ("PriceFeed.set_guards", (0, 1_500, 1, 0, 0), "admin"),
@@ -187,10 +188,24 @@ def test_a_door_between_contracts(protocol, model):
 
 def test_a_guardian_may_halt_a_market_and_not_end_it(protocol, model):
     protocol.do("PriceFeed.grant_role", GUARDIAN, "guardian", sender="admin")
-    protocol.do("PriceFeed.set_halted", 0, True, sender="guardian")
+    protocol.do("PriceFeed.set_halted", 0, True, sender="admin")
     last(protocol)
     protocol.do("PriceFeed.set_halted", 0, False, sender="admin")
     breaks(18, by(protocol, last(protocol), "guardian"))
+
+
+@pytest.mark.parametrize("again", [1, GUARDIAN_PAUSE])
+def test_a_guardian_halts_for_a_while_and_not_again_at_once(protocol, model, again):
+    """One that halted again sooner, or had not to wait for long enough."""
+    protocol.do("PriceFeed.grant_role", GUARDIAN, "guardian", sender="admin")
+    protocol.do("PriceFeed.set_halted", 0, True, sender="guardian")
+    step = last(protocol)
+    feed = model.world.contracts["PriceFeed"].tables
+    if again == 1:
+        model.changes["PriceFeed", "halt_again_at", 0] = model.timestamp + 1
+    else:
+        feed["halt_again_at"][0] -= again
+    breaks(18, step)
 
 
 def test_an_adapter_reports_what_its_aggregator_says(protocol, model):

@@ -21,6 +21,7 @@ REFUSED_CODE = 2
 Examples:
   ape run deploy --params black-thursday --network http://127.0.0.1:8545
   ape run deploy --params margin --network http://127.0.0.1:8545 --out mine.json
+  ape run deploy --network http://127.0.0.1:8545 --admin 0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266
   ape run deploy --params my.yaml --network https://node --account admin=me --account guardian=0x...
 """,
 )
@@ -43,6 +44,12 @@ Examples:
 @click.option(
     "--unsafe", is_flag=True, help="Deploy parameters that do not fit each other; the file says so."
 )
+@click.option(
+    "--admin",
+    metavar="ALIAS|ADDRESS",
+    help="Who deploys and stays the admin of everything, whose changes act at once. Without it a timelock "
+    "is the admin.",
+)
 @fresh_option
 @account_option
 @fee_cap_option
@@ -52,6 +59,7 @@ def cli(
     network: str | None,
     out: Path,
     unsafe: bool,
+    admin: str | None,
     fresh: bool,
     account: tuple[str, ...],
     fee_cap: int,
@@ -63,11 +71,18 @@ def cli(
 
     Parameters that do not fit each other are named on stderr, in one line each (`ape run settings`). What
     breaks a promise of the protocol is refused with exit code 2; --unsafe deploys it, and the file says so.
+
+    In the end a timelock is the admin of all contracts, and who deployed them its governor, who proposes, or
+    whoever is named by --account governor=...; --admin leaves the timelock out.
     """
-    from backstop.live.operate.deploying import deploy_live, load_setting
+    from backstop.live.operate.deploying import deploy_live, load_setting, with_timelock
     from backstop.live.operate.options import connect, signers_of
 
     parameters, prices = load_setting(params)
+    if admin is None:
+        parameters = with_timelock(parameters)
+    else:
+        account = (*account, f"admin={admin}")
     findings = check(parameters, prices)
     node = connect(network)
     signers, accounts = signers_of(node, account)

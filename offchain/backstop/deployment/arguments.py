@@ -9,7 +9,10 @@ from typing import Any
 from backstop.deployment.contracts import POOLS, domains_of, pools_of
 from backstop.deployment.parameters import MarginParameters, Parameters
 from backstop.model.ledger_stage import BUFFER, REDISTRIBUTION, RESERVE
+from backstop.model.signatures import keccak256
 from backstop.model.state import ZERO_ADDRESS
+
+CANCEL_LOSS = keccak256(b"cancel_loss()")[:4]
 
 
 def arguments(
@@ -171,6 +174,19 @@ def _equity(parameters: Parameters, at: Mapping[str, str], admin: str) -> dict[s
             equity.floor,
         )
     return args
+
+
+def timelock_arguments(
+    parameters: Parameters, at: Mapping[str, str], governor: str, guardian: str
+) -> tuple[Any, ...]:
+    """Return the constructor's arguments of the timelock.
+
+    What a guardian announced of a domain has to be taken back in time, if it was false.
+    """
+    timelock = parameters.timelock
+    assert timelock is not None
+    rules = tuple((at[domain.name], CANCEL_LOSS, timelock.retraction) for domain in parameters.domains)
+    return at["VaultEngine"], governor, guardian, timelock.delay, timelock.window, rules
 
 
 def _margin(margin: MarginParameters, at: Mapping[str, str], admin: str) -> dict[str, tuple[Any, ...]]:

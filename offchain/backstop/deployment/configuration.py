@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from backstop.deployment.contracts import POOLS, STAGES, domains_of, pools_of
+from backstop.deployment.contracts import ADMINISTERED, POOLS, STAGES, domains_of, pools_of
 from backstop.deployment.parameters import (
     DomainParameters,
     EquityParameters,
@@ -42,7 +42,6 @@ def configuration(deployment: Deployment) -> list[Action]:
 
     admin("VaultEngine", "set_global_debt_ceiling", parameters.global_debt_ceiling)
     admin("VaultEngine", "set_global_auction_limit", parameters.global_auction_limit)
-    admin("CollateralAuction", "grant_role", GUARDIAN, deployment.account("guardian"))
     admin("PriceFeed", "grant_role", SETTLEMENT, at["Settlement"])
     if any(collateral.feed.guarded for collateral in parameters.collateral_types):
         admin("PriceFeed", "grant_role", GUARDIAN, deployment.account("guardian"))
@@ -79,6 +78,19 @@ def configuration(deployment: Deployment) -> list[Action]:
         actions += _guards_configuration(deployment, parameters.guards)
     if parameters.margin is not None:
         actions += _margin_configuration(deployment, parameters.margin)
+    if parameters.timelock is not None:
+        actions += _hand_over(deployment)
+    return actions
+
+
+def _hand_over(deployment: Deployment) -> list[Action]:
+    """Return the calls by which the timelock becomes the admin of every contract that has one."""
+    actions: list[Action] = []
+    for creation in deployment.creations:
+        if creation.kind in ADMINISTERED:
+            timelock = deployment.addresses["Timelock"]
+            actions.append(Action(creation.name, "transfer_admin", (timelock,), deployment.deployer))
+            actions.append(Action("Timelock", "accept_admin", (creation.address,), deployment.deployer))
     return actions
 
 

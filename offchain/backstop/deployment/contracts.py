@@ -49,6 +49,25 @@ In a deployment either is called MarginDeleverager.
 """
 
 
+ADMINISTERED = (
+    "VaultEngine",
+    "PriceFeed",
+    "CollateralAuction",
+    "LossWaterfall",
+    "Settlement",
+    "Equity",
+    "Treasury",
+    "RiskPolicy",
+    "AutoCeiling",
+    "CircuitBreaker",
+    "Workouts",
+    "Domain",
+    "MarginPolicy",
+    "MarginFund",
+)
+"""Kinds of contracts that have an admin."""
+
+
 def pools_of(parameters: Parameters) -> list[str]:
     """Return the pools of stablecoin that a deployment has, in the order in which they bear losses."""
     found = [stage.name for stage in parameters.stages if stage.name in ("junior", "senior", "savings")]

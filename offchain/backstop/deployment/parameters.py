@@ -240,6 +240,15 @@ class MarginParameters:
 
 
 @dataclass(frozen=True)
+class TimelockParameters:
+    """How long a deployment's timelock has its governor wait; seconds."""
+
+    delay: int = 14 * 86_400  # of all that is not below
+    window: int = 3 * 86_400  # in which a proposal can be executed once it is ready
+    retraction: int = 43_200  # of taking an announced loss of a domain back
+
+
+@dataclass(frozen=True)
 class Parameters:
     """The parameters of a whole deployment; integers in the units of the setters."""
 
@@ -269,6 +278,7 @@ class Parameters:
     guards: GuardsParameters | None = None  # None: no guards
     domains: tuple[DomainParameters, ...] = ()
     margin: MarginParameters | None = None  # None: no margin market
+    timelock: TimelockParameters | None = None  # None: one account is the admin, at once
 
     @property
     def type_names(self) -> tuple[str, ...]:

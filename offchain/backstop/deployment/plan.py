@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backstop.deployment.accounts import account, created_address
-from backstop.deployment.arguments import arguments
+from backstop.deployment.arguments import arguments, timelock_arguments
 from backstop.deployment.contracts import DELEVERAGERS, POOLS, STAGES, pools_of
 from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
@@ -68,6 +68,12 @@ def plan(
     kinds = _kinds(parameters)
     at = {name: created_address(admin, first_nonce + i) for i, name in enumerate(kinds)}
     args = arguments(parameters, at, admin, taker, market_maker)
+    if parameters.timelock is not None:
+        governor, guardian = (
+            accounts.get("governor") or admin,
+            accounts.get("guardian") or account("guardian"),
+        )
+        args["Timelock"] = timelock_arguments(parameters, at, governor, guardian)
     creations = tuple(Creation(name, kind, args[name], at[name]) for name, kind in kinds.items())
     return Deployment(parameters, creations, admin, first_nonce, chain_id, accounts=accounts)
 
@@ -104,7 +110,8 @@ def _kinds(parameters: Parameters) -> dict[str, str]:
     kinds |= _margin(parameters)
     if len(parameters.collateral_types) + len(parameters.domains) > bounds.MAX_COLLATERAL_TYPES:
         raise BackstopError(f"there are more than {bounds.MAX_COLLATERAL_TYPES} types, domains included")
-    return kinds
+    # The last: what is there already stays where it would be without.
+    return kinds if parameters.timelock is None else kinds | {"Timelock": "Timelock"}
 
 
 def _pools_and_equity(parameters: Parameters) -> dict[str, str]:

@@ -65,6 +65,10 @@ class Function:
             return None
         return values[0] if len(self.outputs) == 1 else values
 
+    def has_arguments(self, data: bytes) -> bool:
+        """Tell whether call data is long enough for all arguments."""
+        return len(data) >= 4 + self._arguments.size
+
     def decode_arguments(self, data: bytes) -> tuple[Any, ...]:
         """Decode the arguments in call data."""
         return self._arguments.decode(data, 4)

@@ -148,6 +148,13 @@ class ChainSystem:
                 raise BackstopError(f"no {contract} here: there are {', '.join(self.kinds)}") from None
         return abi.function(method, arguments)
 
+    def read_call(self, contract: str, data: bytes) -> tuple[str, tuple[Any, ...]] | None:
+        """Return the function that call data calls, and its arguments; None if there is none such."""
+        found = self.artifacts[self.kinds[contract]].abi.by_selector.get(data[:4])
+        if found is None or not found.has_arguments(data):
+            return None
+        return found.name, found.decode_arguments(data)
+
     def decode_log(self, log: RawLog) -> Log:
         """Decode an event under its contract's name; leave one of a stranger raw."""
         topic = log.topics[0] if log.topics else b""

@@ -32,7 +32,7 @@ def best_fill(
 
     Try the amount itself, as much as leaves a rest that is allowed, and the whole lot.
     """
-    terms = view.auction_terms(auction.collateral_type)
+    terms = view.terms_of_auction(auction)
     market_price = auction.top * BASIS_POINTS // terms.buf
     least = terms.minimum * WAD
     candidates = {min(amount, auction.lot), auction.lot}
@@ -126,9 +126,9 @@ def _cheap(
 def _open(priced: Priced, worth: Mapping[int, int], slack: int, budget: int, least: int) -> Iterator[Auction]:
     """Yield the auctions of a batch that may bring a profit, the oldest first."""
     price, most = priced.price, worth[priced.batch.collateral_type] + slack
-    for id, c, lot, target, top, started_at, principal, reward in priced.batch.lots:
+    for id, c, lot, target, top, started_at, principal, reward, version in priced.batch.lots:
         if _may_pay(price, lot, target, most, budget, least):
-            yield Auction(id, c, lot, target, top, started_at, price, False, principal, reward)
+            yield Auction(id, c, lot, target, top, started_at, price, False, principal, reward, version)
 
 
 def any_takeable(view: View) -> bool:

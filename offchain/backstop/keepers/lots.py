@@ -19,18 +19,20 @@ class OpenLot(NamedTuple):
     started_at: int
     principal: int  # rad
     reward_budget: int  # wad
+    version: int  # of its terms
 
 
 class Batch:
-    """What one type has for sale since one block at one top: all of it costs the same at any time.
+    """What one type has for sale since one block at one top by the same terms: it costs the same at any time.
 
     So there are as many as blocks that began or reset something, however many auctions there are.
     """
 
-    def __init__(self, collateral_type: int, top: int, started_at: int) -> None:
+    def __init__(self, collateral_type: int, top: int, started_at: int, version: int) -> None:
         self.collateral_type = collateral_type
         self.top = top  # ray
         self.started_at = started_at
+        self.version = version
         self._lots: dict[int, OpenLot] = {}
         # Made once somebody asks after a change.
         self._sorted: list[OpenLot] | None = None
@@ -73,7 +75,7 @@ class Lots:
     def __init__(self, tables: Mapping[str, Mapping[Any, Any]]) -> None:
         self._tables = tables
         self._open: dict[int, OpenLot] = {}
-        self._batches: dict[tuple[int, int, int], Batch] = {}
+        self._batches: dict[tuple[int, int, int, int], Batch] = {}
         self._empty: dict[int, OpenLot] = {}
         self._written = set(tables["lots"])
 
@@ -111,10 +113,10 @@ class Lots:
                 continue
             # A foreclosed workout is sold under the id that it entered with.
             late = late or (id < latest and before is None)
-            left, target, started_at, c = lot
+            left, target, started_at, c, version = lot
             top, owner = self._tables["tops"][id], self._tables["owners"][id]
             principal = collateral_auction.principal_left(lot, top)
-            found = OpenLot(id, c, left, target, top.top, started_at, principal, owner.reward_budget)
+            found = OpenLot(id, c, left, target, top.top, started_at, principal, owner.reward_budget, version)
             self._open[id] = found
             self._note(found)
         if late:
@@ -125,7 +127,7 @@ class Lots:
         if lot.lot == 0:
             self._empty[lot.id] = lot
             return
-        key = lot.collateral_type, lot.top, lot.started_at
+        key = lot.collateral_type, lot.top, lot.started_at, lot.version
         batch = self._batches.get(key)
         if batch is None:
             batch = self._batches[key] = Batch(*key)
@@ -135,7 +137,7 @@ class Lots:
         if lot.lot == 0:
             del self._empty[lot.id]
             return
-        key = lot.collateral_type, lot.top, lot.started_at
+        key = lot.collateral_type, lot.top, lot.started_at, lot.version
         batch = self._batches[key]
         batch.drop(lot.id)
         if not batch:

@@ -72,6 +72,7 @@ class Auction(NamedTuple):
     needs_reset: bool
     principal: int  # rad
     reward_budget: int  # wad
+    version: int  # of its terms
 
     @property
     def takeable(self) -> bool:

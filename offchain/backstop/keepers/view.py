@@ -14,7 +14,7 @@ from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import EquityParameters, Parameters, PoolParameters
 from backstop.keepers.costs import cost_in_stablecoin, gas_needed
 from backstop.keepers.indexes import Indexes
-from backstop.keepers.lots import OpenLot
+from backstop.keepers.lots import Batch, OpenLot
 from backstop.keepers.margin_view import MarginView
 from backstop.keepers.seen import (
     Auction,
@@ -231,9 +231,9 @@ class View(VaultView):
     @cached_property
     def batches(self) -> list[Priced]:
         """The open auctions that have something left to sell, those together that cost the same."""
-        terms, now = self._auction["terms"], self.timestamp
+        now = self.timestamp
         return [
-            Priced(each, *terms[each.collateral_type].price(each.top, now - each.started_at))
+            Priced(each, *self.terms_of_auction(each).price(each.top, now - each.started_at))
             for each in self._indexes.lots.batches()
         ]
 
@@ -248,22 +248,33 @@ class View(VaultView):
         )
 
     def auction_terms(self, c: int) -> dutch.Terms:
-        """Return how a type is sold."""
+        """Return how a type is sold in auctions that begin now."""
         found: dutch.Terms = self._auction["terms"][c]
         return found
+
+    def terms_of_auction(self, auction: Auction | Batch | OpenLot) -> dutch.Terms:
+        """Return how something is sold: by the terms that it began with."""
+        terms = self.auction_terms(auction.collateral_type)
+        if terms.version != auction.version:
+            terms = self._auction["old_terms"][auction.collateral_type, auction.version]
+        return terms
 
     @cached_property
     def auctions(self) -> list[Auction]:
         """The open auctions, the oldest first."""
-        found, now, terms = [], self.timestamp, self._auction["terms"]
-        # What began in one block at one price costs the same.
-        prices: dict[tuple[int, int, int], tuple[int, bool]] = {}
-        for id, c, left, target, top, started_at, principal, budget in self._indexes.lots.open().values():
-            known = prices.get((c, top, started_at))
+        found, now = [], self.timestamp
+        # What began in one block at one price costs the same, by the same terms.
+        prices: dict[tuple[int, int, int, int], tuple[int, bool]] = {}
+        for each in self._indexes.lots.open().values():
+            id, c, left, target, top, started_at, principal, budget, version = each
+            known = prices.get((c, top, started_at, version))
             if known is None:
-                known = prices[c, top, started_at] = terms[c].price(top, now - started_at)
+                known = self.terms_of_auction(each).price(top, now - started_at)
+                prices[c, top, started_at, version] = known
             price, due = known
-            found.append(Auction(id, c, left, target, top, started_at, price, due, principal, budget))
+            found.append(
+                Auction(id, c, left, target, top, started_at, price, due, principal, budget, version)
+            )
         return found
 
     @cached_property

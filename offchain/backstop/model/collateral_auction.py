@@ -12,12 +12,13 @@ from backstop.model import bounds, dutch, recovery
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
 from backstop.model.dutch import Terms
 from backstop.model.interfaces import IAuctionTaker, IPriceFeed, IVaultEngine, IWorkouts
-from backstop.model.roles import GUARDIAN, Administered
+from backstop.model.roles import Administered
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 MAX_DATA = 1024
 MAX_SALVAGE = 10**31
 STARTS, RESETS = 1, 2
+MAX_VERSION = 2**9 - 1
 
 
 @slot(160, 96)
@@ -28,14 +29,18 @@ class Owner(NamedTuple):
     reward_budget: int = 0
 
 
-@slot(104, 104, 32, 16)
+@slot(104, 104, 32, 7, 9)
 class Lot(NamedTuple):
-    """What a take changes: what is left to sell (wad) and to raise (wad); since when the price falls."""
+    """What a take changes: what is left to sell (wad) and to raise (wad); since when the price falls.
+
+    And what stays: the collateral type, and the version of its terms that the auction began with.
+    """
 
     lot: int = 0
     target: int = 0
     started_at: int = 0
     collateral_type: int = 0
+    version: int = 0
 
 
 @slot(112, 48, 90)
@@ -99,6 +104,7 @@ class CollateralAuction(Administered):
         self.stablecoin = stablecoin
         self.workouts = workouts
         self.terms = self.table("terms", Terms())
+        self.old_terms = self.table("old_terms", Terms())
         self.owners = self.table("owners", Owner())
         self.lots = self.table("lots", Lot())
         self.tops = self.table("tops", Top())
@@ -134,7 +140,7 @@ class CollateralAuction(Administered):
         require(receiver not in self._never_receivers(), "collateral_auction: bad receiver")
         top: Top = self.tops[auction_id]
         c = lot.collateral_type
-        terms: Terms = self.terms[c]
+        terms = self._terms_of(lot)
         price, needs_reset = terms.price(top.top, self.world.timestamp - lot.started_at)
         require(not needs_reset, "collateral_auction: needs reset")
 
@@ -160,8 +166,8 @@ class CollateralAuction(Administered):
     def reset(self, sender: str, auction_id: int, reward_receiver: str) -> None:
         """Start the price again from the market price of now, for a reward within the penalty."""
         lot = self._lot(auction_id)
-        terms: Terms = self.terms[lot.collateral_type]
-        require(terms.stop < RESETS, "collateral_auction: no resets")
+        terms = self._terms_of(lot)
+        require(self.terms[lot.collateral_type].stop < RESETS, "collateral_auction: no resets")
         require(lot.lot != 0, "collateral_auction: empty lot")
         top: Top = self.tops[auction_id]
         _, due = terms.price(top.top, self.world.timestamp - lot.started_at)
@@ -188,7 +194,7 @@ class CollateralAuction(Administered):
         principal = principal_left(lot, self.tops[auction_id])
         c = lot.collateral_type
         if lot.lot != 0:
-            terms: Terms = self.terms[c]
+            terms = self._terms_of(lot)
             require(principal != 0, "collateral_auction: repaid")
             require(self.world.timestamp > lot.started_at + terms.tail, "collateral_auction: still open")
             price = max(self._market_price(c), self.feed.time_weighted(self.address, c))
@@ -228,7 +234,7 @@ class CollateralAuction(Administered):
 
         auction_id = self._next_id()
         self.salvage_sales[collateral_type] = auction_id
-        self.lots[auction_id] = Lot(lot, target, self.world.timestamp, collateral_type)
+        self.lots[auction_id] = Lot(lot, target, self.world.timestamp, collateral_type, terms.version)
         self.tops[auction_id] = Top(top, penalty, 0)
         self.emit("AuctionStarted", auction_id, collateral_type, ZERO_ADDRESS, lot, top, target * RAY, 0)
         self.engine.take_salvage(self.address, collateral_type, lot)
@@ -314,36 +320,34 @@ class CollateralAuction(Administered):
     def set_curve(
         self, sender: str, collateral_type: int, curve: int, period: int, cut: int, tail: int, cusp: int
     ) -> None:
-        """Set how the price falls, for auctions under way as well."""
+        """Set how the price falls, for auctions that start later."""
         terms = self._terms_for_admin(sender, collateral_type)
-        self.terms[collateral_type] = self._with_curve(collateral_type, terms, curve, period, cut, tail, cusp)
+        terms = self._with_curve(collateral_type, terms, curve, period, cut, tail, cusp)
+        self._store_terms(collateral_type, terms)
 
     @external
     def set_buf(self, sender: str, collateral_type: int, new: int) -> None:
         """Set the price an auction starts at, basis points of the market price."""
         terms = self._terms_for_admin(sender, collateral_type)
-        self.terms[collateral_type] = self._with_buf(collateral_type, terms, new)
+        self._store_terms(collateral_type, self._with_buf(collateral_type, terms, new))
 
     @external
     def set_penalty(self, sender: str, collateral_type: int, new: int) -> None:
         """Set what an auction raises, basis points of the principal, for auctions that start later."""
         terms = self._terms_for_admin(sender, collateral_type)
-        self.terms[collateral_type] = self._with_penalty(collateral_type, terms, new)
+        self._store_terms(collateral_type, self._with_penalty(collateral_type, terms, new))
 
     @external
     def set_rewards(self, sender: str, collateral_type: int, tip: int, chip: int) -> None:
         """Set what a liquidator and whoever resets earn."""
         terms = self._terms_for_admin(sender, collateral_type)
-        self.terms[collateral_type] = self._with_rewards(collateral_type, terms, tip, chip)
+        self._store_terms(collateral_type, self._with_rewards(collateral_type, terms, tip, chip))
 
     @external
     def set_stop(self, sender: str, collateral_type: int, level: int) -> None:
-        """Stop starts (1), starts and resets (2) or nothing (0); guardians upwards only."""
-        terms = self._terms(collateral_type)
+        """Stop starts (1), starts and resets (2) or nothing (0), of auctions under way too."""
+        terms = self._terms_for_admin(sender, collateral_type)
         require(level <= RESETS, "collateral_auction: bad stop")
-        if sender != self.admins[()]:
-            self._only(sender, GUARDIAN)
-            require(level > terms.stop, "collateral_auction: only raise")
         self.terms[collateral_type] = terms._replace(stop=level)
         self.emit("ParameterChanged", collateral_type, "stop", level)
 
@@ -353,7 +357,7 @@ class CollateralAuction(Administered):
         require(sender == self.vault_engine_address, "collateral_auction: not ledger")
         terms: Terms = self.terms[collateral_type]
         if terms != Terms():
-            self.terms[collateral_type] = self._with_minimum(collateral_type, terms, debt_floor)
+            self._store_terms(collateral_type, self._with_minimum(collateral_type, terms, debt_floor))
 
     # ------------------------------------------------------------------- views
 
@@ -361,7 +365,7 @@ class CollateralAuction(Administered):
     def status(self, sender: str, auction_id: int) -> tuple[bool, int, int, int]:
         """Return whether a reset is due, the price [ray], the lot and the target [wad]."""
         lot = self._lot(auction_id)
-        terms: Terms = self.terms[lot.collateral_type]
+        terms = self._terms_of(lot)
         top: Top = self.tops[auction_id]
         price, needs_reset = terms.price(top.top, self.world.timestamp - lot.started_at)
         return needs_reset, price, lot.lot, lot.target * RAY
@@ -434,7 +438,7 @@ class CollateralAuction(Administered):
         top = terms.top(price)
 
         self.owners[auction_id] = Owner(owner, budget - reward)
-        self.lots[auction_id] = Lot(lot, target, self.world.timestamp, collateral_type)
+        self.lots[auction_id] = Lot(lot, target, self.world.timestamp, collateral_type, terms.version)
         self.tops[auction_id] = Top(top, penalty, whole * RAY - principal)
         self.emit("AuctionStarted", auction_id, collateral_type, owner, lot, top, target * RAY, principal)
         return reward
@@ -507,6 +511,19 @@ class CollateralAuction(Administered):
     def _terms(self, collateral_type: int) -> Terms:
         terms: Terms = self.terms[collateral_type]
         require(terms != Terms(), "collateral_auction: no terms")
+        return terms
+
+    def _store_terms(self, collateral_type: int, terms: Terms) -> None:
+        """Set terms for auctions to come; those before stay for auctions that began with them."""
+        require(terms.version < MAX_VERSION, "collateral_auction: no versions")
+        self.old_terms[collateral_type, terms.version] = self.terms[collateral_type]
+        self.terms[collateral_type] = terms._replace(version=terms.version + 1)
+
+    def _terms_of(self, lot: Lot) -> Terms:
+        """Return the terms that an auction began with."""
+        terms: Terms = self.terms[lot.collateral_type]
+        if terms.version != lot.version:
+            terms = self.old_terms[lot.collateral_type, lot.version]
         return terms
 
     def _terms_for_admin(self, sender: str, collateral_type: int) -> Terms:

@@ -15,7 +15,7 @@ LINEAR, STAIRSTEP, EXPONENTIAL = range(3)
 MAX_PRICE = 2**112 - 1
 
 
-@slot(2, 24, 90, 24, 14, 16, 16, 24, 16, 14, 2, 5)
+@slot(2, 24, 90, 24, 14, 16, 16, 24, 16, 14, 2, 5, 9)
 class Terms(NamedTuple):
     """How a collateral type is sold."""
 
@@ -31,6 +31,7 @@ class Terms(NamedTuple):
     chip: int = 0  # basis points of the target on top of the tip
     stop: int = 0  # 0 nothing, 1 starts, 2 starts and resets
     decimals: int = 0  # of the token that is sold
+    version: int = 0  # how often the terms were changed
 
     @property
     def unit(self) -> int:

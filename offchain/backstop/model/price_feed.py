@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
 from backstop.model.interfaces import Prices
 from backstop.model.roles import GUARDIAN, SETTLEMENT
 from backstop.model.settlement_price import Market, SettlementPrices
@@ -100,7 +100,8 @@ def valid_price(prices: Prices, config: Config, now: int, starts: bool = False) 
 def as_it_is(prices: Prices, withheld: int, config: Config) -> Market:
     """Return what the making of a final price looks at."""
     waits = config.suspect != 0 and prices.next == 0 and withheld == 0
-    return Market(prices.current, prices.fresh_until, config.halted, waits)
+    held_until = MAX_UINT256 if config.halted else config.grace_until
+    return Market(prices.current, prices.fresh_until, held_until, waits)
 
 
 class PriceFeed(SettlementPrices):
@@ -119,6 +120,7 @@ class PriceFeed(SettlementPrices):
         self.reporters = self.table("reporters", ZERO_ADDRESS)
         self.reporter_index = self.table("reporter_index")
         self.issuers = self.table("issuer_of", ZERO_ADDRESS)
+        self.halts_again_at = self.table("halt_again_at")
 
     @external
     def report(self, sender: str, collateral_type: int, price: int) -> None:
@@ -260,14 +262,24 @@ class PriceFeed(SettlementPrices):
 
     @external
     def set_halted(self, sender: str, collateral_type: int, halted: bool) -> None:
-        """Halt a market (guardians as well) or end its halt (the admin alone); prices go on."""
+        """Halt a market or end its halt; a guardian's ends by itself, and comes again after a pause.
+
+        Prices go on.
+        """
         config = self._market(collateral_type)
+        if config.closing:
+            config = self._counted(collateral_type, config)
         if sender != self.admins[()]:
             self._only(sender, GUARDIAN)
             require(halted, "price_feed: only halt")
-        if config.closing:
-            config = self._counted(collateral_type, config)
-        config = config._replace(halted=halted)
+            now = self.world.timestamp
+            require(now >= self.halts_again_at[collateral_type], "price_feed: halted lately")
+            until = now + bounds.GUARDIAN_HALT
+            self.halts_again_at[collateral_type] = until + bounds.GUARDIAN_PAUSE
+            config = config._replace(grace_until=max(config.grace_until, until))
+            self.emit("GraceStarted", collateral_type, config.grace_until)
+        else:
+            config = config._replace(halted=halted)
         self.configs[collateral_type] = config
         prices: Prices = self.prices[collateral_type]
         if config.holds_back(self.world.timestamp):
@@ -303,6 +315,11 @@ class PriceFeed(SettlementPrices):
     def issuer_of(self, sender: str, collateral_type: int) -> str:
         """Return whose word is the price; zero if reporters make it."""
         return str(self.issuers[collateral_type])
+
+    @view
+    def halt_again_at(self, sender: str, collateral_type: int) -> int:
+        """Return from when on a guardian may halt a market again [seconds]."""
+        return int(self.halts_again_at[collateral_type])
 
     @view
     def withheld(self, sender: str, collateral_type: int) -> int:

@@ -20,7 +20,7 @@ class Closing(NamedTuple):
 
     def counted(self, market: Market, now: int) -> Closing:
         """Return the same with the time up to now."""
-        start = max(self.counted_to, self.begun_at + MAX_FINAL_HALT if market.halted else 0)
+        start = max(self.counted_to, min(market.held_until, self.begun_at + MAX_FINAL_HALT))
         end = min(now, market.fresh_until + 1, self.begun_at + FINAL_DEADLINE)
         seconds = 0 if market.waits else max(0, min(end - start, FINAL_WINDOW - self.valid))
         return Closing(self.begun_at, now, self.valid + seconds, self.sum + market.price * seconds)
@@ -47,7 +47,7 @@ class Market(NamedTuple):
 
     price: int  # ray
     fresh_until: int  # seconds
-    halted: bool
+    held_until: int  # seconds: a halt or a grace holds it back
     waits: bool  # a price that is far off waits to be confirmed
 
 

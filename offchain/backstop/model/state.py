@@ -85,6 +85,10 @@ class Table(dict[Any, Any]):
         dict.__setitem__(self, key, value)
 
 
+ReadCall = Callable[[str, bytes], tuple[str, tuple[Any, ...]] | None]
+"""From the name of a contract and call data to a function and its arguments; None if it has none such."""
+
+
 class Written(NamedTuple):
     """A slot that a call wrote (its value may be unchanged)."""
 
@@ -103,6 +107,8 @@ class World:
         self.logs: list[Log] = []
         self.contracts: dict[str, Contract] = {}
         self.addresses: dict[str, Contract] = {}
+        self.read_call: ReadCall | None = None
+        """Tells what call data calls; None where nobody has the contracts' ABI."""
 
     def at(self, address: str) -> Contract:
         """Return the contract at an address; a call to an address without code reverts with empty data."""
@@ -110,6 +116,17 @@ class World:
             return self.addresses[address]
         except KeyError:
             raise Revert("") from None
+
+    def call(self, sender: str, target: str, data: bytes) -> None:
+        """Make a call that is given as call data; what it returns is dropped."""
+        contract = self.at(target)
+        if self.read_call is None:
+            raise RuntimeError("nobody here can read call data: put the model beside a chain")
+        found = self.read_call(contract.label, data)
+        if found is None:
+            raise Revert("")
+        name, args = found
+        getattr(contract, name)(sender, *args)
 
     def mark(self) -> tuple[int, int]:
         """Return a point to roll back to. Marks nest."""

@@ -86,6 +86,8 @@ class Lockstep:
     ) -> None:
         self.model = model
         self.chain = chain
+        # What is given as call data means to the model what it means to the contracts.
+        model.world.read_call = chain.read_call
         self.parameters = parameters
         self.seed = seed
         self.check_every = check_every

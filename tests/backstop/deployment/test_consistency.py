@@ -11,7 +11,7 @@ import pytest
 
 from backstop.deployment.consistency import DOUBTFUL, REFUSED, RULES, check, refused
 from backstop.deployment.examples import guarded, margined, standard
-from backstop.deployment.parameters import MarginParameters, Parameters, StageParameters
+from backstop.deployment.parameters import MarginParameters, Parameters, StageParameters, TimelockParameters
 from backstop.proof.fuzz.deployments import draw_parameters
 
 HOUR, DAY = 3_600, 86_400
@@ -67,6 +67,8 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "freeze-time": {"margin.freeze_time": 4 * HOUR + 1},
     "vesting-of-profits": {"margin.bucket": 599, "margin.buckets": 1},
     "insurance": {"margin.income_share": 1},
+    "timelock-delay": {"timelock.delay": 3 * DAY - 1},
+    "retraction": {"timelock.retraction": DAY},
 }
 
 
@@ -87,7 +89,7 @@ def good() -> Parameters:
     """With everything that there is, and nothing to say against it."""
     margin, domains = margined().margin, margined().domains
     assert isinstance(margin, MarginParameters)
-    setting: Any = replace(guarded(), margin=margin, domains=domains)
+    setting: Any = replace(guarded(), margin=margin, domains=domains, timelock=TimelockParameters())
     for i in range(2):
         setting = changed(setting, f"collateral_types.{i}.feed.step", 300)
     for pool in ("junior", "senior", "savings", "staked_equity"):

@@ -91,9 +91,16 @@ def test_records_that_stand_are_carried_in_the_order_of_the_table(seed) -> None:
         assert list(standing.items()) == [(key, value) for key, value in table.items() if value]
 
 
-lots = st.builds(Lot, st.integers(0, 3), st.integers(0, 3), st.integers(1, 3), st.integers(0, 1))
+lots = st.builds(
+    Lot, st.integers(0, 3), st.integers(0, 3), st.integers(1, 3), st.integers(0, 1), st.integers(0, 1)
+)
 tops = st.builds(Top, st.integers(1, 2), st.integers(0, 2), st.integers(0, 2))
 written = st.lists(st.tuples(st.integers(1, 12), st.one_of(st.just(Lot()), lots), tops), max_size=6)
+
+
+def price_of(each: OpenLot | Batch) -> tuple[int, ...]:
+    """What the price of an auction follows from, beside the time."""
+    return each.collateral_type, each.top, each.started_at, each.version
 
 
 @given(written, st.lists(st.tuples(written, st.booleans()), max_size=12))
@@ -111,18 +118,18 @@ def test_auctions_are_carried_by_price(first, rounds) -> None:
         if not asked:
             continue
         wanted = {}
-        for id, (left, target, started_at, c) in sorted(tables["lots"].items()):
+        for id, (left, target, started_at, c, version) in sorted(tables["lots"].items()):
             if target:
                 top = tables["tops"][id]
                 principal = principal_left(tables["lots"][id], top)
-                wanted[id] = OpenLot(id, c, left, target, top.top, started_at, principal, 0)
+                wanted[id] = OpenLot(id, c, left, target, top.top, started_at, principal, 0, version)
         assert list(index.open().items()) == list(wanted.items())
         assert index.empty() == [each for each in wanted.values() if each.lot == 0]
         by_price: dict[tuple, list[OpenLot]] = {}
         for each in wanted.values():
             if each.lot:
-                by_price.setdefault((each.collateral_type, each.top, each.started_at), []).append(each)
-        found = {(each.collateral_type, each.top, each.started_at): each for each in index.batches()}
+                by_price.setdefault(price_of(each), []).append(each)
+        found = {price_of(each): each for each in index.batches()}
         assert {key: each.lots for key, each in found.items()} == by_price
         for key, batch in found.items():
             assert batch.most == (
@@ -240,10 +247,10 @@ def test_equal_prices_are_bought_from_the_oldest_auction_on(auctions, prices, bu
     asked: dict[tuple[int, int], int] = {}
     every = []
     for id, (lot, target, c, price, since) in enumerate(auctions):
-        stored = OpenLot(id, c, lot * RAY, target, 1, since, 0, 0)
-        batches.setdefault((c, since), Batch(c, 1, since)).put(stored)
+        stored = OpenLot(id, c, lot * RAY, target, 1, since, 0, 0, 0)
+        batches.setdefault((c, since), Batch(c, 1, since, 0)).put(stored)
         price = asked.setdefault((c, since), price)
-        every.append(Auction(id, c, lot * RAY, target, 1, since, price, False, 0, 0))
+        every.append(Auction(id, c, lot * RAY, target, 1, since, price, False, 0, 0, 0))
     priced = [Priced(batch, asked[key], False) for key, batch in batches.items()]
     outside = SimpleNamespace(prices=prices)
     view = cast(View, SimpleNamespace(batches=priced, outside=outside))

@@ -123,13 +123,14 @@ def test_a_sold_out_lot_needs_no_price(funded, auction):
     close(funded, auction)
 
 
-def test_what_is_left_of_a_repaid_auction_is_the_owners(funded, auction):
+def test_what_is_left_of_a_repaid_auction_is_the_owners(funded):
     """Principal repaid, penalty and a small lot left: takers may end it, nobody may confiscate it."""
+    funded.do("VaultEngine.set_debt_floor", WETH, 0, sender="admin")
+    auction = start(funded)
     funded.advance(90 * 38)
     # As little of the lot as may be left.
     take(funded, auction, 10 * WAD + -2_260 * WAD // 1_500)
     left = state(funded, auction)
-    funded.do("VaultEngine.set_debt_floor", WETH, 0, sender="admin")
     price = funded.read("CollateralAuction.status", auction)[1]
     take(funded, auction, -(-left.principal // price))
     assert state(funded, auction).principal == 0
@@ -140,7 +141,7 @@ def test_what_is_left_of_a_repaid_auction_is_the_owners(funded, auction):
 
 
 def test_no_stop_holds_it_up(funded, auction):
-    funded.do("CollateralAuction.set_stop", WETH, 2, sender="guardian")
+    funded.do("CollateralAuction.set_stop", WETH, 2, sender="admin")
     hold(funded, 200)
     close(funded, auction)
 

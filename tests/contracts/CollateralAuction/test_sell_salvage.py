@@ -163,7 +163,7 @@ def test_at_the_last_price_of_a_dead_feed(lost):
 @pytest.mark.parametrize("level", [1, 2])
 def test_stopped(lost, level):
     lost.post_price("XAU", PRICE)
-    lost.do("CollateralAuction.set_stop", XAU, level, sender="guardian")
+    lost.do("CollateralAuction.set_stop", XAU, level, sender="admin")
     with reverts("collateral_auction: no starts"):
         lost.do(CALL, XAU, sender="stranger")
 

@@ -17,7 +17,8 @@ def test_bounds(protocol):
         protocol.do("CollateralAuction.set_buf", WETH, accepted, sender="admin")
         assert protocol.last.logs[0].values == (WETH, "buf", accepted)
         after = protocol.read("CollateralAuction.terms_of", WETH)
-        assert after._replace(buf=before.buf, minimum=before.minimum) == before
+        assert after._replace(buf=before.buf, version=before.version) == before
+        assert after.version == before.version + 1
         assert after.buf == accepted
 
 

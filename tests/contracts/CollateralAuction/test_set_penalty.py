@@ -17,7 +17,8 @@ def test_bounds(protocol):
         protocol.do("CollateralAuction.set_penalty", WETH, accepted, sender="admin")
         assert protocol.last.logs[0].values == (WETH, "penalty", accepted)
         after = protocol.read("CollateralAuction.terms_of", WETH)
-        assert after._replace(penalty=before.penalty, minimum=before.minimum) == before
+        same = {"minimum": before.minimum, "version": before.version}
+        assert after._replace(penalty=before.penalty, **same) == before
         assert after.penalty == accepted
 
 

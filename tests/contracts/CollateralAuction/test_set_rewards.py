@@ -11,7 +11,9 @@ def test_at_the_bounds(protocol, tip, chip):
     before = protocol.read("CollateralAuction.terms_of", WETH)
     protocol.do("CollateralAuction.set_rewards", WETH, tip, chip, sender="admin")
     assert [log.values for log in protocol.last.logs] == [(WETH, "tip", tip), (WETH, "chip", chip)]
-    assert protocol.read("CollateralAuction.terms_of", WETH) == before._replace(tip=tip, chip=chip)
+    assert protocol.read("CollateralAuction.terms_of", WETH) == before._replace(
+        tip=tip, chip=chip, version=before.version + 1
+    )
 
 
 @pytest.mark.parametrize(

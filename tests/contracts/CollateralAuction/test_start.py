@@ -52,7 +52,7 @@ def test_ids_count_up(protocol):
 
 @pytest.mark.parametrize("level", [1, 2])
 def test_stopped(protocol, level):
-    protocol.do("CollateralAuction.set_stop", WETH, level, sender="guardian")
+    protocol.do("CollateralAuction.set_stop", WETH, level, sender="admin")
     with reverts("collateral_auction: no starts"):
         start(protocol)
     protocol.do("CollateralAuction.set_stop", WETH, 0, sender="admin")

@@ -190,8 +190,9 @@ def test_without_a_floor_any_rest_will_do(funded):
 # ---------------------------------------------------------------------- when it may
 
 
-def test_not_after_the_tail(funded, auction):
+def test_not_after_the_tail(funded):
     funded.do("CollateralAuction.set_curve", WETH, 1, 900, 99 * RAY // 100, 8_400, 4_000, sender="admin")
+    auction = start(funded)
     funded.advance(8_400)
     take(funded, auction, WAD)
     funded.advance(1)
@@ -218,12 +219,13 @@ def test_not_at_a_price_of_zero(funded):
         take(funded, id)
 
 
-def test_no_stop_and_no_dead_feed_holds_it_up(funded, auction):
-    funded.do("CollateralAuction.set_stop", WETH, 2, sender="guardian")
+def test_no_stop_and_no_dead_feed_holds_it_up(funded):
+    funded.do("CollateralAuction.set_curve", WETH, 1, 86_400, 99 * RAY // 100, 86_400, 1, sender="admin")
+    auction = start(funded)
+    funded.do("CollateralAuction.set_stop", WETH, 2, sender="admin")
     take(funded, auction, WAD)
     funded.advance(8_000)
     assert funded.read("PriceFeed.current_price", WETH) != 0
-    funded.do("CollateralAuction.set_curve", WETH, 1, 86_400, 99 * RAY // 100, 86_400, 1, sender="admin")
     funded.advance(10_000)
     assert funded.read("PriceFeed.current_price", WETH) == 0
     take(funded, auction, WAD)

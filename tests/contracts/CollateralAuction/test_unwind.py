@@ -67,11 +67,12 @@ def test_a_sold_out_lot_leaves_its_principal(funded, auction):
     assert vault(funded).normalized_debt > 0
 
 
-def test_once_the_principal_is_repaid_only_collateral_goes_back(funded, auction):
+def test_once_the_principal_is_repaid_only_collateral_goes_back(funded):
+    funded.do("VaultEngine.set_debt_floor", WETH, 0, sender="admin")
+    auction = start(funded)
     funded.advance(90 * 38)
     take(funded, auction, 10 * WAD + -2_260 * WAD // 1_500)
     left = funded.read("CollateralAuction.auction_of", auction)
-    funded.do("VaultEngine.set_debt_floor", WETH, 0, sender="admin")
     price = funded.read("CollateralAuction.status", auction)[1]
     take(funded, auction, -(-left.principal // price))
     lot = funded.read("CollateralAuction.auction_of", auction).lot
@@ -82,18 +83,22 @@ def test_once_the_principal_is_repaid_only_collateral_goes_back(funded, auction)
     assert vault(funded)[:2] == (lot, 0)
 
 
-def test_nothing_is_taken_nor_rewarded_any_more(funded, auction):
+@pytest.mark.parametrize("tip", [0, 50])
+def test_nothing_is_taken_nor_rewarded_any_more(funded, tip):
+    """Without a reward a reset goes through, and nobody can take all the same."""
+    funded.do("CollateralAuction.set_rewards", WETH, tip, 0, sender="admin")
+    auction = start(funded)
     begin(funded)
-    funded.do("CollateralAuction.set_curve", WETH, 0, 30 * 86_400, RAY // 2, 30 * 86_400, 1, sender="admin")
     funded.post_price("WETH", 1_500 * RAY)
     with reverts("collateral_auction: needs reset"):
         take(funded, auction)
-    with reverts("ledger: in settlement"):
+    if tip:
+        with reverts("ledger: in settlement"):
+            funded.do("CollateralAuction.reset", auction, "liquidator", sender="liquidator")
+    else:
         funded.do("CollateralAuction.reset", auction, "liquidator", sender="liquidator")
-    funded.do("CollateralAuction.set_rewards", WETH, 0, 0, sender="admin")
-    funded.do("CollateralAuction.reset", auction, "liquidator", sender="liquidator")
-    with reverts("ledger: in settlement"):
-        take(funded, auction)
+        with reverts("ledger: in settlement"):
+            take(funded, auction)
     funded.do(CALL, auction, sender="stranger")
 
 

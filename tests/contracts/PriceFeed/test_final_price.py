@@ -92,6 +92,15 @@ def test_a_halt_counts_for_two_days(closing):
     assert made(closing) == (True, (2 * 40 + 4 * 70) / 6)
 
 
+def test_a_guardians_halt_ends_by_itself(closing):
+    closing.protocol.do("PriceFeed.set_halted", closing.id, True, sender="guardian")
+    closing.steps(*[40] * 48)
+    assert closing.read("final_price") == NOT_YET
+    closing.steps(*[70] * 5)
+    closing.protocol.advance(HOUR)
+    assert made(closing) == (True, (2 * 40 + 4 * 70) / 6)
+
+
 def test_time_in_which_a_price_waits_does_not_count(market):
     """Its first step, and the one in which it is confirmed and the old price is current again."""
     market.guard(deviation=1_000)
@@ -172,10 +181,10 @@ def test_one_answer_whoever_asks_and_whenever(market, seed):
         market.protocol.advance(random.choice((600, HOUR, HOUR, 2 * HOUR, 5 * HOUR, 20 * HOUR)))
         (price, following, fresh_until), guards, withheld = state
         for second in range(start, market.protocol.timestamp):
-            halted = guards[4] and second < begun_at + 2 * DAY
+            held = second < begun_at + 2 * DAY and (guards[4] or second < guards[6])
             waits = guards[5] and not following and not withheld
             over = seconds == 6 * HOUR or second >= begun_at + 3 * DAY
-            if second <= fresh_until and not (halted or waits or over):
+            if second <= fresh_until and not (held or waits or over):
                 seconds, total = seconds + 1, total + price
         if seconds == 6 * HOUR or market.protocol.timestamp >= begun_at + 3 * DAY:
             final = total // seconds if 4 * seconds >= 6 * HOUR else 100 * RAY

@@ -3,6 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
+from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
 from tests.support.helpers import GUARDIAN, reverts
 
 
@@ -12,16 +13,56 @@ def guarded(market):
     return market
 
 
-@pytest.mark.parametrize("sender", ["admin", "guardian"])
-def test_a_guardian_or_the_admin_halts(guarded, sender):
-    guarded.halt(sender=sender)
+def test_the_admin_halts_without_an_end(guarded):
+    guarded.halt()
     (log,) = guarded.protocol.last.logs
     assert (log.event, log.values) == ("HaltSet", (guarded.id, True))
     assert guarded.read("guards_of") == (0, 0, 0, 0, True, 0, 0, False)
 
 
-def test_only_the_admin_ends_it(guarded):
+def test_a_guardians_halt_ends_by_itself(guarded):
+    guarded.poke(100, 100, 100)
     guarded.halt(sender="guardian")
+    until = guarded.protocol.timestamp + GUARDIAN_HALT
+    assert [log.values for log in guarded.protocol.last.logs] == [(guarded.id, until), (guarded.id, True)]
+    assert guarded.read("guards_of") == (0, 0, 0, 0, False, 0, until)
+    guarded.halt(False)
+    guarded.protocol.advance(GUARDIAN_HALT - 1 - guarded.step)
+    assert guarded.steps(90) == [(90, 0)]
+    guarded.protocol.advance(until - 1 - guarded.protocol.timestamp)
+    assert guarded.read("liquidation_price") == guarded.read("risk_price") == 0
+    guarded.protocol.advance(1)
+    assert guarded.read("liquidation_price") == 90 * RAY
+    assert guarded.steps(90) == [(90, 90)]
+
+
+def test_no_guardian_halts_again_before_the_pause_is_over(guarded):
+    """Whoever it is: two guardians halt no longer than one."""
+    guarded.protocol.do("PriceFeed.grant_role", GUARDIAN, "keeper", sender="admin")
+    guarded.halt(sender="guardian")
+    assert guarded.read("halt_again_at") == guarded.protocol.timestamp + GUARDIAN_HALT + GUARDIAN_PAUSE
+    guarded.protocol.advance(GUARDIAN_HALT + GUARDIAN_PAUSE - 1)
+    for sender in ("guardian", "keeper"):
+        with reverts("price_feed: halted lately"):
+            guarded.halt(sender=sender)
+    guarded.protocol.advance(1)
+    guarded.halt(sender="keeper")
+
+
+def test_a_guardians_halt_does_not_shorten_a_grace(guarded):
+    grace = GUARDIAN_HALT + 1_000
+    guarded.guard(grace=grace)
+    guarded.poke(100, 100, 100)
+    guarded.protocol.advance(guarded.stale_after + 1)
+    assert guarded.steps(90) == [(90, 0)]
+    until = guarded.read("guards_of")[6]
+    assert until == guarded.protocol.timestamp + grace
+    guarded.halt(sender="guardian")
+    assert guarded.read("guards_of")[6] == until
+
+
+def test_a_guardian_ends_no_halt(guarded):
+    guarded.halt()
     with reverts("price_feed: only halt"):
         guarded.halt(False, sender="guardian")
     guarded.halt(False)

@@ -162,7 +162,7 @@ def test_not_in_a_halt(entered):
 
 def test_not_while_starts_are_stopped(entered):
     entered.post_price("WETH", 1_000 * RAY)
-    entered.do("CollateralAuction.set_stop", WETH, 1, sender="guardian")
+    entered.do("CollateralAuction.set_stop", WETH, 1, sender="admin")
     with reverts("collateral_auction: no starts"):
         foreclose(entered, 1)
 

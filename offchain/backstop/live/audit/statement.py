@@ -22,6 +22,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.model import ModelSystem
 from backstop.keepers.seen import Outside
 from backstop.keepers.view import View
+from backstop.live.audit.powers import powers
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.interfaces import Debts
 from backstop.model.ledger import Balance
@@ -161,6 +162,7 @@ class _Books:
             "calls": self.calls(),
             "flags": self.flags(),
             "vaults": [self.vault(each) for each in self.vaults],
+            "powers": powers(self.model),
             "checks": self.checks(),
         }
 

@@ -146,6 +146,36 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
         f"open: {counts['auctions']} auctions of collateral, {counts['sales']} of equity, "
         f"{counts['workouts']} workouts, {counts['calls']} margin calls, {counts['flags']} flags"
     )
+    _print_powers(console, statement["powers"])
+
+
+def _print_powers(console: Console, powers: dict[str, Any]) -> None:
+    """Print who may change what, and what is proposed."""
+    console.print()
+    rows = []
+    for each in powers["contracts"]:
+        roles = ", ".join(f"{role['role']} {role['account']}" for role in each["roles"])
+        rows.append((each["contract"], each["admin"], _time(each["announced"]) or "at once", roles))
+    _print(console, ("contract", "admin", "announced", "roles"), rows)
+    for each in powers["timelocks"]:
+        console.print(
+            f"{each['timelock']}: {each['governor']} proposes, {each['guardian']} cancels and forbids new "
+            f"risk; to be executed within {_time(each['window'])}"
+        )
+        shorter = [(row["contract"], row["selector"], _time(row["delay"])) for row in each["shorter"]]
+        _print(console, ("waits for less", "function", ""), shorter)
+        waiting = [
+            (row["id"], moment(row["ready_at"]), moment(row["expires_at"])) for row in each["proposals"]
+        ]
+        _print(console, ("proposed", "from", "until"), waiting)
+
+
+def _time(seconds: int) -> str:
+    """Write seconds in days or hours; "" is none."""
+    for unit, name in ((86_400, "d"), (3_600, "h")):
+        if seconds and seconds % unit == 0:
+            return f"{seconds // unit} {name}"
+    return f"{seconds} s" if seconds else ""
 
 
 def _print(console: Console, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

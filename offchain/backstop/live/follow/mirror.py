@@ -101,6 +101,7 @@ class Mirror:
                 "it was restarted since the deployment file was written; deploy again"
             )
         self.model = ModelSystem(World(0, self.deployment.chain_id), revocable=True)
+        self.model.world.read_call = self.chain.read_call
         self.block, self.hash = self.deployment.block, found
         self._past = Past(self.model.world, self.depth)
         self.seen: list[Seen] = []
@@ -190,6 +191,7 @@ class Mirror:
         load_words(world, state["words"])
         past = Past.read(world, self.depth, state.get("kept", []))  # without in states of old
         self.model = ModelSystem(world, revocable=True)
+        world.read_call = self.chain.read_call
         self.block, self.hash = state["block"], state["hash"]
         self._to_configure, self.repeatable, self._past = 0, False, past
         if not past.blocks:

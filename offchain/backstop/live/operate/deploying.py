@@ -17,10 +17,11 @@ from typing import NamedTuple
 from backstop.deployment.accounts import account
 from backstop.deployment.configuration import configuration
 from backstop.deployment.consistency import Prices
+from backstop.deployment.consistency.governance import LEAD, longest_exit
 from backstop.deployment.create import create_on_chain
 from backstop.deployment.examples import guarded, margined, standard
 from backstop.deployment.file import check_chain, parameters_from_json, read_deployment, write_deployment
-from backstop.deployment.parameters import Parameters
+from backstop.deployment.parameters import Parameters, TimelockParameters
 from backstop.deployment.plan import Deployment, plan
 from backstop.errors import BackstopError
 from backstop.files.outputs import content, refuse_other
@@ -67,6 +68,15 @@ def load_setting(name_or_file: str) -> Setting:
 def load_parameters(name_or_file: str) -> Parameters:
     """Load parameters of a scenario (name or YAML file), a JSON file, "standard", "guarded" or "margin"."""
     return load_setting(name_or_file).parameters
+
+
+def with_timelock(parameters: Parameters) -> Parameters:
+    """Return the same parameters with a timelock, which waits until everybody can have left."""
+    if parameters.timelock is not None:
+        return parameters
+    least = longest_exit(parameters) + LEAD
+    delay = max(TimelockParameters.delay, least)
+    return dataclasses.replace(parameters, timelock=TimelockParameters(delay=delay))
 
 
 def deploy_live(

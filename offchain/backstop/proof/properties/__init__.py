@@ -17,6 +17,7 @@ from backstop.proof.properties import (  # noqa: F401
     guards,
     holders,
     limits,
+    notice,
     pools,
     prices,
     promises,

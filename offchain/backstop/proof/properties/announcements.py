@@ -26,10 +26,13 @@ _OF_ALL = {
 
 @transition_property(79)
 def what_is_announced_is_so(step: Transition, changes: Changes) -> None:
-    """Assert that after an event that tells of a parameter's new value the contract has it."""
-    for log in step.outcome.logs:
-        if log.event != "ParameterChanged":
-            continue
+    """Assert that after an event that tells of a parameter's new value the contract has it.
+
+    Of several, as one proposal makes them, the last counts.
+    """
+    told = [log for log in step.outcome.logs if log.event == "ParameterChanged"]
+    last = {(log.contract, *log.values[:2]): log for log in told}
+    for log in last.values():
         c, name, value = log.values
         if log.contract == "VaultEngine" and name in _OF_TYPES:
             path, field = _OF_TYPES[name]

@@ -20,7 +20,7 @@ class _Piece(NamedTuple):
     since: int  # seconds
     price: int  # ray
     fresh_until: int  # seconds
-    halted: bool
+    held_until: int  # seconds
     waits: bool
 
 
@@ -28,9 +28,9 @@ class _Piece(NamedTuple):
 class FinalPricesFollowFromTheFeed:
     """A type is settled at the mean over the first six hours of valid prices since settlement began.
 
-    Valid is what is fresh, not halted (for two days) and not beside a price that waits to be confirmed. With
-    less than a quarter of that it is, three days later, the average of before; an issuer's is that of the
-    beginning.
+    Valid is what is fresh, not held back by a halt or a grace (for two days) and not beside a price that
+    waits to be confirmed. With less than a quarter of that it is, three days later, the average of before;
+    an issuer's is that of the beginning.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -71,7 +71,8 @@ class FinalPricesFollowFromTheFeed:
         prices, config = step.after(_FEED, "prices", c), step.after(_FEED, "configs", c)
         waits = bool(config.suspect) and not prices.next and not step.after(_FEED, "withheld", c)
         now = step.model.timestamp
-        return _Piece(now, prices.current, prices.fresh_until, config.halted, waits)
+        held_until = now + 3 * _DAY if config.halted else config.grace_until
+        return _Piece(now, prices.current, prices.fresh_until, held_until, waits)
 
     def _check(self, step: Transition, c: int, price: int) -> None:
         now = step.model.timestamp
@@ -88,8 +89,8 @@ class FinalPricesFollowFromTheFeed:
         seconds = total = 0
         for piece, end in zip(pieces, [*(each.since for each in pieces[1:]), now], strict=True):
             valid = range(piece.since, min(end, last, piece.fresh_until + 1))
-            if piece.halted:
-                valid = range(max(piece.since, self._begun_at + 2 * _DAY), valid.stop)
+            held_until = min(piece.held_until, self._begun_at + 2 * _DAY)
+            valid = range(max(piece.since, held_until), valid.stop)
             if not piece.waits:
                 valid = valid[: 6 * _HOUR - seconds]
                 seconds, total = seconds + len(valid), total + len(valid) * piece.price

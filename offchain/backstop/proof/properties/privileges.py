@@ -36,6 +36,7 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "reporter_index": None,
     "reports": None,
     "issuer_of": None,
+    "halt_again_at": None,
     # The waterfall: the order is set once, caps by a timelock.
     "order_hash": None,
     "proposed_hash": None,
@@ -57,6 +58,10 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "underlyings": None,
     "markets": None,
     "cap": None,
+    # The timelock administers itself; its proposals have a property of their own.
+    "governor": None,
+    "guardian": None,
+    "delays": None,
     # Every contract with an admin.
     "roles.admin": None,
     "roles.pending_admin": None,

@@ -13,7 +13,6 @@ from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.registry import Violation, history_promise, transition_promise
 from backstop.proof.properties.transition import Changes, Transition
-from backstop.proof.properties.vaults import covers
 
 if TYPE_CHECKING:
     from backstop.hosts.model import ModelSystem
@@ -88,22 +87,6 @@ def nobody_finds_income_in_an_empty_pool(step: Transition, changes: Changes) -> 
             left = own.unvested(step.after(log.contract, "assets"), step.model.timestamp)
             if left > 10**6:
                 raise Violation(f"{log.contract}: {left} wei of income are nobody's")
-
-
-@transition_promise(76)
-def no_power_makes_a_safe_vault_unsafe(step: Transition, changes: Changes) -> None:
-    """Assert that no parameter's change lets a vault be liquidated that was safe the moment before."""
-    for _, c, old, new in changes.get("terms.of_types", ()):
-        if not old.liquidation_ratio or new.liquidation_ratio <= old.liquidation_ratio:
-            continue
-        vaults = step.model.world.contracts["VaultEngine"].tables["vaults"]
-        for (at, owner), vault in vaults.items():
-            if at != c or not vault.normalized_debt:
-                continue
-            if covers(step, c, vault, old.liquidation_ratio) and not covers(
-                step, c, vault, new.liquidation_ratio
-            ):
-                raise Violation(f"vault {c, owner} was safe at {old.liquidation_ratio}, not at the new ratio")
 
 
 def _has_fee(step: Transition, c: int) -> bool:

@@ -6,10 +6,12 @@ from collections import defaultdict
 from typing import Any
 
 from backstop.model.arithmetic import MAX_UINT256, RAY
+from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
 from backstop.model.ledger import NO_CEILING
 from backstop.model.loss_waterfall import Slot
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
 from backstop.proof.properties.figures.fees import fee_of_curve
+from backstop.proof.properties.notice import actor
 from backstop.proof.properties.privileges import DOORS, PARAMETERS
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Change, Changes, Transition, unwinds
@@ -121,7 +123,10 @@ def _is_what_an_aggregator_says(step: Transition, reporter: str, new: Any) -> bo
 
 def _may_change(step: Transition, path: str, change: Change) -> bool:
     contract, key, old, new = change
-    sender, admin = step.action.sender, step.before(contract, "roles.admin")
+    sender = actor(step)
+    if path in ("governor", "guardian", "delays"):
+        return bool(sender == step.contract(contract).address)
+    admin = step.before(contract, "roles.admin")
     if step.calls("Settlement", "begin"):
         # Fees end, and each type and the ceiling say that settlement has begun; nothing else.
         expected = {
@@ -149,8 +154,11 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         return sender == reporter or _is_what_an_aggregator_says(step, reporter, new)
     if path == "roles.pending_admin" or (path.startswith("roles.") and key[0] == DEFAULT_ADMIN_ROLE):
         return sender == step.before(contract, "roles.pending_admin")
-    if path == "configs" and new == old._replace(halted=True):
-        return bool(step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender)))
+    if path == "halt_again_at":
+        # A guardian's halt: for a while, and not again for a while after it.
+        now, until = step.model.timestamp, step.after(contract, "configs", key).grace_until
+        guards = step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender))
+        return bool(guards) and old <= now and until >= now + GUARDIAN_HALT == new - GUARDIAN_PAUSE
     if path == "terms" and contract == "RiskPolicy":
         # The mode stands beside each type's terms; what it may be has a property of its own.
         brought = step.action.contract == "CircuitBreaker" or step.calls(contract, "adopt_mode")
@@ -165,10 +173,8 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         holds = step.before(contract, "roles.access_control.hasRole", (CEILINGS, setter))
         return bool(holds) and new == old._replace(debt_ceiling=new.debt_ceiling)
     if path == "terms" and contract == "CollateralAuction":
-        if new == old._replace(stop=new.stop) and new.stop > old.stop:
-            return bool(step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender)))
         # The smallest auction follows the debt floor.
-        return new == old._replace(minimum=new.minimum) and sender == step.before(
+        return new == old._replace(minimum=new.minimum, version=new.version) and sender == step.before(
             "VaultEngine", "roles.admin"
         )
     return False

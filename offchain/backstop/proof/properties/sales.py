@@ -29,7 +29,7 @@ def a_take_costs_its_price(step: Transition, changes: Changes) -> None:
     id, now = step.action.args[0], step.model.timestamp
     lot, top = step.before(_AUCTION, "lots", id), step.before(_AUCTION, "tops", id)
     c = lot.collateral_type
-    terms = step.before(_AUCTION, "terms", c)
+    terms = _terms_of(step, lot)
     price, off = own.fallen(terms.curve, terms.period, terms.cut, top.top, now - lot.started_at)
     taken = [log for log in step.outcome.logs if (log.contract, log.event) == (_AUCTION, "Taken")]
     if len(taken) != 1 or now - lot.started_at > terms.tail:
@@ -42,6 +42,8 @@ def a_take_costs_its_price(step: Transition, changes: Changes) -> None:
     left = step.after(_AUCTION, "lots", id)
     if paid > lot.target or rest != (lot.target - paid) * RAY or left.target * RAY != rest:
         raise Violation(f"auction {id}: {paid} of {lot.target} were raised, {rest} are left")
+    if rest and left != lot._replace(lot=left.lot, target=left.target):
+        raise Violation(f"auction {id}: a take made {left} of {lot}")
     if left.lot != (lot.lot - collateral if rest else 0) or collateral > lot.lot or collateral % unit:
         raise Violation(f"auction {id}: {lot} became {left} by {collateral}")
     principal = min(paid * RAY, _principal(lot, top))
@@ -60,8 +62,12 @@ def auctions_start_by_their_terms(step: Transition, changes: Changes) -> None:
     """Assert that an auction is to raise its principal and the penalty, and pays rewards within the penalty.
 
     A part of a vault takes no larger a part of its collateral, and all of that part but a unit's rounding. A
-    reset starts from the price of now, and adds nothing to what is to be raised. A stop stops either.
+    reset starts from the price of now, and adds nothing to what is to be raised. A stop stops either. Terms
+    that change stay as they were for auctions that began with them.
     """
+    for contract, (c, version), old, new in changes.get("old_terms", ()):
+        if old.buf or new != step.before(contract, "terms", c) or new.version != version:
+            raise Violation(f"terms {version} of type {c} became {new}")
     for log in step.outcome.logs:
         if log.contract == _AUCTION and log.event == "AuctionStarted" and log.values[6]:
             _check_start(step, log.values)
@@ -83,6 +89,8 @@ def auctions_start_by_their_terms(step: Transition, changes: Changes) -> None:
 def _check_start(step: Transition, values: Any) -> None:
     id, c, _, _, _, target, principal = values
     terms = step.before(_AUCTION, "terms", c)
+    if step.after(_AUCTION, "lots", id).version != terms.version:
+        raise Violation(f"auction {id} starts with other terms than {terms}")
     if terms.stop:
         raise Violation(f"auction {id} starts though starts are stopped")
     owed = principal * (terms.penalty - BASIS_POINTS)
@@ -95,11 +103,19 @@ def _check_start(step: Transition, values: Any) -> None:
         raise Violation(f"auction {id}: a reward of {paid} for {target}")
 
 
+def _terms_of(step: Transition, lot: Any) -> Any:
+    """Return the terms that an auction began with."""
+    terms = step.before(_AUCTION, "terms", lot.collateral_type)
+    if terms.version == lot.version:
+        return terms
+    return step.before(_AUCTION, "old_terms", (lot.collateral_type, lot.version))
+
+
 def _check_reset(step: Transition, id: int, top: int, reward: int) -> None:
     old, new = step.before(_AUCTION, "lots", id), step.after(_AUCTION, "lots", id)
-    terms = step.before(_AUCTION, "terms", old.collateral_type)
+    terms, stop = _terms_of(step, old), step.before(_AUCTION, "terms", old.collateral_type).stop
     price = step.after("PriceFeed", "prices", old.collateral_type).current
-    if terms.stop > 1 or not _counts(step, old.collateral_type):
+    if stop > 1 or not _counts(step, old.collateral_type):
         raise Violation(f"auction {id} is reset though resets are stopped, or without a price that counts")
     if top != min(price * terms.buf // BASIS_POINTS, _MOST_PRICE):
         raise Violation(f"auction {id} is reset to {top}, at a price of {price}")

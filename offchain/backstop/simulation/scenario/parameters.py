@@ -15,6 +15,7 @@ from backstop.deployment.parameters import (
     PoolParameters,
     SettlementParameters,
     StageParameters,
+    TimelockParameters,
     TreasuryParameters,
 )
 from backstop.model import bounds
@@ -50,6 +51,7 @@ def parameters_of(field: Field, markets: Field, reporters: int) -> Parameters:
             "guards",
             "domains",
             "margin",
+            "timelock",
         ),
     )
     types = section["collateral_types"].entries()
@@ -86,6 +88,8 @@ def parameters_of(field: Field, markets: Field, reporters: int) -> Parameters:
     if "margin" in section:
         domains = [domain.name for domain in optional.get("domains", ())]
         optional["margin"] = margin_of(section["margin"], tuple(types), domains, "equity" in section)
+    if "timelock" in section:
+        optional["timelock"] = _timelock(section["timelock"])
     if "guards" in section:
         optional["guards"] = guards_of(section["guards"], tuple(types))
     elif any(domain.flow_cap for domain in optional.get("domains", ())) or any(
@@ -140,6 +144,18 @@ def _treasury(field: Field, has_equity: bool) -> TreasuryParameters:
         field.fail("needs the section parameters.equity: without it no treasury is deployed")
     target = field.section(("target",))["target"]
     return TreasuryParameters(target.between(units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING))
+
+
+def _timelock(field: Field) -> TimelockParameters:
+    section = field.section(("delay", "window", "retraction"))
+    delay = section["delay"].between(units.seconds, bounds.MIN_LONGEST_DELAY, bounds.MAX_LONGEST_DELAY)
+    return TimelockParameters(
+        delay=delay,
+        window=section["window"].between(
+            units.seconds, bounds.MIN_EXECUTION_WINDOW, bounds.MAX_EXECUTION_WINDOW
+        ),
+        retraction=section["retraction"].between(units.seconds, bounds.MIN_DELAY, delay),
+    )
 
 
 def _settlement(field: Field) -> SettlementParameters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -95,6 +96,9 @@ def parameters_to_yaml(parameters: Parameters) -> dict[str, Any]:
         found["domains"] = {each.name: _domain(each) for each in parameters.domains}
     if parameters.margin is not None:
         found["margin"] = _margin(parameters.margin)
+    if parameters.timelock is not None:
+        times = dataclasses.asdict(parameters.timelock)
+        found["timelock"] = {name: _seconds(time) for name, time in times.items()}
     return found
 
 

@@ -184,13 +184,11 @@ def draw_trouble(setting: Setting, random: Random) -> Trouble:
         never = tuple(frozenset(range(TICKS if t == c else 0)) for t in range(len(setting.prices)))
         script = script._replace(silent=never)
         what = f"a part is silent for good: all reporters of type {c}"
-    elif kind == "guardian" and call != "borrow":  # new risk is a guardian's to forbid
-        stop = random.random() < 0.5
-        contract, method = ("CollateralAuction", "set_stop") if stop else ("PriceFeed", "set_halted")
+    elif kind == "guardian" and call not in ("borrow", "liquidate"):
+        # New risk is a guardian's to forbid; what starts with a price waits for a halt's end, which is later.
         guardian = setting.deployment.account("guardian")
-        deeds.append(_by_admin(0, contract, "grant_role", GUARDIAN, guardian))
-        level = random.choice((1, 2, 3)) if stop else True
-        deeds.append(Deed(at, 0, lambda town: town.do(guardian, contract, method, c, level)))
+        deeds.append(_by_admin(0, "PriceFeed", "grant_role", GUARDIAN, guardian))
+        deeds.append(Deed(at, 0, lambda town: town.do(guardian, "PriceFeed", "set_halted", c, True)))
         what = "a guardian acts once"
     elif kind == "crumb":
         amount = random.choice((1, 10**9, WAD))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,12 @@ from backstop.deployment.accounts import ACCOUNTS, account
 from backstop.deployment.configuration import configuration
 from backstop.deployment.examples import standard
 from backstop.deployment.file import parameters_to_json, read_deployment
+from backstop.deployment.parameters import PoolParameters
 from backstop.deployment.signing import MNEMONIC
 from backstop.errors import BackstopError
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
-from backstop.live.operate.deploying import Interrupted, deploy_live, load_parameters
+from backstop.live.operate.deploying import Interrupted, deploy_live, load_parameters, with_timelock
 from backstop.live.operate.system import LiveSystem
 from backstop.simulation.scenario import Scenario
 from tests.support.devnet import SMALL, Devnet
@@ -41,7 +43,7 @@ def test_the_file_says_what_is_on_the_chain(fresh: Devnet, tmp_path: Path) -> No
     result = run("--params", SMALL, "--network", fresh.url, "--out", out)
     assert result.exit_code == 0, result.stderr
     deployment = read_deployment(out)
-    assert deployment.parameters == load_parameters(str(SMALL))
+    assert deployment.parameters == with_timelock(load_parameters(str(SMALL)))
     for creation in deployment.creations:
         assert f"{creation.name:<20} {creation.address}" in result.stdout
     assert not list(tmp_path.glob("*.part"))
@@ -199,7 +201,27 @@ def test_apes_accounts_deploy(
     deployment = read_deployment(out)
     assert (deployment.deployer, deployment.account("guardian")) == (me, "0x" + "22" * 20)
     system = LiveSystem(fresh.node, deployment, Signers(test_accounts=True))
-    assert system.view("VaultEngine", "admin") == me
+    assert system.view("VaultEngine", "admin") == deployment.addresses["Timelock"]
+    assert system.view("Timelock", "governor") == me
+    assert system.view("Timelock", "guardian") == "0x" + "22" * 20
+
+
+def test_an_admin_who_is_named_stays_it(fresh: Devnet, tmp_path: Path) -> None:
+    out = tmp_path / "d.json"
+    result = run("--params", SMALL, "--network", fresh.url, "--out", out, "--admin", account("admin"))
+    assert result.exit_code == 0, result.stderr
+    deployment = read_deployment(out)
+    assert "Timelock" not in deployment.addresses
+    system = LiveSystem(fresh.node, deployment, Signers(test_accounts=True))
+    assert system.view("VaultEngine", "admin") == account("admin")
+
+
+def test_a_timelock_waits_for_the_longest_exit() -> None:
+    slow = replace(load_parameters(str(SMALL)), savings=PoolParameters(cooldown=20 * 86_400))
+    timelock = with_timelock(slow).timelock
+    assert timelock is not None
+    assert timelock.delay == 21 * 86_400
+    assert with_timelock(with_timelock(slow)) == with_timelock(slow)
 
 
 def test_on_a_real_chain_every_role_needs_an_account(

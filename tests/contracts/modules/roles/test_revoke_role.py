@@ -32,6 +32,7 @@ def test_the_admin_role_moves_in_two_steps_only(protocol, contract):
 
 
 def test_a_guardian_that_lost_the_role_stops_nothing(protocol):
-    protocol.do("CollateralAuction.revoke_role", GUARDIAN, "guardian", sender="admin")
+    protocol.do("PriceFeed.grant_role", GUARDIAN, "guardian", sender="admin")
+    protocol.do("PriceFeed.revoke_role", GUARDIAN, "guardian", sender="admin")
     with reverts("roles: missing role"):
-        protocol.do("CollateralAuction.set_stop", 0, 1, sender="guardian")
+        protocol.do("PriceFeed.set_halted", 0, True, sender="guardian")

@@ -123,9 +123,9 @@ def set_auction_terms(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.7)
 def stop_auctions(s: Scene) -> Iterator[Action | Wait]:
-    """Have the guardian stop starts or resets; the admin lets them go on, most of the time soon."""
+    """Have the admin stop starts or resets, and let them go on, most of the time soon; others are refused."""
     c = s.type()
-    by = s.some((s.guardian, s.guardian, s.admin, s.somebody()))
+    by = s.some((s.guardian, s.admin, s.admin, s.somebody()))
     yield s.call("CollateralAuction", "set_stop", c, s.some((1, 1, 2, 2, 0, 3)), by=by)
     if s.chance(0.5):
         due = [id for id in s.open_auctions() if s.auction.lots[id].collateral_type == c]

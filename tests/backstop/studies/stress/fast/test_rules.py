@@ -64,7 +64,7 @@ def auction_of(random: Random, terms: dutch.Terms) -> tuple[Auction, np.ndarray]
     table = np.zeros(1, dtype=AUCTION)
     table["lot"], table["target"] = lot / WAD, target / WAD
     table["top"], table["price"] = top / RAY, price / RAY
-    return Auction(1, 0, lot, target, top, 0, price, False, target * RAY, 0), table
+    return Auction(1, 0, lot, target, top, 0, price, False, target * RAY, 0, 0), table
 
 
 def test_takes_buy_alike() -> None:
@@ -93,7 +93,7 @@ class Known:
     def __init__(self, terms: dutch.Terms) -> None:
         self.terms = terms
 
-    def auction_terms(self, c: int) -> dutch.Terms:
+    def terms_of_auction(self, auction: Auction) -> dutch.Terms:
         return self.terms
 
 

@@ -1,0 +1,91 @@
+"""propose: the governor announces calls, which wait for the longest of their delays."""
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import DomainParameters
+from tests.support.governance import SALT, TERMS, call, events, execute, governed, propose
+from tests.support.helpers import reverts
+
+
+@pytest.fixture
+def ratios(timelocked):
+    return call(timelocked, "VaultEngine.set_ratios", 0, 20_000, 20_000)
+
+
+def test_it_waits_and_tells_everybody(timelocked, ratios):
+    id = propose(timelocked, ratios)
+    ready = timelocked.timestamp + TERMS.delay
+    assert events(timelocked) == [("Proposed", (id, (ratios,), SALT, ready, ready + TERMS.window))]
+    assert timelocked.read("Timelock.proposal_of", id) == (ready, ready + TERMS.window, False)
+    assert timelocked.read("Timelock.open_proposals") == (id,)
+    assert timelocked.read("VaultEngine.terms_of", 0).liquidation_ratio == 14_500
+
+
+@pytest.mark.parametrize("sender", ["guardian", "stranger", "deployer"])
+def test_is_for_the_governor(timelocked, ratios, sender):
+    with reverts("timelock: not governor"):
+        timelocked.do("Timelock.propose", (ratios,), SALT, sender=sender)
+
+
+def test_the_slowest_call_holds_all_of_a_proposal_up(new_protocol):
+    domain = DomainParameters("Rollup", 1_000_000)
+    protocol = governed(new_protocol, replace(standard(), domains=(domain,)))
+    quick = call(protocol, "Rollup.cancel_loss")
+    slow = call(protocol, "Rollup.announce_loss", 1)
+    waits = []
+    for calls in ((quick,), (slow,), (quick, slow)):
+        id = propose(protocol, *calls)
+        waits.append(protocol.read("Timelock.proposal_of", id)[0] - protocol.timestamp)
+    assert waits == [TERMS.retraction, TERMS.delay, TERMS.delay]
+
+
+def test_not_while_it_is_open_and_again_once_it_has_expired(timelocked, ratios):
+    id = propose(timelocked, ratios)
+    timelocked.advance(TERMS.delay + TERMS.window)
+    with reverts("timelock: is open"):
+        propose(timelocked, ratios)
+    timelocked.advance(1)
+    assert timelocked.read("Timelock.open_proposals") == ()
+    assert propose(timelocked, ratios) == id
+    with reverts("timelock: too early"):
+        execute(timelocked, ratios)
+    other = propose(timelocked, ratios, salt=b"\x01" * 32)
+    assert timelocked.read("Timelock.open_proposals") == (id, other)
+
+
+def test_nothing_hides_among_many(timelocked, ratios):
+    """Sixteen are open at most; one that was executed, cancelled or has expired makes room."""
+    ids = [propose(timelocked, ratios, salt=bytes([i]) * 32) for i in range(16)]
+    with reverts("timelock: too many"):
+        propose(timelocked, ratios, salt=b"\x10" * 32)
+    timelocked.do("Timelock.cancel", ids[3], sender="admin")
+    new = propose(timelocked, ratios, salt=b"\x10" * 32)
+    assert set(timelocked.read("Timelock.open_proposals")) == {*ids, new} - {ids[3]}
+    timelocked.advance(TERMS.delay + TERMS.window + 1)
+    late = propose(timelocked, ratios, salt=b"\x11" * 32)
+    assert timelocked.read("Timelock.open_proposals") == (late,)
+    with reverts("timelock: not proposed"):
+        execute(timelocked, ratios, salt=bytes(32))
+
+
+def test_what_says_nothing(timelocked):
+    with reverts("timelock: no calls"):
+        propose(timelocked)
+    with reverts("timelock: no selector"):
+        propose(timelocked, (timelocked.address("VaultEngine"), b"\x01\x02\x03"))
+
+
+def test_a_proposal_is_named_by_all_of_it(timelocked, ratios):
+    """An end of a list is no list of its own, whatever salt is given."""
+    other = call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
+    lists = [(ratios,), (other,), (ratios, other), (other, ratios)]
+    ids = {timelocked.read("Timelock.id_of", calls, salt) for calls in lists for salt in (SALT, b"\x01" * 32)}
+    assert len(ids) == 8
+    both = propose(timelocked, ratios, other)
+    timelocked.advance(TERMS.delay)
+    for salt in (SALT, both, timelocked.read("Timelock.id_of", (ratios,), SALT)):
+        with reverts("timelock: not proposed"):
+            execute(timelocked, other, salt=salt)
