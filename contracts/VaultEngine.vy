@@ -314,8 +314,8 @@ def approve_operator(operator: address, approved: bool):
 @nonreentrant
 def accrue(collateral_type: uint256) -> uint256:
     """
-    @notice Charge the stability fee up to now, a year of it at most. Anyone. Protects: it never reverts for
-            a known type.
+    @notice Charge the stability fee for all time up to now. Anyone. Protects: it never reverts for a known
+            type.
     @param collateral_type [id] The collateral type.
     @return [ray] The accumulated rate, rounded down.
     """

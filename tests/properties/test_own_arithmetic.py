@@ -93,6 +93,18 @@ def borrow_for_a_year(protocol):
     protocol.do("VaultEngine.repay_and_withdraw", 0, "borrower", 3_333, 0, "borrower", sender="borrower")
 
 
+def a_year_at_most(self, c):
+    """The rule there was: the next call charges the rest."""
+    then = max(self.world.timestamp - 365 * 86_400, self.debts[c].accrued_at)
+    return RIGHT_ACCRUAL(self, c)._replace(accrued_at=then)
+
+
+def borrow_after_years(protocol):
+    protocol.advance(3 * 365 * 86_400)
+    protocol.post_price("WETH", 2_000 * RAY)
+    protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
+
+
 def auction(protocol):
     give(protocol, "taker", 50_000 * WAD)
     id = start(protocol)
@@ -206,6 +218,7 @@ def test_right_rules_are_not_complained_of(alone, story):
 
 RIGHT_TERMS, RIGHT_PRICE = pool.Pool._entry_terms, dutch.Terms.price
 RIGHT_LEFT, RIGHT_CHECKPOINT = pool.Pool._left, pool.Pool._add_checkpoint
+RIGHT_ACCRUAL = ledger.Ledger._post_accrual
 RIGHT_AVERAGE = price_feed.PriceFeed.poke
 
 
@@ -313,7 +326,8 @@ WRONG = [
     (33, pool.Pool, "_matured", lambda self, owner: self.requests[0, owner].shares, leave_at_once),
     (34, pool.Pool, "_add_checkpoint", twice_the_claims, bear_a_loss),
     (35, ledger, "rpow", lambda x, n: RAY + (x - RAY) * n, borrow_for_a_year),
-    (35, ledger, "MAX_ACCRUAL", 86_400, borrow_for_a_year),
+    (35, ledger.Ledger, "_post_accrual", a_year_at_most, borrow_after_years),
+    (72, ledger.Ledger, "_post_accrual", a_year_at_most, borrow_after_years),
     (35, ledger, "BASIS_POINTS", 20_000, borrow_for_a_year),
     (36, vault_engine, "div_up", lambda x, y: x // y, borrow_for_a_year),
     (37, dutch.Terms, "price", cheap_take, auction),

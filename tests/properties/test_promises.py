@@ -34,14 +34,6 @@ def a_cap_is_met_twice(new_protocol):
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
 
 
-def somebody_borrows_after_years(new_protocol):
-    protocol = opened(new_protocol, standard())
-    protocol.advance(3 * 365 * 86_400)
-    protocol.post_price("WETH", 2_000 * RAY)
-    yield protocol
-    protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
-
-
 def a_lot_with_a_worth_is_closed(new_protocol):
     protocol = steady(new_protocol, rewards=True)
     protocol.borrow("borrower", "WETH", 3 * WAD // 2, 2_000 * WAD)
@@ -91,7 +83,6 @@ def three_of_five_report(new_protocol):
 BROKEN = {
     70: a_safe_vault_is_marked,
     71: a_cap_is_met_twice,
-    72: somebody_borrows_after_years,
     73: a_lot_with_a_worth_is_closed,
     74: a_pool_with_income_is_wiped,
     75: a_stale_price_is_made_final,

@@ -69,16 +69,6 @@ class ACapHoldsOverAnyWindow:
                 raise Violation(f"stage {k} pays {paid} of {most} for type {c} within {length} s")
 
 
-@transition_promise(72)
-def one_call_charges_all_time(step: Transition, changes: Changes) -> None:
-    """Assert that whoever touches a type's debt is charged, and charges, for all time up to now."""
-    for _, c, old, new in changes.get("ledger.debts", ()):
-        touched = new.accrued_at != old.accrued_at or new.normalized_debt > old.normalized_debt
-        late = new.accrued_at != step.model.timestamp
-        if old.accumulated_rate and touched and late and _has_fee(step, c):
-            raise Violation(f"type {c} is charged up to {new.accrued_at}, not {step.model.timestamp}")
-
-
 @transition_promise(73)
 def only_what_a_lot_cannot_bring_is_given_up(step: Transition, changes: Changes) -> None:
     """Assert that the principal of a closed auction is lost but for what its lot is worth."""
@@ -145,7 +135,3 @@ def no_minority_sets_a_price(step: Transition, changes: Changes) -> None:
     low, high = sum(each <= price for each in fresh), sum(each >= price for each in fresh)
     if price and min(low, high) <= minority:
         raise Violation(f"market {c}: {fresh} of {config.reporters} reporters make it {price}")
-
-
-def _has_fee(step: Transition, c: int) -> bool:
-    return bool(step.before("VaultEngine", "ledger.income", c).stability_fee)
