@@ -35,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--host", choices=hosts.HOSTS, default="revm", help="the chain that the model is compared to"
     )
     parser.addoption(
+        "--without-properties",
+        action="store_true",
+        help="play on where a property is violated: what an attack takes on a rule that was wrong",
+    )
+    parser.addoption(
         "--contracts", type=Path, default=CONTRACTS, help="contracts to test in place of the project's"
     )
     parser.addoption("--steps", type=int, default=20_000, help="random steps of tests/backstop/proof/fuzz")
@@ -111,13 +116,18 @@ def new_host(host_kind: str) -> Iterator[Callable[..., Host]]:
 
 
 @pytest.fixture
-def new_protocol(artifacts: Artifacts, new_host: Callable[..., Host], tmp_path) -> Callable[..., Protocol]:
+def new_protocol(
+    artifacts: Artifacts, new_host: Callable[..., Host], tmp_path, request: pytest.FixtureRequest
+) -> Callable[..., Protocol]:
     """Makes protocols of any parameters, without prices."""
+    unchecked = request.config.getoption("--without-properties")
 
     def make(parameters: Parameters | None = None, check_every: int = 1) -> Protocol:
         both = lockstep(
             new_host(), parameters, artifacts=artifacts, check_every=check_every, traces=tmp_path / "traces"
         )
+        if unchecked:
+            both.step_check = None
         return Protocol(both)
 
     return make
