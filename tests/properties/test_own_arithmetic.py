@@ -15,6 +15,7 @@ from backstop.model import (
     collateral_auction,
     dutch,
     ledger,
+    liquidation_engine,
     loss_waterfall,
     marks,
     pool,
@@ -122,6 +123,25 @@ def let_it_run_out(protocol):
 
 def give_up(protocol):
     lose(protocol)
+
+
+def give_up_what_is_worth_something(protocol):
+    id = start(protocol)
+    for _ in range(5):
+        protocol.post_price("WETH", 200 * RAY)
+    protocol.do("CollateralAuction.close", id, sender="stranger")
+
+
+def a_part_in_whole_units(vault, debt):
+    """The rule there was: the debt of a part was not rounded with its collateral."""
+    return vault.locked_collateral * debt // vault.normalized_debt // vault.unit * vault.unit, debt
+
+
+def sell_a_part(protocol):
+    protocol.borrow("borrower", "WBTC", WAD, 35_000 * WAD)
+    protocol.do("VaultEngine.set_auction_limit", 1, 10_001, sender="admin")
+    protocol.post_price("WBTC", 45_000 * RAY)
+    liquidate(protocol, c=1)
 
 
 def mark(protocol):
@@ -333,6 +353,8 @@ WRONG = [
     (37, dutch.Terms, "price", cheap_take, auction),
     (37, collateral_auction, "principal_left", lambda lot, top: 0, auction),
     (38, dutch.Terms, "reward", lambda self, target: 60 * WAD, auction),
+    (38, liquidation_engine, "_part", a_part_in_whole_units, sell_a_part),
+    (73, dutch, "WORTHLESS", 1, give_up_what_is_worth_something),
     (38, dutch.Terms, "top", lambda self, price: price, let_it_run_out),
     (39, collateral_auction, "principal_left", lambda lot, top: lot.target * RAY // 3, give_up),
     (40, marks.Marks, "_shortfall", all_of_the_debt, mark),

@@ -8,8 +8,7 @@ from backstop.deployment.examples import standard
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.proof.properties import Violation, Watch
 from backstop.proof.properties.registry import HISTORY_PROMISES, TRANSITION_PROMISES
-from tests.support.auctions import WETH, liquidate
-from tests.support.books import hold_price
+from tests.support.auctions import WETH
 from tests.support.guards import opened
 from tests.support.plain import only, steady
 from tests.support.savings import XAU, give, lose, save
@@ -32,16 +31,6 @@ def a_cap_is_met_twice(new_protocol):
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
     protocol.advance(protocol.parameters.epoch_length - protocol.timestamp % protocol.parameters.epoch_length)
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
-
-
-def a_lot_with_a_worth_is_closed(new_protocol):
-    protocol = steady(new_protocol, rewards=True)
-    protocol.borrow("borrower", "WETH", 3 * WAD // 2, 2_000 * WAD)
-    hold_price(protocol, "WETH", 1_450 * RAY, 4 * 3_600)
-    id = liquidate(protocol)
-    hold_price(protocol, "WETH", 1_450 * RAY, 8_401)
-    yield protocol
-    protocol.do("CollateralAuction.close", id, sender="stranger")
 
 
 def a_pool_with_income_is_wiped(new_protocol):
@@ -83,7 +72,6 @@ def three_of_five_report(new_protocol):
 BROKEN = {
     70: a_safe_vault_is_marked,
     71: a_cap_is_met_twice,
-    73: a_lot_with_a_worth_is_closed,
     74: a_pool_with_income_is_wiped,
     75: a_stale_price_is_made_final,
     76: a_ratio_is_raised,

@@ -88,9 +88,6 @@ def test_nothing_is_taken_nor_rewarded_any_more(funded, auction):
     funded.post_price("WETH", 1_500 * RAY)
     with reverts("collateral_auction: needs reset"):
         take(funded, auction)
-    with reverts("ledger: in settlement"):
-        funded.do("CollateralAuction.reset", auction, "liquidator", sender="liquidator")
-    funded.do("CollateralAuction.set_rewards", WETH, 0, 0, sender="admin")
     funded.do("CollateralAuction.reset", auction, "liquidator", sender="liquidator")
     with reverts("ledger: in settlement"):
         take(funded, auction)

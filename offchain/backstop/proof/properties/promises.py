@@ -18,7 +18,7 @@ from backstop.proof.properties.vaults import covers
 if TYPE_CHECKING:
     from backstop.hosts.model import ModelSystem
 
-_WATERFALL, _AUCTION, _FEED = "LossWaterfall", "CollateralAuction", "PriceFeed"
+_WATERFALL, _FEED = "LossWaterfall", "PriceFeed"
 
 
 @transition_promise(70)
@@ -67,20 +67,6 @@ class ACapHoldsOverAnyWindow:
                 paid += part
             if paid > most * terms.cap_bps // BASIS_POINTS + RAY * len(window):
                 raise Violation(f"stage {k} pays {paid} of {most} for type {c} within {length} s")
-
-
-@transition_promise(73)
-def only_what_a_lot_cannot_bring_is_given_up(step: Transition, changes: Changes) -> None:
-    """Assert that the principal of a closed auction is lost but for what its lot is worth."""
-    if not step.calls(_AUCTION, "close"):
-        return
-    for log in step.outcome.logs:
-        if log.event != "AuctionClosed":
-            continue
-        id, c, principal, lot = log.values
-        worth = lot * step.after(_FEED, "prices", c).current
-        if principal and worth >= RAY * 10**18 and principal > max(0, principal - worth):
-            raise Violation(f"auction {id}: {principal} rad is lost beside a lot worth {worth}")
 
 
 @transition_promise(74)
