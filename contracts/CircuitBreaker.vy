@@ -13,7 +13,9 @@
          FALL      of a type's fresh price under its time-weighted price, basis points of the latter
          SILENCE   seconds since a type had a fresh price
          AUCTIONS  a type's principal under auction, basis points of its auction limit
-     FALL and SILENCE count for types with debt, performing or under auction. What a mode does is the risk
+     FALL and SILENCE count for types with debt, performing or under auction, SILENCE for a week beyond its
+     thresholds: nothing is borrowed against such a type anyway, and one that is dead for good must not keep
+     all others from borrowing. What a mode does is the risk
      policy's business, which is told of each change; in settlement there is nothing left to do.
 """
 from contracts.interfaces import IPriceFeed
@@ -90,6 +92,8 @@ AUCTIONS: constant(uint256) = 4
 
 # Stands for "all collateral types" in events.
 ALL_TYPES: constant(uint256) = max_value(uint256)
+# [seconds] How much longer than its thresholds a silence counts.
+WEEK: constant(uint256) = 7 * 86_400
 MASK_14: constant(uint256) = 2**14 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_33: constant(uint256) = 2**33 - 1
@@ -330,8 +334,11 @@ def _level(trigger: uint256, collateral_type: uint256) -> uint256:
             assert trigger == SILENCE, "circuit_breaker: no such trigger"
             thresholds = triggers.silence
             until: uint256 = (staticcall PRICE_FEED.prices_of(collateral_type)).fresh_until
+            longest: uint256 = max(thresholds[0], thresholds[1]) + WEEK
             if block.timestamp > until and self._has_debt(collateral_type, in_auction):
                 measure = block.timestamp - until
+                if measure > longest:
+                    measure = 0
     if measure == 0:
         return NORMAL
     if thresholds[1] != 0 and measure >= thresholds[1] * scale:

@@ -132,6 +132,9 @@ MAX_SALVAGE: constant(uint256) = 10**31
 
 # Terms can be changed so often: a version is 9 bits of a lot.
 MAX_VERSION: constant(uint256) = 2**9 - 1
+# A lot worth less than this part of the minimum may be given up unsold: at the end of a curve it would not pay
+# for a take's gas.
+WORTHLESS: constant(uint256) = 100
 
 STARTS: constant(uint256) = 1
 RESETS: constant(uint256) = 2
@@ -227,8 +230,8 @@ def take(
             down to the token's unit; no rest is too small to be worth a take.
     @param auction_id [id] The auction.
     @param max_amount [wad] Collateral wanted; less is bought where the target or the minimum rest say so.
-    @param max_price [ray] The most for 1e18 of collateral. A purchase that fills the target pays at most one
-                     unit of the token more than this makes it.
+    @param max_price [ray] The most for 1e18 of collateral, by what is paid for what is got. A purchase that
+                     fills the target is of whole units, and may cost more than the price of this moment.
     @param receiver Who gets the collateral and is called; no contract of the protocol.
     @param data Handed to `receiver`; empty for no call.
     """
@@ -297,10 +300,10 @@ def reset(auction_id: uint256, reward_receiver: address):
     """
     @notice Start the price of an auction again, from the current market price. Permissionless, once its tail
             is over or its price has fallen under the cusp. Protects: collateral is never sold from an
-            outdated top, and what resets cost stays within the auction's penalty.
+            outdated top, and a reset costs nobody anything: it is paid for by penalty that has come in.
     @param auction_id [id] The auction.
-    @param reward_receiver Who gets the reward: the same as at the start, as long as target and lot are worth
-                           the minimum and the penalty pays for it.
+    @param reward_receiver Who gets the reward: at most that of a start, of what has come in of the penalty
+                           beyond all rewards so far, as long as target and lot are worth the minimum.
     """
     lot: Lot = self._load_lot(auction_id)
     terms: uint256 = self._terms_of(lot)
@@ -319,7 +322,11 @@ def reset(auction_id: uint256, reward_receiver: address):
     least: uint256 = dutch._minimum(terms)
     if lot.target >= least and unsafe_mul(lot.lot, price) >= unsafe_mul(least, units.RAY):
         owner: Owner = self._load_owner(auction_id)
-        reward = min(dutch._reward(terms, lot.target), owner.reward_budget)
+        # The budget is the penalty less all rewards; of the penalty the last of the target is still to come.
+        reward = min(
+            dutch._reward(terms, lot.target),
+            unsafe_sub(owner.reward_budget, min(owner.reward_budget, lot.target)),
+        )
         if reward != 0:
             owner.reward_budget = unsafe_sub(owner.reward_budget, reward)
             self._store_owner(auction_id, owner)
@@ -334,9 +341,10 @@ def reset(auction_id: uint256, reward_receiver: address):
 def close(auction_id: uint256):
     """
     @notice Give an auction up: principal that nothing can repay becomes a deficit. Permissionless, when its
-            lot is sold out, or when its tail is over and its lot is worth less than the minimum. Protects: a
-            loss is booked only when it is real, at a fresh price, the higher of current and time-weighted: a
-            wick closes nothing.
+            lot is sold out, or when its tail is over and its lot is worth less than a hundredth of the minimum.
+            Protects: a lot that is worth something is sold, however often its price has to start again, and
+            only what it did not bring is lost; a wick closes nothing, since the price is a fresh one, the
+            higher of current and time-weighted.
     @param auction_id [id] The auction.
     """
     lot: Lot = self._load_lot(auction_id)
@@ -351,7 +359,7 @@ def close(auction_id: uint256):
             self._market_price(lot.collateral_type),
             staticcall PRICE_FEED.time_weighted(lot.collateral_type),
         )
-        assert lot.lot * price < terms.minimum * units.RAD, "collateral_auction: has value"
+        assert lot.lot * price * WORTHLESS < terms.minimum * units.RAD, "collateral_auction: has value"
     self._remove(auction_id)
     log AuctionClosed(
         auction_id=auction_id,

@@ -24,7 +24,6 @@ from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
-from contracts.modules import ledger
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -96,8 +95,6 @@ struct Announcement:
 
 
 MASK_128: constant(uint256) = 2**128 - 1
-# As often as one accrual's time goes into the 32 bits of a timestamp.
-MAX_ACCRUALS: constant(uint256) = 2**32 // ledger.MAX_ACCRUAL
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 PRICE_FEED: public(immutable(IPriceFeed))
@@ -271,7 +268,6 @@ def realise_loss() -> uint256:
     announcement: Announcement = self._announcement()
     assert announcement.amount != 0, "domain: no loss"
     assert block.timestamp >= announcement.ready_at, "domain: too early"
-    self._charge()
     principal: uint256 = extcall LIQUIDATION_ENGINE.write_down(COLLATERAL_TYPE, announcement.amount)
     amount: uint256 = units._div_up(principal, units.RAY)
     self.lost += amount
@@ -422,21 +418,7 @@ def _tell():
 @internal
 def _vault() -> IVaultEngine.VaultState:
     """@dev With all fees charged. No limit of auctions matters here."""
-    self._charge()
     return extcall VAULT_ENGINE.accrue_and_read(COLLATERAL_TYPE, self, 0)
-
-
-@internal
-def _charge():
-    """
-    @dev Leave no more fees than the next call of the vault engine charges, which is a year's: what this
-         contract reads of its debt is then what the engine, and the flag, go by until the call ends.
-    """
-    for _: uint256 in range(MAX_ACCRUALS):
-        debts: IVaultEngine.Debts = staticcall VAULT_ENGINE.debts_of(COLLATERAL_TYPE)
-        if block.timestamp - debts.accrued_at <= ledger.MAX_ACCRUAL:
-            break
-        extcall VAULT_ENGINE.accrue(COLLATERAL_TYPE)
 
 
 @internal

@@ -84,9 +84,10 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     """
     @notice Put an unsafe vault, or as much of it as the limits leave room for, up for auction.
             Permissionless. Protects: only a vault under its liquidation ratio at the current price is
-            touched, or one that was called and has not met the call in time; a part never leaves the vault
-            with less collateral for each unit of debt than before, nor with a debt under the floor; the
-            limits are passed by at most one debt floor.
+            touched, or one that was called and has not met the call in time; a part takes as much debt with it
+            as its whole units of collateral stood for, and never leaves the vault with less collateral for
+            each unit of debt than before, nor with a debt under the floor; the limits are passed by at most
+            one debt floor and what one unit of the token stands for.
     @param collateral_type [id] The collateral type.
     @param owner Whose vault.
     @param reward_receiver Who gets the reward, stablecoin.
@@ -106,17 +107,18 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     assert vault.room != 0, "liquidation_engine: no room"
 
     # Rounded down to the limit, and up to the whole vault if the rest would be under the floor.
-    normalized_debt: uint256 = vault.room // vault.accumulated_rate
     collateral: uint256 = vault.locked_collateral
+    normalized_debt: uint256 = min(vault.normalized_debt, vault.room // vault.accumulated_rate)
+    assert collateral != 0 and normalized_debt != 0, "liquidation_engine: nothing in"
     principal: uint256 = unsafe_mul(normalized_debt, vault.accumulated_rate)
-    if normalized_debt >= vault.normalized_debt or unsafe_sub(debt, principal) < vault.debt_floor:
+    if unsafe_sub(debt, principal) >= vault.debt_floor:
+        assert principal >= vault.debt_floor, "liquidation_engine: part too low"
+        collateral, normalized_debt = self._part(vault, normalized_debt)
+        principal = unsafe_mul(normalized_debt, vault.accumulated_rate)
+    if unsafe_sub(debt, principal) < vault.debt_floor:
+        collateral = vault.locked_collateral
         normalized_debt = vault.normalized_debt
         principal = debt
-    else:
-        assert principal >= vault.debt_floor, "liquidation_engine: part too low"
-        collateral = unsafe_mul(collateral, normalized_debt) // vault.normalized_debt
-        collateral = unsafe_sub(collateral, collateral % vault.unit)
-    assert collateral != 0, "liquidation_engine: nothing in"
 
     doubt._shrink(collateral_type, owner, unsafe_sub(vault.normalized_debt, normalized_debt))
     auction_id: uint256 = 0
@@ -317,6 +319,24 @@ def _price(collateral_type: uint256) -> uint256:
     price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
     assert price != 0, "liquidation_engine: no price"
     return price
+
+
+@internal
+@pure
+def _part(vault: IVaultEngine.VaultState, normalized_debt: uint256) -> (uint256, uint256):
+    """
+    @dev The collateral of a part in whole units of its token, and the normalized debt that goes with it: as
+         much for each unit as before, rounded up. So rounding makes no loss, however dear a unit is. It is
+         rounded down to the debt that is asked for, and up by a unit where that is nothing, or under the
+         floor: a vault of dear units can always be sold.
+    """
+    lot: uint256 = unsafe_mul(vault.locked_collateral, normalized_debt) // vault.normalized_debt
+    lot = unsafe_sub(lot, lot % vault.unit)
+    part: uint256 = units._div_up(unsafe_mul(lot, vault.normalized_debt), vault.locked_collateral)
+    if lot == 0 or unsafe_mul(part, vault.accumulated_rate) < vault.debt_floor:
+        lot = unsafe_add(lot, vault.unit)
+        part = units._div_up(unsafe_mul(lot, vault.normalized_debt), vault.locked_collateral)
+    return lot, part
 
 
 @internal

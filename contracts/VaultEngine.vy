@@ -235,7 +235,8 @@ def repay_and_withdraw(
     @param collateral_type [id] The collateral type.
     @param owner Whose vault.
     @param repay [wad] Stablecoin, burned from the caller; at most the whole debt (rounded up), so
-                 max_value(uint256) repays all. The debt taken off is rounded down.
+                 max_value(uint256) repays all. Less of it ends at the floor: no more is burned. The debt
+                 taken off is rounded down.
     @param withdraw [wad] Collateral, floored to the token's unit.
     @param receiver Who gets the collateral.
     """
@@ -255,14 +256,21 @@ def repay_and_withdraw(
         repaid = vault.normalized_debt
         if burned != whole:
             repaid = unsafe_mul(burned, units.RAY) // debts.accumulated_rate
+            least: uint256 = unsafe_mul(type_terms.debt_floor, units.RAD)
+            # A part ends at the floor, so that nobody's crumb makes a repayment down to it fail. A debt that fees
+            # or a raised floor left under the floor may still be repaid in parts.
+            if debt >= least:
+                most: uint256 = unsafe_sub(
+                    vault.normalized_debt, units._div_up(least, debts.accumulated_rate)
+                )
+                if repaid > most:
+                    repaid = most
+                    burned = units._div_up(unsafe_mul(most, debts.accumulated_rate), units.RAY)
             assert repaid != 0, "vault_engine: repays nothing"
         # Less than the whole is worth less than the debt.
         vault.normalized_debt = unsafe_sub(vault.normalized_debt, repaid)
         debts.normalized_debt -= repaid
-        least: uint256 = unsafe_mul(type_terms.debt_floor, units.RAD)
         rest: uint256 = unsafe_mul(vault.normalized_debt, debts.accumulated_rate)
-        # A debt that fees or a raised floor left under the floor may still be repaid in parts.
-        assert rest == 0 or rest >= least or debt < least, "vault_engine: rest under floor"
         # What was repaid is debt - rest.
         ledger._post_to_reserve(unsafe_sub(unsafe_mul(burned, units.RAY), unsafe_sub(debt, rest)))
 
@@ -314,8 +322,8 @@ def approve_operator(operator: address, approved: bool):
 @nonreentrant
 def accrue(collateral_type: uint256) -> uint256:
     """
-    @notice Charge the stability fee up to now, a year of it at most. Anyone. Protects: it never reverts for
-            a known type.
+    @notice Charge the stability fee for all time up to now. Anyone. Protects: it never reverts for a known
+            type.
     @param collateral_type [id] The collateral type.
     @return [ray] The accumulated rate, rounded down.
     """

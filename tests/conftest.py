@@ -40,6 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--host", choices=hosts.HOSTS, default="revm", help="the chain that the model is compared to"
     )
     parser.addoption(
+        "--without-properties",
+        action="store_true",
+        help="play on where a property is violated: what an attack takes on a rule that was wrong",
+    )
+    parser.addoption(
         "--contracts", type=Path, default=CONTRACTS, help="contracts to test in place of the project's"
     )
     parser.addoption("--steps", type=int, default=20_000, help="random steps of tests/backstop/proof/fuzz")
@@ -138,6 +143,7 @@ def new_protocol(
     taken: list[tuple[Hashable, Kept]] = []
     # Whoever puts something else in the place of a part may mean the deployment.
     keeps = request.getfixturevalue("host_kind") == "revm" and "monkeypatch" not in request.fixturenames
+    unchecked = request.config.getoption("--without-properties")
 
     def deployed(host: Host, parameters: Parameters, prices: bool, check_every: int | None) -> Lockstep:
         both = lockstep(
@@ -145,6 +151,8 @@ def new_protocol(
         )
         for symbol, price in PRICES.items() if prices else ():
             Protocol(both).post_price(symbol, price)
+        if unchecked:
+            both.step_check = None
         return both
 
     def make(

@@ -167,9 +167,9 @@ def _fill(
     """
     @dev What a take buys at a price above zero. The payment is rounded up to the wei, the collateral
          down to the token's unit. A part leaves a target of at least the minimum, and a lot worth at
-         least the minimum at the market price that the top was made from.
+         least the minimum at the market price that the top was made from. The highest price bounds what is
+         paid for what is got, to the wei of both: whole units may be fewer than the payment is worth.
     """
-    assert price <= max_price, "dutch: price too high"
     collateral: uint256 = lot
     unit: uint256 = 10**unsafe_sub(18, (word >> 242) & 31)
     if max_amount < lot:
@@ -194,4 +194,9 @@ def _fill(
             least, units.RAY
         ), "dutch: rest of lot too small"
     assert collateral != 0, "dutch: nothing taken"
+    # To the wei: paid - 1 < (collateral + 1)*max_price.
+    assert (
+        price <= max_price
+        and unsafe_mul(unsafe_sub(paid, 1), units.RAY) // unsafe_add(collateral, 1) < max_price
+    ), "dutch: price too high"
     return Fill(collateral=collateral, paid=paid, rest=rest)

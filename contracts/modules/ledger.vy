@@ -29,8 +29,10 @@ from contracts.modules import units
 MAX_TYPE_DEBT: constant(uint256) = 2**181 - 1
 # [ray]
 MAX_RATE: constant(uint256) = 2**104 - 1
-# [seconds] One accrual looks at most this far; a later one takes the rest, so no fee is lost.
-MAX_ACCRUAL: constant(uint256) = 365 * 86_400
+# [seconds] The longest power that fits (`units._rpow`): longer stretches are charged in years of this.
+YEAR: constant(uint256) = 365 * 86_400
+# All the years that a timestamp of 32 bits can be away.
+MOST_YEARS: constant(uint256) = 2**32 // YEAR
 
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_104: constant(uint256) = 2**104 - 1
@@ -352,14 +354,15 @@ def _set_global_debt_ceiling(new: uint256):
 def _post_accrual(collateral_type: uint256) -> IVaultEngine.Debts:
     """
     @dev performing +x, buffer +floor(x*share), reserve +rest, with x = normalized_debt*(rate' - rate)
-         and rate' = floor(rpow(RAY + fee, elapsed)*rate/RAY), capped. Never reverts. The caller
-         stores the returned record.
+         and rate' = floor(rpow(RAY + fee, elapsed)*rate/RAY), year by year and then the rest, capped. All
+         time up to now: nobody is charged for time before his debt. Never reverts. The caller stores the
+         returned record.
     """
     debts: IVaultEngine.Debts = self._load_debts(collateral_type)
-    elapsed: uint256 = min(unsafe_sub(block.timestamp, debts.accrued_at), MAX_ACCRUAL)
+    elapsed: uint256 = unsafe_sub(block.timestamp, debts.accrued_at)
     if elapsed == 0:
         return debts
-    debts.accrued_at = unsafe_add(debts.accrued_at, elapsed)
+    debts.accrued_at = block.timestamp
     income: uint256 = self.income[collateral_type]
     fee: uint256 = income >> 188
     if fee == 0:
@@ -368,9 +371,15 @@ def _post_accrual(collateral_type: uint256) -> IVaultEngine.Debts:
     highest: uint256 = MAX_RATE
     if debts.normalized_debt != 0:
         highest = min(highest, unsafe_div(MAX_TYPE_DEBT, debts.normalized_debt))
-    # The factor is under 2**94, the rate under 2**104.
-    factor: uint256 = units._rpow(unsafe_add(units.RAY, fee), elapsed)
-    rate: uint256 = unsafe_div(unsafe_mul(factor, debts.accumulated_rate), units.RAY)
+    # A factor of a year is under 2**94, the rate under 2**104.
+    rate: uint256 = debts.accumulated_rate
+    base: uint256 = unsafe_add(units.RAY, fee)
+    if elapsed > YEAR:
+        factor: uint256 = units._rpow(base, YEAR)
+        for _: uint256 in range(unsafe_div(elapsed, YEAR), bound=MOST_YEARS):
+            rate = min(unsafe_div(unsafe_mul(factor, rate), units.RAY), MAX_RATE)
+        elapsed %= YEAR
+    rate = unsafe_div(unsafe_mul(units._rpow(base, elapsed), rate), units.RAY)
     rate = max(min(rate, highest), debts.accumulated_rate)
     earned: uint256 = unsafe_mul(debts.normalized_debt, unsafe_sub(rate, debts.accumulated_rate))
     debts.accumulated_rate = rate

@@ -168,9 +168,8 @@ def set_ratios(collateral_type: uint256, liquidation_ratio: uint256, initial_rat
 @nonreentrant
 def set_stability_fee(collateral_type: uint256, new: uint256):
     """
-    @notice Set the stability fee. Admin only, not in settlement. The old fee is charged first, for a year
-            at most: a type that was left alone for longer wants to be accrued before. A dynamic fee moves
-            on from there.
+    @notice Set the stability fee. Admin only, not in settlement. The old fee is charged first. A dynamic
+            fee moves on from there.
     @param collateral_type [id] The collateral type.
     @param new [ray a second] The fee, above RAY; at most `bounds.MAX_STABILITY_FEE`.
     """

@@ -69,6 +69,7 @@ def test_what_is_not_installed_is_one_line(installed: Installed) -> None:
     for command, told in (
         (("simulate", "--host", "revm", "--out", "no"), "pip install 'backstop[chain]'"),
         (("keeper", "--network", "http://127.0.0.1:1"), "pip install 'backstop[chain]'"),
+        (("exploits",), "backstop exploits needs a checkout: "),
         (("mutants",), "backstop mutants needs a checkout: "),
         (("gas",), "backstop gas needs a checkout: "),
     ):

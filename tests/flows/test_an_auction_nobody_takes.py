@@ -9,7 +9,7 @@ from tests.support.helpers import reverts
 from tests.support.savings import save
 
 TARGET = 13_560 * WAD
-# 50 and 0.1% of the target, for the liquidation and for each reset.
+# 50 and 0.1% of the target, for the liquidation.
 REWARD = 50 * WAD + TARGET // 1_000
 # 0.99 ^ 92 < 0.4: the first step at which a reset is due
 DUE = 92 * 90
@@ -43,22 +43,21 @@ def reset(protocol, price):
 def test_reset_reset_closed(ignored):
     assert reserve(ignored) == 0
     assert stablecoins(ignored, "liquidator") == REWARD
-    assert reset(ignored, 1_400 * RAY) == (1_680 * RAY, REWARD)
-    # Rewards without a reserve are a loss like any other.
-    assert deficit(ignored, WETH) == 2 * REWARD * RAY
-
-    # The rest of the lot is worth less than any auction should be: no reward, it would be farmed.
+    # Rewards without a reserve are a loss like any other, so a reset has none: no penalty is in.
+    assert reset(ignored, 1_400 * RAY) == (1_680 * RAY, 0)
     assert reset(ignored, 220 * RAY) == (264 * RAY, 0)
-    assert stablecoins(ignored, "crank") == REWARD
+    assert deficit(ignored, WETH) == REWARD * RAY
+    assert stablecoins(ignored, "crank") == 0
+    # A lot worth a hundredth of the least, 22.60, would be sold to somebody.
     ignored.advance(DUE)
-    hold_price(ignored, "WETH", 226 * RAY, 3 * 3_600)
+    hold_price(ignored, "WETH", 226 * RAY // 100, 3 * 3_600)
     with reverts("collateral_auction: has value"):
         ignored.do("CollateralAuction.close", 1, sender="stranger")
 
-    hold_price(ignored, "WETH", 225 * RAY, 3 * 3_600)
+    hold_price(ignored, "WETH", 225 * RAY // 100, 3 * 3_600)
     ignored.do("CollateralAuction.close", 1, sender="stranger")
     assert event(ignored, "AuctionClosed") == (1, WETH, 12_000 * RAD, 10 * WAD)
-    assert deficit(ignored, WETH) == 12_000 * RAD + 2 * REWARD * RAY
+    assert deficit(ignored, WETH) == 12_000 * RAD + REWARD * RAY
     assert ignored.read("VaultEngine.in_auction_of", WETH) == 0
     assert ignored.table("VaultEngine", "ledger.salvage", WETH) == 10 * WAD
     vault = ignored.table("VaultEngine", "vaults", (WETH, ignored.address("borrower")))
@@ -78,35 +77,15 @@ def test_the_saver_bears_it(ignored):
         ignored.do("CollateralAuction.close", 1, sender="stranger")
 
 
-def test_rewards_end_with_the_penalty(quiet):
-    protocol = quiet(rewards=True)
-    start(protocol)
-    protocol.do("CollateralAuction.set_rewards", WETH, 600, 0, sender="admin")
-    paid = [REWARD]
-    for _ in range(4):
-        protocol.advance(DUE)
-        paid.append(reset_again(protocol))
-    # The penalty of 1,560 is all that rewards of one auction can take.
-    assert paid == [REWARD, 600 * WAD, 600 * WAD, 360 * WAD - REWARD, 0]
-    assert sum(paid) == 1_560 * WAD
-    assert stablecoins(protocol, "crank") == 1_560 * WAD - REWARD
-
-
-def reset_again(protocol):
-    protocol.post_price("WETH", 1_500 * RAY)
-    protocol.do("CollateralAuction.reset", 1, "crank", sender="crank")
-    return event(protocol, "AuctionReset")[2]
-
-
 def test_whoever_comes_late_still_gets_the_market_price(ignored):
     reset(ignored, 1_400 * RAY)
     ignored.give_stablecoin("taker", 20_000 * WAD)
     take(ignored, 1, max_price=1_680 * RAY)
     sold = TARGET * RAY // (1_680 * RAY)
     assert event(ignored, "Taken")[2:] == (sold, TARGET, 0)
-    # All principal came in: the only loss is the rewards, and the penalty is in the buffer for them.
+    # All principal came in: the only loss is the reward, and the penalty is in the buffer for them.
     assert ignored.read("VaultEngine.buffer_of", WETH) == 1_560 * RAD
     ended = event(ignored, "AuctionEnded")
     assert ended[3] == 10 * WAD - sold and ended[2] != NOBODY
-    assert cover(ignored, WETH) == {0: 2 * REWARD * RAY}
+    assert cover(ignored, WETH) == {0: REWARD * RAY}
     assert saved(ignored) == 20_000 * WAD

@@ -94,6 +94,18 @@ def borrow_for_a_year(protocol):
     protocol.do("VaultEngine.repay_and_withdraw", 0, "borrower", 3_333, 0, "borrower", sender="borrower")
 
 
+def a_year_at_most(self, c):
+    """The rule there was: the next call charges the rest."""
+    then = max(self.world.timestamp - 365 * 86_400, self.debts[c].accrued_at)
+    return RIGHT_ACCRUAL(self, c)._replace(accrued_at=then)
+
+
+def borrow_after_years(protocol):
+    protocol.advance(3 * 365 * 86_400)
+    protocol.post_price("WETH", 2_000 * RAY)
+    protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
+
+
 def auction(protocol):
     give(protocol, "taker", 50_000 * WAD)
     id = start(protocol)
@@ -111,6 +123,25 @@ def let_it_run_out(protocol):
 
 def give_up(protocol):
     lose(protocol)
+
+
+def give_up_what_is_worth_something(protocol):
+    id = start(protocol)
+    for _ in range(5):
+        protocol.post_price("WETH", 200 * RAY)
+    protocol.do("CollateralAuction.close", id, sender="stranger")
+
+
+def a_part_in_whole_units(vault, debt):
+    """The rule there was: the debt of a part was not rounded with its collateral."""
+    return vault.locked_collateral * debt // vault.normalized_debt // vault.unit * vault.unit, debt
+
+
+def sell_a_part(protocol):
+    protocol.borrow("borrower", "WBTC", WAD, 35_000 * WAD)
+    protocol.do("VaultEngine.set_auction_limit", 1, 10_001, sender="admin")
+    protocol.post_price("WBTC", 45_000 * RAY)
+    liquidate(protocol, c=1)
 
 
 def flag(protocol):
@@ -207,6 +238,7 @@ def test_right_rules_are_not_complained_of(alone, story):
 
 RIGHT_TERMS, RIGHT_PRICE = pool.Pool._entry_terms, dutch.Terms.price
 RIGHT_LEFT, RIGHT_CHECKPOINT = pool.Pool._left, pool.Pool._add_checkpoint
+RIGHT_ACCRUAL = ledger.Ledger._post_accrual
 RIGHT_AVERAGE = price_feed.PriceFeed.poke
 
 
@@ -301,12 +333,15 @@ WRONG = [
     (33, pool.Pool, "_matured", lambda self, owner: self.requests[0, owner].shares, leave_at_once),
     (34, pool.Pool, "_add_checkpoint", twice_the_claims, bear_a_loss),
     (35, ledger, "rpow", lambda x, n: RAY + (x - RAY) * n, borrow_for_a_year),
-    (35, ledger, "MAX_ACCRUAL", 86_400, borrow_for_a_year),
+    (35, ledger.Ledger, "_post_accrual", a_year_at_most, borrow_after_years),
+    (72, ledger.Ledger, "_post_accrual", a_year_at_most, borrow_after_years),
     (35, ledger, "BASIS_POINTS", 20_000, borrow_for_a_year),
     (36, vault_engine, "div_up", lambda x, y: x // y, borrow_for_a_year),
     (37, dutch.Terms, "price", cheap_take, auction),
     (37, collateral_auction, "principal_left", lambda lot, top: 0, auction),
     (38, dutch.Terms, "reward", lambda self, target: 60 * WAD, auction),
+    (38, liquidation_engine, "_part", a_part_in_whole_units, sell_a_part),
+    (73, dutch, "WORTHLESS", 1, give_up_what_is_worth_something),
     (38, dutch.Terms, "top", lambda self, price: price, let_it_run_out),
     (39, collateral_auction, "principal_left", lambda lot, top: lot.target * RAY // 3, give_up),
     (40, liquidation_engine, "lowest_price", lambda feed, asking, c: 2_000 * RAY, flag),

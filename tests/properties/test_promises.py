@@ -4,13 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
-from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.proof.properties import Violation, Watch
 from backstop.proof.properties.registry import HISTORY_PROMISES, TRANSITION_PROMISES
-from tests.support.auctions import liquidate
-from tests.support.books import hold_price
-from tests.support.guards import opened
 from tests.support.plain import only, steady
 from tests.support.savings import XAU, give, lose, save
 
@@ -26,24 +22,6 @@ def a_cap_is_met_twice(new_protocol):
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
 
 
-def somebody_borrows_after_years(new_protocol):
-    protocol = opened(new_protocol, standard())
-    protocol.advance(3 * 365 * 86_400)
-    protocol.post_price("WETH", 2_000 * RAY)
-    yield protocol
-    protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
-
-
-def a_lot_with_a_worth_is_closed(new_protocol):
-    protocol = steady(new_protocol, rewards=True)
-    protocol.borrow("borrower", "WETH", 3 * WAD // 2, 2_000 * WAD)
-    hold_price(protocol, "WETH", 1_450 * RAY, 4 * 3_600)
-    id = liquidate(protocol)
-    hold_price(protocol, "WETH", 1_450 * RAY, 8_401)
-    yield protocol
-    protocol.do("CollateralAuction.close", id, sender="stranger")
-
-
 def a_pool_with_income_is_wiped(new_protocol):
     protocol = steady(new_protocol, stages=only("buffer", "reserve", "savings"))
     save(protocol, "saver", 2_000 * WAD)
@@ -57,8 +35,6 @@ def a_pool_with_income_is_wiped(new_protocol):
 
 BROKEN = {
     71: a_cap_is_met_twice,
-    72: somebody_borrows_after_years,
-    73: a_lot_with_a_worth_is_closed,
     74: a_pool_with_income_is_wiped,
 }
 

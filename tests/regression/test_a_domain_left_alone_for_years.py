@@ -1,6 +1,6 @@
 """A failure that the fuzzer found: property 24, a domain with a fee that nobody had called for over a year.
 
-The vault engine charges a year's fee a call. The domain read its debt after one call, and the engine or the
+The vault engine charged a year's fee a call. The domain read its debt after one call, and the engine or the
 mark went by what it was after the next: the fee between counted as a loss, and was drawn beyond the line.
 """
 

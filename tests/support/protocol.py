@@ -154,12 +154,12 @@ class Protocol:
         price = self.price(symbol)
         debt = 5 * collateral.debt_floor * WAD
         self.borrow("defaulter", symbol, 2 * debt * RAY // price, debt)
-        self.post_price(symbol, price // 10_000)
+        self.post_price(symbol, price // 10**7)
         auction = self.do("LiquidationEngine.liquidate", c, "defaulter", "liquidator", sender="liquidator")
         # The time-weighted price has to follow, and a close needs a fresh price.
         end = self.timestamp + max(collateral.auction.tail, 2 * collateral.feed.window) + 1
         while self.timestamp < end:
-            self.post_price(symbol, price // 10_000)
+            self.post_price(symbol, price // 10**7)
         self.do("CollateralAuction.close", auction, sender="stranger")
         return int(self.read("VaultEngine.deficit_of", c))
 

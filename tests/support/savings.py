@@ -100,12 +100,12 @@ def lose(protocol: Protocol, symbol: str = "XAU", debt: int = 10_000 * WAD) -> i
     protocol.post_price(symbol, PRICES[symbol])
     defaulter = f"defaulter_{protocol.timestamp}"
     protocol.borrow(defaulter, symbol, 2 * debt * RAY // PRICES[symbol], debt)
-    protocol.post_price(symbol, PRICES[symbol] // 10_000)
+    protocol.post_price(symbol, PRICES[symbol] // 10**7)
     opened = protocol.do("LiquidationEngine.liquidate", c, defaulter, "liquidator", sender="liquidator")
     end = protocol.timestamp + auction.tail
     # A close needs a fresh price, and the time-weighted one has to follow.
     while protocol.timestamp <= end:
-        protocol.post_price(symbol, PRICES[symbol] // 10_000)
+        protocol.post_price(symbol, PRICES[symbol] // 10**7)
     protocol.do("CollateralAuction.close", opened, sender="stranger")
     return int(protocol.read("VaultEngine.deficit_of", c)) - before
 

@@ -38,6 +38,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "faults": "Break one part at a time, and call what must still work",
         "replay": "Run a recorded trace again",
         "shrink": "Make a failing trace small, and a test of it",
+        "exploits": "Put old rules back: the attacks on them succeed, and fail today",
         "mutants": "See whether the tests find faults in the contracts",
         "chaos": "See whether keepers survive what can happen to them",
         "gas": "Measure gas against dss and the committed snapshot",

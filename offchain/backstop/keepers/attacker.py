@@ -108,7 +108,7 @@ def _in_auctions(me: Keeper, view: View, i: int, do: str, c: int, share: Callabl
             amount = min(auction.lot, coins * RAY // max(1, auction.price))
             plan = best_fill(view, auction, amount, coins, partial(worth_at, view.outside.prices[c]))
             if plan is not None:
-                args = (auction.id, plan.max_amount, auction.price, me.address, b"")
+                args = (auction.id, plan.max_amount, plan.max_price, me.address, b"")
                 yield me.intent("CollateralAuction", "take", *args, about=i, spends=plan.fill.paid)
                 return
         elif do == "reset" and auction.needs_reset and view.auction_price(c):

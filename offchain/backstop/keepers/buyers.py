@@ -42,7 +42,7 @@ def flash_taker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decis
             "take_and_sell",
             auction.id,
             plan.max_amount,
-            auction.price,
+            plan.max_price,
             pool.address,
             # Somebody may sell first: it still must not lose by it.
             max(plan.profit // 2, cost),
@@ -77,7 +77,7 @@ def bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
             "take",
             auction.id,
             plan.max_amount,
-            auction.price,
+            plan.max_price,
             me.address,
             b"",
             about=auction.id,

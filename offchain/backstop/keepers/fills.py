@@ -23,6 +23,7 @@ class Plan(NamedTuple):
     fill: dutch.Fill
     max_amount: int
     profit: int
+    max_price: int  # ray
 
 
 def best_fill(
@@ -46,14 +47,15 @@ def best_fill(
             continue
         try:
             fill = dutch.fill(
-                terms, auction.lot, auction.target, auction.top, auction.price, candidate, auction.price
+                terms, auction.lot, auction.target, auction.top, auction.price, candidate, UNLIMITED
             )
         except Revert:
             continue
         profit = value(fill.collateral) - fill.paid
         if fill.paid <= budget and (best is None or profit > best.profit):
             # Until it is included the price falls: what ends an auction now would then leave a rest.
-            best = Plan(fill, auction.lot if fill.rest == 0 else fill.collateral, profit)
+            limit = max(auction.price, fill.least_price)
+            best = Plan(fill, auction.lot if fill.rest == 0 else fill.collateral, profit, limit)
     return best
 
 

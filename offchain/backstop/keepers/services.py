@@ -83,7 +83,7 @@ def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     prices = {c: price for c in view.types if (price := view.auction_price(c))}
     for auction in view.run_out(prices):
         terms = view.terms_of_auction(auction)
-        worthless = auction.lot * prices[auction.collateral_type] < terms.minimum * RAD
+        worthless = terms.is_worthless(auction.lot, prices[auction.collateral_type])
         if worthless and view.timestamp > auction.started_at + terms.tail and auction.principal:
             yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
         elif not worthless:

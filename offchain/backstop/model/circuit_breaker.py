@@ -23,6 +23,8 @@ NO_TRIGGER, LOSSES, FALL, SILENCE, AUCTIONS = range(5)
 
 
 ALL_TYPES = MAX_UINT256
+WEEK = 7 * 86_400
+"""How much longer than its thresholds a silence counts."""
 
 
 @slot(2, 32, 32)
@@ -71,8 +73,8 @@ class Triggers(NamedTuple):
         return self.level(FALL, fall * BASIS_POINTS, average)
 
     def level_of_silence(self, seconds: int) -> int:
-        """Return the level of the time since a price was fresh [seconds]."""
-        return self.level(SILENCE, max(0, seconds), 1)
+        """Return the level of the time since a price was fresh [seconds]; a week beyond both it is over."""
+        return self.level(SILENCE, seconds if 0 < seconds <= max(self.of(SILENCE)) + WEEK else 0, 1)
 
     def level_of_auctions(self, in_auction: int, limit: int) -> int:
         """Return the level of principal under auction [rad] for its limit [whole stablecoins]."""

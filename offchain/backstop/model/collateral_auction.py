@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model import bounds, dutch, recovery
-from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.model.dutch import Terms
 from backstop.model.interfaces import IAuctionTaker, IPriceFeed, IVaultEngine, IWorkouts
 from backstop.model.roles import Administered
@@ -164,7 +164,7 @@ class CollateralAuction(Administered):
 
     @external
     def reset(self, sender: str, auction_id: int, reward_receiver: str) -> None:
-        """Start the price again from the market price of now, for a reward within the penalty."""
+        """Start the price again from the market price of now, for a reward of penalty that has come in."""
         lot = self._lot(auction_id)
         terms = self._terms_of(lot)
         require(self.terms[lot.collateral_type].stop < RESETS, "collateral_auction: no resets")
@@ -181,7 +181,9 @@ class CollateralAuction(Administered):
         least = terms.minimum * WAD
         if lot.target >= least and lot.lot * price >= least * RAY:
             owner: Owner = self.owners[auction_id]
-            reward = min(terms.reward(lot.target), owner.reward_budget)
+            # The budget is the penalty less all rewards; of the penalty the last of the target is to come.
+            came_in = max(0, owner.reward_budget - lot.target)
+            reward = min(terms.reward(lot.target), came_in)
             if reward != 0:
                 self.owners[auction_id] = owner._replace(reward_budget=owner.reward_budget - reward)
                 self.engine.reward(self.address, lot.collateral_type, reward_receiver, reward)
@@ -198,7 +200,7 @@ class CollateralAuction(Administered):
             require(principal != 0, "collateral_auction: repaid")
             require(self.world.timestamp > lot.started_at + terms.tail, "collateral_auction: still open")
             price = max(self._market_price(c), self.feed.time_weighted(self.address, c))
-            require(lot.lot * price < terms.minimum * RAD, "collateral_auction: has value")
+            require(terms.is_worthless(lot.lot, price), "collateral_auction: has value")
         self._remove(auction_id)
         self.emit("AuctionClosed", auction_id, c, principal, lot.lot)
         if principal != 0:

@@ -19,7 +19,6 @@ from backstop.model.interfaces import (
     IVaultEngine,
     VaultState,
 )
-from backstop.model.ledger import MAX_ACCRUAL
 from backstop.model.roles import GUARDIAN, MINTER, SHORTFALL, Administered
 from backstop.model.state import World, external, immutable, require, slot, view
 
@@ -163,7 +162,6 @@ class Domain(Administered, ERC20):
         announced = self._announced
         require(announced.amount != 0, "domain: no loss")
         require(self.world.timestamp >= announced.ready_at, "domain: too early")
-        self._charge()
         liquidations = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
         principal = liquidations.write_down(self.address, self.collateral_type, announced.amount)
         amount = div_up(principal, RAY)
@@ -289,11 +287,4 @@ class Domain(Administered, ERC20):
 
     def _vault(self) -> VaultState:
         """Return the domain's vault, with all fees charged."""
-        self._charge()
         return self.engine.accrue_and_read(self.address, self.collateral_type, self.address, 0)
-
-    def _charge(self) -> None:
-        """Leave no more fees than the next call of the vault engine charges, which is a year's."""
-        at = self.address, self.collateral_type
-        while self.world.timestamp - self.engine.debts_of(*at).accrued_at > MAX_ACCRUAL:
-            self.engine.accrue(*at)

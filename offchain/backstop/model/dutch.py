@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up, rpow
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up, rpow
 from backstop.model.state import require, slot
 
 LINEAR, STAIRSTEP, EXPONENTIAL = range(3)
 MAX_PRICE = 2**112 - 1
+WORTHLESS = 100
 
 
 @slot(2, 24, 90, 24, 14, 16, 16, 24, 16, 14, 2, 5, 9)
@@ -56,6 +57,10 @@ class Terms(NamedTuple):
         price = top * factor // RAY
         return price, elapsed > self.tail or price * BASIS_POINTS < top * self.cusp
 
+    def is_worthless(self, lot: int, price: int) -> bool:
+        """Tell whether a lot may be given up unsold: at the end of a curve it would not pay for a take."""
+        return lot * price * WORTHLESS < self.minimum * RAD
+
     def reward(self, target: int) -> int:
         """Return tip + floor(chip*target) [wad]."""
         return self.tip * WAD + self.chip * target // BASIS_POINTS
@@ -68,14 +73,21 @@ class Fill(NamedTuple):
     paid: int  # wad of stablecoin
     rest: int  # wad of the target still to raise
 
+    @property
+    def least_price(self) -> int:
+        """The lowest highest price that a taker may name for this [ray], to the wei of both amounts.
+
+        Above the auction's where a target is paid for fewer whole units of the token.
+        """
+        return (self.paid - 1) * RAY // (self.collateral + 1) + 1
+
 
 def fill(terms: Terms, lot: int, target: int, top: int, price: int, max_amount: int, max_price: int) -> Fill:
     """Payment rounded up to the wei, collateral down to the unit.
 
     A part leaves a target of at least the minimum, and a lot worth at least the minimum at the market
-    price that the top was made from.
+    price that the top was made from. The highest price bounds what is paid for what is got.
     """
-    require(price <= max_price, "dutch: price too high")
     unit = terms.unit
     collateral = min(lot, max_amount // unit * unit)
     paid = div_up(collateral * price, RAY)
@@ -94,4 +106,6 @@ def fill(terms: Terms, lot: int, target: int, top: int, price: int, max_amount: 
         market_price = top * BASIS_POINTS // terms.buf
         require((lot - collateral) * market_price >= least * RAY, "dutch: rest of lot too small")
     require(collateral != 0, "dutch: nothing taken")
-    return Fill(collateral, paid, rest)
+    fill = Fill(collateral, paid, rest)
+    require(max(price, fill.least_price) <= max_price, "dutch: price too high")
+    return fill

@@ -20,7 +20,8 @@ MAX_TYPE_DEBT = 2**181 - 1
 MAX_RATE = 2**104 - 1
 
 
-MAX_ACCRUAL = 365 * 86_400
+YEAR = 365 * 86_400
+"""The longest power that fits: longer stretches are charged in years of this."""
 
 
 NO_CEILING = 2**33 - 1
@@ -181,13 +182,14 @@ class Ledger(Administered):
     def _post_accrual(self, collateral_type: int) -> Debts:
         """Post performing +x, buffer +floor(x*share), reserve +rest; the caller stores the returned record.
 
-        x = normalized_debt*(rate' - rate), rate' = floor(rpow(RAY + fee, elapsed)*rate/RAY), capped.
+        x = normalized_debt*(rate' - rate), rate' = floor(rpow(RAY + fee, elapsed)*rate/RAY), year by year and
+        then the rest, capped. All time up to now: nobody is charged for time before his debt.
         """
         debts: Debts = self.debts[collateral_type]
-        elapsed = min(self.world.timestamp - debts.accrued_at, MAX_ACCRUAL)
+        elapsed = self.world.timestamp - debts.accrued_at
         if elapsed == 0:
             return debts
-        debts = debts._replace(accrued_at=debts.accrued_at + elapsed)
+        debts = debts._replace(accrued_at=self.world.timestamp)
         income: Income = self.income[collateral_type]
         if income.stability_fee == 0:
             return debts
@@ -195,7 +197,12 @@ class Ledger(Administered):
         highest = MAX_RATE
         if debts.normalized_debt != 0:
             highest = min(highest, MAX_TYPE_DEBT // debts.normalized_debt)
-        rate = rpow(RAY + income.stability_fee, elapsed) * debts.accumulated_rate // RAY
+        rate, base = debts.accumulated_rate, RAY + income.stability_fee
+        if elapsed > YEAR:
+            for _ in range(elapsed // YEAR):
+                rate = min(rpow(base, YEAR) * rate // RAY, MAX_RATE)
+            elapsed %= YEAR
+        rate = rpow(base, elapsed) * rate // RAY
         rate = max(min(rate, highest), debts.accumulated_rate)
         earned = debts.normalized_debt * (rate - debts.accumulated_rate)
         debts = debts._replace(accumulated_rate=rate)

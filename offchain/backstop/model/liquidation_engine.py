@@ -73,17 +73,16 @@ class LiquidationEngine(Doubt):
         require(vault.room != 0, "liquidation_engine: no room")
 
         # Rounded down to the limit, and up to the whole vault if the rest would be under the floor.
-        normalized_debt = min(vault.normalized_debt, vault.room // vault.accumulated_rate)
-        principal = normalized_debt * vault.accumulated_rate
         collateral = vault.locked_collateral
-        if normalized_debt == vault.normalized_debt or debt - principal < vault.debt_floor:
-            normalized_debt = vault.normalized_debt
-            principal = debt
-        else:
+        normalized_debt = min(vault.normalized_debt, vault.room // vault.accumulated_rate)
+        require(collateral != 0 and normalized_debt != 0, "liquidation_engine: nothing in")
+        principal = normalized_debt * vault.accumulated_rate
+        if debt - principal >= vault.debt_floor:
             require(principal >= vault.debt_floor, "liquidation_engine: part too low")
-            collateral = collateral * normalized_debt // vault.normalized_debt
-            collateral -= collateral % vault.unit
-        require(collateral != 0, "liquidation_engine: nothing in")
+            collateral, normalized_debt = _part(vault, normalized_debt)
+            principal = normalized_debt * vault.accumulated_rate
+        if debt - principal < vault.debt_floor:
+            collateral, normalized_debt, principal = vault.locked_collateral, vault.normalized_debt, debt
 
         self._shrink(collateral_type, owner, vault.normalized_debt - normalized_debt)
         auction_id, reward = auction.start(self.address, collateral_type, owner, collateral, principal, price)
@@ -220,3 +219,16 @@ class LiquidationEngine(Doubt):
         in_time = due <= self.world.timestamp <= due + terms.valid
         short = not self._meets(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
         return terms.ratio != 0 and in_time and short
+
+
+def _part(vault: VaultState, normalized_debt: int) -> tuple[int, int]:
+    """Return a part's collateral in whole units [wad], and the debt that goes with it, rounded up [wad].
+
+    Down to the debt that is asked for; up by a unit where that is nothing, or under the floor.
+    """
+    lot = vault.locked_collateral * normalized_debt // vault.normalized_debt // vault.unit * vault.unit
+    part = div_up(lot * vault.normalized_debt, vault.locked_collateral)
+    if lot == 0 or part * vault.accumulated_rate < vault.debt_floor:
+        lot += vault.unit
+        part = div_up(lot * vault.normalized_debt, vault.locked_collateral)
+    return lot, part

@@ -121,12 +121,15 @@ class VaultEngine(Coverage):
             repaid = vault.normalized_debt
             if burned != whole:
                 repaid = burned * RAY // debts.accumulated_rate
+                least = terms.debt_floor * RAD
+                # A part ends at the floor, so that nobody's crumb makes a repayment down to it fail.
+                most = vault.normalized_debt - div_up(least, debts.accumulated_rate)
+                if debt >= least and repaid > most:
+                    repaid, burned = most, div_up(most * debts.accumulated_rate, RAY)
                 require(repaid != 0, "vault_engine: repays nothing")
             vault = vault._replace(normalized_debt=vault.normalized_debt - repaid)
             debts = debts._replace(normalized_debt=debts.normalized_debt - repaid)
-            least = terms.debt_floor * RAD
             rest = vault.normalized_debt * debts.accumulated_rate
-            require(rest == 0 or rest >= least or debt < least, "vault_engine: rest under floor")
             self._post_to_reserve(burned * RAY - (debt - rest))
 
         moved = 0

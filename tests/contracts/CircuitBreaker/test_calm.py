@@ -79,6 +79,17 @@ def test_a_higher_trigger_keeps_a_lower_level(indebted):
     refused(indebted, "not calm")
 
 
+def test_a_silence_counts_for_a_week_beyond_its_thresholds(raised):
+    """Nothing is borrowed against the silent type; a dead one does not hold up the others for ever."""
+    set_triggers(raised, silence=BREAKER.silence)
+    until = max(raised.read("PriceFeed.prices_of", c).fresh_until for c in range(3))
+    raised.advance(until + BREAKER.silence[1] + 7 * 86_400 - raised.timestamp)
+    refused(raised, "not calm")
+    raised.advance(1)
+    assert raised.read("CircuitBreaker.worst_level") == NORMAL
+    raised.do("CircuitBreaker.calm", sender="stranger")
+
+
 def test_losses_count(indebted):
     lose(indebted)
     indebted.do("CircuitBreaker.raise_to", EMERGENCY, sender="guardian")

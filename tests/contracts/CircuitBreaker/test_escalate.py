@@ -132,7 +132,7 @@ def test_silence_to_the_second(indebted):
 
 
 def test_the_silence_of_a_type_without_debt_does_not_matter(indebted):
-    indebted.advance(30 * 86_400)
+    indebted.advance(3 * 86_400)
     check_no_cause(indebted, SILENCE, 2)
     assert escalate(indebted, SILENCE, 1) == EMERGENCY
 

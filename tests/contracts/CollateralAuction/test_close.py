@@ -16,10 +16,10 @@ def state(protocol, id):
 
 
 def hold(protocol, price, seconds=TAIL + 1):
-    """Keep a price for so long that the time-weighted one is the same."""
+    """Keep a price, in hundredths, for so long that the time-weighted one is the same."""
     end = protocol.timestamp + max(seconds, 5 * 3_600)
     while protocol.timestamp < end:
-        protocol.post_price("WETH", price * RAY)
+        protocol.post_price("WETH", price * RAY // 100)
 
 
 def test_a_sold_out_lot(funded, auction):
@@ -61,7 +61,7 @@ def test_a_worthless_lot(funded, auction):
     assert funded.read("VaultEngine.salvage_of", WETH) == 10 * WAD
 
 
-def test_not_a_lot_worth_the_least(funded, auction):
+def test_not_a_lot_worth_a_hundredth_of_the_least(funded, auction):
     hold(funded, 226)
     with reverts("collateral_auction: has value"):
         close(funded, auction)
@@ -70,10 +70,10 @@ def test_not_a_lot_worth_the_least(funded, auction):
 
 
 def test_not_before_the_tail_is_over(funded):
-    id = start(funded, price=200)
+    id = start(funded, price=2)
     started_at = state(funded, id).started_at
     while funded.timestamp + 3_600 < started_at + TAIL:
-        funded.post_price("WETH", 200 * RAY)
+        funded.post_price("WETH", 2 * RAY)
     funded.do("CollateralAuction.set_buf", WETH, 10_000, sender="admin")
     funded.advance(started_at + TAIL - funded.timestamp)
     with reverts("collateral_auction: still open"):
@@ -85,9 +85,9 @@ def test_not_before_the_tail_is_over(funded):
 
 
 def test_a_wick_closes_nothing(funded, auction):
-    hold(funded, 1_500)
-    funded.post_price("WETH", 100 * RAY)
-    assert funded.read("PriceFeed.current_price", WETH) == 100 * RAY
+    hold(funded, 150_000)
+    funded.post_price("WETH", RAY)
+    assert funded.read("PriceFeed.current_price", WETH) == RAY
     with reverts("collateral_auction: has value"):
         close(funded, auction)
 

@@ -1,10 +1,11 @@
-"""reset: start the price again from the market price of now, for a reward within the penalty."""
+"""reset: start the price again from the market price of now, for a reward of penalty that has come in."""
 
 import pytest
 
-from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WETH, event, liquidate, stablecoins, start, take
+from backstop.model.arithmetic import RAD, RAY, WAD
+from tests.support.auctions import WETH, event, liquidate, stablecoins, take
 from tests.support.helpers import reverts
+from tests.support.settling import begin
 
 TAIL = 8_400
 
@@ -34,14 +35,57 @@ def test_starts_from_the_market_price_of_now(funded, auction):
     assert funded.read("CollateralAuction.status", auction)[:2] == (False, 1_320 * RAY)
 
 
-def test_pays_the_same_reward_as_the_start(funded, auction):
-    first = stablecoins(funded, "liquidator")
-    budget = state(funded, auction).reward_budget
+@pytest.fixture
+def repaid(funded):
+    return mostly_repaid(funded)
+
+
+def mostly_repaid(funded):
+    """A large auction of which only penalty is left to raise, some of it in; it is due for a reset."""
+    funded.give_stablecoin("taker", 100_000 * WAD)
+    funded.borrow("saver", "WETH", 100 * WAD, 120_000 * WAD)
+    funded.post_price("WETH", 1_500 * RAY)
+    id = liquidate(funded, "saver")
+    # Of a penalty of 15,600 two thirds are in.
+    take(funded, id, (state(funded, id).target - 5_200 * RAD) // (1_800 * RAY))
+    assert state(funded, id).principal == 0
     later(funded, 1_400)
-    reset(funded, auction, receiver="saver", sender="stranger")
-    assert stablecoins(funded, "saver") == first
-    assert state(funded, auction).reward_budget == budget - first
-    assert event(funded, "AuctionReset") == (auction, 1_680 * RAY, first)
+    return funded, id
+
+
+def test_pays_the_same_reward_as_the_start_of_penalty_that_is_in(repaid):
+    protocol, id = repaid
+    budget, target = state(protocol, id).reward_budget, state(protocol, id).target
+    reset(protocol, id, receiver="stranger", sender="stranger")
+    reward = 50 * WAD + target // RAY // 1_000
+    assert stablecoins(protocol, "stranger") == reward
+    assert state(protocol, id).reward_budget == budget - reward
+    assert event(protocol, "AuctionReset") == (id, 1_680 * RAY, reward)
+
+
+def test_rewards_end_with_the_penalty_that_is_in(funded):
+    """However often it is reset: all rewards, that of the start too, are less than what came in."""
+    funded.do("CollateralAuction.set_rewards", WETH, 4_000, 0, sender="admin")
+    protocol, id = mostly_repaid(funded)
+    before = stablecoins(protocol, "liquidator")
+    for _ in range(4):
+        reset(protocol, id)
+        later(protocol, 1_400)
+    reset(protocol, id)
+    found = state(protocol, id)
+    assert stablecoins(protocol, "liquidator") - before > 6_000 * WAD
+    assert found.reward_budget * RAY == found.target
+    assert event(protocol, "AuctionReset")[2] == 0
+
+
+def test_pays_nothing_of_a_penalty_that_is_not_in(funded, auction):
+    budget, reserve = state(funded, auction).reward_budget, funded.read("VaultEngine.reserve")
+    later(funded, 1_400)
+    reset(funded, auction, receiver="stranger", sender="stranger")
+    assert stablecoins(funded, "stranger") == 0
+    assert state(funded, auction).reward_budget == budget
+    assert funded.read("VaultEngine.reserve") == reserve
+    assert event(funded, "AuctionReset") == (auction, 1_680 * RAY, 0)
 
 
 def test_not_while_the_price_is_good(funded, auction):
@@ -110,50 +154,42 @@ def test_an_unknown_auction(funded):
         reset(funded, 1)
 
 
-def test_no_reward_for_a_lot_under_the_least(funded, auction):
-    earned = stablecoins(funded, "liquidator")
-    later(funded, 225)
-    reset(funded, auction)
-    assert stablecoins(funded, "liquidator") == earned
-    assert event(funded, "AuctionReset")[2] == 0
-    # One worth the least, 2,260, is rewarded.
-    later(funded, 226)
-    reset(funded, auction)
-    assert stablecoins(funded, "liquidator") > earned
+def test_no_reward_for_a_lot_under_the_least(repaid):
+    protocol, id = repaid
+    lot = state(protocol, id).lot
+    for worth, paid in ((2_259, 0), (2_261, 55)):
+        later(protocol, 1)
+        for _ in range(2):
+            protocol.post_price("WETH", worth * RAD // lot)
+        before = stablecoins(protocol, "stranger")
+        reset(protocol, id, receiver="stranger", sender="stranger")
+        assert (stablecoins(protocol, "stranger") - before) // WAD == paid
 
 
 def test_no_reward_for_a_target_under_the_least(funded):
-    """The floor was higher than the debt when the auction began; that it is lower now is for later ones."""
-    funded.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
-    funded.do("VaultEngine.set_debt_floor", WETH, 20_000, sender="admin")
-    funded.post_price("WETH", 1_500 * RAY)
-    auction = liquidate(funded)
-    funded.do("VaultEngine.set_debt_floor", WETH, 1, sender="admin")
-    earned = stablecoins(funded, "liquidator")
-    later(funded, 1_400)
-    reset(funded, auction)
-    assert stablecoins(funded, "liquidator") == earned
+    """The least is that of the start."""
+    funded.do("VaultEngine.set_debt_floor", WETH, 4_602, sender="admin")
+    protocol, id = mostly_repaid(funded)
+    protocol.do("VaultEngine.set_debt_floor", WETH, 1, sender="admin")
+    reset(protocol, id, receiver="stranger", sender="stranger")
+    assert stablecoins(protocol, "stranger") == 0
 
 
-def test_the_reward_ends_with_the_penalty(funded):
-    funded.do("CollateralAuction.set_rewards", WETH, 700, 0, sender="admin")
-    id = start(funded)
-    penalty = (state(funded, id).target - state(funded, id).principal) // RAY
-    for _ in range(4):
-        later(funded, 1_500)
-        reset(funded, id)
-    earned = stablecoins(funded, "liquidator")
-    assert 0 <= penalty - earned < 10**12
-    assert state(funded, id).reward_budget == 0
-    assert event(funded, "AuctionReset")[2] == 0
+def test_not_for_a_reward_in_settlement(repaid):
+    protocol, id = repaid
+    begin(protocol)
+    protocol.post_price("WETH", 1_400 * RAY)
+    with reverts("ledger: in settlement"):
+        reset(protocol, id)
 
 
-def test_what_the_reserve_lacks_is_a_deficit(funded, auction):
-    later(funded, 1_400)
-    reserve = funded.read("VaultEngine.reserve")
-    deficit = funded.read("VaultEngine.deficit_of", WETH)
-    reset(funded, auction)
-    reward = event(funded, "AuctionReset")[2]
-    paid = min(reserve, reward * RAY)
-    assert funded.read("VaultEngine.reserve") == reserve - paid
-    assert funded.read("VaultEngine.deficit_of", WETH) == deficit + reward * RAY - paid
+def test_what_the_reserve_lacks_is_a_deficit_beside_the_penalty_in_the_buffer(funded):
+    funded.do("CollateralAuction.set_rewards", WETH, 5_000, 0, sender="admin")
+    protocol, id = mostly_repaid(funded)
+    reserve = protocol.read("VaultEngine.reserve")
+    reset(protocol, id)
+    reward = event(protocol, "AuctionReset")[2]
+    assert reward == 5_000 * WAD > reserve // RAY
+    assert protocol.read("VaultEngine.reserve") == 0
+    lost = protocol.read("VaultEngine.deficit_of", WETH)
+    assert reward * RAY - reserve <= lost < protocol.read("VaultEngine.buffer_of", WETH)

@@ -92,13 +92,9 @@ def test_nothing_is_taken_nor_rewarded_any_more(funded, tip):
     funded.post_price("WETH", 1_500 * RAY)
     with reverts("collateral_auction: needs reset"):
         take(funded, auction)
-    if tip:
-        with reverts("ledger: in settlement"):
-            funded.do("CollateralAuction.reset", auction, "liquidator", sender="liquidator")
-    else:
-        funded.do("CollateralAuction.reset", auction, "liquidator", sender="liquidator")
-        with reverts("ledger: in settlement"):
-            take(funded, auction)
+    funded.do("CollateralAuction.reset", auction, "liquidator", sender="liquidator")
+    with reverts("ledger: in settlement"):
+        take(funded, auction)
     funded.do(CALL, auction, sender="stranger")
 
 

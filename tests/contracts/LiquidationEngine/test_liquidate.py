@@ -158,7 +158,8 @@ def test_a_part_fills_the_limit_and_leaves_the_vault_no_worse(protocol, setter):
     id = liquidate(protocol)
     after = protocol.read("VaultEngine.vault", WETH, "borrower")
     auction = protocol.read("CollateralAuction.auction_of", id)
-    assert 5_000 * RAD - rate < auction.principal <= 5_000 * RAD
+    # A unit of collateral stands for some 1,200 of debt.
+    assert 5_000 * RAD - 1_201 * rate < auction.principal <= 5_000 * RAD
     assert auction.principal == (before.normalized_debt - after.normalized_debt) * rate
     assert auction.lot == before.locked_collateral - after.locked_collateral
     assert (
@@ -187,12 +188,13 @@ def test_a_part_under_the_floor_waits(protocol):
 def test_without_a_floor_a_part_still_needs_collateral(protocol):
     protocol.do("VaultEngine.set_debt_floor", WETH, 0, sender="admin")
     protocol.do("VaultEngine.set_auction_limit", WETH, 5_000, sender="admin")
-    # At this rate the limit cannot be filled to the last rad.
+    # At this rate the limit cannot be filled to the last rad, though a unit stands for less than a wei.
     protocol.advance(7_777)
-    protocol.post_price("WETH", 2_000 * RAY)
-    open_vault(protocol)
-    open_vault(protocol, "saver")
-    protocol.post_price("WETH", 1_500 * RAY)
+    for _ in range(2):
+        protocol.post_price("WETH", RAY)
+    open_vault(protocol, collateral=20_000 * WAD)
+    open_vault(protocol, "saver", collateral=20_000 * WAD)
+    protocol.post_price("WETH", 3 * RAY // 4)
     liquidate(protocol)
     assert protocol.read("VaultEngine.in_auction_of", WETH) < 5_000 * RAD
     with reverts("liquidation_engine: nothing in"):

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from backstop.model.arithmetic import RAY
-from backstop.model.roles import SETTLEMENT
+from backstop.model.roles import GUARDIAN, SETTLEMENT
 from tests.support.helpers import refusal, reverts
 
 HOUR, DAY = 3_600, 86_400
@@ -93,6 +93,7 @@ def test_a_halt_counts_for_two_days(closing):
 
 
 def test_a_guardians_halt_ends_by_itself(closing):
+    closing.protocol.do("PriceFeed.grant_role", GUARDIAN, "guardian", sender="admin")
     closing.protocol.do("PriceFeed.set_halted", closing.id, True, sender="guardian")
     closing.steps(*[40] * 48)
     assert closing.read("final_price") == NOT_YET

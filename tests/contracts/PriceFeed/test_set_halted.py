@@ -25,7 +25,7 @@ def test_a_guardians_halt_ends_by_itself(guarded):
     guarded.halt(sender="guardian")
     until = guarded.protocol.timestamp + GUARDIAN_HALT
     assert [log.values for log in guarded.protocol.last.logs] == [(guarded.id, until), (guarded.id, True)]
-    assert guarded.read("guards_of") == (0, 0, 0, 0, False, 0, until)
+    assert guarded.read("guards_of") == (0, 0, 0, 0, False, 0, until, False)
     guarded.halt(False)
     guarded.protocol.advance(GUARDIAN_HALT - 1 - guarded.step)
     assert guarded.steps(90) == [(90, 0)]

@@ -1,5 +1,7 @@
 """accrue: the fee compounds by the second, is shared between buffer and reserve, and never reverts."""
 
+import pytest
+
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.helpers import reverts
 
@@ -38,21 +40,43 @@ def test_twice_in_one_block_changes_nothing(protocol):
     protocol.advance(86_400)
     first = protocol.do("VaultEngine.accrue", WETH, sender="stranger")
     reserve = protocol.read("VaultEngine.reserve")
-    while protocol.read("VaultEngine.debts_of", WETH)[2] < protocol.timestamp:
-        first = protocol.do("VaultEngine.accrue", WETH, sender="stranger")
-        reserve = protocol.read("VaultEngine.reserve")
     assert protocol.do("VaultEngine.accrue", WETH, sender="stranger") == first
     assert protocol.read("VaultEngine.reserve") == reserve
 
 
-def test_a_year_is_charged_at_once_and_the_rest_by_the_next_call(protocol):
-    protocol.do("VaultEngine.set_stability_fee", WETH, 7 * 10**19, sender="admin")
+def test_years_are_charged_at_once_and_as_if_somebody_had_called_every_year(protocol):
+    protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
     at = protocol.read("VaultEngine.debts_of", WETH)[2]
-    protocol.advance(400 * 86_400)
-    protocol.do("VaultEngine.accrue", WETH, sender="stranger")
-    assert protocol.read("VaultEngine.debts_of", WETH)[2] == at + 365 * 86_400
-    protocol.do("VaultEngine.accrue", WETH, sender="stranger")
+    protocol.advance(at + 365 * 86_400 - protocol.timestamp)
+    with protocol.lockstep.imagine():
+        for _ in range(2):
+            protocol.do("VaultEngine.accrue", WETH, sender="stranger")
+            protocol.advance(365 * 86_400)
+        protocol.advance(777)
+        yearly = protocol.do("VaultEngine.accrue", WETH, sender="stranger")
+    protocol.advance(2 * 365 * 86_400 + 777)
+    assert protocol.do("VaultEngine.accrue", WETH, sender="stranger") == yearly
     assert protocol.read("VaultEngine.debts_of", WETH)[2] == protocol.timestamp
+
+
+@pytest.mark.parametrize("years", [5, 79])
+def test_no_idle_time_is_too_long_for_the_highest_fee(protocol, years):
+    """It ends at what the rate's field holds, or the type may owe, neither beyond it nor in a revert."""
+    protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
+    protocol.do("VaultEngine.set_stability_fee", WETH, 7 * 10**19, sender="admin")
+    protocol.advance(years * 365 * 86_400 + 86_400)
+    assert protocol.do("VaultEngine.accrue", WETH, sender="stranger") == 2**104 - 1
+    assert protocol.read("VaultEngine.debts_of", WETH)[2] == protocol.timestamp
+
+
+def test_what_a_type_without_debt_has_not_charged_nobody_pays_later(protocol):
+    protocol.do("VaultEngine.set_stability_fee", WETH, 7 * 10**18, sender="admin")
+    protocol.advance(4 * 365 * 86_400)
+    protocol.post_price("WETH", 2_000 * RAY)
+    protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
+    owed = protocol.read("VaultEngine.total_debt")
+    protocol.do("VaultEngine.accrue", WETH, sender="stranger")
+    assert protocol.read("VaultEngine.total_debt") == owed < 6_000 * RAD + 10**30
 
 
 def test_never_reverts_and_stops_at_the_caps(protocol):

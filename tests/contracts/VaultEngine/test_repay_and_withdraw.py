@@ -62,11 +62,17 @@ def test_a_repayment_too_small_for_one_unit_of_debt_reverts(protocol):
         protocol.do(CALL, WETH, "borrower", 1, 0, "borrower", sender="borrower")
 
 
-def test_a_partial_repayment_may_not_leave_less_than_the_floor(protocol):
+def test_a_partial_repayment_ends_at_the_floor(protocol):
     floor = protocol.read("VaultEngine.debt_floor_of", WETH) * WAD
     protocol.borrow("borrower", "WETH", 10 * WAD, 2 * floor)
-    with reverts("vault_engine: rest under floor"):
-        protocol.do(CALL, WETH, "borrower", floor + floor // 2, 0, "borrower", sender="borrower")
+    protocol.advance(86_400)
+    before = protocol.read("Stablecoin.balanceOf", "borrower")
+    protocol.do(CALL, WETH, "borrower", floor + floor // 2, 0, "borrower", sender="borrower")
+    rate = protocol.read("VaultEngine.debts_of", WETH).accumulated_rate
+    left = protocol.read("VaultEngine.vault", WETH, "borrower").normalized_debt * rate
+    assert floor * RAY <= left < floor * RAY + rate
+    # Of what was brought only what was repaid is burned.
+    assert floor < before - protocol.read("Stablecoin.balanceOf", "borrower") < floor + WAD
 
 
 def test_a_debt_already_under_the_floor_may_be_repaid_in_parts(protocol):
@@ -171,15 +177,17 @@ def indebted(protocol, free):
     return free
 
 
-def test_exactly_the_floor_may_be_left(protocol, indebted):
-    with reverts("vault_engine: rest under floor"):
-        protocol.do(CALL, indebted, "borrower", 3_000 * WAD + 1, 0, "borrower", sender="borrower")
-    protocol.do(CALL, indebted, "borrower", 3_000 * WAD, 0, "borrower", sender="borrower")
+@pytest.mark.parametrize("beyond", [0, 1, 1_999 * WAD])
+def test_exactly_the_floor_is_left(protocol, indebted, beyond):
+    before = protocol.read("Stablecoin.balanceOf", "borrower")
+    protocol.do(CALL, indebted, "borrower", 3_000 * WAD + beyond, 0, "borrower", sender="borrower")
+    assert protocol.read("VaultEngine.vault", indebted, "borrower").normalized_debt == 2_000 * WAD
+    assert before - protocol.read("Stablecoin.balanceOf", "borrower") == 3_000 * WAD
 
 
 def test_a_debt_at_the_floor_is_repaid_whole_or_not_at_all(protocol, indebted):
     protocol.do(CALL, indebted, "borrower", 3_000 * WAD, 0, "borrower", sender="borrower")
-    with reverts("vault_engine: rest under floor"):
+    with reverts("vault_engine: repays nothing"):
         protocol.do(CALL, indebted, "borrower", 1, 0, "borrower", sender="borrower")
     protocol.do(CALL, indebted, "borrower", 2_000 * WAD, 0, "borrower", sender="borrower")
     assert protocol.read("VaultEngine.vault", indebted, "borrower").normalized_debt == 0

@@ -26,8 +26,8 @@ UNITS_IN_FLOOR = 100
     "decimals",
     "debt_floor",
     why="one unit of a token is worth less than a hundredth of the smallest debt, at the scenario's price "
-    "or at 100,000 coins for a token: a part of a vault is sold in whole units, and what rounding "
-    "leaves out is missing",
+    "or at 100,000 coins for a token: a target ends in whole units of the token: what one is worth more "
+    "than what is left to pay, its owner loses",
 )
 def _token_unit(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     for each in parameters.collateral_types:

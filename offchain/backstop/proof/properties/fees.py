@@ -7,7 +7,6 @@ from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
-_YEAR = 365 * 86_400
 # What the fields of a type's debt can hold: its rate, its debt [rad].
 _MOST_RATE, _MOST_DEBT = 2**104 - 1, 2**181 - 1
 
@@ -16,21 +15,20 @@ _MOST_RATE, _MOST_DEBT = 2**104 - 1, 2**181 - 1
 def time_costs_its_fee(step: Transition, changes: Changes) -> None:
     """Assert that a rate grows by the fee that was set, compounded for the time since it last grew.
 
-    All time up to now, or a year of it; what losses add to the rate is apart. Of what `accrue` charges the
-    buffer gets its share, rounded down, and the reserve the rest.
+    All time up to now; what losses add to the rate is apart. Of what `accrue` charges the buffer gets its
+    share, rounded down, and the reserve the rest.
     """
     for contract, c, old, new in changes.get("ledger.income", ()):
         charged = step.after(contract, "ledger.debts", c).accrued_at
         since = step.before(contract, "ledger.debts", c).accrued_at
-        in_time = charged == step.model.timestamp or charged == since + _YEAR
-        if old.stability_fee != new.stability_fee and not in_time and since:
+        if old.stability_fee != new.stability_fee and charged != step.model.timestamp and since:
             raise Violation(f"type {c}: a new fee counts from {charged}, not {step.model.timestamp}")
     for contract, c, old, new in changes.get("ledger.debts", ()):
         if not old.accumulated_rate or step.calls("Settlement", "begin"):
             continue
         income = step.before(contract, "ledger.income", c)
         passed = new.accrued_at - old.accrued_at
-        if not (passed == 0 or new.accrued_at == step.model.timestamp or passed == _YEAR):
+        if passed and new.accrued_at != step.model.timestamp:
             raise Violation(f"type {c} is charged up to {new.accrued_at} at {step.model.timestamp}")
         exact, off = old.accumulated_rate, 0
         if income.stability_fee and passed:
@@ -49,6 +47,21 @@ def time_costs_its_fee(step: Transition, changes: Changes) -> None:
             )
             if got != (to_buffer, earned - to_buffer):
                 raise Violation(f"type {c}: of a fee of {earned}, {got} went to buffer and reserve")
+
+
+@transition_property(72)
+def one_call_charges_all_time(step: Transition, changes: Changes) -> None:
+    """Assert that whoever touches a type's debt is charged, and charges, for all time up to now."""
+    for _, c, old, new in changes.get("ledger.debts", ()):
+        touched = new.accrued_at != old.accrued_at or new.normalized_debt > old.normalized_debt
+        late = new.accrued_at != step.model.timestamp
+        if (
+            old.accumulated_rate
+            and touched
+            and late
+            and step.before("VaultEngine", "ledger.income", c).stability_fee
+        ):
+            raise Violation(f"type {c} is charged up to {new.accrued_at}, not {step.model.timestamp}")
 
 
 @transition_property(36)

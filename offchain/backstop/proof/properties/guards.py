@@ -110,7 +110,9 @@ def _measure(step: Transition, trigger: int, c: int) -> Fraction | None:
         return None
     prices, now = step.after("PriceFeed", "prices", c), step.model.timestamp
     if trigger == SILENCE:
-        return Fraction(now - prices.fresh_until) if now > prices.fresh_until else None
+        # A week beyond both thresholds a feed is no news any more.
+        longest = max(step.after("CircuitBreaker", "triggers")[4:6]) + 7 * 86_400
+        return Fraction(now - prices.fresh_until) if 0 < now - prices.fresh_until <= longest else None
     average = time_weighted(step, step.after, c)
     if now > prices.fresh_until or prices.current == 0 or prices.current >= average:
         return None

@@ -17,7 +17,7 @@ from backstop.proof.properties.transition import Changes, Transition
 if TYPE_CHECKING:
     from backstop.hosts.model import ModelSystem
 
-_WATERFALL, _AUCTION, _FEED = "LossWaterfall", "CollateralAuction", "PriceFeed"
+_WATERFALL, _FEED = "LossWaterfall", "PriceFeed"
 
 
 @history_promise(71)
@@ -55,30 +55,6 @@ class ACapHoldsOverAnyWindow:
                 raise Violation(f"stage {k} pays {paid} of {most} for type {c} within {length} s")
 
 
-@transition_promise(72)
-def one_call_charges_all_time(step: Transition, changes: Changes) -> None:
-    """Assert that whoever touches a type's debt is charged, and charges, for all time up to now."""
-    for _, c, old, new in changes.get("ledger.debts", ()):
-        touched = new.accrued_at != old.accrued_at or new.normalized_debt > old.normalized_debt
-        late = new.accrued_at != step.model.timestamp
-        if old.accumulated_rate and touched and late and _has_fee(step, c):
-            raise Violation(f"type {c} is charged up to {new.accrued_at}, not {step.model.timestamp}")
-
-
-@transition_promise(73)
-def only_what_a_lot_cannot_bring_is_given_up(step: Transition, changes: Changes) -> None:
-    """Assert that the principal of a closed auction is lost but for what its lot is worth."""
-    if not step.calls(_AUCTION, "close"):
-        return
-    for log in step.outcome.logs:
-        if log.event != "AuctionClosed":
-            continue
-        id, c, principal, lot = log.values
-        worth = lot * step.after(_FEED, "prices", c).current
-        if principal and worth >= RAY * 10**18 and principal > max(0, principal - worth):
-            raise Violation(f"auction {id}: {principal} rad is lost beside a lot worth {worth}")
-
-
 @transition_promise(74)
 def nobody_finds_income_in_an_empty_pool(step: Transition, changes: Changes) -> None:
     """Assert that where all shares have become void no income is left for whoever comes next."""
@@ -89,5 +65,3 @@ def nobody_finds_income_in_an_empty_pool(step: Transition, changes: Changes) -> 
                 raise Violation(f"{log.contract}: {left} wei of income are nobody's")
 
 
-def _has_fee(step: Transition, c: int) -> bool:
-    return bool(step.before("VaultEngine", "ledger.income", c).stability_fee)

@@ -21,8 +21,9 @@ _MOST_PENALTY, _MOST_PRICE = (2**48 - 1) * _MICRO, 2**112 - 1
 def a_take_costs_its_price(step: Transition, changes: Changes) -> None:
     """Assert that a taker pays the curve's price for what it gets, rounded up, and never above the target.
 
-    By less than a unit of the token. What is paid repays principal first, the rest goes to the buffer; what
-    is left of a lot whose target is raised goes back.
+    By less than a unit of the token, and what is paid for what is got stays within the price that was named.
+    What is paid repays principal first, the rest goes to the buffer; what is left of a lot whose target is
+    raised goes back.
     """
     if not step.calls(_AUCTION, "take"):
         return
@@ -39,6 +40,8 @@ def a_take_costs_its_price(step: Transition, changes: Changes) -> None:
     enough = paid * RAY >= collateral * max(0, price - off)
     if not enough or paid * RAY >= (collateral + unit) * (price + off) + RAY:
         raise Violation(f"auction {id}: {paid} for {collateral} at a price of {price}")
+    if (paid - 1) * RAY >= (collateral + 1) * step.action.args[2]:
+        raise Violation(f"auction {id}: {paid} for {collateral}, at {step.action.args[2]} at most")
     left = step.after(_AUCTION, "lots", id)
     if paid > lot.target or rest != (lot.target - paid) * RAY or left.target * RAY != rest:
         raise Violation(f"auction {id}: {paid} of {lot.target} were raised, {rest} are left")
@@ -61,9 +64,10 @@ def a_take_costs_its_price(step: Transition, changes: Changes) -> None:
 def auctions_start_by_their_terms(step: Transition, changes: Changes) -> None:
     """Assert that an auction is to raise its principal and the penalty, and pays rewards within the penalty.
 
-    A part of a vault takes no larger a part of its collateral, and all of that part but a unit's rounding. A
-    reset starts from the price of now, and adds nothing to what is to be raised. A stop stops either. Terms
-    that change stay as they were for auctions that began with them.
+    A part of a vault takes no larger a part of its collateral, and as much debt with it as that stood for,
+    rounded up. A reset starts from the price of now, adds nothing to what is to be raised, and is paid for by
+    penalty that has come in. A stop stops either. Terms that change stay
+    as they were for auctions that began with them.
     """
     for contract, (c, version), old, new in changes.get("old_terms", ()):
         if old.buf or new != step.before(contract, "terms", c) or new.version != version:
@@ -79,10 +83,8 @@ def auctions_start_by_their_terms(step: Transition, changes: Changes) -> None:
             new = step.after("VaultEngine", "vaults", (c, owner))
             part = old.normalized_debt - new.normalized_debt
             rate = step.after("VaultEngine", "ledger.debts", c).accumulated_rate
-            unit = 10 ** (18 - step.before(_AUCTION, "terms", c).decimals)
-            share = old.locked_collateral * part
-            over = collateral * old.normalized_debt > share
-            if over or (collateral + unit) * old.normalized_debt <= share or principal != part * rate:
+            beyond = old.locked_collateral * part - collateral * old.normalized_debt
+            if not 0 <= beyond < old.locked_collateral or principal != part * rate:
                 raise Violation(f"vault {c, owner}: {collateral} for {principal} of {old}")
 
 
@@ -126,11 +128,29 @@ def _check_reset(step: Transition, id: int, top: int, reward: int) -> None:
     )
     if reward != spent or spent < 0:
         raise Violation(f"auction {id}: {reward} were paid for a reset, {spent} of its penalty")
+    if reward and step.after(_AUCTION, "owners", id).reward_budget < old.target:
+        raise Violation(f"auction {id}: {reward} were paid for a reset, of a penalty that is not in")
     was = step.before(_AUCTION, "tops", id)
     elapsed = step.model.timestamp - old.started_at
     now, off = own.fallen(terms.curve, terms.period, terms.cut, was.top, elapsed)
     if elapsed <= terms.tail and max(0, now - off) * BASIS_POINTS >= was.top * terms.cusp:
         raise Violation(f"auction {id} was reset before it was due")
+
+
+@transition_property(73)
+def only_what_a_lot_cannot_bring_is_given_up(step: Transition, changes: Changes) -> None:
+    """Assert that an auction ends with its lot sold, or worth next to nothing at the price of now.
+
+    That is less than a hundredth of the smallest debt and its penalty.
+    """
+    if not step.calls(_AUCTION, "close"):
+        return
+    for log in step.outcome.logs:
+        if (log.contract, log.event) == (_AUCTION, "AuctionClosed"):
+            id, c, _, lot = log.values
+            worth = lot * step.after("PriceFeed", "prices", c).current
+            if lot and worth * 100 >= step.after(_AUCTION, "terms", c).minimum * RAY * _WAD:
+                raise Violation(f"auction {id} is given up with a lot worth {worth}")
 
 
 @history_property(39)

@@ -9,7 +9,7 @@ from typing import Any, cast
 from backstop.deployment.accounts import account
 from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.hosts.model import ModelSystem
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
 from backstop.model.collateral_auction import CollateralAuction
 from backstop.model.interfaces import Vault
 from backstop.model.liquidation_engine import LiquidationEngine
@@ -195,7 +195,7 @@ class Town:
             self.do(by, "CollateralAuction", "take", id, MAX_UINT256, MAX_UINT256, by, b"")
             return
         market = self.feed.prices[c].current
-        hopeless = self.now > lot.started_at + terms.tail and lot.lot * market < terms.minimum * WAD * RAY
+        hopeless = self.now > lot.started_at + terms.tail and terms.is_worthless(lot.lot, market)
         hopeless &= WRITING_OFF not in self.left
         if not lot.lot or hopeless:
             self.do(by, "CollateralAuction", "close", id)

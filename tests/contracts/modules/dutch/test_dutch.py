@@ -138,7 +138,8 @@ def test_fills(contract, seed):
         target = rng.choice([sized(rng, 93), value + rng.randrange(-3, 4), value * rng.randrange(300) // 100])
         target = min(max(1, target), 2**104 - 1)
         amount = rng.choice([lot, 2**256 - 1, lot - 1, lot // 2, rng.randrange(lot + 1), 0])
-        args = (lot, target, top, price, amount, price - rng.choice([0, 0, 0, 1]))
+        limit = rng.choice([price, price, price - 1, 2 * price, 2**256 - 1, 2**256 - 1])
+        args = (lot, target, top, price, amount, limit)
         found = contract("fill", encode(terms), *args)
         try:
             assert found == dutch.fill(terms, *args)
@@ -148,8 +149,9 @@ def test_fills(contract, seed):
         collateral, paid, rest = found
         assert 0 < collateral <= min(lot, amount) and collateral % unit == 0
         assert paid + rest == target
-        # Never less than the price, never more than a unit and a wei beyond it.
+        # Never less than the price, never more than a unit and a wei beyond it, nor than what was named.
         assert 0 <= paid * RAY - collateral * price < unit * price + RAY
+        assert (paid - 1) * RAY < (collateral + 1) * limit
         if rest and collateral != lot:
             assert rest >= least
             assert (lot - collateral) * (top * 10_000 // terms.buf) >= least * RAY

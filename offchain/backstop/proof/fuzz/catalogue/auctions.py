@@ -113,7 +113,7 @@ def _hopeless(s: Scene, id: int) -> bool:
         return True
     price = s.feed.prices[lot.collateral_type].current
     late = s.now > lot.started_at + terms.tail
-    return bool(late and lot.lot * price < terms.minimum * WAD * RAY)
+    return bool(late and terms.is_worthless(lot.lot, price))
 
 
 @move(weight=1.8)

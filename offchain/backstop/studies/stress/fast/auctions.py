@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numba import njit
 
+from backstop.model.dutch import WORTHLESS
 from backstop.studies.stress.fast.liquidations import note, return_lot
 from backstop.studies.stress.fast.losses import lose, pay_reward
 from backstop.studies.stress.fast.pricing import (
@@ -191,7 +192,7 @@ def choose_ends(
                 price = valid_price(kinds[auction.type], now)
                 if not auction.due or price == 0.0:
                     continue
-                if auction.lot * price >= here.minimum:
+                if auction.lot * price * WORTHLESS >= here.minimum:
                     how = RESET
                 elif now <= auction.since + here.tail or auction.target <= auction.penalty:
                     continue
@@ -251,7 +252,7 @@ def close(terms: Table, kind: Table, system: Table, auction: Table, now: float) 
         price = valid_price(kind, now)
         if principal == 0.0 or price == 0.0 or now <= auction.since + terms.tail:
             return
-        if auction.lot * max(price, time_weighted(kind, now)) >= terms.minimum:
+        if auction.lot * max(price, time_weighted(kind, now)) * WORTHLESS >= terms.minimum:
             return
     kind.lots -= auction.lot
     auction.lot = auction.target = 0.0
@@ -262,14 +263,15 @@ def close(terms: Table, kind: Table, system: Table, auction: Table, now: float) 
 
 @njit(cache=True)
 def reset(terms: Table, kind: Table, system: Table, auction: Table, now: float) -> None:
-    """Restart the price of an auction, for a reward within the penalty."""
+    """Restart the price of an auction, for a reward of penalty that has come in."""
     price, elapsed = valid_price(kind, now), now - auction.since
     old = auction_price(terms, auction.top, elapsed)
     if auction.lot == 0.0 or price == 0.0 or not needs_reset(terms, auction.top, old, elapsed):
         return
     auction.top, auction.since = price * terms.buf, now
     if auction.target >= terms.minimum and auction.lot * price >= terms.minimum:
-        reward = min(terms.tip + terms.chip * auction.target, auction.budget)
+        came_in = max(0.0, auction.budget - auction.target)
+        reward = min(terms.tip + terms.chip * auction.target, came_in)
         auction.budget -= reward
         pay_reward(kind, system, reward, now)
 

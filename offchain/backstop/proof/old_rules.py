@@ -1,0 +1,144 @@
+"""Rules that were wrong, kept as patches: on the old rule an attack succeeds, on the present one it fails.
+
+A mended hole leaves a test that passes. Whether it could ever fail is only seen where the rule that it was
+written against is put back, in a copy of the checkout, into contracts and model alike.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from backstop.errors import BackstopError
+from backstop.files.installation import ROOT
+
+ATTACKS = ROOT / "tests" / "exploits"
+PATCHES = ATTACKS / "old_rules"
+
+# What a test of the copy reads; compiled contracts spare most of the compiling.
+COPIED = ("contracts", "offchain", "tests", "pyproject.toml", ".build/artifacts")
+OPTIONS = ("-q", "-rfE", "--tb=no", "--durations=0", "-p", "no:ape_test", "-p", "no:cacheprovider")
+# On the old rule the attack is played to its end, though a property may notice on the way.
+TO_THE_END = "--without-properties"
+# pytest cuts a failure to the width of the screen.
+ENVIRONMENT = {"COLUMNS": "1000", "PYTHONDONTWRITEBYTECODE": "1"}
+_FAILED = re.compile(r"^FAILED \S+?::(\S+) - (.*)$", re.MULTILINE)
+PASSED, TESTS_FAILED = 0, 1
+# A failure that shows no attack: the patch puts the rule back on one side only.
+ONE_SIDED = "Divergence"
+
+
+@dataclass(frozen=True)
+class Played:
+    """What an attack does on the present rule and on the old one."""
+
+    name: str
+    fails_today: bool
+    figures: tuple[str, ...]  # of the tests that fail on the old rule
+    trouble: str = ""  # why it says nothing
+
+    @property
+    def shows(self) -> bool:
+        """Whether the attack needs the old rule, and succeeds on it."""
+        return self.fails_today and bool(self.figures) and not self.trouble
+
+
+def old_rules(names: Iterable[str] = ()) -> list[str]:
+    """Return the kept rules, all or those named: each is the stem of its attack's file."""
+    found = sorted(path.stem for path in PATCHES.glob("*.patch"))
+    if unknown := sorted(set(names) - set(found)):
+        raise BackstopError(f"no old rule {unknown[0]}: choose of {', '.join(found)}")
+    return sorted(set(names)) or found
+
+
+def play(names: Iterable[str], show: Callable[[Played], None] = lambda played: None) -> list[Played]:
+    """Play each attack on the present rule and on its old one, in a copy of the checkout."""
+    results = []
+    with tempfile.TemporaryDirectory(prefix="backstop-old-rules-") as folder:
+        copy = Path(folder)
+        _copy_to(copy)
+        for name in names:
+            results.append(_play(copy, name))
+            show(results[-1])
+    return results
+
+
+def applies(name: str, root: Path = ROOT) -> str:
+    """Return why a patch does not apply; empty if it does."""
+    return _git(root, "apply", "--check", str(PATCHES / f"{name}.patch"))
+
+
+def _play(copy: Path, name: str) -> Played:
+    test = f"tests/exploits/{name}.py"
+    if not (copy / test).is_file():
+        return Played(name, False, (), f"there is no {test}")
+    code, told = _pytest(copy, test)
+    if code not in (PASSED, TESTS_FAILED):
+        return Played(name, False, (), _last_line(told))
+    try:
+        with _put_back(copy, name):
+            old_code, old_told = _pytest(copy, test, TO_THE_END)
+    except BackstopError as error:
+        return Played(name, code == PASSED, (), str(error))
+    figures = tuple(f"{test}: {figure}" for test, figure in _FAILED.findall(old_told))
+    trouble = ""
+    if old_code not in (PASSED, TESTS_FAILED) or "\nERROR " in old_told:
+        trouble = _last_line(old_told)
+    elif any(ONE_SIDED in figure for figure in figures):
+        trouble = "the old rule is put back on one side only: model and contract differ"
+    return Played(name, code == PASSED, figures, trouble)
+
+
+@contextmanager
+def _put_back(copy: Path, name: str) -> Iterator[None]:
+    """Put an old rule back for a while."""
+    patch = str(PATCHES / f"{name}.patch")
+    if why := _git(copy, "apply", patch):
+        raise BackstopError(f"the patch does not apply: {why}")
+    try:
+        yield
+    finally:
+        _git(copy, "apply", "-R", patch)
+
+
+def _copy_to(copy: Path) -> None:
+    for name in COPIED:
+        source, target = ROOT / name, copy / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.is_file():
+            shutil.copy(source, target)
+
+
+def _pytest(copy: Path, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *OPTIONS, *arguments],
+        cwd=copy,
+        env=os.environ | ENVIRONMENT | {"PYTHONPATH": f"{copy / 'offchain'}{os.pathsep}{copy}"},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """Run git; return what it says if it fails."""
+    if shutil.which("git") is None:
+        raise BackstopError("old rules are put back with git, which is not installed")
+    # A copy is in no repository, whatever lies above it.
+    environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    done = subprocess.run(["git", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    return _last_line(done.stderr) or "git failed" if done.returncode else ""
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""
