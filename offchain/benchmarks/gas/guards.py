@@ -6,9 +6,9 @@ from backstop.deployment.accounts import account
 from backstop.deployment.examples import guarded
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
 from backstop.model.circuit_breaker import FALL
 from backstop.model.interfaces import CAUTION
-from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
 from backstop.model.roles import GUARDIAN
 from benchmarks.gas.jobs import WETH, Jobs
 
