@@ -155,7 +155,7 @@ reporter_index: HashMap[uint256, HashMap[address, uint256]]
 # collateral type -> whose word is the price; the zero address: reporters
 issuer_of: public(HashMap[uint256, address])
 # collateral type -> seconds: from when on a guardian may halt it again
-halt_again_at: public(HashMap[uint256, uint256])
+halt_again_at: HashMap[uint256, uint256]
 
 
 @deploy

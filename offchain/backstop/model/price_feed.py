@@ -317,11 +317,6 @@ class PriceFeed(SettlementPrices):
         return str(self.issuers[collateral_type])
 
     @view
-    def halt_again_at(self, sender: str, collateral_type: int) -> int:
-        """Return from when on a guardian may halt a market again [seconds]."""
-        return int(self.halts_again_at[collateral_type])
-
-    @view
     def withheld(self, sender: str, collateral_type: int) -> int:
         """Return the next price while a halt or a grace holds it back [ray]."""
         return int(self.withheld_prices[collateral_type])

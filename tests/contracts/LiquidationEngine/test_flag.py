@@ -79,8 +79,9 @@ def test_what_a_halt_holds_back_is_news(owing):
     assert flag(owing) == owed(owing)
 
 
-def test_a_dead_feed_flags_nothing(owing):
-    owing.advance(10 * 86_400)
+def test_a_silent_feed_flags_nothing(owing):
+    """Until it is dead: its last price counts then."""
+    owing.advance(2 * 86_400)
     with reverts("doubt: no price"):
         flag(owing)
 
