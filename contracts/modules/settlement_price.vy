@@ -121,8 +121,7 @@ def _counted(closing: Closing, market: Market) -> Closing:
 def _is_over(closing: Closing) -> bool:
     """@dev Once counted up to now: whether nothing later counts."""
     return (
-        closing.valid == bounds.FINAL_WINDOW
-        or block.timestamp >= closing.begun_at + bounds.FINAL_DEADLINE
+        closing.valid == bounds.FINAL_WINDOW or block.timestamp >= closing.begun_at + bounds.FINAL_DEADLINE
     )
 
 

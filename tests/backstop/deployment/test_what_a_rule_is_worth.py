@@ -173,7 +173,7 @@ def test_a_minority_is_less_than_half_of_a_quorum(
     feed = FeedParameters(reporters=reporters, quorum=quorum)
     names = tuple(f"reporter_{i + 1}" for i in range(reporters))
     terms = quorum, feed.step, feed.max_age, feed.stale_after, feed.window
-    reason = refusal(new_protocol(), "PriceFeed.set_market", WETH, names, *terms, sender="admin")
+    reason = refusal(new_protocol(standard()), "PriceFeed.set_market", WETH, names, *terms, sender="admin")
     assert reason == ("price_feed: minority is half" if refused else None)
     assert breaks("quorum", feed_of(reporters=reporters, quorum=quorum)) is refused
 

@@ -21,6 +21,7 @@ from backstop.deployment.parameters import EquityParameters
 from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from backstop.hosts.chain_system import ChainSystem
+from backstop.model.roles import SETTLEMENT
 from tests.support.helpers import GUARDIAN
 
 BOTH = ("revm", pytest.param("anvil", marks=pytest.mark.anvil))
@@ -52,7 +53,9 @@ def test_guards_are_set_where_one_is_on():
             if action.contract == "PriceFeed" and action.method != "set_market"
         ]
 
-    assert calls(standard()) == []
+    settles = ("grant_role", (SETTLEMENT, plan(standard()).addresses["Settlement"]))
+    dead = 3 * 86_400
+    assert calls(standard()) == [settles, *(("set_guards", (c, 0, 1, 0, dead)) for c in (0, 1, 2, 32))]
     types = standard().collateral_types
     feed = dataclasses.replace(types[1].feed, deviation=1_500, confirmations=2)
     guarded = dataclasses.replace(types[1], feed=feed)
@@ -61,12 +64,15 @@ def test_guards_are_set_where_one_is_on():
         standard(), collateral_types=(types[0], guarded, types[2]), equity=equity
     )
     assert calls(parameters) == [
+        ("grant_role", (SETTLEMENT, plan(parameters).addresses["Settlement"])),
         ("grant_role", (GUARDIAN, account("guardian"))),
-        ("set_guards", (1, 1_500, 2, 0, 0)),
-        ("set_guards", (32, 0, 2, 60, 0)),
+        ("set_guards", (0, 0, 1, 0, dead)),
+        ("set_guards", (1, 1_500, 2, 0, dead)),
+        ("set_guards", (2, 0, 1, 0, dead)),
+        ("set_guards", (32, 0, 2, 60, dead)),
     ]
     _, model, _ = deploy(None, parameters)
-    assert model.view("PriceFeed", "guards_of", 1) == (1_500, 2, 0, 0, False, 0, 0, False)
+    assert model.view("PriceFeed", "guards_of", 1) == (1_500, 2, 0, dead, False, 0, 0, False)
 
 
 def test_parameters_come_back_from_json():

@@ -53,7 +53,7 @@ def line_of(text: str, piece: str) -> int:
         ("debt_floor: 5_000 stablecoin", "debt_floor: 2_000_000 stablecoin", "is too high: the most is"),
         ("curve: stairstep", "curve: spiral", "'spiral' is not one of: linear, stairstep, exponential"),
         ("        cut: 99%", "        cutt: 99%", "cutt: unknown field; known here: curve, buf"),
-        ("quorum: 3", "quorum: 6", "feed.quorum: '6' is too high: the most is 5"),
+        ("quorum: 3", "quorum: 6", "feed.quorum: '6' is too high: the most is 4"),
         ("gas_token: ETH", "gas_token: DOGE", "gas_token: 'DOGE' is not one of: ETH, WBTC, XAUT"),
         ("duration: 30 h", "duration: 31 h", "prices.ETH: has no price at the end"),
         ("duration: 30 h", "duration: 100 s", "duration: '100 s' is not a whole number of blocks"),
@@ -149,12 +149,12 @@ def test_every_part_of_the_protocol_has_its_section(tmp_path) -> None:
         duration=43_200,
         surplus_lot=10_000,
         conversion_price=25 * 10**26,
-        feed=FeedParameters(5, 3, 3_600, 21_600, 21_600, 86_400),
+        feed=FeedParameters(4, 3, 3_600, 21_600, 21_600, 86_400),
     )
     assert found.treasury.target == 250_000
     assert found.settlement == SettlementParameters(21 * 86_400, 500_000, 3)
     guards = [(f.deviation, f.confirmations, f.grace, f.dead_after) for f in feeds_of(found)]
-    assert guards == [(1_500, 2, 3_600, 3 * 86_400), (0, 1, 0, 0), (0, 1, 0, 0)]
+    assert guards == [(1_500, 2, 3_600, 3 * 86_400), (0, 1, 0, 3 * 86_400), (0, 1, 0, 3 * 86_400)]
     assert [each.redistribution_cap for each in found.collateral_types] == [200, 500, 500]
     # A deployment takes all of it.
     deployment = plan(found)
@@ -169,7 +169,7 @@ def test_every_part_of_the_protocol_has_its_section(tmp_path) -> None:
         ("    buf: 125%\n", "", "parameters.equity: 'buf' is missing"),
         ("duration: 12 h", "duration: 8 d", "equity.duration: '8 d' is too high"),
         ("surplus_lot: 10_000", "surplus_lot: 0", "equity.surplus_lot: '0 stablecoin' is too low"),
-        ("feed: {quorum: 3", "feed: {quorum: 9", "equity.feed.quorum: '9' is too high: the most is 5"),
+        ("feed: {quorum: 3", "feed: {quorum: 9", "equity.feed.quorum: '9' is too high: the most is 4"),
         ("window: 2 d}", "window: 2 d, income_share: 1%}", "staked_equity.income_share: income is stable"),
         (
             "  treasury:",
@@ -391,7 +391,7 @@ def test_equity_and_income(tmp_path) -> None:
     assert equity is not None and scenario.equity_price is not None
     assert (equity.supply, equity.mint_cap, equity.floor) == (1_000, 100, 5_000)
     assert (equity.surplus_lot, equity.conversion_price) == (500, 20 * 10**27)
-    assert equity.feed.reporters == 5
+    assert equity.feed.reporters == 4
     assert scenario.parameters.treasury.target == 70_000
     junior = scenario.parameters.junior
     assert (junior.cooldown, junior.vesting, junior.income_share) == (86_400, 3 * 86_400, 1_000)
