@@ -15,7 +15,6 @@ from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
-from contracts.interfaces import IWorkouts
 from contracts.modules import doubt
 from contracts.modules import ledger
 from contracts.modules import units
@@ -281,9 +280,8 @@ def doubt_of(collateral_type: uint256) -> uint256:
     flagged: uint256 = min(doubt.of_types[collateral_type], debts.normalized_debt)
     found: uint256 = unsafe_mul(flagged, debts.accumulated_rate)
     if debts.distressed & ledger.DISTRESSED != 0:
-        found += staticcall VAULT_ENGINE.in_auction_of(collateral_type)
-        if WORKOUTS != empty(address):
-            found -= staticcall IWorkouts(WORKOUTS).sound_of(collateral_type)
+        in_auction: uint256 = staticcall VAULT_ENGINE.in_auction_of(collateral_type)
+        found += in_auction - min(in_auction, self._sound(collateral_type))
     return found
 
 
@@ -356,6 +354,31 @@ def _meets(
     """@dev Whether collateral is worth what a ratio and the add-on ask for."""
     margin: uint256 = unsafe_mul(unsafe_mul(locked_collateral, price), units.BASIS_POINTS)
     return margin >= unsafe_add(unsafe_mul(debt, ratio), add_on)
+
+
+@internal
+@view
+def _sound(collateral_type: uint256) -> uint256:
+    """
+    @dev Rad of principal in sound workouts. Where the contract of workouts fails none is: nobody is kept in a
+         pool by that for longer than its auctions last. It needs some 6,000 gas; whoever brings less has not
+         enough left to go on, so gas decides nothing.
+    """
+    if WORKOUTS == empty(address):
+        return 0
+    success: bool = False
+    answer: Bytes[32] = b""
+    success, answer = raw_call(
+        WORKOUTS,
+        abi_encode(collateral_type, method_id=method_id("sound_of(uint256)")),
+        max_outsize=32,
+        gas=100_000,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    if not success or len(answer) != 32:
+        return 0
+    return convert(answer, uint256)
 
 
 @internal

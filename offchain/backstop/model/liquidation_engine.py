@@ -183,10 +183,11 @@ class LiquidationEngine(Doubt):
         debts = engine.debts_of(self.address, collateral_type)
         found = min(self.type_flags[collateral_type], debts.normalized_debt) * debts.accumulated_rate
         if debts.distressed & DISTRESSED:
-            found += engine.in_auction_of(self.address, collateral_type)
+            in_auction, sound = engine.in_auction_of(self.address, collateral_type), 0
             if self.workouts != ZERO_ADDRESS:
                 workouts = cast(IWorkouts, self.world.at(self.workouts))
-                found -= workouts.sound_of(self.address, collateral_type)
+                sound = workouts.sound_of(self.address, collateral_type)
+            found += max(0, in_auction - sound)
         return int(found)
 
     @view
