@@ -23,17 +23,6 @@ def a_safe_vault_is_marked(new_protocol):
     protocol.do("LossWaterfall.mark_vault", WETH, "whale", sender="whale")
 
 
-def a_cap_is_met_twice(new_protocol):
-    buffer, reserve, savings = only("buffer", "reserve", "savings")
-    protocol = steady(new_protocol, stages=(buffer, reserve, replace(savings, cap_bps=5_000)))
-    save(protocol, "saver", 100_000 * WAD)
-    lose(protocol, debt=200_000 * WAD)
-    yield protocol
-    protocol.do("LossWaterfall.cover", XAU, sender="stranger")
-    protocol.advance(protocol.parameters.epoch_length - protocol.timestamp % protocol.parameters.epoch_length)
-    protocol.do("LossWaterfall.cover", XAU, sender="stranger")
-
-
 def somebody_borrows_after_years(new_protocol):
     protocol = opened(new_protocol, standard())
     protocol.advance(3 * 365 * 86_400)
@@ -90,7 +79,6 @@ def three_of_five_report(new_protocol):
 
 BROKEN = {
     70: a_safe_vault_is_marked,
-    71: a_cap_is_met_twice,
     72: somebody_borrows_after_years,
     73: a_lot_with_a_worth_is_closed,
     74: a_pool_with_income_is_wiped,

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import RAY, mul
-from backstop.model.interfaces import IPool
+from backstop.model.arithmetic import RAY
+from backstop.model.interfaces import ILossWaterfall, IPool
 from backstop.model.state import Contract, World, external, immutable, require, view
+
+MOST = 2**96
+"""No pool holds more [wad]."""
 
 
 class ClawbackStage(Contract):
@@ -29,19 +32,19 @@ class ClawbackStage(Contract):
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
         """Return the unvested income of all pools, whatever the type [rad]."""
-        return mul(sum(pool.unvested(self.address) for pool in self._pools()), RAY)
+        return sum(self._unvested(pool) for pool in self.pool_addresses) * RAY
 
     @external
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
         """Cover a deficit from unvested income, pool after pool."""
         require(sender == self.loss_waterfall_address, "clawback: not loss waterfall")
-        left = amount
+        deficit = self._deficit(collateral_type)
         covered = 0
-        for pool in self._pools():
-            part = min(left, mul(pool.unvested(self.address), RAY))
+        for pool in self.pool_addresses:
+            part = min(amount - min(amount, covered), self._unvested(pool) * RAY)
             if part != 0:
-                covered += pool.claw_back(self.address, collateral_type, part)
-                left -= part
+                self._claw_back(pool, collateral_type, part)
+                covered = deficit - min(deficit, self._deficit(collateral_type))
         return covered, 0
 
     @view
@@ -49,5 +52,17 @@ class ClawbackStage(Contract):
         """Return the pools; the first to be asked comes first."""
         return self.pool_addresses
 
-    def _pools(self) -> list[IPool]:
-        return [cast(IPool, self.world.at(address)) for address in self.pool_addresses]
+    def _pool(self, address: str) -> IPool:
+        return cast(IPool, self.world.at(address))
+
+    def _unvested(self, pool: str) -> int:
+        """Return a pool's unvested income; 0 if it does not answer [wad]."""
+        return min(self.world.attempt(lambda: self._pool(pool).unvested(self.address)) or 0, MOST)
+
+    def _claw_back(self, pool: str, collateral_type: int, amount: int) -> None:
+        """Have a pool pay; one that fails is passed over."""
+        self.world.attempt(lambda: self._pool(pool).claw_back(self.address, collateral_type, amount))
+
+    def _deficit(self, collateral_type: int) -> int:
+        waterfall = cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
+        return waterfall.outstanding(self.address, collateral_type)

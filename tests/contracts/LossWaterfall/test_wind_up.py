@@ -44,8 +44,9 @@ def test_only_the_ledger(protocol, method, sender):
 
 
 def test_caps_are_lifted_but_the_savers(ending):
-    ending.do("ScriptedStage.claim", MAX_UINT256, 0, 0, sender="stranger")
-    assert ending.do("LossWaterfall.cover", XAU, sender="stranger") == 0  # busy
+    ending.do("ScriptedStage.claim", RAD, 0, RAD, sender="stranger")
+    assert ending.do("LossWaterfall.cover", XAU, sender="stranger") == RAD  # which the others wait for
+    assert ending.do("LossWaterfall.cover", XAU, sender="stranger") == 0
     ending.do("Settlement.begin", sender="stranger")
     buffer, reserve = ending.read("VaultEngine.buffer_of", XAU), ending.read("VaultEngine.reserve")
     saved = ending.read("Savings.totalAssets")
