@@ -8,8 +8,8 @@
         the protocol gave away before it knew of a loss. It holds nothing. A pool that fails is passed
         over: it keeps neither the income of the others, nor their members.
 """
-from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IStage
+from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
 from contracts.modules import units
 
@@ -18,18 +18,21 @@ implements: IStage
 # No pool holds more, in wad.
 MOST: constant(uint256) = 2**96
 
+VAULT_ENGINE: public(immutable(IVaultEngine))
 LOSS_WATERFALL: public(immutable(address))
 # The pools, the first to be asked comes first.
 POOLS: immutable(DynArray[address, bounds.MAX_POOLS])
 
 
 @deploy
-def __init__(loss_waterfall: address, pools: DynArray[address, bounds.MAX_POOLS]):
+def __init__(vault_engine: address, loss_waterfall: address, pools: DynArray[address, bounds.MAX_POOLS]):
     """
+    @param vault_engine The ledger, which says what a pool has paid.
     @param loss_waterfall The only caller of `absorb`.
     @param pools Pools of stablecoin that have this contract as theirs; each needs the ledger's STAGE
                  role.
     """
+    VAULT_ENGINE = IVaultEngine(vault_engine)
     LOSS_WATERFALL = loss_waterfall
     POOLS = pools
 
@@ -58,7 +61,7 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     @return [rad] Reserved: always 0.
     """
     assert msg.sender == LOSS_WATERFALL, "clawback: not loss waterfall"
-    deficit: uint256 = self._deficit(collateral_type)
+    deficit: uint256 = staticcall VAULT_ENGINE.deficit_of(collateral_type)
     covered: uint256 = 0
     for pool: address in POOLS:
         part: uint256 = min(amount - min(amount, covered), self._unvested(pool) * units.RAY)
@@ -72,7 +75,7 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
             revert_on_failure=False,
         )
         if success:
-            covered = deficit - min(deficit, self._deficit(collateral_type))
+            covered = deficit - min(deficit, staticcall VAULT_ENGINE.deficit_of(collateral_type))
     return covered, 0
 
 
@@ -108,9 +111,3 @@ def _unvested(pool: address) -> uint256:
     if not success or len(answer) != 32:
         return 0
     return min(convert(answer, uint256), MOST)
-
-
-@internal
-@view
-def _deficit(collateral_type: uint256) -> uint256:
-    return staticcall ILossWaterfall(LOSS_WATERFALL).outstanding(collateral_type)

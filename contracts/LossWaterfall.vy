@@ -234,7 +234,9 @@ def __init__(
 def set_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
     @notice Fix the order of losses. Admin only, once: who holds a stage knows for good what comes
-            before it.
+            before it. Each stage has to prove itself: it says what it holds, and lets this contract have
+            it pay nothing. Protects: an address that is no stage, one of another waterfall and one without
+            its role are not taken for a stage.
     @param terms The stages, the first to pay first, with their caps.
     """
     roles._only_admin()
@@ -245,6 +247,7 @@ def set_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
         assert terms[k].stage != empty(address), "loss_waterfall: zero stage"
         for j: uint256 in range(k, bound=bounds.MAX_STAGES):
             assert terms[j].stage != terms[k].stage, "loss_waterfall: stage twice"
+        self._prove(terms[k].stage)
         if terms[k].asynchronous:
             counts |= 256 << k
         self._store_stage(k, terms[k])
@@ -845,7 +848,7 @@ def _capacity(stage: address, collateral_type: uint256) -> (bool, uint256):
     """
     @dev Whether a stage answers, and what it says it can pay, rad; 0 if it does not answer.
     """
-    assert msg.gas >= LEAST_CAPACITY_GAS, "loss_waterfall: little gas to ask"
+    assert msg.gas >= LEAST_CAPACITY_GAS, "loss_waterfall: no gas to ask"
     success: bool = False
     answer: Bytes[32] = b""
     success, answer = raw_call(
@@ -865,6 +868,24 @@ def _capacity(stage: address, collateral_type: uint256) -> (bool, uint256):
 
 
 @internal
+def _prove(stage: address):
+    works: bool = False
+    nothing: uint256 = 0
+    works, nothing = self._capacity(stage, 0)
+    success: bool = False
+    answer: Bytes[64] = b""
+    success, answer = raw_call(
+        stage,
+        abi_encode(empty(uint256), empty(uint256), method_id=method_id("absorb(uint256,uint256)")),
+        max_outsize=64,
+        gas=bounds.ABSORB_GAS,
+        revert_on_failure=False,
+    )
+    proven: bool = works and success and answer == abi_encode(empty(uint256), empty(uint256))
+    assert proven, "loss_waterfall: no stage"
+
+
+@internal
 def _absorb(
     slot: Slot, collateral_type: uint256, amount: uint256, deficit: uint256
 ) -> (bool, uint256, uint256, uint256):
@@ -873,7 +894,7 @@ def _absorb(
          reserved, together at most the amount; then the deficit after it; rad. A loss that is booked
          meanwhile counts against the stage, and what others repay meanwhile for it.
     """
-    assert msg.gas >= LEAST_ABSORB_GAS, "loss_waterfall: little gas to pay"
+    assert msg.gas >= LEAST_ABSORB_GAS, "loss_waterfall: no gas to pay"
     success: bool = False
     answer: Bytes[64] = b""
     success, answer = raw_call(

@@ -7,7 +7,7 @@ from typing import cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY
-from backstop.model.interfaces import ILossWaterfall, IPool
+from backstop.model.interfaces import IPool, IVaultEngine
 from backstop.model.state import Contract, World, external, immutable, require, view
 
 MOST = 2**96
@@ -19,13 +19,21 @@ class ClawbackStage(Contract):
 
     KIND = "ClawbackStage"
 
+    vault_engine_address = immutable("VAULT_ENGINE", str)
     loss_waterfall_address = immutable("LOSS_WATERFALL", str)
 
     def __init__(
-        self, world: World, name: str, address: str, loss_waterfall: str, pools: Sequence[str]
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        loss_waterfall: str,
+        pools: Sequence[str],
     ) -> None:
         super().__init__(world, name, address)
         require(len(pools) <= bounds.MAX_POOLS, "")
+        self.vault_engine_address = vault_engine
         self.loss_waterfall_address = loss_waterfall
         self.pool_addresses = tuple(pools)
 
@@ -64,5 +72,5 @@ class ClawbackStage(Contract):
         self.world.attempt(lambda: self._pool(pool).claw_back(self.address, collateral_type, amount))
 
     def _deficit(self, collateral_type: int) -> int:
-        waterfall = cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
-        return waterfall.outstanding(self.address, collateral_type)
+        ledger = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        return ledger.deficit_of(self.address, collateral_type)

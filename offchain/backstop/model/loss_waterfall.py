@@ -178,6 +178,7 @@ class LossWaterfall(Marks):
             require(all(other.stage != each.stage for other in terms[:k]), "loss_waterfall: stage twice")
             asynchronous |= each.asynchronous << k
             self._store_stage(k, each)
+            require(self._is_proven(k), "loss_waterfall: no stage")
         self.counts[()] = Counts(len(terms), asynchronous)
         self._note_order(_hash(terms))
 
@@ -558,6 +559,11 @@ class LossWaterfall(Marks):
         """Return whether a stage answers, and what it says it can pay [rad]."""
         found = self.world.attempt(lambda: self._stage(k).capacity(self.address, collateral_type))
         return (False, 0) if found is None or found >= TOO_MUCH else (True, found)
+
+    def _is_proven(self, k: int) -> bool:
+        """Return whether stage k says what it holds, and lets this contract have it pay nothing."""
+        works, _ = self._capacity(k, 0)
+        return works and self.world.attempt(lambda: self._stage(k).absorb(self.address, 0, 0)) == (0, 0)
 
     def _absorb(
         self, k: int, collateral_type: int, amount: int, deficit: int
