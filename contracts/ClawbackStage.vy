@@ -15,8 +15,8 @@ from contracts.modules import units
 
 implements: IStage
 
-# No pool holds more, in wad.
-MOST: constant(uint256) = 2**96
+# More than any pool can hold, wad: one that claims it has failed.
+TOO_MUCH: constant(uint256) = 2**96
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 LOSS_WATERFALL: public(immutable(address))
@@ -110,4 +110,5 @@ def _unvested(pool: address) -> uint256:
     )
     if not success or len(answer) != 32:
         return 0
-    return min(convert(answer, uint256), MOST)
+    unvested: uint256 = convert(answer, uint256)
+    return 0 if unvested >= TOO_MUCH else unvested

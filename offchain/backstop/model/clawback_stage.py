@@ -10,8 +10,8 @@ from backstop.model.arithmetic import RAY
 from backstop.model.interfaces import IPool, IVaultEngine
 from backstop.model.state import Contract, World, external, immutable, require, view
 
-MOST = 2**96
-"""No pool holds more [wad]."""
+TOO_MUCH = 2**96
+"""More than any pool can hold: one that claims it has failed [wad]."""
 
 
 class ClawbackStage(Contract):
@@ -65,7 +65,8 @@ class ClawbackStage(Contract):
 
     def _unvested(self, pool: str) -> int:
         """Return a pool's unvested income; 0 if it does not answer [wad]."""
-        return min(self.world.attempt(lambda: self._pool(pool).unvested(self.address)) or 0, MOST)
+        found = self.world.attempt(lambda: self._pool(pool).unvested(self.address)) or 0
+        return 0 if found >= TOO_MUCH else found
 
     def _claw_back(self, pool: str, collateral_type: int, amount: int) -> None:
         """Have a pool pay; one that fails is passed over."""
