@@ -247,10 +247,10 @@ def set_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
         assert terms[k].stage != empty(address), "loss_waterfall: zero stage"
         for j: uint256 in range(k, bound=bounds.MAX_STAGES):
             assert terms[j].stage != terms[k].stage, "loss_waterfall: stage twice"
-        self._prove(terms[k].stage)
         if terms[k].asynchronous:
             counts |= 256 << k
         self._store_stage(k, terms[k])
+        self._prove(terms[k].stage)
     self.counts = counts
     self._note_order(keccak256(abi_encode(terms)))
 
