@@ -150,6 +150,8 @@ MASK_188: constant(uint256) = 2**188 - 1
 # Fields of a reservation.
 PLACE: constant(uint256) = 188
 SINCE: constant(uint256) = 196
+CAPPED: constant(uint256) = 236
+MASK_40: constant(uint256) = 2**40 - 1
 # More than any stage can hold, rad: one that claims it has failed.
 TOO_MUCH: constant(uint256) = 2**224
 # What `used` has in place of a type where a stage has one cap for all of them.
@@ -187,7 +189,7 @@ caps_absolute: HashMap[uint256, uint256]
 losses: HashMap[uint256, uint256]
 # collateral type -> stage -> rad of the deficit that it will pay or give up (188 bits) | 1 + its index
 # (8 bits), which stays: the next reservation costs less, and the stage needs no looking up | seconds,
-# when it was made (40 bits)
+# when it was made (40 bits) | whether the stage has a cap (1 bit)
 reservations: HashMap[uint256, HashMap[address, uint256]]
 # collateral type -> epoch -> rad
 created: HashMap[uint256, HashMap[uint256, uint256]]
@@ -393,15 +395,15 @@ def cover(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The type with the deficit.
     @return [rad] Covered or newly reserved; zero if no stage can pay.
     """
-    deficit: uint256 = staticcall VAULT_ENGINE.deficit_at_rest(collateral_type)
-    assert deficit != 0, "loss_waterfall: no deficit"
-    loss: Loss = self._roll(collateral_type, self._note_recovery(collateral_type, deficit))
+    due: uint256 = staticcall VAULT_ENGINE.deficit_at_rest(collateral_type)
+    assert due != 0, "loss_waterfall: no deficit"
+    loss: Loss = self._roll(collateral_type, self._note_recovery(collateral_type, due))
     epoch: uint256 = loss.epoch
     counts: uint256 = self.counts
     settling: bool = counts >= SETTLING
     # A deficit that was repaid without a stage may be less than what is reserved of it.
     reserved: uint256 = self._reserved(collateral_type, counts)
-    due: uint256 = deficit - min(deficit, reserved)
+    due -= min(due, reserved)
     asked: bool = reserved == 0
     total: uint256 = 0
     for k: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
@@ -423,17 +425,22 @@ def cover(collateral_type: uint256) -> uint256:
         paid: uint256 = 0
         kept: uint256 = 0
         if amount != 0:
-            works, paid, kept, deficit = self._absorb(slot, collateral_type, amount, deficit)
+            works, paid, kept = self._absorb(slot, collateral_type, amount)
         if not works:
             log StageFailed(collateral_type=collateral_type, epoch=epoch, stage=k)
         if paid != 0:
             # Read again: a stage was called.
-            self._book(collateral_type, self._load_loss(collateral_type), k, slot, paid)
-        due -= paid + kept
+            self._book(collateral_type, self._load_loss(collateral_type), k, paid)
+            if self._is_capped(slot):
+                self._use(collateral_type, k, slot, paid)
+        due -= min(due, paid + kept)
         total += paid + kept
         if kept != 0:
             self.reservations[collateral_type][slot.stage] = (
-                kept | ((k + 1) << PLACE) | (block.timestamp << SINCE)
+                kept
+                | ((k + 1) << PLACE)
+                | (block.timestamp << SINCE)
+                | (convert(self._is_capped(slot), uint256) << CAPPED)
             )
             log LossReserved(collateral_type=collateral_type, epoch=epoch, stage=k, amount=kept)
             asked = False
@@ -446,7 +453,6 @@ def cover(collateral_type: uint256) -> uint256:
 
 
 @external
-@nonreentrant
 def book_payment(collateral_type: uint256, payer: address, amount: uint256):
     """
     @notice Pay a part of what an asynchronous stage has reserved: a buyer's stablecoin is burned against the
@@ -462,11 +468,12 @@ def book_payment(collateral_type: uint256, payer: address, amount: uint256):
     self.reservations[collateral_type][msg.sender] = reservation - covered
     loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
     k: uint256 = ((reservation >> PLACE) & 255) - 1
-    self._book(collateral_type, loss, k, self._load_stage(k), covered)
+    self._book(collateral_type, loss, k, covered)
+    if reservation >> CAPPED == 1:
+        self._use(collateral_type, k, self._load_stage(k), covered)
 
 
 @external
-@nonreentrant
 def release(collateral_type: uint256):
     """
     @notice Give up what is left of a reservation. The stage itself only. It is passed over for the type until
@@ -478,7 +485,6 @@ def release(collateral_type: uint256):
 
 
 @external
-@nonreentrant
 def force_release(collateral_type: uint256, index: uint256):
     """
     @notice Give up what is left of a stage's reservation in its place. Permissionless, once it is older than
@@ -491,7 +497,8 @@ def force_release(collateral_type: uint256, index: uint256):
     reservation: uint256 = self.reservations[collateral_type][stage]
     assert reservation & MASK_188 != 0, "loss_waterfall: nothing reserved"
     assert (
-        self.counts >= SETTLING or block.timestamp > (reservation >> SINCE) + bounds.MAX_RESERVATION
+        self.counts >= SETTLING
+        or block.timestamp > ((reservation >> SINCE) & MASK_40) + bounds.MAX_RESERVATION
     ), "loss_waterfall: not overdue"
     self._release(collateral_type, stage, reservation)
 
@@ -766,23 +773,35 @@ def _note_recovery(collateral_type: uint256, deficit: uint256) -> Loss:
 
 
 @internal
-def _book(collateral_type: uint256, before: Loss, k: uint256, slot: Slot, amount: uint256):
+def _book(collateral_type: uint256, before: Loss, k: uint256, amount: uint256):
     """
     @dev A stage paid for the present event: the same with less unresolved.
     """
     loss: Loss = before
     self.covered[collateral_type][loss.epoch][k] += amount
-    if slot.capped or slot.cap_bps != units.BASIS_POINTS:
-        of: uint256 = ALL_TYPES if slot.pooled else collateral_type
-        used: Used = self._load_used(k, of)
-        # Rounded up. Far under 112 bits: no more is paid than there are stablecoins.
-        used.now += units._div_up(amount, units.RAY)
-        self.used[k][of] = used.bucket | (used.now << 32) | (used.before << 144)
     loss.unresolved -= amount
     self._store_loss(collateral_type, loss)
     if loss.unresolved == 0:
         self._note_open(collateral_type)
     log LossCovered(collateral_type=collateral_type, epoch=loss.epoch, stage=k, amount=amount)
+
+
+@internal
+@pure
+def _is_capped(slot: Slot) -> bool:
+    return slot.capped or slot.cap_bps != units.BASIS_POINTS
+
+
+@internal
+def _use(collateral_type: uint256, k: uint256, slot: Slot, amount: uint256):
+    """
+    @dev Count what a stage with a cap has paid, rounded up to the wei.
+    """
+    of: uint256 = ALL_TYPES if slot.pooled else collateral_type
+    used: Used = self._load_used(k, of)
+    # Far under 112 bits: no more is paid than there are stablecoins.
+    used.now += units._div_up(amount, units.RAY)
+    self.used[k][of] = used.bucket | (used.now << 32) | (used.before << 144)
 
 
 @internal
@@ -886,13 +905,11 @@ def _prove(stage: address):
 
 
 @internal
-def _absorb(
-    slot: Slot, collateral_type: uint256, amount: uint256, deficit: uint256
-) -> (bool, uint256, uint256, uint256):
+def _absorb(slot: Slot, collateral_type: uint256, amount: uint256) -> (bool, uint256, uint256):
     """
     @dev Have a stage pay: whether it did what it says, what it paid by the word of the ledger, and what it
-         reserved, together at most the amount; then the deficit after it; rad. A loss that is booked
-         meanwhile counts against the stage, and what others repay meanwhile for it.
+         reserved, rad. What is gone from the deficit and not booked to anybody is what it paid, whatever
+         else was booked meanwhile; only one that is not honest pays more than the amount.
     """
     assert msg.gas >= LEAST_ABSORB_GAS, "loss_waterfall: no gas to pay"
     success: bool = False
@@ -905,17 +922,17 @@ def _absorb(
         revert_on_failure=False,
     )
     if not success:
-        return False, 0, 0, deficit
-    left: uint256 = staticcall VAULT_ENGINE.deficit_of(collateral_type)
-    paid: uint256 = min(amount, deficit - min(deficit, left))
+        return False, 0, 0
+    paid: uint256 = self._load_loss(collateral_type).unresolved
+    paid -= staticcall VAULT_ENGINE.deficit_of(collateral_type)
     if len(answer) != 64:
-        return False, paid, 0, left
+        return False, paid, 0
     said: uint256 = 0
     kept: uint256 = 0
     said, kept = abi_decode(answer, (uint256, uint256))
-    if kept != 0 and (not slot.asynchronous or kept > amount - paid):
-        return False, paid, 0, left
-    return said == paid, paid, kept, left
+    if kept != 0 and (not slot.asynchronous or paid > amount or kept > amount - paid):
+        return False, paid, 0
+    return said == paid, paid, kept
 
 
 @internal
@@ -932,7 +949,7 @@ def _room(
     """
     if slot.lifted and settling:
         return capacity
-    if not slot.capped and slot.cap_bps == units.BASIS_POINTS:
+    if not self._is_capped(slot):
         return capacity
     found: Used = self._load_used(k, ALL_TYPES if slot.pooled else collateral_type)
     used: uint256 = (found.now + found.before) * units.RAY + more

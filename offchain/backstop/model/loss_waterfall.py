@@ -74,6 +74,11 @@ class Slot(NamedTuple):
     cap_bps: int = 0
     capped: int = 0  # whether there is an absolute cap
 
+    @property
+    def is_capped(self) -> bool:
+        """Whether the stage has a cap of any kind."""
+        return self.capped == 1 or self.cap_bps != BASIS_POINTS
+
 
 @slot(188, 32, 16, 1)
 class Loss(NamedTuple):
@@ -94,13 +99,14 @@ class Used(NamedTuple):
     before: int = 0
 
 
-@slot(188, 8, 40)
+@slot(188, 8, 40, 1)
 class Reservation(NamedTuple):
     """What a stage will pay of a type's deficit or give up, rad."""
 
     amount: int = 0
     place: int = 0  # 1 + the stage's index; it stays
     since: int = 0  # seconds, when it was made
+    capped: int = 0  # whether the stage has a cap
 
 
 class LossEvent(NamedTuple):
@@ -264,12 +270,12 @@ class LossWaterfall(Marks):
     @external
     def cover(self, sender: str, collateral_type: int) -> int:
         """Have a deficit covered, from the first stage on; a busy stage makes the later ones wait."""
-        deficit = self.vault_engine.deficit_at_rest(self.address, collateral_type)
-        require(deficit != 0, "loss_waterfall: no deficit")
-        self._note_recovery(collateral_type, deficit)
+        due = self.vault_engine.deficit_at_rest(self.address, collateral_type)
+        require(due != 0, "loss_waterfall: no deficit")
+        self._note_recovery(collateral_type, due)
         loss = self._roll(collateral_type)
         reserved = self._reserved(collateral_type)
-        due = deficit - min(deficit, reserved)
+        due -= min(due, reserved)
         settling = self.counts[()].settlement != 0
         asked = reserved == 0
         total = 0
@@ -290,15 +296,19 @@ class LossWaterfall(Marks):
             amount = min(due, self._room(collateral_type, k, capacity, settling=settling))
             paid = kept = 0
             if amount != 0:
-                works, paid, kept, deficit = self._absorb(k, collateral_type, amount, deficit)
+                works, paid, kept = self._absorb(k, collateral_type, amount)
             if not works:
                 self.emit("StageFailed", collateral_type, loss.epoch, k)
             if paid != 0:
                 self._book(collateral_type, loss.epoch, k, paid)
-            due -= paid + kept
+                if terms.is_capped:
+                    self._use(collateral_type, k, paid)
+            due -= min(due, paid + kept)
             total += paid + kept
             if kept != 0:
-                self.reservations[holder] = Reservation(kept, k + 1, self.world.timestamp)
+                self.reservations[holder] = Reservation(
+                    kept, k + 1, self.world.timestamp, int(terms.is_capped)
+                )
                 self.emit("LossReserved", collateral_type, loss.epoch, k, kept)
                 asked = False
                 break
@@ -313,7 +323,10 @@ class LossWaterfall(Marks):
         require(amount <= held.amount, "loss_waterfall: not reserved")
         covered = self.vault_engine.cover_from_buyer(self.address, collateral_type, payer, sender, amount)
         self.reservations[collateral_type, sender] = held._replace(amount=sub(held.amount, covered))
-        self._book(collateral_type, self._roll(collateral_type).epoch, held.place - 1, covered)
+        k = held.place - 1
+        self._book(collateral_type, self._roll(collateral_type).epoch, k, covered)
+        if held.capped:
+            self._use(collateral_type, k, covered)
 
     @external
     def release(self, sender: str, collateral_type: int) -> None:
@@ -516,11 +529,6 @@ class LossWaterfall(Marks):
     def _book(self, collateral_type: int, epoch: int, k: int, amount: int) -> None:
         event = collateral_type, epoch, k
         self.paid[event] = self.paid[event] + amount
-        terms: Slot = self.stages[k]
-        if terms.capped or terms.cap_bps != BASIS_POINTS:
-            used = self._used(k, collateral_type)
-            key = k, ALL_TYPES if terms.pooled else collateral_type
-            self.used[key] = used._replace(now=used.now + div_up(amount, RAY))
         loss: Loss = self.losses[collateral_type]
         self.losses[collateral_type] = loss._replace(unresolved=sub(loss.unresolved, amount))
         if loss.unresolved == amount:
@@ -545,6 +553,12 @@ class LossWaterfall(Marks):
             if counts.asynchronous >> k & 1
         )
 
+    def _use(self, collateral_type: int, k: int, amount: int) -> None:
+        """Count what a stage with a cap has paid, rounded up to the wei."""
+        used = self._used(k, collateral_type)
+        key = k, ALL_TYPES if self.stages[k].pooled else collateral_type
+        self.used[key] = used._replace(now=used.now + div_up(amount, RAY))
+
     def _release(self, collateral_type: int, stage: str, held: Reservation) -> None:
         """End a reservation, if anything is left of it."""
         if held.amount == 0:
@@ -565,19 +579,17 @@ class LossWaterfall(Marks):
         works, _ = self._capacity(k, 0)
         return works and self.world.attempt(lambda: self._stage(k).absorb(self.address, 0, 0)) == (0, 0)
 
-    def _absorb(
-        self, k: int, collateral_type: int, amount: int, deficit: int
-    ) -> tuple[bool, int, int, int]:
-        """Have a stage pay: whether it did as it says, paid by the ledger's word, reserved, deficit [rad]."""
+    def _absorb(self, k: int, collateral_type: int, amount: int) -> tuple[bool, int, int]:
+        """Have a stage pay: whether it did as it says, paid by the ledger's word, reserved [rad]."""
         answer = self.world.attempt(lambda: self._stage(k).absorb(self.address, collateral_type, amount))
         if answer is None:
-            return False, 0, 0, deficit
+            return False, 0, 0
         said, kept = answer
         left = self.vault_engine.deficit_of(self.address, collateral_type)
-        paid = min(amount, deficit - min(deficit, left))
+        paid = sub(self.losses[collateral_type].unresolved, left)
         if kept != 0 and (not self.stages[k].asynchronous or kept > amount - paid):
-            return False, paid, 0, left
-        return said == paid, paid, kept, left
+            return False, paid, 0
+        return said == paid, paid, kept
 
     def _room(
         self, collateral_type: int, k: int, capacity: int, more: int = 0, settling: bool = False
@@ -590,7 +602,7 @@ class LossWaterfall(Marks):
         terms: Slot = self.stages[k]
         if terms.lifted and settling:
             return capacity
-        if not terms.capped and terms.cap_bps == BASIS_POINTS:
+        if not terms.is_capped:
             return capacity
         found = self._used(k, collateral_type)
         used = (found.now + found.before) * RAY + more
