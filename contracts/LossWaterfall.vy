@@ -156,15 +156,15 @@ MASK_40: constant(uint256) = 2**40 - 1
 TOO_MUCH: constant(uint256) = 2**224
 # What `used` has in place of a type where a stage has one cap for all of them.
 ALL_TYPES: constant(uint256) = bounds.MAX_COLLATERAL_TYPES
-# What has to be there before a call with gas of its own: EIP-150 keeps a 63rd part of that back, and the call itself
-# costs something. With less, all reverts: who calls with little gas does not decide who pays.
+# What has to be there before a call with gas of its own: EIP-150 keeps a 63rd part of that back, and the call
+# itself costs something. With less, all reverts: who calls with little gas does not decide who pays.
 CALL_COST: constant(uint256) = 10_000
 LEAST_CAPACITY_GAS: constant(uint256) = bounds.CAPACITY_GAS + bounds.CAPACITY_GAS // 63 + CALL_COST
 LEAST_ABSORB_GAS: constant(uint256) = bounds.ABSORB_GAS + bounds.ABSORB_GAS // 63 + CALL_COST
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
-# Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH), and no stage pays more than its caps in
-# any stretch of time as long as this.
+# Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH), and no stage pays more than its
+# caps in any stretch of time as long as this.
 EPOCH_LENGTH: public(immutable(uint256))
 # Seconds from the proposal of new caps to their use. Pools insist on a shorter cooldown.
 CAP_DELAY: public(immutable(uint256))
@@ -513,8 +513,8 @@ def losses_beyond(stage: address) -> uint256:
     @notice What would reach a stage if all losses were covered now: the uncovered deficits and the marks of
             all types, each less what the earlier stages would pay under their caps. What the stage has
             reserved has reached it already. Asynchronous stages and such as fail count as nothing, since what
-            they bring is not known. While settlement winds up, everything: what is lost is not known yet. Nothing
-            once its books are closed.
+            they bring is not known. While settlement winds up, everything: what is lost is not known yet.
+            Nothing once its books are closed.
     @param stage A stage's address; an address that is no stage bears nothing.
     @return [rad] The stage's own balance and caps are ignored; more than all there is while settlement winds
             up.
@@ -955,7 +955,9 @@ def _room(
     used: uint256 = (found.now + found.before) * units.RAY + more
     if slot.pooled and slot.asynchronous:
         # It will pay what it has reserved for other types.
-        for c: uint256 in range(staticcall VAULT_ENGINE.collateral_types(), bound=bounds.MAX_COLLATERAL_TYPES):
+        for c: uint256 in range(
+            staticcall VAULT_ENGINE.collateral_types(), bound=bounds.MAX_COLLATERAL_TYPES
+        ):
             used += self.reservations[c][slot.stage] & MASK_188
     cap: uint256 = UNCAPPED
     if slot.capped:
@@ -1041,8 +1043,5 @@ def _load_loss(collateral_type: uint256) -> Loss:
 @internal
 def _store_loss(collateral_type: uint256, loss: Loss):
     self.losses[collateral_type] = (
-        loss.unresolved
-        | (loss.epoch << 188)
-        | (loss.gave_up << 220)
-        | (convert(loss.asked, uint256) << 236)
+        loss.unresolved | (loss.epoch << 188) | (loss.gave_up << 220) | (convert(loss.asked, uint256) << 236)
     )

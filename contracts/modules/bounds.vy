@@ -66,8 +66,8 @@ MAX_CAP_DELAY: constant(uint256) = 365 * 86_400
 MAX_MARK_DISCOUNT: constant(uint256) = 5_000
 # How long a stage may hold a reservation: longer than any auction of equity lasts.
 MAX_RESERVATION: constant(uint256) = 8 * 86_400
-# What a stage may use to say what it holds, and to pay: more than twice what any of them needs. Within these the
-# clawback asks up to MAX_POOLS pools, each with gas of its own.
+# What a stage may use to say what it holds, and to pay: more than twice what any of them needs. Within these
+# the clawback asks up to MAX_POOLS pools, each with gas of its own.
 CAPACITY_GAS: constant(uint256) = 200_000
 ABSORB_GAS: constant(uint256) = 1_000_000
 UNVESTED_GAS: constant(uint256) = 30_000

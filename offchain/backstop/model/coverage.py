@@ -92,7 +92,7 @@ class Coverage(Governed):
 
     @view
     def deficit_at_rest(self, sender: str, collateral_type: int) -> int:
-        """Return the type's recognised, uncovered loss [rad]; the contract refuses in the middle of a call."""
+        """Return the type's recognised, uncovered loss [rad]; the contract refuses while it is at work."""
         return int(self.deficit[collateral_type])
 
     @view

@@ -24,8 +24,6 @@ from backstop.model.interfaces import (
 )
 from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, slot, view
 
-
-
 # Less is not worth an auction, and no take may leave less of a target.
 LEAST = WAD
 

@@ -16,7 +16,7 @@ from backstop.deployment.parameters import (
     Parameters,
     SettlementParameters,
 )
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.model.state import Revert
 from tests.support.equity import WETH, XAU, open_protocol, with_equity
 from tests.support.protocol import PRICES, Protocol

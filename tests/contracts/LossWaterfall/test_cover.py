@@ -1,5 +1,4 @@
-"""cover: the stages pay in order, within caps that hold over any stretch of time; one that fails or lies counts as
-empty."""
+"""cover: the stages pay in order, within caps that hold over any window; one that fails or lies is empty."""
 
 import pytest
 
@@ -305,7 +304,7 @@ def test_a_stage_that_pays_nothing_after_all_does_not_block_the_next(lying):
 
 @pytest.mark.parametrize(("paid", "kept"), [(RAD + 1, 0), (RAD, 1), (RAD, 0), (1, 0), (0, RAD)])
 def test_only_the_ledger_says_what_was_paid(lying, paid, kept):
-    """One that claims to have paid what it has not, or reserves what it may not, has failed; the next pays all."""
+    """One that claims to have paid what it has not, or reserves what it may not, has failed."""
     before = lying.read("VaultEngine.deficit_of", XAU)
     lying.do("BufferStage.claim", RAD, paid, kept, sender="stranger")
     lying.do(CALL, XAU, sender="stranger")

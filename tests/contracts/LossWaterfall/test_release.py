@@ -1,4 +1,4 @@
-"""release, force_release: what a stage could not pay goes to the later ones, and then it waits for all of them."""
+"""release, force_release: what a stage could not pay goes to the later ones, and it waits for them."""
 
 import pytest
 

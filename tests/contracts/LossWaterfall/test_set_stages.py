@@ -90,7 +90,9 @@ def test_what_makes_no_order_is_refused(scripted, terms, reason):
 
 
 @pytest.mark.parametrize(
-    "stage", ["stranger", "VaultEngine", "Savings", "BufferStage"], ids=["no code", "no stage", "of another", "too"]
+    "stage",
+    ["stranger", "VaultEngine", "Savings", "BufferStage"],
+    ids=["no code", "no stage", "of another", "too"],
 )
 def test_a_stage_has_to_prove_itself(scripted, stage):
     """Stages of another waterfall do not let this one have them pay, not even nothing."""

@@ -6,7 +6,7 @@ import pytest
 
 from backstop.deployment.examples import standard
 from backstop.deployment.parameters import StageParameters
-from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
+from backstop.model.arithmetic import RAD, WAD
 from tests.support.helpers import reverts
 from tests.support.protocol import PRICES
 from tests.support.savings import XAU, fill, leave, lose, mature, request, save

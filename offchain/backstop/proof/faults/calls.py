@@ -157,7 +157,7 @@ def _settle(it: Play, broken: Part | None) -> list[Step]:
 
 
 def _cover_after_sale(it: Play, broken: Part | None) -> list[Step]:
-    """End the auction of staked equity once no reservation may last longer; have the stages after it cover."""
+    """End the auction of staked equity once no reservation may last longer; have later stages cover."""
     cover = Step(it.action("LossWaterfall.cover", XAU, by="coverer"))
     ends = _free(it, "StakeAuction", XAU, MAX_RESERVATION + 1)
     return [*ends, cover, *[_buy(it, "MintAuction", XAU), cover] * _SALES]

@@ -20,7 +20,7 @@ _OF_ALL = -1
 
 @history_property(42)
 class WhoGaveUpWaitsForTheOthers:
-    """A stage that gave up reserves nothing of the type until all after it were asked, and an epoch has begun.
+    """A stage that gave up reserves nothing of the type until all after it were asked, an epoch ago.
 
     What any stage pays counts in the epoch of its payment.
     """
@@ -61,7 +61,9 @@ class WhoGaveUpWaitsForTheOthers:
             self._gave_up[c].clear()
             del self._asked[c]
         if k in self._gave_up[c]:
-            raise Violation(f"stage {k} has given up a loss of type {c}, and is asked again before the others")
+            raise Violation(
+                f"stage {k} has given up a loss of type {c}, and is asked again before the others"
+            )
 
     def _ask(self, step: Transition, c: int, now: int) -> None:
         holders = [step.after(_WATERFALL, "stages", k).stage for k in range(16)]

@@ -25,8 +25,8 @@ NO_CAP = MAX_UINT256
 def stage_order(step: Transition, changes: Changes) -> None:
     """Assert that a stage pays, or reserves, only after each earlier one is dry, at its cap or has failed.
 
-    None pays while an earlier one holds a reservation, nor beyond its own cap. Loss is left over only after the
-    last, and never less than what stages have reserved.
+    None pays while an earlier one holds a reservation, nor beyond its own cap. Loss is left over only after
+    the last, and never less than what stages have reserved.
     """
     if step.action.method != "cover" or step.action.contract != "LossWaterfall":
         return
@@ -164,9 +164,10 @@ def stage_of(step: Transition, k: int) -> Any:
 
 
 def room(step: Transition, k: int, c: int, held: int, more: int = 0) -> int:
-    """Return what the caps leave of a stage's payments before the step, less `more` [rad]; under 1 wei is none.
+    """Return what the caps leave of a stage's payments before the step, less `more` [rad].
 
-    They count what it paid in this bucket of time and the one before, and what it has reserved for other types.
+    Under a wei is none. They count what it paid in this bucket of time and the one before, and what it has
+    reserved for other types.
     """
     waterfall: Any = step.model.world.contracts["LossWaterfall"]
     terms = step.after("LossWaterfall", "stages", k)

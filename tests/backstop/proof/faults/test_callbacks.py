@@ -1,4 +1,4 @@
-"""Cover from within a stranger's callback does what it does outside, or nothing: nobody chooses who pays that way.
+"""Cover from within a stranger's callback does what it does outside, or nothing: nobody chooses who pays.
 
 Tokens and other parts that call back are rows of the table, by the way "re-enters".
 """
@@ -89,7 +89,7 @@ def before(it: Play, auction: str) -> list[Step]:
 
 @pytest.mark.parametrize("auction", ["StakeAuction", "MintAuction"])
 def test_within_a_take_of_equity(bench, auction):
-    """The loss of another type is covered while the auction's own lock is held: it does not look like a failure."""
+    """The loss of another type is covered while the auction is locked: that does not look like a failure."""
     it = bench.it
     called_back(bench, WBTC)
     first = before(it, auction)
