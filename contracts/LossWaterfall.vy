@@ -413,7 +413,7 @@ def cover(collateral_type: uint256) -> uint256:
         if slot.asynchronous:
             if settling:
                 continue
-            if self.reservations[collateral_type][slot.stage] & MASK_188 != 0:
+            if reserved != 0 and self.reservations[collateral_type][slot.stage] & MASK_188 != 0:
                 asked = False
                 break
             if (loss.gave_up >> k) & 1 == 1:
@@ -923,13 +923,17 @@ def _absorb(slot: Slot, collateral_type: uint256, amount: uint256) -> (bool, uin
     )
     if not success:
         return False, 0, 0
+    said: uint256 = 0
+    kept: uint256 = 0
+    if len(answer) == 64:
+        said, kept = abi_decode(answer, (uint256, uint256))
+    if kept != 0 and said == 0 and slot.asynchronous and kept <= amount:
+        # Nobody is asked after this; what it has paid all the same is not its own.
+        return True, 0, kept
     paid: uint256 = self._load_loss(collateral_type).unresolved
     paid -= staticcall VAULT_ENGINE.deficit_of(collateral_type)
     if len(answer) != 64:
         return False, paid, 0
-    said: uint256 = 0
-    kept: uint256 = 0
-    said, kept = abi_decode(answer, (uint256, uint256))
     if kept != 0 and (not slot.asynchronous or paid > amount or kept > amount - paid):
         return False, paid, 0
     return said == paid, paid, kept

@@ -287,7 +287,7 @@ class LossWaterfall(Marks):
             if terms.asynchronous:
                 if settling:
                     continue
-                if self.reservations[holder].amount:
+                if reserved != 0 and self.reservations[holder].amount:
                     asked = False
                     break
                 if loss.gave_up >> k & 1:
@@ -585,6 +585,9 @@ class LossWaterfall(Marks):
         if answer is None:
             return False, 0, 0
         said, kept = answer
+        if kept != 0 and said == 0 and self.stages[k].asynchronous and kept <= amount:
+            # Nobody is asked after this; what it has paid all the same is not its own.
+            return True, 0, kept
         left = self.vault_engine.deficit_of(self.address, collateral_type)
         paid = sub(self.losses[collateral_type].unresolved, left)
         if kept != 0 and (not self.stages[k].asynchronous or kept > amount - paid):
