@@ -5,27 +5,34 @@
 @title ClawbackStage
 @license GNU Affero General Public License v3.0 only
 @notice A stage of the loss waterfall that takes back the income of pools that has not vested yet: what
-        the protocol gave away before it knew of a loss. It holds nothing.
+        the protocol gave away before it knew of a loss. It holds nothing. A pool that fails is passed
+        over: it keeps neither the income of the others, nor their members.
 """
-from contracts.interfaces import IPool
 from contracts.interfaces import IStage
+from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
 from contracts.modules import units
 
 implements: IStage
 
+# More than any pool can hold, wad: one that claims it has failed.
+TOO_MUCH: constant(uint256) = 2**96
+
+VAULT_ENGINE: public(immutable(IVaultEngine))
 LOSS_WATERFALL: public(immutable(address))
 # The pools, the first to be asked comes first.
 POOLS: immutable(DynArray[address, bounds.MAX_POOLS])
 
 
 @deploy
-def __init__(loss_waterfall: address, pools: DynArray[address, bounds.MAX_POOLS]):
+def __init__(vault_engine: address, loss_waterfall: address, pools: DynArray[address, bounds.MAX_POOLS]):
     """
+    @param vault_engine The ledger, which says what a pool has paid.
     @param loss_waterfall The only caller of `absorb`.
     @param pools Pools of stablecoin that have this contract as theirs; each needs the ledger's STAGE
                  role.
     """
+    VAULT_ENGINE = IVaultEngine(vault_engine)
     LOSS_WATERFALL = loss_waterfall
     POOLS = pools
 
@@ -36,11 +43,11 @@ def capacity(collateral_type: uint256) -> uint256:
     """
     @notice The unvested income of all pools, whatever the type.
     @param collateral_type [id] Any; it makes no difference.
-    @return [rad] Whole wei.
+    @return [rad] Whole wei, of the pools that answer.
     """
     total: uint256 = 0
     for pool: address in POOLS:
-        total += staticcall IPool(pool).unvested()
+        total += self._unvested(pool)
     return total * units.RAY
 
 
@@ -50,17 +57,25 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     @notice Cover a deficit from unvested income. Loss waterfall only.
     @param collateral_type [id] The type that lost.
     @param amount [rad] At most the capacity; assets burned are rounded up.
-    @return [rad] Covered.
+    @return [rad] Covered, by the word of the ledger, not of a pool.
     @return [rad] Reserved: always 0.
     """
     assert msg.sender == LOSS_WATERFALL, "clawback: not loss waterfall"
-    left: uint256 = amount
+    deficit: uint256 = staticcall VAULT_ENGINE.deficit_of(collateral_type)
     covered: uint256 = 0
     for pool: address in POOLS:
-        part: uint256 = min(left, staticcall IPool(pool).unvested() * units.RAY)
-        if part != 0:
-            covered += extcall IPool(pool).claw_back(collateral_type, part)
-            left -= part
+        part: uint256 = min(amount - min(amount, covered), self._unvested(pool) * units.RAY)
+        if part == 0:
+            continue
+        # The gas that the waterfall gives is enough for all pools, whatever becomes of them.
+        success: bool = raw_call(
+            pool,
+            abi_encode(collateral_type, part, method_id=method_id("claw_back(uint256,uint256)")),
+            gas=bounds.CLAW_BACK_GAS,
+            revert_on_failure=False,
+        )
+        if success:
+            covered = deficit - min(deficit, staticcall VAULT_ENGINE.deficit_of(collateral_type))
     return covered, 0
 
 
@@ -72,3 +87,28 @@ def pools() -> DynArray[address, bounds.MAX_POOLS]:
     @return The first to be asked comes first.
     """
     return POOLS
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _unvested(pool: address) -> uint256:
+    """
+    @dev A pool's unvested income, wad; 0 if it does not answer.
+    """
+    success: bool = False
+    answer: Bytes[32] = b""
+    success, answer = raw_call(
+        pool,
+        method_id("unvested()"),
+        max_outsize=32,
+        gas=bounds.UNVESTED_GAS,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    if not success or len(answer) != 32:
+        return 0
+    unvested: uint256 = convert(answer, uint256)
+    return 0 if unvested >= TOO_MUCH else unvested

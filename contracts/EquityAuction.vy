@@ -69,7 +69,6 @@ struct Auction:
     floor: uint256  # ray
 
 
-BUSY: constant(uint256) = max_value(uint256)
 # Less is not worth an auction, and no take may leave less of a target: one stablecoin, in wad.
 LEAST: constant(uint256) = units.WAD
 
@@ -137,12 +136,12 @@ def __init__(
 
 
 @external
-@nonreentrant
 def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
     @notice Start an auction. Loss waterfall only. Protects: equity is never sold under the floor, and no more
             of it is at stake than raises the amount there. A stale price of equity stops nothing: the
-            time-weighted one is used at any age.
+            time-weighted one is used at any age. Not locked, so that a taker who is called back in an auction
+            of one type cannot make a loss of another pass this stage by.
     @param collateral_type [id] The type that lost.
     @param amount [rad] At most the capacity.
     @return [rad] Covered: nothing yet.
@@ -183,10 +182,12 @@ def capacity(collateral_type: uint256) -> uint256:
     """
     @notice What equity there is raises at the floor.
     @param collateral_type [id] The collateral type.
-    @return [rad] Whole wei, rounded down; BUSY while an auction of the type runs.
+    @return [rad] Whole wei, rounded down; 0 while an auction of the type runs.
     """
+    # The waterfall does not ask while something is reserved; a sale whose reservation was released by force has
+    # to be ended before another.
     if self._load_sale(collateral_type).target != 0:
-        return BUSY
+        return 0
     available: uint256 = 0
     if SOURCE == empty(address):
         available = staticcall EQUITY.mintable()

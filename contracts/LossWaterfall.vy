@@ -9,9 +9,11 @@
         one event, and for each event, exactly and in rad:
         created + carried_in == recovered + covered by the stages + carried_out + outstanding.
 @dev Stages implement `IStage`. Their order is set once; their caps change by a timelock longer than
-     any pool's cooldown, and never while a loss is open. Caps bind on the event's total, so a loss
-     split into parts, or covered in parts, widens none of them. A stage that needs time reserves its
-     part of a deficit: nobody else covers that part until the stage has paid it or given it up.
+     any pool's cooldown, and never while a loss is open. Caps bind over any stretch of time as long as
+     an epoch, so a loss split into parts, or covered in parts, widens none of them. A stage that needs
+     time reserves its part of a deficit: nobody else covers that part until the stage has paid it or
+     given it up, or its time is over. Each stage is called by itself, with gas of its own: what it says
+     it has paid is not believed, and one that fails counts as empty.
 """
 from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import ILossWaterfall
@@ -84,13 +86,19 @@ event ReservationReleased:
     amount: uint256  # [rad]
 
 
+event StageFailed:
+    collateral_type: indexed(uint256)  # [id]
+    epoch: indexed(uint256)  # [epoch]
+    stage: indexed(uint256)  # [index]
+
+
 struct StageTerms:
     stage: address
-    pooled: bool  # one balance for all types, or one for each
+    pooled: bool  # one balance, and one cap, for all types, or one for each
     asynchronous: bool  # needs time: it reserves, and pays later; skipped in settlement
     lifted: bool  # its caps are lifted in settlement
-    cap_absolute: uint256  # rad for each event; max_value(uint256) is none
-    cap_bps: uint256  # basis points of the balance before the event's first payment; 10000 is none
+    cap_absolute: uint256  # rad in a window; max_value(uint256) is none
+    cap_bps: uint256  # basis points of the balance and what was paid in the window; 10000 is none
 
 
 struct Slot:
@@ -105,7 +113,14 @@ struct Slot:
 struct Loss:
     unresolved: uint256  # rad recognised and neither covered nor known to be recovered, 188 bits
     epoch: uint256  # of the type's last event, 32 bits
-    gave_up: uint256  # stages that gave up in it, a bit each, 16 bits: capped until the epoch ends
+    gave_up: uint256  # stages that gave up, a bit each, 16 bits: passed over for now
+    asked: bool  # whether all stages after those were asked since, 1 bit
+
+
+struct Used:
+    bucket: uint256  # timestamp // EPOCH_LENGTH of the last payment, 32 bits
+    now: uint256  # wei paid in it, 112 bits
+    before: uint256  # wei paid in the bucket before, 112 bits
 
 
 struct LossEvent:  # rad
@@ -117,7 +132,6 @@ struct LossEvent:  # rad
     outstanding: uint256
 
 
-BUSY: constant(uint256) = max_value(uint256)
 UNCAPPED: constant(uint256) = max_value(uint256)
 # Added to `pending_total` from the beginning of settlement until its books are closed.
 WINDING_UP: constant(uint256) = 2**255
@@ -125,12 +139,29 @@ WINDING_UP: constant(uint256) = 2**255
 OPEN: constant(uint256) = 24
 SETTLING: constant(uint256) = 2**56
 CLOSED: constant(uint256) = 2**57
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_112: constant(uint256) = 2**112 - 1
 MASK_188: constant(uint256) = 2**188 - 1
+# Fields of a reservation.
+PLACE: constant(uint256) = 188
+SINCE: constant(uint256) = 196
+CAPPED: constant(uint256) = 236
+MASK_40: constant(uint256) = 2**40 - 1
+# More than any stage can hold, rad: one that claims it has failed.
+TOO_MUCH: constant(uint256) = 2**224
+# What `used` has in place of a type where a stage has one cap for all of them.
+ALL_TYPES: constant(uint256) = bounds.MAX_COLLATERAL_TYPES
+# What has to be there before a call with gas of its own: EIP-150 keeps a 63rd part of that back, and the call
+# itself costs something. With less, all reverts: who calls with little gas does not decide who pays.
+CALL_COST: constant(uint256) = 10_000
+LEAST_CAPACITY_GAS: constant(uint256) = bounds.CAPACITY_GAS + bounds.CAPACITY_GAS // 63 + CALL_COST
+LEAST_ABSORB_GAS: constant(uint256) = bounds.ABSORB_GAS + bounds.ABSORB_GAS // 63 + CALL_COST
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 # Knows what debt is in doubt.
 LIQUIDATION_ENGINE: public(immutable(ILiquidationEngine))
-# Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH).
+# Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH), and no stage pays more than its
+# caps in any stretch of time as long as this.
 EPOCH_LENGTH: public(immutable(uint256))
 # Seconds from the proposal of new caps to their use. Pools insist on a shorter cooldown.
 CAP_DELAY: public(immutable(uint256))
@@ -153,7 +184,8 @@ caps_absolute: HashMap[uint256, uint256]
 # collateral type -> Loss
 losses: HashMap[uint256, uint256]
 # collateral type -> stage -> rad of the deficit that it will pay or give up (188 bits) | 1 + its index
-# (8 bits), which stays: the next reservation costs less, and the stage needs no looking up
+# (8 bits), which stays: the next reservation costs less, and the stage needs no looking up | seconds,
+# when it was made (40 bits) | whether the stage has a cap (1 bit)
 reservations: HashMap[uint256, HashMap[address, uint256]]
 # collateral type -> epoch -> rad
 created: HashMap[uint256, HashMap[uint256, uint256]]
@@ -162,8 +194,8 @@ recovered: HashMap[uint256, HashMap[uint256, uint256]]
 carried_out: HashMap[uint256, HashMap[uint256, uint256]]
 # collateral type -> epoch -> stage index -> rad
 covered: public(HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]])
-# collateral type -> epoch -> stage index -> 1 + the stage's balance before its first payment, rad
-bases: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]
+# stage index -> collateral type (ALL_TYPES of one with a balance for all) -> Used; of stages with a cap
+used: HashMap[uint256, HashMap[uint256, uint256]]
 
 
 @deploy
@@ -198,7 +230,9 @@ def __init__(
 def set_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
     @notice Fix the order of losses. Admin only, once: who holds a stage knows for good what comes
-            before it.
+            before it. Each stage has to prove itself: it says what it holds, and lets this contract have
+            it pay nothing. Protects: an address that is no stage, one of another waterfall and one without
+            its role are not taken for a stage.
     @param terms The stages, the first to pay first, with their caps.
     """
     roles._only_admin()
@@ -212,6 +246,7 @@ def set_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
         if terms[k].asynchronous:
             counts |= 256 << k
         self._store_stage(k, terms[k])
+        self._prove(terms[k].stage)
     self.counts = counts
     self._note_order(keccak256(abi_encode(terms)))
 
@@ -304,54 +339,68 @@ def close_books():
 def cover(collateral_type: uint256) -> uint256:
     """
     @notice Have a type's deficit covered by the stages. Permissionless. Each call starts again at the first
-            stage; a stage pays only when all before it are dry or capped; a busy stage is neither, so the
-            ones after it wait. Protects: the order of losses, whoever calls and however often; a part that a
-            stage has reserved is not covered by another.
+            stage; a stage pays only when all before it are dry, capped or have failed; while one holds a
+            reservation, the ones after it wait. Reverts while the ledger is in the middle of something, and
+            with less gas than the next stage may use: nothing the caller does makes a stage fail. Protects:
+            the order of losses, whoever calls, from where and however often; what a stage that lies or fails
+            does concerns itself; a part that a stage has reserved is not covered by another.
     @param collateral_type [id] The type with the deficit.
     @return [rad] Covered or newly reserved; zero if no stage can pay.
     """
-    due: uint256 = staticcall VAULT_ENGINE.deficit_of(collateral_type)
+    due: uint256 = staticcall VAULT_ENGINE.deficit_at_rest(collateral_type)
     assert due != 0, "loss_waterfall: no deficit"
     loss: Loss = self._roll(collateral_type, self._note_recovery(collateral_type, due))
     epoch: uint256 = loss.epoch
     counts: uint256 = self.counts
     settling: bool = counts >= SETTLING
     # A deficit that was repaid without a stage may be less than what is reserved of it.
-    due -= min(due, self._reserved(collateral_type, counts))
+    reserved: uint256 = self._reserved(collateral_type, counts)
+    due -= min(due, reserved)
+    asked: bool = reserved == 0
     total: uint256 = 0
     for k: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
         if due == 0:
             break
         slot: Slot = self._load_stage(k)
-        if slot.asynchronous and settling:
-            continue
-        stage: IStage = IStage(slot.stage)
-        capacity: uint256 = staticcall stage.capacity(collateral_type)
-        if capacity == BUSY:
-            break
-        if (loss.gave_up >> k) & 1 == 1:
-            continue
-        amount: uint256 = min(due, self._allowed(collateral_type, epoch, k, slot, capacity, settling))
-        if amount == 0:
-            continue
-        if slot.cap_bps != units.BASIS_POINTS and self.bases[collateral_type][epoch][k] == 0:
-            self.bases[collateral_type][epoch][k] = capacity + 1
+        if slot.asynchronous:
+            if settling:
+                continue
+            if reserved != 0 and self.reservations[collateral_type][slot.stage] & MASK_188 != 0:
+                asked = False
+                break
+            if (loss.gave_up >> k) & 1 == 1:
+                continue
+        works: bool = False
+        amount: uint256 = 0
+        works, amount = self._capacity(slot.stage, collateral_type)
+        amount = min(due, self._room(collateral_type, k, slot, amount, 0, settling))
         paid: uint256 = 0
         kept: uint256 = 0
-        paid, kept = extcall stage.absorb(collateral_type, amount)
-        assert paid + kept <= amount, "loss_waterfall: paid too much"
+        if amount != 0:
+            works, paid, kept = self._absorb(slot, collateral_type, amount)
+        if not works:
+            log StageFailed(collateral_type=collateral_type, epoch=epoch, stage=k)
         if paid != 0:
             # Read again: a stage was called.
             self._book(collateral_type, self._load_loss(collateral_type), k, paid)
-        if kept != 0:
-            assert slot.asynchronous, "loss_waterfall: may not reserve"
-            word: uint256 = self.reservations[collateral_type][slot.stage]
-            self.reservations[collateral_type][slot.stage] = (word & MASK_188) + kept | ((k + 1) << 188)
-            log LossReserved(collateral_type=collateral_type, epoch=epoch, stage=k, amount=kept)
-        due -= paid + kept
+            if self._is_capped(slot):
+                self._use(collateral_type, k, slot, paid)
+        due -= min(due, paid + kept)
         total += paid + kept
         if kept != 0:
+            self.reservations[collateral_type][slot.stage] = (
+                kept
+                | ((k + 1) << PLACE)
+                | (block.timestamp << SINCE)
+                | (convert(self._is_capped(slot), uint256) << CAPPED)
+            )
+            log LossReserved(collateral_type=collateral_type, epoch=epoch, stage=k, amount=kept)
+            asked = False
             break
+    if asked and loss.gave_up != 0 and not loss.asked:
+        loss = self._load_loss(collateral_type)
+        loss.asked = True
+        self._store_loss(collateral_type, loss)
     return total
 
 
@@ -370,25 +419,40 @@ def book_payment(collateral_type: uint256, payer: address, amount: uint256):
     covered: uint256 = extcall VAULT_ENGINE.cover_from_buyer(collateral_type, payer, msg.sender, amount)
     self.reservations[collateral_type][msg.sender] = reservation - covered
     loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
-    self._book(collateral_type, loss, (reservation >> 188) - 1, covered)
+    k: uint256 = ((reservation >> PLACE) & 255) - 1
+    self._book(collateral_type, loss, k, covered)
+    if reservation >> CAPPED == 1:
+        self._use(collateral_type, k, self._load_stage(k), covered)
 
 
 @external
 def release(collateral_type: uint256):
     """
-    @notice Give up what is left of a reservation. The stage itself only. It counts as capped for the type
-            until the epoch ends, so that later stages pay. Protects: nobody can hold later stages back by
-            starting again and again.
+    @notice Give up what is left of a reservation. The stage itself only. It is passed over for the type until
+            all stages after it were asked and another epoch has begun. Protects: nobody can hold later
+            stages back by starting again and again, however short epochs are.
     @param collateral_type [id] The collateral type.
     """
-    reservation: uint256 = self._own_reservation(collateral_type)
-    amount: uint256 = reservation & MASK_188
-    k: uint256 = (reservation >> 188) - 1
-    self.reservations[collateral_type][msg.sender] = reservation - amount
-    loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
-    loss.gave_up |= 1 << k
-    self._store_loss(collateral_type, loss)
-    log ReservationReleased(collateral_type=collateral_type, epoch=loss.epoch, stage=k, amount=amount)
+    self._release(collateral_type, msg.sender, self._own_reservation(collateral_type))
+
+
+@external
+def force_release(collateral_type: uint256, index: uint256):
+    """
+    @notice Give up what is left of a stage's reservation in its place. Permissionless, once it is older than
+            any sale lasts, or in settlement. Protects: what breaks while it holds a reservation holds nobody
+            up for longer than that.
+    @param collateral_type [id] The collateral type.
+    @param index [index] The stage's place in the order, from 0.
+    """
+    stage: address = self._load_stage(index).stage
+    reservation: uint256 = self.reservations[collateral_type][stage]
+    assert reservation & MASK_188 != 0, "loss_waterfall: nothing reserved"
+    assert (
+        self.counts >= SETTLING
+        or block.timestamp > ((reservation >> SINCE) & MASK_40) + bounds.MAX_RESERVATION
+    ), "loss_waterfall: not overdue"
+    self._release(collateral_type, stage, reservation)
 
 
 # -------------------------------------------------------------------- views
@@ -400,9 +464,9 @@ def losses_beyond(stage: address) -> uint256:
     """
     @notice What would reach a stage if everything in doubt were lost and covered now: the uncovered deficits
             and the debt in doubt of all types, each less what the earlier stages would pay under their caps.
-            What the stage has reserved has reached it already. Asynchronous and busy stages count as nothing,
-            since what they bring is not known. While settlement winds up, everything: what is lost is not
-            known yet. Nothing once its books are closed.
+            What the stage has reserved has reached it already. Asynchronous stages and such as fail count as
+            nothing, since what they bring is not known. While settlement winds up, everything: what is lost is
+            not known yet. Nothing once its books are closed.
     @param stage A stage's address; an address that is no stage bears nothing.
     @return [rad] The stage's own balance and caps are ignored; more than all there is while settlement winds
             up.
@@ -423,7 +487,6 @@ def losses_beyond(stage: address) -> uint256:
     if total == 0:
         return 0
 
-    epoch: uint256 = block.timestamp // EPOCH_LENGTH
     for k: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
         slot: Slot = self._load_stage(k)
         if slot.stage == stage:
@@ -434,12 +497,14 @@ def losses_beyond(stage: address) -> uint256:
         for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
             if left[c] == 0:
                 continue
-            capacity: uint256 = staticcall IStage(slot.stage).capacity(c)
-            if capacity == BUSY:
-                continue
+            works: bool = False
+            capacity: uint256 = 0
+            works, capacity = self._capacity(slot.stage, c)
+            more: uint256 = 0
             if slot.pooled:
+                more = spent
                 capacity -= min(capacity, spent)
-            amount: uint256 = min(left[c], self._allowed(c, epoch, k, slot, capacity, False))
+            amount: uint256 = min(left[c], self._room(c, k, slot, capacity, more, False))
             left[c] -= amount
             spent += amount
         total -= spent
@@ -596,7 +661,8 @@ def _only_engine():
 @internal
 def _roll(collateral_type: uint256, last: Loss) -> Loss:
     """
-    @dev Carry what is left of the last event into the present one, which is returned.
+    @dev Carry what is left of the last event into the present one, which is returned. Stages that gave up are
+         asked again from then on, if all after them were asked meanwhile.
     """
     loss: Loss = last
     epoch: uint256 = block.timestamp // EPOCH_LENGTH
@@ -606,7 +672,9 @@ def _roll(collateral_type: uint256, last: Loss) -> Loss:
             self.carried_in[collateral_type][epoch] = loss.unresolved
             log LossCarried(collateral_type=collateral_type, epoch=epoch, amount=loss.unresolved)
         loss.epoch = epoch
-        loss.gave_up = 0
+        if loss.asked:
+            loss.gave_up = 0
+            loss.asked = False
         self._store_loss(collateral_type, loss)
     return loss
 
@@ -639,6 +707,41 @@ def _book(collateral_type: uint256, before: Loss, k: uint256, amount: uint256):
     if loss.unresolved == 0:
         self._note_open(collateral_type)
     log LossCovered(collateral_type=collateral_type, epoch=loss.epoch, stage=k, amount=amount)
+
+
+@internal
+@pure
+def _is_capped(slot: Slot) -> bool:
+    return slot.capped or slot.cap_bps != units.BASIS_POINTS
+
+
+@internal
+def _use(collateral_type: uint256, k: uint256, slot: Slot, amount: uint256):
+    """
+    @dev Count what a stage with a cap has paid, rounded up to the wei.
+    """
+    of: uint256 = ALL_TYPES if slot.pooled else collateral_type
+    used: Used = self._load_used(k, of)
+    # Far under 112 bits: no more is paid than there are stablecoins.
+    used.now += units._div_up(amount, units.RAY)
+    self.used[k][of] = used.bucket | (used.now << 32) | (used.before << 144)
+
+
+@internal
+def _release(collateral_type: uint256, stage: address, reservation: uint256):
+    """
+    @dev End a reservation, if anything is left of it.
+    """
+    amount: uint256 = reservation & MASK_188
+    if amount == 0:
+        return
+    k: uint256 = ((reservation >> PLACE) & 255) - 1
+    self.reservations[collateral_type][stage] = reservation - amount
+    loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
+    loss.gave_up |= 1 << k
+    loss.asked = False
+    self._store_loss(collateral_type, loss)
+    log ReservationReleased(collateral_type=collateral_type, epoch=loss.epoch, stage=k, amount=amount)
 
 
 @internal
@@ -694,33 +797,133 @@ def _own_reservation(collateral_type: uint256) -> uint256:
 
 @internal
 @view
-def _allowed(
-    collateral_type: uint256,
-    epoch: uint256,
-    k: uint256,
-    slot: Slot,
-    capacity: uint256,
-    settling: bool,
+def _capacity(stage: address, collateral_type: uint256) -> (bool, uint256):
+    """
+    @dev Whether a stage answers, and what it says it can pay, rad; 0 if it does not answer.
+    """
+    assert msg.gas >= LEAST_CAPACITY_GAS, "loss_waterfall: no gas to ask"
+    success: bool = False
+    answer: Bytes[32] = b""
+    success, answer = raw_call(
+        stage,
+        abi_encode(collateral_type, method_id=method_id("capacity(uint256)")),
+        max_outsize=32,
+        gas=bounds.CAPACITY_GAS,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    if not success or len(answer) != 32:
+        return False, 0
+    capacity: uint256 = convert(answer, uint256)
+    if capacity >= TOO_MUCH:
+        return False, 0
+    return True, capacity
+
+
+@internal
+def _prove(stage: address):
+    works: bool = False
+    nothing: uint256 = 0
+    works, nothing = self._capacity(stage, 0)
+    success: bool = False
+    answer: Bytes[64] = b""
+    success, answer = raw_call(
+        stage,
+        abi_encode(empty(uint256), empty(uint256), method_id=method_id("absorb(uint256,uint256)")),
+        max_outsize=64,
+        gas=bounds.ABSORB_GAS,
+        revert_on_failure=False,
+    )
+    proven: bool = works and success and answer == abi_encode(empty(uint256), empty(uint256))
+    assert proven, "loss_waterfall: no stage"
+
+
+@internal
+def _absorb(slot: Slot, collateral_type: uint256, amount: uint256) -> (bool, uint256, uint256):
+    """
+    @dev Have a stage pay: whether it did what it says, what it paid by the word of the ledger, and what it
+         reserved, rad. What is gone from the deficit and not booked to anybody is what it paid, whatever
+         else was booked meanwhile; only one that is not honest pays more than the amount.
+    """
+    assert msg.gas >= LEAST_ABSORB_GAS, "loss_waterfall: no gas to pay"
+    success: bool = False
+    answer: Bytes[64] = b""
+    success, answer = raw_call(
+        slot.stage,
+        abi_encode(collateral_type, amount, method_id=method_id("absorb(uint256,uint256)")),
+        max_outsize=64,
+        gas=bounds.ABSORB_GAS,
+        revert_on_failure=False,
+    )
+    if not success:
+        return False, 0, 0
+    said: uint256 = 0
+    kept: uint256 = 0
+    if len(answer) == 64:
+        said, kept = abi_decode(answer, (uint256, uint256))
+    if kept != 0 and said == 0 and slot.asynchronous and kept <= amount:
+        # Nobody is asked after this; what it has paid all the same is not its own.
+        return True, 0, kept
+    paid: uint256 = self._load_loss(collateral_type).unresolved
+    paid -= staticcall VAULT_ENGINE.deficit_of(collateral_type)
+    if len(answer) != 64:
+        return False, paid, 0
+    if kept != 0 and (not slot.asynchronous or paid > amount or kept > amount - paid):
+        return False, paid, 0
+    return said == paid, paid, kept
+
+
+@internal
+@view
+def _room(
+    collateral_type: uint256, k: uint256, slot: Slot, capacity: uint256, more: uint256, settling: bool
 ) -> uint256:
     """
-    @dev What stage k may still pay for an event: its capacity, under both caps. Room under a cap
-         counts in whole wei (rounded down), so that a stage that pays in tokens, rounding its payment
-         up, never passes it.
+    @dev What stage k may pay now of its capacity, under both caps, rad, with `more` that it is about to pay.
+         Caps hold over any window: two buckets of time lie over each. What it has paid in them belongs to
+         what a share is taken of, so that parts are worth as much as the whole. Room under a cap counts in
+         whole wei (rounded down), so that a stage that pays in tokens, rounding its payment up, never passes
+         it.
     """
     if slot.lifted and settling:
         return capacity
+    if not self._is_capped(slot):
+        return capacity
+    found: Used = self._load_used(k, ALL_TYPES if slot.pooled else collateral_type)
+    used: uint256 = (found.now + found.before) * units.RAY + more
+    if slot.pooled and slot.asynchronous:
+        # It will pay what it has reserved for other types.
+        for c: uint256 in range(
+            staticcall VAULT_ENGINE.collateral_types(), bound=bounds.MAX_COLLATERAL_TYPES
+        ):
+            used += self.reservations[c][slot.stage] & MASK_188
     cap: uint256 = UNCAPPED
     if slot.capped:
         cap = self.caps_absolute[k]
     if slot.cap_bps != units.BASIS_POINTS:
-        base: uint256 = self.bases[collateral_type][epoch][k]
-        base = capacity if base == 0 else base - 1
-        cap = min(cap, base * slot.cap_bps // units.BASIS_POINTS)
-    if cap == UNCAPPED:
-        return capacity
-    # A reservation paid in a later epoch counts there, and caps may have changed since.
-    room: uint256 = cap - min(cap, self.covered[collateral_type][epoch][k])
+        # What members were paid ahead of a loss would be added here as well.
+        cap = min(cap, (capacity + used) * slot.cap_bps // units.BASIS_POINTS)
+    room: uint256 = cap - min(cap, used)
     return min(capacity, room // units.RAY * units.RAY)
+
+
+@internal
+@view
+def _load_used(k: uint256, collateral_type: uint256) -> Used:
+    """
+    @dev What a stage has paid in this bucket of time and the one before.
+    """
+    word: uint256 = self.used[k][collateral_type]
+    used: Used = Used(
+        bucket=block.timestamp // EPOCH_LENGTH,
+        now=(word >> 32) & MASK_112,
+        before=word >> 144,
+    )
+    last: uint256 = word & MASK_32
+    if used.bucket != last:
+        used.before = used.now if used.bucket == last + 1 else 0
+        used.now = 0
+    return used
 
 
 @internal
@@ -770,10 +973,13 @@ def _load_loss(collateral_type: uint256) -> Loss:
     return Loss(
         unresolved=word & MASK_188,
         epoch=(word >> 188) & (2**32 - 1),
-        gave_up=word >> 220,
+        gave_up=(word >> 220) & (2**bounds.MAX_STAGES - 1),
+        asked=word >> 236 == 1,
     )
 
 
 @internal
 def _store_loss(collateral_type: uint256, loss: Loss):
-    self.losses[collateral_type] = loss.unresolved | (loss.epoch << 188) | (loss.gave_up << 220)
+    self.losses[collateral_type] = (
+        loss.unresolved | (loss.epoch << 188) | (loss.gave_up << 220) | (convert(loss.asked, uint256) << 236)
+    )

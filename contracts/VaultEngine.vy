@@ -76,6 +76,7 @@ exports: (
     coverage.cover_from_tokens,
     coverage.cover_from_buyer,
     coverage.cover_by_redistribution,
+    coverage.deficit_at_rest,
     coverage.spend_reserve,
     coverage.redistribution_room,
 )

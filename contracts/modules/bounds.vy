@@ -71,6 +71,14 @@ MIN_VESTING: constant(uint256) = 3_600
 MAX_VESTING: constant(uint256) = 365 * 86_400
 MAX_POOLS: constant(uint256) = 4
 MAX_CAP_DELAY: constant(uint256) = 365 * 86_400
+# How long a stage may hold a reservation: longer than any auction of equity lasts.
+MAX_RESERVATION: constant(uint256) = 8 * 86_400
+# What a stage may use to say what it holds, and to pay: more than twice what any of them needs. Within these
+# the clawback asks up to MAX_POOLS pools, each with gas of its own.
+CAPACITY_GAS: constant(uint256) = 200_000
+ABSORB_GAS: constant(uint256) = 1_000_000
+UNVESTED_GAS: constant(uint256) = 30_000
+CLAW_BACK_GAS: constant(uint256) = 180_000
 
 # Settlement. The delay in seconds, the bound in whole stablecoins.
 MIN_SETTLEMENT_DELAY: constant(uint256) = 3_600

@@ -129,6 +129,20 @@ def spend_reserve(amount: uint256, receiver: address):
 
 @external
 @view
+@nonreentrant
+def deficit_at_rest(collateral_type: uint256) -> uint256:
+    """
+    @notice A type's recognised and uncovered loss. Reverts while the ledger is in the middle of something: a
+            token or a policy that is called then finds no stage that fails only because the ledger is
+            locked.
+    @param collateral_type [id] The collateral type.
+    @return [rad] The deficit.
+    """
+    return ledger.deficit[collateral_type]
+
+
+@external
+@view
 def redistribution_room(collateral_type: uint256) -> uint256:
     """
     @notice Return what a type's borrowers can still bear in this epoch, at the rate of the last accrual;

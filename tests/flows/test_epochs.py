@@ -14,7 +14,7 @@ LOSS = 33_000 * RAD
 
 @pytest.fixture
 def carried(quiet):
-    """One saver of 40,000, of which each epoch takes at most half; 33,000 are lost early in an epoch."""
+    """One saver of 40,000, of which an epoch and the next take at most half; 33,000 are lost early in one."""
     protocol = quiet()
     save(protocol, "saver", 40_000 * WAD)
     next_epoch(protocol)
@@ -23,7 +23,7 @@ def carried(quiet):
 
 
 def half(assets):
-    """What an epoch takes from the pool at most."""
+    """What two epochs take from the pool at most."""
     return assets // 2
 
 
@@ -40,7 +40,8 @@ def check_conservation(protocol, epochs):
     return events
 
 
-def test_each_epoch_takes_half_until_nothing_is_left(carried):
+def test_every_second_epoch_takes_half_until_nothing_is_left(carried):
+    """Any stretch as long as an epoch lies in two of them, which together take no more than the cap."""
     first = epoch(carried)
     assets, due = 40_000 * WAD, LOSS // RAY
     for number in range(2):
@@ -49,18 +50,22 @@ def test_each_epoch_takes_half_until_nothing_is_left(carried):
         assert cover(carried, XAU) == {}
         assets, due = assets - paid, due - paid
         assert (saved(carried), deficit(carried, XAU)) == (assets, due * RAY)
-        assert next_epoch(carried) == first + number + 1
+        next_epoch(carried)
+        assert cover(carried, XAU) == {}
+        assert next_epoch(carried) == first + 2 * number + 2
     # 20,000 and 10,000 are paid; what is left is under the cap.
     assert due == 3_000 * WAD < half(assets)
     assert cover(carried, XAU) == {SAVINGS: due * RAY}
     with reverts("loss_waterfall: no deficit"):
         cover(carried, XAU)
 
-    events = check_conservation(carried, range(first, first + 3))
+    events = check_conservation(carried, range(first, first + 5))
     paid = half(40_000 * WAD) * RAY
-    assert events[0] == (LOSS, 0, 0, paid, LOSS - paid, 0)
-    assert events[1] == (0, LOSS - paid, 0, LOSS - paid - due * RAY, due * RAY, 0)
-    assert events[2] == (0, due * RAY, 0, due * RAY, 0, 0)
+    left = LOSS - paid
+    assert events[0] == (LOSS, 0, 0, paid, left, 0)
+    assert events[1] == (0, left, 0, 0, left, 0)
+    assert events[2] == (0, left, 0, left - due * RAY, due * RAY, 0)
+    assert events[4] == (0, due * RAY, 0, due * RAY, 0, 0)
     assert saved(carried) == 7_000 * WAD
 
 
@@ -84,11 +89,12 @@ def test_a_new_loss_joins_what_was_carried(carried):
     cover(carried, XAU)
     left, assets = deficit(carried, XAU), saved(carried)
     next_epoch(carried)
+    next_epoch(carried)
     assert lose(carried, "XAU", 5_000 * WAD) == 5_000 * RAD
     assert event_of(carried, XAU)[:2] == (5_000 * RAD, left)
     # One cap for both: it does not matter when a loss came about.
     assert cover(carried, XAU) == {SAVINGS: half(assets) * RAY}
-    check_conservation(carried, range(first, first + 2))
+    check_conservation(carried, range(first, first + 3))
 
 
 def test_income_between_the_epochs_spares_the_savers(carried):
@@ -96,11 +102,12 @@ def test_income_between_the_epochs_spares_the_savers(carried):
     cover(carried, XAU)
     left, assets = deficit(carried, XAU), saved(carried)
     next_epoch(carried)
+    next_epoch(carried)
     earn(carried, "XAU", 50_000 * WAD)
     assert left == 13_000 * RAD
     assert cover(carried, XAU) == {BUFFER: 6_500 * RAD, SAVINGS: 6_500 * RAD}
     assert saved(carried) == assets - 6_500 * WAD
-    check_conservation(carried, range(first, first + 2))
+    check_conservation(carried, range(first, first + 3))
 
 
 def test_a_gift_counts_as_recovered(carried):

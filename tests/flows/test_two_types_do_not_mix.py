@@ -76,13 +76,12 @@ def test_the_reserve_is_for_whoever_comes_first(two):
     assert saved(two) == 100_000 * WAD - -(-needed // RAY)
 
 
-def test_the_cap_of_the_savings_binds_each_type_for_itself(two):
+def test_the_cap_of_the_savings_binds_both_types_together(two):
     lose(two, "XAU", 60_000 * WAD)
     lose(two, "WETH", 60_000 * WAD)
     first = 50_000 * WAD
     assert cover(two, XAU) == {BUFFER: 1_300 * RAD, SAVINGS: first * RAY}
-    second = 25_000 * WAD
-    assert cover(two, WETH) == {BUFFER: 2_600 * RAD, SAVINGS: second * RAY}
-    assert saved(two) == 100_000 * WAD - first - second
+    assert cover(two, WETH) == {BUFFER: 2_600 * RAD}
+    assert saved(two) == 100_000 * WAD - first
     assert deficit(two, XAU) == (58_700 * WAD - first) * RAY
-    assert deficit(two, WETH) == (57_400 * WAD - second) * RAY
+    assert deficit(two, WETH) == 57_400 * RAD

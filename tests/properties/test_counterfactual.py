@@ -92,7 +92,7 @@ def test_a_right_model_is_left_as_it_is(request, number):
     assert before == (alone.model.snapshot(), alone.timestamp)
 
 
-def cap_for_each_call(self, c, epoch, k, capacity, settling=False):
+def cap_for_each_call(self, c, k, capacity, more=0, settling=False):
     return min(capacity, 3_000 * 10**45)
 
 
@@ -153,7 +153,7 @@ WRONG = [
     (47, pool.Pool, "deposit", a_deposit_that_starts_the_clock),
     (48, ledger, "rpow", lambda x, n: RAY + (x - RAY) * n),
     (49, pool.Pool, "deposit", a_deposit_with_a_gift),
-    (6, loss_waterfall.LossWaterfall, "_allowed", cap_for_each_call),
+    (6, loss_waterfall.LossWaterfall, "_room", cap_for_each_call),
     (7, pool.Pool, "_left", lambda self: self._vested()),
     (10, vault_engine.VaultEngine, "repay_and_withdraw", blocked_by_the_feed),
     (12, pool.Pool, "_to_claim", lambda self, shares: self.previewMint("", shares) + 1),

@@ -37,10 +37,14 @@ JUNIOR = "Junior"
 
 @pytest.fixture
 def alone(new_protocol, monkeypatch):
-    """A protocol whose chain believes whatever the model says; savings pay at most half of a loss."""
+    """Savings pay at most half of what they have."""
     usual = standard()
     stages = tuple(replace(each, cap_bps=5_000) if each.name == "savings" else each for each in usual.stages)
-    protocol = new_protocol(replace(usual, stages=stages))
+    return believing(new_protocol(replace(usual, stages=stages)), monkeypatch)
+
+
+def believing(protocol, monkeypatch):
+    """The protocol with a chain that believes whatever the model says."""
     both = protocol.lockstep
     monkeypatch.setattr(both, "settle", both._waiting.clear)
     monkeypatch.setattr(both, "view", both.model.view)
@@ -82,6 +86,22 @@ def bear_a_loss(protocol):
     for _ in range(2):
         lose(protocol, debt=60_000 * WAD)
         protocol.do("LossWaterfall.cover", 2, sender="stranger")
+
+
+def bear_losses_at_an_epochs_edge(protocol):
+    save(protocol, "keeper", 60_000 * WAD)
+    lose(protocol, debt=200_000 * WAD)
+    length = protocol.parameters.epoch_length
+    for _ in range(2):
+        protocol.do("LossWaterfall.cover", 2, sender="stranger")
+        protocol.advance(length - protocol.timestamp % length)
+
+
+def bear_losses_of_two_types(protocol):
+    save(protocol, "keeper", 10_000 * WAD)
+    for symbol, c in (("XAU", 2), ("WBTC", 1)):
+        lose(protocol, symbol, debt=40_000 * WAD)
+        protocol.do("LossWaterfall.cover", c, sender="stranger")
 
 
 def borrow_for_a_year(protocol):
@@ -240,6 +260,7 @@ RIGHT_TERMS, RIGHT_PRICE = pool.Pool._entry_terms, dutch.Terms.price
 RIGHT_LEFT, RIGHT_CHECKPOINT = pool.Pool._left, pool.Pool._add_checkpoint
 RIGHT_ACCRUAL = ledger.Ledger._post_accrual
 RIGHT_AVERAGE = price_feed.PriceFeed.poke
+RIGHT_USED, RIGHT_ROLL = loss_waterfall.LossWaterfall._used, loss_waterfall.LossWaterfall._roll
 
 
 def dear_shares(self):
@@ -283,9 +304,24 @@ def average_of_the_next(self, sender, collateral_type):
     self.averages[collateral_type] = average._replace(cumulative=average.cumulative * 101 // 100)
 
 
-def allowed_each_time(self, c, epoch, k, capacity, settling=False):
+def allowed_each_time(self, c, k, capacity, more=0, settling=False):
     share = capacity * self.stages[k].cap_bps // 10_000
     return min(capacity, share) // RAY * RAY
+
+
+def allowed_to_each_type(self, c, k, capacity, more=0, settling=False):
+    paid = self.paid[c, self.epoch, k]
+    share = (capacity + paid) * self.stages[k].cap_bps // 10_000
+    return min(capacity, max(0, share - paid)) // RAY * RAY
+
+
+def used_in_this_epoch(self, k, c):
+    return RIGHT_USED(self, k, c)._replace(before=0)
+
+
+def asked_again_at_once(self, c):
+    self.losses[c] = self.losses[c]._replace(asked=1)
+    return RIGHT_ROLL(self, c)
 
 
 def cheap_take(self, top, elapsed):
@@ -348,7 +384,9 @@ WRONG = [
     (41, price_feed.PriceFeed, "_median", the_highest, report),
     (77, price_feed.PriceFeed, "_median", the_highest, report),
     (41, price_feed.PriceFeed, "poke", average_of_the_next, report),
-    (42, loss_waterfall.LossWaterfall, "_allowed", allowed_each_time, bear_a_loss),
+    (71, loss_waterfall.LossWaterfall, "_room", allowed_each_time, bear_a_loss),
+    (71, loss_waterfall.LossWaterfall, "_room", allowed_to_each_type, bear_losses_of_two_types),
+    (71, loss_waterfall.LossWaterfall, "_used", used_in_this_epoch, bear_losses_at_an_epochs_edge),
     (43, loss_waterfall.LossWaterfall, "apply_caps", no_time_to_wait, change_caps),
     (43, settlement.Settlement, "begin", begin_now, begin_too_early),
     (44, settlement, "div_up", lambda x, y: x // y, wind_up),
@@ -364,6 +402,21 @@ def test_a_wrong_rule_is_told(alone, monkeypatch, number, owner, name, wrong, st
     with pytest.raises(Violation, match=f"^property {number} is violated: ") as caught:
         story(alone)
     assert caught.value.number == number
+
+
+def test_a_stage_that_is_asked_again_before_the_others_is_told(new_protocol, monkeypatch):
+    usual = standard()
+    stages = (StageParameters("scripted"), *usual.stages)
+    protocol = believing(new_protocol(replace(usual, stages=stages)), monkeypatch)
+    monkeypatch.setattr(loss_waterfall.LossWaterfall, "_roll", asked_again_at_once)
+    monkeypatch.setattr(protocol.lockstep, "step_check", Watch(protocol.lockstep.model, only=(42,)))
+    lose(protocol)
+    protocol.do("ScriptedStage.claim", WAD * RAY, 0, WAD * RAY, sender="stranger")
+    protocol.do("LossWaterfall.cover", 2, sender="stranger")
+    protocol.do("ScriptedStage.give_up", 2, sender="stranger")
+    protocol.advance(protocol.parameters.epoch_length)
+    with pytest.raises(Violation, match=r"^property 42 is violated: stage 0 has given up"):
+        protocol.do("LossWaterfall.cover", 2, sender="stranger")
 
 
 def test_fees_that_fill_a_buffer_on_the_way_are_part_of_what_it_had(new_protocol):

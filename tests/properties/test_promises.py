@@ -1,6 +1,5 @@
 """Each promise that today's rules do not keep is told where they break it, and only if it is asked for."""
 
-from dataclasses import replace
 
 import pytest
 
@@ -9,17 +8,6 @@ from backstop.proof.properties import Violation, Watch
 from backstop.proof.properties.registry import HISTORY_PROMISES, TRANSITION_PROMISES
 from tests.support.plain import only, steady
 from tests.support.savings import XAU, give, lose, save
-
-
-def a_cap_is_met_twice(new_protocol):
-    buffer, reserve, savings = only("buffer", "reserve", "savings")
-    protocol = steady(new_protocol, stages=(buffer, reserve, replace(savings, cap_bps=5_000)))
-    save(protocol, "saver", 100_000 * WAD)
-    lose(protocol, debt=200_000 * WAD)
-    yield protocol
-    protocol.do("LossWaterfall.cover", XAU, sender="stranger")
-    protocol.advance(protocol.parameters.epoch_length - protocol.timestamp % protocol.parameters.epoch_length)
-    protocol.do("LossWaterfall.cover", XAU, sender="stranger")
 
 
 def a_pool_with_income_is_wiped(new_protocol):
@@ -34,7 +22,6 @@ def a_pool_with_income_is_wiped(new_protocol):
 
 
 BROKEN = {
-    71: a_cap_is_met_twice,
     74: a_pool_with_income_is_wiped,
 }
 

@@ -72,7 +72,11 @@ def arguments(
         "ScriptedStage": (at["LossWaterfall"],),
         "BufferStage": (at["VaultEngine"], at["LossWaterfall"], BUFFER),
         "ReserveStage": (at["VaultEngine"], at["LossWaterfall"], RESERVE),
-        "ClawbackStage": (at["LossWaterfall"], tuple(at[POOLS[name][0]] for name in pools_of(parameters))),
+        "ClawbackStage": (
+            at["VaultEngine"],
+            at["LossWaterfall"],
+            tuple(at[POOLS[name][0]] for name in pools_of(parameters)),
+        ),
         "RedistributionStage": (at["VaultEngine"], at["LossWaterfall"], REDISTRIBUTION),
         "FlashTaker": (taker, at["CollateralAuction"], at["Stablecoin"]),
         "AutoCeiling": (at["VaultEngine"], admin),

@@ -103,7 +103,7 @@ class StageParameters:
 
     name: str
     cap_absolute: int | None = None  # rad
-    cap_bps: int = 10_000  # basis points of its balance before the event's first payment
+    cap_bps: int = 10_000  # basis points of its balance and what it paid within the window
 
 
 @dataclass(frozen=True)

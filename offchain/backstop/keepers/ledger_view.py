@@ -109,13 +109,15 @@ class LedgerView(PriceView):
         if stage not in self.stages:
             return 0
         k, has = self.stages.index(stage), {"buffer": self.buffer(c), "reserve": self.reserve()}[stage]
-        event = c, self.timestamp // self._parameters.epoch_length, k
         caps: loss_waterfall.Slot = self._waterfall["stages"][k]
         cap = int(self._waterfall["caps_absolute"].get(k, 0))
+        key = k, loss_waterfall.ALL_TYPES if caps.pooled else c
+        bucket = self.timestamp // self._parameters.epoch_length
+        paid: loss_waterfall.Used = self._waterfall["used"].get(key, loss_waterfall.Used())
+        used = RAY * {bucket: paid.now + paid.before, bucket - 1: paid.now}.get(paid.bucket, 0)
         if caps.cap_bps != BASIS_POINTS:
-            base = self._waterfall["bases"].get(event, 0)
-            cap = min(cap, (has if base == 0 else base - 1) * caps.cap_bps // BASIS_POINTS)
-        return int(min(has, max(0, cap - self._waterfall["covered"].get(event, 0))))
+            cap = min(cap, (has + used) * caps.cap_bps // BASIS_POINTS)
+        return int(min(has, max(0, cap - used)))
 
     def flags(self) -> dict[tuple[int, str], int]:
         """Return all flags of vaults, by (type, owner) [wad of normalized debt]."""

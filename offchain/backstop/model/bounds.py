@@ -62,6 +62,8 @@ MIN_VESTING = 3_600
 MAX_VESTING = 365 * 86_400
 MAX_POOLS = 4
 MAX_CAP_DELAY = 365 * 86_400
+# Seconds that a stage may hold a reservation.
+MAX_RESERVATION = 8 * 86_400
 
 # Settlement. The delay in seconds, the bound in whole stablecoins.
 MIN_SETTLEMENT_DELAY = 3_600

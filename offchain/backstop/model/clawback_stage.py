@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import RAY, mul
-from backstop.model.interfaces import IPool
+from backstop.model.arithmetic import RAY
+from backstop.model.interfaces import IPool, IVaultEngine
 from backstop.model.state import Contract, World, external, immutable, require, view
+
+TOO_MUCH = 2**96
+"""More than any pool can hold: one that claims it has failed [wad]."""
 
 
 class ClawbackStage(Contract):
@@ -16,32 +19,40 @@ class ClawbackStage(Contract):
 
     KIND = "ClawbackStage"
 
+    vault_engine_address = immutable("VAULT_ENGINE", str)
     loss_waterfall_address = immutable("LOSS_WATERFALL", str)
 
     def __init__(
-        self, world: World, name: str, address: str, loss_waterfall: str, pools: Sequence[str]
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        loss_waterfall: str,
+        pools: Sequence[str],
     ) -> None:
         super().__init__(world, name, address)
         require(len(pools) <= bounds.MAX_POOLS, "")
+        self.vault_engine_address = vault_engine
         self.loss_waterfall_address = loss_waterfall
         self.pool_addresses = tuple(pools)
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
         """Return the unvested income of all pools, whatever the type [rad]."""
-        return mul(sum(pool.unvested(self.address) for pool in self._pools()), RAY)
+        return sum(self._unvested(pool) for pool in self.pool_addresses) * RAY
 
     @external
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
         """Cover a deficit from unvested income, pool after pool."""
         require(sender == self.loss_waterfall_address, "clawback: not loss waterfall")
-        left = amount
+        deficit = self._deficit(collateral_type)
         covered = 0
-        for pool in self._pools():
-            part = min(left, mul(pool.unvested(self.address), RAY))
+        for pool in self.pool_addresses:
+            part = min(amount - min(amount, covered), self._unvested(pool) * RAY)
             if part != 0:
-                covered += pool.claw_back(self.address, collateral_type, part)
-                left -= part
+                self._claw_back(pool, collateral_type, part)
+                covered = deficit - min(deficit, self._deficit(collateral_type))
         return covered, 0
 
     @view
@@ -49,5 +60,18 @@ class ClawbackStage(Contract):
         """Return the pools; the first to be asked comes first."""
         return self.pool_addresses
 
-    def _pools(self) -> list[IPool]:
-        return [cast(IPool, self.world.at(address)) for address in self.pool_addresses]
+    def _pool(self, address: str) -> IPool:
+        return cast(IPool, self.world.at(address))
+
+    def _unvested(self, pool: str) -> int:
+        """Return a pool's unvested income; 0 if it does not answer [wad]."""
+        found = self.world.attempt(lambda: self._pool(pool).unvested(self.address)) or 0
+        return 0 if found >= TOO_MUCH else found
+
+    def _claw_back(self, pool: str, collateral_type: int, amount: int) -> None:
+        """Have a pool pay; one that fails is passed over."""
+        self.world.attempt(lambda: self._pool(pool).claw_back(self.address, collateral_type, amount))
+
+    def _deficit(self, collateral_type: int) -> int:
+        ledger = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        return ledger.deficit_of(self.address, collateral_type)

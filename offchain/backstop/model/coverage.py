@@ -91,6 +91,11 @@ class Coverage(Governed):
     # ------------------------------------------------------------------- views
 
     @view
+    def deficit_at_rest(self, sender: str, collateral_type: int) -> int:
+        """Return the type's recognised, uncovered loss [rad]; the contract refuses while it is at work."""
+        return int(self.deficit[collateral_type])
+
+    @view
     def redistribution_room(self, sender: str, collateral_type: int) -> int:
         """Return what a type's borrowers can still bear in this epoch, at the last accrual's rate [rad]."""
         debts: Debts = self.debts[collateral_type]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up, mul
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up, mul
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.interfaces import (
     IERC20,
@@ -23,9 +23,6 @@ from backstop.model.interfaces import (
     IVaultEngine,
 )
 from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, slot, view
-
-BUSY = MAX_UINT256
-
 
 # Less is not worth an auction, and no take may leave less of a target.
 LEAST = WAD
@@ -171,9 +168,9 @@ class EquityAuction(Contract):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """Return what the equity there is raises at the floor [rad], in whole wei; BUSY during an auction."""
+        """Return what the equity there is raises at the floor [rad], in whole wei; 0 during an auction."""
         if self.sales[collateral_type].target != 0:
-            return BUSY
+            return 0
         if self.source is None:
             available = self.equity.mintable(self.address)
         else:

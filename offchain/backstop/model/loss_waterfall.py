@@ -5,7 +5,8 @@ All losses of a collateral type in one epoch are one event, and for each, exactl
     created + carried_in == recovered + covered by the stages + carried_out + outstanding
 
 A stage that needs time reserves its part of a deficit: nobody else covers that part until the stage
-has paid it or given it up.
+has paid it or given it up, or its time is over. A stage that fails counts as empty, and what one says
+it has paid is not believed. Caps hold over any stretch of time as long as an epoch.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, add, mul, sub
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, add, div_up, mul, sub
 from backstop.model.erc20 import words
 from backstop.model.interfaces import ILiquidationEngine, IStage, IVaultEngine
 from backstop.model.roles import Administered
 from backstop.model.signatures import keccak256
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
-BUSY = MAX_UINT256
+TOO_MUCH = 2**224
+"""More than any stage can hold: one that claims it has failed [rad]."""
+ALL_TYPES = bounds.MAX_COLLATERAL_TYPES
+"""What `used` has in place of a type where a stage has one cap for all of them."""
 UNCAPPED = MAX_UINT256
 NOT_SET = bytes(32)
 WINDING_UP = 2**255
@@ -29,14 +33,14 @@ WINDING_UP = 2**255
 
 
 class StageTerms(NamedTuple):
-    """A stage, and how much of one event it may bear."""
+    """A stage, and how much it may bear in a window: any stretch of time as long as an epoch."""
 
     stage: str
-    pooled: bool  # one balance for all types, or one for each
+    pooled: bool  # one balance, and one cap, for all types, or one for each
     asynchronous: bool  # needs time: it reserves, and pays later; skipped in settlement
     lifted: bool  # its caps are lifted in settlement
-    cap_absolute: int  # rad for each event; UNCAPPED is none
-    cap_bps: int  # basis points of the balance before the event's first payment; 10000 is none
+    cap_absolute: int  # rad in a window; UNCAPPED is none
+    cap_bps: int  # basis points of the balance and what was paid in the window; 10000 is none
 
 
 @slot(8, 16, 32, 2)
@@ -70,22 +74,39 @@ class Slot(NamedTuple):
     cap_bps: int = 0
     capped: int = 0  # whether there is an absolute cap
 
+    @property
+    def is_capped(self) -> bool:
+        """Whether the stage has a cap of any kind."""
+        return self.capped == 1 or self.cap_bps != BASIS_POINTS
 
-@slot(188, 32, 16)
+
+@slot(188, 32, 16, 1)
 class Loss(NamedTuple):
     """A type's loss."""
 
     unresolved: int = 0  # rad recognised and neither covered nor known to be recovered
     epoch: int = 0  # of the type's last event
-    gave_up: int = 0  # stages that gave up in it, a bit each: capped until the epoch ends
+    gave_up: int = 0  # stages that gave up, a bit each: passed over for now
+    asked: int = 0  # whether all stages after those were asked since
 
 
-@slot(188, 8)
+@slot(32, 112, 112)
+class Used(NamedTuple):
+    """What a stage has paid, wei, in a bucket of time as long as an epoch and in the one before."""
+
+    bucket: int = 0
+    now: int = 0
+    before: int = 0
+
+
+@slot(188, 8, 40, 1)
 class Reservation(NamedTuple):
     """What a stage will pay of a type's deficit or give up, rad."""
 
     amount: int = 0
     place: int = 0  # 1 + the stage's index; it stays
+    since: int = 0  # seconds, when it was made
+    capped: int = 0  # whether the stage has a cap
 
 
 class LossEvent(NamedTuple):
@@ -144,7 +165,7 @@ class LossWaterfall(Administered):
         self.recovered = self.table("recovered")
         self.carried_out = self.table("carried_out")
         self.paid = self.table("covered")
-        self.bases = self.table("bases")
+        self.used = self.table("used", Used())
 
     @property
     def vault_engine(self) -> IVaultEngine:
@@ -170,6 +191,7 @@ class LossWaterfall(Administered):
             require(all(other.stage != each.stage for other in terms[:k]), "loss_waterfall: stage twice")
             asynchronous |= each.asynchronous << k
             self._store_stage(k, each)
+            require(self._is_proven(k), "loss_waterfall: no stage")
         self.counts[()] = Counts(len(terms), asynchronous)
         self._note_order(_hash(terms))
 
@@ -234,45 +256,50 @@ class LossWaterfall(Administered):
     @external
     def cover(self, sender: str, collateral_type: int) -> int:
         """Have a deficit covered, from the first stage on; a busy stage makes the later ones wait."""
-        due = self.vault_engine.deficit_of(self.address, collateral_type)
+        due = self.vault_engine.deficit_at_rest(self.address, collateral_type)
         require(due != 0, "loss_waterfall: no deficit")
         self._note_recovery(collateral_type, due)
         loss = self._roll(collateral_type)
-        epoch = loss.epoch
-        due -= min(due, self._reserved(collateral_type))
+        reserved = self._reserved(collateral_type)
+        due -= min(due, reserved)
         settling = self.counts[()].settlement != 0
+        asked = reserved == 0
         total = 0
         for k in range(self.counts[()].stages):
             if due == 0:
                 break
-            if self.stages[k].asynchronous and settling:
-                continue
-            stage = self._stage(k)
-            capacity = stage.capacity(self.address, collateral_type)
-            if capacity == BUSY:
-                break
-            if loss.gave_up >> k & 1:
-                continue
-            amount = min(due, self._allowed(collateral_type, epoch, k, capacity, settling))
-            if amount == 0:
-                continue
-            event = collateral_type, epoch, k
-            if self.stages[k].cap_bps != BASIS_POINTS and self.bases[event] == 0:
-                self.bases[event] = capacity + 1
-            paid, kept = stage.absorb(self.address, collateral_type, amount)
-            require(add(paid, kept) <= amount, "loss_waterfall: paid too much")
+            terms: Slot = self.stages[k]
+            holder = collateral_type, terms.stage
+            if terms.asynchronous:
+                if settling:
+                    continue
+                if reserved != 0 and self.reservations[holder].amount:
+                    asked = False
+                    break
+                if loss.gave_up >> k & 1:
+                    continue
+            works, capacity = self._capacity(k, collateral_type)
+            amount = min(due, self._room(collateral_type, k, capacity, settling=settling))
+            paid = kept = 0
+            if amount != 0:
+                works, paid, kept = self._absorb(k, collateral_type, amount)
+            if not works:
+                self.emit("StageFailed", collateral_type, loss.epoch, k)
             if paid != 0:
-                self._book(collateral_type, epoch, k, paid)
-            if kept != 0:
-                require(self.stages[k].asynchronous, "loss_waterfall: may not reserve")
-                holder = collateral_type, self.stages[k].stage
-                reserved = self.reservations[holder].amount
-                self.reservations[holder] = Reservation(reserved + kept, k + 1)
-                self.emit("LossReserved", collateral_type, epoch, k, kept)
-            due -= paid + kept
+                self._book(collateral_type, loss.epoch, k, paid)
+                if terms.is_capped:
+                    self._use(collateral_type, k, paid)
+            due -= min(due, paid + kept)
             total += paid + kept
             if kept != 0:
+                self.reservations[holder] = Reservation(
+                    kept, k + 1, self.world.timestamp, int(terms.is_capped)
+                )
+                self.emit("LossReserved", collateral_type, loss.epoch, k, kept)
+                asked = False
                 break
+        if asked and loss.gave_up and not loss.asked:
+            self.losses[collateral_type] = self.losses[collateral_type]._replace(asked=1)
         return total
 
     @external
@@ -282,17 +309,25 @@ class LossWaterfall(Administered):
         require(amount <= held.amount, "loss_waterfall: not reserved")
         covered = self.vault_engine.cover_from_buyer(self.address, collateral_type, payer, sender, amount)
         self.reservations[collateral_type, sender] = held._replace(amount=sub(held.amount, covered))
-        self._book(collateral_type, self._roll(collateral_type).epoch, held.place - 1, covered)
+        k = held.place - 1
+        self._book(collateral_type, self._roll(collateral_type).epoch, k, covered)
+        if held.capped:
+            self._use(collateral_type, k, covered)
 
     @external
     def release(self, sender: str, collateral_type: int) -> None:
-        """Give up what is left of a reservation: the stage counts as capped until the epoch ends."""
-        held = self._own_reservation(sender, collateral_type)
-        k = held.place - 1
-        self.reservations[collateral_type, sender] = held._replace(amount=0)
-        loss = self._roll(collateral_type)
-        self.losses[collateral_type] = loss._replace(gave_up=loss.gave_up | 1 << k)
-        self.emit("ReservationReleased", collateral_type, loss.epoch, k, held.amount)
+        """Give up what is left of a reservation: the stage is passed over until all after it were asked."""
+        self._release(collateral_type, sender, self._own_reservation(sender, collateral_type))
+
+    @external
+    def force_release(self, sender: str, collateral_type: int, index: int) -> None:
+        """Give up a stage's reservation in its place, once it is older than any sale, or in settlement."""
+        stage = self.stages[index].stage
+        held: Reservation = self.reservations[collateral_type, stage]
+        require(held.amount != 0, "loss_waterfall: nothing reserved")
+        overdue = self.world.timestamp > held.since + bounds.MAX_RESERVATION
+        require(self.counts[()].settlement != 0 or overdue, "loss_waterfall: not overdue")
+        self._release(collateral_type, stage, held)
 
     # -------------------------------------------------------------------- views
 
@@ -300,7 +335,7 @@ class LossWaterfall(Administered):
     def losses_beyond(self, sender: str, stage: str) -> int:
         """Return what of all deficits and doubts passes the stages before this one, without its reservation.
 
-        Asynchronous and busy stages count as nothing. Return everything while settlement winds up.
+        Asynchronous stages and such as fail count as nothing. Return everything while settlement winds up.
         """
         if self.counts[()].winding_up:
             return WINDING_UP
@@ -322,12 +357,9 @@ class LossWaterfall(Administered):
             for c in range(types):
                 if left[c] == 0:
                     continue
-                capacity = self._stage(k).capacity(self.address, c)
-                if capacity == BUSY:
-                    continue
-                if present.pooled:
-                    capacity -= min(capacity, spent)
-                amount = min(left[c], self._allowed(c, self.epoch, k, capacity))
+                _, capacity = self._capacity(k, c)
+                more = spent if present.pooled else 0
+                amount = min(left[c], self._room(c, k, capacity - min(capacity, more), more))
                 left[c] -= amount
                 spent += amount
         return 0
@@ -440,7 +472,10 @@ class LossWaterfall(Administered):
         return held
 
     def _roll(self, collateral_type: int) -> Loss:
-        """Carry what is left of the last event into the present one, which is returned."""
+        """Carry what is left of the last event into the present one, which is returned.
+
+        Stages that gave up are asked again from then on, if all after them were asked meanwhile.
+        """
         loss: Loss = self.losses[collateral_type]
         epoch = self.epoch
         if epoch != loss.epoch:
@@ -448,7 +483,8 @@ class LossWaterfall(Administered):
                 self.carried_out[collateral_type, loss.epoch] = loss.unresolved
                 self.carried_in[collateral_type, epoch] = loss.unresolved
                 self.emit("LossCarried", collateral_type, epoch, loss.unresolved)
-            loss = Loss(loss.unresolved, epoch)
+            gave_up = 0 if loss.asked else loss.gave_up
+            loss = Loss(loss.unresolved, epoch, gave_up)
             self.losses[collateral_type] = loss
         return loss
 
@@ -494,25 +530,77 @@ class LossWaterfall(Administered):
             if counts.asynchronous >> k & 1
         )
 
-    def _allowed(
-        self, collateral_type: int, epoch: int, k: int, capacity: int, settling: bool = False
-    ) -> int:
-        """Return what stage k may still pay for an event [rad]: its capacity, under both caps.
+    def _use(self, collateral_type: int, k: int, amount: int) -> None:
+        """Count what a stage with a cap has paid, rounded up to the wei."""
+        used = self._used(k, collateral_type)
+        key = k, ALL_TYPES if self.stages[k].pooled else collateral_type
+        self.used[key] = used._replace(now=used.now + div_up(amount, RAY))
 
-        Room under a cap counts in whole wei, so that a stage that pays in tokens, rounding its payment up,
-        never passes it.
+    def _release(self, collateral_type: int, stage: str, held: Reservation) -> None:
+        """End a reservation, if anything is left of it."""
+        if held.amount == 0:
+            return
+        k = held.place - 1
+        self.reservations[collateral_type, stage] = held._replace(amount=0)
+        loss = self._roll(collateral_type)
+        self.losses[collateral_type] = loss._replace(gave_up=loss.gave_up | 1 << k, asked=0)
+        self.emit("ReservationReleased", collateral_type, loss.epoch, k, held.amount)
+
+    def _capacity(self, k: int, collateral_type: int) -> tuple[bool, int]:
+        """Return whether a stage answers, and what it says it can pay [rad]."""
+        found = self.world.attempt(lambda: self._stage(k).capacity(self.address, collateral_type))
+        return (False, 0) if found is None or found >= TOO_MUCH else (True, found)
+
+    def _is_proven(self, k: int) -> bool:
+        """Return whether stage k says what it holds, and lets this contract have it pay nothing."""
+        works, _ = self._capacity(k, 0)
+        return works and self.world.attempt(lambda: self._stage(k).absorb(self.address, 0, 0)) == (0, 0)
+
+    def _absorb(self, k: int, collateral_type: int, amount: int) -> tuple[bool, int, int]:
+        """Have a stage pay: whether it did as it says, paid by the ledger's word, reserved [rad]."""
+        answer = self.world.attempt(lambda: self._stage(k).absorb(self.address, collateral_type, amount))
+        if answer is None:
+            return False, 0, 0
+        said, kept = answer
+        if kept != 0 and said == 0 and self.stages[k].asynchronous and kept <= amount:
+            # Nobody is asked after this; what it has paid all the same is not its own.
+            return True, 0, kept
+        left = self.vault_engine.deficit_of(self.address, collateral_type)
+        paid = sub(self.losses[collateral_type].unresolved, left)
+        if kept != 0 and (not self.stages[k].asynchronous or kept > amount - paid):
+            return False, paid, 0
+        return said == paid, paid, kept
+
+    def _room(
+        self, collateral_type: int, k: int, capacity: int, more: int = 0, settling: bool = False
+    ) -> int:
+        """Return what stage k may pay now of its capacity, under both caps, with `more` that it pays [rad].
+
+        Caps hold over any window: two buckets of time lie over each. Room under a cap counts in whole wei, so
+        that a stage that pays in tokens, rounding its payment up, never passes it.
         """
-        present: Slot = self.stages[k]
-        event = collateral_type, epoch, k
-        if present.lifted and settling:
+        terms: Slot = self.stages[k]
+        if terms.lifted and settling:
             return capacity
+        if not terms.is_capped:
+            return capacity
+        found = self._used(k, collateral_type)
+        used = (found.now + found.before) * RAY + more
+        if terms.pooled and terms.asynchronous:
+            types = self.vault_engine.collateral_types(self.address)
+            used += sum(self.reservations[c, terms.stage].amount for c in range(types))
         cap = int(self.caps_absolute[k])
-        if present.cap_bps != BASIS_POINTS:
-            base = capacity if self.bases[event] == 0 else self.bases[event] - 1
-            cap = min(cap, mul(base, present.cap_bps) // BASIS_POINTS)
-        if cap == UNCAPPED:
-            return capacity
-        return min(capacity, max(0, cap - int(self.paid[event])) // RAY * RAY)
+        if terms.cap_bps != BASIS_POINTS:
+            cap = min(cap, mul(capacity + used, terms.cap_bps) // BASIS_POINTS)
+        return min(capacity, max(0, cap - used) // RAY * RAY)
+
+    def _used(self, k: int, collateral_type: int) -> Used:
+        """Return what a stage has paid in this bucket of time and the one before [wei]."""
+        found: Used = self.used[k, ALL_TYPES if self.stages[k].pooled else collateral_type]
+        bucket = self.epoch
+        if bucket == found.bucket:
+            return found
+        return Used(bucket, 0, found.now if bucket == found.bucket + 1 else 0)
 
     def _store_stage(self, k: int, terms: StageTerms) -> None:
         require(terms.cap_bps <= BASIS_POINTS, "loss_waterfall: cap bounds")

@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
 T = TypeVar("T", bound=tuple[Any, ...])
 V = TypeVar("V")
 
@@ -143,6 +144,15 @@ class World:
                 dict.__setitem__(table, key, old)
         del self.journal[mark[0] :]
         del self.logs[mark[1] :]
+
+    def attempt(self, call: Callable[[], R]) -> R | None:
+        """Return what a call answers, or None if it reverts: then nothing of it stays."""
+        mark = self.mark()
+        try:
+            return call()
+        except Revert:
+            self.roll_back(mark)
+            return None
 
     def changes_since(self, mark: tuple[int, int]) -> dict[Written, Any]:
         """Return the slots written since the mark, with what each held before."""

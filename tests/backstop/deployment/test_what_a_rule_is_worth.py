@@ -16,7 +16,7 @@ from backstop.deployment.parameters import (
     Parameters,
     SettlementParameters,
 )
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.model.state import Revert
 from tests.support.equity import WETH, XAU, open_protocol, with_equity
 from tests.support.helpers import refusal
@@ -87,33 +87,6 @@ def test_nobody_gains_by_liquidating_himself(new_protocol: NewProtocol, penalty:
     reward = protocol.read("Stablecoin.balanceOf", "accomplice")
     lost = collateral * price // RAY - debt
     assert (reward > lost) is pays is breaks("penalty", parameters)
-
-
-@pytest.mark.parametrize(("epoch", "reached"), [(20 * HOUR, True), (20 * HOUR - 1, None), (10 * HOUR, False)])
-def test_every_stage_is_asked(new_protocol: NewProtocol, epoch: int, reached: bool | None) -> None:
-    """Nobody buys equity, of two stages that sell it for ten hours each. Twenty rounds are more than enough.
-
-    Between one and two durations the last stage is asked, but nobody can say when.
-    """
-    parameters = replace(with_equity("staked_equity", "minted_equity", "savings"), epoch_length=epoch)
-    assert breaks("epoch", parameters) is (reached is not True)
-    if reached is None:
-        return
-    protocol = open_protocol(new_protocol(parameters))
-    protocol.do("Equity.transfer", "staker", 100 * WAD, sender="admin")
-    protocol.do("Equity.approve", "StakedEquity", MAX_UINT256, sender="staker")
-    protocol.do("StakedEquity.deposit", 100 * WAD, "staker", sender="staker")
-    lose(protocol)
-    saved = protocol.read("Savings.totalAssets")
-    rounds, stages = 0, {"StakeAuction": 0, "MintAuction": 1}
-    while protocol.read("Savings.totalAssets") == saved and rounds < 20:
-        rounds += 1
-        protocol.do("LossWaterfall.cover", XAU, sender="stranger")
-        for auction in ("StakeAuction", "MintAuction"):
-            if protocol.read("LossWaterfall.reserved", XAU, stages[auction]):
-                protocol.advance(10 * HOUR + 1)
-                protocol.do(f"{auction}.end", XAU, sender="stranger")
-    assert (rounds < 5) is reached
 
 
 @pytest.mark.parametrize(("epochs", "ended"), [(2, False), (1, True)])

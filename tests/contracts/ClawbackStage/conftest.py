@@ -20,6 +20,7 @@ def earning(protocol):
         protocol.do("Stablecoin.approve", name, MAX_UINT256, sender="payer")
         protocol.do(f"{name}.add_income", income * WAD, sender="payer")
     pools = (protocol.address("First"), protocol.address("Second"))
-    protocol.lockstep.create("ClawbackStage", "Clawback", protocol.address("Waterfall"), pools)
+    ledger = protocol.address("VaultEngine")
+    protocol.lockstep.create("ClawbackStage", "Clawback", ledger, protocol.address("Waterfall"), pools)
     protocol.advance(86_400)
     return protocol

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.helpers import reverts
+from tests.support.helpers import STAGE, reverts
 from tests.support.savings import XAU, lose
 
 
@@ -50,11 +50,30 @@ def test_covers_the_deficit(earning):
     assert earning.read("VaultEngine.deficit_of", XAU) == lost - paid
 
 
+def test_a_pool_that_fails_is_passed_over(earning):
+    """The next one pays in its place, and keeps nobody from leaving."""
+    lose(earning)
+    second = earning.read("Second.unvested")
+    earning.do("VaultEngine.revoke_role", STAGE, "First", sender="admin")
+    first = earning.read("First.unvested")
+    assert charge(earning, RAD) == (RAD, 0)
+    assert earning.read("First.unvested") == first
+    assert earning.read("Second.unvested") == second - WAD
+
+
+def test_a_pool_that_is_none_has_nothing(protocol):
+    engine, waterfall = protocol.address("VaultEngine"), protocol.address("LossWaterfall")
+    pools = protocol.address("stranger"), engine
+    protocol.lockstep.create("ClawbackStage", "Clawback", engine, waterfall, pools)
+    assert protocol.read("Clawback.capacity", 0) == 0
+
+
 def test_names_its_pools(earning):
     assert earning.read("Clawback.pools") == (earning.address("First"), earning.address("Second"))
     assert earning.read("Clawback.LOSS_WATERFALL") == earning.address("Waterfall")
 
 
 def test_without_pools_it_has_nothing(protocol):
-    protocol.lockstep.create("ClawbackStage", "Clawback", protocol.address("LossWaterfall"), ())
+    engine, waterfall = protocol.address("VaultEngine"), protocol.address("LossWaterfall")
+    protocol.lockstep.create("ClawbackStage", "Clawback", engine, waterfall, ())
     assert protocol.read("Clawback.capacity", 0) == 0

@@ -1,10 +1,10 @@
-"""capacity: what the equity raises at the floor, or BUSY."""
+"""capacity: what the equity raises at the floor; nothing during an auction."""
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.equity import XAU, cover, open_protocol, price_equity, report_equity, with_equity
 from tests.support.savings import lose
 
-BUSY = 2**256 - 1
+ALL = 2**256 - 1
 
 
 def up(price):
@@ -41,8 +41,8 @@ def test_a_stale_price_is_as_good(priced):
     assert priced.read("MintAuction.capacity", XAU) == 10_000 * 80 * RAD
 
 
-def test_busy_for_its_type_alone(auction):
-    assert auction.read("MintAuction.capacity", XAU) == BUSY
+def test_nothing_more_for_its_type_alone(auction):
+    assert auction.read("MintAuction.capacity", XAU) == 0
     left = auction.read("Equity.mintable")
     assert 0 < left < 10_000 * WAD
     floor = auction.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
@@ -54,5 +54,5 @@ def test_what_is_minted_lowers_it_and_what_is_freed_raises_it(auction):
     report_equity(auction, 100 * RAY)
     price = auction.read("MintAuction.status", XAU)[1]
     before = auction.read("MintAuction.capacity", 0)
-    auction.do("MintAuction.take", XAU, WAD, BUSY, "taker", b"", sender="taker")
+    auction.do("MintAuction.take", XAU, WAD, ALL, "taker", b"", sender="taker")
     assert auction.read("MintAuction.capacity", 0) == before + (price - 80 * RAY) // RAY * WAD * RAY

@@ -39,7 +39,7 @@ def test_slashes(staked):
     assert lot(staked) == slashed == equity_of(staked, NAME)
     assert staked.read("StakedEquity.totalAssets") == 500 * WAD - slashed
     assert staked.read("Equity.totalSupply") == supply
-    assert staked.read(f"{NAME}.capacity", XAU) == ALL
+    assert staked.read(f"{NAME}.capacity", XAU) == 0
 
 
 def test_at_most_all_of_it(staked):

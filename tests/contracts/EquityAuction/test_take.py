@@ -198,6 +198,8 @@ def test_a_new_epoch_stops_nothing(auction):
     epoch = auction.parameters.epoch_length
     auction.advance(HOURS + 1)
     auction.do(f"{NAME}.end", XAU, sender="stranger")
+    cover(auction)  # the others are asked
+    lose(auction)
     # Once more, ten minutes before an epoch ends.
     auction.advance(2 * epoch - auction.timestamp % epoch - 600)
     cover(auction)

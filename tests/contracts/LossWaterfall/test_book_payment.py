@@ -46,20 +46,20 @@ def test_never_more_than_it_reserved(slow):
         slow.do("ScriptedStage.pay", XAU, 3_000 * RAD + 1, sender="buyer")
 
 
-def test_the_others_cover_the_rest_and_leave_what_is_reserved(slow):
+def test_the_others_cover_the_rest_once_it_is_paid(slow):
     left = deficit(slow) // RAD * RAD - 2_000 * RAD
     reserve(slow, left)
-    slow.do("ScriptedStage.claim", 0, 0, 0, sender="stranger")  # a broken stage: it should be busy
-    slow.do("LossWaterfall.cover", XAU, sender="stranger")
-    assert deficit(slow) == left
     assert slow.do("LossWaterfall.cover", XAU, sender="stranger") == 0
-    slow.do("ScriptedStage.pay", XAU, left, sender="buyer")
+    slow.do("ScriptedStage.pay", XAU, left - RAD, sender="buyer")
+    assert slow.do("LossWaterfall.cover", XAU, sender="stranger") == 0
+    slow.do("ScriptedStage.pay", XAU, RAD, sender="buyer")
+    slow.do("LossWaterfall.cover", XAU, sender="stranger")
     assert deficit(slow) == 0
 
 
 def test_the_last_rad_is_not_left(slow):
     reserve(slow, deficit(slow) - 1)
-    slow.do("ScriptedStage.claim", 0, 0, 0, sender="stranger")
+    slow.do("ScriptedStage.pay", XAU, deficit(slow) - 1, sender="buyer")
     assert slow.do("LossWaterfall.cover", XAU, sender="stranger") == 1
 
 

@@ -1,16 +1,16 @@
-"""cover: the stages pay in order, within caps that bind on the event's total."""
+"""cover: the stages pay in order, within caps that hold over any window; one that fails or lies is empty."""
 
 import pytest
 
 from backstop.deployment.examples import standard
 from backstop.deployment.parameters import StageParameters
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from tests.support.auctions import WBTC
 from tests.support.helpers import STAGE, reverts
 from tests.support.savings import BUFFER, RESERVE, SAVINGS, XAU, fill, give, lose, save
 
 CALL = "LossWaterfall.cover"
-YEAR = 365 * 86_400
-BUSY = MAX_UINT256
+WEEK, YEAR = 7 * 86_400, 365 * 86_400
 
 
 def covered(protocol):
@@ -103,16 +103,16 @@ def test_a_share_of_the_balance_before_the_first_payment(deployed):
     assert SAVINGS not in dict(covered(protocol))
 
 
-def test_new_deposits_do_not_widen_the_cap(deployed):
+def test_new_deposits_widen_the_cap_by_their_own_share_alone(deployed):
     protocol = deployed(saved=10_000 * WAD, epoch_length=YEAR)
     lose(protocol)
     protocol.do(CALL, XAU, sender="stranger")
-    paid = dict(covered(protocol))[SAVINGS]
-    save(protocol, "newcomer", 50_000 * WAD)
+    assert dict(covered(protocol))[SAVINGS] == 5_000 * RAD
+    save(protocol, "newcomer", 2_000 * WAD)
+    protocol.do(CALL, XAU, sender="stranger")
+    assert dict(covered(protocol))[SAVINGS] == 1_000 * RAD
     protocol.do(CALL, XAU, sender="stranger")
     assert SAVINGS not in dict(covered(protocol))
-    epoch = protocol.read("LossWaterfall.last_epoch", XAU)
-    assert protocol.read("LossWaterfall.covered", XAU, epoch, SAVINGS) == paid
 
 
 def test_an_absolute_cap_binds_on_the_total_of_the_event(deployed):
@@ -161,7 +161,7 @@ def test_a_share_is_rounded_down_to_a_whole_wei(deployed):
 
 
 def test_in_parts_as_much_as_at_once(deployed):
-    """Half of the balance before the first payment, to the last wei."""
+    """Half of the balance and of what was paid, to the last wei."""
     stages = (StageParameters("scripted", cap_bps=5_000), *standard().stages)
     protocol = deployed(saved=0, epoch_length=YEAR, stages=stages)
     lose(protocol)
@@ -175,16 +175,51 @@ def test_in_parts_as_much_as_at_once(deployed):
             protocol.do("ScriptedStage.pay", XAU, share, sender="buyer")
 
 
-def test_a_new_epoch_has_new_caps(deployed):
-    week = 7 * 86_400
+def test_a_cap_holds_over_any_stretch_as_long_as_an_epoch(deployed):
     protocol = deployed(saved=10_000 * WAD)
-    protocol.advance(week - protocol.timestamp % week)
+    protocol.advance(2 * WEEK - 1 - protocol.timestamp % WEEK)
     lose(protocol)
     protocol.do(CALL, XAU, sender="stranger")
-    left, old = protocol.read("VaultEngine.deficit_of", XAU), protocol.timestamp // week
-    protocol.advance(week)
+    assert dict(covered(protocol))[SAVINGS] == 5_000 * RAD
+    # The last second of the next epoch: a week later, less a second or two.
+    protocol.advance(2 * WEEK - 1 - protocol.timestamp % WEEK)
     protocol.do(CALL, XAU, sender="stranger")
-    assert dict(covered(protocol))[SAVINGS] > 0
+    assert SAVINGS not in dict(covered(protocol))
+    protocol.advance(1)
+    protocol.do(CALL, XAU, sender="stranger")
+    assert dict(covered(protocol))[SAVINGS] == 2_500 * RAD
+
+
+def test_losses_of_two_types_meet_one_cap_of_a_pool(deployed):
+    """Whichever is covered first: half of the pool in all, not half and then half of the rest."""
+    paid = []
+    for order in ((XAU, WBTC), (WBTC, XAU)):
+        protocol = deployed(saved=10_000 * WAD, epoch_length=YEAR)
+        lose(protocol)
+        lose(protocol, "WBTC")
+        for c in order:
+            protocol.do(CALL, c, sender="stranger")
+        paid.append(10_000 * WAD - protocol.read("Savings.totalAssets"))
+    assert paid == [5_000 * WAD, 5_000 * WAD]
+
+
+def test_of_a_stage_with_a_balance_for_each_type_each_has_its_cap(deployed):
+    protocol = deployed(saved=0, caps={"buffer": {"cap_absolute": 5 * RAD}})
+    fill(protocol)
+    for symbol, c in (("XAU", XAU), ("WBTC", WBTC)):
+        protocol.earn_fees(symbol)
+        lose(protocol, symbol)
+        protocol.do(CALL, c, sender="stranger")
+        assert dict(covered(protocol))[BUFFER] == 5 * RAD
+
+
+def test_what_is_not_covered_is_carried(deployed):
+    protocol = deployed(saved=10_000 * WAD)
+    lose(protocol)
+    protocol.do(CALL, XAU, sender="stranger")
+    left, old = protocol.read("VaultEngine.deficit_of", XAU), protocol.timestamp // WEEK
+    protocol.advance(WEEK)
+    protocol.do(CALL, XAU, sender="stranger")
     carried = [log.values for log in protocol.last.logs if log.event == "LossCarried"]
     assert carried == [(XAU, old + 1, left)]
     assert event(protocol).carried_in == left
@@ -255,28 +290,47 @@ def test_covering_in_parts_costs_nobody_more_than_a_wei_for_each(deployed):
 # ----------------------------------------------------------------- dishonest stages
 
 
+def failed(protocol):
+    """The stages that the last call says have failed."""
+    return [log.values[2] for log in protocol.last.logs if log.event == "StageFailed"]
+
+
 def test_a_stage_that_pays_nothing_after_all_does_not_block_the_next(lying):
     lying.do("BufferStage.claim", RAD, 0, 0, sender="stranger")
     assert lying.do(CALL, XAU, sender="stranger") > 0
     assert covered(lying)[0][0] == RESERVE
+    assert failed(lying) == []
 
 
-@pytest.mark.parametrize(("paid", "kept"), [(RAD + 1, 0), (RAD, 1)])
-def test_a_stage_cannot_pay_more_than_it_was_asked_for(lying, paid, kept):
+@pytest.mark.parametrize(("paid", "kept"), [(RAD + 1, 0), (RAD, 1), (RAD, 0), (1, 0), (0, RAD)])
+def test_only_the_ledger_says_what_was_paid(lying, paid, kept):
+    """One that claims to have paid what it has not, or reserves what it may not, has failed."""
+    before = lying.read("VaultEngine.deficit_of", XAU)
     lying.do("BufferStage.claim", RAD, paid, kept, sender="stranger")
-    with reverts("loss_waterfall: paid too much"):
-        lying.do(CALL, XAU, sender="stranger")
+    lying.do(CALL, XAU, sender="stranger")
+    assert failed(lying) == [BUFFER]
+    assert BUFFER not in dict(covered(lying))
+    assert before - lying.read("VaultEngine.deficit_of", XAU) == event(lying).covered > 0
+    assert lying.read("LossWaterfall.reserved_of", XAU) == 0
 
 
-def test_a_stage_that_is_not_asynchronous_reserves_nothing(lying):
-    lying.do("BufferStage.claim", RAD, 0, RAD, sender="stranger")
-    with reverts("loss_waterfall: may not reserve"):
-        lying.do(CALL, XAU, sender="stranger")
-
-
-def test_while_a_stage_is_busy_the_later_ones_wait(lying):
-    lying.do("BufferStage.claim", BUSY, 0, 0, sender="stranger")
-    assert lying.read("VaultEngine.reserve") > 0
-    assert lying.do(CALL, XAU, sender="stranger") == 0
-    lying.do("BufferStage.claim", 0, 0, 0, sender="stranger")
+@pytest.mark.parametrize("claimed", [2**224, MAX_UINT256])
+def test_a_stage_that_claims_what_nobody_can_hold_has_failed(lying, claimed):
+    lying.do("BufferStage.claim", claimed, 0, 0, sender="stranger")
     assert lying.do(CALL, XAU, sender="stranger") > 0
+    assert failed(lying) == [BUFFER] and covered(lying)[0][0] == RESERVE
+
+
+def test_a_stage_that_reverts_pays_nothing_and_nobody_else_minds(deployed):
+    protocol = deployed()
+    fill(protocol)
+    lose(protocol, debt=40_000 * WAD)
+    protocol.do("VaultEngine.revoke_role", STAGE, "ReserveStage", sender="admin")
+    reserve = protocol.read("VaultEngine.reserve")
+    protocol.do(CALL, XAU, sender="stranger")
+    assert [stage for stage, _ in covered(protocol)] == [BUFFER, SAVINGS]
+    assert failed(protocol) == [RESERVE]
+    assert protocol.read("VaultEngine.reserve") == reserve
+    protocol.do("VaultEngine.grant_role", STAGE, "ReserveStage", sender="admin")
+    protocol.do(CALL, XAU, sender="stranger")
+    assert RESERVE in dict(covered(protocol)) and failed(protocol) == []

@@ -1,5 +1,7 @@
 """losses_beyond: what would pass the earlier stages if every deficit were covered now."""
 
+import pytest
+
 from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
 from tests.support.reservations import reserve
 from tests.support.savings import XAU, fill, lose
@@ -67,12 +69,14 @@ def test_earlier_stages_count_at_their_caps(deployed):
     assert protocol.read(CALL, "Savings") == protocol.read("VaultEngine.deficit_of", XAU)
 
 
-def test_a_new_epoch_has_new_caps_before_anything_happens_in_it(deployed):
+def test_caps_have_room_again_two_epochs_later_before_anything_happens(deployed):
     protocol = deployed(caps=CAPS)
     fill(protocol)
     lose(protocol, debt=40_000 * WAD)
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
     deficits, buffers, _ = figures(protocol)
+    protocol.advance(7 * 86_400)
+    assert protocol.read(CALL, "Savings") == deficits[XAU]
     protocol.advance(7 * 86_400)
     expected = deficits[XAU] - buffers[XAU] // 2 // 10**27 * 10**27 - 10 * RAD
     assert protocol.read(CALL, "Savings") == expected < deficits[XAU] - 10 * RAD
@@ -96,9 +100,10 @@ def test_whoever_is_no_stage_bears_nothing(protocol):
     assert protocol.read(CALL, "stranger") == 0
 
 
-def test_a_busy_stage_counts_as_nothing(lying):
+@pytest.mark.parametrize("claimed", [2**224, MAX_UINT256])
+def test_a_stage_that_claims_what_nobody_can_hold_counts_as_nothing(lying, claimed):
     deficit = lying.read("VaultEngine.deficit_of", XAU)
-    lying.do("BufferStage.claim", MAX_UINT256, 0, 0, sender="stranger")
+    lying.do("BufferStage.claim", claimed, 0, 0, sender="stranger")
     assert lying.read(CALL, "ReserveStage") == deficit
     lying.do("BufferStage.claim", RAD, 0, 0, sender="stranger")
     assert lying.read(CALL, "ReserveStage") == deficit - RAD

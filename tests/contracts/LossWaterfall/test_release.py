@@ -1,11 +1,12 @@
-"""release: what a stage could not pay goes to the later ones; the stage is out until the epoch ends."""
+"""release, force_release: what a stage could not pay goes to the later ones, and it waits for them."""
 
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAD
 from tests.support.helpers import reverts
 from tests.support.reservations import SLOW, deficit, reserve
-from tests.support.savings import XAU
+from tests.support.savings import XAU, lose
+from tests.support.settling import begin
 
 WEEK = 7 * 86_400
 
@@ -22,12 +23,11 @@ def test_later_stages_wait_until_then(slow):
     slow.do("ScriptedStage.pay", XAU, 1_000 * RAD, sender="buyer")
     slow.do("ScriptedStage.give_up", XAU, sender="stranger")
     assert slow.last.logs[-1].values[2:] == (SLOW, 2_000 * RAD)
-    slow.do("ScriptedStage.claim", 0, 0, 0, sender="stranger")
     assert slow.do("LossWaterfall.cover", XAU, sender="stranger") > 0
     assert deficit(slow) == 0
 
 
-def test_it_counts_as_capped_until_the_epoch_ends(slow):
+def test_it_is_passed_over_until_the_epoch_ends(slow):
     reserve(slow, 3_000 * RAD)
     slow.do("ScriptedStage.give_up", XAU, sender="stranger")
     slow.do("ScriptedStage.claim", MAX_UINT256 - 1, 0, RAD, sender="stranger")
@@ -37,13 +37,30 @@ def test_it_counts_as_capped_until_the_epoch_ends(slow):
     assert before - deficit(slow) > 0
 
 
-def test_in_the_next_epoch_it_may_again(slow):
-    reserve(slow, 3_000 * RAD)
-    slow.do("ScriptedStage.give_up", XAU, sender="stranger")
+def ask_again(slow):
+    """What the stage reserves of a loss, now that an epoch has passed."""
     slow.advance(WEEK)
     slow.do("ScriptedStage.claim", 10 * RAD, 0, 10 * RAD, sender="stranger")
-    assert slow.do("LossWaterfall.cover", XAU, sender="stranger") == 10 * RAD
-    assert slow.read("LossWaterfall.reserved", XAU, SLOW) == 10 * RAD
+    lose(slow)
+    slow.do("LossWaterfall.cover", XAU, sender="stranger")
+    return slow.read("LossWaterfall.reserved", XAU, SLOW)
+
+
+def test_in_the_next_epoch_it_may_again_if_the_others_were_asked(slow):
+    reserve(slow, 3_000 * RAD)
+    slow.do("ScriptedStage.give_up", XAU, sender="stranger")
+    slow.do("LossWaterfall.cover", XAU, sender="stranger")
+    assert ask_again(slow) == 10 * RAD
+
+
+def test_it_may_not_before_the_others_were_asked(slow):
+    """As where an epoch is shorter than the sales of two stages together."""
+    reserve(slow, 3_000 * RAD)
+    slow.do("ScriptedStage.give_up", XAU, sender="stranger")
+    before = deficit(slow)
+    assert ask_again(slow) == 0
+    assert deficit(slow) < before
+    assert ask_again(slow) == 10 * RAD
 
 
 def test_another_type_is_not_concerned(slow):
@@ -51,3 +68,47 @@ def test_another_type_is_not_concerned(slow):
     with reverts("loss_waterfall: not a stage"):
         slow.do("ScriptedStage.give_up", 1, sender="stranger")
     assert slow.read("LossWaterfall.reserved", XAU, SLOW) == 3_000 * RAD
+
+
+LONGEST = 8 * 86_400
+
+
+def force(slow, c=XAU, k=SLOW):
+    slow.do("LossWaterfall.force_release", c, k, sender="stranger")
+
+
+def test_anybody_ends_a_reservation_that_is_older_than_any_sale(slow):
+    reserve(slow, 3_000 * RAD)
+    slow.advance(LONGEST)
+    with reverts("loss_waterfall: not overdue"):
+        force(slow)
+    slow.advance(1)
+    force(slow)
+    assert slow.last.logs[-1].event == "ReservationReleased"
+    assert slow.last.logs[-1].values[2:] == (SLOW, 3_000 * RAD)
+    assert slow.read("LossWaterfall.reserved_of", XAU) == 0
+    assert slow.do("LossWaterfall.cover", XAU, sender="stranger") > 0
+    assert deficit(slow) == 0
+
+
+def test_in_settlement_at_once(slow):
+    reserve(slow, 3_000 * RAD)
+    begin(slow)
+    force(slow)
+    assert slow.read("LossWaterfall.reserved_of", XAU) == 0
+
+
+@pytest.mark.parametrize(("c", "k"), [(XAU, SLOW), (XAU, 1), (XAU, 15), (1, SLOW)])
+def test_there_has_to_be_something_to_release(slow, c, k):
+    with reverts("loss_waterfall: nothing reserved"):
+        force(slow, c, k)
+
+
+def test_who_ends_a_sale_after_that_gives_up_nothing_more(slow):
+    reserve(slow, 3_000 * RAD)
+    slow.advance(LONGEST + 1)
+    force(slow)
+    slow.do("LossWaterfall.cover", XAU, sender="stranger")
+    slow.do("ScriptedStage.give_up", XAU, sender="stranger")
+    assert slow.last.logs == ()
+    assert ask_again(slow) == 10 * RAD

@@ -4,9 +4,10 @@ import pytest
 from eth_abi import encode
 from eth_utils import keccak
 
+from backstop.deployment.accounts import account, created_address
 from backstop.model.arithmetic import MAX_UINT256, RAD
 from backstop.model.state import ZERO_ADDRESS
-from tests.support.helpers import reverts
+from tests.support.helpers import STAGE, reverts
 
 CALL = "Other.set_stages"
 NONE = MAX_UINT256
@@ -37,6 +38,8 @@ def test_the_hash_is_that_of_the_abi_encoded_list(scripted):
 
 
 def test_there_is_room_for_16(scripted):
+    for i in range(16):
+        scripted.lockstep.create("ScriptedStage", f"stage_{i}", scripted.address("Other"))
     terms = [(f"stage_{i}", False, False, False, NONE, 10_000) for i in range(16)]
     scripted.do(CALL, terms, sender="admin")
     assert scripted.read("Other.stage_count") == 16
@@ -84,3 +87,38 @@ def test_what_makes_no_order_is_refused(scripted, terms, reason):
     with reverts(reason):
         scripted.do(CALL, terms, sender="admin")
     assert scripted.read("Other.stage_count") == 0
+
+
+@pytest.mark.parametrize(
+    "stage",
+    ["stranger", "VaultEngine", "Savings", "BufferStage"],
+    ids=["no code", "no stage", "of another", "too"],
+)
+def test_a_stage_has_to_prove_itself(scripted, stage):
+    """Stages of another waterfall do not let this one have them pay, not even nothing."""
+    with reverts("loss_waterfall: no stage"):
+        scripted.do(CALL, [FIRST, (stage, False, False, False, NONE, 10_000)], sender="admin")
+    assert scripted.read("Other.stage_count") == 0
+
+
+@pytest.mark.parametrize("claim", [(MAX_UINT256, 0, 0), (0, 1, 0), (0, 0, 1)])
+def test_one_that_pays_something_for_nothing_is_none(scripted, claim):
+    scripted.do("First.claim", *claim, sender="stranger")
+    with reverts("loss_waterfall: no stage"):
+        scripted.do(CALL, [FIRST], sender="admin")
+
+
+def test_one_without_its_role_is_none(protocol):
+    """The stages of a deployment have it before they are set."""
+    engine, feed, auction = map(protocol.address, ("VaultEngine", "PriceFeed", "CollateralAuction"))
+    other = created_address(account("deployer_of_Other"), 0)
+    protocol.lockstep.create("LedgerStage", "Mine", engine, other, 0)
+    protocol.lockstep.create(
+        "LossWaterfall", "Other", engine, feed, auction, protocol.address("admin"), 86_400, 86_400
+    )
+    terms = [("Mine", False, False, False, NONE, 10_000)]
+    with reverts("loss_waterfall: no stage"):
+        protocol.do(CALL, terms, sender="admin")
+    protocol.do("VaultEngine.grant_role", STAGE, "Mine", sender="admin")
+    protocol.do(CALL, terms, sender="admin")
+    assert protocol.read("Other.stage_count") == 1

@@ -25,29 +25,6 @@ def pools(parameters: Parameters) -> Iterator[str]:
 
 @rule(
     REFUSED,
-    "epoch_length",
-    "equity.duration",
-    why="every stage is asked: one whose auction found no buyer is passed over until the epoch ends, so "
-    "all that sell equity have to be through within one, or the first begins again and those behind "
-    "them never pay",
-)
-def _epoch(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    stages = waiting(parameters.stages[:-1])
-    if parameters.equity is None or stages < 2:
-        return
-    least = stages * parameters.equity.duration
-    if parameters.epoch_length < least:
-        values = time(parameters.epoch_length), time(parameters.equity.duration)
-        yield Misfit(
-            "",
-            values,
-            f"the epoch to {time(least)} or more, or the auctions to "
-            f"{time(parameters.epoch_length // stages)} or less",
-        )
-
-
-@rule(
-    REFUSED,
     "settlement.epochs",
     "epoch_length",
     "equity.duration",
@@ -180,7 +157,6 @@ def _equity_floor(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
 
 
 RULES = (
-    _epoch,
     _settlement_epochs,
     _settlement_delay,
     _cooldown,

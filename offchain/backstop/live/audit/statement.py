@@ -27,7 +27,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.interfaces import Debts
 from backstop.model.ledger import Balance
 from backstop.model.liquidation_engine import LiquidationEngine
-from backstop.model.loss_waterfall import BUSY, LossWaterfall
+from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.pool import Pool
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.model.state import Revert
@@ -296,14 +296,15 @@ class _Books:
             has: list[int] = []
             may: list[str | None] = []
             for c in self.types:
-                capacity = self._capacity(k, c)
-                if capacity == BUSY:
+                if waterfall.reserved(_NOBODY, c, k):
                     may.append(None)
                     continue
+                capacity = waterfall._capacity(k, c)[1]
                 has.append(capacity)
-                may.append(str(waterfall._allowed(c, waterfall.epoch, k, capacity, settling)))
-                room = max(0, capacity - spent) if kind.pooled else capacity
-                amount = min(left[c], waterfall._allowed(c, waterfall.epoch, k, room, settling))
+                may.append(str(waterfall._room(c, k, capacity, settling=settling)))
+                more = spent if kind.pooled else 0
+                room = waterfall._room(c, k, capacity - min(capacity, more), more, settling)
+                amount = min(left[c], room)
                 left[c] -= amount
                 spent += amount
             terms = waterfall.stage_terms(_NOBODY, k)
@@ -318,12 +319,6 @@ class _Books:
                 }
             )
         return rows, sum(left)
-
-    def _capacity(self, k: int, c: int) -> int:
-        try:
-            return int(self.waterfall._stage(k).capacity(_NOBODY, c))
-        except Revert:  # then it would pay nothing
-            return 0
 
     def pools(self) -> list[dict[str, Any]]:
         """State what members of pools own, and what losses not covered yet will take from them."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from backstop.deployment.accounts import account
 from backstop.deployment.signing import trader
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.bounds import MAX_RESERVATION
 from backstop.model.roles import STAGE
 from backstop.proof.faults.parts import Part
 from backstop.proof.faults.play import ADAPTED, ADAPTER, Play, reporters_of
@@ -29,6 +30,8 @@ from backstop.proof.faults.scene import (
 )
 from backstop.system import Action
 
+_SALES = 8
+"""Sales after which nothing is left under an auction's cap that is worth one."""
 STEP = 3_600
 """Seconds until the feed may step again."""
 SAME, SPLIT, AT_MOST = "same", "split", "at most"
@@ -106,16 +109,23 @@ def _take(c: int) -> Callable[[Play, Part | None], list[Step]]:
 
 
 def _cover_small(it: Play, broken: Part | None) -> list[Step]:
-    return [Step(it.action("LossWaterfall.cover", WBTC, by="coverer"))]
+    """Cover; if that begins to sell staked equity, buy it."""
+    return [Step(it.action("LossWaterfall.cover", WBTC, by="coverer")), _buy(it, "StakeAuction", WBTC)]
+
+
+def _buy(it: Play, auction: str, c: int) -> Step:
+    """Buy all that an auction of equity sells, if it runs."""
+    take = it.action(f"{auction}.take", c, MAX_UINT256, MAX_UINT256, "bidder", b"", by="bidder")
+    return Step(take, False)
 
 
 def _cover_all(it: Play, broken: Part | None) -> list[Step]:
-    """Cover; whenever an auction of equity has begun, buy all of it, and cover again."""
+    """Cover; whenever an auction of equity has begun, buy all of it, and cover again, until all have paid."""
     cover = Step(it.action("LossWaterfall.cover", XAU, by="coverer"))
     steps = [cover]
+    # What is sold above the floor leaves a little more to sell, under the same cap.
     for auction in ("StakeAuction", "MintAuction"):
-        take = it.action(f"{auction}.take", XAU, MAX_UINT256, MAX_UINT256, "bidder", b"", by="bidder")
-        steps += [Step(take, False), cover]
+        steps += [_buy(it, auction, XAU), cover] * _SALES
     return steps
 
 
@@ -128,24 +138,37 @@ def _leave(pool: str) -> Callable[[Play, Part | None], list[Step]]:
     return steps
 
 
+def _free(it: Play, auction: str, c: int, wait: int = 0) -> list[Step]:
+    """End an auction of equity; if it cannot be ended, have the waterfall release what it has reserved."""
+    k = it.stages.index(auction)
+    return [
+        Step(it.action(f"{auction}.end", c, by="settler"), False, wait),
+        Step(it.action("LossWaterfall.force_release", c, k, by="settler"), False),
+    ]
+
+
 def _settle(it: Play, broken: Part | None) -> list[Step]:
-    return [Step(*each) for each in settlement(it)]
+    steps = []
+    for each in settlement(it):
+        action = each[0]
+        ends = action.method == "end"
+        # The end of an auction of equity may fail, as long as settlement goes on without.
+        steps += _free(it, action.contract, action.args[0]) if ends else [Step(*each)]
+    return steps
 
 
 def _cover_after_sale(it: Play, broken: Part | None) -> list[Step]:
-    """End the auction of staked equity once its time is over; have the stages after it cover."""
-    equity = it.parameters.equity
-    assert equity is not None
-    end = Step(it.action("StakeAuction.end", XAU, by="crank"), False, equity.duration + 1)
+    """End the auction of staked equity once no reservation may last longer; have later stages cover."""
     cover = Step(it.action("LossWaterfall.cover", XAU, by="coverer"))
-    take = it.action("MintAuction.take", XAU, MAX_UINT256, MAX_UINT256, "bidder", b"", by="bidder")
-    return [end, cover, Step(take, False), cover]
+    ends = _free(it, "StakeAuction", XAU, MAX_RESERVATION + 1)
+    return [*ends, cover, *[_buy(it, "MintAuction", XAU), cover] * _SALES]
 
 
 def _settle_after_cover(it: Play, broken: Part | None) -> list[Step]:
     """Settle while an auction of equity runs, or what a broken stage has left of one."""
     covers = [Step(it.action("LossWaterfall.cover", c, by="coverer"), False) for c in (WBTC, XAU)]
-    ends = [Step(it.action("StakeAuction.end", c, by="settler"), False) for c in (WBTC, XAU)]
+    auctions = "StakeAuction", "MintAuction"
+    ends = [step for c in (WBTC, XAU) for auction in auctions for step in _free(it, auction, c)]
     begin, *others = _settle(it, broken)
     return [*covers, begin, *ends, *others]
 

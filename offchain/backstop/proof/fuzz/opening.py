@@ -72,6 +72,7 @@ def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
         taker = deployment.account("taker")
         yield creation("EquityTaker", "EquityTaker", taker, own["Equity"], own["Stablecoin"])
     yield creation("LossWaterfall", "SpareWaterfall", *parts, 3_600, 86_400)
+    yield creation("ScriptedStage", "SpareStage", at["SpareWaterfall"])
 
 
 def opening(deployment: Deployment, random: Random) -> Iterator[Action]:

@@ -1,12 +1,12 @@
-"""The property of caps, of a history: what a stage had at its first payment decides for all of them."""
+"""The properties of caps and of giving up, of a history: what a stage bears in any stretch of time."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
 
 from backstop.proof.properties import stages
-from backstop.proof.properties.figures.arithmetic import BASIS_POINTS
+from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.registry import Violation, history_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -14,81 +14,119 @@ if TYPE_CHECKING:
     from backstop.hosts.model import ModelSystem
 
 _WATERFALL = "LossWaterfall"
-_Event = tuple[int, int, int]
-"""Type, epoch, stage."""
+_OF_ALL = -1
+"""In place of a type: all of them."""
 
 
 @history_property(42)
-class ACapIsOfWhatThereWas:
-    """In one event a stage pays no more than its share of what it had before its first payment.
+class WhoGaveUpWaitsForTheOthers:
+    """A stage that gave up reserves nothing of the type until all after it were asked, an epoch ago.
 
-    However often it is asked, whatever enters or leaves it meanwhile; and no more than its absolute cap. One
-    that gave up what it had reserved reserves nothing more in that event.
+    What any stage pays counts in the epoch of its payment.
     """
 
     def __init__(self, model: ModelSystem) -> None:
-        tables = model.world.contracts[_WATERFALL].tables
-        self._had: dict[_Event, int] = {event: base - 1 for event, base in tables["bases"].items() if base}
-        self._paid: Counter[_Event] = Counter(tables["covered"])
-        self._gave_up: set[_Event] = set()
+        # Type -> stages; type -> epoch in which all stages after those were asked.
+        self._gave_up: dict[int, set[int]] = defaultdict(set)
+        self._asked: dict[int, int] = {}
+        for c, loss in model.world.contracts[_WATERFALL].tables["losses"].items():
+            self._gave_up[c] = {k for k in range(16) if loss.gave_up >> k & 1}
+            if loss.asked:
+                self._asked[c] = loss.epoch
 
     def see(self, step: Transition, changes: Changes) -> None:
-        """Add up payments by their events."""
-        if {"covered", "reservations", "losses"}.isdisjoint(changes):
+        """Note who gives up, and when everybody was asked."""
+        covers = step.calls(_WATERFALL, "cover")
+        if not covers and {"covered", "reservations", "losses"}.isdisjoint(changes):
             return
-        asked = step.action.method in ("cover", "fix")
-        gone: Counter[int] = Counter()
+        now = step.model.timestamp // step.contract(_WATERFALL).epoch_length
         for log in step.outcome.logs:
-            if (log.contract, log.event) == (_WATERFALL, "ReservationReleased"):
-                self._gave_up.add(log.values[:3])
-            if log.contract != _WATERFALL or log.event not in ("LossCovered", "LossReserved"):
+            if log.contract != _WATERFALL:
                 continue
-            c, epoch, k, amount = log.values
-            event = c, epoch, k
-            if epoch != step.model.timestamp // step.contract(_WATERFALL).epoch_length:
-                raise Violation(f"stage {k} pays for epoch {epoch} of type {c} at {step.model.timestamp}")
-            if asked and event in self._gave_up and log.event == "LossReserved":
-                raise Violation(f"stage {k} has given up in epoch {epoch}, and is asked again")
-            if event not in self._had and asked:
-                self._had[event] = self._has(step, k, c, gone[k])
-            gone[k] += amount
-            if log.event == "LossCovered":
-                self._paid[event] += amount
-            if asked:
-                self._check(step, event, self._paid[event] + (amount if log.event == "LossReserved" else 0))
+            if log.event == "ReservationReleased":
+                c, _, k, _ = log.values
+                self._gave_up[c].add(k)
+                self._asked.pop(c, None)
+            if log.event in ("LossCovered", "LossReserved"):
+                c, epoch, k, _ = log.values
+                if epoch != now:
+                    raise Violation(f"stage {k} pays for epoch {epoch} of type {c} at {step.model.timestamp}")
+            if log.event == "LossReserved":
+                self._reserve(c, k, now)
+        if covers:
+            self._ask(step, step.action.args[0], now)
 
-    def _has(self, step: Transition, k: int, c: int, gone: int) -> int:
-        """Return what a stage has before a payment [rad]; of what needs a rate, what the waterfall noted."""
-        stage = stages.stage_of(step, k)
-        if stage.KIND == "LedgerStage" and stage.account != 2:
-            # Redistribution charges fees on the way, which come in before it pays.
-            of_all = stage.account == 1
-            left = (
-                step.after("VaultEngine", "ledger.system").reserve
-                if of_all
-                else step.after("VaultEngine", "ledger.income", c).buffer
+    def _reserve(self, c: int, k: int, now: int) -> None:
+        if self._asked.get(c, now) < now:
+            self._gave_up[c].clear()
+            del self._asked[c]
+        if k in self._gave_up[c]:
+            raise Violation(
+                f"stage {k} has given up a loss of type {c}, and is asked again before the others"
             )
-            paid = sum(
-                log.values[3]
-                for log in step.outcome.logs
-                if (log.contract, log.event) == (_WATERFALL, "LossCovered")
-                and log.values[2] == k
-                and (of_all or log.values[0] == c)
-            )
-            return int(left + paid - gone)
-        if stage.KIND not in ("Pool", "ClawbackStage"):
-            epoch = step.model.timestamp // step.contract(_WATERFALL).epoch_length
-            return int(step.after(_WATERFALL, "bases", (c, epoch, k))) - 1
-        shared = step.after(_WATERFALL, "stages", k).pooled
-        return int(stages.capacity(step, k, c)) - (gone if shared else 0)
 
-    def _check(self, step: Transition, event: _Event, paid: int) -> None:
-        c, epoch, k = event
-        terms = step.after(_WATERFALL, "stages", k)
-        if terms.lifted and step.before(_WATERFALL, "counts").settlement:
+    def _ask(self, step: Transition, c: int, now: int) -> None:
+        holders = [step.after(_WATERFALL, "stages", k).stage for k in range(16)]
+        if not any(step.after(_WATERFALL, "reservations", (c, holder)).amount for holder in holders):
+            self._asked.setdefault(c, now)
+
+
+class _Payment(NamedTuple):
+    """What a stage paid [rad], when, and what it had just before."""
+
+    at: int
+    had: int
+    amount: int
+
+
+@history_property(71)
+class ACapHoldsOverAnyWindow:
+    """In any time as long as an epoch a stage pays no more than its caps, and its share of what it had.
+
+    Of all types together where it has one balance for all of them.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        # (type, stage) -> payments of the last two windows.
+        self._payments: dict[tuple[int, int], list[_Payment]] = defaultdict(list)
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Keep the payments of the last windows."""
+        if "covered" not in changes:
             return
+        settling = step.before(_WATERFALL, "counts").settlement
+        # Of one step, which may cover several types.
+        gone: dict[int, int] = defaultdict(int)
+        for log in step.outcome.logs:
+            if (log.contract, log.event) != (_WATERFALL, "LossCovered"):
+                continue
+            c, _, k, amount = log.values
+            terms = step.after(_WATERFALL, "stages", k)
+            if not (terms.lifted and settling):
+                has = stages.capacity(step, k, c) - gone[k] if _pays_at_once(step, k) else 0
+                payment = _Payment(step.model.timestamp, has, amount)
+                self._add(step, _OF_ALL if terms.pooled else c, k, payment)
+            gone[k] += amount
+
+    def _add(self, step: Transition, of: int, k: int, payment: _Payment) -> None:
+        length, terms = step.contract(_WATERFALL).epoch_length, step.after(_WATERFALL, "stages", k)
+        known = [each for each in self._payments[of, k] if each.at > payment.at - 2 * length]
+        self._payments[of, k] = known = [*known, payment]
+        window = [each.amount for each in known if each.at > payment.at - length]
         cap = step.after(_WATERFALL, "caps_absolute", k)
-        if terms.cap_bps != BASIS_POINTS:
-            cap = min(cap, self._had[event] * terms.cap_bps // BASIS_POINTS)
-        if paid > cap:
-            raise Violation(f"stage {k} pays {paid} for epoch {epoch} of type {c}, of {self._had[event]}")
+        if not terms.asynchronous and sum(window) > cap:
+            raise Violation(f"stage {k} pays {sum(window)} within {length} s, under a cap of {cap}")
+        if terms.cap_bps == BASIS_POINTS or not _pays_at_once(step, k):
+            return  # of what the others have, part comes in as it goes
+        # What has entered meanwhile may pay as well: the most that there ever was to take a share of.
+        paid, most = 0, 0
+        for each in known:
+            most = max(most, each.had + paid)
+            paid += each.amount
+        if sum(window) > most * terms.cap_bps // BASIS_POINTS + RAY * len(window):
+            raise Violation(f"stage {k} pays {sum(window)} of {most} within {length} s")
+
+
+def _pays_at_once(step: Transition, k: int) -> bool:
+    """Return whether all that a stage has for any type is there before the step."""
+    return stages.stage_of(step, k).KIND in ("Pool", "ClawbackStage")

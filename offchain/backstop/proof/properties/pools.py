@@ -198,12 +198,12 @@ def _taken(step: Transition, pool: str, held: int) -> tuple[int, bool]:
         exact = exact and (kind.account != 2 if kind.KIND == "LedgerStage" else kind.KIND in _PAY_AT_ONCE)
         spent = 0
         for c in left:
-            capacity = stages.capacity(step, k, c)
-            if not left[c] or capacity == stages.BUSY:
+            if not left[c]:
                 continue
-            capacity -= min(capacity, spent) if terms.pooled else 0
-            room = stages.room(step, k, c, capacity)
-            paid = min(left[c], capacity, max(0, room) // RAY * RAY if room != stages.BUSY else capacity)
+            capacity, more = stages.capacity(step, k, c), spent if terms.pooled else 0
+            room = stages.room(step, k, c, max(capacity, more), more)
+            capacity -= min(capacity, more)
+            paid = min(left[c], capacity, max(0, room) // RAY * RAY if room != stages.NO_CAP else capacity)
             left[c] -= paid
             spent += paid
     return 0, exact

@@ -10,22 +10,23 @@ from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.equity import Equity
 from backstop.model.equity_auction import PRICE_UNIT
 from backstop.model.ledger import MAX_TYPE_DEBT
+from backstop.model.loss_waterfall import ALL_TYPES
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.figures.prices import time_weighted
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
-BUSY = MAX_UINT256
-"""The capacity of a stage whose auction of equity is under way."""
+NO_CAP = MAX_UINT256
+"""The room of a stage without a cap."""
 
 
 @transition_property(5)
 def stage_order(step: Transition, changes: Changes) -> None:
-    """Assert that a stage pays, or reserves, only after each earlier one is dry or at its cap.
+    """Assert that a stage pays, or reserves, only after each earlier one is dry, at its cap or has failed.
 
-    None pays beyond its own cap. Loss is left over only after the last, and never less than what stages have
-    reserved.
+    None pays while an earlier one holds a reservation, nor beyond its own cap. Loss is left over only after
+    the last, and never less than what stages have reserved.
     """
     if step.action.method != "cover" or step.action.contract != "LossWaterfall":
         return
@@ -43,17 +44,18 @@ def stage_order(step: Transition, changes: Changes) -> None:
     if left < 0:
         raise Violation(f"somebody covered {-left} rad of type {c} that a stage has reserved")
     last = stages if left else max(paid, default=0)
+    failed = {log.values[2] for log in step.outcome.logs if log.event == "StageFailed"}
     settling = step.before("LossWaterfall", "counts").winding_up
     for k in range(stages):
-        if settling and step.after("LossWaterfall", "stages", k).asynchronous:
+        terms = step.after("LossWaterfall", "stages", k)
+        if settling and terms.asynchronous:
             continue  # settlement passes it over
-        has = capacity(step, k, c)
-        if has == BUSY:
+        if terms.asynchronous and step.before("LossWaterfall", "reservations", (c, terms.stage)).amount:
             if max(paid, default=0) > k:
-                raise Violation(f"stage {max(paid)} pays while stage {k} is busy")
+                raise Violation(f"stage {max(paid)} pays while stage {k} holds a reservation")
             return
-        mine = paid.get(k, 0)
-        if mine and room(step, k, c, has) < 0:
+        has, mine = capacity(step, k, c), paid.get(k, 0)
+        if mine and room(step, k, c, max(has, _had(step, k, c, mine)), mine) < -_grain(step, k, c):
             raise Violation(f"stage {k} pays {mine} rad, beyond its cap")
         if any(log.event == "LossReserved" and log.values[2] == k for log in step.outcome.logs):
             if max(paid) > k:
@@ -63,10 +65,11 @@ def stage_order(step: Transition, changes: Changes) -> None:
         keeps, least = has - mine, _grain(step, k, c)
         if (
             k < last
+            and k not in failed
             and keeps >= least > 0
             and later >= least
             # Room counts in whole wei, and what is paid of it in grains: each rounds down.
-            and room(step, k, c, has) >= RAY + least
+            and room(step, k, c, has, mine) >= RAY + least
         ):
             raise Violation(f"stage {k} keeps {keeps} rad of type {c} while somebody later bears {later}")
 
@@ -101,15 +104,28 @@ def capacity(step: Transition, k: int, c: int) -> int:
         return max(0, int(most) - added) * int(debts.normalized_debt)
     if stage.KIND == "EquityAuction":
         return _capacity_of_equity(step, stage, c)
-    # It claims what it does not have: only a busy one says something.
-    claimed = int(step.before(stage.label, "claimed_capacity"))
-    return claimed if claimed == BUSY else 0
+    return 0  # it claims what it does not have
+
+
+def _had(step: Transition, k: int, c: int, paid: int) -> int:
+    """Return what an account of the ledger held when it paid, with what came in during the step [rad].
+
+    Of a stage that only claims: what it claims.
+    """
+    stage = stage_of(step, k)
+    if stage.KIND == "ScriptedStage":
+        return int(step.before(stage.label, "claimed_capacity"))
+    if stage.KIND != "LedgerStage" or stage.account == 2:
+        return 0
+    if stage.account == 1:
+        return int(step.after("VaultEngine", "ledger.system").reserve) + paid
+    return int(step.after("VaultEngine", "ledger.income", c).buffer) + paid
 
 
 def _capacity_of_equity(step: Transition, stage: Any, c: int) -> int:
     """Return what there was to sell, with what this step has put under auction, at the floor [rad]."""
     if step.before(stage.label, "sales", c).target:
-        return BUSY
+        return 0
     average, now = time_weighted(step, step.after, EQUITY_MARKET), step.model.timestamp
     if stage.source_address == ZERO_ADDRESS:
         issue, equity = step.after("Equity", "issue"), step.model.world.addresses[stage.equity_address]
@@ -147,20 +163,28 @@ def stage_of(step: Transition, k: int) -> Any:
     return step.model.world.addresses[step.after("LossWaterfall", "stages", k).stage]
 
 
-def room(step: Transition, k: int, c: int, held: int) -> int:
-    """Return what the caps leave of a stage's payments for the present event [rad]; under 1 wei is none."""
+def room(step: Transition, k: int, c: int, held: int, more: int = 0) -> int:
+    """Return what the caps leave of a stage's payments before the step, less `more` [rad].
+
+    Under a wei is none. They count what it paid in this bucket of time and the one before, and what it has
+    reserved for other types.
+    """
     waterfall: Any = step.model.world.contracts["LossWaterfall"]
-    settling = step.before("LossWaterfall", "counts").winding_up
-    if settling and step.after("LossWaterfall", "stages", k).lifted:
-        return MAX_UINT256
-    event = c, step.model.timestamp // waterfall.epoch_length, k
+    terms = step.after("LossWaterfall", "stages", k)
+    if step.before("LossWaterfall", "counts").winding_up and terms.lifted:
+        return NO_CAP
+    bucket = step.model.timestamp // waterfall.epoch_length
     loss = step.before("LossWaterfall", "losses", c)
-    if loss.epoch == event[1] and loss.gave_up >> k & 1:
-        return 0
-    base = step.after("LossWaterfall", "bases", event)
-    share = step.after("LossWaterfall", "stages", k).cap_bps
+    if loss.gave_up >> k & 1 and not (loss.asked and loss.epoch != bucket):
+        return -more
     cap = step.after("LossWaterfall", "caps_absolute", k)
-    if share != BASIS_POINTS:
-        cap = min(cap, (base - 1 if base else held) * share // BASIS_POINTS)
-    taken = step.after("LossWaterfall", "covered", event) + _reserved(step, k, c)
-    return int(cap - taken)
+    if terms.cap_bps == BASIS_POINTS and cap == MAX_UINT256:
+        return NO_CAP
+    paid = step.before("LossWaterfall", "used", (k, ALL_TYPES if terms.pooled else c))
+    used = RAY * {bucket: paid.now + paid.before, bucket - 1: paid.now}.get(paid.bucket, 0)
+    if terms.pooled and terms.asynchronous:
+        types = range(step.before("VaultEngine", "terms.collateral_types"))
+        used += sum(step.before("LossWaterfall", "reservations", (i, terms.stage)).amount for i in types)
+    if terms.cap_bps != BASIS_POINTS:
+        cap = min(cap, (held + used) * terms.cap_bps // BASIS_POINTS)
+    return int(cap - used - more)

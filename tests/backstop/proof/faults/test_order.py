@@ -1,18 +1,16 @@
-"""Losses of two types at once: who has them covered chooses the order, and with it what each stage pays."""
+"""Losses of two types at once: who has them covered chooses the order, but not what each stage pays."""
 
 from __future__ import annotations
 
-from backstop.model.arithmetic import WAD
 from backstop.proof.faults.bench import Bench
 from backstop.proof.faults.calls import CALLS, Step
 from backstop.proof.faults.parts import Part
 from backstop.proof.faults.scene import SALE, WBTC, XAU, play
-from tests.backstop.proof.faults.holes import ORDER, SETTLE_SALE
-from tests.support.holes import must, still_open
+from tests.backstop.proof.faults.holes import SETTLE_SALE
 
 
-@still_open(ORDER)
 def test_the_order_of_types_in_settlement(artifacts):
+    """With a cap for each type Savings paid 10,053.57 or 15,080.35 of 20,107.14, as one liked."""
     bench = next(Bench(it, moment) for moment, it in play(artifacts) if moment == SALE)
     it = bench.it
     (call,) = [call for call in CALLS if call.name == SETTLE_SALE]
@@ -26,7 +24,4 @@ def test_the_order_of_types_in_settlement(artifacts):
         run = bench.run(steps, Part(""), None)
         assert run.reason is None and run.wrong is None
         paid.append(bench.paid(run.words, types=(WBTC, XAU))[it.stages.index("Savings")])
-    must(
-        abs(paid[0] - paid[1]) < 10,
-        f"Savings pays {paid[0] / WAD:,.2f} or {paid[1] / WAD:,.2f}, as one likes",
-    )
+    assert abs(paid[0] - paid[1]) < 10

@@ -246,7 +246,7 @@ def set_stages(s: Scene) -> Iterator[Action | Wait]:
             "LossWaterfall", "set_stages", ((s.savings.address, True, False, False, 0, 0),), by=_by(s)
         )
         return
-    first = (s.savings.address, True, False, False, MAX_UINT256, 10_000)
+    first = (s.world.contracts["SpareStage"].address, True, False, False, MAX_UINT256, 10_000)
     other = s.some((s.somebody(), s.somebody(), ZERO_ADDRESS))
     terms = s.some(
         (
@@ -258,7 +258,7 @@ def set_stages(s: Scene) -> Iterator[Action | Wait]:
         )
     )
     if s.chance(0.1):
-        terms = (first, (s.admin, False, False, False, 1, 1))
+        terms = (first,)
     yield s.call("SpareWaterfall", "set_stages", terms, by=_by(s))
 
 

@@ -1,10 +1,11 @@
-"""Whoever has deficits covered, and a stage that is busy or absent."""
+"""Whoever has deficits covered, and a stage that takes its time, lies or is absent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY
+from backstop.model.bounds import MAX_RESERVATION
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.system import Action
@@ -26,7 +27,7 @@ def flag(s: Scene) -> Iterator[Action | Wait]:
 
 
 def _pay_later(s: Scene) -> Iterator[Action | Wait]:
-    """Have the scripted stage reserve a part of a deficit, be busy, pay some of it or give it up."""
+    """Have the scripted stage reserve a part of a deficit, pay some of it or give it up."""
     place = [stage.name for stage in s.deployment.parameters.stages].index("scripted")
     stage = s.waterfall.stages[place].stage
     found = [c for c in range(s.listed) if s.engine.deficit[c]]
@@ -37,7 +38,6 @@ def _pay_later(s: Scene) -> Iterator[Action | Wait]:
             kept = s.near(due, s.part(due))
             yield s.call("ScriptedStage", "claim", 10**6 * RAD, 0, kept, by=s.somebody())
             yield s.call("LossWaterfall", "cover", c, by=s.somebody())
-        yield s.call("ScriptedStage", "claim", MAX_UINT256, 0, 0, by=s.somebody())
         if s.chance(0.3):
             yield s.call("LossWaterfall", "cover", c, by=s.somebody())
         payer = s.richest()
@@ -60,18 +60,33 @@ def cover(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.3)
 def script_the_stage(s: Scene) -> Iterator[Action | Wait]:
-    """Make the scripted stage absent, busy, or promise what it does not pay, or too much.
-
-    It never gets away with a payment that was not made: that breaks the ledger by design.
-    """
+    """Make the scripted stage absent, promise more than there is, say it has paid or reserved anything."""
     if "ScriptedStage" not in s.world.contracts:
         return
     if s.chance(0.5):
         yield from _pay_later(s)
         return
     capacity = s.some((0, 0, 0, MAX_UINT256, RAD, 10**6 * RAD))
-    yield s.call("ScriptedStage", "claim", capacity, s.some((0, MAX_UINT256)), 0, by=s.somebody())
+    paid, kept = s.some((0, 0, 1, RAD, MAX_UINT256)), s.some((0, 0, 1, RAD, MAX_UINT256))
+    yield s.call("ScriptedStage", "claim", capacity, paid, kept, by=s.somebody())
     found = [c for c in range(s.listed) if s.engine.deficit[c]]
     if found:
         yield s.call("LossWaterfall", "cover", s.some(found), by=s.somebody())
     yield s.call("ScriptedStage", "claim", 0, 0, 0, by=s.somebody())
+
+
+@move(weight=1)
+def force_a_release(s: Scene) -> Iterator[Action | Wait]:
+    """Release what a stage has reserved for too long; at times too early, or where nothing is reserved."""
+    waterfall = s.waterfall
+    stages = range(waterfall.counts[()].stages)
+    held = [(c, k) for c in range(s.listed) for k in stages if waterfall.reserved("", c, k)]
+    if not held and s.chance(0.97):
+        return
+    c, k = s.some(held) if held else (s.type(), s.random.randrange(len(stages) + 1))
+    since = waterfall.reservations[c, waterfall.stages[k].stage].since
+    if held and s.chance(0.2):
+        yield Wait(max(0, since + MAX_RESERVATION + 1 - s.now - s.some((0, 0, 0, 1))))
+    elif s.chance(0.8):
+        return
+    yield s.call("LossWaterfall", "force_release", c, k, by=s.somebody())

@@ -85,7 +85,7 @@ def run_path(
         for c in range(types):
             prices[c] = world.prices[c, t] / system.scarce
             _grow(terms[c], kinds[c])
-            turn_epoch(setting, kinds[c], events[c], now)
+            turn_epoch(setting, kinds[c], stages, events[c], now)
             _move_market(terms[c], kinds[c], system, prices[c], t * setting.block_time)
         for i in range(len(world.exits)):
             leaving = world.exits[i]
@@ -189,6 +189,7 @@ def _begin(
     system.auctions = system.last_id = system.liquidations = system.touched = 0
     for k in range(len(stages)):
         stages[k].assets, stages[k].covered = stages[k].opening, 0.0
+        stages[k].epoch = -1
     for g in range(len(groups)):
         for i in range(groups[g].first, groups[g].first + groups[g].number):
             keepers[i].budget, keepers[i].wishes, keepers[i].before = groups[g].capital, 0, 0

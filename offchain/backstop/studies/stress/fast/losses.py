@@ -57,23 +57,36 @@ def _capacity(terms: Table, kind: Table, system: Table, stage: Table) -> float:
 
 @njit(cache=True)
 def _allowed(terms: Table, kind: Table, system: Table, stage: Table, event: Table) -> float:
-    """Compute what a stage may still pay for the present event."""
+    """Compute what a stage may still pay under its caps, which count two epochs, and all types of a pool."""
     capacity = _capacity(terms, kind, system, stage)
+    used = stage.now + stage.before if _is_pooled(stage) else event.now + event.before
     cap = stage.cap
     if stage.share < 1:
-        cap = min(cap, (capacity if event.before < 0 else event.before) * stage.share)
-    return min(capacity, max(0.0, cap - event.paid))
+        cap = min(cap, (capacity + used) * stage.share)
+    return min(capacity, max(0.0, cap - used))
 
 
 @njit(cache=True)
-def turn_epoch(setting: Table, kind: Table, events: Table, now: float) -> None:
-    """Begin a new event with each epoch, in which earlier payments no longer count under caps."""
+def _is_pooled(stage: Table) -> bool:
+    """Return whether a stage has one balance, and one cap, for all types."""
+    return stage.kind == RESERVE or stage.kind == POOL
+
+
+@njit(cache=True)
+def turn_epoch(setting: Table, kind: Table, stages: Table, events: Table, now: float) -> None:
+    """Begin a new event with each epoch; earlier payments count under caps for one epoch more."""
     epoch = int(setting.start + now) // setting.epoch
     if kind.epoch != epoch:
+        for k in range(len(events)):
+            events[k].before = events[k].now if kind.epoch == epoch - 1 else 0.0
+            events[k].now = 0.0
         kind.epoch = epoch
         kind.added = 0.0
-        for k in range(len(events)):
-            events[k].paid, events[k].before = 0.0, -1.0
+    for k in range(len(stages)):
+        if stages[k].epoch != epoch:
+            stages[k].before = stages[k].now if stages[k].epoch == epoch - 1 else 0.0
+            stages[k].now = 0.0
+            stages[k].epoch = epoch
 
 
 @njit(cache=True)
@@ -94,8 +107,6 @@ def cover(terms: Table, kind: Table, system: Table, stages: Table, events: Table
         amount = min(kind.deficit, _allowed(terms, kind, system, stage, event))
         if amount <= 0.0 or stage.kind == EMPTY:
             continue
-        if stage.share < 1 and event.before < 0:
-            event.before = _capacity(terms, kind, system, stage)
         if stage.kind == BUFFER:
             kind.buffer -= amount
         elif stage.kind == RESERVE:
@@ -108,6 +119,7 @@ def cover(terms: Table, kind: Table, system: Table, stages: Table, events: Table
             grown = amount / (kind.art * kind.rate)
             kind.added += grown
             kind.rate *= 1 + grown
-        event.paid += amount
+        event.now += amount
+        stage.now += amount
         stage.covered += amount
         kind.deficit = max(DUST if stage.kind == REDISTRIBUTION else 0.0, kind.deficit - amount)

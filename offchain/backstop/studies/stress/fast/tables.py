@@ -71,14 +71,17 @@ GROUP = record(
 )
 """Group of keepers, which are numbered from `first` on."""
 
-STAGE = record(floats="cap share opening assets covered", integers="kind")
-"""Stage, in the order of the waterfall; pools have assets."""
+STAGE = record(floats="cap share opening assets covered now before", integers="kind epoch")
+"""Stage, in the order of the waterfall; pools have assets.
+
+Of one with a balance for all types, what it has paid in this epoch and in the one before.
+"""
 
 EXIT = record(floats="at share", integers="stage")
 """Exit from a pool: its time, and its share of the pool's assets at that time."""
 
-EVENT = record(floats="paid before")
-"""Payments of a stage for a type's losses in this epoch; `before` is its balance then, or -1 if unpaid."""
+EVENT = record(floats="now before")
+"""What a stage with a balance for each type has paid for a type in this epoch and in the one before."""
 
 TYPE = record(
     # fees: not charged yet; added: growth of the rate by redistribution in this epoch; coins, money: in the
