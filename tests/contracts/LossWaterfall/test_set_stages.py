@@ -110,11 +110,11 @@ def test_one_that_pays_something_for_nothing_is_none(scripted, claim):
 
 def test_one_without_its_role_is_none(protocol):
     """The stages of a deployment have it before they are set."""
-    engine, feed, auction = map(protocol.address, ("VaultEngine", "PriceFeed", "CollateralAuction"))
+    engine, liquidations = map(protocol.address, ("VaultEngine", "LiquidationEngine"))
     other = created_address(account("deployer_of_Other"), 0)
     protocol.lockstep.create("LedgerStage", "Mine", engine, other, 0)
     protocol.lockstep.create(
-        "LossWaterfall", "Other", engine, feed, auction, protocol.address("admin"), 86_400, 86_400
+        "LossWaterfall", "Other", engine, liquidations, protocol.address("admin"), 86_400, 86_400
     )
     terms = [("Mine", False, False, False, NONE, 10_000)]
     with reverts("loss_waterfall: no stage"):
