@@ -103,6 +103,7 @@ event Restored:
 
 event NewGeneration:
     generation: indexed(uint256)  # [generation]
+    given_up: uint256  # [wad] left by the members of the last one
 
 
 struct Assets:
@@ -379,14 +380,18 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     assets: uint256 = units._div_up(most, units.RAY)
     self.assets -= assets
     log LossAbsorbed(collateral_type=collateral_type, assets=assets)
+    rest: uint256 = 0
     state: token.State = token._load()
     if state.supply != 0:
         if CLAIMS.address != empty(address):
             self._add_checkpoint(state, assets)
         left: uint256 = vested - assets
         if left < LEAST_ASSETS or self._void(state.supply, left):
-            self._new_generation()
-    return extcall VAULT_ENGINE.cover_from_tokens(collateral_type, self, most), 0
+            rest = self._new_generation()
+    covered: uint256 = extcall VAULT_ENGINE.cover_from_tokens(collateral_type, self, most)
+    if rest != 0:
+        extcall VAULT_ENGINE.give_to_reserve(rest)
+    return covered, 0
 
 
 @external
@@ -694,13 +699,14 @@ def _enter(supply: uint256, assets: uint256, shares: uint256, receiver: address)
     """
     assert shares != 0, "pool: no shares"
     token._check_receiver(receiver)
+    state: token.State = token._load()
+    if supply == VIRTUAL_SHARES and state.supply != 0:
+        # What equity is left stays here for good, as a donation does.
+        self._new_generation()
+        state = token._load()
     word: uint256 = self.assets
     self._check_room(word & MASK_96, assets)
     self.assets = unsafe_add(word, assets)
-    state: token.State = token._load()
-    if supply == VIRTUAL_SHARES and state.supply != 0:
-        self._new_generation()
-        state = token._load()
     self._settle(state.generation, receiver, state.mark)
     token._mint(state.generation, receiver, shares)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
@@ -835,6 +841,7 @@ def _entry_terms() -> (uint256, uint256):
             held += staticcall IEquityAuction(STAGE).under_auction()
         if self._void(supply, held):
             supply = 0
+            held = 0
     return supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
 
 
@@ -968,11 +975,15 @@ def _load_checkpoint(generation: uint256, mark: uint256) -> Checkpoint:
 
 
 @internal
-def _new_generation():
+def _new_generation() -> uint256:
     """
-    @dev All shares and requests are void; what is booked stays for the next ones.
+    @dev All shares and requests are void. What is left, income that has not vested with it, is returned: nobody
+         alive has earned it, so it is not the next depositor's.
     """
     state: token.State = token._load()
     self.last_checkpoints[state.generation] = state.mark
     token._new_generation()
-    log NewGeneration(generation=state.generation + 1)
+    rest: uint256 = self.assets & MASK_96
+    self.assets = 0
+    log NewGeneration(generation=state.generation + 1, given_up=rest)
+    return rest

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from backstop.deployment.examples import standard
-from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.properties import Violation, Watch
 from backstop.proof.properties.registry import HISTORY_PROMISES, TRANSITION_PROMISES
 from tests.support.auctions import WETH, liquidate
 from tests.support.books import hold_price
 from tests.support.guards import opened
 from tests.support.plain import only, steady
-from tests.support.savings import XAU, give, lose, save
+from tests.support.savings import XAU, lose, save
 from tests.support.settling import begin
 
 
@@ -52,17 +52,6 @@ def a_lot_with_a_worth_is_closed(new_protocol):
     protocol.do("CollateralAuction.close", id, sender="stranger")
 
 
-def a_pool_with_income_is_wiped(new_protocol):
-    protocol = steady(new_protocol, stages=only("buffer", "reserve", "savings"))
-    save(protocol, "saver", 2_000 * WAD)
-    lose(protocol, debt=2_000 * WAD)
-    give(protocol, "donor", 500 * WAD)
-    protocol.do("Stablecoin.approve", "Savings", MAX_UINT256, sender="donor")
-    protocol.do("Savings.add_income", 500 * WAD, sender="donor")
-    yield protocol
-    protocol.do("LossWaterfall.cover", XAU, sender="stranger")
-
-
 def a_stale_price_is_made_final(new_protocol):
     protocol = steady(new_protocol)
     protocol.advance(14_401)
@@ -93,7 +82,6 @@ BROKEN = {
     71: a_cap_is_met_twice,
     72: somebody_borrows_after_years,
     73: a_lot_with_a_worth_is_closed,
-    74: a_pool_with_income_is_wiped,
     75: a_stale_price_is_made_final,
     76: a_ratio_is_raised,
     77: three_of_five_report,

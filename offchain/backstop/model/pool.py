@@ -223,14 +223,17 @@ class Pool(Shares):
         assets = div_up(most, RAY)
         self._book(-assets)
         self.emit("LossAbsorbed", collateral_type, assets)
-        supply = self.state[()].supply
+        supply, rest = self.state[()].supply, 0
         if supply != 0:
             if self.claims_address != ZERO_ADDRESS:
                 self._add_checkpoint(assets)
             left = held - assets
             if left < LEAST_ASSETS or void(supply, left):
-                self._new_generation()
-        return self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, most), 0
+                rest = self._new_generation()
+        covered = self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, most)
+        if rest:
+            self.vault_engine.give_to_reserve(self.address, rest)
+        return covered, 0
 
     @external
     def claw_back(self, sender: str, collateral_type: int, amount: int) -> int:
@@ -381,10 +384,10 @@ class Pool(Shares):
     def _enter(self, sender: str, supply: int, assets: int, shares: int, receiver: str) -> None:
         require(shares != 0, "pool: no shares")
         self._check_receiver(receiver)
-        require(assets <= MOST_ASSETS - self.assets[()].booked, "pool: too many assets")
-        self._book(assets)
         if supply == VIRTUAL_SHARES and self.state[()].supply != 0:
             self._new_generation()
+        require(assets <= MOST_ASSETS - self.assets[()].booked, "pool: too many assets")
+        self._book(assets)
         state: State = self.state[()]
         self._settle(state.generation, receiver, state.mark)
         self._mint(state.generation, receiver, shares)
@@ -461,7 +464,7 @@ class Pool(Shares):
             if self.loss_waterfall.pending_total(self.address) != 0:
                 held = add(held, self.stage.under_auction(self.address))
             if void(supply, held):
-                supply = 0
+                supply = held = 0
         return supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
 
     def _to_shares(self, assets: int) -> int:
@@ -515,12 +518,15 @@ class Pool(Shares):
         due = checkpoint.tokens * self.claims.paid_per_token(self.address, checkpoint.series)
         return 0, paid - (div_up(due, RAY) if up else due // RAY)
 
-    def _new_generation(self) -> None:
-        """Void all shares and requests; what is booked stays for the next ones."""
+    def _new_generation(self) -> int:
+        """Void all shares and requests; what is left, which is not the next depositor's."""
         state: State = self.state[()]
         self.last_checkpoints[state.generation] = state.mark
         self._void_shares()
-        self.emit("NewGeneration", state.generation + 1)
+        rest = int(self.assets[()].booked)
+        self.assets[()] = Assets()
+        self.emit("NewGeneration", state.generation + 1, rest)
+        return rest
 
 
 def unvested(held: Assets, now: int) -> int:

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.savings import make_pool
+from tests.support.savings import DAY, make_pool
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "staker"])
@@ -59,6 +59,20 @@ def test_who_enters_after_all_was_sold_starts_a_new_generation(staked):
     assert staked.read("Staked.generation") == 1
     assert staked.read("Staked.totalSupply") == 10 * WAD * 10**6
     assert staked.read("Staked.balanceOf", "staker") == 0
+
+
+def test_who_enters_then_finds_no_income_of_those_who_lost_all(staked):
+    staked.do("BSE.approve", "Staked", 70 * WAD, sender="staker")
+    staked.do("Staked.add_income", 70 * WAD, sender="staker")
+    staked.advance(DAY)
+    assert staked.do("Staked.slash", 10**30, "stranger", sender="auction") == 410 * WAD
+    staked.do("Staked.deposit", WAD, "newcomer", sender="newcomer")
+    begun = [log.values for log in staked.last.logs if log.event == "NewGeneration"]
+    assert begun == [(1, 60 * WAD)]
+    staked.advance(7 * DAY)
+    assert staked.read("Staked.totalAssets") == WAD
+    # It stays in the pool as a donation does.
+    assert staked.read("BSE.balanceOf", "Staked") == 61 * WAD
 
 
 def test_who_is_left_with_a_little_is_not_void(staked):

@@ -149,8 +149,14 @@ def members_bear_what_is_covered(step: Transition, changes: Changes) -> None:
         burned[log.contract] += log.values[1]
     for pool, assets in burned.items():
         given = step.before(pool, "assets").booked - step.after(pool, "assets").booked
-        if given != assets:
-            raise Violation(f"{pool} says that it gave {assets}, and has {given} less")
+        # What its members have left, if they lost all, is the reserve's.
+        left = sum(
+            log.values[1]
+            for log in step.outcome.logs
+            if (log.contract, log.event) == (pool, "NewGeneration")
+        )
+        if given != assets + left:
+            raise Violation(f"{pool} says that it gave {assets} and {left}, and has {given} less")
     covered = sum(
         each.values[3]
         for each in step.outcome.logs
@@ -171,6 +177,22 @@ def _check_claims(step: Transition) -> None:
             supply = step.before(log.contract.removesuffix(".Claims"), "token.state").supply
             if log.values[1] != lost * supply // (supply + _SHARES):
                 raise Violation(f"{log.contract}: {log.values[1]} are owed for {lost} of {supply} shares")
+
+
+@transition_property(74)
+def nobody_finds_anything_in_an_empty_pool(step: Transition, changes: Changes) -> None:
+    """Assert that where all shares have become void nothing is left for whoever comes next."""
+    for log in step.outcome.logs:
+        if log.event != "NewGeneration" or not _is_pool(step, log.contract):
+            continue
+        brought = sum(
+            each.values[2]
+            for each in step.outcome.logs
+            if (each.contract, each.event) == (log.contract, "Deposit")
+        )
+        found = step.after(log.contract, "assets")
+        if found.booked != brought or found.unvested:
+            raise Violation(f"{log.contract}: {found} is there for {brought} that were brought")
 
 
 def _taken(step: Transition, pool: str, held: int) -> tuple[int, bool]:

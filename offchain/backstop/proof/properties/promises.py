@@ -9,7 +9,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from backstop.proof.properties import stages
-from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.registry import Violation, history_promise, transition_promise
 from backstop.proof.properties.transition import Changes, Transition
@@ -91,16 +90,6 @@ def only_what_a_lot_cannot_bring_is_given_up(step: Transition, changes: Changes)
         worth = lot * step.after(_FEED, "prices", c).current
         if principal and worth >= RAY * 10**18 and principal > max(0, principal - worth):
             raise Violation(f"auction {id}: {principal} rad is lost beside a lot worth {worth}")
-
-
-@transition_promise(74)
-def nobody_finds_income_in_an_empty_pool(step: Transition, changes: Changes) -> None:
-    """Assert that where all shares have become void no income is left for whoever comes next."""
-    for log in step.outcome.logs:
-        if log.event == "NewGeneration" and "assets" in step.model.world.contracts[log.contract].tables:
-            left = own.unvested(step.after(log.contract, "assets"), step.model.timestamp)
-            if left > 10**6:
-                raise Violation(f"{log.contract}: {left} wei of income are nobody's")
 
 
 @transition_promise(75)
