@@ -51,7 +51,7 @@ def unit_of(pool: str) -> int:
 
 
 def parameters(cooldown: int) -> Parameters:
-    terms = PoolParameters(cooldown, 2 * DAY if cooldown else 0)
+    terms = PoolParameters(cooldown)
     return replace(
         standard(),
         stages=(*map(StageParameters, FIRST), *(StageParameters(name, cap_bps=5_000) for name in POOLED)),

@@ -4,7 +4,19 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.helpers import reverts
-from tests.support.savings import DAY, XAU, bear, give, leave, lose, make_junior, make_pool, request, save
+from tests.support.savings import (
+    DAY,
+    XAU,
+    bear,
+    give,
+    leave,
+    lose,
+    make_junior,
+    make_pool,
+    mature,
+    request,
+    save,
+)
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "saver"])
@@ -97,11 +109,10 @@ def test_without_members_nothing_becomes_void(protocol):
 def test_requests_are_void_as_well(junior):
     junior.do("Young.request_redeem", 10**24, sender="saver")
     bear(junior, "Young", 4_000 * WAD)
-    assert junior.read("Young.requested_shares", "saver") == junior.read("Young.requested_at", "saver") == 0
     junior.advance(DAY)
-    assert junior.read("Young.maxRedeem", "saver") == 0
-    with reverts("pool: no request"):
-        junior.do("Young.cancel_request", sender="saver")
+    with reverts("pool: no requests"):
+        junior.do("Young.cut", sender="stranger")
+    assert junior.read("Young.batch_of", 1)[2:] == (0, 0, True)
 
 
 def test_a_pool_can_be_wiped_out_again_and_again(junior):
@@ -114,7 +125,7 @@ def test_a_pool_can_be_wiped_out_again_and_again(junior):
         shares = junior.read("Young.balanceOf", "saver")
         assert 100 * WAD - 10**7 < junior.read("Young.convertToAssets", shares) <= 100 * WAD
         request(junior, "saver", "Young")
-        junior.advance(DAY)
+        mature(junior, "Young")
         leave(junior, "saver", "Young")
         save(junior, "saver", 100 * WAD, "Young")
     before = junior.read("Young.Claims.outstanding")

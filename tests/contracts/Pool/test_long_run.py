@@ -47,7 +47,7 @@ class Run:
         Ledger(self.world, "Ledger", ledger)
         self.waterfall = ScriptedWaterfall(self.world, "Waterfall", waterfall)
         wiring = token, ledger, waterfall, ZERO_ADDRESS, NOBODY, claims
-        self.pool = Pool(self.world, "Pool", pool, "Pool", "POOL", *wiring, 0, 0, 7 * 86_400)
+        self.pool = Pool(self.world, "Pool", pool, "Pool", "POOL", *wiring, 0, 7 * 86_400)
         self.claims = RecoveryClaims(
             self.world, "Claims", claims, "Claims", "CLAIM", token, pool, ZERO_ADDRESS, ZERO_ADDRESS, 0, 0
         )

@@ -106,8 +106,8 @@ parameters:
     minted_equity: {share: 100%}
     redistribution: {share: 100%}
   pools:
-    junior: {cooldown: 7 d, window: 3 d, vesting: 30 d, income_share: 60%}
-    staked_equity: {cooldown: 10 d, window: 2 d}
+    junior: {cooldown: 7 d, vesting: 30 d, income_share: 60%}
+    staked_equity: {cooldown: 10 d}
   equity:
     supply: 1_000_000 equity
     mint_cap: 50_000 equity
@@ -139,8 +139,8 @@ def test_every_part_of_the_protocol_has_its_section(tmp_path) -> None:
         "redistribution",
     ]
     assert found.stages[1].cap_absolute == 250_000 * 10**45
-    assert found.junior == PoolParameters(7 * 86_400, 3 * 86_400, 30 * 86_400, 6_000)
-    assert found.staked_equity == PoolParameters(10 * 86_400, 2 * 86_400)
+    assert found.junior == PoolParameters(7 * 86_400, 30 * 86_400, 6_000)
+    assert found.staked_equity == PoolParameters(10 * 86_400)
     assert found.equity == EquityParameters(
         supply=1_000_000,
         mint_cap=50_000,
@@ -369,7 +369,7 @@ def test_a_missing_field_names_its_section(tmp_path) -> None:
 EQUITY = """extends: black-thursday
 parameters:
   pools:
-    junior: {cooldown: 1 d, window: 1 d, vesting: 3 d, income_share: 10%}
+    junior: {cooldown: 1 d, vesting: 3 d, income_share: 10%}
   equity:
     supply: 1_000 equity
     mint_cap: 100 equity
