@@ -298,7 +298,7 @@ def request_redeem(shares: uint256) -> uint256:
 @nonreentrant
 def cut() -> uint256:
     """
-    @notice End the collecting of a batch, a day after its first request. Anyone. Its shares leave the live ones at
+    @notice End the collecting of a batch, a day after its first request or a cooldown if that is shorter. Anyone. Its shares leave the live ones at
             one price, earn nothing from now on and bear losses as before; those of a pool of equity stay
             members'. Protects: who leaves does not earn while the others wait for what they do not know.
     @return [batch] The batch.
@@ -308,7 +308,7 @@ def cut() -> uint256:
     id: uint256 = queue.collecting
     batch: exits.Batch = exits._load_batch(id)
     assert batch.units != 0, "pool: no requests"
-    assert block.timestamp >= batch.since + exits.DAY, "pool: batch collects"
+    assert block.timestamp >= batch.since + min(COOLDOWN, exits.DAY), "pool: batch collects"
     assert state.open < exits.MOST_OPEN, "pool: too many batches"
     held: uint256 = 0
     if STAGE == self:

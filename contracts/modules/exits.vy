@@ -44,7 +44,7 @@ struct Payment:
 SCALE: constant(uint256) = 10**47
 # Batches that are cut and not over. More have to wait: coverage looks at each.
 MOST_OPEN: constant(uint256) = 16
-# [seconds] For which a batch takes requests.
+# [seconds] For which a batch takes requests at most.
 DAY: constant(uint256) = 86_400
 
 MASK_32: constant(uint256) = 2**32 - 1

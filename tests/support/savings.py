@@ -127,7 +127,7 @@ def request(protocol: Protocol, who: str, pool: str = POOL) -> int:
 def cut(protocol: Protocol, pool: str = POOL) -> int:
     """Let the batch collect for its day, and cut it; its number."""
     _, _, batch = protocol.read(f"{pool}.queue")
-    end = protocol.read(f"{pool}.batch_of", batch)[1] + DAY
+    end = protocol.read(f"{pool}.batch_of", batch)[1] + min(DAY, protocol.read(f"{pool}.COOLDOWN"))
     protocol.advance(max(0, end - protocol.timestamp))
     return int(protocol.do(f"{pool}.cut", sender="stranger"))
 

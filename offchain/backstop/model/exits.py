@@ -19,7 +19,7 @@ from backstop.model.state import World, slot
 SCALE = 10**47
 # Batches that are cut and not over.
 MOST_OPEN = 16
-# Seconds for which a batch takes requests.
+# Seconds for which a batch takes requests at most.
 DAY = 86_400
 
 

@@ -179,7 +179,7 @@ class Pool(Exits):
         id = queue.collecting
         batch: Batch = self.batches[id]
         require(batch.units != 0, "pool: no requests")
-        require(self.world.timestamp >= batch.since + DAY, "pool: batch collects")
+        require(self.world.timestamp >= self.cut_from(), "pool: batch collects")
         require(state.open < MOST_OPEN, "pool: too many batches")
         held = 0
         if self.stage_address == self.address:
@@ -517,6 +517,10 @@ class Pool(Exits):
         require(self.cooldown == 0, "pool: request first")
 
     # ----------------------------------------------------------------- batches
+
+    def cut_from(self) -> int:
+        """Return when the batch that collects may be cut first [seconds]."""
+        return int(self.batches[self.line[()].collecting].since) + min(self.cooldown, DAY)
 
     def matures_at(self, id: int) -> int:
         """Return when a batch that is cut may be settled first [seconds]."""

@@ -64,8 +64,20 @@ def leaves(run: Blocks, member: Member) -> bool:
 
 
 def claim(run: Blocks, member: Member) -> int:
-    """Return what a member's shares would bring at the exit price, wad of the asset."""
+    """Return what a member's shares, in batches too, bring after all known losses [wad of the asset]."""
     view = run.session.model.view
-    shares = view(member.pool, "balanceOf", member.address)
-    shares += view(member.pool, "requested_shares", member.address)
-    return int(view(member.pool, "previewRedeem", shares))
+    bearing = view(member.pool, "convertToAssets", view(member.pool, "balanceOf", member.address))
+    paid = 0
+    for batch in range(1, view(member.pool, "queue")[2] + 1):
+        shares = view(member.pool, "requested_shares", batch, member.address)
+        if not shares:
+            continue
+        record = view(member.pool, "batch_of", batch)
+        paid += view(member.pool, "claimable", batch, member.address)
+        bearing += record.held * shares // record.shares
+        if not record.over and not record.held:
+            # Not cut yet, or of a pool of equity.
+            bearing += view(member.pool, "convertToAssets", shares)
+    everything = view(member.pool, "capacity", 0) // RAY if bearing else 0
+    lost = view(member.pool, "pending_losses") if bearing else 0
+    return int(paid + bearing - (bearing * lost // everything if everything else 0))

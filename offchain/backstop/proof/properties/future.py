@@ -12,7 +12,6 @@ from backstop.model.arithmetic import RAD, RAY, div_up
 from backstop.model.interfaces import CAUTION, EMERGENCY
 from backstop.model.roles import GUARDIAN
 from backstop.proof.properties.both import Both
-from backstop.proof.properties.figures.batches import DAY
 from backstop.proof.properties.registry import Violation
 from backstop.system import Action, Outcome
 
@@ -210,7 +209,7 @@ def ask_to_leave(both: Both, name: str, *members: str) -> int:
     batch = int(pool.line[()].collecting)
     if not pool.batches[batch].units:
         return batch
-    both.advance(max(0, pool.batches[batch].since + DAY - both.timestamp))
+    both.advance(max(0, pool.cut_from() - both.timestamp))
     if apply(both, name, "cut", by=VISITOR).ok:
         both.advance(pool.matures_at(batch) - both.timestamp)
     return batch

@@ -86,7 +86,7 @@ def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None
 
 @history_property(33)
 class WhoLeavesHasWaited:
-    """Shares leave a pool with a cooldown in a batch that has collected for a day and then waited.
+    """Shares leave a pool with a cooldown in a batch that has collected for its time and then waited.
 
     What its members claim is no more than what it was paid, each his part. By a clock of this property.
     """
@@ -125,7 +125,7 @@ class WhoLeavesHasWaited:
                 self._began.setdefault((log.contract, id), now)
                 self._asked[log.contract, id][owner] += shares
             elif log.event == "BatchCut":
-                self._see_cut(log.contract, log.values[0], log.values[1], now)
+                self._see_cut(step, log.contract, log.values[0], log.values[1])
             elif log.event == "BatchPaid":
                 self._see_paid(step, log.contract, log.values[0], log.values[1], now)
             elif log.event == "Claimed" and _is_pool(step, log.contract):
@@ -134,9 +134,10 @@ class WhoLeavesHasWaited:
                 for key in [key for key in self._cut if key[0] == log.contract]:
                     del self._cut[key]
 
-    def _see_cut(self, pool: str, id: int, shares: int, now: int) -> None:
+    def _see_cut(self, step: Transition, pool: str, id: int, shares: int) -> None:
+        now, period = step.model.timestamp, min(batches.DAY, step.contract(pool).cooldown)
         began, asked = self._began.pop((pool, id), now), self._asked[pool, id].total()
-        if began + batches.DAY > now:
+        if began + period > now:
             raise Violation(f"{pool}: batch {id} is cut {now - began} s after its first request")
         if shares != asked:
             raise Violation(f"{pool}: {shares} are cut of the {asked} shares committed to batch {id}")

@@ -137,7 +137,7 @@ def _batches(name: str, pool: Mapping[str, Any], address: str, queue: Queue) -> 
         if committed[id] > batch.units:
             raise Violation(f"{name}: {committed[id]} shares of {batch.units} in batch {id}")
         # Live until they are cut, and in a pool of equity until they are paid.
-        waits = id not in _table(pool, "exits.ceilings") and not payments.get(id, Payment()).ended
+        waits = not _table(pool, "exits.ceilings").get(id) and not payments.get(id, Payment()).ended
         escrow += batch.units if waits and batch.generation == state.generation else 0
     found = _table(pool, "token.balances").get((state.generation, address), ShareBalance()).shares
     if found != escrow:
@@ -145,7 +145,7 @@ def _batches(name: str, pool: Mapping[str, Any], address: str, queue: Queue) -> 
     index, ceilings = _table(pool, "exits.index").get((), 0), _table(pool, "exits.ceilings")
     last, held = index, 0
     for id in range(queue.collecting - state.open, queue.collecting):
-        if id in ceilings:
+        if ceilings.get(id):
             if ceilings[id] < last:
                 raise Violation(f"{name}: batch {id} is over before one ahead of it")
             last = ceilings[id]

@@ -114,7 +114,7 @@ def opened(
 
 def _parameters(random: Random) -> Parameters:
     pool = PoolParameters(
-        cooldown=random.choice((HOUR, 3 * HOUR)),
+        cooldown=random.choice((HOUR, 2 * HOUR)),
         vesting=random.choice((HOUR, 10 * HOUR)),
     )
     return Parameters(
