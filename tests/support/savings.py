@@ -8,7 +8,9 @@ from backstop.deployment.accounts import account, created_address
 from backstop.deployment.examples import standard
 from backstop.deployment.parameters import Parameters
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.pool import Pool
 from backstop.model.state import ZERO_ADDRESS
+from backstop.simulation.worth import stake
 from tests.support.helpers import STAGE, refusal
 from tests.support.protocol import PRICES, Protocol
 
@@ -147,6 +149,13 @@ def leave(protocol: Protocol, who: str, pool: str = POOL) -> int:
     _, _, collecting = protocol.read(f"{pool}.queue")
     mine = [id for id in range(1, collecting) if protocol.read(f"{pool}.requested_shares", id, who)]
     return sum(int(protocol.do(f"{pool}.claim", id, who, sender=who)) for id in mine)
+
+
+def worth(protocol: Protocol, who: str, pool: str = POOL) -> int:
+    """What somebody has in a pool and its batches after all known losses; wei, about."""
+    found = protocol.lockstep.model.world.contracts[pool]
+    assert isinstance(found, Pool)
+    return stake(found, protocol.address(who))
 
 
 def entry(protocol: Protocol, assets: int, pool: str = POOL) -> int:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from backstop.keepers.view import View
 from backstop.model.arithmetic import RAY
+from backstop.model.exits import SCALE
+from backstop.model.pool import VIRTUAL_SHARES, Pool
 from backstop.simulation.blocks import Blocks, Member
 from backstop.system import Action
 
@@ -65,19 +69,29 @@ def leaves(run: Blocks, member: Member) -> bool:
 
 def claim(run: Blocks, member: Member) -> int:
     """Return what a member's shares, in batches too, bring after all known losses [wad of the asset]."""
-    view = run.session.model.view
-    bearing = view(member.pool, "convertToAssets", view(member.pool, "balanceOf", member.address))
-    paid = 0
-    for batch in range(1, view(member.pool, "queue")[2] + 1):
-        shares = view(member.pool, "requested_shares", batch, member.address)
-        if not shares:
+    return stake(cast(Pool, run.session.model.world.contracts[member.pool]), member.address)
+
+
+def stake(pool: Pool, owner: str) -> int:
+    """Return what somebody has in a pool and its batches after all known losses [wad of the asset]."""
+    supply, everything = pool.state[()].supply + VIRTUAL_SHARES, pool._all_vested()
+    lost = everything - pool._left(everything)
+    open, level, of_live = pool.open_batches(), 0, lost
+    if pool.stage_address == pool.address and open:
+        # Live shares and those in batches bear alike, each batch up to its ceiling.
+        level = pool._level(supply, lost)
+        kept = sum(pool._held(id, max(level, pool.ceilings[id]), level) // SCALE for id in open)
+        of_live = lost - (pool.line[()].held - kept)
+    live = pool._vested() - of_live
+    found = pool.held(owner) * (live + 1) // supply
+    for (id, who), request in pool.requests.items():
+        if who != owner or not request.shares:
             continue
-        record = view(member.pool, "batch_of", batch)
-        paid += view(member.pool, "claimable", batch, member.address)
-        bearing += record.held * shares // record.shares
-        if not record.over and not record.held:
-            # Not cut yet, or of a pool of equity.
-            bearing += view(member.pool, "convertToAssets", shares)
-    everything = view(member.pool, "capacity", 0) // RAY if bearing else 0
-    lost = view(member.pool, "pending_losses") if bearing else 0
-    return int(paid + bearing - (bearing * lost // everything if everything else 0))
+        found += pool.claimable(owner, id, owner)
+        record = pool.batch_of(owner, id)
+        if id in open and pool.ceilings[id]:
+            kept = pool._held(id, max(level, pool.ceilings[id]), level) // SCALE
+            found += kept * request.shares // record.shares
+        elif not record.over:
+            found += request.shares * (live + 1) // supply
+    return int(found)

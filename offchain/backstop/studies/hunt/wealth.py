@@ -8,7 +8,7 @@ from typing import Any
 from backstop.deployment.accounts import account
 from backstop.model.arithmetic import RAY
 from backstop.model.collateral_auction import principal_left
-from backstop.model.pool import Pool
+from backstop.simulation.worth import stake
 from backstop.studies.hunt.honest import Town
 from backstop.studies.hunt.setting import BANK, COALITION, HONEST, KEEPER, TWINS
 
@@ -64,22 +64,6 @@ def wealth(town: Town, prices: Sequence[int], face: bool) -> dict[str, int]:
     found[HOUSE] = everything // RAY - sum(found.values()) - coalition
     found["coalition"] = coalition - owed // RAY
     return found
-
-
-def stake(pool: Pool, who: str) -> int:
-    """Return what somebody has in a pool and its batches after all known losses [wei]."""
-    assets, everything = pool.convertToAssets("", pool.held(who)), pool._all_vested()
-    paid = 0
-    for (id, owner), request in pool.requests.items():
-        if owner == who and request.shares:
-            record = pool.batch_of("", id)
-            paid += pool.claimable("", id, who)
-            if record.held:
-                assets += record.held * request.shares // record.shares
-            elif not record.over:
-                assets += pool.convertToAssets("", request.shares)
-    lost = everything - pool._left(everything)
-    return paid + assets - (-(-assets * lost // everything) if everything else 0)
 
 
 def _coin(town: Town, prices: Sequence[int]) -> int:
