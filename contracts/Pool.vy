@@ -69,25 +69,25 @@ exports: (
 
 event RedeemRequested:
     owner: indexed(address)
-    batch: indexed(uint256)  # [batch]
+    batch: indexed(uint256)  # [id]
     shares: uint256  # [shares]
 
 
 event BatchCut:
-    batch: indexed(uint256)  # [batch]
+    batch: indexed(uint256)  # [id]
     shares: uint256  # [shares]
     assets: uint256  # [wad] held; 0 where they stay members'
 
 
 event BatchPaid:
-    batch: indexed(uint256)  # [batch]
+    batch: indexed(uint256)  # [id]
     assets: uint256  # [wad] to be claimed by its members
     held: uint256  # [wad] that losses may still take
 
 
 event Claimed:
     owner: indexed(address)
-    batch: indexed(uint256)  # [batch]
+    batch: indexed(uint256)  # [id]
     assets: uint256  # [wad]
 
 
@@ -272,7 +272,7 @@ def request_redeem(shares: uint256) -> uint256:
             escrow here, and go on as a member's until the batch is cut. Protects: who may leave has no choice
             left, neither whether nor when.
     @param shares [shares] Moved into escrow.
-    @return [batch] The batch.
+    @return [id] The batch.
     """
     assert COOLDOWN != 0, "pool: no request needed"
     assert shares != 0, "pool: empty request"
@@ -289,7 +289,7 @@ def request_redeem(shares: uint256) -> uint256:
     exits._store_batch(id, batch)
     request: uint256 = exits.requests[id][msg.sender]
     self._issue(state.generation, msg.sender, request & MASK_152, request >> 152, state.mark)
-    exits.requests[id][msg.sender] = (request & MASK_152) + shares | (state.mark << 152)
+    exits._set_request(id, msg.sender, (request & MASK_152) + shares, state.mark)
     log RedeemRequested(owner=msg.sender, batch=id, shares=shares)
     return id
 
@@ -301,7 +301,7 @@ def cut() -> uint256:
     @notice End the collecting of a batch, a day after its first request or a cooldown if that is shorter. Anyone. Its shares leave the live ones at
             one price, earn nothing from now on and bear losses as before; those of a pool of equity stay
             members'. Protects: who leaves does not earn while the others wait for what they do not know.
-    @return [batch] The batch.
+    @return [id] The batch.
     """
     state: token.State = token._load()
     queue: exits.Queue = exits._load_queue()
@@ -317,10 +317,10 @@ def cut() -> uint256:
         spare -= min(spare, state.open)
         price: uint256 = spare * exits.SCALE // (state.supply + VIRTUAL_SHARES)
         if state.open == 0:
-            exits.index = 0
+            exits._set_index(0)
         else:
             price = max(price, exits.ceilings[id - 1] - exits.index)
-        exits.ceilings[id] = exits.index + price
+        exits._set_ceiling(id, exits.index + price)
         held = batch.units * price // exits.SCALE
         queue.held += held
         token._burn(state.generation, self, batch.units)
@@ -371,7 +371,7 @@ def claim(batch: uint256, owner: address) -> uint256:
     """
     @notice Send an owner the part of what a batch was paid that is not claimed yet, and the claims for losses that
             the batch has borne. Anyone, for anyone.
-    @param batch [batch] The batch.
+    @param batch [id] The batch.
     @param owner Who committed shares to it.
     @return [wad] Sent, rounded down.
     """
@@ -386,19 +386,21 @@ def claim(batch: uint256, owner: address) -> uint256:
     last: uint256 = 0
     over, last = self._end_of(record.generation, payment.ended)
     if over:
-        exits.requests[batch][owner] = 0
+        exits._set_request(batch, owner, 0, 0)
         if claimed != 0:
-            exits.claimed[batch][owner] = 0
+            exits._set_claimed(batch, owner, 0)
     else:
-        exits.requests[batch][owner] = shares | (last << 152)
-        exits.claimed[batch][owner] = claimed + due
+        exits._set_request(batch, owner, shares, last)
+        exits._set_claimed(batch, owner, claimed + due)
     self._issue(record.generation, owner, shares, request >> 152, last)
     log Claimed(owner=owner, batch=batch, assets=due)
     if due != 0:
         queue: exits.Queue = exits._load_queue()
         queue.owed -= due
         exits._store_queue(queue)
-        log IERC4626.Withdraw(sender=msg.sender, receiver=owner, owner=owner, assets=due, shares=shares if over else 0)
+        log IERC4626.Withdraw(
+            sender=msg.sender, receiver=owner, owner=owner, assets=due, shares=shares if over else 0
+        )
         self._push(owner, due)
     return due
 
@@ -670,7 +672,7 @@ def pending_losses() -> uint256:
 def requested_shares(batch: uint256, owner: address) -> uint256:
     """
     @notice Shares that an owner has committed to a batch and that are not paid in full yet.
-    @param batch [batch] The batch.
+    @param batch [id] The batch.
     @param owner Whose shares.
     @return [shares] 0 once all is claimed.
     """
@@ -682,7 +684,7 @@ def requested_shares(batch: uint256, owner: address) -> uint256:
 def claimable(batch: uint256, owner: address) -> uint256:
     """
     @notice What `claim` would send.
-    @param batch [batch] The batch.
+    @param batch [id] The batch.
     @param owner Who committed shares to it.
     @return [wad] Rounded down.
     """
@@ -700,7 +702,7 @@ def claimable(batch: uint256, owner: address) -> uint256:
 def batch_of(batch: uint256) -> BatchState:
     """
     @notice The record of a batch.
-    @param batch [batch] The batch, from 1.
+    @param batch [id] The batch, from 1.
     @return What it has, what it was paid and what losses may still take.
     """
     record: exits.Batch = exits._load_batch(batch)
@@ -719,9 +721,9 @@ def batch_of(batch: uint256) -> BatchState:
 def queue() -> (uint256, uint256, uint256):
     """
     @notice Which batches there are: those that are over, then open ones, the last one collects.
-    @return [batch] The first that is cut and not over.
-    @return [batch] The first whose cooldown has to pass.
-    @return [batch] The one that collects.
+    @return [id] The first that is cut and not over.
+    @return [id] The first whose cooldown has to pass.
+    @return [id] The one that collects.
     """
     queue: exits.Queue = exits._load_queue()
     first: uint256 = queue.collecting - token._load().open
@@ -965,7 +967,7 @@ def _pay_out(state: token.State, before: exits.Queue, first: uint256, losses: ui
         paid: uint256 = held - min(held, units._div_up(kept, exits.SCALE))
         kept //= exits.SCALE
         if lower != ceiling:
-            exits.ceilings[id] = lower
+            exits._set_ceiling(id, lower)
             exits._pay(id, paid)
             queue.held -= held - kept
             queue.owed += paid
@@ -1012,25 +1014,25 @@ def _share(state: token.State, assets: uint256) -> uint256:
     """
     queue: exits.Queue = exits._load_queue()
     id: uint256 = queue.collecting - state.open
-    shares: uint256 = state.supply + VIRTUAL_SHARES
-    level: uint256 = exits._level(id, state.open, shares, assets)
+    all_shares: uint256 = state.supply + VIRTUAL_SHARES
+    level: uint256 = exits._level(id, state.open, all_shares, assets)
     index: uint256 = exits.index
     for k: uint256 in range(id, queue.collecting, bound=exits.MOST_OPEN):
-        shares += exits._load_batch(k).units
+        all_shares += exits._load_batch(k).units
     left: uint256 = assets
     mark: uint256 = state.mark
     for _: uint256 in range(exits.MOST_OPEN):
         if id == queue.collecting or exits.ceilings[id] > level:
             break
-        part: uint256 = (exits.ceilings[id] - index) * shares // exits.SCALE
+        part: uint256 = (exits.ceilings[id] - index) * all_shares // exits.SCALE
         index = exits.ceilings[id]
         left -= part
-        mark = self._add_checkpoint(state.generation, shares, part)
+        mark = self._add_checkpoint(state.generation, all_shares, part)
         exits._end(id, mark)
-        shares -= exits._load_batch(id).units
+        all_shares -= exits._load_batch(id).units
         id += 1
-    self._add_checkpoint(state.generation, shares, left)
-    exits.index = level
+    self._add_checkpoint(state.generation, all_shares, left)
+    exits._set_index(level)
     token._set_open(queue.collecting - id)
     held: uint256 = 0
     for k: uint256 in range(id, queue.collecting, bound=exits.MOST_OPEN):

@@ -69,7 +69,9 @@ claimed: HashMap[uint256, HashMap[address, uint256]]
 
 @deploy
 def __init__():
-    # Batch 0 is none.
+    """
+    @notice Begin to collect for batch 1; batch 0 is none.
+    """
     self._store_queue(Queue(collecting=1, unsettled=1, held=0, owed=0))
 
 
@@ -130,6 +132,27 @@ def _load_batch(batch: uint256) -> Batch:
 @internal
 def _store_batch(batch: uint256, record: Batch):
     self.batches[batch] = record.units | (record.since << 152) | (record.generation << 184)
+
+
+@internal
+def _set_ceiling(batch: uint256, ceiling: uint256):
+    self.ceilings[batch] = ceiling
+
+
+@internal
+def _set_index(level: uint256):
+    self.index = level
+
+
+@internal
+def _set_request(batch: uint256, owner: address, shares: uint256, mark: uint256):
+    """@dev Shares under 2**152, a checkpoint under 2**104."""
+    self.requests[batch][owner] = shares | (mark << 152)
+
+
+@internal
+def _set_claimed(batch: uint256, owner: address, assets: uint256):
+    self.claimed[batch][owner] = assets
 
 
 @internal
