@@ -5,28 +5,28 @@
 @title Pool
 @license GNU Affero General Public License v3.0 only
 @notice An ERC-4626 vault of an 18-decimal token of the protocol whose members bear losses and earn
-        income. Leaving takes two steps: shares are requested, keep bearing losses for a cooldown, and
-        can then be claimed for a while. A claim pays as if the losses already recognised had already
-        been covered, so that leaving just before or just after the cover pays the same. Income vests
-        over time. A pool of stablecoin is a stage of the waterfall itself, and may have a series of
-        recovery claims, which its members get for losses; a pool of equity is slashed by an auction.
-@dev With A the vested assets, S the shares and UL the part of A that recognised losses will take:
+        income. Leaving takes time: a request commits shares to the batch of the day, a batch is cut at one
+        price and earns nothing from then on, and after a cooldown it is paid out, but for what the losses
+        known then could take of it; that is paid as they turn out smaller. Until then a batch bears what
+        its shares would bear as members'. Income vests over time. A pool of stablecoin is a stage of the
+        waterfall itself, and may have a series of recovery claims, which its members get for losses; a pool
+        of equity is slashed by an auction, and its batches stay members until no loss is known.
+@dev With A the vested assets less what batches hold (see exits), and S the shares:
      entry   shares = floor(a * (S + 1e6) / (A + 1))
-     exit    assets = floor(s * (A - UL + 1) / (S + 1e6))
-     The exit takes the virtual share and asset into account as the entry does: with
-     floor(s * (A - UL) / S) a holder of nearly all shares would be paid the virtual shares' part
-     too, and entering and leaving could pay. As s <= S, it never pays more than A - UL.
-     What a claim forfeits to UL stays in the pool, for those who stay and bear the loss. While slashed
-     equity is under auction, A at the entry counts it: it may come back to those who were slashed.
-     Assets are booked, so donations change nothing. State is written before every outside call:
+     cut     assets = floor(units * floor-price of a share), the virtual share and asset counted as at the entry
+     exit    assets = floor(s * (A - UL + 1) / (S + 1e6)), without a cooldown; UL is the part of A that known
+             losses will take
+     While slashed equity is under auction, A at the entry counts it: it may come back to those who were
+     slashed. Assets are booked, so donations change nothing. State is written before every outside call:
      a price read in the middle of one is the price after it.
      When a loss leaves (nearly) nothing, a new generation of shares starts at the first price; those of
-     the old one are void. So S <= 1e15 * A after every loss, and no other call raises S / A: with A
-     under 2**96, shares stay under 2**147.
-     An owner is due claims for the shares owned, those requested included, when a loss was borne. Each
-     loss is a checkpoint of what one share got up to then; owners are settled up to the last one before
-     their shares change. An owner's mark (see shares) is the checkpoint of the last time, the pool's mark
-     the last checkpoint. Where there was no loss, this costs nothing.
+     the old one are void, batches with them, and what is left goes to the reserve. So S + 1e6 <= 1e15 * (A + 1)
+     after every loss, and no other call raises S / A: with A under 2**96, shares stay under 2**147.
+     An owner is due claims for the shares owned, and for those in batches, when a loss was borne. Each
+     loss is a checkpoint of what one share got up to then, and a batch that ends inside one makes one more;
+     owners are settled up to the last one before their shares change. An owner's mark (see shares) is the
+     checkpoint of the last time, the pool's mark the last checkpoint. Where there was no loss, this costs
+     nothing. What the pool has open (see shares) are batches that are cut and not over.
 """
 from ethereum.ercs import IERC20
 from ethereum.ercs import IERC4626
@@ -39,6 +39,7 @@ from contracts.interfaces import IRecoveryClaims
 from contracts.interfaces import IStage
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
+from contracts.modules import exits
 from contracts.modules import shares as token
 from contracts.modules import units
 
@@ -47,6 +48,7 @@ implements: IERC4626
 implements: IPool
 implements: IStage
 
+initializes: exits
 initializes: token
 
 exports: (
@@ -67,13 +69,26 @@ exports: (
 
 event RedeemRequested:
     owner: indexed(address)
+    batch: indexed(uint256)  # [id]
     shares: uint256  # [shares]
-    matures_at: uint256  # [timestamp]
 
 
-event RequestCancelled:
+event BatchCut:
+    batch: indexed(uint256)  # [id]
+    shares: uint256  # [shares]
+    assets: uint256  # [wad] held; 0 where they stay members'
+
+
+event BatchPaid:
+    batch: indexed(uint256)  # [id]
+    assets: uint256  # [wad] to be claimed by its members
+    held: uint256  # [wad] that losses may still take
+
+
+event Claimed:
     owner: indexed(address)
-    shares: uint256  # [shares]
+    batch: indexed(uint256)  # [id]
+    assets: uint256  # [wad]
 
 
 event LossAbsorbed:
@@ -103,6 +118,7 @@ event Restored:
 
 event NewGeneration:
     generation: indexed(uint256)  # [generation]
+    given_up: uint256  # [wad] left by the members of the last one
 
 
 struct Assets:
@@ -112,14 +128,17 @@ struct Assets:
     ends_at: uint256  # seconds, when all is vested, 32 bits
 
 
-struct Request:
-    shares: uint256  # in escrow here, 152 bits
-    requested_at: uint256  # seconds, 32 bits
-
-
 struct Checkpoint:
     tokens: uint256  # claims that one share got, ray, 224 bits
     series: uint256  # the generation of the claims, 32 bits
+
+
+struct BatchState:
+    shares: uint256  # [shares]
+    since: uint256  # [timestamp] of the first request, then of the cut
+    paid: uint256  # [wad] to all its members so far
+    held: uint256  # [wad] that losses may still take
+    over: bool  # whether all was paid or lost
 
 
 VIRTUAL_SHARES: constant(uint256) = 10**6
@@ -127,6 +146,9 @@ VIRTUAL_ASSETS: constant(uint256) = 1
 # A loss that leaves less voids all shares, and so does one that leaves less than a share in 1e15 is worth.
 LEAST_ASSETS: constant(uint256) = 10**6
 MOST_SHARES: constant(uint256) = 10**15
+
+# [seconds] After the cooldown, to look at what a price has shown in its last moments.
+LOOK: constant(uint256) = 600
 
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_96: constant(uint256) = 2**96 - 1
@@ -142,17 +164,14 @@ STAGE: public(immutable(address))
 CLAWBACK: public(immutable(address))
 # The claims that members get for losses; zero if there are none.
 CLAIMS: public(immutable(IRecoveryClaims))
-# Seconds from a request to its maturity. 0: leaving needs no request, as in pools that take no care.
+# Seconds from the cut of a batch to its first payment, but for LOOK. 0: leaving needs no request, as in pools
+# that take no care.
 COOLDOWN: public(immutable(uint256))
-# Seconds for which a matured request can be claimed.
-WINDOW: public(immutable(uint256))
 # Seconds over which income vests.
 VESTING: public(immutable(uint256))
 
 # Assets
 assets: uint256
-# generation -> owner -> Request, one for each owner
-requests: HashMap[uint256, HashMap[address, uint256]]
 # generation -> checkpoint -> Checkpoint
 checkpoints: HashMap[uint256, HashMap[uint256, uint256]]
 # generation -> checkpoint -> what was paid to the claims of one share before it got them, less what is
@@ -173,7 +192,6 @@ def __init__(
     clawback: address,
     claims: address,
     cooldown: uint256,
-    window: uint256,
     vesting: uint256,
 ):
     """
@@ -185,20 +203,14 @@ def __init__(
     @param stage The auction that slashes a pool of equity; zero for a pool that is a stage itself.
     @param clawback The stage that takes unvested income, or zero.
     @param claims The series of claims for losses, or zero.
-    @param cooldown [seconds] From a request to its maturity; 0 for the naive pool, whose window is 0 too. To
-                    be neutral it lasts at least as long as a loss takes from the price that shows it to its
-                    recognition, and it is shorter than the delay of new caps.
-    @param window [seconds] For which a matured request can be claimed.
+    @param cooldown [seconds] From the cut of a batch to its first payment; 0 for the naive pool. It is shorter
+                    than the delay of new caps.
     @param vesting [seconds] Over which income vests.
     """
     token.__init__(token_name, token_symbol)
+    exits.__init__()
     assert cooldown <= bounds.MAX_COOLDOWN, "pool: cooldown bounds"
     assert cooldown < staticcall ILossWaterfall(loss_waterfall).CAP_DELAY(), "pool: cooldown too long"
-    if cooldown == 0:
-        assert window == 0, "pool: window without cooldown"
-    else:
-        assert window >= bounds.MIN_EXIT_WINDOW, "pool: short window"
-        assert window <= bounds.MAX_EXIT_WINDOW, "pool: long window"
     assert vesting >= bounds.MIN_VESTING, "pool: short vesting"
     assert vesting <= bounds.MAX_VESTING, "pool: long vesting"
     asset = asset_
@@ -208,7 +220,6 @@ def __init__(
     CLAWBACK = clawback
     CLAIMS = IRecoveryClaims(claims)
     COOLDOWN = cooldown
-    WINDOW = window
     VESTING = vesting
 
 
@@ -255,54 +266,160 @@ def mint(shares: uint256, receiver: address) -> uint256:
 
 
 @external
-def request_redeem(shares: uint256):
+def request_redeem(shares: uint256) -> uint256:
     """
-    @notice Announce an exit. Owner of the shares. They move into escrow here and keep bearing losses; adding
-            to an open request restarts its clock. Protects: nobody leaves ahead of a loss that is already
-            under way.
+    @notice Commit shares to the batch that collects now. Owner of the shares; there is no way back. They move into
+            escrow here, and go on as a member's until the batch is cut. Protects: who may leave has no choice
+            left, neither whether nor when.
     @param shares [shares] Moved into escrow.
+    @return [id] The batch.
     """
     assert COOLDOWN != 0, "pool: no request needed"
     assert shares != 0, "pool: empty request"
-    generation: uint256 = token._load().generation
-    token._transfer(generation, msg.sender, self, shares)
-    # What is owned does not change: nothing is settled.
-    requested: uint256 = self.requests[generation][msg.sender] & MASK_152
-    self.requests[generation][msg.sender] = unsafe_add(requested, shares) | (block.timestamp << 152)
-    log RedeemRequested(owner=msg.sender, shares=shares, matures_at=block.timestamp + COOLDOWN)
+    state: token.State = token._load()
+    self._settle(state.generation, msg.sender, state.mark)
+    token._transfer(state.generation, msg.sender, self, shares)
+    id: uint256 = exits._load_queue().collecting
+    batch: exits.Batch = exits._load_batch(id)
+    if batch.units == 0:
+        batch.since = block.timestamp
+        batch.generation = state.generation
+    # At most all shares.
+    batch.units += shares
+    exits._store_batch(id, batch)
+    request: uint256 = exits.requests[id][msg.sender]
+    self._issue(state.generation, msg.sender, request & MASK_152, request >> 152, state.mark)
+    exits._set_request(id, msg.sender, (request & MASK_152) + shares, state.mark)
+    log RedeemRequested(owner=msg.sender, batch=id, shares=shares)
+    return id
 
 
 @external
-def cancel_request() -> uint256:
+@nonreentrant
+def cut() -> uint256:
     """
-    @notice Take the requested shares back. Owner; at any time, also after the window.
-    @return [shares] Returned to the owner.
+    @notice End the collecting of a batch, a day after its first request or a cooldown if that is shorter. Anyone. Its shares leave the live ones at
+            one price, earn nothing from now on and bear losses as before; those of a pool of equity stay
+            members'. Protects: who leaves does not earn while the others wait for what they do not know.
+    @return [id] The batch.
     """
-    generation: uint256 = token._load().generation
-    shares: uint256 = self.requests[generation][msg.sender] & MASK_152
-    assert shares != 0, "pool: no request"
-    self.requests[generation][msg.sender] = 0
-    token._transfer(generation, self, msg.sender, shares)
-    log RequestCancelled(owner=msg.sender, shares=shares)
-    return shares
+    state: token.State = token._load()
+    queue: exits.Queue = exits._load_queue()
+    id: uint256 = queue.collecting
+    batch: exits.Batch = exits._load_batch(id)
+    assert batch.units != 0, "pool: no requests"
+    assert block.timestamp >= batch.since + min(COOLDOWN, exits.DAY), "pool: batch collects"
+    assert state.open < exits.MOST_OPEN, "pool: too many batches"
+    held: uint256 = 0
+    if STAGE == self:
+        # One wei for each open batch: what floor has cut off of what it holds may yet be the pool's to give.
+        spare: uint256 = self._live(state.open, queue.held) + VIRTUAL_ASSETS
+        spare -= min(spare, state.open)
+        price: uint256 = spare * exits.SCALE // (state.supply + VIRTUAL_SHARES)
+        if state.open == 0:
+            exits._set_index(0)
+        else:
+            price = max(price, exits.ceilings[id - 1] - exits.index)
+        exits._set_ceiling(id, exits.index + price)
+        held = batch.units * price // exits.SCALE
+        queue.held += held
+        token._burn(state.generation, self, batch.units)
+    token._set_open(state.open + 1)
+    batch.since = block.timestamp
+    exits._store_batch(id, batch)
+    queue.collecting = id + 1
+    exits._store_queue(queue)
+    log BatchCut(batch=id, shares=batch.units, assets=held)
+    return id
+
+
+@external
+@nonreentrant
+def settle():
+    """
+    @notice Pay the batches whose cooldown is over what no known loss can take of them. Anyone, at once when it is
+            over, and again whenever less is known to be lost; claims are open from then on. A pool of equity
+            pays in full, and only while no loss is known and nothing of it is under auction. Protects: whoever
+            has left bears of every loss known now what those bear who stay, and nobody chooses the moment.
+    """
+    state: token.State = token._load()
+    queue: exits.Queue = exits._load_queue()
+    first: uint256 = queue.collecting - state.open
+    queue.unsettled = max(queue.unsettled, first)
+    for _: uint256 in range(state.open, bound=exits.MOST_OPEN):
+        # A market's fast fall may show in the last moment what can only be recognised later: this is the place to
+        # wait for LOOK after it, too.
+        if queue.unsettled == queue.collecting or (
+            block.timestamp < exits._load_batch(queue.unsettled).since + COOLDOWN + LOOK
+        ):
+            break
+        queue.unsettled += 1
+    assert first < queue.unsettled, "pool: nothing to settle"
+    losses: uint256 = staticcall LOSS_WATERFALL.losses_beyond(STAGE)
+    if STAGE == self:
+        self._pay_out(state, queue, first, losses)
+    else:
+        assert (
+            losses == 0 and staticcall IEquityAuction(STAGE).under_auction() == 0
+        ), "pool: losses are open"
+        self._pay_members(state, queue, first)
+
+
+@external
+@nonreentrant
+def claim(batch: uint256, owner: address) -> uint256:
+    """
+    @notice Send an owner the part of what a batch was paid that is not claimed yet, and the claims for losses that
+            the batch has borne. Anyone, for anyone.
+    @param batch [id] The batch.
+    @param owner Who committed shares to it.
+    @return [wad] Sent, rounded down.
+    """
+    request: uint256 = exits.requests[batch][owner]
+    shares: uint256 = request & MASK_152
+    assert shares != 0, "pool: nothing requested"
+    record: exits.Batch = exits._load_batch(batch)
+    payment: exits.Payment = exits._load_payment(batch)
+    claimed: uint256 = exits.claimed[batch][owner]
+    due: uint256 = payment.paid * shares // record.units - claimed
+    over: bool = False
+    last: uint256 = 0
+    over, last = self._end_of(record.generation, payment.ended)
+    if over:
+        exits._set_request(batch, owner, 0, 0)
+        if claimed != 0:
+            exits._set_claimed(batch, owner, 0)
+    else:
+        exits._set_request(batch, owner, shares, last)
+        exits._set_claimed(batch, owner, claimed + due)
+    self._issue(record.generation, owner, shares, request >> 152, last)
+    log Claimed(owner=owner, batch=batch, assets=due)
+    if due != 0:
+        queue: exits.Queue = exits._load_queue()
+        queue.owed -= due
+        exits._store_queue(queue)
+        log IERC4626.Withdraw(
+            sender=msg.sender, receiver=owner, owner=owner, assets=due, shares=shares if over else 0
+        )
+        self._push(owner, due)
+    return due
 
 
 @external
 @nonreentrant
 def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
     """
-    @notice Take assets out for matured shares. The owner, or a spender of the owner's shares: the ERC-20
-            allowance counts for shares in escrow as for those held. Protects: leaving just before or just
-            after a recognised loss is covered pays the same.
+    @notice Take assets out, where there is no cooldown. The owner, or a spender of the owner's shares. Protects:
+            leaving just before or just after a recognised loss is covered pays the same.
     @param assets [wad] To be sent.
     @param receiver Who gets the assets.
-    @param owner Whose matured shares are burned.
+    @param owner Whose shares are burned.
     @return [shares] Burned, rounded up.
     """
     state: token.State = token._load()
     supply: uint256 = state.supply + VIRTUAL_SHARES
-    left: uint256 = self._left() + VIRTUAL_ASSETS
-    most: uint256 = self._matured(state.generation, owner) * left // supply
+    left: uint256 = self._left(self._all_vested()) + VIRTUAL_ASSETS
+    most: uint256 = self._free(state.generation, owner) * left // supply
     assert assets <= most, "pool: more than max withdraw"
     burned: uint256 = units._div_up(assets * supply, left)
     self._leave(state, assets, burned, receiver, owner)
@@ -313,15 +430,15 @@ def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
 @nonreentrant
 def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
     """
-    @notice Take assets out for a number of matured shares. The owner, or a spender of the owner's shares.
-            Protects: leaving just before or just after a recognised loss is covered pays the same.
+    @notice Take assets out for a number of shares, where there is no cooldown. The owner, or a spender of the
+            owner's shares. Protects: leaving just before or just after a recognised loss is covered pays the same.
     @param shares [shares] To be burned.
     @param receiver Who gets the assets.
-    @param owner Whose matured shares are burned.
+    @param owner Whose shares are burned.
     @return [wad] Assets sent, rounded down.
     """
     state: token.State = token._load()
-    assert shares <= self._matured(state.generation, owner), "pool: more than max redeem"
+    assert shares <= self._free(state.generation, owner), "pool: more than max redeem"
     assets: uint256 = self._to_claim(state.supply, shares)
     self._leave(state, assets, shares, receiver, owner)
     return assets
@@ -380,13 +497,18 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     self.assets -= assets
     log LossAbsorbed(collateral_type=collateral_type, assets=assets)
     state: token.State = token._load()
-    if state.supply != 0:
-        if CLAIMS.address != empty(address):
-            self._add_checkpoint(state, assets)
-        left: uint256 = vested - assets
-        if left < LEAST_ASSETS or self._void(state.supply, left):
-            self._new_generation()
-    return extcall VAULT_ENGINE.cover_from_tokens(collateral_type, self, most), 0
+    live: uint256 = vested - assets
+    if state.open != 0:
+        live -= self._share(state, assets)
+    elif state.supply != 0 and CLAIMS.address != empty(address):
+        self._add_checkpoint(state.generation, state.supply + VIRTUAL_SHARES, assets)
+    rest: uint256 = 0
+    if state.supply != 0 and (vested - assets < LEAST_ASSETS or self._void(state.supply, live)):
+        rest = self._new_generation()
+    covered: uint256 = extcall VAULT_ENGINE.cover_from_tokens(collateral_type, self, most)
+    if rest != 0:
+        extcall VAULT_ENGINE.give_to_reserve(rest)
+    return covered, 0
 
 
 @external
@@ -424,7 +546,7 @@ def slash(assets: uint256, receiver: address) -> uint256:
     @return [wad] Sent: at most what is vested.
     """
     self._only_stage()
-    sent: uint256 = min(assets, self._vested())
+    sent: uint256 = min(assets, self._all_vested())
     self.assets -= sent
     log Slashed(receiver=receiver, assets=sent)
     self._push(receiver, sent)
@@ -497,11 +619,11 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
 @view
 def capacity(collateral_type: uint256) -> uint256:
     """
-    @notice What losses can take at once: all vested assets, whatever the type.
+    @notice What losses can take at once: all vested assets, those that batches hold with them, whatever the type.
     @param collateral_type [id] Any; it makes no difference.
     @return [rad] Whole wei.
     """
-    return self._vested() * units.RAY
+    return self._all_vested() * units.RAY
 
 
 @external
@@ -511,7 +633,7 @@ def slashable() -> uint256:
     @notice What can be slashed: all vested assets.
     @return [wad] Rounded down.
     """
-    return self._vested()
+    return self._all_vested()
 
 
 @external
@@ -528,42 +650,84 @@ def unvested() -> uint256:
 @view
 def totalAssets() -> uint256:
     """
-    @notice Vested assets, before losses not covered yet.
+    @notice Vested assets of the shares, before losses not covered yet; those that batches hold are not theirs.
     @return [wad] Rounded down.
     """
-    return self._vested()
+    return self._vested(token._load().open)
 
 
 @external
 @view
 def pending_losses() -> uint256:
     """
-    @notice UL: the part of the assets that recognised losses will take.
+    @notice UL: the part of all vested assets, those that batches hold with them, that known losses will take.
     @return [wad] Rounded up.
     """
-    return self._vested() - self._left()
+    vested: uint256 = self._all_vested()
+    return vested - self._left(vested)
 
 
 @external
 @view
-def requested_shares(owner: address) -> uint256:
+def requested_shares(batch: uint256, owner: address) -> uint256:
     """
-    @notice An owner's shares in escrow.
+    @notice Shares that an owner has committed to a batch and that are not paid in full yet.
+    @param batch [id] The batch.
     @param owner Whose shares.
-    @return [shares] 0 if no request is open.
+    @return [shares] 0 once all is claimed.
     """
-    return self.requests[token._load().generation][owner] & MASK_152
+    return exits.requests[batch][owner] & MASK_152
 
 
 @external
 @view
-def requested_at(owner: address) -> uint256:
+def claimable(batch: uint256, owner: address) -> uint256:
     """
-    @notice Time of an owner's last request.
-    @param owner Whose shares.
-    @return [timestamp] 0 if none is open.
+    @notice What `claim` would send.
+    @param batch [id] The batch.
+    @param owner Who committed shares to it.
+    @return [wad] Rounded down.
     """
-    return self.requests[token._load().generation][owner] >> 152
+    shares: uint256 = exits.requests[batch][owner] & MASK_152
+    if shares == 0:
+        return 0
+    return (
+        exits._load_payment(batch).paid * shares // exits._load_batch(batch).units
+        - exits.claimed[batch][owner]
+    )
+
+
+@external
+@view
+def batch_of(batch: uint256) -> BatchState:
+    """
+    @notice The record of a batch.
+    @param batch [id] The batch, from 1.
+    @return What it has, what it was paid and what losses may still take.
+    """
+    record: exits.Batch = exits._load_batch(batch)
+    payment: exits.Payment = exits._load_payment(batch)
+    over: bool = False
+    last: uint256 = 0
+    over, last = self._end_of(record.generation, payment.ended)
+    held: uint256 = 0
+    if not over and exits.ceilings[batch] != 0:
+        held = exits._held(batch, exits.ceilings[batch], exits.index) // exits.SCALE
+    return BatchState(shares=record.units, since=record.since, paid=payment.paid, held=held, over=over)
+
+
+@external
+@view
+def queue() -> (uint256, uint256, uint256):
+    """
+    @notice Which batches there are: those that are over, then open ones, the last one collects.
+    @return [id] The first that is cut and not over.
+    @return [id] The first whose cooldown has to pass.
+    @return [id] The one that collects.
+    """
+    queue: exits.Queue = exits._load_queue()
+    first: uint256 = queue.collecting - token._load().open
+    return first, max(first, queue.unsettled), queue.collecting
 
 
 @external
@@ -617,23 +781,23 @@ def maxMint(receiver: address) -> uint256:
 @view
 def maxWithdraw(owner: address) -> uint256:
     """
-    @notice Assets that an owner's matured shares are worth at the exit price.
+    @notice Assets that an owner's shares are worth at the exit price, where there is no cooldown.
     @param owner Whose shares.
     @return [wad] Rounded down.
     """
     state: token.State = token._load()
-    return self._to_claim(state.supply, self._matured(state.generation, owner))
+    return self._to_claim(state.supply, self._free(state.generation, owner))
 
 
 @external
 @view
 def maxRedeem(owner: address) -> uint256:
     """
-    @notice An owner's matured shares.
+    @notice An owner's shares, where there is no cooldown.
     @param owner Whose shares.
-    @return [shares] 0 outside the window.
+    @return [shares] 0 where leaving takes a request.
     """
-    return self._matured(token._load().generation, owner)
+    return self._free(token._load().generation, owner)
 
 
 @external
@@ -665,21 +829,24 @@ def previewMint(shares: uint256) -> uint256:
 @view
 def previewWithdraw(assets: uint256) -> uint256:
     """
-    @notice Shares that a withdrawal would burn now at the exit price, were they matured.
+    @notice Shares that a withdrawal would burn now, where there is no cooldown.
     @param assets [wad] To be taken out.
     @return [shares] Rounded up.
     """
-    return units._div_up(assets * (token._load().supply + VIRTUAL_SHARES), self._left() + VIRTUAL_ASSETS)
+    self._only_plain()
+    left: uint256 = self._left(self._all_vested())
+    return units._div_up(assets * (token._load().supply + VIRTUAL_SHARES), left + VIRTUAL_ASSETS)
 
 
 @external
 @view
 def previewRedeem(shares: uint256) -> uint256:
     """
-    @notice Assets that shares would bring now at the exit price, were they matured.
+    @notice Assets that shares would bring now, where there is no cooldown.
     @param shares [shares] To be burned.
     @return [wad] Rounded down.
     """
+    self._only_plain()
     return self._to_claim(token._load().supply, shares)
 
 
@@ -694,13 +861,14 @@ def _enter(supply: uint256, assets: uint256, shares: uint256, receiver: address)
     """
     assert shares != 0, "pool: no shares"
     token._check_receiver(receiver)
+    state: token.State = token._load()
+    if supply == VIRTUAL_SHARES and state.supply != 0:
+        # What equity is left stays here for good, as a donation does.
+        self._new_generation()
+        state = token._load()
     word: uint256 = self.assets
     self._check_room(word & MASK_96, assets)
     self.assets = unsafe_add(word, assets)
-    state: token.State = token._load()
-    if supply == VIRTUAL_SHARES and state.supply != 0:
-        self._new_generation()
-        state = token._load()
     self._settle(state.generation, receiver, state.mark)
     token._mint(state.generation, receiver, shares)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
@@ -710,19 +878,13 @@ def _enter(supply: uint256, assets: uint256, shares: uint256, receiver: address)
 @internal
 def _leave(state: token.State, assets: uint256, shares: uint256, receiver: address, owner: address):
     """
-    @dev Burns matured shares and books the assets out, then sends them.
+    @dev Burns shares and books the assets out, then sends them.
     """
     assert assets != 0, "pool: no assets"
     if msg.sender != owner:
         token._spend_allowance(owner, msg.sender, shares)
     self._settle(state.generation, owner, state.mark)
-    if COOLDOWN == 0:
-        token._burn(state.generation, owner, shares)
-    else:
-        # At most the shares requested; without any the time goes as well.
-        word: uint256 = self.requests[state.generation][owner]
-        self.requests[state.generation][owner] = 0 if word & MASK_152 == shares else word - shares
-        token._burn(state.generation, self, shares)
+    token._burn(state.generation, owner, shares)
     self.assets -= assets
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
     self._push(receiver, assets)
@@ -765,17 +927,133 @@ def _push(receiver: address, assets: uint256):
 
 @internal
 @view
-def _matured(generation: uint256, owner: address) -> uint256:
+def _free(generation: uint256, owner: address) -> uint256:
     """
-    @dev Shares that can leave now.
+    @dev Shares that can leave now: all of them where there is no cooldown, and none where there is one.
     """
-    if COOLDOWN == 0:
-        return token._balance(generation, owner).shares
-    word: uint256 = self.requests[generation][owner]
-    matures_at: uint256 = (word >> 152) + COOLDOWN
-    if block.timestamp < matures_at or block.timestamp > matures_at + WINDOW:
+    if COOLDOWN != 0:
         return 0
-    return word & MASK_152
+    return token._balance(generation, owner).shares
+
+
+@internal
+@view
+def _only_plain():
+    assert COOLDOWN == 0, "pool: request first"
+
+
+# ------------------------------------------------------------------ batches
+
+
+@internal
+def _pay_out(state: token.State, before: exits.Queue, first: uint256, losses: uint256):
+    """
+    @dev Lower the ceilings of settled batches to where all known losses would take the index, and pay what lies
+         above. What is paid is rounded down, what is held on is too, and the wei between goes to the live shares.
+    """
+    queue: exits.Queue = before
+    vested: uint256 = self._all_vested()
+    level: uint256 = exits._level(
+        first, state.open, state.supply + VIRTUAL_SHARES, min(units._div_up(losses, units.RAY), vested)
+    )
+    index: uint256 = exits.index
+    open: uint256 = state.open
+    total: uint256 = 0
+    for id: uint256 in range(first, queue.unsettled, bound=exits.MOST_OPEN):
+        ceiling: uint256 = exits.ceilings[id]
+        lower: uint256 = min(ceiling, level)
+        held: uint256 = exits._held(id, ceiling, index) // exits.SCALE
+        kept: uint256 = exits._held(id, lower, index)
+        paid: uint256 = held - min(held, units._div_up(kept, exits.SCALE))
+        kept //= exits.SCALE
+        if lower != ceiling:
+            exits._set_ceiling(id, lower)
+            exits._pay(id, paid)
+            queue.held -= held - kept
+            queue.owed += paid
+            total += paid
+            log BatchPaid(batch=id, assets=paid, held=kept)
+        if lower == index:
+            exits._end(id, state.mark)
+            open -= 1
+    self.assets -= total
+    exits._store_queue(queue)
+    if open != state.open:
+        token._set_open(open)
+
+
+@internal
+def _pay_members(state: token.State, before: exits.Queue, first: uint256):
+    """
+    @dev Pay batches whose shares are members' at the price of now, in full.
+    """
+    queue: exits.Queue = before
+    vested: uint256 = self._all_vested()
+    supply: uint256 = state.supply
+    total: uint256 = 0
+    for id: uint256 in range(first, queue.unsettled, bound=exits.MOST_OPEN):
+        shares: uint256 = exits._load_batch(id).units
+        paid: uint256 = shares * (vested - total + VIRTUAL_ASSETS) // (supply + VIRTUAL_SHARES)
+        supply -= shares
+        total += paid
+        exits._pay(id, paid)
+        exits._end(id, state.mark)
+        log BatchPaid(batch=id, assets=paid, held=0)
+    token._burn(state.generation, self, state.supply - supply)
+    token._set_open(queue.collecting - queue.unsettled)
+    self.assets -= total
+    queue.owed += total
+    exits._store_queue(queue)
+
+
+@internal
+def _share(state: token.State, assets: uint256) -> uint256:
+    """
+    @dev Have live shares and open batches bear a loss, share for share; batches whose ceiling it reaches are over.
+         What batches hold on, wad.
+    """
+    queue: exits.Queue = exits._load_queue()
+    id: uint256 = queue.collecting - state.open
+    all_shares: uint256 = state.supply + VIRTUAL_SHARES
+    level: uint256 = exits._level(id, state.open, all_shares, assets)
+    index: uint256 = exits.index
+    for k: uint256 in range(id, queue.collecting, bound=exits.MOST_OPEN):
+        all_shares += exits._load_batch(k).units
+    left: uint256 = assets
+    mark: uint256 = state.mark
+    for _: uint256 in range(exits.MOST_OPEN):
+        if id == queue.collecting or exits.ceilings[id] > level:
+            break
+        part: uint256 = (exits.ceilings[id] - index) * all_shares // exits.SCALE
+        index = exits.ceilings[id]
+        left -= part
+        mark = self._add_checkpoint(state.generation, all_shares, part)
+        exits._end(id, mark)
+        all_shares -= exits._load_batch(id).units
+        id += 1
+    self._add_checkpoint(state.generation, all_shares, left)
+    exits._set_index(level)
+    token._set_open(queue.collecting - id)
+    held: uint256 = 0
+    for k: uint256 in range(id, queue.collecting, bound=exits.MOST_OPEN):
+        held += exits._held(k, exits.ceilings[k], level) // exits.SCALE
+    queue.held = held
+    exits._store_queue(queue)
+    return held
+
+
+@internal
+@view
+def _end_of(generation: uint256, ended: uint256) -> (bool, uint256):
+    """
+    @dev Whether a batch is over, and the last checkpoint that its shares have a part in.
+    """
+    if ended != 0:
+        return True, ended - 1
+    state: token.State = token._load()
+    if generation == state.generation:
+        return False, state.mark
+    return True, self.last_checkpoints[generation]
 
 
 # ------------------------------------------------------------------- prices
@@ -798,9 +1076,9 @@ def _unvested(held: Assets) -> uint256:
 
 @internal
 @view
-def _vested() -> uint256:
+def _all_vested() -> uint256:
     """
-    @dev A: assets that shares are worth, wad.
+    @dev Vested assets, those that batches hold with them, wad.
     """
     held: Assets = self._load_assets()
     return unsafe_sub(held.booked, self._unvested(held))
@@ -808,11 +1086,28 @@ def _vested() -> uint256:
 
 @internal
 @view
-def _left() -> uint256:
+def _live(open: uint256, held: uint256) -> uint256:
+    return self._all_vested() - (held if open != 0 else 0)
+
+
+@internal
+@view
+def _vested(open: uint256) -> uint256:
     """
-    @dev A - UL: assets that recognised losses will leave, wad, rounded down.
+    @dev A: assets that shares are worth, wad. What batches hold is looked up where there are any.
     """
-    vested: uint256 = self._vested()
+    vested: uint256 = self._all_vested()
+    if open != 0:
+        vested -= exits._load_queue().held
+    return vested
+
+
+@internal
+@view
+def _left(vested: uint256) -> uint256:
+    """
+    @dev What known losses will leave of assets, wad, rounded down.
+    """
     losses: uint256 = staticcall LOSS_WATERFALL.losses_beyond(STAGE)
     if losses == 0:
         return vested
@@ -828,13 +1123,15 @@ def _entry_terms() -> (uint256, uint256):
     @dev Shares and assets, the virtual ones included, that an entry is priced by. Under auction there can
          only be something while losses are pending.
     """
-    supply: uint256 = token._load().supply
-    held: uint256 = self._vested()
+    state: token.State = token._load()
+    supply: uint256 = state.supply
+    held: uint256 = self._vested(state.open)
     if STAGE != self:
         if staticcall LOSS_WATERFALL.pending_total() != 0:
             held += staticcall IEquityAuction(STAGE).under_auction()
         if self._void(supply, held):
             supply = 0
+            held = 0
     return supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
 
 
@@ -842,9 +1139,9 @@ def _entry_terms() -> (uint256, uint256):
 @pure
 def _void(supply: uint256, assets: uint256) -> bool:
     """
-    @dev Whether losses have left shares (nearly) worthless.
+    @dev Whether losses have left shares (nearly) worthless, the virtual ones counted: batches are then as well.
     """
-    return supply > assets * MOST_SHARES
+    return supply + VIRTUAL_SHARES > (assets + VIRTUAL_ASSETS) * MOST_SHARES
 
 
 @internal
@@ -865,7 +1162,7 @@ def _to_claim(supply: uint256, shares: uint256) -> uint256:
     """
     @dev Exit price, rounded down.
     """
-    return shares * (self._left() + VIRTUAL_ASSETS) // (supply + VIRTUAL_SHARES)
+    return shares * (self._left(self._all_vested()) + VIRTUAL_ASSETS) // (supply + VIRTUAL_SHARES)
 
 
 @internal
@@ -900,13 +1197,20 @@ def _settle(generation: uint256, owner: address, last: uint256):
     if balance.mark == last:
         return
     token._set_mark_of(generation, owner, last)
-    owned: uint256 = balance.shares + (self.requests[generation][owner] & MASK_152)
-    if owned == 0:
+    self._issue(generation, owner, balance.shares, balance.mark, last)
+
+
+@internal
+def _issue(generation: uint256, owner: address, owned: uint256, mark: uint256, last: uint256):
+    """
+    @dev Hand an owner the claims of so many shares, from a checkpoint to a later one.
+    """
+    if owned == 0 or mark == last:
         return
     tokens: uint256 = 0
     paid: int256 = 0
     end: Checkpoint = self._load_checkpoint(generation, last)
-    tokens, paid = self._carry(generation, balance.mark, end.series, True)
+    tokens, paid = self._carry(generation, mark, end.series, True)
     # What an owner had was a part of what each loss was shared by: the product is under 2**235.
     tokens = owned * (end.tokens - tokens) // units.RAY
     paid = self.paid_before[generation][last] - paid
@@ -918,29 +1222,33 @@ def _settle(generation: uint256, owner: address, last: uint256):
 
 
 @internal
-def _add_checkpoint(state: token.State, assets: uint256):
+def _add_checkpoint(generation: uint256, shares: uint256, assets: uint256) -> uint256:
     """
-    @dev Share the claims for the members' part of a loss. One share gets at most
-         assets * 2**40 * RAY / VIRTUAL_SHARES < 2**207 in a loss, which leaves room for 2**17 such losses
-         in one generation of claims.
+    @dev Give the claims for what so many shares, the virtual ones included, bear of a loss; the last checkpoint. One
+         share gets at most assets * 2**40 * RAY / VIRTUAL_SHARES < 2**207 in a loss, which leaves room for 2**17
+         such losses in one generation of claims.
     """
-    borne: uint256 = assets * state.supply // (state.supply + VIRTUAL_SHARES)
+    mark: uint256 = token._load().mark
+    members: uint256 = shares - VIRTUAL_SHARES
+    if CLAIMS.address == empty(address) or members == 0:
+        return mark
     series: uint256 = 0
     tokens: uint256 = 0
     paid: uint256 = 0
-    series, tokens, paid = extcall CLAIMS.record(borne)
-    added: uint256 = tokens * units.RAY // state.supply
+    series, tokens, paid = extcall CLAIMS.record(assets * members // shares)
+    added: uint256 = tokens * units.RAY // members
     if added == 0:
-        return
+        return mark
     before: uint256 = 0
     paid_before: int256 = 0
-    before, paid_before = self._carry(state.generation, state.mark, series, False)
-    mark: uint256 = state.mark + 1
-    self.checkpoints[state.generation][mark] = (before + added) | (series << 224)
-    self.paid_before[state.generation][mark] = paid_before + convert(
+    before, paid_before = self._carry(generation, mark, series, False)
+    mark += 1
+    self.checkpoints[generation][mark] = (before + added) | (series << 224)
+    self.paid_before[generation][mark] = paid_before + convert(
         math._mul_div(added, paid, units.RAY, True), int256
     )
     token._set_mark(mark)
+    return mark
 
 
 @internal
@@ -968,11 +1276,21 @@ def _load_checkpoint(generation: uint256, mark: uint256) -> Checkpoint:
 
 
 @internal
-def _new_generation():
+def _new_generation() -> uint256:
     """
-    @dev All shares and requests are void; what is booked stays for the next ones.
+    @dev All shares, requests and batches are void. What is left, income that has not vested with it, is returned:
+         nobody alive has earned it, so it is not the next depositor's.
     """
     state: token.State = token._load()
     self.last_checkpoints[state.generation] = state.mark
     token._new_generation()
-    log NewGeneration(generation=state.generation + 1)
+    queue: exits.Queue = exits._load_queue()
+    if exits._load_batch(queue.collecting).units != 0:
+        queue.collecting += 1
+    queue.unsettled = queue.collecting
+    queue.held = 0
+    exits._store_queue(queue)
+    rest: uint256 = self.assets & MASK_96
+    self.assets = 0
+    log NewGeneration(generation=state.generation + 1, given_up=rest)
+    return rest

@@ -74,6 +74,7 @@ exports: (
     coverage.cover_from_buffer,
     coverage.cover_from_reserve,
     coverage.cover_from_tokens,
+    coverage.give_to_reserve,
     coverage.cover_from_buyer,
     coverage.cover_by_redistribution,
     coverage.deficit_at_rest,

@@ -113,6 +113,19 @@ def cover_by_redistribution(collateral_type: uint256, amount: uint256) -> uint25
 
 @external
 @nonreentrant
+def give_to_reserve(amount: uint256):
+    """
+    @notice Burn a stage's own stablecoin for the reserve: what a pool whose members have lost all has left.
+            Stages only.
+    @param amount [wad] Burned.
+    """
+    self._only_stage()
+    ledger._post_to_reserve(amount * units.RAY)
+    ledger._burn(msg.sender, amount)
+
+
+@external
+@nonreentrant
 def spend_reserve(amount: uint256, receiver: address):
     """
     @notice Pay out of the reserve. Treasury only, not in settlement.

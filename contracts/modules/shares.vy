@@ -9,8 +9,8 @@
         destroying and moving shares belong to the importer, which has to settle owners first.
 @dev Packed by hand: one record is one slot, the first field at bit 0. The importer keeps every supply
      under 2**152, so that adding to the lowest field of a word never carries. The marks are the
-     importer's: how far it has come, and how far each owner was settled. A new generation sets them
-     back to zero. Allowances and nonces know no generations.
+     importer's: how far it has come, and how far each owner was settled; so is what is open. A new
+     generation sets them back to zero. Allowances and nonces know no generations.
 """
 from ethereum.ercs import IERC20
 from snekmate.utils import ecdsa
@@ -24,7 +24,8 @@ exports: eip712_domain_separator.eip712Domain
 struct State:
     supply: uint256  # 152 bits
     generation: uint256  # 32 bits
-    mark: uint256  # 72 bits
+    mark: uint256  # 64 bits
+    open: uint256  # 8 bits
 
 
 struct Balance:
@@ -37,6 +38,7 @@ _PERMIT_TYPE_HASH: constant(bytes32) = keccak256(
 )
 
 MASK_32: constant(uint256) = 2**32 - 1
+MASK_64: constant(uint256) = 2**64 - 1
 MASK_152: constant(uint256) = 2**152 - 1
 
 name: public(immutable(String[25]))
@@ -160,7 +162,12 @@ def generation() -> uint256:
 @view
 def _load() -> State:
     word: uint256 = self.state
-    return State(supply=word & MASK_152, generation=(word >> 152) & MASK_32, mark=word >> 184)
+    return State(
+        supply=word & MASK_152,
+        generation=(word >> 152) & MASK_32,
+        mark=(word >> 184) & MASK_64,
+        open=word >> 248,
+    )
 
 
 @internal
@@ -172,8 +179,14 @@ def _balance(generation: uint256, owner: address) -> Balance:
 
 @internal
 def _set_mark(mark: uint256):
-    """@dev How far the importer has come in this generation; under 2**72."""
-    self.state = (self.state & (2**184 - 1)) | (mark << 184)
+    """@dev How far the importer has come in this generation; under 2**64."""
+    self.state = (self.state & ~(MASK_64 << 184)) | (mark << 184)
+
+
+@internal
+def _set_open(open: uint256):
+    """@dev How many things of its own the importer has open in this generation; under 2**8."""
+    self.state = (self.state & (2**248 - 1)) | (open << 248)
 
 
 @internal

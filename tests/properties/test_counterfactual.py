@@ -13,7 +13,7 @@ from backstop.deployment.examples import standard
 from backstop.deployment.plan import plan
 from backstop.model import dutch, ledger, loss_waterfall, pool, vault_engine, workouts
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.state import Revert, external
+from backstop.model.state import Revert, external, view
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
 from tests.support.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
@@ -108,20 +108,24 @@ RIGHT_REPAY = vault_engine.VaultEngine.repay_and_withdraw
 RIGHT_DEPOSIT = pool.Pool.deposit
 
 
+RIGHT_PAY_OUT, RIGHT_CLAIMABLE = pool.Pool._pay_out, pool.Pool.claimable
+
+
+def pay_all_out(self, losses):
+    RIGHT_PAY_OUT(self, 0)
+
+
 @external
-def cancelled_in_part(self, sender):
-    generation = self.state[()].generation
-    shares = self.requests[generation, sender].shares
-    self.requests[generation, sender] = pool.Request()
-    self._transfer(generation, self.address, sender, shares * 99 // 100)
-    return shares
+def a_transfer_with_a_toll(self, sender, to, amount):
+    self._move(sender, to, amount)
+    self._move(to, self.world.contracts["Stablecoin"].address, amount // 100)
+    return True
 
 
 @external
 def a_deposit_that_starts_the_clock(self, sender, assets, receiver):
-    request = self.requests[0, receiver]
-    if request.shares:
-        self.requests[0, receiver] = request._replace(requested_at=self.world.timestamp)
+    for id in self.open_batches():
+        self.batches[id] = self.batches[id]._replace(since=self.world.timestamp)
     return RIGHT_DEPOSIT(self, sender, assets, receiver)
 
 
@@ -132,8 +136,15 @@ def a_deposit_with_a_gift(self, sender, assets, receiver):
     return shares
 
 
-def first_come_first_served(self, shares):
-    return min(self._vested(), shares * self._vested() * 11 // (10 * max(1, self.state[()].supply)))
+@view
+def first_come_first_served(self, sender, batch, owner):
+    due = RIGHT_CLAIMABLE(self, sender, batch, owner)
+    return due if self.line[()].owed >= self.payments[batch].paid else due * 99 // 100
+
+
+@view
+def rounded_up_and_more(self, sender, batch, owner):
+    return RIGHT_CLAIMABLE(self, sender, batch, owner) + 3
 
 
 RIGHT_DRAW = vault_engine.VaultEngine.deposit_and_draw
@@ -148,15 +159,15 @@ def in_large_amounts_only(self, sender, c, owner, deposit, draw, receiver):
 
 WRONG = [
     (78, vault_engine.VaultEngine, "deposit_and_draw", in_large_amounts_only),
-    (45, pool.Pool, "cancel_request", cancelled_in_part),
-    (46, pool.Pool, "_to_claim", first_come_first_served),
+    (45, pool.Pool, "transfer", a_transfer_with_a_toll),
+    (46, pool.Pool, "claimable", first_come_first_served),
     (47, pool.Pool, "deposit", a_deposit_that_starts_the_clock),
     (48, ledger, "rpow", lambda x, n: RAY + (x - RAY) * n),
     (49, pool.Pool, "deposit", a_deposit_with_a_gift),
     (6, loss_waterfall.LossWaterfall, "_room", cap_for_each_call),
-    (7, pool.Pool, "_left", lambda self: self._vested()),
+    (7, pool.Pool, "_pay_out", pay_all_out),
     (10, vault_engine.VaultEngine, "repay_and_withdraw", blocked_by_the_feed),
-    (12, pool.Pool, "_to_claim", lambda self, shares: self.previewMint("", shares) + 1),
+    (12, pool.Pool, "claimable", rounded_up_and_more),
     (12, vault_engine, "div_up", lambda x, y: x // y),
     (13, dutch.Terms, "top", lambda self, price: 10**30 // price),
 ]
@@ -233,7 +244,7 @@ def test_a_workout_that_the_feed_keeps_from_being_paid_is_told(alone_with_workou
 
 def test_who_leaves_before_a_workouts_loss_is_told(alone_with_workouts, monkeypatch):
     assert answers(alone_with_workouts, 7) > 5
-    monkeypatch.setattr(pool.Pool, "_left", lambda self: self._vested())
+    monkeypatch.setattr(pool.Pool, "_pay_out", pay_all_out)
     with pytest.raises(Violation, match="property 7 is violated"):
         answers(alone_with_workouts, 7)
 

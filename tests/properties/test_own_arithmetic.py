@@ -29,7 +29,7 @@ from backstop.model.state import external
 from backstop.proof.properties import Violation, Watch
 from tests.support.auctions import liquidate, start, take
 from tests.support.protocol import PRICES
-from tests.support.savings import give, leave, lose, mature, request, save
+from tests.support.savings import cut, give, leave, lose, make_pool, mature, request, save
 from tests.support.settling import settle
 
 JUNIOR = "Junior"
@@ -70,14 +70,38 @@ def come_and_go(protocol):
     protocol.do("Savings.mint", 10**6 + 1, "payer", sender="keeper")
     request(protocol, "saver")
     mature(protocol)
-    protocol.do("Savings.withdraw", 777, "saver", "saver", sender="saver")
     leave(protocol, "saver")
+    # Without a cooldown.
+    make_pool(protocol, cooldown=0)
+    save(protocol, "saver", 10_000 * WAD, "Made")
+    protocol.do("Stablecoin.approve", "Made", WAD, sender="keeper")
+    give(protocol, "keeper", WAD)
+    protocol.do("Made.add_income", WAD, sender="keeper")
+    protocol.do("Made.withdraw", 777, "saver", "saver", sender="saver")
+    leave(protocol, "saver", "Made")
 
 
 def leave_at_once(protocol):
     save(protocol, "saver", 10_000 * WAD)
     request(protocol, "saver")
+    protocol.do("Savings.cut", sender="stranger")
     leave(protocol, "saver")
+
+
+def leave_after_a_day(protocol):
+    save(protocol, "saver", 10_000 * WAD)
+    request(protocol, "saver")
+    cut(protocol)
+    leave(protocol, "saver")
+
+
+def leave_with_a_loss(protocol):
+    save(protocol, "saver", 5_000 * WAD, JUNIOR)
+    save(protocol, "keeper", 60_000 * WAD, JUNIOR)
+    request(protocol, "saver", JUNIOR)
+    cut(protocol, JUNIOR)
+    lose(protocol, debt=10_000 * WAD)
+    protocol.do("LossWaterfall.cover", 2, sender="stranger")
 
 
 def bear_a_loss(protocol):
@@ -238,6 +262,7 @@ STORIES = (
     cap_redistribution,
     leap,
     come_and_go,
+    leave_with_a_loss,
     bear_a_loss,
     borrow_for_a_year,
     auction,
@@ -259,6 +284,7 @@ def test_right_rules_are_not_complained_of(alone, story):
 RIGHT_TERMS, RIGHT_PRICE = pool.Pool._entry_terms, dutch.Terms.price
 RIGHT_LEFT, RIGHT_CHECKPOINT = pool.Pool._left, pool.Pool._add_checkpoint
 RIGHT_ACCRUAL = ledger.Ledger._post_accrual
+RIGHT_LEVEL = pool.Pool._level
 RIGHT_AVERAGE = price_feed.PriceFeed.poke
 RIGHT_USED, RIGHT_ROLL = loss_waterfall.LossWaterfall._used, loss_waterfall.LossWaterfall._roll
 
@@ -329,8 +355,12 @@ def cheap_take(self, top, elapsed):
     return price * 99 // 100, due
 
 
-def twice_the_claims(self, assets):
-    RIGHT_CHECKPOINT(self, 2 * assets)
+def twice_the_claims(self, shares, assets):
+    RIGHT_CHECKPOINT(self, shares, 2 * assets)
+
+
+def half_the_level(self, shares, assets):
+    return RIGHT_LEVEL(self, shares, assets // 2)
 
 
 def the_highest(self, collateral_type, config):
@@ -362,11 +392,13 @@ WRONG = [
     (69, ledger, "RAD", 10**60, draw_beyond_the_ceiling),
     (79, ledger.Ledger, "_set_redistribution_cap", lambda self, c, new: None, cap_redistribution),
     (31, pool.Pool, "_entry_terms", dear_shares, come_and_go),
-    (31, pool.Pool, "_left", lambda self: RIGHT_LEFT(self) + WAD, come_and_go),
+    (31, pool.Pool, "_left", lambda self, assets: RIGHT_LEFT(self, assets) + WAD, come_and_go),
     (31, pool, "unvested", lambda held, now: 0, come_and_go),
     (31, pool, "div_up", lambda x, y: x // y, come_and_go),
     (32, pool.Pool, "add_income", income_at_once, come_and_go),
-    (33, pool.Pool, "_matured", lambda self, owner: self.requests[0, owner].shares, leave_at_once),
+    (33, pool.Pool, "cut_from", lambda self: 0, leave_at_once),
+    (33, pool.Pool, "matures_at", lambda self, id: 0, leave_after_a_day),
+    (34, pool.Pool, "_level", half_the_level, leave_with_a_loss),
     (34, pool.Pool, "_add_checkpoint", twice_the_claims, bear_a_loss),
     (35, ledger, "rpow", lambda x, n: RAY + (x - RAY) * n, borrow_for_a_year),
     (35, ledger.Ledger, "_post_accrual", a_year_at_most, borrow_after_years),

@@ -8,7 +8,7 @@ from backstop.model.arithmetic import RAD, WAD
 from backstop.model.loss_waterfall import Reservation
 from backstop.proof.properties import Violation, check_state
 from tests.support.auctions import start
-from tests.support.savings import request, save
+from tests.support.savings import cut, lose, mature, request, save
 from tests.support.states import add
 
 POOL, ENGINE, WATERFALL = "Savings", "VaultEngine", "LossWaterfall"
@@ -16,11 +16,18 @@ POOL, ENGINE, WATERFALL = "Savings", "VaultEngine", "LossWaterfall"
 
 @pytest.fixture
 def state(protocol):
-    """A covered loss, an open auction, a saver who leaves: a copy that can be changed."""
-    save(protocol, "saver", 10_000 * WAD)
+    """A covered loss, an open auction, savers who leave: a copy that can be changed."""
+    save(protocol, "keeper", 10_000 * WAD)
+    request(protocol, "keeper")
+    mature(protocol)
+    protocol.do("Savings.settle", sender="stranger")
+    save(protocol, "saver", 20_000 * WAD)
+    protocol.do("Savings.request_redeem", 10_000 * WAD * 10**6, sender="saver")
+    cut(protocol)
     request(protocol, "saver")
     protocol.make_deficit("XAU")
     protocol.do("LossWaterfall.cover", 2, sender="stranger")
+    lose(protocol, "WBTC")
     start(protocol)
     check_state(protocol.lockstep.snapshot(), protocol.lockstep.addresses)
     tables = {
@@ -41,7 +48,9 @@ WRONG = [
     (2, add(ENGINE, "ledger.salvage", by=10**30)),
     (2, add("CollateralAuction", "lots", "lot", 10**30)),
     (2, add(POOL, "assets", "booked", 10**30)),
-    (2, add(POOL, "requests", "shares")),
+    (2, add(POOL, "exits.requests", "shares")),
+    (2, add(POOL, "exits.queue", "owed", 10**30)),
+    (2, add(POOL, "exits.queue", "held")),
     (3, add("CollateralAuction", "lots", "target")),
     (4, add(WATERFALL, "created")),
     (4, add(WATERFALL, "covered", by=-1)),

@@ -49,7 +49,7 @@ def pools(new_protocol):
     "tamper",
     [
         add("Junior", "assets", "booked", 10**30),
-        add("Junior", "requests", "shares", 10**40),
+        add("Junior", "exits.requests", "shares", 10**40),
         add("StakedEquity", "assets", "booked", 10**30),
         add("StakeAuction", "sales", "target", 10**27),
         add("Junior.Claims", "paid_per_token", by=10**30),

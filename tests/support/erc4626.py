@@ -22,7 +22,7 @@ from backstop.model.state import Revert
 from backstop.proof.lockstep import lockstep
 from tests.support.equity import price_equity
 from tests.support.protocol import PRICES, Protocol
-from tests.support.savings import XAU, give, lose
+from tests.support.savings import XAU, give, leave, lose, mature
 
 DAY = 86_400
 MEMBERS = ("anna", "ben", "carl")
@@ -51,7 +51,7 @@ def unit_of(pool: str) -> int:
 
 
 def parameters(cooldown: int) -> Parameters:
-    terms = PoolParameters(cooldown, 2 * DAY if cooldown else 0)
+    terms = PoolParameters(cooldown)
     return replace(
         standard(),
         stages=(*map(StageParameters, FIRST), *(StageParameters(name, cap_bps=5_000) for name in POOLED)),
@@ -64,7 +64,7 @@ def parameters(cooldown: int) -> Parameters:
 
 
 def world(host: Host, artifacts: Artifacts, cooldown: int, loss: int, covered: bool, empty: bool) -> Protocol:
-    """Three members of every pool, half of whose shares may leave, income that vests, and a loss."""
+    """Three members of every pool, half of whose shares may leave, or wait in a batch; income, and a loss."""
     both = lockstep(host, parameters(cooldown), artifacts=artifacts, check_every=0, traces=None)
     made = Protocol(both)
     for symbol, price in PRICES.items():
@@ -80,6 +80,10 @@ def world(host: Host, artifacts: Artifacts, cooldown: int, loss: int, covered: b
                 made.do(f"{pool}.add_income", 100 * unit, sender=who)
                 if cooldown:
                     made.do(f"{pool}.request_redeem", shares // 2, sender=who)
+    if cooldown:
+        made.advance(cooldown)
+        for pool in POOLS if not empty else ():
+            made.do(f"{pool}.cut", sender="stranger")
     matured = made.timestamp + DAY
     if loss:
         lose(made, "XAU", loss * WAD)
@@ -129,12 +133,13 @@ class Future:
         """Enter or leave with one's own, for oneself."""
         return self.do(who, method, amount, *[who] * (2 if method in ("redeem", "withdraw") else 1))
 
-    def mature(self, who: str, shares: int) -> None:
-        """Have shares that may leave, after the cooldown if there is one."""
-        cooldown = self.see("COOLDOWN")
-        if cooldown:
-            self.protocol.do(f"{self.pool}.request_redeem", shares, sender=who)
-            self.protocol.advance(cooldown)
+    def leave(self, who: str, shares: int) -> int:
+        """Take shares out, in a batch if there is a cooldown; the assets."""
+        if not self.see("COOLDOWN"):
+            return self.go(who, "redeem", shares)
+        self.protocol.do(f"{self.pool}.request_redeem", shares, sender=who)
+        mature(self.protocol, self.pool)
+        return leave(self.protocol, who, self.pool)
 
     def see(self, method: str, *args: Any, by: str = "stranger") -> Any:
         """Return what a view tells somebody; the model has to say the same."""
@@ -151,8 +156,8 @@ class Future:
         return int(self.protocol.read(f"{self.asset}.balanceOf", who))
 
     def shares(self, who: str) -> int:
-        """Shares of an owner, those that were requested included: they stay the owner's and bear losses."""
-        return int(self.see("balanceOf", who) + self.see("requested_shares", who))
+        """Shares of an owner, without those in batches."""
+        return int(self.see("balanceOf", who))
 
     def worth(self, who: str) -> int:
         """Assets of an owner, and the shares at the price of `convertToAssets`."""

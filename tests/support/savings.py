@@ -8,14 +8,18 @@ from backstop.deployment.accounts import account, created_address
 from backstop.deployment.examples import standard
 from backstop.deployment.parameters import Parameters
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.pool import Pool
 from backstop.model.state import ZERO_ADDRESS
-from tests.support.helpers import STAGE
+from backstop.simulation.worth import stake
+from tests.support.helpers import STAGE, refusal
 from tests.support.protocol import PRICES, Protocol
 
 POOL = "Savings"
 # The type whose vaults default: what savers get is drawn against WETH.
 XAU = 2
 DAY = 86_400
+# Seconds that a batch waits after its cooldown.
+LOOK = 600
 
 
 def stage_index(name: str, parameters: Parameters | None = None) -> int:
@@ -45,7 +49,6 @@ def pool_arguments(protocol: Protocol, token: str = "Stablecoin", **others: Any)
         "clawback": ZERO_ADDRESS,
         "claims": ZERO_ADDRESS,
         "cooldown": DAY,
-        "window": DAY,
         "vesting": 7 * DAY,
     } | others
     places = ("token", "vault_engine", "loss_waterfall", "stage", "clawback", "claims")
@@ -123,15 +126,36 @@ def request(protocol: Protocol, who: str, pool: str = POOL) -> int:
     return shares
 
 
-def mature(protocol: Protocol) -> None:
-    """Let the cooldown pass."""
-    protocol.advance(protocol.parameters.savings.cooldown)
+def cut(protocol: Protocol, pool: str = POOL) -> int:
+    """Let the batch collect for its day, and cut it; its number."""
+    _, _, batch = protocol.read(f"{pool}.queue")
+    end = protocol.read(f"{pool}.batch_of", batch)[1] + min(DAY, protocol.read(f"{pool}.COOLDOWN"))
+    protocol.advance(max(0, end - protocol.timestamp))
+    return int(protocol.do(f"{pool}.cut", sender="stranger"))
+
+
+def mature(protocol: Protocol, pool: str = POOL) -> None:
+    """Cut the batch that collects, and let its cooldown pass."""
+    cut(protocol, pool)
+    protocol.advance(protocol.read(f"{pool}.COOLDOWN") + LOOK)
 
 
 def leave(protocol: Protocol, who: str, pool: str = POOL) -> int:
-    """Redeem all that may leave; the assets."""
-    shares = protocol.read(f"{pool}.maxRedeem", who)
-    return int(protocol.do(f"{pool}.redeem", shares, who, who, sender=who))
+    """Have batches settled and claim all that was paid, or redeem where that takes no request; the assets."""
+    if protocol.read(f"{pool}.COOLDOWN") == 0:
+        shares = protocol.read(f"{pool}.maxRedeem", who)
+        return int(protocol.do(f"{pool}.redeem", shares, who, who, sender=who))
+    refusal(protocol, f"{pool}.settle", sender="stranger")
+    _, _, collecting = protocol.read(f"{pool}.queue")
+    mine = [id for id in range(1, collecting) if protocol.read(f"{pool}.requested_shares", id, who)]
+    return sum(int(protocol.do(f"{pool}.claim", id, who, sender=who)) for id in mine)
+
+
+def worth(protocol: Protocol, who: str, pool: str = POOL) -> int:
+    """What somebody has in a pool and its batches after all known losses; wei, about."""
+    found = protocol.lockstep.model.world.contracts[pool]
+    assert isinstance(found, Pool)
+    return stake(found, protocol.address(who))
 
 
 def entry(protocol: Protocol, assets: int, pool: str = POOL) -> int:
@@ -156,4 +180,4 @@ def losses(protocol: Protocol, pool: str = POOL) -> int:
         )
         beyond += max(0, deficit - buffer)
     beyond = max(0, beyond - protocol.read("VaultEngine.reserve"))
-    return int(min(protocol.read(f"{pool}.totalAssets"), -(-beyond // RAY)))
+    return int(min(protocol.read(f"{pool}.capacity", 0) // RAY, -(-beyond // RAY)))

@@ -103,7 +103,6 @@ def arguments(
             at.get("ClawbackStage", ZERO_ADDRESS) if own_stage else ZERO_ADDRESS,
             at.get(f"{contract}.Claims", ZERO_ADDRESS),
             pool.cooldown,
-            pool.window,
             pool.vesting,
         )
     if parameters.equity is not None:

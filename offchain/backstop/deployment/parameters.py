@@ -114,7 +114,6 @@ class PoolParameters:
     """
 
     cooldown: int = 86_400
-    window: int = 2 * 86_400
     vesting: int = 7 * 86_400  # of income
     income_share: int = 0  # basis points of the surplus
 

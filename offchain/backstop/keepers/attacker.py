@@ -17,7 +17,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 def attacker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Make each move of the plan from its time on until it succeeds, whatever that brings."""
     for i, move in enumerate(me.group.plan):
-        if view.outside.clock < move.at or (_METHODS[move.do], i) in memory.done:
+        if view.outside.clock < move.at or _is_done(memory, move.do, i):
             continue
         share, c = partial(_share, move.share), _collateral(me, view)
         if move.do in IN_POOL:
@@ -35,10 +35,14 @@ def attacker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decision
             yield from _in_auctions(me, view, i, move.do, c, share)
 
 
+def _is_done(memory: Memory, do: str, i: int) -> bool:
+    """Return whether a move has succeeded; leaving is a claim or, without a cooldown, a redemption."""
+    return (_METHODS[do], i) in memory.done or (do == "leave" and ("redeem", i) in memory.done)
+
+
 _METHODS = {
     "ask": "request_redeem",
-    "take_back": "cancel_request",
-    "leave": "redeem",
+    "leave": "claim",
     "enter": "deposit",
     "donate": "add_income",
     "draw": "deposit_and_draw",
@@ -67,14 +71,12 @@ def _in_pool(me: Keeper, view: View, i: int, do: str, share: Callable[[int], int
     mine, coins = view.membership(me.group.pool, me.address), share(view.stablecoins(me.address))
     if do == "ask" and terms.cooldown and share(mine.shares):
         yield me.intent(contract, "request_redeem", share(mine.shares), about=i)
-    elif do == "take_back" and mine.requested:
-        yield me.intent(contract, "cancel_request", about=i)
     elif do == "leave":
-        matures_at = mine.requested_at + terms.cooldown
-        matured = mine.requested if view.timestamp >= matures_at else 0
-        shares = share(matured if terms.cooldown else mine.shares)
-        if shares:
-            yield me.intent(contract, "redeem", shares, me.address, me.address, about=i)
+        for batch, assets in mine.claimable.items():
+            if assets:
+                yield me.intent(contract, "claim", batch, me.address, about=i)
+        if not terms.cooldown and share(mine.shares):
+            yield me.intent(contract, "redeem", share(mine.shares), me.address, me.address, about=i)
     elif do == "enter" and coins:
         yield me.intent(contract, "deposit", coins, me.address, about=i, spends=coins)
     elif do == "donate" and coins:

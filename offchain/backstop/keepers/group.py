@@ -53,7 +53,7 @@ class Instruction:
     announce: str = ""  # name of the domain
 
 
-IN_POOL = ("ask", "take_back", "leave", "enter", "donate")
+IN_POOL = ("ask", "leave", "enter", "donate")
 OF_COLLATERAL = ("draw", "repay", "liquidate", "buy", "reset", "cover")
 MOVES = (*IN_POOL, *OF_COLLATERAL)
 """The moves of an attacker, in its pool and with its collateral type."""

@@ -18,7 +18,8 @@ def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Leave a pool when a loss that would reach it is in sight, or once a run has begun.
 
     A member with `leaves_at` 0 leaves in a run only. Settlement pauses exits; once its books are closed,
-    members of pools of stablecoin leave, because coins are worth more outside.
+    members of pools of stablecoin leave, because coins are worth more outside. What their batches are paid
+    they claim.
     """
     pool, settled = me.group.pool, view.settlement.fixed_at != 0
     runs = me.group.leaves_from is not None and view.timestamp >= me.group.leaves_from
@@ -26,13 +27,10 @@ def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     if stays or not view.has_pool(pool) or (view.settlement.begun_at and not settled):
         return
     contract, terms, mine = POOLS[pool][0], view.exit_terms(pool), view.membership(pool, me.address)
-    if mine.requested:
-        matures_at = mine.requested_at + terms.cooldown
-        if view.timestamp > matures_at + terms.window:
-            yield me.intent(contract, "cancel_request", about=pool)
-        elif view.timestamp >= matures_at:
-            yield me.intent(contract, "redeem", mine.requested, me.address, me.address, about=pool)
-    elif mine.shares:
+    for batch, assets in mine.claimable.items():
+        if assets:
+            yield me.intent(contract, "claim", batch, me.address, about=(pool, batch))
+    if mine.shares:
         worth = view.outside.equity_price if pool == "staked_equity" else RAY
         seen = losses_beyond(view, pool)
         enough = seen * BASIS_POINTS >= view.assets(pool) * worth * (me.group.leaves_at or UNLIMITED)

@@ -89,11 +89,22 @@ class Priced(NamedTuple):
 
 
 class Membership(NamedTuple):
-    """A member's part in a pool of the protocol: shares held, shares requested, the time of the request."""
+    """A member's part in a pool: shares held, those committed to batches, and what may be claimed.
+
+    `claimable` is wad by batch.
+    """
 
     shares: int
     requested: int
-    requested_at: int
+    claimable: dict[int, int]
+
+
+class Leaving(NamedTuple):
+    """Where the batches of a pool are: what can be done with them, and when [seconds]."""
+
+    cut_from: int | None  # when the batch that collects may be cut; None if it may not, or is empty
+    settle_from: int | None  # when the next batch may be paid first; None if none waits for its time
+    held_back: bool  # whether a batch that had its time was not paid in full
 
 
 class EquityAuction(NamedTuple):

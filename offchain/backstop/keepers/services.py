@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from backstop.deployment.contracts import POOLS
 from backstop.keepers.keeper import Decisions, Keeper, Memory, role
+from backstop.keepers.seen import Leaving
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
 from backstop.model.bounds import EQUITY_MARKET
@@ -10,6 +12,9 @@ from backstop.randomness import Dice
 
 LEAST_COVER = 1_000 * RAD
 """A cover call that could pay less waits for its heartbeat [rad]."""
+
+
+NOBODY_LEAVES = Leaving(None, None, False)
 
 
 LEAST_INCOME = 100 * WAD
@@ -58,17 +63,22 @@ def accruer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
             yield me.intent("VaultEngine", "accrue", c, about=c)
 
 
-def _has_auctions(view: View) -> bool:
+def _has_work(view: View) -> bool:
     announced = any(each.announced for each in view.domains.values())
-    return bool(view.open_auctions() or view.equity_auctions or announced)
+    return bool(view.open_auctions() or view.equity_auctions or announced or _has_leavers(view))
 
 
-@role("crank", occasion=_has_auctions, in_settlement=True)
+def _has_leavers(view: View) -> bool:
+    return any(view.leaving(pool) != NOBODY_LEAVES for pool in POOLS if view.has_pool(pool))
+
+
+@role("crank", occasion=_has_work, in_settlement=True)
 def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Close auctions that can repay no more, reset those that are over, end sales of equity.
 
-    Also have the losses of domains booked.
+    Also have the losses of domains booked, and batches of members who leave cut and paid.
     """
+    yield from _batches(me, view, memory)
     for sale in view.equity_auctions:
         if sale.over:
             about = (sale.contract, sale.collateral_type)
@@ -88,6 +98,27 @@ def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
             yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
         elif not worthless:
             yield me.intent("CollateralAuction", "reset", auction.id, me.address, about=auction.id)
+
+
+def _batches(me: Keeper, view: View, memory: Memory) -> Decisions:
+    """Have batches cut and settled at the first second at which they may be, and paid as fears go.
+
+    Where something is held back for what may be lost, it is tried again at every heartbeat.
+    """
+    if view.settlement.begun_at and not view.settlement.fixed_at:
+        return
+    for pool, (contract, _, _) in POOLS.items():
+        if not view.has_pool(pool):
+            continue
+        leaving = view.leaving(pool)
+        if leaving.cut_from is not None and view.timestamp >= leaving.cut_from:
+            yield me.intent(contract, "cut", about=(pool, "cut"))
+        due = leaving.settle_from is not None and view.timestamp >= leaving.settle_from
+        if not due and not leaving.held_back:
+            continue
+        late = memory.since(("settle", (pool, "settle")), view.timestamp) >= me.group.heartbeat
+        if view.nothing_pends or (pool != "staked_equity" and (due or late)):
+            yield me.intent(contract, "settle", about=(pool, "settle"))
 
 
 def _has_deficit(view: View) -> bool:

@@ -20,6 +20,7 @@ from backstop.keepers.seen import (
     Auction,
     EquityAuction,
     Finder,
+    Leaving,
     Membership,
     Outside,
     Pool,
@@ -28,7 +29,7 @@ from backstop.keepers.seen import (
     Tables,
 )
 from backstop.keepers.vault_view import VaultView
-from backstop.model import dutch, loss_waterfall, price_feed, recovery_claims, shares, treasury
+from backstop.model import dutch, exits, loss_waterfall, price_feed, recovery_claims, shares, treasury
 from backstop.model import pool as pools
 from backstop.model import surplus_auction as surplus
 from backstop.model.arithmetic import RAD, RAY, WAD, div_up
@@ -149,8 +150,37 @@ class View(VaultView):
         tables = self._snapshot[POOLS[pool][0]]
         generation = tables["token.state"].get((), shares.State()).generation
         held: shares.Balance = tables["token.balances"].get((generation, owner), shares.Balance())
-        request: pools.Request = tables["requests"].get((generation, owner), pools.Request())
-        return Membership(held.shares, request.shares, request.requested_at)
+        requested, claimable = 0, {}
+        queue: exits.Queue = tables["exits.queue"].get((), exits.Queue())
+        for id in range(1, queue.collecting + 1):
+            request: exits.Request = tables["exits.requests"].get((id, owner), exits.Request())
+            if request.shares:
+                requested += request.shares
+                paid = tables["exits.payments"].get(id, exits.Payment()).paid
+                part = paid * request.shares // tables["exits.batches"][id].units
+                claimable[id] = int(part - tables["exits.claimed"].get((id, owner), 0))
+        return Membership(held.shares, requested, claimable)
+
+    def leaving(self, pool: str) -> Leaving:
+        """Return what can be done with a pool's batches."""
+        tables = self._snapshot[POOLS[pool][0]]
+        queue: exits.Queue = tables["exits.queue"].get((), exits.Queue())
+        open = tables["token.state"].get((), shares.State()).open
+        collecting: exits.Batch = tables["exits.batches"].get(queue.collecting, exits.Batch())
+        first = queue.collecting - open
+        waits = max(first, queue.unsettled)
+        cooldown, settle_from, cut_from = self.exit_terms(pool).cooldown, None, None
+        if waits < queue.collecting:
+            settle_from = tables["exits.batches"][waits].since + cooldown + pools.LOOK
+        if collecting.units and open < exits.MOST_OPEN:
+            cut_from = collecting.since + min(cooldown, exits.DAY)
+        return Leaving(cut_from, settle_from, first < waits)
+
+    @property
+    def nothing_pends(self) -> bool:
+        """Whether nothing is lost, or feared to be, that is not covered."""
+        counts: loss_waterfall.Counts = self._snapshot["LossWaterfall"]["counts"][()]
+        return counts.open == 0
 
     @property
     def has_equity(self) -> bool:

@@ -82,6 +82,13 @@ class Coverage(Governed):
         )
 
     @external
+    def give_to_reserve(self, sender: str, amount: int) -> None:
+        """Burn a stage's own stablecoin (wad) for the reserve."""
+        self._only_stage(sender)
+        self._post_to_reserve(mul(amount, RAY))
+        self._burn(sender, amount)
+
+    @external
     def spend_reserve(self, sender: str, amount: int, receiver: str) -> None:
         """Pay out of the reserve (wad)."""
         require(sender == self.treasury, "coverage: only treasury")

@@ -1,13 +1,14 @@
-"""An ERC-4626 vault whose members bear losses and earn income; leaving is request, then claim.
+"""An ERC-4626 vault whose members bear losses and earn income; leaving is request, batch, claim.
 
-With A the vested assets, S the shares and UL the part of A that recognised losses will take:
+With A the vested assets less what batches hold (see exits), and S the shares:
 
     entry   shares = floor(a * (S + 1e6) / (A + 1))
-    exit    assets = floor(s * (A - UL + 1) / (S + 1e6)), never above A - UL since s <= S
+    exit    assets = floor(s * (A - UL + 1) / (S + 1e6)), never above A - UL since s <= S; without a cooldown
 
-A loss that leaves (nearly) nothing voids all shares: a new generation starts. Owners are due claims for
-the shares owned when a loss was borne: each loss is a checkpoint, and owners are settled up to the last
-one before their shares change.
+With one, a batch is cut at the price of a share, bears losses on, and is paid what no known loss can take. A
+loss that leaves (nearly) nothing voids all shares: a new generation starts. Owners are due claims for the
+shares owned, those in batches with them, when a loss was borne: each loss is a checkpoint, and owners are
+settled up to the last one before their shares change.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import RAY, add, div_up, mul
+from backstop.model.arithmetic import RAY, add, div_up, mul, sub
+from backstop.model.exits import DAY, MOST_OPEN, SCALE, Batch, Exits, Payment, Queue, Request
 from backstop.model.interfaces import IERC20, IEquityAuction, ILossWaterfall, IRecoveryClaims, IVaultEngine
-from backstop.model.shares import Balance, Shares, State
+from backstop.model.shares import Balance, State
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 VIRTUAL_SHARES = 10**6
@@ -25,6 +27,8 @@ VIRTUAL_ASSETS = 1
 LEAST_ASSETS = 10**6
 MOST_SHARES = 10**15
 MOST_ASSETS = 2**96 - 1
+# Seconds after the cooldown, to look at what a price has shown in its last moments.
+LOOK = 600
 
 
 @slot(96, 96, 32, 32)
@@ -37,14 +41,6 @@ class Assets(NamedTuple):
     ends_at: int = 0  # when all is vested
 
 
-@slot(152, 32)
-class Request(NamedTuple):
-    """Shares in escrow, and when they were last added to."""
-
-    shares: int = 0
-    requested_at: int = 0
-
-
 @slot(224, 32)
 class Checkpoint(NamedTuple):
     """What one share got up to a loss."""
@@ -53,7 +49,17 @@ class Checkpoint(NamedTuple):
     series: int = 0  # the generation of the claims
 
 
-class Pool(Shares):
+class BatchState(NamedTuple):
+    """The record of a batch; amounts in wad."""
+
+    shares: int
+    since: int  # seconds: the first request, then the cut
+    paid: int
+    held: int  # that losses may still take
+    over: bool
+
+
+class Pool(Exits):
     """See contracts/Pool.vy. Assets in wad, shares with 18 decimals."""
 
     KIND = "Pool"
@@ -67,10 +73,8 @@ class Pool(Shares):
     clawback_address = immutable("CLAWBACK", str)
     # The claims that members get for losses; zero if there are none.
     claims_address = immutable("CLAIMS", str)
-    # Seconds from a request to its maturity. 0: leaving needs no request, as in pools that take no care.
+    # Seconds from the cut of a batch to its first payment, but for LOOK. 0: leaving needs no request.
     cooldown = immutable("COOLDOWN", int)
-    # Seconds for which a matured request can be claimed.
-    window = immutable("WINDOW", int)
     # Seconds over which income vests.
     vesting = immutable("VESTING", int)
 
@@ -88,7 +92,6 @@ class Pool(Shares):
         clawback: str,
         claims: str,
         cooldown: int,
-        window: int,
         vesting: int,
     ) -> None:
         super().__init__(world, name, address, token_name, token_symbol)
@@ -97,21 +100,14 @@ class Pool(Shares):
         self.loss_waterfall_address = loss_waterfall
         require(cooldown <= bounds.MAX_COOLDOWN, "pool: cooldown bounds")
         require(cooldown < self.loss_waterfall.CAP_DELAY(address), "pool: cooldown too long")
-        if cooldown == 0:
-            require(window == 0, "pool: window without cooldown")
-        else:
-            require(window >= bounds.MIN_EXIT_WINDOW, "pool: short window")
-            require(window <= bounds.MAX_EXIT_WINDOW, "pool: long window")
         require(vesting >= bounds.MIN_VESTING, "pool: short vesting")
         require(vesting <= bounds.MAX_VESTING, "pool: long vesting")
         self.stage_address = address if stage == ZERO_ADDRESS else stage
         self.clawback_address = clawback
         self.claims_address = claims
         self.cooldown = cooldown
-        self.window = window
         self.vesting = vesting
         self.assets = self.table("assets", Assets())
-        self.requests = self.table("requests", Request())
         self.checkpoints = self.table("checkpoints", Checkpoint())
         self.paid_before = self.table("paid_before")
         self.last_checkpoints = self.table("last_checkpoints")
@@ -157,41 +153,106 @@ class Pool(Shares):
     # -------------------------------------------------------------------- exit
 
     @external
-    def request_redeem(self, sender: str, shares: int) -> None:
-        """Announce an exit: shares go into escrow and keep bearing losses; the clock starts again."""
+    def request_redeem(self, sender: str, shares: int) -> int:
+        """Commit shares to the batch that collects now; the batch."""
         require(self.cooldown != 0, "pool: no request needed")
         require(shares != 0, "pool: empty request")
-        generation, now = self.state[()].generation, self.world.timestamp
-        self._transfer(generation, sender, self.address, shares)
-        requested = self.requests[generation, sender].shares + shares
-        self.requests[generation, sender] = Request(requested, now)
-        self.emit("RedeemRequested", sender, shares, now + self.cooldown)
+        state: State = self.state[()]
+        self._settle(state.generation, sender, state.mark)
+        self._transfer(state.generation, sender, self.address, shares)
+        id = int(self.line[()].collecting)
+        batch: Batch = self.batches[id]
+        if batch.units == 0:
+            batch = Batch(0, self.world.timestamp, state.generation)
+        self.batches[id] = batch._replace(units=batch.units + shares)
+        request: Request = self.requests[id, sender]
+        self._issue(state.generation, sender, request.shares, request.mark, state.mark)
+        self.requests[id, sender] = Request(request.shares + shares, state.mark)
+        self.emit("RedeemRequested", sender, id, shares)
+        return id
 
     @external
-    def cancel_request(self, sender: str) -> int:
-        """Take the requested shares back."""
-        generation = self.state[()].generation
-        shares = int(self.requests[generation, sender].shares)
-        require(shares != 0, "pool: no request")
-        self.requests[generation, sender] = Request()
-        self._transfer(generation, self.address, sender, shares)
-        self.emit("RequestCancelled", sender, shares)
-        return shares
+    def cut(self, sender: str) -> int:
+        """End the collecting of a batch: its shares leave the live ones at one price; the batch."""
+        state: State = self.state[()]
+        queue: Queue = self.line[()]
+        id = queue.collecting
+        batch: Batch = self.batches[id]
+        require(batch.units != 0, "pool: no requests")
+        require(self.world.timestamp >= self.cut_from(), "pool: batch collects")
+        require(state.open < MOST_OPEN, "pool: too many batches")
+        held = 0
+        if self.stage_address == self.address:
+            spare = max(0, self._vested() + VIRTUAL_ASSETS - state.open)
+            price = mul(spare, SCALE) // (state.supply + VIRTUAL_SHARES)
+            if state.open == 0:
+                self.index[()] = 0
+            else:
+                price = max(price, self.ceilings[id - 1] - self.index[()])
+            self.ceilings[id] = self.index[()] + price
+            held = mul(batch.units, price) // SCALE
+            self._burn(state.generation, self.address, batch.units)
+        self._set_open(state.open + 1)
+        self.batches[id] = batch._replace(since=self.world.timestamp)
+        self.line[()] = queue._replace(collecting=id + 1, held=queue.held + held)
+        self.emit("BatchCut", id, batch.units, held)
+        return id
+
+    @external
+    def settle(self, sender: str) -> None:
+        """Pay the batches whose cooldown is over what no known loss can take of them."""
+        queue: Queue = self.line[()]
+        first, unsettled = self.open_batches().start, self.settled_batches().stop
+        while unsettled != queue.collecting and self.world.timestamp >= self.matures_at(unsettled):
+            unsettled += 1
+        require(first < unsettled, "pool: nothing to settle")
+        self.line[()] = queue._replace(unsettled=unsettled)
+        losses = self.loss_waterfall.losses_beyond(self.address, self.stage_address)
+        if self.stage_address == self.address:
+            self._pay_out(losses)
+        else:
+            idle = losses == 0 and self.stage.under_auction(self.address) == 0
+            require(idle, "pool: losses are open")
+            self._pay_members()
+
+    @external
+    def claim(self, sender: str, batch: int, owner: str) -> int:
+        """Send an owner what a batch was paid and is not claimed yet, and the claims for its losses; wad."""
+        request: Request = self.requests[batch, owner]
+        require(request.shares != 0, "pool: nothing requested")
+        generation = self.batches[batch].generation
+        due = self.claimable(sender, batch, owner)
+        over, last = self._end_of(batch)
+        if over:
+            self.requests[batch, owner] = Request()
+            if self.claimed[batch, owner]:
+                self.claimed[batch, owner] = 0
+        else:
+            self.requests[batch, owner] = Request(request.shares, last)
+            self.claimed[batch, owner] += due
+        self._issue(generation, owner, request.shares, request.mark, last)
+        self.emit("Claimed", owner, batch, due)
+        if due:
+            queue: Queue = self.line[()]
+            self.line[()] = queue._replace(owed=queue.owed - due)
+            self.emit("Withdraw", sender, owner, owner, due, request.shares if over else 0)
+            self._push(owner, due)
+        return due
 
     @external
     def withdraw(self, sender: str, assets: int, receiver: str, owner: str) -> int:
-        """Take assets out for matured shares; the shares burned, rounded up."""
+        """Take assets out, where there is no cooldown; the shares burned, rounded up."""
         supply = self.state[()].supply + VIRTUAL_SHARES
-        left = self._left() + VIRTUAL_ASSETS
-        require(assets <= mul(self._matured(owner), left) // supply, "pool: more than max withdraw")
+        left = self._left(self._all_vested()) + VIRTUAL_ASSETS
+        require(assets <= mul(self._free(owner), left) // supply, "pool: more than max withdraw")
         shares = div_up(mul(assets, supply), left)
         self._leave(sender, assets, shares, receiver, owner)
         return shares
 
     @external
     def redeem(self, sender: str, shares: int, receiver: str, owner: str) -> int:
-        """Take assets out for a number of matured shares; the assets, rounded down."""
-        require(shares <= self._matured(owner), "pool: more than max redeem")
+        """Take assets out for a number of shares, where there is no cooldown; the assets, rounded down."""
+        require(shares <= self._free(owner), "pool: more than max redeem")
         assets = self._to_claim(shares)
         self._leave(sender, assets, shares, receiver, owner)
         return assets
@@ -218,19 +279,23 @@ class Pool(Shares):
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
         """Pay for a loss (rad) by burning vested assets, rounded up; rad covered, nothing is reserved."""
         require(sender == self.loss_waterfall_address, "pool: not loss waterfall")
-        held = self._vested()
-        most = min(mul(held, RAY), amount)
+        all_vested = self._all_vested()
+        most = min(mul(all_vested, RAY), amount)
         assets = div_up(most, RAY)
         self._book(-assets)
         self.emit("LossAbsorbed", collateral_type, assets)
-        supply = self.state[()].supply
-        if supply != 0:
-            if self.claims_address != ZERO_ADDRESS:
-                self._add_checkpoint(assets)
-            left = held - assets
-            if left < LEAST_ASSETS or void(supply, left):
-                self._new_generation()
-        return self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, most), 0
+        supply, live = self.state[()].supply, all_vested - assets
+        if self.state[()].open != 0:
+            live = sub(live, self._share(assets))
+        elif supply != 0:
+            self._add_checkpoint(supply + VIRTUAL_SHARES, assets)
+        rest = 0
+        if supply != 0 and (all_vested - assets < LEAST_ASSETS or void(supply, live)):
+            rest = self._new_generation()
+        covered = self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, most)
+        if rest:
+            self.vault_engine.give_to_reserve(self.address, rest)
+        return covered, 0
 
     @external
     def claw_back(self, sender: str, collateral_type: int, amount: int) -> int:
@@ -250,7 +315,7 @@ class Pool(Shares):
     def slash(self, sender: str, assets: int, receiver: str) -> int:
         """Take vested assets to sell them for a loss; what was sent."""
         require(sender == self.stage_address, "pool: not its stage")
-        sent = min(assets, self._vested())
+        sent = min(assets, self._all_vested())
         self._book(-sent)
         self.emit("Slashed", receiver, sent)
         self._push(receiver, sent)
@@ -291,13 +356,13 @@ class Pool(Shares):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """Return what losses can take at once [rad]: all vested assets, whatever the type."""
-        return mul(self._vested(), RAY)
+        """Return what losses of any type can take at once [rad]: all vested assets, also batches'."""
+        return mul(self._all_vested(), RAY)
 
     @view
     def slashable(self, sender: str) -> int:
         """Return what can be slashed: all vested assets."""
-        return self._vested()
+        return self._all_vested()
 
     @view
     def unvested(self, sender: str) -> int:
@@ -306,23 +371,43 @@ class Pool(Shares):
 
     @view
     def totalAssets(self, sender: str) -> int:
-        """Return the vested assets, before losses not covered yet."""
+        """Return the vested assets of the shares, before losses not covered yet."""
         return self._vested()
 
     @view
     def pending_losses(self, sender: str) -> int:
-        """Return UL: the part of the assets that recognised losses will take, rounded up."""
-        return self._vested() - self._left()
+        """Return UL: the part of all vested assets that known losses will take, rounded up."""
+        all_vested = self._all_vested()
+        return all_vested - self._left(all_vested)
 
     @view
-    def requested_shares(self, sender: str, owner: str) -> int:
-        """Return the owner's shares in escrow."""
-        return int(self.requests[self.state[()].generation, owner].shares)
+    def requested_shares(self, sender: str, batch: int, owner: str) -> int:
+        """Return the shares that an owner has committed to a batch and that are not paid in full yet."""
+        return int(self.requests[batch, owner].shares)
 
     @view
-    def requested_at(self, sender: str, owner: str) -> int:
-        """Return when the owner last requested [seconds]; 0 if no request is open."""
-        return int(self.requests[self.state[()].generation, owner].requested_at)
+    def claimable(self, sender: str, batch: int, owner: str) -> int:
+        """Return what `claim` would send."""
+        shares = int(self.requests[batch, owner].shares)
+        if shares == 0:
+            return 0
+        payment: Payment = self.payments[batch]
+        return int(payment.paid * shares // self.batches[batch].units - self.claimed[batch, owner])
+
+    @view
+    def batch_of(self, sender: str, batch: int) -> BatchState:
+        """Return the record of a batch."""
+        record: Batch = self.batches[batch]
+        over, _ = self._end_of(batch)
+        held = 0
+        if not over and self.ceilings[batch]:
+            held = self._held(batch, self.ceilings[batch], self.index[()]) // SCALE
+        return BatchState(record.units, record.since, self.payments[batch].paid, held, over)
+
+    @view
+    def queue(self, sender: str) -> tuple[int, int, int]:
+        """Return the first batch that is not over, the first whose cooldown has to pass, and the last."""
+        return self.open_batches().start, self.settled_batches().stop, self.line[()].collecting
 
     @view
     def convertToShares(self, sender: str, assets: int) -> int:
@@ -347,13 +432,13 @@ class Pool(Shares):
 
     @view
     def maxWithdraw(self, sender: str, owner: str) -> int:
-        """Return the assets that the owner's matured shares are worth, rounded down."""
-        return self._to_claim(self._matured(owner))
+        """Return the assets that the owner's shares are worth, where there is no cooldown, rounded down."""
+        return self._to_claim(self._free(owner))
 
     @view
     def maxRedeem(self, sender: str, owner: str) -> int:
-        """Return the owner's matured shares."""
-        return self._matured(owner)
+        """Return the owner's shares, where there is no cooldown."""
+        return self._free(owner)
 
     @view
     def previewDeposit(self, sender: str, assets: int) -> int:
@@ -368,12 +453,15 @@ class Pool(Shares):
 
     @view
     def previewWithdraw(self, sender: str, assets: int) -> int:
-        """Return the shares burned for assets at the exit price, rounded up, were they matured."""
-        return div_up(mul(assets, self.state[()].supply + VIRTUAL_SHARES), self._left() + VIRTUAL_ASSETS)
+        """Return the shares burned for assets at the exit price, rounded up, where there is no cooldown."""
+        self._only_plain()
+        left = self._left(self._all_vested())
+        return div_up(mul(assets, self.state[()].supply + VIRTUAL_SHARES), left + VIRTUAL_ASSETS)
 
     @view
     def previewRedeem(self, sender: str, shares: int) -> int:
-        """Return the assets for shares at the exit price, rounded down, were they matured."""
+        """Return the assets for shares at the exit price, rounded down, where there is no cooldown."""
+        self._only_plain()
         return self._to_claim(shares)
 
     # ----------------------------------------------------------------- helpers
@@ -381,10 +469,10 @@ class Pool(Shares):
     def _enter(self, sender: str, supply: int, assets: int, shares: int, receiver: str) -> None:
         require(shares != 0, "pool: no shares")
         self._check_receiver(receiver)
-        require(assets <= MOST_ASSETS - self.assets[()].booked, "pool: too many assets")
-        self._book(assets)
         if supply == VIRTUAL_SHARES and self.state[()].supply != 0:
             self._new_generation()
+        require(assets <= MOST_ASSETS - self.assets[()].booked, "pool: too many assets")
+        self._book(assets)
         state: State = self.state[()]
         self._settle(state.generation, receiver, state.mark)
         self._mint(state.generation, receiver, shares)
@@ -397,13 +485,7 @@ class Pool(Shares):
             self._spend_allowance(owner, sender, shares)
         state: State = self.state[()]
         self._settle(state.generation, owner, state.mark)
-        if self.cooldown == 0:
-            self._burn(state.generation, owner, shares)
-        else:
-            request: Request = self.requests[state.generation, owner]
-            rest = request._replace(shares=request.shares - shares)
-            self.requests[state.generation, owner] = rest if rest.shares else Request()
-            self._burn(state.generation, self.address, shares)
+        self._burn(state.generation, owner, shares)
         self._book(-assets)
         self.emit("Withdraw", sender, receiver, owner, assets, shares)
         self._push(receiver, assets)
@@ -427,32 +509,121 @@ class Pool(Shares):
         held: Assets = self.assets[()]
         self.assets[()] = held._replace(booked=held.booked + change)
 
-    def _matured(self, owner: str) -> int:
-        """Return the shares that can leave now."""
-        generation = self.state[()].generation
-        if self.cooldown == 0:
-            return int(self.balances[generation, owner].shares)
-        request: Request = self.requests[generation, owner]
-        matures_at = request.requested_at + self.cooldown
-        if not matures_at <= self.world.timestamp <= matures_at + self.window:
-            return 0
-        return request.shares
+    def _free(self, owner: str) -> int:
+        """Return the shares that can leave now: all without a cooldown, none with one."""
+        return 0 if self.cooldown else self.held(owner)
+
+    def _only_plain(self) -> None:
+        require(self.cooldown == 0, "pool: request first")
+
+    # ----------------------------------------------------------------- batches
+
+    def cut_from(self) -> int:
+        """Return when the batch that collects may be cut first [seconds]."""
+        return int(self.batches[self.line[()].collecting].since) + min(self.cooldown, DAY)
+
+    def matures_at(self, id: int) -> int:
+        """Return when a batch that is cut may be settled first [seconds]."""
+        return int(self.batches[id].since) + self.cooldown + LOOK
+
+    def _pay_out(self, losses: int) -> None:
+        """Lower ceilings to where all known losses (rad) would take the index, and pay what is above."""
+        state: State = self.state[()]
+        all_vested, queue = self._all_vested(), self.line[()]
+        level = self._level(state.supply + VIRTUAL_SHARES, min(div_up(losses, RAY), all_vested))
+        index, total, ended = self.index[()], 0, 0
+        for id in self.settled_batches():
+            ceiling = self.ceilings[id]
+            lower = min(ceiling, level)
+            held = self._held(id, ceiling, index) // SCALE
+            kept = self._held(id, lower, index)
+            paid = held - min(held, div_up(kept, SCALE))
+            kept //= SCALE
+            if lower != ceiling:
+                self.ceilings[id] = lower
+                self._pay(id, paid)
+                queue = queue._replace(held=queue.held - (held - kept), owed=queue.owed + paid)
+                total += paid
+                self.emit("BatchPaid", id, paid, kept)
+            if lower == index:
+                self._end(id, state.mark)
+                ended += 1
+        self._book(-total)
+        self.line[()] = queue
+        if ended:
+            self._set_open(state.open - ended)
+
+    def _pay_members(self) -> None:
+        """Pay batches whose shares are members' at the price of now, in full."""
+        state: State = self.state[()]
+        all_vested, supply, total = self._all_vested(), state.supply, 0
+        settled = self.settled_batches()
+        for id in settled:
+            shares = self.batches[id].units
+            paid = mul(shares, all_vested - total + VIRTUAL_ASSETS) // (supply + VIRTUAL_SHARES)
+            supply -= shares
+            total += paid
+            self._pay(id, paid)
+            self._end(id, state.mark)
+            self.emit("BatchPaid", id, paid, 0)
+        self._burn(state.generation, self.address, state.supply - supply)
+        self._set_open(state.open - len(settled))
+        self._book(-total)
+        queue: Queue = self.line[()]
+        self.line[()] = queue._replace(owed=queue.owed + total)
+
+    def _share(self, assets: int) -> int:
+        """Have live shares and open batches bear a loss, share for share; what batches hold on."""
+        shares = self.state[()].supply + VIRTUAL_SHARES
+        level, index, left = self._level(shares, assets), self.index[()], assets
+        ids = self.open_batches()
+        shares += sum(self.batches[id].units for id in ids)
+        for id in ids:
+            if self.ceilings[id] > level:
+                break
+            part = mul(self.ceilings[id] - index, shares) // SCALE
+            index = self.ceilings[id]
+            left -= part
+            self._add_checkpoint(shares, part)
+            self._end(id, self.state[()].mark)
+            shares -= self.batches[id].units
+            ids = range(id + 1, ids.stop)
+        self._add_checkpoint(shares, left)
+        self.index[()] = level
+        self._set_open(len(ids))
+        held = sum(self._held(id, self.ceilings[id], level) // SCALE for id in ids)
+        self.line[()] = self.line[()]._replace(held=held)
+        return held
+
+    def _end_of(self, id: int) -> tuple[bool, int]:
+        """Return whether a batch is over, and the last checkpoint that its shares have a part in."""
+        ended, state = self.payments[id].ended, self.state[()]
+        if ended:
+            return True, ended - 1
+        generation = self.batches[id].generation
+        if generation == state.generation:
+            return False, state.mark
+        return True, self.last_checkpoints[generation]
 
     # ------------------------------------------------------------------ prices
 
-    def _vested(self) -> int:
-        """Return A: the assets that shares are worth."""
+    def _all_vested(self) -> int:
+        """Return the vested assets, those that batches hold with them."""
         return vested(self.assets[()], self.world.timestamp)
 
-    def _left(self) -> int:
-        """Return A - UL, rounded down."""
-        held = self._vested()
+    def _vested(self) -> int:
+        """Return A: the assets that shares are worth."""
+        held = self.line[()].held if self.state[()].open else 0
+        return sub(self._all_vested(), held)
+
+    def _left(self, assets: int) -> int:
+        """Return what known losses will leave of assets, rounded down."""
         losses = self.loss_waterfall.losses_beyond(self.address, self.stage_address)
         if losses == 0:
-            return held
+            return assets
         if self.stage_address == self.address:
-            return held - min(held, div_up(losses, RAY))
-        return held - min(held, self.stage.pending_assets(self.address, losses))
+            return assets - min(assets, div_up(losses, RAY))
+        return assets - min(assets, self.stage.pending_assets(self.address, losses))
 
     def _entry_terms(self) -> tuple[int, int]:
         """Return the shares and assets, the virtual ones included, that an entry is priced by."""
@@ -461,7 +632,7 @@ class Pool(Shares):
             if self.loss_waterfall.pending_total(self.address) != 0:
                 held = add(held, self.stage.under_auction(self.address))
             if void(supply, held):
-                supply = 0
+                supply = held = 0
         return supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
 
     def _to_shares(self, assets: int) -> int:
@@ -472,7 +643,7 @@ class Pool(Shares):
     def _to_claim(self, shares: int) -> int:
         """Exit price, rounded down."""
         supply = int(self.state[()].supply) + VIRTUAL_SHARES
-        return mul(shares, self._left() + VIRTUAL_ASSETS) // supply
+        return mul(shares, self._left(self._all_vested()) + VIRTUAL_ASSETS) // supply
 
     # ----------------------------------------------------- claims, generations
 
@@ -482,22 +653,27 @@ class Pool(Shares):
         if balance.mark == last:
             return
         self._set_mark_of(generation, owner, last)
-        owned = balance.shares + self.requests[generation, owner].shares
-        if owned == 0:
+        self._issue(generation, owner, balance.shares, balance.mark, last)
+
+    def _issue(self, generation: int, owner: str, owned: int, mark: int, last: int) -> None:
+        """Hand an owner the claims of so many shares, from a checkpoint to a later one."""
+        if owned == 0 or mark == last:
             return
         end: Checkpoint = self.checkpoints[generation, last]
-        before, paid = self._carry(generation, balance.mark, end.series, up=True)
+        before, paid = self._carry(generation, mark, end.series, up=True)
         tokens = mul(owned, end.tokens - before) // RAY
         # Rounded up, of either sign.
         paid = -(-owned * (self.paid_before[generation, last] - paid) // RAY)
         self.claims.issue(self.address, owner, end.series, tokens, paid)
 
-    def _add_checkpoint(self, assets: int) -> None:
-        """Share the claims for the members' part of a loss."""
+    def _add_checkpoint(self, shares: int, assets: int) -> None:
+        """Give the claims for what so many shares, the virtual ones included, bear of a loss."""
         state: State = self.state[()]
-        borne = assets * state.supply // (state.supply + VIRTUAL_SHARES)
-        series, tokens, paid = self.claims.record(self.address, borne)
-        added = tokens * RAY // state.supply
+        members = shares - VIRTUAL_SHARES
+        if self.claims_address == ZERO_ADDRESS or members == 0:
+            return
+        series, tokens, paid = self.claims.record(self.address, assets * members // shares)
+        added = tokens * RAY // members
         if added == 0:
             return
         before, paid_before = self._carry(state.generation, state.mark, series, up=False)
@@ -515,12 +691,18 @@ class Pool(Shares):
         due = checkpoint.tokens * self.claims.paid_per_token(self.address, checkpoint.series)
         return 0, paid - (div_up(due, RAY) if up else due // RAY)
 
-    def _new_generation(self) -> None:
-        """Void all shares and requests; what is booked stays for the next ones."""
+    def _new_generation(self) -> int:
+        """Void all shares, requests and batches; what is left, which is not the next depositor's."""
         state: State = self.state[()]
         self.last_checkpoints[state.generation] = state.mark
         self._void_shares()
-        self.emit("NewGeneration", state.generation + 1)
+        queue: Queue = self.line[()]
+        collecting = queue.collecting + (self.batches[queue.collecting].units != 0)
+        self.line[()] = Queue(collecting, collecting, 0, queue.owed)
+        rest = int(self.assets[()].booked)
+        self.assets[()] = Assets()
+        self.emit("NewGeneration", state.generation + 1, rest)
+        return rest
 
 
 def unvested(held: Assets, now: int) -> int:
@@ -537,4 +719,4 @@ def vested(held: Assets, now: int) -> int:
 
 def void(supply: int, assets: int) -> bool:
     """Tell whether losses have left shares (nearly) worthless."""
-    return supply > assets * MOST_SHARES
+    return supply + VIRTUAL_SHARES > (assets + VIRTUAL_ASSETS) * MOST_SHARES

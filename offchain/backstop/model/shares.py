@@ -20,13 +20,14 @@ from backstop.model.state import (
 )
 
 
-@slot(152, 32, 72)
+@slot(152, 32, 64, 8)
 class State(NamedTuple):
     """The present generation."""
 
     supply: int = 0
     generation: int = 0
     mark: int = 0  # how far the importer has come
+    open: int = 0  # how many things of its own the importer has open
 
 
 @slot(152, 104)
@@ -129,6 +130,9 @@ class Shares(Contract):
 
     def _set_mark(self, mark: int) -> None:
         self.state[()] = self.state[()]._replace(mark=mark)
+
+    def _set_open(self, open: int) -> None:
+        self.state[()] = self.state[()]._replace(open=open)
 
     def _set_mark_of(self, generation: int, owner: str, mark: int) -> None:
         self.balances[generation, owner] = self.balances[generation, owner]._replace(mark=mark)

@@ -120,7 +120,7 @@ class Blocks:
         self.by_address = {state.keeper.address: state for state in self.keepers}
         self.members = list(self._members())
         self.steps: list[Step] = []
-        self.left: dict[tuple[str, str], int] = {}  # pool and member -> when it redeemed
+        self.left: dict[tuple[str, str], int] = {}  # pool and member -> when it redeemed or claimed
         self.reverted: dict[str, int] = {}
         self.block = 0
         self.now = 0  # seconds from the start
@@ -178,7 +178,7 @@ class Blocks:
         """Record what was done, by whomever."""
         self.steps.append(Step(timestamp, action))
         name = self.names.get(action.sender, "")
-        if outcome.ok and action.method == "redeem":
+        if outcome.ok and action.method in ("redeem", "claim"):
             self.left[action.contract, action.sender] = timestamp
         self.recorder.equity_price = self.equity_price
         self.recorder.action(len(self.steps), timestamp, action, name, outcome, self.market_prices())

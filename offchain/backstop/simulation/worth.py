@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from backstop.keepers.view import View
 from backstop.model.arithmetic import RAY
+from backstop.model.exits import SCALE
+from backstop.model.pool import VIRTUAL_SHARES, Pool
 from backstop.simulation.blocks import Blocks, Member
 from backstop.system import Action
 
@@ -64,8 +68,30 @@ def leaves(run: Blocks, member: Member) -> bool:
 
 
 def claim(run: Blocks, member: Member) -> int:
-    """Return what a member's shares would bring at the exit price, wad of the asset."""
-    view = run.session.model.view
-    shares = view(member.pool, "balanceOf", member.address)
-    shares += view(member.pool, "requested_shares", member.address)
-    return int(view(member.pool, "previewRedeem", shares))
+    """Return what a member's shares, in batches too, bring after all known losses [wad of the asset]."""
+    return stake(cast(Pool, run.session.model.world.contracts[member.pool]), member.address)
+
+
+def stake(pool: Pool, owner: str) -> int:
+    """Return what somebody has in a pool and its batches after all known losses [wad of the asset]."""
+    supply, everything = pool.state[()].supply + VIRTUAL_SHARES, pool._all_vested()
+    lost = everything - pool._left(everything)
+    open, level, of_live = pool.open_batches(), 0, lost
+    if pool.stage_address == pool.address and open:
+        # Live shares and those in batches bear alike, each batch up to its ceiling.
+        level = pool._level(supply, lost)
+        kept = sum(pool._held(id, max(level, pool.ceilings[id]), level) // SCALE for id in open)
+        of_live = lost - (pool.line[()].held - kept)
+    live = pool._vested() - of_live
+    found = pool.held(owner) * (live + 1) // supply
+    for (id, who), request in pool.requests.items():
+        if who != owner or not request.shares:
+            continue
+        found += pool.claimable(owner, id, owner)
+        record = pool.batch_of(owner, id)
+        if id in open and pool.ceilings[id]:
+            kept = pool._held(id, max(level, pool.ceilings[id]), level) // SCALE
+            found += kept * request.shares // record.shares
+        elif not record.over:
+            found += request.shares * (live + 1) // supply
+    return int(found)

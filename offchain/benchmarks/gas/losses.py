@@ -162,10 +162,11 @@ class Pool(_Losses):
         shares = self.chain.view("Savings", "balanceOf", account("another"))
         args = (shares // 2,)
         used["request"] = self.do("Savings", "request_redeem", *args, sender="another")
-        self.chain.advance(self.deployment.parameters.savings.cooldown)
-        part = shares // 4, account("another"), account("another")
-        used["redeem shares"] = self.do("Savings", "redeem", *part, sender="another")
-        used["cancel request"] = self.do("Savings", "cancel_request", sender="another")
+        self.chain.advance(86_400)
+        used["cut batch"] = self.do("Savings", "cut", sender="keeper")
+        self.chain.advance(self.deployment.parameters.savings.cooldown + 600)
+        used["settle batch"] = self.do("Savings", "settle", sender="keeper")
+        used["claim"] = self.do("Savings", "claim", 1, account("another"), sender="another")
         return used
 
 

@@ -39,7 +39,6 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "settlement-epochs": {"settlement.epochs": 1},
     "settlement-delay": {"settlement.delay": 2 * DAY},
     "cooldown": {f"{POOL}.cooldown": 2 * HOUR - 1},
-    "exit-window": {f"{POOL}.window": 2 * DAY + 1},
     "cap-delay": {"cap_delay": 3 * DAY - 1},
     "vesting": {f"{POOL}.vesting": 2 * DAY - 1},
     "stage-cap": {"stages.1.cap_bps": 0},

@@ -331,10 +331,17 @@ def test_a_member_asks_to_leave_when_a_loss_is_in_sight(world, saver) -> None:
     (intent,) = saver.decide(world.view, Memory(), GWEI)
     assert world.run.apply(intent.action).ok
     assert world.wants(saver) == []
-    world.run.go_to(world.run.system.timestamp + 2 * 86_400)
-    assert world.wants(saver) == [("redeem", shares, saver.address, saver.address)]
-    world.run.go_to(world.run.system.timestamp + 2 * 86_400 + 1)
-    assert world.wants(saver) == [("cancel_request",)]
+    # The crank has the batch cut and settled at the first second at which it may be.
+    crank = world.keeper("crank")
+    for method, seconds in (("cut", 86_400), ("settle", 2 * 86_400 + 600)):
+        world.run.go_to(world.run.system.timestamp + seconds - 1)
+        assert (method,) not in world.wants(crank)
+        world.run.go_to(world.run.system.timestamp + 1)
+        assert (method,) in world.wants(crank)
+        world.run.must("Savings", method, sender=crank.address)
+    assert world.wants(saver) == [("claim", 1, saver.address)]
+    world.run.must("Savings", "claim", 1, saver.address, sender=saver.address)
+    assert world.wants(saver) == []
 
 
 def test_a_member_who_stays_stays(world, saver) -> None:
@@ -608,8 +615,11 @@ def test_members_who_stayed_leave_once_the_books_are_closed(doomed) -> None:
     ((method, shares),) = doomed.wants(member)
     assert method == "request_redeem" and shares
     carry_out(doomed, member)
-    doomed.run.go_to(doomed.run.system.timestamp + 2 * 86_400)
-    assert carry_out(doomed, member) == ["redeem", "redeem", "cash", "cash"]
+    crank = doomed.keeper("crank")
+    for method, seconds in (("cut", 86_400), ("settle", 2 * 86_400 + 600)):
+        doomed.run.go_to(doomed.run.system.timestamp + seconds)
+        assert carry_out(doomed, crank) == [method]
+    assert carry_out(doomed, member) == ["claim", "redeem", "cash", "cash"]
 
 
 HOUR = 3_600

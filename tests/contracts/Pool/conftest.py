@@ -23,7 +23,7 @@ def savers(protocol):
 
 @pytest.fixture
 def leavers(savers):
-    """The same, both waiting for their request to mature."""
+    """The same, both committed to the first batch."""
     request(savers, "saver")
     request(savers, "neighbour")
     return savers
@@ -39,11 +39,19 @@ def pending(leavers):
 @pytest.fixture
 def naive(new_protocol):
     """A pool without a cooldown, as other protocols have them."""
-    made = new_protocol(replace(standard(), savings=PoolParameters(0, 0)))
+    made = new_protocol(replace(standard(), savings=PoolParameters(0)))
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
     save(made, "saver", 30_000 * WAD)
+    save(made, "neighbour", 10_000 * WAD)
     return made
+
+
+@pytest.fixture
+def naive_pending(naive):
+    """The same with a recognised loss that is not covered."""
+    lose(naive)
+    return naive
 
 
 def pool_of(protocol, kind: str, symbol: str) -> str:
@@ -74,6 +82,21 @@ def staked(protocol):
         protocol.do("BSE.approve", "Staked", MAX_UINT256, sender=who)
         if assets:
             protocol.do("Staked.deposit", assets, who, sender=who)
+    return protocol
+
+
+@pytest.fixture
+def selling(protocol):
+    """A pool of equity whose auction claims what it is told to: 100 of 400 are under auction."""
+    protocol.deploy_token("Token", "Equity", "BSE", 18)
+    protocol.lockstep.create("ScriptedStage", "Auction", protocol.address("LossWaterfall"))
+    protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
+    make_pool(protocol, "Staked", token="BSE", stage="Auction", loss_waterfall="Waterfall")
+    for who in ("staker", "newcomer"):
+        protocol.do("BSE.mint", who, 1_000 * WAD, sender=who)
+        protocol.do("BSE.approve", "Staked", 1_000 * WAD, sender=who)
+    protocol.do("Staked.deposit", 300 * WAD, "staker", sender="staker")
+    protocol.do("Auction.claim", 0, 60 * WAD, 100 * WAD, sender="stranger")
     return protocol
 
 

@@ -5,7 +5,7 @@ import pytest
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
-from tests.support.savings import XAU, entry, give, leave, lose, mature, save
+from tests.support.savings import XAU, entry, give, lose, mature, request, save
 
 CALL = "Savings.deposit"
 
@@ -76,19 +76,20 @@ def test_a_deposit_that_gets_no_shares_is_refused(funded):
         funded.do(CALL, 0, "saver", sender="saver")
 
 
-def test_a_deposit_too_small_for_a_share_is_refused(pending):
-    """All have left before a loss was covered: what they forfeited makes a share dear."""
-    give(pending, "newcomer", WAD)
-    pending.do("Stablecoin.approve", "Savings", MAX_UINT256, sender="newcomer")
-    mature(pending)
-    leave(pending, "saver")
-    leave(pending, "neighbour")
-    assert pending.read("Savings.totalSupply") == 0
-    dearest = pending.read("Savings.totalAssets") // 10**6
-    assert dearest > 10**15
+def test_a_deposit_too_small_for_a_share_is_refused(junior):
+    """All have left while income was vesting: what vests then makes a share dear."""
+    junior.do("Young.add_income", 700 * WAD, sender="payer")
+    for who in ("saver", "neighbour"):
+        request(junior, who, "Young")
+    mature(junior, "Young")
+    assert junior.read("Young.totalSupply") == 0
+    dearest = junior.read("Young.totalAssets") // 10**6
+    assert dearest > 10**13
+    give(junior, "newcomer", WAD)
+    junior.do("Stablecoin.approve", "Young", MAX_UINT256, sender="newcomer")
     with reverts("pool: no shares"):
-        pending.do(CALL, dearest, "newcomer", sender="newcomer")
-    assert pending.do(CALL, dearest + 1, "newcomer", sender="newcomer") == 1
+        junior.do("Young.deposit", dearest, "newcomer", sender="newcomer")
+    assert junior.do("Young.deposit", dearest + 1, "newcomer", sender="newcomer") == 1
 
 
 def test_needs_an_allowance(protocol):

@@ -7,28 +7,22 @@ from tests.support.helpers import check_cannot_be_made
 from tests.support.savings import DAY, make_junior, make_pool, pool_arguments
 
 
-@pytest.mark.parametrize(
-    ("cooldown", "window"), [(0, 0), (1, 3_600), (30 * DAY - 1, 90 * DAY)], ids=["naive", "least", "most"]
-)
-def test_times_within_bounds(protocol, cooldown, window):
-    make_pool(protocol, cooldown=cooldown, window=window)
+@pytest.mark.parametrize("cooldown", [0, 1, 30 * DAY - 1], ids=["naive", "least", "most"])
+def test_times_within_bounds(protocol, cooldown):
+    make_pool(protocol, cooldown=cooldown)
     assert protocol.read("Made.COOLDOWN") == cooldown
-    assert protocol.read("Made.WINDOW") == window
 
 
 @pytest.mark.parametrize(
-    ("cooldown", "window", "reason"),
+    ("cooldown", "reason"),
     [
-        (90 * DAY + 1, DAY, "pool: cooldown bounds"),
-        (30 * DAY, DAY, "pool: cooldown too long"),
-        (0, 1, "pool: window without cooldown"),
-        (DAY, 3_599, "pool: short window"),
-        (DAY, 90 * DAY + 1, "pool: long window"),
+        (90 * DAY + 1, "pool: cooldown bounds"),
+        (30 * DAY, "pool: cooldown too long"),
     ],
 )
-def test_times_out_of_bounds(protocol, cooldown, window, reason):
+def test_times_out_of_bounds(protocol, cooldown, reason):
     """Among them a cooldown that the delay of new caps does not outlast."""
-    arguments = pool_arguments(protocol, cooldown=cooldown, window=window)
+    arguments = pool_arguments(protocol, cooldown=cooldown)
     check_cannot_be_made(protocol, "Pool", *arguments, reason=reason)
 
 

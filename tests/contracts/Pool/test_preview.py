@@ -1,7 +1,8 @@
 """previewDeposit, previewMint, previewWithdraw, previewRedeem: exactly what the calls then do."""
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.savings import XAU, entry, exit, give, lose, mature
+from tests.support.helpers import reverts
+from tests.support.savings import XAU, entry, exit, give, lose
 
 AMOUNT = 1_234 * WAD + 567
 
@@ -27,28 +28,25 @@ def test_mint(savers):
     assert savers.do("Savings.mint", shares, "newcomer", sender="newcomer") == preview
 
 
-def test_withdraw(pending):
-    mature(pending)
-    preview = pending.read("Savings.previewWithdraw", AMOUNT)
-    assert exit(pending, preview - 1) < AMOUNT <= exit(pending, preview)
-    assert pending.do("Savings.withdraw", AMOUNT, "saver", "saver", sender="saver") == preview
+def test_withdraw(naive_pending):
+    preview = naive_pending.read("Savings.previewWithdraw", AMOUNT)
+    assert exit(naive_pending, preview - 1) < AMOUNT <= exit(naive_pending, preview)
+    assert naive_pending.do("Savings.withdraw", AMOUNT, "saver", "saver", sender="saver") == preview
 
 
-def test_redeem(pending):
-    mature(pending)
+def test_redeem(naive_pending):
     shares = AMOUNT * 10**6 + 1
-    preview = pending.read("Savings.previewRedeem", shares)
-    assert preview == exit(pending, shares)
-    assert pending.do("Savings.redeem", shares, "saver", "saver", sender="saver") == preview
+    preview = naive_pending.read("Savings.previewRedeem", shares)
+    assert preview == exit(naive_pending, shares)
+    assert naive_pending.do("Savings.redeem", shares, "saver", "saver", sender="saver") == preview
 
 
-def test_exits_are_previewed_whether_matured_or_not(savers):
-    assert savers.read("Savings.previewRedeem", 10**6) == 1
-    assert savers.read("Savings.previewWithdraw", 1) == 10**6
+def test_no_exit_is_previewed_where_it_takes_a_request(savers):
+    for call in ("previewRedeem", "previewWithdraw"):
+        with reverts("pool: request first"):
+            savers.read(f"Savings.{call}", 10**6)
 
 
 def test_an_empty_pool_has_previews(protocol):
     assert protocol.read("Savings.previewDeposit", 7) == 7 * 10**6
     assert protocol.read("Savings.previewMint", 1) == 1
-    assert protocol.read("Savings.previewRedeem", 10**6) == 1
-    assert protocol.read("Savings.previewWithdraw", 1) == 10**6

@@ -1,49 +1,61 @@
-"""request_redeem: shares go into escrow, keep bearing losses, and mature after the cooldown."""
+"""request_redeem: shares are committed to the batch that collects; there is no way back."""
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.savings import XAU, leave, lose, mature, request
+from tests.support.savings import DAY, XAU, bear, cut, leave, lose, mature, request, save
 
 CALL = "Savings.request_redeem"
-DAY = 86_400
 
 
 def test_moves_the_shares_into_escrow(savers):
     shares = savers.read("Savings.balanceOf", "saver")
-    savers.do(CALL, shares // 4, sender="saver")
+    assert savers.do(CALL, shares // 4, sender="saver") == 1
     assert savers.read("Savings.balanceOf", "saver") == shares - shares // 4
     assert savers.read("Savings.balanceOf", "Savings") == shares // 4
-    assert savers.read("Savings.requested_shares", "saver") == shares // 4
-    assert savers.read("Savings.requested_at", "saver") == savers.timestamp
-
-
-def test_says_when_it_matures(savers):
-    savers.do(CALL, 7, sender="saver")
+    assert savers.read("Savings.requested_shares", 1, "saver") == shares // 4
+    assert savers.read("Savings.batch_of", 1) == (shares // 4, savers.timestamp, 0, 0, False)
     requested = [log.values for log in savers.last.logs if log.event == "RedeemRequested"]
-    assert requested == [(savers.address("saver"), 7, savers.timestamp + DAY)]
+    assert requested == [(savers.address("saver"), 1, shares // 4)]
 
 
-def test_adding_to_a_request_starts_its_clock_again(savers):
+def test_the_batch_counts_its_day_from_the_first_request(savers):
     savers.do(CALL, 5, sender="saver")
-    mature(savers)
-    assert savers.read("Savings.maxRedeem", "saver") == 5
+    first = savers.timestamp
+    savers.advance(DAY - 1)
     savers.do(CALL, 2, sender="saver")
-    assert savers.read("Savings.maxRedeem", "saver") == 0
-    mature(savers)
-    assert savers.read("Savings.maxRedeem", "saver") == 7
+    savers.do(CALL, 3, sender="neighbour")
+    assert savers.read("Savings.batch_of", 1)[:2] == (10, first)
+    assert savers.read("Savings.requested_shares", 1, "saver") == 7
 
 
-def test_requested_shares_keep_bearing_losses(savers):
+def test_a_batch_that_nobody_has_cut_goes_on_collecting(savers):
+    savers.do(CALL, 5, sender="saver")
+    savers.advance(2 * DAY)
+    assert savers.do(CALL, 2, sender="neighbour") == 1
+    cut(savers)
+    assert savers.do(CALL, 2, sender="neighbour") == 2
+
+
+def test_requested_shares_go_on_as_a_members_until_the_cut(savers):
     request(savers, "saver")
     lose(savers)
     savers.do("LossWaterfall.cover", XAU, sender="stranger")
+    kept = savers.read("Savings.totalAssets")
     mature(savers)
-    assert leave(savers, "saver") < 30_000 * WAD
+    assert leave(savers, "saver") - kept * 3 // 4 in (-1, 0)
 
 
-def test_each_owner_has_a_request_of_his_own(leavers):
-    assert leavers.read("Savings.requested_shares", "saver") == 30_000 * WAD * 10**6
-    assert leavers.read("Savings.requested_shares", "neighbour") == 10_000 * WAD * 10**6
+def test_a_wipe_voids_the_batch_and_the_next_request_begins_another(junior):
+    junior.do("Young.request_redeem", 1_000 * WAD * 10**6, sender="saver")
+    bear(junior, "Young", 4_000 * WAD)
+    assert junior.read("Young.queue") == (2, 2, 2)
+    assert junior.read("Young.batch_of", 1)[4]
+    save(junior, "newcomer", 100 * WAD, "Young")
+    assert junior.do("Young.request_redeem", 1, sender="newcomer") == 2
+    assert junior.do("Young.claim", 1, "saver", sender="stranger") == 0
+    assert junior.read("Young.requested_shares", 1, "saver") == 0
+    # The claims for what they bore are still theirs.
+    assert 0 <= 1_000 * WAD - junior.read("Young.Claims.balanceOf", "saver") < 10**8
 
 
 def test_only_shares_one_has_can_be_requested(savers):

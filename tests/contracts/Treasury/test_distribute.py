@@ -3,7 +3,7 @@
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.equity import events
 from tests.support.helpers import reverts
-from tests.support.savings import lose
+from tests.support.savings import cut, lose, request
 from tests.support.settling import begin
 
 NAME = "Treasury"
@@ -68,10 +68,8 @@ def test_a_reserve_under_its_target_keeps_all(treasury):
 
 
 def test_a_pool_without_members_gets_nothing(treasury):
-    shares = treasury.read("Savings.balanceOf", "saver")
-    treasury.do("Savings.request_redeem", shares, sender="saver")
-    treasury.advance(treasury.parameters.savings.cooldown)
-    treasury.do("Savings.redeem", shares, "saver", "saver", sender="saver")
+    request(treasury, "saver")
+    cut(treasury)
     new = surplus(treasury)
     assert distribute(treasury) == 0
     assert treasury.read(f"{NAME}.for_sale") == new

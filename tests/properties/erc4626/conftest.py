@@ -42,3 +42,12 @@ def cooldown(request: pytest.FixtureRequest) -> int:
 )
 def pools(request: pytest.FixtureRequest, cooldown: int, make_world: Callable[..., Protocol]) -> Pools:
     return Pools(request.param, partial(make_world, cooldown))
+
+
+@pytest.fixture(
+    scope="session",
+    params=cases(POOLS, ("Senior",), "tests/properties/erc4626/test_a16z.py::test_asset"),
+)
+def plain(request: pytest.FixtureRequest, make_world: Callable[..., Protocol]) -> Pools:
+    """A pool without a cooldown: where there is one, shares leave in batches and nothing is redeemed."""
+    return Pools(request.param, partial(make_world, 0))

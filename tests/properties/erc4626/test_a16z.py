@@ -80,8 +80,8 @@ def test_previewMint(pools, data):
 
 @few
 @given(data=st.data())
-def test_previewWithdraw(pools, data):
-    with pools.future(data) as at:
+def test_previewWithdraw(plain, data):
+    with plain.future(data) as at:
         caller, receiver, owner, assets = leaving(at, "Withdraw")
         preview = at.see("previewWithdraw", assets, by=at.who())
         assert at.do(caller, "withdraw", assets, receiver, owner) == preview
@@ -89,8 +89,8 @@ def test_previewWithdraw(pools, data):
 
 @few
 @given(data=st.data())
-def test_previewRedeem(pools, data):
-    with pools.future(data) as at:
+def test_previewRedeem(plain, data):
+    with plain.future(data) as at:
         caller, receiver, owner, shares = leaving(at, "Redeem")
         preview = at.see("previewRedeem", shares, by=at.who())
         assert at.do(caller, "redeem", shares, receiver, owner) == preview
@@ -117,24 +117,24 @@ def test_mint(pools, data):
 
 @few
 @given(data=st.data())
-def test_withdraw(pools, data):
-    with pools.future(data) as at:
+def test_withdraw(plain, data):
+    with plain.future(data) as at:
         left(at, "withdraw", *leaving(at, "Withdraw"))
 
 
 @few
 @given(data=st.data())
-def test_redeem(pools, data):
-    with pools.future(data) as at:
+def test_redeem(plain, data):
+    with plain.future(data) as at:
         left(at, "redeem", *leaving(at, "Redeem"))
 
 
 @few
 @given(data=st.data())
 @pytest.mark.parametrize(("method", "unit"), [("withdraw", "Withdraw"), ("redeem", "Redeem")])
-def test_zero_allowance(pools, data, method, unit):
+def test_zero_allowance(plain, data, method, unit):
     """The suite's test_withdraw_zero_allowance and test_redeem_zero_allowance."""
-    with pools.future(data) as at:
+    with plain.future(data) as at:
         caller, receiver, owner, amount = leaving(at, unit, allowed=False)
         assume(caller != owner)
         with pytest.raises(Revert, match="allowance"):
@@ -160,10 +160,9 @@ TRIPS = {
 @few
 @given(data=st.data())
 @pytest.mark.parametrize("trip", TRIPS)
-def test_round_trips(pools, data, trip):
-    """With a cooldown, shares go out that had matured before; those just made would have to wait."""
+def test_round_trips(plain, data, trip):
     first, second, given_to, bound = TRIPS[trip]
-    with pools.future(data) as at:
+    with plain.future(data) as at:
         caller = at.who(MEMBERS)
         before, assets = at.worth(caller), min(at.assets(caller), at.see("maxWithdraw", caller))
         amount = at.up_to(assets if first in ("deposit", "withdraw") else at.see("convertToShares", assets))

@@ -73,21 +73,6 @@ def _cooldown(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
 
 @rule(
     DOUBTFUL,
-    "pool.window",
-    "pool.cooldown",
-    why="a request is an intention to leave and no option to: whoever renews it all the time may leave at "
-    "once in a smaller part of the time than not",
-)
-def _exit_window(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    for name in pools(parameters):
-        pool = getattr(parameters, name)
-        if pool.cooldown and pool.window > pool.cooldown:
-            values = time(pool.window), time(pool.cooldown)
-            yield Misfit(name, values, f"the window to {time(pool.cooldown)} or less, or a longer cooldown")
-
-
-@rule(
-    DOUBTFUL,
     "cap_delay",
     "pool.cooldown",
     why="members have a day to notice new caps and still leave before these count",
@@ -160,7 +145,6 @@ RULES = (
     _settlement_epochs,
     _settlement_delay,
     _cooldown,
-    _exit_window,
     _cap_delay,
     _vesting,
     _stage_cap,

@@ -230,11 +230,17 @@ def _members(mirror: Mirror) -> dict[str, dict[str, str]]:
         if not isinstance(pool, Pool):
             continue
         unit, members = "equity" if name == "staked_equity" else "stablecoin", {}
-        for generation, owner in {*pool.tables["token.balances"], *pool.tables["requests"]}:
-            shares = pool.balanceOf(owner, owner) + pool.requested_shares(owner, owner)
-            if owner in own or generation != pool.generation(owner) or not shares:
-                continue
-            worth = pool.convertToAssets(owner, shares)
+        owners = {owner for _, owner in {*pool.tables["token.balances"], *pool.tables["exits.requests"]}}
+        for owner in owners - own:
+            worth = pool.convertToAssets(owner, pool.balanceOf(owner, owner))
+            # Who is in a batch that was not paid yet is a member, too.
+            for batch in range(1, pool.queue(owner)[2] + 1):
+                record = pool.batch_of(owner, batch)
+                shares = 0 if record.over else pool.requested_shares(owner, batch, owner)
+                if record.held:
+                    worth += record.held * shares // record.shares
+                elif shares:
+                    worth += pool.convertToAssets(owner, shares)
             if worth:
                 members[names.get(owner, owner)] = f"{decimal(worth, WAD)} {unit}"
         found[name] = dict(sorted(members.items()))

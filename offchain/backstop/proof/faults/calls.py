@@ -131,9 +131,9 @@ def _cover_all(it: Play, broken: Part | None) -> list[Step]:
 
 def _leave(pool: str) -> Callable[[Play, Part | None], list[Step]]:
     def steps(it: Play, broken: Part | None) -> list[Step]:
-        saver = account("saver")
-        shares = it.read(f"{pool}.requested_shares", saver)
-        return [Step(it.action(f"{pool}.redeem", shares, saver, saver, by="saver"))]
+        """Have the batch paid that waits for it, and claim."""
+        settle = Step(it.action(f"{pool}.settle", by="crank"))
+        return [settle, Step(it.action(f"{pool}.claim", 1, account("saver"), by="saver"))]
 
     return steps
 

@@ -229,7 +229,6 @@ def _pool(random: Random) -> PoolParameters:
     cooldown = random.choice((0, HOUR, DAY, DAY, 20 * DAY))
     return PoolParameters(
         cooldown,
-        0 if cooldown == 0 else random.choice((HOUR, 2 * DAY)),
         random.choice((HOUR, DAY, 7 * DAY)),
         random.choice((0, 500, 2_500)),
     )

@@ -62,7 +62,7 @@ def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
         SEQUENCER_GRACE,
     )
     wiring = at["Odd"], own["VaultEngine"], own["LossWaterfall"], ZERO_ADDRESS, ZERO_ADDRESS, ZERO_ADDRESS
-    yield creation("Pool", "OddPool", "Odd Pool", "pODD", *wiring, 3_600, 7_200, 3_600)
+    yield creation("Pool", "OddPool", "Odd Pool", "pODD", *wiring, 3_600, 3_600)
     parts = own["VaultEngine"], own["LiquidationEngine"], deployment.account("admin")
     if "Equity" in own:
         maker = deployment.account("market_maker")

@@ -30,7 +30,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "CollateralAuction": ("CollateralAuction.vy", "modules/dutch.vy", "modules/recovery.vy"),
     "LossWaterfall": ("LossWaterfall.vy",),
     "LedgerStage": ("LedgerStage.vy",),
-    "Pool": ("Pool.vy", "modules/shares.vy"),
+    "Pool": ("Pool.vy", "modules/exits.vy", "modules/shares.vy"),
     "RecoveryClaims": ("RecoveryClaims.vy",),
     "ClawbackStage": ("ClawbackStage.vy",),
     "Equity": ("Equity.vy",),

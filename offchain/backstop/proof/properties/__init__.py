@@ -20,7 +20,6 @@ from backstop.proof.properties import (  # noqa: F401
     notice,
     pools,
     prices,
-    promises,
     rights,
     sales,
     stages,

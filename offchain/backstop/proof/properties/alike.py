@@ -12,12 +12,14 @@ from backstop.proof.properties.future import (
     VISITOR,
     accrue,
     apply,
+    ask_to_leave,
     collapse,
     contract_of,
     deficit,
     give,
     must,
     pick,
+    settle,
     stablecoin_pools,
     types,
 )
@@ -74,14 +76,12 @@ def it_does_not_matter_who_goes_first(both: Both, random: Random) -> bool:
         return False
     pair = random.sample(members, 2)
     with both.imagine():
-        if pool.cooldown:
-            for who in pair:
-                must(both, name, "request_redeem", pool.held(who), by=who)
-            both.advance(pool.cooldown)
+        batch = ask_to_leave(both, name, *pair)
+        settle(both, name)
         got = []
         for first in (pair, pair[::-1]):
             with both.imagine():
-                got.append({who: _out(both, name, who) for who in first})
+                got.append({who: _out(both, name, who, batch) for who in first})
     for who in pair:
         if abs(got[0][who] - got[1][who]) > 2:
             raise Violation(f"{name}: {who} gets {got[0][who]} or {got[1][who]} as he is first or last")
@@ -105,14 +105,15 @@ def a_gift_harms_nobody(both: Both, random: Random) -> bool:
             owed = debt * contract_of(both, "VaultEngine").debts[args[0]].accumulated_rate
             if not give(both, who, -(-owed // RAY)):
                 return False
-        elif method == "redeem" and not both.view(contract, "maxRedeem", who):
-            must(both, contract, "request_redeem", args[0], by=who)
-            both.advance(contract_of(both, contract).cooldown)
+        elif method == "claim":
+            ask_to_leave(both, contract, who)
         ends = []
         for given in (False, True):
             with both.imagine():
                 if given and not _give_something(both, contract, who, random):
                     return False
+                if method == "claim":
+                    settle(both, contract)
                 outcome = apply(both, contract, method, *args, by=who)
                 ends.append((outcome.ok, coins[who], outcome.reason))
     (ok, before, _), (still, after, reason) = ends
@@ -203,16 +204,15 @@ def _fidget(both: Both, name: str, random: Random) -> int:
     shares = pool.held(VISITOR)
     if not shares:
         return 0
-    what = random.choice(("nothing", "collect", "move", "ask"))
+    what = random.choice(("nothing", "collect", "move", "settle"))
     if what == "collect":
         apply(both, name, "collect_claims", VISITOR, pool.state[()].generation, by=VISITOR)
     elif what == "move":
         part = random.randint(1, shares)
         must(both, name, "transfer", _SELF, part, by=VISITOR)
         must(both, name, "transfer", VISITOR, part, by=_SELF)
-    elif what == "ask" and pool.cooldown:
-        must(both, name, "request_redeem", random.randint(1, shares), by=VISITOR)
-        must(both, name, "cancel_request", by=VISITOR)
+    elif what == "settle":
+        settle(both, name)
     return int(what != "nothing")
 
 
@@ -228,14 +228,16 @@ def _ends(both: Both, name: str, who: str) -> tuple[int, int, int]:
             tokens = both.view(claims.label, "balanceOf", who)
             generation = contract_of(both, claims.label).state[()].generation
             cash = both.view(claims.label, "cash_of", who, generation)
-        if pool.cooldown and pool.held(who):
-            must(both, name, "request_redeem", pool.held(who), by=who)
-            both.advance(pool.cooldown)
-        return _out(both, name, who), tokens, cash
+        batch = ask_to_leave(both, name, who)
+        settle(both, name)
+        return _out(both, name, who, batch), tokens, cash
 
 
-def _out(both: Both, name: str, who: str) -> int:
+def _out(both: Both, name: str, who: str, batch: int) -> int:
     """Have somebody leave with all that may; return what came of it [wei]."""
+    if batch:
+        outcome = apply(both, name, "claim", batch, who, by=who)
+        return int(outcome.value) if outcome.ok else 0
     shares = both.view(name, "maxRedeem", who)
     outcome = apply(both, name, "redeem", shares, who, who, by=who)
     return int(outcome.value) if outcome.ok else 0
@@ -258,11 +260,12 @@ def _ways_out(both: Both) -> list[_Call]:
     for name in stablecoin_pools(both):
         pool = contract_of(both, name)
         for who in pool.holders():
-            if who not in strangers:
+            if who in strangers:
+                continue
+            if pool.cooldown:
+                found.append((name, "claim", (pool.line[()].collecting, who), who))
+            else:
                 found.append((name, "redeem", (pool.held(who), who, who), who))
-        for (generation, who), request in pool.requests.items():
-            if generation == pool.state[()].generation and request.shares and who not in strangers:
-                found.append((name, "cancel_request", (), who))
     return found
 
 
@@ -296,9 +299,9 @@ def _splits(both: Both) -> list[tuple[str, str, int, tuple[Any, ...], str]]:
                 found.append(("VaultEngine", "deposit_and_draw", 3, (c, who, 0, coins[who], who), who))
     for name in stablecoin_pools(both):
         pool = contract_of(both, name)
-        for (generation, who), request in pool.requests.items():
-            if generation == pool.state[()].generation and request.shares:
-                found.append((name, "redeem", 0, (request.shares, who, who), who))
+        if not pool.cooldown:
+            for who in pool.holders():
+                found.append((name, "redeem", 0, (pool.held(who), who, who), who))
     return found
 
 
@@ -312,7 +315,7 @@ def _wealth(both: Both, who: str) -> dict[str, int]:
     }
     for name in stablecoin_pools(both):
         pool = contract_of(both, name)
-        found[name] = pool.held(who) + pool.requests[pool.state[()].generation, who].shares
+        found[name] = pool.held(who)
     vaults = contract_of(both, "VaultEngine").vaults
     mine = [vaults[c, who] for c in types(both)]
     found["locked"] = sum(vault.locked_collateral for vault in mine)

@@ -18,6 +18,7 @@ from backstop.proof.properties.future import (
     all_pools,
     announce_loss,
     apply,
+    ask_to_leave,
     break_the_feed,
     collapse,
     contract_of,
@@ -31,6 +32,7 @@ from backstop.proof.properties.future import (
     pick,
     raise_mode,
     report,
+    settle,
     token_of,
     types,
 )
@@ -120,20 +122,27 @@ def exit_neutrality(both: Both, random: Random) -> bool:
         if domain is None:
             for id in collapse(both, c):
                 must(both, "CollateralAuction", "close", id, by=VISITOR)
-        if pool.cooldown:
-            must(both, name, "request_redeem", pool.held(owner), by=owner)
-            both.advance(pool.cooldown)
-        early = _redeem(both, name, owner)
-        with both.imagine():
-            if domain is not None:
-                must(both, domain.label, "realise_loss", by=VISITOR)
-            losing = [c for c in types(both) if deficit(both, c)]
-            for c in losing:
-                if not apply(both, "LossWaterfall", "cover", c, by=VISITOR).ok:
-                    return False  # a stage without its role
-            late = _redeem(both, name, owner)
-    if early > late + len(losing):
-        raise Violation(f"{owner} leaves {name} with {early} before losses are covered, with {late} after")
+        batch = ask_to_leave(both, name, owner)
+        ends = []
+        for known in (True, False):
+            with both.imagine():
+                if known:
+                    settle(both, name)
+                    early = _redeem(both, name, owner, batch)
+                if domain is not None:
+                    must(both, domain.label, "realise_loss", by=VISITOR)
+                losing = [c for c in types(both) if deficit(both, c)]
+                for c in losing:
+                    if not apply(both, "LossWaterfall", "cover", c, by=VISITOR).ok:
+                        return False  # a stage without its role
+                settle(both, name)
+                late = _redeem(both, name, owner, batch)
+                ends.append(early if known and not pool.cooldown else late)
+    # Without a cooldown what a leaver forfeits stays; from a batch all comes that a loss does not take.
+    alike = pool.cooldown and pool.stage_address == pool.address
+    slack = len(losing) + 2
+    if ends[0] > ends[1] + slack or (alike and ends[1] > ends[0] + slack):
+        raise Violation(f"{owner} leaves {name} with {ends[0]} before losses are covered, {ends[1]} after")
     return bool(losing)
 
 
@@ -325,13 +334,12 @@ def _pool_trip(both: Both, random: Random) -> bool:
             return False
         # Income that vests meanwhile is earned.
         earned = both.view(name, "unvested")
-        if pool.cooldown:
-            must(both, name, "request_redeem", pool.held(VISITOR), by=VISITOR)
-            both.advance(pool.cooldown)
+        batch = ask_to_leave(both, name, VISITOR)
         earned -= both.view(name, "unvested")
         rest = asset.balances[VISITOR]
-        if random.random() < 0.5:
-            after = rest + _redeem(both, name, VISITOR)
+        settle(both, name)
+        if pool.cooldown or random.random() < 0.5:
+            after = rest + _redeem(both, name, VISITOR, batch)
         else:
             most = both.view(name, "maxWithdraw", VISITOR)
             if most:
@@ -346,13 +354,17 @@ def _pool_trip(both: Both, random: Random) -> bool:
 _STAY = ("pool: no assets", "equity_auction: no price")
 
 
-def _redeem(both: Both, name: str, owner: str) -> int:
-    """Return what all matured shares of somebody bring; nothing changes [wei]."""
+def _redeem(both: Both, name: str, owner: str, batch: int) -> int:
+    """Return what somebody's part of a batch brings, or all shares without a cooldown; nothing changes."""
     with both.imagine():
+        if contract_of(both, name).cooldown:
+            if not both.view(name, "requested_shares", batch, owner):
+                return 0
+            return int(must(both, name, "claim", batch, owner, by=VISITOR))
         shares = both.view(name, "maxRedeem", owner)
         outcome = apply(both, name, "redeem", shares, VISITOR, owner, by=owner)
         if not outcome.ok and outcome.reason not in _STAY:
-            raise Violation(f"{owner} cannot leave {name} with {shares} matured shares: {outcome.reason!r}")
+            raise Violation(f"{owner} cannot leave {name} with {shares} shares: {outcome.reason!r}")
         return int(outcome.value or 0)
 
 

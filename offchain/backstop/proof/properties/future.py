@@ -186,8 +186,32 @@ def apply(both: Both, contract: str, method: str, *args: Any, by: str) -> Outcom
     return both.apply(Action(contract, method, args, by))
 
 
-def must(both: Both, contract: str, method: str, *args: Any, by: str) -> None:
-    """Take a step on the way that cannot fail."""
+def must(both: Both, contract: str, method: str, *args: Any, by: str) -> Any:
+    """Take a step on the way that cannot fail; what it answers."""
     outcome = apply(both, contract, method, *args, by=by)
     if not outcome.ok:
         raise Violation(f"{contract}.{method}{args} from {by} fails: {outcome.reason!r}")
+    return outcome.value
+
+
+def ask_to_leave(both: Both, name: str, *members: str) -> int:
+    """Have members commit all shares, cut the batch, let its cooldown pass; 0 where there is none."""
+    pool = contract_of(both, name)
+    if not pool.cooldown:
+        return 0
+    for who in members:
+        if pool.held(who):
+            must(both, name, "request_redeem", pool.held(who), by=who)
+    settle(both, name)
+    batch = int(pool.line[()].collecting)
+    if not pool.batches[batch].units:
+        return batch
+    both.advance(max(0, pool.cut_from() - both.timestamp))
+    if apply(both, name, "cut", by=VISITOR).ok:
+        both.advance(pool.matures_at(batch) - both.timestamp)
+    return batch
+
+
+def settle(both: Both, name: str) -> None:
+    """Have the batches of a pool paid, as far as they may be."""
+    apply(both, name, "settle", by=VISITOR)

@@ -9,6 +9,7 @@ from backstop.model.pool import LEAST_ASSETS, MOST_SHARES, VIRTUAL_SHARES, Pool
 from backstop.model.recovery_claims import MAX_DILUTION
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.figures import arithmetic as own
+from backstop.proof.properties.figures.batches import borne, live
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -27,13 +28,18 @@ def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None
             if log.contract == pool and log.event in ("LossAbsorbed", "Slashed")
         )
         now = step.model.timestamp
-        assets = own.vested(step.before(pool, "assets"), now) - lost
-        assets_now = own.vested(step.after(pool, "assets"), now)
         old, new = step.before(pool, "token.state"), step.after(pool, "token.state")
+        each = borne(step.before, pool, lost)
+        assets = live(step.before, pool, now) - int(each * (old.supply + VIRTUAL_SHARES))
         if new.generation != old.generation:
-            if assets >= LEAST_ASSETS and old.supply <= assets * MOST_SHARES:
+            left = own.vested(step.before(pool, "assets"), now) - lost
+            # The wei that rounding may move between batches and live shares.
+            dust = old.open + 1
+            if left >= LEAST_ASSETS and old.supply + VIRTUAL_SHARES <= (assets - dust) * MOST_SHARES:
                 raise Violation(f"{pool}: {old.supply} shares became void with {assets} assets")
             continue
+        assets_now = live(step.after, pool, now)
+        assets -= old.open + (lost > 0)
         if (assets_now + 1) * (old.supply + VIRTUAL_SHARES) < (assets + 1) * (new.supply + VIRTUAL_SHARES):
             raise Violation(
                 f"{pool}: {assets} assets of {old.supply} shares became {assets_now} of {new.supply}"

@@ -6,8 +6,10 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from backstop.proof.properties import stages
-from backstop.proof.properties.figures import arithmetic as own
+from backstop.proof.properties.figures import batches
 from backstop.proof.properties.figures.arithmetic import RAY
+from backstop.proof.properties.figures.batches import VIRTUAL_ASSETS as _ASSETS
+from backstop.proof.properties.figures.batches import VIRTUAL_SHARES as _SHARES
 from backstop.proof.properties.figures.doubt import in_doubt, loss_is_known
 from backstop.proof.properties.registry import Violation, history_property, transition_property
 from backstop.proof.properties.transition import Changes, Transition
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
 _WAYS_IN, _WAYS_OUT = ("deposit", "mint"), ("redeem", "withdraw")
 _PAY_AT_ONCE = ("Pool", "ClawbackStage")
-# Shares and assets that every pool has beside its members'.
-_SHARES, _ASSETS = 10**6, 1
 
 
 @transition_property(31)
@@ -32,8 +32,10 @@ def conversions_round_against_the_caller(step: Transition, changes: Changes) -> 
     if method not in _WAYS_IN + _WAYS_OUT or not _is_pool(step, pool):
         return
     before = step.before(pool, "token.state")
-    supply = before.supply if step.after(pool, "token.state").generation == before.generation else 0
-    held = own.vested(step.before(pool, "assets"), step.model.timestamp)
+    # Who enters where all shares are void finds nothing.
+    same = step.after(pool, "token.state").generation == before.generation
+    supply = before.supply if same else 0
+    held = batches.live(step.before, pool, step.model.timestamp) if same else 0
     direct = step.contract(pool).stage_address == step.contract(pool).address
     settling = step.before("LossWaterfall", "counts").settlement == 1
     ours = _is_ours(step, pool)
@@ -74,59 +76,88 @@ def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None
             continue
         if any(log.contract == pool and log.event == "Restored" for log in step.outcome.logs):
             continue
-        before = own.vested(step.before(pool, "assets"), now) + _ASSETS
-        after = own.vested(step.after(pool, "assets"), now) + _ASSETS
+        before = batches.live(step.before, pool, now) + _ASSETS
+        after = batches.live(step.after, pool, now) + _ASSETS
         unit = max(before, after) + old.supply + _SHARES
+        # What rounding takes of batches, a wei or two of each, is the members'.
+        unit *= 1 + 2 * (old.open + (new.open > old.open))
         if after * (old.supply + _SHARES) > before * (new.supply + _SHARES) + unit:
             raise Violation(f"{pool}: {before} of {old.supply} shares became {after} of {new.supply}")
 
 
 @history_property(33)
 class WhoLeavesHasWaited:
-    """Shares that leave a pool with a cooldown were in escrow for all of it, by a clock of this property."""
+    """Shares leave a pool with a cooldown in a batch that has collected for its time and then waited.
+
+    What its members claim is no more than what it was paid, each his part. By a clock of this property.
+    """
 
     def __init__(self, model: ModelSystem) -> None:
-        # (pool, owner) -> (since when, how many) of shares in escrow, the oldest first.
-        self._waiting: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+        # (pool, batch) -> when it began to collect, or was cut; owner -> shares; what it was paid.
+        self._began: dict[tuple[str, int], int] = {}
+        self._cut: dict[tuple[str, int], int] = {}
+        self._asked: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
+        self._paid: Counter[tuple[str, int]] = Counter()
+        self._claimed: Counter[tuple[str, int, str]] = Counter()
+        self._units: dict[tuple[str, int], int] = {}
         for name, contract in model.world.contracts.items():
             if contract.KIND != "Pool":
                 continue
-            present = contract.tables["token.state"][()].generation
-            for (generation, owner), request in contract.tables["requests"].items():
-                if generation == present and request.shares:
-                    self._waiting[name, owner] = [(request.requested_at, request.shares)]
+            tables = contract.tables
+            collecting = tables["exits.queue"][()].collecting
+            for id, batch in tables["exits.batches"].items():
+                known = self._cut if id < collecting else self._began
+                known[name, id] = batch.since
+                self._paid[name, id] = tables["exits.payments"][id].paid
+                if id < collecting:
+                    self._units[name, id] = batch.units
+            for (id, owner), request in tables["exits.requests"].items():
+                self._asked[name, id][owner] = request.shares
+                self._claimed[name, id, owner] = tables["exits.claimed"][id, owner]
 
     def see(self, step: Transition, changes: Changes) -> None:
-        """Count what enters escrow and what leaves it."""
-        if "requests" not in changes and "token.state" not in changes:
+        """Count what is committed, cut, paid and claimed."""
+        if not changes.keys() & {"exits.batches", "exits.payments", "exits.requests", "token.state"}:
             return
         now = step.model.timestamp
         for log in step.outcome.logs:
-            pool = log.contract
             if log.event == "RedeemRequested":
-                self._waiting[pool, log.values[0]].append((now, log.values[1]))
-            elif log.event == "RequestCancelled":
-                if sum(shares for _, shares in self._waiting.pop((pool, log.values[0]), ())) != log.values[1]:
-                    raise Violation(f"{pool}: {log.values[0]} gets other shares back than were in escrow")
+                owner, id, shares = log.values
+                self._began.setdefault((log.contract, id), now)
+                self._asked[log.contract, id][owner] += shares
+            elif log.event == "BatchCut":
+                self._see_cut(step, log.contract, log.values[0], log.values[1])
+            elif log.event == "BatchPaid":
+                self._see_paid(step, log.contract, log.values[0], log.values[1], now)
+            elif log.event == "Claimed" and _is_pool(step, log.contract):
+                self._see_claim(log.contract, *log.values)
             elif log.event == "NewGeneration":
-                for key in [key for key in self._waiting if key[0] == pool]:
-                    del self._waiting[key]
-            elif log.event == "Withdraw" and _is_pool(step, pool):
-                self._leave(step, pool, log.values[2], log.values[4])
+                for key in [key for key in self._cut if key[0] == log.contract]:
+                    del self._cut[key]
 
-    def _leave(self, step: Transition, pool: str, owner: str, shares: int) -> None:
-        cooldown = step.contract(pool).cooldown
-        if not cooldown:
-            return
-        waiting = self._waiting[pool, owner]
-        ripe = sum(amount for since, amount in waiting if since + cooldown <= step.model.timestamp)
-        if shares > ripe:
-            raise Violation(f"{pool}: {owner} leaves with {shares} shares, {ripe} have waited {cooldown} s")
-        while shares:
-            since, amount = waiting.pop(0)
-            if amount > shares:
-                waiting.insert(0, (since, amount - shares))
-            shares -= min(shares, amount)
+    def _see_cut(self, step: Transition, pool: str, id: int, shares: int) -> None:
+        now, period = step.model.timestamp, min(batches.DAY, step.contract(pool).cooldown)
+        began, asked = self._began.pop((pool, id), now), self._asked[pool, id].total()
+        if began + period > now:
+            raise Violation(f"{pool}: batch {id} is cut {now - began} s after its first request")
+        if shares != asked:
+            raise Violation(f"{pool}: {shares} are cut of the {asked} shares committed to batch {id}")
+        self._cut[pool, id], self._units[pool, id] = now, shares
+
+    def _see_paid(self, step: Transition, pool: str, id: int, assets: int, now: int) -> None:
+        cut = self._cut.get((pool, id))
+        due = step.contract(pool).cooldown + batches.LOOK
+        if cut is None or cut + due > now:
+            raise Violation(f"{pool}: batch {id} is paid {assets}, cut at {cut}, {due} s before {now}")
+        self._paid[pool, id] += assets
+
+    def _see_claim(self, pool: str, owner: str, id: int, assets: int) -> None:
+        self._claimed[pool, id, owner] += assets
+        mine, paid = self._asked[pool, id][owner], self._paid[pool, id]
+        part = paid * mine // self._units[pool, id] if paid else 0
+        if self._claimed[pool, id, owner] > part:
+            claimed = self._claimed[pool, id, owner]
+            raise Violation(f"{pool}: {owner} has claimed {claimed} of batch {id}, {part} are due")
 
 
 @transition_property(34)
@@ -150,8 +181,13 @@ def members_bear_what_is_covered(step: Transition, changes: Changes) -> None:
         burned[log.contract] += log.values[1]
     for pool, assets in burned.items():
         given = step.before(pool, "assets").booked - step.after(pool, "assets").booked
-        if given != assets:
-            raise Violation(f"{pool} says that it gave {assets}, and has {given} less")
+        # What its members have left, if they lost all, is the reserve's.
+        left = sum(
+            log.values[1] for log in step.outcome.logs if (log.contract, log.event) == (pool, "NewGeneration")
+        )
+        if given != assets + left:
+            raise Violation(f"{pool} says that it gave {assets} and {left}, and has {given} less")
+        _check_shares(step, pool)
     covered = sum(
         each.values[3]
         for each in step.outcome.logs
@@ -168,10 +204,53 @@ def _check_claims(step: Transition) -> None:
         if log.event == "LossAbsorbed":
             assets[f"{log.contract}.Claims"] = log.values[1]
         elif log.event == "LossRecorded" and log.values[2]:
-            lost = assets.pop(log.contract, 0)
-            supply = step.before(log.contract.removesuffix(".Claims"), "token.state").supply
-            if log.values[1] != lost * supply // (supply + _SHARES):
-                raise Violation(f"{log.contract}: {log.values[1]} are owed for {lost} of {supply} shares")
+            pool = log.contract.removesuffix(".Claims")
+            # Where batches end inside a loss, what is left of it is recorded in parts.
+            parts = step.before(pool, "token.state").open
+            shares = step.before(pool, "token.state").supply + sum(
+                step.before(pool, "exits.batches", id).units for id in batches.open_batches(step.before, pool)
+            )
+            lost = assets.get(log.contract, 0)
+            if not parts and log.values[1] != lost * shares // (shares + _SHARES):
+                raise Violation(f"{log.contract}: {log.values[1]} are owed for {lost} of {shares} shares")
+            assets[log.contract] = lost - log.values[1]
+            if assets[log.contract] < 0:
+                raise Violation(f"{log.contract}: more is owed than the {lost} that were lost")
+
+
+def _check_shares(step: Transition, pool: str) -> None:
+    """Assert that live shares and those in batches bear a loss alike, to a wei for each batch."""
+    lost = sum(
+        log.values[1] for log in step.outcome.logs if (log.contract, log.event) == (pool, "LossAbsorbed")
+    )
+    old, new = step.before(pool, "token.state"), step.after(pool, "token.state")
+    if not old.open or not lost or old.generation != new.generation:
+        return
+    now, each = step.model.timestamp, batches.borne(step.before, pool, lost)
+    for id in batches.open_batches(step.before, pool):
+        before, after = (batches.held(read, pool, id) for read in (step.before, step.after))
+        units = step.before(pool, "exits.batches", id).units
+        if abs(before - after - min(before, each * units)) > 1:
+            raise Violation(f"{pool}: batch {id} bears {float(before - after)} of {lost}, not its part")
+    bears = batches.live(step.before, pool, now) - batches.live(step.after, pool, now)
+    if abs(bears - each * (old.supply + _SHARES)) > 2 + old.open and bears > _ASSETS:
+        raise Violation(f"{pool}: {old.supply} live shares bear {bears} of {lost}, not their part")
+
+
+@transition_property(74)
+def nobody_finds_anything_in_an_empty_pool(step: Transition, changes: Changes) -> None:
+    """Assert that where all shares have become void nothing is left for whoever comes next."""
+    for log in step.outcome.logs:
+        if log.event != "NewGeneration" or not _is_pool(step, log.contract):
+            continue
+        brought = sum(
+            each.values[2]
+            for each in step.outcome.logs
+            if (each.contract, each.event) == (log.contract, "Deposit")
+        )
+        found = step.after(log.contract, "assets")
+        if found.booked != brought or found.unvested:
+            raise Violation(f"{log.contract}: {found} is there for {brought} that were brought")
 
 
 def _taken(step: Transition, pool: str, held: int) -> tuple[int, bool]:

@@ -92,6 +92,7 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("VaultEngine", "cover_from_buffer"): STAGE,
     ("VaultEngine", "cover_from_reserve"): STAGE,
     ("VaultEngine", "cover_from_tokens"): STAGE,
+    ("VaultEngine", "give_to_reserve"): STAGE,
     ("VaultEngine", "cover_from_buyer"): "LossWaterfall",
     ("VaultEngine", "cover_by_redistribution"): STAGE,
     ("CollateralAuction", "start"): "LiquidationEngine",

@@ -24,7 +24,6 @@ _CAPS = Slot._fields.index("cap_bps")
 _HOLDINGS = {
     "erc20.balanceOf": "erc20.allowance",
     "token.balances": "token.allowance",
-    "requests": "token.allowance",
     "balanceOf": "allowance",
 }
 # Paths of all rights that others may have: allowances, and operators of vaults.

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
+from fractions import Fraction
 from typing import Any
 
 from backstop.model.arithmetic import RAD, RAY
+from backstop.model.exits import SCALE, Payment, Queue
 from backstop.model.ledger import DISTRESSED, Auctions, Balance, Income
 from backstop.model.pool import Assets
 from backstop.model.settlement import Progress
 from backstop.model.shares import Balance as ShareBalance
+from backstop.model.shares import State as ShareState
 from backstop.proof.properties.registry import STATE_PROPERTIES, Violation, check_all, state_property
 from backstop.proof.properties.sums import sums_of
 from backstop.system import Snapshot
@@ -102,21 +105,53 @@ def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
         if name not in addresses:
             continue
         pool, address = snapshot[name], addresses[name]
-        assets = _table(pool, "assets").get((), Assets()).booked
+        queue = _table(pool, "exits.queue").get((), Queue())
+        assets = _table(pool, "assets").get((), Assets()).booked + queue.owed
         if assets > _held(snapshot, asset, address):
             raise Violation(f"{name}: {assets} assets booked, less held")
-        escrowed: dict[int, int] = defaultdict(int)
-        for (generation, _), request in _table(pool, "requests").items():
-            escrowed[generation] += request.shares
-        for generation, shares in escrowed.items():
-            if shares > _table(pool, "token.balances").get((generation, address), ShareBalance()).shares:
-                raise Violation(f"{name}: {shares} shares requested, less in escrow")
+        _batches(name, pool, address, queue)
         if f"{name}.Claims" in addresses:
             _cash_of_claims(snapshot, f"{name}.Claims", addresses)
     if "StakeAuction" in addresses:
         selling = sum(sale.lot for sale in _table(snapshot["StakeAuction"], "sales").values())
         if selling > _held(snapshot, "Equity", addresses["StakeAuction"]):
             raise Violation(f"StakeAuction: {selling} equity under auction, less held")
+
+
+def _batches(name: str, pool: Mapping[str, Any], address: str, queue: Queue) -> None:
+    """Assert that batches have their members' shares and assets, and are owed what they were paid."""
+    state = _table(pool, "token.state").get((), ShareState())
+    committed: dict[int, int] = defaultdict(int)
+    owed = Fraction(0)
+    batches, payments = _table(pool, "exits.batches"), _table(pool, "exits.payments")
+    claimed = _table(pool, "exits.claimed")
+    for (id, owner), request in _table(pool, "exits.requests").items():
+        committed[id] += request.shares
+        if request.shares and id in payments:
+            owed += Fraction(payments[id].paid * request.shares, batches[id].units)
+            owed -= claimed.get((id, owner), 0)
+    if owed > queue.owed:
+        raise Violation(f"{name}: {float(owed)} wei can be claimed, {queue.owed} are owed")
+    escrow = 0
+    for id, batch in batches.items():
+        if committed[id] > batch.units:
+            raise Violation(f"{name}: {committed[id]} shares of {batch.units} in batch {id}")
+        # Live until they are cut, and in a pool of equity until they are paid.
+        waits = not _table(pool, "exits.ceilings").get(id) and not payments.get(id, Payment()).ended
+        escrow += batch.units if waits and batch.generation == state.generation else 0
+    found = _table(pool, "token.balances").get((state.generation, address), ShareBalance()).shares
+    if found != escrow:
+        raise Violation(f"{name}: {escrow} shares requested, {found} in escrow")
+    index, ceilings = _table(pool, "exits.index").get((), 0), _table(pool, "exits.ceilings")
+    last, held = index, 0
+    for id in range(queue.collecting - state.open, queue.collecting):
+        if ceilings.get(id):
+            if ceilings[id] < last:
+                raise Violation(f"{name}: batch {id} is over before one ahead of it")
+            last = ceilings[id]
+            held += batches[id].units * (last - index) // SCALE
+    if state.open and held != queue.held:
+        raise Violation(f"{name}: its batches hold {held}, {queue.held} are held for them")
 
 
 def _cash_of_claims(snapshot: Snapshot, name: str, addresses: Mapping[str, str]) -> None:

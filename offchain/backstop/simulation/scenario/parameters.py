@@ -119,11 +119,10 @@ def _pools(field: Field, cap_delay: int, has_treasury: bool) -> dict[str, PoolPa
 
 
 def _pool(field: Field, name: str, cap_delay: int, has_treasury: bool) -> PoolParameters:
-    section = field.section(("cooldown", "window"), ("vesting", "income_share"))
+    section = field.section(("cooldown",), ("vesting", "income_share"))
     # Members can leave before new caps count.
     most = min(bounds.MAX_COOLDOWN, cap_delay - 1)
     cooldown = section["cooldown"].between(units.seconds, 0, most)
-    least, most = (bounds.MIN_EXIT_WINDOW, bounds.MAX_EXIT_WINDOW) if cooldown else (0, 0)
     optional = {}
     if "vesting" in section:
         optional["vesting"] = section["vesting"].between(
@@ -136,7 +135,7 @@ def _pool(field: Field, name: str, cap_delay: int, has_treasury: bool) -> PoolPa
         if not has_treasury:
             share.fail("needs the section parameters.equity: without it no treasury is deployed")
         optional["income_share"] = share.between(units.basis_points, 0, BASIS_POINTS)
-    return PoolParameters(cooldown, section["window"].between(units.seconds, least, most), **optional)
+    return PoolParameters(cooldown, **optional)
 
 
 def _treasury(field: Field, has_equity: bool) -> TreasuryParameters:

@@ -112,7 +112,6 @@ def _pool(parameters: Parameters, name: str) -> dict[str, Any]:
     pool = getattr(parameters, name)
     found = {
         "cooldown": _seconds(pool.cooldown),
-        "window": _seconds(pool.window),
         "vesting": _seconds(pool.vesting),
     }
     return found | ({"income_share": _bps(pool.income_share)} if pool.income_share else {})

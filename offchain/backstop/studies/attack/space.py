@@ -146,7 +146,7 @@ class Space:
     def _moves(self, group: KeeperGroup) -> list[str]:
         """List the moves that a hostile member can make; requests are for pools with a cooldown."""
         waits = getattr(self.scenario.parameters, group.pool).cooldown != 0
-        useless = () if waits else ("ask", "take_back")
+        useless = () if waits else ("ask",)
         return [do for do in self.budget.moves if do not in useless and (do in IN_POOL or group.collateral)]
 
     # ------------------------------------------------------------------- choice

@@ -85,10 +85,15 @@ def leaving(town: Town, outside: Outside) -> Iterator[Refusal]:
             doubt += debt
     doubt += sum(town.engine.deficit[c] + town.engine.in_auction_of("", c) for c in town.types)
     for name, pool in town.pools.items():
-        shares, held = pool._matured(ONE), pool._vested()
-        if shares and held * RAY > doubt:
-            done = town.foresee(ONE, name, "redeem", shares, ONE, ONE)
-            if not done.ok:
+        held = pool._all_vested()
+        for id in pool.open_batches():
+            if town.now < pool.matures_at(id) or not pool.requests[id, ONE].shares or held * RAY <= doubt:
+                continue
+            with town.imagine():
+                town.settle(KEEPER)
+                done = town.foresee(ONE, name, "claim", id, ONE)
+                stuck = not pool.payments[id].paid
+            if not done.ok or stuck:
                 yield Refusal("leave a pool", "a member", done.reason or "it is nothing", held)
 
 

@@ -44,7 +44,7 @@ OWN = frozenset(
         "deposit",
         "mint",
         "request_redeem",
-        "cancel_request",
+        "claim",
         "withdraw",
         "redeem",
         "cash",

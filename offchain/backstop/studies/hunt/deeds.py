@@ -61,10 +61,11 @@ def leave(tick: int, phase: int, who: str, pool: str, parts: int = 1) -> Deed:
     def do(town: Town) -> None:
         if not knows(town):
             return
-        for part in range(parts):
-            shares = town.pools[pool]._matured(who) // (parts - part)
-            if shares and town.pools[pool]._to_claim(shares):
-                town.do(who, pool, "redeem", shares, who, who)
+        town.settle(who)
+        mine = [id for (id, owner), each in town.pools[pool].requests.items() if owner == who and each.shares]
+        for id in mine * parts:
+            if town.pools[pool].claimable("", id, who):
+                town.do(who, pool, "claim", id, who)
 
     return Deed(tick, phase, do)
 

@@ -146,11 +146,20 @@ class Town:
 
     def leave(self, people: tuple[str, ...]) -> None:
         """Have everybody take out what is due: who has asked for it leaves as soon as it may."""
+        self.settle(people[0])
         for name, pool in self.pools.items():
-            for who in people:
-                shares = pool._matured(who)
-                if shares and pool._to_claim(shares):
-                    self.do(who, name, "redeem", shares, who, who)
+            for id, who in [key for key, request in pool.requests.items() if request.shares]:
+                if who in people and pool.claimable("", id, who):
+                    self.do(who, name, "claim", id, who)
+
+    def settle(self, by: str) -> None:
+        """Cut and pay the batches of all pools that may be."""
+        for name, pool in self.pools.items():
+            if pool.batches[pool.line[()].collecting].units and self.now >= pool.cut_from():
+                self.do(by, name, "cut")
+            waits, collecting = pool.settled_batches().stop, pool.line[()].collecting
+            if pool.settled_batches() or (waits < collecting and self.now >= pool.matures_at(waits)):
+                self.do(by, name, "settle")
 
     # ------------------------------------------------------------------ upkeep
 
@@ -159,6 +168,7 @@ class Town:
         if self.settlement.progress[()].begun_at:
             self._wind_up(by)
             return
+        self.settle(by)
         for c in self.types:
             price = self.feed.liquidation_price("", c)
             if price:

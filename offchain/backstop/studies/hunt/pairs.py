@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from backstop.deployment.accounts import account
 from backstop.model.arithmetic import RAY, WAD
+from backstop.model.pool import LOOK
 from backstop.studies.hunt.coalition import LIE
 from backstop.studies.hunt.deeds import (
     LOSSES,
@@ -70,7 +71,8 @@ def draw_pair(setting: Setting, random: Random) -> Pair:
 def _leave_or_stay(setting: Setting, random: Random) -> Pair:
     """Draw two members alike: one leaves once it knows, the other asked then or earlier, and stays longer."""
     terms = setting.parameters.savings
-    first, window = -(-terms.cooldown // TICK), terms.window // TICK
+    # A batch collects as long as it waits, a look included.
+    first, window = -(-(2 * terms.cooldown + LOOK) // TICK), 6
     event = random.randrange(first + 2, TICKS - 8)
     out = min(TICKS - 1, event + random.randrange(8))
     asked = max(1, out - first - random.randrange(window + 1))

@@ -115,8 +115,7 @@ def opened(
 
 def _parameters(random: Random) -> Parameters:
     pool = PoolParameters(
-        cooldown=random.choice((HOUR, 3 * HOUR)),
-        window=random.choice((HOUR, 2 * HOUR)),
+        cooldown=random.choice((HOUR, 2 * HOUR)),
         vesting=random.choice((HOUR, 10 * HOUR)),
     )
     return Parameters(

@@ -160,7 +160,7 @@ class Twins:
                     for action in town.done[before:]:
                         assert isinstance(action, Action)
                         told.append(Doing(tick, phase, action))
-                        if action.method == "redeem" and action.sender == ONE:
+                        if action.method == "claim" and action.sender == ONE:
                             fact = fact or now
         return Played(town, told, fact)
 

@@ -8,6 +8,7 @@ from typing import Any
 from backstop.deployment.accounts import account
 from backstop.model.arithmetic import RAY
 from backstop.model.collateral_auction import principal_left
+from backstop.simulation.worth import stake
 from backstop.studies.hunt.honest import Town
 from backstop.studies.hunt.setting import BANK, COALITION, HONEST, KEEPER, TWINS
 
@@ -45,9 +46,7 @@ def wealth(town: Town, prices: Sequence[int], face: bool) -> dict[str, int]:
             bag = town.settlement.bags[who] - town.settlement.cashed[c, who]
             total += bag * town.settlement.shares[c] // RAY * prices[c]
         for name, pool in town.pools.items():
-            generation = pool.state[()].generation
-            shares = pool.held(who) + pool.requests[generation, who].shares
-            total += pool._to_claim(shares) * coin
+            total += stake(pool, who) * coin
             claims = contracts.get(f"{name}.Claims")
             if claims is not None and face:
                 total += claims.balanceOf("", who) * RAY

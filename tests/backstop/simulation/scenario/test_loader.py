@@ -68,10 +68,9 @@ def line_of(text: str, piece: str) -> int:
         ("title: Black", "title: 'Black", "is not YAML"),
         ("savings: {share: 10%}", "scripted: {share: 10%}", "waterfall.scripted: unknown field"),
         ("savings: {share: 10%}", "minted_equity: {share: 10%}", "needs the section parameters.equity"),
-        ("window: 2 d}", "window: 30 min}", "pools.savings.window: '30 min' is too low"),
-        ("cooldown: 2 d,", "cooldown: 30 d,", "pools.savings.cooldown: '30 d' is too high: the most is"),
-        ("window: 2 d}", "window: 2 d, vesting: 1 s}", "pools.savings.vesting: '1 s' is too low"),
-        ("window: 2 d}", "window: 2 d, income_share: 10%}", "income_share: needs the section parameters.eq"),
+        ("cooldown: 2 d}", "cooldown: 30 d}", "pools.savings.cooldown: '30 d' is too high: the most is"),
+        ("cooldown: 2 d}", "cooldown: 2 d, vesting: 1 s}", "pools.savings.vesting: '1 s' is too low"),
+        ("cooldown: 2 d}", "cooldown: 2 d, income_share: 10%}", "income_share: needs the section param"),
         ("  pools:", "  treasury: {target: 1 stablecoin}\n  pools:", "treasury: needs the section"),
         ("  pools:", "  settlement: {delay: 1 h}\n  pools:", "parameters.settlement: 'bound' is missing"),
         ("buffer_share: 50%", "buffer_share: 50%\n      redistribution_cap: 5", "'5' is not a ratio"),
@@ -106,8 +105,8 @@ parameters:
     minted_equity: {share: 100%}
     redistribution: {share: 100%}
   pools:
-    junior: {cooldown: 7 d, window: 3 d, vesting: 30 d, income_share: 60%}
-    staked_equity: {cooldown: 10 d, window: 2 d}
+    junior: {cooldown: 7 d, vesting: 30 d, income_share: 60%}
+    staked_equity: {cooldown: 10 d}
   equity:
     supply: 1_000_000 equity
     mint_cap: 50_000 equity
@@ -139,8 +138,8 @@ def test_every_part_of_the_protocol_has_its_section(tmp_path) -> None:
         "redistribution",
     ]
     assert found.stages[1].cap_absolute == 250_000 * 10**45
-    assert found.junior == PoolParameters(7 * 86_400, 3 * 86_400, 30 * 86_400, 6_000)
-    assert found.staked_equity == PoolParameters(10 * 86_400, 2 * 86_400)
+    assert found.junior == PoolParameters(7 * 86_400, 30 * 86_400, 6_000)
+    assert found.staked_equity == PoolParameters(10 * 86_400)
     assert found.equity == EquityParameters(
         supply=1_000_000,
         mint_cap=50_000,
@@ -170,7 +169,11 @@ def test_every_part_of_the_protocol_has_its_section(tmp_path) -> None:
         ("duration: 12 h", "duration: 8 d", "equity.duration: '8 d' is too high"),
         ("surplus_lot: 10_000", "surplus_lot: 0", "equity.surplus_lot: '0 stablecoin' is too low"),
         ("feed: {quorum: 3", "feed: {quorum: 9", "equity.feed.quorum: '9' is too high: the most is 4"),
-        ("window: 2 d}", "window: 2 d, income_share: 1%}", "staked_equity.income_share: income is stable"),
+        (
+            "cooldown: 10 d}",
+            "cooldown: 10 d, income_share: 1%}",
+            "staked_equity.income_share: income is stable",
+        ),
         (
             "  treasury:",
             "    savings: {income_share: 41%}\n  treasury:",
@@ -369,7 +372,7 @@ def test_a_missing_field_names_its_section(tmp_path) -> None:
 EQUITY = """extends: black-thursday
 parameters:
   pools:
-    junior: {cooldown: 1 d, window: 1 d, vesting: 3 d, income_share: 10%}
+    junior: {cooldown: 1 d, vesting: 3 d, income_share: 10%}
   equity:
     supply: 1_000 equity
     mint_cap: 100 equity

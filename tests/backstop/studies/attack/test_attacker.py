@@ -59,10 +59,9 @@ def gain(scenario: Scenario) -> int:
 
 def test_each_move_is_made_once_at_its_time_or_as_soon_as_it_can_be(scenario) -> None:
     moves = (
-        Move(5 * MINUTE, "leave"),  # nothing has matured before 00:50
+        Move(5 * MINUTE, "leave"),  # nothing is paid within the day
         Move(10 * MINUTE, "ask", 5_000),
         Move(10 * MINUTE, "enter", 1_000),
-        Move(20 * MINUTE, "take_back"),
         Move(30 * MINUTE, "ask"),
         Move(40 * MINUTE, "donate", 1_000),
         Move(40 * MINUTE, "draw"),
@@ -73,12 +72,10 @@ def test_each_move_is_made_once_at_its_time_or_as_soon_as_it_can_be(scenario) ->
     assert calls(result) == [
         (15, "request_redeem"),
         (15, "deposit"),
-        (25, "cancel_request"),
         (35, "request_redeem"),
         (45, "add_income"),
         (45, "deposit_and_draw"),
         (55, "repay_and_withdraw"),
-        (100, "redeem"),
     ]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import WAD
+from backstop.model.pool import LOOK
 from backstop.studies.hunt import deeds, pairs, twins
 from backstop.studies.hunt.deeds import ONE, OTHER, STAKE, Deed, ask, borrow, draw_fall, each, enter, leave
 from backstop.studies.hunt.pairs import Pair
@@ -31,15 +32,15 @@ def course(found, fall, event=24):
     return script._replace(prices=prices, awake=frozenset(range(TICKS)), intents=())
 
 
-def leaver_and_stayer(found, fall, event=24):
-    """One of two members with as much leaves a moment after prices fell."""
-    asked = event - found.setting.parameters.savings.cooldown // TICK
+def leaver_and_stayer(found, fall, event=28):
+    """One of two members with as much leaves a moment after prices fell: his batch is due just then."""
+    asked = event + (2 * found.setting.parameters.savings.cooldown + LOOK) // -TICK
     acts = (*enter(ONE, "Junior", STAKE), *enter(OTHER, "Junior", STAKE), ask(asked, 0, ONE, "Junior"))
     out = [leave(event + late, 1, ONE, "Junior") for late in range(7)]
     return Pair("shown", course(found, fall, event), ((*acts, *out),), leaves=True)
 
 
-def test_sees_that_a_standing_request_leaves_before_a_fall_is_counted():
+def test_sees_that_a_batch_is_paid_before_a_fall_is_counted():
     found = twins_of(lambda p: all(each.feed.step == 3_600 for each in p.collateral_types))
     difference = found.weigh(leaver_and_stayer(found, fall=8_000))
     assert difference is not None
@@ -64,7 +65,7 @@ def test_members_alike_end_alike_where_nothing_is_lost(seed):
     pair = leaver_and_stayer(found, fall=0)
     with found.system.imagine():
         told = found.play(pair, pair.deeds[0], ()).told
-    assert "redeem" in [doing.action.method for doing in told]
+    assert "claim" in [doing.action.method for doing in told]
     assert found.weigh(pair) is None
 
 

@@ -138,7 +138,7 @@ def wait_a_little(s: Scene) -> Iterator[Action | Wait]:
 def wait_long(s: Scene) -> Iterator[Action | Wait]:
     """Wait for hours, days, a cooldown; at times months, longer than one accrual charges."""
     pool = cast(Pool, s.world.contracts[s.some(s.pools)])
-    yield Wait(s.some((HOUR, 6 * HOUR, DAY, pool.cooldown + 1, pool.cooldown + pool.window)))
+    yield Wait(s.some((HOUR, 6 * HOUR, DAY, pool.cooldown + 1, 2 * pool.cooldown + 600)))
     if s.chance(0.02):
         yield Wait(s.some((90 * DAY, 400 * DAY)))
 

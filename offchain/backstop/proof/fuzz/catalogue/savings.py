@@ -53,7 +53,7 @@ def save_for_shares(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=3)
 def ask_to_leave(s: Scene) -> Iterator[Action | Wait]:
-    """Request an exit for some shares, and at times stay until it is due."""
+    """Commit some shares to a batch, and at times stay until it is cut and paid."""
     name = _pool(s)
     pool = cast(Pool, s.world.contracts[name])
     holders = [who for who in s.people if pool.held(who)]
@@ -62,18 +62,67 @@ def ask_to_leave(s: Scene) -> Iterator[Action | Wait]:
     who = s.some(holders)
     yield s.call(name, "request_redeem", s.near(pool.held(who)), by=who)
     if s.chance(0.3):
-        yield Wait(pool.cooldown + s.some((-1, 0, 0, 1, pool.window, pool.window + 1)))
-        yield from _redeem(s, name, who)
+        yield from _until(s, pool.cut_from())
+        yield s.call(name, "cut", by=s.somebody())
+        if s.chance(0.7):
+            yield from _until(s, pool.matures_at(pool.line[()].collecting - 1))
+            yield from _settle_and_claim(s, name)
 
 
 @move(weight=2)
-def redeem(s: Scene) -> Iterator[Action | Wait]:
-    """Take matured shares out, by shares or by assets, for oneself or on an allowance."""
+def cut(s: Scene) -> Iterator[Action | Wait]:
+    """Cut the batch that collects, as soon as it may be or a second early."""
     name = _pool(s)
     pool = cast(Pool, s.world.contracts[name])
-    ready = [who for who in s.people if pool._matured(who)]
+    if not pool.batches[pool.line[()].collecting].units and s.chance(0.9):
+        return
+    yield from _until(s, pool.cut_from())
+    yield s.call(name, "cut", by=s.somebody())
+
+
+@move(weight=2)
+def settle(s: Scene) -> Iterator[Action | Wait]:
+    """Have the next batch paid, as soon as it may be or a second early, or others again."""
+    name = _pool(s)
+    pool = cast(Pool, s.world.contracts[name])
+    waits = pool.settled_batches().stop
+    if s.chance(0.6) and waits < pool.line[()].collecting:
+        yield from _until(s, pool.matures_at(waits))
+    elif not pool.settled_batches() and s.chance(0.9):
+        return
+    yield from _settle_and_claim(s, name)
+
+
+def _until(s: Scene, time: int) -> Iterator[Wait]:
+    """Wait for a time, or for a second before or after it."""
+    if time > s.world.timestamp:
+        yield Wait(time - s.world.timestamp + s.some((-1, 0, 0, 0, 1)))
+
+
+def _settle_and_claim(s: Scene, name: str) -> Iterator[Action | Wait]:
+    yield s.call(name, "settle", by=s.somebody())
+    yield from _claim(s, name)
+
+
+@move(weight=2)
+def claim(s: Scene) -> Iterator[Action | Wait]:
+    """Claim for somebody what a batch was paid, or, without a cooldown, redeem shares."""
+    name = _pool(s)
+    pool = cast(Pool, s.world.contracts[name])
+    if pool.cooldown:
+        yield from _claim(s, name)
+        return
+    ready = [who for who in s.people if pool.held(who)]
     if ready or s.chance(0.1):
         yield from _redeem(s, name, s.some(ready or s.people))
+
+
+def _claim(s: Scene, name: str) -> Iterator[Action | Wait]:
+    pool = cast(Pool, s.world.contracts[name])
+    mine = [key for key, request in pool.requests.items() if request.shares]
+    if mine or s.chance(0.1):
+        batch, owner = s.some(mine or [(pool.line[()].collecting, s.somebody())])
+        yield s.call(name, "claim", batch, owner, by=s.somebody())
 
 
 def _redeem(s: Scene, name: str, owner: str) -> Iterator[Action | Wait]:
@@ -83,21 +132,11 @@ def _redeem(s: Scene, name: str, owner: str) -> Iterator[Action | Wait]:
         sender = s.somebody()
         if s.chance(0.6):
             yield s.call(name, "approve", sender, s.near(pool.held(owner) + 1), by=owner)
-    shares = pool._matured(owner)
+    shares = pool._free(owner)
     if s.chance(0.5):
         yield s.call(name, "redeem", s.near(shares), s.somebody(), owner, by=sender)
     else:
         yield s.call(name, "withdraw", s.near(pool._to_claim(shares)), s.somebody(), owner, by=sender)
-
-
-@move(weight=1)
-def stay(s: Scene) -> Iterator[Action | Wait]:
-    """Withdraw a request."""
-    name = _pool(s)
-    pool = cast(Pool, s.world.contracts[name])
-    waiting = [who for who in s.people if pool.requested_shares("", who)]
-    if waiting or s.chance(0.1):
-        yield s.call(name, "cancel_request", by=s.some(waiting or s.people))
 
 
 @move(weight=1.2)
@@ -124,14 +163,15 @@ def collect_claims(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.4)
 def ask_twice(s: Scene) -> Iterator[Action | Wait]:
-    """Request a part, the rest half a cooldown later, and try to leave with all of it once the first may."""
+    """Commit a part to one batch and the rest to the next, and have both paid at once."""
     name, who = s.some(s.pools), s.somebody()
     pool = cast(Pool, s.world.contracts[name])
     held = pool.held(who)
     if held < 2 or not pool.cooldown:
         return
-    yield s.call(name, "request_redeem", held // 2, by=who)
-    yield Wait(pool.cooldown // 2)
-    yield s.call(name, "request_redeem", held - held // 2, by=who)
-    yield Wait(pool.cooldown - pool.cooldown // 2)
-    yield s.call(name, "redeem", held, who, who, by=who)
+    for shares in (held // 2, held - held // 2):
+        yield s.call(name, "request_redeem", shares, by=who)
+        yield from _until(s, pool.cut_from())
+        yield s.call(name, "cut", by=who)
+    yield from _until(s, pool.matures_at(pool.line[()].collecting - 1))
+    yield from _settle_and_claim(s, name)

@@ -88,9 +88,9 @@ def freeze(s: Scene) -> Iterator[Action | Wait]:
         who, pool = s.somebody(), cast(Pool, s.world.contracts["OddPool"])
         if name == "Odd":
             yield s.call("OddPool", "deposit", WAD, who, by=who)
-            ready = [each for each in s.people if pool._matured(each)]
+            ready = [(id, who) for (id, who), each in pool.requests.items() if each.shares]
             if ready:
-                yield s.call("OddPool", "redeem", pool._matured(ready[0]), who, ready[0], by=ready[0])
+                yield s.call("OddPool", "claim", *ready[0], by=who)
         else:
             c = [each.symbol for each in s.deployment.parameters.collateral_types].index(name)
             unit = s.terms(c).unit

@@ -25,7 +25,7 @@ waterfall:
   savings: {share: 20%}
   reserve: {share: 50%, amount: 1_000 stablecoin}
 pools:
-  savings: {cooldown: 0 s, window: 0 s}
+  savings: {cooldown: 0 s}
 of_each_type:
   buffer_share: 0%
 absent: [recogniser, coverer]

@@ -105,7 +105,7 @@ def test_more_auctions_than_there_is_room_for(monkeypatch) -> None:
 
 def test_a_run_empties_a_pool() -> None:
     """Members who ran before the loss pay nothing; the others pay more."""
-    pool = PoolParameters(cooldown=600, window=86_400)
+    pool = PoolParameters(cooldown=600)
     stages = (StageParameters("savings", cap_bps=1_000),)
     parameters = replace(DAY.parameters, savings=pool, stages=stages)
     runner = KeeperGroup(

@@ -1,0 +1,224 @@
+"""Who leaves and who stays end alike, whatever becomes of the losses that were known when it was settled.
+
+Random histories on the model: twins with equal shares, of whom one leaves; losses that are known, come in
+part, do not come, several at once; others who enter and leave meanwhile. Nothing is earned, so that the twin
+who stays is the one that a leaver has to be compared with.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from backstop.model.arithmetic import MAX_UINT256, RAY
+from backstop.model.exits import MOST_OPEN
+from backstop.model.pool import Pool
+from backstop.model.recovery_claims import RecoveryClaims
+from backstop.model.scripted_waterfall import ScriptedWaterfall
+from backstop.model.state import ZERO_ADDRESS, Contract, World
+from backstop.model.token import Token
+from tests.support.deep import cases
+
+HOUR = 3_600
+NOBODY = f"0x{98:040x}"
+# What happens before the others: a pair is a leaver and his twin.
+PAIRS = [(f"0x{2 * i:040x}", f"0x{2 * i + 1:040x}") for i in range(1, 5)]
+OTHERS = [f"0x{i:040x}" for i in range(50, 53)]
+QUICK, MANY = 300, 10_000
+
+
+class Ledger(Contract):
+    """In the place of the vault engine: what a stage pays is gone."""
+
+    KIND = "Ledger"
+
+    def cover_from_tokens(self, sender: str, collateral_type: int, payer: str, amount: int) -> int:
+        return amount
+
+    def give_to_reserve(self, sender: str, amount: int) -> None:
+        pass
+
+
+class History:
+    """A pool with claims, its members, and what is known to be lost [wei]."""
+
+    def __init__(self, seed: int, new_losses: bool) -> None:
+        self.random, self.new_losses = Random(seed), new_losses
+        self.world = World(1_700_000_000, 1)
+        token, ledger, waterfall, pool, claims = (f"0x{i:040x}" for i in range(200, 205))
+        self.token = Token(self.world, "Token", token, "Token", "TOK", 18)
+        Ledger(self.world, "Ledger", ledger)
+        self.waterfall = ScriptedWaterfall(self.world, "Waterfall", waterfall)
+        wiring = token, ledger, waterfall, ZERO_ADDRESS, ZERO_ADDRESS, claims
+        self.pool = Pool(self.world, "Pool", pool, "Pool", "POOL", *wiring, HOUR, HOUR)
+        self.claims = RecoveryClaims(
+            self.world, "Claims", claims, "Claims", "CLAIM", token, pool, ZERO_ADDRESS, ZERO_ADDRESS, 0, 0
+        )
+        self.known = self.steps = 0
+        self.left: set[str] = set()
+        self.settled = False
+        for leaver, twin in PAIRS:
+            amount = self.amount()
+            for who in (leaver, twin):
+                self.enter(who, amount)
+        for who in OTHERS:
+            self.enter(who, self.amount())
+
+    def amount(self) -> int:
+        return self.random.randrange(10**9, 10 ** self.random.choice((12, 20, 26)))
+
+    def enter(self, who: str, amount: int) -> None:
+        self.token.mint(NOBODY, who, amount)
+        self.token.approve(who, self.pool.address, MAX_UINT256)
+        if self.pool.previewDeposit(who, amount):
+            self.pool.deposit(who, amount, who)
+
+    # ------------------------------------------------------------------ what happens
+
+    def somebody_enters(self) -> None:
+        self.enter(self.random.choice(OTHERS), self.amount())
+
+    def somebody_asks(self) -> None:
+        waiting = [leaver for leaver, _ in PAIRS if leaver not in self.left]
+        who = self.random.choice([*waiting, *OTHERS])
+        if self.pool.held(who):
+            part = (
+                self.pool.held(who) if who not in OTHERS else self.random.randrange(self.pool.held(who)) + 1
+            )
+            self.pool.request_redeem(who, part)
+            self.left.add(who)
+
+    def cut(self) -> None:
+        if self.pool.batches[self.pool.line[()].collecting].units and self.pool.state[()].open < MOST_OPEN:
+            self.world.timestamp = max(self.world.timestamp, self.pool.cut_from())
+            self.pool.cut(NOBODY)
+
+    def settle(self) -> None:
+        waits = self.pool.settled_batches().stop
+        if waits < self.pool.line[()].collecting and self.random.random() < 0.7:
+            self.world.timestamp = max(self.world.timestamp, self.pool.matures_at(waits))
+        if self.pool.settled_batches() or (
+            waits < self.pool.line[()].collecting and self.world.timestamp >= self.pool.matures_at(waits)
+        ):
+            self.pool.settle(NOBODY)
+            self.settled |= bool(self.pool.line[()].owed)
+
+    def learn(self) -> None:
+        """More is known to be lost: nothing of it once somebody was settled, unless new losses may come."""
+        if self.settled and not self.new_losses:
+            return
+        everything = self.pool._all_vested()
+        self.tell(
+            self.known + self.random.choice((1, everything // 10**6, everything // 50, everything // 5))
+        )
+
+    def fear_less(self) -> None:
+        self.tell(self.known - self.random.choice((self.known, self.known // 2, min(1, self.known))))
+
+    def come(self) -> None:
+        """A part of what is known is lost in truth."""
+        lost = min(self.random.choice((self.known, self.known // 3, min(1, self.known))), self.most)
+        if lost:
+            self.waterfall.charge(NOBODY, self.pool.address, 0, lost * RAY - self.random.randrange(2))
+            self.tell(self.known - lost)
+
+    def collect(self) -> None:
+        keys = [key for key, request in self.pool.requests.items() if request.shares]
+        if keys:
+            self.pool.claim(NOBODY, *self.random.choice(keys))
+
+    @property
+    def most(self) -> int:
+        """What may be lost without making all shares void, which ends a history."""
+        return self.pool._all_vested() // 2
+
+    def tell(self, known: int) -> None:
+        self.known = min(known, self.most)
+        self.waterfall.claim(NOBODY, self.known * RAY)
+
+    def play(self) -> None:
+        events = (
+            self.somebody_enters,
+            self.somebody_asks,
+            self.somebody_asks,
+            self.cut,
+            self.cut,
+            self.settle,
+            self.settle,
+            self.learn,
+            self.learn,
+            self.fear_less,
+            self.come,
+            self.collect,
+        )
+        for _ in range(self.random.randrange(10, 60)):
+            self.random.choice(events)()
+            self.steps += 1
+            self.world.timestamp += self.random.choice((0, 12, HOUR))
+            self.world.journal.clear()
+            self.world.logs.clear()
+
+    def end(self) -> None:
+        """What is feared does not come, and everybody leaves."""
+        self.tell(0)
+        for leaver, twin in PAIRS:
+            for who in (leaver, twin):
+                if self.pool.held(who):
+                    self.pool.request_redeem(who, self.pool.held(who))
+        while self.pool.batches[self.pool.line[()].collecting].units or self.pool.state[()].open:
+            self.cut()
+            if self.pool.state[()].open:
+                last = self.pool.line[()].collecting - 1
+                self.world.timestamp = max(self.world.timestamp, self.pool.matures_at(last))
+                self.pool.settle(NOBODY)
+        for id, who in [key for key, request in self.pool.requests.items() if request.shares]:
+            self.pool.claim(NOBODY, id, who)
+        for pair in PAIRS:
+            for who in pair:
+                self.pool.collect_claims(NOBODY, who, 0)
+
+    def got(self, who: str) -> tuple[int, int]:
+        """What somebody has in the end: coins and claims."""
+        return self.token.balances[who], self.claims.held(who)
+
+    def check(self) -> None:
+        """Alike to a wei for each step; never worse, where losses came that nobody knew."""
+        # A share of claims is rounded by a ray of a wei for each loss.
+        slack = self.steps + 20
+        for leaver, twin in PAIRS:
+            (coins, claims), (others, theirs) = self.got(leaver), self.got(twin)
+            assert coins + slack >= others, (leaver, coins, others)
+            if not self.new_losses:
+                assert abs(coins - others) <= slack, (leaver, coins, others)
+                assert abs(claims - theirs) <= slack + theirs // 10**9, (leaver, claims, theirs)
+        assert self.pool.line[()].held == 0
+        assert self.pool.line[()].owed <= slack * len(self.pool.batches)
+
+
+def play(seed: int, new_losses: bool) -> None:
+    history = History(seed, new_losses)
+    history.play()
+    if history.pool.state[()].generation == 0:
+        history.end()
+        history.check()
+
+
+HISTORIES = cases(
+    (QUICK, MANY),
+    (MANY,),
+    "tests/contracts/Pool/test_leavers_and_stayers.py::test_leaver_and_stayer_end_alike",
+)
+
+
+@pytest.mark.parametrize("histories", HISTORIES)
+def test_leaver_and_stayer_end_alike(histories):
+    for seed in range(histories):
+        play(seed, new_losses=False)
+
+
+@pytest.mark.parametrize("histories", HISTORIES)
+def test_a_leaver_is_never_worse_off_than_who_stays(histories):
+    """Where losses come that nobody knew when it was paid."""
+    for seed in range(histories):
+        play(seed, new_losses=True)
