@@ -102,9 +102,7 @@ def _price(collateral_type: uint256, market: Market) -> (bool, uint256):
 def _counted(closing: Closing, market: Market) -> Closing:
     """@dev The same with the time up to now."""
     counted: Closing = closing
-    start: uint256 = max(
-        closing.counted_to, min(market.held_until, closing.begun_at + bounds.MAX_FINAL_HALT)
-    )
+    start: uint256 = max(closing.counted_to, min(market.held_until, closing.begun_at + bounds.MAX_FINAL_HALT))
     # A price is fresh in the second `fresh_until` too.
     end: uint256 = min(block.timestamp, min(market.fresh_until + 1, closing.begun_at + bounds.FINAL_DEADLINE))
     if not market.waits and start < end:

@@ -21,7 +21,7 @@ def promised(protocol, monkeypatch):
 
 def test_it_is_told(promised):
     promised.lockstep.step_check = Watch(promised.lockstep.model, promises=True)
-    with pytest.raises(Violation, match="^property 999 is violated: somebody borrows"):
+    with pytest.raises(Violation, match=r"^property 999 is violated: somebody borrows"):
         promised.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
 
 
