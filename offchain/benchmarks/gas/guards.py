@@ -10,7 +10,7 @@ from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
 from backstop.model.circuit_breaker import FALL
 from backstop.model.interfaces import CAUTION
 from backstop.model.roles import GUARDIAN
-from benchmarks.gas.jobs import WETH, Jobs
+from benchmarks.gas.jobs import WETH, Jobs, calm
 
 # The first round writes new slots; the second is measured.
 TIMES = 2
@@ -20,7 +20,7 @@ class Guards(Jobs):
     """Jobs on the standard deployment with all guards on, and a debt against ether."""
 
     def __init__(self, host: AnvilHost) -> None:
-        super().__init__(host, guarded())
+        super().__init__(host, calm(guarded()))
         self.do(self.symbol, "mint", account("borrower"), 10_000 * WAD, sender="borrower")
         self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender="borrower")
         for i in range(2 * TIMES):

@@ -16,7 +16,7 @@ from backstop.deployment.examples import guarded, standard
 from backstop.hosts.anvil import AnvilHost
 from benchmarks.gas.domains import Domains
 from benchmarks.gas.guards import Guards
-from benchmarks.gas.jobs import Jobs
+from benchmarks.gas.jobs import Jobs, calm
 from benchmarks.gas.losses import Flags, Income, Pool, Recapitalisation, StageJobs
 from benchmarks.gas.margin import Margin, SharedMargin
 from benchmarks.gas.vaults import GuardedVaults, Vaults
@@ -69,7 +69,7 @@ def measure() -> tuple[list[Row], dict[str, int]]:
     used: dict[str, int] = {}
     tables: list[Callable[[AnvilHost], Jobs]] = [
         lambda host: Vaults(host, standard()),
-        lambda host: GuardedVaults(host, guarded()),
+        lambda host: GuardedVaults(host, calm(guarded())),
         Recapitalisation,
         Income,
         Pool,
