@@ -22,7 +22,7 @@ def do(system: LiveSystem, contract: str, method: str, *args: object, sender: st
 def post(system: LiveSystem, price: int) -> None:
     """A price that counts at once."""
     for _ in range(2):
-        for i in range(5):
+        for i in range(system.deployment.parameters.collateral_types[ETH].feed.reporters):
             do(system, "PriceFeed", "report", ETH, price * RAY, sender=f"reporter_{i + 1}")
         do(system, "PriceFeed", "poke", ETH, sender="borrower")
         system.advance(600)

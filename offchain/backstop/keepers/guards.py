@@ -39,12 +39,12 @@ def breaker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
 def guardian(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Carry out the schedule: halt a market, raise the mode, announce a domain's whole debt as lost."""
     for i, order in enumerate(me.group.schedule):
-        if view.outside.clock < order.at or ("raise_to", i) in memory.done:
+        if view.outside.clock < order.at or memory.done.keys() & {("raise_to", i), ("set_halted", i)}:
             continue
         if order.halt:
             c = view.symbols.index(order.halt)
-            if not view.feed_config(c).halted:
-                yield me.intent("PriceFeed", "set_halted", c, True, about=c)
+            if not view.feed_config(c).halted and view.timestamp >= view.halt_again_at(c):
+                yield me.intent("PriceFeed", "set_halted", c, True, about=i)
         elif order.announce:
             domain = view.domains.get(order.announce)
             if domain is not None and domain.debt and domain.announced == 0:

@@ -50,6 +50,10 @@ class PriceView:
         found: price_feed.Config = self._feed["configs"][c]
         return found
 
+    def halt_again_at(self, c: int) -> int:
+        """Return the time from which a guardian may halt a market; 0 if none has."""
+        return int(self._feed["halt_again_at"].get(c, 0))
+
     def price(self, c: int) -> int:
         """Return the current price [ray]; 0 if stale."""
         prices = self.prices(c)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from backstop.deployment.accounts import account
 from backstop.deployment.examples import standard
-from backstop.deployment.parameters import EquityParameters, StageParameters
+from backstop.deployment.parameters import EquityParameters, PoolParameters, StageParameters
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
@@ -23,9 +23,10 @@ TIMES = 3
 class _Losses(Jobs):
     """Jobs on a protocol with equity and these stages, which loses on gold what it has lent."""
 
-    def __init__(self, host: AnvilHost, *stages: str) -> None:
-        order = tuple(StageParameters(name) for name in stages)
-        super().__init__(host, replace(standard(), stages=order, equity=EquityParameters()))
+    def __init__(self, host: AnvilHost, *stages: str, cooldown: int = 86_400) -> None:
+        order, savings = tuple(StageParameters(name) for name in stages), PoolParameters(cooldown)
+        parameters = replace(standard(), stages=order, equity=EquityParameters(), savings=savings)
+        super().__init__(host, parameters)
         self.lost = 0
         for symbol in ("WETH", "XAU"):
             self.do(symbol, "mint", account("borrower"), 10**28, sender="borrower")
@@ -168,6 +169,21 @@ class Pool(_Losses):
         used["settle batch"] = self.do("Savings", "settle", sender="keeper")
         used["claim"] = self.do("Savings", "claim", 1, account("another"), sender="another")
         return used
+
+
+class OpenPool(_Losses):
+    """A job of a pool of savings without a cooldown: half of a member's shares leave at once."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        super().__init__(host, "buffer", "reserve", "savings", cooldown=0)
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
+        self.save("Savings")
+        self.save("Savings", who="another", amount=10)
+        who = account("another")
+        args = self.chain.view("Savings", "balanceOf", who) // 2, who, who
+        return {"redeem shares": self.do("Savings", "redeem", *args, sender="another")}
 
 
 class Flags(_Losses):

@@ -17,7 +17,7 @@ from backstop.hosts.anvil import AnvilHost
 from benchmarks.gas.domains import Domains
 from benchmarks.gas.guards import Guards
 from benchmarks.gas.jobs import Jobs, calm
-from benchmarks.gas.losses import Flags, Income, Pool, Recapitalisation, StageJobs
+from benchmarks.gas.losses import Flags, Income, OpenPool, Pool, Recapitalisation, StageJobs
 from benchmarks.gas.margin import Margin, SharedMargin
 from benchmarks.gas.vaults import GuardedVaults, Vaults
 
@@ -73,6 +73,7 @@ def measure() -> tuple[list[Row], dict[str, int]]:
         Recapitalisation,
         Income,
         Pool,
+        OpenPool,
         Flags,
         Guards,
         Domains,

@@ -82,7 +82,7 @@ class Margin(World):
     def step(self, price: int) -> None:
         """One step of the feed: a price that counts after the next one."""
         self.run.go_to(self.run.system.timestamp + 600)
-        for i in range(5):
+        for i in range(self.run.scenario.parameters.collateral_types[0].feed.reporters):
             self.do("PriceFeed", "report", 0, price * RAY, by=f"reporter_{i + 1}")
         self.do("PriceFeed", "poke", 0, by="borrower")
 

@@ -28,7 +28,7 @@ from backstop.keepers.keeper import Keeper, Memory
 from backstop.keepers.roles import ROLES
 from backstop.keepers.strategy import strategy_of
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.model.bounds import FINAL_DEADLINE
+from backstop.model.bounds import FINAL_DEADLINE, GUARDIAN_HALT, GUARDIAN_PAUSE
 from backstop.simulation.blocks import KeeperState
 from backstop.simulation.opening import endow, provide
 from backstop.simulation.scenario import load_scenario
@@ -727,7 +727,7 @@ def test_without_guards_there_is_nothing_to_do(world) -> None:
 
 
 def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
-    """A halt stays; the mode falls when it is calm, and what was done once is not done again."""
+    """A halt lasts two days; the mode falls when it is calm, and what was done once is not done again."""
     start = guarded.run.scenario.start
     schedule = Instruction(HOUR, halt="ETH"), Instruction(2 * HOUR, raise_to=1)
     state = KeeperState(guarded.keeper("guardian", "guardian", schedule=schedule))
@@ -746,6 +746,22 @@ def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
     assert done == [(1, "set_halted", 0, True), (2, "raise_to", 1)]
     assert guarded.view.breaker.mode == 0
     assert guarded.view.liquidation_price(0) == 0 < guarded.view.price(0)
+
+
+def test_a_guardian_halts_a_market_once_it_may_again(guarded) -> None:
+    state = KeeperState(guarded.keeper("guardian", "guardian", schedule=(Instruction(0, halt="ETH"),)))
+    endow(guarded.run, state)
+    # It was halted by another, and the keeper has seen nothing.
+    guarded.run.must("PriceFeed", "set_halted", 0, True, sender=state.keeper.address)
+    again = guarded.run.system.timestamp + GUARDIAN_HALT + GUARDIAN_PAUSE
+    guarded.run.go_to(again - 1)
+    assert guarded.wants(state.keeper) == []
+    guarded.run.go_to(again)
+    assert guarded.wants(state.keeper, state.memory) == [("set_halted", 0, True)]
+    assert carry_out(guarded, state.keeper) == ["set_halted"]
+    state.memory.note(("set_halted", 0), True, again)
+    guarded.run.go_to(again + GUARDIAN_HALT + GUARDIAN_PAUSE)
+    assert guarded.wants(state.keeper, state.memory) == []
 
 
 def test_a_guardian_leaves_a_mode_alone_that_is_as_high(guarded) -> None:

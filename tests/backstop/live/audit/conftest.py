@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from backstop.deployment.accounts import account
 from backstop.hosts.artifacts import Artifacts
 from backstop.keepers import roles
+from backstop.keepers.group import KeeperGroup, Outage
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import crash, until
 from backstop.live.operate.deploying import deploy_live
@@ -36,9 +38,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
-    """With every kind of stage; stopped while auctions run, losses are open and claims are owed."""
+    """With every kind of stage; stopped while auctions run, a flag stands, losses are open, claims owed."""
     folder = tmp_path_factory.mktemp("crashed")
     scenario = until(lay_over(load_preset("backstop"), SMALL), 4 * 3_600)
+    scenario = replace(scenario, keepers=tuple(map(tired, scenario.keepers)))
     devnet = Devnet()
     try:
         devnet.node.request("evm_mine")  # something before the deployment
@@ -49,6 +52,12 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
         yield Crashed(devnet, deployment, file)
     finally:
         devnet.process.stop()
+
+
+def tired(group: KeeperGroup) -> KeeperGroup:
+    """Liquidators who are away to the end, from before the last vault in danger on: it is flagged only."""
+    start = {"liquidator": 4_800, "night_watch": 8_400}.get(group.name)
+    return group if start is None else replace(group, outages=(Outage(start, 6 * 3_600),))
 
 
 @pytest.fixture(scope="session")
