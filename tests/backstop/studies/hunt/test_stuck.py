@@ -8,7 +8,6 @@ from backstop.deployment.accounts import account
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import RAD, WAD
 from backstop.model.roles import STAGE
-from backstop.model.state import require
 from backstop.studies.hunt import stuck
 from backstop.studies.hunt.calls import CHECKS, OTHER, Outside
 from backstop.studies.hunt.deeds import Deed, borrow, draw_fall
@@ -47,7 +46,9 @@ def test_one_broken_stage_stops_no_cover():
         town, _ = found.play(trouble)
         first, second = (town.pools[name] for name in ("Junior", "Senior"))
         before = first.capacity("", 0), second.capacity("", 0)
-        for _ in CHECKS["cover a loss"](town, Outside(trouble.script.prices[COMES][-1], frozenset(), frozenset())):
+        for _ in CHECKS["cover a loss"](
+            town, Outside(trouble.script.prices[COMES][-1], frozenset(), frozenset())
+        ):
             raise AssertionError("it is told")
         # There was a loss, and who is next has paid for it.
         assert first.capacity("", 0) == before[0] and second.capacity("", 0) < before[1] - 1_000 * RAD
@@ -55,7 +56,9 @@ def test_one_broken_stage_stops_no_cover():
 
 def test_sees_that_a_broken_stage_bears_nothing_any_more():
     """What it should have borne is left where nobody is behind it: stages cannot be replaced."""
-    found = stuck_of(lambda p: "redistribution" not in names(p) and pools(p) == {"junior"} and p.guards is None)
+    found = stuck_of(
+        lambda p: "redistribution" not in names(p) and pools(p) == {"junior"} and p.guards is None
+    )
     trouble = trouble_of(found, "cover a loss", fall=5_000)
     assert found.meet(trouble) is None
     args = STAGE, found.setting.deployment.addresses["Junior"]

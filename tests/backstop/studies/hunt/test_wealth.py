@@ -73,7 +73,9 @@ def left_in_pool(town, pool, who):
             if owner == who and request.shares:
                 batch = pool.batch_of("", id)
                 # A batch that collects is of shares like others.
-                worth = batch.held if id < pool.line[()].collecting else pool.convertToAssets("", batch.shares)
+                worth = (
+                    batch.held if id < pool.line[()].collecting else pool.convertToAssets("", batch.shares)
+                )
                 total += pool.claimable("", id, who) + worth * request.shares // batch.shares
         return total
 
