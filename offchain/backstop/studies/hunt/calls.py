@@ -118,9 +118,13 @@ def covering(town: Town, outside: Outside) -> Iterator[Refusal]:
     before = [town.engine.deficit[c] for c in town.types]
     held = max((pool._vested() for pool in pools), default=0)
     go_on(town, outside, 14 * DAY, STEP)
+    # A pool has one cap for all types: one may wait for another.
+    paid = any(town.engine.deficit[c] < before[c] for c in town.types)
     for c in town.types:
         if before[c] > RAD and town.engine.deficit[c] >= before[c] and held > 100 * WAD:
             done = town.foresee(KEEPER, "LossWaterfall", "cover", c)
+            if done.ok and paid:
+                continue
             reason = done.reason if not done.ok else "it pays nothing"
             yield Refusal("cover a loss", "anybody", reason or "", before[c] // RAY)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.proof.fuzz.moves import MOVES
 from backstop.studies.hunt.coalition import LIE, PHASES, Act, Doing
-from backstop.studies.hunt.deeds import ONE, OTHER, Deed
+from backstop.studies.hunt.deeds import ONE, OTHER, Deed, knows
 from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.history import Wealth, endings, follow_one, moments
 from backstop.studies.hunt.honest import WRITING_OFF, Town
@@ -47,7 +47,7 @@ class Difference(NamedTuple):
 
 
 class Played(NamedTuple):
-    """A history with its deeds: what was done by twins and strangers, and what was known at the exit."""
+    """A history with its deeds: what was done by twins and strangers, and what was known at the payment."""
 
     town: Town
     told: list[Doing]
@@ -146,23 +146,23 @@ class Twins:
         """Play one history; it stays until whoever imagines it takes it back."""
         town = Town(self.setting, self.system)
         told: list[Doing] = []
-        fact = ""
         town.left = pair.left
+        exit = _Exit(town, pair)
         for tick, phase in moments(town, pair.script, COMES, told):
+            exit.look(tick, phase)
             for doing in strangers:
                 if doing[:2] == (tick, phase) and town.act(doing.action).ok:
                     told.append(doing)
+                    exit.look(tick, phase)
             for deed in deeds:
                 if deed[:2] == (tick, phase):
                     before = len(town.done)
-                    now = _fact(town) if pair.leaves and not fact else ""
                     deed.do(town)
+                    exit.look(tick, phase)
                     for action in town.done[before:]:
                         assert isinstance(action, Action)
                         told.append(Doing(tick, phase, action))
-                        if action.method == "claim" and action.sender == ONE:
-                            fact = fact or now
-        return Played(town, told, fact)
+        return Played(town, told, exit.fact)
 
     # ------------------------------------------------------------------- telling
 
@@ -224,6 +224,38 @@ def histories(finding: Finding) -> Iterator[tuple[Setting, list[Action | int]]]:
     for deeds in pair.deeds:
         twins.system = twins.setting.new()
         yield twins.setting, twins.play(pair, deeds, finding.strangers).town.done
+
+
+class _Exit:
+    """The exit of the first twin: what was known right before anybody first had its batch paid."""
+
+    def __init__(self, town: Town, pair: Pair) -> None:
+        self.fact = ""
+        """Empty, too, if it was paid before the fall, or before the feed knew of it."""
+        self._town, self._event = town, pair.script.event
+        self._known = ""
+        self._batch: tuple[str, int] | None = None
+        self._is_over = not pair.leaves
+
+    def look(self, tick: int, phase: int) -> None:
+        """Look before anything may pay, and after it."""
+        if self._is_over:
+            return
+        town = self._town
+        if self._batch is not None:
+            name, batch = self._batch
+            if batch < town.pools[name].settled_batches().stop:
+                self.fact, self._is_over = self._known, True
+                return
+        else:
+            asked = (
+                (name, id)
+                for name, pool in town.pools.items()
+                for (id, who), request in pool.requests.items()
+                if who == ONE and request.shares
+            )
+            self._batch = next(asked, None)
+        self._known = _fact(town) if (tick, phase) > (self._event, 0) and knows(town) else ""
 
 
 def _fact(town: Town) -> str:

@@ -188,9 +188,9 @@ def _owed(here: Deployed) -> Fraction:
 
 
 def _worth(here: Deployed, who: str) -> int:
-    """Return what a customer could withdraw [wei]."""
+    """Return what a customer's shares are worth [wei]: no loss waits for its cover when it is asked."""
     shares = here.read("Savings", "balanceOf", here.at(who))
-    return int(here.read("Savings", "previewRedeem", shares))
+    return int(here.read("Savings", "convertToAssets", shares))
 
 
 def _at(date: tuple[int, int, int]) -> int:

@@ -6,12 +6,12 @@ import pytest
 
 from backstop.deployment.accounts import account
 from backstop.hosts.artifacts import Artifacts
-from backstop.model.arithmetic import WAD
+from backstop.model.arithmetic import RAD, WAD
 from backstop.model.roles import STAGE
 from backstop.studies.hunt import stuck
-from backstop.studies.hunt.calls import CHECKS, OTHER
+from backstop.studies.hunt.calls import CHECKS, OTHER, Outside
 from backstop.studies.hunt.deeds import Deed, borrow, draw_fall
-from backstop.studies.hunt.script import TICKS
+from backstop.studies.hunt.script import COMES, TICKS
 from backstop.studies.hunt.story import replay_steps
 from backstop.studies.hunt.stuck import Stuck, Trouble, draw_trouble
 
@@ -35,13 +35,51 @@ def do(tick, by, contract, method, *args):
     return Deed(tick, 0, lambda town: town.do(by, contract, method, *args))
 
 
-def test_sees_that_one_broken_stage_stops_all_cover():
+def test_one_broken_stage_stops_no_cover():
     found = stuck_of(lambda p: p.has_stage("junior") and p.has_stage("senior") and p.guards is None)
     deployment = found.setting.deployment
     args = STAGE, deployment.addresses["Junior"]
     broken = do(2, deployment.account("admin"), "VaultEngine", "revoke_role", *args)
-    refusal = found.meet(trouble_of(found, "cover a loss", broken, fall=5_000))
-    assert refusal is not None and refusal.reason == "roles: missing role" and refusal.stake > 1_000 * WAD
+    trouble = trouble_of(found, "cover a loss", broken, fall=5_000)
+    assert found.meet(trouble) is None
+    with found.system.imagine():
+        town, _ = found.play(trouble)
+        first, second = (town.pools[name] for name in ("Junior", "Senior"))
+        before = first.capacity("", 0), second.capacity("", 0)
+        for _ in CHECKS["cover a loss"](
+            town, Outside(trouble.script.prices[COMES][-1], frozenset(), frozenset())
+        ):
+            raise AssertionError("it is told")
+        # There was a loss, and who is next has paid for it.
+        assert first.capacity("", 0) == before[0] and second.capacity("", 0) < before[1] - 1_000 * RAD
+
+
+def test_sees_that_a_broken_stage_bears_nothing_any_more():
+    """What it should have borne is left where nobody is behind it: stages cannot be replaced."""
+    found = stuck_of(
+        lambda p: "redistribution" not in names(p) and pools(p) == {"junior"} and p.guards is None
+    )
+    trouble = trouble_of(found, "cover a loss", fall=5_000)
+    assert found.meet(trouble) is None
+    args = STAGE, found.setting.deployment.addresses["Junior"]
+    broken = do(2, found.setting.deployment.account("admin"), "VaultEngine", "revoke_role", *args)
+    refusal = found.meet(trouble._replace(deeds=(broken,)))
+    assert refusal is not None and refusal.reason == "it pays nothing" and refusal.stake > 1_000 * WAD
+
+
+def names(parameters):
+    return {each.name for each in parameters.stages}
+
+
+def pools(parameters):
+    return names(parameters) & {"junior", "senior", "savings"}
+
+
+def test_a_type_that_waits_for_another_is_not_stuck():
+    """Pools have one cap for all types: what they have pays for one loss, and then for the other."""
+    stuck = Stuck(7)
+    trouble, refusal = stuck.least(stuck.trouble(2))
+    assert trouble.call == "cover a loss" and refusal is None
 
 
 def test_a_crumb_blocks_no_repayment():
@@ -77,7 +115,7 @@ def test_every_call_and_every_sort_of_trouble_is_drawn():
 
 
 def test_a_story_happens_on_the_contracts():
-    stories = Stuck(1).hunt(30)
-    assert stories and stories == Stuck(1).hunt(30)
+    stories = Stuck(5).hunt(30)
+    assert stories and stories == Stuck(5).hunt(30)
     story = min(stories, key=lambda each: len(each.lines))
     assert sum(replay_steps(*each, "revm", Artifacts()) for each in stuck.histories(story)) > 200

@@ -7,6 +7,7 @@ import pytest
 from backstop.deployment.accounts import account
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.collateral_auction import principal_left
+from backstop.model.pool import VIRTUAL_SHARES
 from backstop.studies.hunt.coalition import NAMES, Act, Luck
 from backstop.studies.hunt.history import PEOPLE, follow, play
 from backstop.studies.hunt.script import TICKS, draw_script
@@ -51,14 +52,32 @@ def house_by_its_books(town, prices, face):
                 debt = vault.normalized_debt * engine.debts[c].accumulated_rate
                 total += min(0, vault.locked_collateral * prices[c] - debt)
     for name, pool in town.pools.items():
-        generation = pool.state[()].generation
         for who in (*PEOPLE, KEEPER, BANK):
-            total -= pool._to_claim(pool.held(who) + pool.requests[generation, who].shares) * RAY
+            total -= left_in_pool(town, pool, who) * RAY
             if face and f"{name}.Claims" in contracts:
                 total -= contracts[f"{name}.Claims"].balanceOf("", who) * RAY
     people = {*PEOPLE, KEEPER, BANK}
     total += sum(coins for who, coins in town.balances("Stablecoin").items() if who not in people) * RAY
     return total // RAY
+
+
+def left_in_pool(town, pool, who):
+    """What somebody's shares, and batches, have once the pool has borne all known losses [wad]."""
+    with town.imagine():
+        lost = pool.pending_losses("")
+        pool._book(-lost)
+        if pool.state[()].open:
+            pool._share(lost)
+        total = pool.held(who) * (pool.totalAssets("") + 1) // (pool.state[()].supply + VIRTUAL_SHARES)
+        for (id, owner), request in pool.requests.items():
+            if owner == who and request.shares:
+                batch = pool.batch_of("", id)
+                # A batch that collects is of shares like others.
+                worth = (
+                    batch.held if id < pool.line[()].collecting else pool.convertToAssets("", batch.shares)
+                )
+                total += pool.claimable("", id, who) + worth * request.shares // batch.shares
+        return total
 
 
 @pytest.mark.parametrize("seed", range(12))

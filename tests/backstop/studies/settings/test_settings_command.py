@@ -14,6 +14,7 @@ from backstop.cli.settings import cli
 from backstop.deployment.consistency import RULES
 from backstop.deployment.examples import standard
 from backstop.deployment.file import parameters_to_json
+from backstop.deployment.parameters import Parameters
 from tests.support.paths import ROOT
 
 UNSAFE = """
@@ -27,11 +28,27 @@ def run(*args: object) -> Result:
     return CliRunner(mix_stderr=False).invoke(cli, [str(arg) for arg in args])
 
 
+def with_feed(**changes: int) -> Parameters:
+    """The standard deployment with another feed for its first type."""
+    first, *others = standard().collateral_types
+    changed = replace(first, feed=replace(first.feed, **changes))
+    return replace(standard(), collateral_types=(changed, *others))
+
+
 def test_a_setting_that_fits(tmp_path: Path) -> None:
     result = run("standard")
     assert result.exit_code == 0
+    assert result.stdout == f"{len(RULES)} rules, 0 refused, 0 doubtful\n"
+
+
+def test_a_setting_that_is_doubtful(tmp_path: Path) -> None:
+    """It is told, and not refused."""
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(parameters_to_json(with_feed(reporters=3, quorum=3))))
+    result = run(file)
+    assert result.exit_code == 0
     assert "doubtful: silent-reporter WETH\n  has  feed.quorum 3, feed.reporters 3" in result.stdout
-    assert result.stdout.endswith(f"{len(RULES)} rules, 0 refused, 8 doubtful\n")
+    assert result.stdout.endswith(f"{len(RULES)} rules, 0 refused, 1 doubtful\n")
 
 
 def test_a_scenario_that_does_not(tmp_path: Path) -> None:
@@ -47,11 +64,12 @@ def test_a_scenario_that_does_not(tmp_path: Path) -> None:
 
 def test_a_file_of_parameters(tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
-    file.write_text(json.dumps(parameters_to_json(replace(standard(), epoch_length=3_600))))
+    file.write_text(json.dumps(parameters_to_json(with_feed(step=900, stale_after=900))))
     result = run(file)
     assert result.exit_code == 2
-    assert "set  the epoch to 4 d or more, or the auctions to 1800 s or less" not in result.stdout
-    assert "set  the epoch to 4 d or more, or the auctions to 30 min or less" in result.stdout
+    assert "refused: stale-after WETH\n  has  feed.stale_after 15 min, feed.step 15 min\n" in result.stdout
+    assert "1800 s" not in result.stdout
+    assert "set  stale_after to 30 min or more" in result.stdout
 
 
 @pytest.mark.parametrize("flags", [(), ("standard", "--rules"), ("--rules", "--draw", "3")])
