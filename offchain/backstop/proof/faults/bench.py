@@ -162,7 +162,7 @@ class Bench:
         return found
 
     def _learn_rare(self) -> None:
-        """Have read what is written only when something is broken: losses, payments, claims of a part, dust."""
+        """Have read what is written only when something is broken: losses, payments, claims, dust."""
         self.it.both.learn("MarginMarket", "fees", ())
         for pool in POOLS:
             self.it.both.learn(pool, "exits.claimed", (1, account("saver")))
