@@ -6,6 +6,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import backstop
 from backstop.proof.properties.registry import (
     COUNTERFACTUAL_PROPERTIES,
@@ -15,6 +17,7 @@ from backstop.proof.properties.registry import (
     STATE_PROPERTIES,
     TRANSITION_PROMISES,
     TRANSITION_PROPERTIES,
+    transition_promise,
 )
 
 ROOT = Path(backstop.__file__).parents[2]
@@ -80,7 +83,21 @@ def test_properties_of_a_kind_are_in_the_order_of_their_numbers():
 
 def test_no_promise_is_a_property():
     promised = TRANSITION_PROMISES.keys() | HISTORY_PROMISES.keys()
-    assert promised and promised.isdisjoint(TRANSITION_PROPERTIES.keys() | HISTORY_PROPERTIES.keys())
+    assert promised.isdisjoint(TRANSITION_PROPERTIES.keys() | HISTORY_PROPERTIES.keys())
+
+    # All of them may be kept today: one that takes a property's number is refused.
+    def taken(step, changes):
+        pass
+
+    with pytest.raises(ValueError, match="property 5 is asserted twice"):
+        transition_promise(5)(taken)
+    assert 5 not in TRANSITION_PROMISES
+
+
+def test_the_page_lists_the_promises_of_today():
+    page = (ROOT / "docs/know/properties.md").read_text().split("## Promises")[1]
+    listed = {int(number) for number, _, _ in ROW.findall(page)}
+    assert listed == TRANSITION_PROMISES.keys() | HISTORY_PROMISES.keys()
 
 
 def test_each_number_is_written_once_in_the_sources():

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
 from backstop.hosts.revm import Halted
 from backstop.model.arithmetic import RAY
 from backstop.proof.faults.calls import STEP, Call, Step, deliveries
 from backstop.proof.faults.parts import Part
 from backstop.proof.faults.play import Play
-from backstop.proof.faults.scene import WBTC, XAU
+from backstop.proof.faults.scene import POOLS, WBTC, XAU
 from backstop.proof.faults.ways import LIES, RE_ENTERS, SILENT, break_by
 from backstop.proof.properties import check_state
 from backstop.system import Outcome
@@ -161,8 +162,10 @@ class Bench:
         return found
 
     def _learn_rare(self) -> None:
-        """Have read what is written only when something is broken: losses, payments, dust."""
+        """Have read what is written only when something is broken: losses, payments, claims, dust."""
         self.it.both.learn("MarginMarket", "fees", ())
+        for pool in POOLS:
+            self.it.both.learn(pool, "exits.claimed", (1, account("saver")))
         first = self.it.both.timestamp // self.it.parameters.epoch_length
         for c in range(self.it.read("VaultEngine.collateral_types")):
             for epoch in (first, first + 1):

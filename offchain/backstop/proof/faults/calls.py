@@ -138,6 +138,13 @@ def _leave(pool: str) -> Callable[[Play, Part | None], list[Step]]:
     return steps
 
 
+def _leave_stake(it: Play, broken: Part | None) -> list[Step]:
+    """Have what stages owe covered first, and bought: a stake is paid only while no loss is known."""
+    cover = Step(it.action("LossWaterfall.cover", WBTC, by="coverer"), False)
+    sales = [cover, _buy(it, "StakeAuction", WBTC)] * _SALES
+    return [*sales, cover, *_leave("StakedEquity")(it, broken)]
+
+
 def _free(it: Play, auction: str, c: int, wait: int = 0) -> list[Step]:
     """End an auction of equity; if it cannot be ended, have the waterfall release what it has reserved."""
     k = it.stages.index(auction)
@@ -217,7 +224,7 @@ def deliveries(it: Play, broken: Part | None, *symbols: str) -> list[Step]:
         silent = broken is not None and (not broken.markets or symbol in broken.markets)
         for reporter in reporters_of(symbol):
             if broken is None or not (silent and reporter in broken.reporters):
-                report = it.action("PriceFeed.report", market, price * RAY, by=reporter)
+                report = it.action("PriceFeed.report", market, int(price * RAY), by=reporter)
                 found.append(Step(report))
         if symbol == ADAPTED and not (silent and broken is not None and ADAPTER in broken.reporters):
             found.append(Step(it.action(f"{ADAPTER}.push", by="poker"), False))
@@ -263,7 +270,7 @@ CALLS = (
     Call("cover a large loss", STORM, _cover_all, judged=SPLIT),
     Call("cover after a sale", SALE, _cover_after_sale, judged=SPLIT),
     *(Call(f"leave {pool}", LOSS, _leave(pool), (pool,), AT_MOST) for pool in POOLS),
-    Call("leave StakedEquity", LOSS, _leave("StakedEquity"), ("StakedEquity", "Equity"), AT_MOST),
+    Call("leave StakedEquity", LOSS, _leave_stake, ("StakedEquity", "Equity"), AT_MOST),
     Call("redeem claims", STORM, _one("Junior.Claims.collect", "saver", 0, by="saver"), ("Junior.Claims",)),
     Call("close a position", STORM, _close),
     Call("close and withdraw", STORM, _close_and_leave(TRADERS[0], MARGIN // 2)),

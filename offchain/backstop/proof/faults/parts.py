@@ -14,14 +14,15 @@ class Part:
     """What breaks, and what may stop with it.
 
     `contract` gets other code; without one it is the reporters of `markets` that fall silent or lie. `dry`
-    are the stages that may pay less, or nothing, without it. `own` are the contracts, or the tables of one,
-    that may differ afterwards.
+    are the stages that may pay less, or nothing, without it; `heirs` may pay more by what those have not
+    taken. `own` are the contracts, or the tables of one, that may differ afterwards.
     """
 
     name: str
     contract: str = ""
     ways: tuple[str, ...] = OF_CONTRACTS
     dry: tuple[str, ...] = ()
+    heirs: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
     markets: tuple[str, ...] = ()
     reporters: tuple[str, ...] = ()
@@ -45,7 +46,8 @@ def _feed(symbol: str) -> Part:
 PARTS = (
     _stage("BufferStage"),
     _stage("ReserveStage"),
-    _stage("ClawbackStage"),
+    # Income that it does not take vests while settlement waits for final prices.
+    replace(_stage("ClawbackStage"), heirs=("Junior", "Senior", "Savings")),
     # Its unvested income is what the clawback takes.
     _stage("Junior", "ClawbackStage", own=("Junior.Claims",)),
     _stage("StakeAuction"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from backstop.deployment.accounts import account
@@ -34,7 +35,7 @@ class Play:
         self.parameters = both.parameters
         self.markets = {each.symbol: c for c, each in enumerate(self.parameters.collateral_types)}
         self.markets[EQUITY] = EQUITY_MARKET
-        self.prices: dict[str, int] = {}
+        self.prices: dict[str, int | Fraction] = {}
         self.stages = [STAGES[stage.name].contract for stage in self.parameters.stages]
         self._codes: dict[str, bytes] = {}
 
@@ -87,8 +88,8 @@ class Play:
         """Let time pass."""
         self.both.advance(seconds)
 
-    def post(self, **prices: int) -> None:
-        """Have the feed step until these prices (whole coins) count beside the old, an hour a step.
+    def post(self, **prices: int | Fraction) -> None:
+        """Have the feed step until these prices (coins) count beside the old, an hour a step.
 
         One step shows a price that is far off, one confirms it, one has it count.
         """
@@ -98,17 +99,17 @@ class Play:
             for symbol, price in self.prices.items():
                 if symbol == ADAPTED:
                     now = self.both.timestamp
-                    self.do(f"{AGGREGATOR}.say", 1, price * 10**8, now, now, 1, by="poker")
+                    self.do(f"{AGGREGATOR}.say", 1, int(price * 10**8), now, now, 1, by="poker")
                     self.do(f"{ADAPTER}.push", by="poker")
                 for reporter in reporters_of(symbol):
-                    self.do("PriceFeed.report", self.markets[symbol], price * RAY, by=reporter)
+                    self.do("PriceFeed.report", self.markets[symbol], int(price * RAY), by=reporter)
                 self.do("PriceFeed.poke", self.markets[symbol], by="poker")
 
     def open(self, who: str, symbol: str, ratio: int, debt: int) -> None:
         """Lock collateral worth `ratio` basis points of a debt, and draw the debt, wad."""
         decimals = self.parameters.collateral_types[self.markets[symbol]].decimals
         unit = 10 ** (18 - decimals)
-        locked = -(-debt * ratio // 10_000 // self.prices[symbol] // unit) * unit
+        locked = -int(-debt * ratio // 10_000 // self.prices[symbol] // unit) * unit
         self.do(f"{symbol}.mint", who, locked // unit, by=who)
         self.do(f"{symbol}.approve", "VaultEngine", MAX_UINT256, by=who)
         call = self.markets[symbol], who, locked, debt, who

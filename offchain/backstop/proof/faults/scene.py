@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from backstop.deployment.accounts import account, created_address
@@ -36,6 +37,8 @@ POOLS = ("Junior", "Senior", "Savings")
 TRADERS, IDLE = ("long", "short"), "idle"
 MARGIN = 20_000 * WAD
 DAY = 86_400
+WORTHLESS = Fraction(1, 10**6)
+"""A price at which no lot of the scene is worth a hundredth of the smallest debt."""
 
 
 def parameters() -> Parameters:
@@ -169,6 +172,9 @@ def _margin(it: Play) -> None:
     for pool in (*POOLS, "StakedEquity"):
         it.do(f"{pool}.request_redeem", it.read(f"{pool}.balanceOf", account("saver")) // 2, by="saver")
     it.wait(DAY)
+    for pool in (*POOLS, "StakedEquity"):
+        it.do(f"{pool}.cut", by="crank")
+    it.wait(DAY)
     it.post()
     it.do("Savings.add_income", 1_000 * WAD, by="rich")
 
@@ -200,7 +206,7 @@ def _storm(it: Play) -> None:
 def _lose(it: Play, owners: dict[str, str]) -> None:
     """Have a type's price collapse until the vault's auction can be closed; then the price is back."""
     prices = dict(it.prices)
-    it.post(**{symbol: max(1, prices[symbol] // 1_000) for symbol in owners})
+    it.post(**{symbol: WORTHLESS for symbol in owners})
     ids = [
         it.do("LiquidationEngine.liquidate", it.markets[symbol], who, "liquidator", by="liquidator")
         for symbol, who in owners.items()

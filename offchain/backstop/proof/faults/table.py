@@ -107,8 +107,15 @@ def _split(bench: Bench, call: Call, part: Part, right: Run, run: Run) -> str | 
     elif part.dry:
         # The loss is beyond all stages: each pays what it does when none is broken.
         left = MAX_UINT256
+    inherited = 0
     for stage, room, amount in zip(it.stages, rooms, paid, strict=True):
         due = min(left, room)
+        if stage in part.dry:
+            inherited += max(0, due - amount)
+        if stage in part.heirs:
+            more = min(inherited, max(0, amount - due))
+            inherited -= more
+            due += more
         if stage not in part.dry and amount != due and abs(amount - due) > 1:
             return f"{stage} pays {amount / WAD:,.2f} instead of {due / WAD:,.2f}"
         if amount > due + 1:

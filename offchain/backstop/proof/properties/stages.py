@@ -81,7 +81,9 @@ def capacity(step: Transition, k: int, c: int) -> int:
         return own.vested(step.before(stage.label, "assets"), step.model.timestamp) * RAY
     if stage.KIND == "ClawbackStage":
         pools = [step.model.world.addresses[address].label for address in stage.pool_addresses]
-        return sum(own.unvested(step.before(pool, "assets"), step.model.timestamp) for pool in pools) * RAY
+        # Where an earlier stage's payment has voided all shares, the rest has gone to the reserve.
+        kept = [pool for pool in pools if not _voided(step, pool, k)]
+        return sum(own.unvested(step.before(pool, "assets"), step.model.timestamp) for pool in kept) * RAY
     if stage.KIND == "LedgerStage" and stage.account == 0:
         return int(step.before("VaultEngine", "ledger.income", c).buffer)
     if stage.KIND == "LedgerStage" and stage.account == 1:
@@ -105,6 +107,13 @@ def capacity(step: Transition, k: int, c: int) -> int:
     if stage.KIND == "EquityAuction":
         return _capacity_of_equity(step, stage, c)
     return 0  # it claims what it does not have
+
+
+def _voided(step: Transition, pool: str, k: int) -> bool:
+    """Whether a pool that is a stage before stage k has become void in this step."""
+    earlier = {stage_of(step, j).label for j in range(k)}
+    before, after = (read(pool, "token.state").generation for read in (step.before, step.after))
+    return pool in earlier and before != after
 
 
 def _had(step: Transition, k: int, c: int, paid: int) -> int:

@@ -13,6 +13,7 @@ BUSY = "a stage that reserves what it does not sell holds nobody up"
 POLICY = "a policy refuses new risk; repaying and liquidating do not need it, and a fee it names is bounded"
 CLOSING = "a position can be closed, whatever becomes of the policy and the prices of new risk"
 SLASHED = "a stage has received what it sells"
+STAKE = "members of a stake leave, whatever becomes of the auction that sells it"
 
 LARGE, AFTER = "cover a large loss", "cover after a sale"
 SETTLE, SETTLE_LATER, SETTLE_SALE = "settle", "settle after a cover", "settle during a sale"
@@ -39,11 +40,14 @@ def _holes() -> Iterator[Hole]:
     """Yield all of them: each rule with the parts, calls and ways of a block of the table."""
     blocks: list[tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = [
         (WORD, ("BufferStage", "ReserveStage", "ClawbackStage"), ("leave Junior",), LIES),
+        # It says that its members have income to claw back, of one wei.
+        (WORD, ("Senior",), ("leave Junior",), (ONE,)),
         (BUSY, AUCTIONS, (LARGE,), ("keeps",)),
         (BUSY, ("MintAuction",), (AFTER,), ("keeps",)),
         (POLICY, ("RiskPolicy",), (*REPAY, *LIQUIDATE), (*FAILS, ONE, MOST)),
         (CLOSING, ("MarginPolicy",), CLOSE, (*FAILS, ONE, MOST)),
         (CLOSING, ("PriceFeed",), CLOSE, FAILS),
+        (STAKE, ("StakeAuction",), ("leave StakedEquity",), (*FAILS, ONE, MOST, *LIES)),
         (SLASHED, ("Equity",), (LARGE, SETTLE_LATER), ("no data",)),
         (SLASHED, ("Equity",), (AFTER, SETTLE_SALE), (ONE,)),
     ]
