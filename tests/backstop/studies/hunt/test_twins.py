@@ -66,7 +66,7 @@ def test_what_was_paid_before_a_fall_is_no_story():
     script = course(found, 8_000, 29)
     with found.system.imagine():
         played = found.play(pair._replace(script=script), pair.deeds[0], ())
-    assert [each.tick for each in played.told if each.action.method == "claim"][0] >= 28
+    assert next(each.tick for each in played.told if each.action.method == "claim") >= 28
     assert not played.fact and found.weigh(pair._replace(script=script)) is None
 
 

@@ -180,7 +180,9 @@ def test_text_is_on_one_line(write) -> None:
         ("buffer_share", "fee", "mine.yaml:11: of_each_type.fee: unknown field; known here: buffer_share"),
         ("  savings: {share: 20%}", "  saving: {share: 20%}", "mine.yaml:6: waterfall.saving: unknown field"),
         ("share: 20%", "share: 20", "mine.yaml:6: waterfall.savings.share: '20' is not a ratio"),
-        ("cooldown: 0 s", "cooldown: 99 d", "mine.yaml:9: pools.savings.cooldown: '99 d' is too high"),
+        ("cooldown: 0 s", "vesting: 0 s", "mine.yaml:9: pools.savings.vesting: '0 s' is too low"),
+        ("cooldown: 0 s", "cooldown: 400 d", "mine.yaml:9: pools.savings.cooldown: '400 d' is too high"),
+        ("cooldown: 0 s", "window: 2 d", "mine.yaml:9: pools.savings.window: unknown field"),
         ("waterfall:", "waterfall: {}\nx:", "mine.yaml:6: x: unknown field"),
         (
             "waterfall:\n  savings: {share: 20%}\n  reserve: {share: 50%, amount: 1_000 stablecoin}\n",
