@@ -1,4 +1,4 @@
-"""What was recorded before the package moved comes out the same: outcomes, events, balances, money."""
+"""Recorded runs come out the same: outcomes, events, balances, money."""
 
 import pytest
 
@@ -15,7 +15,13 @@ from tests.support.deep import cases
 PARTS = 10
 BRIEF = "tests/regression/test_before_the_move.py::test_fuzzed_runs_come_out_the_same"
 # Of traces nine parts in ten, of scenarios those of more than a second.
-LONG = ("black-thursday", "black-thursday-healthy", "black-thursday-zero-bid", "collapse", "oct-2025")
+LONG = (
+    "black-thursday",
+    "black-thursday-healthy",
+    "black-thursday-zero-bid",
+    "collapse",
+    "october-2025-perpetuals",
+)
 FIGURES = recorded_scenarios()
 
 

@@ -5,9 +5,9 @@
 records once more, which only a change of rules asks for. The files were from the last commit before the move,
 until the core's rules changed: exits in batches, final prices over hours, debt in doubt, stages under caps of
 two buckets, feeds of four, timelocks. No run from before comes out the same under them; these are from the
-commit that has them all. Contracts, methods, reasons, parameters, roles and figures that are renamed later get
-a line in renames.json, an old name and a new one; what was recorded is translated by it, and nothing else is
-allowed to differ.
+commit that has them all. Contracts, methods, reasons, parameters, roles and figures that are renamed later
+get a line in renames.json, an old name and a new one; what was recorded is translated by it, and nothing else
+is allowed to differ.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ def set_a_line(s: Scene) -> Iterator[Action | Wait]:
         yield s.call(contract, method, *args, by=s.some((s.admin, s.somebody())))
 
 
-@move(weight=4)
+@move(weight=20)
 def redeem_notes(s: Scene) -> Iterator[Action | Wait]:
     """Have a bridge pay in settlement; somebody cashes notes, and gives them up for a share of it."""
     found = _domain(s)

@@ -154,7 +154,7 @@ def take_a_position_over(s: Scene) -> Iterator[Action | Wait]:
         yield s.call("MarginMarket", "liquidate", owner, m, part, by=by)
 
 
-@move(weight=3)
+@move(weight=6)
 def deleverage_an_insolvent_trader(s: Scene) -> Iterator[Action | Wait]:
     """Begin, rank, execute, in one or several calls; some rankings are wrong, and some freezes run out."""
     market = _market(s)
