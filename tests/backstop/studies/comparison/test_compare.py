@@ -82,7 +82,7 @@ def test_nobody_but_the_groups_of_the_order_pays(compared):
 
 
 def test_running_pays_nowhere_once_all_that_pools_hold_is_in_doubt(compared, out):
-    """Also where leaving is free: who runs is paid nothing. test_by_hand.py has where it pays."""
+    """Also where leaving is free: who runs tries, and is paid nothing. test_by_hand.py has where it pays."""
     gains = {
         (row["preset"], race["pool"]): int(race["gain_wad"])
         for row in compared["presets"]
