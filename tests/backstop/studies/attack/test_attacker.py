@@ -30,11 +30,11 @@ def planned(scenario: Scenario, *moves: Move) -> Scenario:
     return replace(scenario, keepers=tuple(keepers))
 
 
-def priced(scenario: Scenario, at: int, factor: int) -> Scenario:
-    """ETH stands still, and from a time on at so many per cent."""
+def priced(scenario: Scenario, at: int, factor: int, of: int = 100) -> Scenario:
+    """ETH stands still, and from a time on at so many parts of its price: per cent, or of others."""
     first = scenario.prices["ETH"].points[0]
     times = range(0, scenario.duration + 1, scenario.block_time)
-    path = PricePath({t: first * (factor if t >= at else 100) // 100 for t in times}, frozenset(), 0)
+    path = PricePath({t: first * (factor if t >= at else of) // of for t in times}, frozenset(), 0)
     return replace(scenario, prices={**scenario.prices, "ETH": path}, feed_prices={})
 
 
@@ -79,18 +79,24 @@ def test_each_move_is_made_once_at_its_time_or_as_soon_as_it_can_be(scenario) ->
     ]
 
 
-def test_it_liquidates_itself_buys_resets_and_has_deficits_covered(scenario) -> None:
-    moves = (
-        Move(0, "draw"),
-        *(Move(15 * MINUTE, do) for do in ("liquidate", "buy", "reset", "cover")),
-    )
-    quiet = replace(
-        scenario,
-        keepers=tuple(group for group in scenario.keepers if group.role in ("attacker", "reporter", "poker")),
-    )
-    result = simulate(planned(priced(quiet, 10 * MINUTE, 55), *moves), "revm")
-    made = [method for _, method in calls(result)]
-    assert made == ["deposit_and_draw", "liquidate", "take", "reset", "cover"]
+def quiet(scenario: Scenario, *roles: str) -> Scenario:
+    """Nobody but the attacker, who reports prices, and these."""
+    kept = ("attacker", "reporter", "poker", *roles)
+    return replace(scenario, keepers=tuple(group for group in scenario.keepers if group.role in kept))
+
+
+def test_it_liquidates_itself_buys_and_resets(scenario) -> None:
+    moves = (Move(0, "draw"), *(Move(15 * MINUTE, do) for do in ("liquidate", "buy", "reset")))
+    result = simulate(planned(priced(quiet(scenario), 10 * MINUTE, 55), *moves), "revm")
+    assert [method for _, method in calls(result)] == ["deposit_and_draw", "liquidate", "take", "reset"]
+
+
+def test_it_has_deficits_covered(scenario) -> None:
+    """Once somebody has closed what nobody buys."""
+    moves = (Move(0, "draw"), Move(15 * MINUTE, "liquidate"), Move(20 * MINUTE, "cover"))
+    crashed = priced(quiet(scenario, "crank"), 10 * MINUTE, 1, of=100_000)
+    result = simulate(planned(crashed, *moves), "revm")
+    assert [method for _, method in calls(result)] == ["deposit_and_draw", "liquidate", "cover"]
 
 
 @pytest.mark.parametrize("factor", [80, 100, 130])
