@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 from backstop.keepers.view import View
@@ -68,8 +70,43 @@ def leaves(run: Blocks, member: Member) -> bool:
 
 
 def claim(run: Blocks, member: Member) -> int:
-    """Return what a member's shares, in batches too, bring after all known losses [wad of the asset]."""
-    return stake(cast(Pool, run.session.model.world.contracts[member.pool]), member.address)
+    """Return what a member's shares, in batches too, bring after the losses that the market shows [wad].
+
+    Nobody is paid by this: an exit holds back all that is in doubt. But most of that is not lost.
+    """
+    with _at_the_market(run):
+        return stake(cast(Pool, run.session.model.world.contracts[member.pool]), member.address)
+
+
+@contextmanager
+def _at_the_market(run: Blocks) -> Iterator[None]:
+    """Have the waterfall count of what is in doubt what the market's prices leave unpaid."""
+    waterfall = run.session.model.world.contracts["LossWaterfall"]
+    vars(waterfall)["_doubt"] = _shortfalls(run).__getitem__
+    try:
+        yield
+    finally:
+        del vars(waterfall)["_doubt"]
+
+
+def _shortfalls(run: Blocks) -> list[int]:
+    """Return by type what auctions, workouts and flagged vaults owe beyond their collateral [rad]."""
+    model, prices = run.session.model, run.view().outside.prices
+    contracts = model.world.contracts
+    ids = [*contracts["CollateralAuction"].tables["lots"]]
+    if "Workouts" in contracts:
+        ids += contracts["Workouts"].tables["balances"]
+    found = [0] * model.view("VaultEngine", "collateral_types")
+    for id in ids:
+        c, _, lot, principal = model.view("CollateralAuction", "position_of", id)
+        found[c] += max(0, principal - lot * (prices[c] if c < len(prices) else RAY))
+    for (c, owner), flag in contracts["LiquidationEngine"].tables["doubt.of_vaults"].items():
+        if flag:
+            vault = model.view("VaultEngine", "vault", c, owner)
+            rate = model.view("VaultEngine", "debts_of", c).accumulated_rate
+            worth = vault.locked_collateral * (prices[c] if c < len(prices) else RAY)
+            found[c] += max(0, vault.normalized_debt * rate - worth)
+    return found
 
 
 def stake(pool: Pool, owner: str) -> int:
