@@ -1,4 +1,4 @@
-"""The other end of `looking`: a process in a copy of the checkout that is asked for one case after the other."""
+"""The other end of `looking`: a process in a copy of the checkout, asked for one case after the other."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ LONGEST = 900.0
 """So long may one alarm take for one case [seconds]; it takes a few."""
 _WAIT = 0.2
 _WORDS = 300
+
+
+Job = tuple[int, str]
+"""A case and an alarm."""
 
 
 class Look(NamedTuple):
@@ -58,8 +62,9 @@ class Looker:
         self._process.kill()
         self._process.wait()
 
-    def look(self, case: int, alarm: str) -> Look | None:
+    def look(self, job: Job) -> Look | None:
         """Return what an alarm says of a case; None if somebody stops it."""
+        case, alarm = job
         assert self._process.stdin is not None
         question = json.dumps([self._seed * 10**6 + case, alarm])
         try:
@@ -76,6 +81,7 @@ class Looker:
                     return Look(broken=f"not done after {LONGEST:.0f} seconds")
                 continue
             if not answer:
+                self._answers.put("")  # and so for whoever asks again
                 return Look(broken=self._last_words())
             found = json.loads(answer)
             stories = (Told(case, alarm, s["kind"], int(s["size"]), s["says"]) for s in found["stories"])

@@ -26,6 +26,7 @@ def answers(questions: Iterable[str]) -> Iterator[str]:
         seed, alarm = json.loads(question)
         if alarm == TAKEN and lessons is None:
             # What all searches learn from is met in each of them.
+            met.clear()
             Hunter(draw_case(seed))
             lessons = set(met)
         met.clear()

@@ -49,6 +49,10 @@ class Known:
             known = max(known, self._cases.get((story.alarm, story.case), 0))
         return story.size > TIMES * known
 
+    def first_new(self, stories: Iterable[Told]) -> Told | None:
+        """Return the first story that is new, if any."""
+        return next(filter(self.is_new, stories), None)
+
 
 def _raise(found: dict[tuple[str, Any], int], key: tuple[str, Any], size: int) -> None:
     found[key] = max(size, found.get(key, 0))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from os.path import commonprefix
+from itertools import takewhile
 from pathlib import Path
 
 from backstop.proof.mutation.pairs import Change, Pair
@@ -40,17 +40,21 @@ class Watch:
 def _place(change: Change, text: str) -> tuple[int, int] | None:
     """Return line and column of the statement that a change begins in; None if it is an import."""
     # What is added after a text is met where the text ends.
-    same = min(len(commonprefix((change.before, change.after))), len(change.before) - 1)
+    both = takewhile(lambda pair: pair[0] == pair[1], zip(change.before, change.after, strict=False))
+    same = min(len(list(both)), len(change.before) - 1)
+    same += len(change.before[same:]) - len(change.before[same:].lstrip() or change.before[same:])
     line = text.count("\n", 0, text.index(change.before) + same) + 1
-    found = [node for node in ast.walk(ast.parse(text)) if _has(node, line)]
+    found = [
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
     if not any(isinstance(node, ast.FunctionDef) for node in found):
-        assert isinstance(found[-1], ast.ImportFrom), f"{change.file}: nobody can tell when line {line} is met"
+        assert isinstance(found[-1], ast.ImportFrom), f"{change.file}:{line} is in no function"
         return None
     # `ast.walk` goes from the outside to the inside. Before an `elif` nothing can be said.
     lines = text.splitlines()
-    within = [each for each in found if not lines[each.lineno - 1].lstrip().startswith(("elif", "def", "class"))]
+    within = [
+        each for each in found if not lines[each.lineno - 1].lstrip().startswith(("elif", "def", "class"))
+    ]
     return within[-1].lineno, within[-1].col_offset
-
-
-def _has(node: ast.AST, line: int) -> bool:
-    return isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno)
