@@ -145,9 +145,10 @@ def _try_pairs(
 ) -> None:
     from backstop.proof.mutation.mutants import files_of
     from backstop.proof.mutation.pair_trials import PairResults, complaints, table, total, tried
-    from backstop.proof.mutation.pairs import chosen, read_pairs
+    from backstop.proof.mutation.pairs import HUNTED, chosen, read_pairs
 
-    wanted = chosen(read_pairs(), names, [file for name in contracts for file in files_of(name)])
+    files = [file for name in contracts for file in files_of(name)]
+    wanted = chosen([*read_pairs(), *(read_pairs(HUNTED) if names else ())], names, files)
     done = []
     with stoppable("stopping, results are kept ...") as stop, progress_bar() as bar:
         bar(0, len(wanted), "compiling")
