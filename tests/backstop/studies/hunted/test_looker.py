@@ -79,7 +79,7 @@ def test_a_process_that_ends_says_its_last_words():
     down = Pair("down", "", "", "by hand", "", (Change(file, "TRIALS = 40", "raise ValueError('down')"),))
     with copied(down) as copy, Looker(copy, 3) as looker:
         assert looker.look((0, STUCK)) == Look(broken="ValueError: down")
-        assert looker.look((1, STUCK)).broken == "ValueError: down"
+        assert looker.look((1, STUCK)) == Look(broken="ValueError: down")
     with copied(some) as copy, Looker(copy, 3, stopped=lambda: True) as looker:
         assert looker.look((0, STUCK)) is None
     assert not Path(copy.root).exists()

@@ -32,7 +32,8 @@ def test_a_pair_is_found_and_a_harmless_one_is_not(tmp_path):
     unchanged = trials.unchanged()
     assert unchanged[0, STUCK].met == tuple(sorted((FOUND.name, HARMLESS.name)))
     found, harmless, unmet = trials.run(unchanged)
-    assert found.found == (0, STUCK) and found.story.size > 2 * WAD and found.met == 1
+    assert found.found == (0, STUCK) and found.met == 1
+    assert found.story is not None and found.story.size > 2 * WAD
     assert (harmless.found, harmless.met) == (None, 1)
     # Nobody comes there: it is not even tried.
     assert (unmet.found, unmet.met) == (None, 0)
