@@ -79,7 +79,7 @@ class Margin:
         found = [self._finding(kind, *each) for kind, each in best.items()]
         for what, (amount, trial) in unkept.items():
             lines = tuple(self._lines(self._deals(-trial)))
-            says = f"{what}: {amount / WAD:,.0f}"
+            says = f"{amount / WAD:,.0f} are at stake"
             found.append(Finding("margin", what, self.seed, -trial, (), (), amount, says, lines))
         return found
 
