@@ -70,13 +70,14 @@ class Trials:
         seed: int,
         alarms: Sequence[str] = ORDER,
         stopped: Callable[[], bool] = lambda: False,
+        times: int = TIMES,
     ) -> None:
         self.pairs = pairs
         self.kept = kept
         self.seed = seed
         self.stopped = stopped
         self.jobs = [(case, alarm) for case in range(cases) for alarm in ORDER if alarm in alarms]
-        self.more = [(case, alarm) for case in range(cases * TIMES) for alarm in ORDER if alarm in alarms]
+        self.more = [(case, alarm) for case in range(cases * times) for alarm in ORDER if alarm in alarms]
         sources = [p for each in _LOOKED_AT for p in (ROOT / "offchain" / "backstop" / each).rglob("*.py")]
         self._same = repr((digest(sources), seed))
 

@@ -28,7 +28,7 @@ def told(size, kind="somebody cannot repay", alarm=STUCK, case=0):
 def test_a_pair_is_found_and_a_harmless_one_is_not(tmp_path):
     """For real, in one case of the quickest alarm."""
     pairs = [FOUND, HARMLESS, UNMET]
-    trials = Trials(pairs, Kept(tmp_path / "hunted.json"), 1, 3, [STUCK])
+    trials = Trials(pairs, Kept(tmp_path / "hunted.json"), 1, 3, [STUCK], times=1)
     unchanged = trials.unchanged()
     assert unchanged[0, STUCK].met == tuple(sorted((FOUND.name, HARMLESS.name)))
     found, harmless, unmet = trials.run(unchanged)
@@ -40,10 +40,10 @@ def test_a_pair_is_found_and_a_harmless_one_is_not(tmp_path):
     assert UNMET.name not in json.loads((tmp_path / "hunted.json").read_text())["looks"]
 
     # What was said is not asked again, and a run that was stopped goes on.
-    again = Trials(pairs, Kept(tmp_path / "hunted.json"), 1, 3, [STUCK], stopped=lambda: True)
+    again = Trials(pairs, Kept(tmp_path / "hunted.json"), 1, 3, [STUCK], lambda: True, times=1)
     assert again.unchanged() == unchanged
     assert list(again.run(unchanged)) == []
-    kept = Trials(pairs, Kept(tmp_path / "hunted.json"), 1, 3, [STUCK])
+    kept = Trials(pairs, Kept(tmp_path / "hunted.json"), 1, 3, [STUCK], times=1)
     assert list(kept.run(unchanged)) == [found, harmless, unmet]
 
 
