@@ -33,6 +33,7 @@ Examples:
   ape run mutants --all
   ape run mutants --pairs
   ape run mutants --pair upper-median --steps 5000
+  ape run mutants --pairs --by hunt --seed 3
 """,
 )
 @click.option("--contract", "only", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
@@ -45,6 +46,20 @@ Examples:
 @click.option(
     "--steps", type=click.IntRange(1), default=40_000, show_default=True, help="Random steps for each pair."
 )
+@click.option(
+    "--by",
+    type=click.Choice(("properties", "hunt")),
+    default="properties",
+    show_default=True,
+    help="Who is asked for each pair: the hunt has pairs of its own.",
+)
+@click.option(
+    "--cases",
+    type=click.IntRange(1, 10**6),
+    default=20,
+    show_default=True,
+    help="Cases of the hunt for each pair; four times as many without any.",
+)
 @seed_option
 @click.option(
     "--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes; pairs take one."
@@ -53,7 +68,7 @@ Examples:
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File of the results; after an edit of the contracts all are tried again.  "
-    "[default: runs/mutants.json, runs/pairs.json]",
+    "[default: runs/mutants.json, runs/pairs.json, runs/hunted.json]",
 )
 @fresh_option
 @json_option
@@ -65,6 +80,8 @@ def cli(
     pairs: bool,
     names: tuple[str, ...],
     steps: int,
+    by: str,
+    cases: int,
     seed: int,
     workers: int,
     out: Path | None,
@@ -78,9 +95,13 @@ def cli(
     than 5% are argued to be equivalent.
 
     With --pairs the fault is in contract and model alike, and only what looks at neither notices it:
-    properties in a campaign of random steps. Fails if the two differ. See docs/know/mutants.md.
+    properties in a campaign of random steps, or the hunt for profit. Fails if the two differ, or if the hunt
+    finds what is harmless. See docs/know/mutants.md.
     """
     need_checkout("mutants")
+    if by == "hunt":
+        _hunt_pairs(only, names, cases, seed, out or RUNS / "hunted.json", fresh, as_json)
+        return
     if pairs or names:
         _try_pairs(only, names, steps, seed, out or RUNS / "pairs.json", fresh, as_json)
         return
@@ -124,9 +145,10 @@ def _try_pairs(
 ) -> None:
     from backstop.proof.mutation.mutants import files_of
     from backstop.proof.mutation.pair_trials import PairResults, complaints, table, total, tried
-    from backstop.proof.mutation.pairs import chosen, read_pairs
+    from backstop.proof.mutation.pairs import HUNTED, chosen, read_pairs
 
-    wanted = chosen(read_pairs(), names, [file for name in contracts for file in files_of(name)])
+    files = [file for name in contracts for file in files_of(name)]
+    wanted = chosen([*read_pairs(), *(read_pairs(HUNTED) if names else ())], names, files)
     done = []
     with stoppable("stopping, results are kept ...") as stop, progress_bar() as bar:
         bar(0, len(wanted), "compiling")
@@ -135,6 +157,40 @@ def _try_pairs(
             bar(len(done), len(wanted), pair.name)
     if as_json:
         print(json.dumps([{"pair": pair.name, **asdict(result)} for pair, result in done], indent=2))
+    else:
+        console = Console(highlight=False)
+        console.print(table(done))
+        console.print(total(done))
+    if len(done) < len(wanted):
+        raise BackstopError("stopped: these are the results so far; the same command goes on")
+    if wrong := list(complaints(done)):
+        raise BackstopError("; ".join(wrong))
+
+
+def _hunt_pairs(
+    contracts: tuple[str, ...],
+    names: tuple[str, ...],
+    cases: int,
+    seed: int,
+    out: Path,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    from backstop.proof.mutation.mutants import files_of
+    from backstop.proof.mutation.pairs import HUNTED, chosen, read_pairs
+    from backstop.studies.hunted.trials import Kept, Trials, complaints, table, total
+
+    files = [file for name in contracts for file in files_of(name)]
+    wanted = chosen([*read_pairs(HUNTED), *(read_pairs() if names else ())], names, files)
+    done = []
+    with stoppable("stopping, results are kept ...") as stop, progress_bar() as bar:
+        trials = Trials(wanted, Kept(out, fresh), cases, seed, stopped=stop)
+        unchanged = trials.unchanged(lambda n: bar(n, len(trials.more), "the unchanged rules"))
+        for verdict in trials.run(unchanged):
+            done.append(verdict)
+            bar(len(done), len(wanted), verdict.pair.name)
+    if as_json:
+        print(json.dumps([each.to_json() for each in done], indent=2))
     else:
         console = Console(highlight=False)
         console.print(table(done))

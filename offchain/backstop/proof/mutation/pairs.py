@@ -19,6 +19,8 @@ from backstop.hosts.artifacts import ROOT
 
 SCHEMA_VERSION = 1
 PAIRS = ROOT / "tests" / "backstop" / "proof" / "mutation" / "pairs"
+# Those that the hunt is tried with, drawn after it was written, and harmless ones.
+HUNTED = PAIRS / "hunted"
 # Where the files of the two sides lie, under the root of a checkout.
 SIDES = {"contract": Path("contracts"), "model": Path("offchain") / "backstop" / "model"}
 DRAWN, BY_HAND = "drawn", "by hand"

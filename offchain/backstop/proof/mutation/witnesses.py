@@ -15,16 +15,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CACHE, CONTRACTS, ROOT
 from backstop.proof.fuzz.campaign import Campaign, Settings
-from backstop.proof.mutation.pairs import Pair
 
 NOTICED, SILENT, DIFFERENCE, BROKEN = "noticed", "silent", "difference", "broken"
 _NUMBER = re.compile(r"property (\d+) is violated")
 _WORDS = 300
+
+
+class Mistake(Protocol):
+    """What is done to a copy of the checkout: a pair, for one."""
+
+    def apply(self, root: Path) -> None: ...
 
 
 class Word(NamedTuple):
@@ -57,15 +62,15 @@ class Task(NamedTuple):
 
 
 @contextmanager
-def copied(pair: Pair) -> Iterator[Copy]:
-    """Yield a copy of this checkout with the pair's mistake in it; what did not change stays compiled."""
+def copied(mistake: Mistake) -> Iterator[Copy]:
+    """Yield a copy of this checkout with the mistake in it; what did not change stays compiled."""
     with tempfile.TemporaryDirectory(prefix="backstop-pair-") as folder:
         copy = Copy(Path(folder))
         package = Path("offchain") / "backstop"
         shutil.copytree(ROOT / package, copy.root / package)
         shutil.copytree(CONTRACTS, copy.root / "contracts")
         shutil.copytree(CACHE, copy.root / CACHE.relative_to(ROOT))
-        pair.apply(copy.root)
+        mistake.apply(copy.root)
         yield copy
 
 

@@ -69,13 +69,19 @@ def _opening(setting: Setting, random: Random) -> Iterator[Action]:
 class Exchange:
     """The market with its honest people."""
 
-    def __init__(self, setting: Setting, system: ModelSystem) -> None:
+    def __init__(self, setting: Setting, system: ModelSystem, in_parts: bool = False) -> None:
         self.setting = setting
         self.system = system
+        # Whether keepers do in many calls what one can do.
+        self.in_parts = in_parts
         self.contracts: dict[str, Any] = dict(system.world.contracts)
         self.done: list[Action | int] = []
         # What the owner of several accounts did, in words.
         self.notes: list[str] = []
+        # Calls that did not give what they say, or did not succeed: how much that is [wad].
+        self.broken: dict[str, int] = {}
+        # Whether a loss was met in a freeze.
+        self.froze = False
         self._nonce = 0
 
     def do(self, by: str, contract: str, method: str, *args: object) -> Outcome:
@@ -103,7 +109,11 @@ class Exchange:
         for name, size in ((buyer, lots), (seller, -lots)):
             order = Order(trader(name), MARKET, size, price, MAX_UINT256, self._nonce, False)
             signed += [order, sign_order(name, order, CHAIN_ID, contract)]
-        return self.do(KEEPER, "MarginOrders", "fill", *signed, lots).ok
+        had = self.size(trader(buyer))
+        filled = self.do(KEEPER, "MarginOrders", "fill", *signed, lots).ok
+        if filled and self.size(trader(buyer)) != had + lots:
+            self._complain("a fill is not what was signed", lots * price)
+        return filled
 
     def price(self) -> int:
         """Return the feed's price [wei a lot]."""
@@ -115,8 +125,13 @@ class Exchange:
             if self.size(owner) and self.equity(owner, LIQUIDATION) < 0:
                 begun = self.do(KEEPER, "MarginDeleverager", "begin", owner, MARKET)
                 if begun.ok and begun.value:
-                    self.do(KEEPER, "MarginDeleverager", "submit", self._ranked())
-                    self.do(KEEPER, "MarginDeleverager", "execute", 100)
+                    self.froze = True
+                    ranked = self._ranked()
+                    for part in [[each] for each in ranked] if self.in_parts else [ranked]:
+                        self.do(KEEPER, "MarginDeleverager", "submit", part)
+                    # The second round is as long as the first.
+                    for _ in range(2 * len(ranked) if self.in_parts else 1):
+                        self.do(KEEPER, "MarginDeleverager", "execute", 1 if self.in_parts else 100)
         if self.unpaid():
             self.do(KEEPER, "MarginMarket", "post_shortfall", MARKET)
 
@@ -132,6 +147,47 @@ class Exchange:
             cash = self.contracts["MarginMarket"].accounts[owner].cash
             if cash > 0:
                 self.do(owner, "MarginMarket", "withdraw", cash, owner)
+
+    def leave(self) -> None:
+        """Have everybody close what has another side, take out what is his, and be paid profits later."""
+        names = {trader(name): name for name in (*OWN, *HONEST)}
+        for long in names:
+            for short in names:
+                lots = min(self.size(long), -self.size(short))
+                if lots > 0:
+                    self.trade(names[short], names[long], lots, self.price())
+        for owner in self.owners():
+            cash = self.contracts["MarginMarket"].accounts[owner].cash
+            if cash > 0 and not self.size(owner):
+                self._give("withdraw", owner, cash)
+        margin = cast(MarginParameters, self.setting.parameters.margin)
+        vested = margin.bucket * (margin.buckets + 1)
+        self.system.advance(vested)
+        self.done.append(vested)
+        now = self.system.timestamp // margin.bucket
+        for owner in self.owners():
+            for bucket in range(now - 2 * margin.buckets, now - margin.buckets + 1):
+                kept = int(self.system.view("MarginFund", "profit_of", owner, bucket))
+                if kept:
+                    self._give("claim", owner, kept, bucket)
+
+    def _give(self, method: str, owner: str, amount: int, bucket: int = 0) -> None:
+        """Take money out, or claim a profit; complain if it does not succeed, or if less arrives."""
+        had = self._coins(owner)
+        if method == "withdraw":
+            outcome = self.do(owner, "MarginMarket", method, amount, owner)
+        else:
+            outcome = self.do(KEEPER, "MarginFund", method, owner, bucket)
+        if not outcome.ok:
+            self._complain(f"{method} reverts ({outcome.reason})", amount)
+        elif method == "claim" and self._coins(owner) < had + amount:
+            self._complain(f"{method} gives too little", had + amount - self._coins(owner))
+
+    def _complain(self, what: str, amount: int) -> None:
+        self.broken[what] = max(amount, self.broken.get(what, 0))
+
+    def _coins(self, owner: str) -> int:
+        return int(self.contracts["Stablecoin"].balances[owner])
 
     @property
     def settling(self) -> bool:

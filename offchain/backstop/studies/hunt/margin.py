@@ -20,6 +20,9 @@ from backstop.system import Action
 PHASES = ("before the feed knows", "while it is only the next price", "once it is the price")
 LEAST = 50 * WAD
 DEALS = ("trade",) * 5 + ("off the price", "withdraw", "close the market", "meet")
+EVERY = 4
+"""Of so many plans, one is also looked at by what must succeed, and by what may be done in parts."""
+IN_PARTS = "losses are met in parts, or at once"
 AFTER = (0, 1)
 """Continuations: prices stay, or are what they were."""
 LONGEST = 5
@@ -59,8 +62,12 @@ class Margin:
     def hunt(self, trials: int) -> list[Finding]:
         """Try so many plans; return the best of each kind, made small."""
         best: dict[str, tuple[int, int, tuple[Deal, ...]]] = {}
+        unkept: dict[str, tuple[int, int]] = {}
         for trial in range(trials):
-            deals = draw_deals(Random(f"deals {self.seed} {trial}"), len(self.course.prices))
+            deals = self._deals(trial)
+            if trial % EVERY == 0:
+                for what, amount in self.unkept(deals).items():
+                    unkept[what] = max(unkept.get(what, (0, 0)), (amount, -trial))
             amount = self.taken(deals)[0]
             if amount >= LEAST:
                 least = self._least(deals, amount)
@@ -69,7 +76,31 @@ class Margin:
                 kind = f"{'taken' if gains else 'harmed'} by: {self.kind(least)}"
                 if kind not in best or (len(least), -amount) < (len(best[kind][2]), -best[kind][0]):
                     best[kind] = amount, trial, least
-        return [self._finding(kind, *each) for kind, each in best.items()]
+        found = [self._finding(kind, *each) for kind, each in best.items()]
+        for what, (amount, trial) in unkept.items():
+            lines = tuple(self._lines(self._deals(-trial)))
+            says = f"{amount / WAD:,.0f} are at stake"
+            found.append(Finding("margin", what, self.seed, -trial, (), (), amount, says, lines))
+        return found
+
+    def unkept(self, deals: tuple[Deal, ...]) -> dict[str, int]:
+        """Return what did not succeed, or did not give what it says, and how much that is [wad].
+
+        Everybody leaves in the end. Who was alike ends alike, whether keepers do in parts what they may.
+        """
+        with self.system.imagine():
+            exchange = self.play(deals, AFTER[0])
+            one = exchange.wealth()
+            exchange.leave()
+        found = exchange.broken
+        if exchange.froze:
+            with self.system.imagine():
+                other = self.play(deals, AFTER[0], in_parts=True).wealth()
+            found[IN_PARTS] = max(abs(one[who] - other[who]) for who in one)
+        return {what: amount for what, amount in found.items() if amount >= LEAST}
+
+    def _deals(self, trial: int) -> tuple[Deal, ...]:
+        return draw_deals(Random(f"deals {self.seed} {trial}"), len(self.course.prices))
 
     def taken(self, deals: tuple[Deal, ...]) -> tuple[int, dict[str, int]]:
         """Return what others lose, net, if the owner spends less than half of it, and all changes [wad]."""
@@ -87,9 +118,9 @@ class Margin:
                 found.append(self.play(deals, after).wealth())
         return {who: sum(each[who] for each in found) // len(found) for who in found[0]}
 
-    def play(self, deals: tuple[Deal, ...], after: int) -> Exchange:
+    def play(self, deals: tuple[Deal, ...], after: int, in_parts: bool = False) -> Exchange:
         """Play the course with an owner that does this; it stays until whoever imagines it takes it back."""
-        exchange = Exchange(self.setting, self.system)
+        exchange = Exchange(self.setting, self.system, in_parts)
         exchange.step(PRICES[MARKET])
         for buyer, seller, lots in self.course.trades:
             exchange.trade(buyer, seller, lots, exchange.price())
@@ -147,13 +178,20 @@ class Margin:
 
 
 def histories(finding: Finding) -> Iterator[tuple[Setting, list[Action | int]]]:
-    """Play a story again, on a new system, for each continuation."""
+    """Play a story again, on a new system, for each continuation; or in both ways, with all leaving."""
     margin = Margin(finding.seed)
-    deals = draw_deals(Random(f"deals {finding.seed} {finding.trial}"), len(margin.course.prices))
-    deals = margin._least(deals, margin.taken(deals)[0])
-    for after in AFTER:
-        margin.system = margin.setting.new()
-        yield margin.setting, margin.play(deals, after).done
+    deals = margin._deals(finding.trial)
+    if finding.kind.startswith(("taken by", "harmed by")):
+        deals = margin._least(deals, margin.taken(deals)[0])
+        for after in AFTER:
+            margin.system = margin.setting.new()
+            yield margin.setting, margin.play(deals, after).done
+    else:
+        for in_parts in (False, True):
+            margin.system = margin.setting.new()
+            exchange = margin.play(deals, AFTER[0], in_parts)
+            exchange.leave()
+            yield margin.setting, exchange.done
 
 
 def draw_deals(random: Random, legs: int) -> tuple[Deal, ...]:

@@ -16,11 +16,13 @@ from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, ROOT
 from backstop.proof.mutation.mutants import FILES, mutants_of
 from backstop.proof.mutation.pair_trials import PairResults, Result, complaints, table, total, tried
-from backstop.proof.mutation.pairs import BY_HAND, DRAWN, chosen, read_pairs
+from backstop.proof.mutation.pairs import BY_HAND, DRAWN, HUNTED, chosen, read_pairs
 from backstop.proof.mutation.witnesses import BROKEN, DIFFERENCE, NOTICED, SILENT, copied
 
-SKIPPED = Path(__file__).with_name("skipped.yaml")
+SKIPPED = [Path(__file__).with_name(name) for name in ("skipped.yaml", "skipped_for_the_hunt.yaml")]
 PAIRS = {pair.name: pair for pair in read_pairs()}
+FOR_THE_HUNT = {pair.name: pair for pair in read_pairs(HUNTED)}
+ALL = PAIRS | FOR_THE_HUNT
 
 
 @pytest.fixture
@@ -37,9 +39,9 @@ def checkout(tmp_path):
     return copy
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", ALL)
 def test_a_pair_changes_texts_that_are_there_once_and_stay_python(name, checkout):
-    pair = PAIRS[name]
+    pair = ALL[name]
     root = checkout(pair)
     pair.apply(root)
     for change in pair.changes:
@@ -64,8 +66,14 @@ def test_thirty_are_drawn_and_thirty_come_from_experience():
     assert len({pair.changes for pair in PAIRS.values()}) == 60
 
 
+def test_the_hunt_has_twenty_others_and_three_that_are_harmless():
+    assert Counter(pair.source for pair in FOR_THE_HUNT.values()) == {DRAWN: 20, BY_HAND: 3}
+    assert {pair.origin for pair in FOR_THE_HUNT.values() if pair.source == BY_HAND} == {"harmless"}
+    assert len({pair.changes for pair in ALL.values()}) == len(ALL) == 83
+
+
 def test_what_is_drawn_is_a_mutant_with_its_fault_in_the_contract(checkout):
-    drawn = [pair for pair in PAIRS.values() if pair.source == DRAWN]
+    drawn = [pair for pair in ALL.values() if pair.source == DRAWN]
     files = {change.file.removeprefix("contracts/") for pair in drawn for change in pair.changes}
     contracts = [contract for contract in FILES if files & {*FILES[contract]}]
     mutants = {mutant.id: mutant for contract in contracts for mutant in mutants_of(contract)}
@@ -74,8 +82,9 @@ def test_what_is_drawn_is_a_mutant_with_its_fault_in_the_contract(checkout):
         pair.apply(root)
         faulty = mutant.apply((CONTRACTS / mutant.file).read_text())
         assert (root / "contracts" / mutant.file).read_text() == faulty, pair.name
-    passed_over = {each["id"] for each in yaml.safe_load(SKIPPED.read_text())}
-    assert passed_over and not passed_over & {pair.origin for pair in drawn}
+    for file in SKIPPED:
+        passed_over = {each["id"] for each in yaml.safe_load(file.read_text())}
+        assert passed_over and not passed_over & {pair.origin for pair in drawn}
 
 
 def test_a_name_that_is_no_pair_is_one_line():

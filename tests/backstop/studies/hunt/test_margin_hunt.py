@@ -55,3 +55,40 @@ def test_a_story_is_small_and_happens_on_the_contracts():
     assert all(story.size >= LEAST for story in stories)
     story = min(stories, key=lambda each: len(each.lines))
     assert sum(replay_steps(*each, "revm", Artifacts()) for each in margin.histories(story)) > 50
+
+
+def frozen():
+    """A plan of the first case after which a loss is met in a freeze, and somebody has profits to be paid."""
+    found = Margin(3_000_000)
+    for trial in range(0, 40, margin.EVERY):
+        exchange = found.play(found._deals(trial), 0)
+        exchange.leave()
+        methods = [each.method for each in exchange.done if not isinstance(each, int)]
+        if exchange.froze and "claim" in methods:
+            return found, found._deals(trial), exchange
+        found.system = found.setting.new()
+    raise AssertionError("no plan comes to a freeze")
+
+
+def test_everybody_leaves_and_is_paid_and_keepers_may_work_in_parts():
+    found, deals, exchange = frozen()
+    assert exchange.broken == {}
+    assert not any(exchange.size(owner) for owner in exchange.owners())
+    assert not any(exchange.contracts["MarginMarket"].accounts[owner].cash > 0 for owner in exchange.owners())
+    found.system = found.setting.new()
+    assert found.unkept(deals) == {}
+
+
+def test_what_is_refused_or_not_given_is_told():
+    found, deals, _ = frozen()
+    found.system = found.setting.new()
+    exchange = found.play(deals, 0)
+    owner = next(each for each in exchange.owners() if exchange.equity(each) > 0)
+    exchange._give("withdraw", owner, 10**9 * WAD)
+    exchange._give("claim", owner, 60 * WAD, bucket=10**6)
+    (withdraw, amount), (claim, less) = exchange.broken.items()
+    assert withdraw.startswith("withdraw reverts (margin_market: ") and amount == 10**9 * WAD
+    assert claim == "claim reverts (margin_fund: not vested)" and less == 60 * WAD
+    # A story of it can be played again.
+    told = margin.Finding("margin", claim, found.seed, 0, (), (), less, "", ())
+    assert [setting for setting, _ in margin.histories(told)] == [found.setting] * 2
