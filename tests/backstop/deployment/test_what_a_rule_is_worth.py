@@ -16,7 +16,7 @@ from backstop.deployment.parameters import (
     Parameters,
     SettlementParameters,
 )
-from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
 from backstop.model.state import Revert
 from tests.support.equity import WETH, XAU, open_protocol, with_equity
 from tests.support.helpers import refusal
@@ -187,9 +187,14 @@ def test_a_stale_price_liquidates_nobody(
     assert breaks("dead-after", parameters) is liquidates
 
 
-@pytest.mark.parametrize(("price", "short"), [(20, False), (1_900, True)])
-def test_a_lot_is_worth_its_principal(new_protocol: NewProtocol, price: int, short: bool) -> None:
-    """A token without decimals, a debt floor of 2,000, a limit just above it: a part of a vault is sold."""
+@pytest.mark.parametrize(("price", "dear"), [(20, False), (1_900, True)])
+def test_an_owner_loses_no_more_than_a_hundredth_of_the_floor(
+    new_protocol: NewProtocol, price: int, dear: bool
+) -> None:
+    """A token without decimals, a debt floor of 2,000, a limit just above it: a part of a vault is sold.
+
+    A lot is worth its principal, however dear a unit is; but a target ends in whole units.
+    """
     parameters = with_weth(decimals=0, auction_limit=2_100, stability_fee=0)
     protocol = priced(new_protocol(parameters), price * RAY)
     debt = 20_000 * WAD
@@ -199,8 +204,9 @@ def test_a_lot_is_worth_its_principal(new_protocol: NewProtocol, price: int, sho
     protocol.post_price("WETH", now)
     protocol.do("LiquidationEngine.liquidate", WETH, "borrower", "keeper", sender="keeper")
     auction = protocol.read("CollateralAuction.auction_of", 1)
-    assert (auction.lot * now < auction.principal) is short
-    assert breaks("token-unit", parameters, {"WETH": price * RAY}) is short
+    assert auction.lot * now >= auction.principal
+    assert (WAD * now > 2_000 * RAD // 100) is dear
+    assert breaks("token-unit", parameters, {"WETH": price * RAY}) is dear
 
 
 @pytest.mark.parametrize(("limit", "stuck"), [(2_001, False), (2_000, True)])

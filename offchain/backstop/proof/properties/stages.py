@@ -110,7 +110,7 @@ def capacity(step: Transition, k: int, c: int) -> int:
 
 
 def _voided(step: Transition, pool: str, k: int) -> bool:
-    """Whether a pool that is a stage before stage k has become void in this step."""
+    """Return whether a pool that is a stage before stage k has become void in this step."""
     earlier = {stage_of(step, j).label for j in range(k)}
     before, after = (read(pool, "token.state").generation for read in (step.before, step.after))
     return pool in earlier and before != after
