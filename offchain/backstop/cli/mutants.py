@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -21,6 +23,9 @@ from backstop.cli.common import (
 )
 from backstop.errors import BackstopError
 from backstop.files.installation import need_checkout
+
+if TYPE_CHECKING:
+    from backstop.proof.mutation.pairs import Pair
 
 
 @click.command(
@@ -128,10 +133,7 @@ def cli(
             for mutant in score.survived:
                 print(f"survived: {mutant.operator} in {mutant.function}\n{mutant.diff()}\n")
         Console(highlight=False).print(table(scores))
-    if not done:
-        raise BackstopError("stopped: these are the results so far; the same command goes on")
-    if wrong := list(complaints(scores, argued)):
-        raise BackstopError("; ".join(wrong))
+    _end(done, complaints(scores, argued))
 
 
 def _try_pairs(
@@ -143,28 +145,19 @@ def _try_pairs(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    from backstop.proof.mutation.mutants import files_of
     from backstop.proof.mutation.pair_trials import PairResults, complaints, table, total, tried
-    from backstop.proof.mutation.pairs import HUNTED, chosen, read_pairs
+    from backstop.proof.mutation.pairs import HUNTED, read_pairs
 
-    files = [file for name in contracts for file in files_of(name)]
-    wanted = chosen([*read_pairs(), *(read_pairs(HUNTED) if names else ())], names, files)
+    wanted = _wanted([*read_pairs(), *(read_pairs(HUNTED) if names else ())], contracts, names)
     done = []
     with stoppable("stopping, results are kept ...") as stop, progress_bar() as bar:
         bar(0, len(wanted), "compiling")
         for pair, result in tried(wanted, PairResults(out, fresh), steps, seed, stop):
             done.append((pair, result))
             bar(len(done), len(wanted), pair.name)
-    if as_json:
-        print(json.dumps([{"pair": pair.name, **asdict(result)} for pair, result in done], indent=2))
-    else:
-        console = Console(highlight=False)
-        console.print(table(done))
-        console.print(total(done))
-    if len(done) < len(wanted):
-        raise BackstopError("stopped: these are the results so far; the same command goes on")
-    if wrong := list(complaints(done)):
-        raise BackstopError("; ".join(wrong))
+    content = [{"pair": pair.name, **asdict(result)} for pair, result in done]
+    _show(content, (table(done), total(done)), as_json)
+    _end(len(done) == len(wanted), complaints(done))
 
 
 def _hunt_pairs(
@@ -176,12 +169,10 @@ def _hunt_pairs(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    from backstop.proof.mutation.mutants import files_of
-    from backstop.proof.mutation.pairs import HUNTED, chosen, read_pairs
+    from backstop.proof.mutation.pairs import HUNTED, read_pairs
     from backstop.studies.hunted.trials import Kept, Trials, complaints, table, total
 
-    files = [file for name in contracts for file in files_of(name)]
-    wanted = chosen([*read_pairs(HUNTED), *(read_pairs() if names else ())], names, files)
+    wanted = _wanted([*read_pairs(HUNTED), *(read_pairs() if names else ())], contracts, names)
     done = []
     with stoppable("stopping, results are kept ...") as stop, progress_bar() as bar:
         trials = Trials(wanted, Kept(out, fresh), cases, seed, stopped=stop)
@@ -189,13 +180,31 @@ def _hunt_pairs(
         for verdict in trials.run(unchanged):
             done.append(verdict)
             bar(len(done), len(wanted), verdict.pair.name)
+    _show([each.to_json() for each in done], (table(done), total(done)), as_json)
+    _end(len(done) == len(wanted), complaints(done))
+
+
+def _wanted(pairs: Iterable[Pair], contracts: Iterable[str], names: Sequence[str]) -> list[Pair]:
+    """Return the pairs that are named, or that concern the contracts; all if neither is."""
+    from backstop.proof.mutation.mutants import files_of
+    from backstop.proof.mutation.pairs import chosen
+
+    return chosen(pairs, names, [file for name in contracts for file in files_of(name)])
+
+
+def _show(content: list[Any], tables: Iterable[Any], as_json: bool) -> None:
+    """Print results, as JSON or as tables."""
     if as_json:
-        print(json.dumps([each.to_json() for each in done], indent=2))
-    else:
-        console = Console(highlight=False)
-        console.print(table(done))
-        console.print(total(done))
-    if len(done) < len(wanted):
+        print(json.dumps(content, indent=2))
+        return
+    console = Console(highlight=False)
+    for each in tables:
+        console.print(each)
+
+
+def _end(whole: bool, wrong: Iterable[str]) -> None:
+    """Raise BackstopError if it was stopped, or if anything is wrong with the results."""
+    if not whole:
         raise BackstopError("stopped: these are the results so far; the same command goes on")
-    if wrong := list(complaints(done)):
-        raise BackstopError("; ".join(wrong))
+    if complaints := list(wrong):
+        raise BackstopError("; ".join(complaints))

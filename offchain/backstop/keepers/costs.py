@@ -64,7 +64,7 @@ for _pool, _, _ in POOLS.values():
     _JOBS[_pool, "cut"] = "cut batch"
     _JOBS[_pool, "settle"] = "settle batch"
     _JOBS[_pool, "claim"] = "claim"
-    _JOBS[_pool, "redeem"] = "deposit again"  # it moves as much
+    _JOBS[_pool, "redeem"] = "redeem shares"
     _JOBS[_pool, "deposit"] = "deposit new"
     _JOBS[_pool, "add_income"] = "deposit again"  # it moves as much
 

@@ -19,7 +19,7 @@ def a_domain_loses_its_own_line_at_most(step: Transition, changes: Changes) -> N
 
     Only its own vault is in its type. A loss is booked after its delay, is the announced one or the whole
     debt if that is less, and touches no other vault; one that a margin market posts is drawn and booked in
-    one call, within the line. What is announced is marked by the same call.
+    one call, within the line. What is announced is in doubt from the same call on.
     """
     if changes.keys().isdisjoint(_TOUCHED):
         return
