@@ -54,6 +54,9 @@ def test_a_wheel_carries_all_and_needs_no_compiler(built: Built) -> None:
     assert not [name for name in contents[0] if name.startswith(("benchmarks", "tests", "scripts"))]
 
 
+@pytest.mark.deep(
+    brief="tests/distribution/test_distribution.py::test_a_wheel_carries_all_and_needs_no_compiler"
+)
 def test_core_alone_makes_a_study_and_its_page(installed: Installed) -> None:
     before = files(installed.package)
     done = installed.run("backstop", "stress", STUDY, "--paths", "10", "--out", "fast", core=True)
@@ -65,6 +68,9 @@ def test_core_alone_makes_a_study_and_its_page(installed: Installed) -> None:
     assert files(installed.package) == before and (installed.cache / "backstop" / "numba").is_dir()
 
 
+@pytest.mark.deep(
+    brief="tests/distribution/test_distribution.py::test_a_wheel_carries_all_and_needs_no_compiler"
+)
 def test_what_is_not_installed_is_one_line(installed: Installed) -> None:
     for command, told in (
         (("simulate", "--host", "revm", "--out", "no"), "pip install 'backstop[chain]'"),
@@ -78,6 +84,9 @@ def test_what_is_not_installed_is_one_line(installed: Installed) -> None:
         assert told in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.deep(
+    brief="tests/distribution/test_distribution.py::test_a_wheel_carries_all_and_needs_no_compiler"
+)
 def test_the_contracts_run_as_shipped(installed: Installed) -> None:
     exact = installed.run("backstop", "stress", STUDY, "--paths", "2", "--engine", "exact", "--out", "exact")
     assert exact.returncode == 0, exact.stderr
@@ -92,7 +101,9 @@ def test_the_contracts_run_as_shipped(installed: Installed) -> None:
     assert not (installed.cache / "backstop" / "artifacts").exists()
 
 
-@pytest.mark.deep(brief="tests/distribution/test_distribution.py::test_the_contracts_run_as_shipped")
+@pytest.mark.deep(
+    brief="tests/distribution/test_distribution.py::test_a_wheel_carries_all_and_needs_no_compiler"
+)
 def test_a_users_script_is_checked_strictly(installed: Installed, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

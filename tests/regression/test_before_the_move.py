@@ -20,7 +20,14 @@ LONG = (
     "black-thursday-healthy",
     "black-thursday-zero-bid",
     "collapse",
+    "liquidity-severe",
+    "luna-stuck-feed",
+    "may-2021",
+    "nomad-bridge",
     "october-2025-perpetuals",
+    "oracle-jump",
+    "rate-shock",
+    "severe-day",
 )
 FIGURES = recorded_scenarios()
 

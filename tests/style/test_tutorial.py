@@ -48,7 +48,11 @@ def run_tests(folder: Path, *args: str):
     )
 
 
-@pytest.mark.deep(brief="tests/style/test_tutorial.py::test_the_mistake_of_the_page_is_found")
+def test_the_patches_of_the_page_apply(changed):
+    assert "largest_draw" in (changed / "contracts/VaultEngine.vy").read_text()
+
+
+@pytest.mark.deep(brief="tests/style/test_tutorial.py::test_the_patches_of_the_page_apply")
 def test_the_change_passes_its_tests_and_a_campaign(changed):
     done = run_tests(
         changed,
@@ -65,6 +69,7 @@ def test_the_change_passes_its_tests_and_a_campaign(changed):
     assert done.returncode == 0, done.stdout[-3_000:]
 
 
+@pytest.mark.deep(brief="tests/style/test_tutorial.py::test_the_patches_of_the_page_apply")
 def test_the_mistake_of_the_page_is_found(changed):
     contract = changed / "contracts/VaultEngine.vy"
     source = contract.read_text()

@@ -55,6 +55,7 @@ def random_trace(artifacts):
 
 
 @pytest.mark.anvil
+@pytest.mark.deep(brief="tests/backstop/hosts/test_py_evm.py::test_random_steps_and_futures_taken_back")
 def test_each_call_takes_the_gas_that_the_node_takes(artifacts, random_trace):
     def played(name):
         with open_host(name, random_trace.started_at) as host:

@@ -8,6 +8,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from backstop.live.node.rpc_node import LOCAL
@@ -18,6 +19,7 @@ GUIDE = (ROOT / "docs/do/operate.md").read_text()
 DOC = GUIDE.partition("\n## Following a deployment\n")[2].partition("\n## ")[0]
 
 
+@pytest.mark.deep(brief="tests/backstop/live/audit/test_audit.py::test_the_statement_is_the_models")
 def test_the_page(crashed: Crashed, tmp_path: Path) -> None:
     # The live page has tests in a browser, a fork has its own.
     every = re.findall(r"^    \.venv/bin/ape run (.*)$", DOC, re.M)

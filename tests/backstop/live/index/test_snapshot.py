@@ -184,6 +184,7 @@ def _save_for_ever(path: Path) -> None:
         snapshot.save(index)
 
 
+@pytest.mark.deep(brief="tests/backstop/live/index/test_snapshot.py::test_half_a_file_is_refused")
 def test_a_kill_at_any_moment_leaves_a_whole_snapshot(path: Path) -> None:
     reached = attempts = 0
     while reached < 5:

@@ -105,6 +105,7 @@ def wait_for_the_day(node: Node, opened: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.deep(brief="tests/style/test_commands.py::test_commands_are_what_they_are")
 def test_the_page(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     commands = re.findall(r"^    (\.venv/bin/ape .*)$", DOC, re.M)
     devnet_command, deploy, keeper, crash, report, replay, once, console = commands

@@ -98,6 +98,9 @@ def test_a_bug_ends_it_with_a_small_trace_and_a_test(tmp_path):
     assert shrunk.returncode == 0 and "shrunk from 1 to 1" in shrunk.stdout
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_resumed_campaign_is_the_whole_one"
+)
 def test_interrupted_it_keeps_what_it_did_and_goes_on(tmp_path):
     out = tmp_path / "a"
     process = start("--steps", 100_000, "--out", out)
@@ -114,6 +117,9 @@ def test_interrupted_it_keeps_what_it_did_and_goes_on(tmp_path):
     assert last_line(printed)[0] == steps + 200
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_the_bar_tells_seconds_and_steps"
+)
 def test_the_seconds_bound_the_whole_campaign(tmp_path, artifacts):
     artifacts.load()
     began = time.monotonic()
@@ -126,6 +132,9 @@ def test_the_seconds_bound_the_whole_campaign(tmp_path, artifacts):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_resumed_campaign_is_the_whole_one"
+)
 def test_interrupted_while_it_covers_it_ends_at_once(tmp_path, number):
     out = tmp_path / "a"
     screen, stderr = pty.openpty()
@@ -181,6 +190,9 @@ def test_a_resumed_campaign_is_the_whole_one(whole, tmp_path):
     assert played(out) == played(whole)
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_resumed_campaign_is_the_whole_one"
+)
 def test_a_resumed_campaign_has_the_steps_it_is_asked_for(tmp_path):
     for steps in (300, 2_500):
         progress = Campaign.open(Settings(5, steps), tmp_path / "a").run(workers=2)

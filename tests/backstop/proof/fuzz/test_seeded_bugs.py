@@ -23,11 +23,14 @@ MOST_ACTIONS = 12
 # Found as fast as the others, but long to shrink.
 LONG = (
     "01-curve-to-zero",
+    "03-first-depositor-inflation",
     "04-donations-count",
     "05-glitch-price-writes-off",
     "06-leaving-before-the-loss",
     "07-caps-widened-by-splitting",
     "08-reward-farming",
+    "09-stale-price",
+    "10-somebody-elses-draw",
 )
 # Some failures hang on a long history: then the next one is shrunk.
 MOST_TRACES = 4

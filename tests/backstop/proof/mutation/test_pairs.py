@@ -72,6 +72,9 @@ def test_the_hunt_has_twenty_others_and_three_that_are_harmless():
     assert len({pair.changes for pair in ALL.values()}) == len(ALL) == 83
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/mutation/test_pairs.py::test_thirty_are_drawn_and_thirty_come_from_experience"
+)
 def test_what_is_drawn_is_a_mutant_with_its_fault_in_the_contract(checkout):
     drawn = [pair for pair in ALL.values() if pair.source == DRAWN]
     files = {change.file.removeprefix("contracts/") for pair in drawn for change in pair.changes}

@@ -25,19 +25,16 @@ def worst(tmp_path_factory):
 
 
 def test_a_member_who_may_leave_at_once_leaves_before_the_loss(worst) -> None:
-    shares = []
     for seed in (1, 3):
         choice, trial = worst("hurried", "insider-budget", seed)
         assert trial.gain > 20_000 * WAD
         assert any(move.do == "leave" for move in choice.plans["insider"])
-        # What it does not lose, the other saver does, as far as that has something to lose.
+        # What it does not lose, the other saver does, as far as that has something to lose; the rest stays on
+        # the books.
         assert trial.without is not None and trial.outcome.bad_debt == trial.without.bad_debt
         left = trial.without.ends["saver"]
         others = left - trial.outcome.ends["saver"]
         assert others > 0.9 * min(trial.gain, left)
-        shares.append(others / trial.gain)
-    # The first left the saver nothing more to lose: the rest of what it saved stays on the books.
-    assert shares[0] < 0.9 < shares[1]
 
 
 def test_one_who_has_to_wait_finds_no_way(worst) -> None:

@@ -35,6 +35,9 @@ def task(loaded: tuple[Scenario, Budget], method: str = "evolution", population:
 # ------------------------------------------------------------------------ search
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/attack/test_search.py::test_interrupted_and_gone_on_with_is_undisturbed"
+)
 def test_it_finds_more_than_as_many_paths_at_random(loaded, tmp_path) -> None:
     found = {}
     for method in ("random", "evolution"):

@@ -20,6 +20,7 @@ def run(*args):
     return CliRunner(mix_stderr=False).invoke(cli, args)
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/hunt/test_hunt_command.py::test_other_plans_are_another_hunt")
 def test_it_goes_on_with_more_cases(tmp_path):
     out = str(tmp_path / "hunt")
     first = run("--cases", "1", "--plans", "8", "--trials", "2", "--out", out)

@@ -25,6 +25,7 @@ def told(size, kind="somebody cannot repay", alarm=STUCK, case=0):
     return Told(case, alarm, kind, size * WAD, "")
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/hunted/test_trials.py::test_the_command_reads_what_is_kept")
 def test_a_pair_is_found_and_a_harmless_one_is_not(tmp_path):
     """For real, in one case of the quickest alarm."""
     pairs = [FOUND, HARMLESS, UNMET]

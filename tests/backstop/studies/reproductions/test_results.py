@@ -205,6 +205,9 @@ def test_volatility_and_then_liquidity_decide_about_bad_debt() -> None:
 # ----------------------------------------------------------------- Black Thursday
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/reproductions/test_results.py::test_volatility_and_then_liquidity_decide_about_bad_debt"
+)
 def test_the_outage_makes_the_loss_and_its_order_of_magnitude() -> None:
     found = black_thursday.reproduce(1, books=1)
     assert_in_docs(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 from click.testing import CliRunner, Result
 
 from backstop.cli.settings import cli
@@ -21,6 +22,9 @@ def run(*args: object) -> Result:
     return CliRunner(mix_stderr=False).invoke(cli, [str(arg) for arg in args])
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/settings/test_campaign.py::test_what_an_accepted_setting_breaks_is_told"
+)
 def test_it_goes_on_with_more_settings(tmp_path) -> None:
     out = tmp_path / "settings"
     flags = ("--steps", "30", "--out", out)

@@ -127,6 +127,9 @@ def test_the_worst_path_is_named_and_its_command_replays_it(summary, column, tmp
     assert int(run_summary["losses"]["created_rad"]) // 10**39 == summary["confirmed"][0]["exact_micro"]
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/stress/test_stress_command.py::test_the_worst_path_is_named_and_its_command_replays_it"
+)
 def test_the_shortfall_on_the_contracts_is_that_of_an_exact_study(tmp_path) -> None:
     paths, level = "60", 0.95  # three paths in the tail
     fast, exact = tmp_path / "fast", tmp_path / "exact"
@@ -191,6 +194,7 @@ def test_an_option_out_of_range_is_refused(args) -> None:
     assert result.exit_code == 2 and "Error: Invalid value for" in result.stderr
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_an_interrupted_study_goes_on_to_equal_files(tmp_path) -> None:
     """The command itself, with two processes under it."""
     out, whole = tmp_path / "out", tmp_path / "whole"
@@ -233,6 +237,9 @@ def disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(where)], check=True)  # what failed may still be open
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/stress/test_study.py::test_a_full_disk_is_one_line_and_nothing_is_lost"
+)
 def test_wherever_the_disk_fills_up_it_is_one_line_and_nothing_is_lost(disk, tmp_path, monkeypatch):
     monkeypatch.setitem(CHUNKS, "fast", 20)
     asked = (SMALL, "--paths", "60", "--confirm", "0", "--out")

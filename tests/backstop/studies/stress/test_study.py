@@ -66,6 +66,7 @@ def scheduler():
         yield local.scheduler_address
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_processes_write_equal_files")
 def test_a_dask_cluster_writes_equal_files(task, whole, tmp_path, scheduler):
     Study.open(task, PATHS, tmp_path / "out").run(cluster(scheduler))
     assert files(tmp_path / "out") == files(whole)
@@ -117,6 +118,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_a_killed_study_goes_on_to_equal_files(whole, task, tmp_path):
     out, script = tmp_path / "out", tmp_path / "killed.py"
     script.write_text(KILLED.format(scenario="tests/data/stress/small.yaml", paths=PATHS, out=str(out)))
@@ -216,6 +218,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("killed", [True, False], ids=["killed", "closed"])
+@pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_a_scheduler_that_is_not_there")
 def test_a_scheduler_that_dies_is_one_line_and_nothing_is_lost(task, whole, tmp_path, killed):
     out = tmp_path / "out"
     study = Study.open(task, PATHS, out)

@@ -33,7 +33,7 @@ HISTORY = (
 )
 
 # Their tests are deep, too.
-LONG = ("liquidity-adverse", "liquidity-severe", "luna-stuck-feed", "may-2021")
+LONG = tuple(each for each in HISTORY if each not in ("crv-squeeze", "feed-dead"))
 BRIEF = "tests/backstop/studies/comparison/guards/test_tries.py::test_model_and_chain_agree"
 
 
@@ -94,7 +94,9 @@ def test_model_and_chain_agree(history, name) -> None:
         assert row["differences"] == 0 < row["fields_compared"]
 
 
-@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_hard_coded_price")
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
+)
 def test_a_feed_stuck_at_its_floor(history) -> None:
     """Venus lost 11.2 million. The adapter's bounds and the breaker let nobody draw; limits bound it."""
     rows = history("luna-stuck-feed")
@@ -108,6 +110,9 @@ def test_a_feed_stuck_at_its_floor(history) -> None:
     assert int(rows["ceiling"]["exploited_wad"]) <= 4 * 250_000 * WAD
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
+)
 def test_a_hard_coded_price(history) -> None:
     """No guard that looks at prices sees anything; what bounds the flow bounds the loss."""
     rows = history("xusd-hard-coded")
@@ -122,6 +127,9 @@ def test_a_hard_coded_price(history) -> None:
         assert int(rows[guard]["saved_rad"]) > 11_000_000 * RAD
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
+)
 def test_a_wick_of_two_days(history) -> None:
     """The price comes back, so every liquidation is false; in an emergency few are let through."""
     rows = history("usdc-wick")
@@ -136,6 +144,9 @@ def test_a_wick_of_two_days(history) -> None:
     assert int(rows["deviation"]["saved_rad"]) < 0 < rows["deviation"]["delayed"]
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
+)
 def test_minutes_of_a_low(history) -> None:
     """A low of minutes never becomes the price, and what was never short is not sold."""
     rows = history("october-2025-vaults")
@@ -158,6 +169,9 @@ def test_a_short_larger_than_its_market(history) -> None:
         assert 10 * bad_debt(rows[guard]) < 6 * bad_debt(rows["off"])
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
+)
 def test_a_bridge_that_anybody_could_draw_from(history) -> None:
     """A tenth of 190.7 million without a line; with one the loss is the line, however long nobody looks."""
     rows = history("nomad-bridge")
@@ -169,7 +183,9 @@ def test_a_bridge_that_anybody_could_draw_from(history) -> None:
     assert all(rows[guard]["liquidations"] == 0 for guard in rows)
 
 
-@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_history.py::test_minutes_of_a_low")
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
+)
 def test_a_real_crash(history) -> None:
     """Limits on new risk save; a guard that makes prices wait delays, and never refuses, the real move."""
     rows = history("may-2021")
@@ -187,6 +203,9 @@ def test_a_real_crash(history) -> None:
     assert rows["deviation"]["delay_seconds"] <= 2 * 1_800
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
+)
 def test_a_donation(history) -> None:
     """Venus lost 716,000. A cap on the price's growth lends nothing on what no yield can have earned."""
     rows = history("wusdm-donation")
@@ -199,6 +218,9 @@ def test_a_donation(history) -> None:
     assert rows["deviation"]["exploited_wad"] == rows["off"]["exploited_wad"]
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
+)
 def test_a_feed_that_comes_back_at_the_low(history) -> None:
     """In the grace owners repay, who otherwise are sold within minutes."""
     rows = history("feed-outage")
@@ -217,7 +239,9 @@ def test_a_feed_that_never_comes_back(history) -> None:
     assert 10 * int(rows["given-up"]["underwater_rad"]) < int(rows["off"]["underwater_rad"])
 
 
-@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_shock_of_rates")
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
+)
 def test_a_shock_of_liquidity(history) -> None:
     """What is not lent before the crash need not be sold into a market of a tenth of the debt."""
     rows = history("liquidity-severe")
@@ -228,7 +252,9 @@ def test_a_shock_of_liquidity(history) -> None:
         assert 10 * int(rows[guard]["drawn_wad"]) < 6 * int(rows["off"]["drawn_wad"])
 
 
-@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_shock_of_rates")
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
+)
 def test_a_bad_day_that_nobody_loses_by(history) -> None:
     """The same guards on a day that is bad and no more: nothing to save, and little that they cost."""
     rows = history("liquidity-adverse")
@@ -237,6 +263,9 @@ def test_a_bad_day_that_nobody_loses_by(history) -> None:
         assert row["liquidations"] == rows["off"]["liquidations"]
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
+)
 def test_a_shock_of_rates(history) -> None:
     """At a fee that stays all is lent; one that rises with use stops where nobody pays it any more."""
     rows = history("rate-shock")

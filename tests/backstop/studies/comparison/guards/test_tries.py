@@ -168,6 +168,9 @@ def test_stopped_it_goes_on_where_it_was(two, undisturbed, tmp_path) -> None:
     assert contents(tmp_path) == contents(undisturbed)
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_stopped_it_goes_on_where_it_was"
+)
 def test_killed_in_the_second_scenario(two, undisturbed, tmp_path) -> None:
     """A real process, and no chance to clean up."""
     code = (
@@ -208,6 +211,9 @@ def test_a_half_written_file_is_done_again(two, undisturbed, tmp_path, spoiled, 
     assert json.loads((tmp_path / "second" / "off" / "meta.json").read_text())
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_a_half_written_file_is_done_again"
+)
 def test_a_comparison_that_lacks_a_field_is_done_again(two, undisturbed, tmp_path) -> None:
     shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
     file = tmp_path / "guards.json"
@@ -263,6 +269,7 @@ def test_the_table(tmp_path) -> None:
         assert piece in result.stdout
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_files")
 def test_json(tmp_path) -> None:
     result = run("--scenario", SMALL, "--host", "model", "--out", str(tmp_path), "--json")
     printed = json.loads(result.stdout)

@@ -48,6 +48,7 @@ def named(rows, scenario):
     return {name: rows[:, i] for i, name in enumerate(Fast(scenario, 1).columns.names)}
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/stress/fast/test_engine.py::test_a_day_of_the_library_agrees")
 def test_random_scenarios_agree() -> None:
     """The figures that docs/do/stress.md states, with room for a smaller sample."""
     found = {each.column: each for each in measure(scenarios=8, paths=4, seed=11)}
