@@ -186,8 +186,9 @@ def deposit_and_draw(
         distress: uint256 = 0
         if debts.distressed != 0:
             distress = ledger._distress(collateral_type)
-            # Whoever left before a redistribution and comes back in its epoch pays it as well.
-            added: uint256 = ledger._load_redistribution(collateral_type).added
+            # Whoever left before a redistribution and comes back while it counts pays it as well.
+            shared: IVaultEngine.Redistribution = ledger._load_redistribution(collateral_type)
+            added: uint256 = unsafe_add(shared.added, shared.before)
             rate = unsafe_sub(rate, added)
             if added == 0:
                 debts.distressed &= ledger.DISTRESSED

@@ -34,6 +34,7 @@ YEAR: constant(uint256) = 365 * 86_400
 # All the years that a timestamp of 32 bits can be away.
 MOST_YEARS: constant(uint256) = 2**32 // YEAR
 
+MASK_14: constant(uint256) = 2**14 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_104: constant(uint256) = 2**104 - 1
 MASK_186: constant(uint256) = 2**186 - 1
@@ -43,7 +44,7 @@ NO_CEILING: constant(uint256) = 2**33 - 1
 # Of `Debts.distressed`:
 # in_auction + deficit > 0.
 DISTRESSED: constant(uint256) = 1
-# A redistribution of this epoch may be charged on draws.
+# A redistribution of this epoch or the one before may be charged on draws.
 SURCHARGED: constant(uint256) = 2
 
 # collateral type -> normalized debt ([wad], 104 bits) | accumulated rate ([ray], 104 bits)
@@ -57,7 +58,8 @@ auctions: HashMap[uint256, uint256]
 # [rad] collateral type -> recognised, uncovered loss
 deficit: HashMap[uint256, uint256]
 # collateral type -> added ([ray] that the accumulated rate took on in the epoch, 104 bits)
-# | end of that epoch ([timestamp], 32 bits) | cap ([basis points] of the rate for each epoch, 14 bits)
+# | end of that epoch ([timestamp], 32 bits) | cap ([basis points] of the rate for two epochs, 14 bits)
+# | before ([ray] that it took on in the epoch before, 104 bits)
 redistributions: HashMap[uint256, uint256]
 # [wad] collateral type -> collateral left over from closed auctions, or taken by settlement
 salvage: HashMap[uint256, uint256]
@@ -167,9 +169,10 @@ def salvage_of(collateral_type: uint256) -> uint256:
 @view
 def redistribution_of(collateral_type: uint256) -> IVaultEngine.Redistribution:
     """
-    @notice Return what redistribution added to a type's accumulated rate in this epoch, and its cap.
+    @notice Return what redistribution added to a type's accumulated rate in this epoch and the one before, and
+            its cap.
     @param collateral_type [id] The collateral type.
-    @return Its record; nothing is added once the epoch is over.
+    @return Its record as of now.
     """
     return self._load_redistribution(collateral_type)
 
@@ -224,20 +227,32 @@ def _store_debts(collateral_type: uint256, debts: IVaultEngine.Debts):
 @internal
 @view
 def _load_redistribution(collateral_type: uint256) -> IVaultEngine.Redistribution:
-    """@dev What an epoch that is over has added does not count any more."""
+    """@dev What was added counts in its epoch and the next: the two lie over any stretch as long as one."""
     word: uint256 = self.redistributions[collateral_type]
     redistribution: IVaultEngine.Redistribution = IVaultEngine.Redistribution(
-        added=word & MASK_104, ends=(word >> 104) & MASK_32, cap=word >> 136
+        added=word & MASK_104,
+        ends=(word >> 104) & MASK_32,
+        cap=(word >> 136) & MASK_14,
+        before=word >> 150,
     )
     if block.timestamp >= redistribution.ends:
-        redistribution.added = 0
+        redistribution.before = 0
+        if redistribution.added != 0:
+            length: uint256 = staticcall LOSS_WATERFALL.EPOCH_LENGTH()
+            redistribution.ends = unsafe_add(redistribution.ends, length)
+            if block.timestamp < redistribution.ends:
+                redistribution.before = redistribution.added
+            redistribution.added = 0
     return redistribution
 
 
 @internal
 def _store_redistribution(collateral_type: uint256, redistribution: IVaultEngine.Redistribution):
     self.redistributions[collateral_type] = (
-        redistribution.added | (redistribution.ends << 104) | (redistribution.cap << 136)
+        redistribution.added
+        | (redistribution.ends << 104)
+        | (redistribution.cap << 136)
+        | (redistribution.before << 150)
     )
 
 
@@ -649,18 +664,19 @@ def _rate_room(
     least_ratio: uint256,
 ) -> uint256:
     """
-    @dev How far redistribution may still raise the accumulated rate in this epoch, ray, rounded down: by
-         its cap, and by the gap between both ratios, so that a vault opened at the first does not end
-         under the second; never beyond what the fields can hold. A rate has 104 bits, the others 17.
+    @dev How far redistribution may still raise the accumulated rate now, ray, rounded down: within any epoch's
+         length by its cap, and by the gap between both ratios, so that a vault opened at the first does not
+         end under the second; never beyond what the fields can hold. A rate has 104 bits, the others 17.
     """
-    before: uint256 = unsafe_sub(debts.accumulated_rate, redistribution.added)
+    used: uint256 = unsafe_add(redistribution.added, redistribution.before)
+    before: uint256 = unsafe_sub(debts.accumulated_rate, used)
     most: uint256 = min(
         unsafe_mul(before, redistribution.cap) // units.BASIS_POINTS,
         unsafe_mul(before, unsafe_sub(ratio, least_ratio)) // least_ratio,
     )
     highest: uint256 = min(MAX_RATE, MAX_TYPE_DEBT // debts.normalized_debt)
     return min(
-        unsafe_sub(most, min(most, redistribution.added)),
+        unsafe_sub(most, min(most, used)),
         unsafe_sub(highest, min(highest, debts.accumulated_rate)),
     )
 

@@ -229,7 +229,7 @@ def set_auction_limit(collateral_type: uint256, new: uint256):
 @external
 def set_redistribution_cap(collateral_type: uint256, new: uint256):
     """
-    @notice Set how far redistribution may raise a type's debts in an epoch. Admin only.
+    @notice Set how far redistribution may raise a type's debts in any time as long as an epoch. Admin only.
     @param collateral_type [id] The collateral type.
     @param new [basis points] The cap, at most all.
     """

@@ -28,6 +28,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.state import external
 from backstop.proof.properties import Violation, Watch
 from tests.support.auctions import liquidate, start, take
+from tests.support.plain import steady
 from tests.support.protocol import PRICES
 from tests.support.savings import cut, give, leave, lose, make_pool, mature, request, save
 from tests.support.settling import settle
@@ -287,6 +288,7 @@ RIGHT_ACCRUAL = ledger.Ledger._post_accrual
 RIGHT_LEVEL = pool.Pool._level
 RIGHT_AVERAGE = price_feed.PriceFeed.poke
 RIGHT_USED, RIGHT_ROLL = loss_waterfall.LossWaterfall._used, loss_waterfall.LossWaterfall._roll
+RIGHT_SHARED = ledger.Ledger._load_redistribution
 
 
 def dear_shares(self):
@@ -343,6 +345,10 @@ def allowed_to_each_type(self, c, k, capacity, more=0, settling=False):
 
 def used_in_this_epoch(self, k, c):
     return RIGHT_USED(self, k, c)._replace(before=0)
+
+
+def shared_in_this_epoch(self, c):
+    return RIGHT_SHARED(self, c)._replace(before=0)
 
 
 def asked_again_at_once(self, c):
@@ -449,6 +455,16 @@ def test_a_stage_that_is_asked_again_before_the_others_is_told(new_protocol, mon
     protocol.advance(protocol.parameters.epoch_length)
     with pytest.raises(Violation, match=r"^property 42 is violated: stage 0 has given up"):
         protocol.do("LossWaterfall.cover", 2, sender="stranger")
+
+
+def test_borrowers_who_share_twice_at_an_epochs_edge_are_told(new_protocol, monkeypatch):
+    protocol = steady(new_protocol, stages=(StageParameters("redistribution"),))
+    protocol = believing(protocol, monkeypatch)
+    monkeypatch.setattr(ledger.Ledger, "_load_redistribution", shared_in_this_epoch)
+    monkeypatch.setattr(protocol.lockstep, "step_check", Watch(protocol.lockstep.model, only=(80,)))
+    protocol.borrow("keeper", "XAU", 1_000 * WAD, 10_000 * WAD)
+    with pytest.raises(Violation, match=r"^property 80 is violated: type 2: "):
+        bear_losses_at_an_epochs_edge(protocol)
 
 
 def test_fees_that_fill_a_buffer_on_the_way_are_part_of_what_it_had(new_protocol):

@@ -400,13 +400,19 @@ class Debts(NamedTuple):
         return mul(self.normalized_debt, self.accumulated_rate)
 
 
-@slot(104, 32, 14)
+@slot(104, 32, 14, 104)
 class Redistribution(NamedTuple):
-    """The losses that a type's borrowers bore in an epoch."""
+    """The losses that a type's borrowers bore in an epoch and the one before."""
 
     added: int = 0  # ray that the accumulated rate took on
     ends: int = 0  # seconds, when that epoch ends
-    cap: int = 0  # basis points of the rate for each epoch
+    cap: int = 0  # basis points of the rate for two epochs
+    before: int = 0  # ray that it took on in the epoch before
+
+    @property
+    def used(self) -> int:
+        """What counts against the cap [ray]."""
+        return self.added + self.before
 
 
 class VaultState(NamedTuple):

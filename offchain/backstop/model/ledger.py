@@ -33,7 +33,7 @@ DISTRESSED = 1
 
 
 SURCHARGED = 2
-"""A redistribution of this epoch may be charged on draws."""
+"""A redistribution of this epoch or the one before may be charged on draws."""
 
 
 @slot(188, 66)
@@ -132,7 +132,7 @@ class Ledger(Administered):
 
     @view
     def redistribution_of(self, sender: str, collateral_type: int) -> Redistribution:
-        """Return what redistribution added to a type's rate in this epoch, and its cap."""
+        """Return what redistribution added to a type's rate in this epoch and the one before, and its cap."""
         return self._load_redistribution(collateral_type)
 
     @view
@@ -169,7 +169,7 @@ class Ledger(Administered):
         self.auctions[collateral_type] = self.auctions[collateral_type]._replace(limit=new)
 
     def _set_redistribution_cap(self, collateral_type: int, new: int) -> None:
-        """Set how far redistribution may raise the rate in an epoch [basis points]."""
+        """Set how far redistribution may raise the rate in any time as long as an epoch [basis points]."""
         found = self._load_redistribution(collateral_type)
         self.redistributions[collateral_type] = found._replace(cap=new)
 
@@ -403,9 +403,14 @@ class Ledger(Administered):
         require(not settling, "ledger: in settlement")
 
     def _load_redistribution(self, collateral_type: int) -> Redistribution:
-        """Return a type's record, without what an epoch that is over has added."""
+        """Return a type's record as of now: what was added counts in its epoch and the next."""
         found: Redistribution = self.redistributions[collateral_type]
-        return found._replace(added=0) if self.world.timestamp >= found.ends else found
+        if self.world.timestamp < found.ends:
+            return found
+        if found.added == 0:
+            return found._replace(before=0)
+        ends = found.ends + self.loss_waterfall.EPOCH_LENGTH(self.address)
+        return found._replace(added=0, before=found.added if self.world.timestamp < ends else 0, ends=ends)
 
     def _distress(self, collateral_type: int) -> int:
         """Return in_auction + deficit [rad]."""
@@ -431,14 +436,14 @@ def _flag(debts: Debts, flag: int) -> Debts:
 
 
 def _rate_room(debts: Debts, redistribution: Redistribution, ratio: int, least_ratio: int) -> int:
-    """Return how far redistribution may still raise the rate in this epoch [ray], rounded down.
+    """Return how far redistribution may still raise the rate now [ray], rounded down.
 
-    By its cap, by the gap between both ratios, and by what the fields can hold.
+    Within any epoch's length by its cap, by the gap between both ratios, and by what the fields can hold.
     """
-    before = debts.accumulated_rate - redistribution.added
+    before = debts.accumulated_rate - redistribution.used
     most = min(before * redistribution.cap // BASIS_POINTS, before * (ratio - least_ratio) // least_ratio)
     highest = min(MAX_RATE, MAX_TYPE_DEBT // debts.normalized_debt)
-    return min(max(0, most - redistribution.added), max(0, highest - debts.accumulated_rate))
+    return min(max(0, most - redistribution.used), max(0, highest - debts.accumulated_rate))
 
 
 def _whole_coins(lower: int, higher: int) -> int:

@@ -138,7 +138,7 @@ class Governed(Ledger):
 
     @external
     def set_redistribution_cap(self, sender: str, collateral_type: int, new: int) -> None:
-        """Set how far redistribution may raise the rate in an epoch [basis points]."""
+        """Set how far redistribution may raise the rate in any time as long as an epoch [basis points]."""
         self._check_admin(sender, collateral_type)
         self._tell(collateral_type, "redistribution_cap", new, BASIS_POINTS)
         self._set_redistribution_cap(collateral_type, new)

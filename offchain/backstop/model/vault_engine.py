@@ -73,8 +73,8 @@ class VaultEngine(Coverage):
             rate, distress = debts.accumulated_rate, 0
             if debts.distressed:
                 distress = self._distress(collateral_type)
-                # Whoever left before a redistribution and comes back in its epoch pays it as well.
-                added = self._load_redistribution(collateral_type).added
+                # Whoever left before a redistribution and comes back while it counts pays it as well.
+                added = self._load_redistribution(collateral_type).used
                 rate -= added
                 if added == 0:
                     debts = debts._replace(distressed=debts.distressed & DISTRESSED)

@@ -69,7 +69,7 @@ def test_a_vault_at_the_initial_ratio_stays_safe(sharing):
         assert now >= added
 
 
-def test_the_cap_binds_for_the_epoch(sharing):
+def test_the_cap_binds_for_the_epoch_and_the_next(sharing):
     sharing.do("VaultEngine.set_redistribution_cap", XAU, 10, sender="admin")
     sharing.do("VaultEngine.accrue", XAU, sender="stranger")
     rate = debts(sharing).accumulated_rate
@@ -79,7 +79,14 @@ def test_the_cap_binds_for_the_epoch(sharing):
     assert added == rate * 10 // 10_000
     assert sharing.read("VaultEngine.redistribution_room", XAU) == 0
     sharing.advance(7 * 86_400)
-    assert sharing.read("VaultEngine.redistribution_of", XAU).added == 0
+    found = sharing.read("VaultEngine.redistribution_of", XAU)
+    assert (found.added, found.before) == (0, added)
+    assert sharing.do("LossWaterfall.cover", XAU, sender="stranger") == 0
+    # Another cap keeps what counts.
+    sharing.do("VaultEngine.set_redistribution_cap", XAU, 10, sender="admin")
+    assert sharing.read("VaultEngine.redistribution_of", XAU) == found
+    sharing.advance(7 * 86_400)
+    assert sharing.read("VaultEngine.redistribution_of", XAU).before == 0
     sharing.do("LossWaterfall.cover", XAU, sender="stranger")
     assert sharing.read("VaultEngine.redistribution_of", XAU).added > 0
 
@@ -104,23 +111,28 @@ def test_too_little_for_a_ray_each_is_nothing(sharing):
     assert sharing.do(CALL, XAU, least, sender="stranger") == least
 
 
-def test_whoever_comes_back_in_the_same_epoch_pays_it_as_well(sharing):
+@pytest.mark.parametrize("later", [0, 7 * 86_400])
+def test_whoever_comes_back_in_the_same_epoch_or_the_next_pays_it_as_well(sharing, later):
     """Repay before, draw again after: no better than to have stayed."""
+    for symbol in PRICES:
+        sharing.do("VaultEngine.set_stability_fee", sharing.type_of(symbol), 0, sender="admin")
     sharing.do("VaultEngine.accrue", XAU, sender="stranger")
     before = debts(sharing).accumulated_rate
     stayed = sharing.read("VaultEngine.vault", XAU, "small").normalized_debt
     sharing.do("LossWaterfall.cover", XAU, sender="stranger")
     after = debts(sharing).accumulated_rate
     owes = stayed * before // RAY
+    sharing.advance(later)
+    sharing.post_price("XAU", PRICES["XAU"])
     sharing.borrow("back", "XAU", 10 * WAD, owes)
     came_back = sharing.read("VaultEngine.vault", XAU, "back").normalized_debt
     assert 0 <= stayed - came_back <= 1
     assert came_back * after > owes * RAY
 
 
-def test_in_the_next_epoch_draws_cost_what_they_bring(sharing):
+def test_after_that_draws_cost_what_they_bring(sharing):
     sharing.do("LossWaterfall.cover", XAU, sender="stranger")
-    sharing.advance(7 * 86_400)
+    sharing.advance(14 * 86_400)
     sharing.post_price("XAU", PRICES["XAU"])
     sharing.borrow("later", "XAU", 10 * WAD, 10_000 * WAD)
     debt = sharing.read("VaultEngine.vault", XAU, "later").normalized_debt * debts(sharing).accumulated_rate

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from backstop.proof.properties import stages
+from backstop.proof.properties.fees import added_by_losses
 from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.registry import Violation, history_property
 from backstop.proof.properties.transition import Changes, Transition
@@ -125,6 +126,31 @@ class ACapHoldsOverAnyWindow:
             paid += each.amount
         if sum(window) > most * terms.cap_bps // BASIS_POINTS + RAY * len(window):
             raise Violation(f"stage {k} pays {sum(window)} of {most} within {length} s")
+
+
+@history_property(80)
+class BorrowersShareWithinTheGap:
+    """In any time as long as an epoch losses raise a debt by its cap at most, and by the gap of both ratios."""
+
+    def __init__(self, model: ModelSystem) -> None:
+        # Type -> when losses were shared in the last window, and what each added [ray].
+        self._added: dict[int, list[tuple[int, int]]] = defaultdict(list)
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Keep what was shared in the last window."""
+        for contract, c, _, new in changes.get("ledger.redistributions", ()):
+            if (added := added_by_losses(step, contract, c)) == 0:
+                continue
+            now, length = step.model.timestamp, step.contract(_WATERFALL).epoch_length
+            known = [each for each in self._added[c] if each[0] > now - length]
+            self._added[c] = [*known, (now, added)]
+            earlier = sum(each for _, each in known)
+            without = step.after(contract, "ledger.debts", c).accumulated_rate - added - earlier
+            ratios = step.after(contract, "terms.of_types", c)
+            gap = ratios.initial_ratio - ratios.liquidation_ratio
+            most = min(without * new.cap // BASIS_POINTS, without * gap // ratios.liquidation_ratio)
+            if earlier + added > most:
+                raise Violation(f"type {c}: {earlier + added} of a rate of {without} within {length} s")
 
 
 def _pays_at_once(step: Transition, k: int) -> bool:

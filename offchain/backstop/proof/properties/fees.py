@@ -33,7 +33,7 @@ def time_costs_its_fee(step: Transition, changes: Changes) -> None:
         exact, off = old.accumulated_rate, 0
         if income.stability_fee and passed:
             exact, off = own.compounded(exact, RAY + income.stability_fee, passed)
-        rate = new.accumulated_rate - _added(step, contract, c)
+        rate = new.accumulated_rate - added_by_losses(step, contract, c)
         most = min(_MOST_RATE, _MOST_DEBT // old.normalized_debt if old.normalized_debt else _MOST_RATE)
         if abs(rate - min(exact, max(most, old.accumulated_rate))) > off:
             raise Violation(f"type {c}: {old} became {new} in {passed} s at {income.stability_fee}")
@@ -86,7 +86,8 @@ def debt_rounds_against_the_borrower(step: Transition, changes: Changes) -> None
     if step.action.method == "deposit_and_draw":
         moved, drawn = first // unit * unit, second
         borne = step.before("VaultEngine", "ledger.redistributions", c)
-        least = rate - (borne.added if step.model.timestamp < borne.ends else 0)
+        length = step.contract("LossWaterfall").epoch_length
+        least = rate - own.shared(borne, step.model.timestamp, length)
         fair = minted == drawn and more * rate >= drawn * RAY
         near = (more - 1) * least < drawn * RAY if drawn else not more
     else:
@@ -100,7 +101,7 @@ def debt_rounds_against_the_borrower(step: Transition, changes: Changes) -> None
         raise Violation(f"{step.action.method} of {first}, {second}: {old} became {new}, not by {moved}")
 
 
-def _added(step: Transition, contract: str, c: int) -> int:
+def added_by_losses(step: Transition, contract: str, c: int) -> int:
     """Return what losses have added to a rate in this step [ray]."""
     old = step.before(contract, "ledger.redistributions", c)
     new = step.after(contract, "ledger.redistributions", c)

@@ -95,7 +95,8 @@ def capacity(step: Transition, k: int, c: int) -> int:
         if ratios.settling:
             return 0
         borne = step.before("VaultEngine", "ledger.redistributions", c)
-        added = borne.added if step.model.timestamp < borne.ends else 0
+        length = step.contract("LossWaterfall").epoch_length
+        added = own.shared(borne, step.model.timestamp, length)
         before = debts.accumulated_rate - added
         # The most that a growing debt needs beyond its ratio: all that its brackets ask of more.
         guarded = "RiskPolicy" in step.model.world.contracts

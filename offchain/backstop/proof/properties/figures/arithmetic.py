@@ -22,6 +22,13 @@ def vested(held: Any, now: int) -> int:
     return int(held.booked) - unvested(held, now)
 
 
+def shared(borne: Any, now: int, length: int) -> int:
+    """Return what counts of the losses that borrowers have borne: of this epoch and the one before [ray]."""
+    if now < borne.ends:
+        return int(borne.added + borne.before)
+    return int(borne.added) if now < borne.ends + length else 0
+
+
 def power(base: int, exponent: int) -> int:
     """Return base**exponent of a ray [2**-256 of a ray]: `* x >> 256` applies it."""
     square, result = base * _ONE // RAY, _ONE
