@@ -130,7 +130,7 @@ class ACapHoldsOverAnyWindow:
 
 @history_property(80)
 class BorrowersShareWithinTheGap:
-    """In any time as long as an epoch losses raise a debt by its cap at most, and by the gap of both ratios."""
+    """In any time as long as an epoch losses raise a debt by its cap at most, and by the ratios' gap."""
 
     def __init__(self, model: ModelSystem) -> None:
         # Type -> when losses were shared in the last window, and what each added [ray].
