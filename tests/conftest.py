@@ -155,7 +155,7 @@ def new_protocol(
 
     def handed_out(both: Lockstep) -> Protocol:
         if unchecked:
-            both.step_check = None
+            both.step_check = both.state_check = None
         return Protocol(both)
 
     def make(
