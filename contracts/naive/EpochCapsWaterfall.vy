@@ -4,11 +4,12 @@
 """
 @title EpochCapsWaterfall
 @license GNU Affero General Public License v3.0 only
-@notice A loss waterfall whose caps count by the calendar: what a stage has paid in an epoch is forgotten when the
-        next one begins. So a loss that is covered in two parts, a minute before the edge and a minute after,
-        meets every cap twice. It is what `LossWaterfall` is compared with; no deployment should have it.
-@dev All but `cover` is that contract's. Its record of payments has a bucket of time and the one before; here what
-     is paid goes to the one before, which is dropped at the edge. Stages that need time are passed over.
+@notice A loss waterfall whose caps count by the calendar: what a stage has paid in an epoch is forgotten when
+        the next one begins. So a loss that is covered in two parts, a minute before the edge and a minute
+        after, meets every cap twice. It is what `LossWaterfall` is compared with; no deployment should have
+        it.
+@dev All but `cover` is that contract's. Its record of payments has a bucket of time and the one before; here
+     what is paid goes to the one before, which is dropped at the edge. Stages that need time are passed over.
 """
 from contracts import LossWaterfall
 from contracts.interfaces import ILossWaterfall
@@ -120,7 +121,8 @@ def cover(collateral_type: uint256) -> uint256:
 @internal
 def _use(collateral_type: uint256, k: uint256, slot: LossWaterfall.Slot, amount: uint256):
     """
-    @dev Count what a stage with a cap has paid in this epoch, rounded up to the wei, where the next one drops it.
+    @dev Count what a stage with a cap has paid in this epoch, rounded up to the wei, where the next one drops
+         it.
     """
     of: uint256 = LossWaterfall.ALL_TYPES if slot.pooled else collateral_type
     used: LossWaterfall.Used = LossWaterfall._load_used(k, of)

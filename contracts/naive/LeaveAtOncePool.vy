@@ -4,10 +4,11 @@
 """
 @title LeaveAtOncePool
 @license GNU Affero General Public License v3.0 only
-@notice A pool of stablecoin that may be left at any moment at book value: a share is worth what is booked for it,
-        whatever is known to be lost and not covered yet. So who leaves between a loss and its coverage leaves all of
-        it to those who stay. It is what `Pool` is compared with; no deployment should have it.
-@dev All but the price of an exit is that contract's; without a cooldown nobody gets into a batch. With A the vested assets and S the shares:
+@notice A pool of stablecoin that may be left at any moment at book value: a share is worth what is booked for
+        it, whatever is known to be lost and not covered yet. So who leaves between a loss and its coverage
+        leaves all of it to those who stay. It is what `Pool` is compared with; no deployment should have it.
+@dev All but the price of an exit is that contract's; without a cooldown nobody gets into a batch. With A the
+     vested assets and S the shares:
      exit    assets = floor(s * (A + 1) / (S + 1e6))
 """
 from contracts import Pool
@@ -122,8 +123,8 @@ def __init__(
 @nonreentrant
 def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
     """
-    @notice Take assets out at book value. The owner, or a spender of the owner's shares. Protects: who stays loses
-            nothing by rounding; of losses that are known and not covered yet, all.
+    @notice Take assets out at book value. The owner, or a spender of the owner's shares. Protects: who stays
+            loses nothing by rounding; of losses that are known and not covered yet, all.
     @param assets [wad] To be sent.
     @param receiver Who gets the assets.
     @param owner Whose shares are burned.
@@ -141,8 +142,9 @@ def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
 @nonreentrant
 def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
     """
-    @notice Take assets out for a number of shares at book value. The owner, or a spender of the owner's shares.
-            Protects: who stays loses nothing by rounding; of losses that are known and not covered yet, all.
+    @notice Take assets out for a number of shares at book value. The owner, or a spender of the owner's
+            shares. Protects: who stays loses nothing by rounding; of losses that are known and not covered
+            yet, all.
     @param shares [shares] To be burned.
     @param receiver Who gets the assets.
     @param owner Whose shares are burned.
