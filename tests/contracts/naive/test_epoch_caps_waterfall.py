@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from backstop.deployment.parameters import TimelockParameters
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.helpers import reverts
 from tests.support.plain import only, steady
@@ -74,3 +75,11 @@ def test_a_stage_that_needs_time_is_passed_over(new_protocol):
     protocol.do("ScriptedStage.claim", lost, 0, lost, sender="stranger")
     assert protocol.do("LossWaterfall.cover", XAU, sender="stranger") == lost
     assert protocol.read("Savings.totalAssets") == HELD - -(-lost // RAY)
+
+
+def test_a_timelock_is_its_admin_too(new_protocol):
+    """What is deployed all the same is in nobody's hands."""
+    protocol = steady(
+        new_protocol, stages=only("savings"), waterfall_contract=NAIVE, timelock=TimelockParameters()
+    )
+    assert protocol.read("LossWaterfall.admin") == protocol.address("Timelock")
