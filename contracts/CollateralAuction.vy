@@ -132,8 +132,8 @@ MAX_SALVAGE: constant(uint256) = 10**31
 
 # Terms can be changed so often: a version is 9 bits of a lot.
 MAX_VERSION: constant(uint256) = 2**9 - 1
-# A lot worth less than this part of the minimum may be given up unsold: at the end of a curve it would not pay
-# for a take's gas.
+# A lot worth less than this part of the minimum may be given up unsold: at the end of a curve it would not
+# pay for a take's gas.
 WORTHLESS: constant(uint256) = 100
 
 STARTS: constant(uint256) = 1
@@ -341,10 +341,10 @@ def reset(auction_id: uint256, reward_receiver: address):
 def close(auction_id: uint256):
     """
     @notice Give an auction up: principal that nothing can repay becomes a deficit. Permissionless, when its
-            lot is sold out, or when its tail is over and its lot is worth less than a hundredth of the minimum.
-            Protects: a lot that is worth something is sold, however often its price has to start again, and
-            only what it did not bring is lost; a wick closes nothing, since the price is a fresh one, the
-            higher of current and time-weighted.
+            lot is sold out, or when its tail is over and its lot is worth less than a hundredth of the
+            minimum. Protects: a lot that is worth something is sold, however often its price has to start
+            again, and only what it did not bring is lost; a wick closes nothing, since the price is a fresh
+            one, the higher of current and time-weighted.
     @param auction_id [id] The auction.
     """
     lot: Lot = self._load_lot(auction_id)

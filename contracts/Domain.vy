@@ -236,7 +236,8 @@ def announce_loss(amount: uint256):
     """
     @notice Announce how much of the debt will not be paid back. The admin; a guardian may only raise it.
             Anyone may realise it after the delay, which begins again with each announcement. Protects: it is
-            in doubt from the same call on, so nobody leaves a pool ahead of it; and nothing is drawn meanwhile.
+            in doubt from the same call on, so nobody leaves a pool ahead of it; and nothing is
+            drawn meanwhile.
     @param amount [wad] Stablecoin; more than the debt is all of it.
     """
     if msg.sender != roles.admin:

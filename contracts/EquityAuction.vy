@@ -184,8 +184,8 @@ def capacity(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The collateral type.
     @return [rad] Whole wei, rounded down; 0 while an auction of the type runs.
     """
-    # The waterfall does not ask while something is reserved; a sale whose reservation was released by force has
-    # to be ended before another.
+    # The waterfall does not ask while something is reserved; a sale whose reservation was released by force
+    # has to be ended before another.
     if self._load_sale(collateral_type).target != 0:
         return 0
     available: uint256 = 0

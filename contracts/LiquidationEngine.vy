@@ -83,8 +83,8 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     """
     @notice Put an unsafe vault, or as much of it as the limits leave room for, up for auction.
             Permissionless. Protects: only a vault under its liquidation ratio at the current price is
-            touched, or one that was called and has not met the call in time; a part takes as much debt with it
-            as its whole units of collateral stood for, and never leaves the vault with less collateral for
+            touched, or one that was called and has not met the call in time; a part takes as much debt with
+            it as its whole units of collateral stood for, and never leaves the vault with less collateral for
             each unit of debt than before, nor with a debt under the floor; the limits are passed by at most
             one debt floor and what one unit of the token stands for.
     @param collateral_type [id] The collateral type.
@@ -386,7 +386,8 @@ def _sound(collateral_type: uint256) -> uint256:
 def _is_unsafe(
     collateral_type: uint256, vault: IVaultEngine.VaultState, price: uint256, debt: uint256
 ) -> bool:
-    """@dev Whether a vault may be liquidated at a price: it is under its liquidation ratio, or its call is due.
+    """
+    @dev Whether a vault may be liquidated at a price: it is under its liquidation ratio, or its call is due.
     """
     add_on: uint256 = self._add_on(collateral_type, debt)
     if self._meets(vault.locked_collateral, price, debt, vault.liquidation_ratio, add_on):

@@ -160,8 +160,8 @@ LEAST_ABSORB_GAS: constant(uint256) = bounds.ABSORB_GAS + bounds.ABSORB_GAS // 6
 VAULT_ENGINE: public(immutable(IVaultEngine))
 # Knows what debt is in doubt.
 LIQUIDATION_ENGINE: public(immutable(ILiquidationEngine))
-# Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH), and no stage pays more than its
-# caps in any stretch of time as long as this.
+# Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH), and no stage pays more than
+# its caps in any stretch of time as long as this.
 EPOCH_LENGTH: public(immutable(uint256))
 # Seconds from the proposal of new caps to their use. Pools insist on a shorter cooldown.
 CAP_DELAY: public(immutable(uint256))
@@ -465,8 +465,8 @@ def losses_beyond(stage: address) -> uint256:
     @notice What would reach a stage if everything in doubt were lost and covered now: the uncovered deficits
             and the debt in doubt of all types, each less what the earlier stages would pay under their caps.
             What the stage has reserved has reached it already. Asynchronous stages and such as fail count as
-            nothing, since what they bring is not known. While settlement winds up, everything: what is lost is
-            not known yet. Nothing once its books are closed.
+            nothing, since what they bring is not known. While settlement winds up, everything: what is lost
+            is not known yet. Nothing once its books are closed.
     @param stage A stage's address; an address that is no stage bears nothing.
     @return [rad] The stage's own balance and caps are ignored; more than all there is while settlement winds
             up.

@@ -515,8 +515,8 @@ def begin_close():
 @nonreentrant
 def close_out(long: address, short: address, market: uint256, lots: uint256):
     """
-    @notice Close lots of a long against those of a short, at the final price. Permissionless: there are as many
-            of one as of the other, so that every position can be closed. Protects: in whatever order and
+    @notice Close lots of a long against those of a short, at the final price. Permissionless: there are as
+            many of one as of the other, so that every position can be closed. Protects: in whatever order and
             with whomever, an account ends with the same cash; one that owes more than it has ends with
             nothing, and what is missing is unpaid, for all to bear alike.
     """

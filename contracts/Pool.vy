@@ -13,15 +13,16 @@
         of equity is slashed by an auction, and its batches stay members until no loss is known.
 @dev With A the vested assets less what batches hold (see exits), and S the shares:
      entry   shares = floor(a * (S + 1e6) / (A + 1))
-     cut     assets = floor(units * floor-price of a share), the virtual share and asset counted as at the entry
+     cut     assets = floor(units * floor-price of a share), the virtual share and asset counted as at the
+             entry
      exit    assets = floor(s * (A - UL + 1) / (S + 1e6)), without a cooldown; UL is the part of A that known
              losses will take
      While slashed equity is under auction, A at the entry counts it: it may come back to those who were
      slashed. Assets are booked, so donations change nothing. State is written before every outside call:
      a price read in the middle of one is the price after it.
      When a loss leaves (nearly) nothing, a new generation of shares starts at the first price; those of
-     the old one are void, batches with them, and what is left goes to the reserve. So S + 1e6 <= 1e15 * (A + 1)
-     after every loss, and no other call raises S / A: with A under 2**96, shares stay under 2**147.
+     the old one are void, batches with them, and what is left goes to the reserve. After every loss
+     S + 1e6 <= 1e15 * (A + 1), and no other call raises S / A: with A under 2**96, shares stay under 2**147.
      An owner is due claims for the shares owned, and for those in batches, when a loss was borne. Each
      loss is a checkpoint of what one share got up to then, and a batch that ends inside one makes one more;
      owners are settled up to the last one before their shares change. An owner's mark (see shares) is the
@@ -203,8 +204,8 @@ def __init__(
     @param stage The auction that slashes a pool of equity; zero for a pool that is a stage itself.
     @param clawback The stage that takes unvested income, or zero.
     @param claims The series of claims for losses, or zero.
-    @param cooldown [seconds] From the cut of a batch to its first payment; 0 for the naive pool. It is shorter
-                    than the delay of new caps.
+    @param cooldown [seconds] From the cut of a batch to its first payment; 0: leaving needs no request. It
+                    is shorter than the delay of new caps.
     @param vesting [seconds] Over which income vests.
     """
     token.__init__(token_name, token_symbol)
@@ -268,9 +269,9 @@ def mint(shares: uint256, receiver: address) -> uint256:
 @external
 def request_redeem(shares: uint256) -> uint256:
     """
-    @notice Commit shares to the batch that collects now. Owner of the shares; there is no way back. They move into
-            escrow here, and go on as a member's until the batch is cut. Protects: who may leave has no choice
-            left, neither whether nor when.
+    @notice Commit shares to the batch that collects now. Owner of the shares; there is no way back. They move
+            into escrow here, and go on as a member's until the batch is cut. Protects: who may leave has no
+            choice left, neither whether nor when.
     @param shares [shares] Moved into escrow.
     @return [id] The batch.
     """
@@ -298,9 +299,10 @@ def request_redeem(shares: uint256) -> uint256:
 @nonreentrant
 def cut() -> uint256:
     """
-    @notice End the collecting of a batch, a day after its first request or a cooldown if that is shorter. Anyone. Its shares leave the live ones at
-            one price, earn nothing from now on and bear losses as before; those of a pool of equity stay
-            members'. Protects: who leaves does not earn while the others wait for what they do not know.
+    @notice End the collecting of a batch, a day after its first request or a cooldown if that is shorter.
+            Anyone. Its shares leave the live ones at one price, earn nothing from now on and bear losses as
+            before; those of a pool of equity stay members'. Protects: who leaves does not earn while the
+            others wait for what they do not know.
     @return [id] The batch.
     """
     state: token.State = token._load()
@@ -337,18 +339,19 @@ def cut() -> uint256:
 @nonreentrant
 def settle():
     """
-    @notice Pay the batches whose cooldown is over what no known loss can take of them. Anyone, at once when it is
-            over, and again whenever less is known to be lost; claims are open from then on. A pool of equity
-            pays in full, and only while no loss is known and nothing of it is under auction. Protects: whoever
-            has left bears of every loss known now what those bear who stay, and nobody chooses the moment.
+    @notice Pay the batches whose cooldown is over what no known loss can take of them. Anyone, at once when
+            it is over, and again whenever less is known to be lost; claims are open from then on. A pool of
+            equity pays in full, and only while no loss is known and nothing of it is under auction. Protects:
+            whoever has left bears of every loss known now what those bear who stay, and nobody chooses the
+            moment.
     """
     state: token.State = token._load()
     queue: exits.Queue = exits._load_queue()
     first: uint256 = queue.collecting - state.open
     queue.unsettled = max(queue.unsettled, first)
     for _: uint256 in range(state.open, bound=exits.MOST_OPEN):
-        # A market's fast fall may show in the last moment what can only be recognised later: this is the place to
-        # wait for LOOK after it, too.
+        # A market's fast fall may show in the last moment what can only be recognised later: this is the
+        # place to wait for LOOK after it, too.
         if queue.unsettled == queue.collecting or (
             block.timestamp < exits._load_batch(queue.unsettled).since + COOLDOWN + LOOK
         ):
@@ -369,8 +372,8 @@ def settle():
 @nonreentrant
 def claim(batch: uint256, owner: address) -> uint256:
     """
-    @notice Send an owner the part of what a batch was paid that is not claimed yet, and the claims for losses that
-            the batch has borne. Anyone, for anyone.
+    @notice Send an owner the part of what a batch was paid that is not claimed yet, and the claims for losses
+            that the batch has borne. Anyone, for anyone.
     @param batch [id] The batch.
     @param owner Who committed shares to it.
     @return [wad] Sent, rounded down.
@@ -409,8 +412,8 @@ def claim(batch: uint256, owner: address) -> uint256:
 @nonreentrant
 def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
     """
-    @notice Take assets out, where there is no cooldown. The owner, or a spender of the owner's shares. Protects:
-            leaving just before or just after a recognised loss is covered pays the same.
+    @notice Take assets out, where there is no cooldown. The owner, or a spender of the owner's shares.
+            Protects: leaving just before or just after a recognised loss is covered pays the same.
     @param assets [wad] To be sent.
     @param receiver Who gets the assets.
     @param owner Whose shares are burned.
@@ -431,7 +434,8 @@ def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
 def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
     """
     @notice Take assets out for a number of shares, where there is no cooldown. The owner, or a spender of the
-            owner's shares. Protects: leaving just before or just after a recognised loss is covered pays the same.
+            owner's shares. Protects: leaving just before or just after a recognised loss is covered pays the
+            same.
     @param shares [shares] To be burned.
     @param receiver Who gets the assets.
     @param owner Whose shares are burned.
@@ -619,7 +623,8 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
 @view
 def capacity(collateral_type: uint256) -> uint256:
     """
-    @notice What losses can take at once: all vested assets, those that batches hold with them, whatever the type.
+    @notice What losses can take at once: all vested assets, those that batches hold with them, whatever the
+            type.
     @param collateral_type [id] Any; it makes no difference.
     @return [rad] Whole wei.
     """
@@ -650,7 +655,8 @@ def unvested() -> uint256:
 @view
 def totalAssets() -> uint256:
     """
-    @notice Vested assets of the shares, before losses not covered yet; those that batches hold are not theirs.
+    @notice Vested assets of the shares, before losses not covered yet; those that batches hold are not
+            theirs.
     @return [wad] Rounded down.
     """
     return self._vested(token._load().open)
@@ -948,8 +954,9 @@ def _only_plain():
 @internal
 def _pay_out(state: token.State, before: exits.Queue, first: uint256, losses: uint256):
     """
-    @dev Lower the ceilings of settled batches to where all known losses would take the index, and pay what lies
-         above. What is paid is rounded down, what is held on is too, and the wei between goes to the live shares.
+    @dev Lower the ceilings of settled batches to where all known losses would take the index, and pay what
+         lies above. What is paid is rounded down, what is held on is too, and the wei between goes to the
+         live shares.
     """
     queue: exits.Queue = before
     vested: uint256 = self._all_vested()
@@ -1009,8 +1016,8 @@ def _pay_members(state: token.State, before: exits.Queue, first: uint256):
 @internal
 def _share(state: token.State, assets: uint256) -> uint256:
     """
-    @dev Have live shares and open batches bear a loss, share for share; batches whose ceiling it reaches are over.
-         What batches hold on, wad.
+    @dev Have live shares and open batches bear a loss, share for share; batches whose ceiling it reaches are
+         over. What batches hold on, wad.
     """
     queue: exits.Queue = exits._load_queue()
     id: uint256 = queue.collecting - state.open
@@ -1139,7 +1146,8 @@ def _entry_terms() -> (uint256, uint256):
 @pure
 def _void(supply: uint256, assets: uint256) -> bool:
     """
-    @dev Whether losses have left shares (nearly) worthless, the virtual ones counted: batches are then as well.
+    @dev Whether losses have left shares (nearly) worthless, the virtual ones counted: batches are then as
+         well.
     """
     return supply + VIRTUAL_SHARES > (assets + VIRTUAL_ASSETS) * MOST_SHARES
 
@@ -1224,9 +1232,9 @@ def _issue(generation: uint256, owner: address, owned: uint256, mark: uint256, l
 @internal
 def _add_checkpoint(generation: uint256, shares: uint256, assets: uint256) -> uint256:
     """
-    @dev Give the claims for what so many shares, the virtual ones included, bear of a loss; the last checkpoint. One
-         share gets at most assets * 2**40 * RAY / VIRTUAL_SHARES < 2**207 in a loss, which leaves room for 2**17
-         such losses in one generation of claims.
+    @dev Give the claims for what so many shares, the virtual ones included, bear of a loss; the last
+         checkpoint. One share gets at most assets * 2**40 * RAY / VIRTUAL_SHARES < 2**207 in a loss, which
+         leaves room for 2**17 such losses in one generation of claims.
     """
     mark: uint256 = token._load().mark
     members: uint256 = shares - VIRTUAL_SHARES
@@ -1278,8 +1286,8 @@ def _load_checkpoint(generation: uint256, mark: uint256) -> Checkpoint:
 @internal
 def _new_generation() -> uint256:
     """
-    @dev All shares, requests and batches are void. What is left, income that has not vested with it, is returned:
-         nobody alive has earned it, so it is not the next depositor's.
+    @dev All shares, requests and batches are void. What is left, income that has not vested with it, is
+         returned: nobody alive has earned it, so it is not the next depositor's.
     """
     state: token.State = token._load()
     self.last_checkpoints[state.generation] = state.mark

@@ -189,11 +189,11 @@ def poke(collateral_type: uint256):
     """
     @notice Step the price: the next becomes current, the median of fresh reports becomes next.
             Permissionless, once a step. Protects: fewer than half of a market's reporters set no price,
-            whoever of the others is silent, and a price is public for a step before it counts. When there was no price for so long that the current one is
-            stale, both are set at once: a next price from before the gap never becomes current. With a
-            deviation set, a median outside it becomes next only after it was outside in so many steps.
-            Protects: a wick of no more steps than that never becomes current, and a real crash is late by
-            them, never refused.
+            whoever of the others is silent, and a price is public for a step before it counts. When there was
+            no price for so long that the current one is stale, both are set at once: a next price from before
+            the gap never becomes current. With a deviation set, a median outside it becomes next only after
+            it was outside in so many steps. Protects: a wick of no more steps than that never becomes
+            current, and a real crash is late by them, never refused.
     @param collateral_type [id] The market: its collateral type's id.
     """
     word: uint256 = self._load_market(collateral_type)
@@ -411,11 +411,11 @@ def set_guards(
 @external
 def set_halted(collateral_type: uint256, halted: bool):
     """
-    @notice Halt a market, or end its halt. The admin's halt lasts until it is ended. A guardian may halt only,
-            whichever it is: for `bounds.GUARDIAN_HALT`, and again not before `bounds.GUARDIAN_PAUSE` after
-            that; nobody ends it sooner. Protects: while it lasts nothing is lent and no liquidation starts,
-            and no guardian stops these for longer. Prices go on: auctions under way are reset and closed, and
-            vaults flagged, at what the market says, and a halt hides no loss.
+    @notice Halt a market, or end its halt. The admin's halt lasts until it is ended. A guardian may halt
+            only, whichever it is: for `bounds.GUARDIAN_HALT`, and again not before `bounds.GUARDIAN_PAUSE`
+            after that; nobody ends it sooner. Protects: while it lasts nothing is lent and no liquidation
+            starts, and no guardian stops these for longer. Prices go on: auctions under way are reset and
+            closed, and vaults flagged, at what the market says, and a halt hides no loss.
     @param collateral_type [id] The market: its collateral type's id.
     @param halted True to halt, false to end it.
     """

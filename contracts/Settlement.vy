@@ -13,9 +13,9 @@
 @dev No step depends on who makes it or on the order within it: rates stand still from the beginning,
      prices are the feed's alone, shares stand once the books are closed. The feed is called with limited
      gas, and what it answers decides nothing once it is late: a broken one holds nobody up. Whoever calls
-     cannot make it fail by giving too little: what is left then does not pay for the rest of the call. Each collateral is paid on its own,
-     so that a token that does not move holds up nobody but itself. The ledger keeps the money; here
-     are the procedure and who is owed what.
+     cannot make it fail by giving too little: what is left then does not pay for the rest of the call. Each
+     collateral is paid on its own, so that a token that does not move holds up nobody but itself. The ledger
+     keeps the money; here are the procedure and who is owed what.
 """
 from contracts.interfaces import ICollateralAuction
 from contracts.interfaces import ILossWaterfall

@@ -117,7 +117,8 @@ def __init__(
     @param vault_engine Whose ceilings are lowered at once.
     @param governor Proposes and cancels.
     @param guardian Cancels, and forbids new risk.
-    @param longest [seconds] The delay of all that is not listed, for good. Longer than anybody needs to leave.
+    @param longest [seconds] The delay of all that is not listed, for good. Longer than anybody needs to
+                   leave.
     @param window [seconds] For which a proposal can be executed once it is ready, for good.
     @param rules What waits for less, by target and function.
     """
@@ -171,8 +172,8 @@ def propose(calls: DynArray[Call, MAX_CALLS], salt: bytes32) -> bytes32:
 @external
 def execute(calls: DynArray[Call, MAX_CALLS], salt: bytes32):
     """
-    @notice Make the calls of a proposal. Permissionless, once it is ready and until it expires; once. If one of
-            them reverts, all do. Protects: nobody chooses the moment alone, and what nobody carried out in
+    @notice Make the calls of a proposal. Permissionless, once it is ready and until it expires; once. If one
+            of them reverts, all do. Protects: nobody chooses the moment alone, and what nobody carried out in
             time has to be announced again.
     @param calls As they were proposed.
     @param salt As it was proposed.
@@ -251,8 +252,8 @@ def accept_admin(target: address):
 def set_delay(target: address, selector: bytes4, delay: uint256):
     """
     @notice Set what calls of a function wait for. Only this contract, so by a proposal, after the longest
-            delay. What is proposed already keeps its time. Protects: no delay of this contract's own functions
-            is ever shorter.
+            delay. What is proposed already keeps its time. Protects: no delay of this contract's own
+            functions is ever shorter.
     @param target The contract that is called.
     @param selector Of the function.
     @param delay [seconds] At most the longest; 0 is the longest.
@@ -274,8 +275,8 @@ def set_governor(governor: address):
 @external
 def set_guardian(guardian: address):
     """
-    @notice Set who cancels and forbids new risk. Only this contract, so by a proposal, after the longest delay.
-            Protects: until then the old one cancels what else was proposed.
+    @notice Set who cancels and forbids new risk. Only this contract, so by a proposal, after the longest
+            delay. Protects: until then the old one cancels what else was proposed.
     @param guardian The new one; the zero address is none.
     """
     self._only_itself()

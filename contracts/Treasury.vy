@@ -6,8 +6,8 @@
 @license GNU Affero General Public License v3.0 only
 @notice Spends the reserve, in the order of income. Losses come first: nothing is spent while one is
         open, and what may yet be lost stays in the reserve. Then claims are repaid, the most senior series
-        first; then the reserve is filled up to its target; of what is above it the margin market is insured, if there is one; what is left is shared
-        by the pools, and the rest is for sale for equity.
+        first; then the reserve is filled up to its target; of what is above it the margin market is insured,
+        if there is one; what is left is shared by the pools, and the rest is for sale for equity.
 @dev Holds nothing: what it spends is minted from the reserve and passed on in the same call.
 """
 from ethereum.ercs import IERC20
@@ -143,9 +143,9 @@ def __init__(
 @nonreentrant
 def distribute() -> uint256:
     """
-    @notice Repay claims from what the reserve has beyond doubt, then insure and share what is above the target.
-            Permissionless. A share of a pool without members is for sale as well. Protects: nobody is paid
-            while a loss is open, and no claim waits for a distribution.
+    @notice Repay claims from what the reserve has beyond doubt, then insure and share what is above the
+            target. Permissionless. A share of a pool without members is for sale as well. Protects: nobody is
+            paid while a loss is open, and no claim waits for a distribution.
     @return [wad] Stablecoin paid to claims, insurance and pools.
     """
     self._check_open()

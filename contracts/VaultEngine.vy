@@ -260,8 +260,8 @@ def repay_and_withdraw(
         if burned != whole:
             repaid = unsafe_mul(burned, units.RAY) // debts.accumulated_rate
             least: uint256 = unsafe_mul(type_terms.debt_floor, units.RAD)
-            # A part ends at the floor, so that nobody's crumb makes a repayment down to it fail. A debt that fees
-            # or a raised floor left under the floor may still be repaid in parts.
+            # A part ends at the floor, so that nobody's crumb makes a repayment down to it fail. A debt that
+            # fees or a raised floor left under the floor may still be repaid in parts.
             if debt >= least:
                 most: uint256 = unsafe_sub(
                     vault.normalized_debt, units._div_up(least, debts.accumulated_rate)

@@ -151,20 +151,23 @@ def new_protocol(
         )
         for symbol, price in PRICES.items() if prices else ():
             Protocol(both).post_price(symbol, price)
-        if unchecked:
-            both.step_check = None
         return both
+
+    def handed_out(both: Lockstep) -> Protocol:
+        if unchecked:
+            both.step_check = both.state_check = None
+        return Protocol(both)
 
     def make(
         parameters: Parameters | None = None, check_every: int | None = 1, prices: bool = False
     ) -> Protocol:
         parameters = parameters or standard()
         if not keeps:
-            return Protocol(deployed(new_host(), parameters, prices, check_every))
+            return handed_out(deployed(new_host(), parameters, prices, check_every))
         key = parameters, prices
         kept = shelf.take(key, lambda host: deployed(host, parameters, prices, 1))
         taken.append((key, kept))
-        return Protocol(kept.anew(check_every, tmp_path / "traces"))
+        return handed_out(kept.anew(check_every, tmp_path / "traces"))
 
     yield make
     for key, kept in taken:

@@ -4,20 +4,22 @@
 """
 @title exits
 @license GNU Affero General Public License v3.0 only
-@notice The batches in which members leave a pool, in the order in which they were cut, and the loss index that they
-        share with those who stay. A batch that was cut earns nothing; it bears, share for share, what the pool bears,
-        up to its ceiling on the index.
-@dev The index counts what one share has borne, in 1 / SCALE wei; it is rounded up, so that a batch never bears too
-     little. A batch is cut with its ceiling at the index plus the price of a share, and what it holds is always
+@notice The batches in which members leave a pool, in the order in which they were cut, and the loss index
+        that they share with those who stay. A batch that was cut earns nothing; it bears, share for share,
+        what the pool bears, up to its ceiling on the index.
+@dev The index counts what one share has borne, in 1 / SCALE wei; it is rounded up, so that a batch never
+     bears too little. A batch is cut with its ceiling at the index plus the price of a share, and what it
+     holds is always
          held = floor(units * (ceiling - index) / SCALE)
-     while live shares have no ceiling. With n all shares, A the live assets and S the live shares, the virtual ones
-     included, two things hold after every step:
+     while live shares have no ceiling. With n all shares, A the live assets and S the live shares, the
+     virtual ones included, two things hold after every step:
      - ceilings rise in the order of the queue: what is paid out lowers the first ones to one level;
-     - (A + 1 - fractions) * SCALE >= (ceiling - index) * S, where fractions is what floor has cut off of what batches
-       hold: live assets can always pay the rest of a loss, and no batch holds more than is there.
-     So no product of shares and a part of a ceiling passes 2**96 * SCALE, with shares under SCALE. A batch is cut at a
-     price that leaves a wei for each open one, at least at the ceiling of the last: then the second goes on holding.
-     The index is looked at while a batch is open; with none it means nothing and starts again.
+     - (A + 1 - fractions) * SCALE >= (ceiling - index) * S, where fractions is what floor has cut off of what
+       batches hold: live assets can always pay the rest of a loss, and no batch holds more than is there.
+     So no product of shares and a part of a ceiling passes 2**96 * SCALE, with shares under SCALE. A batch is
+     cut at a price that leaves a wei for each open one, at least at the ceiling of the last: then the second
+     goes on holding. The index is looked at while a batch is open; with none it means nothing and starts
+     again.
 """
 from contracts.modules import units
 
@@ -79,8 +81,9 @@ def __init__():
 @view
 def _level(first: uint256, open: uint256, shares: uint256, assets: uint256) -> uint256:
     """
-    @dev Where the index would stand after a loss of assets [wad] shared by live shares, the virtual ones included,
-         and the open batches: those with the lowest ceilings drop out first and leave more for the others.
+    @dev Where the index would stand after a loss of assets [wad] shared by live shares, the virtual ones
+         included, and the open batches: those with the lowest ceilings drop out first and leave more for the
+         others.
     """
     all_shares: uint256 = shares
     for k: uint256 in range(open, bound=MOST_OPEN):

@@ -109,8 +109,8 @@ def __init__(margin_market: address):
 @nonreentrant
 def begin(owner: address, market: uint256) -> uint256:
     """
-    @notice Have the fund pay for an insolvent account, and if it cannot pay all, freeze one of its markets and
-            begin to deleverage. Permissionless. A freeze ends by itself, and can begin again.
+    @notice Have the fund pay for an insolvent account, and if it cannot pay all, freeze one of its markets
+            and begin to deleverage. Permissionless. A freeze ends by itself, and can begin again.
     @return The freeze's id; 0 if the fund has paid all.
     """
     found: IMarginMarket.Insolvency = extcall MARGIN_MARKET.freeze(owner, market)

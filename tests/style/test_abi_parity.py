@@ -10,7 +10,8 @@ from backstop.deployment.create import model_class
 from backstop.hosts.artifacts import Artifacts
 from tests.support.paths import ROOT
 
-KINDS = sorted(path.stem for folder in ("", "devnet") for path in (ROOT / "contracts" / folder).glob("*.vy"))
+FOLDERS = ("", "devnet", "naive")
+KINDS = sorted(path.stem for folder in FOLDERS for path in (ROOT / "contracts" / folder).glob("*.vy"))
 
 
 @pytest.fixture(scope="session")

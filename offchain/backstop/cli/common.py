@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
@@ -361,7 +362,35 @@ def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool)
 
     presets = comparison["presets"]
     _print_side_by_side(comparison["title"], lines(comparison), presets, "preset")
-    _print_files(presets, directory, "compare")
+    _print_naive(comparison["naive"])
+    _print_files([*presets, *comparison["naive"]], directory, "compare")
+
+
+def _print_naive(costs: Sequence[dict[str, Any]]) -> None:
+    """Print who gains by a naive rule, and who pays, beside ours on the same prices."""
+    if not costs:
+        return
+    from rich.table import Table
+
+    from backstop.studies.comparison.naive import gainers, payers
+
+    title = "Naive rules, beside ours on the same prices"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for heading in ("preset", "rule", "who gains", "how much", "who pays", "how much"):
+        table.add_column(heading, justify="right" if heading == "how much" else "left", no_wrap=True)
+    for cost in costs:
+        found = zip_longest(gainers(cost["parties"]), payers(cost["parties"]), fillvalue=("", None))
+        first = cost["preset"], cost["title"]
+        for gain, pays in list(found) or [(("nobody", None), ("nobody", None))]:
+            cells = [
+                text
+                for name, amount in (gain, pays)
+                for text in (name, "" if amount is None else shown(amount, "wad"))
+            ]
+            table.add_row(*first, *cells)
+            first = "", ""
+    print()
+    wide_console(12).print(table)
 
 
 def print_guards(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from backstop.deployment.contracts import ADMINISTERED, POOLS, STAGES, domains_of, pools_of
+from backstop.deployment.contracts import ADMINISTERED, NAIVE, POOLS, STAGES, domains_of, pools_of
 from backstop.deployment.parameters import (
     DomainParameters,
     EquityParameters,
@@ -87,7 +87,7 @@ def _hand_over(deployment: Deployment) -> list[Action]:
     """Return the calls by which the timelock becomes the admin of every contract that has one."""
     actions: list[Action] = []
     for creation in deployment.creations:
-        if creation.kind in ADMINISTERED:
+        if NAIVE.get(creation.kind, creation.kind) in ADMINISTERED:
             timelock = deployment.addresses["Timelock"]
             actions.append(Action(creation.name, "transfer_admin", (timelock,), deployment.deployer))
             actions.append(Action("Timelock", "accept_admin", (creation.address,), deployment.deployer))

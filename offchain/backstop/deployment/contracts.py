@@ -42,6 +42,9 @@ POOLS = {
 STABLECOIN_POOLS = ("Junior", "Senior", "Savings")
 """The pools of stablecoin, which have claims for what they lose."""
 
+NAIVE = {"LeaveAtOncePool": "Pool", "EpochCapsWaterfall": "LossWaterfall"}
+"""Contracts with naive rules, which presets compare with, by the contract in whose place each stands."""
+
 DELEVERAGERS = {"ranked": "MarginDeleverager", "shared": "MarginSharer"}
 """Who pays of those who gained - the first in rank, or all by their scores - and the contract that takes it.
 

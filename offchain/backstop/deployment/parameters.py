@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backstop.model.arithmetic import RAY
+
+LATER = {"later": True}
+"""Metadata of a field that files of before do not have: they mean its default."""
 
 # Curves of an auction's price.
 LINEAR, STAIRSTEP, EXPONENTIAL = 0, 1, 2
@@ -116,6 +119,7 @@ class PoolParameters:
     cooldown: int = 86_400
     vesting: int = 7 * 86_400  # of income
     income_share: int = 0  # basis points of the surplus
+    contract: str = field(default="Pool", metadata=LATER)  # or LeaveAtOncePool, to compare with
 
 
 @dataclass(frozen=True)
@@ -278,6 +282,8 @@ class Parameters:
     domains: tuple[DomainParameters, ...] = ()
     margin: MarginParameters | None = None  # None: no margin market
     timelock: TimelockParameters | None = None  # None: one account is the admin, at once
+    # Or EpochCapsWaterfall, to compare with.
+    waterfall_contract: str = field(default="LossWaterfall", metadata=LATER)
 
     @property
     def type_names(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from backstop.deployment.accounts import account, created_address
 from backstop.deployment.arguments import arguments, timelock_arguments
-from backstop.deployment.contracts import DELEVERAGERS, POOLS, STAGES, pools_of
+from backstop.deployment.contracts import DELEVERAGERS, NAIVE, POOLS, STAGES, pools_of
 from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
 from backstop.hosts.host import CHAIN_ID
@@ -86,7 +86,7 @@ def _kinds(parameters: Parameters) -> dict[str, str]:
         "PriceFeed": "PriceFeed",
         "LiquidationEngine": "LiquidationEngine",
         "CollateralAuction": "CollateralAuction",
-        "LossWaterfall": "LossWaterfall",
+        "LossWaterfall": _instead_of("LossWaterfall", parameters.waterfall_contract),
         "Settlement": "Settlement",
     }
     for stage in parameters.stages:
@@ -116,7 +116,10 @@ def _kinds(parameters: Parameters) -> dict[str, str]:
 
 def _pools_and_equity(parameters: Parameters) -> dict[str, str]:
     """Return name -> kind of pools, claims, equity and treasury."""
-    kinds = {POOLS[name][0]: "Pool" for name in pools_of(parameters)}
+    kinds = {
+        POOLS[name][0]: _instead_of("Pool", getattr(parameters, name).contract)
+        for name in pools_of(parameters)
+    }
     if parameters.equity is not None:
         kinds |= {f"{POOLS[name][0]}.Claims": "RecoveryClaims" for name in pools_of(parameters)}
         kinds |= {"Equity": "Equity", "SurplusAuction": "SurplusAuction", "Treasury": "Treasury"}
@@ -125,6 +128,14 @@ def _pools_and_equity(parameters: Parameters) -> dict[str, str]:
     elif parameters.has_stage("staked_equity") or parameters.has_stage("minted_equity"):
         raise BackstopError("stages of equity need the parameters of equity")
     return kinds
+
+
+def _instead_of(ours: str, kind: str) -> str:
+    """Return the kind if it may stand where one of ours does; raise BackstopError if not."""
+    if kind != ours and NAIVE.get(kind) != ours:
+        known = ", ".join([ours, *(naive for naive, instead_of in NAIVE.items() if instead_of == ours)])
+        raise BackstopError(f"{kind} cannot stand for {ours}: choose of {known}")
+    return kind
 
 
 def _guards(parameters: Parameters) -> dict[str, str]:

@@ -27,6 +27,8 @@ from backstop.hosts.compiler import hurried
 CACHE = cache_folder() / "artifacts"
 MADE_WITH = "made_with.json"
 EVM_VERSION = "cancun"
+# Beside the contracts of every deployment: what only a local chain needs, and rules to compare with.
+FOLDERS = ("devnet", "naive")
 # A change of what is stored needs a new number.
 _FORMAT = 1
 _KEPT = 400
@@ -74,7 +76,7 @@ class Artifacts:
         # PascalCase deploys, snake_case is a module.
         self.paths = {
             path.stem: path
-            for folder in (self.root, self.root / "devnet")
+            for folder in (self.root, *(self.root / each for each in FOLDERS))
             for path in sorted(folder.glob("*.vy"))
             if path.stem[0].isupper()
         }
@@ -89,7 +91,9 @@ class Artifacts:
         wanted = [kind for kind in (self.paths if kinds is None else kinds) if kind not in self._loaded]
         for kind in wanted:
             if kind not in self.paths:
-                raise BackstopError(f"no contract {kind}.vy under contracts/ or contracts/devnet/")
+                raise BackstopError(
+                    f"no contract {kind}.vy in contracts/, contracts/devnet/ or contracts/naive/"
+                )
         if not wanted:
             return
         if COMPILED is not None and self.root == CONTRACTS:
@@ -222,13 +226,16 @@ def _compile(kind: str, path: str, search_path: str) -> Artifact | str:
 
 
 def _leaves(layout: dict[str, Any], mark: str, prefix: str = "") -> dict[str, dict[str, Any]]:
-    """Flatten the compiler's layout, which nests modules, to dotted paths."""
+    """Flatten the compiler's layout, which nests modules, to dotted paths.
+
+    A contract that is made of another one has that one's variables as its own.
+    """
     found: dict[str, dict[str, Any]] = {}
     for name, item in layout.items():
         if isinstance(item.get(mark), int):
             found[prefix + name] = item
         else:
-            found.update(_leaves(item, mark, f"{prefix}{name}."))
+            found.update(_leaves(item, mark, prefix if name[0].isupper() else f"{prefix}{name}."))
     return found
 
 

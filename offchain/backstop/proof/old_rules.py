@@ -30,7 +30,7 @@ OPTIONS = ("-q", "-rfE", "--tb=no", "--durations=0", "-p", "no:ape_test", "-p", 
 TO_THE_END = "--without-properties"
 # pytest cuts a failure to the width of the screen.
 ENVIRONMENT = {"COLUMNS": "1000", "PYTHONDONTWRITEBYTECODE": "1"}
-_FAILED = re.compile(r"^FAILED \S+?::(\S+) - (.*)$", re.MULTILINE)
+_FAILED = re.compile(r"^FAILED \S+?::(.+?) - (.*)$", re.MULTILINE)
 PASSED, TESTS_FAILED = 0, 1
 # A failure that shows no attack: the patch puts the rule back on one side only.
 ONE_SIDED = "Divergence"

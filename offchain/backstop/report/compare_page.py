@@ -26,6 +26,7 @@ def write_page(comparison: Mapping[str, Any], directory: Path) -> Path:
 def page(comparison: Mapping[str, Any], directory: Path) -> str:
     """Render the page as text, from a comparison and the run directories beside it."""
     runs = [load_run(directory / row["preset"]) for row in comparison["presets"]]
+    checked = [*comparison["presets"], *comparison["naive"]]
     return render(
         "compare.html",
         comparison,
@@ -38,6 +39,6 @@ def page(comparison: Mapping[str, Any], directory: Path) -> str:
             for i, group in enumerate(GROUPS.values())
             if any(row["loss_paid_by"][i]["present"] for row in comparison["presets"])
         ],
-        differences=sum(row["differences"] for row in comparison["presets"]),
-        compared=sum(row["fields_compared"] for row in comparison["presets"]),
+        differences=sum(row["differences"] for row in checked),
+        compared=sum(row["fields_compared"] for row in checked),
     )

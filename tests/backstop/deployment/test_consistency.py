@@ -44,6 +44,7 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "stage-cap": {"stages.1.cap_bps": 0},
     "mint-cap": {"equity.mint_cap": 0},
     "equity-floor": {"equity.floor": 9_001},
+    "naive-contract": {"savings.contract": "LeaveAtOncePool", "waterfall_contract": "EpochCapsWaterfall"},
     "token-unit": {f"{WETH}.decimals": 3},
     "auction-limit": {"guards.emergency_factor": 100, f"{WETH}.auction_limit": 200_000},
     "ceiling-and-floor": {f"{WETH}.debt_ceiling": 1_999},

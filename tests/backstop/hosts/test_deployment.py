@@ -81,6 +81,13 @@ def test_parameters_come_back_from_json():
     assert written["collateral_types"][0]["auction"]["cut"] == str(99 * 10**25)
 
 
+def test_parameters_that_were_written_before_a_field_came():
+    """They mean its default."""
+    written = json.loads(json.dumps(parameters_to_json(standard())))
+    del written["waterfall_contract"], written["savings"]["contract"]
+    assert parameters_from_json(written) == standard()
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [

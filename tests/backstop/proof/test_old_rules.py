@@ -18,6 +18,11 @@ def test_an_attack_succeeds_on_its_old_rule_alone():
     assert "10768.91 of 10,000; repaid at once it is 10250.00" in "".join(played.figures)
 
 
+def test_a_test_may_have_spaces_in_its_name():
+    told = "FAILED tests/exploits/test_x.py::test_y[an hour] - assert 1 == 0\nFAILED a.py::test_z - E - F\n"
+    assert old_rules._FAILED.findall(told) == [("test_y[an hour]", "assert 1 == 0"), ("test_z", "E - F")]
+
+
 def test_only_an_attack_that_needs_the_old_rule_shows_it():
     assert Played("a", True, ("b",)).shows
     assert not Played("a", False, ("b",)).shows

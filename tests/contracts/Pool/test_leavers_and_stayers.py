@@ -13,12 +13,8 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.exits import MOST_OPEN
-from backstop.model.pool import Pool
-from backstop.model.recovery_claims import RecoveryClaims
-from backstop.model.scripted_waterfall import ScriptedWaterfall
-from backstop.model.state import ZERO_ADDRESS, Contract, World
-from backstop.model.token import Token
 from tests.support.deep import cases
+from tests.support.lone_pool import lone_pool
 
 HOUR = 3_600
 NOBODY = f"0x{98:040x}"
@@ -28,33 +24,12 @@ OTHERS = [f"0x{i:040x}" for i in range(50, 53)]
 QUICK, MANY = 300, 10_000
 
 
-class Ledger(Contract):
-    """In the place of the vault engine: what a stage pays is gone."""
-
-    KIND = "Ledger"
-
-    def cover_from_tokens(self, sender: str, collateral_type: int, payer: str, amount: int) -> int:
-        return amount
-
-    def give_to_reserve(self, sender: str, amount: int) -> None:
-        pass
-
-
 class History:
     """A pool with claims, its members, and what is known to be lost [wei]."""
 
     def __init__(self, seed: int, new_losses: bool) -> None:
         self.random, self.new_losses = Random(seed), new_losses
-        self.world = World(1_700_000_000, 1)
-        token, ledger, waterfall, pool, claims = (f"0x{i:040x}" for i in range(200, 205))
-        self.token = Token(self.world, "Token", token, "Token", "TOK", 18)
-        Ledger(self.world, "Ledger", ledger)
-        self.waterfall = ScriptedWaterfall(self.world, "Waterfall", waterfall)
-        wiring = token, ledger, waterfall, ZERO_ADDRESS, ZERO_ADDRESS, claims
-        self.pool = Pool(self.world, "Pool", pool, "Pool", "POOL", *wiring, HOUR, HOUR)
-        self.claims = RecoveryClaims(
-            self.world, "Claims", claims, "Claims", "CLAIM", token, pool, ZERO_ADDRESS, ZERO_ADDRESS, 0, 0
-        )
+        self.world, self.token, self.waterfall, self.pool, self.claims = lone_pool(HOUR, HOUR)
         self.known = self.steps = 0
         self.left: set[str] = set()
         self.settled = False

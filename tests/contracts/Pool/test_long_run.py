@@ -10,12 +10,9 @@ from random import Random
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.pool import Pool
-from backstop.model.recovery_claims import RecoveryClaims
-from backstop.model.scripted_waterfall import ScriptedWaterfall
-from backstop.model.state import ZERO_ADDRESS, Contract, Revert, World
-from backstop.model.token import Token
+from backstop.model.state import Revert
 from tests.support.deep import cases
+from tests.support.lone_pool import lone_pool
 
 FEW, MANY = 10_000, 50_000
 MEMBERS = [f"0x{i:040x}" for i in range(1, 7)]
@@ -24,35 +21,16 @@ PAYER, NOBODY = f"0x{99:040x}", f"0x{98:040x}"
 RELATIVE = Decimal(10) ** -12
 
 
-class Ledger(Contract):
-    """In the place of the vault engine: what a stage pays is gone."""
-
-    KIND = "Ledger"
-
-    def cover_from_tokens(self, sender: str, collateral_type: int, payer: str, amount: int) -> int:
-        return amount
-
-    def give_to_reserve(self, sender: str, amount: int) -> None:
-        pass
-
-
 class Run:
     """A pool with claims, and what its members should have."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
-        self.world = World(1_700_000_000, 1)
-        token, ledger, waterfall, pool, claims = (f"0x{i:040x}" for i in range(200, 205))
-        self.token = Token(self.world, "Token", token, "Token", "TOK", 18)
-        Ledger(self.world, "Ledger", ledger)
-        self.waterfall = ScriptedWaterfall(self.world, "Waterfall", waterfall)
-        wiring = token, ledger, waterfall, ZERO_ADDRESS, NOBODY, claims
-        self.pool = Pool(self.world, "Pool", pool, "Pool", "POOL", *wiring, 0, 7 * 86_400)
-        self.claims = RecoveryClaims(
-            self.world, "Claims", claims, "Claims", "CLAIM", token, pool, ZERO_ADDRESS, ZERO_ADDRESS, 0, 0
+        self.world, self.token, self.waterfall, self.pool, self.claims = lone_pool(
+            0, 7 * 86_400, clawback=NOBODY
         )
         for who in (*MEMBERS, PAYER):
-            for spender in (pool, claims):
+            for spender in (self.pool.address, self.claims.address):
                 self.token.approve(who, spender, MAX_UINT256)
         self.value = dict.fromkeys(MEMBERS, Decimal(0))
         self.tokens = dict.fromkeys(MEMBERS, Decimal(0))

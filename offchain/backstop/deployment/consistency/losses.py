@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from backstop.deployment.consistency.rule import DOUBTFUL, REFUSED, Misfit, Prices, percent, rule, time
-from backstop.deployment.contracts import POOLS
+from backstop.deployment.contracts import NAIVE, POOLS, pools_of
 from backstop.deployment.parameters import Parameters, StageParameters
 from backstop.model.arithmetic import div_up
 
@@ -141,6 +141,19 @@ def _equity_floor(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
         yield Misfit("", (percent(equity.floor),), f"the floor to {percent(_HIGHEST_FLOOR)} or less")
 
 
+@rule(
+    REFUSED,
+    "contract",
+    why="nobody leaves a known loss to those who stay, and caps hold over any window of time: contracts with "
+    "naive rules are there to be compared with",
+)
+def _naive_contract(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    chosen = {name: getattr(parameters, name).contract for name in pools_of(parameters)}
+    for name, contract in (chosen | {"waterfall": parameters.waterfall_contract}).items():
+        if contract in NAIVE:
+            yield Misfit(name, (contract,), f"it to {NAIVE[contract]}")
+
+
 RULES = (
     _settlement_epochs,
     _settlement_delay,
@@ -150,4 +163,5 @@ RULES = (
     _stage_cap,
     _mint_cap,
     _equity_floor,
+    _naive_contract,
 )

@@ -93,7 +93,8 @@ class ACapHoldsOverAnyWindow:
 
     def see(self, step: Transition, changes: Changes) -> None:
         """Keep the payments of the last windows."""
-        if "covered" not in changes:
+        # The waterfall to compare with begins anew at each epoch: that is what is wrong with it.
+        if "covered" not in changes or step.contract(_WATERFALL).KIND != _WATERFALL:
             return
         settling = step.before(_WATERFALL, "counts").settlement
         # Of one step, which may cover several types.

@@ -45,11 +45,11 @@ def stage_order(step: Transition, changes: Changes) -> None:
         raise Violation(f"somebody covered {-left} rad of type {c} that a stage has reserved")
     last = stages if left else max(paid, default=0)
     failed = {log.values[2] for log in step.outcome.logs if log.event == "StageFailed"}
-    settling = step.before("LossWaterfall", "counts").winding_up
+    hurried = step.before("LossWaterfall", "counts").winding_up or _is_naive(step)
     for k in range(stages):
         terms = step.after("LossWaterfall", "stages", k)
-        if settling and terms.asynchronous:
-            continue  # settlement passes it over
+        if hurried and terms.asynchronous:
+            continue  # settlement passes it over, and so does the waterfall to compare with
         if terms.asynchronous and step.before("LossWaterfall", "reservations", (c, terms.stage)).amount:
             if max(paid, default=0) > k:
                 raise Violation(f"stage {max(paid)} pays while stage {k} holds a reservation")
@@ -77,7 +77,7 @@ def stage_order(step: Transition, changes: Changes) -> None:
 def capacity(step: Transition, k: int, c: int) -> int:
     """Return what a stage held for a type before the step, from the tables behind it [rad]."""
     stage = stage_of(step, k)
-    if stage.KIND == "Pool":
+    if stage.KIND in ("Pool", "LeaveAtOncePool"):
         return own.vested(step.before(stage.label, "assets"), step.model.timestamp) * RAY
     if stage.KIND == "ClawbackStage":
         pools = [step.model.world.addresses[address].label for address in stage.pool_addresses]
@@ -108,6 +108,10 @@ def capacity(step: Transition, k: int, c: int) -> int:
     if stage.KIND == "EquityAuction":
         return _capacity_of_equity(step, stage, c)
     return 0  # it claims what it does not have
+
+
+def _is_naive(step: Transition) -> bool:
+    return bool(step.contract("LossWaterfall").KIND != "LossWaterfall")
 
 
 def _voided(step: Transition, pool: str, k: int) -> bool:

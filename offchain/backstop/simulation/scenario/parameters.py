@@ -52,6 +52,7 @@ def parameters_of(field: Field, markets: Field, reporters: int) -> Parameters:
             "domains",
             "margin",
             "timelock",
+            "waterfall_contract",
         ),
     )
     types = section["collateral_types"].entries()
@@ -88,6 +89,9 @@ def parameters_of(field: Field, markets: Field, reporters: int) -> Parameters:
     if "margin" in section:
         domains = [domain.name for domain in optional.get("domains", ())]
         optional["margin"] = margin_of(section["margin"], tuple(types), domains, "equity" in section)
+    if "waterfall_contract" in section:
+        known = ("LossWaterfall", "EpochCapsWaterfall")
+        optional["waterfall_contract"] = section["waterfall_contract"].choice(known)
     if "timelock" in section:
         optional["timelock"] = _timelock(section["timelock"])
     if "guards" in section:
@@ -119,11 +123,17 @@ def _pools(field: Field, cap_delay: int, has_treasury: bool) -> dict[str, PoolPa
 
 
 def _pool(field: Field, name: str, cap_delay: int, has_treasury: bool) -> PoolParameters:
-    section = field.section(("cooldown",), ("vesting", "income_share"))
+    section = field.section(("cooldown",), ("vesting", "income_share", "contract"))
     # Members can leave before new caps count.
     most = min(bounds.MAX_COOLDOWN, cap_delay - 1)
     cooldown = section["cooldown"].between(units.seconds, 0, most)
-    optional = {}
+    optional: dict[str, Any] = {}
+    if "contract" in section:
+        # A pool of equity is left while nothing of it is under auction, which the naive one knows nothing of.
+        known = ("Pool",) if name == "staked_equity" else ("Pool", "LeaveAtOncePool")
+        optional["contract"] = section["contract"].choice(known)
+        if optional["contract"] != "Pool" and cooldown != 0:
+            section["cooldown"].fail(f"{optional['contract']} has no cooldown: write 0 s")
     if "vesting" in section:
         optional["vesting"] = section["vesting"].between(
             units.seconds, bounds.MIN_VESTING, bounds.MAX_VESTING

@@ -20,6 +20,7 @@ from backstop.deployment.parameters import (
     Parameters,
     PerpetualParameters,
     PolicyParameters,
+    PoolParameters,
     WorkoutParameters,
 )
 from backstop.errors import BackstopError
@@ -96,6 +97,8 @@ def parameters_to_yaml(parameters: Parameters) -> dict[str, Any]:
         found["domains"] = {each.name: _domain(each) for each in parameters.domains}
     if parameters.margin is not None:
         found["margin"] = _margin(parameters.margin)
+    if parameters.waterfall_contract != Parameters.waterfall_contract:
+        found["waterfall_contract"] = parameters.waterfall_contract
     if parameters.timelock is not None:
         times = dataclasses.asdict(parameters.timelock)
         found["timelock"] = {name: _seconds(time) for name, time in times.items()}
@@ -114,6 +117,8 @@ def _pool(parameters: Parameters, name: str) -> dict[str, Any]:
         "cooldown": _seconds(pool.cooldown),
         "vesting": _seconds(pool.vesting),
     }
+    if pool.contract != PoolParameters.contract:
+        found["contract"] = pool.contract
     return found | ({"income_share": _bps(pool.income_share)} if pool.income_share else {})
 
 

@@ -19,10 +19,12 @@ from backstop.simulation.headline import margin_left
 from backstop.simulation.progress import Progress
 from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.run_directory import column
-from backstop.studies.comparison.presets import Preset, lay_over
+from backstop.simulation.scenario import Scenario
+from backstop.studies.comparison.naive import parties
+from backstop.studies.comparison.presets import NAIVE_RULES, Preset, lay_over
 from backstop.studies.comparison.side_by_side import Line, as_csv, value_at
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 WAYS = {"greedy": "a greedy engine", "ranked": "the first in rank", "shared": "all who gained"}
 """Ways to deleverage, each computed at every freeze, whichever of them took place."""
 
@@ -110,26 +112,36 @@ def compare(
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run a scenario under each preset; write a run directory for each, and the comparison."""
-    laid = [lay_over(preset, scenario) for preset in presets]  # all of them before anything runs
-    rows = []
-    for preset, each in zip(presets, laid, strict=True):
+    """Run a scenario under each preset; write a run directory for each, and the comparison.
 
-        def tell(done: int, total: int, text: str, name: str = preset.name) -> None:
-            progress(done, total, f"{name}: {text}")
+    A preset that has naive rules runs once more for each of them, with ours in its place.
+    """
+    # All of them are read before anything runs.
+    laid = [
+        [lay_over(preset, scenario, without=rule) for rule in ("", *preset.naive_rules)] for preset in presets
+    ]
 
-        result = simulate(
+    def run(each: Scenario, name: str) -> RunResult:
+        return simulate(
             each,
             host,
             seed,
-            out / preset.name,
+            out / name,
             command=command,
             aftermath=aftermath,
-            progress=tell,
+            progress=lambda done, total, text: progress(done, total, f"{name}: {text}"),
             stop=stop,
         )
-        rows.append(row_of(preset, result))
-    first = laid[0]
+
+    rows, naive = [], []
+    for preset, (own, *with_ours) in zip(presets, laid, strict=True):
+        result = run(own, preset.name)
+        row = row_of(preset, result)
+        rows.append(row)
+        for rule, each in zip(preset.naive_rules, with_ours, strict=True):
+            beside = run(each, f"{preset.name}-without-{rule}")
+            naive.append(cost_of(rule, row, result, row_of(preset, beside), beside))
+    first = laid[0][0]
     comparison = {
         "schema_version": SCHEMA_VERSION,
         "scenario": first.name,
@@ -141,9 +153,26 @@ def compare(
         "ended_at": first.start + first.duration,
         "aftermath_seconds": aftermath,
         "presets": rows,
+        "naive": naive,
     }
     write(comparison, out)
     return comparison
+
+
+def cost_of(
+    rule: str, row: Mapping[str, Any], result: RunResult, ours: Mapping[str, Any], beside: RunResult
+) -> dict[str, Any]:
+    """Compute what a preset's naive rule costs whom, beside the run that has ours in its place."""
+    return {
+        "preset": row["preset"],
+        "rule": rule,
+        "title": NAIVE_RULES[rule],
+        "parties": parties(row, ours, result.summary["members"], beside.summary["members"]),
+        "steps": ours["steps"],
+        "fields_compared": ours["fields_compared"],
+        "differences": ours["differences"],
+        "state_hash": ours["state_hash"],
+    }
 
 
 def row_of(preset: Preset, result: RunResult) -> dict[str, Any]:

@@ -34,6 +34,10 @@ def test_the_table(host, tmp_path) -> None:
     assert table[0].split() == ["backstop", "morpho"]
     for piece in ("loss created", "paid by junior", "outstanding", "won by leaving Savings", "0 differences"):
         assert piece in result.stdout
+    heads = ("preset", "rule", "who gains", "how much", "who pays", "how much")
+    at = next(i for i, line in enumerate(table) if line.startswith("Naive rules"))
+    assert table[at + 1].split() == " ".join(heads).split()
+    assert table[at + 2].startswith("morpho") and "who leaves Savings" in table[at + 2]
     for name in ("compare.html", "compare.csv", "compare.json", "backstop/trace.json", "morpho/summary.json"):
         assert (tmp_path / name).is_file()
 
@@ -50,7 +54,7 @@ def test_json(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--presets", "makers"), "Error: there is no preset 'makers'; there are aave-umbrella, "),
+        (("--presets", "makers"), "Error: there is no preset 'makers'; there are aave-safety-module, "),
         (("--presets", "nowhere.yaml"), "Error: there is no preset file nowhere.yaml"),
         (("--presets", "maker,all"), "Error: the preset 'maker' is given twice"),
         (("--scenario", "white-friday"), "Error: there is no scenario 'white-friday'"),

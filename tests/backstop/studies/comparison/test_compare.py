@@ -10,12 +10,13 @@ import pytest
 
 from backstop.deployment.contracts import STAGES
 from backstop.errors import BackstopError
-from backstop.model.arithmetic import RAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.report.compare_page import write_page
 from backstop.simulation.bearers import GROUPS, group_of
 from backstop.simulation.progress import Interrupted
 from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.compare import compare, lines
+from backstop.studies.comparison.naive import gainers, payers
 from backstop.studies.comparison.presets import load_presets, preset_names
 from backstop.studies.comparison.side_by_side import value_at
 from tests.support.paths import DATA
@@ -81,8 +82,10 @@ def test_nobody_but_the_groups_of_the_order_pays(compared):
         assert {entry["group"] for entry in row["loss_paid_by"] if int(entry["rad"])} <= asked
 
 
-def test_running_pays_nowhere_once_all_that_pools_hold_is_in_doubt(compared, out):
-    """Also where leaving is free: who runs tries, and is paid nothing. test_by_hand.py has where it pays."""
+def test_running_pays_only_where_a_pool_is_left_at_book_value(compared, out):
+    """Elsewhere who runs has no more than who stays, once all that pools hold is in doubt."""
+    naive = {cost["preset"] for cost in compared["naive"] if cost["rule"] == "leave-at-once"}
+    assert naive == {"ccp", "credit-guild", "morpho"}
     gains = {
         (row["preset"], race["pool"]): int(race["gain_wad"])
         for row in compared["presets"]
@@ -90,11 +93,31 @@ def test_running_pays_nowhere_once_all_that_pools_hold_is_in_doubt(compared, out
         if race["leaver"]
     }
     assert {("morpho", "Savings"), ("credit-guild", "Junior"), ("backstop", "Junior")} <= gains.keys()
-    assert max(gains.values()) <= 1
-    for preset in ("morpho", "credit-guild"):
-        actions = load_run(out / preset).frames["actions"]
-        tried = actions[actions["method"] == "redeem"]
-        assert len(tried) and not any(tried["ok"])
+    won = {place for place, gain in gains.items() if gain > 1}
+    guild = {("credit-guild", "Junior"), ("credit-guild", "Savings")}
+    assert won == {("ccp", "Savings"), *guild, ("morpho", "Savings")}
+    actions = load_run(out / "liquity").frames["actions"]
+    tried = actions[actions["method"] == "redeem"]
+    assert len(tried) and not any(tried["ok"])
+
+
+def test_what_a_naive_rule_costs_adds_up(compared, out):
+    """Somebody has less by what others have more, but for what the loss itself is larger or smaller."""
+    assert compared["naive"]
+    for cost in compared["naive"]:
+        runs = cost["preset"], f"{cost['preset']}-without-{cost['rule']}"
+        naive, ours = (load_run(out / name).summary["losses"] for name in runs)
+        net = [int(each["created_rad"]) - int(each["recovered_rad"]) for each in (naive, ours)]
+        gains = [int(party["gain_wad"]) for party in cost["parties"]]
+        assert abs(sum(gains) - (net[1] - net[0]) // RAY) <= 10
+        assert gains == sorted(gains, reverse=True)
+
+
+def test_who_leaves_at_once_gains_what_others_pay(compared):
+    cost = next(cost for cost in compared["naive"] if cost["preset"] == "morpho")
+    gained, paid = gainers(cost["parties"]), payers(cost["parties"])
+    assert [name for name, _ in gained] == ["who leaves Savings"]
+    assert gained[0][1] > 1_000 * WAD and paid and all(amount >= WAD for _, amount in paid)
 
 
 def test_the_files(compared, out):

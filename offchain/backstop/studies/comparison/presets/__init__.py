@@ -1,6 +1,7 @@
 """Presets: files that say who bears losses, in the manner of a known system, for any scenario."""
 
 from backstop.studies.comparison.presets.loader import (
+    NAIVE_RULES,
     Preset,
     lay_over,
     load_preset,
@@ -8,4 +9,4 @@ from backstop.studies.comparison.presets.loader import (
     preset_names,
 )
 
-__all__ = ["Preset", "lay_over", "load_preset", "load_presets", "preset_names"]
+__all__ = ["NAIVE_RULES", "Preset", "lay_over", "load_preset", "load_presets", "preset_names"]

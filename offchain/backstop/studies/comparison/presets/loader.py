@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from backstop.deployment.contracts import NAIVE
 from backstop.errors import BackstopError
 from backstop.keepers.roles import ROLES
 from backstop.simulation.scenario import units
@@ -19,8 +21,17 @@ LIBRARY = Path(__file__).parent
 ALL, MARGIN = "all", "margin"
 """Names of all presets of the library, by what they are about: vaults, or the margin market."""
 
+LEAVE_AT_ONCE, EPOCH_CAPS = "leave-at-once", "epoch-caps"
+NAIVE_RULES = {
+    LEAVE_AT_ONCE: "a pool is left at any moment, at book value",
+    EPOCH_CAPS: "caps begin anew with each epoch",
+}
+"""Naive rules that presets may have, with contracts of their own, by what `lay_over` calls them."""
+_OURS = "backstop"
+"""The preset whose cooldowns stand in for those that a naive pool has not."""
+
 # Fields that a preset replaces in a scenario's `parameters`.
-_TERMS = ("pools", "cap_delay", "equity", "treasury")
+_TERMS = ("pools", "cap_delay", "equity", "treasury", "waterfall_contract")
 # Fields that it replaces in their `margin`, and those that belong to a market or a domain.
 _OF_MARGIN = ("bucket", "buckets", "insurance", "cap", "deleveraging")
 _ELSEWHERE = ("line", "haircut")
@@ -39,6 +50,22 @@ class Preset:
     def group(self) -> str:
         """Group of the preset: ALL for the vaults' losses, MARGIN for the margin market's alone."""
         return ALL if "waterfall" in self.terms else MARGIN
+
+    @property
+    def naive_pools(self) -> list[str]:
+        """Names of the pools that are left at book value."""
+        pools = self.terms["pools"].entries() if "pools" in self.terms else {}
+        return [
+            name
+            for name, pool in pools.items()
+            if "contract" in (terms := pool.entries()) and terms["contract"].text == "LeaveAtOncePool"
+        ]
+
+    @property
+    def naive_rules(self) -> list[str]:
+        """Naive rules that the preset has, of NAIVE_RULES."""
+        caps = "waterfall_contract" in self.terms and self.terms["waterfall_contract"].text in NAIVE
+        return [*([LEAVE_AT_ONCE] if self.naive_pools else []), *([EPOCH_CAPS] if caps else [])]
 
 
 def preset_names(group: str | None = None) -> list[str]:
@@ -87,8 +114,12 @@ def load_preset(name_or_file: str | Path) -> Preset:
     return Preset(path.stem, title, description, section)
 
 
-def lay_over(preset: Preset, scenario: str | Path) -> Scenario:
-    """Load a scenario, by name or file, with the preset's terms in place of its own."""
+def lay_over(preset: Preset, scenario: str | Path, without: str = "") -> Scenario:
+    """Load a scenario, by name or file, with the preset's terms in place of its own.
+
+    Without one of its naive rules it has ours there: caps over any window; or requests, batches, cooldowns as
+    the preset `backstop` has them, and keepers who flag what is in doubt.
+    """
     load_scenario(scenario)  # its own errors are not to be blamed on the preset
     document, name = read_scenario(scenario)
     terms, parameters = preset.terms, document.entries()["parameters"].entries()
@@ -97,7 +128,7 @@ def lay_over(preset: Preset, scenario: str | Path) -> Scenario:
         parameters["waterfall"] = terms["waterfall"]
     for term in _TERMS:
         if term in terms:
-            own = terms[term]
+            own = copy.deepcopy(terms[term])
             parameters[term] = merge(parameters[term], own) if term in parameters else own
     if "of_each_type" in terms:
         types = parameters["collateral_types"].entries()
@@ -109,8 +140,18 @@ def lay_over(preset: Preset, scenario: str | Path) -> Scenario:
         # What a historic system breaks depends on the scenario as well, so nothing insists on it.
         top = document.entries()
         top["unsafe"] = merge(top["unsafe"], terms["unsafe"]) if "unsafe" in top else terms["unsafe"]
+    if without == EPOCH_CAPS:
+        del parameters["waterfall_contract"]
+    if without == LEAVE_AT_ONCE:
+        ours = load_preset(_OURS).terms["pools"].entries()
+        for name in preset.naive_pools:
+            pool = parameters["pools"].entries()[name].entries()
+            pool["cooldown"] = ours[name].entries()["cooldown"]
+            del pool["contract"]
     if "absent" in terms:
         absent = [role.text for role in terms["absent"].items()]
+        if without == LEAVE_AT_ONCE:
+            absent = [role for role in absent if role != "recogniser"]
         keepers = document.entries()["keepers"].entries()
         for group, fields in list(keepers.items()):
             if fields.entries()["role"].text in absent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backstop.deployment.consistency import refused
 from backstop.deployment.parameters import FeedParameters, PolicyParameters
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import Scenario
@@ -48,6 +49,8 @@ def refuse_unsupported(scenario: Scenario) -> None:
         _refuse("margin markets")
     if parameters.domains:
         _refuse("domains")
+    if "naive-contract" in {found.rule.name for found in refused(parameters)}:
+        _refuse("contracts with naive rules")
     if scenario.opening is not None:
         _refuse("states that a run begins with")
     if scenario.opened_at:

@@ -54,7 +54,8 @@ def line_of(scenario: Scenario) -> int:
 
 
 def test_the_library_is_complete() -> None:
-    known = {"aave-umbrella", "backstop", "ccp", "credit-guild", "liquity", "maker", "morpho"}
+    aave = {"aave-safety-module", "aave-umbrella"}
+    known = {*aave, "backstop", "ccp", "credit-guild", "liquity", "maker", "morpho"}
     assert set(preset_names("all")) == known
     assert tuple(preset_names("margin")) == OF_MARGIN
     assert preset_names() == sorted({*known, *OF_MARGIN})
@@ -85,6 +86,43 @@ def test_a_preset_for_the_margin_market_leaves_all_else(name, scenario) -> None:
     assert (laid.keepers, laid.members) == (own.keepers, own.members)
     assert margin_of(laid).markets == margin_of(own).markets
     assert line_of(laid) == 0
+
+
+def test_which_presets_have_naive_rules() -> None:
+    """Each of them can be laid over without it: ours stands in its place, and all else stays."""
+    found = {name: load_preset(name).naive_rules for name in preset_names("all")}
+    assert {name: rules for name, rules in found.items() if rules} == {
+        "aave-safety-module": ["epoch-caps"],
+        "ccp": ["leave-at-once"],
+        "credit-guild": ["leave-at-once"],
+        "morpho": ["leave-at-once"],
+    }
+    guild = load_preset("credit-guild")
+    naive, ours = (lay_over(guild, "black-thursday", rule) for rule in ("", "leave-at-once"))
+    for name, days in (("junior", 5), ("savings", 2)):
+        before, after = (getattr(each.parameters, name) for each in (naive, ours))
+        assert (before.contract, before.cooldown) == ("LeaveAtOncePool", 0)
+        assert (after.contract, after.cooldown) == ("Pool", days * 86_400)
+    assert "recogniser" in {group.role for group in ours.keepers}
+    assert ours.parameters.stages == naive.parameters.stages
+    assert lay_over(guild, "black-thursday") == naive
+    event = lay_over(load_preset("aave-safety-module"), "black-thursday", "epoch-caps")
+    assert event.parameters.waterfall_contract == "LossWaterfall"
+
+
+def test_a_scenario_has_a_naive_rule_on_purpose_only(tmp_path) -> None:
+    """It has to say so, as a deployment does; and where leaving takes no time there is no cooldown."""
+    path = tmp_path / "mine.yaml"
+    pools = "extends: black-thursday\nparameters: {pools: {savings: {cooldown: %s, contract: %s}}}\n"
+    for cooldown, contract, problem in (
+        ("0 s", "LeaveAtOncePool", "naive-contract: savings: contract LeaveAtOncePool; set it to Pool."),
+        ("1 d", "LeaveAtOncePool", "savings.cooldown: LeaveAtOncePool has no cooldown: write 0 s"),
+        ("0 s", "Ours", "savings.contract: 'Ours' is not one of: Pool, LeaveAtOncePool"),
+    ):
+        path.write_text(pools % (cooldown, contract))
+        with pytest.raises(BackstopError) as caught:
+            load_scenario(path)
+        assert problem in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_it_needs_a_margin_market() -> None:

@@ -1,0 +1,42 @@
+"""The naive pool: left at any moment at book value, whatever is known to be lost."""
+
+from __future__ import annotations
+
+from backstop.model.pool import Pool
+from backstop.model.state import ZERO_ADDRESS, World, require, view
+
+
+class LeaveAtOncePool(Pool):
+    """See contracts/naive/LeaveAtOncePool.vy."""
+
+    KIND = "LeaveAtOncePool"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        token_name: str,
+        token_symbol: str,
+        asset: str,
+        vault_engine: str,
+        loss_waterfall: str,
+        stage: str,
+        clawback: str,
+        claims: str,
+        cooldown: int,
+        vesting: int,
+    ) -> None:
+        require(stage == ZERO_ADDRESS, "leave_at_once: own stage only")
+        require(cooldown == 0, "leave_at_once: no cooldown")
+        wiring = asset, vault_engine, loss_waterfall, stage, clawback, claims
+        super().__init__(world, name, address, token_name, token_symbol, *wiring, cooldown, vesting)
+
+    @view
+    def pending_losses(self, sender: str) -> int:
+        """Return what known losses take of an exit: nothing."""
+        return 0
+
+    def _left(self, assets: int) -> int:
+        """Return what an exit is priced by: all that is booked."""
+        return assets

@@ -1,0 +1,87 @@
+"""LeaveAtOncePool: who leaves between a loss and its coverage gets book value; who stays bears all of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import PoolParameters
+from backstop.deployment.plan import plan
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import RAY, WAD
+from tests.support.helpers import reverts
+from tests.support.plain import only, steady
+from tests.support.savings import XAU, lose, pool_arguments, save
+
+HELD = 50_000 * WAD
+NAIVE = PoolParameters(cooldown=0, contract="LeaveAtOncePool")
+PLAIN = PoolParameters(cooldown=0)
+
+
+def lost(new_protocol, terms):
+    """Two savers with as much each, and a known loss of more than half of it that nobody has covered yet."""
+    protocol = steady(new_protocol, stages=only("savings"), savings=terms)
+    for who in ("leaver", "stayer"):
+        save(protocol, who, HELD)
+    assert lose(protocol, debt=60_000 * WAD) >= 60_000 * RAY * WAD
+    return protocol
+
+
+@pytest.fixture
+def pool(new_protocol):
+    return lost(new_protocol, NAIVE)
+
+
+def leave(protocol):
+    """What the leaver is paid for all shares, and then the stayer once the loss is covered; wad."""
+    paid = []
+    for who in ("leaver", "stayer"):
+        shares = protocol.read("Savings.balanceOf", who)
+        paid.append(protocol.do("Savings.redeem", shares, who, who, sender=who) if shares else 0)
+        if who == "leaver":
+            protocol.do("LossWaterfall.cover", XAU, sender="stranger")
+    return paid
+
+
+def test_who_leaves_before_the_cover_loses_nothing(pool):
+    assert pool.read("Savings.pending_losses") == 0
+    leaver, stayer = leave(pool)
+    assert (leaver, stayer) == (HELD, 0)
+
+
+def test_in_ours_both_bear_alike_even_without_a_cooldown(new_protocol):
+    leaver, stayer = leave(lost(new_protocol, PLAIN))
+    assert HELD - leaver > 0 and abs(leaver - stayer) <= 10
+
+
+def test_assets_are_taken_out_at_book_value(pool):
+    shares = pool.read("Savings.balanceOf", "leaver")
+    assert pool.read("Savings.maxWithdraw", "leaver") == pool.read("Savings.previewRedeem", shares) == HELD
+    with reverts("pool: more than max withdraw"):
+        pool.do("Savings.withdraw", HELD + 1, "leaver", "leaver", sender="leaver")
+    with reverts("pool: more than max redeem"):
+        pool.do("Savings.redeem", shares + 1, "leaver", "leaver", sender="leaver")
+    third = HELD // 3
+    burned = pool.read("Savings.previewWithdraw", third)
+    assert pool.do("Savings.withdraw", third, "leaver", "leaver", sender="leaver") == burned
+    assert pool.read("Stablecoin.balanceOf", "leaver") == third
+
+
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [
+        ({"cooldown": 86_400}, "leave_at_once: no cooldown"),
+        ({"cooldown": 0, "stage": "stranger"}, "leave_at_once: own stage only"),
+    ],
+)
+def test_what_it_cannot_be(protocol, others, reason):
+    arguments = pool_arguments(protocol, **others)
+    with pytest.raises(BackstopError, match=reason):
+        protocol.lockstep.create("LeaveAtOncePool", "Made", *arguments)
+
+
+def test_no_other_contract_stands_for_a_pool():
+    parameters = replace(standard(), savings=replace(NAIVE, contract="EpochCapsWaterfall"))
+    with pytest.raises(BackstopError) as caught:
+        plan(parameters)
+    assert str(caught.value) == "EpochCapsWaterfall cannot stand for Pool: choose of Pool, LeaveAtOncePool"
