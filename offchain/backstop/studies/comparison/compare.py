@@ -167,7 +167,7 @@ def cost_of(
         "preset": row["preset"],
         "rule": rule,
         "title": NAIVE_RULES[rule],
-        "parties": parties(row, ours, result.summary["members"], beside.summary["members"]),
+        "parties": parties(row, ours, result.summary, beside.summary),
         "steps": ours["steps"],
         "fields_compared": ours["fields_compared"],
         "differences": ours["differences"],

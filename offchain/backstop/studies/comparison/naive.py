@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from backstop.deployment.contracts import POOLS, STABLECOIN_POOLS
@@ -20,16 +20,16 @@ Parties = list[dict[str, str]]
 def parties(
     naive: Mapping[str, Any],
     ours: Mapping[str, Any],
-    members: Sequence[Mapping[str, Any]],
-    members_of_ours: Sequence[Mapping[str, Any]],
+    summary: Mapping[str, Any],
+    summary_of_ours: Mapping[str, Any],
 ) -> Parties:
     """Compute who has how much more under a naive rule than under ours, those who gain most first [wad].
 
     A group has less by what more it paid. Of what a pool paid, those who stayed bore what those who left did
-    not.
+    not. All of it is in coins, also where settlement makes them worth less: whoever holds some bears that.
     """
     found: dict[str, int] = {}
-    left = {pool: _left_with(members, pool) - _left_with(members_of_ours, pool) for pool in STABLECOIN_POOLS}
+    left = {pool: _left_with(summary, pool) - _left_with(summary_of_ours, pool) for pool in STABLECOIN_POOLS}
     for pool, gain in left.items():
         found[f"who leaves {pool}"] = gain
     for entry, before in zip(naive["loss_paid_by"], ours["loss_paid_by"], strict=True):
@@ -43,9 +43,11 @@ def parties(
     return [{"party": name, "gain_wad": str(gain)} for name, gain in ranked if gain]
 
 
-def _left_with(members: Sequence[Mapping[str, Any]], pool: str) -> int:
-    """Sum what members of a pool who leave it have at the end [wad]."""
-    return sum(int(each["end_wad"]) for each in members if each["pool"] == pool and each["leaves"])
+def _left_with(summary: Mapping[str, Any], pool: str) -> int:
+    """Sum what members of a pool who leave it have at the end [wad of coins], rounded down."""
+    leavers = (each for each in summary["members"] if each["pool"] == pool and each["leaves"])
+    worth = int((summary["settlement"] or {}).get("coin_worth_ray") or 0) or RAY
+    return sum(int(each["end_wad"]) for each in leavers) * RAY // worth
 
 
 def gainers(found: Parties) -> list[tuple[str, int]]:

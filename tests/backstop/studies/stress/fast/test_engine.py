@@ -165,8 +165,10 @@ def test_a_book_that_does_not_fit_is_refused(changes, message) -> None:
 def test_what_a_run_may_begin_with_is_refused() -> None:
     parameters = replace(DAY.parameters, domains=(DomainParameters("Rollup", line=10**6, delay=86_400),))
     market = replace(DAY.parameters, margin=MarginParameters((PerpetualParameters("ETH", WAD),)))
+    naive = replace(DAY.parameters, waterfall_contract="EpochCapsWaterfall")
     for changes, what in (
         ({"parameters": parameters}, "domains"),
+        ({"parameters": naive}, "contracts with naive rules"),
         ({"parameters": market}, "margin markets"),
         ({"opened_at": {"ETH": 3_000 * RAY}}, "books that are opened at other prices"),
         ({"opening": Opening(DAY.start, State({}))}, "states that a run begins with"),
