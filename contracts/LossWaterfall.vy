@@ -92,11 +92,25 @@ event StageFailed:
     stage: indexed(uint256)  # [index]
 
 
+event LossMissed:
+    collateral_type: indexed(uint256)  # [id]
+    stage: indexed(uint256)  # [index]
+    amount: uint256  # [rad] that others paid in its place
+
+
+event LossMadeGood:
+    collateral_type: indexed(uint256)  # [id]
+    stage: indexed(uint256)  # [index]
+    amount: uint256  # [rad] paid to the reserve
+    owed: uint256  # [rad] still
+
+
 struct StageTerms:
     stage: address
     pooled: bool  # one balance, and one cap, for all types, or one for each
     asynchronous: bool  # needs time: it reserves, and pays later; skipped in settlement
     lifted: bool  # its caps are lifted in settlement
+    owes: bool  # has members, and pays at once: what it misses while it fails it pays later
     cap_absolute: uint256  # rad in a window; max_value(uint256) is none
     cap_bps: uint256  # basis points of the balance and what was paid in the window; 10000 is none
 
@@ -106,6 +120,7 @@ struct Slot:
     pooled: bool  # 1 bit
     asynchronous: bool  # 1 bit
     lifted: bool  # 1 bit
+    owes: bool  # 1 bit
     cap_bps: uint256  # 14 bits
     capped: bool  # 1 bit: whether there is an absolute cap
 
@@ -136,9 +151,10 @@ UNCAPPED: constant(uint256) = max_value(uint256)
 # Added to `pending_total` from the beginning of settlement until its books are closed.
 WINDING_UP: constant(uint256) = 2**255
 # Fields of `counts`.
-OPEN: constant(uint256) = 24
-SETTLING: constant(uint256) = 2**56
-CLOSED: constant(uint256) = 2**57
+OWING: constant(uint256) = 24
+OPEN: constant(uint256) = 40
+SETTLING: constant(uint256) = 2**72
+CLOSED: constant(uint256) = 2**73
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_112: constant(uint256) = 2**112 - 1
 MASK_188: constant(uint256) = 2**188 - 1
@@ -146,6 +162,7 @@ MASK_188: constant(uint256) = 2**188 - 1
 PLACE: constant(uint256) = 188
 SINCE: constant(uint256) = 196
 CAPPED: constant(uint256) = 236
+IN_PLACE: constant(uint256) = 237
 MASK_40: constant(uint256) = 2**40 - 1
 # More than any stage can hold, rad: one that claims it has failed.
 TOO_MUCH: constant(uint256) = 2**224
@@ -172,8 +189,8 @@ order_hash: public(bytes32)
 proposed_hash: public(bytes32)
 # Seconds, when proposed caps can be used.
 caps_ready_at: public(uint256)
-# how many stages (8 bits) | which of them are asynchronous (a bit each, 16 bits)
-# | types with anything unresolved (a bit each, 32 bits) | whether settlement winds up, and then whether
+# how many stages (8 bits) | which of them are asynchronous, and which owe what they missed (a bit each,
+# twice 16 bits) | types with anything unresolved (a bit each, 32 bits) | whether settlement winds up, and then whether
 # its books are closed (2 bits)
 counts: uint256
 # stage index -> Slot
@@ -185,7 +202,7 @@ caps_absolute: HashMap[uint256, uint256]
 losses: HashMap[uint256, uint256]
 # collateral type -> stage -> rad of the deficit that it will pay or give up (188 bits) | 1 + its index
 # (8 bits), which stays: the next reservation costs less, and the stage needs no looking up | seconds,
-# when it was made (40 bits) | whether the stage has a cap (1 bit)
+# when it was made (40 bits) | whether the stage has a cap (1 bit) | whether any is in another's place (1 bit)
 reservations: HashMap[uint256, HashMap[address, uint256]]
 # collateral type -> epoch -> rad
 created: HashMap[uint256, HashMap[uint256, uint256]]
@@ -196,6 +213,11 @@ carried_out: HashMap[uint256, HashMap[uint256, uint256]]
 covered: public(HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]])
 # stage index -> collateral type (ALL_TYPES of one with a balance for all) -> Used; of stages with a cap
 used: HashMap[uint256, HashMap[uint256, uint256]]
+# collateral type -> stage with a reservation -> rad of it that it pays in the place of one that failed (188 bits)
+# | that one's index
+in_place: HashMap[uint256, HashMap[address, uint256]]
+# stage index -> collateral type -> rad that others paid in its place while it failed, and that it owes
+missed: public(HashMap[uint256, HashMap[uint256, uint256]])
 
 
 @deploy
@@ -266,6 +288,7 @@ def propose_caps(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
         assert terms[k].pooled == slot.pooled, "loss_waterfall: other kind"
         assert terms[k].asynchronous == slot.asynchronous, "loss_waterfall: other pace"
         assert terms[k].lifted == slot.lifted, "loss_waterfall: other end"
+        assert terms[k].owes == slot.owes, "loss_waterfall: other debt"
     self.proposed_hash = keccak256(abi_encode(terms))
     self.caps_ready_at = block.timestamp + CAP_DELAY
     log CapsProposed(order_hash=self.proposed_hash, ready_at=self.caps_ready_at)
@@ -358,6 +381,12 @@ def cover(collateral_type: uint256) -> uint256:
     due -= min(due, reserved)
     asked: bool = reserved == 0
     total: uint256 = 0
+    # Of stages that failed: what they should have paid, and what was paid before them in this call.
+    short: uint256[bounds.MAX_STAGES] = empty(uint256[bounds.MAX_STAGES])
+    before: uint256[bounds.MAX_STAGES] = empty(uint256[bounds.MAX_STAGES])
+    failed: bool = False
+    waiting: uint256 = 0
+    holder: address = empty(address)
     for k: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
         if due == 0:
             break
@@ -371,15 +400,22 @@ def cover(collateral_type: uint256) -> uint256:
             if (loss.gave_up >> k) & 1 == 1:
                 continue
         works: bool = False
-        amount: uint256 = 0
-        works, amount = self._capacity(slot.stage, collateral_type)
-        amount = min(due, self._room(collateral_type, k, slot, amount, 0, settling))
+        capacity: uint256 = 0
+        works, capacity = self._capacity(slot.stage, collateral_type)
+        amount: uint256 = min(due, self._room(collateral_type, k, slot, capacity, 0, settling))
         paid: uint256 = 0
         kept: uint256 = 0
         if amount != 0:
             works, paid, kept = self._absorb(slot, collateral_type, amount)
         if not works:
             log StageFailed(collateral_type=collateral_type, epoch=epoch, stage=k)
+            if slot.owes and not settling:
+                failed = True
+                # One that does not even say what it holds may hold all of it.
+                short[k] = self._short(
+                    collateral_type, k, slot, due, paid, capacity if amount != 0 else TOO_MUCH, counts
+                )
+                before[k] = total + paid
         if paid != 0:
             # Read again: a stage was called.
             self._book(collateral_type, self._load_loss(collateral_type), k, paid)
@@ -396,7 +432,11 @@ def cover(collateral_type: uint256) -> uint256:
             )
             log LossReserved(collateral_type=collateral_type, epoch=epoch, stage=k, amount=kept)
             asked = False
+            waiting = kept
+            holder = slot.stage
             break
+    if failed:
+        self._note_missed(collateral_type, short, before, total - waiting, waiting, holder)
     if asked and loss.gave_up != 0 and not loss.asked:
         loss = self._load_loss(collateral_type)
         loss.asked = True
@@ -421,8 +461,51 @@ def book_payment(collateral_type: uint256, payer: address, amount: uint256):
     loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
     k: uint256 = ((reservation >> PLACE) & 255) - 1
     self._book(collateral_type, loss, k, covered)
-    if reservation >> CAPPED == 1:
+    if (reservation >> CAPPED) & 1 == 1:
         self._use(collateral_type, k, self._load_stage(k), covered)
+    if reservation >> IN_PLACE == 1:
+        word: uint256 = self.in_place[collateral_type][msg.sender]
+        part: uint256 = min(word & MASK_188, covered)
+        self.in_place[collateral_type][msg.sender] = word - part
+        self._owe(collateral_type, word >> 188, part)
+
+
+@external
+@nonreentrant
+def make_good(collateral_type: uint256, index: uint256) -> uint256:
+    """
+    @notice Have a stage that works again pay what others paid in its place while it failed: to the reserve, which
+            repays those who bore it. Permissionless, while no loss is open. It pays at most what it has, under its
+            caps; its members get claims as for any loss. One that is empty then owes nothing any more. Reverts
+            if it fails again. Protects: nobody leaves a loss to others by having a stage fail.
+    @param collateral_type [id] The type that lost.
+    @param index [index] The stage's place in the order, from 0.
+    @return [rad] Paid.
+    """
+    owed: uint256 = self.missed[index][collateral_type]
+    assert owed != 0, "loss_waterfall: nothing missed"
+    # Otherwise what it pays into the reserve would pay for its own part of the open loss.
+    assert self.counts >> OPEN == 0, "loss_waterfall: cover first"
+    slot: Slot = self._load_stage(index)
+    works: bool = False
+    capacity: uint256 = 0
+    works, capacity = self._capacity(slot.stage, collateral_type)
+    assert works, "loss_waterfall: no answer"
+    amount: uint256 = min(owed, self._room(collateral_type, index, slot, capacity, 0, False))
+    assert amount != 0 or capacity == 0, "loss_waterfall: no room"
+    if amount != 0:
+        # Without a deficit, all that a stage burns goes to the reserve.
+        reserve: uint256 = staticcall VAULT_ENGINE.reserve()
+        extcall IStage(slot.stage).absorb(collateral_type, amount)
+        assert staticcall VAULT_ENGINE.reserve() >= reserve + amount, "loss_waterfall: still fails"
+        if self._is_capped(slot):
+            self._use(collateral_type, index, slot, amount)
+    owed = 0 if amount == capacity else owed - amount
+    self.missed[index][collateral_type] = owed
+    if self._owed(index) == 0:
+        self.counts &= ~(1 << (OWING + index))
+    log LossMadeGood(collateral_type=collateral_type, stage=index, amount=amount, owed=owed)
+    return amount
 
 
 @external
@@ -464,8 +547,9 @@ def losses_beyond(stage: address) -> uint256:
     """
     @notice What would reach a stage if everything in doubt were lost and covered now: the uncovered deficits
             and the debt in doubt of all types, each less what the earlier stages would pay under their caps.
-            What the stage has reserved has reached it already. Asynchronous stages and such as fail count as
-            nothing, since what they bring is not known. While settlement winds up, everything: what is lost is
+            What the stage has reserved has reached it already; what others paid in its place while it failed has
+            not. Asynchronous stages and such as fail, or owe what they missed, count as nothing, since what they
+            bring is not known. While settlement winds up, everything: what is lost is
             not known yet. Nothing once its books are closed.
     @param stage A stage's address; an address that is no stage bears nothing.
     @return [rad] The stage's own balance and caps are ignored; more than all there is while settlement winds
@@ -484,14 +568,18 @@ def losses_beyond(stage: address) -> uint256:
         own: uint256 = 0 if deficit == 0 else self.reservations[c][stage] & MASK_188
         left[c] = deficit - min(deficit, own) + staticcall LIQUIDATION_ENGINE.doubt_of(c)
         total += left[c]
-    if total == 0:
+    owing: uint256 = (counts >> OWING) & (2**bounds.MAX_STAGES - 1)
+    if total == 0 and owing == 0:
         return 0
 
     for k: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
         slot: Slot = self._load_stage(k)
+        owes: bool = (owing >> k) & 1 == 1
         if slot.stage == stage:
+            if owes:
+                total += self._owed(k)
             return total
-        if slot.asynchronous:
+        if slot.asynchronous or owes or total == 0:
             continue
         spent: uint256 = 0
         for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
@@ -644,6 +732,7 @@ def stage_terms(index: uint256) -> StageTerms:
         pooled=slot.pooled,
         asynchronous=slot.asynchronous,
         lifted=slot.lifted,
+        owes=slot.owes,
         cap_absolute=self.caps_absolute[index],
         cap_bps=slot.cap_bps,
     )
@@ -781,6 +870,78 @@ def _reserved(collateral_type: uint256, counts: uint256) -> uint256:
         if pending & 1 == 1:
             total += self.reservations[collateral_type][self._load_stage(k).stage] & MASK_188
         pending >>= 1
+    return total
+
+
+@internal
+@view
+def _short(
+    collateral_type: uint256,
+    k: uint256,
+    slot: Slot,
+    due: uint256,
+    paid: uint256,
+    capacity: uint256,
+    counts: uint256,
+) -> uint256:
+    """
+    @dev Rad that stage k should have paid of what was due, beside what it has paid: with what it owes already it
+         never owes more than it has, nor than its caps let it pay in a window.
+    """
+    owed: uint256 = paid
+    if (counts >> (OWING + k)) & 1 == 1:
+        owed += self._owed(k)
+    return min(
+        due - min(due, paid),
+        self._room(collateral_type, k, slot, capacity - min(capacity, owed), owed, False),
+    )
+
+
+@internal
+def _note_missed(
+    collateral_type: uint256,
+    short: uint256[bounds.MAX_STAGES],
+    before: uint256[bounds.MAX_STAGES],
+    paid: uint256,
+    kept: uint256,
+    holder: address,
+):
+    """
+    @dev Have stages that failed owe what later ones have paid in their place, the first as far as it was short,
+         no part of it twice; and remember for whom a part was reserved, which is owed once it is paid.
+    """
+    left: uint256 = paid
+    unplaced: uint256 = kept
+    for k: uint256 in range(bounds.MAX_STAGES):
+        if short[k] == 0:
+            continue
+        part: uint256 = min(short[k], min(left, paid - before[k]))
+        left -= part
+        self._owe(collateral_type, k, part)
+        part = min(short[k] - part, unplaced)
+        if part != 0:
+            unplaced = 0
+            self.in_place[collateral_type][holder] = part | (k << 188)
+            self.reservations[collateral_type][holder] |= 1 << IN_PLACE
+
+
+@internal
+def _owe(collateral_type: uint256, k: uint256, amount: uint256):
+    if amount != 0:
+        self.missed[k][collateral_type] += amount
+        self.counts |= 1 << (OWING + k)
+        log LossMissed(collateral_type=collateral_type, stage=k, amount=amount)
+
+
+@internal
+@view
+def _owed(k: uint256) -> uint256:
+    """
+    @dev Rad that a stage owes for losses that it missed, of all types.
+    """
+    total: uint256 = 0
+    for c: uint256 in range(staticcall VAULT_ENGINE.collateral_types(), bound=bounds.MAX_COLLATERAL_TYPES):
+        total += self.missed[k][c]
     return total
 
 
@@ -941,21 +1102,24 @@ def _load_stage(k: uint256) -> Slot:
         pooled=(word >> 160) & 1 == 1,
         asynchronous=(word >> 161) & 1 == 1,
         lifted=(word >> 162) & 1 == 1,
-        cap_bps=(word >> 163) & (2**14 - 1),
-        capped=word >> 177 == 1,
+        owes=(word >> 163) & 1 == 1,
+        cap_bps=(word >> 164) & (2**14 - 1),
+        capped=word >> 178 == 1,
     )
 
 
 @internal
 def _store_stage(k: uint256, terms: StageTerms):
     assert terms.cap_bps <= units.BASIS_POINTS, "loss_waterfall: cap bounds"
+    assert not (terms.owes and terms.asynchronous), "loss_waterfall: owes and waits"
     self.stages[k] = (
         convert(terms.stage, uint256)
         | (convert(terms.pooled, uint256) << 160)
         | (convert(terms.asynchronous, uint256) << 161)
         | (convert(terms.lifted, uint256) << 162)
-        | (terms.cap_bps << 163)
-        | (convert(terms.cap_absolute != UNCAPPED, uint256) << 177)
+        | (convert(terms.owes, uint256) << 163)
+        | (terms.cap_bps << 164)
+        | (convert(terms.cap_absolute != UNCAPPED, uint256) << 178)
     )
     self.caps_absolute[k] = terms.cap_absolute
 

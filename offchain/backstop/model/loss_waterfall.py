@@ -39,16 +39,18 @@ class StageTerms(NamedTuple):
     pooled: bool  # one balance, and one cap, for all types, or one for each
     asynchronous: bool  # needs time: it reserves, and pays later; skipped in settlement
     lifted: bool  # its caps are lifted in settlement
+    owes: bool  # has members, and pays at once: what it misses while it fails it pays later
     cap_absolute: int  # rad in a window; UNCAPPED is none
     cap_bps: int  # basis points of the balance and what was paid in the window; 10000 is none
 
 
-@slot(8, 16, 32, 2)
+@slot(8, 16, 16, 32, 2)
 class Counts(NamedTuple):
     """The counts and bits of the waterfall."""
 
     stages: int = 0
     asynchronous: int = 0  # stages, a bit each
+    owing: int = 0  # stages that owe what they missed, a bit each
     open: int = 0  # types with anything unresolved, a bit each
     settlement: int = 0  # 1 winding up, 2 books closed
 
@@ -63,7 +65,7 @@ class Counts(NamedTuple):
         return self.settlement == 2
 
 
-@slot(160, 1, 1, 1, 14, 1)
+@slot(160, 1, 1, 1, 1, 14, 1)
 class Slot(NamedTuple):
     """A stage's terms without its absolute cap."""
 
@@ -71,6 +73,7 @@ class Slot(NamedTuple):
     pooled: int = 0
     asynchronous: int = 0
     lifted: int = 0
+    owes: int = 0
     cap_bps: int = 0
     capped: int = 0  # whether there is an absolute cap
 
@@ -99,7 +102,7 @@ class Used(NamedTuple):
     before: int = 0
 
 
-@slot(188, 8, 40, 1)
+@slot(188, 8, 40, 1, 1)
 class Reservation(NamedTuple):
     """What a stage will pay of a type's deficit or give up, rad."""
 
@@ -107,6 +110,15 @@ class Reservation(NamedTuple):
     place: int = 0  # 1 + the stage's index; it stays
     since: int = 0  # seconds, when it was made
     capped: int = 0  # whether the stage has a cap
+    in_place: int = 0  # whether any of it is paid in another's place
+
+
+@slot(188, 8)
+class InPlace(NamedTuple):
+    """What of a reservation is paid in the place of a stage that failed, rad."""
+
+    amount: int = 0
+    stage: int = 0  # its index
 
 
 class LossEvent(NamedTuple):
@@ -166,6 +178,8 @@ class LossWaterfall(Administered):
         self.carried_out = self.table("carried_out")
         self.paid = self.table("covered")
         self.used = self.table("used", Used())
+        self.in_place = self.table("in_place", InPlace())
+        self.missing = self.table("missed")
 
     @property
     def vault_engine(self) -> IVaultEngine:
@@ -207,6 +221,7 @@ class LossWaterfall(Administered):
             require(each.pooled == present.pooled, "loss_waterfall: other kind")
             require(each.asynchronous == present.asynchronous, "loss_waterfall: other pace")
             require(each.lifted == present.lifted, "loss_waterfall: other end")
+            require(each.owes == present.owes, "loss_waterfall: other debt")
         self.proposals[()] = _hash(terms)
         self.ready_times[()] = self.world.timestamp + self.cap_delay
         self.emit("CapsProposed", self.proposals[()], self.ready_times[()])
@@ -265,6 +280,9 @@ class LossWaterfall(Administered):
         settling = self.counts[()].settlement != 0
         asked = reserved == 0
         total = 0
+        # Stages that failed: what they should have paid, and what was paid before them in this call.
+        failed: list[tuple[int, int, int]] = []
+        waiting, last = 0, ZERO_ADDRESS
         for k in range(self.counts[()].stages):
             if due == 0:
                 break
@@ -285,6 +303,10 @@ class LossWaterfall(Administered):
                 works, paid, kept = self._absorb(k, collateral_type, amount)
             if not works:
                 self.emit("StageFailed", collateral_type, loss.epoch, k)
+                if terms.owes and not settling:
+                    # One that does not even say what it holds may hold all of it.
+                    has = capacity if amount != 0 else TOO_MUCH
+                    failed.append((k, self._short(collateral_type, k, due, paid, has), total + paid))
             if paid != 0:
                 self._book(collateral_type, loss.epoch, k, paid)
                 if terms.is_capped:
@@ -297,7 +319,9 @@ class LossWaterfall(Administered):
                 )
                 self.emit("LossReserved", collateral_type, loss.epoch, k, kept)
                 asked = False
+                waiting, last = kept, terms.stage
                 break
+        self._note_missed(collateral_type, failed, total - waiting, waiting, last)
         if asked and loss.gave_up and not loss.asked:
             self.losses[collateral_type] = self.losses[collateral_type]._replace(asked=1)
         return total
@@ -313,6 +337,37 @@ class LossWaterfall(Administered):
         self._book(collateral_type, self._roll(collateral_type).epoch, k, covered)
         if held.capped:
             self._use(collateral_type, k, covered)
+        if held.in_place:
+            other: InPlace = self.in_place[collateral_type, sender]
+            part = min(other.amount, covered)
+            self.in_place[collateral_type, sender] = other._replace(amount=other.amount - part)
+            self._owe(collateral_type, other.stage, part)
+
+    @external
+    def make_good(self, sender: str, collateral_type: int, index: int) -> int:
+        """Have a stage that works again pay to the reserve what others paid in its place."""
+        owed = int(self.missing[index, collateral_type])
+        require(owed != 0, "loss_waterfall: nothing missed")
+        counts: Counts = self.counts[()]
+        require(counts.open == counts.settlement == 0, "loss_waterfall: cover first")
+        works, capacity = self._capacity(index, collateral_type)
+        require(works, "loss_waterfall: no answer")
+        amount = min(owed, self._room(collateral_type, index, capacity))
+        require(amount != 0 or capacity == 0, "loss_waterfall: no room")
+        if amount != 0:
+            before = self.vault_engine.reserve(self.address)
+            self._stage(index).absorb(self.address, collateral_type, amount)
+            paid = self.vault_engine.reserve(self.address) - before
+            require(paid >= amount, "loss_waterfall: still fails")
+            if self.stages[index].is_capped:
+                self._use(collateral_type, index, amount)
+        owed = 0 if amount == capacity else owed - amount
+        self.missing[index, collateral_type] = owed
+        if self._owed(index) == 0:
+            counts = self.counts[()]
+            self.counts[()] = counts._replace(owing=counts.owing & ~(1 << index))
+        self.emit("LossMadeGood", collateral_type, index, amount, owed)
+        return amount
 
     @external
     def release(self, sender: str, collateral_type: int) -> None:
@@ -335,7 +390,8 @@ class LossWaterfall(Administered):
     def losses_beyond(self, sender: str, stage: str) -> int:
         """Return what of all deficits and doubts passes the stages before this one, without its reservation.
 
-        Asynchronous stages and such as fail count as nothing. Return everything while settlement winds up.
+        What it owes for those that it missed is added. Asynchronous stages and such as fail, or owe, count as
+        nothing. Return everything while settlement winds up.
         """
         if self.counts[()].winding_up:
             return WINDING_UP
@@ -350,8 +406,8 @@ class LossWaterfall(Administered):
         for k in range(self.counts[()].stages):
             present: Slot = self.stages[k]
             if present.stage == stage:
-                return sum(left)
-            if present.asynchronous:
+                return sum(left) + self._owed(k)
+            if present.asynchronous or self._owed(k):
                 continue
             spent = 0
             for c in range(types):
@@ -408,6 +464,7 @@ class LossWaterfall(Administered):
             bool(present.pooled),
             bool(present.asynchronous),
             bool(present.lifted),
+            bool(present.owes),
             self.caps_absolute[index],
             present.cap_bps,
         )
@@ -456,6 +513,11 @@ class LossWaterfall(Administered):
     def covered(self, sender: str, collateral_type: int, epoch: int, index: int) -> int:
         """Return what a stage paid for an event [rad]."""
         return int(self.paid[collateral_type, epoch, index])
+
+    @view
+    def missed(self, sender: str, index: int, collateral_type: int) -> int:
+        """Return what others paid in a stage's place while it failed, and it owes [rad]."""
+        return int(self.missing[index, collateral_type])
 
     # ------------------------------------------------------------------ helpers
 
@@ -571,6 +633,52 @@ class LossWaterfall(Administered):
             return False, paid, 0
         return said == paid, paid, kept
 
+    def _short(self, collateral_type: int, k: int, due: int, paid: int, capacity: int) -> int:
+        """Return what stage k should have paid beside what it has [rad].
+
+        With what it owes already it owes no more than it has, nor than its caps let it pay in a window.
+        """
+        owed = paid + self._owed(k)
+        return min(
+            due - min(due, paid), self._room(collateral_type, k, capacity - min(capacity, owed), owed)
+        )
+
+    def _note_missed(
+        self,
+        collateral_type: int,
+        failed: Sequence[tuple[int, int, int]],
+        paid: int,
+        kept: int,
+        holder: str,
+    ) -> None:
+        """Have stages that failed owe what later ones paid in their place, the first as far as it was short.
+
+        What is reserved in the place of one is owed once it is paid.
+        """
+        left = paid
+        for k, short, before in failed:
+            part = min(short, left, paid - before)
+            left -= part
+            self._owe(collateral_type, k, part)
+            part = min(short - part, kept)
+            if part != 0:
+                kept = 0
+                self.in_place[collateral_type, holder] = InPlace(part, k)
+                held: Reservation = self.reservations[collateral_type, holder]
+                self.reservations[collateral_type, holder] = held._replace(in_place=1)
+
+    def _owe(self, collateral_type: int, k: int, amount: int) -> None:
+        if amount != 0:
+            self.missing[k, collateral_type] = self.missing[k, collateral_type] + amount
+            counts: Counts = self.counts[()]
+            self.counts[()] = counts._replace(owing=counts.owing | 1 << k)
+            self.emit("LossMissed", collateral_type, k, amount)
+
+    def _owed(self, k: int) -> int:
+        """Return what a stage owes for losses that it missed, of all types [rad]."""
+        types = self.vault_engine.collateral_types(self.address)
+        return sum(int(self.missing[k, c]) for c in range(types)) if self.counts[()].owing >> k & 1 else 0
+
     def _room(
         self, collateral_type: int, k: int, capacity: int, more: int = 0, settling: bool = False
     ) -> int:
@@ -604,7 +712,8 @@ class LossWaterfall(Administered):
 
     def _store_stage(self, k: int, terms: StageTerms) -> None:
         require(terms.cap_bps <= BASIS_POINTS, "loss_waterfall: cap bounds")
-        kind = int(terms.pooled), int(terms.asynchronous), int(terms.lifted)
+        require(not (terms.owes and terms.asynchronous), "loss_waterfall: owes and waits")
+        kind = int(terms.pooled), int(terms.asynchronous), int(terms.lifted), int(terms.owes)
         self.stages[k] = Slot(terms.stage, *kind, terms.cap_bps, int(terms.cap_absolute != UNCAPPED))
         self.caps_absolute[k] = terms.cap_absolute
 

@@ -15,8 +15,8 @@ def terms(protocol, **changes):
     """The present stages; another value for fields of the savings pool."""
     places = range(protocol.read("LossWaterfall.stage_count"))
     found = [tuple(protocol.read("LossWaterfall.stage_terms", k)) for k in places]
-    stage, pooled, slow, lifted, absolute, bps = found[SAVINGS]
-    kind = {"stage": stage, "pooled": pooled, "asynchronous": slow, "lifted": lifted}
+    stage, pooled, slow, lifted, owes, absolute, bps = found[SAVINGS]
+    kind = {"stage": stage, "pooled": pooled, "asynchronous": slow, "lifted": lifted, "owes": owes}
     found[SAVINGS] = tuple((kind | {"absolute": absolute, "bps": bps} | changes).values())
     return found
 
@@ -39,6 +39,7 @@ def test_only_the_admin_proposes(protocol):
         ({"pooled": False}, "loss_waterfall: other kind"),
         ({"asynchronous": True}, "loss_waterfall: other pace"),
         ({"lifted": True}, "loss_waterfall: other end"),
+        ({"owes": False}, "loss_waterfall: other debt"),
     ],
 )
 def test_the_stages_stay(protocol, changes, reason):
@@ -55,7 +56,7 @@ def test_and_their_number(protocol):
 def test_the_new_caps_and_their_hash_are_in_use_after_the_delay(protocol):
     old = protocol.read("LossWaterfall.order_hash")
     new = propose(protocol, absolute=7 * RAD, bps=1_234)
-    expected = keccak(encode(["(address,bool,bool,bool,uint256,uint256)[]"], [new]))
+    expected = keccak(encode(["(address,bool,bool,bool,bool,uint256,uint256)[]"], [new]))
     assert protocol.read("LossWaterfall.proposed_hash") == expected != old
     assert protocol.read("LossWaterfall.caps_ready_at") == protocol.timestamp + DELAY
     protocol.advance(DELAY - 1)
@@ -111,4 +112,4 @@ def test_a_later_loss_meets_the_new_cap(deployed):
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
     epoch = protocol.read("LossWaterfall.last_epoch", XAU)
     assert protocol.read("LossWaterfall.covered", XAU, epoch, SAVINGS) == RAD
-    assert new[SAVINGS][4:] == (RAD, 10_000) and MAX_UINT256 > RAD
+    assert new[SAVINGS][5:] == (RAD, 10_000) and MAX_UINT256 > RAD

@@ -243,18 +243,18 @@ def set_stages(s: Scene) -> Iterator[Action | Wait]:
     """Set the order of losses: fixed already, and on a waterfall that nobody uses, every mistake first."""
     if s.chance(0.3):
         yield s.call(
-            "LossWaterfall", "set_stages", ((s.savings.address, True, False, False, 0, 0),), by=_by(s)
+            "LossWaterfall", "set_stages", ((s.savings.address, True, False, False, False, 0, 0),), by=_by(s)
         )
         return
-    first = (s.world.contracts["SpareStage"].address, True, False, False, MAX_UINT256, 10_000)
+    first = (s.world.contracts["SpareStage"].address, True, False, False, False, MAX_UINT256, 10_000)
     other = s.some((s.somebody(), s.somebody(), ZERO_ADDRESS))
     terms = s.some(
         (
             (),
             (first, first),
-            (first, (other, False, True, True, 10**45, s.some((0, 10_001)))),
-            ((other, False, False, False, 0, 10_001),),
-            ((ZERO_ADDRESS, False, False, False, 0, 0),),
+            (first, (other, False, True, True, False, 10**45, s.some((0, 10_001)))),
+            ((other, False, False, False, False, 0, 10_001),),
+            ((ZERO_ADDRESS, False, False, False, False, 0, 0),),
         )
     )
     if s.chance(0.1):
@@ -268,11 +268,11 @@ def change_caps(s: Scene) -> Iterator[Action | Wait]:
     terms = [tuple(s.waterfall.stage_terms("", k)) for k in range(s.waterfall.counts[()].stages)]
     k = s.random.randrange(len(terms))
     caps = s.some((MAX_UINT256, MAX_UINT256, 0, 1_000 * RAD)), _value(s, (10_000, 5_000, 1), 10_000)
-    terms[k] = (*terms[k][:4], *caps)
+    terms[k] = (*terms[k][:5], *caps)
     wrong = list(terms)
     if s.chance(0.25):
-        kind = list(terms[k][:4])
-        place = s.random.randrange(4)
+        kind = list(terms[k][:5])
+        place = s.random.randrange(5)
         kind[place] = s.somebody() if place == 0 else not kind[place]
         wrong[k] = (*kind, *caps)
         if s.chance(0.2) and len(wrong) > 1:
@@ -281,5 +281,5 @@ def change_caps(s: Scene) -> Iterator[Action | Wait]:
     if s.chance(0.7):
         yield Wait(s.waterfall.cap_delay - s.some((0, 0, 0, 1)))
         if s.chance(0.1):
-            wrong[0] = (*wrong[0][:5], 7)
+            wrong[0] = (*wrong[0][:6], 7)
         yield s.call("LossWaterfall", "apply_caps", tuple(wrong), by=s.somebody())
