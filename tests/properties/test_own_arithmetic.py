@@ -209,9 +209,9 @@ def report(protocol):
 def change_caps(protocol):
     caps = [protocol.read("LossWaterfall.stage_terms", k) for k in range(len(protocol.parameters.stages))]
     caps[-1] = caps[-1]._replace(cap_bps=10_000)
-    protocol.do("LossWaterfall.propose_caps", caps, sender="admin")
+    protocol.do("LossWaterfall.propose_stages", caps, sender="admin")
     protocol.advance(protocol.parameters.cap_delay // 2)
-    protocol.do("LossWaterfall.apply_caps", caps, sender="stranger")
+    protocol.do("LossWaterfall.apply_stages", caps, sender="stranger")
 
 
 def begin_too_early(protocol):
@@ -302,9 +302,7 @@ def income_at_once(self, sender, assets):
 
 @external
 def no_time_to_wait(self, sender, terms):
-    for k, each in enumerate(terms):
-        self._store_stage(k, loss_waterfall.StageTerms(*each))
-    self._note_order(loss_waterfall._hash(terms))
+    self._change(terms, now=True)
 
 
 @external
@@ -419,7 +417,7 @@ WRONG = [
     (71, loss_waterfall.LossWaterfall, "_room", allowed_each_time, bear_a_loss),
     (71, loss_waterfall.LossWaterfall, "_room", allowed_to_each_type, bear_losses_of_two_types),
     (71, loss_waterfall.LossWaterfall, "_used", used_in_this_epoch, bear_losses_at_an_epochs_edge),
-    (43, loss_waterfall.LossWaterfall, "apply_caps", no_time_to_wait, change_caps),
+    (43, loss_waterfall.LossWaterfall, "apply_stages", no_time_to_wait, change_caps),
     (43, settlement.Settlement, "begin", begin_now, begin_too_early),
     (44, settlement, "div_up", lambda x, y: x // y, wind_up),
     (44, settlement.Settlement, "cash", cash_up, wind_up),

@@ -75,11 +75,11 @@ def test_only_once(protocol, scripted):
                 ("Second", False, False, False, False, 1, 1),
                 ("First", True, False, False, False, 2, 2),
             ],
-            "loss_waterfall: stage twice",
+            "loss_waterfall: other order",
         ),
         (
             [("First", False, False, False, False, NONE, 1), ("First", False, False, False, False, NONE, 1)],
-            "loss_waterfall: stage twice",
+            "loss_waterfall: other order",
         ),
     ],
 )

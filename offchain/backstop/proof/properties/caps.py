@@ -92,15 +92,15 @@ class ACapHoldsOverAnyWindow:
 
     def see(self, step: Transition, changes: Changes) -> None:
         """Keep the payments of the last windows."""
-        if "covered" not in changes:
+        if {"covered", "missed"}.isdisjoint(changes):
             return
         settling = step.before(_WATERFALL, "counts").settlement
         # Of one step, which may cover several types.
         gone: dict[int, int] = defaultdict(int)
         for log in step.outcome.logs:
-            if (log.contract, log.event) != (_WATERFALL, "LossCovered"):
+            if log.contract != _WATERFALL or log.event not in ("LossCovered", "LossMadeGood"):
                 continue
-            c, _, k, amount = log.values
+            c, _, k, amount = log.values if log.event == "LossCovered" else (log.values[0], 0, *log.values[1:3])
             terms = step.after(_WATERFALL, "stages", k)
             if not (terms.lifted and settling):
                 has = stages.capacity(step, k, c) - gone[k] if _pays_at_once(step, k) else 0
