@@ -291,10 +291,9 @@ def propose_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
 def apply_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
     @notice Use the proposed list. Permissionless, once its delay is over and while no loss is open: no deficit,
-            and so no recapitalisation. A stage is left out only while nothing at all is in doubt and it has
-            reserved nothing, if it is empty, or if it failed when that was proposed and fails now. Protects: a
-            change frees nobody from a loss that is known; what a stage owes it owes still when it is none any
-            more.
+            and so no recapitalisation. A stage is left out only while nothing at all is in doubt, if it is empty,
+            or if it failed when that was proposed and fails now. Protects: a change frees nobody from a loss that
+            is known; what a stage owes it owes still when it is none any more.
     @param terms As proposed.
     """
     assert keccak256(abi_encode(terms)) == self.proposed_hash, "loss_waterfall: not proposed"
@@ -362,11 +361,13 @@ def cover(collateral_type: uint256) -> uint256:
             the order of losses, whoever calls, from where and however often; what a stage that lies or fails
             does concerns itself; a part that a stage has reserved is not covered by another.
     @param collateral_type [id] The type with the deficit.
-    @return [rad] Covered or newly reserved; zero if no stage can pay.
+    @return [rad] Covered or newly reserved; zero if no stage can pay, or nothing is left to be paid.
     """
     due: uint256 = staticcall VAULT_ENGINE.deficit_at_rest(collateral_type)
-    assert due != 0, "loss_waterfall: no deficit"
-    loss: Loss = self._roll(collateral_type, self._note_recovery(collateral_type, due))
+    loss: Loss = self._load_loss(collateral_type)
+    # One that was repaid in full without a stage is open until somebody says so here.
+    assert due != 0 or loss.unresolved != 0, "loss_waterfall: no deficit"
+    loss = self._roll(collateral_type, self._note_recovery(collateral_type, loss, due))
     epoch: uint256 = loss.epoch
     counts: uint256 = self.counts
     settling: bool = counts >= SETTLING
@@ -781,17 +782,19 @@ def _roll(collateral_type: uint256, last: Loss) -> Loss:
 
 
 @internal
-def _note_recovery(collateral_type: uint256, deficit: uint256) -> Loss:
+def _note_recovery(collateral_type: uint256, last: Loss, deficit: uint256) -> Loss:
     """
     @dev The ledger may repay a deficit without a stage (from income, from salvage): it belongs to
          the last event, which is returned, before that one is carried on.
     """
-    loss: Loss = self._load_loss(collateral_type)
+    loss: Loss = last
     amount: uint256 = loss.unresolved - deficit
     if amount != 0:
         loss.unresolved = deficit
         self.recovered[collateral_type][loss.epoch] += amount
         self._store_loss(collateral_type, loss)
+        if deficit == 0:
+            self._note_open(collateral_type)
         log LossRecovered(collateral_type=collateral_type, epoch=loss.epoch, amount=amount)
     return loss
 
@@ -1081,7 +1084,8 @@ def _change(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint25
 @internal
 def _leave_out(k: uint256, now: bool) -> uint256:
     """
-    @dev Check that a stage can be left out, if that is to be now; its bit if it fails.
+    @dev Check that a stage can be left out, if that is to be now; its bit if it fails. No loss is open then, so it
+         has reserved nothing.
     """
     slot: Slot = self._load_stage(k)
     works: bool = self._works(slot.stage)
@@ -1089,9 +1093,8 @@ def _leave_out(k: uint256, now: bool) -> uint256:
         types: uint256 = staticcall VAULT_ENGINE.collateral_types()
         for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
             assert staticcall LIQUIDATION_ENGINE.doubt_of(c) == 0, "loss_waterfall: in doubt"
-            held: uint256 = self.reservations[c][slot.stage] & MASK_188
-            assert held == 0, "loss_waterfall: it has reserved"
             if works:
+                held: uint256 = 0
                 works, held = self._capacity(slot.stage, c)
                 assert held == 0, "loss_waterfall: not empty"
         if works:

@@ -262,7 +262,8 @@ class LossWaterfall(Administered):
     def cover(self, sender: str, collateral_type: int) -> int:
         """Have a deficit covered, from the first stage on; a busy stage makes the later ones wait."""
         due = self.vault_engine.deficit_at_rest(self.address, collateral_type)
-        require(due != 0, "loss_waterfall: no deficit")
+        # One that was repaid in full without a stage is open until somebody says so here.
+        require(due != 0 or self.losses[collateral_type].unresolved != 0, "loss_waterfall: no deficit")
         self._note_recovery(collateral_type, due)
         loss = self._roll(collateral_type)
         reserved = self._reserved(collateral_type)
@@ -554,6 +555,8 @@ class LossWaterfall(Administered):
             event = collateral_type, loss.epoch
             self.recovered[event] = self.recovered[event] + amount
             self.losses[collateral_type] = loss._replace(unresolved=deficit)
+            if deficit == 0:
+                self._note_open(collateral_type)
             self.emit("LossRecovered", *event, amount)
 
     def _book(self, collateral_type: int, epoch: int, k: int, amount: int) -> None:
@@ -675,7 +678,6 @@ class LossWaterfall(Administered):
         if now:
             for c in range(self.vault_engine.collateral_types(self.address)):
                 require(self._doubt(c) == 0, "loss_waterfall: in doubt")
-                require(self.reservations[c, stage].amount == 0, "loss_waterfall: it has reserved")
                 if works:
                     works, held = self._capacity(k, c)
                     require(held == 0, "loss_waterfall: not empty")
