@@ -11,6 +11,7 @@ from backstop.model.equity import Equity
 from backstop.model.equity_auction import PRICE_UNIT
 from backstop.model.ledger import MAX_TYPE_DEBT
 from backstop.model.loss_waterfall import ALL_TYPES
+from backstop.model.roles import STAGE
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.figures.prices import time_weighted
@@ -55,7 +56,7 @@ def stage_order(step: Transition, changes: Changes) -> None:
             if max(paid, default=0) > place:
                 raise Violation(f"stage {max(paid)} pays while stage {place} holds a reservation")
             return
-        has, mine = capacity(step, k, c), paid.get(place, 0)
+        has, mine = capacity(step, k, c) - _kept_back(step, k), paid.get(place, 0)
         if mine and room(step, k, c, max(has, _had(step, k, c, mine)), mine) < -_grain(step, k, c):
             raise Violation(f"stage {k} pays {mine} rad, beyond its cap")
         if any(log.event == "LossReserved" and log.values[2] == k for log in step.outcome.logs):
@@ -110,9 +111,23 @@ def capacity(step: Transition, k: int, c: int) -> int:
     return 0  # it claims what it does not have
 
 
+def _kept_back(step: Transition, k: int) -> int:
+    """Return the income that the clawback cannot take: of pools that lack their role, and fail [rad]."""
+    stage = stage_of(step, k)
+    if stage.KIND != "ClawbackStage":
+        return 0
+    lacking = [
+        step.model.world.addresses[address].label
+        for address in stage.pool_addresses
+        if not step.before("VaultEngine", "roles.access_control.hasRole", (STAGE, address))
+    ]
+    kept = [pool for pool in lacking if not _voided(step, pool, k)]
+    return sum(own.unvested(step.before(pool, "assets"), step.model.timestamp) for pool in kept) * RAY
+
+
 def _voided(step: Transition, pool: str, k: int) -> bool:
     """Return whether a pool that is a stage before stage k has become void in this step."""
-    order = step.after("LossWaterfall", "counts").ids
+    order = step.before("LossWaterfall", "counts").ids
     earlier = {stage_of(step, j).label for j in order[: order.index(k)]}
     before, after = (read(pool, "token.state").generation for read in (step.before, step.after))
     return pool in earlier and before != after
