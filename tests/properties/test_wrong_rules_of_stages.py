@@ -35,7 +35,9 @@ def make_good(protocol):
 def leave_out(protocol, k=JUNIOR):
     """Have a list without a stage used."""
     cover(protocol)
-    terms = [protocol.read("LossWaterfall.stage_terms", id) for id in protocol.read("LossWaterfall.stage_ids")]
+    terms = [
+        protocol.read("LossWaterfall.stage_terms", id) for id in protocol.read("LossWaterfall.stage_ids")
+    ]
     del terms[k]
     protocol.do("LossWaterfall.propose_stages", terms, sender="admin")
     protocol.advance(30 * DAY)

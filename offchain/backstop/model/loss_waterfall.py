@@ -708,9 +708,7 @@ class LossWaterfall(Administered):
         With what it owes already it owes no more than it has, nor than its caps let it pay in a window.
         """
         owed = paid + self._owed(k)
-        return min(
-            due - min(due, paid), self._room(collateral_type, k, capacity - min(capacity, owed), owed)
-        )
+        return min(due - min(due, paid), self._room(collateral_type, k, capacity - min(capacity, owed), owed))
 
     def _note_missed(
         self,

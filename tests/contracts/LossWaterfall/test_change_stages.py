@@ -1,4 +1,4 @@
-"""propose_stages, apply_stages: stages are added in between, and left out once they are empty or have failed twice."""
+"""propose_stages, apply_stages: stages are added in between; those that are empty or failed twice may go."""
 
 import pytest
 

@@ -15,7 +15,10 @@ FIRST = ("First", False, False, False, False, NONE, 10_000)
 
 
 def test_keeps_order_and_caps(scripted):
-    terms = [("Second", True, True, True, False, 5 * RAD, 10_000), ("First", False, False, False, False, NONE, 2_500)]
+    terms = [
+        ("Second", True, True, True, False, 5 * RAD, 10_000),
+        ("First", False, False, False, False, NONE, 2_500),
+    ]
     scripted.do(CALL, terms, sender="admin")
     assert scripted.read("Other.stage_count") == 2
     for k, (name, *rest) in enumerate(terms):
@@ -56,7 +59,9 @@ def test_only_once(protocol, scripted):
     for waterfall in ("Other", "LossWaterfall"):
         with reverts("loss_waterfall: stages are set"):
             scripted.do(
-                f"{waterfall}.set_stages", [("Second", False, False, False, False, NONE, 10_000)], sender="admin"
+                f"{waterfall}.set_stages",
+                [("Second", False, False, False, False, NONE, 10_000)],
+                sender="admin",
             )
 
 
@@ -65,7 +70,10 @@ def test_only_once(protocol, scripted):
     [
         ([], "loss_waterfall: no stages"),
         (
-            [("First", False, False, False, False, NONE, 10_000), (ZERO_ADDRESS, False, False, False, False, NONE, 1)],
+            [
+                ("First", False, False, False, False, NONE, 10_000),
+                (ZERO_ADDRESS, False, False, False, False, NONE, 1),
+            ],
             "loss_waterfall: zero stage",
         ),
         ([("First", False, False, False, False, NONE, 10_001)], "loss_waterfall: cap bounds"),

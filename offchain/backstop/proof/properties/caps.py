@@ -100,7 +100,9 @@ class ACapHoldsOverAnyWindow:
         for log in step.outcome.logs:
             if log.contract != _WATERFALL or log.event not in ("LossCovered", "LossMadeGood"):
                 continue
-            c, _, k, amount = log.values if log.event == "LossCovered" else (log.values[0], 0, *log.values[1:3])
+            c, _, k, amount = (
+                log.values if log.event == "LossCovered" else (log.values[0], 0, *log.values[1:3])
+            )
             terms = step.after(_WATERFALL, "stages", k)
             if not (terms.lifted and settling):
                 has = stages.capacity(step, k, c) - gone[k] if _pays_at_once(step, k) else 0

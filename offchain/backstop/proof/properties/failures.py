@@ -29,8 +29,12 @@ def what_is_missed_others_paid(step: Transition, changes: Changes) -> None:
         else:
             _check_paid(step, k, c, old - new)
     for c, amount in grown.items():
-        paid = [log.values[2:] for log in step.outcome.logs if log.event == "LossCovered" and log.values[0] == c]
-        first = min(counts.ids.index(k) for _, (k, of), old, new in changes["missed"] if of == c and new > old)
+        paid = [
+            log.values[2:] for log in step.outcome.logs if log.event == "LossCovered" and log.values[0] == c
+        ]
+        first = min(
+            counts.ids.index(k) for _, (k, of), old, new in changes["missed"] if of == c and new > old
+        )
         behind = sum(part for k, part in paid if counts.ids.index(k) > first)
         if amount > behind:
             raise Violation(f"stages owe {amount} of type {c} for {behind} that others paid")

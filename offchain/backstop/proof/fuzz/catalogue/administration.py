@@ -287,7 +287,7 @@ def change_caps(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.6)
 def change_stages(s: Scene) -> Iterator[Action | Wait]:
-    """Add a stage in between, or leave one out, at times one that fails or is not empty; apply it in time or not."""
+    """Add a stage in between, or leave one out, at times one that fails or has something; in time or not."""
     waterfall = s.waterfall
     terms = [tuple(waterfall.stage_terms("", k)) for k in waterfall.stage_ids("")]
     new = s.world.contracts[s.some(("SpareStage", "SpareStage", "OddPool"))].address

@@ -95,7 +95,7 @@ def force_a_release(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.5)
 def break_a_stage(s: Scene) -> Iterator[Action | Wait]:
-    """Take its role from a stage with members, or give it back; have a loss covered, and what it missed paid."""
+    """Take its role from a stage with members, or give it back; have losses covered, and made good."""
     waterfall = s.waterfall
     found = [k for k in waterfall.stage_ids("") if waterfall.stages[k].owes]
     if not found:
