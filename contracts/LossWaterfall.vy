@@ -722,7 +722,7 @@ def stage_count() -> uint256:
 def stage_ids() -> DynArray[uint256, bounds.MAX_STAGES]:
     """
     @notice The order of losses.
-    @return The stages' ids, the first to pay first.
+    @return [id] Of the stages, the first to pay first.
     """
     counts: uint256 = self.counts
     found: DynArray[uint256, bounds.MAX_STAGES] = []

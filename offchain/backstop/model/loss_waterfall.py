@@ -335,29 +335,29 @@ class LossWaterfall(Administered):
             self._owe(collateral_type, other.stage, part)
 
     @external
-    def make_good(self, sender: str, collateral_type: int, k: int) -> int:
+    def make_good(self, sender: str, collateral_type: int, stage: int) -> int:
         """Have a stage that works again pay to the reserve what others paid in its place."""
-        owed = int(self.missing[k, collateral_type])
+        owed = int(self.missing[stage, collateral_type])
         require(owed != 0, "loss_waterfall: nothing missed")
         counts: Counts = self.counts[()]
         require(counts.open == counts.settlement == 0, "loss_waterfall: cover first")
-        works, capacity = self._capacity(k, collateral_type)
+        works, capacity = self._capacity(stage, collateral_type)
         require(works, "loss_waterfall: no answer")
-        amount = min(owed, self._room(collateral_type, k, capacity))
+        amount = min(owed, self._room(collateral_type, stage, capacity))
         require(amount != 0 or capacity == 0, "loss_waterfall: no room")
         if amount != 0:
             before = self.vault_engine.reserve(self.address)
-            self._stage(k).absorb(self.address, collateral_type, amount)
+            self._stage(stage).absorb(self.address, collateral_type, amount)
             paid = self.vault_engine.reserve(self.address) - before
             require(paid >= amount, "loss_waterfall: still fails")
-            if self.stages[k].is_capped:
-                self._use(collateral_type, k, amount)
+            if self.stages[stage].is_capped:
+                self._use(collateral_type, stage, amount)
         owed = 0 if amount == capacity else owed - amount
-        self.missing[k, collateral_type] = owed
-        if self._owed(k) == 0:
+        self.missing[stage, collateral_type] = owed
+        if self._owed(stage) == 0:
             counts = self.counts[()]
-            self.counts[()] = counts._replace(owing=counts.owing & ~(1 << k))
-        self.emit("LossMadeGood", collateral_type, k, amount, owed)
+            self.counts[()] = counts._replace(owing=counts.owing & ~(1 << stage))
+        self.emit("LossMadeGood", collateral_type, stage, amount, owed)
         return amount
 
     @external
@@ -366,14 +366,14 @@ class LossWaterfall(Administered):
         self._release(collateral_type, sender, self._own_reservation(sender, collateral_type))
 
     @external
-    def force_release(self, sender: str, collateral_type: int, k: int) -> None:
+    def force_release(self, sender: str, collateral_type: int, stage: int) -> None:
         """Give up a stage's reservation in its place, once it is older than any sale, or in settlement."""
-        stage = self.stages[k].stage
-        held: Reservation = self.reservations[collateral_type, stage]
+        holder = self.stages[stage].stage
+        held: Reservation = self.reservations[collateral_type, holder]
         require(held.amount != 0, "loss_waterfall: nothing reserved")
         overdue = self.world.timestamp > held.since + bounds.MAX_RESERVATION
         require(self.counts[()].settlement != 0 or overdue, "loss_waterfall: not overdue")
-        self._release(collateral_type, stage, held)
+        self._release(collateral_type, holder, held)
 
     # -------------------------------------------------------------------- views
 
@@ -453,16 +453,16 @@ class LossWaterfall(Administered):
         return list(self.counts[()].ids)
 
     @view
-    def stage_terms(self, sender: str, k: int) -> StageTerms:
+    def stage_terms(self, sender: str, stage: int) -> StageTerms:
         """Return a stage's address and caps, also of one that was left out; empty if there never was one."""
-        present: Slot = self.stages[k]
+        present: Slot = self.stages[stage]
         return StageTerms(
             present.stage,
             bool(present.pooled),
             bool(present.asynchronous),
             bool(present.lifted),
             bool(present.owes),
-            self.caps_absolute[k],
+            self.caps_absolute[stage],
             present.cap_bps,
         )
 
@@ -497,9 +497,9 @@ class LossWaterfall(Administered):
         return int(total + counts.winding_up * WINDING_UP)
 
     @view
-    def reserved(self, sender: str, collateral_type: int, k: int) -> int:
+    def reserved(self, sender: str, collateral_type: int, stage: int) -> int:
         """Return what a stage has reserved of a type's deficit [rad]."""
-        return int(self.reservations[collateral_type, self.stages[k].stage].amount)
+        return int(self.reservations[collateral_type, self.stages[stage].stage].amount)
 
     @view
     def last_epoch(self, sender: str, collateral_type: int) -> int:

@@ -77,6 +77,7 @@ def test_only_once(protocol, scripted):
             "loss_waterfall: zero stage",
         ),
         ([("First", False, False, False, False, NONE, 10_001)], "loss_waterfall: cap bounds"),
+        ([("First", False, True, False, True, NONE, 10_000)], "loss_waterfall: owes and waits"),
         (
             [
                 ("First", False, False, False, False, NONE, 1),
