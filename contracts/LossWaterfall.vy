@@ -122,7 +122,7 @@ struct Slot:
     pooled: bool  # 1 bit
     asynchronous: bool  # 1 bit
     lifted: bool  # 1 bit
-    owes: bool  # 1 bit
+    # 1 bit, which is read only where it matters: `owes` of the terms
     cap_bps: uint256  # 14 bits
     capped: bool  # 1 bit: whether there is an absolute cap
 
@@ -138,6 +138,12 @@ struct Used:
     bucket: uint256  # timestamp // EPOCH_LENGTH of the last payment, 32 bits
     now: uint256  # wei paid in it, 112 bits
     before: uint256  # wei paid in the bucket before, 112 bits
+
+
+struct Failure:  # of a stage, in one call of `cover`
+    stage: uint256
+    short: uint256  # rad that it should have paid
+    before: uint256  # rad that was paid before it
 
 
 struct LossEvent:  # rad
@@ -191,6 +197,8 @@ CAP_DELAY: public(immutable(uint256))
 order_hash: public(bytes32)
 # The same of a list that is proposed; zero if there is none.
 proposed_hash: public(bytes32)
+# Of a call of `cover`; empty between them.
+failures: transient(DynArray[Failure, bounds.MAX_STAGES])
 # Seconds, when what is proposed can be used.
 stages_ready_at: public(uint256)
 # Stages that failed when a list without them was proposed, a bit each.
@@ -364,10 +372,9 @@ def cover(collateral_type: uint256) -> uint256:
     @return [rad] Covered or newly reserved; zero if no stage can pay, or nothing is left to be paid.
     """
     due: uint256 = staticcall VAULT_ENGINE.deficit_at_rest(collateral_type)
-    loss: Loss = self._load_loss(collateral_type)
     # One that was repaid in full without a stage is open until somebody says so here.
-    assert due != 0 or loss.unresolved != 0, "loss_waterfall: no deficit"
-    loss = self._roll(collateral_type, self._note_recovery(collateral_type, loss, due))
+    assert due != 0 or (self.counts >> (OPEN + collateral_type)) & 1 == 1, "loss_waterfall: no deficit"
+    loss: Loss = self._roll(collateral_type, self._note_recovery(collateral_type, due))
     epoch: uint256 = loss.epoch
     counts: uint256 = self.counts
     settling: bool = counts >= SETTLING
@@ -376,16 +383,13 @@ def cover(collateral_type: uint256) -> uint256:
     due -= min(due, reserved)
     asked: bool = reserved == 0
     total: uint256 = 0
-    # Of stages that failed: what they should have paid, and what was paid before them in this call.
-    short: uint256[bounds.MAX_STAGES] = empty(uint256[bounds.MAX_STAGES])
-    before: uint256[bounds.MAX_STAGES] = empty(uint256[bounds.MAX_STAGES])
     failed: bool = False
-    waiting: uint256 = 0
-    holder: address = empty(address)
-    for place: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
+    order: uint256 = counts >> ORDER
+    for _: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
         if due == 0:
             break
-        k: uint256 = self._at(counts, place)
+        k: uint256 = order & 15
+        order >>= 4
         slot: Slot = self._load_stage(k)
         if slot.asynchronous:
             if settling:
@@ -396,22 +400,24 @@ def cover(collateral_type: uint256) -> uint256:
             if (loss.gave_up >> k) & 1 == 1:
                 continue
         works: bool = False
-        capacity: uint256 = 0
-        works, capacity = self._capacity(slot.stage, collateral_type)
-        amount: uint256 = min(due, self._room(collateral_type, k, slot, capacity, 0, settling))
+        amount: uint256 = 0
+        works, amount = self._capacity(slot.stage, collateral_type)
+        amount = min(due, self._room(collateral_type, k, slot, amount, 0, settling))
         paid: uint256 = 0
         kept: uint256 = 0
         if amount != 0:
             works, paid, kept = self._absorb(slot, collateral_type, amount)
         if not works:
             log StageFailed(collateral_type=collateral_type, epoch=epoch, stage=k)
-            if slot.owes and not settling:
+            if self._owes(k) and not settling:
                 failed = True
-                # One that does not even say what it holds may hold all of it.
-                short[place] = self._short(
-                    collateral_type, k, slot, due, paid, capacity if amount != 0 else TOO_MUCH, counts
+                self.failures.append(
+                    Failure(
+                        stage=k,
+                        short=self._short(collateral_type, k, slot, due, paid),
+                        before=total + paid,
+                    )
                 )
-                before[place] = total + paid
         if paid != 0:
             # Read again: a stage was called.
             self._book(collateral_type, self._load_loss(collateral_type), k, paid)
@@ -424,15 +430,16 @@ def cover(collateral_type: uint256) -> uint256:
                 kept
                 | ((k + 1) << PLACE)
                 | (block.timestamp << SINCE)
-                | (convert(self._is_capped(slot), uint256) << CAPPED)
+                | (convert(slot.capped or slot.cap_bps != units.BASIS_POINTS, uint256) << CAPPED)
             )
             log LossReserved(collateral_type=collateral_type, epoch=epoch, stage=k, amount=kept)
             asked = False
-            waiting = kept
-            holder = slot.stage
+            if failed:
+                self._note_missed(collateral_type, total - kept, kept, slot.stage)
+                failed = False
             break
     if failed:
-        self._note_missed(collateral_type, counts, short, before, total - waiting, waiting, holder)
+        self._note_missed(collateral_type, total, 0, empty(address))
     if asked and loss.gave_up != 0 and not loss.asked:
         loss = self._load_loss(collateral_type)
         loss.asked = True
@@ -457,6 +464,8 @@ def book_payment(collateral_type: uint256, payer: address, amount: uint256):
     loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
     k: uint256 = ((reservation >> PLACE) & 255) - 1
     self._book(collateral_type, loss, k, covered)
+    if reservation >> CAPPED == 0:
+        return
     if (reservation >> CAPPED) & 1 == 1:
         self._use(collateral_type, k, self._load_stage(k), covered)
     if reservation >> IN_PLACE == 1:
@@ -745,7 +754,7 @@ def stage_terms(stage: uint256) -> StageTerms:
         pooled=slot.pooled,
         asynchronous=slot.asynchronous,
         lifted=slot.lifted,
-        owes=slot.owes,
+        owes=self._owes(stage),
         cap_absolute=self.caps_absolute[stage],
         cap_bps=slot.cap_bps,
     )
@@ -782,12 +791,12 @@ def _roll(collateral_type: uint256, last: Loss) -> Loss:
 
 
 @internal
-def _note_recovery(collateral_type: uint256, last: Loss, deficit: uint256) -> Loss:
+def _note_recovery(collateral_type: uint256, deficit: uint256) -> Loss:
     """
     @dev The ledger may repay a deficit without a stage (from income, from salvage): it belongs to
          the last event, which is returned, before that one is carried on.
     """
-    loss: Loss = last
+    loss: Loss = self._load_loss(collateral_type)
     amount: uint256 = loss.unresolved - deficit
     if amount != 0:
         loss.unresolved = deficit
@@ -890,56 +899,42 @@ def _reserved(collateral_type: uint256, counts: uint256) -> uint256:
 
 @internal
 @view
-def _short(
-    collateral_type: uint256,
-    k: uint256,
-    slot: Slot,
-    due: uint256,
-    paid: uint256,
-    capacity: uint256,
-    counts: uint256,
-) -> uint256:
+def _short(collateral_type: uint256, k: uint256, slot: Slot, due: uint256, paid: uint256) -> uint256:
     """
     @dev Rad that stage k should have paid of what was due, beside what it has paid: with what it owes already it
-         never owes more than it has, nor than its caps let it pay in a window.
+         never owes more than it has, nor than its caps let it pay in a window. One that does not even say what
+         it holds may hold all of it.
     """
-    owed: uint256 = paid
-    if (counts >> (OWING + k)) & 1 == 1:
-        owed += self._owed(k)
+    works: bool = False
+    capacity: uint256 = 0
+    works, capacity = self._capacity(slot.stage, collateral_type)
+    if not works:
+        capacity = TOO_MUCH
+    owed: uint256 = self._owed(k)
     return min(
         due - min(due, paid),
-        self._room(collateral_type, k, slot, capacity - min(capacity, owed), owed, False),
+        self._room(collateral_type, k, slot, capacity - min(capacity, owed), owed + paid, False),
     )
 
 
 @internal
-def _note_missed(
-    collateral_type: uint256,
-    counts: uint256,
-    short: uint256[bounds.MAX_STAGES],
-    before: uint256[bounds.MAX_STAGES],
-    paid: uint256,
-    kept: uint256,
-    holder: address,
-):
+def _note_missed(collateral_type: uint256, paid: uint256, kept: uint256, holder: address):
     """
     @dev Have stages that failed owe what later ones have paid in their place, the first as far as it was short,
          no part of it twice; and remember for whom a part was reserved, which is owed once it is paid.
     """
     left: uint256 = paid
     unplaced: uint256 = kept
-    for place: uint256 in range(bounds.MAX_STAGES):
-        if short[place] == 0:
-            continue
-        k: uint256 = self._at(counts, place)
-        part: uint256 = min(short[place], min(left, paid - before[place]))
+    for failure: Failure in self.failures:
+        part: uint256 = min(failure.short, min(left, paid - failure.before))
         left -= part
-        self._owe(collateral_type, k, part)
-        part = min(short[place] - part, unplaced)
+        self._owe(collateral_type, failure.stage, part)
+        part = min(failure.short - part, unplaced)
         if part != 0:
             unplaced = 0
-            self.in_place[collateral_type][holder] = part | (k << 188)
+            self.in_place[collateral_type][holder] = part | (failure.stage << 188)
             self.reservations[collateral_type][holder] |= 1 << IN_PLACE
+    self.failures = []
 
 
 @internal
@@ -1060,7 +1055,7 @@ def _change(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint25
             assert terms[i].pooled == slot.pooled, "loss_waterfall: other kind"
             assert terms[i].asynchronous == slot.asynchronous, "loss_waterfall: other pace"
             assert terms[i].lifted == slot.lifted, "loss_waterfall: other end"
-            assert terms[i].owes == slot.owes, "loss_waterfall: other debt"
+            assert terms[i].owes == self._owes(k), "loss_waterfall: other debt"
         order |= k << (4 * i)
         if now:
             self._store_stage(k, terms[i])
@@ -1153,7 +1148,8 @@ def _room(
     """
     if slot.lifted and settling:
         return capacity
-    if not self._is_capped(slot):
+    # As in `_is_capped`, which would copy the slot: every cover comes here.
+    if not slot.capped and slot.cap_bps == units.BASIS_POINTS:
         return capacity
     found: Used = self._load_used(k, ALL_TYPES if slot.pooled else collateral_type)
     used: uint256 = (found.now + found.before) * units.RAY + more
@@ -1210,10 +1206,15 @@ def _load_stage(k: uint256) -> Slot:
         pooled=(word >> 160) & 1 == 1,
         asynchronous=(word >> 161) & 1 == 1,
         lifted=(word >> 162) & 1 == 1,
-        owes=(word >> 163) & 1 == 1,
         cap_bps=(word >> 164) & (2**14 - 1),
         capped=word >> 178 == 1,
     )
+
+
+@internal
+@view
+def _owes(k: uint256) -> bool:
+    return (self.stages[k] >> 163) & 1 == 1
 
 
 @internal

@@ -263,7 +263,8 @@ class LossWaterfall(Administered):
         """Have a deficit covered, from the first stage on; a busy stage makes the later ones wait."""
         due = self.vault_engine.deficit_at_rest(self.address, collateral_type)
         # One that was repaid in full without a stage is open until somebody says so here.
-        require(due != 0 or self.losses[collateral_type].unresolved != 0, "loss_waterfall: no deficit")
+        was_open = self.counts[()].open >> collateral_type & 1
+        require(due != 0 or was_open, "loss_waterfall: no deficit")
         self._note_recovery(collateral_type, due)
         loss = self._roll(collateral_type)
         reserved = self._reserved(collateral_type)
@@ -295,9 +296,7 @@ class LossWaterfall(Administered):
             if not works:
                 self.emit("StageFailed", collateral_type, loss.epoch, k)
                 if terms.owes and not settling:
-                    # One that does not even say what it holds may hold all of it.
-                    has = capacity if amount != 0 else TOO_MUCH
-                    failed.append((k, self._short(collateral_type, k, due, paid, has), total + paid))
+                    failed.append((k, self._short(collateral_type, k, due, paid), total + paid))
             if paid != 0:
                 self._book(collateral_type, loss.epoch, k, paid)
                 if terms.is_capped:
@@ -702,13 +701,16 @@ class LossWaterfall(Administered):
             return False, paid, 0
         return said == paid, paid, kept
 
-    def _short(self, collateral_type: int, k: int, due: int, paid: int, capacity: int) -> int:
+    def _short(self, collateral_type: int, k: int, due: int, paid: int) -> int:
         """Return what stage k should have paid beside what it has [rad].
 
-        With what it owes already it owes no more than it has, nor than its caps let it pay in a window.
+        With what it owes already it owes no more than it has, nor than its caps let it pay in a window. One that
+        does not even say what it holds may hold all of it.
         """
-        owed = paid + self._owed(k)
-        return min(due - min(due, paid), self._room(collateral_type, k, capacity - min(capacity, owed), owed))
+        works, capacity = self._capacity(k, collateral_type)
+        capacity, owed = capacity if works else TOO_MUCH, self._owed(k)
+        held = capacity - min(capacity, owed)
+        return min(due - min(due, paid), self._room(collateral_type, k, held, owed + paid))
 
     def _note_missed(
         self,
