@@ -704,8 +704,8 @@ class LossWaterfall(Administered):
     def _short(self, collateral_type: int, k: int, due: int, paid: int) -> int:
         """Return what stage k should have paid beside what it has [rad].
 
-        With what it owes already it owes no more than it has, nor than its caps let it pay in a window. One that
-        does not even say what it holds may hold all of it.
+        With what it owes already it owes no more than it has, nor than its caps let it pay in a window. One
+        that does not even say what it holds may hold all of it.
         """
         works, capacity = self._capacity(k, collateral_type)
         capacity, owed = capacity if works else TOO_MUCH, self._owed(k)
