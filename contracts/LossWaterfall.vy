@@ -8,8 +8,10 @@
         them covered by the stages, first to last. All losses of a collateral type in one epoch are
         one event, and for each event, exactly and in rad:
         created + carried_in == recovered + covered by the stages + carried_out + outstanding.
-@dev Stages implement `IStage`. Their order is set once; their caps change by a timelock longer than
-     any pool's cooldown, and never while a loss is open. Caps bind over any stretch of time as long as
+@dev Stages implement `IStage`. Which there are and their caps change by a timelock longer than any pool's
+     cooldown, and never while a loss is open. One that is added takes its place between others; one that is
+     left out is empty, or has failed twice; those that stay keep their order. A stage keeps its id, and an id
+     is used once, so what is kept of stages keeps its meaning. Caps bind over any stretch of time as long as
      an epoch, so a loss split into parts, or covered in parts, widens none of them. A stage that needs
      time reserves its part of a deficit: nobody else covers that part until the stage has paid it or
      given it up, or its time is over. Each stage is called by itself, with gas of its own: what it says
@@ -42,7 +44,7 @@ event StagesSet:
     order_hash: bytes32
 
 
-event CapsProposed:
+event StagesProposed:
     order_hash: bytes32
     ready_at: uint256  # [timestamp]
 
@@ -68,28 +70,41 @@ event LossRecovered:
 event LossCovered:
     collateral_type: indexed(uint256)  # [id]
     epoch: indexed(uint256)  # [epoch]
-    stage: indexed(uint256)  # [index]
+    stage: indexed(uint256)  # [id]
     amount: uint256  # [rad]
 
 
 event LossReserved:
     collateral_type: indexed(uint256)  # [id]
     epoch: indexed(uint256)  # [epoch]
-    stage: indexed(uint256)  # [index]
+    stage: indexed(uint256)  # [id]
     amount: uint256  # [rad]
 
 
 event ReservationReleased:
     collateral_type: indexed(uint256)  # [id]
     epoch: indexed(uint256)  # [epoch]
-    stage: indexed(uint256)  # [index]
+    stage: indexed(uint256)  # [id]
     amount: uint256  # [rad]
 
 
 event StageFailed:
     collateral_type: indexed(uint256)  # [id]
     epoch: indexed(uint256)  # [epoch]
-    stage: indexed(uint256)  # [index]
+    stage: indexed(uint256)  # [id]
+
+
+event LossMissed:
+    collateral_type: indexed(uint256)  # [id]
+    stage: indexed(uint256)  # [id]
+    amount: uint256  # [rad] that others paid in its place
+
+
+event LossMadeGood:
+    collateral_type: indexed(uint256)  # [id]
+    stage: indexed(uint256)  # [id]
+    amount: uint256  # [rad] paid to the reserve
+    owed: uint256  # [rad] still
 
 
 struct StageTerms:
@@ -97,6 +112,7 @@ struct StageTerms:
     pooled: bool  # one balance, and one cap, for all types, or one for each
     asynchronous: bool  # needs time: it reserves, and pays later; skipped in settlement
     lifted: bool  # its caps are lifted in settlement
+    owes: bool  # has members, and pays at once: what it misses while it fails it pays later
     cap_absolute: uint256  # rad in a window; max_value(uint256) is none
     cap_bps: uint256  # basis points of the balance and what was paid in the window; 10000 is none
 
@@ -106,6 +122,7 @@ struct Slot:
     pooled: bool  # 1 bit
     asynchronous: bool  # 1 bit
     lifted: bool  # 1 bit
+    # 1 bit, which is read only where it matters: `owes` of the terms
     cap_bps: uint256  # 14 bits
     capped: bool  # 1 bit: whether there is an absolute cap
 
@@ -123,6 +140,12 @@ struct Used:
     before: uint256  # wei paid in the bucket before, 112 bits
 
 
+struct Failure:  # of a stage, in one call of `cover`
+    stage: uint256
+    short: uint256  # rad that it should have paid
+    before: uint256  # rad that was paid before it
+
+
 struct LossEvent:  # rad
     created: uint256
     carried_in: uint256
@@ -136,9 +159,12 @@ UNCAPPED: constant(uint256) = max_value(uint256)
 # Added to `pending_total` from the beginning of settlement until its books are closed.
 WINDING_UP: constant(uint256) = 2**255
 # Fields of `counts`.
-OPEN: constant(uint256) = 24
-SETTLING: constant(uint256) = 2**56
-CLOSED: constant(uint256) = 2**57
+ASYNCHRONOUS: constant(uint256) = 16
+OWING: constant(uint256) = 32
+ORDER: constant(uint256) = 48
+OPEN: constant(uint256) = 112
+SETTLING: constant(uint256) = 2**144
+CLOSED: constant(uint256) = 2**145
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_112: constant(uint256) = 2**112 - 1
 MASK_188: constant(uint256) = 2**188 - 1
@@ -146,6 +172,7 @@ MASK_188: constant(uint256) = 2**188 - 1
 PLACE: constant(uint256) = 188
 SINCE: constant(uint256) = 196
 CAPPED: constant(uint256) = 236
+IN_PLACE: constant(uint256) = 237
 MASK_40: constant(uint256) = 2**40 - 1
 # More than any stage can hold, rad: one that claims it has failed.
 TOO_MUCH: constant(uint256) = 2**224
@@ -163,39 +190,51 @@ LIQUIDATION_ENGINE: public(immutable(ILiquidationEngine))
 # Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH), and no stage pays more than
 # its caps in any stretch of time as long as this.
 EPOCH_LENGTH: public(immutable(uint256))
-# Seconds from the proposal of new caps to their use. Pools insist on a shorter cooldown.
+# Seconds from the proposal of other stages or caps to their use. Pools insist on a shorter cooldown.
 CAP_DELAY: public(immutable(uint256))
 
 # keccak256 of the ABI-encoded list of stages; zero until they are set.
 order_hash: public(bytes32)
-# The same of caps that are proposed; zero if there are none.
+# The same of a list that is proposed; zero if there is none.
 proposed_hash: public(bytes32)
-# Seconds, when proposed caps can be used.
-caps_ready_at: public(uint256)
-# how many stages (8 bits) | which of them are asynchronous (a bit each, 16 bits)
-# | types with anything unresolved (a bit each, 32 bits) | whether settlement winds up, and then whether
-# its books are closed (2 bits)
+# Of a call of `cover`; empty between them.
+failures: transient(DynArray[Failure, bounds.MAX_STAGES])
+# Seconds, when what is proposed can be used.
+stages_ready_at: public(uint256)
+# Stages that failed when a list without them was proposed, a bit each.
+condemned: uint256
+# address -> 1 + its stage's id; it stays when a stage is left out
+ids: HashMap[address, uint256]
+# how many stages (8 bits) | how many there ever were (8 bits) | which are asynchronous, and which owe what
+# they missed (a bit for each id, twice 16 bits) | their ids in order (4 bits each, 64 bits) | types with
+# anything unresolved (a bit each, 32 bits) | whether settlement winds up, and then whether its books are
+# closed (2 bits)
 counts: uint256
-# stage index -> Slot
+# stage -> Slot
 stages: HashMap[uint256, uint256]
-# stage index -> rad
+# stage -> rad
 caps_absolute: HashMap[uint256, uint256]
 
 # collateral type -> Loss
 losses: HashMap[uint256, uint256]
-# collateral type -> stage -> rad of the deficit that it will pay or give up (188 bits) | 1 + its index
+# collateral type -> stage -> rad of the deficit that it will pay or give up (188 bits) | 1 + its id
 # (8 bits), which stays: the next reservation costs less, and the stage needs no looking up | seconds,
-# when it was made (40 bits) | whether the stage has a cap (1 bit)
+# when it was made (40 bits) | whether the stage has a cap (1 bit) | whether any is in another's place (1 bit)
 reservations: HashMap[uint256, HashMap[address, uint256]]
 # collateral type -> epoch -> rad
 created: HashMap[uint256, HashMap[uint256, uint256]]
 carried_in: HashMap[uint256, HashMap[uint256, uint256]]
 recovered: HashMap[uint256, HashMap[uint256, uint256]]
 carried_out: HashMap[uint256, HashMap[uint256, uint256]]
-# collateral type -> epoch -> stage index -> rad
+# collateral type -> epoch -> stage -> rad
 covered: public(HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]])
-# stage index -> collateral type (ALL_TYPES of one with a balance for all) -> Used; of stages with a cap
+# stage -> collateral type (ALL_TYPES of one with a balance for all) -> Used; of stages with a cap
 used: HashMap[uint256, HashMap[uint256, uint256]]
+# collateral type -> stage with a reservation -> rad of it that it pays in the place of one that failed (188
+# bits) | that one
+in_place: HashMap[uint256, HashMap[address, uint256]]
+# stage -> collateral type -> rad that others paid in its place while it failed, and that it owes
+missed: public(HashMap[uint256, HashMap[uint256, uint256]])
 
 
 @deploy
@@ -229,62 +268,48 @@ def __init__(
 @external
 def set_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
-    @notice Fix the order of losses. Admin only, once: who holds a stage knows for good what comes
-            before it. Each stage has to prove itself: it says what it holds, and lets this contract have
-            it pay nothing. Protects: an address that is no stage, one of another waterfall and one without
-            its role are not taken for a stage.
+    @notice Fix the order of losses. Admin only, once. Each stage has to prove itself: it says what it holds,
+            and lets this contract have it pay nothing. Protects: an address that is no stage, one of another
+            waterfall and one without its role are not taken for a stage.
     @param terms The stages, the first to pay first, with their caps.
     """
     roles._only_admin()
     assert self.order_hash == empty(bytes32), "loss_waterfall: stages are set"
-    assert len(terms) != 0, "loss_waterfall: no stages"
-    counts: uint256 = len(terms)
-    for k: uint256 in range(len(terms), bound=bounds.MAX_STAGES):
-        assert terms[k].stage != empty(address), "loss_waterfall: zero stage"
-        for j: uint256 in range(k, bound=bounds.MAX_STAGES):
-            assert terms[j].stage != terms[k].stage, "loss_waterfall: stage twice"
-        if terms[k].asynchronous:
-            counts |= 256 << k
-        self._store_stage(k, terms[k])
-        self._prove(terms[k].stage)
-    self.counts = counts
-    self._note_order(keccak256(abi_encode(terms)))
+    self._change(terms, True)
 
 
 @external
-def propose_caps(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
+@nonreentrant
+def propose_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
-    @notice Announce new caps for the same stages in the same order. Admin only. A new proposal takes
-            the place of an old one. Protects: a pool's members can leave before its terms change.
-    @param terms The stages as they are, with the new caps.
+    @notice Announce other caps, new stages between those that there are, and which are to be left out. Admin
+            only. A new proposal takes the place of an old one. New stages prove themselves now, and again
+            when the list is used. Protects: a pool's members can leave before its terms change.
+    @param terms The stages in their order, new ones in between, with their caps.
     """
     roles._only_admin()
-    assert len(terms) == self._count(), "loss_waterfall: other stages"
-    for k: uint256 in range(len(terms), bound=bounds.MAX_STAGES):
-        slot: Slot = self._load_stage(k)
-        assert terms[k].stage == slot.stage, "loss_waterfall: other order"
-        assert terms[k].pooled == slot.pooled, "loss_waterfall: other kind"
-        assert terms[k].asynchronous == slot.asynchronous, "loss_waterfall: other pace"
-        assert terms[k].lifted == slot.lifted, "loss_waterfall: other end"
+    assert self.order_hash != empty(bytes32), "loss_waterfall: none are set"
+    self.condemned = self._change(terms, False)
     self.proposed_hash = keccak256(abi_encode(terms))
-    self.caps_ready_at = block.timestamp + CAP_DELAY
-    log CapsProposed(order_hash=self.proposed_hash, ready_at=self.caps_ready_at)
+    self.stages_ready_at = block.timestamp + CAP_DELAY
+    log StagesProposed(order_hash=self.proposed_hash, ready_at=self.stages_ready_at)
 
 
 @external
-def apply_caps(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
+@nonreentrant
+def apply_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
-    @notice Use the proposed caps. Permissionless, once their delay is over and while no loss is
-            open: no deficit, and so no recapitalisation. Debt that is only in doubt keeps nobody waiting.
+    @notice Use the proposed list. Permissionless, once its delay is over and while no loss is open: no
+            deficit, and so no recapitalisation. A stage is left out only while nothing at all is in doubt, if
+            it is empty, or if it failed when that was proposed and fails now. Protects: a change frees nobody
+            from a loss that is known; what a stage owes it owes still when it is none any more.
     @param terms As proposed.
     """
     assert keccak256(abi_encode(terms)) == self.proposed_hash, "loss_waterfall: not proposed"
-    assert block.timestamp >= self.caps_ready_at, "loss_waterfall: too early"
+    assert block.timestamp >= self.stages_ready_at, "loss_waterfall: too early"
     assert self.counts >> OPEN == 0, "loss_waterfall: losses open"
-    for k: uint256 in range(len(terms), bound=bounds.MAX_STAGES):
-        self._store_stage(k, terms[k])
     self.proposed_hash = empty(bytes32)
-    self._note_order(keccak256(abi_encode(terms)))
+    self._change(terms, True)
 
 
 # -------------------------------------------------------------- recognition
@@ -345,10 +370,11 @@ def cover(collateral_type: uint256) -> uint256:
             the order of losses, whoever calls, from where and however often; what a stage that lies or fails
             does concerns itself; a part that a stage has reserved is not covered by another.
     @param collateral_type [id] The type with the deficit.
-    @return [rad] Covered or newly reserved; zero if no stage can pay.
+    @return [rad] Covered or newly reserved; zero if no stage can pay, or nothing is left to be paid.
     """
     due: uint256 = staticcall VAULT_ENGINE.deficit_at_rest(collateral_type)
-    assert due != 0, "loss_waterfall: no deficit"
+    # One that was repaid in full without a stage is open until somebody says so here.
+    assert due != 0 or (self.counts >> (OPEN + collateral_type)) & 1 == 1, "loss_waterfall: no deficit"
     loss: Loss = self._roll(collateral_type, self._note_recovery(collateral_type, due))
     epoch: uint256 = loss.epoch
     counts: uint256 = self.counts
@@ -358,9 +384,13 @@ def cover(collateral_type: uint256) -> uint256:
     due -= min(due, reserved)
     asked: bool = reserved == 0
     total: uint256 = 0
-    for k: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
+    failed: bool = False
+    order: uint256 = counts >> ORDER
+    for _: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
         if due == 0:
             break
+        k: uint256 = order & 15
+        order >>= 4
         slot: Slot = self._load_stage(k)
         if slot.asynchronous:
             if settling:
@@ -380,6 +410,15 @@ def cover(collateral_type: uint256) -> uint256:
             works, paid, kept = self._absorb(slot, collateral_type, amount)
         if not works:
             log StageFailed(collateral_type=collateral_type, epoch=epoch, stage=k)
+            if self._owes(k) and not settling:
+                failed = True
+                self.failures.append(
+                    Failure(
+                        stage=k,
+                        short=self._short(collateral_type, k, slot, due, paid),
+                        before=total + paid,
+                    )
+                )
         if paid != 0:
             # Read again: a stage was called.
             self._book(collateral_type, self._load_loss(collateral_type), k, paid)
@@ -392,11 +431,16 @@ def cover(collateral_type: uint256) -> uint256:
                 kept
                 | ((k + 1) << PLACE)
                 | (block.timestamp << SINCE)
-                | (convert(self._is_capped(slot), uint256) << CAPPED)
+                | (convert(slot.capped or slot.cap_bps != units.BASIS_POINTS, uint256) << CAPPED)
             )
             log LossReserved(collateral_type=collateral_type, epoch=epoch, stage=k, amount=kept)
             asked = False
+            if failed:
+                self._note_missed(collateral_type, total - kept, kept, slot.stage)
+                failed = False
             break
+    if failed:
+        self._note_missed(collateral_type, total, 0, empty(address))
     if asked and loss.gave_up != 0 and not loss.asked:
         loss = self._load_loss(collateral_type)
         loss.asked = True
@@ -421,8 +465,54 @@ def book_payment(collateral_type: uint256, payer: address, amount: uint256):
     loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
     k: uint256 = ((reservation >> PLACE) & 255) - 1
     self._book(collateral_type, loss, k, covered)
-    if reservation >> CAPPED == 1:
+    if reservation >> CAPPED == 0:
+        return
+    if (reservation >> CAPPED) & 1 == 1:
         self._use(collateral_type, k, self._load_stage(k), covered)
+    if reservation >> IN_PLACE == 1:
+        word: uint256 = self.in_place[collateral_type][msg.sender]
+        part: uint256 = min(word & MASK_188, covered)
+        self.in_place[collateral_type][msg.sender] = word - part
+        self._owe(collateral_type, word >> 188, part)
+
+
+@external
+@nonreentrant
+def make_good(collateral_type: uint256, stage: uint256) -> uint256:
+    """
+    @notice Have a stage that works again pay what others paid in its place while it failed: to the reserve,
+            which repays those who bore it. Permissionless, while no loss is open. It pays at most what it
+            has, under its caps; its members get claims as for any loss. One that is empty then owes nothing
+            any more. Reverts if it fails again. Protects: nobody leaves a loss to others by having a stage
+            fail.
+    @param collateral_type [id] The type that lost.
+    @param stage [id] The stage's id, from 0: they count up in the order in which stages were added.
+    @return [rad] Paid.
+    """
+    owed: uint256 = self.missed[stage][collateral_type]
+    assert owed != 0, "loss_waterfall: nothing missed"
+    # Otherwise what it pays into the reserve would pay for its own part of the open loss.
+    assert self.counts >> OPEN == 0, "loss_waterfall: cover first"
+    slot: Slot = self._load_stage(stage)
+    works: bool = False
+    capacity: uint256 = 0
+    works, capacity = self._capacity(slot.stage, collateral_type)
+    assert works, "loss_waterfall: no answer"
+    amount: uint256 = min(owed, self._room(collateral_type, stage, slot, capacity, 0, False))
+    assert amount != 0 or capacity == 0, "loss_waterfall: no room"
+    if amount != 0:
+        # Without a deficit, all that a stage burns goes to the reserve.
+        reserve: uint256 = staticcall VAULT_ENGINE.reserve()
+        extcall IStage(slot.stage).absorb(collateral_type, amount)
+        assert staticcall VAULT_ENGINE.reserve() >= reserve + amount, "loss_waterfall: still fails"
+        if self._is_capped(slot):
+            self._use(collateral_type, stage, slot, amount)
+    owed = 0 if amount == capacity else owed - amount
+    self.missed[stage][collateral_type] = owed
+    if self._owed(stage) == 0:
+        self.counts &= ~(1 << (OWING + stage))
+    log LossMadeGood(collateral_type=collateral_type, stage=stage, amount=amount, owed=owed)
+    return amount
 
 
 @external
@@ -437,22 +527,22 @@ def release(collateral_type: uint256):
 
 
 @external
-def force_release(collateral_type: uint256, index: uint256):
+def force_release(collateral_type: uint256, stage: uint256):
     """
     @notice Give up what is left of a stage's reservation in its place. Permissionless, once it is older than
             any sale lasts, or in settlement. Protects: what breaks while it holds a reservation holds nobody
             up for longer than that.
     @param collateral_type [id] The collateral type.
-    @param index [index] The stage's place in the order, from 0.
+    @param stage [id] The stage's id, from 0: they count up in the order in which stages were added.
     """
-    stage: address = self._load_stage(index).stage
-    reservation: uint256 = self.reservations[collateral_type][stage]
+    holder: address = self._load_stage(stage).stage
+    reservation: uint256 = self.reservations[collateral_type][holder]
     assert reservation & MASK_188 != 0, "loss_waterfall: nothing reserved"
     assert (
         self.counts >= SETTLING
         or block.timestamp > ((reservation >> SINCE) & MASK_40) + bounds.MAX_RESERVATION
     ), "loss_waterfall: not overdue"
-    self._release(collateral_type, stage, reservation)
+    self._release(collateral_type, holder, reservation)
 
 
 # -------------------------------------------------------------------- views
@@ -464,9 +554,10 @@ def losses_beyond(stage: address) -> uint256:
     """
     @notice What would reach a stage if everything in doubt were lost and covered now: the uncovered deficits
             and the debt in doubt of all types, each less what the earlier stages would pay under their caps.
-            What the stage has reserved has reached it already. Asynchronous stages and such as fail count as
-            nothing, since what they bring is not known. While settlement winds up, everything: what is lost
-            is not known yet. Nothing once its books are closed.
+            What the stage has reserved has reached it already; what others paid in its place while it failed
+            has not. Asynchronous stages and such as fail, or owe what they missed, count as nothing, since
+            what they bring is not known. While settlement winds up, everything: what is lost is not known
+            yet. Nothing once its books are closed.
     @param stage A stage's address; an address that is no stage bears nothing.
     @return [rad] The stage's own balance and caps are ignored; more than all there is while settlement winds
             up.
@@ -484,14 +575,19 @@ def losses_beyond(stage: address) -> uint256:
         own: uint256 = 0 if deficit == 0 else self.reservations[c][stage] & MASK_188
         left[c] = deficit - min(deficit, own) + staticcall LIQUIDATION_ENGINE.doubt_of(c)
         total += left[c]
-    if total == 0:
+    owing: uint256 = (counts >> OWING) & (2**bounds.MAX_STAGES - 1)
+    if total == 0 and owing == 0:
         return 0
 
-    for k: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
+    for place: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
+        k: uint256 = self._at(counts, place)
         slot: Slot = self._load_stage(k)
+        owes: bool = (owing >> k) & 1 == 1
         if slot.stage == stage:
+            if owes:
+                total += self._owed(k)
             return total
-        if slot.asynchronous:
+        if slot.asynchronous or owes or total == 0:
             continue
         spent: uint256 = 0
         for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
@@ -508,7 +604,9 @@ def losses_beyond(stage: address) -> uint256:
             left[c] -= amount
             spent += amount
         total -= spent
-    return 0
+    # One that was left out bears nothing any more, but what it owes.
+    id: uint256 = self.ids[stage]
+    return self._owed(id - 1) if id != 0 else 0
 
 
 @external
@@ -571,14 +669,14 @@ def reserved_of(collateral_type: uint256) -> uint256:
 
 @external
 @view
-def reserved(collateral_type: uint256, index: uint256) -> uint256:
+def reserved(collateral_type: uint256, stage: uint256) -> uint256:
     """
     @notice What one stage has reserved of a type's deficit: it will pay it or give it up.
     @param collateral_type [id] The collateral type.
-    @param index [index] The stage's place in the order, from 0.
+    @param stage [id] The stage's id, from 0: they count up in the order in which stages were added.
     @return [rad] 0 if it has reserved nothing.
     """
-    return self.reservations[collateral_type][self._load_stage(index).stage] & MASK_188
+    return self.reservations[collateral_type][self._load_stage(stage).stage] & MASK_188
 
 
 @external
@@ -610,7 +708,7 @@ def event_of(collateral_type: uint256, epoch: uint256) -> LossEvent:
         carried_out=self.carried_out[collateral_type][epoch],
         outstanding=0,
     )
-    for k: uint256 in range(self._count(), bound=bounds.MAX_STAGES):
+    for k: uint256 in range((self.counts >> 8) & 255, bound=bounds.MAX_STAGES):
         found.covered += self.covered[collateral_type][epoch][k]
     loss: Loss = self._load_loss(collateral_type)
     if epoch == loss.epoch:
@@ -627,24 +725,39 @@ def stage_count() -> uint256:
     @notice How many stages there are.
     @return [count] 0 until they are set.
     """
-    return self._count()
+    return self.counts & 255
 
 
 @external
 @view
-def stage_terms(index: uint256) -> StageTerms:
+def stage_ids() -> DynArray[uint256, bounds.MAX_STAGES]:
     """
-    @notice A stage's address and caps.
-    @param index [index] The stage's place in the order, from 0.
-    @return The terms; empty beyond the last.
+    @notice The order of losses.
+    @return [id] Of the stages, the first to pay first.
     """
-    slot: Slot = self._load_stage(index)
+    counts: uint256 = self.counts
+    found: DynArray[uint256, bounds.MAX_STAGES] = []
+    for place: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
+        found.append(self._at(counts, place))
+    return found
+
+
+@external
+@view
+def stage_terms(stage: uint256) -> StageTerms:
+    """
+    @notice A stage's address and caps, also of one that was left out.
+    @param stage [id] The stage's id, from 0: they count up in the order in which stages were added.
+    @return The terms; empty if there never was one.
+    """
+    slot: Slot = self._load_stage(stage)
     return StageTerms(
         stage=slot.stage,
         pooled=slot.pooled,
         asynchronous=slot.asynchronous,
         lifted=slot.lifted,
-        cap_absolute=self.caps_absolute[index],
+        owes=self._owes(stage),
+        cap_absolute=self.caps_absolute[stage],
         cap_bps=slot.cap_bps,
     )
 
@@ -691,6 +804,8 @@ def _note_recovery(collateral_type: uint256, deficit: uint256) -> Loss:
         loss.unresolved = deficit
         self.recovered[collateral_type][loss.epoch] += amount
         self._store_loss(collateral_type, loss)
+        if deficit == 0:
+            self._note_open(collateral_type)
         log LossRecovered(collateral_type=collateral_type, epoch=loss.epoch, amount=amount)
     return loss
 
@@ -773,7 +888,7 @@ def _reserved(collateral_type: uint256, counts: uint256) -> uint256:
     """
     @dev Rad of a type's deficit that its asynchronous stages have reserved.
     """
-    pending: uint256 = (counts >> 8) & (2**bounds.MAX_STAGES - 1)
+    pending: uint256 = (counts >> ASYNCHRONOUS) & (2**bounds.MAX_STAGES - 1)
     total: uint256 = 0
     for k: uint256 in range(bounds.MAX_STAGES):
         if pending == 0:
@@ -781,6 +896,66 @@ def _reserved(collateral_type: uint256, counts: uint256) -> uint256:
         if pending & 1 == 1:
             total += self.reservations[collateral_type][self._load_stage(k).stage] & MASK_188
         pending >>= 1
+    return total
+
+
+@internal
+@view
+def _short(collateral_type: uint256, k: uint256, slot: Slot, due: uint256, paid: uint256) -> uint256:
+    """
+    @dev Rad that stage k should have paid of what was due, beside what it has paid: with what it owes already
+         it never owes more than it has, nor than its caps let it pay in a window. One that does not even say
+         what it holds may hold all of it.
+    """
+    works: bool = False
+    capacity: uint256 = 0
+    works, capacity = self._capacity(slot.stage, collateral_type)
+    if not works:
+        capacity = TOO_MUCH
+    owed: uint256 = self._owed(k)
+    return min(
+        due - min(due, paid),
+        self._room(collateral_type, k, slot, capacity - min(capacity, owed), owed + paid, False),
+    )
+
+
+@internal
+def _note_missed(collateral_type: uint256, paid: uint256, kept: uint256, holder: address):
+    """
+    @dev Have stages that failed owe what later ones have paid in their place, the first as far as it was
+         short, no part of it twice; and remember for whom a part was reserved, which is owed once it is paid.
+    """
+    left: uint256 = paid
+    unplaced: uint256 = kept
+    for failure: Failure in self.failures:
+        part: uint256 = min(failure.short, min(left, paid - failure.before))
+        left -= part
+        self._owe(collateral_type, failure.stage, part)
+        part = min(failure.short - part, unplaced)
+        if part != 0:
+            unplaced = 0
+            self.in_place[collateral_type][holder] = part | (failure.stage << 188)
+            self.reservations[collateral_type][holder] |= 1 << IN_PLACE
+    self.failures = []
+
+
+@internal
+def _owe(collateral_type: uint256, k: uint256, amount: uint256):
+    if amount != 0:
+        self.missed[k][collateral_type] += amount
+        self.counts |= 1 << (OWING + k)
+        log LossMissed(collateral_type=collateral_type, stage=k, amount=amount)
+
+
+@internal
+@view
+def _owed(k: uint256) -> uint256:
+    """
+    @dev Rad that a stage owes for losses that it missed, of all types.
+    """
+    total: uint256 = 0
+    for c: uint256 in range(staticcall VAULT_ENGINE.collateral_types(), bound=bounds.MAX_COLLATERAL_TYPES):
+        total += self.missed[k][c]
     return total
 
 
@@ -821,10 +996,15 @@ def _capacity(stage: address, collateral_type: uint256) -> (bool, uint256):
 
 
 @internal
-def _prove(stage: address):
+def _works(stage: address) -> bool:
+    """
+    @dev Whether a stage says what it holds, and lets this contract have it pay nothing. Whoever calls does
+         not make it fail: neither with little gas nor while the ledger is in the middle of something.
+    """
     works: bool = False
-    nothing: uint256 = 0
+    nothing: uint256 = staticcall VAULT_ENGINE.deficit_at_rest(0)
     works, nothing = self._capacity(stage, 0)
+    assert msg.gas >= LEAST_ABSORB_GAS, "loss_waterfall: no gas to prove"
     success: bool = False
     answer: Bytes[64] = b""
     success, answer = raw_call(
@@ -834,8 +1014,91 @@ def _prove(stage: address):
         gas=bounds.ABSORB_GAS,
         revert_on_failure=False,
     )
-    proven: bool = works and success and answer == abi_encode(empty(uint256), empty(uint256))
-    assert proven, "loss_waterfall: no stage"
+    return works and success and answer == abi_encode(empty(uint256), empty(uint256))
+
+
+@internal
+def _change(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint256:
+    """
+    @dev Check a list of stages against the present one, and put it in its place if that is to be now. Return
+         which of those that it leaves out fail, a bit each.
+    """
+    assert len(terms) != 0, "loss_waterfall: no stages"
+    counts: uint256 = self.counts
+    present: uint256 = counts & 255
+    known: uint256 = (counts >> 8) & 255
+    slow: uint256 = (counts >> ASYNCHRONOUS) & (2**bounds.MAX_STAGES - 1)
+    order: uint256 = 0
+    failing: uint256 = 0
+    place: uint256 = 0
+    for i: uint256 in range(len(terms), bound=bounds.MAX_STAGES):
+        assert terms[i].stage != empty(address), "loss_waterfall: zero stage"
+        id: uint256 = self.ids[terms[i].stage]
+        k: uint256 = known
+        if id == 0:
+            assert known < bounds.MAX_STAGES, "loss_waterfall: too many stages"
+            assert self._works(terms[i].stage), "loss_waterfall: no stage"
+            known += 1
+            if now:
+                self.ids[terms[i].stage] = known
+            if terms[i].asynchronous:
+                slow |= 1 << k
+        else:
+            k = id - 1
+            for _: uint256 in range(bounds.MAX_STAGES):
+                assert place < present, "loss_waterfall: other order"
+                other: uint256 = self._at(counts, place)
+                place += 1
+                if other == k:
+                    break
+                failing |= self._leave_out(other, now)
+                slow &= ~(1 << other)
+            slot: Slot = self._load_stage(k)
+            assert terms[i].pooled == slot.pooled, "loss_waterfall: other kind"
+            assert terms[i].asynchronous == slot.asynchronous, "loss_waterfall: other pace"
+            assert terms[i].lifted == slot.lifted, "loss_waterfall: other end"
+            assert terms[i].owes == self._owes(k), "loss_waterfall: other debt"
+        order |= k << (4 * i)
+        if now:
+            self._store_stage(k, terms[i])
+    for _: uint256 in range(bounds.MAX_STAGES):
+        if place >= present:
+            break
+        other: uint256 = self._at(counts, place)
+        place += 1
+        failing |= self._leave_out(other, now)
+        slow &= ~(1 << other)
+    if now:
+        # Read again: stages were called.
+        counts = self.counts
+        counts = (counts >> OPEN << OPEN) | (counts & ((2**bounds.MAX_STAGES - 1) << OWING))
+        self.counts = counts | len(terms) | (known << 8) | (slow << ASYNCHRONOUS) | (order << ORDER)
+        self.order_hash = keccak256(abi_encode(terms))
+        log StagesSet(order_hash=self.order_hash)
+    return failing
+
+
+@internal
+def _leave_out(k: uint256, now: bool) -> uint256:
+    """
+    @dev Check that a stage can be left out, if that is to be now; its bit if it fails. No loss is open then,
+         so it has reserved nothing.
+    """
+    slot: Slot = self._load_stage(k)
+    works: bool = self._works(slot.stage)
+    if now:
+        types: uint256 = staticcall VAULT_ENGINE.collateral_types()
+        for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+            assert staticcall LIQUIDATION_ENGINE.doubt_of(c) == 0, "loss_waterfall: in doubt"
+            if works:
+                held: uint256 = 0
+                works, held = self._capacity(slot.stage, c)
+                assert held == 0, "loss_waterfall: not empty"
+        if works:
+            assert self._owed(k) == 0, "loss_waterfall: it owes"
+        else:
+            assert (self.condemned >> k) & 1 == 1, "loss_waterfall: it worked"
+    return 0 if works else 1 << k
 
 
 @internal
@@ -887,7 +1150,8 @@ def _room(
     """
     if slot.lifted and settling:
         return capacity
-    if not self._is_capped(slot):
+    # As in `_is_capped`, which would copy the slot: every cover comes here.
+    if not slot.capped and slot.cap_bps == units.BASIS_POINTS:
         return capacity
     found: Used = self._load_used(k, ALL_TYPES if slot.pooled else collateral_type)
     used: uint256 = (found.now + found.before) * units.RAY + more
@@ -927,9 +1191,12 @@ def _load_used(k: uint256, collateral_type: uint256) -> Used:
 
 
 @internal
-@view
-def _count() -> uint256:
-    return self.counts & 255
+@pure
+def _at(counts: uint256, place: uint256) -> uint256:
+    """
+    @dev The stage at a place of the order.
+    """
+    return (counts >> (ORDER + 4 * place)) & 15
 
 
 @internal
@@ -941,29 +1208,31 @@ def _load_stage(k: uint256) -> Slot:
         pooled=(word >> 160) & 1 == 1,
         asynchronous=(word >> 161) & 1 == 1,
         lifted=(word >> 162) & 1 == 1,
-        cap_bps=(word >> 163) & (2**14 - 1),
-        capped=word >> 177 == 1,
+        cap_bps=(word >> 164) & (2**14 - 1),
+        capped=word >> 178 == 1,
     )
+
+
+@internal
+@view
+def _owes(k: uint256) -> bool:
+    return (self.stages[k] >> 163) & 1 == 1
 
 
 @internal
 def _store_stage(k: uint256, terms: StageTerms):
     assert terms.cap_bps <= units.BASIS_POINTS, "loss_waterfall: cap bounds"
+    assert not (terms.owes and terms.asynchronous), "loss_waterfall: owes and waits"
     self.stages[k] = (
         convert(terms.stage, uint256)
         | (convert(terms.pooled, uint256) << 160)
         | (convert(terms.asynchronous, uint256) << 161)
         | (convert(terms.lifted, uint256) << 162)
-        | (terms.cap_bps << 163)
-        | (convert(terms.cap_absolute != UNCAPPED, uint256) << 177)
+        | (convert(terms.owes, uint256) << 163)
+        | (terms.cap_bps << 164)
+        | (convert(terms.cap_absolute != UNCAPPED, uint256) << 178)
     )
     self.caps_absolute[k] = terms.cap_absolute
-
-
-@internal
-def _note_order(order_hash: bytes32):
-    self.order_hash = order_hash
-    log StagesSet(order_hash=order_hash)
 
 
 @internal

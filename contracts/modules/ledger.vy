@@ -169,8 +169,8 @@ def salvage_of(collateral_type: uint256) -> uint256:
 @view
 def redistribution_of(collateral_type: uint256) -> IVaultEngine.Redistribution:
     """
-    @notice Return what redistribution added to a type's accumulated rate in this epoch and the one before, and
-            its cap.
+    @notice Return what redistribution added to a type's accumulated rate in this epoch and the one before,
+            and its cap.
     @param collateral_type [id] The collateral type.
     @return Its record as of now.
     """
@@ -664,9 +664,10 @@ def _rate_room(
     least_ratio: uint256,
 ) -> uint256:
     """
-    @dev How far redistribution may still raise the accumulated rate now, ray, rounded down: within any epoch's
-         length by its cap, and by the gap between both ratios, so that a vault opened at the first does not
-         end under the second; never beyond what the fields can hold. A rate has 104 bits, the others 17.
+    @dev How far redistribution may still raise the accumulated rate now, ray, rounded down: within any
+         epoch's length by its cap, and by the gap between both ratios, so that a vault opened at the first
+         does not end under the second; never beyond what the fields can hold. A rate has 104 bits, the others
+         17.
     """
     used: uint256 = unsafe_add(redistribution.added, redistribution.before)
     before: uint256 = unsafe_sub(debts.accumulated_rate, used)

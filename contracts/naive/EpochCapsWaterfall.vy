@@ -9,7 +9,8 @@
         after, meets every cap twice. It is what `LossWaterfall` is compared with; no deployment should have
         it.
 @dev All but `cover` is that contract's. Its record of payments has a bucket of time and the one before; here
-     what is paid goes to the one before, which is dropped at the edge. Stages that need time are passed over.
+     what is paid goes to the one before, which is dropped at the edge. Stages that need time are passed over,
+     and what one misses while it fails is not noted.
 """
 from contracts import LossWaterfall
 from contracts.interfaces import ILossWaterfall
@@ -34,15 +35,17 @@ exports: (
     LossWaterfall.CAP_DELAY,
     LossWaterfall.order_hash,
     LossWaterfall.proposed_hash,
-    LossWaterfall.caps_ready_at,
+    LossWaterfall.stages_ready_at,
     LossWaterfall.covered,
+    LossWaterfall.missed,
     LossWaterfall.set_stages,
-    LossWaterfall.propose_caps,
-    LossWaterfall.apply_caps,
+    LossWaterfall.propose_stages,
+    LossWaterfall.apply_stages,
     LossWaterfall.recognise,
     LossWaterfall.wind_up,
     LossWaterfall.close_books,
     LossWaterfall.book_payment,
+    LossWaterfall.make_good,
     LossWaterfall.release,
     LossWaterfall.force_release,
     LossWaterfall.losses_beyond,
@@ -54,6 +57,7 @@ exports: (
     LossWaterfall.last_epoch,
     LossWaterfall.event_of,
     LossWaterfall.stage_count,
+    LossWaterfall.stage_ids,
     LossWaterfall.stage_terms,
 )
 
@@ -86,16 +90,20 @@ def cover(collateral_type: uint256) -> uint256:
     @return [rad] Covered; zero if no stage can pay.
     """
     due: uint256 = staticcall LossWaterfall.VAULT_ENGINE.deficit_at_rest(collateral_type)
-    assert due != 0, "loss_waterfall: no deficit"
+    unresolved: bool = (LossWaterfall.counts >> (LossWaterfall.OPEN + collateral_type)) & 1 == 1
+    assert due != 0 or unresolved, "loss_waterfall: no deficit"
     loss: LossWaterfall.Loss = LossWaterfall._roll(
         collateral_type, LossWaterfall._note_recovery(collateral_type, due)
     )
     epoch: uint256 = loss.epoch
     settling: bool = LossWaterfall.counts >= LossWaterfall.SETTLING
     total: uint256 = 0
-    for k: uint256 in range(LossWaterfall._count(), bound=bounds.MAX_STAGES):
+    order: uint256 = LossWaterfall.counts >> LossWaterfall.ORDER
+    for _: uint256 in range(LossWaterfall.counts & 255, bound=bounds.MAX_STAGES):
         if due == 0:
             break
+        k: uint256 = order & 15
+        order >>= 4
         slot: LossWaterfall.Slot = LossWaterfall._load_stage(k)
         if slot.asynchronous:
             continue

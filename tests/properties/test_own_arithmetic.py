@@ -210,9 +210,9 @@ def report(protocol):
 def change_caps(protocol):
     caps = [protocol.read("LossWaterfall.stage_terms", k) for k in range(len(protocol.parameters.stages))]
     caps[-1] = caps[-1]._replace(cap_bps=10_000)
-    protocol.do("LossWaterfall.propose_caps", caps, sender="admin")
+    protocol.do("LossWaterfall.propose_stages", caps, sender="admin")
     protocol.advance(protocol.parameters.cap_delay // 2)
-    protocol.do("LossWaterfall.apply_caps", caps, sender="stranger")
+    protocol.do("LossWaterfall.apply_stages", caps, sender="stranger")
 
 
 def begin_too_early(protocol):
@@ -304,9 +304,7 @@ def income_at_once(self, sender, assets):
 
 @external
 def no_time_to_wait(self, sender, terms):
-    for k, each in enumerate(terms):
-        self._store_stage(k, loss_waterfall.StageTerms(*each))
-    self._note_order(loss_waterfall._hash(terms))
+    self._change(terms, now=True)
 
 
 @external
@@ -425,7 +423,7 @@ WRONG = [
     (71, loss_waterfall.LossWaterfall, "_room", allowed_each_time, bear_a_loss),
     (71, loss_waterfall.LossWaterfall, "_room", allowed_to_each_type, bear_losses_of_two_types),
     (71, loss_waterfall.LossWaterfall, "_used", used_in_this_epoch, bear_losses_at_an_epochs_edge),
-    (43, loss_waterfall.LossWaterfall, "apply_caps", no_time_to_wait, change_caps),
+    (43, loss_waterfall.LossWaterfall, "apply_stages", no_time_to_wait, change_caps),
     (43, settlement.Settlement, "begin", begin_now, begin_too_early),
     (44, settlement, "div_up", lambda x, y: x // y, wind_up),
     (44, settlement.Settlement, "cash", cash_up, wind_up),
@@ -461,9 +459,9 @@ def test_borrowers_who_share_twice_at_an_epochs_edge_are_told(new_protocol, monk
     protocol = steady(new_protocol, stages=(StageParameters("redistribution"),))
     protocol = believing(protocol, monkeypatch)
     monkeypatch.setattr(ledger.Ledger, "_load_redistribution", shared_in_this_epoch)
-    monkeypatch.setattr(protocol.lockstep, "step_check", Watch(protocol.lockstep.model, only=(80,)))
+    monkeypatch.setattr(protocol.lockstep, "step_check", Watch(protocol.lockstep.model, only=(82,)))
     protocol.borrow("keeper", "XAU", 1_000 * WAD, 10_000 * WAD)
-    with pytest.raises(Violation, match=r"^property 80 is violated: type 2: "):
+    with pytest.raises(Violation, match=r"^property 82 is violated: type 2: "):
         bear_losses_at_an_epochs_edge(protocol)
 
 

@@ -15,6 +15,7 @@ class StageContract(NamedTuple):
     pooled: bool  # one balance for all types, or one for each
     asynchronous: bool = False
     lifted: bool = False  # settlement lifts its caps
+    owes: bool = False  # has members, who owe what it misses while it fails
 
 
 STAGES = {
@@ -22,12 +23,12 @@ STAGES = {
     "buffer": StageContract("BufferStage", "LedgerStage", pooled=False, lifted=True),
     "reserve": StageContract("ReserveStage", "LedgerStage", pooled=True, lifted=True),
     "clawback": StageContract("ClawbackStage", "ClawbackStage", pooled=True, lifted=True),
-    "junior": StageContract("Junior", "Pool", pooled=True, lifted=True),
+    "junior": StageContract("Junior", "Pool", pooled=True, lifted=True, owes=True),
     "staked_equity": StageContract("StakeAuction", "EquityAuction", pooled=True, asynchronous=True),
-    "senior": StageContract("Senior", "Pool", pooled=True, lifted=True),
+    "senior": StageContract("Senior", "Pool", pooled=True, lifted=True, owes=True),
     "minted_equity": StageContract("MintAuction", "EquityAuction", pooled=True, asynchronous=True),
     "redistribution": StageContract("RedistributionStage", "LedgerStage", pooled=False),
-    "savings": StageContract("Savings", "Pool", pooled=True),
+    "savings": StageContract("Savings", "Pool", pooled=True, owes=True),
 }
 """Every stage that there is, by its name in parameters; "scripted" does what it is told, for tests."""
 

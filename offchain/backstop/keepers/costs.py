@@ -27,6 +27,7 @@ _JOBS = {
     ("CollateralAuction", "reset"): "reset",
     ("CollateralAuction", "close"): "close",
     ("LossWaterfall", "cover"): "cover",
+    ("LossWaterfall", "make_good"): "cover",
     ("LiquidationEngine", "flag"): "flag vault",
     ("Workouts", "flag"): "flag workout",
     ("FlashTaker", "take_and_sell"): "flash take",

@@ -97,6 +97,15 @@ class LedgerView(PriceView):
         """Return a type's deficit [rad]."""
         return int(self._engine["ledger.deficit"].get(c, 0))
 
+    def is_recovered(self, c: int) -> bool:
+        """Return whether a type's loss was repaid in full without a stage, and still counts as open."""
+        loss = self._waterfall["losses"].get(c, loss_waterfall.Loss())
+        return bool(loss.unresolved) and not self.deficit(c)
+
+    def missed(self) -> list[tuple[int, int]]:
+        """Return for which types stages owe what they missed while they failed: type, stage."""
+        return [(c, k) for (k, c), owed in sorted(self._waterfall["missed"].items()) if owed]
+
     def settled(self) -> int:
         """Return the debt that settlement has settled, or owes holders once the books are closed [rad]."""
         return int(self._engine["ledger.settled"].get((), 0))

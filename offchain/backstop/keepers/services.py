@@ -122,15 +122,23 @@ def _batches(me: Keeper, view: View, memory: Memory) -> Decisions:
 
 
 def _has_deficit(view: View) -> bool:
-    return any(view.deficit(c) for c in view.types)
+    return any(view.deficit(c) or view.is_recovered(c) for c in view.types) or bool(view.missed())
 
 
 @role("coverer", occasion=_has_deficit)
 def coverer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Have deficits covered when the buffer and the reserve can pay, and at every heartbeat."""
+    """Have deficits covered when the buffer and the reserve can pay, and at every heartbeat.
+
+    At every heartbeat, too, what stages have missed made good, while no loss is open.
+    """
+    for c, k in view.missed() if view.nothing_pends else ():
+        if memory.since(("missed", c, k), view.timestamp) >= me.group.heartbeat:
+            yield me.intent("LossWaterfall", "make_good", c, k, about=("missed", c, k))
     for c in view.types:
         deficit = view.deficit(c)
         if deficit == 0:
+            if view.is_recovered(c):
+                yield me.intent("LossWaterfall", "cover", c, about=("cover", c))
             continue
         at_once = min(deficit, sum(view.payable(stage, c) for stage in ("buffer", "reserve")))
         about = ("cover", c)

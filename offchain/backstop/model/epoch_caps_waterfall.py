@@ -16,12 +16,13 @@ class EpochCapsWaterfall(LossWaterfall):
     def cover(self, sender: str, collateral_type: int) -> int:
         """Have a deficit covered, from the first stage on; those that need time are left out."""
         due = self.vault_engine.deficit_at_rest(self.address, collateral_type)
-        require(due != 0, "loss_waterfall: no deficit")
+        was_open = self.counts[()].open >> collateral_type & 1
+        require(due != 0 or was_open, "loss_waterfall: no deficit")
         self._note_recovery(collateral_type, due)
         epoch = self._roll(collateral_type).epoch
         settling = self.counts[()].settlement != 0
         total = 0
-        for k in range(self.counts[()].stages):
+        for k in self.counts[()].ids:
             if due == 0:
                 break
             terms: Slot = self.stages[k]

@@ -6,7 +6,8 @@ All losses of a collateral type in one epoch are one event, and for each, exactl
 
 A stage that needs time reserves its part of a deficit: nobody else covers that part until the stage
 has paid it or given it up, or its time is over. A stage that fails counts as empty, and what one says
-it has paid is not believed. Caps hold over any stretch of time as long as an epoch.
+it has paid is not believed. Caps hold over any stretch of time as long as an epoch. Stages are added and left
+out by a timelock; a stage keeps its id, and an id is used once.
 """
 
 from __future__ import annotations
@@ -39,18 +40,27 @@ class StageTerms(NamedTuple):
     pooled: bool  # one balance, and one cap, for all types, or one for each
     asynchronous: bool  # needs time: it reserves, and pays later; skipped in settlement
     lifted: bool  # its caps are lifted in settlement
+    owes: bool  # has members, and pays at once: what it misses while it fails it pays later
     cap_absolute: int  # rad in a window; UNCAPPED is none
     cap_bps: int  # basis points of the balance and what was paid in the window; 10000 is none
 
 
-@slot(8, 16, 32, 2)
+@slot(8, 8, 16, 16, 64, 32, 2)
 class Counts(NamedTuple):
     """The counts and bits of the waterfall."""
 
     stages: int = 0
-    asynchronous: int = 0  # stages, a bit each
+    known: int = 0  # stages that there ever were; the next one's id
+    asynchronous: int = 0  # stages, a bit for each id
+    owing: int = 0  # stages that owe what they missed, a bit for each id
+    order: int = 0  # ids, 4 bits each
     open: int = 0  # types with anything unresolved, a bit each
     settlement: int = 0  # 1 winding up, 2 books closed
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the stages in their order."""
+        return [self.order >> 4 * place & 15 for place in range(self.stages)]
 
     @property
     def winding_up(self) -> bool:
@@ -63,7 +73,7 @@ class Counts(NamedTuple):
         return self.settlement == 2
 
 
-@slot(160, 1, 1, 1, 14, 1)
+@slot(160, 1, 1, 1, 1, 14, 1)
 class Slot(NamedTuple):
     """A stage's terms without its absolute cap."""
 
@@ -71,6 +81,7 @@ class Slot(NamedTuple):
     pooled: int = 0
     asynchronous: int = 0
     lifted: int = 0
+    owes: int = 0
     cap_bps: int = 0
     capped: int = 0  # whether there is an absolute cap
 
@@ -99,14 +110,23 @@ class Used(NamedTuple):
     before: int = 0
 
 
-@slot(188, 8, 40, 1)
+@slot(188, 8, 40, 1, 1)
 class Reservation(NamedTuple):
     """What a stage will pay of a type's deficit or give up, rad."""
 
     amount: int = 0
-    place: int = 0  # 1 + the stage's index; it stays
+    place: int = 0  # 1 + the stage's id; it stays
     since: int = 0  # seconds, when it was made
     capped: int = 0  # whether the stage has a cap
+    in_place: int = 0  # whether any of it is paid in another's place
+
+
+@slot(188, 8)
+class InPlace(NamedTuple):
+    """What of a reservation is paid in the place of a stage that failed, rad."""
+
+    amount: int = 0
+    stage: int = 0  # its id
 
 
 class LossEvent(NamedTuple):
@@ -130,7 +150,7 @@ class LossWaterfall(Administered):
     liquidation_engine_address = immutable("LIQUIDATION_ENGINE", str)
     # Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH).
     epoch_length = immutable("EPOCH_LENGTH", int)
-    # Seconds from the proposal of new caps to their use. Pools insist on a shorter cooldown.
+    # Seconds from the proposal of other stages or caps to their use. Pools insist on a shorter cooldown.
     cap_delay = immutable("CAP_DELAY", int)
 
     def __init__(
@@ -154,7 +174,9 @@ class LossWaterfall(Administered):
         self.cap_delay = cap_delay
         self.orders = self.table("order_hash", NOT_SET)
         self.proposals = self.table("proposed_hash", NOT_SET)
-        self.ready_times = self.table("caps_ready_at")
+        self.ready_times = self.table("stages_ready_at")
+        self.condemned = self.table("condemned")
+        self.ids = self.table("ids")
         self.counts = self.table("counts", Counts())
         self.stages = self.table("stages", Slot())
         self.caps_absolute = self.table("caps_absolute")
@@ -166,6 +188,8 @@ class LossWaterfall(Administered):
         self.carried_out = self.table("carried_out")
         self.paid = self.table("covered")
         self.used = self.table("used", Used())
+        self.in_place = self.table("in_place", InPlace())
+        self.missing = self.table("missed")
 
     @property
     def vault_engine(self) -> IVaultEngine:
@@ -183,46 +207,27 @@ class LossWaterfall(Administered):
         """Fix the order of losses, once."""
         self._only_admin(sender)
         require(self.orders[()] == NOT_SET, "loss_waterfall: stages are set")
-        require(len(terms) != 0, "loss_waterfall: no stages")
-        terms = [StageTerms(*each) for each in terms]
-        asynchronous = 0
-        for k, each in enumerate(terms):
-            require(each.stage != ZERO_ADDRESS, "loss_waterfall: zero stage")
-            require(all(other.stage != each.stage for other in terms[:k]), "loss_waterfall: stage twice")
-            asynchronous |= each.asynchronous << k
-            self._store_stage(k, each)
-            require(self._is_proven(k), "loss_waterfall: no stage")
-        self.counts[()] = Counts(len(terms), asynchronous)
-        self._note_order(_hash(terms))
+        self._change(terms, now=True)
 
     @external
-    def propose_caps(self, sender: str, terms: Sequence[StageTerms]) -> None:
-        """Announce new caps for the same stages in the same order."""
+    def propose_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
+        """Announce other caps, new stages between those that there are, and which are to be left out."""
         self._only_admin(sender)
-        terms = [StageTerms(*each) for each in terms]
-        require(len(terms) == self.counts[()].stages, "loss_waterfall: other stages")
-        for k, each in enumerate(terms):
-            present: Slot = self.stages[k]
-            require(each.stage == present.stage, "loss_waterfall: other order")
-            require(each.pooled == present.pooled, "loss_waterfall: other kind")
-            require(each.asynchronous == present.asynchronous, "loss_waterfall: other pace")
-            require(each.lifted == present.lifted, "loss_waterfall: other end")
+        require(self.orders[()] != NOT_SET, "loss_waterfall: none are set")
+        self.condemned[()] = self._change(terms, now=False)
         self.proposals[()] = _hash(terms)
         self.ready_times[()] = self.world.timestamp + self.cap_delay
-        self.emit("CapsProposed", self.proposals[()], self.ready_times[()])
+        self.emit("StagesProposed", self.proposals[()], self.ready_times[()])
 
     @external
-    def apply_caps(self, sender: str, terms: Sequence[StageTerms]) -> None:
-        """Use the proposed caps, after their delay and while no loss is open."""
-        terms = [StageTerms(*each) for each in terms]
+    def apply_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
+        """Use the proposed list, after its delay and while no loss is open."""
         require(_hash(terms) == self.proposals[()], "loss_waterfall: not proposed")
         require(self.world.timestamp >= self.ready_times[()], "loss_waterfall: too early")
         counts: Counts = self.counts[()]
         require(counts.open == counts.settlement == 0, "loss_waterfall: losses open")
-        for k, each in enumerate(terms):
-            self._store_stage(k, each)
         self.proposals[()] = NOT_SET
-        self._note_order(_hash(terms))
+        self._change(terms, now=True)
 
     # -------------------------------------------------------------- recognition
 
@@ -257,7 +262,9 @@ class LossWaterfall(Administered):
     def cover(self, sender: str, collateral_type: int) -> int:
         """Have a deficit covered, from the first stage on; a busy stage makes the later ones wait."""
         due = self.vault_engine.deficit_at_rest(self.address, collateral_type)
-        require(due != 0, "loss_waterfall: no deficit")
+        # One that was repaid in full without a stage is open until somebody says so here.
+        was_open = self.counts[()].open >> collateral_type & 1
+        require(due != 0 or was_open, "loss_waterfall: no deficit")
         self._note_recovery(collateral_type, due)
         loss = self._roll(collateral_type)
         reserved = self._reserved(collateral_type)
@@ -265,7 +272,10 @@ class LossWaterfall(Administered):
         settling = self.counts[()].settlement != 0
         asked = reserved == 0
         total = 0
-        for k in range(self.counts[()].stages):
+        # Stages that failed: what they should have paid, and what was paid before them in this call.
+        failed: list[tuple[int, int, int]] = []
+        waiting, last = 0, ZERO_ADDRESS
+        for k in self.counts[()].ids:
             if due == 0:
                 break
             terms: Slot = self.stages[k]
@@ -285,6 +295,8 @@ class LossWaterfall(Administered):
                 works, paid, kept = self._absorb(k, collateral_type, amount)
             if not works:
                 self.emit("StageFailed", collateral_type, loss.epoch, k)
+                if terms.owes and not settling:
+                    failed.append((k, self._short(collateral_type, k, due, paid), total + paid))
             if paid != 0:
                 self._book(collateral_type, loss.epoch, k, paid)
                 if terms.is_capped:
@@ -297,7 +309,9 @@ class LossWaterfall(Administered):
                 )
                 self.emit("LossReserved", collateral_type, loss.epoch, k, kept)
                 asked = False
+                waiting, last = kept, terms.stage
                 break
+        self._note_missed(collateral_type, failed, total - waiting, waiting, last)
         if asked and loss.gave_up and not loss.asked:
             self.losses[collateral_type] = self.losses[collateral_type]._replace(asked=1)
         return total
@@ -313,6 +327,37 @@ class LossWaterfall(Administered):
         self._book(collateral_type, self._roll(collateral_type).epoch, k, covered)
         if held.capped:
             self._use(collateral_type, k, covered)
+        if held.in_place:
+            other: InPlace = self.in_place[collateral_type, sender]
+            part = min(other.amount, covered)
+            self.in_place[collateral_type, sender] = other._replace(amount=other.amount - part)
+            self._owe(collateral_type, other.stage, part)
+
+    @external
+    def make_good(self, sender: str, collateral_type: int, stage: int) -> int:
+        """Have a stage that works again pay to the reserve what others paid in its place."""
+        owed = int(self.missing[stage, collateral_type])
+        require(owed != 0, "loss_waterfall: nothing missed")
+        counts: Counts = self.counts[()]
+        require(counts.open == counts.settlement == 0, "loss_waterfall: cover first")
+        works, capacity = self._capacity(stage, collateral_type)
+        require(works, "loss_waterfall: no answer")
+        amount = min(owed, self._room(collateral_type, stage, capacity))
+        require(amount != 0 or capacity == 0, "loss_waterfall: no room")
+        if amount != 0:
+            before = self.vault_engine.reserve(self.address)
+            self._stage(stage).absorb(self.address, collateral_type, amount)
+            paid = self.vault_engine.reserve(self.address) - before
+            require(paid >= amount, "loss_waterfall: still fails")
+            if self.stages[stage].is_capped:
+                self._use(collateral_type, stage, amount)
+        owed = 0 if amount == capacity else owed - amount
+        self.missing[stage, collateral_type] = owed
+        if self._owed(stage) == 0:
+            counts = self.counts[()]
+            self.counts[()] = counts._replace(owing=counts.owing & ~(1 << stage))
+        self.emit("LossMadeGood", collateral_type, stage, amount, owed)
+        return amount
 
     @external
     def release(self, sender: str, collateral_type: int) -> None:
@@ -320,14 +365,14 @@ class LossWaterfall(Administered):
         self._release(collateral_type, sender, self._own_reservation(sender, collateral_type))
 
     @external
-    def force_release(self, sender: str, collateral_type: int, index: int) -> None:
+    def force_release(self, sender: str, collateral_type: int, stage: int) -> None:
         """Give up a stage's reservation in its place, once it is older than any sale, or in settlement."""
-        stage = self.stages[index].stage
-        held: Reservation = self.reservations[collateral_type, stage]
+        holder = self.stages[stage].stage
+        held: Reservation = self.reservations[collateral_type, holder]
         require(held.amount != 0, "loss_waterfall: nothing reserved")
         overdue = self.world.timestamp > held.since + bounds.MAX_RESERVATION
         require(self.counts[()].settlement != 0 or overdue, "loss_waterfall: not overdue")
-        self._release(collateral_type, stage, held)
+        self._release(collateral_type, holder, held)
 
     # -------------------------------------------------------------------- views
 
@@ -335,7 +380,8 @@ class LossWaterfall(Administered):
     def losses_beyond(self, sender: str, stage: str) -> int:
         """Return what of all deficits and doubts passes the stages before this one, without its reservation.
 
-        Asynchronous stages and such as fail count as nothing. Return everything while settlement winds up.
+        What it owes for those that it missed is added. Asynchronous stages and such as fail, or owe, count as
+        nothing. Return everything while settlement winds up.
         """
         if self.counts[()].winding_up:
             return WINDING_UP
@@ -347,11 +393,11 @@ class LossWaterfall(Administered):
             deficit = self.vault_engine.deficit_of(self.address, c)
             own = self.reservations[c, stage].amount
             left.append(add(deficit - min(deficit, own), self._doubt(c)))
-        for k in range(self.counts[()].stages):
+        for k in self.counts[()].ids:
             present: Slot = self.stages[k]
             if present.stage == stage:
-                return sum(left)
-            if present.asynchronous:
+                return sum(left) + self._owed(k)
+            if present.asynchronous or self._owed(k):
                 continue
             spent = 0
             for c in range(types):
@@ -362,7 +408,8 @@ class LossWaterfall(Administered):
                 amount = min(left[c], self._room(c, k, capacity - min(capacity, more), more))
                 left[c] -= amount
                 spent += amount
-        return 0
+        # One that was left out bears nothing any more, but what it owes.
+        return self._owed(self.ids[stage] - 1) if self.ids[stage] else 0
 
     @view
     def doubt_total(self, sender: str) -> int:
@@ -394,21 +441,27 @@ class LossWaterfall(Administered):
             created=self.created[event],
             carried_in=self.carried_in[event],
             recovered=recovered,
-            covered=sum(self.paid[collateral_type, epoch, k] for k in range(self.counts[()].stages)),
+            covered=sum(self.paid[collateral_type, epoch, k] for k in range(self.counts[()].known)),
             carried_out=self.carried_out[event],
             outstanding=outstanding,
         )
 
     @view
-    def stage_terms(self, sender: str, index: int) -> StageTerms:
-        """Return a stage's address and caps; empty beyond the last."""
-        present: Slot = self.stages[index]
+    def stage_ids(self, sender: str) -> list[int]:
+        """Return the stages' ids in the order of losses."""
+        return list(self.counts[()].ids)
+
+    @view
+    def stage_terms(self, sender: str, stage: int) -> StageTerms:
+        """Return a stage's address and caps, also of one that was left out; empty if there never was one."""
+        present: Slot = self.stages[stage]
         return StageTerms(
             present.stage,
             bool(present.pooled),
             bool(present.asynchronous),
             bool(present.lifted),
-            self.caps_absolute[index],
+            bool(present.owes),
+            self.caps_absolute[stage],
             present.cap_bps,
         )
 
@@ -424,12 +477,12 @@ class LossWaterfall(Administered):
 
     @view
     def proposed_hash(self, sender: str) -> bytes:
-        """Return the hash of caps that are proposed; zero if there are none."""
+        """Return the hash of the list that is proposed; zero if there is none."""
         return bytes(self.proposals[()])
 
     @view
-    def caps_ready_at(self, sender: str) -> int:
-        """Return when proposed caps can be used [seconds]."""
+    def stages_ready_at(self, sender: str) -> int:
+        """Return when what is proposed can be used [seconds]."""
         return int(self.ready_times[()])
 
     @view
@@ -443,9 +496,9 @@ class LossWaterfall(Administered):
         return int(total + counts.winding_up * WINDING_UP)
 
     @view
-    def reserved(self, sender: str, collateral_type: int, index: int) -> int:
+    def reserved(self, sender: str, collateral_type: int, stage: int) -> int:
         """Return what a stage has reserved of a type's deficit [rad]."""
-        return int(self.reservations[collateral_type, self.stages[index].stage].amount)
+        return int(self.reservations[collateral_type, self.stages[stage].stage].amount)
 
     @view
     def last_epoch(self, sender: str, collateral_type: int) -> int:
@@ -453,9 +506,14 @@ class LossWaterfall(Administered):
         return int(self.losses[collateral_type].epoch)
 
     @view
-    def covered(self, sender: str, collateral_type: int, epoch: int, index: int) -> int:
+    def covered(self, sender: str, collateral_type: int, epoch: int, k: int) -> int:
         """Return what a stage paid for an event [rad]."""
-        return int(self.paid[collateral_type, epoch, index])
+        return int(self.paid[collateral_type, epoch, k])
+
+    @view
+    def missed(self, sender: str, k: int, collateral_type: int) -> int:
+        """Return what others paid in a stage's place while it failed, and it owes [rad]."""
+        return int(self.missing[k, collateral_type])
 
     # ------------------------------------------------------------------ helpers
 
@@ -496,6 +554,8 @@ class LossWaterfall(Administered):
             event = collateral_type, loss.epoch
             self.recovered[event] = self.recovered[event] + amount
             self.losses[collateral_type] = loss._replace(unresolved=deficit)
+            if deficit == 0:
+                self._note_open(collateral_type)
             self.emit("LossRecovered", *event, amount)
 
     def _book(self, collateral_type: int, epoch: int, k: int, amount: int) -> None:
@@ -526,7 +586,7 @@ class LossWaterfall(Administered):
         counts: Counts = self.counts[()]
         return sum(
             self.reservations[collateral_type, self.stages[k].stage].amount
-            for k in range(counts.stages)
+            for k in counts.ids
             if counts.asynchronous >> k & 1
         )
 
@@ -551,10 +611,80 @@ class LossWaterfall(Administered):
         found = self.world.attempt(lambda: self._stage(k).capacity(self.address, collateral_type))
         return (False, 0) if found is None or found >= TOO_MUCH else (True, found)
 
-    def _is_proven(self, k: int) -> bool:
-        """Return whether stage k says what it holds, and lets this contract have it pay nothing."""
-        works, _ = self._capacity(k, 0)
-        return works and self.world.attempt(lambda: self._stage(k).absorb(self.address, 0, 0)) == (0, 0)
+    def _works(self, stage: str) -> bool:
+        """Return whether a stage says what it holds, and lets this contract have it pay nothing."""
+        self.vault_engine.deficit_at_rest(self.address, 0)
+
+        def found() -> IStage:
+            return cast(IStage, self.world.at(stage))
+
+        capacity = self.world.attempt(lambda: found().capacity(self.address, 0))
+        nothing = self.world.attempt(lambda: found().absorb(self.address, 0, 0))
+        return capacity is not None and capacity < TOO_MUCH and nothing == (0, 0)
+
+    def _change(self, terms: Sequence[StageTerms], *, now: bool) -> int:
+        """Check a list of stages against the present one, and put it in its place if that is to be now.
+
+        Return which of those that it leaves out fail, a bit each.
+        """
+        require(len(terms) != 0, "loss_waterfall: no stages")
+        counts: Counts = self.counts[()]
+        known, slow, failing = counts.known, counts.asynchronous, 0
+        order: list[int] = []
+        rest = counts.ids
+        for each in (StageTerms(*found) for found in terms):
+            require(each.stage != ZERO_ADDRESS, "loss_waterfall: zero stage")
+            k = self.ids[each.stage] - 1
+            if k < 0:
+                require(known < bounds.MAX_STAGES, "loss_waterfall: too many stages")
+                require(self._works(each.stage), "loss_waterfall: no stage")
+                k, known = known, known + 1
+                slow |= each.asynchronous << k
+                if now:
+                    self.ids[each.stage] = known
+            else:
+                while True:
+                    require(len(rest) != 0, "loss_waterfall: other order")
+                    other, *rest = rest
+                    if other == k:
+                        break
+                    failing |= self._leave_out(other, now) << other
+                    slow &= ~(1 << other)
+                present: Slot = self.stages[k]
+                require(each.pooled == present.pooled, "loss_waterfall: other kind")
+                require(each.asynchronous == present.asynchronous, "loss_waterfall: other pace")
+                require(each.lifted == present.lifted, "loss_waterfall: other end")
+                require(each.owes == present.owes, "loss_waterfall: other debt")
+            order.append(k)
+            if now:
+                self._store_stage(k, each)
+        for other in rest:
+            failing |= self._leave_out(other, now) << other
+            slow &= ~(1 << other)
+        if now:
+            packed = sum(k << 4 * place for place, k in enumerate(order))
+            self.counts[()] = self.counts[()]._replace(
+                stages=len(order), known=known, asynchronous=slow, order=packed
+            )
+            self.orders[()] = _hash(terms)
+            self.emit("StagesSet", self.orders[()])
+        return failing
+
+    def _leave_out(self, k: int, now: bool) -> bool:
+        """Check that a stage can be left out, if that is to be now; return whether it fails."""
+        stage = self.stages[k].stage
+        works = self._works(stage)
+        if now:
+            for c in range(self.vault_engine.collateral_types(self.address)):
+                require(self._doubt(c) == 0, "loss_waterfall: in doubt")
+                if works:
+                    works, held = self._capacity(k, c)
+                    require(held == 0, "loss_waterfall: not empty")
+            if works:
+                require(self._owed(k) == 0, "loss_waterfall: it owes")
+            else:
+                require(self.condemned[()] >> k & 1 == 1, "loss_waterfall: it worked")
+        return not works
 
     def _absorb(self, k: int, collateral_type: int, amount: int) -> tuple[bool, int, int]:
         """Have a stage pay: whether it did as it says, paid by the ledger's word, reserved [rad]."""
@@ -570,6 +700,53 @@ class LossWaterfall(Administered):
         if kept != 0 and (not self.stages[k].asynchronous or kept > amount - paid):
             return False, paid, 0
         return said == paid, paid, kept
+
+    def _short(self, collateral_type: int, k: int, due: int, paid: int) -> int:
+        """Return what stage k should have paid beside what it has [rad].
+
+        With what it owes already it owes no more than it has, nor than its caps let it pay in a window. One
+        that does not even say what it holds may hold all of it.
+        """
+        works, capacity = self._capacity(k, collateral_type)
+        capacity, owed = capacity if works else TOO_MUCH, self._owed(k)
+        held = capacity - min(capacity, owed)
+        return min(due - min(due, paid), self._room(collateral_type, k, held, owed + paid))
+
+    def _note_missed(
+        self,
+        collateral_type: int,
+        failed: Sequence[tuple[int, int, int]],
+        paid: int,
+        kept: int,
+        holder: str,
+    ) -> None:
+        """Have stages that failed owe what later ones paid in their place, the first as far as it was short.
+
+        What is reserved in the place of one is owed once it is paid.
+        """
+        left = paid
+        for k, short, before in failed:
+            part = min(short, left, paid - before)
+            left -= part
+            self._owe(collateral_type, k, part)
+            part = min(short - part, kept)
+            if part != 0:
+                kept = 0
+                self.in_place[collateral_type, holder] = InPlace(part, k)
+                held: Reservation = self.reservations[collateral_type, holder]
+                self.reservations[collateral_type, holder] = held._replace(in_place=1)
+
+    def _owe(self, collateral_type: int, k: int, amount: int) -> None:
+        if amount != 0:
+            self.missing[k, collateral_type] = self.missing[k, collateral_type] + amount
+            counts: Counts = self.counts[()]
+            self.counts[()] = counts._replace(owing=counts.owing | 1 << k)
+            self.emit("LossMissed", collateral_type, k, amount)
+
+    def _owed(self, k: int) -> int:
+        """Return what a stage owes for losses that it missed, of all types [rad]."""
+        types = self.vault_engine.collateral_types(self.address)
+        return sum(int(self.missing[k, c]) for c in range(types)) if self.counts[()].owing >> k & 1 else 0
 
     def _room(
         self, collateral_type: int, k: int, capacity: int, more: int = 0, settling: bool = False
@@ -604,14 +781,11 @@ class LossWaterfall(Administered):
 
     def _store_stage(self, k: int, terms: StageTerms) -> None:
         require(terms.cap_bps <= BASIS_POINTS, "loss_waterfall: cap bounds")
-        kind = int(terms.pooled), int(terms.asynchronous), int(terms.lifted)
+        require(not (terms.owes and terms.asynchronous), "loss_waterfall: owes and waits")
+        kind = int(terms.pooled), int(terms.asynchronous), int(terms.lifted), int(terms.owes)
         self.stages[k] = Slot(terms.stage, *kind, terms.cap_bps, int(terms.cap_absolute != UNCAPPED))
         self.caps_absolute[k] = terms.cap_absolute
 
-    def _note_order(self, order: bytes) -> None:
-        self.orders[()] = order
-        self.emit("StagesSet", order)
-
 
 def _hash(terms: Sequence[StageTerms]) -> bytes:
-    return keccak256(words(32, len(terms), *(field for each in terms for field in each)))
+    return keccak256(words(32, len(terms), *(field for each in terms for field in StageTerms(*each))))

@@ -29,6 +29,7 @@ from backstop.keepers.roles import ROLES
 from backstop.keepers.strategy import strategy_of
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import FINAL_DEADLINE, GUARDIAN_HALT, GUARDIAN_PAUSE
+from backstop.model.roles import STAGE
 from backstop.simulation.blocks import KeeperState
 from backstop.simulation.opening import endow, provide
 from backstop.simulation.scenario import load_scenario
@@ -1001,6 +1002,34 @@ def test_a_bridge_draws_up_to_its_line_and_no_more_than_its_capital(bridged) -> 
     assert bridged.wants(keeper) == []
     small = bridged.keeper("bridge", "bridge", domain="Rollup", capital=100_000 * WAD, each=1)
     assert bridged.wants(small) == []
+
+
+def test_the_coverer_has_made_good_what_a_stage_missed() -> None:
+    """At every heartbeat while no loss is open; and says of a loss that was recovered that it is."""
+    made = World(
+        {
+            "domains": (DomainParameters("Rollup", 100_000, HOUR),),
+            "stages": (StageParameters("junior"), StageParameters("savings")),
+        },
+        members={"junior": {"elder": 20_000 * WAD}, "savings": {"saver": 20_000 * WAD}},
+    )
+    admin, junior = made.run.account("admin"), made.run.session.model.world.contracts["Junior"].address
+    guardian, coverer = made.run.account("guardian"), made.keeper("coverer", heartbeat=HOUR)
+    made.run.must("Rollup", "draw", 5_000 * WAD, guardian, sender=made.run.account("bridge"))
+    made.run.must("Rollup", "announce_loss", 5_000 * WAD, sender=guardian)
+    made.run.go_to(made.run.system.timestamp + HOUR)
+    made.run.must("Rollup", "realise_loss", sender=guardian)
+    made.run.must("VaultEngine", "revoke_role", STAGE, junior, sender=admin)
+    assert made.wants(coverer) == [("cover", 3)]
+    made.run.must("LossWaterfall", "cover", 3, sender=guardian)
+    made.run.must("VaultEngine", "grant_role", STAGE, junior, sender=admin)
+    memory = Memory()
+    assert made.wants(coverer, memory) == [("make_good", 3, 0)]
+    memory.done["missed", 3, 0] = made.run.system.timestamp
+    assert made.wants(coverer, memory) == []
+    made.run.must("LossWaterfall", "make_good", 3, 0, sender=guardian)
+    assert made.wants(coverer) == []
+    made.close()
 
 
 def test_the_guardian_announces_once_and_the_crank_has_it_booked(bridged) -> None:

@@ -1,4 +1,4 @@
-"""propose_caps, apply_caps: caps change by a timelock, never while a loss is open; the order never does."""
+"""propose_stages, apply_stages: caps change by a timelock, never while a loss is open; the stages stay."""
 
 import pytest
 from eth_abi import encode
@@ -15,15 +15,15 @@ def terms(protocol, **changes):
     """The present stages; another value for fields of the savings pool."""
     places = range(protocol.read("LossWaterfall.stage_count"))
     found = [tuple(protocol.read("LossWaterfall.stage_terms", k)) for k in places]
-    stage, pooled, slow, lifted, absolute, bps = found[SAVINGS]
-    kind = {"stage": stage, "pooled": pooled, "asynchronous": slow, "lifted": lifted}
+    stage, pooled, slow, lifted, owes, absolute, bps = found[SAVINGS]
+    kind = {"stage": stage, "pooled": pooled, "asynchronous": slow, "lifted": lifted, "owes": owes}
     found[SAVINGS] = tuple((kind | {"absolute": absolute, "bps": bps} | changes).values())
     return found
 
 
 def propose(protocol, sender="admin", **changes):
     new = terms(protocol, **changes)
-    protocol.do("LossWaterfall.propose_caps", new, sender=sender)
+    protocol.do("LossWaterfall.propose_stages", new, sender=sender)
     return new
 
 
@@ -35,10 +35,11 @@ def test_only_the_admin_proposes(protocol):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"stage": "0x" + "11" * 20}, "loss_waterfall: other order"),
+        ({"stage": "0x" + "11" * 20}, "loss_waterfall: no stage"),
         ({"pooled": False}, "loss_waterfall: other kind"),
         ({"asynchronous": True}, "loss_waterfall: other pace"),
         ({"lifted": True}, "loss_waterfall: other end"),
+        ({"owes": False}, "loss_waterfall: other debt"),
     ],
 )
 def test_the_stages_stay(protocol, changes, reason):
@@ -46,35 +47,29 @@ def test_the_stages_stay(protocol, changes, reason):
         propose(protocol, **changes)
 
 
-def test_and_their_number(protocol):
-    for other in (terms(protocol)[:-1], [*terms(protocol), terms(protocol)[0]]):
-        with reverts("loss_waterfall: other stages"):
-            protocol.do("LossWaterfall.propose_caps", other, sender="admin")
-
-
 def test_the_new_caps_and_their_hash_are_in_use_after_the_delay(protocol):
     old = protocol.read("LossWaterfall.order_hash")
     new = propose(protocol, absolute=7 * RAD, bps=1_234)
-    expected = keccak(encode(["(address,bool,bool,bool,uint256,uint256)[]"], [new]))
+    expected = keccak(encode(["(address,bool,bool,bool,bool,uint256,uint256)[]"], [new]))
     assert protocol.read("LossWaterfall.proposed_hash") == expected != old
-    assert protocol.read("LossWaterfall.caps_ready_at") == protocol.timestamp + DELAY
+    assert protocol.read("LossWaterfall.stages_ready_at") == protocol.timestamp + DELAY
     protocol.advance(DELAY - 1)
     with reverts("loss_waterfall: too early"):
-        protocol.do("LossWaterfall.apply_caps", new, sender="stranger")
+        protocol.do("LossWaterfall.apply_stages", new, sender="stranger")
     protocol.advance(1)
-    protocol.do("LossWaterfall.apply_caps", new, sender="stranger")
+    protocol.do("LossWaterfall.apply_stages", new, sender="stranger")
     assert tuple(protocol.read("LossWaterfall.stage_terms", SAVINGS)) == new[SAVINGS]
     assert protocol.read("LossWaterfall.order_hash") == expected
     assert protocol.last.logs[-1].values == (expected,)
     with reverts("loss_waterfall: not proposed"):
-        protocol.do("LossWaterfall.apply_caps", new, sender="stranger")
+        protocol.do("LossWaterfall.apply_stages", new, sender="stranger")
 
 
 def test_only_what_was_proposed(protocol):
     propose(protocol, bps=1)
     protocol.advance(DELAY)
     with reverts("loss_waterfall: not proposed"):
-        protocol.do("LossWaterfall.apply_caps", terms(protocol, bps=2), sender="admin")
+        protocol.do("LossWaterfall.apply_stages", terms(protocol, bps=2), sender="admin")
 
 
 def test_a_new_proposal_takes_the_place_of_the_old(protocol):
@@ -82,9 +77,9 @@ def test_a_new_proposal_takes_the_place_of_the_old(protocol):
     protocol.advance(DELAY)
     new = propose(protocol, bps=2)
     with reverts("loss_waterfall: not proposed"):
-        protocol.do("LossWaterfall.apply_caps", old, sender="stranger")
+        protocol.do("LossWaterfall.apply_stages", old, sender="stranger")
     with reverts("loss_waterfall: too early"):
-        protocol.do("LossWaterfall.apply_caps", new, sender="stranger")
+        protocol.do("LossWaterfall.apply_stages", new, sender="stranger")
 
 
 def test_not_while_a_deficit_is_open(protocol):
@@ -92,23 +87,23 @@ def test_not_while_a_deficit_is_open(protocol):
     protocol.advance(DELAY)
     lose(protocol)
     with reverts("loss_waterfall: losses open"):
-        protocol.do("LossWaterfall.apply_caps", new, sender="stranger")
+        protocol.do("LossWaterfall.apply_stages", new, sender="stranger")
 
 
 def test_a_share_above_all_is_refused(protocol):
     new = propose(protocol, bps=10_001)
     protocol.advance(DELAY)
     with reverts("loss_waterfall: cap bounds"):
-        protocol.do("LossWaterfall.apply_caps", new, sender="stranger")
+        protocol.do("LossWaterfall.apply_stages", new, sender="stranger")
 
 
 def test_a_later_loss_meets_the_new_cap(deployed):
     protocol = deployed()
     new = propose(protocol, absolute=RAD, bps=10_000)
     protocol.advance(DELAY)
-    protocol.do("LossWaterfall.apply_caps", new, sender="stranger")
+    protocol.do("LossWaterfall.apply_stages", new, sender="stranger")
     lose(protocol)
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
     epoch = protocol.read("LossWaterfall.last_epoch", XAU)
     assert protocol.read("LossWaterfall.covered", XAU, epoch, SAVINGS) == RAD
-    assert new[SAVINGS][4:] == (RAD, 10_000) and MAX_UINT256 > RAD
+    assert new[SAVINGS][5:] == (RAD, 10_000) and MAX_UINT256 > RAD

@@ -242,6 +242,21 @@ def test_a_deficit_repaid_without_a_stage_is_recovered(deployed):
     assert event(protocol).recovered == 1_000 * RAD
 
 
+def test_one_that_is_recovered_in_full_is_open_no_more(deployed):
+    """It kept the treasury and new caps waiting until another loss of the type had been covered."""
+    protocol = deployed()
+    due = lose(protocol)
+    protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
+    give(protocol, "donor", 20_000 * WAD)
+    protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", due, sender="donor")
+    assert protocol.read("LossWaterfall.pending_total") == due
+    assert protocol.do(CALL, XAU, sender="stranger") == 0
+    assert protocol.read("LossWaterfall.pending_total") == 0
+    assert event(protocol).recovered == due
+    with reverts("loss_waterfall: no deficit"):
+        protocol.do(CALL, XAU, sender="stranger")
+
+
 def test_what_was_recovered_is_not_carried(deployed):
     protocol = deployed(saved=0)
     deficit = lose(protocol)

@@ -46,9 +46,9 @@ def test_it_reaches_a_stage_less_what_earlier_ones_have(protocol):
 def test_caps_change_in_spite_of_it(protocol):
     stages = range(protocol.read("LossWaterfall.stage_count"))
     terms = [tuple(protocol.read("LossWaterfall.stage_terms", k)) for k in stages]
-    protocol.do("LossWaterfall.propose_caps", terms, sender="admin")
+    protocol.do("LossWaterfall.propose_stages", terms, sender="admin")
     protocol.advance(30 * 86_400)
     fall(protocol)
     protocol.do("LiquidationEngine.flag", XAU, "borrower", sender="stranger")
     assert total(protocol) > 0
-    protocol.do("LossWaterfall.apply_caps", terms, sender="stranger")
+    protocol.do("LossWaterfall.apply_stages", terms, sender="stranger")

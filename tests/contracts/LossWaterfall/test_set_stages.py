@@ -11,27 +11,30 @@ from tests.support.helpers import STAGE, reverts
 
 CALL = "Other.set_stages"
 NONE = MAX_UINT256
-FIRST = ("First", False, False, False, NONE, 10_000)
+FIRST = ("First", False, False, False, False, NONE, 10_000)
 
 
 def test_keeps_order_and_caps(scripted):
-    terms = [("Second", True, True, True, 5 * RAD, 10_000), ("First", False, False, False, NONE, 2_500)]
+    terms = [
+        ("Second", True, True, True, False, 5 * RAD, 10_000),
+        ("First", False, False, False, False, NONE, 2_500),
+    ]
     scripted.do(CALL, terms, sender="admin")
     assert scripted.read("Other.stage_count") == 2
     for k, (name, *rest) in enumerate(terms):
         assert tuple(scripted.read("Other.stage_terms", k)) == (scripted.address(name), *rest)
-    assert tuple(scripted.read("Other.stage_terms", 2)) == (ZERO_ADDRESS, False, False, False, 0, 0)
+    assert tuple(scripted.read("Other.stage_terms", 2)) == (ZERO_ADDRESS, False, False, False, False, 0, 0)
 
 
 def test_the_hash_is_that_of_the_abi_encoded_list(scripted):
     terms = [
-        ("First", False, False, False, NONE, 10_000),
-        ("Second", True, False, False, 7, 1),
-        ("Third", True, False, False, 0, 0),
+        ("First", False, False, False, False, NONE, 10_000),
+        ("Second", True, False, False, False, 7, 1),
+        ("Third", True, False, False, False, 0, 0),
     ]
     scripted.do(CALL, terms, sender="admin")
     resolved = [(scripted.address(name), *rest) for name, *rest in terms]
-    expected = keccak(encode(["(address,bool,bool,bool,uint256,uint256)[]"], [resolved]))
+    expected = keccak(encode(["(address,bool,bool,bool,bool,uint256,uint256)[]"], [resolved]))
     assert scripted.read("Other.order_hash") == expected
     assert scripted.last.logs[-1].event == "StagesSet"
     assert scripted.last.logs[-1].values == (expected,)
@@ -40,7 +43,7 @@ def test_the_hash_is_that_of_the_abi_encoded_list(scripted):
 def test_there_is_room_for_16(scripted):
     for i in range(16):
         scripted.lockstep.create("ScriptedStage", f"stage_{i}", scripted.address("Other"))
-    terms = [(f"stage_{i}", False, False, False, NONE, 10_000) for i in range(16)]
+    terms = [(f"stage_{i}", False, False, False, False, NONE, 10_000) for i in range(16)]
     scripted.do(CALL, terms, sender="admin")
     assert scripted.read("Other.stage_count") == 16
 
@@ -56,7 +59,9 @@ def test_only_once(protocol, scripted):
     for waterfall in ("Other", "LossWaterfall"):
         with reverts("loss_waterfall: stages are set"):
             scripted.do(
-                f"{waterfall}.set_stages", [("Second", False, False, False, NONE, 10_000)], sender="admin"
+                f"{waterfall}.set_stages",
+                [("Second", False, False, False, False, NONE, 10_000)],
+                sender="admin",
             )
 
 
@@ -65,21 +70,25 @@ def test_only_once(protocol, scripted):
     [
         ([], "loss_waterfall: no stages"),
         (
-            [("First", False, False, False, NONE, 10_000), (ZERO_ADDRESS, False, False, False, NONE, 1)],
+            [
+                ("First", False, False, False, False, NONE, 10_000),
+                (ZERO_ADDRESS, False, False, False, False, NONE, 1),
+            ],
             "loss_waterfall: zero stage",
         ),
-        ([("First", False, False, False, NONE, 10_001)], "loss_waterfall: cap bounds"),
+        ([("First", False, False, False, False, NONE, 10_001)], "loss_waterfall: cap bounds"),
+        ([("First", False, True, False, True, NONE, 10_000)], "loss_waterfall: owes and waits"),
         (
             [
-                ("First", False, False, False, NONE, 1),
-                ("Second", False, False, False, 1, 1),
-                ("First", True, False, False, 2, 2),
+                ("First", False, False, False, False, NONE, 1),
+                ("Second", False, False, False, False, 1, 1),
+                ("First", True, False, False, False, 2, 2),
             ],
-            "loss_waterfall: stage twice",
+            "loss_waterfall: other order",
         ),
         (
-            [("First", False, False, False, NONE, 1), ("First", False, False, False, NONE, 1)],
-            "loss_waterfall: stage twice",
+            [("First", False, False, False, False, NONE, 1), ("First", False, False, False, False, NONE, 1)],
+            "loss_waterfall: other order",
         ),
     ],
 )
@@ -97,7 +106,7 @@ def test_what_makes_no_order_is_refused(scripted, terms, reason):
 def test_a_stage_has_to_prove_itself(scripted, stage):
     """Stages of another waterfall do not let this one have them pay, not even nothing."""
     with reverts("loss_waterfall: no stage"):
-        scripted.do(CALL, [FIRST, (stage, False, False, False, NONE, 10_000)], sender="admin")
+        scripted.do(CALL, [FIRST, (stage, False, False, False, False, NONE, 10_000)], sender="admin")
     assert scripted.read("Other.stage_count") == 0
 
 
@@ -116,7 +125,7 @@ def test_one_without_its_role_is_none(protocol):
     protocol.lockstep.create(
         "LossWaterfall", "Other", engine, liquidations, protocol.address("admin"), 86_400, 86_400
     )
-    terms = [("Mine", False, False, False, NONE, 10_000)]
+    terms = [("Mine", False, False, False, False, NONE, 10_000)]
     with reverts("loss_waterfall: no stage"):
         protocol.do(CALL, terms, sender="admin")
     protocol.do("VaultEngine.grant_role", STAGE, "Mine", sender="admin")

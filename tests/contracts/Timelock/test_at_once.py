@@ -71,7 +71,7 @@ def test_nothing_else_happens_at_once(lent):
             ("VaultEngine.set_debt_ceiling", (0, 1)),
             ("CollateralAuction.set_stop", (0, 1)),
             ("PriceFeed.set_market", (0, ("keeper", "taker", "saver"), 3, 60, 60, 60, 60)),
-            ("LossWaterfall.propose_caps", ((),)),
+            ("LossWaterfall.propose_stages", ((),)),
             ("Settlement.announce", ()),
         ):
             assert refusal(lent, name, *args, sender=sender) in ("roles: not admin", "roles: missing role")

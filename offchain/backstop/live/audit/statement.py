@@ -116,8 +116,8 @@ class _Books:
                 "the collateral types are not those of the deployment file: types that were added later are "
                 "not supported"
             )
-        count = self.model.view("LossWaterfall", "stage_count")
-        stages = [self.model.view("LossWaterfall", "stage_terms", k).stage for k in range(count)]
+        ids = self.model.view("LossWaterfall", "stage_ids")
+        stages = [self.model.view("LossWaterfall", "stage_terms", k).stage for k in ids]
         if stages != [deployment.addresses[STAGES[each.name].contract] for each in self.parameters.stages]:
             raise BackstopError("the order of losses is not set yet, or not that of the deployment file")
 
@@ -291,7 +291,7 @@ class _Books:
         left = [self.unreserved(c) + sum(each.short for each in self.of_type(c)) for c in self.types]
         settling = view.settlement.begun_at != 0
         rows = []
-        for k, stage in enumerate(self.parameters.stages):
+        for k, stage in zip(waterfall.stage_ids(_NOBODY), self.parameters.stages, strict=True):
             kind, spent = STAGES[stage.name], 0
             has: list[int] = []
             may: list[str | None] = []

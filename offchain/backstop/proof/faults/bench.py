@@ -173,6 +173,8 @@ class Bench:
                     self.it.both.learn("LossWaterfall", path, (c, epoch))
                 for k in range(len(self.it.stages)):
                     self.it.both.learn("LossWaterfall", "covered", (c, epoch, k))
+            for k in range(len(self.it.stages)):
+                self.it.both.learn("LossWaterfall", "missed", (k, c))
 
     def paid(self, words: Sequence[int], *, types: Sequence[int]) -> list[int]:
         """Return what each stage has paid for losses of these types, of all epochs, in wei."""

@@ -234,12 +234,11 @@ def deliveries(it: Play, broken: Part | None, *symbols: str) -> list[Step]:
 
 def _repair(it: Play, broken: Part | None) -> list[Step]:
     """Do what the admin can: roles, caps, limits and fees."""
-    stages = range(it.read("LossWaterfall.stage_count"))
-    terms = [it.read("LossWaterfall.stage_terms", k) for k in stages]
+    terms = [it.read("LossWaterfall.stage_terms", k) for k in it.read("LossWaterfall.stage_ids")]
     calls = [
         it.action("VaultEngine.grant_role", STAGE, "guardian", by="admin"),
         it.action("VaultEngine.revoke_role", STAGE, "guardian", by="admin"),
-        it.action("LossWaterfall.propose_caps", terms, by="admin"),
+        it.action("LossWaterfall.propose_stages", terms, by="admin"),
     ]
     for c in (WETH, WBTC, XAU):
         calls += [

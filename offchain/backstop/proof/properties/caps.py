@@ -94,15 +94,17 @@ class ACapHoldsOverAnyWindow:
     def see(self, step: Transition, changes: Changes) -> None:
         """Keep the payments of the last windows."""
         # The waterfall to compare with begins anew at each epoch: that is what is wrong with it.
-        if "covered" not in changes or step.contract(_WATERFALL).KIND != _WATERFALL:
+        if {"covered", "missed"}.isdisjoint(changes) or step.contract(_WATERFALL).KIND != _WATERFALL:
             return
         settling = step.before(_WATERFALL, "counts").settlement
         # Of one step, which may cover several types.
         gone: dict[int, int] = defaultdict(int)
         for log in step.outcome.logs:
-            if (log.contract, log.event) != (_WATERFALL, "LossCovered"):
+            if log.contract != _WATERFALL or log.event not in ("LossCovered", "LossMadeGood"):
                 continue
-            c, _, k, amount = log.values
+            c, _, k, amount = (
+                log.values if log.event == "LossCovered" else (log.values[0], 0, *log.values[1:3])
+            )
             terms = step.after(_WATERFALL, "stages", k)
             if not (terms.lifted and settling):
                 has = stages.capacity(step, k, c) - gone[k] if _pays_at_once(step, k) else 0
@@ -129,7 +131,7 @@ class ACapHoldsOverAnyWindow:
             raise Violation(f"stage {k} pays {sum(window)} of {most} within {length} s")
 
 
-@history_property(80)
+@history_property(82)
 class BorrowersShareWithinTheGap:
     """In any time as long as an epoch losses raise a debt by its cap at most, and by the ratios' gap."""
 

@@ -37,7 +37,7 @@ class DelaysAreKept:
             return
         now = step.model.timestamp
         for log in step.outcome.logs:
-            if log.contract == _WATERFALL and log.event == "CapsProposed":
+            if log.contract == _WATERFALL and log.event == "StagesProposed":
                 self._proposed[log.values[0]] = now
             elif log.contract == _WATERFALL and log.event == "StagesSet":
                 self._new_caps(step, log.values[0])

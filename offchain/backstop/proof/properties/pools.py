@@ -267,11 +267,12 @@ def _taken(step: Transition, pool: str, held: int) -> tuple[int, bool]:
         mine = step.before("LossWaterfall", "reservations", (c, address)).amount
         left[c] = deficit - min(deficit, mine) + in_doubt(step, step.before, c)
     exact = True
-    for k in range(counts.stages):
+    for k in counts.ids:
         terms = step.before("LossWaterfall", "stages", k)
+        owed = sum(step.before("LossWaterfall", "missed", (k, c)) for c in left)
         if terms.stage == address:
-            return -(-sum(left.values()) // RAY), exact
-        if terms.asynchronous:
+            return -(-(sum(left.values()) + owed) // RAY), exact
+        if terms.asynchronous or owed:
             continue
         kind = stages.stage_of(step, k)
         exact = exact and (kind.account != 2 if kind.KIND == "LedgerStage" else kind.KIND in _PAY_AT_ONCE)

@@ -37,11 +37,13 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "reports": None,
     "issuer_of": None,
     "halt_again_at": None,
-    # The waterfall: the order is set once, caps by a timelock.
+    # The waterfall: the order is set once; stages that come and go, and caps, by a timelock.
     "order_hash": None,
     "proposed_hash": None,
-    "caps_ready_at": None,
-    "counts": (Counts._fields.index("stages"), Counts._fields.index("asynchronous")),
+    "stages_ready_at": None,
+    "counts": tuple(Counts._fields.index(name) for name in ("stages", "known", "asynchronous", "order")),
+    "condemned": None,
+    "ids": None,
     "stages": None,
     "caps_absolute": None,
     # Equity and the treasury.

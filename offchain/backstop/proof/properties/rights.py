@@ -16,8 +16,8 @@ from backstop.proof.properties.privileges import DOORS, PARAMETERS
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Change, Changes, Transition, unwinds
 
-# The order of losses: set once; its caps, and their hash, by a timelock.
-_ORDER = ("order_hash", "counts", "stages", "caps_absolute")
+# The order of losses: set once; after that by a timelock.
+_ORDER = ("order_hash", "counts", "stages", "caps_absolute", "ids")
 # Where the caps begin in a stage's slot.
 _CAPS = Slot._fields.index("cap_bps")
 # Path of the holdings of a token -> path of the allowances over them.
@@ -141,11 +141,11 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         return sender == new == step.before(contract, "roles.pending_admin")
     applied = path == "proposed_hash" and new == bytes(32)
     if applied or (path in _ORDER and step.before(contract, "order_hash") != bytes(32)):
-        # By the timelock, whoever calls; the order stays.
-        keeps = path != "stages" or old[:_CAPS] == new[:_CAPS]
-        ready = step.model.timestamp >= step.before(contract, "caps_ready_at")
+        # By the timelock, whoever calls; a stage stays what it is, and what stays keeps its order.
+        keeps = old == 0 if path == "ids" else path != "stages" or old == Slot() or old[:_CAPS] == new[:_CAPS]
+        ready = step.model.timestamp >= step.before(contract, "stages_ready_at")
         settled = step.before(contract, "counts").open == 0
-        return keeps and ready and settled and path != "counts"
+        return bool(keeps and ready and settled)
     if sender == admin:
         return True
     if path == "reports":

@@ -11,6 +11,7 @@ from backstop.model.equity import Equity
 from backstop.model.equity_auction import PRICE_UNIT
 from backstop.model.ledger import MAX_TYPE_DEBT
 from backstop.model.loss_waterfall import ALL_TYPES
+from backstop.model.roles import STAGE
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.figures.prices import time_weighted
@@ -31,40 +32,41 @@ def stage_order(step: Transition, changes: Changes) -> None:
     if step.action.method != "cover" or step.action.contract != "LossWaterfall":
         return
     c = step.action.args[0]
+    order = step.after("LossWaterfall", "counts").ids
+    # By place, not by id.
     paid: dict[int, int] = {}
     for log in step.outcome.logs:
         if log.event in ("LossCovered", "LossReserved"):
-            k, amount = log.values[2:]
+            k, amount = order.index(log.values[2]), log.values[3]
             if k < max(paid, default=0):
                 raise Violation(f"stage {k} pays after stage {max(paid)}")
             paid[k] = paid.get(k, 0) + amount
-    stages = step.after("LossWaterfall", "counts").stages
-    reserved = sum(_reserved(step, k, c) for k in range(stages))
+    reserved = sum(_reserved(step, k, c) for k in order)
     left = step.after("VaultEngine", "ledger.deficit", c) - reserved
     if left < 0:
         raise Violation(f"somebody covered {-left} rad of type {c} that a stage has reserved")
-    last = stages if left else max(paid, default=0)
+    last = len(order) if left else max(paid, default=0)
     failed = {log.values[2] for log in step.outcome.logs if log.event == "StageFailed"}
     hurried = step.before("LossWaterfall", "counts").winding_up or _is_naive(step)
-    for k in range(stages):
+    for place, k in enumerate(order):
         terms = step.after("LossWaterfall", "stages", k)
         if hurried and terms.asynchronous:
             continue  # settlement passes it over, and so does the waterfall to compare with
         if terms.asynchronous and step.before("LossWaterfall", "reservations", (c, terms.stage)).amount:
-            if max(paid, default=0) > k:
-                raise Violation(f"stage {max(paid)} pays while stage {k} holds a reservation")
+            if max(paid, default=0) > place:
+                raise Violation(f"stage {max(paid)} pays while stage {place} holds a reservation")
             return
-        has, mine = capacity(step, k, c), paid.get(k, 0)
+        has, mine = capacity(step, k, c) - _kept_back(step, k), paid.get(place, 0)
         if mine and room(step, k, c, max(has, _had(step, k, c, mine)), mine) < -_grain(step, k, c):
             raise Violation(f"stage {k} pays {mine} rad, beyond its cap")
         if any(log.event == "LossReserved" and log.values[2] == k for log in step.outcome.logs):
-            if max(paid) > k:
-                raise Violation(f"stage {max(paid)} pays although stage {k} has just begun")
+            if max(paid) > place:
+                raise Violation(f"stage {max(paid)} pays although stage {place} has just begun")
             return
-        later = left + sum(amount for j, amount in paid.items() if j > k)
+        later = left + sum(amount for j, amount in paid.items() if j > place)
         keeps, least = has - mine, _grain(step, k, c)
         if (
-            k < last
+            place < last
             and k not in failed
             and keeps >= least > 0
             and later >= least
@@ -112,11 +114,24 @@ def capacity(step: Transition, k: int, c: int) -> int:
 
 def _is_naive(step: Transition) -> bool:
     return bool(step.contract("LossWaterfall").KIND != "LossWaterfall")
+def _kept_back(step: Transition, k: int) -> int:
+    """Return the income that the clawback cannot take: of pools that lack their role, and fail [rad]."""
+    stage = stage_of(step, k)
+    if stage.KIND != "ClawbackStage":
+        return 0
+    lacking = [
+        step.model.world.addresses[address].label
+        for address in stage.pool_addresses
+        if not step.before("VaultEngine", "roles.access_control.hasRole", (STAGE, address))
+    ]
+    kept = [pool for pool in lacking if not _voided(step, pool, k)]
+    return sum(own.unvested(step.before(pool, "assets"), step.model.timestamp) for pool in kept) * RAY
 
 
 def _voided(step: Transition, pool: str, k: int) -> bool:
     """Return whether a pool that is a stage before stage k has become void in this step."""
-    earlier = {stage_of(step, j).label for j in range(k)}
+    order = step.before("LossWaterfall", "counts").ids
+    earlier = {stage_of(step, j).label for j in order[: order.index(k)]}
     before, after = (read(pool, "token.state").generation for read in (step.before, step.after))
     return pool in earlier and before != after
 

@@ -243,18 +243,18 @@ def set_stages(s: Scene) -> Iterator[Action | Wait]:
     """Set the order of losses: fixed already, and on a waterfall that nobody uses, every mistake first."""
     if s.chance(0.3):
         yield s.call(
-            "LossWaterfall", "set_stages", ((s.savings.address, True, False, False, 0, 0),), by=_by(s)
+            "LossWaterfall", "set_stages", ((s.savings.address, True, False, False, False, 0, 0),), by=_by(s)
         )
         return
-    first = (s.world.contracts["SpareStage"].address, True, False, False, MAX_UINT256, 10_000)
+    first = (s.world.contracts["SpareStage"].address, True, False, False, False, MAX_UINT256, 10_000)
     other = s.some((s.somebody(), s.somebody(), ZERO_ADDRESS))
     terms = s.some(
         (
             (),
             (first, first),
-            (first, (other, False, True, True, 10**45, s.some((0, 10_001)))),
-            ((other, False, False, False, 0, 10_001),),
-            ((ZERO_ADDRESS, False, False, False, 0, 0),),
+            (first, (other, False, True, True, False, 10**45, s.some((0, 10_001)))),
+            ((other, False, False, False, False, 0, 10_001),),
+            ((ZERO_ADDRESS, False, False, False, False, 0, 0),),
         )
     )
     if s.chance(0.1):
@@ -265,21 +265,49 @@ def set_stages(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=0.5)
 def change_caps(s: Scene) -> Iterator[Action | Wait]:
     """Propose new caps, at times for another order; somebody waits and applies them, or others."""
-    terms = [tuple(s.waterfall.stage_terms("", k)) for k in range(s.waterfall.counts[()].stages)]
+    terms = [tuple(s.waterfall.stage_terms("", k)) for k in s.waterfall.stage_ids("")]
     k = s.random.randrange(len(terms))
     caps = s.some((MAX_UINT256, MAX_UINT256, 0, 1_000 * RAD)), _value(s, (10_000, 5_000, 1), 10_000)
-    terms[k] = (*terms[k][:4], *caps)
+    terms[k] = (*terms[k][:5], *caps)
     wrong = list(terms)
     if s.chance(0.25):
-        kind = list(terms[k][:4])
-        place = s.random.randrange(4)
+        kind = list(terms[k][:5])
+        place = s.random.randrange(5)
         kind[place] = s.somebody() if place == 0 else not kind[place]
         wrong[k] = (*kind, *caps)
         if s.chance(0.2) and len(wrong) > 1:
             wrong.pop()
-    yield s.call("LossWaterfall", "propose_caps", tuple(wrong), by=_by(s))
+    yield s.call("LossWaterfall", "propose_stages", tuple(wrong), by=_by(s))
     if s.chance(0.7):
         yield Wait(s.waterfall.cap_delay - s.some((0, 0, 0, 1)))
         if s.chance(0.1):
-            wrong[0] = (*wrong[0][:5], 7)
-        yield s.call("LossWaterfall", "apply_caps", tuple(wrong), by=s.somebody())
+            wrong[0] = (*wrong[0][:6], 7)
+        yield s.call("LossWaterfall", "apply_stages", tuple(wrong), by=s.somebody())
+
+
+@move(weight=0.6)
+def change_stages(s: Scene) -> Iterator[Action | Wait]:
+    """Add a stage in between, or leave one out, at times one that fails or has something; in time or not."""
+    waterfall = s.waterfall
+    terms = [tuple(waterfall.stage_terms("", k)) for k in waterfall.stage_ids("")]
+    new = s.world.contracts[s.some(("SpareStage", "SpareStage", "OddPool"))].address
+    place = s.random.randrange(len(terms) + 1)
+    kind = s.random.randrange(4)
+    if kind < 2:
+        slow = s.chance(0.5)
+        terms.insert(place, (new, s.chance(0.5), slow, False, s.chance(0.3), MAX_UINT256, 10_000))
+    if kind >= 1 and len(terms) > 1:
+        terms.pop(s.random.randrange(len(terms)))
+    if kind == 3 and len(terms) > 1 and s.chance(0.3):
+        terms.reverse()
+    leaves = [waterfall.stages[k].stage for k in waterfall.stage_ids("")]
+    leaves = [stage for stage in leaves if stage not in [each[0] for each in terms]]
+    breaks = bool(leaves) and s.chance(0.3)
+    if breaks:
+        yield s.call("VaultEngine", "revoke_role", STAGE, leaves[0], by=s.admin)
+    yield s.call("LossWaterfall", "propose_stages", tuple(terms), by=_by(s))
+    if s.chance(0.8):
+        yield Wait(waterfall.cap_delay - s.some((0, 0, 0, 0, 1)))
+        yield s.call("LossWaterfall", "apply_stages", tuple(terms), by=s.somebody())
+    if breaks and s.chance(0.8):
+        yield s.call("VaultEngine", "grant_role", STAGE, leaves[0], by=s.admin)

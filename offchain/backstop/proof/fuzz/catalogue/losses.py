@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY
 from backstop.model.bounds import MAX_RESERVATION
+from backstop.model.roles import STAGE
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.system import Action
@@ -79,7 +80,7 @@ def script_the_stage(s: Scene) -> Iterator[Action | Wait]:
 def force_a_release(s: Scene) -> Iterator[Action | Wait]:
     """Release what a stage has reserved for too long; at times too early, or where nothing is reserved."""
     waterfall = s.waterfall
-    stages = range(waterfall.counts[()].stages)
+    stages = waterfall.stage_ids("")
     held = [(c, k) for c in range(s.listed) for k in stages if waterfall.reserved("", c, k)]
     if not held and s.chance(0.97):
         return
@@ -90,3 +91,30 @@ def force_a_release(s: Scene) -> Iterator[Action | Wait]:
     elif s.chance(0.8):
         return
     yield s.call("LossWaterfall", "force_release", c, k, by=s.somebody())
+
+
+@move(weight=1.5)
+def break_a_stage(s: Scene) -> Iterator[Action | Wait]:
+    """Take its role from a stage with members, or give it back; have losses covered, and made good."""
+    waterfall = s.waterfall
+    found = [k for k in waterfall.stage_ids("") if waterfall.stages[k].owes]
+    if not found:
+        return
+    k = s.some(found)
+    stage = waterfall.stages[k].stage
+    owed = [(j, c) for j in found for c in range(s.listed) if waterfall.missing[j, c]]
+    open = [c for c in range(s.listed) if s.engine.deficit[c]]
+    if open and s.chance(0.8):
+        yield s.call("VaultEngine", "revoke_role", STAGE, stage, by=s.admin)
+        yield s.call("LossWaterfall", "cover", s.some(open), by=s.somebody())
+    if s.chance(0.7):
+        yield s.call("VaultEngine", "grant_role", STAGE, stage, by=s.admin)
+    if owed and s.chance(0.7):
+        j, c = s.some(owed)
+        if s.chance(0.6):
+            yield s.call("VaultEngine", "grant_role", STAGE, waterfall.stages[j].stage, by=s.admin)
+            for loss in open:
+                yield s.call("LossWaterfall", "cover", loss, by=s.somebody())
+        yield s.call("LossWaterfall", "make_good", c, j, by=s.somebody())
+    elif s.chance(0.1):
+        yield s.call("LossWaterfall", "make_good", s.type(), k, by=s.somebody())

@@ -1,0 +1,232 @@
+"""make_good, missed: what passes a stage while it fails it pays to the reserve once it works again."""
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment import contracts
+from backstop.deployment.parameters import StageParameters
+from backstop.deployment.plan import plan
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from tests.support.equity import open_protocol, price_equity, take, with_equity
+from tests.support.helpers import STAGE, reverts
+from tests.support.plain import only, steady
+from tests.support.savings import XAU, lose, save
+from tests.support.settling import begin
+
+CALL = "LossWaterfall.make_good"
+JUNIOR, SENIOR = 2, 3
+
+
+def broken(protocol, *stages):
+    for stage in stages:
+        protocol.do("VaultEngine.revoke_role", STAGE, stage, sender="admin")
+
+
+def repair(protocol, stage="Junior"):
+    protocol.do("VaultEngine.grant_role", STAGE, stage, sender="admin")
+
+
+def cover(protocol):
+    return protocol.do("LossWaterfall.cover", XAU, sender="stranger")
+
+
+def missed(protocol, k=JUNIOR):
+    return protocol.read("LossWaterfall.missed", k, XAU)
+
+
+@pytest.fixture
+def made(new_protocol):
+    """Makes protocols with 5,000 in Junior, 6,000 in Senior and 40,000 in Savings."""
+
+    def make(**caps):
+        stages = only("buffer", "reserve", "junior", "senior", "savings")
+        stages = (*stages[:JUNIOR], StageParameters("junior", **caps), *stages[JUNIOR + 1 :])
+        protocol = steady(new_protocol, stages=stages)
+        save(protocol, "elder", 5_000 * WAD, "Junior")
+        save(protocol, "middle", 6_000 * WAD, "Senior")
+        save(protocol, "saver", 40_000 * WAD)
+        return protocol
+
+    return make
+
+
+def test_what_others_paid_is_noted_and_paid_to_the_reserve(made):
+    protocol = made()
+    lose(protocol, debt=3_000 * WAD)
+    deficit = protocol.read("VaultEngine.deficit_of", XAU)
+    broken(protocol, "Junior")
+    cover(protocol)
+    assert missed(protocol) == deficit
+    (noted,) = [log.values for log in protocol.last.logs if log.event == "LossMissed"]
+    assert noted == (XAU, JUNIOR, deficit)
+    repair(protocol)
+    before = protocol.read("VaultEngine.reserve")
+    assert protocol.do(CALL, XAU, JUNIOR, sender="stranger") == deficit
+    assert protocol.last.logs[-1].values == (XAU, JUNIOR, deficit, 0)
+    assert 0 <= protocol.read("VaultEngine.reserve") - before - deficit < RAY
+    assert missed(protocol) == 0
+    with reverts("loss_waterfall: nothing missed"):
+        protocol.do(CALL, XAU, JUNIOR, sender="stranger")
+
+
+def test_it_owes_no_more_than_it_has(made):
+    protocol = made()
+    lose(protocol)
+    broken(protocol, "Junior")
+    cover(protocol)
+    assert missed(protocol) == 5_000 * RAD
+
+
+def test_of_two_that_fail_each_owes_its_own_part(made):
+    """As had they paid: the first all that it has, the second the rest."""
+    protocol = made()
+    lose(protocol)
+    deficit = protocol.read("VaultEngine.deficit_of", XAU)
+    broken(protocol, "Junior", "Senior")
+    cover(protocol)
+    assert (missed(protocol), missed(protocol, SENIOR)) == (5_000 * RAD, deficit - 5_000 * RAD)
+
+
+def test_what_nobody_pays_is_not_missed(made):
+    """It stays a deficit, and comes back to the stage that way."""
+    protocol = made()
+    lose(protocol, debt=3_000 * WAD)
+    broken(protocol, "Junior", "Senior", "Savings")
+    assert cover(protocol) == 0
+    assert missed(protocol) == missed(protocol, SENIOR) == 0
+    repair(protocol)
+    assert cover(protocol) > 3_000 * RAD - RAD
+
+
+def test_under_its_cap_it_owes_what_that_lets_it_pay_in_a_window(made):
+    protocol = made(cap_absolute=1_000 * RAD)
+    lose(protocol, debt=3_000 * WAD)
+    broken(protocol, "Junior")
+    cover(protocol)
+    assert missed(protocol) == 1_000 * RAD
+    lose(protocol, debt=3_000 * WAD)
+    cover(protocol)
+    assert missed(protocol) == 1_000 * RAD
+
+
+def test_and_pays_under_it(made):
+    """What it has just paid for another loss counts; later there is room again."""
+    protocol = made(cap_absolute=1_000 * RAD)
+    lose(protocol, debt=3_000 * WAD)
+    broken(protocol, "Junior")
+    cover(protocol)
+    repair(protocol)
+    lose(protocol, debt=3_000 * WAD)
+    cover(protocol)
+    with reverts("loss_waterfall: no room"):
+        protocol.do(CALL, XAU, JUNIOR, sender="stranger")
+    protocol.advance(14 * 86_400)
+    assert protocol.do(CALL, XAU, JUNIOR, sender="stranger") == 1_000 * RAD
+    lose(protocol, debt=3_000 * WAD)
+    cover(protocol)
+    assert JUNIOR not in [log.values[2] for log in protocol.last.logs if log.event == "LossCovered"]
+
+
+def test_not_while_a_loss_is_open(made):
+    """What it pays into the reserve would pay for its own part of that one."""
+    protocol = made()
+    lose(protocol, debt=3_000 * WAD)
+    broken(protocol, "Junior")
+    cover(protocol)
+    repair(protocol)
+    lose(protocol, debt=3_000 * WAD)
+    with reverts("loss_waterfall: cover first"):
+        protocol.do(CALL, XAU, JUNIOR, sender="stranger")
+    cover(protocol)
+    assert 0 < protocol.do(CALL, XAU, JUNIOR, sender="stranger") <= 2_000 * RAD
+
+
+def test_nor_in_settlement(made):
+    protocol = made()
+    lose(protocol, debt=3_000 * WAD)
+    broken(protocol, "Junior")
+    cover(protocol)
+    repair(protocol)
+    begin(protocol)
+    with reverts("loss_waterfall: cover first"):
+        protocol.do(CALL, XAU, JUNIOR, sender="stranger")
+
+
+def test_one_that_still_fails_pays_nothing(made):
+    protocol = made()
+    lose(protocol, debt=3_000 * WAD)
+    broken(protocol, "Junior")
+    cover(protocol)
+    with reverts("roles: missing role"):
+        protocol.do(CALL, XAU, JUNIOR, sender="stranger")
+    assert missed(protocol) > 2_000 * RAD
+
+
+def test_what_an_auction_brings_in_its_place_is_owed_once_it_is_paid(new_protocol):
+    """Equity is sold for what passed Junior: owed is what the buyers pay, not what was reserved."""
+    parameters = with_equity("buffer", "reserve", "junior", "minted_equity", "savings")
+    protocol = open_protocol(new_protocol(parameters))
+    price_equity(protocol, 100 * RAY)
+    save(protocol, "elder", 5_000 * WAD, "Junior")
+    lose(protocol)
+    broken(protocol, "Junior")
+    reserved = cover(protocol)
+    assert missed(protocol) == 0 != protocol.read("LossWaterfall.reserved_of", XAU)
+    take(protocol, amount=10 * WAD)
+    (first,) = [log.values[-1] for log in protocol.last.logs if log.event == "LossCovered"]
+    assert missed(protocol) == first < 5_000 * RAD < reserved
+    take(protocol)
+    assert missed(protocol) == 5_000 * RAD
+
+
+@pytest.fixture
+def scripted(new_protocol, monkeypatch):
+    """The first stage has members and says that it holds too much; so others pay a loss in its place."""
+    kind = contracts.STAGES["buffer"]._replace(owes=True)
+    monkeypatch.setitem(contracts.STAGES, "buffer", kind)
+
+    def rewired(*args):
+        made = plan(*args)
+        creations = tuple(
+            replace(each, kind="ScriptedStage", args=each.args[1:2]) if each.name == "BufferStage" else each
+            for each in made.creations
+        )
+        return replace(made, creations=creations)
+
+    monkeypatch.setattr("backstop.deployment.create.plan", rewired)
+    protocol = steady(new_protocol, stages=only("buffer", "reserve", "savings"))
+    save(protocol, "saver", 40_000 * WAD)
+    lose(protocol)
+    claim(protocol, MAX_UINT256)
+    cover(protocol)
+    return protocol
+
+
+def claim(protocol, capacity, payment=0):
+    protocol.do("BufferStage.claim", capacity, payment, 0, sender="stranger")
+
+
+def test_one_that_does_not_say_what_it_holds_owes_all_that_was_paid(scripted):
+    covered = [log.values[-1] for log in scripted.last.logs if log.event == "LossCovered"]
+    assert missed(scripted, 0) == sum(covered) > 9_999 * RAD
+
+
+def test_while_it_does_not_say_it_nothing_is_made_good(scripted):
+    with reverts("loss_waterfall: no answer"):
+        scripted.do(CALL, XAU, 0, sender="stranger")
+
+
+@pytest.mark.parametrize("payment", [0, 10_000 * RAD])
+def test_that_it_says_it_pays_is_not_believed(scripted, payment):
+    claim(scripted, 10**6 * RAD, payment)
+    with reverts("loss_waterfall: still fails"):
+        scripted.do(CALL, XAU, 0, sender="stranger")
+
+
+def test_one_that_is_empty_owes_nothing_any_more(scripted):
+    """As an empty stage never does; who enters later starts afresh."""
+    claim(scripted, 0)
+    assert scripted.do(CALL, XAU, 0, sender="stranger") == 0
+    assert missed(scripted, 0) == 0
+    assert scripted.last.logs[-1].values == (XAU, 0, 0, 0)

@@ -1,0 +1,93 @@
+"""Rules of failed stages and of their list made wrong, as if on both sides: a property notices each."""
+
+import pytest
+
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.loss_waterfall import LossWaterfall
+from tests.support.helpers import STAGE
+from tests.support.plain import only, steady
+from tests.support.savings import DAY, XAU, lose, save
+from tests.support.transitions import notices
+
+JUNIOR = 2
+
+
+@pytest.fixture
+def broken(new_protocol):
+    """Junior with 5,000 lacks its role, and there is a loss of 3,000 that Savings pay."""
+    protocol = steady(new_protocol, stages=only("buffer", "reserve", "junior", "savings"))
+    save(protocol, "elder", 5_000 * WAD, "Junior")
+    save(protocol, "saver", 40_000 * WAD)
+    lose(protocol, debt=3_000 * WAD)
+    protocol.do("VaultEngine.revoke_role", STAGE, "Junior", sender="admin")
+    return protocol
+
+
+def cover(protocol):
+    protocol.do("LossWaterfall.cover", XAU, sender="stranger")
+
+
+def make_good(protocol):
+    protocol.do("VaultEngine.grant_role", STAGE, "Junior", sender="admin")
+    protocol.do("LossWaterfall.make_good", XAU, JUNIOR, sender="stranger")
+
+
+def leave_out(protocol, k=JUNIOR):
+    """Have a list without a stage used."""
+    cover(protocol)
+    terms = [
+        protocol.read("LossWaterfall.stage_terms", id) for id in protocol.read("LossWaterfall.stage_ids")
+    ]
+    del terms[k]
+    protocol.do("LossWaterfall.propose_stages", terms, sender="admin")
+    protocol.advance(30 * DAY)
+    protocol.do("LossWaterfall.apply_stages", terms, sender="stranger")
+
+
+def test_more_is_owed_than_others_paid(broken, monkeypatch):
+    right = LossWaterfall._owe
+    monkeypatch.setattr(LossWaterfall, "_owe", lambda self, c, k, amount: right(self, c, k, 2 * amount))
+    notices(80, broken, cover)
+
+
+def test_a_stage_without_members_owes(broken, monkeypatch):
+    right = LossWaterfall._owe
+    monkeypatch.setattr(LossWaterfall, "_owe", lambda self, c, k, amount: right(self, c, 0, amount))
+    notices(80, broken, cover)
+
+
+def test_what_is_owed_is_forgiven(broken, monkeypatch):
+    """As if the stage held no more than a wei."""
+    cover(broken)
+    right = LossWaterfall._capacity
+
+    def empty(self, k, c):
+        works, found = right(self, k, c)
+        return works, min(found, RAY)
+
+    monkeypatch.setattr(LossWaterfall, "_capacity", empty)
+    notices(80, broken, make_good)
+
+
+@pytest.mark.parametrize("k", [JUNIOR, 3])
+def test_a_stage_goes_though_it_has_something(broken, monkeypatch, k):
+    """Savings work and have something; Junior owes as well, and works again."""
+    broken.do("VaultEngine.grant_role", STAGE, "Junior", sender="admin")
+    monkeypatch.setattr(LossWaterfall, "_leave_out", lambda self, id, now: False)
+    notices(81, broken, lambda protocol: leave_out(protocol, k))
+
+
+def test_the_order_of_those_that_stay_changes(broken, monkeypatch):
+    """The list is used from its end."""
+    right = LossWaterfall._change
+
+    def reversed_order(self, terms, *, now):
+        failing = right(self, terms, now=now)
+        counts = self.counts[()]
+        if now:
+            packed = sum(k << 4 * place for place, k in enumerate(reversed(counts.ids)))
+            self.counts[()] = counts._replace(order=packed)
+        return failing
+
+    monkeypatch.setattr(LossWaterfall, "_change", reversed_order)
+    notices(81, broken, leave_out)
