@@ -105,8 +105,13 @@ MAX_LIMITS_FACTOR: constant(uint256) = 50_000
 MIN_FLOW_WINDOW: constant(uint256) = 60
 MAX_FLOW_WINDOW: constant(uint256) = 90 * 86_400
 MAX_GROWTH: constant(uint256) = 50_000
-# With the highest, a year multiplies a debt by about 7.4.
-MAX_CURVE: constant(uint256) = 20_000
+MAX_CURVE: constant(uint256) = 10_000
+# What a policy may set as a fee, ray a second: that rate; a year of it multiplies a debt by about 2.7. And how far
+# it may move one in a day of 86,400 seconds, up or down: by 20% a year.
+MAX_POLICY_FEE: constant(uint256) = 31_709_791_983_764_586_505
+FEE_MOVE: constant(uint256) = 6_341_958_396_752_917_301
+# What it may use to answer: more than four times what any answer needs.
+POLICY_GAS: constant(uint256) = 100_000
 # Times a year.
 MAX_FEE_SPEED: constant(uint256) = 1_000
 MIN_CALL_TIME: constant(uint256) = 60

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import cast
 
-from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, sub
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, add, div_up, sub
 from backstop.model.coverage import Coverage
 from backstop.model.interfaces import Debts, ILiquidationEngine, IPriceFeed, NewRisk, Vault, VaultState
 from backstop.model.ledger import DISTRESSED, NO_CEILING
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
+from backstop.model.terms import ALL_TYPES
 
 MAX_LOCKED = 2**103 - 1
 
@@ -20,8 +21,6 @@ class VaultEngine(Coverage):
 
     # Where prices come from.
     price_feed_address = immutable("PRICE_FEED", str)
-    # May seize, and note margin calls.
-    liquidation_engine = immutable("LIQUIDATION_ENGINE", str)
     # Winds the protocol up.
     settlement = immutable("SETTLEMENT", str)
 
@@ -48,6 +47,19 @@ class VaultEngine(Coverage):
         self.settlement = settlement
         self.vaults = self.table("vaults", Vault())
         self.approvals = self.table("operators", False)
+
+    # ------------------------------------------------------------------ policy
+
+    @external
+    def set_risk_policy(self, sender: str, new: str) -> None:
+        """Have another contract be the risk policy, if it answers for every type."""
+        self._only_admin(sender)
+        self._check_live()
+        self._check_policy()
+        engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
+        require(engine.is_policy(self.address, new), "vault_engine: no policy")
+        self.policies[()] = new
+        self._tell(ALL_TYPES, "risk_policy", int(new, 16), MAX_UINT256)
 
     # ------------------------------------------------------------------ vaults
 
@@ -386,7 +398,7 @@ class VaultEngine(Coverage):
 
         `vault` and `debts` are as they will be, `before` is the type's normalized debt before the call.
         """
-        if self.risk_policy == ZERO_ADDRESS:
+        if self.first_policy == ZERO_ADDRESS:
             feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
             price = feed.risk_price(self.address, collateral_type)
             require(price != 0, "vault_engine: no price")
@@ -409,7 +421,7 @@ class VaultEngine(Coverage):
         )
         fee = self._policy.check_new_risk(self.address, risk)
         if dynamic:
-            self._set_stability_fee(collateral_type, fee)
+            self._follow(collateral_type, fee)
 
     def _still_called(self, collateral_type: int, vault: Vault, rate: int) -> int:
         """Return the time of a margin call [seconds]; 0 once it is met."""

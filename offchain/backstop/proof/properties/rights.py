@@ -10,7 +10,7 @@ from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
 from backstop.model.ledger import NO_CEILING
 from backstop.model.loss_waterfall import Slot
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
-from backstop.proof.properties.figures.fees import fee_of_curve
+from backstop.proof.properties.figures.fees import may_be_the_fee
 from backstop.proof.properties.notice import actor
 from backstop.proof.properties.privileges import DOORS, PARAMETERS
 from backstop.proof.properties.registry import Violation, transition_property
@@ -135,8 +135,8 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         }.get(path)
         return expected is not None and new == expected()
     if path == "ledger.income" and step.after(contract, "terms.of_types", key).dynamic and sender != admin:
-        # A dynamic fee follows the debt, by the curve alone.
-        return bool(new.stability_fee == fee_of_curve(step, key))
+        # A dynamic fee follows the debt, by the curve alone, or stays.
+        return may_be_the_fee(step, key, new.stability_fee)
     if path == "roles.admin":
         return sender == new == step.before(contract, "roles.pending_admin")
     applied = path == "proposed_hash" and new == bytes(32)
