@@ -64,6 +64,7 @@ exports: (
     terms.set_ratios,
     terms.set_stability_fee,
     terms.set_fee_dynamic,
+    terms.set_risk_policy,
     terms.set_buffer_share,
     terms.set_auction_limit,
     terms.set_redistribution_cap,
@@ -143,26 +144,6 @@ def __init__(
     coverage.__init__(treasury)
     PRICE_FEED = price_feed
     SETTLEMENT = settlement
-
-
-# ------------------------------------------------------------------- policy
-
-
-@external
-@nonreentrant
-def set_risk_policy(new: address):
-    """
-    @notice Have another contract be the risk policy: for new risk, fees, add-ons, calls and limits. Admin only,
-            not in settlement, and not without a policy at deployment. Protects: it proves itself by answering
-            for every type, within its gas and its bounds.
-    @param new The policy from now on.
-    """
-    roles._only_admin()
-    ledger._check_live()
-    terms._check_policy()
-    assert staticcall ILiquidationEngine(terms.LIQUIDATION_ENGINE).is_policy(new), "vault_engine: no policy"
-    terms.risk_policy = new
-    terms._tell(terms.ALL_TYPES, "risk_policy", convert(new, uint256), max_value(uint256))
 
 
 # ------------------------------------------------------------------- vaults

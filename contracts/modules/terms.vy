@@ -220,6 +220,23 @@ def set_fee_dynamic(collateral_type: uint256, dynamic: bool):
 
 @external
 @nonreentrant
+def set_risk_policy(new: address):
+    """
+    @notice Have another contract be the risk policy: for new risk, fees, add-ons, calls and limits. Admin only,
+            not in settlement, and not without a policy at deployment. Protects: it proves itself by answering
+            for every type, within its gas and its bounds.
+    @param new The policy from now on.
+    """
+    roles._only_admin()
+    ledger._check_live()
+    self._check_policy()
+    assert staticcall ILiquidationEngine(LIQUIDATION_ENGINE).is_policy(new), "terms: not a policy"
+    self.risk_policy = new
+    self._tell(ALL_TYPES, "risk_policy", convert(new, uint256), max_value(uint256))
+
+
+@external
+@nonreentrant
 def set_buffer_share(collateral_type: uint256, new: uint256):
     """
     @notice Set which share of fees fills the type's buffer. Admin only. Fees up to now are shared at the

@@ -146,6 +146,17 @@ class Governed(Ledger):
             self._reprice(collateral_type, debts, debts.normalized_debt)
 
     @external
+    def set_risk_policy(self, sender: str, new: str) -> None:
+        """Have another contract be the risk policy, if it answers for every type."""
+        self._only_admin(sender)
+        self._check_live()
+        self._check_policy()
+        engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
+        require(engine.is_policy(self.address, new), "terms: not a policy")
+        self.policies[()] = new
+        self._tell(ALL_TYPES, "risk_policy", int(new, 16), MAX_UINT256)
+
+    @external
     def set_buffer_share(self, sender: str, collateral_type: int, new: int) -> None:
         """Set the share of fees that fills the buffer [basis points]; earlier fees keep the old one."""
         self._check_admin(sender, collateral_type)
@@ -266,7 +277,7 @@ class Governed(Ledger):
         today = self.world.timestamp // DAY
         day: FeeDay = self.fee_days[collateral_type]
         if day.day != today:
-            day = FeeDay(self.income[collateral_type].stability_fee, today)
+            day = FeeDay(self._stability_fee(collateral_type), today)
             self.fee_days[collateral_type] = day
         least, most = max(0, day.fee - bounds.FEE_MOVE), day.fee + bounds.FEE_MOVE
         self._set_stability_fee(collateral_type, max(least, min(asked, most)))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import cast
 
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, add, div_up, sub
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, sub
 from backstop.model.coverage import Coverage
 from backstop.model.interfaces import Debts, ILiquidationEngine, IPriceFeed, NewRisk, Vault, VaultState
 from backstop.model.ledger import DISTRESSED, NO_CEILING
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
-from backstop.model.terms import ALL_TYPES
 
 MAX_LOCKED = 2**103 - 1
 
@@ -47,19 +46,6 @@ class VaultEngine(Coverage):
         self.settlement = settlement
         self.vaults = self.table("vaults", Vault())
         self.approvals = self.table("operators", False)
-
-    # ------------------------------------------------------------------ policy
-
-    @external
-    def set_risk_policy(self, sender: str, new: str) -> None:
-        """Have another contract be the risk policy, if it answers for every type."""
-        self._only_admin(sender)
-        self._check_live()
-        self._check_policy()
-        engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
-        require(engine.is_policy(self.address, new), "vault_engine: no policy")
-        self.policies[()] = new
-        self._tell(ALL_TYPES, "risk_policy", int(new, 16), MAX_UINT256)
 
     # ------------------------------------------------------------------ vaults
 

@@ -158,7 +158,7 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         now, until = step.model.timestamp, step.after(contract, "configs", key).grace_until
         guards = step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender))
         return bool(guards) and old <= now and until >= now + GUARDIAN_HALT == new - GUARDIAN_PAUSE
-    if path == "terms" and contract == "RiskPolicy":
+    if path == "terms" and step.contract(contract).KIND == "RiskPolicy":
         # The mode stands beside each type's terms; what it may be has a property of its own.
         brought = step.action.contract == "CircuitBreaker" or step.calls(contract, "adopt_mode")
         return bool(brought and new == old._replace(mode=new.mode))
