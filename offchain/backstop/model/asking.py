@@ -1,6 +1,6 @@
 """How a risk policy is asked by what has to work without one: liquidation and repayment.
 
-An answer that does not come, or lies beyond its bounds, is replaced by the plain rule. Gas is not counted here:
+An answer that does not come, or lies beyond its bounds, is replaced by the plain rule. Gas is not counted:
 in the contract too little of it reverts all, so it changes no answer.
 """
 

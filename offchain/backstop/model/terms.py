@@ -57,12 +57,12 @@ class Governed(Ledger):
         super().__init__(world, name, address, stablecoin, loss_waterfall, admin, *others)
         self.collateral_auction = collateral_auction
         self.first_policy = risk_policy
-        self.type_count = self.table("terms.collateral_types")
-        self.auction_limit = self.table("terms.global_auction_limit")
-        self.terms = self.table("terms.of_types", Terms())
         self.policies = self.table("terms.risk_policy", ZERO_ADDRESS)
         self.policies[()] = risk_policy
         self.fee_days = self.table("terms.fee_days", FeeDay())
+        self.type_count = self.table("terms.collateral_types")
+        self.auction_limit = self.table("terms.global_auction_limit")
+        self.terms = self.table("terms.of_types", Terms())
 
     # ----------------------------------------------------------------- setters
 
@@ -205,11 +205,6 @@ class Governed(Ledger):
         return int(self.auction_limit[()])
 
     @view
-    def risk_policy(self, sender: str) -> str:
-        """Return who refuses new risk and sets dynamic fees; the zero address is none."""
-        return str(self.policies[()])
-
-    @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
         """Return a type's token, ceilings and ratios."""
         return self._load_terms(collateral_type)
@@ -223,6 +218,11 @@ class Governed(Ledger):
     def debt_floor_of(self, sender: str, collateral_type: int) -> int:
         """Return the smallest debt of a vault [whole stablecoins]."""
         return self._load_terms(collateral_type).debt_floor
+
+    @view
+    def risk_policy(self, sender: str) -> str:
+        """Return who refuses new risk and sets dynamic fees; the zero address is none."""
+        return str(self.policies[()])
 
     # ----------------------------------------------------------------- records
 

@@ -12,8 +12,8 @@ _YEAR = 365 * 86_400
 def may_be_the_fee(step: Transition, c: int, fee: int) -> bool:
     """Return whether a dynamic fee after a step [ray a second above RAY] is what the policy may have set.
 
-    That is the curve's, as near as a day lets it come: what it was at the first change of the day, and so much
-    more or less. Of another policy nobody knows what it asks for; the day binds it all the same.
+    That is the curve's, as near as a day lets it come: what it was at the first change of the day, and so
+    much more or less. Of another policy nobody knows what it asks for; the day binds it all the same.
     """
     day = step.before("VaultEngine", "terms.fee_days", c)
     began = day.fee
