@@ -41,6 +41,8 @@ MAX_REPORTERS: constant(uint256) = 15
 MIN_STEP: constant(uint256) = 1
 MAX_STEP: constant(uint256) = 86_400
 MAX_REPORT_AGE: constant(uint256) = 7 * 86_400
+# After which a signed report can be brought no more: long enough for a transaction, and too short to choose by.
+MAX_SIGNED_AGE: constant(uint256) = 120
 MAX_STALE_AFTER: constant(uint256) = 7 * 86_400
 MIN_WINDOW: constant(uint256) = 60
 MAX_WINDOW: constant(uint256) = 7 * 86_400

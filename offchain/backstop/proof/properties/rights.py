@@ -6,10 +6,12 @@ from collections import defaultdict
 from typing import Any
 
 from backstop.model.arithmetic import MAX_UINT256, RAY
-from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
+from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE, MAX_SIGNED_AGE
 from backstop.model.ledger import NO_CEILING
 from backstop.model.loss_waterfall import Slot
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
+from backstop.model.signatures import ecrecover
+from backstop.model.signed_reports import report_digest
 from backstop.proof.properties.figures.fees import may_be_the_fee
 from backstop.proof.properties.notice import actor
 from backstop.proof.properties.privileges import DOORS, PARAMETERS
@@ -120,6 +122,20 @@ def _is_what_an_aggregator_says(step: Transition, reporter: str, new: Any) -> bo
     return exact and in_range and 0 <= age <= adapter.heartbeat
 
 
+def _is_signed(step: Transition, key: tuple[int, int], reporter: str, old: Any, new: Any) -> bool:
+    """Return whether a report that was brought is newer, fresh, and its reporter's signature says it."""
+    age = step.model.timestamp - new.reported_at
+    if not 0 <= age <= MAX_SIGNED_AGE or new.reported_at <= old.reported_at:
+        return False
+    feed = step.contract("PriceFeed")
+    digest = report_digest(key[0], *new, step.model.world.chain_id, feed.address)
+    for *said, signature in step.action.args[0]:
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+        if said == [key[0], *new] and ecrecover(digest, signature[64], r, s) == reporter:
+            return True
+    return False
+
+
 def _may_change(step: Transition, path: str, change: Change) -> bool:
     contract, key, old, new = change
     sender = actor(step)
@@ -150,6 +166,8 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         return True
     if path == "reports":
         reporter = step.before(contract, "reporters", key)
+        if step.calls("PriceFeed", "bring"):
+            return _is_signed(step, key, reporter, old, new)
         return sender == reporter or _is_what_an_aggregator_says(step, reporter, new)
     if path == "roles.pending_admin" or (path.startswith("roles.") and key[0] == DEFAULT_ADMIN_ROLE):
         return sender == step.before(contract, "roles.pending_admin")
