@@ -109,7 +109,7 @@ MAX_FLOW_WINDOW: constant(uint256) = 90 * 86_400
 MAX_GROWTH: constant(uint256) = 50_000
 MAX_CURVE: constant(uint256) = 10_000
 # What a policy may set as a fee, ray a second: that rate; a year of it multiplies a debt by about 2.7. And how far
-# it may move one in a day of 86,400 seconds, up or down: by 20% a year.
+# it may raise one at once, and above that in a day of 86,400 seconds: by 20% a year.
 MAX_POLICY_FEE: constant(uint256) = 31_709_791_983_764_586_505
 FEE_MOVE: constant(uint256) = 6_341_958_396_752_917_301
 # What it may use to answer: more than four times what any answer needs.

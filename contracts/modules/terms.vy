@@ -67,7 +67,7 @@ global_auction_limit: public(uint256)
 of_types: HashMap[uint256, uint256]
 # Refuses new risk and sets dynamic fees; the zero address is none.
 risk_policy: public(address)
-# collateral type -> fee at the first change of the day ([ray a second], 66 bits) | day (days, 32 bits)
+# collateral type -> fee when it was first to be above FEE_MOVE on a day ([ray a second], 66 bits) | that day
 fee_days: HashMap[uint256, uint256]
 
 
@@ -202,8 +202,8 @@ def set_fee_dynamic(collateral_type: uint256, dynamic: bool):
     """
     @notice Have the risk policy set a type's fee whenever its debt changes, or leave it as it is now.
             Admin only, not in settlement, and not without a risk policy. Protects: whatever the policy says,
-            the fee is at most `bounds.MAX_POLICY_FEE`, and moves within a day (of UTC) by at most
-            `bounds.FEE_MOVE` from where it was; where it says nothing, it stays.
+            the fee is at most `bounds.MAX_POLICY_FEE`, and above `bounds.FEE_MOVE` it rises within a day (of UTC)
+            by no more than that; where it says nothing, it stays.
     @param collateral_type [id] The collateral type.
     @param dynamic Whether the fee follows utilisation.
     """
@@ -429,20 +429,21 @@ def _reprice(collateral_type: uint256, debts: IVaultEngine.Debts, before: uint25
 @internal
 def _follow(collateral_type: uint256, asked: uint256):
     """
-    @dev Have a fee follow what the policy asks for, as far as a day lets it: from what it was at the first
-         change of the day, so that what one call moves another can move back.
+    @dev Have a fee follow what the policy asks for: up to FEE_MOVE at once, above it as far as a day lets it
+         rise, from what it was when it was first to be above on that day.
     """
     if asked > bounds.MAX_POLICY_FEE:
         log PolicyFailed(collateral_type=collateral_type)
         return
-    day: uint256 = self.fee_days[collateral_type]
-    fee: uint256 = day & (2**66 - 1)
-    today: uint256 = block.timestamp // DAY
-    if day >> 66 != today:
-        fee = ledger._stability_fee(collateral_type)
-        self.fee_days[collateral_type] = fee | (today << 66)
-    least: uint256 = unsafe_sub(fee, min(fee, bounds.FEE_MOVE))
-    ledger._set_stability_fee(collateral_type, max(least, min(asked, unsafe_add(fee, bounds.FEE_MOVE))))
+    fee: uint256 = asked
+    if fee > bounds.FEE_MOVE:
+        day: uint256 = self.fee_days[collateral_type]
+        today: uint256 = block.timestamp // DAY
+        if day >> 66 != today:
+            day = ledger._stability_fee(collateral_type) | (today << 66)
+            self.fee_days[collateral_type] = day
+        fee = min(fee, unsafe_add(day & (2**66 - 1), bounds.FEE_MOVE))
+    ledger._set_stability_fee(collateral_type, fee)
 
 
 # ------------------------------------------------------------------- limits

@@ -26,7 +26,7 @@ DAY = 86_400
 
 @slot(66, 32)
 class FeeDay(NamedTuple):
-    """A type's fee [ray a second above RAY] at the first change of a day, and which day (of UTC) that was."""
+    """A type's fee [ray a second above RAY] when it was first to be above FEE_MOVE on a day, and that day."""
 
     fee: int = 0
     day: int = 0
@@ -270,17 +270,19 @@ class Governed(Ledger):
         self._follow(collateral_type, policy.fee(collateral_type, debts.performing, before * rate))
 
     def _follow(self, collateral_type: int, asked: int) -> None:
-        """Have a fee follow what the policy asks for, as far as a day lets it."""
+        """Have a fee follow what the policy asks for; above FEE_MOVE as far as a day lets it rise."""
         if asked > bounds.MAX_POLICY_FEE:
             self.emit("PolicyFailed", collateral_type)
             return
-        today = self.world.timestamp // DAY
-        day: FeeDay = self.fee_days[collateral_type]
-        if day.day != today:
-            day = FeeDay(self._stability_fee(collateral_type), today)
-            self.fee_days[collateral_type] = day
-        least, most = max(0, day.fee - bounds.FEE_MOVE), day.fee + bounds.FEE_MOVE
-        self._set_stability_fee(collateral_type, max(least, min(asked, most)))
+        fee = asked
+        if fee > bounds.FEE_MOVE:
+            today = self.world.timestamp // DAY
+            day: FeeDay = self.fee_days[collateral_type]
+            if day.day != today:
+                day = FeeDay(self._stability_fee(collateral_type), today)
+                self.fee_days[collateral_type] = day
+            fee = min(fee, day.fee + bounds.FEE_MOVE)
+        self._set_stability_fee(collateral_type, fee)
 
     # ------------------------------------------------------------------ limits
 

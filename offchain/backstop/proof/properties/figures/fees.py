@@ -12,17 +12,18 @@ _YEAR = 365 * 86_400
 def may_be_the_fee(step: Transition, c: int, fee: int) -> bool:
     """Return whether a dynamic fee after a step [ray a second above RAY] is what the policy may have set.
 
-    That is the curve's, as near as a day lets it come: what it was at the first change of the day, and so
-    much more or less. Of another policy nobody knows what it asks for; the day binds it all the same.
+    That is the curve's; above FEE_MOVE no more than that over what it was when it was first to be above on
+    this day. Of another policy nobody knows what it asks for; the day binds it all the same.
     """
     day = step.before("VaultEngine", "terms.fee_days", c)
     began = day.fee
     if day.day != step.model.timestamp // 86_400:
         began = step.before("VaultEngine", "ledger.income", c).stability_fee
-    least, most = began - FEE_MOVE, began + FEE_MOVE
+    most = began + FEE_MOVE
     if step.after("VaultEngine", "terms.risk_policy") != step.contract("RiskPolicy").address:
-        return max(0, least) <= fee <= max(least, min(most, MAX_POLICY_FEE))
-    return fee == max(least, min(most, fee_of_curve(step, c)))
+        return fee <= min(most, MAX_POLICY_FEE)
+    asked = fee_of_curve(step, c)
+    return fee == (asked if asked <= FEE_MOVE else min(most, asked))
 
 
 def fee_of_curve(step: Transition, c: int) -> int:
