@@ -100,7 +100,6 @@ MASK_33: constant(uint256) = 2**33 - 1
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 PRICE_FEED: public(immutable(IPriceFeed))
-RISK_POLICY: public(immutable(IRiskPolicy))
 
 # State
 state: uint256
@@ -109,19 +108,17 @@ triggers: uint256
 
 
 @deploy
-def __init__(vault_engine: address, price_feed: address, risk_policy: address, admin: address):
+def __init__(vault_engine: address, price_feed: address, admin: address):
     """
     @notice Wire the contract to the protocol, for good. All triggers are off, and the calm period is the
             shortest.
     @param vault_engine Whose deficits and auctions are watched.
     @param price_feed Whose prices are watched.
-    @param risk_policy Is told of each change of the mode.
     @param admin The first admin.
     """
     roles.__init__(admin)
     VAULT_ENGINE = IVaultEngine(vault_engine)
     PRICE_FEED = IPriceFeed(price_feed)
-    RISK_POLICY = IRiskPolicy(risk_policy)
     self._store(State(mode=NORMAL, calm_from=0, calm_period=bounds.MIN_CALM_PERIOD))
 
 
@@ -177,6 +174,16 @@ def raise_to(mode: uint256):
     assert mode <= EMERGENCY, "circuit_breaker: no such mode"
     assert mode > state.mode, "circuit_breaker: only up"
     self._change(state, mode, NO_TRIGGER, ALL_TYPES)
+
+
+@external
+def tell(policy: address):
+    """
+    @notice Tell a policy the mode, one that is to replace today's: it has to know it before it may.
+            Permissionless; not in settlement.
+    @param policy Whoever takes the mode from this contract.
+    """
+    extcall IRiskPolicy(policy).set_mode(self._load_live().mode)
 
 
 # --------------------------------------------------------------- parameters
@@ -289,7 +296,7 @@ def worst_level() -> uint256:
 def _change(state: State, mode: uint256, trigger: uint256, collateral_type: uint256):
     log ModeChanged(old=state.mode, new=mode, trigger=trigger, collateral_type=collateral_type, by=msg.sender)
     self._store(State(mode=mode, calm_from=block.timestamp, calm_period=state.calm_period))
-    extcall RISK_POLICY.set_mode(mode)
+    extcall IRiskPolicy(staticcall VAULT_ENGINE.risk_policy()).set_mode(mode)
 
 
 @internal

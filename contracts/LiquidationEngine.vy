@@ -8,13 +8,16 @@
         debt is in doubt, and lets an issuer write its own debt down. It holds nothing.
 @dev Debt is in doubt while it is under auction, in a workout that is not sound, or flagged. Whoever decides
      what may be liquidated decides what may be flagged, by the same rule; and whatever leaves a vault for an
-     auction passes here, so that a flag ends with its position.
+     auction passes here, so that a flag ends with its position. Nothing here depends on the risk policy: it
+     is asked with gas of its own, and where it does not answer, or beyond its bounds, there are no add-ons and
+     no calls, and the plain limits hold.
 """
 from contracts.interfaces import ICollateralAuction
 from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
+from contracts.modules import asking
 from contracts.modules import doubt
 from contracts.modules import ledger
 from contracts.modules import units
@@ -49,7 +52,8 @@ event WrittenDown:
 VAULT_ENGINE: public(immutable(IVaultEngine))
 PRICE_FEED: public(immutable(IPriceFeed))
 COLLATERAL_AUCTION: public(immutable(ICollateralAuction))
-# Margins by size, margin calls and limits by mode; the zero address is none of them.
+# Margins by size, margin calls and limits by mode, at deployment; the zero address is none of them, for good.
+# The ledger knows today's.
 RISK_POLICY: public(immutable(address))
 # Takes called vaults over; the zero address is none.
 WORKOUTS: public(immutable(address))
@@ -68,7 +72,8 @@ def __init__(
     @param vault_engine The ledger that vaults are read and seized in.
     @param price_feed Where prices come from.
     @param collateral_auction Sells what is seized.
-    @param risk_policy Margins by size, margin calls and limits by mode; the zero address is none of them.
+    @param risk_policy Margins by size, margin calls and limits by mode; the zero address is none of them, for
+                       good.
     @param workouts Takes called vaults over; the zero address is none.
     """
     VAULT_ENGINE = IVaultEngine(vault_engine)
@@ -93,16 +98,14 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     @return [id] The auction's id.
     """
     price: uint256 = self._price(collateral_type)
-    limits_factor: uint256 = units.BASIS_POINTS
-    if RISK_POLICY != empty(address):
-        limits_factor = staticcall IRiskPolicy(RISK_POLICY).limits_factor()
+    policy: address = self._policy()
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
-        collateral_type, owner, limits_factor
+        collateral_type, owner, self._limits_factor(policy)
     )
 
     # Collateral < 2**104, price < 2**112, debt < 2**181, its add-on < 2**196: none reaches 2**256.
     debt: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
-    assert self._is_unsafe(collateral_type, vault, price, debt), "liquidation_engine: safe vault"
+    assert self._is_unsafe(policy, collateral_type, vault, price, debt), "liquidation_engine: safe vault"
     assert vault.room != 0, "liquidation_engine: no room"
 
     # Rounded down to the limit, and up to the whole vault if the rest would be under the floor.
@@ -156,15 +159,16 @@ def call(collateral_type: uint256, owner: address):
     @param collateral_type [id] The collateral type.
     @param owner Whose vault.
     """
-    assert RISK_POLICY != empty(address), "liquidation_engine: no calls"
-    terms: IRiskPolicy.CallTerms = staticcall IRiskPolicy(RISK_POLICY).call_terms(collateral_type)
+    policy: address = self._policy()
+    assert policy != empty(address), "liquidation_engine: no calls"
+    terms: IRiskPolicy.CallTerms = self._call_terms(policy, collateral_type)
     price: uint256 = self._price(collateral_type)
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
         collateral_type, owner, units.BASIS_POINTS
     )
     debt: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
     assert terms.ratio != 0 and not self._meets(
-        vault.locked_collateral, price, debt, terms.ratio, self._add_on(collateral_type, debt)
+        vault.locked_collateral, price, debt, terms.ratio, self._add_on(policy, collateral_type, debt)
     ), "liquidation_engine: margin met"
     due: uint256 = unsafe_add(vault.called_at, terms.grace)
     assert (
@@ -200,7 +204,7 @@ def flag(collateral_type: uint256, owner: address) -> uint256:
             # 104 + 112 bits.
             worth: uint256 = unsafe_mul(vault.locked_collateral, price)
             flagged = units._div_up(unsafe_sub(debt, min(debt, worth)), vault.accumulated_rate)
-        elif self._is_unsafe(collateral_type, vault, price, debt):
+        elif self._is_unsafe(self._policy(), collateral_type, vault, price, debt):
             flagged = vault.normalized_debt
     doubt._flag(collateral_type, owner, flagged)
     return unsafe_mul(flagged, vault.accumulated_rate)
@@ -257,14 +261,44 @@ def meets_call(collateral_type: uint256, locked_collateral: uint256, debt: uint2
     """
     if debt == 0:
         return True
-    terms: IRiskPolicy.CallTerms = staticcall IRiskPolicy(RISK_POLICY).call_terms(collateral_type)
+    policy: address = self._policy()
+    terms: IRiskPolicy.CallTerms = self._call_terms(policy, collateral_type)
     return terms.ratio == 0 or self._meets(
         locked_collateral,
         staticcall PRICE_FEED.current_price(collateral_type),
         debt,
         terms.ratio,
-        self._add_on(collateral_type, debt),
+        self._add_on(policy, collateral_type, debt),
     )
+
+
+@external
+@view
+def is_policy(policy: address) -> bool:
+    """
+    @notice Whether a contract is a risk policy of this ledger: it answers what it is asked about every type,
+            within its gas and its bounds, and is in the mode of today's, if that answers.
+    @param policy The contract.
+    @return Whether every answer can be used.
+    """
+    return asking._is_policy(
+        policy,
+        VAULT_ENGINE.address,
+        staticcall VAULT_ENGINE.collateral_types(),
+        asking._mode(self._policy()),
+    )
+
+
+@external
+@view
+def steepest_of(collateral_type: uint256) -> uint256:
+    """
+    @notice How fast the add-on of a vault grows with its debt, at most. Where the policy does not say, the
+            most that it could be.
+    @param collateral_type [id] The collateral type.
+    @return [basis points] Of each further unit of debt; 0 without a policy.
+    """
+    return 0 if RISK_POLICY == empty(address) else asking._steepest(self._policy(), collateral_type)
 
 
 @external
@@ -339,11 +373,33 @@ def _part(vault: IVaultEngine.VaultState, normalized_debt: uint256) -> (uint256,
 
 @internal
 @view
-def _add_on(collateral_type: uint256, debt: uint256) -> uint256:
-    """@dev Basis points x rad that a debt of this size needs beyond its ratio."""
+def _policy() -> address:
+    """@dev Today's risk policy; the zero address is none."""
     if RISK_POLICY == empty(address):
-        return 0
-    return staticcall IRiskPolicy(RISK_POLICY).add_on(collateral_type, debt)
+        return empty(address)
+    return staticcall VAULT_ENGINE.risk_policy()
+
+
+@internal
+@view
+def _limits_factor(policy: address) -> uint256:
+    """@dev [basis points] of the auction limits."""
+    return units.BASIS_POINTS if policy == empty(address) else asking._limits_factor(policy)
+
+
+@internal
+@view
+def _add_on(policy: address, collateral_type: uint256, debt: uint256) -> uint256:
+    """@dev Basis points x rad that a debt of this size needs beyond its ratio."""
+    return 0 if policy == empty(address) else asking._add_on(policy, collateral_type, debt)
+
+
+@internal
+@view
+def _call_terms(policy: address, collateral_type: uint256) -> IRiskPolicy.CallTerms:
+    """@dev When vaults may be called: never above the initial ratio, whatever the policy says."""
+    most: uint256 = (staticcall VAULT_ENGINE.terms_of(collateral_type)).initial_ratio
+    return asking._call_terms(policy, collateral_type, most)
 
 
 @internal
@@ -384,20 +440,21 @@ def _sound(collateral_type: uint256) -> uint256:
 @internal
 @view
 def _is_unsafe(
-    collateral_type: uint256, vault: IVaultEngine.VaultState, price: uint256, debt: uint256
+    policy: address, collateral_type: uint256, vault: IVaultEngine.VaultState, price: uint256, debt: uint256
 ) -> bool:
     """
     @dev Whether a vault may be liquidated at a price: it is under its liquidation ratio, or its call is due.
     """
-    add_on: uint256 = self._add_on(collateral_type, debt)
+    add_on: uint256 = self._add_on(policy, collateral_type, debt)
     if self._meets(vault.locked_collateral, price, debt, vault.liquidation_ratio, add_on):
-        return self._is_due(collateral_type, vault, price, debt, add_on)
+        return self._is_due(policy, collateral_type, vault, price, debt, add_on)
     return True
 
 
 @internal
 @view
 def _is_due(
+    policy: address,
     collateral_type: uint256,
     vault: IVaultEngine.VaultState,
     price: uint256,
@@ -408,7 +465,7 @@ def _is_due(
     """
     if vault.called_at == 0:
         return False
-    terms: IRiskPolicy.CallTerms = staticcall IRiskPolicy(RISK_POLICY).call_terms(collateral_type)
+    terms: IRiskPolicy.CallTerms = self._call_terms(policy, collateral_type)
     due: uint256 = unsafe_add(vault.called_at, terms.grace)
     return (
         terms.ratio != 0

@@ -699,7 +699,8 @@ def _check_reserved(owner: address):
 @view
 def _check_mode():
     if RISK_POLICY != empty(address):
-        assert staticcall IRiskPolicy(RISK_POLICY).mode() < EMERGENCY, "margin_market: emergency"
+        policy: IRiskPolicy = IRiskPolicy(staticcall VAULT_ENGINE.risk_policy())
+        assert staticcall policy.mode() < EMERGENCY, "margin_market: emergency"
     assert not staticcall VAULT_ENGINE.in_settlement(), "margin_market: in settlement"
 
 

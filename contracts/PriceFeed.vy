@@ -10,11 +10,15 @@
         set: a price far from the average waits to be confirmed; a market can be halted; a feed that
         comes back leaves owners time; one that stays dead is replaced by its last price. A market without
         trade, of a token that is worth what its issuer owes, has its issuer's word instead.
+        A reporter says its price itself, or signs it (EIP-712) for anybody to bring.
 @dev A market is its collateral type's id. The current price changes in `poke` alone, so the cumulative
      price is kept up to `stepped_at` and the rest is added where it is read. Whatever keeps a price
      from new risk makes `next` zero, so that a draw reads one slot: a suspect price is not there at
      all, one that a halt or a grace holds back is in `withheld`.
 """
+from snekmate.utils import ecdsa
+from snekmate.utils import eip712_domain_separator
+
 from contracts.interfaces import IPriceFeed
 from contracts.modules import bounds
 from contracts.modules import roles
@@ -23,10 +27,12 @@ from contracts.modules import units
 
 implements: IPriceFeed
 
+initializes: eip712_domain_separator
 initializes: roles
 initializes: settlement_price
 
 exports: (
+    eip712_domain_separator.eip712Domain,
     roles.admin,
     roles.pending_admin,
     roles.transfer_admin,
@@ -51,6 +57,13 @@ event Reported:
     collateral_type: indexed(uint256)  # [id]
     reporter: indexed(address)
     price: uint256  # [ray]
+
+
+event ReportBrought:
+    collateral_type: indexed(uint256)  # [id]
+    reporter: indexed(address)
+    price: uint256  # [ray]
+    signed_at: uint256  # [timestamp]
 
 
 event Poked:
@@ -120,6 +133,16 @@ struct Report:
     reported_at: uint256  # seconds, 32 bits
 
 
+struct SignedReport:
+    market: uint256
+    price: uint256  # ray
+    signed_at: uint256  # seconds
+    signature: Bytes[65]  # r, s (the low one), v (27 or 28)
+
+
+# What a reporter signs.
+REPORT_TYPE: constant(bytes32) = keccak256("Report(uint256 market,uint256 price,uint256 signedAt)")
+
 MASK_2: constant(uint256) = 2**2 - 1
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_14: constant(uint256) = 2**14 - 1
@@ -163,6 +186,7 @@ def __init__(admin: address):
     """
     @param admin The first admin.
     """
+    eip712_domain_separator.__init__("Backstop Prices", "1")
     roles.__init__(admin)
 
 
@@ -182,6 +206,38 @@ def report(collateral_type: uint256, price: uint256):
     self._check_price(price)
     self.reports[collateral_type][index] = price | (block.timestamp << 112)
     log Reported(collateral_type=collateral_type, reporter=msg.sender, price=price)
+
+
+@external
+def bring(reports: DynArray[SignedReport, bounds.MAX_REPORTERS]) -> uint256:
+    """
+    @notice Bring reports that listed reporters have signed: each counts as its reporter's own, of the second
+            in which it was signed. Permissionless. One that is too old, or not newer than what the reporter
+            has said, is left out: it may have been brought by somebody else meanwhile. Protects: nobody
+            replays one, goes back to an older one, or has more to choose from than `bounds.MAX_SIGNED_AGE` of
+            what each reporter has signed; none is worth anything at another market, feed or chain.
+    @param reports Of any markets, in any order.
+    @return [count] Of those that count.
+    """
+    count: uint256 = 0
+    for each: SignedReport in reports:
+        assert len(each.signature) == 65, "price_feed: bad signature"
+        reporter: address = ecdsa._recover_sig(
+            self._digest(each.market, each.price, each.signed_at), each.signature
+        )
+        index: uint256 = self.reporter_index[each.market][reporter]
+        assert index != 0, "price_feed: not signed"
+        self._check_price(each.price)
+        assert each.signed_at <= block.timestamp, "price_feed: from the future"
+        age: uint256 = unsafe_sub(block.timestamp, each.signed_at)
+        if age > bounds.MAX_SIGNED_AGE or each.signed_at <= self.reports[each.market][index] >> 112:
+            continue
+        self.reports[each.market][index] = each.price | (each.signed_at << 112)
+        log ReportBrought(
+            collateral_type=each.market, reporter=reporter, price=each.price, signed_at=each.signed_at
+        )
+        count += 1
+    return count
 
 
 @external
@@ -548,6 +604,19 @@ def final_price(collateral_type: uint256) -> (bool, uint256):
 
 @external
 @view
+def digest_of(market: uint256, price: uint256, signed_at: uint256) -> bytes32:
+    """
+    @notice What a reporter signs.
+    @param market [id] The market: its collateral type's id.
+    @param price [ray] For 1e18 of collateral.
+    @param signed_at [timestamp] When.
+    @return The digest.
+    """
+    return self._digest(market, price, signed_at)
+
+
+@external
+@view
 def prices_of(collateral_type: uint256) -> IPriceFeed.Prices:
     """
     @notice The current and the next price, fresh or not, and until when they are fresh. The next is 0 while a
@@ -639,6 +708,14 @@ def latest_round_data(collateral_type: uint256) -> (uint80, int256, uint256, uin
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _digest(market: uint256, price: uint256, signed_at: uint256) -> bytes32:
+    return eip712_domain_separator._hash_typed_data_v4(
+        keccak256(abi_encode(REPORT_TYPE, market, price, signed_at))
+    )
 
 
 @internal

@@ -343,7 +343,7 @@ def set_fee_curve(collateral_type: uint256, curve: Curve, line: uint256, speed: 
     @notice Set a type's fees by utilisation. Admin only. They are charged from the next change of the type's
             debt on, once the vault engine is told to ask.
     @param collateral_type [id] The collateral type.
-    @param curve The rates, in all at most MAX_CURVE; a kink of 0 is no curve.
+    @param curve The rates, in all at most MAX_CURVE, so that each fits its field; a kink of 0 is no curve.
     @param line [whole stablecoins] Debt that is full utilisation, above 0.
     @param speed [times a year] How often the rate at the kink may move by its own size, 0 for a fixed one. It
                  then stays between base (above 0) and base + slope_1, starting at the lower, and the fee goes
@@ -351,7 +351,6 @@ def set_fee_curve(collateral_type: uint256, curve: Curve, line: uint256, speed: 
     """
     roles._only_admin()
     assert curve.base + curve.slope_1 + curve.slope_2 <= bounds.MAX_CURVE, "risk_policy: curve bounds"
-    assert max(curve.base, curve.slope_1) <= MASK_14, "risk_policy: slope bounds"
     assert curve.kink < units.BASIS_POINTS, "risk_policy: kink bounds"
     assert line != 0 and line <= bounds.MAX_DEBT_CEILING, "risk_policy: line bounds"
     assert speed <= bounds.MAX_FEE_SPEED, "risk_policy: speed bounds"
@@ -685,7 +684,7 @@ def _fee(terms: uint256, flow: uint256, rate_at_kink: uint256, performing: uint2
         # A quarter of the rate at the kink without debt, four times as much at full utilisation.
         factor: uint256 = unsafe_add(units.WAD // 4, unsafe_mul(used, units.WAD * 3 // 4) // kink)
         factor = unsafe_add(factor, unsafe_mul(over, 3 * units.WAD) // unsafe_sub(units.WAD, kink))
-        return min(units._div_up(unsafe_mul(rate_at_kink, factor), units.WAD), bounds.MAX_STABILITY_FEE)
+        return min(units._div_up(unsafe_mul(rate_at_kink, factor), units.WAD), bounds.MAX_POLICY_FEE)
     rate: uint256 = unsafe_add(
         unsafe_mul((terms >> 184) & MASK_14, units.WAD),
         unsafe_mul(unsafe_mul((terms >> 198) & MASK_14, units.WAD), used) // kink,

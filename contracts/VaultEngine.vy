@@ -53,7 +53,9 @@ exports: (
     ledger.settled,
     ledger.in_settlement,
     terms.COLLATERAL_AUCTION,
+    terms.LIQUIDATION_ENGINE,
     terms.RISK_POLICY,
+    terms.risk_policy,
     terms.collateral_types,
     terms.global_auction_limit,
     terms.add_collateral_type,
@@ -62,6 +64,7 @@ exports: (
     terms.set_ratios,
     terms.set_stability_fee,
     terms.set_fee_dynamic,
+    terms.set_risk_policy,
     terms.set_buffer_share,
     terms.set_auction_limit,
     terms.set_redistribution_cap,
@@ -101,8 +104,6 @@ MAX_LOCKED: constant(uint256) = 2**103 - 1
 
 # Where prices come from.
 PRICE_FEED: public(immutable(address))
-# May seize, and note margin calls.
-LIQUIDATION_ENGINE: public(immutable(address))
 # Winds the protocol up.
 SETTLEMENT: public(immutable(address))
 
@@ -139,10 +140,9 @@ def __init__(
     """
     ledger.__init__(stablecoin, loss_waterfall)
     roles.__init__(admin)
-    terms.__init__(collateral_auction, risk_policy)
+    terms.__init__(collateral_auction, liquidation_engine, risk_policy)
     coverage.__init__(treasury)
     PRICE_FEED = price_feed
-    LIQUIDATION_ENGINE = liquidation_engine
     SETTLEMENT = settlement
 
 
@@ -692,7 +692,7 @@ def _check_risk(
     type_debt: uint256 = performing
     if debts.distressed != 0:
         type_debt = unsafe_add(type_debt, ledger._distress(collateral_type))
-    fee: uint256 = extcall IRiskPolicy(terms.RISK_POLICY).check_new_risk(
+    fee: uint256 = extcall IRiskPolicy(terms.risk_policy).check_new_risk(
         IRiskPolicy.NewRisk(
             collateral_type=collateral_type,
             locked_collateral=vault.locked_collateral,
@@ -706,14 +706,14 @@ def _check_risk(
         )
     )
     if dynamic:
-        ledger._set_stability_fee(collateral_type, fee)
+        terms._follow(collateral_type, fee)
 
 
 @internal
 @view
 def _still_called(collateral_type: uint256, vault: IVaultEngine.Vault, rate: uint256) -> uint256:
     """@dev The time of a margin call, 0 once it is met. No price is no reason to block a repayment."""
-    if staticcall ILiquidationEngine(LIQUIDATION_ENGINE).meets_call(
+    if staticcall ILiquidationEngine(terms.LIQUIDATION_ENGINE).meets_call(
         collateral_type, vault.locked_collateral, vault.normalized_debt * rate
     ):
         return 0
@@ -723,7 +723,7 @@ def _still_called(collateral_type: uint256, vault: IVaultEngine.Vault, rate: uin
 @internal
 @view
 def _only_liquidation():
-    assert msg.sender == LIQUIDATION_ENGINE, "vault_engine: only liquidation"
+    assert msg.sender == terms.LIQUIDATION_ENGINE, "vault_engine: only liquidation"
 
 
 @internal

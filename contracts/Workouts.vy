@@ -172,7 +172,6 @@ VAULT_ENGINE: public(immutable(IVaultEngine))
 PRICE_FEED: public(immutable(IPriceFeed))
 LIQUIDATION_ENGINE: public(immutable(ILiquidationEngine))
 COLLATERAL_AUCTION: public(immutable(ICollateralAuction))
-RISK_POLICY: public(immutable(IRiskPolicy))
 
 # collateral type -> Terms
 terms: HashMap[uint256, uint256]
@@ -196,7 +195,6 @@ def __init__(
     price_feed: address,
     liquidation_engine: address,
     collateral_auction: address,
-    risk_policy: address,
     admin: address,
 ):
     """
@@ -206,7 +204,6 @@ def __init__(
     @param price_feed Where prices come from.
     @param liquidation_engine Hands vaults over, and knows their calls.
     @param collateral_auction Gives ids, books payments and takes foreclosed lots.
-    @param risk_policy Knows the mode.
     @param admin The first admin.
     """
     roles.__init__(admin)
@@ -214,7 +211,6 @@ def __init__(
     PRICE_FEED = IPriceFeed(price_feed)
     LIQUIDATION_ENGINE = ILiquidationEngine(liquidation_engine)
     COLLATERAL_AUCTION = ICollateralAuction(collateral_auction)
-    RISK_POLICY = IRiskPolicy(risk_policy)
 
 
 # ----------------------------------------------------------------- workouts
@@ -236,11 +232,12 @@ def enter(collateral_type: uint256, owner: address, instalments: uint256) -> uin
     terms: Terms = self._load_terms(collateral_type)
     assert terms.cap != 0, "workouts: none offered"
     self._check_approved(owner)
-    assert staticcall RISK_POLICY.mode() >= CAUTION, "workouts: no caution"
+    policy: IRiskPolicy = IRiskPolicy(staticcall VAULT_ENGINE.risk_policy())
+    assert staticcall policy.mode() >= CAUTION, "workouts: no caution"
     assert instalments != 0 and instalments <= terms.instalments, "workouts: bad instalments"
     assert (block.timestamp >= self.last_entries[collateral_type][owner] + terms.period), "workouts: too soon"
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
-        collateral_type, owner, staticcall RISK_POLICY.limits_factor()
+        collateral_type, owner, staticcall policy.limits_factor()
     )
     assert vault.called_at != 0, "workouts: not called"
     principal: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)

@@ -41,6 +41,9 @@ MAX_REPORTERS: constant(uint256) = 15
 MIN_STEP: constant(uint256) = 1
 MAX_STEP: constant(uint256) = 86_400
 MAX_REPORT_AGE: constant(uint256) = 7 * 86_400
+# After which a signed report can be brought no more: long enough for a transaction, and too short to choose
+# by.
+MAX_SIGNED_AGE: constant(uint256) = 120
 MAX_STALE_AFTER: constant(uint256) = 7 * 86_400
 MIN_WINDOW: constant(uint256) = 60
 MAX_WINDOW: constant(uint256) = 7 * 86_400
@@ -105,8 +108,13 @@ MAX_LIMITS_FACTOR: constant(uint256) = 50_000
 MIN_FLOW_WINDOW: constant(uint256) = 60
 MAX_FLOW_WINDOW: constant(uint256) = 90 * 86_400
 MAX_GROWTH: constant(uint256) = 50_000
-# With the highest, a year multiplies a debt by about 7.4.
-MAX_CURVE: constant(uint256) = 20_000
+MAX_CURVE: constant(uint256) = 10_000
+# What a policy may set as a fee, ray a second: that rate; a year of it multiplies a debt by about 2.7. And
+# how far it may raise one at once, and above that in a day of 86,400 seconds: by 20% a year.
+MAX_POLICY_FEE: constant(uint256) = 31_709_791_983_764_586_505
+FEE_MOVE: constant(uint256) = 6_341_958_396_752_917_301
+# What it may use to answer: more than four times what any answer needs.
+POLICY_GAS: constant(uint256) = 100_000
 # Times a year.
 MAX_FEE_SPEED: constant(uint256) = 1_000
 MIN_CALL_TIME: constant(uint256) = 60

@@ -107,7 +107,7 @@ def stability_fee_of(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The collateral type.
     @return [ray a second] The fee, above RAY.
     """
-    return self.income[collateral_type] >> 188
+    return self._stability_fee(collateral_type)
 
 
 @external
@@ -326,6 +326,12 @@ def _list(collateral_type: uint256):
             buffer_share=0,
         ),
     )
+
+
+@internal
+@view
+def _stability_fee(collateral_type: uint256) -> uint256:
+    return self.income[collateral_type] >> 188
 
 
 @internal

@@ -13,8 +13,9 @@ from ethereum.ercs import IERC20
 from ethereum.ercs import IERC20Detailed
 
 from contracts.interfaces import ICollateralAuction
-from contracts.interfaces import IRiskPolicy
+from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import IVaultEngine
+from contracts.modules import asking
 from contracts.modules import bounds
 from contracts.modules import ledger
 from contracts.modules import roles
@@ -36,6 +37,10 @@ event ParameterChanged:
     value: uint256  # [unit of the parameter] as its setter says; 1 is true
 
 
+event PolicyFailed:
+    collateral_type: indexed(uint256)  # [id] its fee stays as it is
+
+
 # Stands for "all collateral types" in `ParameterChanged`.
 ALL_TYPES: constant(uint256) = max_value(uint256)
 MAX_DECIMALS: constant(uint256) = 18
@@ -43,9 +48,13 @@ MAX_DECIMALS: constant(uint256) = 18
 DYNAMIC: constant(uint256) = 2**249
 SETTLING: constant(uint256) = 2**250
 
+DAY: constant(uint256) = 86_400
+
 # Where auctions of the collateral take place.
 COLLATERAL_AUCTION: public(immutable(address))
-# Refuses new risk and sets dynamic fees; the zero address is none.
+# May seize, and note margin calls; asks the risk policy what it may not depend on.
+LIQUIDATION_ENGINE: public(immutable(address))
+# The risk policy at deployment; the zero address is none, for good.
 RISK_POLICY: public(immutable(address))
 
 # How many there are; their ids are 0, 1, 2...
@@ -56,16 +65,23 @@ global_auction_limit: public(uint256)
 # stablecoins], 20 bits) | liquidation ratio ([basis points], 16 bits) | initial ratio ([basis points], 16
 # bits) | decimals (5 bits) | DYNAMIC if the fee follows utilisation | SETTLING once settlement has begun
 of_types: HashMap[uint256, uint256]
+# Refuses new risk and sets dynamic fees; the zero address is none.
+risk_policy: public(address)
+# collateral type -> fee when it was first to be above FEE_MOVE on a day ([ray a second], 66 bits) | that day
+fee_days: HashMap[uint256, uint256]
 
 
 @deploy
-def __init__(collateral_auction: address, risk_policy: address):
+def __init__(collateral_auction: address, liquidation_engine: address, risk_policy: address):
     """
     @param collateral_auction Where auctions of the collateral take place.
+    @param liquidation_engine May seize, and note margin calls.
     @param risk_policy Refuses new risk and sets dynamic fees; the zero address is none.
     """
     COLLATERAL_AUCTION = collateral_auction
+    LIQUIDATION_ENGINE = liquidation_engine
     RISK_POLICY = risk_policy
+    self.risk_policy = risk_policy
 
 
 # ------------------------------------------------------------------ setters
@@ -184,20 +200,39 @@ def set_stability_fee(collateral_type: uint256, new: uint256):
 @nonreentrant
 def set_fee_dynamic(collateral_type: uint256, dynamic: bool):
     """
-    @notice Have the risk policy set a type's fee whenever its debt changes, or leave it as it is now.
-            Admin only, not in settlement, and not without a risk policy.
+    @notice Have the risk policy set a type's fee whenever its debt changes, or leave it as it is now. Admin
+            only, not in settlement, and not without a risk policy. Protects: whatever the policy says, the
+            fee is at most `bounds.MAX_POLICY_FEE`, and above `bounds.FEE_MOVE` it rises within a day (of UTC)
+            by no more than that; where it says nothing, it stays.
     @param collateral_type [id] The collateral type.
     @param dynamic Whether the fee follows utilisation.
     """
     terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
     ledger._check_not(terms.settling)
-    assert RISK_POLICY != empty(address), "terms: no risk policy"
+    self._check_policy()
     terms.dynamic = dynamic
     self._store_terms(collateral_type, terms)
     self._tell(collateral_type, "fee_dynamic", convert(dynamic, uint256), 1)
     if dynamic:
         debts: IVaultEngine.Debts = ledger._accrue(collateral_type)
         self._reprice(collateral_type, debts, debts.normalized_debt)
+
+
+@external
+@nonreentrant
+def set_risk_policy(new: address):
+    """
+    @notice Have another contract be the risk policy: for new risk, fees, add-ons, calls and limits. Admin
+            only, not in settlement, and not without a policy at deployment. Protects: it proves itself by
+            answering for every type, within its gas and its bounds.
+    @param new The policy from now on.
+    """
+    roles._only_admin()
+    ledger._check_live()
+    self._check_policy()
+    assert staticcall ILiquidationEngine(LIQUIDATION_ENGINE).is_policy(new), "terms: not a policy"
+    self.risk_policy = new
+    self._tell(ALL_TYPES, "risk_policy", convert(new, uint256), max_value(uint256))
 
 
 @external
@@ -371,16 +406,43 @@ def _steepest(collateral_type: uint256) -> uint256:
     """
     if RISK_POLICY == empty(address):
         return 0
-    return staticcall IRiskPolicy(RISK_POLICY).steepest(collateral_type)
+    return staticcall ILiquidationEngine(LIQUIDATION_ENGINE).steepest_of(collateral_type)
+
+
+@internal
+@view
+def _check_policy():
+    assert RISK_POLICY != empty(address), "terms: no risk policy"
 
 
 @internal
 def _reprice(collateral_type: uint256, debts: IVaultEngine.Debts, before: uint256):
     """@dev Have a dynamic fee follow a type's debt; `before` is its normalized debt before the change."""
+    # 104 + 104 bits.
     rate: uint256 = debts.accumulated_rate
-    fee: uint256 = extcall IRiskPolicy(RISK_POLICY).reprice(
-        collateral_type, debts.normalized_debt * rate, before * rate
+    performing: uint256 = unsafe_mul(debts.normalized_debt, rate)
+    self._follow(
+        collateral_type, asking._fee(self.risk_policy, collateral_type, performing, unsafe_mul(before, rate))
     )
+
+
+@internal
+def _follow(collateral_type: uint256, asked: uint256):
+    """
+    @dev Have a fee follow what the policy asks for: up to FEE_MOVE at once, above it as far as a day lets it
+         rise, from what it was when it was first to be above on that day.
+    """
+    if asked > bounds.MAX_POLICY_FEE:
+        log PolicyFailed(collateral_type=collateral_type)
+        return
+    fee: uint256 = asked
+    if fee > bounds.FEE_MOVE:
+        day: uint256 = self.fee_days[collateral_type]
+        today: uint256 = block.timestamp // DAY
+        if day >> 66 != today:
+            day = ledger._stability_fee(collateral_type) | (today << 66)
+            self.fee_days[collateral_type] = day
+        fee = min(fee, unsafe_add(day & (2**66 - 1), bounds.FEE_MOVE))
     ledger._set_stability_fee(collateral_type, fee)
 
 

@@ -80,13 +80,12 @@ def arguments(
         "RedistributionStage": (at["VaultEngine"], at["LossWaterfall"], REDISTRIBUTION),
         "FlashTaker": (taker, at["CollateralAuction"], at["Stablecoin"]),
         "AutoCeiling": (at["VaultEngine"], admin),
-        "CircuitBreaker": (at["VaultEngine"], at["PriceFeed"], at.get("RiskPolicy", ZERO_ADDRESS), admin),
+        "CircuitBreaker": (at["VaultEngine"], at["PriceFeed"], admin),
         "Workouts": (
             at["VaultEngine"],
             at["PriceFeed"],
             at["LiquidationEngine"],
             at["CollateralAuction"],
-            at.get("RiskPolicy", ZERO_ADDRESS),
             admin,
         ),
     }

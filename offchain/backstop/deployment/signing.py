@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from backstop.deployment.accounts import ACCOUNTS
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.signatures import GENERATOR, ORDER, keccak256
+from backstop.model.signed_reports import SignedReport, report_digest
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -50,9 +51,19 @@ def sign_order(name: str, order: Order, chain_id: int, contract: str) -> bytes:
     return sign_digest(key_of(name), order_digest(order, chain_id, contract))
 
 
+def sign_report(
+    address: str, market: int, price: int, signed_at: int, chain_id: int, feed: str
+) -> SignedReport:
+    """Sign a price [ray] as a reporter who is one of the accounts that every local node knows."""
+    digest = report_digest(market, price, signed_at, chain_id, feed)
+    key = int.from_bytes(test_key(address), "big")
+    return SignedReport(market, price, signed_at, sign_digest(key, digest))
+
+
 MNEMONIC = "test test test test test test test test test test test junk"
 
 
+@cache
 def test_key(address: str) -> bytes:
     """Return the private key of one of the accounts that every local node knows."""
     return bytes(devnet_account(list(ACCOUNTS.values()).index(address)).key)

@@ -88,7 +88,6 @@ class CircuitBreaker(Administered):
 
     vault_engine_address = immutable("VAULT_ENGINE", str)
     price_feed_address = immutable("PRICE_FEED", str)
-    risk_policy_address = immutable("RISK_POLICY", str)
 
     def __init__(
         self,
@@ -97,13 +96,11 @@ class CircuitBreaker(Administered):
         address: str,
         vault_engine: str,
         price_feed: str,
-        risk_policy: str,
         admin: str,
     ) -> None:
         super().__init__(world, name, address, admin)
         self.vault_engine_address = vault_engine
         self.price_feed_address = price_feed
-        self.risk_policy_address = risk_policy
         self.states = self.table("state", State())
         self.triggers = self.table("triggers", Triggers())
         self.states[()] = State(calm_period=bounds.MIN_CALM_PERIOD)
@@ -148,6 +145,11 @@ class CircuitBreaker(Administered):
         require(mode <= EMERGENCY, "circuit_breaker: no such mode")
         require(mode > state.mode, "circuit_breaker: only up")
         self._change(sender, state, mode, NO_TRIGGER, ALL_TYPES)
+
+    @external
+    def tell(self, sender: str, policy: str) -> None:
+        """Tell a policy the mode, one that is to replace today's."""
+        self._tell(policy, self._live().mode)
 
     # -------------------------------------------------------------- parameters
 
@@ -214,7 +216,10 @@ class CircuitBreaker(Administered):
     def _change(self, sender: str, state: State, mode: int, trigger: int, collateral_type: int) -> None:
         self.emit("ModeChanged", state.mode, mode, trigger, collateral_type, sender)
         self.states[()] = state._replace(mode=mode, calm_from=self.world.timestamp)
-        cast(IRiskPolicy, self.world.at(self.risk_policy_address)).set_mode(self.address, mode)
+        self._tell(self.engine.risk_policy(self.address), mode)
+
+    def _tell(self, policy: str, mode: int) -> None:
+        cast(IRiskPolicy, self.world.at(policy)).set_mode(self.address, mode)
 
     def _live(self) -> State:
         require(not self.engine.in_settlement(self.address), "circuit_breaker: in settlement")

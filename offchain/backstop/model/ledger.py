@@ -103,7 +103,7 @@ class Ledger(Administered):
     @view
     def stability_fee_of(self, sender: str, collateral_type: int) -> int:
         """Return the stability fee [ray a second above RAY]."""
-        return int(self.income[collateral_type].stability_fee)
+        return self._stability_fee(collateral_type)
 
     @view
     def buffer_of(self, sender: str, collateral_type: int) -> int:
@@ -155,6 +155,9 @@ class Ledger(Administered):
     def _list(self, collateral_type: int) -> None:
         """Open a new type: no debt, a rate of one."""
         self.debts[collateral_type] = Debts(accumulated_rate=RAY, accrued_at=self.world.timestamp)
+
+    def _stability_fee(self, collateral_type: int) -> int:
+        return int(self.income[collateral_type].stability_fee)
 
     def _set_stability_fee(self, collateral_type: int, new: int) -> None:
         """Set the fee [ray a second above RAY], uncharged up to now: the caller has charged the old one."""

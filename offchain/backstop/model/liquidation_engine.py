@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up, mul
+from backstop.model.asking import NOTHING, Asking
 from backstop.model.doubt import Doubt, lowest_price
 from backstop.model.interfaces import (
+    CallTerms,
     ICollateralAuction,
     IPriceFeed,
-    IRiskPolicy,
     IVaultEngine,
     IWorkouts,
     VaultState,
@@ -26,8 +27,8 @@ class LiquidationEngine(Doubt):
     vault_engine_address = immutable("VAULT_ENGINE", str)
     price_feed_address = immutable("PRICE_FEED", str)
     collateral_auction_address = immutable("COLLATERAL_AUCTION", str)
-    # Margins by size, margin calls and limits by mode; the zero address is none of them.
-    risk_policy = immutable("RISK_POLICY", str)
+    # Margins by size, margin calls and limits by mode, at deployment; the zero address is none, for good.
+    first_policy = immutable("RISK_POLICY", str)
     # Takes called vaults over; the zero address is none.
     workouts = immutable("WORKOUTS", str)
 
@@ -46,15 +47,16 @@ class LiquidationEngine(Doubt):
         self.vault_engine_address = vault_engine
         self.price_feed_address = price_feed
         self.collateral_auction_address = collateral_auction
-        self.risk_policy = risk_policy
+        self.first_policy = risk_policy
         self.workouts = workouts
 
     @property
-    def policy(self) -> IRiskPolicy | None:
-        """Who knows the margins, if anybody does."""
-        if self.risk_policy == ZERO_ADDRESS:
+    def policy(self) -> Asking | None:
+        """Who knows the margins today, if anybody does."""
+        if self.first_policy == ZERO_ADDRESS:
             return None
-        return cast(IRiskPolicy, self.world.at(self.risk_policy))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        return Asking(self.world, self.address, engine.risk_policy(self.address))
 
     @external
     def liquidate(self, sender: str, collateral_type: int, owner: str, reward_receiver: str) -> int:
@@ -65,7 +67,7 @@ class LiquidationEngine(Doubt):
 
         price = feed.liquidation_price(self.address, collateral_type)
         require(price != 0, "liquidation_engine: no price")
-        factor = self.policy.limits_factor(self.address) if self.policy else BASIS_POINTS
+        factor = self.policy.limits_factor() if self.policy else BASIS_POINTS
         vault = engine.accrue_and_read(self.address, collateral_type, owner, factor)
         debt = vault.normalized_debt * vault.accumulated_rate
         is_unsafe = self._is_unsafe(collateral_type, vault, price, debt)
@@ -96,8 +98,7 @@ class LiquidationEngine(Doubt):
     def call(self, sender: str, collateral_type: int, owner: str) -> None:
         """Call a vault under the call ratio for more margin."""
         require(self.policy is not None, "liquidation_engine: no calls")
-        assert self.policy is not None
-        terms = self.policy.call_terms(self.address, collateral_type)
+        terms = self._call_terms(collateral_type)
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.liquidation_price(self.address, collateral_type)
         require(price != 0, "liquidation_engine: no price")
@@ -167,11 +168,23 @@ class LiquidationEngine(Doubt):
         """Tell whether a vault of this size meets its call ratio; without a fresh price it never does."""
         if debt == 0:
             return True
-        assert self.policy is not None  # nobody is called without one
-        terms = self.policy.call_terms(self.address, collateral_type)
+        terms = self._call_terms(collateral_type)
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.current_price(self.address, collateral_type)
         return terms.ratio == 0 or self._meets(collateral_type, locked_collateral, price, debt, terms.ratio)
+
+    @view
+    def is_policy(self, sender: str, policy: str) -> bool:
+        """Tell whether a contract is a risk policy of this ledger, in today's mode, and answers all."""
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        mode = self.policy.mode() if self.policy else NOTHING
+        types = engine.collateral_types(self.address)
+        return Asking(self.world, self.address, policy).is_policy(self.vault_engine_address, types, mode)
+
+    @view
+    def steepest_of(self, sender: str, collateral_type: int) -> int:
+        """Return how fast a vault's add-on grows with its debt, at most [basis points]."""
+        return self.policy.steepest(collateral_type) if self.policy else 0
 
     @view
     def doubt_of(self, sender: str, collateral_type: int) -> int:
@@ -200,9 +213,17 @@ class LiquidationEngine(Doubt):
         """Return the sum of a type's flags [wad of normalized debt]."""
         return int(self.type_flags[collateral_type])
 
+    def _call_terms(self, collateral_type: int) -> CallTerms:
+        """Return when vaults may be called: never above the initial ratio, whatever the policy says."""
+        assert self.policy is not None  # nobody is called without one
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        most = engine.terms_of(self.address, collateral_type).initial_ratio
+        return self.policy.call_terms(collateral_type, most)
+
     def _meets(self, collateral_type: int, locked_collateral: int, price: int, debt: int, ratio: int) -> bool:
         """Tell whether collateral is worth what a ratio and the debt's size ask for."""
-        add_on = self.policy.add_on(self.address, collateral_type, debt) if self.policy else 0
+        policy = self.policy
+        add_on = policy.add_on(collateral_type, debt) if policy else 0
         return locked_collateral * price * BASIS_POINTS >= debt * ratio + add_on
 
     def _is_unsafe(self, collateral_type: int, vault: VaultState, price: int, debt: int) -> bool:
@@ -215,7 +236,7 @@ class LiquidationEngine(Doubt):
         """Tell whether a called vault is still under the call ratio after its grace, and in time."""
         if vault.called_at == 0 or self.policy is None:
             return False
-        terms = self.policy.call_terms(self.address, collateral_type)
+        terms = self._call_terms(collateral_type)
         due = vault.called_at + terms.grace
         in_time = due <= self.world.timestamp <= due + terms.valid
         short = not self._meets(collateral_type, vault.locked_collateral, price, debt, terms.ratio)

@@ -459,7 +459,9 @@ class MarginMarket(MarginBook):
 
     def _check_mode(self) -> None:
         if self.risk_policy_address != ZERO_ADDRESS:
-            policy = cast(IRiskPolicy, self.world.at(self.risk_policy_address))
+            ledger = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+            today = ledger.risk_policy(self.address)
+            policy = cast(IRiskPolicy, self.world.at(today))
             require(policy.mode(self.address) < EMERGENCY, "margin_market: emergency")
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         require(not engine.in_settlement(self.address), "margin_market: in settlement")

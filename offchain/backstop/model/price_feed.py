@@ -14,6 +14,13 @@ from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
 from backstop.model.interfaces import Prices
 from backstop.model.roles import GUARDIAN, SETTLEMENT
 from backstop.model.settlement_price import Market, SettlementPrices
+from backstop.model.signed_reports import (
+    DOMAIN_NAME,
+    DOMAIN_VERSION,
+    SignedReport,
+    report_digest,
+    signer_of,
+)
 from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 RAY_TO_8_DECIMALS = 10**19
@@ -130,6 +137,24 @@ class PriceFeed(SettlementPrices):
         require(0 < price <= bounds.MAX_PRICE, "price_feed: price bounds")
         self.reports[collateral_type, index] = Report(price, self.world.timestamp)
         self.emit("Reported", collateral_type, sender, price)
+
+    @external
+    def bring(self, sender: str, reports: Sequence[SignedReport]) -> int:
+        """Bring reports that listed reporters have signed; the count of those that count."""
+        now, count = self.world.timestamp, 0
+        for report in (SignedReport(*each) for each in reports):
+            reporter = signer_of(report, self.world.chain_id, self.address)
+            index = self.reporter_index[report.market, reporter]
+            require(index != 0, "price_feed: not signed")
+            require(0 < report.price <= bounds.MAX_PRICE, "price_feed: price bounds")
+            require(report.signed_at <= now, "price_feed: from the future")
+            last = self.reports[report.market, index].reported_at
+            if now - report.signed_at > bounds.MAX_SIGNED_AGE or report.signed_at <= last:
+                continue
+            self.reports[report.market, index] = Report(report.price, report.signed_at)
+            self.emit("ReportBrought", report.market, reporter, report.price, report.signed_at)
+            count += 1
+        return count
 
     @external
     def poke(self, sender: str, collateral_type: int) -> None:
@@ -341,6 +366,16 @@ class PriceFeed(SettlementPrices):
     def final_price(self, sender: str, collateral_type: int) -> tuple[bool, int]:
         """Tell whether the price at which a market is settled is final; return it [ray], 0 before."""
         return self._final(collateral_type, self._as_it_is(collateral_type, self.configs[collateral_type]))
+
+    @view
+    def digest_of(self, sender: str, market: int, price: int, signed_at: int) -> bytes:
+        """Return what a reporter signs."""
+        return report_digest(market, price, signed_at, self.world.chain_id, self.address)
+
+    @view
+    def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
+        """Return the fields of the domain (EIP-5267)."""
+        return b"\x0f", DOMAIN_NAME, DOMAIN_VERSION, self.world.chain_id, self.address, bytes(32), []
 
     @view
     def prices_of(self, sender: str, collateral_type: int) -> Prices:

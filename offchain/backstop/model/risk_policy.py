@@ -260,7 +260,6 @@ class RiskPolicy(Administered):
         curve = Curve(*curve)
         total = add(add(curve.base, curve.slope_1), curve.slope_2)
         require(total <= bounds.MAX_CURVE, "risk_policy: curve bounds")
-        require(max(curve.base, curve.slope_1) < 2**14, "risk_policy: slope bounds")
         require(curve.kink < BASIS_POINTS, "risk_policy: kink bounds")
         require(0 < line <= bounds.MAX_DEBT_CEILING, "risk_policy: line bounds")
         require(speed <= bounds.MAX_FEE_SPEED, "risk_policy: speed bounds")
@@ -420,7 +419,7 @@ def _fee(terms: Terms, flow: Flow, performing: int) -> int:
     under, over = min(used, kink), max(used, kink) - kink
     if flow.speed != 0:
         factor = WAD // 4 + under * (WAD * 3 // 4) // kink + over * 3 * WAD // (WAD - kink)
-        return min(div_up(flow.rate_at_kink * factor, WAD), bounds.MAX_STABILITY_FEE)
+        return min(div_up(flow.rate_at_kink * factor, WAD), bounds.MAX_POLICY_FEE)
     rate = terms.base * WAD + terms.slope_1 * WAD * under // kink
     return _a_second(rate + terms.slope_2 * WAD * over // (WAD - kink))
 

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, mul
-from backstop.model.interfaces import IERC20, MAX_DECIMALS, Debts, ICollateralAuction, IRiskPolicy, Terms
+from backstop.model.asking import Asking
+from backstop.model.interfaces import (
+    IERC20,
+    MAX_DECIMALS,
+    Debts,
+    ICollateralAuction,
+    ILiquidationEngine,
+    IRiskPolicy,
+    Terms,
+)
 from backstop.model.ledger import Ledger
 from backstop.model.roles import CEILINGS
-from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 ALL_TYPES = MAX_UINT256
+DAY = 86_400
+
+
+@slot(66, 32)
+class FeeDay(NamedTuple):
+    """A type's fee [ray a second above RAY] when it was first to be above FEE_MOVE on a day, and that day."""
+
+    fee: int = 0
+    day: int = 0
 
 
 class Governed(Ledger):
@@ -19,8 +37,10 @@ class Governed(Ledger):
 
     # Where auctions of the collateral take place.
     collateral_auction = immutable("COLLATERAL_AUCTION", str)
-    # Refuses new risk and sets dynamic fees; the zero address is none.
-    risk_policy = immutable("RISK_POLICY", str)
+    # May seize, and note margin calls; asks the risk policy what it may not depend on.
+    liquidation_engine = immutable("LIQUIDATION_ENGINE", str)
+    # The risk policy at deployment; the zero address is none, for good.
+    first_policy = immutable("RISK_POLICY", str)
 
     def __init__(
         self,
@@ -36,7 +56,10 @@ class Governed(Ledger):
     ) -> None:
         super().__init__(world, name, address, stablecoin, loss_waterfall, admin, *others)
         self.collateral_auction = collateral_auction
-        self.risk_policy = risk_policy
+        self.first_policy = risk_policy
+        self.policies = self.table("terms.risk_policy", ZERO_ADDRESS)
+        self.policies[()] = risk_policy
+        self.fee_days = self.table("terms.fee_days", FeeDay())
         self.type_count = self.table("terms.collateral_types")
         self.auction_limit = self.table("terms.global_auction_limit")
         self.terms = self.table("terms.of_types", Terms())
@@ -115,12 +138,23 @@ class Governed(Ledger):
         """Have the risk policy set a type's fee whenever its debt changes, or leave it as it is now."""
         terms = self._terms_for_admin(sender, collateral_type)
         self._check_not(terms.settling)
-        require(self.risk_policy != ZERO_ADDRESS, "terms: no risk policy")
+        self._check_policy()
         self.terms[collateral_type] = terms._replace(dynamic=dynamic)
         self._tell(collateral_type, "fee_dynamic", int(dynamic), 1)
         if dynamic:
             debts = self._accrue(collateral_type)
             self._reprice(collateral_type, debts, debts.normalized_debt)
+
+    @external
+    def set_risk_policy(self, sender: str, new: str) -> None:
+        """Have another contract be the risk policy, if it answers for every type."""
+        self._only_admin(sender)
+        self._check_live()
+        self._check_policy()
+        engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
+        require(engine.is_policy(self.address, new), "terms: not a policy")
+        self.policies[()] = new
+        self._tell(ALL_TYPES, "risk_policy", int(new, 16), MAX_UINT256)
 
     @external
     def set_buffer_share(self, sender: str, collateral_type: int, new: int) -> None:
@@ -185,6 +219,11 @@ class Governed(Ledger):
         """Return the smallest debt of a vault [whole stablecoins]."""
         return self._load_terms(collateral_type).debt_floor
 
+    @view
+    def risk_policy(self, sender: str) -> str:
+        """Return who refuses new risk and sets dynamic fees; the zero address is none."""
+        return str(self.policies[()])
+
     # ----------------------------------------------------------------- records
 
     def _load_terms(self, collateral_type: int) -> Terms:
@@ -212,18 +251,37 @@ class Governed(Ledger):
 
     @property
     def _policy(self) -> IRiskPolicy:
-        return cast(IRiskPolicy, self.world.at(self.risk_policy))
+        return cast(IRiskPolicy, self.world.at(self.policies[()]))
+
+    def _check_policy(self) -> None:
+        require(self.first_policy != ZERO_ADDRESS, "terms: no risk policy")
 
     def _steepest(self, collateral_type: int) -> int:
         """Return what a debt needs beyond a ratio, at most, for what it grows by [basis points]."""
-        if self.risk_policy == ZERO_ADDRESS:
+        if self.first_policy == ZERO_ADDRESS:
             return 0
-        return self._policy.steepest(self.address, collateral_type)
+        engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
+        return engine.steepest_of(self.address, collateral_type)
 
     def _reprice(self, collateral_type: int, debts: Debts, before: int) -> None:
         """Have a dynamic fee follow a type's debt; `before` is its normalized debt before the change."""
         rate = debts.accumulated_rate
-        fee = self._policy.reprice(self.address, collateral_type, debts.performing, mul(before, rate))
+        policy = Asking(self.world, self.address, self.policies[()])
+        self._follow(collateral_type, policy.fee(collateral_type, debts.performing, before * rate))
+
+    def _follow(self, collateral_type: int, asked: int) -> None:
+        """Have a fee follow what the policy asks for; above FEE_MOVE as far as a day lets it rise."""
+        if asked > bounds.MAX_POLICY_FEE:
+            self.emit("PolicyFailed", collateral_type)
+            return
+        fee = asked
+        if fee > bounds.FEE_MOVE:
+            today = self.world.timestamp // DAY
+            day: FeeDay = self.fee_days[collateral_type]
+            if day.day != today:
+                day = FeeDay(self._stability_fee(collateral_type), today)
+                self.fee_days[collateral_type] = day
+            fee = min(fee, day.fee + bounds.FEE_MOVE)
         self._set_stability_fee(collateral_type, fee)
 
     # ------------------------------------------------------------------ limits

@@ -20,8 +20,6 @@ class VaultEngine(Coverage):
 
     # Where prices come from.
     price_feed_address = immutable("PRICE_FEED", str)
-    # May seize, and note margin calls.
-    liquidation_engine = immutable("LIQUIDATION_ENGINE", str)
     # Winds the protocol up.
     settlement = immutable("SETTLEMENT", str)
 
@@ -386,7 +384,7 @@ class VaultEngine(Coverage):
 
         `vault` and `debts` are as they will be, `before` is the type's normalized debt before the call.
         """
-        if self.risk_policy == ZERO_ADDRESS:
+        if self.first_policy == ZERO_ADDRESS:
             feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
             price = feed.risk_price(self.address, collateral_type)
             require(price != 0, "vault_engine: no price")
@@ -409,7 +407,7 @@ class VaultEngine(Coverage):
         )
         fee = self._policy.check_new_risk(self.address, risk)
         if dynamic:
-            self._set_stability_fee(collateral_type, fee)
+            self._follow(collateral_type, fee)
 
     def _still_called(self, collateral_type: int, vault: Vault, rate: int) -> int:
         """Return the time of a margin call [seconds]; 0 once it is met."""

@@ -116,7 +116,6 @@ class Workouts(Administered):
     price_feed_address = immutable("PRICE_FEED", str)
     liquidation_engine_address = immutable("LIQUIDATION_ENGINE", str)
     collateral_auction_address = immutable("COLLATERAL_AUCTION", str)
-    risk_policy_address = immutable("RISK_POLICY", str)
 
     def __init__(
         self,
@@ -127,7 +126,6 @@ class Workouts(Administered):
         price_feed: str,
         liquidation_engine: str,
         collateral_auction: str,
-        risk_policy: str,
         admin: str,
     ) -> None:
         super().__init__(world, name, address, admin)
@@ -135,7 +133,6 @@ class Workouts(Administered):
         self.price_feed_address = price_feed
         self.liquidation_engine_address = liquidation_engine
         self.collateral_auction_address = collateral_auction
-        self.risk_policy_address = risk_policy
         self.terms = self.table("terms", Terms())
         self.balances = self.table("balances", Balance())
         self.schedules = self.table("schedules", Schedule())
@@ -162,7 +159,7 @@ class Workouts(Administered):
 
     @property
     def policy(self) -> IRiskPolicy:
-        return cast(IRiskPolicy, self.world.at(self.risk_policy_address))
+        return cast(IRiskPolicy, self.world.at(self.engine.risk_policy(self.address)))
 
     # ---------------------------------------------------------------- workouts
 

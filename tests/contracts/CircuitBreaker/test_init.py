@@ -3,7 +3,7 @@
 from tests.support.guards import ALL_TYPES, LOSSES, NORMAL, mode
 from tests.support.helpers import GUARDIAN
 
-WIRING = {"VAULT_ENGINE": "VaultEngine", "PRICE_FEED": "PriceFeed", "RISK_POLICY": "RiskPolicy"}
+WIRING = {"VAULT_ENGINE": "VaultEngine", "PRICE_FEED": "PriceFeed"}
 
 
 def test_is_wired(guarded):
@@ -15,7 +15,7 @@ def test_is_wired(guarded):
 
 
 def test_begins_with_all_triggers_off_and_the_shortest_calm(protocol):
-    wiring = ("VaultEngine", "PriceFeed", "VaultEngine", "admin")
+    wiring = ("VaultEngine", "PriceFeed", "admin")
     protocol.lockstep.create("CircuitBreaker", "Fresh", *map(protocol.address, wiring))
     assert tuple(protocol.read("Fresh.triggers_of")) == ((0, 0),) * 4
     assert tuple(protocol.read("Fresh.state_of")) == (NORMAL, 0, 600)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from backstop.model import bounds
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.auctions import WBTC, WETH, liquidate
 from tests.support.guards import CAUTION, EMERGENCY, NORMAL
@@ -260,9 +261,13 @@ def fee(protocol):
 
 
 def test_the_fee_follows_each_draw(curved):
-    for drawn, points in ((4_500, 250), (4_500, 400), (500, 2_900), (500, 5_400), (10_000, 5_400)):
+    """At once up to 20% a year; above by no more than that in a day."""
+    for drawn, points in ((4_500, 250), (4_500, 400), (100, 900)):
         draw(curved, "borrower", drawn * WAD)
         assert fee(curved) == a_second(points)
+    for drawn in (900, 10_000):
+        draw(curved, "borrower", drawn * WAD)
+        assert fee(curved) == a_second(900) + bounds.FEE_MOVE
 
 
 def test_a_withdrawal_leaves_it_as_it_is(curved):

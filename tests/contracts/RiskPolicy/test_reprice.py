@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pytest
 
+from backstop.model import bounds
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.auctions import WETH, liquidate
 from tests.support.helpers import reverts
@@ -48,8 +49,10 @@ def adaptive(guarded):
 
 
 def test_the_fee_follows_a_repayment(curved):
+    """What a draw has raised the repayment takes back at once."""
     draw(curved, "borrower", 10_000 * WAD)
-    for repaid, points in ((500, 2_900), (500, 400), (4_500, 250), (4_500, 100)):
+    assert fee(curved) == a_second(100) + bounds.FEE_MOVE
+    for repaid, points in ((1_000, 400), (4_500, 250), (4_500, 100)):
         repay(curved, "borrower", repaid * WAD)
         assert fee(curved) == a_second(points)
 

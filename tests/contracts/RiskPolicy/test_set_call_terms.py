@@ -57,16 +57,14 @@ def test_a_liquidation_ratio_over_the_call_ratio_makes_calls_pointless(guarded):
     allow_calls(guarded, 14_950)
 
 
-def test_an_initial_ratio_under_the_call_ratio_lets_new_vaults_be_called(guarded):
-    """At once, and liquidated after the grace, never before it; until the call ratio is set as well."""
+def test_no_vault_at_its_initial_ratio_is_called(guarded):
+    """An initial ratio that falls under the call ratio takes the calls down with it."""
     allow_calls(guarded)
     guarded.do("VaultEngine.set_ratios", WETH, 14_500, 14_600, sender="admin")
-    guarded.borrow("borrower", "WETH", collateral_for(10_000 * RAD * 14_600), 10_000 * WAD)
-    call(guarded)
-    with reverts("liquidation_engine: safe vault"):
-        liquidate(guarded)
-    allow_calls(guarded, 14_550)
-    guarded.do("VaultEngine.deposit_and_draw", WETH, "borrower", 0, 0, "borrower", sender="stranger")
-    assert called_at(guarded) == 0
+    collateral = collateral_for(10_000 * RAD * 14_600)
+    guarded.borrow("borrower", "WETH", collateral, 10_000 * WAD)
     with reverts("liquidation_engine: margin met"):
         call(guarded)
+    guarded.post_price("WETH", 10_000 * RAD * 14_600 // (collateral * 10_000) - 1)
+    call(guarded)
+    assert called_at(guarded) == guarded.timestamp

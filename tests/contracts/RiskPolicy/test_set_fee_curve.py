@@ -21,7 +21,7 @@ def test_the_admin_alone(guarded, sender):
         set_curve(guarded, sender=sender)
 
 
-@pytest.mark.parametrize("curve", [(1, 0, 20_000, 1), (0, 1, 20_000, 1), (10_000, 10_001, 0, 1)])
+@pytest.mark.parametrize("curve", [(1, 0, 10_000, 1), (0, 1, 10_000, 1), (5_000, 5_001, 0, 1)])
 def test_all_rates_together_are_bounded(guarded, curve):
     with reverts("risk_policy: curve bounds"):
         set_curve(guarded, curve)
@@ -30,12 +30,6 @@ def test_all_rates_together_are_bounded(guarded, curve):
 @pytest.mark.parametrize("curve", [(2**256 - 1, 1, 0, 1), (0, 2**256 - 1, 1, 1)])
 def test_their_sum_does_not_overflow(guarded, curve):
     with reverts(""):
-        set_curve(guarded, curve)
-
-
-@pytest.mark.parametrize("curve", [(16_384, 0, 0, 1), (0, 16_384, 0, 1)])
-def test_base_and_slope_fit_their_fields(guarded, curve):
-    with reverts("risk_policy: slope bounds"):
         set_curve(guarded, curve)
 
 
@@ -67,9 +61,9 @@ def test_a_rate_that_moves_needs_a_base(guarded):
 @pytest.mark.parametrize(
     ("curve", "line", "speed"),
     [
-        ((16_383, 3_617, 0, 9_999), 10**9, 1_000),
-        ((3_617, 16_383, 0, 1), 1, 1),
-        ((0, 0, 20_000, 9_999), 10**9, 0),
+        ((10_000, 0, 0, 9_999), 10**9, 1_000),
+        ((1, 9_999, 0, 1), 1, 1),
+        ((0, 0, 10_000, 9_999), 10**9, 0),
         ((0, 0, 0, 0), 1, 0),
     ],
 )

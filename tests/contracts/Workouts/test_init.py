@@ -12,7 +12,7 @@ from tests.support.workouts import TERMS
 
 
 def test_is_wired(workouts):
-    for name in ("VaultEngine", "PriceFeed", "LiquidationEngine", "CollateralAuction", "RiskPolicy"):
+    for name in ("VaultEngine", "PriceFeed", "LiquidationEngine", "CollateralAuction"):
         getter = "".join("_" + c if c.isupper() else c.upper() for c in name).lstrip("_")
         assert workouts.read(f"Workouts.{getter}") == workouts.address(name)
     assert workouts.read("Workouts.admin") == workouts.address("admin")

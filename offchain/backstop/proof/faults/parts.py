@@ -63,7 +63,8 @@ PARTS = (
     Part("a reporter", "", (SILENT,), own=("PriceFeed",), reporters=("reporter_1",)),
     Part("a liar", "", (LIES,), own=("PriceFeed.reports",), reporters=("reporter_1",)),
     _contract(AGGREGATOR, own=("PriceFeed.reports",)),
-    _contract("RiskPolicy"),
+    # The fee that it would have set does not come.
+    _contract("RiskPolicy", own=("VaultEngine.ledger.income", "VaultEngine.terms.fee_days")),
     _contract("Equity", "StakeAuction", "MintAuction"),
     _contract("StakedEquity", "StakeAuction"),
     _contract("Junior.Claims", "Junior"),

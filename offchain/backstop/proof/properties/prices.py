@@ -49,6 +49,8 @@ class PricesComeFromReports:
             c = log.values[0]
             if log.event == "Reported":
                 self._reports.setdefault(c, {})[log.values[1]] = log.values[2], now
+            elif log.event == "ReportBrought":
+                self._reports.setdefault(c, {})[log.values[1]] = log.values[2], log.values[3]
             elif log.event == "MarketSet":
                 self._reports[c] = {}
             elif log.event == "Poked" and step.action.method == "poke":

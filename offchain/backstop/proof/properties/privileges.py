@@ -20,6 +20,7 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     # The vault engine.
     "terms.of_types": None,
     "terms.collateral_types": None,
+    "terms.risk_policy": None,
     "terms.global_auction_limit": None,
     "ledger.debts": (Debts._fields.index("buffer_share"),),
     "ledger.income": (Income._fields.index("stability_fee"),),

@@ -6,11 +6,13 @@ from collections import defaultdict
 from typing import Any
 
 from backstop.model.arithmetic import MAX_UINT256, RAY
-from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
+from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE, MAX_SIGNED_AGE
 from backstop.model.ledger import NO_CEILING
 from backstop.model.loss_waterfall import Slot
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
-from backstop.proof.properties.figures.fees import fee_of_curve
+from backstop.model.signatures import ecrecover
+from backstop.model.signed_reports import report_digest
+from backstop.proof.properties.figures.fees import may_be_the_fee
 from backstop.proof.properties.notice import actor
 from backstop.proof.properties.privileges import DOORS, PARAMETERS
 from backstop.proof.properties.registry import Violation, transition_property
@@ -120,6 +122,20 @@ def _is_what_an_aggregator_says(step: Transition, reporter: str, new: Any) -> bo
     return exact and in_range and 0 <= age <= adapter.heartbeat
 
 
+def _is_signed(step: Transition, key: tuple[int, int], reporter: str, old: Any, new: Any) -> bool:
+    """Return whether a report that was brought is newer, fresh, and its reporter's signature says it."""
+    age = step.model.timestamp - new.reported_at
+    if not 0 <= age <= MAX_SIGNED_AGE or new.reported_at <= old.reported_at:
+        return False
+    feed = step.contract("PriceFeed")
+    digest = report_digest(key[0], new.price, new.reported_at, step.model.world.chain_id, feed.address)
+    for *said, signature in step.action.args[0]:
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+        if said == [key[0], *new] and ecrecover(digest, signature[64], r, s) == reporter:
+            return True
+    return False
+
+
 def _may_change(step: Transition, path: str, change: Change) -> bool:
     contract, key, old, new = change
     sender = actor(step)
@@ -135,8 +151,8 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         }.get(path)
         return expected is not None and new == expected()
     if path == "ledger.income" and step.after(contract, "terms.of_types", key).dynamic and sender != admin:
-        # A dynamic fee follows the debt, by the curve alone.
-        return bool(new.stability_fee == fee_of_curve(step, key))
+        # A dynamic fee follows the debt, by the curve alone, or stays.
+        return may_be_the_fee(step, key, new.stability_fee)
     if path == "roles.admin":
         return sender == new == step.before(contract, "roles.pending_admin")
     applied = path == "proposed_hash" and new == bytes(32)
@@ -150,6 +166,8 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         return True
     if path == "reports":
         reporter = step.before(contract, "reporters", key)
+        if step.calls("PriceFeed", "bring"):
+            return _is_signed(step, key, reporter, old, new)
         return sender == reporter or _is_what_an_aggregator_says(step, reporter, new)
     if path == "roles.pending_admin" or (path.startswith("roles.") and key[0] == DEFAULT_ADMIN_ROLE):
         return sender == step.before(contract, "roles.pending_admin")
@@ -158,7 +176,7 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         now, until = step.model.timestamp, step.after(contract, "configs", key).grace_until
         guards = step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender))
         return bool(guards) and old <= now and until >= now + GUARDIAN_HALT == new - GUARDIAN_PAUSE
-    if path == "terms" and contract == "RiskPolicy":
+    if path == "terms" and step.contract(contract).KIND == "RiskPolicy":
         # The mode stands beside each type's terms; what it may be has a property of its own.
         brought = step.action.contract == "CircuitBreaker" or step.calls(contract, "adopt_mode")
         return bool(brought and new == old._replace(mode=new.mode))

@@ -114,6 +114,8 @@ def capacity(step: Transition, k: int, c: int) -> int:
 
 def _is_naive(step: Transition) -> bool:
     return bool(step.contract("LossWaterfall").KIND != "LossWaterfall")
+
+
 def _kept_back(step: Transition, k: int) -> int:
     """Return the income that the clawback cannot take: of pools that lack their role, and fail [rad]."""
     stage = stage_of(step, k)

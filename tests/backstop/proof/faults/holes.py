@@ -10,7 +10,6 @@ from backstop.proof.faults.ways import FAILS
 
 WORD = "who leaves a pool is not paid more because a stage says that it holds what it does not"
 BUSY = "a stage that reserves what it does not sell holds nobody up"
-POLICY = "a policy refuses new risk; repaying and liquidating do not need it, and a fee it names is bounded"
 CLOSING = "a position can be closed, whatever becomes of the policy and the prices of new risk"
 SLASHED = "a stage has received what it sells"
 STAKE = "members of a stake leave, whatever becomes of the auction that sells it"
@@ -19,7 +18,6 @@ LARGE, AFTER = "cover a large loss", "cover after a sale"
 SETTLE, SETTLE_LATER, SETTLE_SALE = "settle", "settle after a cover", "settle during a sale"
 SETTLES = SETTLE, SETTLE_LATER, SETTLE_SALE
 CLOSE = "close a position", "close and withdraw", "close and take out"
-REPAY, LIQUIDATE = ("repay WETH", "repay WBTC"), ("liquidate WETH", "liquidate WBTC")
 
 ONE, MOST = "says one", "says most"
 LIES = "claims", "overpays", "keeps"
@@ -44,7 +42,6 @@ def _holes() -> Iterator[Hole]:
         (WORD, ("Senior",), ("leave Junior",), (ONE,)),
         (BUSY, AUCTIONS, (LARGE,), ("keeps",)),
         (BUSY, ("MintAuction",), (AFTER,), ("keeps",)),
-        (POLICY, ("RiskPolicy",), (*REPAY, *LIQUIDATE), (*FAILS, ONE, MOST)),
         (CLOSING, ("MarginPolicy",), CLOSE, (*FAILS, ONE, MOST)),
         (CLOSING, ("PriceFeed",), CLOSE, FAILS),
         (STAKE, ("StakeAuction",), ("leave StakedEquity",), (*FAILS, ONE, MOST, *LIES)),

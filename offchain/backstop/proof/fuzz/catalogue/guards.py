@@ -145,6 +145,8 @@ def raise_mode(s: Scene) -> Iterator[Action | Wait]:
     by = s.guardian if s.chance(0.9) else s.somebody()
     mode = min(breaker.states[()].mode + 1, EMERGENCY) if s.chance(0.6) else s.random.randrange(4)
     yield s.call("CircuitBreaker", "raise_to", mode, by=by)
+    if s.chance(0.2) and s.policy is not None:
+        yield s.call("CircuitBreaker", "tell", s.policy.address, by=s.somebody())
 
 
 @move(weight=1.4)

@@ -83,7 +83,7 @@ def set_policy(s: Scene) -> Iterator[Action | Wait]:
     if s.policy is None:
         return
     by = s.admin if s.chance(0.93) else s.somebody()
-    c, kind = s.type(), s.random.randrange(7)
+    c, kind = s.type(), s.random.randrange(8)
     above = (0, 1, 10**4, 10**7, bounds.MAX_DEBT_CEILING, bounds.MAX_DEBT_CEILING + 1)
     rates = (0, 1, 500, 3_000, bounds.MAX_ADD_ON)
     if kind == 0:
@@ -110,8 +110,12 @@ def set_policy(s: Scene) -> Iterator[Action | Wait]:
     elif kind == 5:
         factor = s.some((0, 99, 100, 10_000, bounds.MAX_LIMITS_FACTOR, bounds.MAX_LIMITS_FACTOR + 1))
         yield s.call("RiskPolicy", "set_effects", s.some((*rates, 10_001)), factor, by=by)
-    else:
+    elif kind == 6:
         yield s.call("VaultEngine", "set_fee_dynamic", c, s.chance(0.7), by=by)
+    else:
+        # Itself answers for every type; nobody else does.
+        policy = s.policy.address if s.chance(0.7) else s.somebody()
+        yield s.call("VaultEngine", "set_risk_policy", policy, by=by)
     if s.chance(0.1):
         yield s.call("RiskPolicy", "adopt_mode", s.random.randrange(s.listed + 1), by=s.somebody())
 

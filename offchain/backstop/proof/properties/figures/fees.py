@@ -1,12 +1,29 @@
-"""The fee that a type's curve asks for its debt, out of tables alone."""
+"""The fee that a type's curve asks for its debt, and what a day lets it be, out of tables alone."""
 
 from __future__ import annotations
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.model.bounds import MAX_STABILITY_FEE
+from backstop.model.bounds import FEE_MOVE, MAX_POLICY_FEE
 from backstop.proof.properties.transition import Transition
 
 _YEAR = 365 * 86_400
+
+
+def may_be_the_fee(step: Transition, c: int, fee: int) -> bool:
+    """Return whether a dynamic fee after a step [ray a second above RAY] is what the policy may have set.
+
+    That is the curve's; above FEE_MOVE no more than that over what it was when it was first to be above on
+    this day. Of another policy nobody knows what it asks for; the day binds it all the same.
+    """
+    day = step.before("VaultEngine", "terms.fee_days", c)
+    began = day.fee
+    if day.day != step.model.timestamp // 86_400:
+        began = step.before("VaultEngine", "ledger.income", c).stability_fee
+    most = began + FEE_MOVE
+    if step.after("VaultEngine", "terms.risk_policy") != step.contract("RiskPolicy").address:
+        return fee <= min(most, MAX_POLICY_FEE)
+    asked = fee_of_curve(step, c)
+    return fee == (asked if asked <= FEE_MOVE else min(most, asked))
 
 
 def fee_of_curve(step: Transition, c: int) -> int:
@@ -25,7 +42,7 @@ def fee_of_curve(step: Transition, c: int) -> int:
     below, above = min(used, kink), max(0, used - kink)
     if flow.speed:
         share = WAD // 4 + 3 * WAD // 4 * below // kink + 3 * WAD * above // (WAD - kink)
-        return min(-(-flow.rate_at_kink * share // WAD), MAX_STABILITY_FEE)
+        return min(-(-flow.rate_at_kink * share // WAD), MAX_POLICY_FEE)
     rate = (
         terms.base * WAD + terms.slope_1 * WAD * below // kink + terms.slope_2 * WAD * above // (WAD - kink)
     )

@@ -1,0 +1,91 @@
+"""A risk policy that answers whatever it is told to, or fails."""
+
+from __future__ import annotations
+
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.interfaces import CallTerms, NewRisk
+from backstop.model.state import Contract, Revert, World, external, immutable, require, view
+
+
+class ScriptedPolicy(Contract):
+    """See contracts/devnet/ScriptedPolicy.vy."""
+
+    KIND = "ScriptedPolicy"
+
+    vault_engine = immutable("VAULT_ENGINE", str)
+
+    def __init__(self, world: World, name: str, address: str, vault_engine: str) -> None:
+        super().__init__(world, name, address)
+        self.vault_engine = vault_engine
+        self.fee = self.table("fee")
+        self.add_on_rate = self.table("add_on_rate")
+        self.factor = self.table("factor")
+        self.calls = {part: self.table(f"call_{part}") for part in CallTerms._fields}
+        self.failing = self.table("failing")
+        self.factor[()] = BASIS_POINTS
+
+    @external
+    def say(self, sender: str, fee: int, add_on_rate: int, factor: int, calls: tuple[int, int, int]) -> None:
+        """Set what it answers from now on."""
+        self.fee[()] = fee
+        self.add_on_rate[()] = add_on_rate
+        self.factor[()] = factor
+        for part, value in zip(CallTerms._fields, calls, strict=True):
+            self.calls[part][()] = value
+
+    @external
+    def fail(self, sender: str, how: int) -> None:
+        """Set whether it fails from now on: 1 by a revert, 2 by using up its gas."""
+        self.failing[()] = how
+
+    @external
+    def check_new_risk(self, sender: str, risk: NewRisk) -> int:
+        """Let any risk pass."""
+        return self._answer(self.fee[()])
+
+    @external
+    def reprice(self, sender: str, collateral_type: int, performing: int, performing_before: int) -> int:
+        """Say the fee [ray a second]."""
+        return self._answer(self.fee[()])
+
+    @external
+    def set_mode(self, sender: str, new: int) -> None:
+        """Take on no mode."""
+        self._answer(0)
+
+    @view
+    def add_on(self, sender: str, collateral_type: int, debt: int) -> int:
+        """Say an add-on at the rate it was told [basis points x rad]."""
+        return self._answer(debt * self.add_on_rate[()])
+
+    @view
+    def steepest(self, sender: str, collateral_type: int) -> int:
+        """Say how fast an add-on grows [basis points]."""
+        return self._answer(self.add_on_rate[()])
+
+    @view
+    def fee_at(self, sender: str, collateral_type: int, performing: int) -> int:
+        """Say the fee [ray a second]."""
+        return self._answer(self.fee[()])
+
+    @view
+    def call_terms(self, sender: str, collateral_type: int) -> CallTerms:
+        """Say when vaults may be called."""
+        self._answer(0)
+        return CallTerms(*(self.calls[part][()] for part in CallTerms._fields))
+
+    @view
+    def limits_factor(self, sender: str) -> int:
+        """Say how much of the auction limits holds [basis points]."""
+        return self._answer(self.factor[()])
+
+    @view
+    def mode(self, sender: str) -> int:
+        """Say the mode: normal."""
+        return self._answer(0)
+
+    def _answer(self, said: int) -> int:
+        require(self.failing[()] != 1, "scripted_policy: as told")
+        if self.failing[()] == 2:
+            raise Revert("")
+        return int(said)

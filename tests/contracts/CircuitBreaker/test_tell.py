@@ -1,0 +1,48 @@
+"""tell: a policy that is to replace today's takes on the mode first."""
+
+import pytest
+
+from tests.support.guards import BREAKER, CAUTION, NORMAL, opened, with_guards
+from tests.support.helpers import reverts
+
+
+@pytest.fixture
+def two(new_protocol):
+    """A breaker, and a second policy beside the one in force."""
+    protocol = opened(new_protocol, with_guards(breaker=BREAKER))
+    wiring = ("VaultEngine", "PriceFeed", "CircuitBreaker", "admin")
+    protocol.lockstep.create("RiskPolicy", "Second", *map(protocol.address, wiring))
+    return protocol
+
+
+def test_anybody_has_it_told(two):
+    two.do("CircuitBreaker.raise_to", CAUTION, sender="guardian")
+    assert two.read("Second.mode") == NORMAL
+    two.do("CircuitBreaker.tell", "Second", sender="stranger")
+    assert two.read("Second.mode") == CAUTION
+    assert two.read("Second.terms_of", 0).mode == CAUTION
+
+
+def test_the_mode_alone_is_told(two):
+    two.do("CircuitBreaker.tell", "RiskPolicy", sender="stranger")
+    assert two.read("RiskPolicy.mode") == NORMAL
+
+
+def test_what_takes_no_mode_reverts(two):
+    with reverts(""):
+        two.do("CircuitBreaker.tell", "PriceFeed", sender="stranger")
+
+
+def test_a_policy_of_another_breaker_refuses(two):
+    wiring = ("VaultEngine", "PriceFeed", "breaker", "admin")
+    two.lockstep.create("RiskPolicy", "Other", *map(two.address, wiring))
+    with reverts("risk_policy: not circuit breaker"):
+        two.do("CircuitBreaker.tell", "Other", sender="stranger")
+
+
+def test_not_in_settlement(two):
+    two.do("Settlement.announce", sender="admin")
+    two.advance(30 * 86_400)
+    two.do("Settlement.begin", sender="stranger")
+    with reverts("circuit_breaker: in settlement"):
+        two.do("CircuitBreaker.tell", "Second", sender="stranger")

@@ -1,0 +1,32 @@
+"""Reports that reporters sign, and somebody brings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backstop.deployment.signing import sign_report
+from backstop.hosts.host import CHAIN_ID
+from backstop.model.arithmetic import RAY
+from backstop.model.signed_reports import SignedReport
+from tests.support.protocol import Protocol
+
+
+def signed(
+    protocol: Protocol,
+    reporter: str,
+    market: int,
+    dollars: int,
+    age: int = 0,
+    chain_id: int = CHAIN_ID,
+    feed: str = "PriceFeed",
+) -> SignedReport:
+    """What a reporter signed so many seconds ago."""
+    at = protocol.timestamp - age
+    return sign_report(
+        protocol.address(reporter), market, dollars * RAY, at, chain_id, protocol.address(feed)
+    )
+
+
+def bring(protocol: Protocol, reports: Sequence[SignedReport], sender: str = "stranger") -> int:
+    """Bring them; how many count."""
+    return int(protocol.do("PriceFeed.bring", tuple(reports), sender=sender))
