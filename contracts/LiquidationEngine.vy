@@ -9,8 +9,8 @@
 @dev Debt is in doubt while it is under auction, in a workout that is not sound, or flagged. Whoever decides
      what may be liquidated decides what may be flagged, by the same rule; and whatever leaves a vault for an
      auction passes here, so that a flag ends with its position. Nothing here depends on the risk policy: it
-     is asked with gas of its own, and where it does not answer, or beyond its bounds, there are no add-ons and
-     no calls, and the plain limits hold.
+     is asked with gas of its own, and where it does not answer, or beyond its bounds, there are no add-ons
+     and no calls, and the plain limits hold.
 """
 from contracts.interfaces import ICollateralAuction
 from contracts.interfaces import ILiquidationEngine

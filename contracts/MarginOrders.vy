@@ -8,10 +8,10 @@
         A signature is worth something at this contract on this chain only, and for the order's size once:
         what counts is the order's hash, not the form of the signature.
 """
-from snekmate.utils import ecdsa
 from snekmate.utils import eip712_domain_separator
 
 from contracts.interfaces import IMarginMarket
+from contracts.modules import signed
 
 initializes: eip712_domain_separator
 
@@ -74,9 +74,9 @@ def __init__(margin_market: address):
 @nonreentrant
 def fill(
     maker: Order,
-    maker_signature: Bytes[65],
+    maker_signature: Bytes[signed.LONGEST],
     taker: Order,
-    taker_signature: Bytes[65],
+    taker_signature: Bytes[signed.LONGEST],
     lots: uint256,
 ):
     """
@@ -148,11 +148,10 @@ def digest_of(order: Order) -> bytes32:
 
 
 @internal
-def _use(order: Order, signature: Bytes[65], lots: uint256) -> bytes32:
+def _use(order: Order, signature: Bytes[signed.LONGEST], lots: uint256) -> bytes32:
     """@dev Count lots of an order as filled, if its account signed it and it is good for as many."""
     digest: bytes32 = self._digest(order)
-    assert len(signature) == 65, "margin_orders: bad signature"
-    assert ecdsa._recover_sig(digest, signature) == order.account, "margin_orders: not its signer"
+    assert signed._by(order.account, digest, signature), "margin_orders: not its signer"
     assert block.timestamp <= order.expiry, "margin_orders: expired"
     assert order.nonce >= self.nonce_floor[order.account], "margin_orders: nonce is void"
     used: uint256 = self.filled[digest]

@@ -1,16 +1,17 @@
 # pragma version 0.4.3
 # pragma evm-version cancun
-# pragma optimize gas
+# pragma optimize codesize
 """
 @title Pool
 @license GNU Affero General Public License v3.0 only
-@notice An ERC-4626 vault of an 18-decimal token of the protocol whose members bear losses and earn
-        income. Leaving takes time: a request commits shares to the batch of the day, a batch is cut at one
-        price and earns nothing from then on, and after a cooldown it is paid out, but for what the losses
-        known then could take of it; that is paid as they turn out smaller. Until then a batch bears what
-        its shares would bear as members'. Income vests over time. A pool of stablecoin is a stage of the
-        waterfall itself, and may have a series of recovery claims, which its members get for losses; a pool
-        of equity is slashed by an auction, and its batches stay members until no loss is known.
+@notice An ERC-4626 vault, with a cooldown an ERC-7540 one, of an 18-decimal token of the protocol whose
+        members bear losses and earn income. Leaving takes time: a request commits shares to the batch of the
+        day, a batch is cut at one price and earns nothing from then on, and after a cooldown it is paid out,
+        but for what the losses known then could take of it; that is paid as they turn out smaller. Until then
+        a batch bears what its shares would bear as members'. Income vests over time. A pool of stablecoin is
+        a stage of the waterfall itself, and may have a series of recovery claims, which its members get for
+        losses; a pool of equity is slashed by an auction, and its batches stay members until no loss is
+        known.
 @dev With A the vested assets less what batches hold (see exits), and S the shares:
      entry   shares = floor(a * (S + 1e6) / (A + 1))
      cut     assets = floor(units * floor-price of a share), the virtual share and asset counted as at the
@@ -29,9 +30,9 @@
      checkpoint of the last time, the pool's mark the last checkpoint. Where there was no loss, this costs
      nothing. What the pool has open (see shares) are batches that are cut and not over.
 """
+from ethereum.ercs import IERC165
 from ethereum.ercs import IERC20
 from ethereum.ercs import IERC4626
-from snekmate.utils import math
 
 from contracts.interfaces import IEquityAuction
 from contracts.interfaces import ILossWaterfall
@@ -44,6 +45,7 @@ from contracts.modules import exits
 from contracts.modules import shares as token
 from contracts.modules import units
 
+implements: IERC165
 implements: IERC20
 implements: IERC4626
 implements: IPool
@@ -65,12 +67,16 @@ exports: (
     token.DOMAIN_SEPARATOR,
     token.eip712Domain,
     token.generation,
+    exits.setOperator,
+    exits.isOperator,
 )
 
 
-event RedeemRequested:
+event RedeemRequest:
+    controller: indexed(address)
     owner: indexed(address)
-    batch: indexed(uint256)  # [id]
+    requestId: indexed(uint256)  # [id] the batch
+    sender: address
     shares: uint256  # [shares]
 
 
@@ -84,12 +90,6 @@ event BatchPaid:
     batch: indexed(uint256)  # [id]
     assets: uint256  # [wad] to be claimed by its members
     held: uint256  # [wad] that losses may still take
-
-
-event Claimed:
-    owner: indexed(address)
-    batch: indexed(uint256)  # [id]
-    assets: uint256  # [wad]
 
 
 event LossAbsorbed:
@@ -119,6 +119,7 @@ event Restored:
 
 event NewGeneration:
     generation: indexed(uint256)  # [generation]
+    voided: uint256  # [shares] the supply of the last one: every balance is 0 from here on
     given_up: uint256  # [wad] left by the members of the last one
 
 
@@ -141,6 +142,22 @@ struct BatchState:
     held: uint256  # [wad] that losses may still take
     over: bool  # whether all was paid or lost
 
+
+struct Part:
+    request: exits.Request
+    generation: uint256  # of the shares
+    last: uint256  # the last checkpoint that the shares have a part in
+    over: bool  # whether all was paid or lost
+    all_shares: uint256  # as many of the shares as the batch was paid for
+    shares: uint256  # those of them that are not claimed yet
+    assets: uint256  # wad, for these
+
+
+# Interfaces, by what ERC-165 calls them.
+ERC165: constant(uint256) = 33_540_519  # 0x01ffc9a7
+ERC7575: constant(uint256) = 789_190_853  # 0x2f0a18c5
+ERC7540_REDEEM: constant(uint256) = 1_645_144_292  # 0x620ee8e4
+ERC7540_OPERATORS: constant(uint256) = 3_820_768_869  # 0xe3bc4e65
 
 VIRTUAL_SHARES: constant(uint256) = 10**6
 VIRTUAL_ASSETS: constant(uint256) = 1
@@ -240,7 +257,7 @@ def deposit(assets: uint256, receiver: address) -> uint256:
     supply: uint256 = 0
     held: uint256 = 0
     supply, held = self._entry_terms()
-    minted: uint256 = assets * supply // held
+    minted: uint256 = units._mul_div(assets, supply, held)
     self._enter(supply, assets, minted, receiver)
     return minted
 
@@ -267,19 +284,26 @@ def mint(shares: uint256, receiver: address) -> uint256:
 
 
 @external
-def request_redeem(shares: uint256) -> uint256:
+def requestRedeem(shares: uint256, controller: address, owner: address) -> uint256:
     """
-    @notice Commit shares to the batch that collects now. Owner of the shares; there is no way back. They move
-            into escrow here, and go on as a member's until the batch is cut. Protects: who may leave has no
-            choice left, neither whether nor when.
+    @notice Commit shares to the batch that collects now (ERC-7540). The owner, an operator of the owner's, or
+            a spender of the owner's shares; there is no way back. They move into escrow here, and go on as a
+            member's until the batch is cut. Protects: who may leave has no choice left, neither whether nor
+            when.
     @param shares [shares] Moved into escrow.
+    @param controller Whose request it is: what is paid for it, and claims for what it bears, are the
+                      controller's.
+    @param owner Whose shares.
     @return [id] The batch.
     """
     assert COOLDOWN != 0, "pool: no request needed"
     assert shares != 0, "pool: empty request"
+    token._check_receiver(controller)
+    if msg.sender != owner and not exits.isOperator[owner][msg.sender]:
+        token._spend_allowance(owner, msg.sender, shares)
     state: token.State = token._load()
-    self._settle(state.generation, msg.sender, state.mark)
-    token._transfer(state.generation, msg.sender, self, shares)
+    self._settle(state.generation, owner, state.mark)
+    token._transfer(state.generation, owner, self, shares)
     id: uint256 = exits._load_queue().collecting
     batch: exits.Batch = exits._load_batch(id)
     if batch.units == 0:
@@ -288,10 +312,10 @@ def request_redeem(shares: uint256) -> uint256:
     # At most all shares.
     batch.units += shares
     exits._store_batch(id, batch)
-    request: uint256 = exits.requests[id][msg.sender]
-    self._issue(state.generation, msg.sender, request & MASK_152, request >> 152, state.mark)
-    exits._set_request(id, msg.sender, (request & MASK_152) + shares, state.mark)
-    log RedeemRequested(owner=msg.sender, batch=id, shares=shares)
+    before: exits.Request = exits._load_request(id, controller)
+    self._issue(state.generation, controller, before.shares, before.mark, state.mark)
+    exits._add_request(id, controller, before.shares + shares, state.mark)
+    log RedeemRequest(controller=controller, owner=owner, requestId=id, sender=msg.sender, shares=shares)
     return id
 
 
@@ -317,13 +341,13 @@ def cut() -> uint256:
         # One wei for each open batch: what floor has cut off of what it holds may yet be the pool's to give.
         spare: uint256 = self._live(state.open, queue.held) + VIRTUAL_ASSETS
         spare -= min(spare, state.open)
-        price: uint256 = spare * exits.SCALE // (state.supply + VIRTUAL_SHARES)
+        price: uint256 = units._mul_div(spare, exits.SCALE, state.supply + VIRTUAL_SHARES)
         if state.open == 0:
             exits._set_index(0)
         else:
             price = max(price, exits.ceilings[id - 1] - exits.index)
         exits._set_ceiling(id, exits.index + price)
-        held = batch.units * price // exits.SCALE
+        held = units._mul_div(batch.units, price, exits.SCALE)
         queue.held += held
         token._burn(state.generation, self, batch.units)
     token._set_open(state.open + 1)
@@ -370,81 +394,45 @@ def settle():
 
 @external
 @nonreentrant
-def claim(batch: uint256, owner: address) -> uint256:
+def withdraw(assets: uint256, receiver: address, controller: address) -> uint256:
     """
-    @notice Send an owner the part of what a batch was paid that is not claimed yet, and the claims for losses
-            that the batch has borne. Anyone, for anyone.
-    @param batch [id] The batch.
-    @param owner Who committed shares to it.
-    @return [wad] Sent, rounded down.
-    """
-    request: uint256 = exits.requests[batch][owner]
-    shares: uint256 = request & MASK_152
-    assert shares != 0, "pool: nothing requested"
-    record: exits.Batch = exits._load_batch(batch)
-    payment: exits.Payment = exits._load_payment(batch)
-    claimed: uint256 = exits.claimed[batch][owner]
-    due: uint256 = payment.paid * shares // record.units - claimed
-    over: bool = False
-    last: uint256 = 0
-    over, last = self._end_of(record.generation, payment.ended)
-    if over:
-        exits._set_request(batch, owner, 0, 0)
-        if claimed != 0:
-            exits._set_claimed(batch, owner, 0)
-    else:
-        exits._set_request(batch, owner, shares, last)
-        exits._set_claimed(batch, owner, claimed + due)
-    self._issue(record.generation, owner, shares, request >> 152, last)
-    log Claimed(owner=owner, batch=batch, assets=due)
-    if due != 0:
-        queue: exits.Queue = exits._load_queue()
-        queue.owed -= due
-        exits._store_queue(queue)
-        log IERC4626.Withdraw(
-            sender=msg.sender, receiver=owner, owner=owner, assets=due, shares=shares if over else 0
-        )
-        self._push(owner, due)
-    return due
-
-
-@external
-@nonreentrant
-def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
-    """
-    @notice Take assets out, where there is no cooldown. The owner, or a spender of the owner's shares.
-            Protects: leaving just before or just after a recognised loss is covered pays the same.
+    @notice Take assets out: with a cooldown those that were paid to the controller's batches, the oldest
+            first, else those of the owner's shares. The controller, or an operator; without a cooldown the
+            owner, or a spender of the owner's shares. Protects: without a cooldown, leaving just before or
+            just after a recognised loss is covered pays the same.
     @param assets [wad] To be sent.
     @param receiver Who gets the assets.
-    @param owner Whose shares are burned.
-    @return [shares] Burned, rounded up.
+    @param controller Whose requests; without a cooldown the owner, whose shares are burned.
+    @return [shares] Claimed or burned, rounded up.
     """
-    state: token.State = token._load()
-    supply: uint256 = state.supply + VIRTUAL_SHARES
-    left: uint256 = self._left(self._all_vested()) + VIRTUAL_ASSETS
-    most: uint256 = self._free(state.generation, owner) * left // supply
-    assert assets <= most, "pool: more than max withdraw"
-    burned: uint256 = units._div_up(assets * supply, left)
-    self._leave(state, assets, burned, receiver, owner)
+    burned: uint256 = 0
+    if COOLDOWN != 0:
+        burned = self._claim(max_value(uint256), assets, controller)[0]
+    else:
+        burned = self._to_burn(assets)
+    self._leave(assets, burned, receiver, controller)
     return burned
 
 
 @external
 @nonreentrant
-def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
+def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
     """
-    @notice Take assets out for a number of shares, where there is no cooldown. The owner, or a spender of the
-            owner's shares. Protects: leaving just before or just after a recognised loss is covered pays the
-            same.
-    @param shares [shares] To be burned.
+    @notice Take assets out for a number of shares: with a cooldown those of the controller's batches that are
+            claimable, the oldest first, else the owner's. The controller, or an operator; without a cooldown
+            the owner, or a spender of the owner's shares. Protects: without a cooldown, leaving just before
+            or just after a recognised loss is covered pays the same.
+    @param shares [shares] To be claimed or burned.
     @param receiver Who gets the assets.
-    @param owner Whose shares are burned.
+    @param controller Whose requests; without a cooldown the owner, whose shares are burned.
     @return [wad] Assets sent, rounded down.
     """
-    state: token.State = token._load()
-    assert shares <= self._free(state.generation, owner), "pool: more than max redeem"
-    assets: uint256 = self._to_claim(state.supply, shares)
-    self._leave(state, assets, shares, receiver, owner)
+    assets: uint256 = 0
+    if COOLDOWN != 0:
+        assets = self._claim(shares, max_value(uint256), controller)[1]
+    else:
+        assets = self._to_claim(token._load().supply, shares)
+    self._leave(assets, shares, receiver, controller)
     return assets
 
 
@@ -574,8 +562,8 @@ def restore(assets: uint256):
 @external
 def collect_claims(owner: address, generation: uint256):
     """
-    @notice Hand an owner the claims for losses borne. Anyone, for anyone, also for a generation of shares
-            that is over.
+    @notice Hand an owner the claims for losses borne, those of the owner's requests with them. Anyone, for
+            anyone, also for a generation of shares that is over.
     @param owner Whose claims.
     @param generation [generation] Of the shares.
     """
@@ -585,6 +573,7 @@ def collect_claims(owner: address, generation: uint256):
     if generation != state.generation:
         last = self.last_checkpoints[generation]
     self._settle(generation, owner, last)
+    self._claim(0, max_value(uint256), owner)
 
 
 # ------------------------------------------------------------------- ERC-20
@@ -675,32 +664,52 @@ def pending_losses() -> uint256:
 
 @external
 @view
-def requested_shares(batch: uint256, owner: address) -> uint256:
+def pendingRedeemRequest(requestId: uint256, controller: address) -> uint256:
     """
-    @notice Shares that an owner has committed to a batch and that are not paid in full yet.
-    @param batch [id] The batch.
-    @param owner Whose shares.
-    @return [shares] 0 once all is claimed.
+    @notice Shares of a request that wait: for the cut, the cooldown, or what losses may still take.
+    @param requestId [id] The batch.
+    @param controller Whose request.
+    @return [shares] Rounded up; those that are claimable do not count.
     """
-    return exits.requests[batch][owner] & MASK_152
+    part: Part = self._claimable(requestId, controller)
+    return part.request.shares - part.all_shares
 
 
 @external
 @view
-def claimable(batch: uint256, owner: address) -> uint256:
+def claimableRedeemRequest(requestId: uint256, controller: address) -> uint256:
     """
-    @notice What `claim` would send.
-    @param batch [id] The batch.
-    @param owner Who committed shares to it.
-    @return [wad] Rounded down.
+    @notice Shares of a request that may be claimed by `redeem` or `withdraw`: of a batch that was paid in
+            part, that part of its shares.
+    @param requestId [id] The batch.
+    @param controller Whose request.
+    @return [shares] Rounded down; those that were claimed do not count.
     """
-    shares: uint256 = exits.requests[batch][owner] & MASK_152
-    if shares == 0:
-        return 0
-    return (
-        exits._load_payment(batch).paid * shares // exits._load_batch(batch).units
-        - exits.claimed[batch][owner]
-    )
+    return self._claimable(requestId, controller).shares
+
+
+@external
+@view
+def share() -> address:
+    """
+    @notice The token of the shares (ERC-7575).
+    @return This contract.
+    """
+    return self
+
+
+@external
+@view
+def supportsInterface(interface_id: bytes4) -> bool:
+    """
+    @notice Which standards this pool keeps (ERC-165): ERC-7575, and with a cooldown ERC-7540.
+    @param interface_id Of the standard.
+    @return Whether it is kept.
+    """
+    id: uint256 = convert(interface_id, uint256)
+    if id == ERC165 or id == ERC7575:
+        return True
+    return COOLDOWN != 0 and (id == ERC7540_REDEEM or id == ERC7540_OPERATORS)
 
 
 @external
@@ -717,8 +726,8 @@ def batch_of(batch: uint256) -> BatchState:
     last: uint256 = 0
     over, last = self._end_of(record.generation, payment.ended)
     held: uint256 = 0
-    if not over and exits.ceilings[batch] != 0:
-        held = exits._held(batch, exits.ceilings[batch], exits.index) // exits.SCALE
+    if not over:
+        held = exits._holds(batch)
     return BatchState(shares=record.units, since=record.since, paid=payment.paid, held=held, over=over)
 
 
@@ -758,7 +767,7 @@ def convertToAssets(shares: uint256) -> uint256:
     supply: uint256 = 0
     held: uint256 = 0
     supply, held = self._entry_terms()
-    return shares * held // supply
+    return units._mul_div(shares, held, supply)
 
 
 @external
@@ -785,25 +794,31 @@ def maxMint(receiver: address) -> uint256:
 
 @external
 @view
-def maxWithdraw(owner: address) -> uint256:
+def maxWithdraw(controller: address) -> uint256:
     """
-    @notice Assets that an owner's shares are worth at the exit price, where there is no cooldown.
-    @param owner Whose shares.
+    @notice Assets that may be taken out: those paid to the controller's batches, without a cooldown those
+            that the owner's shares are worth at the exit price.
+    @param controller Whose requests, or shares.
     @return [wad] Rounded down.
     """
+    if COOLDOWN != 0:
+        return self._all_claimable(controller)[1]
     state: token.State = token._load()
-    return self._to_claim(state.supply, self._free(state.generation, owner))
+    return self._to_claim(state.supply, token._balance(state.generation, controller).shares)
 
 
 @external
 @view
-def maxRedeem(owner: address) -> uint256:
+def maxRedeem(controller: address) -> uint256:
     """
-    @notice An owner's shares, where there is no cooldown.
-    @param owner Whose shares.
-    @return [shares] 0 where leaving takes a request.
+    @notice Shares that may be redeemed: those of the controller's batches that are claimable, without a
+            cooldown all of the owner's.
+    @param controller Whose requests, or shares.
+    @return [shares] Rounded down.
     """
-    return self._free(token._load().generation, owner)
+    if COOLDOWN != 0:
+        return self._all_claimable(controller)[0]
+    return token._balance(token._load().generation, controller).shares
 
 
 @external
@@ -840,8 +855,7 @@ def previewWithdraw(assets: uint256) -> uint256:
     @return [shares] Rounded up.
     """
     self._only_plain()
-    left: uint256 = self._left(self._all_vested())
-    return units._div_up(assets * (token._load().supply + VIRTUAL_SHARES), left + VIRTUAL_ASSETS)
+    return self._to_burn(assets)
 
 
 @external
@@ -882,16 +896,23 @@ def _enter(supply: uint256, assets: uint256, shares: uint256, receiver: address)
 
 
 @internal
-def _leave(state: token.State, assets: uint256, shares: uint256, receiver: address, owner: address):
+def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
     """
-    @dev Burns shares and books the assets out, then sends them.
+    @dev Books out assets that were claimed, or burns shares for them; then sends them.
     """
-    assert assets != 0, "pool: no assets"
-    if msg.sender != owner:
-        token._spend_allowance(owner, msg.sender, shares)
-    self._settle(state.generation, owner, state.mark)
-    token._burn(state.generation, owner, shares)
-    self.assets -= assets
+    if COOLDOWN != 0:
+        assert msg.sender == owner or exits.isOperator[owner][msg.sender], "pool: not controller"
+        queue: exits.Queue = exits._load_queue()
+        queue.owed -= assets
+        exits._store_queue(queue)
+    else:
+        assert assets != 0, "pool: no assets"
+        if msg.sender != owner:
+            token._spend_allowance(owner, msg.sender, shares)
+        state: token.State = token._load()
+        self._settle(state.generation, owner, state.mark)
+        token._burn(state.generation, owner, shares)
+        self.assets -= assets
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
     self._push(receiver, assets)
 
@@ -929,17 +950,6 @@ def _push(receiver: address, assets: uint256):
     assert extcall IERC20(asset).transfer(
         receiver, assets, default_return_value=True
     ), "pool: transfer out failed"
-
-
-@internal
-@view
-def _free(generation: uint256, owner: address) -> uint256:
-    """
-    @dev Shares that can leave now: all of them where there is no cooldown, and none where there is one.
-    """
-    if COOLDOWN != 0:
-        return 0
-    return token._balance(generation, owner).shares
 
 
 @internal
@@ -1000,7 +1010,7 @@ def _pay_members(state: token.State, before: exits.Queue, first: uint256):
     total: uint256 = 0
     for id: uint256 in range(first, queue.unsettled, bound=exits.MOST_OPEN):
         shares: uint256 = exits._load_batch(id).units
-        paid: uint256 = shares * (vested - total + VIRTUAL_ASSETS) // (supply + VIRTUAL_SHARES)
+        paid: uint256 = units._mul_div(shares, vested - total + VIRTUAL_ASSETS, supply + VIRTUAL_SHARES)
         supply -= shares
         total += paid
         exits._pay(id, paid)
@@ -1031,7 +1041,7 @@ def _share(state: token.State, assets: uint256) -> uint256:
     for _: uint256 in range(exits.MOST_OPEN):
         if id == queue.collecting or exits.ceilings[id] > level:
             break
-        part: uint256 = (exits.ceilings[id] - index) * all_shares // exits.SCALE
+        part: uint256 = units._mul_div(exits.ceilings[id] - index, all_shares, exits.SCALE)
         index = exits.ceilings[id]
         left -= part
         mark = self._add_checkpoint(state.generation, all_shares, part)
@@ -1061,6 +1071,89 @@ def _end_of(generation: uint256, ended: uint256) -> (bool, uint256):
     if generation == state.generation:
         return False, state.mark
     return True, self.last_checkpoints[generation]
+
+
+# ----------------------------------------------------------------- requests
+
+
+@internal
+@view
+def _claimable(batch: uint256, controller: address) -> Part:
+    """
+    @dev What may be claimed of a request. Of a batch that holds something yet as many of its shares as were
+         paid at its price: what it was paid over all it has; never all of them.
+    """
+    part: Part = empty(Part)
+    part.request = exits._load_request(batch, controller)
+    shares: uint256 = part.request.shares
+    if shares == 0:
+        return part
+    payment: exits.Payment = exits._load_payment(batch)
+    record: exits.Batch = exits._load_batch(batch)
+    part.generation = record.generation
+    part.over, part.last = self._end_of(record.generation, payment.ended)
+    part.all_shares = shares
+    if not part.over:
+        part.all_shares = units._mul_div(shares, payment.paid, payment.paid + exits._holds(batch) + 1)
+    claimed: uint256 = exits.claimed[batch][controller]
+    part.shares = part.all_shares - (claimed >> 96)
+    if part.shares != 0:
+        part.assets = units._mul_div(payment.paid, shares, record.units) - (claimed & MASK_96)
+    return part
+
+
+@internal
+@view
+def _all_claimable(controller: address) -> (uint256, uint256):
+    """
+    @dev Shares and assets that may be claimed at once.
+    """
+    all_shares: uint256 = 0
+    all_assets: uint256 = 0
+    batch: uint256 = exits._first(controller)
+    for _: uint256 in range(exits.MOST_AT_ONCE):
+        if batch == 0:
+            break
+        part: Part = self._claimable(batch, controller)
+        all_shares += part.shares
+        all_assets += part.assets
+        batch = part.request.next
+    return all_shares, all_assets
+
+
+@internal
+def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, uint256):
+    """
+    @dev Take so many shares, or so many assets, out of a controller's requests, the oldest first, and hand
+         over the claims of those it comes by: of all of them, if no shares are wanted. Shares and assets that
+         were taken: of a part of a request assets are rounded down, or shares up.
+    """
+    shares_left: uint256 = shares
+    assets_left: uint256 = assets
+    batch: uint256 = exits._first(controller)
+    for _: uint256 in range(exits.MOST_AT_ONCE):
+        if batch == 0 or assets_left == 0 or (shares_left == 0 and shares != 0):
+            break
+        part: Part = self._claimable(batch, controller)
+        taken: uint256 = min(part.shares, shares_left)
+        paid: uint256 = part.assets
+        if taken != part.shares:
+            paid = units._mul_div(paid, taken, part.shares)
+        if paid > assets_left:
+            paid = assets_left
+            taken = units._div_up(paid * part.shares, part.assets)
+        shares_left -= taken
+        assets_left -= paid
+        if part.over and taken == part.shares:
+            # Batches are over in their order, and those before this one were taken whole: it is the first.
+            exits._drop_first(batch, controller, part.request.next)
+        else:
+            exits._set_mark(batch, controller, part.request, part.last)
+            exits._count_claimed(batch, controller, paid, taken)
+        self._issue(part.generation, controller, part.request.shares, part.request.mark, part.last)
+        batch = part.request.next
+    assert shares_left == 0 or assets_left == 0, "pool: more than max"
+    return shares - shares_left, assets - assets_left
 
 
 # ------------------------------------------------------------------- prices
@@ -1161,7 +1254,7 @@ def _to_shares(assets: uint256) -> uint256:
     supply: uint256 = 0
     held: uint256 = 0
     supply, held = self._entry_terms()
-    return assets * supply // held
+    return units._mul_div(assets, supply, held)
 
 
 @internal
@@ -1170,7 +1263,17 @@ def _to_claim(supply: uint256, shares: uint256) -> uint256:
     """
     @dev Exit price, rounded down.
     """
-    return shares * (self._left(self._all_vested()) + VIRTUAL_ASSETS) // (supply + VIRTUAL_SHARES)
+    return units._mul_div(shares, self._left(self._all_vested()) + VIRTUAL_ASSETS, supply + VIRTUAL_SHARES)
+
+
+@internal
+@view
+def _to_burn(assets: uint256) -> uint256:
+    """
+    @dev Shares for assets at the exit price, rounded up.
+    """
+    left: uint256 = self._left(self._all_vested())
+    return units._div_up(assets * (token._load().supply + VIRTUAL_SHARES), left + VIRTUAL_ASSETS)
 
 
 @internal
@@ -1220,12 +1323,12 @@ def _issue(generation: uint256, owner: address, owned: uint256, mark: uint256, l
     end: Checkpoint = self._load_checkpoint(generation, last)
     tokens, paid = self._carry(generation, mark, end.series, True)
     # What an owner had was a part of what each loss was shared by: the product is under 2**235.
-    tokens = owned * (end.tokens - tokens) // units.RAY
+    tokens = units._mul_div(owned, end.tokens - tokens, units.RAY)
     paid = self.paid_before[generation][last] - paid
     if paid > 0:
-        paid = convert(math._mul_div(owned, convert(paid, uint256), units.RAY, True), int256)
+        paid = convert(units._ray_mul(owned, convert(paid, uint256), True), int256)
     else:
-        paid = -convert(math._mul_div(owned, convert(-paid, uint256), units.RAY, False), int256)
+        paid = -convert(units._ray_mul(owned, convert(-paid, uint256), False), int256)
     extcall CLAIMS.issue(owner, end.series, tokens, paid)
 
 
@@ -1243,8 +1346,8 @@ def _add_checkpoint(generation: uint256, shares: uint256, assets: uint256) -> ui
     series: uint256 = 0
     tokens: uint256 = 0
     paid: uint256 = 0
-    series, tokens, paid = extcall CLAIMS.record(assets * members // shares)
-    added: uint256 = tokens * units.RAY // members
+    series, tokens, paid = extcall CLAIMS.record(units._mul_div(assets, members, shares))
+    added: uint256 = units._mul_div(tokens, units.RAY, members)
     if added == 0:
         return mark
     before: uint256 = 0
@@ -1252,9 +1355,7 @@ def _add_checkpoint(generation: uint256, shares: uint256, assets: uint256) -> ui
     before, paid_before = self._carry(generation, mark, series, False)
     mark += 1
     self.checkpoints[generation][mark] = (before + added) | (series << 224)
-    self.paid_before[generation][mark] = paid_before + convert(
-        math._mul_div(added, paid, units.RAY, True), int256
-    )
+    self.paid_before[generation][mark] = paid_before + convert(units._ray_mul(added, paid, True), int256)
     token._set_mark(mark)
     return mark
 
@@ -1270,9 +1371,7 @@ def _carry(generation: uint256, mark: uint256, series: uint256, up: bool) -> (ui
     paid: int256 = self.paid_before[generation][mark]
     if checkpoint.series == series or checkpoint.tokens == 0:
         return checkpoint.tokens, paid
-    due: uint256 = math._mul_div(
-        checkpoint.tokens, staticcall CLAIMS.paid_per_token(checkpoint.series), units.RAY, up
-    )
+    due: uint256 = units._ray_mul(checkpoint.tokens, staticcall CLAIMS.paid_per_token(checkpoint.series), up)
     return 0, paid - convert(due, int256)
 
 
@@ -1300,5 +1399,5 @@ def _new_generation() -> uint256:
     exits._store_queue(queue)
     rest: uint256 = self.assets & MASK_96
     self.assets = 0
-    log NewGeneration(generation=state.generation + 1, given_up=rest)
+    log NewGeneration(generation=state.generation + 1, voided=state.supply, given_up=rest)
     return rest

@@ -19,9 +19,17 @@
      So no product of shares and a part of a ceiling passes 2**96 * SCALE, with shares under SCALE. A batch is
      cut at a price that leaves a wei for each open one, at least at the ceiling of the last: then the second
      goes on holding. The index is looked at while a batch is open; with none it means nothing and starts
-     again.
+     again. A request is what was committed to a batch for a controller. Those of a controller that are not
+     done are a list, in the order of the batches; batches are over in that order, so only the first is ever
+     taken off.
 """
 from contracts.modules import units
+
+
+event OperatorSet:
+    controller: indexed(address)
+    operator: indexed(address)
+    approved: bool
 
 
 struct Queue:
@@ -37,6 +45,12 @@ struct Batch:
     generation: uint256  # of the shares, 32 bits
 
 
+struct Request:
+    shares: uint256  # 152 bits
+    mark: uint256  # the checkpoint up to which claims are settled, 64 bits
+    next: uint256  # the controller's next batch, 32 bits
+
+
 struct Payment:
     paid: uint256  # wad, to all of the batch so far, 96 bits
     ended: uint256  # 1 + the checkpoint at which the batch was over, 65 bits; 0 while it is not
@@ -49,7 +63,12 @@ MOST_OPEN: constant(uint256) = 16
 # [seconds] For which a batch takes requests at most.
 DAY: constant(uint256) = 86_400
 
+# Requests of a controller that one call goes through. Of them all but MOST_OPEN and the last one can be
+# claimed whole, so strangers who request for somebody else's account can make claiming longer, never stop it.
+MOST_AT_ONCE: constant(uint256) = 32
+
 MASK_32: constant(uint256) = 2**32 - 1
+MASK_64: constant(uint256) = 2**64 - 1
 MASK_96: constant(uint256) = 2**96 - 1
 MASK_152: constant(uint256) = 2**152 - 1
 
@@ -63,10 +82,14 @@ batches: HashMap[uint256, uint256]
 ceilings: HashMap[uint256, uint256]
 # batch -> Payment
 payments: HashMap[uint256, uint256]
-# batch -> owner -> Request: shares (152 bits) | the checkpoint up to which claims are settled (104 bits)
+# batch -> controller -> Request
 requests: HashMap[uint256, HashMap[address, uint256]]
-# batch -> owner -> wad that was claimed while the batch was not over
+# batch -> controller -> what was claimed of a request that is not done: wad (96 bits) | shares (152 bits)
 claimed: HashMap[uint256, HashMap[address, uint256]]
+# controller -> the batches with requests that are not done: the first (32 bits) | the last (32 bits)
+lines: HashMap[address, uint256]
+# controller -> operator -> may claim for the controller, and request for whoever it is the owner of
+isOperator: public(HashMap[address, HashMap[address, bool]])
 
 
 @deploy
@@ -75,6 +98,20 @@ def __init__():
     @notice Begin to collect for batch 1; batch 0 is none.
     """
     self._store_queue(Queue(collecting=1, unsettled=1, held=0, owed=0))
+
+
+@external
+def setOperator(operator: address, approved: bool) -> bool:
+    """
+    @notice Let somebody request for the caller's shares and claim for the caller's requests, or no longer
+            (ERC-7540). Anyone, for oneself. An operator may take all of it.
+    @param operator Who may, or may not.
+    @param approved Whether.
+    @return Always true.
+    """
+    self.isOperator[msg.sender][operator] = approved
+    log OperatorSet(controller=msg.sender, operator=operator, approved=approved)
+    return True
 
 
 @internal
@@ -148,14 +185,66 @@ def _set_index(level: uint256):
 
 
 @internal
-def _set_request(batch: uint256, owner: address, shares: uint256, mark: uint256):
-    """@dev Shares under 2**152, a checkpoint under 2**104."""
-    self.requests[batch][owner] = shares | (mark << 152)
+@view
+def _holds(batch: uint256) -> uint256:
+    """@dev What a batch that is not over holds, wad, rounded down; 0 before its cut."""
+    ceiling: uint256 = self.ceilings[batch]
+    if ceiling == 0:
+        return 0
+    return self._held(batch, ceiling, self.index) // SCALE
 
 
 @internal
-def _set_claimed(batch: uint256, owner: address, assets: uint256):
-    self.claimed[batch][owner] = assets
+@view
+def _load_request(batch: uint256, controller: address) -> Request:
+    word: uint256 = self.requests[batch][controller]
+    return Request(shares=word & MASK_152, mark=(word >> 152) & MASK_64, next=word >> 216)
+
+
+@internal
+def _set_mark(batch: uint256, controller: address, request: Request, mark: uint256):
+    """@dev How far a request's claims were settled; under 2**64."""
+    if request.mark != mark:
+        self.requests[batch][controller] = request.shares | (mark << 152) | (request.next << 216)
+
+
+@internal
+@view
+def _first(controller: address) -> uint256:
+    """@dev The first batch that a controller has something in; 0 if there is none."""
+    return self.lines[controller] & MASK_32
+
+
+@internal
+def _add_request(batch: uint256, controller: address, shares: uint256, mark: uint256):
+    """@dev To the batch that collects, which is the last of its controller's."""
+    line: uint256 = self.lines[controller]
+    last: uint256 = line >> 32
+    if last != batch:
+        first: uint256 = batch
+        if last != 0:
+            first = line & MASK_32
+            self.requests[last][controller] |= batch << 216
+        self.lines[controller] = first | (batch << 32)
+    self.requests[batch][controller] = shares | (mark << 152)
+
+
+@internal
+def _count_claimed(batch: uint256, controller: address, assets: uint256, shares: uint256):
+    """@dev Under what was paid, 96 bits, and what was committed, 152 bits."""
+    if shares != 0:
+        self.claimed[batch][controller] += assets | (shares << 96)
+
+
+@internal
+def _drop_first(batch: uint256, controller: address, following: uint256):
+    """@dev Forget a controller's first batch; what follows it is 0 if it is the last."""
+    self.requests[batch][controller] = 0
+    self.claimed[batch][controller] = 0
+    line: uint256 = 0
+    if following != 0:
+        line = ((self.lines[controller] >> 32) << 32) | following
+    self.lines[controller] = line
 
 
 @internal

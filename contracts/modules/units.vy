@@ -26,6 +26,27 @@ def _div_up(a: uint256, b: uint256) -> uint256:
 
 @internal
 @pure
+def _mul_div(a: uint256, b: uint256, c: uint256) -> uint256:
+    """@dev floor(a * b / c), of a product that fits; c is never zero where this is called."""
+    return unsafe_div(a * b, c)
+
+
+@internal
+@pure
+def _ray_mul(a: uint256, b: uint256, up: bool) -> uint256:
+    """
+    @dev a * b / RAY, rounded down or up, exact: both are split at RAY, so the product need not fit. Reverts
+         where the result does not. What is unchecked is at most a.
+    """
+    low: uint256 = unsafe_mul(a % RAY, b % RAY)
+    rest: uint256 = unsafe_add(unsafe_mul(unsafe_div(a, RAY), b % RAY), unsafe_div(low, RAY))
+    if up and low % RAY != 0:
+        rest = unsafe_add(rest, 1)
+    return a * unsafe_div(b, RAY) + rest
+
+
+@internal
+@pure
 def _rpow(base: uint256, exponent: uint256) -> uint256:
     """
     @dev base ** exponent in ray, rounded half up at every square and multiply (dss `Jug._rpow`).

@@ -1,6 +1,6 @@
 # pragma version 0.4.3
 # pragma evm-version cancun
-# pragma optimize gas
+# pragma optimize codesize
 """
 @title LeaveAtOncePool
 @license GNU Affero General Public License v3.0 only
@@ -48,10 +48,11 @@ exports: (
     Pool.VESTING,
     Pool.deposit,
     Pool.mint,
-    Pool.request_redeem,
+    Pool.requestRedeem,
     Pool.cut,
     Pool.settle,
-    Pool.claim,
+    Pool.setOperator,
+    Pool.isOperator,
     Pool.add_income,
     Pool.absorb,
     Pool.claw_back,
@@ -64,8 +65,10 @@ exports: (
     Pool.slashable,
     Pool.unvested,
     Pool.totalAssets,
-    Pool.requested_shares,
-    Pool.claimable,
+    Pool.pendingRedeemRequest,
+    Pool.claimableRedeemRequest,
+    Pool.share,
+    Pool.supportsInterface,
     Pool.batch_of,
     Pool.queue,
     Pool.convertToShares,
@@ -121,40 +124,34 @@ def __init__(
 
 @external
 @nonreentrant
-def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
+def withdraw(assets: uint256, receiver: address, controller: address) -> uint256:
     """
     @notice Take assets out at book value. The owner, or a spender of the owner's shares. Protects: who stays
             loses nothing by rounding; of losses that are known and not covered yet, all.
     @param assets [wad] To be sent.
     @param receiver Who gets the assets.
-    @param owner Whose shares are burned.
+    @param controller Whose shares are burned.
     @return [shares] Burned, rounded up.
     """
-    state: Pool.token.State = Pool.token._load()
-    held: uint256 = Pool.token._balance(state.generation, owner).shares
-    assert assets <= self._to_assets(state.supply, held), "pool: more than max withdraw"
-    burned: uint256 = self._to_burn(state.supply, assets)
-    Pool._leave(state, assets, burned, receiver, owner)
+    burned: uint256 = self._to_burn(Pool.token._load().supply, assets)
+    Pool._leave(assets, burned, receiver, controller)
     return burned
 
 
 @external
 @nonreentrant
-def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
+def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
     """
     @notice Take assets out for a number of shares at book value. The owner, or a spender of the owner's
             shares. Protects: who stays loses nothing by rounding; of losses that are known and not covered
             yet, all.
     @param shares [shares] To be burned.
     @param receiver Who gets the assets.
-    @param owner Whose shares are burned.
+    @param controller Whose shares are burned.
     @return [wad] Assets sent, rounded down.
     """
-    state: Pool.token.State = Pool.token._load()
-    held: uint256 = Pool.token._balance(state.generation, owner).shares
-    assert shares <= held, "pool: more than max redeem"
-    assets: uint256 = self._to_assets(state.supply, shares)
-    Pool._leave(state, assets, shares, receiver, owner)
+    assets: uint256 = self._to_assets(Pool.token._load().supply, shares)
+    Pool._leave(assets, shares, receiver, controller)
     return assets
 
 
@@ -170,14 +167,14 @@ def pending_losses() -> uint256:
 
 @external
 @view
-def maxWithdraw(owner: address) -> uint256:
+def maxWithdraw(controller: address) -> uint256:
     """
     @notice Assets that an owner's shares are worth at book value.
-    @param owner Whose shares.
+    @param controller Whose shares.
     @return [wad] Rounded down.
     """
     state: Pool.token.State = Pool.token._load()
-    return self._to_assets(state.supply, Pool.token._balance(state.generation, owner).shares)
+    return self._to_assets(state.supply, Pool.token._balance(state.generation, controller).shares)
 
 
 @external
@@ -208,7 +205,7 @@ def _to_assets(supply: uint256, shares: uint256) -> uint256:
     """
     @dev Exit price, rounded down.
     """
-    return shares * (Pool._all_vested() + Pool.VIRTUAL_ASSETS) // (supply + Pool.VIRTUAL_SHARES)
+    return units._mul_div(shares, Pool._all_vested() + Pool.VIRTUAL_ASSETS, supply + Pool.VIRTUAL_SHARES)
 
 
 @internal

@@ -92,7 +92,7 @@ def test_there_is_no_way_back(savers):
     with reverts("shares: balance too small"):
         savers.do("Savings.transfer", "neighbour", shares, sender="saver")
     mature(savers)
-    with reverts("pool: more than max redeem"):
+    with reverts("pool: more than max"):
         savers.do("Savings.redeem", 1, "saver", "saver", sender="saver")
     # It need not be claimed at once: nothing can happen to it any more.
     savers.do("Savings.settle", sender="stranger")

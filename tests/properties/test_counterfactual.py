@@ -13,7 +13,7 @@ from backstop.deployment.examples import standard
 from backstop.deployment.plan import plan
 from backstop.model import dutch, ledger, loss_waterfall, pool, vault_engine, workouts
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.state import Revert, external, view
+from backstop.model.state import Revert, external
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
 from tests.support.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
@@ -108,7 +108,7 @@ RIGHT_REPAY = vault_engine.VaultEngine.repay_and_withdraw
 RIGHT_DEPOSIT = pool.Pool.deposit
 
 
-RIGHT_PAY_OUT, RIGHT_CLAIMABLE = pool.Pool._pay_out, pool.Pool.claimable
+RIGHT_PAY_OUT, RIGHT_CLAIMABLE = pool.Pool._pay_out, pool.Pool._claimable
 
 
 def pay_all_out(self, losses):
@@ -136,15 +136,15 @@ def a_deposit_with_a_gift(self, sender, assets, receiver):
     return shares
 
 
-@view
-def first_come_first_served(self, sender, batch, owner):
-    due = RIGHT_CLAIMABLE(self, sender, batch, owner)
-    return due if self.line[()].owed >= self.payments[batch].paid else due * 99 // 100
+def first_come_first_served(self, batch, owner):
+    part = RIGHT_CLAIMABLE(self, batch, owner)
+    short = self.line[()].owed < self.payments[batch].paid
+    return part._replace(assets=part.assets * 99 // 100) if short else part
 
 
-@view
-def rounded_up_and_more(self, sender, batch, owner):
-    return RIGHT_CLAIMABLE(self, sender, batch, owner) + 3
+def rounded_up_and_more(self, batch, owner):
+    part = RIGHT_CLAIMABLE(self, batch, owner)
+    return part._replace(assets=part.assets + 3)
 
 
 RIGHT_DRAW = vault_engine.VaultEngine.deposit_and_draw
@@ -160,14 +160,14 @@ def in_large_amounts_only(self, sender, c, owner, deposit, draw, receiver):
 WRONG = [
     (78, vault_engine.VaultEngine, "deposit_and_draw", in_large_amounts_only),
     (45, pool.Pool, "transfer", a_transfer_with_a_toll),
-    (46, pool.Pool, "claimable", first_come_first_served),
+    (46, pool.Pool, "_claimable", first_come_first_served),
     (47, pool.Pool, "deposit", a_deposit_that_starts_the_clock),
     (48, ledger, "rpow", lambda x, n: RAY + (x - RAY) * n),
     (49, pool.Pool, "deposit", a_deposit_with_a_gift),
     (6, loss_waterfall.LossWaterfall, "_room", cap_for_each_call),
     (7, pool.Pool, "_pay_out", pay_all_out),
     (10, vault_engine.VaultEngine, "repay_and_withdraw", blocked_by_the_feed),
-    (12, pool.Pool, "claimable", rounded_up_and_more),
+    (12, pool.Pool, "_claimable", rounded_up_and_more),
     (12, vault_engine, "div_up", lambda x, y: x // y),
     (13, dutch.Terms, "top", lambda self, price: 10**30 // price),
 ]

@@ -22,7 +22,7 @@ def state(protocol):
     mature(protocol)
     protocol.do("Savings.settle", sender="stranger")
     save(protocol, "saver", 20_000 * WAD)
-    protocol.do("Savings.request_redeem", 10_000 * WAD * 10**6, sender="saver")
+    protocol.do("Savings.requestRedeem", 10_000 * WAD * 10**6, "saver", "saver", sender="saver")
     cut(protocol)
     request(protocol, "saver")
     protocol.make_deficit("XAU")
@@ -49,6 +49,9 @@ WRONG = [
     (2, add("CollateralAuction", "lots", "lot", 10**30)),
     (2, add(POOL, "assets", "booked", 10**30)),
     (2, add(POOL, "exits.requests", "shares")),
+    (2, add(POOL, "exits.lines", "first")),
+    (2, add(POOL, "exits.lines", "last")),
+    (2, add(POOL, "exits.requests", "next")),
     (2, add(POOL, "exits.queue", "owed", 10**30)),
     (2, add(POOL, "exits.queue", "held")),
     (3, add("CollateralAuction", "lots", "target")),

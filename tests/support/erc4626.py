@@ -79,7 +79,7 @@ def world(host: Host, artifacts: Artifacts, cooldown: int, loss: int, covered: b
                 shares = made.do(f"{pool}.deposit", 10_000 * unit, who, sender=who)
                 made.do(f"{pool}.add_income", 100 * unit, sender=who)
                 if cooldown:
-                    made.do(f"{pool}.request_redeem", shares // 2, sender=who)
+                    made.do(f"{pool}.requestRedeem", shares // 2, who, who, sender=who)
     if cooldown:
         made.advance(cooldown)
         for pool in POOLS if not empty else ():
@@ -137,7 +137,7 @@ class Future:
         """Take shares out, in a batch if there is a cooldown; the assets."""
         if not self.see("COOLDOWN"):
             return self.go(who, "redeem", shares)
-        self.protocol.do(f"{self.pool}.request_redeem", shares, sender=who)
+        self.protocol.do(f"{self.pool}.requestRedeem", shares, who, who, sender=who)
         mature(self.protocol, self.pool)
         return leave(self.protocol, who, self.pool)
 

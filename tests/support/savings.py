@@ -122,7 +122,7 @@ def fill(protocol: Protocol, symbol: str = "XAU") -> None:
 def request(protocol: Protocol, who: str, pool: str = POOL) -> int:
     """Ask for everything; the shares."""
     shares = int(protocol.read(f"{pool}.balanceOf", who))
-    protocol.do(f"{pool}.request_redeem", shares, sender=who)
+    protocol.do(f"{pool}.requestRedeem", shares, who, who, sender=who)
     return shares
 
 
@@ -146,9 +146,19 @@ def leave(protocol: Protocol, who: str, pool: str = POOL) -> int:
         shares = protocol.read(f"{pool}.maxRedeem", who)
         return int(protocol.do(f"{pool}.redeem", shares, who, who, sender=who))
     refusal(protocol, f"{pool}.settle", sender="stranger")
-    _, _, collecting = protocol.read(f"{pool}.queue")
-    mine = [id for id in range(1, collecting) if protocol.read(f"{pool}.requested_shares", id, who)]
-    return sum(int(protocol.do(f"{pool}.claim", id, who, sender=who)) for id in mine)
+    return claim(protocol, who, pool)
+
+
+def claim(protocol: Protocol, who: str, pool: str = POOL) -> int:
+    """Have somebody claim all that may be claimed of the own requests; the assets."""
+    shares = protocol.read(f"{pool}.maxRedeem", who)
+    return int(protocol.do(f"{pool}.redeem", shares, who, who, sender=who))
+
+
+def requested(protocol: Protocol, who: str, batch: int = 1, pool: str = POOL) -> int:
+    """Shares of somebody's request that are not claimed yet."""
+    calls = (f"{pool}.pendingRedeemRequest", f"{pool}.claimableRedeemRequest")
+    return sum(int(protocol.read(call, batch, who)) for call in calls)
 
 
 def worth(protocol: Protocol, who: str, pool: str = POOL) -> int:

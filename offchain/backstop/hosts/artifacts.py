@@ -191,7 +191,7 @@ def _compile(kind: str, path: str, search_path: str) -> Artifact | str:
     import snekmate
     from vyper.compiler import compile_from_file_input
     from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
-    from vyper.compiler.settings import OptimizationLevel, Settings
+    from vyper.compiler.settings import Settings
     from vyper.exceptions import VyperException
 
     library = Path(next(iter(snekmate.__path__))).parent
@@ -205,7 +205,7 @@ def _compile(kind: str, path: str, search_path: str) -> Artifact | str:
                 file,
                 input_bundle=bundle,
                 output_formats=["abi", "bytecode", "layout", "method_identifiers"],
-                settings=Settings(evm_version=EVM_VERSION, optimize=OptimizationLevel.GAS),
+                settings=Settings(evm_version=EVM_VERSION),
             )
     except VyperException as error:
         return str(error)

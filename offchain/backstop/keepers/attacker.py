@@ -41,8 +41,8 @@ def _is_done(memory: Memory, do: str, i: int) -> bool:
 
 
 _METHODS = {
-    "ask": "request_redeem",
-    "leave": "claim",
+    "ask": "requestRedeem",
+    "leave": "withdraw",
     "enter": "deposit",
     "donate": "add_income",
     "draw": "deposit_and_draw",
@@ -70,11 +70,10 @@ def _in_pool(me: Keeper, view: View, i: int, do: str, share: Callable[[int], int
     contract, terms = POOLS[me.group.pool][0], view.exit_terms(me.group.pool)
     mine, coins = view.membership(me.group.pool, me.address), share(view.stablecoins(me.address))
     if do == "ask" and terms.cooldown and share(mine.shares):
-        yield me.intent(contract, "request_redeem", share(mine.shares), about=i)
+        yield me.intent(contract, "requestRedeem", share(mine.shares), me.address, me.address, about=i)
     elif do == "leave":
-        for batch, assets in mine.claimable.items():
-            if assets:
-                yield me.intent(contract, "claim", batch, me.address, about=i)
+        if mine.claimable:
+            yield me.intent(contract, "withdraw", mine.claimable, me.address, me.address, about=i)
         if not terms.cooldown and share(mine.shares):
             yield me.intent(contract, "redeem", share(mine.shares), me.address, me.address, about=i)
     elif do == "enter" and coins:

@@ -61,10 +61,10 @@ _JOBS = {
 
 
 for _pool, _, _ in POOLS.values():
-    _JOBS[_pool, "request_redeem"] = "request"
+    _JOBS[_pool, "requestRedeem"] = "request"
     _JOBS[_pool, "cut"] = "cut batch"
     _JOBS[_pool, "settle"] = "settle batch"
-    _JOBS[_pool, "claim"] = "claim"
+    _JOBS[_pool, "withdraw"] = "claim"  # of what batches were paid
     _JOBS[_pool, "redeem"] = "redeem shares"
     _JOBS[_pool, "deposit"] = "deposit new"
     _JOBS[_pool, "add_income"] = "deposit again"  # it moves as much

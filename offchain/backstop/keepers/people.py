@@ -27,9 +27,8 @@ def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     if stays or not view.has_pool(pool) or (view.settlement.begun_at and not settled):
         return
     contract, terms, mine = POOLS[pool][0], view.exit_terms(pool), view.membership(pool, me.address)
-    for batch, assets in mine.claimable.items():
-        if assets:
-            yield me.intent(contract, "claim", batch, me.address, about=(pool, batch))
+    if mine.claimable:
+        yield me.intent(contract, "withdraw", mine.claimable, me.address, me.address, about=(pool, "paid"))
     if mine.shares:
         worth = view.outside.equity_price if pool == "staked_equity" else RAY
         seen = losses_beyond(view, pool)
@@ -37,7 +36,7 @@ def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
         if not (settled or runs or enough):
             return
         if terms.cooldown:
-            yield me.intent(contract, "request_redeem", mine.shares, about=pool)
+            yield me.intent(contract, "requestRedeem", mine.shares, me.address, me.address, about=pool)
         else:
             yield me.intent(contract, "redeem", mine.shares, me.address, me.address, about=pool)
 

@@ -89,14 +89,11 @@ class Priced(NamedTuple):
 
 
 class Membership(NamedTuple):
-    """A member's part in a pool: shares held, those committed to batches, and what may be claimed.
-
-    `claimable` is wad by batch.
-    """
+    """A member's part in a pool: shares held, those committed to batches, and what may be claimed [wad]."""
 
     shares: int
     requested: int
-    claimable: dict[int, int]
+    claimable: int
 
 
 class Leaving(NamedTuple):

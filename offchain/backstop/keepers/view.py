@@ -150,7 +150,7 @@ class View(VaultView):
         tables = self._snapshot[POOLS[pool][0]]
         generation = tables["token.state"].get((), shares.State()).generation
         held: shares.Balance = tables["token.balances"].get((generation, owner), shares.Balance())
-        requested, claimable = 0, {}
+        requested, claimable = 0, 0
         queue: exits.Queue = tables["exits.queue"].get((), exits.Queue())
         for id in range(1, queue.collecting + 1):
             request: exits.Request = tables["exits.requests"].get((id, owner), exits.Request())
@@ -158,7 +158,7 @@ class View(VaultView):
                 requested += request.shares
                 paid = tables["exits.payments"].get(id, exits.Payment()).paid
                 part = paid * request.shares // tables["exits.batches"][id].units
-                claimable[id] = int(part - tables["exits.claimed"].get((id, owner), 0))
+                claimable += int(part - tables["exits.claimed"].get((id, owner), exits.Claimed()).assets)
         return Membership(held.shares, requested, claimable)
 
     def leaving(self, pool: str) -> Leaving:

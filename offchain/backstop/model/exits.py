@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from backstop.model.arithmetic import div_up
 from backstop.model.shares import Shares
-from backstop.model.state import World, slot
+from backstop.model.state import World, external, slot, view
 
 # What one share has borne is counted in this part of a wei.
 SCALE = 10**47
@@ -21,6 +21,8 @@ SCALE = 10**47
 MOST_OPEN = 16
 # Seconds for which a batch takes requests at most.
 DAY = 86_400
+# Requests of a controller that one call goes through.
+MOST_AT_ONCE = 32
 
 
 @slot(32, 32, 96, 96)
@@ -50,12 +52,29 @@ class Payment(NamedTuple):
     ended: int = 0  # 1 + the checkpoint at which the batch was over; 0 while it is not
 
 
-@slot(152, 104)
+@slot(152, 64, 40)
 class Request(NamedTuple):
-    """What an owner has committed to a batch."""
+    """What was committed to a batch for a controller."""
 
     shares: int = 0
     mark: int = 0  # the checkpoint up to which claims are settled
+    next: int = 0  # the controller's next batch
+
+
+@slot(96, 160)
+class Claimed(NamedTuple):
+    """What was claimed of a request that is not done."""
+
+    assets: int = 0  # wad
+    shares: int = 0
+
+
+@slot(32, 224)
+class Line(NamedTuple):
+    """The batches in which a controller has requests that are not done; 0 if there is none."""
+
+    first: int = 0
+    last: int = 0
 
 
 class Exits(Shares):
@@ -69,9 +88,31 @@ class Exits(Shares):
         self.ceilings = self.table("exits.ceilings")
         self.payments = self.table("exits.payments", Payment())
         self.requests = self.table("exits.requests", Request())
-        self.claimed = self.table("exits.claimed")
+        self.claimed = self.table("exits.claimed", Claimed())
+        self.lines = self.table("exits.lines", Line())
+        self.operators = self.table("exits.isOperator", False)
         # Batch 0 is none.
         self.line[()] = Queue(1, 1)
+
+    @external
+    def setOperator(self, sender: str, operator: str, approved: bool) -> bool:
+        """Let somebody request for the sender's shares and claim for the sender's requests, or no longer."""
+        self.operators[sender, operator] = approved
+        self.emit("OperatorSet", sender, operator, approved)
+        return True
+
+    @view
+    def isOperator(self, sender: str, controller: str, operator: str) -> bool:
+        """Tell whether somebody may act for a controller."""
+        return bool(self.operators[controller, operator])
+
+    def requests_of(self, controller: str) -> list[int]:
+        """Return the batches in which a controller has requests that one call goes through, oldest first."""
+        found, id = list[int](), self.lines[controller].first
+        while id and len(found) < MOST_AT_ONCE:
+            found.append(id)
+            id = self.requests[id, controller].next
+        return found
 
     def open_batches(self) -> range:
         """Return the batches that are cut and not over."""
@@ -99,6 +140,29 @@ class Exits(Shares):
     def _held(self, id: int, ceiling: int, level: int) -> int:
         """Return what a batch holds under a ceiling, in 1 / SCALE wei."""
         return int(self.batches[id].units) * (ceiling - level)
+
+    def _add_request(self, id: int, controller: str, shares: int, mark: int) -> None:
+        """Write a request for the batch that collects, which is the last of its controller's."""
+        line: Line = self.lines[controller]
+        if line.last != id:
+            if line.last:
+                last = self.requests[line.last, controller]
+                self.requests[line.last, controller] = last._replace(next=id)
+            self.lines[controller] = Line(line.first or id, id)
+        self.requests[id, controller] = Request(shares, mark)
+
+    def _drop_first(self, id: int, controller: str) -> None:
+        """Forget a controller's first request."""
+        following = self.requests[id, controller].next
+        self.requests[id, controller] = Request()
+        self.claimed[id, controller] = Claimed()
+        line = self.lines[controller]
+        self.lines[controller] = line._replace(first=following) if following else Line()
+
+    def _holds(self, id: int) -> int:
+        """Return what a batch that is not over holds, rounded down; 0 before its cut."""
+        ceiling = self.ceilings[id]
+        return self._held(id, ceiling, self.index[()]) // SCALE if ceiling else 0
 
     def _pay(self, id: int, assets: int) -> None:
         if assets:

@@ -7,7 +7,8 @@ from typing import NamedTuple, cast
 from backstop.model.arithmetic import MAX_UINT256, add
 from backstop.model.erc20 import domain_separator, words
 from backstop.model.interfaces import IMarginMarket
-from backstop.model.signatures import ORDER, ecrecover, keccak256
+from backstop.model.signatures import keccak256
+from backstop.model.signed import is_signed
 from backstop.model.state import Contract, Revert, World, external, immutable, require, view
 
 DOMAIN_NAME, DOMAIN_VERSION = "Backstop Margin", "1"
@@ -132,12 +133,8 @@ class MarginOrders(Contract):
     def _use(self, order: Order, signature: bytes, lots: int) -> bytes:
         """Count lots of an order as filled, if its account signed it and it is good for as many."""
         digest = self._digest(order)
-        require(len(signature) == 65, "margin_orders: bad signature")
-        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
-        require(s <= ORDER // 2, "ecdsa: invalid signature `s` value")
-        signer = ecrecover(digest, signature[64], r, s)
-        require(signer is not None, "ecdsa: invalid signature")
-        require(signer == order.account, "margin_orders: not its signer")
+        signed = is_signed(self, order.account, digest, signature)
+        require(signed, "margin_orders: not its signer")
         require(self.world.timestamp <= order.expiry, "margin_orders: expired")
         require(order.nonce >= self.floors[order.account], "margin_orders: nonce is void")
         used, size = self.fills[digest], abs(order.size)

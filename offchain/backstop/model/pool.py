@@ -1,4 +1,4 @@
-"""An ERC-4626 vault whose members bear losses and earn income; leaving is request, batch, claim.
+"""An ERC-4626 vault whose members bear losses and earn income; leaving is request, batch, claim (ERC-7540).
 
 With A the vested assets less what batches hold (see exits), and S the shares:
 
@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import RAY, add, div_up, mul, sub
-from backstop.model.exits import DAY, MOST_OPEN, SCALE, Batch, Exits, Payment, Queue, Request
+from backstop.model.arithmetic import MAX_UINT256, RAY, add, div_up, mul, sub
+from backstop.model.exits import DAY, MOST_OPEN, SCALE, Batch, Claimed, Exits, Queue, Request
 from backstop.model.interfaces import IERC20, IEquityAuction, ILossWaterfall, IRecoveryClaims, IVaultEngine
 from backstop.model.shares import Balance, State
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
@@ -57,6 +57,21 @@ class BatchState(NamedTuple):
     paid: int
     held: int  # that losses may still take
     over: bool
+
+
+class Part(NamedTuple):
+    """What may be claimed of a request."""
+
+    all_shares: int  # as many of its shares as its batch was paid for
+    shares: int  # those of them that are not claimed yet
+    assets: int  # wad, for these
+    over: bool  # whether the batch is
+    last: int  # the last checkpoint that it has a part in
+
+
+# Interfaces: ERC-165 itself, ERC-7575, and with a cooldown ERC-7540's redemption and operators.
+ALWAYS = {bytes.fromhex("01ffc9a7"), bytes.fromhex("2f0a18c5")}
+WITH_REQUESTS = {bytes.fromhex("620ee8e4"), bytes.fromhex("e3bc4e65")}
 
 
 class Pool(Exits):
@@ -153,22 +168,25 @@ class Pool(Exits):
     # -------------------------------------------------------------------- exit
 
     @external
-    def request_redeem(self, sender: str, shares: int) -> int:
-        """Commit shares to the batch that collects now; the batch."""
+    def requestRedeem(self, sender: str, shares: int, controller: str, owner: str) -> int:
+        """Commit shares to the batch that collects now, for a controller; the batch."""
         require(self.cooldown != 0, "pool: no request needed")
         require(shares != 0, "pool: empty request")
+        self._check_receiver(controller)
+        if sender != owner and not self.operators[owner, sender]:
+            self._spend_allowance(owner, sender, shares)
         state: State = self.state[()]
-        self._settle(state.generation, sender, state.mark)
-        self._transfer(state.generation, sender, self.address, shares)
+        self._settle(state.generation, owner, state.mark)
+        self._transfer(state.generation, owner, self.address, shares)
         id = int(self.line[()].collecting)
         batch: Batch = self.batches[id]
         if batch.units == 0:
             batch = Batch(0, self.world.timestamp, state.generation)
         self.batches[id] = batch._replace(units=batch.units + shares)
-        request: Request = self.requests[id, sender]
-        self._issue(state.generation, sender, request.shares, request.mark, state.mark)
-        self.requests[id, sender] = Request(request.shares + shares, state.mark)
-        self.emit("RedeemRequested", sender, id, shares)
+        request: Request = self.requests[id, controller]
+        self._issue(state.generation, controller, request.shares, request.mark, state.mark)
+        self._add_request(id, controller, request.shares + shares, state.mark)
+        self.emit("RedeemRequest", controller, owner, id, sender, shares)
         return id
 
     @external
@@ -216,45 +234,23 @@ class Pool(Exits):
             self._pay_members()
 
     @external
-    def claim(self, sender: str, batch: int, owner: str) -> int:
-        """Send an owner what a batch was paid and is not claimed yet, and the claims for its losses; wad."""
-        request: Request = self.requests[batch, owner]
-        require(request.shares != 0, "pool: nothing requested")
-        generation = self.batches[batch].generation
-        due = self.claimable(sender, batch, owner)
-        over, last = self._end_of(batch)
-        if over:
-            self.requests[batch, owner] = Request()
-            if self.claimed[batch, owner]:
-                self.claimed[batch, owner] = 0
+    def withdraw(self, sender: str, assets: int, receiver: str, controller: str) -> int:
+        """Take assets out, of requests or, without a cooldown, for shares; the shares, rounded up."""
+        if self.cooldown:
+            shares, _ = self._claim(MAX_UINT256, assets, controller)
         else:
-            self.requests[batch, owner] = Request(request.shares, last)
-            self.claimed[batch, owner] += due
-        self._issue(generation, owner, request.shares, request.mark, last)
-        self.emit("Claimed", owner, batch, due)
-        if due:
-            queue: Queue = self.line[()]
-            self.line[()] = queue._replace(owed=queue.owed - due)
-            self.emit("Withdraw", sender, owner, owner, due, request.shares if over else 0)
-            self._push(owner, due)
-        return due
-
-    @external
-    def withdraw(self, sender: str, assets: int, receiver: str, owner: str) -> int:
-        """Take assets out, where there is no cooldown; the shares burned, rounded up."""
-        supply = self.state[()].supply + VIRTUAL_SHARES
-        left = self._left(self._all_vested()) + VIRTUAL_ASSETS
-        require(assets <= mul(self._free(owner), left) // supply, "pool: more than max withdraw")
-        shares = div_up(mul(assets, supply), left)
-        self._leave(sender, assets, shares, receiver, owner)
+            shares = self._to_burn(assets)
+        self._leave(sender, assets, shares, receiver, controller)
         return shares
 
     @external
-    def redeem(self, sender: str, shares: int, receiver: str, owner: str) -> int:
-        """Take assets out for a number of shares, where there is no cooldown; the assets, rounded down."""
-        require(shares <= self._free(owner), "pool: more than max redeem")
-        assets = self._to_claim(shares)
-        self._leave(sender, assets, shares, receiver, owner)
+    def redeem(self, sender: str, shares: int, receiver: str, controller: str) -> int:
+        """Take assets out for a number of shares, of requests or one's own; the assets, rounded down."""
+        if self.cooldown:
+            _, assets = self._claim(shares, MAX_UINT256, controller)
+        else:
+            assets = self._to_claim(shares)
+        self._leave(sender, assets, shares, receiver, controller)
         return assets
 
     # ------------------------------------------------------------------ income
@@ -331,11 +327,12 @@ class Pool(Exits):
 
     @external
     def collect_claims(self, sender: str, owner: str, generation: int) -> None:
-        """Hand an owner the claims for losses borne, also in a generation of shares that is over."""
+        """Hand an owner the claims for losses borne, of requests too, also in a generation that is over."""
         require(owner != self.address, "pool: no member")
         state: State = self.state[()]
         last = state.mark if generation == state.generation else self.last_checkpoints[generation]
         self._settle(generation, owner, last)
+        self._claim(0, MAX_UINT256, owner)
 
     # ------------------------------------------------------------------ ERC-20
 
@@ -381,27 +378,32 @@ class Pool(Exits):
         return all_vested - self._left(all_vested)
 
     @view
-    def requested_shares(self, sender: str, batch: int, owner: str) -> int:
-        """Return the shares that an owner has committed to a batch and that are not paid in full yet."""
-        return int(self.requests[batch, owner].shares)
+    def pendingRedeemRequest(self, sender: str, requestId: int, controller: str) -> int:
+        """Return the shares of a request that wait, rounded up."""
+        shares = int(self.requests[requestId, controller].shares)
+        return shares - self._claimable(requestId, controller).all_shares
 
     @view
-    def claimable(self, sender: str, batch: int, owner: str) -> int:
-        """Return what `claim` would send."""
-        shares = int(self.requests[batch, owner].shares)
-        if shares == 0:
-            return 0
-        payment: Payment = self.payments[batch]
-        return int(payment.paid * shares // self.batches[batch].units - self.claimed[batch, owner])
+    def claimableRedeemRequest(self, sender: str, requestId: int, controller: str) -> int:
+        """Return the shares of a request that may be claimed, rounded down."""
+        return self._claimable(requestId, controller).shares
+
+    @view
+    def share(self, sender: str) -> str:
+        """Return the token of the shares: this contract."""
+        return self.address
+
+    @view
+    def supportsInterface(self, sender: str, interface_id: bytes) -> bool:
+        """Tell which standards this pool keeps."""
+        return interface_id in ALWAYS or (self.cooldown != 0 and interface_id in WITH_REQUESTS)
 
     @view
     def batch_of(self, sender: str, batch: int) -> BatchState:
         """Return the record of a batch."""
         record: Batch = self.batches[batch]
         over, _ = self._end_of(batch)
-        held = 0
-        if not over and self.ceilings[batch]:
-            held = self._held(batch, self.ceilings[batch], self.index[()]) // SCALE
+        held = 0 if over else self._holds(batch)
         return BatchState(record.units, record.since, self.payments[batch].paid, held, over)
 
     @view
@@ -431,14 +433,18 @@ class Pool(Exits):
         return self._to_shares(MOST_ASSETS - self.assets[()].booked)
 
     @view
-    def maxWithdraw(self, sender: str, owner: str) -> int:
-        """Return the assets that the owner's shares are worth, where there is no cooldown, rounded down."""
-        return self._to_claim(self._free(owner))
+    def maxWithdraw(self, sender: str, controller: str) -> int:
+        """Return the assets that may be claimed or, without a cooldown, that the owner's shares are worth."""
+        if self.cooldown:
+            return sum(self._claimable(id, controller).assets for id in self.requests_of(controller))
+        return self._to_claim(self.held(controller))
 
     @view
-    def maxRedeem(self, sender: str, owner: str) -> int:
-        """Return the owner's shares, where there is no cooldown."""
-        return self._free(owner)
+    def maxRedeem(self, sender: str, controller: str) -> int:
+        """Return the shares that may be claimed or, without a cooldown, the owner's."""
+        if self.cooldown:
+            return sum(self._claimable(id, controller).shares for id in self.requests_of(controller))
+        return self.held(controller)
 
     @view
     def previewDeposit(self, sender: str, assets: int) -> int:
@@ -455,8 +461,7 @@ class Pool(Exits):
     def previewWithdraw(self, sender: str, assets: int) -> int:
         """Return the shares burned for assets at the exit price, rounded up, where there is no cooldown."""
         self._only_plain()
-        left = self._left(self._all_vested())
-        return div_up(mul(assets, self.state[()].supply + VIRTUAL_SHARES), left + VIRTUAL_ASSETS)
+        return self._to_burn(assets)
 
     @view
     def previewRedeem(self, sender: str, shares: int) -> int:
@@ -480,13 +485,18 @@ class Pool(Exits):
         self._pull(sender, assets)
 
     def _leave(self, sender: str, assets: int, shares: int, receiver: str, owner: str) -> None:
-        require(assets != 0, "pool: no assets")
-        if sender != owner:
-            self._spend_allowance(owner, sender, shares)
-        state: State = self.state[()]
-        self._settle(state.generation, owner, state.mark)
-        self._burn(state.generation, owner, shares)
-        self._book(-assets)
+        if self.cooldown:
+            require(sender == owner or self.operators[owner, sender], "pool: not controller")
+            queue: Queue = self.line[()]
+            self.line[()] = queue._replace(owed=queue.owed - assets)
+        else:
+            require(assets != 0, "pool: no assets")
+            if sender != owner:
+                self._spend_allowance(owner, sender, shares)
+            state: State = self.state[()]
+            self._settle(state.generation, owner, state.mark)
+            self._burn(state.generation, owner, shares)
+            self._book(-assets)
         self.emit("Withdraw", sender, receiver, owner, assets, shares)
         self._push(receiver, assets)
 
@@ -508,10 +518,6 @@ class Pool(Exits):
     def _book(self, change: int) -> None:
         held: Assets = self.assets[()]
         self.assets[()] = held._replace(booked=held.booked + change)
-
-    def _free(self, owner: str) -> int:
-        """Return the shares that can leave now: all without a cooldown, none with one."""
-        return 0 if self.cooldown else self.held(owner)
 
     def _only_plain(self) -> None:
         require(self.cooldown == 0, "pool: request first")
@@ -605,6 +611,51 @@ class Pool(Exits):
             return False, state.mark
         return True, self.last_checkpoints[generation]
 
+    # ---------------------------------------------------------------- requests
+
+    def _claimable(self, id: int, controller: str) -> Part:
+        """Return what may be claimed of a request: of a batch that holds something, never all its shares."""
+        request: Request = self.requests[id, controller]
+        if request.shares == 0:
+            return Part(0, 0, 0, False, 0)
+        paid, (over, last) = self.payments[id].paid, self._end_of(id)
+        all_shares = request.shares if over else request.shares * paid // (paid + self._holds(id) + 1)
+        claimed: Claimed = self.claimed[id, controller]
+        shares, assets = all_shares - claimed.shares, 0
+        if shares:
+            assets = paid * request.shares // self.batches[id].units - claimed.assets
+        return Part(all_shares, shares, assets, over, last)
+
+    def _claim(self, shares: int, assets: int, controller: str) -> tuple[int, int]:
+        """Take shares, or assets, out of requests, oldest first, and hand over claims; what was taken.
+
+        Where no shares are wanted, claims alone, of all requests.
+        """
+        shares_left, assets_left = shares, assets
+        for id in self.requests_of(controller):
+            if assets_left == 0 or (shares and shares_left == 0):
+                break
+            request: Request = self.requests[id, controller]
+            part = self._claimable(id, controller)
+            taken = min(part.shares, shares_left)
+            paid = part.assets if taken == part.shares else part.assets * taken // part.shares
+            if paid > assets_left:
+                paid = assets_left
+                taken = div_up(paid * part.shares, part.assets)
+            shares_left -= taken
+            assets_left -= paid
+            if part.over and taken == part.shares:
+                self._drop_first(id, controller)
+            else:
+                if request.mark != part.last:
+                    self.requests[id, controller] = request._replace(mark=part.last)
+                if taken:
+                    before: Claimed = self.claimed[id, controller]
+                    self.claimed[id, controller] = Claimed(before.assets + paid, before.shares + taken)
+            self._issue(self.batches[id].generation, controller, request.shares, request.mark, part.last)
+        require(shares_left == 0 or assets_left == 0, "pool: more than max")
+        return shares - shares_left, assets - assets_left
+
     # ------------------------------------------------------------------ prices
 
     def _all_vested(self) -> int:
@@ -644,6 +695,11 @@ class Pool(Exits):
         """Exit price, rounded down."""
         supply = int(self.state[()].supply) + VIRTUAL_SHARES
         return mul(shares, self._left(self._all_vested()) + VIRTUAL_ASSETS) // supply
+
+    def _to_burn(self, assets: int) -> int:
+        """Shares for assets at the exit price, rounded up."""
+        left = self._left(self._all_vested())
+        return div_up(mul(assets, self.state[()].supply + VIRTUAL_SHARES), left + VIRTUAL_ASSETS)
 
     # ----------------------------------------------------- claims, generations
 
@@ -701,7 +757,7 @@ class Pool(Exits):
         self.line[()] = Queue(collecting, collecting, 0, queue.owed)
         rest = int(self.assets[()].booked)
         self.assets[()] = Assets()
-        self.emit("NewGeneration", state.generation + 1, rest)
+        self.emit("NewGeneration", state.generation + 1, state.supply, rest)
         return rest
 
 

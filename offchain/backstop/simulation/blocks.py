@@ -178,7 +178,7 @@ class Blocks:
         """Record what was done, by whomever."""
         self.steps.append(Step(timestamp, action))
         name = self.names.get(action.sender, "")
-        if outcome.ok and action.method in ("redeem", "claim"):
+        if outcome.ok and action.method in ("redeem", "withdraw"):
             self.left[action.contract, action.sender] = timestamp
         self.recorder.equity_price = self.equity_price
         self.recorder.action(len(self.steps), timestamp, action, name, outcome, self.market_prices())

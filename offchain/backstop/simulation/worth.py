@@ -124,7 +124,7 @@ def stake(pool: Pool, owner: str) -> int:
     for (id, who), request in pool.requests.items():
         if who != owner or not request.shares:
             continue
-        found += pool.claimable(owner, id, owner)
+        found += pool._claimable(id, owner).assets
         record = pool.batch_of(owner, id)
         if id in open and pool.ceilings[id]:
             kept = pool._held(id, max(level, pool.ceilings[id]), level) // SCALE

@@ -160,14 +160,15 @@ class Pool(_Losses):
         self.save("Savings")
         used["deposit new"] = self.save("Savings", who="another", amount=10)
         used["deposit again"] = self.save("Savings", who="another", amount=10)
-        shares = self.chain.view("Savings", "balanceOf", account("another"))
-        args = (shares // 2,)
-        used["request"] = self.do("Savings", "request_redeem", *args, sender="another")
+        who = account("another")
+        args = self.chain.view("Savings", "balanceOf", who) // 2, who, who
+        used["request"] = self.do("Savings", "requestRedeem", *args, sender="another")
         self.chain.advance(86_400)
         used["cut batch"] = self.do("Savings", "cut", sender="keeper")
         self.chain.advance(self.deployment.parameters.savings.cooldown + 600)
         used["settle batch"] = self.do("Savings", "settle", sender="keeper")
-        used["claim"] = self.do("Savings", "claim", 1, account("another"), sender="another")
+        args = self.chain.view("Savings", "maxWithdraw", who), who, who
+        used["claim"] = self.do("Savings", "withdraw", *args, sender="another")
         return used
 
 

@@ -328,7 +328,7 @@ def test_a_member_asks_to_leave_when_a_loss_is_in_sight(world, saver) -> None:
     shares = world.view.membership("savings", saver.address).shares
     assert world.wants(saver) == []
     world.run.paths["ETH"][0] = 50 * RAY  # outside; the feed does not know it yet
-    assert world.wants(saver) == [("request_redeem", shares)]
+    assert world.wants(saver) == [("requestRedeem", shares, saver.address, saver.address)]
     (intent,) = saver.decide(world.view, Memory(), GWEI)
     assert world.run.apply(intent.action).ok
     assert world.wants(saver) == []
@@ -340,8 +340,11 @@ def test_a_member_asks_to_leave_when_a_loss_is_in_sight(world, saver) -> None:
         world.run.go_to(world.run.system.timestamp + 1)
         assert (method,) in world.wants(crank)
         world.run.must("Savings", method, sender=crank.address)
-    assert world.wants(saver) == [("claim", 1, saver.address)]
-    world.run.must("Savings", "claim", 1, saver.address, sender=saver.address)
+    ((method, assets, *others),) = world.wants(saver)
+    assert (method, others) == ("withdraw", [saver.address] * 2)
+    world.run.must("Savings", "withdraw", assets, *others, sender=saver.address)
+    # It was all that the batch was paid, to the wei.
+    assert assets and world.run.system.view("Savings", "maxWithdraw", saver.address) == 0
     assert world.wants(saver) == []
 
 
@@ -485,7 +488,7 @@ def test_a_staker_sees_losses_at_the_price_of_equity(owned) -> None:
     seen = losses_beyond(owned.view, "staked_equity")
     assert 0 < seen < staked
     asks = [call[0] for call in owned.wants(staker)]
-    assert asks == (["request_redeem"] if seen * 10 >= staked else [])
+    assert asks == (["requestRedeem"] if seen * 10 >= staked else [])
     calm = owned.keeper("member", "staker", pool="staked_equity", leaves_at=seen * 10_000 // staked + 1)
     assert owned.wants(calm) == []
 
@@ -613,14 +616,14 @@ def test_members_who_stayed_leave_once_the_books_are_closed(doomed) -> None:
     member = doomed.keeper("member", pool="savings")
     assert doomed.wants(member) == []
     settle(doomed)
-    ((method, shares),) = doomed.wants(member)
-    assert method == "request_redeem" and shares
+    ((method, shares, *_),) = doomed.wants(member)
+    assert method == "requestRedeem" and shares
     carry_out(doomed, member)
     crank = doomed.keeper("crank")
     for method, seconds in (("cut", 86_400), ("settle", 2 * 86_400 + 600)):
         doomed.run.go_to(doomed.run.system.timestamp + seconds)
         assert carry_out(doomed, crank) == [method]
-    assert carry_out(doomed, member) == ["claim", "redeem", "cash", "cash"]
+    assert carry_out(doomed, member) == ["withdraw", "redeem", "cash", "cash"]
 
 
 HOUR = 3_600

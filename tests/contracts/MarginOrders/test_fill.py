@@ -7,6 +7,7 @@ from backstop.hosts.host import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import order_digest
 from backstop.model.signatures import keccak256
+from backstop.model.signed import IS_VALID
 from tests.support.auctions import event
 from tests.support.helpers import reverts
 from tests.support.margin import BTC, ETH, order, position, signed
@@ -125,17 +126,17 @@ def test_another_chain_or_contract_is_another_order(margin, orders):
 def test_the_form_of_a_signature(margin, orders):
     (buy, good), sell = orders
     for short in (b"", good[:64], good[:32]):
-        with reverts("margin_orders: bad signature"):
+        with reverts("margin_orders: not its signer"):
             match(margin, (buy, short), sell, 1)
     for v in (0, 26, 29):
-        with reverts("ecdsa: invalid signature"):
+        with reverts("margin_orders: not its signer"):
             match(margin, (buy, good[:64] + bytes([v])), sell, 1)
     digest = order_digest(buy, CHAIN_ID, margin.address("MarginOrders"))
-    with reverts("ecdsa: invalid signature `s` value"):
+    with reverts("margin_orders: not its signer"):
         match(margin, (buy, sign_digest(key_of("maker"), digest, low=False)), sell, 1)
     # Whoever signs like this has the address that no signature has.
     zero = buy._replace(account="0x" + "00" * 20)
-    with reverts("ecdsa: invalid signature"):
+    with reverts("margin_orders: not its signer"):
         match(margin, (zero, keccak256(b"r") + bytes(31) + b"\x01" + b"\x1d"), sell, 1)
 
 
@@ -153,3 +154,45 @@ def test_the_smallest_size_there_is(margin, orders):
     least = signed(margin, "taker", order("taker", ETH, -(2**255), PRICE))
     with reverts(""):
         match(margin, orders[0], least, 1)
+
+
+@pytest.fixture
+def wallet(margin):
+    """An account that is a contract."""
+    margin.lockstep.create("Wallet", "Wallet")
+    return margin.address("Wallet")
+
+
+def test_a_contract_signs_by_saying_so(margin, orders, wallet):
+    """ERC-1271, for wallets of several keys: asked at each fill, with whatever bytes it wants."""
+    buy = orders[0][0]._replace(account=wallet)
+    digest = margin.read("MarginOrders.digest_of", buy)
+    with reverts("wallet: does not say"):
+        margin.read("Wallet.isValidSignature", digest, b"")
+    for signature in (b"", orders[0][1], bytes(1_024)):
+        with reverts("margin_orders: not its signer"):
+            match(margin, (buy, signature), orders[1], 1)
+    for nonsense in (IS_VALID[:4] + bytes(27) + b"\x01", bytes(28) + IS_VALID[:4], b"\xff" * 32):
+        margin.do("Wallet.answer", digest, nonsense, sender="stranger")
+        with reverts("margin_orders: not its signer"):
+            match(margin, (buy, b""), orders[1], 1)
+    margin.do("Wallet.answer", digest, IS_VALID, sender="stranger")
+    for signature in (b"", orders[0][1], bytes(1_024)):
+        with reverts("margin_market: initial margin"):  # it has no money yet
+            match(margin, (buy, signature), orders[1], 1)
+    margin.give_stablecoin("patron", 1_000 * WAD)
+    margin.do("Stablecoin.approve", "MarginMarket", 1_000 * WAD, sender="patron")
+    margin.do("MarginMarket.deposit", wallet, 1_000 * WAD, sender="patron")
+    match(margin, (buy, bytes(325)), orders[1], 20)
+    assert margin.read("MarginOrders.filled", digest) == 20
+    margin.do("Wallet.answer", digest, bytes(32), sender="stranger")
+    with reverts("margin_orders: not its signer"):
+        match(margin, (buy, bytes(325)), orders[1], 20)
+
+
+def test_a_contract_that_cannot_say_so_has_not_signed(margin, orders):
+    """Neither one without the function nor the margin market, which is in the middle of a call."""
+    for name in ("Stablecoin", "MarginMarket", "MarginOrders"):
+        buy = orders[0][0]._replace(account=margin.address(name))
+        with reverts("margin_orders: not its signer"):
+            match(margin, (buy, orders[0][1]), orders[1], 1)

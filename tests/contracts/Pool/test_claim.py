@@ -1,12 +1,25 @@
-"""claim: each member of a batch gets a part of what it was paid, as often as it is paid."""
+"""redeem and withdraw where leaving takes a request: what batches were paid, to each controller his part."""
 
 import pytest
 
 from backstop.model.arithmetic import RAD, WAD
+from backstop.model.exits import MOST_AT_ONCE
+from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
-from tests.support.savings import bear, leave, lose, mature, request
+from tests.support.savings import (
+    DAY,
+    bear,
+    claim,
+    cut,
+    leave,
+    lose,
+    mature,
+    request,
+    requested,
+)
 
-CALL = "Savings.claim"
+SHARE = 10**6
+ALL = 30_000 * WAD * SHARE
 
 
 @pytest.fixture
@@ -17,56 +30,153 @@ def paid(leavers):
     return leavers
 
 
-def test_pays_what_was_put_in(paid):
-    for who, assets in (("saver", 30_000 * WAD), ("neighbour", 10_000 * WAD)):
-        assert paid.read("Savings.claimable", 1, who) == assets
-        assert paid.do(CALL, 1, who, sender="stranger") == assets
-        assert paid.read("Stablecoin.balanceOf", who) == assets
-        assert paid.read("Savings.requested_shares", 1, who) == paid.read("Savings.claimable", 1, who) == 0
-    assert paid.read("Savings.totalSupply") == paid.read("Savings.totalAssets") == 0
-
-
-def test_logs_it(paid):
-    paid.do(CALL, 1, "saver", sender="stranger")
-    saver, stranger = paid.address("saver"), paid.address("stranger")
-    assert [log.values for log in paid.last.logs if log.event == "Claimed"] == [(saver, 1, 30_000 * WAD)]
-    withdrawn = [log.values for log in paid.last.logs if log.event == "Withdraw"]
-    assert withdrawn == [(stranger, saver, saver, 30_000 * WAD, 30_000 * WAD * 10**6)]
-
-
-def test_once(paid):
-    paid.do(CALL, 1, "saver", sender="saver")
-    with reverts("pool: nothing requested"):
-        paid.do(CALL, 1, "saver", sender="saver")
-    with reverts("pool: nothing requested"):
-        paid.do(CALL, 1, "stranger", sender="saver")
-
-
-def test_in_parts_as_it_is_paid(junior):
+@pytest.fixture
+def partly(junior):
+    """Young's first batch, of 3,000 and 1,000, is paid nine tenths; 400 are known to be lost, not yet."""
     for who in ("saver", "neighbour"):
         request(junior, who, "Young")
     mature(junior, "Young")
     junior.do("Waterfall.claim", 400 * RAD, sender="stranger")
-    assert 2_700 * WAD - leave(junior, "saver", "Young") in (0, 1)
-    assert junior.do("Young.claim", 1, "saver", sender="saver") == 0
-    bear(junior, "Young", 100 * WAD)
-    junior.do("Waterfall.claim", 0, sender="stranger")
-    assert 225 * WAD - leave(junior, "saver", "Young") in (0, 1)
-    assert 975 * WAD - junior.do("Young.claim", 1, "neighbour", sender="stranger") in (0, 1)
-    assert junior.read("Young.requested_shares", 1, "saver") == 0
+    junior.do("Young.settle", sender="stranger")
+    return junior
+
+
+def test_pays_what_was_put_in(paid):
+    for who, assets in (("saver", 30_000 * WAD), ("neighbour", 10_000 * WAD)):
+        assert paid.read("Savings.maxWithdraw", who) == assets
+        assert paid.read("Savings.maxRedeem", who) == assets * SHARE
+        assert claim(paid, who) == assets
+        assert paid.read("Stablecoin.balanceOf", who) == assets
+        assert requested(paid, who) == paid.read("Savings.maxWithdraw", who) == 0
+    assert paid.read("Savings.totalSupply") == paid.read("Savings.totalAssets") == 0
+
+
+def test_pays_the_receiver_and_logs_it(paid):
+    paid.do("Savings.redeem", ALL, "stranger", "saver", sender="saver")
+    saver, stranger = paid.address("saver"), paid.address("stranger")
+    withdrawn = [log.values for log in paid.last.logs if log.event == "Withdraw"]
+    assert withdrawn == [(saver, stranger, saver, 30_000 * WAD, ALL)]
+    assert paid.read("Stablecoin.balanceOf", "stranger") == 30_000 * WAD
+
+
+def test_only_the_controller_and_its_operators_claim(paid):
+    """Nothing is pushed: ERC-7540 has whoever asked pull it, and choose where it goes."""
+    for call in ("redeem", "withdraw"):
+        with reverts("pool: not controller"):
+            paid.do(f"Savings.{call}", 7, "stranger", "saver", sender="stranger")
+    # An allowance over shares is none over what was paid for them.
+    paid.do("Savings.approve", "stranger", ALL, sender="saver")
+    with reverts("pool: not controller"):
+        paid.do("Savings.redeem", SHARE, "stranger", "saver", sender="stranger")
+    paid.do("Savings.setOperator", "stranger", True, sender="saver")
+    assert paid.do("Savings.redeem", ALL, "stranger", "saver", sender="stranger") == 30_000 * WAD
+
+
+def test_in_parts_by_shares_and_by_assets(paid):
+    assert paid.do("Savings.redeem", ALL // 3, "saver", "saver", sender="saver") == 10_000 * WAD
+    assert paid.read("Savings.claimableRedeemRequest", 1, "saver") == 2 * ALL // 3
+    assert paid.do("Savings.withdraw", 5_000 * WAD + 1, "saver", "saver", sender="saver") == ALL // 6 + SHARE
+    assert claim(paid, "saver") == 15_000 * WAD - 1
+    assert paid.read("Stablecoin.balanceOf", "saver") == 30_000 * WAD
+
+
+def test_a_part_of_a_share_pays_nothing_and_takes_nothing_from_the_rest(paid):
+    assert paid.do("Savings.redeem", 1, "saver", "saver", sender="saver") == 0
+    assert claim(paid, "saver") == 30_000 * WAD
+
+
+def test_not_more_than_was_paid(paid):
+    for call, most in (("redeem", ALL), ("withdraw", 30_000 * WAD)):
+        with reverts("pool: more than max"):
+            paid.do(f"Savings.{call}", most + 1, "saver", "saver", sender="saver")
+    claim(paid, "saver")
+    for call in ("redeem", "withdraw"):
+        with reverts("pool: more than max"):
+            paid.do(f"Savings.{call}", 1, "saver", "saver", sender="saver")
+
+
+def test_as_much_is_claimable_as_was_paid_at_the_batchs_price(partly):
+    """2,700 of 3,000 are paid: nine tenths of the shares, and all of the same request at one price."""
+    nine_tenths = 2_700 * WAD * SHARE
+    assert 0 <= nine_tenths - partly.read("Young.claimableRedeemRequest", 1, "saver") < 10**7
+    assert partly.read("Young.maxRedeem", "saver") == partly.read("Young.claimableRedeemRequest", 1, "saver")
+    waits = partly.read("Young.pendingRedeemRequest", 1, "saver")
+    assert waits + partly.read("Young.maxRedeem", "saver") == 3_000 * WAD * SHARE
+    # Whoever claims early and whoever claims late get the same for a share.
+    assert 2_700 * WAD - claim(partly, "saver", "Young") in (0, 1)
+    assert claim(partly, "saver", "Young") == 0
+    assert partly.read("Young.pendingRedeemRequest", 1, "saver") == waits
+    bear(partly, "Young", 100 * WAD)
+    partly.do("Waterfall.claim", 0, sender="stranger")
+    assert 225 * WAD - leave(partly, "saver", "Young") in (0, 1)
+    assert 975 * WAD - claim(partly, "neighbour", "Young") in (0, 1)
+    assert requested(partly, "saver", pool="Young") == 0
 
 
 def test_nothing_before_it_is_paid(leavers):
-    assert leavers.do(CALL, 1, "saver", sender="saver") == 0
-    mature(leavers)
-    assert leavers.do(CALL, 1, "saver", sender="saver") == 0
-    assert leavers.read("Savings.requested_shares", 1, "saver") == 30_000 * WAD * 10**6
+    for wait in (cut, lambda pool: pool.advance(2 * DAY)):
+        with reverts("pool: more than max"):
+            leavers.do("Savings.redeem", 1, "saver", "saver", sender="saver")
+        wait(leavers)
+    assert claim(leavers, "saver") == 0
+    assert requested(leavers, "saver") == ALL
 
 
 def test_what_is_paid_waits_out_of_every_loss(paid):
     lose(paid)
     assert paid.read("Savings.capacity", 0) == 0
-    assert paid.do(CALL, 1, "saver", sender="saver") == 30_000 * WAD
+    assert claim(paid, "saver") == 30_000 * WAD
+
+
+def test_the_oldest_batch_first_and_several_at_once(savers):
+    for _ in range(3):
+        savers.do("Savings.requestRedeem", ALL // 3, "saver", "saver", sender="saver")
+        cut(savers)
+    savers.advance(2 * DAY)
+    savers.do("Savings.settle", sender="stranger")
+    assert savers.read("Savings.maxRedeem", "saver") == ALL
+    assert savers.do("Savings.redeem", ALL // 2, "saver", "saver", sender="saver") == 15_000 * WAD
+    left = [savers.read("Savings.claimableRedeemRequest", batch, "saver") for batch in (1, 2, 3)]
+    assert left == [0, ALL // 6, ALL // 3]
+    assert savers.do("Savings.withdraw", 12_000 * WAD, "saver", "saver", sender="saver") == 2 * ALL // 5
+    assert savers.read("Savings.maxWithdraw", "saver") == 3_000 * WAD
+    # A new request goes behind what is left, and once all is claimed it is the first.
+    savers.do("Savings.requestRedeem", ALL // 3, "saver", "neighbour", sender="neighbour")
+    assert claim(savers, "saver") == 3_000 * WAD
+    mature(savers)
+    savers.do("Savings.settle", sender="stranger")
+    assert claim(savers, "saver") == 10_000 * WAD
+
+
+def test_a_batch_that_lost_all_is_claimed_for_nothing_with_its_claims(junior):
+    request(junior, "saver", "Young")
+    bear(junior, "Young", 4_000 * WAD)
+    shares = 3_000 * WAD * SHARE
+    assert junior.read("Young.maxRedeem", "saver") == shares
+    assert junior.read("Young.maxWithdraw", "saver") == 0
+    assert junior.do("Young.redeem", shares, "saver", "saver", sender="saver") == 0
+    assert 0 <= 3_000 * WAD - junior.read("Young.Claims.balanceOf", "saver") < 10**8
+    assert junior.read("Young.maxRedeem", "saver") == 0
+
+
+def test_strangers_cannot_stop_a_claim_by_requests_in_ones_name(savers):
+    """They can only make it longer, by dust that is the victim's: what one call goes through has a bound."""
+    savers.do("Savings.requestRedeem", ALL, "saver", "saver", sender="saver")
+    for _ in range(MOST_AT_ONCE + 3):
+        cut(savers)
+        savers.advance(2 * DAY)
+        savers.do("Savings.settle", sender="stranger")
+        savers.do("Savings.requestRedeem", 1, "saver", "neighbour", sender="neighbour")
+    assert savers.read("Savings.maxRedeem", "saver") == ALL + MOST_AT_ONCE - 1
+    assert claim(savers, "saver") == 30_000 * WAD
+    assert claim(savers, "saver") == 0
+    assert savers.read("Savings.maxRedeem", "saver") == 0
+    assert requested(savers, "saver", MOST_AT_ONCE + 4) == 1
+
+
+def test_not_to_the_zero_address(paid):
+    with reverts("erc20: transfer to the zero address"):
+        paid.do("Savings.redeem", ALL, ZERO_ADDRESS, "saver", sender="saver")
 
 
 def test_a_token_that_returns_nothing_is_fine(protocol, silent_pool):

@@ -39,14 +39,25 @@ def test_once(junior):
 
 
 def test_requested_shares_count_and_the_escrow_owns_nothing(junior):
-    junior.do("Young.request_redeem", 1_000 * WAD * 10**6, sender="saver")
+    junior.do("Young.requestRedeem", 1_000 * WAD * 10**6, "saver", "saver", sender="saver")
     bear(junior, "Young", 400 * WAD)
     with reverts("pool: no member"):
         junior.do(CALL, "Young", 0, sender="saver")
-    junior.do(CALL, "saver", 0, sender="saver")
-    assert close(claims(junior, "saver"), 200 * WAD)
-    junior.do("Young.claim", 1, "saver", sender="stranger")
+    junior.do(CALL, "saver", 0, sender="stranger")
     assert close(claims(junior, "saver"), 300 * WAD)
+
+
+def test_those_of_a_request_come_also_before_it_is_paid_and_by_a_claim_of_nothing(junior):
+    junior.do("Young.requestRedeem", 1_000 * WAD * 10**6, "saver", "saver", sender="saver")
+    for call, args, so_far in (
+        (CALL, ("saver", 1), 100),  # of a generation that never was: of requests alone
+        ("Young.redeem", (0, "saver", "saver"), 200),
+        ("Young.withdraw", (0, "saver", "saver"), 200),
+    ):
+        if so_far > claims(junior, "saver") // WAD + 1:
+            bear(junior, "Young", 400 * WAD)
+        junior.do(call, *args, sender="saver")
+        assert close(claims(junior, "saver"), so_far * WAD)
 
 
 def test_whoever_enters_later_bore_nothing(junior):
@@ -66,7 +77,7 @@ def test_adding_to_a_share_settles_first(junior):
 
 
 def test_leaving_settles_first(junior):
-    junior.do("Young.request_redeem", 1_000 * WAD * 10**6, sender="saver")
+    junior.do("Young.requestRedeem", 1_000 * WAD * 10**6, "saver", "saver", sender="saver")
     bear(junior, "Young", 400 * WAD)
     mature(junior, "Young")
     assert leave(junior, "saver", "Young") == 900 * WAD

@@ -29,7 +29,7 @@ def test_what_it_holds_bears_losses_as_before(savers):
 
 
 def test_it_earns_nothing(junior):
-    junior.do("Young.request_redeem", 3_000 * WAD * 10**6, sender="saver")
+    junior.do("Young.requestRedeem", 3_000 * WAD * 10**6, "saver", "saver", sender="saver")
     junior.advance(DAY)
     junior.do("Young.add_income", 700 * WAD, sender="payer")
     cut(junior, "Young")
@@ -59,14 +59,14 @@ def test_nobody_has_asked(savers):
 def test_no_more_than_sixteen_are_open(protocol):
     """Coverage looks at each of them; the next goes on collecting until one is over."""
     save(protocol, "saver", 100 * WAD)
-    protocol.do("Savings.request_redeem", WAD, sender="saver")
+    protocol.do("Savings.requestRedeem", WAD, "saver", "saver", sender="saver")
     protocol.advance(30 * DAY)
     for _ in range(16):
-        protocol.do("Savings.request_redeem", WAD, sender="saver")
+        protocol.do("Savings.requestRedeem", WAD, "saver", "saver", sender="saver")
         protocol.advance(DAY)
         protocol.do(CALL, sender="stranger")
     assert protocol.read("Savings.queue")[0] == 1
-    protocol.do("Savings.request_redeem", WAD, sender="saver")
+    protocol.do("Savings.requestRedeem", WAD, "saver", "saver", sender="saver")
     protocol.advance(DAY)
     with reverts("pool: too many batches"):
         protocol.do(CALL, sender="stranger")
@@ -77,7 +77,7 @@ def test_no_more_than_sixteen_are_open(protocol):
 @pytest.mark.parametrize("loss", [1, 10**9 + 7, 1_234 * WAD + 5], ids=str)
 def test_at_the_price_of_a_share_rounded_for_those_who_stay(junior, loss):
     bear(junior, "Young", loss)
-    junior.do("Young.request_redeem", 1_000 * WAD * 10**6 + 1, sender="saver")
+    junior.do("Young.requestRedeem", 1_000 * WAD * 10**6 + 1, "saver", "saver", sender="saver")
     supply, booked = junior.read("Young.totalSupply"), junior.read("Young.totalAssets")
     cut(junior, "Young")
     units = 1_000 * WAD * 10**6 + 1
@@ -88,7 +88,7 @@ def test_at_the_price_of_a_share_rounded_for_those_who_stay(junior, loss):
 
 
 def test_a_batch_of_equity_stays_members(staked):
-    staked.do("Staked.request_redeem", 300 * WAD * 10**6, sender="staker")
+    staked.do("Staked.requestRedeem", 300 * WAD * 10**6, "staker", "staker", sender="staker")
     cut(staked, "Staked")
     assert staked.read("Staked.totalSupply") == 400 * WAD * 10**6
     assert staked.read("Staked.totalAssets") == 400 * WAD

@@ -61,7 +61,7 @@ class History:
             part = (
                 self.pool.held(who) if who not in OTHERS else self.random.randrange(self.pool.held(who)) + 1
             )
-            self.pool.request_redeem(who, part)
+            self.pool.requestRedeem(who, part, who, who)
             self.left.add(who)
 
     def cut(self) -> None:
@@ -99,9 +99,16 @@ class History:
             self.tell(self.known - lost)
 
     def collect(self) -> None:
-        keys = [key for key, request in self.pool.requests.items() if request.shares]
-        if keys:
-            self.pool.claim(NOBODY, *self.random.choice(keys))
+        """Somebody claims everything, or a part in shares or in assets."""
+        waiting = [who for who, line in self.pool.lines.items() if line.first]
+        if not waiting:
+            return
+        who = self.random.choice(waiting)
+        if self.random.random() < 0.3:
+            self.pool.withdraw(who, self.random.randrange(self.pool.maxWithdraw(who, who) + 1), who, who)
+        else:
+            most = self.pool.maxRedeem(who, who)
+            self.pool.redeem(who, self.random.choice((most, self.random.randrange(most + 1))), who, who)
 
     @property
     def most(self) -> int:
@@ -140,15 +147,16 @@ class History:
         for leaver, twin in PAIRS:
             for who in (leaver, twin):
                 if self.pool.held(who):
-                    self.pool.request_redeem(who, self.pool.held(who))
+                    self.pool.requestRedeem(who, self.pool.held(who), who, who)
         while self.pool.batches[self.pool.line[()].collecting].units or self.pool.state[()].open:
             self.cut()
             if self.pool.state[()].open:
                 last = self.pool.line[()].collecting - 1
                 self.world.timestamp = max(self.world.timestamp, self.pool.matures_at(last))
                 self.pool.settle(NOBODY)
-        for id, who in [key for key, request in self.pool.requests.items() if request.shares]:
-            self.pool.claim(NOBODY, id, who)
+        for who in [who for who, line in self.pool.lines.items() if line.first]:
+            while self.pool.lines[who].first:  # some at a time
+                self.pool.redeem(who, self.pool.maxRedeem(who, who), who, who)
         for pair in PAIRS:
             for who in pair:
                 self.pool.collect_claims(NOBODY, who, 0)

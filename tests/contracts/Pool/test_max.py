@@ -1,7 +1,7 @@
 """maxDeposit, maxMint, maxWithdraw, maxRedeem: what would succeed now."""
 
 from backstop.model.arithmetic import WAD
-from tests.support.savings import exit, mature
+from tests.support.savings import exit, mature, save
 
 
 def test_entry_is_limited_by_what_can_be_booked(savers):
@@ -10,11 +10,15 @@ def test_entry_is_limited_by_what_can_be_booked(savers):
     assert savers.read("Savings.maxMint", "saver") == most * 10**6
 
 
-def test_nothing_is_redeemed_where_leaving_takes_a_request(leavers):
+def test_only_what_was_paid_is_redeemed_where_leaving_takes_a_request(leavers):
+    save(leavers, "newcomer", 5 * WAD)
     mature(leavers)
-    leavers.do("Savings.settle", sender="stranger")
-    for who in ("saver", "neighbour", "stranger"):
+    for who in ("saver", "neighbour", "newcomer"):
         assert leavers.read("Savings.maxRedeem", who) == leavers.read("Savings.maxWithdraw", who) == 0
+    leavers.do("Savings.settle", sender="stranger")
+    for who, assets in (("saver", 30_000 * WAD), ("neighbour", 10_000 * WAD), ("newcomer", 0)):
+        assert leavers.read("Savings.maxRedeem", who) == assets * 10**6
+        assert leavers.read("Savings.maxWithdraw", who) == assets
 
 
 def test_assets_are_those_of_the_exit_price(naive_pending):

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.helpers import reverts
-from tests.support.savings import DAY, LOOK, bear, cut, mature, request, save
+from tests.support.savings import DAY, LOOK, bear, claim, cut, mature, request, save
 
 CALL = "Savings.settle"
 
@@ -93,7 +93,7 @@ def test_all_is_held_while_more_is_known_than_there_is(known):
 
 
 def test_before_it_is_paid_a_batch_bears_all_that_comes(junior):
-    junior.do("Young.request_redeem", 3_000 * WAD * 10**6, sender="saver")
+    junior.do("Young.requestRedeem", 3_000 * WAD * 10**6, "saver", "saver", sender="saver")
     cut(junior, "Young")
     bear(junior, "Young", 400 * WAD)
     bear(junior, "Young", 1_600 * WAD)
@@ -114,7 +114,7 @@ def test_who_enters_shares_what_is_known(known):
 
 def test_who_leaves_later_bears_more_of_what_is_known_later(known):
     known.do("Young.settle", sender="stranger")
-    known.do("Young.request_redeem", 500 * WAD * 10**6, sender="neighbour")
+    known.do("Young.requestRedeem", 500 * WAD * 10**6, "neighbour", "neighbour", sender="neighbour")
     mature(known, "Young")
     known.do("Waterfall.claim", 500 * RAD, sender="stranger")
     known.do("Young.settle", sender="stranger")
@@ -125,8 +125,8 @@ def test_who_leaves_later_bears_more_of_what_is_known_later(known):
     check(known, 2, 400, 0)
     assert known.read("Young.batch_of", 2)[4]
     assert abs(known.read("Young.totalAssets") - 400 * WAD) <= 2
-    for who, batch, bore in (("saver", 1, 300), ("neighbour", 2, 100)):
-        known.do("Young.claim", batch, who, sender="stranger")
+    for who, bore in (("saver", 300), ("neighbour", 100)):
+        claim(known, who, "Young")
         assert 0 <= bore * WAD - known.read("Young.Claims.balanceOf", who) < 10**8
     known.do("Young.collect_claims", "neighbour", 0, sender="stranger")
     assert 0 <= 200 * WAD - known.read("Young.Claims.balanceOf", "neighbour") < 10**8
@@ -134,7 +134,7 @@ def test_who_leaves_later_bears_more_of_what_is_known_later(known):
 
 def test_of_several_batches_each_bears_its_part(junior):
     for who, shares in (("saver", 1_000), ("neighbour", 500), ("saver", 500)):
-        junior.do("Young.request_redeem", shares * WAD * 10**6, sender=who)
+        junior.do("Young.requestRedeem", shares * WAD * 10**6, who, who, sender=who)
         cut(junior, "Young")
     bear(junior, "Young", 1_000 * WAD)
     assert [paid_and_held(junior, id, "Young")[1] for id in (1, 2, 3)] == [750 * WAD, 375 * WAD, 375 * WAD]
@@ -144,7 +144,7 @@ def test_of_several_batches_each_bears_its_part(junior):
 
 
 def test_claims_are_for_what_a_batch_bore(junior):
-    junior.do("Young.request_redeem", 3_000 * WAD * 10**6, sender="saver")
+    junior.do("Young.requestRedeem", 3_000 * WAD * 10**6, "saver", "saver", sender="saver")
     cut(junior, "Young")
     bear(junior, "Young", 400 * WAD)
     junior.advance(DAY + LOOK)
@@ -152,26 +152,27 @@ def test_claims_are_for_what_a_batch_bore(junior):
     bear(junior, "Young", 100 * WAD)
     for who, expected in (("saver", 300), ("neighbour", 200)):
         if who == "saver":
-            junior.do("Young.claim", 1, who, sender="stranger")
+            claim(junior, who, "Young")
         junior.do("Young.collect_claims", who, 0, sender="stranger")
         assert 0 <= expected * WAD - junior.read("Young.Claims.balanceOf", who) < 10**8
 
 
 def test_a_wipe_leaves_nobody_anything(junior):
-    junior.do("Young.request_redeem", 3_000 * WAD * 10**6, sender="saver")
+    junior.do("Young.requestRedeem", 3_000 * WAD * 10**6, "saver", "saver", sender="saver")
     cut(junior, "Young")
     bear(junior, "Young", 4_000 * WAD)
     assert junior.read("Young.batch_of", 1)[2:] == (0, 0, True)
     assert junior.read("Young.generation") == 1
     assert junior.read("Young.queue") == (2, 2, 2)
-    assert junior.do("Young.claim", 1, "saver", sender="saver") == 0
+    assert claim(junior, "saver", "Young") == 0
     assert 0 <= 3_000 * WAD - junior.read("Young.Claims.balanceOf", "saver") < 10**8
 
 
 def test_a_crumb_that_stays_is_no_reason_to_void_a_batch(junior):
     """Live shares of a few wei are worth nothing long before the batch beside them is."""
-    junior.do("Young.request_redeem", 3_000 * WAD * 10**6, sender="saver")
-    junior.do("Young.request_redeem", 1_000 * WAD * 10**6 - 10**7, sender="neighbour")
+    junior.do("Young.requestRedeem", 3_000 * WAD * 10**6, "saver", "saver", sender="saver")
+    rest = 1_000 * WAD * 10**6 - 10**7
+    junior.do("Young.requestRedeem", rest, "neighbour", "neighbour", sender="neighbour")
     cut(junior, "Young")
     assert junior.read("Young.totalAssets") < 100
     bear(junior, "Young", 2_000 * WAD)
@@ -180,7 +181,7 @@ def test_a_crumb_that_stays_is_no_reason_to_void_a_batch(junior):
 
 
 def test_equity_leaves_in_full_while_no_loss_is_known(selling):
-    selling.do("Staked.request_redeem", 200 * WAD * 10**6, sender="staker")
+    selling.do("Staked.requestRedeem", 200 * WAD * 10**6, "staker", "staker", sender="staker")
     mature(selling, "Staked")
     selling.do("Auction.claim", 0, 0, 100 * WAD, sender="stranger")
     with reverts("pool: losses are open"):
@@ -189,4 +190,4 @@ def test_equity_leaves_in_full_while_no_loss_is_known(selling):
     selling.do("Staked.settle", sender="stranger")
     assert paid_and_held(selling, 1, "Staked") == (200 * WAD, 0)
     assert selling.read("Staked.totalSupply") == 100 * WAD * 10**6
-    assert selling.do("Staked.claim", 1, "staker", sender="stranger") == 200 * WAD
+    assert claim(selling, "staker", "Staked") == 200 * WAD

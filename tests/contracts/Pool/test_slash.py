@@ -68,7 +68,7 @@ def test_who_enters_then_finds_no_income_of_those_who_lost_all(staked):
     assert staked.do("Staked.slash", 10**30, "stranger", sender="auction") == 410 * WAD
     staked.do("Staked.deposit", WAD, "newcomer", sender="newcomer")
     begun = [log.values for log in staked.last.logs if log.event == "NewGeneration"]
-    assert begun == [(1, 60 * WAD)]
+    assert begun == [(1, 400 * WAD * 10**6, 60 * WAD)]
     staked.advance(7 * DAY)
     assert staked.read("Staked.totalAssets") == WAD
     # It stays in the pool as a donation does.

@@ -92,6 +92,6 @@ def test_approve_refuses_the_zero_address(savers):
 
 def test_new_shares_of_another_owner_can_leave_with_him(savers):
     savers.do("Savings.transfer", "stranger", 10**24, sender="saver")
-    savers.do("Savings.request_redeem", 10**24, sender="stranger")
+    savers.do("Savings.requestRedeem", 10**24, "stranger", "stranger", sender="stranger")
     mature(savers)
     assert leave(savers, "stranger") == 10**18

@@ -51,3 +51,12 @@ def pools(request: pytest.FixtureRequest, cooldown: int, make_world: Callable[..
 def plain(request: pytest.FixtureRequest, make_world: Callable[..., Protocol]) -> Pools:
     """A pool without a cooldown: where there is one, shares leave in batches and nothing is redeemed."""
     return Pools(request.param, partial(make_world, 0))
+
+
+@pytest.fixture(
+    scope="session",
+    params=cases(POOLS, ("Senior",), "tests/properties/erc4626/test_a16z.py::test_asset"),
+)
+def asynchronous(request: pytest.FixtureRequest, make_world: Callable[..., Protocol]) -> Pools:
+    """A pool with a cooldown: half of each member's shares wait in a batch that is cut."""
+    return Pools(request.param, partial(make_world, DAY))

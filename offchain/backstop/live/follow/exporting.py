@@ -236,7 +236,7 @@ def _members(mirror: Mirror) -> dict[str, dict[str, str]]:
             # Who is in a batch that was not paid yet is a member, too.
             for batch in range(1, pool.queue(owner)[2] + 1):
                 record = pool.batch_of(owner, batch)
-                shares = 0 if record.over else pool.requested_shares(owner, batch, owner)
+                shares = 0 if record.over else pool.requests[batch, owner].shares
                 if record.held:
                     worth += record.held * shares // record.shares
                 elif shares:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
+from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.revm import Halted
 from backstop.model.arithmetic import RAY
 from backstop.proof.faults.calls import STEP, Call, Step, deliveries
@@ -15,8 +16,9 @@ from backstop.proof.faults.parts import Part
 from backstop.proof.faults.play import Play
 from backstop.proof.faults.scene import POOLS, WBTC, XAU
 from backstop.proof.faults.ways import LIES, RE_ENTERS, SILENT, break_by
+from backstop.proof.lockstep import Lockstep
 from backstop.proof.properties import check_state
-from backstop.system import Outcome
+from backstop.system import Action, Outcome
 
 _SILENCE = 5
 """Steps of the feed that pass before a silence is looked at: longer than any price counts."""
@@ -33,6 +35,14 @@ class Run(NamedTuple):
     value: Any
     words: list[int]
     wrong: str | None = None
+
+
+def _action(system: Lockstep | ChainSystem, step: Step) -> Action:
+    """Return a step's action, with what a view tells now."""
+    if not step.first:
+        return step.action
+    contract, _, args, sender = step.action
+    return step.action._replace(args=(system.view(contract, step.first, sender), *args[1:]))
 
 
 def spoken(reason: str) -> str:
@@ -86,7 +96,7 @@ class Bench:
         with both.imagine():
             for step in steps:
                 both.advance(step.wait)
-                both.apply(step.action)
+                both.apply(_action(both, step))
 
     def run(self, steps: Sequence[Step], part: Part, way: str | None, right: Run | None = None) -> Run:
         """Run the steps, with the part broken unless `way` is None, and take all of it back.
@@ -110,7 +120,7 @@ class Bench:
 
     def _apply(self, step: Step) -> Outcome:
         try:
-            return self.chain.apply(step.action)
+            return self.chain.apply(_action(self.chain, step))
         except Halted as halted:
             return Outcome(f"out of gas ({halted.why})", None, ())
 

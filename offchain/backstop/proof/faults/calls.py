@@ -40,11 +40,15 @@ nobody who leaves gets more."""
 
 
 class Step(NamedTuple):
-    """One transaction, after so many seconds; one that need not succeed may fail."""
+    """One transaction, after so many seconds; one that need not succeed may fail.
+
+    Where a view is named, it tells the caller's first argument when the time has come.
+    """
 
     action: Action
     needed: bool = True
     wait: int = 0
+    first: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,8 @@ def _leave(pool: str) -> Callable[[Play, Part | None], list[Step]]:
     def steps(it: Play, broken: Part | None) -> list[Step]:
         """Have the batch paid that waits for it, and claim."""
         settle = Step(it.action(f"{pool}.settle", by="crank"))
-        return [settle, Step(it.action(f"{pool}.claim", 1, account("saver"), by="saver"))]
+        claim = it.action(f"{pool}.redeem", 0, account("saver"), account("saver"), by="saver")
+        return [settle, Step(claim, first="maxRedeem")]
 
     return steps
 

@@ -170,7 +170,8 @@ def _margin(it: Play) -> None:
         it.do("MarginMarket.deposit", trader(name), MARGIN, by="rich")
     it.run(fill(it, 100))
     for pool in (*POOLS, "StakedEquity"):
-        it.do(f"{pool}.request_redeem", it.read(f"{pool}.balanceOf", account("saver")) // 2, by="saver")
+        saver = account("saver")
+        it.do(f"{pool}.requestRedeem", it.read(f"{pool}.balanceOf", saver) // 2, saver, saver, by="saver")
     it.wait(DAY)
     for pool in (*POOLS, "StakedEquity"):
         it.do(f"{pool}.cut", by="crank")

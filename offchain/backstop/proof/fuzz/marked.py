@@ -146,7 +146,7 @@ def _compile(path: str, search_path: str) -> Survey:
     from vyper.codegen.module import generate_ir_for_module
     from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
     from vyper.compiler.phases import CompilerData, generate_assembly, generate_bytecode
-    from vyper.compiler.settings import OptimizationLevel, Settings, anchor_settings
+    from vyper.compiler.settings import Settings, anchor_settings
     from vyper.ir import optimizer
     from vyper.ir.compile_ir import reset_symbols
 
@@ -154,9 +154,8 @@ def _compile(path: str, search_path: str) -> Survey:
     bundle = FilesystemInputBundle([library, Path(search_path)])
     file = bundle.load_file(Path(path))
     assert isinstance(file, FileInput)
-    settings = Settings(evm_version=EVM_VERSION, optimize=OptimizationLevel.GAS)
-    data = CompilerData(file, input_bundle=bundle, settings=settings)
-    contract = data.global_ctx
+    data = CompilerData(file, input_bundle=bundle, settings=Settings(evm_version=EVM_VERSION))
+    settings, contract = data.settings, data.global_ctx
     # As `generate_ir_nodes` of vyper.compiler.phases, with the marks before the optimizer.
     core.reset_names()
     reset_symbols()

@@ -13,6 +13,7 @@ from backstop.proof.properties.future import (
     accrue,
     apply,
     ask_to_leave,
+    claim,
     collapse,
     contract_of,
     deficit,
@@ -105,16 +106,18 @@ def a_gift_harms_nobody(both: Both, random: Random) -> bool:
             owed = debt * contract_of(both, "VaultEngine").debts[args[0]].accumulated_rate
             if not give(both, who, -(-owed // RAY)):
                 return False
-        elif method == "claim":
+        elif method == "requestRedeem":
             ask_to_leave(both, contract, who)
         ends = []
         for given in (False, True):
             with both.imagine():
                 if given and not _give_something(both, contract, who, random):
                     return False
-                if method == "claim":
+                call, what = method, args
+                if method == "requestRedeem":
                     settle(both, contract)
-                outcome = apply(both, contract, method, *args, by=who)
+                    call, what = "redeem", (both.view(contract, "maxRedeem", who), who, who)
+                outcome = apply(both, contract, call, *what, by=who)
                 ends.append((outcome.ok, coins[who], outcome.reason))
     (ok, before, _), (still, after, reason) = ends
     if ok and (not still or after < before - 1):
@@ -236,8 +239,7 @@ def _ends(both: Both, name: str, who: str) -> tuple[int, int, int]:
 def _out(both: Both, name: str, who: str, batch: int) -> int:
     """Have somebody leave with all that may; return what came of it [wei]."""
     if batch:
-        outcome = apply(both, name, "claim", batch, who, by=who)
-        return int(outcome.value) if outcome.ok else 0
+        return claim(both, name, who, batch)
     shares = both.view(name, "maxRedeem", who)
     outcome = apply(both, name, "redeem", shares, who, who, by=who)
     return int(outcome.value) if outcome.ok else 0
@@ -263,7 +265,7 @@ def _ways_out(both: Both) -> list[_Call]:
             if who in strangers:
                 continue
             if pool.cooldown:
-                found.append((name, "claim", (pool.line[()].collecting, who), who))
+                found.append((name, "requestRedeem", (pool.held(who), who, who), who))
             else:
                 found.append((name, "redeem", (pool.held(who), who, who), who))
     return found

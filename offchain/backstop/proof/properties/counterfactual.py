@@ -20,6 +20,7 @@ from backstop.proof.properties.future import (
     apply,
     ask_to_leave,
     break_the_feed,
+    claim,
     collapse,
     contract_of,
     deficit,
@@ -358,9 +359,7 @@ def _redeem(both: Both, name: str, owner: str, batch: int) -> int:
     """Return what somebody's part of a batch brings, or all shares without a cooldown; nothing changes."""
     with both.imagine():
         if contract_of(both, name).cooldown:
-            if not both.view(name, "requested_shares", batch, owner):
-                return 0
-            return int(must(both, name, "claim", batch, owner, by=VISITOR))
+            return claim(both, name, owner, batch)
         shares = both.view(name, "maxRedeem", owner)
         outcome = apply(both, name, "redeem", shares, VISITOR, owner, by=owner)
         if not outcome.ok and outcome.reason not in _STAY:

@@ -201,7 +201,7 @@ def ask_to_leave(both: Both, name: str, *members: str) -> int:
         return 0
     for who in members:
         if pool.held(who):
-            must(both, name, "request_redeem", pool.held(who), by=who)
+            must(both, name, "requestRedeem", pool.held(who), who, who, by=who)
     settle(both, name)
     batch = int(pool.line[()].collecting)
     if not pool.batches[batch].units:
@@ -210,6 +210,16 @@ def ask_to_leave(both: Both, name: str, *members: str) -> int:
     if apply(both, name, "cut", by=VISITOR).ok:
         both.advance(pool.matures_at(batch) - both.timestamp)
     return batch
+
+
+def claim(both: Both, name: str, who: str, batch: int) -> int:
+    """Have somebody claim all that a batch was paid, after what older ones were; what came of it [wei]."""
+    got = 0
+    for id in [id for id in contract_of(both, name).requests_of(who) if id <= batch]:
+        shares = both.view(name, "claimableRedeemRequest", id, who)
+        assets = must(both, name, "redeem", shares, who, who, by=who)
+        got = int(assets) if id == batch else 0
+    return got
 
 
 def settle(both: Both, name: str) -> None:

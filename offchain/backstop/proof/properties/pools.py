@@ -31,6 +31,8 @@ def conversions_round_against_the_caller(step: Transition, changes: Changes) -> 
     pool, method = step.action.contract, step.action.method
     if method not in _WAYS_IN + _WAYS_OUT or not _is_pool(step, pool):
         return
+    if method in _WAYS_OUT and step.contract(pool).cooldown:
+        return  # a claim: no shares are exchanged
     before = step.before(pool, "token.state")
     # Who enters where all shares are void finds nothing.
     same = step.after(pool, "token.state").generation == before.generation
@@ -98,7 +100,8 @@ class WhoLeavesHasWaited:
         self._cut: dict[tuple[str, int], int] = {}
         self._asked: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
         self._paid: Counter[tuple[str, int]] = Counter()
-        self._claimed: Counter[tuple[str, int, str]] = Counter()
+        # (pool, controller) -> what was claimed.
+        self._claimed: Counter[tuple[str, str]] = Counter()
         self._units: dict[tuple[str, int], int] = {}
         for name, contract in model.world.contracts.items():
             if contract.KIND != "Pool":
@@ -111,9 +114,9 @@ class WhoLeavesHasWaited:
                 self._paid[name, id] = tables["exits.payments"][id].paid
                 if id < collecting:
                     self._units[name, id] = batch.units
-            for (id, owner), request in tables["exits.requests"].items():
-                self._asked[name, id][owner] = request.shares
-                self._claimed[name, id, owner] = tables["exits.claimed"][id, owner]
+            for (id, controller), request in tables["exits.requests"].items():
+                self._asked[name, id][controller] = request.shares
+                self._claimed[name, controller] += tables["exits.claimed"][id, controller].assets
 
     def see(self, step: Transition, changes: Changes) -> None:
         """Count what is committed, cut, paid and claimed."""
@@ -121,16 +124,16 @@ class WhoLeavesHasWaited:
             return
         now = step.model.timestamp
         for log in step.outcome.logs:
-            if log.event == "RedeemRequested":
-                owner, id, shares = log.values
+            if log.event == "RedeemRequest":
+                controller, _, id, _, shares = log.values
                 self._began.setdefault((log.contract, id), now)
-                self._asked[log.contract, id][owner] += shares
+                self._asked[log.contract, id][controller] += shares
             elif log.event == "BatchCut":
                 self._see_cut(step, log.contract, log.values[0], log.values[1])
             elif log.event == "BatchPaid":
                 self._see_paid(step, log.contract, log.values[0], log.values[1], now)
-            elif log.event == "Claimed" and _is_pool(step, log.contract):
-                self._see_claim(log.contract, *log.values)
+            elif log.event == "Withdraw" and step.contract(log.contract).cooldown:
+                self._see_claim(log.contract, log.values[2], log.values[3])
             elif log.event == "NewGeneration":
                 for key in [key for key in self._cut if key[0] == log.contract]:
                     del self._cut[key]
@@ -151,13 +154,16 @@ class WhoLeavesHasWaited:
             raise Violation(f"{pool}: batch {id} is paid {assets}, cut at {cut}, {due} s before {now}")
         self._paid[pool, id] += assets
 
-    def _see_claim(self, pool: str, owner: str, id: int, assets: int) -> None:
-        self._claimed[pool, id, owner] += assets
-        mine, paid = self._asked[pool, id][owner], self._paid[pool, id]
-        part = paid * mine // self._units[pool, id] if paid else 0
-        if self._claimed[pool, id, owner] > part:
-            claimed = self._claimed[pool, id, owner]
-            raise Violation(f"{pool}: {owner} has claimed {claimed} of batch {id}, {part} are due")
+    def _see_claim(self, pool: str, controller: str, assets: int) -> None:
+        self._claimed[pool, controller] += assets
+        parts = sum(
+            self._paid[pool, id] * asked[controller] // self._units[pool, id]
+            for (name, id), asked in self._asked.items()
+            if name == pool and self._paid[pool, id]
+        )
+        claimed = self._claimed[pool, controller]
+        if claimed > parts:
+            raise Violation(f"{pool}: {controller} has claimed {claimed} of all batches, {parts} are due")
 
 
 @transition_property(34)
@@ -183,7 +189,7 @@ def members_bear_what_is_covered(step: Transition, changes: Changes) -> None:
         given = step.before(pool, "assets").booked - step.after(pool, "assets").booked
         # What its members have left, if they lost all, is the reserve's.
         left = sum(
-            log.values[1] for log in step.outcome.logs if (log.contract, log.event) == (pool, "NewGeneration")
+            log.values[2] for log in step.outcome.logs if (log.contract, log.event) == (pool, "NewGeneration")
         )
         if given != assets + left:
             raise Violation(f"{pool} says that it gave {assets} and {left}, and has {given} less")

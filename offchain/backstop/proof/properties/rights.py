@@ -28,9 +28,9 @@ _HOLDINGS = {
     "token.balances": "token.allowance",
     "balanceOf": "allowance",
 }
-# Paths of all rights that others may have: allowances, and operators of vaults.
-_RIGHTS = (*sorted(set(_HOLDINGS.values())), "operators")
-_OWNED = {*_HOLDINGS, *_RIGHTS, "vaults"}
+# Paths of all rights that others may have: allowances, operators of vaults and of requests.
+_RIGHTS = (*sorted(set(_HOLDINGS.values())), "operators", "exits.isOperator")
+_OWNED = {*_HOLDINGS, *_RIGHTS, "vaults", "exits.requests", "exits.claimed"}
 
 
 @transition_property(16)
@@ -39,6 +39,7 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
 
     Collateral goes only by the liquidation of a vault in debt. What contracts hold is not looked at: it is
     booked. In settlement, auctions and workouts give debt back, and a vault's collateral goes for its debt.
+    What a batch was paid is claimed by the controller of a request, or an operator.
     """
     if changes.keys().isdisjoint(_OWNED):
         return
@@ -54,8 +55,15 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
     for (contract, path, holder), amount in lost.items():
         allowed = step.before(contract, path, (holder, sender))
         spent = allowed - step.after(contract, path, (holder, sender))
-        if amount > (allowed if allowed == MAX_UINT256 else spent):
+        asks = step.calls(contract, "requestRedeem") and _acts_for(step, contract, holder)
+        if amount > (allowed if allowed == MAX_UINT256 else spent) and not asks:
             raise Violation(f"{sender} took {amount} {contract} of {holder}")
+
+    claimed = [each for each in changes.get("exits.requests", ()) if each.new.shares < each.old.shares]
+    claimed += [each for each in changes.get("exits.claimed", ()) if each.new > each.old]
+    for contract, (id, controller), *_ in claimed:
+        if not _acts_for(step, contract, controller):
+            raise Violation(f"{sender} claimed of {contract}'s batch {id} for {controller}")
 
     for path in _RIGHTS:
         for contract, (owner, other), old, new in changes.get(path, ()):
@@ -78,6 +86,12 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
         liquidated = old.normalized_debt and ("last_id" in changes or step.calls("Settlement", "skim"))
         if new.locked_collateral < old.locked_collateral and not liquidated:
             raise Violation(f"{sender} took collateral of vault {c, owner}")
+
+
+def _acts_for(step: Transition, pool: str, owner: str) -> bool:
+    """Return whether the sender requests and claims for itself, or for whoever made it an operator."""
+    sender = step.action.sender
+    return owner == sender or bool(step.before(pool, "exits.isOperator", (owner, sender)))
 
 
 @transition_property(18)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from backstop.model.arithmetic import RAD, RAY
-from backstop.model.exits import SCALE, Payment, Queue
+from backstop.model.exits import SCALE, Claimed, Line, Payment, Queue
 from backstop.model.ledger import DISTRESSED, Auctions, Balance, Income
 from backstop.model.pool import Assets
 from backstop.model.settlement import Progress
@@ -110,6 +110,7 @@ def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
         if assets > _held(snapshot, asset, address):
             raise Violation(f"{name}: {assets} assets booked, less held")
         _batches(name, pool, address, queue)
+        _lines(name, pool)
         if f"{name}.Claims" in addresses:
             _cash_of_claims(snapshot, f"{name}.Claims", addresses)
     if "StakeAuction" in addresses:
@@ -129,7 +130,7 @@ def _batches(name: str, pool: Mapping[str, Any], address: str, queue: Queue) -> 
         committed[id] += request.shares
         if request.shares and id in payments:
             owed += Fraction(payments[id].paid * request.shares, batches[id].units)
-            owed -= claimed.get((id, owner), 0)
+            owed -= claimed.get((id, owner), Claimed()).assets
     if owed > queue.owed:
         raise Violation(f"{name}: {float(owed)} wei can be claimed, {queue.owed} are owed")
     escrow = 0
@@ -152,6 +153,20 @@ def _batches(name: str, pool: Mapping[str, Any], address: str, queue: Queue) -> 
             held += batches[id].units * (last - index) // SCALE
     if state.open and held != queue.held:
         raise Violation(f"{name}: its batches hold {held}, {queue.held} are held for them")
+
+
+def _lines(name: str, pool: Mapping[str, Any]) -> None:
+    """Assert that each controller's list has its undone requests, by their batches, and no other."""
+    requests, lines = _table(pool, "exits.requests"), _table(pool, "exits.lines")
+    mine: dict[str, list[int]] = defaultdict(list)
+    for (id, controller), request in requests.items():
+        if request.shares:
+            mine[controller].append(id)
+    for controller in {*mine, *lines}:
+        ids, line = sorted(mine[controller]), lines.get(controller, Line())
+        following = [line.first, *(requests[id, controller].next for id in ids)]
+        if following != [*ids, 0] or line.last != max(ids, default=0):
+            raise Violation(f"{name}: {controller} has requests in {ids}, listed {line}, {following}")
 
 
 def _cash_of_claims(snapshot: Snapshot, name: str, addresses: Mapping[str, str]) -> None:

@@ -91,7 +91,7 @@ def leaving(town: Town, outside: Outside) -> Iterator[Refusal]:
                 continue
             with town.imagine():
                 town.settle(KEEPER)
-                done = town.foresee(ONE, name, "claim", id, ONE)
+                done = town.foresee(ONE, name, "redeem", pool.maxRedeem("", ONE), ONE, ONE)
                 stuck = not pool.payments[id].paid
             if not done.ok or stuck:
                 yield Refusal("leave a pool", "a member", done.reason or "it is nothing", held)

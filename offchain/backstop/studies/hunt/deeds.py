@@ -7,7 +7,7 @@ from random import Random
 from typing import NamedTuple
 
 from backstop.deployment.accounts import account
-from backstop.model.arithmetic import MAX_UINT256, WAD, div_up
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, WAD, div_up
 from backstop.studies.hunt.honest import Town
 from backstop.studies.hunt.script import TICKS, Intent, Script
 from backstop.studies.hunt.setting import BANK, TWINS, Setting, locked
@@ -51,7 +51,9 @@ def enter_at(tick: int, who: str, pool: str, amount: int) -> Iterator[Deed]:
 def ask(tick: int, phase: int, who: str, pool: str) -> Deed:
     """Have somebody ask to leave with everything."""
     return Deed(
-        tick, phase, lambda town: town.do(who, pool, "request_redeem", town.pools[pool].held(who) or 1)
+        tick,
+        phase,
+        lambda town: town.do(who, pool, "requestRedeem", town.pools[pool].held(who) or 1, who, who),
     )
 
 
@@ -62,10 +64,8 @@ def leave(tick: int, phase: int, who: str, pool: str, parts: int = 1) -> Deed:
         if not knows(town):
             return
         town.settle(who)
-        mine = [id for (id, owner), each in town.pools[pool].requests.items() if owner == who and each.shares]
-        for id in mine * parts:
-            if town.pools[pool].claimable("", id, who):
-                town.do(who, pool, "claim", id, who)
+        for left in range(parts, 0, -1):
+            town.claim(who, pool, BASIS_POINTS // left)
 
     return Deed(tick, phase, do)
 

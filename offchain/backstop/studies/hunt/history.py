@@ -122,9 +122,6 @@ def _after(town: Town, last: tuple[int, ...], first: int, then: int) -> tuple[in
             for who in PEOPLE:
                 for generation in range(pool.state[()].generation + 1):
                     town.do(who, name, "collect_claims", who, generation)
-            # Those for shares in batches come with what a batch was paid, also if that is nothing.
-            for id, who in [key for key, request in pool.requests.items() if request.shares]:
-                town.do(who, name, "claim", id, who)
     town.advance(max(pool.vesting for pool in town.pools.values()))
     for c in town.types:
         town.do(KEEPER, "VaultEngine", "accrue", c)

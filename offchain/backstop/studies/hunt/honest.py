@@ -131,7 +131,7 @@ class Town:
         if intent.what == "leave":
             shares = pool.held(who) * intent.share // BASIS_POINTS
             if shares:
-                self.do(who, intent.pool, "request_redeem", shares)
+                self.do(who, intent.pool, "requestRedeem", shares, who, who)
         elif intent.what == "enter":
             if coins:
                 self.do(who, intent.pool, "deposit", coins * intent.share // BASIS_POINTS, who)
@@ -147,10 +147,15 @@ class Town:
     def leave(self, people: tuple[str, ...]) -> None:
         """Have everybody take out what is due: who has asked for it leaves as soon as it may."""
         self.settle(people[0])
-        for name, pool in self.pools.items():
-            for id, who in [key for key, request in pool.requests.items() if request.shares]:
-                if who in people and pool.claimable("", id, who):
-                    self.do(who, name, "claim", id, who)
+        for name in self.pools:
+            for who in people:
+                self.claim(who, name)
+
+    def claim(self, who: str, pool: str, share: int = BASIS_POINTS) -> None:
+        """Have somebody claim a share of what is paid of the own requests."""
+        shares = self.pools[pool].maxRedeem("", who) * share // BASIS_POINTS
+        if self.pools[pool].cooldown and shares:
+            self.do(who, pool, "redeem", shares, who, who)
 
     def settle(self, by: str) -> None:
         """Cut and pay the batches of all pools that may be."""

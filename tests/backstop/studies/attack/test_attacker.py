@@ -70,9 +70,9 @@ def test_each_move_is_made_once_at_its_time_or_as_soon_as_it_can_be(scenario) ->
     result = simulate(planned(priced(scenario, 0, 100), *moves), "revm")
     assert result.summary["differences"] == 0
     assert calls(result) == [
-        (15, "request_redeem"),
+        (15, "requestRedeem"),
         (15, "deposit"),
-        (35, "request_redeem"),
+        (35, "requestRedeem"),
         (45, "add_income"),
         (45, "deposit_and_draw"),
         (55, "repay_and_withdraw"),

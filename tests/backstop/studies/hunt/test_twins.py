@@ -66,7 +66,7 @@ def test_what_was_paid_before_a_fall_is_no_story():
     script = course(found, 8_000, 29)
     with found.system.imagine():
         played = found.play(pair._replace(script=script), pair.deeds[0], ())
-    assert next(each.tick for each in played.told if each.action.method == "claim") >= 28
+    assert next(each.tick for each in played.told if each.action.method == "redeem") >= 28
     assert not played.fact and found.weigh(pair._replace(script=script)) is None
 
 
@@ -76,7 +76,7 @@ def test_members_alike_end_alike_where_nothing_is_lost(seed):
     pair = leaver_and_stayer(found, fall=0)
     with found.system.imagine():
         told = found.play(pair, pair.deeds[0], ()).told
-    assert "claim" in [doing.action.method for doing in told]
+    assert "redeem" in [doing.action.method for doing in told]
     assert found.weigh(pair) is None
 
 

@@ -76,7 +76,7 @@ def left_in_pool(town, pool, who):
                 worth = (
                     batch.held if id < pool.line[()].collecting else pool.convertToAssets("", batch.shares)
                 )
-                total += pool.claimable("", id, who) + worth * request.shares // batch.shares
+                total += pool._claimable(id, who).assets + worth * request.shares // batch.shares
         return total
 
 

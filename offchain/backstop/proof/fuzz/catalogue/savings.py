@@ -60,13 +60,28 @@ def ask_to_leave(s: Scene) -> Iterator[Action | Wait]:
     if not holders or (pool.cooldown == 0 and s.chance(0.9)):
         return
     who = s.some(holders)
-    yield s.call(name, "request_redeem", s.near(pool.held(who)), by=who)
+    controller = s.some((who, who, who, s.somebody()))
+    sender = who
+    if s.chance(0.15):
+        sender = s.somebody()
+        yield from _let(s, name, who, sender)
+    yield s.call(name, "requestRedeem", s.near(pool.held(who)), controller, who, by=sender)
     if s.chance(0.3):
         yield from _until(s, pool.cut_from())
         yield s.call(name, "cut", by=s.somebody())
         if s.chance(0.7):
             yield from _until(s, pool.matures_at(pool.line[()].collecting - 1))
             yield from _settle_and_claim(s, name)
+
+
+def _let(s: Scene, name: str, owner: str, sender: str) -> Iterator[Action | Wait]:
+    """Have an owner let somebody act: as an operator, by an allowance, or not at all."""
+    pool = cast(Pool, s.world.contracts[name])
+    how = s.some(("operator", "operator", "allowance", "no longer", "nothing"))
+    if how == "allowance":
+        yield s.call(name, "approve", sender, s.near(pool.held(owner) + 1), by=owner)
+    elif how != "nothing":
+        yield s.call(name, "setOperator", sender, how == "operator", by=owner)
 
 
 @move(weight=2)
@@ -119,10 +134,21 @@ def claim(s: Scene) -> Iterator[Action | Wait]:
 
 def _claim(s: Scene, name: str) -> Iterator[Action | Wait]:
     pool = cast(Pool, s.world.contracts[name])
-    mine = [key for key, request in pool.requests.items() if request.shares]
-    if mine or s.chance(0.1):
-        batch, owner = s.some(mine or [(pool.line[()].collecting, s.somebody())])
-        yield s.call(name, "claim", batch, owner, by=s.somebody())
+    mine = [who for who in s.people if pool.lines[who].first]
+    if not mine and s.chance(0.9):
+        return
+    controller = s.some(mine or s.people)
+    sender = controller
+    if s.chance(0.15):
+        sender = s.somebody()
+        yield from _let(s, name, controller, sender)
+    receiver = s.some((controller, s.somebody()))
+    shares, assets = pool.maxRedeem("", controller), pool.maxWithdraw("", controller)
+    if s.chance(0.6):
+        call, amount = "redeem", s.some((shares, shares, s.near(shares)))
+    else:
+        call, amount = "withdraw", s.some((assets, s.near(assets)))
+    yield s.call(name, call, amount, receiver, controller, by=sender)
 
 
 def _redeem(s: Scene, name: str, owner: str) -> Iterator[Action | Wait]:
@@ -132,7 +158,7 @@ def _redeem(s: Scene, name: str, owner: str) -> Iterator[Action | Wait]:
         sender = s.somebody()
         if s.chance(0.6):
             yield s.call(name, "approve", sender, s.near(pool.held(owner) + 1), by=owner)
-    shares = pool._free(owner)
+    shares = pool.held(owner)
     if s.chance(0.5):
         yield s.call(name, "redeem", s.near(shares), s.somebody(), owner, by=sender)
     else:
@@ -170,7 +196,7 @@ def ask_twice(s: Scene) -> Iterator[Action | Wait]:
     if held < 2 or not pool.cooldown:
         return
     for shares in (held // 2, held - held // 2):
-        yield s.call(name, "request_redeem", shares, by=who)
+        yield s.call(name, "requestRedeem", shares, who, who, by=who)
         yield from _until(s, pool.cut_from())
         yield s.call(name, "cut", by=who)
     yield from _until(s, pool.matures_at(pool.line[()].collecting - 1))

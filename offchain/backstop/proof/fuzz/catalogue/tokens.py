@@ -88,9 +88,10 @@ def freeze(s: Scene) -> Iterator[Action | Wait]:
         who, pool = s.somebody(), cast(Pool, s.world.contracts["OddPool"])
         if name == "Odd":
             yield s.call("OddPool", "deposit", WAD, who, by=who)
-            ready = [(id, who) for (id, who), each in pool.requests.items() if each.shares]
+            ready = [owner for owner in s.people if pool.lines[owner].first]
             if ready:
-                yield s.call("OddPool", "claim", *ready[0], by=who)
+                owner = ready[0]
+                yield s.call("OddPool", "redeem", pool.maxRedeem("", owner), who, owner, by=owner)
         else:
             c = [each.symbol for each in s.deployment.parameters.collateral_types].index(name)
             unit = s.terms(c).unit

@@ -1,0 +1,25 @@
+"""Whether an account has signed something, as a key or as a contract; see contracts/modules/signed.vy."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from backstop.model.signatures import ORDER, ecrecover
+from backstop.model.state import Contract
+
+# What `isValidSignature` answers.
+IS_VALID = bytes.fromhex("1626ba7e") + bytes(28)
+
+
+def is_signed(asks: Contract, account: str, digest: bytes, signature: bytes) -> bool:
+    """Tell whether an account has signed a digest: by its key, in 65 bytes, or as a contract."""
+    if len(signature) == 65:
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+        # Of the two signatures of a key that sign the same, the one with the lower half counts.
+        if s <= ORDER // 2 and ecrecover(digest, signature[64], r, s) == account:
+            return True
+    wallet = cast(Any, asks.world.addresses.get(account))
+    if wallet is None:
+        return False
+    answer = asks.world.attempt(lambda: wallet.isValidSignature(asks.address, digest, signature))
+    return bool(answer == IS_VALID)

@@ -1,0 +1,74 @@
+"""What an indexer makes of a pool's events alone: balances and supply, also when all shares become void."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from backstop.model.arithmetic import WAD
+from backstop.model.state import ZERO_ADDRESS
+from backstop.proof.lockstep import Lockstep
+from tests.support.protocol import Protocol
+from tests.support.savings import bear, claim, cut, make_junior, mature, request, save
+
+PEOPLE = ("saver", "neighbour", "newcomer")
+
+
+class Indexer(Protocol):
+    """Balances by `Transfer`; `NewGeneration` sets all of them to 0, and tells what was void."""
+
+    def __init__(self, both: Lockstep) -> None:
+        super().__init__(both)
+        self.balances: Counter[str] = Counter()
+        self.supply = 0
+
+    def do(self, call: str, *args: Any, sender: str) -> Any:
+        value = super().do(call, *args, sender=sender)
+        for log in self.last.logs:
+            if log.contract == "Young" and log.event == "Transfer":
+                owner, receiver, shares = log.values
+                self.balances.update({owner: -shares, receiver: shares})
+                self.supply += shares * ((owner == ZERO_ADDRESS) - (receiver == ZERO_ADDRESS))
+            elif log.contract == "Young" and log.event == "NewGeneration":
+                assert log.values[1] == self.supply
+                self.balances = Counter()
+                self.supply -= log.values[1]
+        return value
+
+    def check(self) -> None:
+        for who in (*PEOPLE, "Young"):
+            assert self.balances[self.address(who)] == self.read("Young.balanceOf", who), who
+        assert self.supply == self.read("Young.totalSupply")
+
+
+def test_balances_and_supply_follow_from_events(protocol):
+    """Members, a batch that collects and one that is cut, all void at once; then others begin anew."""
+    junior = Indexer(protocol.lockstep)
+    make_junior(junior)
+    save(junior, "saver", 3_000 * WAD, "Young")
+    save(junior, "neighbour", 1_000 * WAD, "Young")
+    junior.do("Young.requestRedeem", 10**24, "saver", "saver", sender="saver")
+    cut(junior, "Young")
+    request(junior, "neighbour", "Young")
+    junior.check()
+    assert junior.read("Young.balanceOf", "Young") == junior.read("Young.batch_of", 2)[0] > 0
+    bear(junior, "Young", 10**9 * WAD)
+    junior.check()
+    assert junior.supply == 0 and not junior.balances
+    save(junior, "newcomer", 100 * WAD, "Young")
+    request(junior, "newcomer", "Young")
+    junior.check()
+    mature(junior, "Young")
+    junior.do("Young.settle", sender="stranger")
+    assert claim(junior, "newcomer", "Young") == 100 * WAD
+    junior.check()
+
+
+def test_an_entry_that_begins_a_generation_says_so_before_its_shares(staked):
+    """Equity that was all sold: who enters next voids what was there."""
+    supply = staked.read("Staked.totalSupply")
+    staked.do("Staked.slash", 400 * WAD, "stranger", sender="auction")
+    staked.do("Staked.deposit", 10 * WAD, "newcomer", sender="newcomer")
+    begun, minted = [log for log in staked.last.logs if log.contract == "Staked"][:2]
+    assert (begun.event, begun.values) == ("NewGeneration", (1, supply, 0))
+    assert (minted.event, minted.values[2]) == ("Transfer", 10 * WAD * 10**6)
