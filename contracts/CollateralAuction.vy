@@ -558,7 +558,8 @@ def add_terms(
     @param tail [seconds] After the start or the last reset, when a reset is due.
     @param cusp [basis points] Of the top; under it a reset is due.
     @param buf [basis points] Of the market price, where the price starts.
-    @param penalty [basis points] Of the principal: what an auction raises, at least all of it.
+    @param penalty [basis points] Of the principal: what an auction raises, at least all of it; more than all
+                   only under the liquidation ratio.
     @param tip [whole stablecoins] For whoever starts or resets.
     @param chip [basis points] Of the target, for the same.
     """
@@ -618,9 +619,11 @@ def set_buf(collateral_type: uint256, new: uint256):
 def set_penalty(collateral_type: uint256, new: uint256):
     """
     @notice Set what an auction raises, for auctions that start later. Admin only. The smallest rest of a
-            target follows.
+            target follows. Protects: nobody is paid for liquidating himself, since a vault that has just
+            become unsafe is worth more than its debt and the penalty.
     @param collateral_type [id] The collateral type.
-    @param new [basis points] Of the principal, at least all of it.
+    @param new [basis points] Of the principal, at least all of it; more than all only under the liquidation
+               ratio.
     """
     terms: dutch.Terms = self._terms_for_admin(collateral_type)
     self._store_terms(collateral_type, self._with_penalty(collateral_type, terms, new))
@@ -670,6 +673,33 @@ def set_minimum(collateral_type: uint256, debt_floor: uint256):
 
 
 # -------------------------------------------------------------------- views
+
+
+@external
+@view
+def fits(collateral_type: uint256, liquidation_ratio: uint256) -> bool:
+    """
+    @notice Whether a type's penalty fits under a liquidation ratio.
+    @param collateral_type [id] The collateral type.
+    @param liquidation_ratio [basis points] The ratio that it is to have.
+    @return Without terms always true.
+    """
+    word: uint256 = self.terms[collateral_type]
+    return word == 0 or self._fits(dutch._penalty(word), liquidation_ratio)
+
+
+@external
+@view
+def is_ready(collateral_type: uint256) -> bool:
+    """
+    @notice Whether a type may lend: its auctions have terms, which stay for good, or its price is an issuer's
+            word, and nothing is ever sold.
+    @param collateral_type [id] The collateral type.
+    @return True if what can be borrowed against can be liquidated.
+    """
+    return (
+        self.terms[collateral_type] != 0 or staticcall PRICE_FEED.issuer_of(collateral_type) != empty(address)
+    )
 
 
 @external
@@ -905,11 +935,22 @@ def _with_buf(collateral_type: uint256, terms: dutch.Terms, new: uint256) -> dut
 @internal
 def _with_penalty(collateral_type: uint256, terms: dutch.Terms, new: uint256) -> dutch.Terms:
     assert new >= bounds.MIN_PENALTY and new <= bounds.MAX_PENALTY, "collateral_auction: bad penalty"
+    type_terms: IVaultEngine.Terms = staticcall VAULT_ENGINE.terms_of(collateral_type)
+    assert self._fits(new, type_terms.liquidation_ratio), "collateral_auction: high penalty"
     changed: dutch.Terms = terms
     changed.penalty = new
     log ParameterChanged(collateral_type=collateral_type, parameter="penalty", value=new)
-    debt_floor: uint256 = staticcall VAULT_ENGINE.debt_floor_of(collateral_type)
-    return self._with_minimum(collateral_type, changed, debt_floor)
+    return self._with_minimum(collateral_type, changed, type_terms.debt_floor)
+
+
+@internal
+@pure
+def _fits(penalty: uint256, liquidation_ratio: uint256) -> bool:
+    """
+    @dev Rewards are paid ahead of a penalty. One that a vault which has just become unsafe cannot pay would pay
+         its owner for liquidating it. Without a penalty there are no rewards.
+    """
+    return penalty < liquidation_ratio or penalty == units.BASIS_POINTS
 
 
 @internal

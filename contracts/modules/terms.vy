@@ -122,13 +122,18 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
 @external
 def set_debt_ceiling(collateral_type: uint256, new: uint256):
     """
-    @notice Set a type's debt ceiling. Admin, and the role CEILINGS. It binds draws only.
+    @notice Set a type's debt ceiling. Admin, and the role CEILINGS. It binds draws only. Protects: what can be
+            borrowed against can be liquidated, since the first ceiling above 0 needs terms of its auctions.
     @param collateral_type [id] The collateral type.
     @param new [whole stablecoins] The ceiling, at most `bounds.MAX_DEBT_CEILING`.
     """
     roles._only_admin_or(roles.CEILINGS)
     terms: IVaultEngine.Terms = self._load_terms(collateral_type)
     self._tell(collateral_type, "debt_ceiling", new, bounds.MAX_DEBT_CEILING)
+    if terms.debt_ceiling == 0 and new != 0:
+        assert staticcall ICollateralAuction(COLLATERAL_AUCTION).is_ready(
+            collateral_type
+        ), "terms: auctions have no terms"
     terms.debt_ceiling = new
     self._store_terms(collateral_type, terms)
 
@@ -150,13 +155,17 @@ def set_debt_floor(collateral_type: uint256, new: uint256):
 @external
 def set_ratios(collateral_type: uint256, liquidation_ratio: uint256, initial_ratio: uint256):
     """
-    @notice Set the liquidation and initial ratios. Admin only.
+    @notice Set the liquidation and initial ratios. Admin only. Protects: the liquidation ratio stays above
+            the penalty of auctions.
     @param collateral_type [id] The collateral type.
     @param liquidation_ratio [basis points] of debt; under it a vault is liquidated.
     @param initial_ratio [basis points] of debt that new risk needs; at least the liquidation ratio.
     """
     terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
     self._check_ratios(liquidation_ratio, initial_ratio)
+    assert staticcall ICollateralAuction(COLLATERAL_AUCTION).fits(
+        collateral_type, liquidation_ratio
+    ), "terms: penalty above ratio"
     terms.liquidation_ratio = liquidation_ratio
     terms.initial_ratio = initial_ratio
     self._store_terms(collateral_type, terms)

@@ -364,6 +364,19 @@ class CollateralAuction(Administered):
     # ------------------------------------------------------------------- views
 
     @view
+    def fits(self, sender: str, collateral_type: int, liquidation_ratio: int) -> bool:
+        """Tell whether a type's penalty fits under a liquidation ratio; without terms any does."""
+        terms: Terms = self.terms[collateral_type]
+        return terms == Terms() or _fits(terms.penalty, liquidation_ratio)
+
+    @view
+    def is_ready(self, sender: str, collateral_type: int) -> bool:
+        """Tell whether a type may lend: its auctions have terms, or its price is an issuer's word."""
+        if self.terms[collateral_type] != Terms():
+            return True
+        return self.feed.issuer_of(self.address, collateral_type) != ZERO_ADDRESS
+
+    @view
     def status(self, sender: str, auction_id: int) -> tuple[bool, int, int, int]:
         """Return whether a reset is due, the price [ray], the lot and the target [wad]."""
         lot = self._lot(auction_id)
@@ -494,9 +507,10 @@ class CollateralAuction(Administered):
 
     def _with_penalty(self, collateral_type: int, terms: Terms, new: int) -> Terms:
         require(bounds.MIN_PENALTY <= new <= bounds.MAX_PENALTY, "collateral_auction: bad penalty")
+        of_type = self.engine.terms_of(self.address, collateral_type)
+        require(_fits(new, of_type.liquidation_ratio), "collateral_auction: high penalty")
         self.emit("ParameterChanged", collateral_type, "penalty", new)
-        debt_floor = self.engine.debt_floor_of(self.address, collateral_type)
-        return self._with_minimum(collateral_type, terms._replace(penalty=new), debt_floor)
+        return self._with_minimum(collateral_type, terms._replace(penalty=new), of_type.debt_floor)
 
     def _with_minimum(self, collateral_type: int, terms: Terms, debt_floor: int) -> Terms:
         minimum = div_up(debt_floor * terms.penalty, BASIS_POINTS)
@@ -537,3 +551,8 @@ class CollateralAuction(Administered):
         lot: Lot = self.lots[auction_id]
         require(lot.target != 0, "collateral_auction: no auction")
         return lot
+
+
+def _fits(penalty: int, liquidation_ratio: int) -> bool:
+    """Tell whether a vault that has just become unsafe can pay a penalty, which rewards are paid ahead of."""
+    return penalty < liquidation_ratio or penalty == BASIS_POINTS

@@ -77,6 +77,9 @@ class Governed(Ledger):
         self._only_admin_or(sender, CEILINGS)
         terms = self._load_terms(collateral_type)
         self._tell(collateral_type, "debt_ceiling", new, bounds.MAX_DEBT_CEILING)
+        if terms.debt_ceiling == 0 and new != 0:
+            ready = self._auction.is_ready(self.address, collateral_type)
+            require(ready, "terms: auctions have no terms")
         self.terms[collateral_type] = terms._replace(debt_ceiling=new)
 
     @external
@@ -85,8 +88,7 @@ class Governed(Ledger):
         terms = self._terms_for_admin(sender, collateral_type)
         self._tell(collateral_type, "debt_floor", new, bounds.MAX_DEBT_FLOOR)
         self.terms[collateral_type] = terms._replace(debt_floor=new)
-        auction = cast(ICollateralAuction, self.world.at(self.collateral_auction))
-        auction.set_minimum(self.address, collateral_type, new)
+        self._auction.set_minimum(self.address, collateral_type, new)
 
     @external
     def set_ratios(
@@ -95,6 +97,8 @@ class Governed(Ledger):
         """Set the liquidation and the initial ratio [basis points]."""
         terms = self._terms_for_admin(sender, collateral_type)
         _check_ratios(liquidation_ratio, initial_ratio)
+        fits = self._auction.fits(self.address, collateral_type, liquidation_ratio)
+        require(fits, "terms: penalty above ratio")
         self.terms[collateral_type] = terms._replace(
             liquidation_ratio=liquidation_ratio, initial_ratio=initial_ratio
         )
@@ -208,7 +212,11 @@ class Governed(Ledger):
         """Settlement has begun: told beside the terms."""
         self.terms[collateral_type] = self.terms[collateral_type]._replace(settling=True)
 
-    # ------------------------------------------------------------- risk policy
+    # ---------------------------------------------------------- other contracts
+
+    @property
+    def _auction(self) -> ICollateralAuction:
+        return cast(ICollateralAuction, self.world.at(self.collateral_auction))
 
     @property
     def _policy(self) -> IRiskPolicy:
