@@ -20,6 +20,7 @@ from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IStage
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
+from contracts.modules import listing
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -137,8 +138,8 @@ UNCAPPED: constant(uint256) = max_value(uint256)
 WINDING_UP: constant(uint256) = 2**255
 # Fields of `counts`.
 OPEN: constant(uint256) = 24
-SETTLING: constant(uint256) = 2**56
-CLOSED: constant(uint256) = 2**57
+SETTLING: constant(uint256) = 2**254
+CLOSED: constant(uint256) = 2**255
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_112: constant(uint256) = 2**112 - 1
 MASK_188: constant(uint256) = 2**188 - 1
@@ -150,7 +151,7 @@ MASK_40: constant(uint256) = 2**40 - 1
 # More than any stage can hold, rad: one that claims it has failed.
 TOO_MUCH: constant(uint256) = 2**224
 # What `used` has in place of a type where a stage has one cap for all of them.
-ALL_TYPES: constant(uint256) = bounds.MAX_COLLATERAL_TYPES
+ALL_TYPES: constant(uint256) = bounds.MAX_TYPES
 # What has to be there before a call with gas of its own: EIP-150 keeps a 63rd part of that back, and the call
 # itself costs something. With less, all reverts: who calls with little gas does not decide who pays.
 CALL_COST: constant(uint256) = 10_000
@@ -173,7 +174,7 @@ proposed_hash: public(bytes32)
 # Seconds, when proposed caps can be used.
 caps_ready_at: public(uint256)
 # how many stages (8 bits) | which of them are asynchronous (a bit each, 16 bits)
-# | types with anything unresolved (a bit each, 32 bits) | whether settlement winds up, and then whether
+# | types with anything unresolved (a bit each, 230 bits) | whether settlement winds up, and then whether
 # its books are closed (2 bits)
 counts: uint256
 # stage index -> Slot
@@ -308,6 +309,19 @@ def recognise(collateral_type: uint256, amount: uint256):
     if first:
         self._note_open(collateral_type)
     log LossRecognised(collateral_type=collateral_type, epoch=loss.epoch, amount=amount)
+
+
+@external
+def retire(collateral_type: uint256):
+    """
+    @notice Close the record of a type that is retired. Vault engine only, once nothing of it is uncovered.
+            Protects: no stage still sells for a loss of it.
+    @param collateral_type [id] The collateral type.
+    """
+    self._only_engine()
+    assert self._reserved(collateral_type, self.counts) == 0, "loss_waterfall: stages sell"
+    self._note_recovery(collateral_type, 0)
+    self._note_open(collateral_type)
 
 
 @external
@@ -476,14 +490,14 @@ def losses_beyond(stage: address) -> uint256:
         return WINDING_UP if counts < CLOSED else 0
 
     left: uint256[bounds.MAX_COLLATERAL_TYPES] = empty(uint256[bounds.MAX_COLLATERAL_TYPES])
-    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
     total: uint256 = 0
-    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
-        deficit: uint256 = self._deficit(c, counts)
+    for i: uint256 in range(len(types), bound=bounds.MAX_COLLATERAL_TYPES):
+        deficit: uint256 = self._deficit(types[i], counts)
         # What another has reserved, it may yet give up.
-        own: uint256 = 0 if deficit == 0 else self.reservations[c][stage] & MASK_188
-        left[c] = deficit - min(deficit, own) + staticcall LIQUIDATION_ENGINE.doubt_of(c)
-        total += left[c]
+        own: uint256 = 0 if deficit == 0 else self.reservations[types[i]][stage] & MASK_188
+        left[i] = deficit - min(deficit, own) + staticcall LIQUIDATION_ENGINE.doubt_of(types[i])
+        total += left[i]
     if total == 0:
         return 0
 
@@ -494,18 +508,18 @@ def losses_beyond(stage: address) -> uint256:
         if slot.asynchronous:
             continue
         spent: uint256 = 0
-        for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
-            if left[c] == 0:
+        for i: uint256 in range(len(types), bound=bounds.MAX_COLLATERAL_TYPES):
+            if left[i] == 0:
                 continue
             works: bool = False
             capacity: uint256 = 0
-            works, capacity = self._capacity(slot.stage, c)
+            works, capacity = self._capacity(slot.stage, types[i])
             more: uint256 = 0
             if slot.pooled:
                 more = spent
                 capacity -= min(capacity, spent)
-            amount: uint256 = min(left[c], self._room(c, k, slot, capacity, more, False))
-            left[c] -= amount
+            amount: uint256 = min(left[i], self._room(types[i], k, slot, capacity, more, False))
+            left[i] -= amount
             spent += amount
         total -= spent
     return 0
@@ -519,17 +533,18 @@ def pending_total() -> uint256:
             has a loss to fear.
     @return [rad] With WINDING_UP added while settlement winds up.
     """
-    found: uint256 = self.counts >> OPEN
-    if found >= CLOSED >> OPEN:
+    counts: uint256 = self.counts
+    if counts >= CLOSED:
         return 0
-    total: uint256 = 0
-    for c: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
+    total: uint256 = WINDING_UP if counts >= SETTLING else 0
+    found: uint256 = (counts & (SETTLING - 1)) >> OPEN
+    for c: uint256 in range(bounds.MAX_TYPES):
         if found == 0:
             break
         if found & 1 == 1:
             total += self._load_loss(c).unresolved
         found >>= 1
-    return total + found * WINDING_UP
+    return total
 
 
 @external
@@ -542,7 +557,8 @@ def doubt_total() -> uint256:
     """
     counts: uint256 = self.counts
     total: uint256 = 0
-    for c: uint256 in range(staticcall VAULT_ENGINE.collateral_types(), bound=bounds.MAX_COLLATERAL_TYPES):
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+    for c: uint256 in types:
         total += self._deficit(c, counts) + staticcall LIQUIDATION_ENGINE.doubt_of(c)
     return total
 
@@ -893,9 +909,8 @@ def _room(
     used: uint256 = (found.now + found.before) * units.RAY + more
     if slot.pooled and slot.asynchronous:
         # It will pay what it has reserved for other types.
-        for c: uint256 in range(
-            staticcall VAULT_ENGINE.collateral_types(), bound=bounds.MAX_COLLATERAL_TYPES
-        ):
+        types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+        for c: uint256 in types:
             used += self.reservations[c][slot.stage] & MASK_188
     cap: uint256 = UNCAPPED
     if slot.capped:

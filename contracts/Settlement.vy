@@ -22,6 +22,7 @@ from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
+from contracts.modules import listing
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -229,8 +230,8 @@ def begin():
     progress.begun_at = block.timestamp
     self._store(progress)
     log Begun()
-    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
-    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+    for c: uint256 in types:
         if not raw_call(
             PRICE_FEED.address,
             abi_encode(c, method_id=method_id("begin_final_price(uint256)")),
@@ -328,9 +329,9 @@ def fix():
             holders bear the rest alike.
     """
     progress: Progress = self._load_open()
-    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
     outstanding: uint256 = 0
-    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+    for c: uint256 in types:
         assert staticcall COLLATERAL_AUCTION.salvage_on_sale(c) == 0, "settlement: salvage on sale"
         self._check_idle(c)
         deficit: uint256 = staticcall VAULT_ENGINE.deficit_of(c)
@@ -344,7 +345,7 @@ def fix():
     supply: uint256 = extcall VAULT_ENGINE.net()
     log Fixed(supply=supply)
     if supply != 0:
-        for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+        for c: uint256 in types:
             share: uint256 = (staticcall VAULT_ENGINE.salvage_of(c)) * units.RAY // supply
             self.share_of[c] = share
             log ShareFixed(collateral_type=c, share=share)
@@ -455,8 +456,8 @@ def _final_price(collateral_type: uint256) -> (bool, uint256):
 def _noted(progress: Progress) -> Progress:
     """@dev The same with the deficit of now noted. The caller stores it."""
     deficit: uint256 = 0
-    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
-    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+    for c: uint256 in types:
         deficit += staticcall VAULT_ENGINE.deficit_of(c)
     length: uint256 = staticcall LOSS_WATERFALL.EPOCH_LENGTH()
     epoch: uint256 = block.timestamp // length

@@ -29,7 +29,7 @@ class Owner(NamedTuple):
     reward_budget: int = 0
 
 
-@slot(104, 104, 32, 7, 9)
+@slot(104, 103, 32, 8, 9)
 class Lot(NamedTuple):
     """What a take changes: what is left to sell (wad) and to raise (wad); since when the price falls.
 
@@ -214,9 +214,10 @@ class CollateralAuction(Administered):
 
     @external
     def unwind(self, sender: str, auction_id: int) -> None:
-        """Undo what is left of an auction, in settlement: lot and principal go back to the vault."""
-        require(self.engine.in_settlement(self.address), "collateral_auction: not settling")
+        """Undo what is left of an auction, in settlement or of a retired type: all goes back to the vault."""
         lot = self._lot(auction_id)
+        settling = self.engine.terms_of(self.address, lot.collateral_type).settling
+        require(settling, "collateral_auction: not settling")
         principal = principal_left(lot, self.tops[auction_id])
         owner = self._remove(auction_id)
         self.emit("AuctionUnwound", auction_id, lot.collateral_type, owner, lot.lot, principal)
@@ -361,20 +362,19 @@ class CollateralAuction(Administered):
         if terms != Terms():
             self._store_terms(collateral_type, self._with_minimum(collateral_type, terms, debt_floor))
 
-    # ------------------------------------------------------------------- views
+    # ------------------------------------------------------------------ checks
 
-    @view
-    def fits(self, sender: str, collateral_type: int, liquidation_ratio: int) -> bool:
-        """Tell whether a type's penalty fits under a liquidation ratio; without terms any does."""
+    @external
+    def check_terms(self, sender: str, collateral_type: int, liquidation_ratio: int) -> None:
+        """Revert unless a type's auctions have terms that fit a ratio, or its price is an issuer's word."""
         terms: Terms = self.terms[collateral_type]
-        return terms == Terms() or _fits(terms.penalty, liquidation_ratio)
+        if terms != Terms():
+            _check_penalty(terms.penalty, liquidation_ratio)
+        else:
+            issuer = self.feed.issuer_of(self.address, collateral_type)
+            require(issuer != ZERO_ADDRESS, "collateral_auction: not ready")
 
-    @view
-    def is_ready(self, sender: str, collateral_type: int) -> bool:
-        """Tell whether a type may lend: its auctions have terms, or its price is an issuer's word."""
-        if self.terms[collateral_type] != Terms():
-            return True
-        return self.feed.issuer_of(self.address, collateral_type) != ZERO_ADDRESS
+    # ------------------------------------------------------------------- views
 
     @view
     def status(self, sender: str, auction_id: int) -> tuple[bool, int, int, int]:
@@ -508,7 +508,7 @@ class CollateralAuction(Administered):
     def _with_penalty(self, collateral_type: int, terms: Terms, new: int) -> Terms:
         require(bounds.MIN_PENALTY <= new <= bounds.MAX_PENALTY, "collateral_auction: bad penalty")
         of_type = self.engine.terms_of(self.address, collateral_type)
-        require(_fits(new, of_type.liquidation_ratio), "collateral_auction: high penalty")
+        _check_penalty(new, of_type.liquidation_ratio)
         self.emit("ParameterChanged", collateral_type, "penalty", new)
         return self._with_minimum(collateral_type, terms._replace(penalty=new), of_type.debt_floor)
 
@@ -553,6 +553,7 @@ class CollateralAuction(Administered):
         return lot
 
 
-def _fits(penalty: int, liquidation_ratio: int) -> bool:
-    """Tell whether a vault that has just become unsafe can pay a penalty, which rewards are paid ahead of."""
-    return penalty < liquidation_ratio or penalty == BASIS_POINTS
+def _check_penalty(penalty: int, liquidation_ratio: int) -> None:
+    """Revert unless a vault that has just become unsafe can pay a penalty; rewards are paid ahead of it."""
+    fits = penalty < liquidation_ratio or penalty == BASIS_POINTS
+    require(fits, "collateral_auction: high penalty")

@@ -18,13 +18,14 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, add, div_up, mul, sub
 from backstop.model.erc20 import words
 from backstop.model.interfaces import ILiquidationEngine, IStage, IVaultEngine
+from backstop.model.listing import ids_of
 from backstop.model.roles import Administered
 from backstop.model.signatures import keccak256
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 TOO_MUCH = 2**224
 """More than any stage can hold: one that claims it has failed [rad]."""
-ALL_TYPES = bounds.MAX_COLLATERAL_TYPES
+ALL_TYPES = bounds.MAX_TYPES
 """What `used` has in place of a type where a stage has one cap for all of them."""
 UNCAPPED = MAX_UINT256
 NOT_SET = bytes(32)
@@ -43,7 +44,7 @@ class StageTerms(NamedTuple):
     cap_bps: int  # basis points of the balance and what was paid in the window; 10000 is none
 
 
-@slot(8, 16, 32, 2)
+@slot(8, 16, 230, 2)
 class Counts(NamedTuple):
     """The counts and bits of the waterfall."""
 
@@ -239,6 +240,14 @@ class LossWaterfall(Administered):
         self.emit("LossRecognised", *event, amount)
 
     @external
+    def retire(self, sender: str, collateral_type: int) -> None:
+        """Close the record of a type that is retired, for whose losses no stage may sell any more."""
+        self._only_engine(sender)
+        require(self._reserved(collateral_type) == 0, "loss_waterfall: stages sell")
+        self._note_recovery(collateral_type, 0)
+        self._note_open(collateral_type)
+
+    @external
     def wind_up(self, sender: str) -> None:
         """Settlement has begun."""
         self._only_engine(sender)
@@ -341,20 +350,20 @@ class LossWaterfall(Administered):
             return WINDING_UP
         if self.counts[()].closed:
             return 0
-        types = self.vault_engine.collateral_types(self.address)
-        left = []
-        for c in range(types):
+        types = ids_of(self.vault_engine.listed(self.address))
+        left = {}
+        for c in types:
             deficit = self.vault_engine.deficit_of(self.address, c)
             own = self.reservations[c, stage].amount
-            left.append(add(deficit - min(deficit, own), self._doubt(c)))
+            left[c] = add(deficit - min(deficit, own), self._doubt(c))
         for k in range(self.counts[()].stages):
             present: Slot = self.stages[k]
             if present.stage == stage:
-                return sum(left)
+                return sum(left.values())
             if present.asynchronous:
                 continue
             spent = 0
-            for c in range(types):
+            for c in types:
                 if left[c] == 0:
                     continue
                 _, capacity = self._capacity(k, c)
@@ -367,7 +376,7 @@ class LossWaterfall(Administered):
     @view
     def doubt_total(self, sender: str) -> int:
         """Return what may be lost, of all types [rad]: uncovered deficits, and debt in doubt."""
-        types = range(self.vault_engine.collateral_types(self.address))
+        types = ids_of(self.vault_engine.listed(self.address))
         return sum(self.vault_engine.deficit_of(self.address, c) + self._doubt(c) for c in types)
 
     @view
@@ -438,7 +447,7 @@ class LossWaterfall(Administered):
         counts: Counts = self.counts[()]
         if counts.closed:
             return 0
-        types = [c for c in range(bounds.MAX_COLLATERAL_TYPES) if counts.open >> c & 1]
+        types = [c for c in range(bounds.MAX_TYPES) if counts.open >> c & 1]
         total = sum(self.losses[c].unresolved for c in types)
         return int(total + counts.winding_up * WINDING_UP)
 
@@ -587,8 +596,8 @@ class LossWaterfall(Administered):
         found = self._used(k, collateral_type)
         used = (found.now + found.before) * RAY + more
         if terms.pooled and terms.asynchronous:
-            types = self.vault_engine.collateral_types(self.address)
-            used += sum(self.reservations[c, terms.stage].amount for c in range(types))
+            types = ids_of(self.vault_engine.listed(self.address))
+            used += sum(self.reservations[c, terms.stage].amount for c in types)
         cap = int(self.caps_absolute[k])
         if terms.cap_bps != BASIS_POINTS:
             cap = min(cap, mul(capacity + used, terms.cap_bps) // BASIS_POINTS)

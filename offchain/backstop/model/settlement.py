@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul
 from backstop.model.interfaces import ICollateralAuction, ILossWaterfall, IVaultEngine
+from backstop.model.listing import ids_of
 from backstop.model.roles import Administered
 from backstop.model.state import Revert, World, external, immutable, require, slot, view
 
@@ -128,7 +129,7 @@ class Settlement(Administered):
             require(self._stood(progress), "settlement: too early")
         self.progress[()] = progress._replace(begun_at=self.world.timestamp)
         self.emit("Begun")
-        for c in range(self.engine.collateral_types(self.address)):
+        for c in ids_of(self.engine.listed(self.address)):
             if self._ask_feed("begin_final_price", c) is None:
                 self.emit("FeedFailed", c)
         self.engine.begin_settlement(self.address)
@@ -181,9 +182,9 @@ class Settlement(Administered):
     def fix(self, sender: str) -> None:
         """Close the books and set each collateral's share of a stablecoin."""
         progress = self._open()
-        types = self.engine.collateral_types(self.address)
+        types = ids_of(self.engine.listed(self.address))
         outstanding = 0
-        for c in range(types):
+        for c in types:
             require(self.auction.salvage_on_sale(self.address, c) == 0, "settlement: salvage on sale")
             self._check_idle(c)
             deficit = self.engine.deficit_of(self.address, c)
@@ -194,7 +195,7 @@ class Settlement(Administered):
         self.progress[()] = progress._replace(fixed_at=self.world.timestamp)
         supply = self.engine.net(self.address)
         self.emit("Fixed", supply)
-        for c in range(types if supply != 0 else 0):
+        for c in types if supply != 0 else ():
             share = mul(self.engine.salvage_of(self.address, c), RAY) // supply
             self.shares[c] = share
             self.emit("ShareFixed", c, share)
@@ -289,8 +290,8 @@ class Settlement(Administered):
 
     def _noted(self, progress: Progress) -> Progress:
         """Return the progress with the deficit of now noted; the caller stores it."""
-        types = self.engine.collateral_types(self.address)
-        deficit = sum(self.engine.deficit_of(self.address, c) for c in range(types))
+        types = ids_of(self.engine.listed(self.address))
+        deficit = sum(self.engine.deficit_of(self.address, c) for c in types)
         epoch = self.world.timestamp // self.waterfall.EPOCH_LENGTH(self.address)
         since = progress.above_since
         if deficit <= self.bound * RAD:

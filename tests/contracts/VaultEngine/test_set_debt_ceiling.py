@@ -33,7 +33,7 @@ def test_the_role_of_ceilings_may_set_it_within_the_same_bounds(protocol):
 
 def test_the_first_needs_terms_of_auctions(protocol):
     c = list_token(protocol, "NEW", 18, 2_000 * RAY)
-    with reverts("terms: auctions have no terms"):
+    with reverts("collateral_auction: not ready"):
         protocol.do("VaultEngine.set_debt_ceiling", c, 1, sender="admin")
     protocol.do("VaultEngine.set_debt_ceiling", c, 0, sender="admin")
     protocol.do("CollateralAuction.add_terms", c, *TERMS, sender="admin")

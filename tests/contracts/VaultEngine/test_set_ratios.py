@@ -26,7 +26,7 @@ def test_is_bounded(protocol, liquidation_ratio, initial_ratio):
 
 
 def test_the_liquidation_ratio_stays_above_the_penalty(protocol):
-    with reverts("terms: penalty above ratio"):
+    with reverts("collateral_auction: high penalty"):
         protocol.do("VaultEngine.set_ratios", 0, 11_300, 15_000, sender="admin")
     protocol.do("VaultEngine.set_ratios", 0, 11_301, 15_000, sender="admin")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.model.listing import ids_of
 from backstop.proof.properties.registry import Violation, history_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -65,7 +66,7 @@ class DelaysAreKept:
             raise Violation("new caps for a loss that is open")
 
     def _note(self, step: Transition, epoch: int, deficit: int, since: int) -> None:
-        types = range(step.after("VaultEngine", "terms.collateral_types"))
+        types = ids_of(step.after("VaultEngine", "terms.listed"))
         exact = sum(step.after("VaultEngine", "ledger.deficit", c) for c in types)
         bound = step.contract(_SETTLEMENT).bound * _RAD
         last, before = self._noted

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+from backstop.model.listing import ids_of
 from backstop.proof.properties import stages
 from backstop.proof.properties.figures import batches
 from backstop.proof.properties.figures.arithmetic import RAY
@@ -262,7 +263,7 @@ def _taken(step: Transition, pool: str, held: int) -> tuple[int, bool]:
         return 0, True
     address = step.contract(pool).address
     left = {}
-    for c in range(step.before("VaultEngine", "terms.collateral_types")):
+    for c in ids_of(step.before("VaultEngine", "terms.listed")):
         deficit = step.before("VaultEngine", "ledger.deficit", c)
         mine = step.before("LossWaterfall", "reservations", (c, address)).amount
         left[c] = deficit - min(deficit, mine) + in_doubt(step, step.before, c)

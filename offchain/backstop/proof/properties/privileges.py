@@ -18,6 +18,7 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     # Of auctions, automatic ceilings, workouts, the risk policy, the margin market's policy.
     "terms": None,
     # The vault engine.
+    "terms.listed": None,
     "terms.of_types": None,
     "terms.collateral_types": None,
     "terms.global_auction_limit": None,

@@ -10,6 +10,7 @@ from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.equity import Equity
 from backstop.model.equity_auction import PRICE_UNIT
 from backstop.model.ledger import MAX_TYPE_DEBT
+from backstop.model.listing import ids_of
 from backstop.model.loss_waterfall import ALL_TYPES
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.figures import arithmetic as own
@@ -192,7 +193,7 @@ def room(step: Transition, k: int, c: int, held: int, more: int = 0) -> int:
     paid = step.before("LossWaterfall", "used", (k, ALL_TYPES if terms.pooled else c))
     used = RAY * {bucket: paid.now + paid.before, bucket - 1: paid.now}.get(paid.bucket, 0)
     if terms.pooled and terms.asynchronous:
-        types = range(step.before("VaultEngine", "terms.collateral_types"))
+        types = ids_of(step.before("VaultEngine", "terms.listed"))
         used += sum(step.before("LossWaterfall", "reservations", (i, terms.stage)).amount for i in types)
     if terms.cap_bps != BASIS_POINTS:
         cap = min(cap, (held + used) * terms.cap_bps // BASIS_POINTS)

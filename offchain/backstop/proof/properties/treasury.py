@@ -6,6 +6,7 @@ from typing import Any
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET, MAX_PRICE
+from backstop.model.listing import ids_of
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.figures.doubt import in_doubt
 from backstop.proof.properties.figures.prices import Read, fresh, time_weighted
@@ -104,8 +105,8 @@ def _doubt(step: Transition, read: Read) -> int:
     return -(-sum(read("VaultEngine", "ledger.deficit", c) + in_doubt(step, read, c) for c in types) // RAY)
 
 
-def _types(step: Transition) -> range:
-    return range(step.after("VaultEngine", "terms.collateral_types"))
+def _types(step: Transition) -> list[int]:
+    return ids_of(step.after("VaultEngine", "terms.listed"))
 
 
 @transition_property(63)
