@@ -22,6 +22,7 @@ from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
+from contracts.modules import listing
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -303,8 +304,8 @@ def _change(state: State, mode: uint256, trigger: uint256, collateral_type: uint
 @view
 def _worst() -> uint256:
     worst: uint256 = self._level(LOSSES, ALL_TYPES)
-    count: uint256 = staticcall VAULT_ENGINE.collateral_types()
-    for collateral_type: uint256 in range(count, bound=bounds.MAX_COLLATERAL_TYPES):
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+    for collateral_type: uint256 in types:
         for trigger: uint256 in range(FALL, AUCTIONS + 1):
             worst = max(worst, self._level(trigger, collateral_type))
     return worst
@@ -315,17 +316,17 @@ def _worst() -> uint256:
 def _level(trigger: uint256, collateral_type: uint256) -> uint256:
     """@dev A measure and a scale: a threshold is reached if measure >= threshold*scale, and there is any."""
     triggers: Triggers = self._load_triggers()
-    count: uint256 = staticcall VAULT_ENGINE.collateral_types()
     thresholds: uint256[2] = [0, 0]
     measure: uint256 = 0
     scale: uint256 = 1
     if trigger == LOSSES:
         thresholds = triggers.losses
         scale = units.RAD
-        for each: uint256 in range(count, bound=bounds.MAX_COLLATERAL_TYPES):
+        types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+        for each: uint256 in types:
             measure += staticcall VAULT_ENGINE.deficit_of(each)
     else:
-        assert collateral_type < count, "circuit_breaker: unknown type"
+        assert collateral_type < staticcall VAULT_ENGINE.collateral_types(), "circuit_breaker: unknown type"
         in_auction: uint256 = staticcall VAULT_ENGINE.in_auction_of(collateral_type)
         if trigger == AUCTIONS:
             thresholds = triggers.auctions

@@ -98,9 +98,9 @@ struct Owner:
 
 struct Lot:
     lot: uint256  # wad of collateral left, 104 bits
-    target: uint256  # wad of stablecoin still to raise, 104 bits
+    target: uint256  # wad of stablecoin still to raise, 103 bits
     started_at: uint256  # seconds, 32 bits
-    collateral_type: uint256  # 7 bits
+    collateral_type: uint256  # 8 bits
     version: uint256  # of the terms that it began with, 9 bits
 
 
@@ -123,6 +123,7 @@ struct Auction:
 
 MASK_48: constant(uint256) = 2**48 - 1
 MASK_32: constant(uint256) = 2**32 - 1
+MASK_103: constant(uint256) = 2**103 - 1
 MASK_104: constant(uint256) = 2**104 - 1
 MASK_112: constant(uint256) = 2**112 - 1
 MASK_160: constant(uint256) = 2**160 - 1
@@ -388,12 +389,14 @@ def write_off(collateral_type: uint256, principal: uint256):
 def unwind(auction_id: uint256):
     """
     @notice Undo what is left of an auction: its lot and its principal go back to the vault, the penalty is
-            forgiven; unsold salvage is salvage again. Permissionless, in settlement. Protects: what was not
-            sold yet is settled like every other vault, at the final price.
+            forgiven; unsold salvage is salvage again. Permissionless, in settlement, or of a type that is
+            retired. Protects: what was not sold yet is settled like every other vault, at the final price.
     @param auction_id [id] The auction.
     """
-    assert staticcall VAULT_ENGINE.in_settlement(), "collateral_auction: not settling"
     lot: Lot = self._load_lot(auction_id)
+    assert (
+        staticcall VAULT_ENGINE.terms_of(lot.collateral_type)
+    ).settling, "collateral_auction: not settling"
     top: Top = self._load_top(auction_id)
     principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
     owner: address = self._remove(auction_id)
@@ -558,7 +561,8 @@ def add_terms(
     @param tail [seconds] After the start or the last reset, when a reset is due.
     @param cusp [basis points] Of the top; under it a reset is due.
     @param buf [basis points] Of the market price, where the price starts.
-    @param penalty [basis points] Of the principal: what an auction raises, at least all of it.
+    @param penalty [basis points] Of the principal: what an auction raises, at least all of it; more than all
+                   only under the liquidation ratio.
     @param tip [whole stablecoins] For whoever starts or resets.
     @param chip [basis points] Of the target, for the same.
     """
@@ -618,9 +622,11 @@ def set_buf(collateral_type: uint256, new: uint256):
 def set_penalty(collateral_type: uint256, new: uint256):
     """
     @notice Set what an auction raises, for auctions that start later. Admin only. The smallest rest of a
-            target follows.
+            target follows. Protects: nobody is paid for liquidating himself, since a vault that has just
+            become unsafe is worth more than its debt and the penalty.
     @param collateral_type [id] The collateral type.
-    @param new [basis points] Of the principal, at least all of it.
+    @param new [basis points] Of the principal, at least all of it; more than all only under the liquidation
+               ratio.
     """
     terms: dutch.Terms = self._terms_for_admin(collateral_type)
     self._store_terms(collateral_type, self._with_penalty(collateral_type, terms, new))
@@ -667,6 +673,25 @@ def set_minimum(collateral_type: uint256, debt_floor: uint256):
     if word != 0:
         terms: dutch.Terms = self._with_minimum(collateral_type, dutch._unpack(word), debt_floor)
         self._store_terms(collateral_type, terms)
+
+
+# ------------------------------------------------------------------ checks
+
+
+@external
+def check_terms(collateral_type: uint256, liquidation_ratio: uint256):
+    """
+    @notice Revert unless a type's auctions have terms, which stay for good, and the penalty fits under a
+            liquidation ratio. Anyone. A type whose price is its issuer's word needs none: nothing is sold.
+    @param collateral_type [id] The collateral type.
+    @param liquidation_ratio [basis points] The ratio that it has, or is to have.
+    """
+    word: uint256 = self.terms[collateral_type]
+    if word != 0:
+        self._check_penalty(dutch._penalty(word), liquidation_ratio)
+    else:
+        issuer: address = staticcall PRICE_FEED.issuer_of(collateral_type)
+        assert issuer != empty(address), "collateral_auction: not ready"
 
 
 # -------------------------------------------------------------------- views
@@ -905,11 +930,22 @@ def _with_buf(collateral_type: uint256, terms: dutch.Terms, new: uint256) -> dut
 @internal
 def _with_penalty(collateral_type: uint256, terms: dutch.Terms, new: uint256) -> dutch.Terms:
     assert new >= bounds.MIN_PENALTY and new <= bounds.MAX_PENALTY, "collateral_auction: bad penalty"
+    type_terms: IVaultEngine.Terms = staticcall VAULT_ENGINE.terms_of(collateral_type)
+    self._check_penalty(new, type_terms.liquidation_ratio)
     changed: dutch.Terms = terms
     changed.penalty = new
     log ParameterChanged(collateral_type=collateral_type, parameter="penalty", value=new)
-    debt_floor: uint256 = staticcall VAULT_ENGINE.debt_floor_of(collateral_type)
-    return self._with_minimum(collateral_type, changed, debt_floor)
+    return self._with_minimum(collateral_type, changed, type_terms.debt_floor)
+
+
+@internal
+@pure
+def _check_penalty(penalty: uint256, liquidation_ratio: uint256):
+    """
+    @dev Rewards are paid ahead of a penalty. One that a vault which has just become unsafe cannot pay would
+         pay its owner for liquidating it. Without a penalty there are no rewards.
+    """
+    assert penalty < liquidation_ratio or penalty == units.BASIS_POINTS, "collateral_auction: high penalty"
 
 
 @internal
@@ -995,9 +1031,9 @@ def _load_lot(auction_id: uint256) -> Lot:
     assert word != 0, "collateral_auction: no auction"
     return Lot(
         lot=word & MASK_104,
-        target=(word >> 104) & MASK_104,
-        started_at=(word >> 208) & MASK_32,
-        collateral_type=(word >> 240) & 127,
+        target=(word >> 104) & MASK_103,
+        started_at=(word >> 207) & MASK_32,
+        collateral_type=(word >> 239) & 255,
         version=word >> 247,
     )
 
@@ -1007,8 +1043,8 @@ def _store_lot(auction_id: uint256, lot: Lot):
     self.lots[auction_id] = (
         lot.lot
         | (lot.target << 104)
-        | (lot.started_at << 208)
-        | (lot.collateral_type << 240)
+        | (lot.started_at << 207)
+        | (lot.collateral_type << 239)
         | (lot.version << 247)
     )
 

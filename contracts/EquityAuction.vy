@@ -26,6 +26,7 @@ from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IStage
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
+from contracts.modules import listing
 from contracts.modules import units
 
 implements: IEquityAuction
@@ -317,8 +318,8 @@ def under_auction() -> uint256:
     @return [wad] Of all types.
     """
     total: uint256 = 0
-    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
-    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+    for c: uint256 in types:
         sale: Sale = self._load_sale(c)
         if sale.target != 0:
             total += self._lot(sale.target, sale.floor)

@@ -284,7 +284,7 @@ def is_policy(policy: address) -> bool:
     return asking._is_policy(
         policy,
         VAULT_ENGINE.address,
-        staticcall VAULT_ENGINE.collateral_types(),
+        staticcall VAULT_ENGINE.listed(),
         asking._mode(self._policy()),
     )
 

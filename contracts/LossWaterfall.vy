@@ -22,6 +22,7 @@ from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IStage
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
+from contracts.modules import listing
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -158,13 +159,13 @@ struct LossEvent:  # rad
 UNCAPPED: constant(uint256) = max_value(uint256)
 # Added to `pending_total` from the beginning of settlement until its books are closed.
 WINDING_UP: constant(uint256) = 2**255
-# Fields of `counts`.
+# Fields of `lineup`.
 ASYNCHRONOUS: constant(uint256) = 16
 OWING: constant(uint256) = 32
 ORDER: constant(uint256) = 48
-OPEN: constant(uint256) = 112
-SETTLING: constant(uint256) = 2**144
-CLOSED: constant(uint256) = 2**145
+# Of `books`.
+SETTLING: constant(uint256) = 2**254
+CLOSED: constant(uint256) = 2**255
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_112: constant(uint256) = 2**112 - 1
 MASK_188: constant(uint256) = 2**188 - 1
@@ -177,7 +178,7 @@ MASK_40: constant(uint256) = 2**40 - 1
 # More than any stage can hold, rad: one that claims it has failed.
 TOO_MUCH: constant(uint256) = 2**224
 # What `used` has in place of a type where a stage has one cap for all of them.
-ALL_TYPES: constant(uint256) = bounds.MAX_COLLATERAL_TYPES
+ALL_TYPES: constant(uint256) = bounds.MAX_TYPES
 # What has to be there before a call with gas of its own: EIP-150 keeps a 63rd part of that back, and the call
 # itself costs something. With less, all reverts: who calls with little gas does not decide who pays.
 CALL_COST: constant(uint256) = 10_000
@@ -206,10 +207,11 @@ condemned: uint256
 # address -> 1 + its stage's id; it stays when a stage is left out
 ids: HashMap[address, uint256]
 # how many stages (8 bits) | how many there ever were (8 bits) | which are asynchronous, and which owe what
-# they missed (a bit for each id, twice 16 bits) | their ids in order (4 bits each, 64 bits) | types with
-# anything unresolved (a bit each, 32 bits) | whether settlement winds up, and then whether its books are
-# closed (2 bits)
-counts: uint256
+# they missed (a bit for each id, twice 16 bits) | their ids in order (4 bits each, 64 bits)
+lineup: uint256
+# types with anything unresolved (a bit each, 254 bits) | whether settlement winds up, and then whether its
+# books are closed (2 bits)
+books: uint256
 # stage -> Slot
 stages: HashMap[uint256, uint256]
 # stage -> rad
@@ -235,6 +237,8 @@ used: HashMap[uint256, HashMap[uint256, uint256]]
 in_place: HashMap[uint256, HashMap[address, uint256]]
 # stage -> collateral type -> rad that others paid in its place while it failed, and that it owes
 missed: public(HashMap[uint256, HashMap[uint256, uint256]])
+# stage -> rad, the sum of that over all types
+owed: HashMap[uint256, uint256]
 
 
 @deploy
@@ -307,7 +311,7 @@ def apply_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
     assert keccak256(abi_encode(terms)) == self.proposed_hash, "loss_waterfall: not proposed"
     assert block.timestamp >= self.stages_ready_at, "loss_waterfall: too early"
-    assert self.counts >> OPEN == 0, "loss_waterfall: losses open"
+    assert self.books == 0, "loss_waterfall: losses open"
     self.proposed_hash = empty(bytes32)
     self._change(terms, True)
 
@@ -336,6 +340,19 @@ def recognise(collateral_type: uint256, amount: uint256):
 
 
 @external
+def retire(collateral_type: uint256):
+    """
+    @notice Close the record of a type that is retired. Vault engine only, once nothing of it is uncovered.
+            Protects: no stage still sells for a loss of it.
+    @param collateral_type [id] The collateral type.
+    """
+    self._only_engine()
+    assert self._reserved(collateral_type, self.lineup) == 0, "loss_waterfall: stages sell"
+    self._note_recovery(collateral_type, 0)
+    self._note_open(collateral_type)
+
+
+@external
 def wind_up():
     """
     @notice Begin to wind up: stages that need time are passed over, caps are lifted where the terms say so,
@@ -343,7 +360,7 @@ def wind_up():
             begun.
     """
     self._only_engine()
-    self.counts |= SETTLING
+    self.books |= SETTLING
 
 
 @external
@@ -353,7 +370,7 @@ def close_books():
             doubt any more. Vault engine only, once, after `wind_up`.
     """
     self._only_engine()
-    self.counts += CLOSED - SETTLING
+    self.books += CLOSED - SETTLING
 
 
 # ----------------------------------------------------------------- coverage
@@ -374,19 +391,19 @@ def cover(collateral_type: uint256) -> uint256:
     """
     due: uint256 = staticcall VAULT_ENGINE.deficit_at_rest(collateral_type)
     # One that was repaid in full without a stage is open until somebody says so here.
-    assert due != 0 or (self.counts >> (OPEN + collateral_type)) & 1 == 1, "loss_waterfall: no deficit"
+    assert due != 0 or (self.books >> collateral_type) & 1 == 1, "loss_waterfall: no deficit"
     loss: Loss = self._roll(collateral_type, self._note_recovery(collateral_type, due))
     epoch: uint256 = loss.epoch
-    counts: uint256 = self.counts
-    settling: bool = counts >= SETTLING
+    lineup: uint256 = self.lineup
+    settling: bool = self.books >= SETTLING
     # A deficit that was repaid without a stage may be less than what is reserved of it.
-    reserved: uint256 = self._reserved(collateral_type, counts)
+    reserved: uint256 = self._reserved(collateral_type, lineup)
     due -= min(due, reserved)
     asked: bool = reserved == 0
     total: uint256 = 0
     failed: bool = False
-    order: uint256 = counts >> ORDER
-    for _: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
+    order: uint256 = lineup >> ORDER
+    for _: uint256 in range(lineup & 255, bound=bounds.MAX_STAGES):
         if due == 0:
             break
         k: uint256 = order & 15
@@ -492,7 +509,7 @@ def make_good(collateral_type: uint256, stage: uint256) -> uint256:
     owed: uint256 = self.missed[stage][collateral_type]
     assert owed != 0, "loss_waterfall: nothing missed"
     # Otherwise what it pays into the reserve would pay for its own part of the open loss.
-    assert self.counts >> OPEN == 0, "loss_waterfall: cover first"
+    assert self.books == 0, "loss_waterfall: cover first"
     slot: Slot = self._load_stage(stage)
     works: bool = False
     capacity: uint256 = 0
@@ -507,11 +524,12 @@ def make_good(collateral_type: uint256, stage: uint256) -> uint256:
         assert staticcall VAULT_ENGINE.reserve() >= reserve + amount, "loss_waterfall: still fails"
         if self._is_capped(slot):
             self._use(collateral_type, stage, slot, amount)
-    owed = 0 if amount == capacity else owed - amount
-    self.missed[stage][collateral_type] = owed
-    if self._owed(stage) == 0:
-        self.counts &= ~(1 << (OWING + stage))
-    log LossMadeGood(collateral_type=collateral_type, stage=stage, amount=amount, owed=owed)
+    left: uint256 = 0 if amount == capacity else owed - amount
+    self.missed[stage][collateral_type] = left
+    self.owed[stage] -= owed - left
+    if self.owed[stage] == 0:
+        self.lineup &= ~(1 << (OWING + stage))
+    log LossMadeGood(collateral_type=collateral_type, stage=stage, amount=amount, owed=left)
     return amount
 
 
@@ -539,7 +557,7 @@ def force_release(collateral_type: uint256, stage: uint256):
     reservation: uint256 = self.reservations[collateral_type][holder]
     assert reservation & MASK_188 != 0, "loss_waterfall: nothing reserved"
     assert (
-        self.counts >= SETTLING
+        self.books >= SETTLING
         or block.timestamp > ((reservation >> SINCE) & MASK_40) + bounds.MAX_RESERVATION
     ), "loss_waterfall: not overdue"
     self._release(collateral_type, holder, reservation)
@@ -562,51 +580,52 @@ def losses_beyond(stage: address) -> uint256:
     @return [rad] The stage's own balance and caps are ignored; more than all there is while settlement winds
             up.
     """
-    counts: uint256 = self.counts
-    if counts >= SETTLING:
-        return WINDING_UP if counts < CLOSED else 0
+    books: uint256 = self.books
+    if books >= SETTLING:
+        return WINDING_UP if books < CLOSED else 0
 
     left: uint256[bounds.MAX_COLLATERAL_TYPES] = empty(uint256[bounds.MAX_COLLATERAL_TYPES])
-    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
     total: uint256 = 0
-    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
-        deficit: uint256 = self._deficit(c, counts)
+    for i: uint256 in range(len(types), bound=bounds.MAX_COLLATERAL_TYPES):
+        deficit: uint256 = self._deficit(types[i], books)
         # What another has reserved, it may yet give up.
-        own: uint256 = 0 if deficit == 0 else self.reservations[c][stage] & MASK_188
-        left[c] = deficit - min(deficit, own) + staticcall LIQUIDATION_ENGINE.doubt_of(c)
-        total += left[c]
-    owing: uint256 = (counts >> OWING) & (2**bounds.MAX_STAGES - 1)
+        own: uint256 = 0 if deficit == 0 else self.reservations[types[i]][stage] & MASK_188
+        left[i] = deficit - min(deficit, own) + staticcall LIQUIDATION_ENGINE.doubt_of(types[i])
+        total += left[i]
+    lineup: uint256 = self.lineup
+    owing: uint256 = (lineup >> OWING) & (2**bounds.MAX_STAGES - 1)
     if total == 0 and owing == 0:
         return 0
 
-    for place: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
-        k: uint256 = self._at(counts, place)
+    for place: uint256 in range(lineup & 255, bound=bounds.MAX_STAGES):
+        k: uint256 = self._at(lineup, place)
         slot: Slot = self._load_stage(k)
         owes: bool = (owing >> k) & 1 == 1
         if slot.stage == stage:
             if owes:
-                total += self._owed(k)
+                total += self.owed[k]
             return total
         if slot.asynchronous or owes or total == 0:
             continue
         spent: uint256 = 0
-        for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
-            if left[c] == 0:
+        for i: uint256 in range(len(types), bound=bounds.MAX_COLLATERAL_TYPES):
+            if left[i] == 0:
                 continue
             works: bool = False
             capacity: uint256 = 0
-            works, capacity = self._capacity(slot.stage, c)
+            works, capacity = self._capacity(slot.stage, types[i])
             more: uint256 = 0
             if slot.pooled:
                 more = spent
                 capacity -= min(capacity, spent)
-            amount: uint256 = min(left[c], self._room(c, k, slot, capacity, more, False))
-            left[c] -= amount
+            amount: uint256 = min(left[i], self._room(types[i], k, slot, capacity, more, False))
+            left[i] -= amount
             spent += amount
         total -= spent
     # One that was left out bears nothing any more, but what it owes.
     id: uint256 = self.ids[stage]
-    return self._owed(id - 1) if id != 0 else 0
+    return self.owed[id - 1] if id != 0 else 0
 
 
 @external
@@ -617,17 +636,18 @@ def pending_total() -> uint256:
             has a loss to fear.
     @return [rad] With WINDING_UP added while settlement winds up.
     """
-    found: uint256 = self.counts >> OPEN
-    if found >= CLOSED >> OPEN:
+    books: uint256 = self.books
+    if books >= CLOSED:
         return 0
-    total: uint256 = 0
-    for c: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
+    total: uint256 = WINDING_UP if books >= SETTLING else 0
+    found: uint256 = books & (SETTLING - 1)
+    for c: uint256 in range(bounds.MAX_TYPES):
         if found == 0:
             break
         if found & 1 == 1:
             total += self._load_loss(c).unresolved
         found >>= 1
-    return total + found * WINDING_UP
+    return total
 
 
 @external
@@ -638,10 +658,11 @@ def doubt_total() -> uint256:
             and flagged vaults. No loss that is known can be larger.
     @return [rad] Of all types, before any stage pays.
     """
-    counts: uint256 = self.counts
+    books: uint256 = self.books
     total: uint256 = 0
-    for c: uint256 in range(staticcall VAULT_ENGINE.collateral_types(), bound=bounds.MAX_COLLATERAL_TYPES):
-        total += self._deficit(c, counts) + staticcall LIQUIDATION_ENGINE.doubt_of(c)
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+    for c: uint256 in types:
+        total += self._deficit(c, books) + staticcall LIQUIDATION_ENGINE.doubt_of(c)
     return total
 
 
@@ -664,7 +685,7 @@ def reserved_of(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The collateral type.
     @return [rad] Of all stages.
     """
-    return self._reserved(collateral_type, self.counts)
+    return self._reserved(collateral_type, self.lineup)
 
 
 @external
@@ -708,7 +729,7 @@ def event_of(collateral_type: uint256, epoch: uint256) -> LossEvent:
         carried_out=self.carried_out[collateral_type][epoch],
         outstanding=0,
     )
-    for k: uint256 in range((self.counts >> 8) & 255, bound=bounds.MAX_STAGES):
+    for k: uint256 in range((self.lineup >> 8) & 255, bound=bounds.MAX_STAGES):
         found.covered += self.covered[collateral_type][epoch][k]
     loss: Loss = self._load_loss(collateral_type)
     if epoch == loss.epoch:
@@ -725,7 +746,7 @@ def stage_count() -> uint256:
     @notice How many stages there are.
     @return [count] 0 until they are set.
     """
-    return self.counts & 255
+    return self.lineup & 255
 
 
 @external
@@ -735,10 +756,10 @@ def stage_ids() -> DynArray[uint256, bounds.MAX_STAGES]:
     @notice The order of losses.
     @return [id] Of the stages, the first to pay first.
     """
-    counts: uint256 = self.counts
+    lineup: uint256 = self.lineup
     found: DynArray[uint256, bounds.MAX_STAGES] = []
-    for place: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
-        found.append(self._at(counts, place))
+    for place: uint256 in range(lineup & 255, bound=bounds.MAX_STAGES):
+        found.append(self._at(lineup, place))
     return found
 
 
@@ -864,31 +885,31 @@ def _note_open(collateral_type: uint256):
     """
     @dev Keep the type's bit: whether anything of it is unresolved.
     """
-    bit: uint256 = 1 << (OPEN + collateral_type)
+    bit: uint256 = 1 << collateral_type
     if self._load_loss(collateral_type).unresolved == 0:
-        self.counts &= ~bit
+        self.books &= ~bit
     else:
-        self.counts |= bit
+        self.books |= bit
 
 
 @internal
 @view
-def _deficit(collateral_type: uint256, counts: uint256) -> uint256:
+def _deficit(collateral_type: uint256, books: uint256) -> uint256:
     """
     @dev Rad of a type's uncovered deficit; the ledger is asked only where something is unresolved.
     """
-    if (counts >> (OPEN + collateral_type)) & 1 == 0:
+    if (books >> collateral_type) & 1 == 0:
         return 0
     return staticcall VAULT_ENGINE.deficit_of(collateral_type)
 
 
 @internal
 @view
-def _reserved(collateral_type: uint256, counts: uint256) -> uint256:
+def _reserved(collateral_type: uint256, lineup: uint256) -> uint256:
     """
     @dev Rad of a type's deficit that its asynchronous stages have reserved.
     """
-    pending: uint256 = (counts >> ASYNCHRONOUS) & (2**bounds.MAX_STAGES - 1)
+    pending: uint256 = (lineup >> ASYNCHRONOUS) & (2**bounds.MAX_STAGES - 1)
     total: uint256 = 0
     for k: uint256 in range(bounds.MAX_STAGES):
         if pending == 0:
@@ -912,7 +933,7 @@ def _short(collateral_type: uint256, k: uint256, slot: Slot, due: uint256, paid:
     works, capacity = self._capacity(slot.stage, collateral_type)
     if not works:
         capacity = TOO_MUCH
-    owed: uint256 = self._owed(k)
+    owed: uint256 = self.owed[k]
     return min(
         due - min(due, paid),
         self._room(collateral_type, k, slot, capacity - min(capacity, owed), owed + paid, False),
@@ -943,20 +964,9 @@ def _note_missed(collateral_type: uint256, paid: uint256, kept: uint256, holder:
 def _owe(collateral_type: uint256, k: uint256, amount: uint256):
     if amount != 0:
         self.missed[k][collateral_type] += amount
-        self.counts |= 1 << (OWING + k)
+        self.owed[k] += amount
+        self.lineup |= 1 << (OWING + k)
         log LossMissed(collateral_type=collateral_type, stage=k, amount=amount)
-
-
-@internal
-@view
-def _owed(k: uint256) -> uint256:
-    """
-    @dev Rad that a stage owes for losses that it missed, of all types.
-    """
-    total: uint256 = 0
-    for c: uint256 in range(staticcall VAULT_ENGINE.collateral_types(), bound=bounds.MAX_COLLATERAL_TYPES):
-        total += self.missed[k][c]
-    return total
 
 
 @internal
@@ -1024,10 +1034,10 @@ def _change(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint25
          which of those that it leaves out fail, a bit each.
     """
     assert len(terms) != 0, "loss_waterfall: no stages"
-    counts: uint256 = self.counts
-    present: uint256 = counts & 255
-    known: uint256 = (counts >> 8) & 255
-    slow: uint256 = (counts >> ASYNCHRONOUS) & (2**bounds.MAX_STAGES - 1)
+    lineup: uint256 = self.lineup
+    present: uint256 = lineup & 255
+    known: uint256 = (lineup >> 8) & 255
+    slow: uint256 = (lineup >> ASYNCHRONOUS) & (2**bounds.MAX_STAGES - 1)
     order: uint256 = 0
     failing: uint256 = 0
     place: uint256 = 0
@@ -1047,7 +1057,7 @@ def _change(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint25
             k = id - 1
             for _: uint256 in range(bounds.MAX_STAGES):
                 assert place < present, "loss_waterfall: other order"
-                other: uint256 = self._at(counts, place)
+                other: uint256 = self._at(lineup, place)
                 place += 1
                 if other == k:
                     break
@@ -1064,15 +1074,14 @@ def _change(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint25
     for _: uint256 in range(bounds.MAX_STAGES):
         if place >= present:
             break
-        other: uint256 = self._at(counts, place)
+        other: uint256 = self._at(lineup, place)
         place += 1
         failing |= self._leave_out(other, now)
         slow &= ~(1 << other)
     if now:
         # Read again: stages were called.
-        counts = self.counts
-        counts = (counts >> OPEN << OPEN) | (counts & ((2**bounds.MAX_STAGES - 1) << OWING))
-        self.counts = counts | len(terms) | (known << 8) | (slow << ASYNCHRONOUS) | (order << ORDER)
+        lineup = self.lineup & ((2**bounds.MAX_STAGES - 1) << OWING)
+        self.lineup = lineup | len(terms) | (known << 8) | (slow << ASYNCHRONOUS) | (order << ORDER)
         self.order_hash = keccak256(abi_encode(terms))
         log StagesSet(order_hash=self.order_hash)
     return failing
@@ -1087,15 +1096,15 @@ def _leave_out(k: uint256, now: bool) -> uint256:
     slot: Slot = self._load_stage(k)
     works: bool = self._works(slot.stage)
     if now:
-        types: uint256 = staticcall VAULT_ENGINE.collateral_types()
-        for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+        types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+        for c: uint256 in types:
             assert staticcall LIQUIDATION_ENGINE.doubt_of(c) == 0, "loss_waterfall: in doubt"
             if works:
                 held: uint256 = 0
                 works, held = self._capacity(slot.stage, c)
                 assert held == 0, "loss_waterfall: not empty"
         if works:
-            assert self._owed(k) == 0, "loss_waterfall: it owes"
+            assert self.owed[k] == 0, "loss_waterfall: it owes"
         else:
             assert (self.condemned >> k) & 1 == 1, "loss_waterfall: it worked"
     return 0 if works else 1 << k
@@ -1157,9 +1166,8 @@ def _room(
     used: uint256 = (found.now + found.before) * units.RAY + more
     if slot.pooled and slot.asynchronous:
         # It will pay what it has reserved for other types.
-        for c: uint256 in range(
-            staticcall VAULT_ENGINE.collateral_types(), bound=bounds.MAX_COLLATERAL_TYPES
-        ):
+        types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+        for c: uint256 in types:
             used += self.reservations[c][slot.stage] & MASK_188
     cap: uint256 = UNCAPPED
     if slot.capped:
@@ -1192,11 +1200,11 @@ def _load_used(k: uint256, collateral_type: uint256) -> Used:
 
 @internal
 @pure
-def _at(counts: uint256, place: uint256) -> uint256:
+def _at(lineup: uint256, place: uint256) -> uint256:
     """
     @dev The stage at a place of the order.
     """
-    return (counts >> (ORDER + 4 * place)) & 15
+    return (lineup >> (ORDER + 4 * place)) & 15
 
 
 @internal

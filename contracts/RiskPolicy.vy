@@ -23,6 +23,7 @@ from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
+from contracts.modules import listing
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -250,9 +251,10 @@ def set_mode(new: uint256):
     assert new <= EMERGENCY, "risk_policy: no such mode"
     self.modes = (self.modes & ~3) | new
     log ModeSet(mode=new)
-    for collateral_type: uint256 in range(
-        staticcall IVaultEngine(VAULT_ENGINE).collateral_types(), bound=bounds.MAX_COLLATERAL_TYPES
-    ):
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(
+        staticcall IVaultEngine(VAULT_ENGINE).listed()
+    )
+    for collateral_type: uint256 in types:
         self._adopt(collateral_type, new)
 
 

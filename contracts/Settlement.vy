@@ -22,6 +22,7 @@ from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
+from contracts.modules import listing
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -45,7 +46,7 @@ event Announced:
 event DeficitNoted:
     epoch: indexed(uint256)  # [epoch]
     deficit: uint256  # [rad]
-    streak: uint256  # [count]
+    since: uint256  # [timestamp] 0 if it is not above the bound
 
 
 event Begun: pass
@@ -97,7 +98,7 @@ event Cashed:
 struct Progress:
     announced_for: uint256  # seconds, when anyone may begin; 0 if not announced, 32 bits
     noted_epoch: uint256  # the epoch in which the deficit was noted last, 32 bits
-    streak: uint256  # epochs in a row in which it was noted above the bound, 32 bits
+    above_since: uint256  # seconds, noted above the bound since then, in every epoch; 0 if not, 32 bits
     begun_at: uint256  # seconds, 32 bits
     fixed_at: uint256  # seconds, 32 bits
 
@@ -117,7 +118,7 @@ LOSS_WATERFALL: public(immutable(ILossWaterfall))
 DELAY: public(immutable(uint256))
 # Whole stablecoins of deficit of all types that may stay uncovered.
 BOUND: public(immutable(uint256))
-# For so many epochs the deficit has to stay above the bound.
+# For so many whole epochs the deficit has to stay above the bound.
 EPOCHS: public(immutable(uint256))
 
 # Progress
@@ -155,7 +156,7 @@ def __init__(
     @param admin May announce settlement.
     @param delay [seconds] From the announcement to the beginning.
     @param bound [whole stablecoins] Deficit of all types that may stay uncovered.
-    @param epochs [count] Of the waterfall's, above the bound, until anyone may begin.
+    @param epochs [count] Whole ones of the waterfall's, above the bound, until anyone may begin.
     """
     roles.__init__(admin)
     assert delay >= bounds.MIN_SETTLEMENT_DELAY, "settlement: short delay"
@@ -202,31 +203,35 @@ def note() -> uint256:
     """
     @notice Note whether the deficit of all types is above the bound. Permissionless. Protects: only losses
             that were seen uncovered in each of many epochs end the protocol; a single note at or under the
-            bound starts the count again.
-    @return [count] Epochs in a row in which it was above.
+            bound, or an epoch without a note, starts the clock again.
+    @return [timestamp] Since when it has been above; 0 if it is not.
     """
     progress: Progress = self._noted(self._load_before())
     self._store(progress)
-    return progress.streak
+    return progress.above_since
 
 
 @external
 def begin():
     """
-    @notice Begin settlement, for good. Permissionless, once an announcement's delay is over, or once
-            the deficit was noted above the bound in one epoch and in each of the EPOCHS after it, the
-            last time now. The feed begins to make the final prices at this moment. Protects: nothing that
-            is paid out looks at a price from before.
+    @notice Begin settlement, for good. Permissionless, once an announcement's delay is over, or once the
+            deficit has been above the bound for as long as EPOCHS epochs last, noted in every epoch from
+            then on, the last time now. The feed begins to make the final prices at this moment. Protects:
+            stages have that time to pay, whichever second the notes are made in; nothing that is paid out
+            looks at a price from before.
     """
     progress: Progress = self._load_before()
     if progress.announced_for == 0 or block.timestamp < progress.announced_for:
         progress = self._noted(progress)
-        assert progress.streak > EPOCHS, "settlement: too early"
+        length: uint256 = staticcall LOSS_WATERFALL.EPOCH_LENGTH()
+        assert (
+            progress.above_since != 0 and block.timestamp >= progress.above_since + EPOCHS * length
+        ), "settlement: too early"
     progress.begun_at = block.timestamp
     self._store(progress)
     log Begun()
-    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
-    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+    for c: uint256 in types:
         if not raw_call(
             PRICE_FEED.address,
             abi_encode(c, method_id=method_id("begin_final_price(uint256)")),
@@ -324,9 +329,9 @@ def fix():
             holders bear the rest alike.
     """
     progress: Progress = self._load_open()
-    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
     outstanding: uint256 = 0
-    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+    for c: uint256 in types:
         assert staticcall COLLATERAL_AUCTION.salvage_on_sale(c) == 0, "settlement: salvage on sale"
         self._check_idle(c)
         deficit: uint256 = staticcall VAULT_ENGINE.deficit_of(c)
@@ -340,7 +345,7 @@ def fix():
     supply: uint256 = extcall VAULT_ENGINE.net()
     log Fixed(supply=supply)
     if supply != 0:
-        for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+        for c: uint256 in types:
             share: uint256 = (staticcall VAULT_ENGINE.salvage_of(c)) * units.RAY // supply
             self.share_of[c] = share
             log ShareFixed(collateral_type=c, share=share)
@@ -451,20 +456,18 @@ def _final_price(collateral_type: uint256) -> (bool, uint256):
 def _noted(progress: Progress) -> Progress:
     """@dev The same with the deficit of now noted. The caller stores it."""
     deficit: uint256 = 0
-    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
-    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+    for c: uint256 in types:
         deficit += staticcall VAULT_ENGINE.deficit_of(c)
     length: uint256 = staticcall LOSS_WATERFALL.EPOCH_LENGTH()
     epoch: uint256 = block.timestamp // length
     noted: Progress = progress
     if deficit <= BOUND * units.RAD:
-        noted.streak = 0
-    elif noted.streak == 0 or epoch > noted.noted_epoch + 1:
-        noted.streak = 1
-    elif epoch != noted.noted_epoch:
-        noted.streak += 1
+        noted.above_since = 0
+    elif noted.above_since == 0 or epoch > noted.noted_epoch + 1:
+        noted.above_since = block.timestamp
     noted.noted_epoch = epoch
-    log DeficitNoted(epoch=epoch, deficit=deficit, streak=noted.streak)
+    log DeficitNoted(epoch=epoch, deficit=deficit, since=noted.above_since)
     return noted
 
 
@@ -507,7 +510,7 @@ def _load() -> Progress:
     return Progress(
         announced_for=word & MASK_32,
         noted_epoch=(word >> 32) & MASK_32,
-        streak=(word >> 64) & MASK_32,
+        above_since=(word >> 64) & MASK_32,
         begun_at=(word >> 96) & MASK_32,
         fixed_at=word >> 128,
     )
@@ -518,7 +521,7 @@ def _store(progress: Progress):
     self.progress = (
         progress.announced_for
         | (progress.noted_epoch << 32)
-        | (progress.streak << 64)
+        | (progress.above_since << 64)
         | (progress.begun_at << 96)
         | (progress.fixed_at << 128)
     )

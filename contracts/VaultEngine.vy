@@ -1,6 +1,6 @@
 # pragma version 0.4.3
 # pragma evm-version cancun
-# pragma optimize gas
+# pragma optimize codesize
 """
 @title VaultEngine
 @license GNU Affero General Public License v3.0 only
@@ -73,6 +73,8 @@ exports: (
     terms.terms_of,
     terms.unit_of,
     terms.debt_floor_of,
+    terms.listed,
+    terms.retire_collateral_type,
     coverage.TREASURY,
     coverage.cover_from_buffer,
     coverage.cover_from_reserve,
@@ -497,7 +499,8 @@ def reward(collateral_type: uint256, receiver: address, amount: uint256):
     @param amount [wad] Stablecoin, from the reserve, the rest a deficit.
     """
     self._only_auction()
-    ledger._check_live()
+    # A retired type has nothing to pay from, and no loss any more.
+    terms._check_not_settled(collateral_type)
     ledger._post_reward(collateral_type, receiver, amount)
 
 
@@ -527,11 +530,16 @@ def begin_settlement():
     """
     self._only_settlement()
     ledger._set_global_debt_ceiling(ledger.NO_CEILING)
-    for collateral_type: uint256 in range(terms.collateral_types, bound=bounds.MAX_COLLATERAL_TYPES):
+    rest: uint256 = terms.listed
+    for _: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
+        if rest == 0:
+            break
+        collateral_type: uint256 = unsafe_sub(rest & 255, 1)
+        rest >>= 8
         ledger._accrue(collateral_type)
         ledger._set_stability_fee(collateral_type, 0)
         terms._settle(collateral_type)
-    extcall ledger.LOSS_WATERFALL.wind_up()
+    extcall ledger.LOSS_WATERFALL.wind_up(skip_contract_check=True)
 
 
 @external
@@ -588,8 +596,8 @@ def net() -> uint256:
     @return [wad] The supply: settled == supply*RAY from now on.
     """
     self._only_settlement()
-    extcall ledger.LOSS_WATERFALL.close_books()
-    return ledger._post_netted(terms.collateral_types)
+    extcall ledger.LOSS_WATERFALL.close_books(skip_contract_check=True)
+    return ledger._post_netted(terms.listed)
 
 
 @external
@@ -642,7 +650,12 @@ def total_debt() -> uint256:
     @return [rad] The sum.
     """
     total: uint256 = 0
-    for collateral_type: uint256 in range(terms.collateral_types, bound=bounds.MAX_COLLATERAL_TYPES):
+    rest: uint256 = terms.listed
+    for _: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
+        if rest == 0:
+            break
+        collateral_type: uint256 = unsafe_sub(rest & 255, 1)
+        rest >>= 8
         debts: IVaultEngine.Debts = ledger._load_debts(collateral_type)
         total = unsafe_add(
             unsafe_add(total, unsafe_mul(debts.normalized_debt, debts.accumulated_rate)),

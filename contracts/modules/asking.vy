@@ -11,6 +11,7 @@
 """
 from contracts.interfaces import IRiskPolicy
 from contracts.modules import bounds
+from contracts.modules import listing
 from contracts.modules import units
 
 EMERGENCY: constant(uint256) = 2
@@ -103,10 +104,10 @@ def _mode(policy: address) -> uint256:
 
 @internal
 @view
-def _is_policy(policy: address, engine: address, types: uint256, mode: uint256) -> bool:
+def _is_policy(policy: address, engine: address, listed: uint256, mode: uint256) -> bool:
     """
     @dev Whether a contract is a policy of this engine, in the mode of the one before it, if that has one, and
-         answers all questions about each type.
+         answers all questions about each type that is listed.
     """
     # An address: 160 bits.
     if self._number(policy, method_id("VAULT_ENGINE()")) != convert(engine, uint256):
@@ -119,7 +120,8 @@ def _is_policy(policy: address, engine: address, types: uint256, mode: uint256) 
         and factor >= bounds.MIN_LIMITS_FACTOR
         and factor <= bounds.MAX_LIMITS_FACTOR
     )
-    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(listed)
+    for c: uint256 in types:
         add_on: uint256 = self._number(
             policy, abi_encode(c, units.RAD, method_id=method_id("add_on(uint256,uint256)"))
         )

@@ -9,7 +9,9 @@
 """
 
 # Vault engine. Ceilings, limits and floors are whole stablecoins; ratios and shares basis points.
+# Types that are listed at once, and ever: an id is not used again.
 MAX_COLLATERAL_TYPES: constant(uint256) = 32
+MAX_TYPES: constant(uint256) = 224
 MAX_DEBT_CEILING: constant(uint256) = 1_000_000_000
 MAX_GLOBAL_DEBT_CEILING: constant(uint256) = 8_000_000_000
 MAX_DEBT_FLOOR: constant(uint256) = 1_000_000
@@ -86,8 +88,8 @@ MIN_SETTLEMENT_DELAY: constant(uint256) = 3_600
 MAX_SETTLEMENT_DELAY: constant(uint256) = 365 * 86_400
 MAX_SETTLEMENT_EPOCHS: constant(uint256) = 1_000
 
-# Equity: the market of its price in the feed, after those of the collateral types.
-EQUITY_MARKET: constant(uint256) = MAX_COLLATERAL_TYPES
+# Equity: the market of its price in the feed, after those of all collateral types.
+EQUITY_MARKET: constant(uint256) = MAX_TYPES
 # Whole tokens.
 MAX_EQUITY_SUPPLY: constant(uint256) = 10_000_000_000
 MAX_MINT_CAP: constant(uint256) = 1_000_000_000

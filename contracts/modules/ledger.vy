@@ -520,7 +520,7 @@ def _post_deficit(collateral_type: uint256, amount: uint256):
     """@dev deficit +amount (above 0), recognised by the waterfall as part of the epoch's event."""
     self.deficit[collateral_type] = unsafe_add(self.deficit[collateral_type], amount)
     self.debts[collateral_type] |= DISTRESSED << 240
-    extcall LOSS_WATERFALL.recognise(collateral_type, amount)
+    extcall LOSS_WATERFALL.recognise(collateral_type, amount, skip_contract_check=True)
 
 
 @internal
@@ -549,6 +549,24 @@ def _post_from_reserve(amount: uint256):
     """@dev reserve -amount."""
     assert amount <= self._reserve(), "ledger: reserve too small"
     self.system = unsafe_sub(self.system, amount)
+
+
+@internal
+def _post_retired(collateral_type: uint256, on_sale: uint256):
+    """
+    @dev buffer -> reserve, all of it, of a type that owes, sells and lacks nothing; `on_sale` is what
+         auctions have of its salvage ([wad]).
+    """
+    assert (
+        self.debts[collateral_type] & MASK_104
+        | self._distress(collateral_type)
+        | self.salvage[collateral_type]
+        | on_sale
+    ) == 0, "ledger: type in use"
+    amount: uint256 = self._buffer(collateral_type)
+    self._post_from_buffer(collateral_type, amount)
+    self._post_to_reserve(amount)
+    extcall LOSS_WATERFALL.retire(collateral_type, skip_contract_check=True)
 
 
 @internal
@@ -620,13 +638,18 @@ def _post_settled(collateral_type: uint256, normalized_debt: uint256, worth: uin
 
 
 @internal
-def _post_netted(types: uint256) -> uint256:
+def _post_netted(listed: uint256) -> uint256:
     """
     @dev settled +deficits -buffers -reserve: nothing performs or is under auction, so by the balance it
          is supply*RAY afterwards; the supply, wad.
     """
     settled: uint256 = self.settled
-    for collateral_type: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+    rest: uint256 = listed
+    for _: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
+        if rest == 0:
+            break
+        collateral_type: uint256 = unsafe_sub(rest & 255, 1)
+        rest >>= 8
         # Modulo 2**256: a buffer may exceed what is counted so far.
         settled = unsafe_add(settled, self.deficit[collateral_type])
         settled = unsafe_sub(settled, self._buffer(collateral_type))
@@ -658,7 +681,7 @@ def _mint(receiver: address, amount: uint256):
 @internal
 def _burn(payer: address, amount: uint256):
     """@dev [wad] supply -amount, against a posting."""
-    extcall STABLECOIN.burn(payer, amount)
+    extcall STABLECOIN.burn(payer, amount, skip_contract_check=True)
 
 
 @internal

@@ -18,6 +18,7 @@ from contracts.interfaces import IVaultEngine
 from contracts.modules import asking
 from contracts.modules import bounds
 from contracts.modules import ledger
+from contracts.modules import listing
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -29,6 +30,10 @@ event CollateralTypeAdded:
     collateral_type: indexed(uint256)  # [id]
     token: indexed(address)  # the ERC-20 token that is the collateral
     decimals: uint256  # [decimals] the token's, at most 18
+
+
+event CollateralTypeRetired:
+    collateral_type: indexed(uint256)  # [id]
 
 
 event ParameterChanged:
@@ -44,7 +49,7 @@ event PolicyFailed:
 # Stands for "all collateral types" in `ParameterChanged`.
 ALL_TYPES: constant(uint256) = max_value(uint256)
 MAX_DECIMALS: constant(uint256) = 18
-# The last two bits of a type's word.
+# The last two bits of a type's word. A type that is retired is settled alone.
 DYNAMIC: constant(uint256) = 2**249
 SETTLING: constant(uint256) = 2**250
 
@@ -57,7 +62,7 @@ LIQUIDATION_ENGINE: public(immutable(address))
 # The risk policy at deployment; the zero address is none, for good.
 RISK_POLICY: public(immutable(address))
 
-# How many there are; their ids are 0, 1, 2...
+# How many there ever were; their ids are 0, 1, 2... and never used again.
 collateral_types: public(uint256)
 # [whole stablecoins] Principal of all types that may be under auction.
 global_auction_limit: public(uint256)
@@ -69,6 +74,8 @@ of_types: HashMap[uint256, uint256]
 risk_policy: public(address)
 # collateral type -> fee when it was first to be above FEE_MOVE on a day ([ray a second], 66 bits) | that day
 fee_days: HashMap[uint256, uint256]
+# The types that are not retired, as `listing` has them.
+listed: public(uint256)
 
 
 @deploy
@@ -102,7 +109,8 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
     roles._only_admin()
     ledger._check_live()
     new: uint256 = self.collateral_types
-    assert new < bounds.MAX_COLLATERAL_TYPES, "terms: too many types"
+    place: uint256 = listing._place(self.listed, 0)
+    assert place != 256 and new < bounds.MAX_TYPES, "terms: too many types"
     assert token != ledger.STABLECOIN.address, "terms: own token"
     self._check_ratios(liquidation_ratio, initial_ratio)
     decimals: uint256 = convert(staticcall IERC20Detailed(token).decimals(), uint256)
@@ -117,6 +125,7 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
     assert self._balance(token, msg.sender) == theirs, "terms: inexact push"
 
     self.collateral_types = new + 1
+    self.listed |= unsafe_add(new, 1) << place
     ledger._list(new)
     self._store_terms(
         new,
@@ -136,15 +145,45 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
 
 
 @external
+@nonreentrant
+def retire_collateral_type(collateral_type: uint256):
+    """
+    @notice Take a type off the list, for good: another may take its place among the 32, under an id of its
+            own. Admin only, not in settlement, once nobody owes anything, nothing is under auction, and no
+            loss is uncovered or being paid. Its buffer goes to the reserve. Nothing is locked, drawn, sold or
+            lost in it any more; what is left of lots without principal may be unwound. Protects: collateral
+            without debt can be withdrawn for ever, whenever its owner comes; nothing of the type is anybody's
+            who comes later.
+    @param collateral_type [id] The collateral type.
+    """
+    self._check_admin(collateral_type)
+    self._check_not_settled(collateral_type)
+    # It reverts in the middle of a take, whose payment is not booked yet.
+    on_sale: uint256 = staticcall ICollateralAuction(COLLATERAL_AUCTION).salvage_on_sale(
+        collateral_type, skip_contract_check=True
+    )
+    ledger._post_retired(collateral_type, on_sale)
+    self._settle(collateral_type)
+    listed: uint256 = self.listed
+    place: uint256 = listing._place(listed, unsafe_add(collateral_type, 1))
+    self.listed = (listed & ~(max_value(uint256) << place)) | ((listed >> place >> 8) << place)
+    log CollateralTypeRetired(collateral_type=collateral_type)
+
+
+@external
 def set_debt_ceiling(collateral_type: uint256, new: uint256):
     """
-    @notice Set a type's debt ceiling. Admin, and the role CEILINGS. It binds draws only.
+    @notice Set a type's debt ceiling. Admin, and the role CEILINGS. It binds draws only. Protects: what can
+            be borrowed against can be liquidated, since the first ceiling above 0 needs terms of its
+            auctions.
     @param collateral_type [id] The collateral type.
     @param new [whole stablecoins] The ceiling, at most `bounds.MAX_DEBT_CEILING`.
     """
     roles._only_admin_or(roles.CEILINGS)
     terms: IVaultEngine.Terms = self._load_terms(collateral_type)
     self._tell(collateral_type, "debt_ceiling", new, bounds.MAX_DEBT_CEILING)
+    if terms.debt_ceiling == 0 and new != 0:
+        self._check_auctions(collateral_type, terms.liquidation_ratio)
     terms.debt_ceiling = new
     self._store_terms(collateral_type, terms)
 
@@ -160,19 +199,21 @@ def set_debt_floor(collateral_type: uint256, new: uint256):
     self._tell(collateral_type, "debt_floor", new, bounds.MAX_DEBT_FLOOR)
     terms.debt_floor = new
     self._store_terms(collateral_type, terms)
-    extcall ICollateralAuction(COLLATERAL_AUCTION).set_minimum(collateral_type, new)
+    extcall ICollateralAuction(COLLATERAL_AUCTION).set_minimum(collateral_type, new, skip_contract_check=True)
 
 
 @external
 def set_ratios(collateral_type: uint256, liquidation_ratio: uint256, initial_ratio: uint256):
     """
-    @notice Set the liquidation and initial ratios. Admin only.
+    @notice Set the liquidation and initial ratios. Admin only, once auctions have terms. Protects: the
+            liquidation ratio stays above the penalty of auctions.
     @param collateral_type [id] The collateral type.
     @param liquidation_ratio [basis points] of debt; under it a vault is liquidated.
     @param initial_ratio [basis points] of debt that new risk needs; at least the liquidation ratio.
     """
     terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
     self._check_ratios(liquidation_ratio, initial_ratio)
+    self._check_auctions(collateral_type, liquidation_ratio)
     terms.liquidation_ratio = liquidation_ratio
     terms.initial_ratio = initial_ratio
     self._store_terms(collateral_type, terms)
@@ -304,7 +345,7 @@ def set_global_auction_limit(new: uint256):
 def terms_of(collateral_type: uint256) -> IVaultEngine.Terms:
     """
     @notice Return a type's token, ceiling, floor and ratios, whether its fee is dynamic, and whether
-            settlement has begun. Reverts for an unknown type.
+            settlement has begun or it is retired. Reverts for an unknown type.
     @param collateral_type [id] The collateral type.
     @return Its terms.
     """
@@ -389,8 +430,14 @@ def _is_dynamic(collateral_type: uint256) -> bool:
 
 
 @internal
+@view
+def _check_not_settled(collateral_type: uint256):
+    ledger._check_not(self.of_types[collateral_type] >= SETTLING)
+
+
+@internal
 def _settle(collateral_type: uint256):
-    """@dev Settlement has begun: told beside the terms, which vaults load anyway."""
+    """@dev Settlement has begun, or the type is retired: told beside the terms, which vaults load anyway."""
     self.of_types[collateral_type] |= SETTLING
 
 
@@ -458,8 +505,12 @@ def _room(collateral_type: uint256, factor: uint256) -> uint256:
          not keep a total.
     """
     used: uint256 = 0
-    for other: uint256 in range(self.collateral_types, bound=bounds.MAX_COLLATERAL_TYPES):
-        used = unsafe_add(used, ledger._in_auction(other))
+    rest: uint256 = self.listed
+    for _: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
+        if rest == 0:
+            break
+        used = unsafe_add(used, ledger._in_auction(unsafe_sub(rest & 255, 1)))
+        rest >>= 8
     in_auction: uint256 = 0
     limit: uint256 = 0
     in_auction, limit = ledger._auctions(collateral_type)
@@ -482,6 +533,17 @@ def _tell(collateral_type: uint256, parameter: String[24], new: uint256, most: u
     """@dev Tell of a parameter's new value, once it is checked."""
     assert new <= most, "terms: out of bounds"
     log ParameterChanged(collateral_type=collateral_type, parameter=parameter, value=new)
+
+
+@internal
+def _check_auctions(collateral_type: uint256, liquidation_ratio: uint256):
+    """
+    @dev A type's auctions have terms that fit its ratio. They are a contract of the protocol: its code is
+         there.
+    """
+    extcall ICollateralAuction(COLLATERAL_AUCTION).check_terms(
+        collateral_type, liquidation_ratio, skip_contract_check=True
+    )
 
 
 @internal

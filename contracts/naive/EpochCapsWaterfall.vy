@@ -42,6 +42,7 @@ exports: (
     LossWaterfall.propose_stages,
     LossWaterfall.apply_stages,
     LossWaterfall.recognise,
+    LossWaterfall.retire,
     LossWaterfall.wind_up,
     LossWaterfall.close_books,
     LossWaterfall.book_payment,
@@ -90,16 +91,16 @@ def cover(collateral_type: uint256) -> uint256:
     @return [rad] Covered; zero if no stage can pay.
     """
     due: uint256 = staticcall LossWaterfall.VAULT_ENGINE.deficit_at_rest(collateral_type)
-    unresolved: bool = (LossWaterfall.counts >> (LossWaterfall.OPEN + collateral_type)) & 1 == 1
+    unresolved: bool = (LossWaterfall.books >> collateral_type) & 1 == 1
     assert due != 0 or unresolved, "loss_waterfall: no deficit"
     loss: LossWaterfall.Loss = LossWaterfall._roll(
         collateral_type, LossWaterfall._note_recovery(collateral_type, due)
     )
     epoch: uint256 = loss.epoch
-    settling: bool = LossWaterfall.counts >= LossWaterfall.SETTLING
+    settling: bool = LossWaterfall.books >= LossWaterfall.SETTLING
     total: uint256 = 0
-    order: uint256 = LossWaterfall.counts >> LossWaterfall.ORDER
-    for _: uint256 in range(LossWaterfall.counts & 255, bound=bounds.MAX_STAGES):
+    order: uint256 = LossWaterfall.lineup >> LossWaterfall.ORDER
+    for _: uint256 in range(LossWaterfall.lineup & 255, bound=bounds.MAX_STAGES):
         if due == 0:
             break
         k: uint256 = order & 15

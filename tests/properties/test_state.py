@@ -57,7 +57,7 @@ WRONG = [
     (3, add("CollateralAuction", "lots", "target")),
     (4, add(WATERFALL, "created")),
     (4, add(WATERFALL, "covered", by=-1)),
-    (4, add(WATERFALL, "counts", "open", 1 << 31)),
+    (4, add(WATERFALL, "books", "open", 1 << 31)),
 ]
 
 

@@ -83,10 +83,10 @@ def test_the_order_of_those_that_stay_changes(broken, monkeypatch):
 
     def reversed_order(self, terms, *, now):
         failing = right(self, terms, now=now)
-        counts = self.counts[()]
+        lineup = self.lineup[()]
         if now:
-            packed = sum(k << 4 * place for place, k in enumerate(reversed(counts.ids)))
-            self.counts[()] = counts._replace(order=packed)
+            packed = sum(k << 4 * place for place, k in enumerate(reversed(lineup.ids)))
+            self.lineup[()] = lineup._replace(order=packed)
         return failing
 
     monkeypatch.setattr(LossWaterfall, "_change", reversed_order)

@@ -8,6 +8,8 @@ from tests.support.protocol import Protocol
 WETH, WBTC, XAU = 0, 1, 2
 NOBODY = "0x" + "00" * 20
 ALL = 2**256 - 1
+# Of a linear auction, for `list_token`.
+TERMS = (0, 14_400, RAY // 2, 14_400, 4_000, 12_000, 11_300, 0, 0)
 
 
 def liquidate(protocol: Protocol, who: str = "borrower", c: int = WETH) -> int:
@@ -43,17 +45,17 @@ def stablecoins(protocol: Protocol, who: str) -> int:
 
 
 def list_token(protocol: Protocol, symbol: str, decimals: int, price: int, terms: tuple | None = None) -> int:
-    """List one more collateral type with the ratios and limits of WETH; its id."""
+    """List one more collateral type with the ratios and limits of WETH; its id. It lends if it has terms."""
     weth = protocol.parameters.collateral_types[WETH]
     protocol.deploy_token("Token", symbol, symbol, decimals)
     protocol.do(f"{symbol}.mint", "admin", 10**decimals, sender="admin")
     protocol.do(f"{symbol}.approve", "VaultEngine", 10**decimals, sender="admin")
     c = int(protocol.do("VaultEngine.add_collateral_type", symbol, 14_500, 15_000, sender="admin"))
     protocol.do("VaultEngine.set_debt_floor", c, weth.debt_floor, sender="admin")
-    protocol.do("VaultEngine.set_debt_ceiling", c, weth.debt_ceiling, sender="admin")
     protocol.do("VaultEngine.set_auction_limit", c, weth.auction_limit, sender="admin")
     if terms is not None:
         protocol.do("CollateralAuction.add_terms", c, *terms, sender="admin")
+        protocol.do("VaultEngine.set_debt_ceiling", c, weth.debt_ceiling, sender="admin")
     reporters = tuple(f"reporter_{i + 1}" for i in range(3))
     protocol.do("PriceFeed.set_market", c, reporters, 3, 3_600, 7_200, 14_400, 3_600, sender="admin")
     report(protocol, c, price)

@@ -73,23 +73,25 @@ class View(VaultView):
         """Tell whether anybody may begin settlement now."""
         announced_for = self.settlement.announced_for
         announced = 0 < announced_for <= self.timestamp
-        return announced or self.noted() > self._parameters.settlement.epochs
+        since, parameters = self.noted(), self._parameters
+        stood = parameters.settlement.epochs * parameters.epoch_length
+        return announced or (since != 0 and self.timestamp >= since + stood)
 
     def noted(self) -> int:
-        """Return the epochs in a row in which the deficit was above the bound, this one included."""
+        """Return since when the deficit has been above the bound if noted now [timestamp]; 0 if it is not."""
         before, epoch = self.settlement, self.timestamp // self._parameters.epoch_length
         deficit = sum(self.deficit(c) for c in self.types)
         if deficit <= self._parameters.settlement.bound * RAD:
             return 0
-        if before.streak == 0 or epoch > before.noted_epoch + 1:
-            return 1
-        return int(before.streak + (epoch != before.noted_epoch))
+        if before.above_since == 0 or epoch > before.noted_epoch + 1:
+            return self.timestamp
+        return int(before.above_since)
 
     def note_due(self) -> bool:
-        """Tell whether noting the deficit now would change the count."""
-        before, streak = self.settlement, self.noted()
+        """Tell whether the deficit has to be noted: the clock starts, stops, or runs on in a new epoch."""
+        before, since = self.settlement, self.noted()
         this_epoch = before.noted_epoch == self.timestamp // self._parameters.epoch_length
-        return streak != before.streak or (streak != 0 and not this_epoch)
+        return since != before.above_since or (since != 0 and not this_epoch)
 
     def has_final_price(self, c: int) -> bool:
         """Tell whether settlement has fixed a type's price."""
@@ -179,8 +181,8 @@ class View(VaultView):
     @property
     def nothing_pends(self) -> bool:
         """Whether nothing is lost, or feared to be, that is not covered."""
-        counts: loss_waterfall.Counts = self._snapshot["LossWaterfall"]["counts"][()]
-        return counts.open == 0
+        books = self._snapshot["LossWaterfall"]["books"].get((), loss_waterfall.Books())
+        return bool(books.open == 0)
 
     @property
     def has_equity(self) -> bool:
@@ -221,9 +223,9 @@ class View(VaultView):
 
     def pending_losses(self) -> int:
         """Return what is recognised and unresolved [rad]: while there is any, no income is spent."""
-        counts = self._waterfall["counts"][()]
-        if counts.settlement:
-            return 0 if counts.closed else loss_waterfall.WINDING_UP
+        books = self._waterfall["books"].get((), loss_waterfall.Books())
+        if books.settlement:
+            return 0 if books.closed else loss_waterfall.WINDING_UP
         return int(sum(loss.unresolved for loss in self._waterfall["losses"].values()))
 
     def claims(self) -> int:

@@ -12,6 +12,7 @@ from typing import cast
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
 from backstop.model.interfaces import EMERGENCY, CallTerms, IRiskPolicy
+from backstop.model.listing import ids_of
 from backstop.model.state import World
 
 NOTHING = MAX_UINT256
@@ -59,7 +60,7 @@ class Asking:
             lambda: self.policy.reprice(self.sender, collateral_type, performing, performing_before)
         )
 
-    def is_policy(self, engine: str, types: int, mode: int) -> bool:
+    def is_policy(self, engine: str, listed: int, mode: int) -> bool:
         """Tell whether it is a policy of this engine, in this mode, that answers all about each type."""
         at = self.world.attempt(lambda: self.policy.VAULT_ENGINE(self.sender))
         if at != engine:
@@ -68,7 +69,7 @@ class Asking:
         own = self._number(lambda: self.policy.mode(self.sender))
         proven = own <= EMERGENCY and (own == mode or mode > EMERGENCY)
         proven = proven and bounds.MIN_LIMITS_FACTOR <= factor <= bounds.MAX_LIMITS_FACTOR
-        return proven and all(self._answers_about(c) for c in range(types))
+        return proven and all(self._answers_about(c) for c in ids_of(listed))
 
     def mode(self) -> int:
         """Return its mode; NOTHING where it does not say."""

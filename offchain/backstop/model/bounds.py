@@ -2,6 +2,7 @@
 
 # Vault engine. Ceilings, limits and floors are whole stablecoins; ratios and shares basis points.
 MAX_COLLATERAL_TYPES = 32
+MAX_TYPES = 224
 MAX_DEBT_CEILING = 1_000_000_000
 MAX_GLOBAL_DEBT_CEILING = 8_000_000_000
 MAX_DEBT_FLOOR = 1_000_000
@@ -70,7 +71,7 @@ MAX_SETTLEMENT_DELAY = 365 * 86_400
 MAX_SETTLEMENT_EPOCHS = 1_000
 
 # Equity: the market of its price in the feed, after those of the collateral types.
-EQUITY_MARKET = MAX_COLLATERAL_TYPES
+EQUITY_MARKET = MAX_TYPES
 # Whole tokens.
 MAX_EQUITY_SUPPLY = 10_000_000_000
 MAX_MINT_CAP = 1_000_000_000

@@ -16,6 +16,7 @@ from backstop.model.interfaces import (
     IRiskPolicy,
     IVaultEngine,
 )
+from backstop.model.listing import ids_of
 from backstop.model.roles import GUARDIAN, Administered
 from backstop.model.state import World, external, immutable, require, slot, view
 
@@ -228,19 +229,17 @@ class CircuitBreaker(Administered):
 
     def _worst(self) -> int:
         worst = self._level(LOSSES, ALL_TYPES)
-        for c in range(self.engine.collateral_types(self.address)):
+        for c in ids_of(self.engine.listed(self.address)):
             for trigger in (FALL, SILENCE, AUCTIONS):
                 worst = max(worst, self._level(trigger, c))
         return worst
 
     def _level(self, trigger: int, collateral_type: int) -> int:
         triggers: Triggers = self.triggers[()]
-        types = self.engine.collateral_types(self.address)
         if trigger == LOSSES:
-            return triggers.level_of_losses(
-                sum(self.engine.deficit_of(self.address, c) for c in range(types))
-            )
-        require(collateral_type < types, "circuit_breaker: unknown type")
+            types = ids_of(self.engine.listed(self.address))
+            return triggers.level_of_losses(sum(self.engine.deficit_of(self.address, c) for c in types))
+        require(collateral_type < self.engine.collateral_types(self.address), "circuit_breaker: unknown type")
         in_auction = self.engine.in_auction_of(self.address, collateral_type)
         if trigger == AUCTIONS:
             limit = self.engine.auction_limit_of(self.address, collateral_type)

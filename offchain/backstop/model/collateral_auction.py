@@ -29,7 +29,7 @@ class Owner(NamedTuple):
     reward_budget: int = 0
 
 
-@slot(104, 104, 32, 7, 9)
+@slot(104, 103, 32, 8, 9)
 class Lot(NamedTuple):
     """What a take changes: what is left to sell (wad) and to raise (wad); since when the price falls.
 
@@ -214,9 +214,10 @@ class CollateralAuction(Administered):
 
     @external
     def unwind(self, sender: str, auction_id: int) -> None:
-        """Undo what is left of an auction, in settlement: lot and principal go back to the vault."""
-        require(self.engine.in_settlement(self.address), "collateral_auction: not settling")
+        """Undo what is left of an auction, in settlement or of a retired type: all goes back to the vault."""
         lot = self._lot(auction_id)
+        settling = self.engine.terms_of(self.address, lot.collateral_type).settling
+        require(settling, "collateral_auction: not settling")
         principal = principal_left(lot, self.tops[auction_id])
         owner = self._remove(auction_id)
         self.emit("AuctionUnwound", auction_id, lot.collateral_type, owner, lot.lot, principal)
@@ -361,6 +362,18 @@ class CollateralAuction(Administered):
         if terms != Terms():
             self._store_terms(collateral_type, self._with_minimum(collateral_type, terms, debt_floor))
 
+    # ------------------------------------------------------------------ checks
+
+    @external
+    def check_terms(self, sender: str, collateral_type: int, liquidation_ratio: int) -> None:
+        """Revert unless a type's auctions have terms that fit a ratio, or its price is an issuer's word."""
+        terms: Terms = self.terms[collateral_type]
+        if terms != Terms():
+            _check_penalty(terms.penalty, liquidation_ratio)
+        else:
+            issuer = self.feed.issuer_of(self.address, collateral_type)
+            require(issuer != ZERO_ADDRESS, "collateral_auction: not ready")
+
     # ------------------------------------------------------------------- views
 
     @view
@@ -494,9 +507,10 @@ class CollateralAuction(Administered):
 
     def _with_penalty(self, collateral_type: int, terms: Terms, new: int) -> Terms:
         require(bounds.MIN_PENALTY <= new <= bounds.MAX_PENALTY, "collateral_auction: bad penalty")
+        of_type = self.engine.terms_of(self.address, collateral_type)
+        _check_penalty(new, of_type.liquidation_ratio)
         self.emit("ParameterChanged", collateral_type, "penalty", new)
-        debt_floor = self.engine.debt_floor_of(self.address, collateral_type)
-        return self._with_minimum(collateral_type, terms._replace(penalty=new), debt_floor)
+        return self._with_minimum(collateral_type, terms._replace(penalty=new), of_type.debt_floor)
 
     def _with_minimum(self, collateral_type: int, terms: Terms, debt_floor: int) -> Terms:
         minimum = div_up(debt_floor * terms.penalty, BASIS_POINTS)
@@ -537,3 +551,9 @@ class CollateralAuction(Administered):
         lot: Lot = self.lots[auction_id]
         require(lot.target != 0, "collateral_auction: no auction")
         return lot
+
+
+def _check_penalty(penalty: int, liquidation_ratio: int) -> None:
+    """Revert unless a vault that has just become unsafe can pay a penalty; rewards are paid ahead of it."""
+    fits = penalty < liquidation_ratio or penalty == BASIS_POINTS
+    require(fits, "collateral_auction: high penalty")

@@ -16,13 +16,13 @@ class EpochCapsWaterfall(LossWaterfall):
     def cover(self, sender: str, collateral_type: int) -> int:
         """Have a deficit covered, from the first stage on; those that need time are left out."""
         due = self.vault_engine.deficit_at_rest(self.address, collateral_type)
-        was_open = self.counts[()].open >> collateral_type & 1
+        was_open = self.books[()].open >> collateral_type & 1
         require(due != 0 or was_open, "loss_waterfall: no deficit")
         self._note_recovery(collateral_type, due)
         epoch = self._roll(collateral_type).epoch
-        settling = self.counts[()].settlement != 0
+        settling = self.books[()].settlement != 0
         total = 0
-        for k in self.counts[()].ids:
+        for k in self.lineup[()].ids:
             if due == 0:
                 break
             terms: Slot = self.stages[k]

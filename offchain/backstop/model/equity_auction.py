@@ -22,6 +22,7 @@ from backstop.model.interfaces import (
     IPriceFeed,
     IVaultEngine,
 )
+from backstop.model.listing import ids_of
 from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, slot, view
 
 # Less is not worth an auction, and no take may leave less of a target.
@@ -273,7 +274,7 @@ class EquityAuction(Contract):
             self.source.restore(self.address, amount)
 
     def _all(self) -> list[Sale]:
-        return [self.sales[c] for c in range(self.vault_engine.collateral_types(self.address))]
+        return [self.sales[c] for c in ids_of(self.vault_engine.listed(self.address))]
 
     def _auction(self, collateral_type: int) -> Sale:
         sale: Sale = self.sales[collateral_type]

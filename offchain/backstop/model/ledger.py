@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul, rpow, sub
 from backstop.model.interfaces import Debts, ILossWaterfall, IStablecoin, Redistribution
+from backstop.model.listing import ids_of
 from backstop.model.roles import Administered
 from backstop.model.state import World, immutable, require, slot, view
 
@@ -320,6 +321,15 @@ class Ledger(Administered):
         require(amount <= balance.reserve, "ledger: reserve too small")
         self.system[()] = balance._replace(reserve=balance.reserve - amount)
 
+    def _post_retired(self, collateral_type: int, on_sale: int) -> None:
+        """Post buffer -> reserve, all of it, of a type that owes, sells and lacks nothing."""
+        idle = self.debts[collateral_type].normalized_debt == self._distress(collateral_type) == 0
+        require(idle and self.salvage[collateral_type] == on_sale == 0, "ledger: type in use")
+        amount = self.income[collateral_type].buffer
+        self._post_from_buffer(collateral_type, amount)
+        self._post_to_reserve(amount)
+        self.loss_waterfall.retire(self.address, collateral_type)
+
     def _post_spent(self, receiver: str, amount: int) -> None:
         """Post reserve -amount [wad], supply the same more."""
         self._post_from_reserve(mul(amount, RAY))
@@ -365,10 +375,10 @@ class Ledger(Administered):
         if debt != worth:
             self._post_deficit(collateral_type, debt - worth)
 
-    def _post_netted(self, types: int) -> int:
+    def _post_netted(self, listed: int) -> int:
         """Post settled +deficits -buffers -reserve, which is supply*RAY by the balance; return the supply."""
         settled = int(self.settled_debt[()])
-        for c in range(types):
+        for c in ids_of(listed):
             settled += int(self.deficit[c] - self.income[c].buffer)
             self.deficit[c] = 0
             self.income[c] = Income()

@@ -178,8 +178,8 @@ class LiquidationEngine(Doubt):
         """Tell whether a contract is a risk policy of this ledger, in today's mode, and answers all."""
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         mode = self.policy.mode() if self.policy else NOTHING
-        types = engine.collateral_types(self.address)
-        return Asking(self.world, self.address, policy).is_policy(self.vault_engine_address, types, mode)
+        listed = engine.listed(self.address)
+        return Asking(self.world, self.address, policy).is_policy(self.vault_engine_address, listed, mode)
 
     @view
     def steepest_of(self, sender: str, collateral_type: int) -> int:

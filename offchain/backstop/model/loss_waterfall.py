@@ -19,13 +19,14 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, add, div_up, mul, sub
 from backstop.model.erc20 import words
 from backstop.model.interfaces import ILiquidationEngine, IStage, IVaultEngine
+from backstop.model.listing import ids_of
 from backstop.model.roles import Administered
 from backstop.model.signatures import keccak256
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 TOO_MUCH = 2**224
 """More than any stage can hold: one that claims it has failed [rad]."""
-ALL_TYPES = bounds.MAX_COLLATERAL_TYPES
+ALL_TYPES = bounds.MAX_TYPES
 """What `used` has in place of a type where a stage has one cap for all of them."""
 UNCAPPED = MAX_UINT256
 NOT_SET = bytes(32)
@@ -45,22 +46,28 @@ class StageTerms(NamedTuple):
     cap_bps: int  # basis points of the balance and what was paid in the window; 10000 is none
 
 
-@slot(8, 8, 16, 16, 64, 32, 2)
-class Counts(NamedTuple):
-    """The counts and bits of the waterfall."""
+@slot(8, 8, 16, 16, 64)
+class Lineup(NamedTuple):
+    """The stages and their order."""
 
     stages: int = 0
     known: int = 0  # stages that there ever were; the next one's id
     asynchronous: int = 0  # stages, a bit for each id
     owing: int = 0  # stages that owe what they missed, a bit for each id
     order: int = 0  # ids, 4 bits each
-    open: int = 0  # types with anything unresolved, a bit each
-    settlement: int = 0  # 1 winding up, 2 books closed
 
     @property
     def ids(self) -> list[int]:
         """The ids of the stages in their order."""
         return [self.order >> 4 * place & 15 for place in range(self.stages)]
+
+
+@slot(254, 2)
+class Books(NamedTuple):
+    """What is open."""
+
+    open: int = 0  # types with anything unresolved, a bit each
+    settlement: int = 0  # 1 winding up, 2 books closed
 
     @property
     def winding_up(self) -> bool:
@@ -177,7 +184,8 @@ class LossWaterfall(Administered):
         self.ready_times = self.table("stages_ready_at")
         self.condemned = self.table("condemned")
         self.ids = self.table("ids")
-        self.counts = self.table("counts", Counts())
+        self.lineup = self.table("lineup", Lineup())
+        self.books = self.table("books", Books())
         self.stages = self.table("stages", Slot())
         self.caps_absolute = self.table("caps_absolute")
         self.losses = self.table("losses", Loss())
@@ -190,6 +198,7 @@ class LossWaterfall(Administered):
         self.used = self.table("used", Used())
         self.in_place = self.table("in_place", InPlace())
         self.missing = self.table("missed")
+        self.owed = self.table("owed")
 
     @property
     def vault_engine(self) -> IVaultEngine:
@@ -224,8 +233,7 @@ class LossWaterfall(Administered):
         """Use the proposed list, after its delay and while no loss is open."""
         require(_hash(terms) == self.proposals[()], "loss_waterfall: not proposed")
         require(self.world.timestamp >= self.ready_times[()], "loss_waterfall: too early")
-        counts: Counts = self.counts[()]
-        require(counts.open == counts.settlement == 0, "loss_waterfall: losses open")
+        require(self.books[()] == Books(), "loss_waterfall: losses open")
         self.proposals[()] = NOT_SET
         self._change(terms, now=True)
 
@@ -244,17 +252,25 @@ class LossWaterfall(Administered):
         self.emit("LossRecognised", *event, amount)
 
     @external
+    def retire(self, sender: str, collateral_type: int) -> None:
+        """Close the record of a type that is retired, for whose losses no stage may sell any more."""
+        self._only_engine(sender)
+        require(self._reserved(collateral_type) == 0, "loss_waterfall: stages sell")
+        self._note_recovery(collateral_type, 0)
+        self._note_open(collateral_type)
+
+    @external
     def wind_up(self, sender: str) -> None:
         """Settlement has begun."""
         self._only_engine(sender)
-        self.counts[()] = self.counts[()]._replace(settlement=1)
+        self.books[()] = self.books[()]._replace(settlement=1)
 
     @external
     def close_books(self, sender: str) -> None:
         """Settlement has covered what it could; holders bear the rest, and nothing is in doubt any more."""
         self._only_engine(sender)
-        counts: Counts = self.counts[()]
-        self.counts[()] = counts._replace(settlement=counts.settlement + 1)
+        books: Books = self.books[()]
+        self.books[()] = books._replace(settlement=books.settlement + 1)
 
     # ----------------------------------------------------------------- coverage
 
@@ -263,19 +279,19 @@ class LossWaterfall(Administered):
         """Have a deficit covered, from the first stage on; a busy stage makes the later ones wait."""
         due = self.vault_engine.deficit_at_rest(self.address, collateral_type)
         # One that was repaid in full without a stage is open until somebody says so here.
-        was_open = self.counts[()].open >> collateral_type & 1
+        was_open = self.books[()].open >> collateral_type & 1
         require(due != 0 or was_open, "loss_waterfall: no deficit")
         self._note_recovery(collateral_type, due)
         loss = self._roll(collateral_type)
         reserved = self._reserved(collateral_type)
         due -= min(due, reserved)
-        settling = self.counts[()].settlement != 0
+        settling = self.books[()].settlement != 0
         asked = reserved == 0
         total = 0
         # Stages that failed: what they should have paid, and what was paid before them in this call.
         failed: list[tuple[int, int, int]] = []
         waiting, last = 0, ZERO_ADDRESS
-        for k in self.counts[()].ids:
+        for k in self.lineup[()].ids:
             if due == 0:
                 break
             terms: Slot = self.stages[k]
@@ -338,8 +354,7 @@ class LossWaterfall(Administered):
         """Have a stage that works again pay to the reserve what others paid in its place."""
         owed = int(self.missing[stage, collateral_type])
         require(owed != 0, "loss_waterfall: nothing missed")
-        counts: Counts = self.counts[()]
-        require(counts.open == counts.settlement == 0, "loss_waterfall: cover first")
+        require(self.books[()] == Books(), "loss_waterfall: cover first")
         works, capacity = self._capacity(stage, collateral_type)
         require(works, "loss_waterfall: no answer")
         amount = min(owed, self._room(collateral_type, stage, capacity))
@@ -351,12 +366,13 @@ class LossWaterfall(Administered):
             require(paid >= amount, "loss_waterfall: still fails")
             if self.stages[stage].is_capped:
                 self._use(collateral_type, stage, amount)
-        owed = 0 if amount == capacity else owed - amount
-        self.missing[stage, collateral_type] = owed
-        if self._owed(stage) == 0:
-            counts = self.counts[()]
-            self.counts[()] = counts._replace(owing=counts.owing & ~(1 << stage))
-        self.emit("LossMadeGood", collateral_type, stage, amount, owed)
+        left = 0 if amount == capacity else owed - amount
+        self.missing[stage, collateral_type] = left
+        self.owed[stage] = self.owed[stage] - owed + left
+        if self.owed[stage] == 0:
+            lineup: Lineup = self.lineup[()]
+            self.lineup[()] = lineup._replace(owing=lineup.owing & ~(1 << stage))
+        self.emit("LossMadeGood", collateral_type, stage, amount, left)
         return amount
 
     @external
@@ -371,7 +387,7 @@ class LossWaterfall(Administered):
         held: Reservation = self.reservations[collateral_type, holder]
         require(held.amount != 0, "loss_waterfall: nothing reserved")
         overdue = self.world.timestamp > held.since + bounds.MAX_RESERVATION
-        require(self.counts[()].settlement != 0 or overdue, "loss_waterfall: not overdue")
+        require(self.books[()].settlement != 0 or overdue, "loss_waterfall: not overdue")
         self._release(collateral_type, holder, held)
 
     # -------------------------------------------------------------------- views
@@ -383,24 +399,24 @@ class LossWaterfall(Administered):
         What it owes for those that it missed is added. Asynchronous stages and such as fail, or owe, count as
         nothing. Return everything while settlement winds up.
         """
-        if self.counts[()].winding_up:
+        if self.books[()].winding_up:
             return WINDING_UP
-        if self.counts[()].closed:
+        if self.books[()].closed:
             return 0
-        types = self.vault_engine.collateral_types(self.address)
-        left = []
-        for c in range(types):
+        types = ids_of(self.vault_engine.listed(self.address))
+        left = {}
+        for c in types:
             deficit = self.vault_engine.deficit_of(self.address, c)
             own = self.reservations[c, stage].amount
-            left.append(add(deficit - min(deficit, own), self._doubt(c)))
-        for k in self.counts[()].ids:
+            left[c] = add(deficit - min(deficit, own), self._doubt(c))
+        for k in self.lineup[()].ids:
             present: Slot = self.stages[k]
             if present.stage == stage:
-                return sum(left) + self._owed(k)
-            if present.asynchronous or self._owed(k):
+                return int(sum(left.values()) + self.owed[k])
+            if present.asynchronous or self.owed[k]:
                 continue
             spent = 0
-            for c in range(types):
+            for c in types:
                 if left[c] == 0:
                     continue
                 _, capacity = self._capacity(k, c)
@@ -409,12 +425,12 @@ class LossWaterfall(Administered):
                 left[c] -= amount
                 spent += amount
         # One that was left out bears nothing any more, but what it owes.
-        return self._owed(self.ids[stage] - 1) if self.ids[stage] else 0
+        return int(self.owed[self.ids[stage] - 1]) if self.ids[stage] else 0
 
     @view
     def doubt_total(self, sender: str) -> int:
         """Return what may be lost, of all types [rad]: uncovered deficits, and debt in doubt."""
-        types = range(self.vault_engine.collateral_types(self.address))
+        types = ids_of(self.vault_engine.listed(self.address))
         return sum(self.vault_engine.deficit_of(self.address, c) + self._doubt(c) for c in types)
 
     @view
@@ -441,7 +457,7 @@ class LossWaterfall(Administered):
             created=self.created[event],
             carried_in=self.carried_in[event],
             recovered=recovered,
-            covered=sum(self.paid[collateral_type, epoch, k] for k in range(self.counts[()].known)),
+            covered=sum(self.paid[collateral_type, epoch, k] for k in range(self.lineup[()].known)),
             carried_out=self.carried_out[event],
             outstanding=outstanding,
         )
@@ -449,7 +465,7 @@ class LossWaterfall(Administered):
     @view
     def stage_ids(self, sender: str) -> list[int]:
         """Return the stages' ids in the order of losses."""
-        return list(self.counts[()].ids)
+        return list(self.lineup[()].ids)
 
     @view
     def stage_terms(self, sender: str, stage: int) -> StageTerms:
@@ -473,7 +489,7 @@ class LossWaterfall(Administered):
     @view
     def stage_count(self, sender: str) -> int:
         """Return how many stages there are."""
-        return int(self.counts[()].stages)
+        return int(self.lineup[()].stages)
 
     @view
     def proposed_hash(self, sender: str) -> bytes:
@@ -488,12 +504,12 @@ class LossWaterfall(Administered):
     @view
     def pending_total(self, sender: str) -> int:
         """Return what is unresolved, of all types [rad]; + WINDING_UP while settlement winds up."""
-        counts: Counts = self.counts[()]
-        if counts.closed:
+        books: Books = self.books[()]
+        if books.closed:
             return 0
-        types = [c for c in range(bounds.MAX_COLLATERAL_TYPES) if counts.open >> c & 1]
+        types = [c for c in range(bounds.MAX_TYPES) if books.open >> c & 1]
         total = sum(self.losses[c].unresolved for c in types)
-        return int(total + counts.winding_up * WINDING_UP)
+        return int(total + books.winding_up * WINDING_UP)
 
     @view
     def reserved(self, sender: str, collateral_type: int, stage: int) -> int:
@@ -569,12 +585,12 @@ class LossWaterfall(Administered):
 
     def _note_open(self, collateral_type: int) -> None:
         """Keep the type's bit: whether anything of it is unresolved."""
-        counts: Counts = self.counts[()]
+        books: Books = self.books[()]
         bit = 1 << collateral_type
         if self.losses[collateral_type].unresolved == 0:
-            self.counts[()] = counts._replace(open=counts.open & ~bit)
+            self.books[()] = books._replace(open=books.open & ~bit)
         else:
-            self.counts[()] = counts._replace(open=counts.open | bit)
+            self.books[()] = books._replace(open=books.open | bit)
 
     def _doubt(self, collateral_type: int) -> int:
         """Return a type's debt that may be lost and is not booked [rad]."""
@@ -583,11 +599,11 @@ class LossWaterfall(Administered):
 
     def _reserved(self, collateral_type: int) -> int:
         """Return what asynchronous stages have reserved of a type's deficit [rad]."""
-        counts: Counts = self.counts[()]
+        lineup: Lineup = self.lineup[()]
         return sum(
             self.reservations[collateral_type, self.stages[k].stage].amount
-            for k in counts.ids
-            if counts.asynchronous >> k & 1
+            for k in lineup.ids
+            if lineup.asynchronous >> k & 1
         )
 
     def _use(self, collateral_type: int, k: int, amount: int) -> None:
@@ -628,10 +644,10 @@ class LossWaterfall(Administered):
         Return which of those that it leaves out fail, a bit each.
         """
         require(len(terms) != 0, "loss_waterfall: no stages")
-        counts: Counts = self.counts[()]
-        known, slow, failing = counts.known, counts.asynchronous, 0
+        lineup: Lineup = self.lineup[()]
+        known, slow, failing = lineup.known, lineup.asynchronous, 0
         order: list[int] = []
-        rest = counts.ids
+        rest = lineup.ids
         for each in (StageTerms(*found) for found in terms):
             require(each.stage != ZERO_ADDRESS, "loss_waterfall: zero stage")
             k = self.ids[each.stage] - 1
@@ -663,7 +679,7 @@ class LossWaterfall(Administered):
             slow &= ~(1 << other)
         if now:
             packed = sum(k << 4 * place for place, k in enumerate(order))
-            self.counts[()] = self.counts[()]._replace(
+            self.lineup[()] = self.lineup[()]._replace(
                 stages=len(order), known=known, asynchronous=slow, order=packed
             )
             self.orders[()] = _hash(terms)
@@ -675,13 +691,13 @@ class LossWaterfall(Administered):
         stage = self.stages[k].stage
         works = self._works(stage)
         if now:
-            for c in range(self.vault_engine.collateral_types(self.address)):
+            for c in ids_of(self.vault_engine.listed(self.address)):
                 require(self._doubt(c) == 0, "loss_waterfall: in doubt")
                 if works:
                     works, held = self._capacity(k, c)
                     require(held == 0, "loss_waterfall: not empty")
             if works:
-                require(self._owed(k) == 0, "loss_waterfall: it owes")
+                require(self.owed[k] == 0, "loss_waterfall: it owes")
             else:
                 require(self.condemned[()] >> k & 1 == 1, "loss_waterfall: it worked")
         return not works
@@ -708,7 +724,7 @@ class LossWaterfall(Administered):
         that does not even say what it holds may hold all of it.
         """
         works, capacity = self._capacity(k, collateral_type)
-        capacity, owed = capacity if works else TOO_MUCH, self._owed(k)
+        capacity, owed = capacity if works else TOO_MUCH, self.owed[k]
         held = capacity - min(capacity, owed)
         return min(due - min(due, paid), self._room(collateral_type, k, held, owed + paid))
 
@@ -739,14 +755,10 @@ class LossWaterfall(Administered):
     def _owe(self, collateral_type: int, k: int, amount: int) -> None:
         if amount != 0:
             self.missing[k, collateral_type] = self.missing[k, collateral_type] + amount
-            counts: Counts = self.counts[()]
-            self.counts[()] = counts._replace(owing=counts.owing | 1 << k)
+            self.owed[k] = self.owed[k] + amount
+            lineup: Lineup = self.lineup[()]
+            self.lineup[()] = lineup._replace(owing=lineup.owing | 1 << k)
             self.emit("LossMissed", collateral_type, k, amount)
-
-    def _owed(self, k: int) -> int:
-        """Return what a stage owes for losses that it missed, of all types [rad]."""
-        types = self.vault_engine.collateral_types(self.address)
-        return sum(int(self.missing[k, c]) for c in range(types)) if self.counts[()].owing >> k & 1 else 0
 
     def _room(
         self, collateral_type: int, k: int, capacity: int, more: int = 0, settling: bool = False
@@ -764,8 +776,8 @@ class LossWaterfall(Administered):
         found = self._used(k, collateral_type)
         used = (found.now + found.before) * RAY + more
         if terms.pooled and terms.asynchronous:
-            types = self.vault_engine.collateral_types(self.address)
-            used += sum(self.reservations[c, terms.stage].amount for c in range(types))
+            types = ids_of(self.vault_engine.listed(self.address))
+            used += sum(self.reservations[c, terms.stage].amount for c in types)
         cap = int(self.caps_absolute[k])
         if terms.cap_bps != BASIS_POINTS:
             cap = min(cap, mul(capacity + used, terms.cap_bps) // BASIS_POINTS)

@@ -24,6 +24,7 @@ from backstop.model.interfaces import (
     IVaultEngine,
     NewRisk,
 )
+from backstop.model.listing import ids_of
 from backstop.model.roles import Administered
 from backstop.model.state import World, external, immutable, require, slot, view
 
@@ -196,7 +197,7 @@ class RiskPolicy(Administered):
         self.modes[()] = self.modes[()]._replace(mode=new)
         self.emit("ModeSet", new)
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
-        for c in range(engine.collateral_types(self.address)):
+        for c in ids_of(engine.listed(self.address)):
             self.terms[c] = self.terms[c]._replace(mode=new)
 
     @external

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul
 from backstop.model.interfaces import ICollateralAuction, ILossWaterfall, IVaultEngine
+from backstop.model.listing import ids_of
 from backstop.model.roles import Administered
 from backstop.model.state import Revert, World, external, immutable, require, slot, view
 
@@ -21,7 +22,7 @@ class Progress(NamedTuple):
 
     announced_for: int = 0  # when anyone may begin; 0 if not announced
     noted_epoch: int = 0  # the epoch in which the deficit was noted last
-    streak: int = 0  # epochs in a row in which it was noted above the bound
+    above_since: int = 0  # noted above the bound since then, in every epoch; 0 if it is not
     begun_at: int = 0
     fixed_at: int = 0
 
@@ -47,7 +48,7 @@ class Settlement(Administered):
     delay = immutable("DELAY", int)
     # Whole stablecoins of deficit of all types that may stay uncovered.
     bound = immutable("BOUND", int)
-    # For so many epochs the deficit has to stay above the bound.
+    # For so many whole epochs the deficit has to stay above the bound.
     epochs = immutable("EPOCHS", int)
 
     def __init__(
@@ -114,10 +115,10 @@ class Settlement(Administered):
 
     @external
     def note(self, sender: str) -> int:
-        """Note whether the deficit of all types is above the bound; in how many epochs in a row it was."""
+        """Note whether the deficit of all types is above the bound; since when it is, 0 if it is not."""
         progress = self._noted(self._before())
         self.progress[()] = progress
-        return progress.streak
+        return progress.above_since
 
     @external
     def begin(self, sender: str) -> None:
@@ -125,10 +126,10 @@ class Settlement(Administered):
         progress = self._before()
         if progress.announced_for == 0 or self.world.timestamp < progress.announced_for:
             progress = self._noted(progress)
-            require(progress.streak > self.epochs, "settlement: too early")
+            require(self._stood(progress), "settlement: too early")
         self.progress[()] = progress._replace(begun_at=self.world.timestamp)
         self.emit("Begun")
-        for c in range(self.engine.collateral_types(self.address)):
+        for c in ids_of(self.engine.listed(self.address)):
             if self._ask_feed("begin_final_price", c) is None:
                 self.emit("FeedFailed", c)
         self.engine.begin_settlement(self.address)
@@ -181,9 +182,9 @@ class Settlement(Administered):
     def fix(self, sender: str) -> None:
         """Close the books and set each collateral's share of a stablecoin."""
         progress = self._open()
-        types = self.engine.collateral_types(self.address)
+        types = ids_of(self.engine.listed(self.address))
         outstanding = 0
-        for c in range(types):
+        for c in types:
             require(self.auction.salvage_on_sale(self.address, c) == 0, "settlement: salvage on sale")
             self._check_idle(c)
             deficit = self.engine.deficit_of(self.address, c)
@@ -194,7 +195,7 @@ class Settlement(Administered):
         self.progress[()] = progress._replace(fixed_at=self.world.timestamp)
         supply = self.engine.net(self.address)
         self.emit("Fixed", supply)
-        for c in range(types if supply != 0 else 0):
+        for c in types if supply != 0 else ():
             share = mul(self.engine.salvage_of(self.address, c), RAY) // supply
             self.shares[c] = share
             self.emit("ShareFixed", c, share)
@@ -289,15 +290,19 @@ class Settlement(Administered):
 
     def _noted(self, progress: Progress) -> Progress:
         """Return the progress with the deficit of now noted; the caller stores it."""
-        types = self.engine.collateral_types(self.address)
-        deficit = sum(self.engine.deficit_of(self.address, c) for c in range(types))
+        types = ids_of(self.engine.listed(self.address))
+        deficit = sum(self.engine.deficit_of(self.address, c) for c in types)
         epoch = self.world.timestamp // self.waterfall.EPOCH_LENGTH(self.address)
-        streak = progress.streak
+        since = progress.above_since
         if deficit <= self.bound * RAD:
-            streak = 0
-        elif streak == 0 or epoch > progress.noted_epoch + 1:
-            streak = 1
-        elif epoch != progress.noted_epoch:
-            streak += 1
-        self.emit("DeficitNoted", epoch, deficit, streak)
-        return progress._replace(noted_epoch=epoch, streak=streak)
+            since = 0
+        elif since == 0 or epoch > progress.noted_epoch + 1:
+            since = self.world.timestamp
+        self.emit("DeficitNoted", epoch, deficit, since)
+        return progress._replace(noted_epoch=epoch, above_since=since)
+
+    def _stood(self, progress: Progress) -> bool:
+        """Tell whether the deficit has been above the bound for so many whole epochs."""
+        length = self.waterfall.EPOCH_LENGTH(self.address)
+        since = progress.above_since
+        return since != 0 and self.world.timestamp >= since + self.epochs * length

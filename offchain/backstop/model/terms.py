@@ -17,6 +17,7 @@ from backstop.model.interfaces import (
     Terms,
 )
 from backstop.model.ledger import Ledger
+from backstop.model.listing import ids_of, word_of
 from backstop.model.roles import CEILINGS
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
@@ -55,6 +56,7 @@ class Governed(Ledger):
         *others: Any,
     ) -> None:
         super().__init__(world, name, address, stablecoin, loss_waterfall, admin, *others)
+        self.listing = self.table("terms.listed")
         self.collateral_auction = collateral_auction
         self.first_policy = risk_policy
         self.policies = self.table("terms.risk_policy", ZERO_ADDRESS)
@@ -72,7 +74,9 @@ class Governed(Ledger):
         self._only_admin(sender)
         self._check_live()
         new = int(self.type_count[()])
-        require(new < bounds.MAX_COLLATERAL_TYPES, "terms: too many types")
+        listed = self._listed()
+        free = len(listed) < bounds.MAX_COLLATERAL_TYPES
+        require(free and new < bounds.MAX_TYPES, "terms: too many types")
         require(token != self.stablecoin_address, "terms: own token")
         _check_ratios(liquidation_ratio, initial_ratio)
         decimals = self._token(token).decimals(self.address)
@@ -87,6 +91,7 @@ class Governed(Ledger):
         require(self._balance(token, sender) == theirs, "terms: inexact push")
 
         self.type_count[()] = new + 1
+        self.listing[()] = word_of([*listed, new])
         self._list(new)
         self.terms[new] = Terms(
             token=token, liquidation_ratio=liquidation_ratio, initial_ratio=initial_ratio, decimals=decimals
@@ -95,11 +100,24 @@ class Governed(Ledger):
         return new
 
     @external
+    def retire_collateral_type(self, sender: str, collateral_type: int) -> None:
+        """Take a type off the list, for good, once nothing is owed, sold or lost in it."""
+        self._check_admin(sender, collateral_type)
+        self._check_not_settled(collateral_type)
+        on_sale = self._auction.salvage_on_sale(self.address, collateral_type)
+        self._post_retired(collateral_type, on_sale)
+        self._settle(collateral_type)
+        self.listing[()] = word_of([c for c in self._listed() if c != collateral_type])
+        self.emit("CollateralTypeRetired", collateral_type)
+
+    @external
     def set_debt_ceiling(self, sender: str, collateral_type: int, new: int) -> None:
         """Set a type's debt ceiling [whole stablecoins]; it binds draws only. The role CEILINGS may, too."""
         self._only_admin_or(sender, CEILINGS)
         terms = self._load_terms(collateral_type)
         self._tell(collateral_type, "debt_ceiling", new, bounds.MAX_DEBT_CEILING)
+        if terms.debt_ceiling == 0 and new != 0:
+            self._check_auctions(collateral_type, terms.liquidation_ratio)
         self.terms[collateral_type] = terms._replace(debt_ceiling=new)
 
     @external
@@ -108,8 +126,7 @@ class Governed(Ledger):
         terms = self._terms_for_admin(sender, collateral_type)
         self._tell(collateral_type, "debt_floor", new, bounds.MAX_DEBT_FLOOR)
         self.terms[collateral_type] = terms._replace(debt_floor=new)
-        auction = cast(ICollateralAuction, self.world.at(self.collateral_auction))
-        auction.set_minimum(self.address, collateral_type, new)
+        self._auction.set_minimum(self.address, collateral_type, new)
 
     @external
     def set_ratios(
@@ -118,6 +135,7 @@ class Governed(Ledger):
         """Set the liquidation and the initial ratio [basis points]."""
         terms = self._terms_for_admin(sender, collateral_type)
         _check_ratios(liquidation_ratio, initial_ratio)
+        self._check_auctions(collateral_type, liquidation_ratio)
         self.terms[collateral_type] = terms._replace(
             liquidation_ratio=liquidation_ratio, initial_ratio=initial_ratio
         )
@@ -196,7 +214,7 @@ class Governed(Ledger):
 
     @view
     def collateral_types(self, sender: str) -> int:
-        """Return how many collateral types there are."""
+        """Return how many collateral types there ever were."""
         return int(self.type_count[()])
 
     @view
@@ -224,6 +242,11 @@ class Governed(Ledger):
         """Return who refuses new risk and sets dynamic fees; the zero address is none."""
         return str(self.policies[()])
 
+    @view
+    def listed(self, sender: str) -> int:
+        """Return which types are listed, those that are not retired: 8 bits of id + 1 for each."""
+        return int(self.listing[()])
+
     # ----------------------------------------------------------------- records
 
     def _load_terms(self, collateral_type: int) -> Terms:
@@ -240,14 +263,28 @@ class Governed(Ledger):
         self._only_admin(sender)
         self._load_terms(collateral_type)
 
+    def _listed(self) -> list[int]:
+        return ids_of(self.listing[()])
+
     def _is_dynamic(self, collateral_type: int) -> bool:
         return bool(self.terms[collateral_type].dynamic)
 
+    def _check_auctions(self, collateral_type: int, liquidation_ratio: int) -> None:
+        """Revert unless a type's auctions have terms that fit its ratio."""
+        self._auction.check_terms(self.address, collateral_type, liquidation_ratio)
+
+    def _check_not_settled(self, collateral_type: int) -> None:
+        self._check_not(bool(self.terms[collateral_type].settling))
+
     def _settle(self, collateral_type: int) -> None:
-        """Settlement has begun: told beside the terms."""
+        """Settlement has begun, or the type is retired: told beside the terms."""
         self.terms[collateral_type] = self.terms[collateral_type]._replace(settling=True)
 
-    # ------------------------------------------------------------- risk policy
+    # ---------------------------------------------------------- other contracts
+
+    @property
+    def _auction(self) -> ICollateralAuction:
+        return cast(ICollateralAuction, self.world.at(self.collateral_auction))
 
     @property
     def _policy(self) -> IRiskPolicy:
@@ -288,7 +325,7 @@ class Governed(Ledger):
 
     def _room(self, collateral_type: int, factor: int) -> int:
         """Return the principal that may still go under auction, of the type and of all types [rad]."""
-        used = sum(int(self.auctions[c].in_auction) for c in range(self.type_count[()]))
+        used = sum(int(self.auctions[c].in_auction) for c in self._listed())
         auctions = self.auctions[collateral_type]
         return min(
             _left(auctions.limit, factor, auctions.in_auction),

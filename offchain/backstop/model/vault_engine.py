@@ -275,7 +275,7 @@ class VaultEngine(Coverage):
     def reward(self, sender: str, collateral_type: int, receiver: str, amount: int) -> None:
         """Pay the reward of an auction's reset."""
         self._only_auction(sender)
-        self._check_live()
+        self._check_not_settled(collateral_type)
         self._post_reward(collateral_type, receiver, amount)
 
     @external
@@ -292,7 +292,7 @@ class VaultEngine(Coverage):
         """Charge fees a last time; from now on rates stand still, and vaults with debt."""
         self._only_settlement(sender)
         self._set_global_debt_ceiling(NO_CEILING)
-        for c in range(self.type_count[()]):
+        for c in self._listed():
             self._accrue(c)
             self._set_stability_fee(c, 0)
             self._settle(c)
@@ -326,7 +326,7 @@ class VaultEngine(Coverage):
         """Close the books; the supply (wad), which is what is settled from now on."""
         self._only_settlement(sender)
         self.loss_waterfall.close_books(self.address)
-        return self._post_netted(int(self.type_count[()]))
+        return self._post_netted(int(self.listing[()]))
 
     @external
     def redeem(self, sender: str, owner: str, amount: int) -> None:
@@ -360,7 +360,7 @@ class VaultEngine(Coverage):
         """Return all debt of all types: performing, in auction and in deficit [rad]."""
         return sum(
             self.debts[collateral_type].performing + self._distress(collateral_type)
-            for collateral_type in range(self.type_count[()])
+            for collateral_type in self._listed()
         )
 
     # ----------------------------------------------------------------- helpers

@@ -36,7 +36,7 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "grace": {f"{FEED}.grace": 4 * HOUR + 1},
     "average-window": {f"{FEED}.window": 299},
     "confirmations": {f"{FEED}.deviation": 1_000, f"{FEED}.stale_after": 599, f"{FEED}.confirmations": 1},
-    "settlement-epochs": {"settlement.epochs": 1},
+    "settlement-epochs": {"settlement.epochs": 1, "equity.duration": 7 * DAY},
     "settlement-delay": {"settlement.delay": 2 * DAY},
     "cooldown": {f"{POOL}.cooldown": 2 * HOUR - 1},
     "cap-delay": {"cap_delay": 3 * DAY - 1},

@@ -72,50 +72,37 @@ def test_an_auction_reaches_the_market(new_protocol: NewProtocol, buf: int, sell
     assert sold is sells is not breaks("auction-reaches-market", parameters)
 
 
-@pytest.mark.parametrize(("penalty", "pays"), [(11_499, False), (11_500, True)])
-def test_nobody_gains_by_liquidating_himself(new_protocol: NewProtocol, penalty: int, pays: bool) -> None:
-    """At a liquidation ratio of 115%, with the highest tip: the reward is all of the penalty."""
-    auction = AuctionParameters(penalty=penalty, tip=10_000)
-    parameters = with_weth(liquidation_ratio=11_500, initial_ratio=11_600, stability_fee=0, auction=auction)
-    protocol = priced(new_protocol(parameters))
-    debt = 20_000 * WAD
-    price = unsafe(protocol, debt)
-    collateral = protocol.table(
-        "VaultEngine", "vaults", (WETH, protocol.address("borrower"))
-    ).locked_collateral
-    protocol.do("LiquidationEngine.liquidate", WETH, "borrower", "accomplice", sender="accomplice")
-    reward = protocol.read("Stablecoin.balanceOf", "accomplice")
-    lost = collateral * price // RAY - debt
-    assert (reward > lost) is pays is breaks("penalty", parameters)
+@pytest.mark.parametrize(("penalty", "refused"), [(11_499, False), (11_500, True)])
+def test_nobody_gains_by_liquidating_himself(new_protocol: NewProtocol, penalty: int, refused: bool) -> None:
+    """At a liquidation ratio of 115%. The setters refuse it too."""
+    auction = AuctionParameters(penalty=penalty)
+    parameters = with_weth(liquidation_ratio=11_500, initial_ratio=11_600, auction=auction)
+    assert breaks("penalty", parameters) is refused
+    protocol = new_protocol(with_weth(liquidation_ratio=11_500, initial_ratio=11_600))
+    reason = refusal(protocol, "CollateralAuction.set_penalty", WETH, penalty, sender="admin")
+    assert reason == ("collateral_auction: high penalty" if refused else None)
 
 
-@pytest.mark.parametrize(("epochs", "ended"), [(2, False), (1, True)])
+@pytest.mark.parametrize(("epochs", "ended"), [(3, False), (2, True)])
 def test_nobody_ends_the_protocol_while_a_stage_sells(
     new_protocol: NewProtocol, epochs: int, ended: bool
 ) -> None:
-    """From the last second of an epoch on, in which a loss is noted and its equity is put up for sale."""
+    """A loss is noted as its equity is put up for sale, for ten hours; an epoch is five."""
     parameters = replace(
         with_equity("minted_equity", "savings"),
-        epoch_length=20 * HOUR,
+        epoch_length=5 * HOUR,
         settlement=SettlementParameters(HOUR, bound=0, epochs=epochs),
     )
     protocol = open_protocol(new_protocol(parameters))
     lose(protocol)
-    protocol.advance(20 * HOUR - 1 - protocol.timestamp % (20 * HOUR))
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
-    protocol.do("Settlement.note", sender="attacker")
-    begun = False
-    for wait in (1, 9 * HOUR):
-        protocol.advance(wait)
-        if begun:
-            break
-        try:
-            protocol.do("Settlement.begin", sender="attacker")
-            begun = True
-        except Revert as revert:
-            assert revert.reason == "settlement: too early"
+    for _ in range(2):
+        protocol.do("Settlement.note", sender="attacker")
+        protocol.advance(5 * HOUR)
+    reason = refusal(protocol, "Settlement.begin", sender="attacker")
+    assert reason == (None if ended else "settlement: too early")
     assert not protocol.read("MintAuction.status", XAU)[0]  # it still sells
-    assert begun is ended is breaks("settlement-epochs", parameters)
+    assert ended is breaks("settlement-epochs", parameters)
 
 
 def feed_of(**changes) -> Parameters:

@@ -544,12 +544,12 @@ def test_the_settler_starts_again_when_losses_are_covered(doomed) -> None:
     with doomed.run.session.model.imagine():
         doomed.run.go_to(doomed.run.system.timestamp + 2 * 86_400)
         assert carry_out(doomed, settler) == ["note"]  # an epoch was missed
-        assert doomed.view.settlement.streak == 1
+        assert doomed.view.settlement.above_since == doomed.run.system.timestamp
     for c in range(3):
         doomed.run.session.model.world.contracts["VaultEngine"].tables["ledger.deficit"][c] = 0
     doomed.run.go_to(doomed.run.system.timestamp + 86_400)
     assert carry_out(doomed, settler) == ["note"]
-    assert doomed.view.settlement.streak == 0
+    assert doomed.view.settlement.above_since == 0
 
 
 def test_the_settler_begins_what_is_announced(world) -> None:

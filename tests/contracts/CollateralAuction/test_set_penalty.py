@@ -9,6 +9,7 @@ LOWEST, HIGHEST = 10_000, 20_000
 
 
 def test_bounds(protocol):
+    protocol.do("VaultEngine.set_ratios", WETH, HIGHEST + 1, HIGHEST + 1, sender="admin")
     for refused in (LOWEST - 1, HIGHEST + 1, 2**256 - 1, 0):
         with reverts("collateral_auction: bad penalty"):
             protocol.do("CollateralAuction.set_penalty", WETH, refused, sender="admin")
@@ -33,7 +34,20 @@ def test_needs_terms(protocol):
         protocol.do("CollateralAuction.set_penalty", 31, LOWEST, sender="admin")
 
 
-@pytest.mark.parametrize(("penalty", "minimum"), [(10_000, 2_000), (10_001, 2_001), (20_000, 4_000)])
+def test_it_stays_under_the_liquidation_ratio(protocol):
+    for refused in (14_500, 14_501):
+        with reverts("collateral_auction: high penalty"):
+            protocol.do("CollateralAuction.set_penalty", WETH, refused, sender="admin")
+    protocol.do("CollateralAuction.set_penalty", WETH, 14_499, sender="admin")
+
+
+def test_without_a_penalty_any_ratio_will_do(protocol):
+    protocol.do("CollateralAuction.set_penalty", WETH, LOWEST, sender="admin")
+    protocol.do("VaultEngine.set_ratios", WETH, LOWEST, LOWEST, sender="admin")
+    protocol.do("CollateralAuction.set_penalty", WETH, LOWEST, sender="admin")
+
+
+@pytest.mark.parametrize(("penalty", "minimum"), [(10_000, 2_000), (10_001, 2_001), (14_000, 2_800)])
 def test_the_smallest_rest_of_a_target_follows(protocol, penalty, minimum):
     protocol.do("CollateralAuction.set_penalty", WETH, penalty, sender="admin")
     assert protocol.last.logs[1].values == (WETH, "minimum", minimum)

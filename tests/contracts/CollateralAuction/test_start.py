@@ -97,6 +97,8 @@ def test_a_penalty_beyond_its_field_is_cut(new_protocol):
         debt_ceiling=1_000_000_000,
         auction_limit=1_000_000_000,
         stability_fee=0,
+        liquidation_ratio=20_001,
+        initial_ratio=20_001,
         auction=replace(standard().collateral_types[WETH].auction, penalty=20_000),
     )
     parameters = replace(
@@ -107,7 +109,7 @@ def test_a_penalty_beyond_its_field_is_cut(new_protocol):
     )
     protocol = new_protocol(parameters)
     protocol.post_price("WETH", PRICES["WETH"])
-    protocol.borrow("borrower", "WETH", 500_000 * WAD, 600_000_000 * WAD)
+    protocol.borrow("borrower", "WETH", 700_000 * WAD, 600_000_000 * WAD)
     protocol.post_price("WETH", 1_500 * RAY)
     auction = protocol.read("CollateralAuction.auction_of", liquidate(protocol))
     assert auction.principal == 600_000_000 * WAD * RAY

@@ -3,6 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
 from tests.support.auctions import event, stablecoins
 from tests.support.domains import LINE, ROLLUP, deficit, draw, lose, pay
 from tests.support.helpers import reverts
@@ -54,10 +55,10 @@ def test_the_line_has_room_again(lossy):
 
 def test_not_while_a_stage_has_reserved_of_the_deficit(lossy):
     """New equity is being sold for it."""
-    lossy.do("PriceFeed.report", 32, RAY, sender="reporter_1")
-    lossy.do("PriceFeed.report", 32, RAY, sender="reporter_2")
-    lossy.do("PriceFeed.report", 32, RAY, sender="reporter_3")
-    lossy.do("PriceFeed.poke", 32, sender="stranger")
+    lossy.do("PriceFeed.report", EQUITY_MARKET, RAY, sender="reporter_1")
+    lossy.do("PriceFeed.report", EQUITY_MARKET, RAY, sender="reporter_2")
+    lossy.do("PriceFeed.report", EQUITY_MARKET, RAY, sender="reporter_3")
+    lossy.do("PriceFeed.poke", EQUITY_MARKET, sender="stranger")
     lossy.do("LossWaterfall.cover", ROLLUP, sender="stranger")
     assert lossy.read("LossWaterfall.reserved_of", ROLLUP) != 0
     with reverts("domain: stages are busy"):

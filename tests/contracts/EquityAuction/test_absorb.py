@@ -4,6 +4,7 @@ import pytest
 
 from backstop.deployment.parameters import with_stage
 from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
 from tests.support.equity import (
     WETH,
     XAU,
@@ -32,7 +33,7 @@ def test_only_the_waterfall(losing, sender):
 
 def test_starts(losing):
     deficit = losing.read("VaultEngine.deficit_of", XAU)
-    floor = losing.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
+    floor = losing.read("PriceFeed.time_weighted", EQUITY_MARKET) * 8_000 // 10_000
     assert cover(losing) == deficit // RAY * RAY
     target = deficit // RAY
     lot = up(target * RAY, floor)
@@ -80,8 +81,8 @@ def test_top_of_the_higher_price(losing):
     """A fall for a moment starts no auction from below; a rise starts it from above."""
     report_equity(losing, 50 * RAY)
     report_equity(losing, 50 * RAY)
-    average = losing.read("PriceFeed.time_weighted", 32)
-    assert losing.read("PriceFeed.current_price", 32) == 50 * RAY < average
+    average = losing.read("PriceFeed.time_weighted", EQUITY_MARKET)
+    assert losing.read("PriceFeed.current_price", EQUITY_MARKET) == 50 * RAY < average
     cover(losing)
     assert losing.read(f"{STAGE}.auction_of", XAU).top == average * 24_000 // 10_000
 
@@ -89,7 +90,7 @@ def test_top_of_the_higher_price(losing):
 def test_top_of_the_current_price(losing):
     report_equity(losing, 150 * RAY)
     report_equity(losing, 150 * RAY)
-    average = losing.read("PriceFeed.time_weighted", 32)
+    average = losing.read("PriceFeed.time_weighted", EQUITY_MARKET)
     assert average < 150 * RAY
     cover(losing)
     found = losing.read(f"{STAGE}.auction_of", XAU)
@@ -99,7 +100,7 @@ def test_top_of_the_current_price(losing):
 
 def test_a_stale_price_stops_nothing(losing):
     losing.advance(7 * 86_400)
-    assert losing.read("PriceFeed.current_price", 32) == 0
+    assert losing.read("PriceFeed.current_price", EQUITY_MARKET) == 0
     cover(losing)
     assert losing.read(f"{STAGE}.auction_of", XAU).top == 240 * RAY
 
@@ -109,7 +110,7 @@ def test_the_top_is_capped(losing):
     cover(losing)
     found = losing.read(f"{STAGE}.auction_of", XAU)
     # Rounded up to a ten-trillionth of a stablecoin, as all prices.
-    floor = losing.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
+    floor = losing.read("PriceFeed.time_weighted", EQUITY_MARKET) * 8_000 // 10_000
     assert (found.top, found.floor) == (up(2**112 - 1, 10**14) * 10**14, up(floor, 10**14) * 10**14)
 
 

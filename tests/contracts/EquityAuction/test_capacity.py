@@ -1,6 +1,7 @@
 """capacity: what the equity raises at the floor; nothing during an auction."""
 
 from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
 from tests.support.equity import XAU, cover, open_protocol, price_equity, report_equity, with_equity
 from tests.support.savings import lose
 
@@ -12,13 +13,13 @@ def up(price):
 
 
 def test_is_worth_the_floor(priced):
-    assert priced.read("PriceFeed.time_weighted", 32) == 100 * RAY
+    assert priced.read("PriceFeed.time_weighted", EQUITY_MARKET) == 100 * RAY
     assert priced.read("MintAuction.capacity", XAU) == 10_000 * 80 * RAD
 
 
 def test_whole_wei(auction):
     price_equity(auction, 10**26 + 7)
-    floor = auction.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
+    floor = auction.read("PriceFeed.time_weighted", EQUITY_MARKET) * 8_000 // 10_000
     # Prices are whole ten-trillionths of a stablecoin, rounded up.
     assert floor % 10**14
     worth = auction.read("Equity.mintable") * up(floor)
@@ -37,7 +38,7 @@ def test_without_a_price_there_is_none(new_protocol):
 
 def test_a_stale_price_is_as_good(priced):
     priced.advance(7 * 86_400)
-    assert priced.read("PriceFeed.current_price", 32) == 0
+    assert priced.read("PriceFeed.current_price", EQUITY_MARKET) == 0
     assert priced.read("MintAuction.capacity", XAU) == 10_000 * 80 * RAD
 
 
@@ -45,7 +46,7 @@ def test_nothing_more_for_its_type_alone(auction):
     assert auction.read("MintAuction.capacity", XAU) == 0
     left = auction.read("Equity.mintable")
     assert 0 < left < 10_000 * WAD
-    floor = auction.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
+    floor = auction.read("PriceFeed.time_weighted", EQUITY_MARKET) * 8_000 // 10_000
     assert auction.read("MintAuction.capacity", 0) == left * floor // RAY * RAY
 
 

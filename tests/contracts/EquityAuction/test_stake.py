@@ -3,6 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
 from tests.support.equity import ALL, XAU, cover, equity_of, events, report_equity, take
 from tests.support.helpers import reverts
 from tests.support.savings import lose, mature, request
@@ -31,7 +32,7 @@ def test_capacity(staked):
 def test_slashes(staked):
     lose(staked)
     report_equity(staked, 100 * RAY)
-    floor = staked.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
+    floor = staked.read("PriceFeed.time_weighted", EQUITY_MARKET) * 8_000 // 10_000
     supply = staked.read("Equity.totalSupply")
     target = cover(staked)
     assert target == staked.read("VaultEngine.deficit_of", XAU) // RAY * RAY
@@ -108,7 +109,7 @@ def test_nobody_leaves_while_a_loss_is_known(staked):
     report_equity(staked, 100 * RAY)
     loss = staked.read("LossWaterfall.losses_beyond", NAME)
     pending = staked.read(f"{NAME}.pending_assets", loss)
-    floor = staked.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
+    floor = staked.read("PriceFeed.time_weighted", EQUITY_MARKET) * 8_000 // 10_000
     assert pending == up(loss, floor) > 100 * WAD
     for _ in range(2):
         with reverts("pool: losses are open"):

@@ -184,7 +184,10 @@ def test_a_call_that_is_overdue_counts(guarded):
 @pytest.mark.parametrize("ratio", [10_500, 11_000, 15_000])
 def test_no_ratio_makes_a_safe_vault_flagged(new_protocol, ratio):
     """One wei of value above it and one under it."""
-    weth = replace(standard().collateral_types[WETH], liquidation_ratio=ratio, initial_ratio=ratio)
+    auction = replace(standard().collateral_types[WETH].auction, penalty=10_400)
+    weth = replace(
+        standard().collateral_types[WETH], liquidation_ratio=ratio, initial_ratio=ratio, auction=auction
+    )
     protocol = opened(
         new_protocol, replace(standard(), collateral_types=(weth, *standard().collateral_types[1:]))
     )

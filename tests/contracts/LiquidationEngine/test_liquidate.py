@@ -6,7 +6,7 @@ import pytest
 
 from backstop.deployment.examples import standard
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auctions import NOBODY, WBTC, WETH, event, liquidate, list_token, stablecoins, start
+from tests.support.auctions import NOBODY, WBTC, WETH, event, liquidate, stablecoins, start
 from tests.support.helpers import reverts
 from tests.support.policy import (
     GRACE,
@@ -209,19 +209,6 @@ def test_a_lot_is_whole_units_of_the_token(protocol):
     assert auction.lot % 10**10 == 0
     left = protocol.read("VaultEngine.vault", WBTC, "borrower").locked_collateral
     assert left % 10**10 == 0 and left + auction.lot == WAD
-
-
-def test_a_type_without_auction_terms_is_not_liquidated(protocol):
-    c = list_token(protocol, "NEW", 18, 2_000 * RAY)
-    protocol.borrow("borrower", "WETH", 10 * WAD, 2_000 * WAD)
-    protocol.do("NEW.mint", "borrower", 10 * WAD, sender="borrower")
-    protocol.do("NEW.approve", "VaultEngine", 10 * WAD, sender="borrower")
-    protocol.do(
-        "VaultEngine.deposit_and_draw", c, "borrower", 10 * WAD, 12_000 * WAD, "borrower", sender="borrower"
-    )
-    protocol.do("VaultEngine.set_ratios", c, 20_000, 20_000, sender="admin")
-    with reverts("collateral_auction: no terms"):
-        liquidate(protocol, c=c)
 
 
 def test_anyone_may_and_names_who_is_paid(protocol):

@@ -48,16 +48,28 @@ def test_anyone_after_the_delay(protocol):
 
 
 def test_anyone_when_losses_stay_uncovered(lost):
-    lost.do("Settlement.note", sender="stranger")
+    since = lost.do("Settlement.note", sender="stranger")
     next_epoch(lost)
     lost.do("Settlement.note", sender="stranger")
+    lost.advance(since + 2 * lost.parameters.epoch_length - 1 - lost.timestamp)
     with reverts("settlement: too early"):
         lost.do(CALL, sender="stranger")
-    next_epoch(lost)
+    lost.advance(1)
     # It notes by itself.
     lost.do(CALL, sender="stranger")
-    assert lost.read("Settlement.progress_of").streak == 3
+    assert lost.read("Settlement.progress_of").above_since == since
     assert lost.read("VaultEngine.in_settlement")
+
+
+def test_not_sooner_however_the_epochs_lie(lost):
+    """Three epochs have a note each, of which two lie at the edges of the one between them."""
+    lost.advance(lost.parameters.epoch_length - 1)
+    lost.do("Settlement.note", sender="stranger")
+    for wait in (1, lost.parameters.epoch_length):
+        lost.advance(wait)
+        with reverts("settlement: too early"):
+            lost.do(CALL, sender="stranger")
+        lost.do("Settlement.note", sender="stranger")
 
 
 def test_not_when_an_epoch_was_not_noted(lost):

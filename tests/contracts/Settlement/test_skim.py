@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WBTC, WETH, XAU, list_token, report, start
+from tests.support.auctions import TERMS, WBTC, WETH, XAU, list_token, report, start
 from tests.support.helpers import reverts
 from tests.support.savings import SAVINGS, save
 from tests.support.settling import begin, final_debt, fix_prices, skim, unwind
@@ -91,7 +91,7 @@ def test_without_a_price_all_collateral_goes_for_all_debt(unpriced):
 
 
 def test_at_the_least_price_that_there_is(protocol):
-    c = list_token(protocol, "NEW", 6, 2_000 * RAY)
+    c = list_token(protocol, "NEW", 6, 2_000 * RAY, TERMS)
     protocol.fund("NEW", "owner", 10 * WAD)
     protocol.do("VaultEngine.deposit_and_draw", c, "owner", 10 * WAD, 9_000 * WAD, "owner", sender="owner")
     report(protocol, c, 1)

@@ -1,6 +1,7 @@
 """start: a lot of surplus is put up for sale at a fresh price of equity."""
 
 from backstop.model.arithmetic import RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
 from tests.support.equity import events, open_protocol, price_equity, report_equity, with_equity
 from tests.support.helpers import reverts
 from tests.support.savings import fill
@@ -25,8 +26,8 @@ def test_starts(offering):
 def test_top_of_the_lower_price(offering):
     report_equity(offering, 50 * RAY)
     report_equity(offering, 50 * RAY)
-    average = offering.read("PriceFeed.time_weighted", 32)
-    assert average > 50 * RAY == offering.read("PriceFeed.current_price", 32)
+    average = offering.read("PriceFeed.time_weighted", EQUITY_MARKET)
+    assert average > 50 * RAY == offering.read("PriceFeed.current_price", EQUITY_MARKET)
     start(offering)
     found = offering.read(f"{NAME}.auction")
     assert found.top == RAY * 48 // 1_000
@@ -36,7 +37,7 @@ def test_top_of_the_lower_price(offering):
 def test_top_of_the_average(offering):
     report_equity(offering, 200 * RAY)
     report_equity(offering, 200 * RAY)
-    average = offering.read("PriceFeed.time_weighted", 32)
+    average = offering.read("PriceFeed.time_weighted", EQUITY_MARKET)
     assert average < 200 * RAY
     start(offering)
     found = offering.read(f"{NAME}.auction")

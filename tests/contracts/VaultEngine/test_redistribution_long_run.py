@@ -36,6 +36,7 @@ class Book:
             liquidation_ratio=11_000,
             initial_ratio=20_000,
             redistribution_cap=100,
+            auction=replace(standard().collateral_types[C].auction, penalty=10_500),
             feed=replace(standard().collateral_types[C].feed, stale_after=7 * 86_400),
         )
         parameters = replace(

@@ -1,6 +1,8 @@
 """set_debt_ceiling: binds draws only, in whole stablecoins."""
 
+from backstop.model.arithmetic import RAY
 from backstop.model.signatures import keccak256
+from tests.support.auctions import TERMS, list_token
 from tests.support.helpers import check_setter, reverts
 
 CEILINGS = keccak256(b"CEILINGS")
@@ -27,6 +29,15 @@ def test_the_role_of_ceilings_may_set_it_within_the_same_bounds(protocol):
     protocol.do("VaultEngine.revoke_role", CEILINGS, "keeper", sender="admin")
     with reverts("roles: not admin"):
         protocol.do("VaultEngine.set_debt_ceiling", 0, 7, sender="keeper")
+
+
+def test_the_first_needs_terms_of_auctions(protocol):
+    c = list_token(protocol, "NEW", 18, 2_000 * RAY)
+    with reverts("collateral_auction: not ready"):
+        protocol.do("VaultEngine.set_debt_ceiling", c, 1, sender="admin")
+    protocol.do("VaultEngine.set_debt_ceiling", c, 0, sender="admin")
+    protocol.do("CollateralAuction.add_terms", c, *TERMS, sender="admin")
+    protocol.do("VaultEngine.set_debt_ceiling", c, 1, sender="admin")
 
 
 def test_the_role_of_ceilings_may_do_nothing_else(protocol):

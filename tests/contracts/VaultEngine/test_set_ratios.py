@@ -25,6 +25,13 @@ def test_is_bounded(protocol, liquidation_ratio, initial_ratio):
         protocol.do("VaultEngine.set_ratios", 0, liquidation_ratio, initial_ratio, sender="admin")
 
 
+def test_the_liquidation_ratio_stays_above_the_penalty(protocol):
+    with reverts("collateral_auction: high penalty"):
+        protocol.do("VaultEngine.set_ratios", 0, 11_300, 15_000, sender="admin")
+    protocol.do("VaultEngine.set_ratios", 0, 11_301, 15_000, sender="admin")
+
+
 def test_the_bounds_themselves_are_allowed(protocol):
+    protocol.do("CollateralAuction.set_penalty", 0, 10_000, sender="admin")
     protocol.do("VaultEngine.set_ratios", 0, 10_000, 60_000, sender="admin")
     protocol.do("VaultEngine.set_ratios", 0, 10_000, 10_000, sender="admin")

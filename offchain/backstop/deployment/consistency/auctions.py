@@ -91,7 +91,7 @@ def _auction_reaches_market(parameters: Parameters, prices: Prices) -> Iterator[
 def _penalty(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     for each in parameters.collateral_types:
         auction = each.auction
-        if auction.penalty >= each.liquidation_ratio and (auction.tip or auction.chip):
+        if auction.penalty >= each.liquidation_ratio and auction.penalty != BASIS_POINTS:
             values = percent(auction.penalty), percent(each.liquidation_ratio)
             yield Misfit(
                 each.symbol,

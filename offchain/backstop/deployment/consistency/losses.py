@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from backstop.deployment.consistency.rule import DOUBTFUL, REFUSED, Misfit, Prices, percent, rule, time
 from backstop.deployment.contracts import NAIVE, POOLS, pools_of
 from backstop.deployment.parameters import Parameters, StageParameters
-from backstop.model.arithmetic import div_up
 
 EQUITY_STAGES = ("staked_equity", "minted_equity")
 """Stages that sell first and pay later."""
@@ -28,14 +27,13 @@ def pools(parameters: Parameters) -> Iterator[str]:
     "settlement.epochs",
     "epoch_length",
     "equity.duration",
-    why="nobody ends the protocol for a loss that is still being paid: two notes a second apart count as "
-    "two epochs, so one epoch less than these is what the stages have",
+    why="nobody ends the protocol for a loss that is still being paid: so many whole epochs are what the "
+    "stages have",
 )
 def _settlement_epochs(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     stages, settlement = waiting(parameters.stages), parameters.settlement
     duration = 0 if parameters.equity is None else parameters.equity.duration
-    # With nothing to sell a loss is covered at once, but somebody has to find the time for it.
-    needed = max(1, div_up(stages * duration, parameters.epoch_length)) + 1
+    needed = stages * duration // parameters.epoch_length + 1
     if settlement.epochs < needed:
         values = str(settlement.epochs), time(parameters.epoch_length), time(duration) if duration else "none"
         yield Misfit("", values, f"the epochs to {needed} or more")

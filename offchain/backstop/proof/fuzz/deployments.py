@@ -143,7 +143,7 @@ def _collateral(random: Random, index: int) -> CollateralParameters:
         buffer_share=random.choice((0, 5_000, 10_000)),
         redistribution_cap=random.choice((0, 500, 10_000)),
         token=random.choice(("Token", "Token", "Token", "SilentToken", "FalseToken")),
-        auction=_auction(random),
+        auction=_auction(random, liquidation_ratio),
         feed=_feed(random),
         market=MarketParameters(fee=random.choice((0, 30, 9_999))),
     )
@@ -183,7 +183,8 @@ def _policy(random: Random, collateral: CollateralParameters) -> PolicyParameter
     return policy if policy.curve[0] else replace(policy, speed=0)
 
 
-def _auction(random: Random) -> AuctionParameters:
+def _auction(random: Random, liquidation_ratio: int) -> AuctionParameters:
+    """Draw terms of auctions; a penalty stays under the ratio, or there is none."""
     curve = random.choice((LINEAR, STAIRSTEP, EXPONENTIAL))
     period, cut = {
         LINEAR: (random.choice((600, 4 * HOUR, 4 * HOUR)), RAY // 2),
@@ -197,7 +198,7 @@ def _auction(random: Random) -> AuctionParameters:
         tail=random.choice((60, HOUR, 2 * HOUR, 3 * HOUR)),
         cusp=random.choice((1, 3_000, 4_000, 10_000)),
         buf=random.choice((10_000, 12_000, 12_000, 60_000)),
-        penalty=random.choice((10_000, 11_300, 11_300, 20_000)),
+        penalty=max(10_000, min(random.choice((10_000, 11_300, 11_300, 20_000)), liquidation_ratio - 1)),
         tip=random.choice((0, 50, 50, 10_000)),
         chip=random.choice((0, 10, 10, 1_000)),
     )

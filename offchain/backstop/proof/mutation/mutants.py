@@ -21,6 +21,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "VaultEngine.vy",
         "modules/coverage.vy",
         "modules/ledger.vy",
+        "modules/listing.vy",
         "modules/terms.vy",
     ),
     "PriceFeed": ("PriceFeed.vy", "modules/settlement_price.vy"),

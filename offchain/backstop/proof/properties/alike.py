@@ -303,7 +303,8 @@ def _splits(both: Both) -> list[tuple[str, str, int, tuple[Any, ...], str]]:
         pool = contract_of(both, name)
         if not pool.cooldown:
             for who in pool.holders():
-                found.append((name, "redeem", 0, (pool.held(who), who, who), who))
+                if who not in strangers:
+                    found.append((name, "redeem", 0, (pool.held(who), who, who), who))
     return found
 
 

@@ -96,7 +96,7 @@ class ACapHoldsOverAnyWindow:
         # The waterfall to compare with begins anew at each epoch: that is what is wrong with it.
         if {"covered", "missed"}.isdisjoint(changes) or step.contract(_WATERFALL).KIND != _WATERFALL:
             return
-        settling = step.before(_WATERFALL, "counts").settlement
+        settling = step.before(_WATERFALL, "books").settlement
         # Of one step, which may cover several types.
         gone: dict[int, int] = defaultdict(int)
         for log in step.outcome.logs:

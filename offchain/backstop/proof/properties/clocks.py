@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.model.listing import ids_of
 from backstop.proof.properties.registry import Violation, history_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -19,7 +20,7 @@ class DelaysAreKept:
     """New caps count no sooner than their delay after they were proposed, and with no loss open.
 
     Settlement begins once: a delay after it was announced and not taken back, or with losses above the bound
-    in so many epochs in a row and one more. Its books close once, after that.
+    for as long as so many epochs last, noted in each. Its books close once, after that.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -29,7 +30,7 @@ class DelaysAreKept:
         progress = contracts[_SETTLEMENT].tables["progress"][()]
         self._announced: int | None = 0 if progress.announced_for else None
         self._begun, self._fixed = bool(progress.begun_at), bool(progress.fixed_at)
-        self._streak: tuple[int, int] = (progress.noted_epoch, progress.streak)
+        self._noted: tuple[int, int] = (progress.noted_epoch, progress.above_since)
 
     def see(self, step: Transition, changes: Changes) -> None:
         """Start clocks, and read them where something was waited for."""
@@ -61,25 +62,27 @@ class DelaysAreKept:
         since = self._proposed.pop(order, None)
         if since is None or step.model.timestamp - since < waterfall.cap_delay:
             raise Violation(f"caps that were proposed at {since} count at {step.model.timestamp}")
-        if step.before(_WATERFALL, "counts").open:
+        if step.before(_WATERFALL, "books").open:
             raise Violation("new caps for a loss that is open")
 
-    def _note(self, step: Transition, epoch: int, deficit: int, streak: int) -> None:
-        types = range(step.after("VaultEngine", "terms.collateral_types"))
+    def _note(self, step: Transition, epoch: int, deficit: int, since: int) -> None:
+        types = ids_of(step.after("VaultEngine", "terms.listed"))
         exact = sum(step.after("VaultEngine", "ledger.deficit", c) for c in types)
         bound = step.contract(_SETTLEMENT).bound * _RAD
-        last, before = self._streak
+        last, before = self._noted
         own = 0
         if exact > bound:
-            own = before if before and epoch == last else before + 1 if epoch == last + 1 and before else 1
-        self._streak = epoch, own
+            own = before if before and epoch <= last + 1 else step.model.timestamp
+        self._noted = epoch, own
         present = step.model.timestamp // step.contract(_WATERFALL).epoch_length
-        if (epoch, deficit, streak) != (present, exact, own):
-            raise Violation(f"{deficit} noted in epoch {epoch}, {streak} in a row; it is {exact}, {own}")
+        if (epoch, deficit, since) != (present, exact, own):
+            raise Violation(f"{deficit} noted in epoch {epoch}, since {since}; it is {exact}, {own}")
 
     def _begin(self, step: Transition) -> None:
         settlement = step.contract(_SETTLEMENT)
         waited = self._announced is not None and step.model.timestamp - self._announced >= settlement.delay
-        if self._begun or not (waited or self._streak[1] > settlement.epochs):
-            raise Violation(f"settlement begins, announced at {self._announced}, {self._streak[1]} in a row")
+        length, (_, since) = step.contract(_WATERFALL).epoch_length, self._noted
+        stood = since != 0 and step.model.timestamp - since >= settlement.epochs * length
+        if self._begun or not (waited or stood):
+            raise Violation(f"settlement begins, announced at {self._announced}, losses since {since}")
         self._begun = True

@@ -20,7 +20,7 @@ def what_is_missed_others_paid(step: Transition, changes: Changes) -> None:
     """
     if "missed" not in changes:
         return
-    counts = step.after(_WATERFALL, "counts")
+    lineup = step.after(_WATERFALL, "lineup")
     grown: dict[int, int] = defaultdict(int)
     for _, (k, c), old, new in changes["missed"]:
         if new > old:
@@ -33,15 +33,17 @@ def what_is_missed_others_paid(step: Transition, changes: Changes) -> None:
             log.values[2:] for log in step.outcome.logs if log.event == "LossCovered" and log.values[0] == c
         ]
         first = min(
-            counts.ids.index(k) for _, (k, of), old, new in changes["missed"] if of == c and new > old
+            lineup.ids.index(k) for _, (k, of), old, new in changes["missed"] if of == c and new > old
         )
-        behind = sum(part for k, part in paid if counts.ids.index(k) > first)
+        behind = sum(part for k, part in paid if lineup.ids.index(k) > first)
         if amount > behind:
             raise Violation(f"stages owe {amount} of type {c} for {behind} that others paid")
-    for k in range(counts.known):
+    for k in range(lineup.known):
         types = range(step.after("VaultEngine", "terms.collateral_types"))
-        owes = any(step.after(_WATERFALL, "missed", (k, c)) for c in types)
-        if owes != bool(counts.owing >> k & 1):
+        owed = sum(step.after(_WATERFALL, "missed", (k, c)) for c in types)
+        if owed != step.after(_WATERFALL, "owed", k):
+            raise Violation(f"stage {k} owes {owed}, and counts otherwise")
+        if bool(owed) != bool(lineup.owing >> k & 1):
             raise Violation(f"stage {k} is marked as one that owes, or not, and it is the other way round")
 
 
@@ -51,12 +53,12 @@ def _check_failed(step: Transition, k: int, c: int) -> None:
     failed = [log.values[2] for log in step.outcome.logs if log.event == "StageFailed" and log.values[0] == c]
     if step.calls(_WATERFALL, "cover") and k not in failed:
         raise Violation(f"stage {k} owes for type {c}, and has not failed")
-    if step.before(_WATERFALL, "counts").settlement:
+    if step.before(_WATERFALL, "books").settlement:
         raise Violation(f"stage {k} comes to owe in settlement")
 
 
 def _check_paid(step: Transition, k: int, c: int, less: int) -> None:
-    if not step.calls(_WATERFALL, "make_good") or step.before(_WATERFALL, "counts").open:
+    if not step.calls(_WATERFALL, "make_good") or step.before(_WATERFALL, "books").open:
         raise Violation(f"{step.action.method} lowers what stage {k} owes by {less}, or while a loss is open")
     reserve = [read("VaultEngine", "ledger.system").reserve for read in (step.before, step.after)]
     paid = reserve[1] - reserve[0]

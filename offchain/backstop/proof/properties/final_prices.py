@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from backstop.model.listing import ids_of
 from backstop.proof.properties.registry import Violation, history_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -57,7 +58,7 @@ class FinalPricesFollowFromTheFeed:
 
     def _begin(self, step: Transition) -> None:
         now = self._begun_at = step.model.timestamp
-        for c in range(step.after("VaultEngine", "terms.collateral_types")):
+        for c in ids_of(step.after("VaultEngine", "terms.listed")):
             prices, average = step.before(_FEED, "prices", c), step.before(_FEED, "averages", c)
             if int(step.before(_FEED, "issuer_of", c), 16):
                 self._words[c] = prices.current
@@ -76,6 +77,8 @@ class FinalPricesFollowFromTheFeed:
 
     def _check(self, step: Transition, c: int, price: int) -> None:
         now = step.model.timestamp
+        if c not in self._pieces and c not in self._words and c not in self._failed:
+            return  # it was retired: nobody has a debt in it
         if c in self._failed:
             found = now >= self._begun_at + 3 * _DAY, 0
         else:

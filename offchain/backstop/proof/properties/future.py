@@ -10,6 +10,7 @@ from backstop.deployment.accounts import account
 from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.model.arithmetic import RAD, RAY, div_up
 from backstop.model.interfaces import CAUTION, EMERGENCY
+from backstop.model.listing import ids_of
 from backstop.model.roles import GUARDIAN
 from backstop.proof.properties.both import Both
 from backstop.proof.properties.registry import Violation
@@ -126,8 +127,8 @@ def contract_of(both: Both, name: str) -> Any:
     return both.model.world.contracts[name]
 
 
-def types(both: Both) -> range:
-    return range(contract_of(both, "VaultEngine").type_count[()])
+def types(both: Both) -> list[int]:
+    return ids_of(contract_of(both, "VaultEngine").listing[()])
 
 
 def issuer(both: Both, c: int) -> Domain | None:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.model.auto_ceiling import Terms
 from backstop.model.circuit_breaker import AUCTIONS, FALL, LOSSES, SILENCE
+from backstop.model.listing import ids_of
 from backstop.model.roles import GUARDIAN
 from backstop.proof.properties.figures.prices import time_weighted
 from backstop.proof.properties.registry import Violation, transition_property
@@ -80,7 +81,7 @@ def automatic_ceilings_keep_their_pace(step: Transition, changes: Changes) -> No
 def _levels(step: Transition) -> Iterator[int]:
     """Yield the level at which each trigger holds now, for each type."""
     yield _level(step, LOSSES, 0)
-    for c in range(step.after("VaultEngine", "terms.collateral_types")):
+    for c in ids_of(step.after("VaultEngine", "terms.listed")):
         for trigger in (FALL, SILENCE, AUCTIONS):
             yield _level(step, trigger, c)
 
@@ -98,7 +99,7 @@ def _level(step: Transition, trigger: int, c: int) -> int:
 def _measure(step: Transition, trigger: int, c: int) -> Fraction | None:
     """Measure in the unit of the thresholds; None if there is nothing to measure."""
     if trigger == LOSSES:
-        types = range(step.after("VaultEngine", "terms.collateral_types"))
+        types = ids_of(step.after("VaultEngine", "terms.listed"))
         return Fraction(sum(_deficit(step, each) for each in types), RAD)
     if trigger == AUCTIONS:
         limit, sold = step.after("VaultEngine", "ledger.auctions", c).limit, _in_auction(step, c)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from backstop.model.listing import ids_of
 from backstop.proof.properties.both import Both
 from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY, bracketed
 from backstop.proof.properties.future import (
@@ -46,7 +47,7 @@ def no_risk_is_taken_beyond_a_limit(step: Transition, changes: Changes) -> None:
         if _debt(step, c) > ceiling * _RAD:
             raise Violation(f"type {c} owes {_debt(step, c)} over a ceiling of {ceiling}")
         highest = step.after(_ENGINE, "ledger.system").global_debt_ceiling
-        whole = sum(_debt(step, each) for each in range(step.after(_ENGINE, "terms.collateral_types")))
+        whole = sum(_debt(step, each) for each in ids_of(step.after(_ENGINE, "terms.listed")))
         if highest != _NO_CEILING and whole > highest * _RAD:
             raise Violation(f"all types owe {whole} over a ceiling of {highest}")
     if step.after(_ENGINE, "vaults", (c, owner)).normalized_debt and _POLICY in step.model.world.contracts:

@@ -22,7 +22,7 @@ def stages_come_and_go_in_the_open(step: Transition, changes: Changes) -> None:
         return
     if step.calls(_WATERFALL, "set_stages"):
         return
-    before, after = (read(_WATERFALL, "counts") for read in (step.before, step.after))
+    before, after = (read(_WATERFALL, "lineup") for read in (step.before, step.after))
     stayed = [k for k in after.ids if k < before.known]
     if stayed != [k for k in before.ids if k in after.ids]:
         raise Violation(f"the order was {before.ids} and is {after.ids}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+from backstop.model.listing import ids_of
 from backstop.proof.properties import stages
 from backstop.proof.properties.figures import batches
 from backstop.proof.properties.figures.arithmetic import RAY
@@ -39,7 +40,7 @@ def conversions_round_against_the_caller(step: Transition, changes: Changes) -> 
     supply = before.supply if same else 0
     held = batches.live(step.before, pool, step.model.timestamp) if same else 0
     direct = step.contract(pool).stage_address == step.contract(pool).address
-    settling = step.before("LossWaterfall", "counts").settlement == 1
+    settling = step.before("LossWaterfall", "books").settlement == 1
     ours = _is_ours(step, pool)
     exact = ours and (direct or not (settling or loss_is_known(step)))
     if method in _WAYS_OUT:
@@ -261,19 +262,19 @@ def nobody_finds_anything_in_an_empty_pool(step: Transition, changes: Changes) -
 
 def _taken(step: Transition, pool: str, held: int) -> tuple[int, bool]:
     """Return what known losses will take of a stablecoin pool [wad, up], and whether it is exactly that."""
-    counts = step.before("LossWaterfall", "counts")
-    if counts.settlement == 1:
+    books = step.before("LossWaterfall", "books")
+    if books.settlement == 1:
         return held, True
-    if counts.settlement == 2:
+    if books.settlement == 2:
         return 0, True
     address = step.contract(pool).address
     left = {}
-    for c in range(step.before("VaultEngine", "terms.collateral_types")):
+    for c in ids_of(step.before("VaultEngine", "terms.listed")):
         deficit = step.before("VaultEngine", "ledger.deficit", c)
         mine = step.before("LossWaterfall", "reservations", (c, address)).amount
         left[c] = deficit - min(deficit, mine) + in_doubt(step, step.before, c)
     exact = True
-    for k in counts.ids:
+    for k in step.before("LossWaterfall", "lineup").ids:
         terms = step.before("LossWaterfall", "stages", k)
         owed = sum(step.before("LossWaterfall", "missed", (k, c)) for c in left)
         if terms.stage == address:

@@ -6,7 +6,7 @@ from backstop.model.circuit_breaker import State
 from backstop.model.equity import Issue
 from backstop.model.interfaces import Debts
 from backstop.model.ledger import Auctions, Balance, Income
-from backstop.model.loss_waterfall import Counts
+from backstop.model.loss_waterfall import Lineup
 from backstop.model.price_feed import Config
 from backstop.model.risk_policy import Flow, Modes
 from backstop.model.roles import MINTER, SHORTFALL, STAGE
@@ -18,6 +18,7 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     # Of auctions, automatic ceilings, workouts, the risk policy, the margin market's policy.
     "terms": None,
     # The vault engine.
+    "terms.listed": None,
     "terms.of_types": None,
     "terms.collateral_types": None,
     "terms.risk_policy": None,
@@ -42,7 +43,7 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "order_hash": None,
     "proposed_hash": None,
     "stages_ready_at": None,
-    "counts": tuple(Counts._fields.index(name) for name in ("stages", "known", "asynchronous", "order")),
+    "lineup": tuple(Lineup._fields.index(name) for name in ("stages", "known", "asynchronous", "order")),
     "condemned": None,
     "ids": None,
     "stages": None,

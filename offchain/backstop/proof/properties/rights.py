@@ -19,7 +19,7 @@ from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Change, Changes, Transition, unwinds
 
 # The order of losses: set once; after that by a timelock.
-_ORDER = ("order_hash", "counts", "stages", "caps_absolute", "ids")
+_ORDER = ("order_hash", "lineup", "stages", "caps_absolute", "ids")
 # Where the caps begin in a stage's slot.
 _CAPS = Slot._fields.index("cap_bps")
 # Path of the holdings of a token -> path of the allowances over them.
@@ -174,7 +174,7 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         # By the timelock, whoever calls; a stage stays what it is, and what stays keeps its order.
         keeps = old == 0 if path == "ids" else path != "stages" or old == Slot() or old[:_CAPS] == new[:_CAPS]
         ready = step.model.timestamp >= step.before(contract, "stages_ready_at")
-        settled = step.before(contract, "counts").open == 0
+        settled = step.before(contract, "books").open == 0
         return bool(keeps and ready and settled)
     if sender == admin:
         return True

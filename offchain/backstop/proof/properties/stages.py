@@ -10,6 +10,7 @@ from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.equity import Equity
 from backstop.model.equity_auction import PRICE_UNIT
 from backstop.model.ledger import MAX_TYPE_DEBT
+from backstop.model.listing import ids_of
 from backstop.model.loss_waterfall import ALL_TYPES
 from backstop.model.roles import STAGE
 from backstop.model.state import ZERO_ADDRESS
@@ -32,7 +33,7 @@ def stage_order(step: Transition, changes: Changes) -> None:
     if step.action.method != "cover" or step.action.contract != "LossWaterfall":
         return
     c = step.action.args[0]
-    order = step.after("LossWaterfall", "counts").ids
+    order = step.after("LossWaterfall", "lineup").ids
     # By place, not by id.
     paid: dict[int, int] = {}
     for log in step.outcome.logs:
@@ -47,7 +48,7 @@ def stage_order(step: Transition, changes: Changes) -> None:
         raise Violation(f"somebody covered {-left} rad of type {c} that a stage has reserved")
     last = len(order) if left else max(paid, default=0)
     failed = {log.values[2] for log in step.outcome.logs if log.event == "StageFailed"}
-    hurried = step.before("LossWaterfall", "counts").winding_up or _is_naive(step)
+    hurried = step.before("LossWaterfall", "books").winding_up or _is_naive(step)
     for place, k in enumerate(order):
         terms = step.after("LossWaterfall", "stages", k)
         if hurried and terms.asynchronous:
@@ -132,7 +133,7 @@ def _kept_back(step: Transition, k: int) -> int:
 
 def _voided(step: Transition, pool: str, k: int) -> bool:
     """Return whether a pool that is a stage before stage k has become void in this step."""
-    order = step.before("LossWaterfall", "counts").ids
+    order = step.before("LossWaterfall", "lineup").ids
     earlier = {stage_of(step, j).label for j in order[: order.index(k)]}
     before, after = (read(pool, "token.state").generation for read in (step.before, step.after))
     return pool in earlier and before != after
@@ -202,7 +203,7 @@ def room(step: Transition, k: int, c: int, held: int, more: int = 0) -> int:
     """
     waterfall: Any = step.model.world.contracts["LossWaterfall"]
     terms = step.after("LossWaterfall", "stages", k)
-    if step.before("LossWaterfall", "counts").winding_up and terms.lifted:
+    if step.before("LossWaterfall", "books").winding_up and terms.lifted:
         return NO_CAP
     bucket = step.model.timestamp // waterfall.epoch_length
     loss = step.before("LossWaterfall", "losses", c)
@@ -214,7 +215,7 @@ def room(step: Transition, k: int, c: int, held: int, more: int = 0) -> int:
     paid = step.before("LossWaterfall", "used", (k, ALL_TYPES if terms.pooled else c))
     used = RAY * {bucket: paid.now + paid.before, bucket - 1: paid.now}.get(paid.bucket, 0)
     if terms.pooled and terms.asynchronous:
-        types = range(step.before("VaultEngine", "terms.collateral_types"))
+        types = ids_of(step.before("VaultEngine", "terms.listed"))
         used += sum(step.before("LossWaterfall", "reservations", (i, terms.stage)).amount for i in types)
     if terms.cap_bps != BASIS_POINTS:
         cap = min(cap, (held + used) * terms.cap_bps // BASIS_POINTS)

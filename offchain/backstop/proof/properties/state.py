@@ -241,8 +241,8 @@ def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None
 
     _flags_add_up(snapshot)
     pending = {c for c, amount in unresolved.items() if amount}
-    for counts in _table(waterfall, "counts").values():
-        if counts.open != sum(1 << c for c in pending):
+    for books in _table(waterfall, "books").values():
+        if books.open != sum(1 << c for c in pending):
             raise Violation(f"types {sorted(pending)} have losses, others are counted")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET, MAX_PRICE
+from backstop.model.listing import ids_of
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.figures.doubt import in_doubt
 from backstop.proof.properties.figures.prices import Read, fresh, time_weighted
@@ -93,7 +94,7 @@ def _is_coin(change: Any) -> bool:
 
 def _losses(step: Transition) -> int:
     """Return all deficits before a step [rad]; books that are closed have none."""
-    if step.before("LossWaterfall", "counts").settlement == _CLOSED:
+    if step.before("LossWaterfall", "books").settlement == _CLOSED:
         return 0
     return sum(int(step.before("VaultEngine", "ledger.deficit", c)) for c in _types(step))
 
@@ -104,8 +105,8 @@ def _doubt(step: Transition, read: Read) -> int:
     return -(-sum(read("VaultEngine", "ledger.deficit", c) + in_doubt(step, read, c) for c in types) // RAY)
 
 
-def _types(step: Transition) -> range:
-    return range(step.after("VaultEngine", "terms.collateral_types"))
+def _types(step: Transition) -> list[int]:
+    return ids_of(step.after("VaultEngine", "terms.listed"))
 
 
 @transition_property(63)

@@ -150,7 +150,7 @@ def _type(random: Random, symbol: str, decimals: int) -> CollateralParameters:
             cut=99 * RAY // 100,
             tail=random.choice((2 * HOUR, 4 * HOUR)),
             buf=random.choice((10_000, 10_500)),
-            penalty=random.choice((10_500, 11_300)),
+            penalty=min(random.choice((10_500, 11_300)), liquidation_ratio - 100),
             tip=0,
             chip=0,
         ),

@@ -195,7 +195,7 @@ def _varied_type(base: CollateralParameters, dice: Dice) -> CollateralParameters
         buf=dice.between(105, 130) * 100,
         cusp=dice.between(20, 60) * 100,
         tail=dice.between(60, 180) * 60,
-        penalty=BASIS_POINTS + dice.between(3, 15) * 100,
+        penalty=min(BASIS_POINTS + dice.between(3, 15) * 100, ratio - 100),
     )
     # What falls by 1% every 90 seconds falls by about 0.011% every second.
     periods = {0: auction.tail * 12 // 10, 1: 90, 2: 1}

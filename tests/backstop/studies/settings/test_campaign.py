@@ -80,5 +80,6 @@ def test_however_short_epochs_are_all_stages_are_asked() -> None:
 
 
 def test_what_a_setting_does_not_do() -> None:
-    (text,) = unanswered(replace(standard(), settlement=SettlementParameters(bound=0, epochs=1)))
+    settlement = SettlementParameters(bound=0, epochs=1)
+    (text,) = unanswered(replace(standard(), epoch_length=86_400, settlement=settlement))
     assert "settlement begins while StakeAuction sells equity" in text

@@ -216,6 +216,25 @@ def hand_over(s: Scene) -> Iterator[Action | Wait]:
         yield s.call(contract, "accept_admin", by=s.admin)
 
 
+@move(weight=0.5)
+def retire_type(s: Scene) -> Iterator[Action | Wait]:
+    """Take a type that was listed later off the list, or, refused, one that is in use."""
+    later = range(s.listed, int(s.engine.type_count[()]))
+    if later and s.chance(0.8):
+        c = s.some(later)
+    else:
+        c = s.type()
+        if not s.engine.debts[c].normalized_debt and s.chance(0.95):
+            return
+    yield s.call("VaultEngine", "retire_collateral_type", c, by=_by(s))
+    who = s.somebody()
+    if s.chance(0.5):
+        yield s.call("VaultEngine", "deposit_and_draw", c, who, 10**18, 0, who, by=who)
+    yield s.call(
+        "VaultEngine", "repay_and_withdraw", c, who, 0, MAX_UINT256 if s.chance(0.1) else 0, who, by=who
+    )
+
+
 @move(weight=0.6)
 def list_token(s: Scene) -> Iterator[Action | Wait]:
     """List a further type, which is used without a price or terms, or refused."""

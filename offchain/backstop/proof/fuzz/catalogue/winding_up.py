@@ -34,10 +34,7 @@ def threaten_settlement(s: Scene) -> Iterator[Action | Wait]:
     elif kind == 1:
         yield s.call("Settlement", "note", by=s.somebody())
     elif kind == 2:
-        if (
-            s.settlement.progress[()].streak < s.settlement.epochs
-            and not s.settlement.progress[()].announced_for
-        ):
+        if not s.settlement.progress[()].above_since and not s.settlement.progress[()].announced_for:
             yield s.call("Settlement", "begin", by=s.somebody())
     else:
         contract, method, args = s.some(

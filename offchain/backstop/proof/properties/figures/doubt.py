@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backstop.model.listing import ids_of
 from backstop.proof.properties.figures.prices import Read
 from backstop.proof.properties.transition import Transition
 
@@ -18,6 +19,6 @@ def in_doubt(step: Transition, read: Read, c: int) -> int:
 
 def loss_is_known(step: Transition) -> bool:
     """Return whether any loss was known before a step: booked and open, or in doubt."""
-    types = range(step.before("VaultEngine", "terms.collateral_types"))
-    open_ones = step.before("LossWaterfall", "counts").open
+    types = ids_of(step.before("VaultEngine", "terms.listed"))
+    open_ones = step.before("LossWaterfall", "books").open
     return bool(open_ones or any(in_doubt(step, step.before, c) for c in types))
