@@ -21,6 +21,7 @@ from backstop.deployment.parameters import EquityParameters
 from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from backstop.hosts.chain_system import ChainSystem
+from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.roles import SETTLEMENT
 from tests.support.helpers import GUARDIAN
 
@@ -55,7 +56,10 @@ def test_guards_are_set_where_one_is_on():
 
     settles = ("grant_role", (SETTLEMENT, plan(standard()).addresses["Settlement"]))
     dead = 3 * 86_400
-    assert calls(standard()) == [settles, *(("set_guards", (c, 0, 1, 0, dead)) for c in (0, 1, 2, 32))]
+    assert calls(standard()) == [
+        settles,
+        *(("set_guards", (c, 0, 1, 0, dead)) for c in (0, 1, 2, EQUITY_MARKET)),
+    ]
     types = standard().collateral_types
     feed = dataclasses.replace(types[1].feed, deviation=1_500, confirmations=2)
     guarded = dataclasses.replace(types[1], feed=feed)
@@ -69,7 +73,7 @@ def test_guards_are_set_where_one_is_on():
         ("set_guards", (0, 0, 1, 0, dead)),
         ("set_guards", (1, 1_500, 2, 0, dead)),
         ("set_guards", (2, 0, 1, 0, dead)),
-        ("set_guards", (32, 0, 2, 60, dead)),
+        ("set_guards", (EQUITY_MARKET, 0, 2, 60, dead)),
     ]
     _, model, _ = deploy(None, parameters)
     assert model.view("PriceFeed", "guards_of", 1) == (1_500, 2, 0, dead, False, 0, 0, False)

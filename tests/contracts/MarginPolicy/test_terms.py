@@ -3,6 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.interfaces import LAST, LIQUIDATION, RISK
 from tests.support.auctions import event
 from tests.support.helpers import reverts
@@ -90,7 +91,7 @@ def test_what_may_be_open_is_bounded_in_lots_and_in_the_asset(margin):
     [
         (0, 0, "lot bounds"),
         (0, 10**21 + 1, "lot bounds"),
-        (33, 1, "feed bounds"),
+        (EQUITY_MARKET + 1, 1, "feed bounds"),
         (MAX_UINT256, 1, "feed bounds"),
     ],
 )

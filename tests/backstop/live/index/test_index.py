@@ -177,7 +177,7 @@ def play(market: Market, move: tuple[Any, ...]) -> None:
         market.do("LiquidationEngine", "call", c, owner)
         market.check()
         # Around the first second of liquidation.
-        market.model.advance(market.model.view("RiskPolicy", "call_terms", c).grace + rest[1])
+        market.model.advance(max(0, market.model.view("RiskPolicy", "call_terms", c).grace + rest[1]))
     else:
         reorganise(market, rest[0])
 

@@ -116,22 +116,22 @@ def test_a_stale_file_is_replaced(new_devnet: Callable[..., Devnet], day: Scenar
 def test_parameters_that_do_not_fit_each_other_need_permission(fresh: Devnet, tmp_path: Path) -> None:
     """Each is one line, nothing is sent; with permission the file says what was broken."""
     (tmp_path / "my.yaml").write_text(
-        f"extends: {SMALL}\nparameters:\n  collateral_types: {{ETH: {{auction: {{penalty: 60%}}}}}}\n"
+        f"extends: {SMALL}\nparameters:\n  collateral_types: {{ETH: {{feed: {{dead_after: 1 h}}}}}}\n"
     )
     out = tmp_path / "mine.json"
     flags = ("--params", tmp_path / "my.yaml", "--network", fresh.url, "--out", out)
     result = run(*flags)
     assert (result.exit_code, result.stdout) == (2, "")
     *lines, last = result.stderr.splitlines()
-    assert lines and all(line.startswith("refused: penalty: ") for line in lines)
+    assert lines and all(line.startswith("refused: dead-after: ") for line in lines)
     assert last == "Error: this breaks what the protocol promises: mend it, or give --unsafe"
     assert fresh.node.nonce(account("admin")) == 0 and not list(tmp_path.glob("mine*"))
 
     result = run(*flags, "--unsafe")
     assert result.exit_code == 0, result.stderr
-    assert "deployed all the same, as the file will say: penalty" in result.stderr
-    assert read_deployment(out).unsafe == ("penalty",)
-    assert json.loads(out.read_text())["unsafe"] == ["penalty"]
+    assert "deployed all the same, as the file will say: dead-after" in result.stderr
+    assert read_deployment(out).unsafe == ("dead-after",)
+    assert json.loads(out.read_text())["unsafe"] == ["dead-after"]
 
 
 def test_contracts_with_naive_rules_need_permission(fresh: Devnet, tmp_path: Path) -> None:

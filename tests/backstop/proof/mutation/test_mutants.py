@@ -12,7 +12,9 @@ from backstop.proof.mutation.mutants import FILES, mutants_of, shuffled
 
 def test_every_contract_of_the_protocol_is_mutated():
     files = {path.relative_to(CONTRACTS).as_posix() for path in CONTRACTS.rglob("*.vy")}
-    assert {file for files in FILES.values() for file in files} == {f for f in files if "devnet" not in f}
+    # Naive contracts are wrong on purpose.
+    mutated = {file for file in files if not file.startswith(("devnet/", "naive/"))}
+    assert {file for files in FILES.values() for file in files} == mutated
 
 
 @pytest.mark.parametrize("contract", FILES)
