@@ -123,7 +123,13 @@ def test_every_model_table_has_its_variable(artifacts):
 def _construct(world: World, kind: str) -> Contract:
     """A contract that no deployment has, of the plainest arguments."""
     plain = {"int": 0, "str": ZERO_ADDRESS, "bool": False, "Sequence[tuple[str, bytes, int]]": ()}
-    least = {"heartbeat": 1, "max_answer": 1, "longest": 30 * 86_400, "window": 86_400, "epoch_length": 3_600}
+    least: dict[str, object] = {
+        "heartbeat": 1,
+        "max_answer": 1,
+        "longest": 30 * 86_400,
+        "window": 86_400,
+        "epoch_length": 3_600,
+    }
     least |= {"vesting": 86_400, "loss_waterfall": world.contracts["LossWaterfall"].address}
     model = model_class(kind)
     _, _, _, *parameters = (item for item in model.__init__.__annotations__.items() if item[0] != "return")
