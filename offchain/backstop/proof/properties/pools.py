@@ -269,6 +269,7 @@ def _taken(step: Transition, pool: str, held: int) -> tuple[int, bool]:
         return 0, True
     address = step.contract(pool).address
     left = {}
+    types = range(step.before("VaultEngine", "terms.collateral_types"))
     for c in ids_of(step.before("VaultEngine", "terms.listed")):
         deficit = step.before("VaultEngine", "ledger.deficit", c)
         mine = step.before("LossWaterfall", "reservations", (c, address)).amount
@@ -276,7 +277,7 @@ def _taken(step: Transition, pool: str, held: int) -> tuple[int, bool]:
     exact = True
     for k in step.before("LossWaterfall", "lineup").ids:
         terms = step.before("LossWaterfall", "stages", k)
-        owed = sum(step.before("LossWaterfall", "missed", (k, c)) for c in left)
+        owed = sum(step.before("LossWaterfall", "missed", (k, c)) for c in types)
         if terms.stage == address:
             return -(-(sum(left.values()) + owed) // RAY), exact
         if terms.asynchronous or owed:

@@ -18,7 +18,7 @@ def in_doubt(step: Transition, read: Read, c: int) -> int:
 
 
 def loss_is_known(step: Transition) -> bool:
-    """Return whether any loss was known before a step: booked and open, or in doubt."""
+    """Return whether any loss was known before a step: booked and open, missed by a stage, or in doubt."""
     types = ids_of(step.before("VaultEngine", "terms.listed"))
-    open_ones = step.before("LossWaterfall", "books").open
+    open_ones = step.before("LossWaterfall", "books").open or step.before("LossWaterfall", "lineup").owing
     return bool(open_ones or any(in_doubt(step, step.before, c) for c in types))
