@@ -46,6 +46,7 @@ class WhoGaveUpWaitsForTheOthers:
                 continue
             if log.event == "ReservationReleased":
                 c, _, k, _ = log.values
+                self._forgive(c, now)
                 self._gave_up[c].add(k)
                 self._asked.pop(c, None)
             if log.event in ("LossCovered", "LossReserved"):
@@ -57,10 +58,14 @@ class WhoGaveUpWaitsForTheOthers:
         if covers:
             self._ask(step, step.action.args[0], now)
 
-    def _reserve(self, c: int, k: int, now: int) -> None:
+    def _forgive(self, c: int, now: int) -> None:
+        """Forget who gave up before an epoch in which all others were asked."""
         if self._asked.get(c, now) < now:
             self._gave_up[c].clear()
             del self._asked[c]
+
+    def _reserve(self, c: int, k: int, now: int) -> None:
+        self._forgive(c, now)
         if k in self._gave_up[c]:
             raise Violation(
                 f"stage {k} has given up a loss of type {c}, and is asked again before the others"

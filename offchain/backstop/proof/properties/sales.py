@@ -149,7 +149,9 @@ def only_what_a_lot_cannot_bring_is_given_up(step: Transition, changes: Changes)
         if (log.contract, log.event) == (_AUCTION, "AuctionClosed"):
             id, c, _, lot = log.values
             worth = lot * step.after("PriceFeed", "prices", c).current
-            if lot and worth * 100 >= step.after(_AUCTION, "terms", c).minimum * RAY * _WAD:
+            # As it was when the auction began: it keeps its terms.
+            least = _terms_of(step, step.before(_AUCTION, "lots", id)).minimum
+            if lot and worth * 100 >= least * RAY * _WAD:
                 raise Violation(f"auction {id} is given up with a lot worth {worth}")
 
 
