@@ -57,8 +57,10 @@ def stage_order(step: Transition, changes: Changes) -> None:
             if max(paid, default=0) > place:
                 raise Violation(f"stage {max(paid)} pays while stage {place} holds a reservation")
             return
-        has, mine = capacity(step, k, c) - _kept_back(step, k), paid.get(place, 0)
-        if mine and room(step, k, c, max(has, _had(step, k, c, mine)), mine) < -_grain(step, k, c):
+        held, mine = capacity(step, k, c), paid.get(place, 0)
+        # A cap is a share of what a stage says it holds, whether it gets at all of that or not.
+        has = held - _kept_back(step, k)
+        if mine and room(step, k, c, max(held, _had(step, k, c, mine)), mine) < -_grain(step, k, c):
             raise Violation(f"stage {k} pays {mine} rad, beyond its cap")
         if any(log.event == "LossReserved" and log.values[2] == k for log in step.outcome.logs):
             if max(paid) > place:
