@@ -134,8 +134,9 @@ def exit_neutrality(both: Both, random: Random) -> bool:
                     must(both, domain.label, "realise_loss", by=VISITOR)
                 losing = [c for c in types(both) if deficit(both, c)]
                 for c in losing:
-                    if not apply(both, "LossWaterfall", "cover", c, by=VISITOR).ok:
-                        return False  # a stage without its role
+                    outcome = apply(both, "LossWaterfall", "cover", c, by=VISITOR)
+                    if not outcome.ok or any(log.event == "StageFailed" for log in outcome.logs):
+                        return False  # a stage without its role: nobody knew that it pays nothing
                 settle(both, name)
                 late = _redeem(both, name, owner, batch)
                 ends.append(early if known and not pool.cooldown else late)
