@@ -59,8 +59,8 @@ def slow(new_protocol):
 
 
 @pytest.fixture
-def lying(new_protocol, monkeypatch):
-    """A protocol with a loss, whose first stage is one that claims what it is told to."""
+def scripted_first(monkeypatch):
+    """Deployments have a stage that claims what it is told to in the place of their buffer."""
 
     def rewired(*args):
         made = plan(*args)
@@ -71,6 +71,11 @@ def lying(new_protocol, monkeypatch):
         return replace(made, creations=creations)
 
     monkeypatch.setattr("backstop.deployment.create.plan", rewired)
+
+
+@pytest.fixture
+def lying(new_protocol, scripted_first):
+    """A protocol with a loss, whose first stage is one that claims what it is told to."""
     made = new_protocol()
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)

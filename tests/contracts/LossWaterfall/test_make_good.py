@@ -1,12 +1,9 @@
 """make_good, missed: what passes a stage while it fails it pays to the reserve once it works again."""
 
-from dataclasses import replace
-
 import pytest
 
 from backstop.deployment import contracts
 from backstop.deployment.parameters import StageParameters
-from backstop.deployment.plan import plan
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.support.equity import open_protocol, price_equity, take, with_equity
 from tests.support.helpers import STAGE, reverts
@@ -181,20 +178,11 @@ def test_what_an_auction_brings_in_its_place_is_owed_once_it_is_paid(new_protoco
 
 
 @pytest.fixture
-def scripted(new_protocol, monkeypatch):
+def scripted(new_protocol, scripted_first, monkeypatch):
     """The first stage has members and says that it holds too much; so others pay a loss in its place."""
     kind = contracts.STAGES["buffer"]._replace(owes=True)
     monkeypatch.setitem(contracts.STAGES, "buffer", kind)
 
-    def rewired(*args):
-        made = plan(*args)
-        creations = tuple(
-            replace(each, kind="ScriptedStage", args=each.args[1:2]) if each.name == "BufferStage" else each
-            for each in made.creations
-        )
-        return replace(made, creations=creations)
-
-    monkeypatch.setattr("backstop.deployment.create.plan", rewired)
     protocol = steady(new_protocol, stages=only("buffer", "reserve", "savings"))
     save(protocol, "saver", 40_000 * WAD)
     lose(protocol)
