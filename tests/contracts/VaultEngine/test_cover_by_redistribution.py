@@ -91,6 +91,17 @@ def test_the_cap_binds_for_the_epoch_and_the_next(sharing):
     assert sharing.read("VaultEngine.redistribution_of", XAU).added > 0
 
 
+def test_it_counts_to_the_last_second_of_the_next_epoch(sharing):
+    sharing.do("LossWaterfall.cover", XAU, sender="stranger")
+    added = sharing.read("VaultEngine.redistribution_of", XAU).added
+    length = sharing.parameters.epoch_length
+    sharing.advance(2 * length - sharing.timestamp % length - 1)
+    assert sharing.read("VaultEngine.redistribution_of", XAU).before == added
+    sharing.advance(1)
+    assert sharing.read("VaultEngine.redistribution_of", XAU).before == 0
+    assert sharing.do("LossWaterfall.cover", XAU, sender="stranger") > 0
+
+
 def test_no_borrowers_no_room(new_protocol):
     made = new_protocol(replace(standard(), stages=(StageParameters("redistribution"),)))
     for symbol, price in PRICES.items():
