@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ape.api import ReceiptAPI
-from ape.contracts import ContractInstance
-from ape.managers.chain import ChainManager
+from typing import TYPE_CHECKING, Any
 
 from backstop.deployment.create import model_of
 from backstop.deployment.plan import Deployment
 from backstop.model.state import Log
 from backstop.proof.difference import as_tuples
 from backstop.system import Action
+
+if TYPE_CHECKING:
+    from ape.api import ReceiptAPI
+    from ape.contracts import ContractInstance
+    from ape.managers.chain import ChainManager
 
 
 class Replay:

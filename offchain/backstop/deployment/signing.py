@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from backstop.deployment.accounts import ACCOUNTS
 from backstop.model.margin_orders import Order, order_digest
-from backstop.model.signatures import GENERATOR, ORDER, keccak256
+from backstop.model.signatures import GENERATOR, ORDER, ecrecover, keccak256
 from backstop.model.signed_reports import SignedReport, report_digest
 
 if TYPE_CHECKING:
@@ -28,10 +28,13 @@ def key_of(name: str) -> int:
 
 @cache
 def trader(name: str) -> str:
-    """Return the address of a trader."""
-    from eth_account import Account  # on demand: most studies have no traders
-
-    return str(Account.from_key(key_of(name).to_bytes(32, "big")).address).lower()
+    """Return the address of a trader: what its signature tells, as to the contracts."""
+    digest = keccak256(name.encode())
+    signature = sign_digest(key_of(name), digest)
+    r, s, v = (int.from_bytes(part, "big") for part in (signature[:32], signature[32:64], signature[64:]))
+    signer = ecrecover(digest, v, r, s)
+    assert signer is not None
+    return signer
 
 
 def sign_digest(key: int, digest: bytes, *, low: bool = True) -> bytes:
@@ -71,7 +74,7 @@ def test_key(address: str) -> bytes:
 
 def devnet_account(index: int) -> LocalAccount:
     """Return an account of the mnemonic that every local node knows."""
-    from eth_account import Account
+    from eth_account import Account  # on demand: it takes a third of a second to start
 
     Account.enable_unaudited_hdwallet_features()
     account: LocalAccount = Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")

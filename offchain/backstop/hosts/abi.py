@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from backstop.errors import BackstopError
 
@@ -45,7 +45,7 @@ class Function:
         self.outputs = _parameters(entry["outputs"])
         self.view = entry["stateMutability"] in ("view", "pure")
         self.signature = f"{self.name}({','.join(map(_type_name, self.inputs))})"
-        self.selector: bytes = keccak(text=self.signature)[:4]
+        self.selector: bytes = keccak(self.signature.encode())[:4]
         self._arguments = _tuple([_codec(p) for p in self.inputs])
         self._results = _tuple([_codec(p) for p in self.outputs])
 
@@ -81,7 +81,7 @@ class Event:
         self.name: str = entry["name"]
         self.inputs = _parameters(entry["inputs"])
         signature = f"{self.name}({','.join(map(_type_name, self.inputs))})"
-        self.topic: bytes = keccak(text=signature)
+        self.topic: bytes = keccak(signature.encode())
         indexed = [bool(item["indexed"]) for item in entry["inputs"]]
         self._data = _tuple([_codec(p) for p, i in zip(self.inputs, indexed, strict=True) if not i])
         # Of what takes more than a word, a topic has the hash.

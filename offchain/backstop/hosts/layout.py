@@ -8,7 +8,7 @@ from functools import lru_cache
 from operator import lshift, rshift
 from typing import Any, NamedTuple
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from backstop.errors import BackstopError
 

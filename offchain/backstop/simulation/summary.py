@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from backstop.deployment.contracts import POOLS
 from backstop.keepers.seen import Auction, Domain, Workout

@@ -1,15 +1,16 @@
-"""The protocol deployed by Ape on Ape's own Anvil, and a model that repeats what Ape has done."""
+"""The protocol deployed by Ape on Ape's own Anvil, and a model that repeats what Ape has done.
+
+Ape is asked for on demand: it takes seconds to start, and few tests need it. They run without its plugin too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
-from ape.api import TestAccountAPI
-from ape.contracts import ContractContainer, ContractInstance
 from eth_utils.address import to_checksum_address
-from ethpm_types import ContractType
 
 from backstop.deployment.accounts import account
 from backstop.deployment.configuration import configuration
@@ -18,12 +19,36 @@ from backstop.deployment.plan import Deployment, plan
 from backstop.hosts.artifacts import Artifacts
 from tests.support.ape_replay import Replay
 
-Role = Callable[[str], TestAccountAPI]
+if TYPE_CHECKING:
+    from ape.api import TestAccountAPI
+    from ape.contracts import ContractContainer, ContractInstance
+    from ape.managers.chain import ChainManager
+    from ape.managers.project import LocalProject
+
+Role = Callable[[str], "TestAccountAPI"]
 
 
 @pytest.fixture(scope="session")
-def role(accounts) -> Role:
+def project() -> LocalProject:
+    """The checkout, as Ape sees it."""
+    import ape
+
+    return ape.project
+
+
+@pytest.fixture(scope="session")
+def chain() -> Iterator[ChainManager]:
+    """A chain of Ape's."""
+    import ape
+
+    with ape.networks.parse_network_choice("ethereum:local:foundry"):
+        yield ape.chain
+
+
+@pytest.fixture(scope="session")
+def role(chain) -> Role:
     """The account of a role; Ape's test accounts are those of the deployment, in the same order."""
+    accounts = chain.account_manager.test_accounts
     return cache(lambda name: accounts[to_checksum_address(account(name))])
 
 
@@ -35,6 +60,9 @@ def deployment(role, chain) -> Deployment:
 
 def container(kind: str, artifacts: Artifacts) -> ContractContainer:
     """A contract for Ape, of what Backstop has compiled: that Ape compiles the same is its own test."""
+    from ape.contracts import ContractContainer
+    from ethpm_types import ContractType
+
     artifact = artifacts[kind]
     return ContractContainer(
         ContractType.model_validate(

@@ -7,7 +7,7 @@ import pytest
 from backstop.hosts.artifacts import ROOT
 
 BRIEF = "tests/backstop/deployment/test_compiled_by_ape.py::test_some_contracts"
-SOME = ("Stablecoin", "SurplusAuction", "Token")
+SOME = ("Stablecoin", "Token")
 
 
 def check_same(project, artifacts, kinds) -> None:

@@ -1,6 +1,7 @@
 """The protocol as Ape deploys it, and a loss's whole life as an Ape user sees it; the model repeats it."""
 
-import ape
+from contextlib import AbstractContextManager
+
 import pytest
 
 from backstop.deployment.configuration import configuration
@@ -14,6 +15,12 @@ def taken_back(contracts, chain):
     """What a test does on the chain: ape-config.yaml turns Ape's own isolation off."""
     with chain.isolate():
         yield
+
+
+def reverts(reason: str) -> AbstractContextManager[None]:
+    import ape
+
+    return ape.reverts(reason)
 
 
 WETH = 0
@@ -53,6 +60,9 @@ def opened(post_price, borrow, role, vault_engine, stablecoin, savings):
     savings.deposit(20_000 * WAD, role("saver"), sender=role("saver"))
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/deployment/test_deployed_by_ape.py::test_a_vault_from_opening_to_closing"
+)
 @pytest.mark.usefixtures("opened")
 def test_a_loss_from_its_vault_to_the_saver(
     chain,
@@ -120,9 +130,9 @@ def test_a_loss_from_its_vault_to_the_saver(
 @pytest.mark.usefixtures("opened")
 def test_a_vault_from_opening_to_closing(role, vault_engine, stablecoin, weth, chain, replay):
     borrower = role("borrower")
-    with ape.reverts("vault_engine: unsafe"):
+    with reverts("vault_engine: unsafe"):
         vault_engine.deposit_and_draw(WETH, borrower, 0, 400 * WAD, borrower, sender=borrower)
-    with ape.reverts("vault_engine: not approved"):
+    with reverts("vault_engine: not approved"):
         vault_engine.repay_and_withdraw(WETH, borrower, 0, WAD, role("taker"), sender=role("taker"))
     vault_engine.deposit_and_draw(WETH, borrower, 0, 300 * WAD, borrower, sender=borrower)
 
@@ -143,7 +153,7 @@ def test_a_vault_from_opening_to_closing(role, vault_engine, stablecoin, weth, c
 @pytest.mark.usefixtures("opened")
 def test_reasons_reach_the_user(role, liquidation_engine, savings):
     stranger = role("bidder")
-    with ape.reverts("liquidation_engine: safe vault"):
+    with reverts("liquidation_engine: safe vault"):
         liquidation_engine.liquidate(WETH, role("borrower"), stranger, sender=stranger)
-    with ape.reverts("pool: more than max"):
+    with reverts("pool: more than max"):
         savings.redeem(1, stranger, stranger, sender=stranger)

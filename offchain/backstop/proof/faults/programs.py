@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from backstop.hosts.revm import RevmHost
 
@@ -44,7 +44,7 @@ SAYS_ONE = says(bytes.fromhex("6001"))
 SAYS_MOST = says(bytes.fromhex("5f19"))
 """Every answer is 2**256 - 1: of a stage, that it is busy for ever."""
 
-_ABSORB = keccak(text="absorb(uint256,uint256)")[:4]
+_ABSORB = keccak(b"absorb(uint256,uint256)")[:4]
 # Of a call of absorb: the amount.
 _AMOUNT = bytes.fromhex("602435")
 

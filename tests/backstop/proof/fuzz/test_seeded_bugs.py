@@ -15,23 +15,10 @@ from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.by_name import open_host
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.fuzz.shrink import shrink
-from tests.support.deep import cases
 
 BUGS = sorted((Path(__file__).parent / "bugs").glob("*.patch"))
 RUNS, RUN_LENGTH = 20, 1_000
 MOST_ACTIONS = 12
-# Found as fast as the others, but long to shrink.
-LONG = (
-    "01-curve-to-zero",
-    "03-first-depositor-inflation",
-    "04-donations-count",
-    "05-glitch-price-writes-off",
-    "06-leaving-before-the-loss",
-    "07-caps-widened-by-splitting",
-    "08-reward-farming",
-    "09-stale-price",
-    "10-somebody-elses-draw",
-)
 # Some failures hang on a long history: then the next one is shrunk.
 MOST_TRACES = 4
 
@@ -67,17 +54,15 @@ def test_there_are_ten():
     assert len(BUGS) == 10
 
 
-@pytest.mark.parametrize("name", LONG)
-def test_it_is_found(name, tmp_path):
-    """As the others are, to be shown."""
-    patch = BUGS[0].with_name(f"{name}.patch")
+@pytest.mark.parametrize("patch", BUGS, ids=lambda patch: patch.stem)
+def test_it_is_found(patch, tmp_path):
     trace = next(campaign(patched(patch, tmp_path)))
     assert trace.opening < len(trace.steps)
 
 
-@pytest.mark.parametrize(
-    "patch", cases(BUGS, LONG, "tests/backstop/proof/fuzz/test_seeded_bugs.py::test_it_is_found")
-)
+# How a trace shrinks, tests/backstop/proof/fuzz/test_shrink.py tells in every run.
+@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_seeded_bugs.py::test_it_is_found")
+@pytest.mark.parametrize("patch", BUGS, ids=lambda patch: patch.stem)
 def test_it_is_shown_in_a_few_actions(patch, tmp_path):
     artifacts = patched(patch, tmp_path)
     sizes = []
