@@ -102,13 +102,12 @@ def test_the_page_lists_the_promises_of_today():
 
 def test_each_number_is_written_once_in_the_sources():
     decorator = re.compile(
-        r"^\s*@(?:asserts|(?:state|transition|history|counterfactual)_(?:property|promise))\((\d+)\)"
+        r"^\s*@(?:asserts|(?:state|transition|history|counterfactual)_(?:property|promise))\(\s*(\d+)\b", re.M
     )
     found = [
-        int(match[1])
+        int(number)
         for folder in ("offchain", "tests")
         for path in sorted((ROOT / folder).rglob("*.py"))
-        for line in path.read_text().splitlines()
-        if (match := decorator.match(line))
+        for number in decorator.findall(path.read_text())
     ]
     assert sorted(found) == sorted(PROPERTIES)

@@ -24,7 +24,7 @@ _OF_ALL = {
 }
 
 
-@transition_property(79)
+@transition_property(79, events=["*.ParameterChanged"])
 def what_is_announced_is_so(step: Transition, changes: Changes) -> None:
     """Assert that after an event that tells of a parameter's new value the contract has it.
 

@@ -19,7 +19,7 @@ _OF_ALL = -1
 """In place of a type: all of them."""
 
 
-@history_property(42)
+@history_property(42, writes=["covered", "reservations", "losses"], calls=["LossWaterfall.cover"])
 class WhoGaveUpWaitsForTheOthers:
     """A stage that gave up reserves nothing of the type until all after it were asked, an epoch ago.
 
@@ -85,7 +85,7 @@ class _Payment(NamedTuple):
     amount: int
 
 
-@history_property(71)
+@history_property(71, writes=["covered", "missed"])
 class ACapHoldsOverAnyWindow:
     """In any time as long as an epoch a stage pays no more than its caps, and its share of what it had.
 
@@ -136,7 +136,7 @@ class ACapHoldsOverAnyWindow:
             raise Violation(f"stage {k} pays {sum(window)} of {most} within {length} s")
 
 
-@history_property(82)
+@history_property(82, writes=["ledger.redistributions"])
 class BorrowersShareWithinTheGap:
     """In any time as long as an epoch losses raise a debt by its cap at most, and by the ratios' gap."""
 

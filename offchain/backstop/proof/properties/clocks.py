@@ -15,7 +15,7 @@ _WATERFALL, _SETTLEMENT = "LossWaterfall", "Settlement"
 _RAD = 10**45
 
 
-@history_property(43)
+@history_property(43, events=["LossWaterfall.StagesProposed", "LossWaterfall.StagesSet", "Settlement.*"])
 class DelaysAreKept:
     """New caps count no sooner than their delay after they were proposed, and with no loss open.
 

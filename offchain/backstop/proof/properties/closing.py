@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _SETTLEMENT = "Settlement"
 
 
-@history_property(44)
+@history_property(44, events=["Settlement.*"])
 class SettlementPaysByOnePrice:
     """A final price is set once. A vault gives collateral worth its debt, in whole units, no more.
 

@@ -19,7 +19,7 @@ _FOREVER = 2**32 - 1
 _MONEY = ("draw", "repay", "recover", "redeem")
 
 
-@history_property(64)
+@history_property(64, writes=["announced", "lost"])
 class DomainsLoseWhatWasAnnouncedInTime:
     """Assert that a loss is booked only its whole delay after the last word on it, whoever gave that.
 
@@ -62,7 +62,9 @@ class DomainsLoseWhatWasAnnouncedInTime:
                 )
 
 
-@transition_property(65)
+@transition_property(
+    65, calls=["MarginMarket.post_shortfall", *(f"*.{method}" for method in _MONEY)], events=["*.Poked"]
+)
 def a_domains_money_is_counted_once(step: Transition, changes: Changes) -> None:
     """Assert that what a bridge draws is owed, rounded up, and what is paid back is burned and owed no more.
 

@@ -13,7 +13,7 @@ _TOUCHED = ("vaults", "announced", "lost")
 _TELLING = ("announce_loss", "repay", "report")
 
 
-@transition_property(24)
+@transition_property(24, writes=_TOUCHED)
 def a_domain_loses_its_own_line_at_most(step: Transition, changes: Changes) -> None:
     """Assert that only its minter raises a domain's debt, which with its losses then fits its line.
 

@@ -20,7 +20,12 @@ _LEAVING = {
 """Calls by which debt leaves a vault for an auction, a workout or a deficit."""
 
 
-@transition_property(40)
+@transition_property(
+    40,
+    writes=["doubt.of_vaults", "balances"],
+    calls=map(".".join, _LEAVING),
+    events=["*.VaultFlagged", "*.WorkoutFlagged"],
+)
 def doubt_is_all_or_nothing(step: Transition, changes: Changes) -> None:
     """Assert that a look flags all of a debt that may be liquidated at the lowest known price, or none.
 
@@ -113,7 +118,7 @@ def _rate(step: Transition, c: int) -> int:
     return int(step.after(_ENGINE, "ledger.debts", c).accumulated_rate)
 
 
-@transition_property(70)
+@transition_property(70, calls=["LiquidationEngine.flag"])
 def only_what_is_unsafe_is_flagged(step: Transition, changes: Changes) -> None:
     """Assert that a vault flagged at the present price is none that liquidations refuse as safe."""
     if not step.calls(_LIQUIDATIONS, "flag"):

@@ -17,7 +17,7 @@ _LEAST = WAD
 """What an auction has to raise at least, and what a part of one may leave."""
 
 
-@transition_property(61)
+@transition_property(61, writes=["sales"])
 def equity_is_sold_on_its_curve(step: Transition, changes: Changes) -> None:
     """Assert that an auction starts above the market, falls in a line to its floor, and never sells under it.
 

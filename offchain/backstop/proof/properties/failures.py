@@ -12,7 +12,7 @@ from backstop.proof.properties.transition import Changes, Transition
 _WATERFALL = "LossWaterfall"
 
 
-@transition_property(80)
+@transition_property(80, writes=["missed"])
 def what_is_missed_others_paid(step: Transition, changes: Changes) -> None:
     """Assert that a stage comes to owe only what later stages pay, and ceases to by paying the reserve.
 

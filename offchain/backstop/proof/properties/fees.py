@@ -11,7 +11,7 @@ from backstop.proof.properties.transition import Changes, Transition
 _MOST_RATE, _MOST_DEBT = 2**104 - 1, 2**181 - 1
 
 
-@transition_property(35)
+@transition_property(35, writes=["ledger.income", "ledger.debts"])
 def time_costs_its_fee(step: Transition, changes: Changes) -> None:
     """Assert that a rate grows by the fee that was set, compounded for the time since it last grew.
 
@@ -49,7 +49,7 @@ def time_costs_its_fee(step: Transition, changes: Changes) -> None:
                 raise Violation(f"type {c}: of a fee of {earned}, {got} went to buffer and reserve")
 
 
-@transition_property(72)
+@transition_property(72, writes=["ledger.debts"])
 def one_call_charges_all_time(step: Transition, changes: Changes) -> None:
     """Assert that whoever touches a type's debt is charged, and charges, for all time up to now."""
     for _, c, old, new in changes.get("ledger.debts", ()):
@@ -64,7 +64,7 @@ def one_call_charges_all_time(step: Transition, changes: Changes) -> None:
             raise Violation(f"type {c} is charged up to {new.accrued_at}, not {step.model.timestamp}")
 
 
-@transition_property(36)
+@transition_property(36, calls=["VaultEngine.deposit_and_draw", "VaultEngine.repay_and_withdraw"])
 def debt_rounds_against_the_borrower(step: Transition, changes: Changes) -> None:
     """Assert that a draw adds at least what is drawn to a debt, and a payment takes off no more than is paid.
 

@@ -25,7 +25,7 @@ class _Piece(NamedTuple):
     waits: bool
 
 
-@history_property(75)
+@history_property(75, events=["PriceFeed.*", "Settlement.*"])
 class FinalPricesFollowFromTheFeed:
     """A type is settled at the mean over the first six hours of valid prices since settlement began.
 

@@ -15,7 +15,7 @@ from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
 
-@transition_property(21)
+@transition_property(21, writes=["state", "terms"], events=["*.TriggerSeen"])
 def the_mode_follows_its_causes(step: Transition, changes: Changes) -> None:
     """Assert that the mode rises to a level of a trigger, or of the guardian, and falls by one level.
 
@@ -51,7 +51,7 @@ def the_mode_follows_its_causes(step: Transition, changes: Changes) -> None:
             raise Violation(f"type {c} knows the mode {new.mode}")
 
 
-@transition_property(22)
+@transition_property(22, writes=["terms.of_types", "terms"])
 def automatic_ceilings_keep_their_pace(step: Transition, changes: Changes) -> None:
     """Assert that an automatic ceiling is debt and gap, at most the highest line; raised once in a ttl."""
     if "AutoCeiling" not in step.model.world.contracts:

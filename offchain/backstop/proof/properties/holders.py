@@ -14,7 +14,7 @@ from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
 
-@transition_property(11)
+@transition_property(11, writes=["assets", "token.state"])
 def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None:
     """Assert that (A + 1)/(S + 1e6) of a pool never falls by more than the losses it absorbed."""
     pools = {pool for path in ("assets", "token.state") for pool, *_ in changes.get(path, ())}
@@ -49,7 +49,7 @@ def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None
 _SPENT = ("ClaimsRepaid", "FundInsured", "IncomeShared")
 
 
-@transition_property(14)
+@transition_property(14, writes=["series"], calls=["Treasury.distribute"])
 def claims_are_repaid_once(step: Transition, changes: Changes) -> None:
     """Assert that what a series is owed changes only by losses, payments, conversion; never overpaid.
 
@@ -87,7 +87,7 @@ def claims_are_repaid_once(step: Transition, changes: Changes) -> None:
             raise Violation(f"{later} are paid while {address} is owed {left.outstanding}")
 
 
-@transition_property(15)
+@transition_property(15, writes=["erc20.totalSupply", "issue"])
 def equity_is_created_under_its_cap(step: Transition, changes: Changes) -> None:
     """Assert that equity created and booked in an epoch is under the cap, and the supply grows by it.
 

@@ -26,7 +26,7 @@ _WAD, _RAD, _MILLIONTH = 10**18, 10**45, 10**12
 _NO_CEILING = 2**33 - 1
 
 
-@transition_property(69)
+@transition_property(69, calls=["VaultEngine.deposit_and_draw", "VaultEngine.repay_and_withdraw"])
 def no_risk_is_taken_beyond_a_limit(step: Transition, changes: Changes) -> None:
     """Assert that after a draw a type's debt is under its ceiling, and all debt under the global one.
 

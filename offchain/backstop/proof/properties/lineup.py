@@ -11,7 +11,7 @@ from backstop.proof.properties.transition import Changes, Transition
 _WATERFALL = "LossWaterfall"
 
 
-@transition_property(81)
+@transition_property(81, events=["LossWaterfall.StagesSet"])
 def stages_come_and_go_in_the_open(step: Transition, changes: Changes) -> None:
     """Assert that stages that stay keep their order and kind, and new ones have ids that none had before.
 

@@ -18,7 +18,7 @@ def actor(step: Transition) -> str:
     return str(contract.address if acts else step.action.sender)
 
 
-@transition_property(76)
+@transition_property(76, writes=["proposals"], calls=["*.execute", *(f"*.{method}" for method in _AT_ONCE)])
 def what_a_timelock_does_was_announced(step: Transition, changes: Changes) -> None:
     """Assert that a proposal waits for the longest delay of its calls, and is executed before it expires.
 

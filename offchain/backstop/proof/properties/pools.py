@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 _WAYS_IN, _WAYS_OUT = ("deposit", "mint"), ("redeem", "withdraw")
 _PAY_AT_ONCE = ("Pool", "ClawbackStage")
+_OF_BATCHES = ("exits.batches", "exits.payments", "exits.requests", "token.state")
 
 
-@transition_property(31)
+@transition_property(31, events=["*.Deposit", "*.Withdraw"])
 def conversions_round_against_the_caller(step: Transition, changes: Changes) -> None:
     """Assert that shares and assets are exchanged at the pool's price, rounded by less than a unit.
 
@@ -62,7 +63,7 @@ def conversions_round_against_the_caller(step: Transition, changes: Changes) -> 
             raise Violation(f"{pool}: {method} of {assets} for {shares} at {held} for {supply} shares")
 
 
-@transition_property(32)
+@transition_property(32, writes=["assets", "token.state"])
 def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None:
     """Assert that no step raises a pool's price by more than a unit's rounding, where no loss is known.
 
@@ -88,7 +89,7 @@ def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None
             raise Violation(f"{pool}: {before} of {old.supply} shares became {after} of {new.supply}")
 
 
-@history_property(33)
+@history_property(33, writes=_OF_BATCHES)
 class WhoLeavesHasWaited:
     """Shares leave a pool with a cooldown in a batch that has collected for its time and then waited.
 
@@ -121,7 +122,7 @@ class WhoLeavesHasWaited:
 
     def see(self, step: Transition, changes: Changes) -> None:
         """Count what is committed, cut, paid and claimed."""
-        if not changes.keys() & {"exits.batches", "exits.payments", "exits.requests", "token.state"}:
+        if changes.keys().isdisjoint(_OF_BATCHES):
             return
         now = step.model.timestamp
         for log in step.outcome.logs:
@@ -167,7 +168,7 @@ class WhoLeavesHasWaited:
             raise Violation(f"{pool}: {controller} has claimed {claimed} of all batches, {parts} are due")
 
 
-@transition_property(34)
+@transition_property(34, events=["*.LossAbsorbed", "*.IncomeClawedBack"])
 def members_bear_what_is_covered(step: Transition, changes: Changes) -> None:
     """Assert that a pool gives for a loss what is covered by it, to the wei, and is owed no more than that.
 
@@ -244,7 +245,7 @@ def _check_shares(step: Transition, pool: str) -> None:
         raise Violation(f"{pool}: {old.supply} live shares bear {bears} of {lost}, not their part")
 
 
-@transition_property(74)
+@transition_property(74, events=["*.NewGeneration"])
 def nobody_finds_anything_in_an_empty_pool(step: Transition, changes: Changes) -> None:
     """Assert that where all shares have become void nothing is left for whoever comes next."""
     for log in step.outcome.logs:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _FEED = "PriceFeed"
 
 
-@history_property(41)
+@history_property(41, events=["PriceFeed.*"])
 class PricesComeFromReports:
     """A step's price is the middle of reports that are not too old, a step later, and never before its time.
 
@@ -127,7 +127,7 @@ def _far(price: int, other: int, deviation: int) -> bool:
     return abs(price - other) * BASIS_POINTS > other * deviation
 
 
-@transition_property(77)
+@transition_property(77, calls=["PriceFeed.poke"])
 def no_minority_sets_a_price(step: Transition, changes: Changes) -> None:
     """Assert that more reporters than any minority has are at the next price or under it, and at or over."""
     if not step.calls(_FEED, "poke"):

@@ -5,7 +5,8 @@ The sentences are in docs/know/properties.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
@@ -44,7 +45,31 @@ class History(Protocol):
         """Look at a successful step, a Transition and its Changes; raise Violation."""
 
 
+class Occasions(NamedTuple):
+    """What has to happen in a step for a property to be asked, any of it; at every step if nothing is named.
+
+    Where none of it happens the property looks at nothing else and remembers nothing, which a test holds.
+    """
+
+    writes: frozenset[str]
+    """Paths of tables, in whichever contract, of which a slot changes."""
+    calls: frozenset[str]
+    """"Contract.method", "Contract.*" or "*.method", as the action names it."""
+    events: frozenset[str]
+    """"Contract.Event", "Contract.*" or "*.Event"."""
+
+    def arise(self, calls: Iterable[str], writes: Iterable[str], events: Iterable[str]) -> bool:
+        """Return whether any of them is in a step of such calls, writes and events."""
+        return not (
+            any(self)
+            and self.calls.isdisjoint(calls)
+            and self.writes.isdisjoint(writes)
+            and self.events.isdisjoint(events)
+        )
+
+
 PROPERTIES: dict[int, Callable[..., Any]] = {}
+OCCASIONS: dict[int, Occasions] = {}
 STATE_PROPERTIES: dict[int, Callable[[Snapshot, Mapping[str, str]], None]] = {}
 TRANSITION_PROPERTIES: dict[int, Callable[..., None]] = {}
 # Properties that today's rules break: asserted only where somebody asks for it.
@@ -66,12 +91,15 @@ def asserts(number: int) -> Callable[[F], F]:
     return register
 
 
-def _registers_in(kind: dict[int, Any]) -> Callable[[int], Callable[[F], F]]:
-    """Return a decorator that gives a function its number and lists it under its kind."""
+def _registers_in(kind: dict[int, Any]) -> Callable[..., Callable[[F], F]]:
+    """Return a decorator that gives a function its number and its occasions, and lists it under its kind."""
 
-    def numbered(number: int) -> Callable[[F], F]:
+    def numbered(
+        number: int, *, writes: Iterable[str] = (), calls: Iterable[str] = (), events: Iterable[str] = ()
+    ) -> Callable[[F], F]:
         def register(function: F) -> F:
             kind[number] = asserts(number)(function)
+            OCCASIONS[number] = Occasions(frozenset(writes), frozenset(calls), frozenset(events))
             # In the order of the numbers, whichever module is imported first: what is chosen by a seed stays.
             for each in sorted(kind):
                 kind[each] = kind.pop(each)
@@ -82,12 +110,31 @@ def _registers_in(kind: dict[int, Any]) -> Callable[[int], Callable[[F], F]]:
     return numbered
 
 
-def check_all(properties: Mapping[int, Callable[..., Any]], *what: Any) -> None:
-    """Assert properties one after the other; a Violation tells the number of the first that is broken."""
+@lru_cache(maxsize=2**14)
+def concerned(
+    contract: str, method: str, writes: frozenset[str], events: frozenset[tuple[str, str]]
+) -> tuple[int, ...]:
+    """Return the properties that a step has to be asked about, those of a history last.
+
+    It is a call of a contract's method; `writes` are paths, `events` pairs of a contract and an event.
+    """
+    calls = _spellings(contract, method)
+    told = {spelling for event in events for spelling in _spellings(*event)}
+    kinds = TRANSITION_PROPERTIES, TRANSITION_PROMISES, HISTORY_PROPERTIES, HISTORY_PROMISES
+    return tuple(n for kind in kinds for n in kind if OCCASIONS[n].arise(calls, writes, told))
+
+
+def _spellings(contract: str, name: str) -> tuple[str, str, str]:
+    return f"{contract}.{name}", f"{contract}.*", f"*.{name}"
+
+
+def check_all(properties: Mapping[int, Callable[..., Any]], numbers: Iterable[int], *what: Any) -> None:
+    """Assert some properties in order; a Violation tells the number of the first that is broken."""
     number = 0
     try:
-        for number, holds in properties.items():  # noqa: B007
-            holds(*what)
+        for number in numbers:
+            if number in properties:
+                properties[number](*what)
     except Violation as violation:
         violation.tell(number)
         raise

@@ -33,7 +33,7 @@ _RIGHTS = (*sorted(set(_HOLDINGS.values())), "operators", "exits.isOperator")
 _OWNED = {*_HOLDINGS, *_RIGHTS, "vaults", "exits.requests", "exits.claimed"}
 
 
-@transition_property(16)
+@transition_property(16, writes=_OWNED)
 def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
     """Assert that without owner, operator or allowance nobody takes shares or tokens, or adds rights or debt.
 
@@ -94,7 +94,7 @@ def _acts_for(step: Transition, pool: str, owner: str) -> bool:
     return owner == sender or bool(step.before(pool, "exits.isOperator", (owner, sender)))
 
 
-@transition_property(18)
+@transition_property(18, writes=PARAMETERS, calls=map(".".join, DOORS))
 def only_the_privileged_change_parameters(step: Transition, changes: Changes) -> None:
     """Assert that no unprivileged call changes a parameter, role or report, or passes a contract's door."""
     action = step.action

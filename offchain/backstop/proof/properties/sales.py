@@ -17,7 +17,7 @@ _WAD, _MICRO = 10**18, 10**12
 _MOST_PENALTY, _MOST_PRICE = (2**48 - 1) * _MICRO, 2**112 - 1
 
 
-@transition_property(37)
+@transition_property(37, calls=["CollateralAuction.take"])
 def a_take_costs_its_price(step: Transition, changes: Changes) -> None:
     """Assert that a taker pays the curve's price for what it gets, rounded up, and never above the target.
 
@@ -60,7 +60,15 @@ def a_take_costs_its_price(step: Transition, changes: Changes) -> None:
         raise Violation(f"auction {id}: of {paid} wei, {changed} repaid principal and went to the buffer")
 
 
-@transition_property(38)
+@transition_property(
+    38,
+    writes=["old_terms"],
+    events=[
+        "CollateralAuction.AuctionStarted",
+        "CollateralAuction.AuctionReset",
+        "LiquidationEngine.Liquidated",
+    ],
+)
 def auctions_start_by_their_terms(step: Transition, changes: Changes) -> None:
     """Assert that an auction is to raise its principal and the penalty, and pays rewards within the penalty.
 
@@ -137,7 +145,7 @@ def _check_reset(step: Transition, id: int, top: int, reward: int) -> None:
         raise Violation(f"auction {id} was reset before it was due")
 
 
-@transition_property(73)
+@transition_property(73, calls=["CollateralAuction.close"])
 def only_what_a_lot_cannot_bring_is_given_up(step: Transition, changes: Changes) -> None:
     """Assert that an auction ends with its lot sold, or worth next to nothing at the price of now.
 
@@ -155,7 +163,13 @@ def only_what_a_lot_cannot_bring_is_given_up(step: Transition, changes: Changes)
                 raise Violation(f"auction {id} is given up with a lot worth {worth}")
 
 
-@history_property(39)
+@history_property(
+    39,
+    events=[
+        f"CollateralAuction.{event}"
+        for event in ("AuctionStarted", "Taken", "AuctionClosed", "AuctionUnwound")
+    ],
+)
 class AnEndGivesUpWhatIsOwed:
     """What an auction of a vault gives up is its principal less all that was paid for it.
 

@@ -23,7 +23,7 @@ NO_CAP = MAX_UINT256
 """The room of a stage without a cap."""
 
 
-@transition_property(5)
+@transition_property(5, calls=["LossWaterfall.cover"])
 def stage_order(step: Transition, changes: Changes) -> None:
     """Assert that a stage pays, or reserves, only after each earlier one is dry, at its cap or has failed.
 

@@ -35,7 +35,7 @@ _NO_INCOME, _NO_AUCTIONS, _NO_BALANCE, _NO_PROGRESS = Income(), Auctions(), Bala
 
 def check_state(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert every state property; raises Violation with its number."""
-    check_all(STATE_PROPERTIES, snapshot, addresses)
+    check_all(STATE_PROPERTIES, STATE_PROPERTIES, snapshot, addresses)
 
 
 @state_property(1)

@@ -20,7 +20,7 @@ _CLOSED = 2
 """Settlement, once it has closed the books."""
 
 
-@transition_property(62)
+@transition_property(62, writes=["plan"], calls=["Treasury.distribute"])
 def the_reserve_is_spent_in_its_order(step: Transition, changes: Changes) -> None:
     """Assert that the treasury repays claims, then insures, shares and offers what is above its target.
 
@@ -109,7 +109,7 @@ def _types(step: Transition) -> list[int]:
     return ids_of(step.after("VaultEngine", "terms.listed"))
 
 
-@transition_property(63)
+@transition_property(63, writes=["lot", "prices"])
 def surplus_is_sold_on_its_curve(step: Transition, changes: Changes) -> None:
     """Assert that a lot of surplus starts above the market, falls in a line to its floor, and equity burns.
 

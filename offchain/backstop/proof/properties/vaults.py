@@ -10,7 +10,7 @@ from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition, unwinds
 
 
-@transition_property(8)
+@transition_property(8, writes=["vaults", "last_id"])
 def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> None:
     """Assert that a liquidated vault was under its liquidation ratio, or had not met a call in time.
 
@@ -60,7 +60,7 @@ def covers(step: Transition, c: int, vault: Vault, ratio: int, price: int | None
     return bool(worth * BASIS_POINTS >= debt * ratio + add_on)
 
 
-@transition_property(9)
+@transition_property(9, writes=["vaults", "ledger.debts"])
 def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
     """Assert that collateral for a debt shrinks only if the initial ratio is then met at both prices.
 

@@ -41,7 +41,7 @@ class _Workout:
         return principal_left(self.left, self.premium, self.excess)
 
 
-@history_property(66)
+@history_property(66, calls=["Workouts.*"])
 class InstalmentsAreCounted:
     """Assert that of a workout as many instalments are met as payments cover, while its lot repays the rest.
 

@@ -32,7 +32,7 @@ from backstop.proof.properties.transition import Change, Changes, Transition
 from backstop.system import Action
 
 
-@transition_property(23)
+@transition_property(23, writes=["balances"])
 def workouts_keep_to_their_terms(step: Transition, changes: Changes) -> None:
     """Assert that a vault enters in caution, called, once in a period, under the cap, worth its debt.
 

@@ -23,7 +23,7 @@ from backstop.proof.properties.transition import Changes, Transition
 _MOVES = ("deposit", "withdraw")
 
 
-@transition_property(52)
+@transition_property(52, calls=["MarginMarket.deposit", "MarginMarket.withdraw"])
 def cash_is_paid_in_and_out_to_the_wei(step: Transition, changes: Changes) -> None:
     """Assert that who pays in or out has as much more or less, and that what leaves first is what came in.
 
@@ -99,7 +99,9 @@ def _unpaid(step: Transition, *, was: bool) -> int:
     return int(sum(read(MARKET, INTERESTS, m).unpaid for m in markets(step)))
 
 
-@transition_property(53)
+@transition_property(
+    53, writes=["closing_since"], calls=["MarginMarket.begin_close", "MarginMarket.close_out"]
+)
 def markets_close_at_the_last_prices(step: Transition, changes: Changes) -> None:
     """Assert that markets close once, in settlement, at the prices of that moment, and lots against lots.
 

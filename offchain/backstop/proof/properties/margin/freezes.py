@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _OF_A_FREEZE = ("Submitted", "Proven", "Deleveraged", "Finished")
 
 
-@history_property(56)
+@history_property(56, writes=[FROZEN_PRICES, "frozen", "ranking.case"], calls=["MarginDeleverager.*"])
 class FreezesEnd:
     """Assert that a freeze begins when none runs, ends after its time at the latest, and keeps its prices.
 

@@ -40,7 +40,12 @@ class _Clock:
     since: int
 
 
-@history_property(55)
+@history_property(
+    55,
+    writes=[FUNDINGS, _PREMIUMS],
+    calls=["MarginMarket.accrue", "MarginMarket.liquidate"],
+    events=[f"{contract}.{event}" for contract, event in _CHARGING],
+)
 class FundingFollowsItsRate:
     """Assert that a lot pays its market's rate for each second that passes, however often it is charged.
 

@@ -21,7 +21,7 @@ from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
 
-@transition_property(54)
+@transition_property(54, calls=["MarginMarket.liquidate"])
 def a_liquidation_takes_what_it_needs(step: Transition, changes: Changes) -> None:
     """Assert that lots change hands at the liquidation price, for a reward that the terms say, rounded down.
 

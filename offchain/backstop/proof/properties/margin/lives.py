@@ -44,7 +44,7 @@ class _Life:
         self.size += delta
 
 
-@history_property(59)
+@history_property(59, writes=[POSITIONS], calls=["MarginDeleverager.*"])
 class LotsPayTheirGainOnce:
     """Assert that over all freezes deleveraging takes of an account's lots at most what they have gained.
 

@@ -28,7 +28,7 @@ from backstop.proof.properties.transition import Changes, Transition
 _MOST_SHARES = 2**32
 
 
-@transition_property(57)
+@transition_property(57, calls=["MarginDeleverager.begin"])
 def the_fund_pays_before_any_gain(step: Transition, changes: Changes) -> None:
     """Assert that an insolvent account is paid what it lacks out of the fund, as far as that has it.
 
@@ -122,7 +122,7 @@ def _priced(step: Transition, m: int) -> int:
     return price
 
 
-@transition_property(58)
+@transition_property(58, calls=["MarginDeleverager.execute"])
 def deleveraging_moves_lots_at_frozen_prices(step: Transition, changes: Changes) -> None:
     """Assert that lots close at the frozen price, and winners pay the insolvent account, nobody else.
 

@@ -26,6 +26,12 @@ from backstop.system import Snapshot
 _MARKET, _DELEVERAGER = "MarginMarket", "MarginDeleverager"
 _ACCOUNTS = "margin_book.accounts"
 _NO_INSURANCE = Insurance()
+# All that says what somebody's gain has to pay in a freeze, and what is left of it.
+_OF_GAINS = (
+    *(f"ranking.{path}" for path in ("case", "prover", "executed", "runs", "chosen", "remembered")),
+    *(f"margin_book.{path}" for path in ("accounts", "positions", "frozen_prices")),
+    "lefts",
+)
 # The highest funding, a tenth of the price in eight hours, for as long as 32 bits count seconds.
 _MOST_FUNDING = 2**32 * bounds.MAX_FUNDING // (BASIS_POINTS * PERIOD) + 1
 # Bounds of an account: cash owed, cash held [wei], notional in all markets.
@@ -73,7 +79,7 @@ def what_one_account_gains_another_loses(snapshot: Snapshot, addresses: Mapping[
             raise Violation(f"{name} has booked {amount} and holds less")
 
 
-@transition_property(27)
+@transition_property(27, calls=["MarginMarket.liquidate"])
 def a_solvent_account_is_never_liquidated(step: Transition, changes: Changes) -> None:
     """Assert that only accounts under their maintenance margin, and not insolvent, are liquidated.
 
@@ -92,7 +98,7 @@ def a_solvent_account_is_never_liquidated(step: Transition, changes: Changes) ->
         raise Violation(f"{owner} is left with {after} of {before}")
 
 
-@transition_property(28)
+@transition_property(28, events=["*.Proven", "*.Deleveraged"])
 def gains_pay_in_rank_and_no_more_than_the_loss(step: Transition, changes: Changes) -> None:
     """Assert that a proven ranking is that of the whole other side, by the rule at frozen prices.
 
@@ -117,7 +123,7 @@ def gains_pay_in_rank_and_no_more_than_the_loss(step: Transition, changes: Chang
         _check_level(step, deleverager, charged)
 
 
-@transition_property(29)
+@transition_property(29, writes=_OF_GAINS)
 def a_gain_that_may_have_to_pay_stays(step: Transition, changes: Changes) -> None:
     """Assert that in a freeze a changed account keeps what its gain may have to pay, at frozen prices."""
     if "MarginDeleverager" not in step.model.world.contracts:

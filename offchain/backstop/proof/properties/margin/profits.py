@@ -25,7 +25,7 @@ class _Profit:
     rounded: int = 1
 
 
-@history_property(60)
+@history_property(60, writes=_OURS)
 class ProfitsVestForWhoeverMadeThem:
     """Assert that a profit can be claimed by its owner alone, whole but for clawbacks, once it has vested.
 

@@ -38,7 +38,7 @@ _FIELDS = (
 )
 
 
-@transition_property(50)
+@transition_property(50, calls=["MarginOrders.fill"])
 def a_trade_moves_what_both_have_ordered(step: Transition, changes: Changes) -> None:
     """Assert that a fill moves lots and their price between two accounts, as both ordered, and nothing else.
 
@@ -125,7 +125,7 @@ def _digest(step: Transition, order: Order) -> bytes:
     return keccak256(b"\x19" + message.version + message.header + message.body)
 
 
-@transition_property(51)
+@transition_property(51, calls=["MarginOrders.fill", "MarginMarket.liquidate", "MarginMarket.withdraw"])
 def new_risk_has_its_margin(step: Transition, changes: Changes) -> None:
     """Assert that who takes risk, or cash out of it, then has its initial margin at the worse fresh price.
 

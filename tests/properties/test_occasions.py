@@ -1,0 +1,118 @@
+"""A property that names when it is asked misses nothing: it looks at nothing else, and remembers nothing."""
+
+import pickle
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from backstop.deployment.examples import margined, standard
+from backstop.deployment.parameters import TimelockParameters
+from backstop.deployment.plan import plan
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.revm import RevmHost
+from backstop.model.state import Table
+from backstop.proof.fuzz.deployments import draw_parameters
+from backstop.proof.fuzz.machine import Machine
+from backstop.proof.properties import Transition
+from backstop.proof.properties.registry import (
+    HISTORY_PROPERTIES,
+    OCCASIONS,
+    TRANSITION_PROPERTIES,
+    concerned,
+)
+from backstop.proof.properties.transition import changes_of
+
+ARTIFACTS = Artifacts()
+SEEDS, STEPS = (2, 5), 250
+# Paths of tables that a property has read.
+READ: set[str] = set()
+
+
+def _notes(method):
+    def noting(table, *args):
+        READ.add(table.path)
+        return getattr(dict, method)(table, *args)
+
+    return noting
+
+
+class Watched(Table):
+    """A table that tells that it is read."""
+
+    __slots__ = ()
+    get, items, keys, values = _notes("get"), _notes("items"), _notes("keys"), _notes("values")
+    __getitem__, __iter__, __contains__ = _notes("__getitem__"), _notes("__iter__"), _notes("__contains__")
+
+
+class Step(Transition):
+    """A step that tells which tables it is asked about, also where it knows what was written."""
+
+    def before(self, contract, path, key=()):
+        READ.add(path)
+        return super().before(contract, path, key)
+
+
+class Recorder:
+    """What is asked in place of the properties of steps: those without an occasion are watched."""
+
+    def __init__(self, model):
+        self.histories = {number: begin(model) for number, begin in HISTORY_PROPERTIES.items()}
+        self.left_out = set()
+        for contract in model.world.contracts.values():
+            for table in contract.tables.values():
+                table.__class__ = Watched
+
+    def __call__(self, step):
+        changes = changes_of(step)
+        events = frozenset((log.contract, log.event) for log in step.outcome.logs)
+        action = step.action
+        numbers = concerned(action.contract, action.method, frozenset(changes), events)
+        for number in (*TRANSITION_PROPERTIES, *HISTORY_PROPERTIES):
+            holds = TRANSITION_PROPERTIES.get(number) or self.histories[number].see
+            if number in numbers:
+                holds(step, changes)
+                continue
+            self.left_out.add(number)
+            remembers = self._memory(number)
+            READ.clear()
+            holds(Step(*step), changes)
+            assert OCCASIONS[number].writes >= READ, f"{number} reads {READ} at {action}"
+            assert self._memory(number) == remembers, f"{number} remembers something of {action}"
+
+    def _memory(self, number):
+        return pickle.dumps(vars(self.histories[number])) if number in self.histories else None
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_who_is_not_asked_sees_and_remembers_nothing(seed):
+    machine = Machine(RevmHost(), seed, artifacts=ARTIFACTS, opened=False)
+    recorder = machine.both.step_check = Recorder(machine.both.model)
+    machine.open()
+    for _ in machine.run(STEPS):
+        pass
+    assert recorder.left_out == {*TRANSITION_PROPERTIES, *HISTORY_PROPERTIES}
+
+
+@pytest.fixture(scope="module")
+def kinds():
+    """Which contract each name of a deployment means."""
+    drawn = [draw_parameters(Random(seed)) for seed in range(8)]
+    drawn += [margined(), replace(standard(), timelock=TimelockParameters())]
+    return {each.name: each.kind for parameters in drawn for each in plan(parameters).creations}
+
+
+def known(kinds, part):
+    """All ways to name the functions or events of contracts."""
+    names = {kind: {each.name for each in part(ARTIFACTS[kind].abi).values()} for kind in kinds.values()}
+    found = {f"{name}.{each}" for name, kind in kinds.items() for each in ("*", *names[kind])}
+    return found | {f"*.{each}" for of_kind in names.values() for each in of_kind}
+
+
+@pytest.mark.parametrize("number", OCCASIONS)
+def test_what_is_named_is_there(number, kinds):
+    """A name that nothing has would leave its property unasked for ever."""
+    writes, calls, events = OCCASIONS[number]
+    assert writes <= {path for kind in kinds.values() for path in ARTIFACTS[kind].storage}
+    assert calls <= known(kinds, lambda abi: abi.by_selector)
+    assert events <= known(kinds, lambda abi: abi.events)
