@@ -184,6 +184,7 @@ ALL_TYPES: constant(uint256) = bounds.MAX_TYPES
 CALL_COST: constant(uint256) = 10_000
 LEAST_CAPACITY_GAS: constant(uint256) = bounds.CAPACITY_GAS + bounds.CAPACITY_GAS // 63 + CALL_COST
 LEAST_ABSORB_GAS: constant(uint256) = bounds.ABSORB_GAS + bounds.ABSORB_GAS // 63 + CALL_COST
+LEAST_LOOK_GAS: constant(uint256) = bounds.LOOK_GAS + bounds.LOOK_GAS // 63 + CALL_COST
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 # Knows what debt is in doubt.
@@ -580,52 +581,22 @@ def losses_beyond(stage: address) -> uint256:
     @return [rad] The stage's own balance and caps are ignored; more than all there is while settlement winds
             up.
     """
-    books: uint256 = self.books
-    if books >= SETTLING:
-        return WINDING_UP if books < CLOSED else 0
+    return self._losses_beyond(stage)
 
-    left: uint256[bounds.MAX_COLLATERAL_TYPES] = empty(uint256[bounds.MAX_COLLATERAL_TYPES])
-    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
-    total: uint256 = 0
-    for i: uint256 in range(len(types), bound=bounds.MAX_COLLATERAL_TYPES):
-        deficit: uint256 = self._deficit(types[i], books)
-        # What another has reserved, it may yet give up.
-        own: uint256 = 0 if deficit == 0 else self.reservations[types[i]][stage] & MASK_188
-        left[i] = deficit - min(deficit, own) + staticcall LIQUIDATION_ENGINE.doubt_of(types[i])
-        total += left[i]
-    lineup: uint256 = self.lineup
-    owing: uint256 = (lineup >> OWING) & (2**bounds.MAX_STAGES - 1)
-    if total == 0 and owing == 0:
-        return 0
 
-    for place: uint256 in range(lineup & 255, bound=bounds.MAX_STAGES):
-        k: uint256 = self._at(lineup, place)
-        slot: Slot = self._load_stage(k)
-        owes: bool = (owing >> k) & 1 == 1
-        if slot.stage == stage:
-            if owes:
-                total += self.owed[k]
-            return total
-        if slot.asynchronous or owes or total == 0:
-            continue
-        spent: uint256 = 0
-        for i: uint256 in range(len(types), bound=bounds.MAX_COLLATERAL_TYPES):
-            if left[i] == 0:
-                continue
-            works: bool = False
-            capacity: uint256 = 0
-            works, capacity = self._capacity(slot.stage, types[i])
-            more: uint256 = 0
-            if slot.pooled:
-                more = spent
-                capacity -= min(capacity, spent)
-            amount: uint256 = min(left[i], self._room(types[i], k, slot, capacity, more, False))
-            left[i] -= amount
-            spent += amount
-        total -= spent
-    # One that was left out bears nothing any more, but what it owes.
-    id: uint256 = self.ids[stage]
-    return self.owed[id - 1] if id != 0 else 0
+@external
+@view
+def losses_at_payment(stage: address) -> uint256:
+    """
+    @notice What pools pay leavers by: `losses_beyond`, but none while a price has just fallen far, so that who
+            flags the vaults that are not safe any more has time for it. A feed that does not answer holds up
+            nobody; settlement pays nobody before its books are closed. Reverts with less gas than the feed
+            may use, too. Protects: nobody is paid ahead of a loss that everybody can see.
+    @param stage A stage's address; an address that is no stage bears nothing.
+    @return [rad] As `losses_beyond`.
+    """
+    self._check_prices()
+    return self._losses_beyond(stage)
 
 
 @external
@@ -790,6 +761,81 @@ def stage_terms(stage: uint256) -> StageTerms:
 @view
 def _only_engine():
     assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: not vault engine"
+
+
+@internal
+@view
+def _check_prices():
+    """
+    @dev Refuse while the feed says that a price has just fallen.
+    """
+    if self.books >= SETTLING:
+        return
+    feed: address = staticcall VAULT_ENGINE.PRICE_FEED()
+    assert msg.gas >= LEAST_LOOK_GAS, "loss_waterfall: no gas to look"
+    success: bool = False
+    answer: Bytes[32] = b""
+    success, answer = raw_call(
+        feed,
+        method_id("look_until()"),
+        max_outsize=32,
+        gas=bounds.LOOK_GAS,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    if success and len(answer) == 32:
+        assert block.timestamp >= convert(answer, uint256), "loss_waterfall: price has fallen"
+
+
+@internal
+@view
+def _losses_beyond(stage: address) -> uint256:
+    books: uint256 = self.books
+    if books >= SETTLING:
+        return WINDING_UP if books < CLOSED else 0
+
+    left: uint256[bounds.MAX_COLLATERAL_TYPES] = empty(uint256[bounds.MAX_COLLATERAL_TYPES])
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+    total: uint256 = 0
+    for i: uint256 in range(len(types), bound=bounds.MAX_COLLATERAL_TYPES):
+        deficit: uint256 = self._deficit(types[i], books)
+        # What another has reserved, it may yet give up.
+        own: uint256 = 0 if deficit == 0 else self.reservations[types[i]][stage] & MASK_188
+        left[i] = deficit - min(deficit, own) + staticcall LIQUIDATION_ENGINE.doubt_of(types[i])
+        total += left[i]
+    lineup: uint256 = self.lineup
+    owing: uint256 = (lineup >> OWING) & (2**bounds.MAX_STAGES - 1)
+    if total == 0 and owing == 0:
+        return 0
+
+    for place: uint256 in range(lineup & 255, bound=bounds.MAX_STAGES):
+        k: uint256 = self._at(lineup, place)
+        slot: Slot = self._load_stage(k)
+        owes: bool = (owing >> k) & 1 == 1
+        if slot.stage == stage:
+            if owes:
+                total += self.owed[k]
+            return total
+        if slot.asynchronous or owes or total == 0:
+            continue
+        spent: uint256 = 0
+        for i: uint256 in range(len(types), bound=bounds.MAX_COLLATERAL_TYPES):
+            if left[i] == 0:
+                continue
+            works: bool = False
+            capacity: uint256 = 0
+            works, capacity = self._capacity(slot.stage, types[i])
+            more: uint256 = 0
+            if slot.pooled:
+                more = spent
+                capacity -= min(capacity, spent)
+            amount: uint256 = min(left[i], self._room(types[i], k, slot, capacity, more, False))
+            left[i] -= amount
+            spent += amount
+        total -= spent
+    # One that was left out bears nothing any more, but what it owes.
+    id: uint256 = self.ids[stage]
+    return self.owed[id - 1] if id != 0 else 0
 
 
 @internal

@@ -165,9 +165,6 @@ VIRTUAL_ASSETS: constant(uint256) = 1
 LEAST_ASSETS: constant(uint256) = 10**6
 MOST_SHARES: constant(uint256) = 10**15
 
-# [seconds] After the cooldown, to look at what a price has shown in its last moments.
-LOOK: constant(uint256) = 600
-
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_96: constant(uint256) = 2**96 - 1
 MASK_152: constant(uint256) = 2**152 - 1
@@ -182,7 +179,7 @@ STAGE: public(immutable(address))
 CLAWBACK: public(immutable(address))
 # The claims that members get for losses; zero if there are none.
 CLAIMS: public(immutable(IRecoveryClaims))
-# Seconds from the cut of a batch to its first payment, but for LOOK. 0: leaving needs no request, as in pools
+# Seconds from the cut of a batch to its first payment, but for bounds.LOOK. 0: leaving needs no request, as in pools
 # that take no care.
 COOLDOWN: public(immutable(uint256))
 # Seconds over which income vests.
@@ -365,24 +362,22 @@ def settle():
     """
     @notice Pay the batches whose cooldown is over what no known loss can take of them. Anyone, at once when
             it is over, and again whenever less is known to be lost; claims are open from then on. A pool of
-            equity pays in full, and only while no loss is known and nothing of it is under auction. Protects:
-            whoever has left bears of every loss known now what those bear who stay, and nobody chooses the
-            moment.
+            equity pays in full, and only while no loss is known and nothing of it is under auction. Nothing
+            is paid while what a price has just shown may not be flagged yet. Protects: whoever has left bears
+            of every loss known now what those bear who stay, and nobody chooses the moment.
     """
     state: token.State = token._load()
     queue: exits.Queue = exits._load_queue()
     first: uint256 = queue.collecting - state.open
     queue.unsettled = max(queue.unsettled, first)
     for _: uint256 in range(state.open, bound=exits.MOST_OPEN):
-        # A market's fast fall may show in the last moment what can only be recognised later: this is the
-        # place to wait for LOOK after it, too.
         if queue.unsettled == queue.collecting or (
-            block.timestamp < exits._load_batch(queue.unsettled).since + COOLDOWN + LOOK
+            block.timestamp < exits._load_batch(queue.unsettled).since + COOLDOWN + bounds.LOOK
         ):
             break
         queue.unsettled += 1
     assert first < queue.unsettled, "pool: nothing to settle"
-    losses: uint256 = staticcall LOSS_WATERFALL.losses_beyond(STAGE)
+    losses: uint256 = staticcall LOSS_WATERFALL.losses_at_payment(STAGE)
     if STAGE == self:
         self._pay_out(state, queue, first, losses)
     else:

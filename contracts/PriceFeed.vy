@@ -10,6 +10,7 @@
         set: a price far from the average waits to be confirmed; a market can be halted; a feed that
         comes back leaves owners time; one that stays dead is replaced by its last price. A market without
         trade, of a token that is worth what its issuer owes, has its issuer's word instead.
+        When a price has fallen far, pools are told to wait with payments, so that vaults can be flagged.
         A reporter says its price itself, or signs it (EIP-712) for anybody to bring.
 @dev A market is its collateral type's id. The current price changes in `poke` alone, so the cumulative
      price is kept up to `stepped_at` and the rest is added where it is read. Whatever keeps a price
@@ -21,6 +22,7 @@ from snekmate.utils import eip712_domain_separator
 
 from contracts.interfaces import IPriceFeed
 from contracts.modules import bounds
+from contracts.modules import falls
 from contracts.modules import roles
 from contracts.modules import settlement_price
 from contracts.modules import units
@@ -28,6 +30,7 @@ from contracts.modules import units
 implements: IPriceFeed
 
 initializes: eip712_domain_separator
+initializes: falls
 initializes: roles
 initializes: settlement_price
 
@@ -126,6 +129,7 @@ struct Average:
     since: uint256  # of the older checkpoint, seconds, 32 bits
     stepped_at: uint256  # seconds, 32 bits
     checkpoint_at: uint256  # of the newest checkpoint, seconds, 32 bits
+    fallen: uint256  # how far the lowest known price is under its highest (see falls), 16 bits
 
 
 struct Report:
@@ -260,6 +264,7 @@ def poke(collateral_type: uint256):
     if word & CLOSING != 0:
         word = self._count(collateral_type, word)
 
+    lowest: uint256 = self._lowest(collateral_type, old.current, old.next)
     median: uint256 = self._median(collateral_type, config)
     current: uint256 = old.next
     next: uint256 = median
@@ -283,12 +288,16 @@ def poke(collateral_type: uint256):
             average.since = block.timestamp
         average.checkpoint_at = block.timestamp
         self.checkpoints[collateral_type] = average.cumulative
+    # No debt is secured by what is no collateral type.
+    if collateral_type < bounds.MAX_TYPES:
+        average.fallen = falls._fall(average.fallen, lowest, self._lowest(collateral_type, current, next))
 
     self.averages[collateral_type] = (
         average.cumulative
         | (average.since << 144)
         | (average.stepped_at << 176)
         | (average.checkpoint_at << 208)
+        | (average.fallen << 240)
     )
     self.prices[collateral_type] = (
         current | (next << 112) | (unsafe_add(block.timestamp, config.stale_after) << 224)
@@ -300,7 +309,8 @@ def poke(collateral_type: uint256):
 def set_price(collateral_type: uint256, price: uint256):
     """
     @notice Set what the issuer's token is worth. The market's issuer only. It counts at once, in every price
-            and in the average, and never goes stale: there is nothing to wait for or to confirm.
+            and in the average, and never goes stale: there is nothing to wait for or to confirm. No payment
+            waits for it either: an issuer flags its own vault as it says so, and nobody sells that.
     @param collateral_type [id] The market: its collateral type's id.
     @param price [ray] For 1e18 of collateral, above zero and under 2**112.
     """
@@ -586,6 +596,20 @@ def time_weighted(collateral_type: uint256) -> uint256:
 
 @external
 @view
+def look_until() -> uint256:
+    """
+    @notice Until when members of pools are not paid: `bounds.LOOK` after the last step in which the lowest known
+            price of any collateral type had fallen by `bounds.FALL` or more, in one step or in many. Falls
+            that leave no `bounds.LOOK` in between hold payments up for `bounds.MAX_LOOK` in all. Protects:
+            nobody is paid ahead of whoever flags the vaults that a crash concerns; and nobody holds payments
+            up for good.
+    @return [timestamp] Long ago, if no price has fallen lately.
+    """
+    return falls._look_until()
+
+
+@external
+@view
 def final_price(collateral_type: uint256) -> (bool, uint256):
     """
     @notice The price at which a market is settled: the mean over the first six hours of valid prices since
@@ -832,6 +856,16 @@ def _deviates(price: uint256, other: uint256, deviation: uint256) -> bool:
 
 @internal
 @view
+def _lowest(collateral_type: uint256, current: uint256, next: uint256) -> uint256:
+    """@dev The lower of the current and the next price, also if a guard holds that one back."""
+    coming: uint256 = next
+    if coming == 0:
+        coming = self.withheld[collateral_type]
+    return current if coming == 0 else min(current, coming)
+
+
+@internal
+@view
 def _holds_back(guards: Guards) -> bool:
     """@dev Whether new risk and liquidations wait, whatever the price."""
     return guards.halted or block.timestamp < guards.grace_until
@@ -890,7 +924,8 @@ def _load_average(collateral_type: uint256) -> Average:
         cumulative=word & MASK_144,
         since=(word >> 144) & MASK_32,
         stepped_at=(word >> 176) & MASK_32,
-        checkpoint_at=word >> 208,
+        checkpoint_at=(word >> 208) & MASK_32,
+        fallen=word >> 240,
     )
 
 

@@ -50,6 +50,17 @@ def losses_beyond(stage: address) -> uint256:
 
 @external
 @view
+def losses_at_payment(stage: address) -> uint256:
+    """
+    @notice The losses that it claims for a stage, whatever prices do.
+    @param stage Any; it makes no difference.
+    @return [rad] As claimed.
+    """
+    return self.claimed_losses
+
+
+@external
+@view
 def pending_total() -> uint256:
     """
     @notice The losses that it claims in all.

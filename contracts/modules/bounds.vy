@@ -56,6 +56,11 @@ MIN_CONFIRMATIONS: constant(uint256) = 1
 MAX_CONFIRMATIONS: constant(uint256) = 3
 MAX_GRACE: constant(uint256) = 7 * 86_400
 MAX_DEAD_AFTER: constant(uint256) = 90 * 86_400
+# A fall of the lowest known price, basis points, after which members of pools wait for their payment; for how
+# long, so that vaults can be flagged, and for how long falls in a row hold payments up in all, seconds.
+FALL: constant(uint256) = 500
+LOOK: constant(uint256) = 600
+MAX_LOOK: constant(uint256) = 86_400
 # The price at which a market is settled, seconds: of valid prices that are looked at; after which a halt
 # counts no more; after which there is a price whatever became of the market.
 FINAL_WINDOW: constant(uint256) = 6 * 3_600
@@ -82,6 +87,8 @@ CAPACITY_GAS: constant(uint256) = 200_000
 ABSORB_GAS: constant(uint256) = 1_000_000
 UNVESTED_GAS: constant(uint256) = 30_000
 CLAW_BACK_GAS: constant(uint256) = 180_000
+# What a price feed may use to say how long payments wait: more than twice what it needs.
+LOOK_GAS: constant(uint256) = 10_000
 
 # Settlement. The delay in seconds, the bound in whole stablecoins.
 MIN_SETTLEMENT_DELAY: constant(uint256) = 3_600

@@ -50,6 +50,7 @@ exports: (
     LossWaterfall.release,
     LossWaterfall.force_release,
     LossWaterfall.losses_beyond,
+    LossWaterfall.losses_at_payment,
     LossWaterfall.pending_total,
     LossWaterfall.doubt_total,
     LossWaterfall.outstanding,

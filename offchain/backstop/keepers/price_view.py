@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from backstop.deployment.parameters import Parameters
 from backstop.keepers.seen import Outside, Tables
-from backstop.model import interfaces, price_feed
+from backstop.model import falls, interfaces, price_feed
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.system import Snapshot
 
@@ -49,6 +49,12 @@ class PriceView:
         """Return how the feed makes its price."""
         found: price_feed.Config = self._feed["configs"][c]
         return found
+
+    @property
+    def look_until(self) -> int:
+        """Time from which members of pools are paid again, after a price has fallen far."""
+        found: falls.Falls = self._feed["falls.times"].get((), falls.Falls())
+        return found.look_until
 
     def halt_again_at(self, c: int) -> int:
         """Return the time from which a guardian may halt a market; 0 if none has."""

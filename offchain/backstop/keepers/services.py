@@ -103,7 +103,8 @@ def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
 def _batches(me: Keeper, view: View, memory: Memory) -> Decisions:
     """Have batches cut and settled at the first second at which they may be, and paid as fears go.
 
-    Where something is held back for what may be lost, it is tried again at every heartbeat.
+    Where something is held back for what may be lost, it is tried again at every heartbeat. Nothing is paid
+    while a price has just fallen.
     """
     if view.settlement.begun_at and not view.settlement.fixed_at:
         return
@@ -113,6 +114,8 @@ def _batches(me: Keeper, view: View, memory: Memory) -> Decisions:
         leaving = view.leaving(pool)
         if leaving.cut_from is not None and view.timestamp >= leaving.cut_from:
             yield me.intent(contract, "cut", about=(pool, "cut"))
+        if view.timestamp < view.look_until and not view.settlement.fixed_at:
+            continue
         due = leaving.settle_from is not None and view.timestamp >= leaving.settle_from
         if not due and not leaving.held_back:
             continue

@@ -33,7 +33,7 @@ from backstop.model import dutch, exits, loss_waterfall, price_feed, recovery_cl
 from backstop.model import pool as pools
 from backstop.model import surplus_auction as surplus
 from backstop.model.arithmetic import RAD, RAY, WAD, div_up
-from backstop.model.bounds import FINAL_DEADLINE
+from backstop.model.bounds import FINAL_DEADLINE, LOOK
 from backstop.model.settlement_price import Closing, FinalPrice
 from backstop.system import Snapshot
 
@@ -173,7 +173,7 @@ class View(VaultView):
         waits = max(first, queue.unsettled)
         cooldown, settle_from, cut_from = self.exit_terms(pool).cooldown, None, None
         if waits < queue.collecting:
-            settle_from = tables["exits.batches"][waits].since + cooldown + pools.LOOK
+            settle_from = tables["exits.batches"][waits].since + cooldown + LOOK
         if collecting.units and open < exits.MOST_OPEN:
             cut_from = collecting.since + min(cooldown, exits.DAY)
         return Leaving(cut_from, settle_from, first < waits)

@@ -45,6 +45,11 @@ MIN_CONFIRMATIONS = 1
 MAX_CONFIRMATIONS = 3
 MAX_GRACE = 7 * 86_400
 MAX_DEAD_AFTER = 90 * 86_400
+# A fall of the lowest known price, basis points, after which members of pools wait for their payment; for how
+# long, so that vaults can be flagged, and for how long falls in a row hold payments up in all, seconds.
+FALL = 500
+LOOK = 600
+MAX_LOOK = 86_400
 # The price at which a market is settled, seconds: of valid prices that are looked at; after which a halt
 # counts no more; after which there is a price whatever became of the market.
 FINAL_WINDOW = 6 * 3_600

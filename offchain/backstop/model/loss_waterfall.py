@@ -18,7 +18,7 @@ from typing import NamedTuple, cast
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, add, div_up, mul, sub
 from backstop.model.erc20 import words
-from backstop.model.interfaces import ILiquidationEngine, IStage, IVaultEngine
+from backstop.model.interfaces import ILiquidationEngine, IPriceFeed, IStage, IVaultEngine
 from backstop.model.listing import ids_of
 from backstop.model.roles import Administered
 from backstop.model.signatures import keccak256
@@ -426,6 +426,15 @@ class LossWaterfall(Administered):
                 spent += amount
         # One that was left out bears nothing any more, but what it owes.
         return int(self.owed[self.ids[stage] - 1]) if self.ids[stage] else 0
+
+    @view
+    def losses_at_payment(self, sender: str, stage: str) -> int:
+        """Return the losses that pools pay by [rad]; no payment while a price has just fallen far."""
+        if not self.books[()].settlement:
+            feed = self.vault_engine.PRICE_FEED(self.address)
+            until = self.world.attempt(lambda: cast(IPriceFeed, self.world.at(feed)).look_until(self.address))
+            require(self.world.timestamp >= (until or 0), "loss_waterfall: price has fallen")
+        return self.losses_beyond(sender, stage)
 
     @view
     def doubt_total(self, sender: str) -> int:

@@ -27,8 +27,6 @@ VIRTUAL_ASSETS = 1
 LEAST_ASSETS = 10**6
 MOST_SHARES = 10**15
 MOST_ASSETS = 2**96 - 1
-# Seconds after the cooldown, to look at what a price has shown in its last moments.
-LOOK = 600
 
 
 @slot(96, 96, 32, 32)
@@ -88,7 +86,7 @@ class Pool(Exits):
     clawback_address = immutable("CLAWBACK", str)
     # The claims that members get for losses; zero if there are none.
     claims_address = immutable("CLAIMS", str)
-    # Seconds from the cut of a batch to its first payment, but for LOOK. 0: leaving needs no request.
+    # Seconds from the cut of a batch to its first payment, but for bounds.LOOK. 0: leaving needs no request.
     cooldown = immutable("COOLDOWN", int)
     # Seconds over which income vests.
     vesting = immutable("VESTING", int)
@@ -225,7 +223,7 @@ class Pool(Exits):
             unsettled += 1
         require(first < unsettled, "pool: nothing to settle")
         self.line[()] = queue._replace(unsettled=unsettled)
-        losses = self.loss_waterfall.losses_beyond(self.address, self.stage_address)
+        losses = self.loss_waterfall.losses_at_payment(self.address, self.stage_address)
         if self.stage_address == self.address:
             self._pay_out(losses)
         else:
@@ -530,7 +528,7 @@ class Pool(Exits):
 
     def matures_at(self, id: int) -> int:
         """Return when a batch that is cut may be settled first [seconds]."""
-        return int(self.batches[id].since) + self.cooldown + LOOK
+        return int(self.batches[id].since) + self.cooldown + bounds.LOOK
 
     def _pay_out(self, losses: int) -> None:
         """Lower ceilings to where all known losses (rad) would take the index, and pay what is above."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
+from backstop.model.falls import Falls, PriceFalls
 from backstop.model.interfaces import Prices
 from backstop.model.roles import GUARDIAN, SETTLEMENT
 from backstop.model.settlement_price import Market, SettlementPrices
@@ -58,7 +59,7 @@ class Config(NamedTuple):
 MAKING = Config._fields.index("deviation")
 
 
-@slot(144, 32, 32, 32)
+@slot(144, 32, 32, 32, 16)
 class Average(NamedTuple):
     """Cumulative price (ray x seconds) from the older checkpoint up to the last step; times of all three."""
 
@@ -66,6 +67,7 @@ class Average(NamedTuple):
     since: int = 0
     stepped_at: int = 0
     checkpoint_at: int = 0
+    fallen: int = 0  # how far the lowest known price is under its highest (see falls)
 
 
 @slot(112, 32)
@@ -111,7 +113,7 @@ def as_it_is(prices: Prices, withheld: int, config: Config) -> Market:
     return Market(prices.current, prices.fresh_until, held_until, waits)
 
 
-class PriceFeed(SettlementPrices):
+class PriceFeed(PriceFalls, SettlementPrices):
     """See contracts/PriceFeed.vy."""
 
     KIND = "PriceFeed"
@@ -170,6 +172,7 @@ class PriceFeed(SettlementPrices):
         if config.closing:
             config = self._counted(collateral_type, config)
 
+        lowest = self._lowest(collateral_type)
         median = self._median(collateral_type, config)
         cumulative = average.cumulative + old.current * (now - average.stepped_at)
         weighted = cumulative // (now - average.since)
@@ -180,11 +183,15 @@ class PriceFeed(SettlementPrices):
         if now >= average.checkpoint_at + config.window:
             # What is older than the newest checkpoint counts no more.
             cumulative -= self.checkpoints[collateral_type]
-            average = Average(cumulative, average.checkpoint_at or now, now, now)
+            average = Average(cumulative, average.checkpoint_at or now, now, now, average.fallen)
             self.checkpoints[collateral_type] = cumulative
 
-        self.averages[collateral_type] = average
         self.prices[collateral_type] = Prices(current, following, now + config.stale_after)
+        # No debt is secured by what is no collateral type.
+        if collateral_type < bounds.MAX_TYPES:
+            fallen = self._fall(average.fallen, lowest, self._lowest(collateral_type))
+            average = average._replace(fallen=fallen)
+        self.averages[collateral_type] = average
         self.emit("Poked", collateral_type, current, following)
 
     @external
@@ -363,6 +370,12 @@ class PriceFeed(SettlementPrices):
         return self._average_at(collateral_type, self.world.timestamp)
 
     @view
+    def look_until(self, sender: str) -> int:
+        """Return until when members of pools are not paid, since a price has just fallen far [seconds]."""
+        times: Falls = self.falls[()]
+        return times.look_until
+
+    @view
     def final_price(self, sender: str, collateral_type: int) -> tuple[bool, int]:
         """Tell whether the price at which a market is settled is final; return it [ray], 0 before."""
         return self._final(collateral_type, self._as_it_is(collateral_type, self.configs[collateral_type]))
@@ -433,6 +446,12 @@ class PriceFeed(SettlementPrices):
         if average.since == at:
             return int(current)
         return int((average.cumulative + current * (at - average.stepped_at)) // (at - average.since))
+
+    def _lowest(self, collateral_type: int) -> int:
+        """Return the lower of the current and the next price, also if a guard holds that one back [ray]."""
+        prices: Prices = self.prices[collateral_type]
+        coming = prices.next or self.withheld_prices[collateral_type]
+        return min(prices.current, coming) if coming else prices.current
 
     def _median(self, collateral_type: int, config: Config) -> int:
         """Return the median of the reports that are not too old, the lower one of two in the middle."""

@@ -39,6 +39,8 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "settlement-epochs": {"settlement.epochs": 1, "equity.duration": 7 * DAY},
     "settlement-delay": {"settlement.delay": 2 * DAY},
     "cooldown": {f"{POOL}.cooldown": 2 * HOUR - 1},
+    "small-fall": {f"{WETH}.liquidation_ratio": 10_526},
+    "time-to-flag": {f"{FEED}.stale_after": 599},
     "cap-delay": {"cap_delay": 3 * DAY - 1},
     "vesting": {f"{POOL}.vesting": 2 * DAY - 1},
     "stage-cap": {"stages.1.cap_bps": 0},

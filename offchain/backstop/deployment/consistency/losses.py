@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from backstop.deployment.consistency.rule import DOUBTFUL, REFUSED, Misfit, Prices, percent, rule, time
 from backstop.deployment.contracts import NAIVE, POOLS, pools_of
 from backstop.deployment.parameters import Parameters, StageParameters
+from backstop.model.arithmetic import BASIS_POINTS, div_up
+from backstop.model.bounds import FALL, LOOK
 
 EQUITY_STAGES = ("staked_equity", "minted_equity")
 """Stages that sell first and pay later."""
@@ -67,6 +69,37 @@ def _cooldown(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
         if pool.cooldown < 2 * slowest:
             values = time(pool.cooldown), time(slowest)
             yield Misfit(name, values, f"the cooldown to {time(2 * slowest)} or more")
+
+
+@rule(
+    DOUBTFUL,
+    "liquidation_ratio",
+    "pool.cooldown",
+    why="a vault that was safe before a fall of the price that no payment waits for still covers its debt: "
+    "otherwise who is paid together with that price leaves its loss to the others",
+)
+def _small_fall(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    least = div_up(BASIS_POINTS * BASIS_POINTS, BASIS_POINTS - FALL)
+    cooldowns = [cooldown for name in pools(parameters) if (cooldown := getattr(parameters, name).cooldown)]
+    for each in parameters.collateral_types if cooldowns else ():
+        if each.liquidation_ratio < least:
+            values = percent(each.liquidation_ratio), time(min(cooldowns))
+            yield Misfit(each.symbol, values, f"the ratio to {percent(least)} or more")
+
+
+@rule(
+    DOUBTFUL,
+    "feed.stale_after",
+    "pool.cooldown",
+    why="a price by which vaults can be flagged lasts for as long as payments wait for it: a stale one flags "
+    "nobody",
+)
+def _time_to_flag(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    cooldowns = [cooldown for name in pools(parameters) if (cooldown := getattr(parameters, name).cooldown)]
+    for each in parameters.collateral_types if cooldowns else ():
+        if each.feed.stale_after < LOOK:
+            values = time(each.feed.stale_after), time(min(cooldowns))
+            yield Misfit(each.symbol, values, f"stale_after to {time(LOOK)} or more")
 
 
 @rule(
@@ -156,6 +189,8 @@ RULES = (
     _settlement_epochs,
     _settlement_delay,
     _cooldown,
+    _small_fall,
+    _time_to_flag,
     _cap_delay,
     _vesting,
     _stage_cap,

@@ -14,6 +14,7 @@ from backstop.proof.properties import (  # noqa: F401
     equity_sales,
     failures,
     fees,
+    falls,
     final_prices,
     guards,
     holders,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from backstop.deployment.accounts import account
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.pool import LOOK
+from backstop.model.bounds import LOOK
 from backstop.studies.hunt.coalition import LIE
 from backstop.studies.hunt.deeds import (
     LOSSES,

@@ -6,7 +6,7 @@ import pytest
 
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import WAD
-from backstop.model.pool import LOOK
+from backstop.model.bounds import LOOK
 from backstop.studies.hunt import deeds, pairs, twins
 from backstop.studies.hunt.deeds import ONE, OTHER, STAKE, Deed, ask, borrow, draw_fall, each, enter, leave
 from backstop.studies.hunt.pairs import Pair

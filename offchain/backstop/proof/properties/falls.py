@@ -1,0 +1,91 @@
+"""The property of falls: nobody is paid for leaving a pool while what a price has shown may not be flagged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from backstop.proof.properties.registry import Violation, history_property
+from backstop.proof.properties.transition import Changes, Transition
+
+if TYPE_CHECKING:
+    from backstop.hosts.model import ModelSystem
+
+_FEED = "PriceFeed"
+_LOOK, _DAY = 600, 86_400
+_TYPES = 224
+_PART = 2**20
+"""What the feed counts in how far a price has fallen: a step is rounded by one of it."""
+
+
+class _Seen(NamedTuple):
+    """The lowest known price of a market from a second on."""
+
+    at: int  # seconds
+    price: int  # ray
+
+
+@history_property(83)
+class PaymentsWaitForFalls:
+    """No batch is paid if the lowest known price of a type was 5% lower than at any time in the ten minutes before.
+
+    But for a row of falls that has held payments up for a day: falls of 5%, each within twenty minutes of
+    the one before. An issuer's price is no fall, and in settlement nothing waits.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        tables = model.world.contracts[_FEED].tables
+        # Market -> its last prices; the highest since its last fall, and how many steps ago that was.
+        self._seen: dict[int, list[_Seen]] = {}
+        self._highest: dict[int, tuple[int, int]] = {}
+        for c, prices in tables["prices"].items():
+            if c < _TYPES and c not in tables["issuer_of"]:
+                lowest = min(prices.current, prices.next or tables["withheld"][c] or prices.current)
+                self._seen[c] = [_Seen(0, lowest)]
+                self._highest[c] = lowest * _PART // (_PART - tables["averages"][c].fallen), 1
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Keep each price; look at what is noted as a fall, and at what is paid."""
+        fell, now = False, step.model.timestamp
+        for log in step.outcome.logs:
+            if (log.contract, log.event) == (_FEED, "Poked"):
+                fell = self._fell(step, log.values[0])
+            elif log.event == "BatchPaid" and not step.after("LossWaterfall", "books").settlement:
+                self._check_payment(step, log.contract)
+        old, new = step.before(_FEED, "falls.times"), step.after(_FEED, "falls.times")
+        expected = tuple(old)
+        if fell:
+            expected = now, now if now > old.last + 2 * _LOOK else old.began
+        if tuple(new) != expected:
+            raise Violation(f"falls were {tuple(old)}, they are {tuple(new)} at {now}, not {expected}")
+
+    def _fell(self, step: Transition, c: int) -> bool:
+        """Keep a market's price; return whether the feed begins anew, which it may where the price has fallen.
+
+        It counts in parts, and may call a fall what is one but for a few of them.
+        """
+        if c >= _TYPES or int(step.after(_FEED, "issuer_of", c), 16):
+            return False
+        prices, now = step.after(_FEED, "prices", c), step.model.timestamp
+        lowest = min(prices.current, prices.next or step.after(_FEED, "withheld", c) or prices.current)
+        seen = self._seen.setdefault(c, [])
+        seen.append(_Seen(now, lowest))
+        # Of those from before the ten minutes only the last one matters.
+        while len(seen) > 1 and seen[1].at <= now - _LOOK:
+            del seen[0]
+        highest, steps = self._highest.get(c, (lowest, 0))
+        begins_anew = step.after(_FEED, "averages", c).fallen == 0
+        fell = begins_anew and lowest * 10**6 <= highest * (950_000 + steps + 1)
+        if lowest * 100 <= highest * 95 and not fell:
+            raise Violation(f"type {c} has fallen from {highest} to {lowest}, and nobody noted it")
+        self._highest[c] = (lowest, 0) if fell or lowest >= highest else (highest, steps + 1)
+        return fell
+
+    def _check_payment(self, step: Transition, pool: str) -> None:
+        now = step.model.timestamp
+        if now >= step.after(_FEED, "falls.times").began + _DAY:
+            return
+        for c, seen in self._seen.items():
+            first = max((k for k, each in enumerate(seen) if each.at <= now - _LOOK), default=0)
+            highest = max(each.price for each in seen[first:])
+            if seen[-1].price * 100 <= highest * 95:
+                raise Violation(f"{pool} pays while type {c} falls from {highest} to {seen[-1].price}")
