@@ -277,11 +277,10 @@ def repay_and_withdraw(
                     burned = units._div_up(unsafe_mul(most, debts.accumulated_rate), units.RAY)
             if repaid == 0:
                 refuse._with("vault_engine: repays nothing")
-            # Less than the whole is worth less than the debt.
         vault.normalized_debt = unsafe_sub(vault.normalized_debt, repaid)
         debts.normalized_debt -= repaid
         rest: uint256 = unsafe_mul(vault.normalized_debt, debts.accumulated_rate)
-        # What was repaid is debt - rest.
+        # Less than the whole is worth less than the debt. What was repaid is debt - rest.
         ledger._post_to_reserve(unsafe_sub(unsafe_mul(burned, units.RAY), unsafe_sub(debt, rest)))
 
     moved: uint256 = 0
