@@ -18,6 +18,7 @@ from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
 from contracts.modules import asking
+from contracts.modules import bounds
 from contracts.modules import doubt
 from contracts.modules import ledger
 from contracts.modules import units
@@ -310,12 +311,24 @@ def doubt_of(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The collateral type.
     @return [rad] At the rate of the last accrual.
     """
-    debts: IVaultEngine.Debts = staticcall VAULT_ENGINE.debts_of(collateral_type)
-    flagged: uint256 = min(doubt.of_types[collateral_type], debts.normalized_debt)
-    found: uint256 = unsafe_mul(flagged, debts.accumulated_rate)
-    if debts.distressed & ledger.DISTRESSED != 0:
-        in_auction: uint256 = staticcall VAULT_ENGINE.in_auction_of(collateral_type)
-        found += in_auction - min(in_auction, self._sound(collateral_type))
+    return self._doubt_of(collateral_type, doubt.flagged)
+
+
+@external
+@view
+def doubt_total() -> uint256:
+    """
+    @notice The debt in doubt of all types that are listed.
+    @return [rad] At the rates of the last accruals.
+    """
+    flagged: uint256 = doubt.flagged
+    found: uint256 = 0
+    rest: uint256 = staticcall VAULT_ENGINE.listed()
+    for _: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
+        if rest == 0:
+            break
+        found += self._doubt_of(unsafe_sub(rest & 255, 1), flagged)
+        rest >>= 8
     return found
 
 
@@ -343,6 +356,22 @@ def flagged_of(collateral_type: uint256) -> uint256:
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _doubt_of(collateral_type: uint256, flagged: uint256) -> uint256:
+    """@dev Rad in doubt, with a bit for each type that has flags."""
+    debts: IVaultEngine.Debts = staticcall VAULT_ENGINE.debts_of(collateral_type)
+    found: uint256 = 0
+    if (flagged >> collateral_type) & 1 == 1:
+        found = unsafe_mul(
+            min(doubt.of_types[collateral_type], debts.normalized_debt), debts.accumulated_rate
+        )
+    if debts.distressed & ledger.DISTRESSED != 0:
+        in_auction: uint256 = staticcall VAULT_ENGINE.in_auction_of(collateral_type)
+        found += in_auction - min(in_auction, self._sound(collateral_type))
+    return found
 
 
 @internal

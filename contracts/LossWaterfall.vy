@@ -629,11 +629,14 @@ def doubt_total() -> uint256:
             and flagged vaults. No loss that is known can be larger.
     @return [rad] Of all types, before any stage pays.
     """
-    books: uint256 = self.books
-    total: uint256 = 0
-    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
-    for c: uint256 in types:
-        total += self._deficit(c, books) + staticcall LIQUIDATION_ENGINE.doubt_of(c)
+    found: uint256 = self.books & (SETTLING - 1)
+    total: uint256 = staticcall LIQUIDATION_ENGINE.doubt_total()
+    for c: uint256 in range(bounds.MAX_TYPES):
+        if found == 0:
+            break
+        if found & 1 == 1:
+            total += staticcall VAULT_ENGINE.deficit_of(c)
+        found >>= 1
     return total
 
 

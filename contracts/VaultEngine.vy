@@ -1,6 +1,6 @@
 # pragma version 0.4.3
 # pragma evm-version cancun
-# pragma optimize codesize
+# pragma optimize gas
 """
 @title VaultEngine
 @license GNU Affero General Public License v3.0 only
@@ -20,6 +20,7 @@ from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
 from contracts.modules import coverage
 from contracts.modules import ledger
+from contracts.modules import refuse
 from contracts.modules import roles
 from contracts.modules import terms
 from contracts.modules import units
@@ -177,13 +178,14 @@ def deposit_and_draw(
         unit: uint256 = terms._unit(type_terms.decimals)
         moved = unsafe_div(deposit, unit)
         vault.locked_collateral += unsafe_mul(moved, unit)
-        assert vault.locked_collateral <= MAX_LOCKED, "vault_engine: vault is full"
-
+        if vault.locked_collateral > MAX_LOCKED:
+            refuse._with("vault_engine: vault is full")
     dust: uint256 = 0
     if draw != 0:
         self._check_consent(owner)
         # Keeps every product below under 2**256.
-        assert draw < 2**128, "vault_engine: draw too large"
+        if draw >= 2**128:
+            refuse._with("vault_engine: draw too large")
         rate: uint256 = debts.accumulated_rate
         distress: uint256 = 0
         if debts.distressed != 0:
@@ -198,11 +200,13 @@ def deposit_and_draw(
         drawn: uint256 = units._div_up(unsafe_mul(draw, units.RAY), rate)
         vault.normalized_debt = unsafe_add(vault.normalized_debt, drawn)
         debts.normalized_debt = unsafe_add(before, drawn)
-        assert unsafe_add(unsafe_mul(debts.normalized_debt, debts.accumulated_rate), distress) <= unsafe_mul(
+        if unsafe_add(unsafe_mul(debts.normalized_debt, debts.accumulated_rate), distress) > unsafe_mul(
             type_terms.debt_ceiling, units.RAD
-        ), "vault_engine: debt ceiling"
+        ):
+            refuse._with("vault_engine: debt ceiling")
         debt: uint256 = unsafe_mul(vault.normalized_debt, debts.accumulated_rate)
-        assert debt >= unsafe_mul(type_terms.debt_floor, units.RAD), "vault_engine: debt floor"
+        if debt < unsafe_mul(type_terms.debt_floor, units.RAD):
+            refuse._with("vault_engine: debt floor")
         self._check_risk(
             collateral_type,
             vault,
@@ -271,12 +275,12 @@ def repay_and_withdraw(
                 if repaid > most:
                     repaid = most
                     burned = units._div_up(unsafe_mul(most, debts.accumulated_rate), units.RAY)
-            assert repaid != 0, "vault_engine: repays nothing"
-        # Less than the whole is worth less than the debt.
+            if repaid == 0:
+                refuse._with("vault_engine: repays nothing")
         vault.normalized_debt = unsafe_sub(vault.normalized_debt, repaid)
         debts.normalized_debt -= repaid
         rest: uint256 = unsafe_mul(vault.normalized_debt, debts.accumulated_rate)
-        # What was repaid is debt - rest.
+        # Less than the whole is worth less than the debt. What was repaid is debt - rest.
         ledger._post_to_reserve(unsafe_sub(unsafe_mul(burned, units.RAY), unsafe_sub(debt, rest)))
 
     moved: uint256 = 0
@@ -285,7 +289,8 @@ def repay_and_withdraw(
         unit: uint256 = terms._unit(type_terms.decimals)
         moved = unsafe_div(withdraw, unit)
         withdrawn: uint256 = unsafe_mul(moved, unit)
-        assert withdrawn <= vault.locked_collateral, "vault_engine: not enough locked"
+        if withdrawn > vault.locked_collateral:
+            refuse._with("vault_engine: not enough locked")
         vault.locked_collateral = unsafe_sub(vault.locked_collateral, withdrawn)
         if vault.normalized_debt != 0:
             self._check_risk(
@@ -469,7 +474,8 @@ def settle_take(
             vault: IVaultEngine.Vault = self._load_vault(collateral_type, owner)
             vault.locked_collateral += returned
             # Several lots of one vault may come back; its field must not run into the next.
-            assert vault.locked_collateral <= ledger.MASK_104, "vault_engine: too much returned"
+            if vault.locked_collateral > ledger.MASK_104:
+                refuse._with("vault_engine: too much returned")
             self._store_vault(collateral_type, owner, vault)
     ledger._burn(payer, paid)
 
@@ -670,7 +676,8 @@ def total_debt() -> uint256:
 @internal
 @view
 def _check_consent(owner: address):
-    assert msg.sender == owner or self.operators[owner][msg.sender], "vault_engine: not approved"
+    if msg.sender != owner and not self.operators[owner][msg.sender]:
+        refuse._with("vault_engine: not approved")
 
 
 @internal
@@ -693,13 +700,16 @@ def _check_risk(
     """
     if terms.RISK_POLICY == empty(address):
         price: uint256 = staticcall IPriceFeed(PRICE_FEED).risk_price(collateral_type)
-        assert price != 0, "vault_engine: no price"
+        if price == 0:
+            refuse._with("vault_engine: no price")
         # 103 + 112 + 14 bits against 181 + 16 bits.
         margin: uint256 = unsafe_mul(unsafe_mul(vault.locked_collateral, price), units.BASIS_POINTS)
-        assert margin >= unsafe_mul(debt, initial_ratio), "vault_engine: unsafe"
+        if margin < unsafe_mul(debt, initial_ratio):
+            refuse._with("vault_engine: unsafe")
         return
 
-    assert vault.called_at == 0, "vault_engine: margin call"
+    if vault.called_at != 0:
+        refuse._with("vault_engine: margin call")
     rate: uint256 = debts.accumulated_rate
     performing: uint256 = unsafe_mul(debts.normalized_debt, rate)
     type_debt: uint256 = performing
@@ -736,19 +746,22 @@ def _still_called(collateral_type: uint256, vault: IVaultEngine.Vault, rate: uin
 @internal
 @view
 def _only_liquidation():
-    assert msg.sender == terms.LIQUIDATION_ENGINE, "vault_engine: only liquidation"
+    if msg.sender != terms.LIQUIDATION_ENGINE:
+        refuse._with("vault_engine: only liquidation")
 
 
 @internal
 @view
 def _only_auction():
-    assert msg.sender == terms.COLLATERAL_AUCTION, "vault_engine: only auction"
+    if msg.sender != terms.COLLATERAL_AUCTION:
+        refuse._with("vault_engine: only auction")
 
 
 @internal
 @view
 def _only_settlement():
-    assert msg.sender == SETTLEMENT, "vault_engine: only settlement"
+    if msg.sender != SETTLEMENT:
+        refuse._with("vault_engine: only settlement")
 
 
 @internal

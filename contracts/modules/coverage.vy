@@ -9,6 +9,7 @@
 """
 from contracts.interfaces import IVaultEngine
 from contracts.modules import ledger
+from contracts.modules import refuse
 from contracts.modules import roles
 from contracts.modules import terms
 from contracts.modules import units
@@ -83,7 +84,8 @@ def cover_from_buyer(collateral_type: uint256, payer: address, stage: address, a
     @return [rad] Covered: the amount, or the deficit if that is less. The rest of what was burned goes to the
             reserve.
     """
-    assert msg.sender == ledger.LOSS_WATERFALL.address, "coverage: only waterfall"
+    if msg.sender != ledger.LOSS_WATERFALL.address:
+        refuse._with("coverage: only waterfall")
     return self._cover_from_tokens(collateral_type, payer, stage, amount)
 
 
@@ -132,7 +134,8 @@ def spend_reserve(amount: uint256, receiver: address):
     @param amount [wad] Stablecoin, at most the reserve.
     @param receiver Who gets it.
     """
-    assert msg.sender == TREASURY, "coverage: only treasury"
+    if msg.sender != TREASURY:
+        refuse._with("coverage: only treasury")
     ledger._check_live()
     ledger._post_spent(receiver, amount)
 

@@ -24,6 +24,8 @@ event VaultFlagged:
 of_vaults: HashMap[uint256, HashMap[address, uint256]]
 # collateral type -> wad of normalized debt, the sum of its flags
 of_types: HashMap[uint256, uint256]
+# types with any flag, a bit each: who asks about all types reads no sum of the others
+flagged: uint256
 
 
 @internal
@@ -34,7 +36,11 @@ def _flag(collateral_type: uint256, owner: address, new: uint256):
     old: uint256 = self.of_vaults[collateral_type][owner]
     if new != old:
         self.of_vaults[collateral_type][owner] = new
-        self.of_types[collateral_type] = self.of_types[collateral_type] + new - old
+        before: uint256 = self.of_types[collateral_type]
+        total: uint256 = before + new - old
+        self.of_types[collateral_type] = total
+        if before == 0 or total == 0:
+            self.flagged ^= 1 << collateral_type
     log VaultFlagged(collateral_type=collateral_type, owner=owner, normalized_debt=new)
 
 

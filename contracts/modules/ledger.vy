@@ -23,6 +23,7 @@ from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IStablecoin
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
+from contracts.modules import refuse
 from contracts.modules import units
 
 # [rad]
@@ -307,7 +308,8 @@ def _check_live():
 @pure
 def _check_not(settling: bool):
     """@dev The same where a bit beside a type's terms tells: what is loaded anyway costs nothing."""
-    assert not settling, "ledger: in settlement"
+    if settling:
+        refuse._with("ledger: in settlement")
 
 
 # --------------------------------------------------------------- parameters
@@ -435,10 +437,11 @@ def _post_draw(receiver: address, amount: uint256, dust: uint256):
     supply: uint256 = extcall STABLECOIN.mint(receiver, amount)
     system: uint256 = unsafe_add(self.system, dust)
     self.system = system
-    assert unsafe_add(
+    if unsafe_add(
         unsafe_add(unsafe_mul(supply, units.RAY), system & MASK_186),
         unsafe_mul((system >> 186) & (2**37 - 1), units.RAD),
-    ) <= unsafe_mul(system >> 223, units.RAD), "ledger: over the ceiling"
+    ) > unsafe_mul(system >> 223, units.RAD):
+        refuse._with("ledger: over the ceiling")
 
 
 @internal
@@ -527,7 +530,8 @@ def _post_deficit(collateral_type: uint256, amount: uint256):
 def _post_cover(collateral_type: uint256, amount: uint256):
     """@dev deficit -amount, against what the caller takes from a stage."""
     deficit: uint256 = self.deficit[collateral_type]
-    assert amount <= deficit, "ledger: cover above deficit"
+    if amount > deficit:
+        refuse._with("ledger: cover above deficit")
     self.deficit[collateral_type] = unsafe_sub(deficit, amount)
     if amount == deficit:
         self._settle_distress(collateral_type)
@@ -538,7 +542,8 @@ def _post_from_buffer(collateral_type: uint256, amount: uint256):
     """@dev buffer -amount."""
     income: uint256 = self.income[collateral_type]
     buffer: uint256 = income & MASK_188
-    assert amount <= buffer, "ledger: buffer too small"
+    if amount > buffer:
+        refuse._with("ledger: buffer too small")
     self.income[collateral_type] = unsafe_sub(income, amount)
     coins: uint256 = self._whole_coins(unsafe_sub(buffer, amount), buffer)
     self.system = unsafe_sub(self.system, coins << 186)
@@ -547,7 +552,8 @@ def _post_from_buffer(collateral_type: uint256, amount: uint256):
 @internal
 def _post_from_reserve(amount: uint256):
     """@dev reserve -amount."""
-    assert amount <= self._reserve(), "ledger: reserve too small"
+    if amount > self._reserve():
+        refuse._with("ledger: reserve too small")
     self.system = unsafe_sub(self.system, amount)
 
 
@@ -557,12 +563,13 @@ def _post_retired(collateral_type: uint256, on_sale: uint256):
     @dev buffer -> reserve, all of it, of a type that owes, sells and lacks nothing; `on_sale` is what
          auctions have of its salvage ([wad]).
     """
-    assert (
+    if (
         self.debts[collateral_type] & MASK_104
         | self._distress(collateral_type)
         | self.salvage[collateral_type]
         | on_sale
-    ) == 0, "ledger: type in use"
+    ) != 0:
+        refuse._with("ledger: type in use")
     amount: uint256 = self._buffer(collateral_type)
     self._post_from_buffer(collateral_type, amount)
     self._post_to_reserve(amount)

@@ -19,6 +19,7 @@ from contracts.modules import asking
 from contracts.modules import bounds
 from contracts.modules import ledger
 from contracts.modules import listing
+from contracts.modules import refuse
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -110,19 +111,24 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
     ledger._check_live()
     new: uint256 = self.collateral_types
     place: uint256 = listing._place(self.listed, 0)
-    assert place != 256 and new < bounds.MAX_TYPES, "terms: too many types"
-    assert token != ledger.STABLECOIN.address, "terms: own token"
+    if place == 256 or new >= bounds.MAX_TYPES:
+        refuse._with("terms: too many types")
+    if token == ledger.STABLECOIN.address:
+        refuse._with("terms: own token")
     self._check_ratios(liquidation_ratio, initial_ratio)
     decimals: uint256 = convert(staticcall IERC20Detailed(token).decimals(), uint256)
-    assert decimals <= MAX_DECIMALS, "terms: token decimals"
+    if decimals > MAX_DECIMALS:
+        refuse._with("terms: token decimals")
 
     whole: uint256 = 10**decimals
     ours: uint256 = self._balance(token, self)
     theirs: uint256 = self._balance(token, msg.sender)
     self._pull(token, whole)
-    assert self._balance(token, self) == ours + whole, "terms: inexact pull"
+    if self._balance(token, self) != ours + whole:
+        refuse._with("terms: inexact pull")
     self._push(token, msg.sender, whole)
-    assert self._balance(token, msg.sender) == theirs, "terms: inexact push"
+    if self._balance(token, msg.sender) != theirs:
+        refuse._with("terms: inexact push")
 
     self.collateral_types = new + 1
     self.listed |= unsafe_add(new, 1) << place
@@ -271,7 +277,8 @@ def set_risk_policy(new: address):
     roles._only_admin()
     ledger._check_live()
     self._check_policy()
-    assert staticcall ILiquidationEngine(LIQUIDATION_ENGINE).is_policy(new), "terms: not a policy"
+    if not staticcall ILiquidationEngine(LIQUIDATION_ENGINE).is_policy(new):
+        refuse._with("terms: not a policy")
     self.risk_policy = new
     self._tell(ALL_TYPES, "risk_policy", convert(new, uint256), max_value(uint256))
 
@@ -381,7 +388,8 @@ def debt_floor_of(collateral_type: uint256) -> uint256:
 @view
 def _load_terms(collateral_type: uint256) -> IVaultEngine.Terms:
     word: uint256 = self.of_types[collateral_type]
-    assert word != 0, "terms: unknown type"
+    if word == 0:
+        refuse._with("terms: unknown type")
     return IVaultEngine.Terms(
         token=convert(word & (2**160 - 1), address),
         debt_ceiling=(word >> 160) & ledger.MASK_32,
@@ -459,7 +467,8 @@ def _steepest(collateral_type: uint256) -> uint256:
 @internal
 @view
 def _check_policy():
-    assert RISK_POLICY != empty(address), "terms: no risk policy"
+    if RISK_POLICY == empty(address):
+        refuse._with("terms: no risk policy")
 
 
 @internal
@@ -531,7 +540,8 @@ def _left(limit: uint256, factor: uint256, used: uint256) -> uint256:
 @internal
 def _tell(collateral_type: uint256, parameter: String[24], new: uint256, most: uint256):
     """@dev Tell of a parameter's new value, once it is checked."""
-    assert new <= most, "terms: out of bounds"
+    if new > most:
+        refuse._with("terms: out of bounds")
     log ParameterChanged(collateral_type=collateral_type, parameter=parameter, value=new)
 
 
@@ -549,11 +559,12 @@ def _check_auctions(collateral_type: uint256, liquidation_ratio: uint256):
 @internal
 @pure
 def _check_ratios(liquidation_ratio: uint256, initial_ratio: uint256):
-    assert (
-        liquidation_ratio >= bounds.MIN_RATIO
-        and initial_ratio >= liquidation_ratio
-        and initial_ratio <= bounds.MAX_RATIO
-    ), "terms: ratio bounds"
+    if (
+        liquidation_ratio < bounds.MIN_RATIO
+        or initial_ratio < liquidation_ratio
+        or initial_ratio > bounds.MAX_RATIO
+    ):
+        refuse._with("terms: ratio bounds")
 
 
 @internal
@@ -572,12 +583,12 @@ def _balance(token: address, owner: address) -> uint256:
 @internal
 def _pull(token: address, amount: uint256):
     """@dev Collateral comes in from the caller, in raw units."""
-    assert extcall IERC20(token).transferFrom(
-        msg.sender, self, amount, default_return_value=True
-    ), "terms: pull failed"
+    if not extcall IERC20(token).transferFrom(msg.sender, self, amount, default_return_value=True):
+        refuse._with("terms: pull failed")
 
 
 @internal
 def _push(token: address, receiver: address, amount: uint256):
     """@dev Collateral goes out, in raw units."""
-    assert extcall IERC20(token).transfer(receiver, amount, default_return_value=True), "terms: push failed"
+    if not extcall IERC20(token).transfer(receiver, amount, default_return_value=True):
+        refuse._with("terms: push failed")

@@ -80,7 +80,7 @@ def test_a_reservation_above_the_deficit_is_told(state):
 
 @pytest.mark.parametrize(
     ("path", "key"),
-    [("of_vaults", (2, "0x1")), ("of_types", 2)],
+    [("of_vaults", (2, "0x1")), ("of_types", 2), ("flagged", ())],
 )
 def test_flags_add_up(state, path, key):
     tables, addresses = state

@@ -16,11 +16,24 @@ CONTRACTS = sorted(p for p in (ROOT / "contracts").rglob("*.vy"))
 DEPLOYED = [p for p in CONTRACTS if p.stem[0].isupper()]
 
 
+# Raises what it is given; whoever calls it gives the reason.
+REFUSE = ROOT / "contracts" / "modules" / "refuse.vy"
+
+
 def reasons(path: Path) -> list[str]:
-    """The reasons in one file; an assert or raise without one fails."""
-    found = []
-    for node in parse(path).get_descendants((vy_ast.Assert, vy_ast.Raise)):
-        message = node.msg if isinstance(node, vy_ast.Assert) else node.exc
+    """The reasons in one file; an assert, a raise or a refusal without one fails."""
+    found: list[str] = []
+    if path == REFUSE:
+        return found
+    for node in parse(path).get_descendants((vy_ast.Assert, vy_ast.Raise, vy_ast.Call)):
+        if isinstance(node, vy_ast.Assert):
+            message = node.msg
+        elif isinstance(node, vy_ast.Raise):
+            message = node.exc
+        elif node.func.node_source_code == "refuse._with":
+            message = node.args[0]
+        else:
+            continue
         assert isinstance(message, vy_ast.Str), f"{path.name}:{node.lineno}: no reason"
         found.append(message.value)
     return found
@@ -54,7 +67,10 @@ def test_reasons_are_unique_in_a_contract(path):
 @pytest.mark.parametrize("path", CONTRACTS, ids=lambda p: p.stem)
 def test_a_caller_is_checked_in_one_place(path):
     """One check, one reason: whoever meets it can look it up."""
-    found = [node.test.node_source_code for node in parse(path).get_descendants(vy_ast.Assert)]
+    found = [
+        node.test.node_source_code.replace("!=", "==")
+        for node in parse(path).get_descendants((vy_ast.Assert, vy_ast.If))
+    ]
     twice = {test for test in found if test.startswith("msg.sender") and found.count(test) > 1}
     assert not twice, twice
 

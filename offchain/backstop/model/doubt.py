@@ -24,13 +24,18 @@ class Doubt(Contract):
         super().__init__(world, name, address)
         self.vault_flags = self.table("doubt.of_vaults")
         self.type_flags = self.table("doubt.of_types")
+        # A bit for each type with any flag.
+        self.flagged = self.table("doubt.flagged")
 
     def _flag(self, collateral_type: int, owner: str, new: int) -> None:
         """Set, change or clear a flag."""
         old = int(self.vault_flags[collateral_type, owner])
         if new != old:
             self.vault_flags[collateral_type, owner] = new
-            self.type_flags[collateral_type] = self.type_flags[collateral_type] + new - old
+            before = self.type_flags[collateral_type]
+            self.type_flags[collateral_type] = before + new - old
+            if before == 0 or self.type_flags[collateral_type] == 0:
+                self.flagged[()] ^= 1 << collateral_type
         self.emit("VaultFlagged", collateral_type, owner, new)
 
     def _shrink(self, collateral_type: int, owner: str, left: int) -> None:

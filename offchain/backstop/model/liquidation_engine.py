@@ -16,6 +16,7 @@ from backstop.model.interfaces import (
     VaultState,
 )
 from backstop.model.ledger import DISTRESSED
+from backstop.model.listing import ids_of
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
 
@@ -202,6 +203,12 @@ class LiquidationEngine(Doubt):
                 sound = workouts.sound_of(self.address, collateral_type)
             found += max(0, in_auction - sound)
         return int(found)
+
+    @view
+    def doubt_total(self, sender: str) -> int:
+        """Return the debt in doubt of all types that are listed [rad]."""
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        return sum(self.doubt_of(self.address, c) for c in ids_of(engine.listed(self.address)))
 
     @view
     def flag_of(self, sender: str, collateral_type: int, owner: str) -> int:

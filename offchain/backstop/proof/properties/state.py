@@ -247,7 +247,7 @@ def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None
 
 
 def _flags_add_up(snapshot: Snapshot) -> None:
-    """Assert that what is kept of a type's flags is their sum."""
+    """Assert that what is kept of a type's flags is their sum, and which types have any."""
     flags, workouts = "LiquidationEngine", snapshot.get("Workouts", _NO_CONTRACT)
     of_vaults = {c: sum(each) for c, each in sums_of(snapshot, flags, "doubt.of_vaults").items()}
     of_workouts = {c: each[2] for c, each in sums_of(snapshot, "Workouts", "balances", "sums").items()}
@@ -258,6 +258,9 @@ def _flags_add_up(snapshot: Snapshot) -> None:
         for c in {*kept, *found}:
             if kept.get(c, 0) != found.get(c, 0):
                 raise Violation(f"type {c}: {kept.get(c, 0)} are counted as flagged, {found.get(c, 0)} are")
+    types = _table(snapshot[flags], "doubt.flagged").get((), 0)
+    if types != sum(1 << c for c, amount in of_vaults.items() if amount):
+        raise Violation(f"types with flags are {of_vaults}, the bits of those flagged {types:b}")
 
 
 @state_property(17)
