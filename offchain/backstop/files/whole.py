@@ -32,6 +32,11 @@ def write_json(content: Any, path: Path) -> None:
     _replace(path, (json.dumps(content, indent=1), "\n"))  # `json.dump` writes each bracket by itself
 
 
+def write_text(text: str, path: Path) -> None:
+    """Replace a text in one step, so that nobody reads half of it."""
+    _replace(path, (text,))
+
+
 def write_long_json(content: Mapping[str, Any], name: str, items: Iterable[Any], path: Path) -> None:
     """Replace a JSON file whose object ends with the list of the items, each on a line of its own."""
     _replace(path, _long(content, name, items))

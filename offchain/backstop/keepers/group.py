@@ -80,8 +80,10 @@ class KeeperGroup:
     minimum_profit: int = 0  # wad, after gas
     latency: int = 0  # seconds from decision to everybody's seeing it
     outages: tuple[Outage, ...] = ()
-    deviation: int = 100  # reporter: basis points that make it report
+    deviation: int = 100  # reporter, poker: basis points that make it report
     heartbeat: int = 3_600  # reporter, accruer, coverer: seconds after which it acts anyway
+    signs: str = ""  # reporter: the file in which it puts what it signs, instead of sending it
+    reports: tuple[str, ...] = ()  # poker: files and addresses with signed reports, which it brings
     noise: int = 0  # reporter: basis points by which its view of the price may be off
     takes_at: int = 10_000  # bidder: basis points of the market price it pays at most
     strategy: str = ""  # taker, bidder, recap_bidder: module:Class that says what things are worth

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from backstop.keepers.group import KeeperGroup
 from backstop.keepers.orders import OrderFile
+from backstop.keepers.reports import ReportSources, SigningFile
 from backstop.keepers.strategy import AtMarket, Offer, Strategy, asked
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS
@@ -68,7 +69,10 @@ class Memory:
 
 @dataclass(frozen=True)
 class Keeper:
-    """One account of a group, its place in the group, its strategy, and for a matcher the signed orders."""
+    """One account of a group, its place in the group, its strategy, and what others have signed.
+
+    That is orders for a matcher, reports for a poker; `signing` is where a reporter who signs writes.
+    """
 
     name: str
     address: str
@@ -77,6 +81,8 @@ class Keeper:
     seed: int = 0
     strategy: Strategy = field(default_factory=AtMarket)
     orders: OrderFile | None = None
+    reports: ReportSources | None = None
+    signing: SigningFile | None = None
 
     def decide(self, view: View, memory: Memory, gas_price: int) -> list[Intent]:
         """Return the calls to send now, the most important first, at most as many as the group sends."""

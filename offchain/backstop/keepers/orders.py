@@ -10,13 +10,13 @@ a lot, the expiry seconds of the epoch. A line that is no order is told once, an
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from backstop.errors import BackstopError
 from backstop.keepers.group import KeeperGroup
+from backstop.keepers.lines import hex_of, number_of, object_of
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.signatures import ORDER, ecrecover
@@ -26,7 +26,6 @@ _FIELDS = (
     *("schema_version", "account", "market", "size", "price", "expiry", "nonce", "reduce_only"),
     "signature",
 )
-_LONGEST = 2_000  # characters of a line
 
 
 class SignedOrder(NamedTuple):
@@ -133,50 +132,24 @@ def parse_order(line: bytes) -> tuple[Order, bytes]:
 
     Raises BackstopError with what is wrong.
     """
-    try:
-        content = json.loads(line) if len(line) <= _LONGEST else None
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        raise BackstopError("it is no JSON object")
-    if content.get("schema_version") != SCHEMA_VERSION:
-        raise BackstopError(f"this program reads schema_version {SCHEMA_VERSION}")
-    wrong = [name for name in _FIELDS if name not in content] or [n for n in content if n not in _FIELDS]
-    if wrong:
-        raise BackstopError(f"an order has the fields {', '.join(_FIELDS)}: see {wrong[0]!r}")
+    content = object_of(line, SCHEMA_VERSION, _FIELDS, "an order")
     market, reduce_only = content["market"], content["reduce_only"]
     if type(market) is not int or not 0 <= market < 256:
         raise BackstopError("'market' is the number of a market")
     if type(reduce_only) is not bool:
         raise BackstopError("'reduce_only' is true or false")
-    size = _number(content, "size", 2**63 - 1, signed=True)
+    size = number_of(content, "size", 2**63 - 1, signed=True)
     if size == 0:
         raise BackstopError("'size' is no lots")
     order = Order(
-        _hex(content, "account", 20),
+        hex_of(content, "account", 20),
         market,
         size,
-        _number(content, "price", 2**96 - 1),
-        _number(content, "expiry", MAX_UINT256),
-        _number(content, "nonce", MAX_UINT256),
+        number_of(content, "price", 2**96 - 1),
+        number_of(content, "expiry", MAX_UINT256),
+        number_of(content, "nonce", MAX_UINT256),
         reduce_only,
     )
     if order.price == 0:
         raise BackstopError("'price' is zero")
-    return order, bytes.fromhex(_hex(content, "signature", 65)[2:])
-
-
-def _number(content: dict[str, Any], name: str, most: int, *, signed: bool = False) -> int:
-    text = content[name]
-    if not isinstance(text, str) or not re.fullmatch(r"-?[0-9]{1,78}" if signed else r"[0-9]{1,78}", text):
-        raise BackstopError(f"{name!r} is a whole number in quotes")
-    if abs(int(text)) > most:
-        raise BackstopError(f"{name!r} is too large")
-    return int(text)
-
-
-def _hex(content: dict[str, Any], name: str, size: int) -> str:
-    text = content[name]
-    if not isinstance(text, str) or not re.fullmatch(rf"0x[0-9a-fA-F]{{{2 * size}}}", text):
-        raise BackstopError(f"{name!r} is {size} bytes in hex")
-    return text.lower()
+    return order, bytes.fromhex(hex_of(content, "signature", 65)[2:])

@@ -105,10 +105,11 @@ class PriceView:
         found: price_feed.Report = self._feed["reports"].get((c, index), price_feed.Report())
         return found
 
-    def fresh_reports(self, c: int) -> int:
-        """Return how many reports would count now."""
-        config, reports = self.feed_config(c), self._feed["reports"]
-        return sum(
-            (c, i) in reports and self.timestamp <= reports[c, i].reported_at + config.max_age
+    def fresh_reports(self, c: int) -> dict[str, int]:
+        """Return the prices of the reports that would count now, by reporter [ray]."""
+        config, reports, names = self.feed_config(c), self._feed["reports"], self._feed["reporters"]
+        return {
+            names[c, i]: reports[c, i].price
             for i in range(1, config.reporters + 1)
-        )
+            if (c, i) in reports and self.timestamp <= reports[c, i].reported_at + config.max_age
+        }

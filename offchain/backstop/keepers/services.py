@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from backstop.deployment.contracts import POOLS
 from backstop.keepers.keeper import Decisions, Keeper, Memory, role
 from backstop.keepers.seen import Leaving
 from backstop.keepers.view import View
+from backstop.model import price_feed
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
-from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.bounds import EQUITY_MARKET, MAX_REPORTERS
+from backstop.model.signed_reports import SignedReport
 from backstop.randomness import Dice
 
 LEAST_COVER = 1_000 * RAD
@@ -31,6 +35,8 @@ def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decision
         last = view.report_of(c, me.address)
         if last is None or price <= group.refuses_at:
             continue
+        if me.signing is not None:
+            last = me.signing.last(me.address, c)
         due = view.timestamp >= last.reported_at + group.heartbeat
         enough = last.price * group.deviation
         # Whatever the noise, it cannot have moved so far: most of the time there is nothing to draw.
@@ -45,14 +51,45 @@ def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decision
 
 @role("poker", in_settlement=True)
 def poker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Step the feed as soon as it may."""
+    """Step the feed as soon as it may; first bring what reporters have signed, where that is of use.
+
+    Only a market whose step is due is brought anything, and stepped after that: so whatever reporters sign,
+    bringing costs no more than one report of each of them a step.
+    """
     if not view.prices_are_wanted():
         return
-    for c in view.markets:
-        config = view.feed_config(c)
-        due = view.timestamp >= view.stepped_at(c) + config.step
-        if due and view.fresh_reports(c) >= config.quorum:
+    due = [c for c in view.markets if view.timestamp >= view.stepped_at(c) + view.feed_config(c).step]
+    signed = me.reports.newest(view) if me.reports is not None and due else {}
+    useful = [
+        c for c in due if _is_useful(me, view, c, {who: s for (of, who), s in signed.items() if of == c})
+    ]
+    wanted = [signed[key] for key in sorted(signed) if key[0] in useful]
+    # What is refused is left alone for a while, as any call is: the feed is stepped all the same.
+    waits = bool(wanted) and memory.may(("bring", "reports"), view.timestamp)
+    if waits:
+        yield me.intent("PriceFeed", "bring", tuple(wanted[:MAX_REPORTERS]), about="reports")
+    for c in due:
+        if len(view.fresh_reports(c)) >= view.feed_config(c).quorum and not (waits and c in useful):
             yield me.intent("PriceFeed", "poke", c, about=c)
+
+
+def _is_useful(me: Keeper, view: View, c: int, signed: Mapping[str, SignedReport]) -> bool:
+    """Tell whether reports make a quorum, move the median by `deviation`, or are due after a heartbeat.
+
+    The median, not any report: a minority of reporters cannot have them brought by moving its own.
+    """
+    fresh = view.fresh_reports(c)
+    after = fresh | {who: each.price for who, each in signed.items()}
+    quorum = view.feed_config(c).quorum
+    if not signed or len(after) < quorum:
+        return False
+    if len(fresh) < quorum:
+        return True
+    old, new = price_feed.middle(fresh.values()), price_feed.middle(after.values())
+    if abs(new - old) * BASIS_POINTS >= old * me.group.deviation:
+        return True
+    last = (view.report_of(c, who) for who in signed)
+    return any(each is not None and view.timestamp >= each.reported_at + me.group.heartbeat for each in last)
 
 
 @role("accruer")

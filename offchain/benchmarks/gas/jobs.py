@@ -9,6 +9,7 @@ from typing import Any
 from backstop.deployment.accounts import account
 from backstop.deployment.create import deploy
 from backstop.deployment.parameters import Parameters
+from backstop.deployment.signing import sign_report
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import RAY, WAD
 from backstop.system import Action
@@ -57,6 +58,17 @@ class Jobs(ABC):
         for reporter in self.reporters:
             self.do("PriceFeed", "report", market, dollars * RAY, sender=reporter)
         self.do("PriceFeed", "poke", market, sender="stranger")
+
+    def bring(self, dollars: int) -> int:
+        """Bring a price that a quorum has signed since it reported last, and return the gas."""
+        self.chain.advance(12)
+        feed, at = self.at("PriceFeed"), self.chain.timestamp
+        quorum = self.deployment.parameters.collateral_types[WETH].feed.quorum
+        reports = [
+            sign_report(account(who), WETH, dollars * RAY, at, self.deployment.chain_id, feed)
+            for who in self.reporters[-quorum:]
+        ]
+        return self.do("PriceFeed", "bring", tuple(reports), sender="stranger")
 
     def draw(self, who: str, collateral: int, debt: int, c: int = WETH) -> int:
         """Lock collateral and draw debt, both in whole tokens, and return the gas."""

@@ -80,7 +80,7 @@ class Vaults(Jobs):
         self.take(1, MAX_UINT256)
         used["close"] = self.do("CollateralAuction", "close", 1, sender="stranger")
         used["cover"] = self.do("LossWaterfall", "cover", WETH, sender="stranger")
-        return used | self.settle(last)
+        return used | self.settle(last) | {"bring": self.bring(1_450)}
 
     def settle(self, last: int) -> dict[str, int]:
         """Wind up the protocol and return the gas of each step by name."""

@@ -47,6 +47,12 @@ class Signers:
         signed = Account.sign_transaction(transaction, self._keys[address]._key_obj)
         return "0x" + bytes(signed.raw_transaction).hex()
 
+    def sign_digest(self, address: str, digest: bytes) -> bytes:
+        """Sign a digest in 65 bytes: r, s (the low one), v (27 or 28)."""
+        self.ready(address)
+        signed: Any = self._keys[address]
+        return bytes(signed.unsafe_sign_hash(digest).signature)
+
 
 def keystore_key(alias: str) -> bytes:
     """Return the private key of one of Ape's accounts."""

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
+from backstop.hosts.endpoint import check_scheme, is_http
 from backstop.hosts.host import CALL_GAS
 from backstop.live.node.fees import FEE_CAP
 from backstop.live.operate.keeper_loop import MOST_FAILURES
-from backstop.live.operate.roles import ROLES
+from backstop.live.operate.roles import ROLES, Option
 from backstop.live.watch.alerts import AlertSettings, webhook_host
 from backstop.live.watch.server import listening
 from backstop.live.watch.troubles import ALERTS, STALE
@@ -47,7 +48,7 @@ class Settings:
     networks: tuple[str, ...] = ()
     deployment: Path = Path("deployment.json")
     roles: tuple[str, ...] = ()
-    options: Mapping[str, Mapping[str, int | str]] = field(default_factory=dict)  # by role
+    options: Mapping[str, Mapping[str, Option]] = field(default_factory=dict)  # by role
     strategies: Mapping[str, StrategySettings] = field(default_factory=dict)  # by role
     accounts: tuple[str, ...] = ()  # NAME=ALIAS
     minimum_profit: int = WAD
@@ -81,7 +82,8 @@ _READERS: dict[str, tuple[Callable[[str], int], int, int]] = {
     "call_gas": (units.gas, 100_000, CALL_GAS),
 }
 _OF_ROLES: dict[str, tuple[str, ...]] = {
-    "reporter": ("deviation", "heartbeat"),
+    "reporter": ("deviation", "heartbeat", "signs"),
+    "poker": ("reports", "deviation", "heartbeat"),
     "accruer": ("heartbeat",),
     "liquidator": ("minimum_profit", "most"),
     "taker": ("minimum_profit", "most", "strategy"),
@@ -143,7 +145,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         if name in top:
             found[name] = top[name].between(units.count, name == "most_failures", most)
     if "minimum_profit" in top:
-        found["minimum_profit"] = _read(top["minimum_profit"], "minimum_profit")
+        found["minimum_profit"] = top["minimum_profit"].between(*_READERS["minimum_profit"])
     if "fee_cap" in top:
         found["fee_cap"] = top["fee_cap"].between(units.gas_price, 1, 10**15)
     if "log" in top:
@@ -185,7 +187,7 @@ def _roles(field: Field) -> dict[str, Any]:
     """Read a list of roles, or a section with their settings."""
     if isinstance(field.value, list):
         return {"roles": tuple(each.choice((*ROLES, "all")) for each in field.items())}
-    options: dict[str, Mapping[str, int | str]] = {}
+    options: dict[str, Mapping[str, Option]] = {}
     strategies: dict[str, StrategySettings] = {}
     for role, entry in field.entries().items():
         if role not in ROLES:
@@ -201,16 +203,25 @@ def _roles(field: Field) -> dict[str, Any]:
     return {"roles": tuple(field.entries()), "options": options, "strategies": strategies}
 
 
-def _read(field: Field, name: str) -> int | str:
+def _read(field: Field, name: str) -> Option:
     if name == "domain":
         return field.text
-    if name == "orders":
+    if name in ("orders", "signs"):
         return str(field.file.parent / field.text)
+    if name == "reports":
+        several = field.items() if isinstance(field.value, list) else [field]
+        return tuple(_place(each) for each in several)
     if name == "to":
         if not re.fullmatch(r"0x[0-9a-fA-F]{40}", field.text):
             field.fail(f"{field.text!r} is no address")
         return field.text.lower()
     return field.between(*_READERS[name])
+
+
+def _place(field: Field) -> str:
+    """Read an http(s):// address, or a path from the file's folder."""
+    _checked(field, check_scheme)
+    return field.text if is_http(field.text) else str(field.file.parent / field.text)
 
 
 def _strategy(field: Field) -> StrategySettings:

@@ -25,6 +25,7 @@ from backstop.live.node.log import Line
 from backstop.live.node.rpc_node import Outlook, nap
 from backstop.live.operate.journal import Entry, Journal
 from backstop.live.operate.outbox import Order, Outbox, Rules, Settled
+from backstop.live.operate.report_signing import put_report
 from backstop.live.operate.system import LiveSystem, market_view
 from backstop.live.operate.tally import Tally
 from backstop.live.watch.facts import COIN, Work
@@ -126,14 +127,14 @@ class KeeperLoop:
                 raise BackstopError(
                     f"nobody here can sign for {keeper.address}: --account {keeper.name}=ALIAS"
                 )
-            if system.node.balance(keeper.address) == 0:
+            if keeper.signing is None and system.node.balance(keeper.address) == 0:
                 raise BackstopError(
                     f"{keeper.name} has nothing to pay gas with: send coins to {keeper.address}"
                 )
 
     def _open_boxes(self, folder: Path | None) -> None:
         system, genesis = self.system, self.system.node.hash_of(0) or ""
-        for address in dict.fromkeys(keeper.address for keeper in self.keepers):
+        for address in dict.fromkeys(keeper.address for keeper in self.keepers if keeper.signing is None):
             journal = Journal(folder, system.node.chain_id, genesis, address)
             signers = system.host.signers
             signers.ready(address)
@@ -149,6 +150,8 @@ class KeeperLoop:
         for box in self.boxes.values():
             box.journal.close()
         for keeper in self.keepers:
+            if keeper.reports is not None:
+                keeper.reports.close()
             end = getattr(keeper.strategy, "close", None)
             if end is not None:
                 end()
@@ -313,6 +316,8 @@ class KeeperLoop:
 
     def _try(self, keeper: Keeper, intent: Intent, view: View, fees: Fees) -> bool:
         """Send a call if it would succeed in the next block, and pay."""
+        if keeper.signing is not None:
+            return self._sign(keeper, intent)
         memory, what = self.memories[keeper.name], f"{keeper.name}: {describe(intent)}"
         to, data = self.system.encoded(intent.action)
         foreseen, gas = self.system.tried(intent.action)
@@ -345,6 +350,22 @@ class KeeperLoop:
             intent.spends,
         )
         return self._send(keeper, order, fees, view.timestamp)
+
+    def _sign(self, keeper: Keeper, intent: Intent) -> bool:
+        """Put a signed report where others find it; send nothing."""
+        what = f"{keeper.name}: {describe(intent)}"
+        if self.dry is not None:
+            self._tell_dry(keeper, intent, f"{what} would be signed")
+            return False
+        try:
+            signed = intent.action.method == "report" and put_report(self.system, keeper, *intent.action.args)
+        except BackstopError as error:
+            self._tell_once((keeper.name, "signing"), Line(f"{what}: {error}", "refused", keeper=keeper.name))
+            return False
+        self._told.discard((keeper.name, "signing"))
+        if signed:
+            self.say(Line(f"{what} signed", "signed", keeper=keeper.name))
+        return False
 
     def _send(self, keeper: Keeper, order: Order, fees: Fees, now: int) -> bool:
         try:

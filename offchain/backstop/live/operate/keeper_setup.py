@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 from collections.abc import Callable
+from pathlib import Path
 
 from backstop.deployment.file import check_chain, read_deployment
 from backstop.deployment.plan import Deployment
@@ -12,6 +13,7 @@ from backstop.errors import BackstopError
 from backstop.keepers.external import External
 from backstop.keepers.keeper import Keeper
 from backstop.keepers.orders import orders_of
+from backstop.keepers.reports import SigningFile
 from backstop.keepers.strategy import AtMarket, Guarded, Strategy, load_strategy
 from backstop.live.node.failover import Failover
 from backstop.live.node.log import Line
@@ -20,6 +22,7 @@ from backstop.live.operate.config import Settings, StrategySettings
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.options import address_of, connect, signers_of
 from backstop.live.operate.outbox import Rules
+from backstop.live.operate.report_sources import sources_of
 from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.live.watch.observer import Observer
@@ -46,7 +49,13 @@ def start(
     if unknown:
         names = ", ".join(keeper.name for keeper in keepers)
         raise BackstopError(f"there is no keeper {min(unknown)!r} to have an account; there are {names}")
-    keepers = [_ready(keeper, deployment, named, settings, say) for keeper in keepers]
+    files = {path: SigningFile(Path(path)) for path in {keeper.group.signs for keeper in keepers} if path}
+    keepers = [
+        dataclasses.replace(
+            _ready(keeper, deployment, named, settings, say), signing=files.get(keeper.group.signs)
+        )
+        for keeper in keepers
+    ]
     system = LiveSystem(
         node,
         deployment,
@@ -91,14 +100,16 @@ def _ready(
     settings: Settings,
     say: Callable[[str], None],
 ) -> Keeper:
-    """Give a keeper its account, its strategy, and to a matcher the orders."""
+    """Give a keeper its account, its strategy, and to a matcher or a poker what others have signed."""
 
     def teller(event: str) -> Callable[[str], None]:
         return lambda text: say(Line(f"{keeper.name}: {text}", event, keeper=keeper.name))
 
     address = named.get(keeper.name, keeper.address)
     orders = orders_of(keeper.group, deployment.addresses, deployment.chain_id, teller("order"))
-    ready = dataclasses.replace(keeper, address=address, orders=orders)
+    places, feed = keeper.group.reports, deployment.addresses["PriceFeed"]
+    reports = sources_of(places, deployment.chain_id, feed, teller("reports")) if places else None
+    ready = dataclasses.replace(keeper, address=address, orders=orders, reports=reports)
     wanted = settings.strategies.get(keeper.group.name)
     if wanted is None:
         return ready

@@ -12,6 +12,9 @@ from backstop.keepers.group import GasPolicy, KeeperGroup
 from backstop.keepers.keeper import Keeper
 from backstop.model.arithmetic import WAD
 
+Option = int | str | tuple[str, ...]
+"""A setting of a role."""
+
 ROLES: dict[str, tuple[str, ...]] = {
     "reporter": ("reporter",),
     "poker": ("poker",),
@@ -45,7 +48,7 @@ def keepers_of(
     deployment: Deployment,
     roles: list[str],
     minimum_profit: int = WAD,
-    options: Mapping[str, Mapping[str, int | str]] | None = None,
+    options: Mapping[str, Mapping[str, Option]] | None = None,
 ) -> list[Keeper]:
     """Return the keepers of some roles, by the deployment's accounts; `options` are settings by role."""
     found: list[Keeper] = []

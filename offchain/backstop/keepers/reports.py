@@ -1,0 +1,187 @@
+"""Signed reports of prices as lines of JSON: what reporters who sign write, and what whoever brings reads.
+
+    {"schema_version": 1, "reporter": "0x...", "market": 0, "price": "2000000000000000000000000000000",
+     "signed_at": "1797044400", "signature": "0x..."}
+
+One report a line, the price in ray, the time in seconds of the epoch. A file has the newest of each reporter
+and market, and is replaced whole: any web server can serve it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.files.whole import write_text
+from backstop.keepers.lines import hex_of, number_of, object_of
+from backstop.keepers.price_view import PriceView
+from backstop.model import bounds, price_feed
+from backstop.model.signed_reports import SignedReport, signer_of
+from backstop.model.state import Revert
+
+SCHEMA_VERSION = 1
+MOST_BYTES = 64_000
+"""A source that has more is not read: somebody would have us check signatures for hours."""
+
+_FIELDS = ("schema_version", "reporter", "market", "price", "signed_at", "signature")
+_REST = 60
+"""Seconds for which a source with a false line is left alone."""
+# One that is older might be too old when its transaction is mined.
+_OLDEST = bounds.MAX_SIGNED_AGE // 2
+
+
+class Said(NamedTuple):
+    """A report, and the reporter that it names."""
+
+    reporter: str
+    report: SignedReport
+
+
+def report_line(said: Said) -> str:
+    """Write a report as a line."""
+    _, (market, price, signed_at, signature) = said
+    return json.dumps(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "reporter": said.reporter,
+            "market": market,
+            "price": str(price),
+            "signed_at": str(signed_at),
+            "signature": "0x" + signature.hex(),
+        }
+    )
+
+
+def parse_report(line: bytes) -> Said:
+    """Parse a line, without checking whose signature it has; raise BackstopError with what is wrong."""
+    content = object_of(line, SCHEMA_VERSION, _FIELDS, "a signed report")
+    market = content["market"]
+    if type(market) is not int or not 0 <= market <= bounds.EQUITY_MARKET:
+        raise BackstopError("'market' is the number of a market")
+    price = number_of(content, "price", bounds.MAX_PRICE)
+    if price == 0:
+        raise BackstopError("'price' is zero")
+    signed_at = number_of(content, "signed_at", 2**40)
+    signature = bytes.fromhex(hex_of(content, "signature", 65)[2:])
+    return Said(hex_of(content, "reporter", 20), SignedReport(market, price, signed_at, signature))
+
+
+class SigningFile:
+    """The file of those who sign: the newest report of each of them for each market."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._said: dict[tuple[str, int], SignedReport] = {}
+        try:
+            lines = path.read_bytes().splitlines()
+        except FileNotFoundError:
+            lines = []
+        except OSError as error:
+            raise BackstopError(f"{path} cannot be read: {error.strerror}") from None
+        for number, line in enumerate(lines, 1):
+            try:
+                reporter, report = parse_report(line)
+            except BackstopError as error:
+                raise BackstopError(f"{path}:{number}: {error}: name another file, or remove it") from None
+            self._said[reporter, report.market] = report
+
+    def last(self, reporter: str, market: int) -> price_feed.Report:
+        """Return what a reporter has signed last."""
+        found = self._said.get((reporter, market))
+        return price_feed.Report() if found is None else price_feed.Report(found.price, found.signed_at)
+
+    def put(self, said: Said) -> None:
+        """Replace what the reporter has signed for that market."""
+        wanted = self._said | {(said.reporter, said.report.market): said.report}
+        lines = [report_line(Said(reporter, report)) for (reporter, _), report in sorted(wanted.items())]
+        try:
+            write_text("".join(line + "\n" for line in lines), self._path)
+        except OSError as error:
+            raise BackstopError(f"{self._path} cannot be written: {error.strerror}") from None
+        self._said = wanted
+
+
+class ReportSources:
+    """Files and addresses with signed reports, by name; each gives the bytes that it has now.
+
+    `say` gets a line for a source with a false line. It is left alone for a minute: lines that name a
+    reporter and are not his would cost whoever reads them more than whoever writes them.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Callable[[], bytes]],
+        chain_id: int,
+        feed: str,
+        say: Callable[[str], None],
+    ) -> None:
+        self._sources = sources
+        self._chain_id = chain_id
+        self._feed = feed
+        self._say = say
+        self._rests: dict[str, int] = {}
+        self._told: dict[str, str] = {}
+        self._checked: dict[Said, None] = {}
+
+    def newest(self, view: PriceView) -> dict[tuple[int, str], SignedReport]:
+        """Return of each market and listed reporter the newest report that the feed would take and lacks."""
+        found: dict[tuple[int, str], SignedReport] = {}
+        kept: dict[Said, None] = {}
+        for name, read in self._sources.items():
+            if view.timestamp < self._rests.get(name, 0):
+                continue
+            try:
+                for said in self._useful(read(), view):
+                    kept[said] = None
+                    key = said.report.market, said.reporter
+                    if key not in found or said.report.signed_at > found[key].signed_at:
+                        found[key] = said.report
+                self._told.pop(name, None)
+            except BackstopError as error:
+                self._rests[name] = view.timestamp + _REST
+                if self._told.get(name) != str(error):
+                    self._told[name] = str(error)
+                    self._say(f"{name}: {error}; it is left alone for {_REST} s, again and again")
+        self._checked = kept
+        return found
+
+    def close(self) -> None:
+        """End what fetches them."""
+        for source in self._sources.values():
+            end = getattr(source, "close", None)
+            if end is not None:
+                end()
+
+    def _useful(self, text: bytes, view: PriceView) -> list[Said]:
+        """Check the lines that could be of use: signatures last, which take longest."""
+        if len(text) > MOST_BYTES:
+            raise BackstopError(f"it has more than {MOST_BYTES} bytes")
+        found: list[Said] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            try:
+                said = parse_report(line)
+                if not _is_wanted(said, view):
+                    continue
+                if said not in self._checked and self._signer(said.report) != said.reporter:
+                    raise BackstopError(f"{said.reporter} has not signed it for {self._feed}")
+            except BackstopError as error:
+                raise BackstopError(f"line {number}: {error}") from None
+            found.append(said)
+        return found
+
+    def _signer(self, report: SignedReport) -> str | None:
+        try:
+            return signer_of(report, self._chain_id, self._feed)
+        except Revert:
+            return None
+
+
+def _is_wanted(said: Said, view: PriceView) -> bool:
+    """Tell whether a report is of somebody listed, newer than what the feed has, and not about to be late."""
+    report = said.report
+    last = view.report_of(report.market, said.reporter)
+    age = view.timestamp - report.signed_at
+    return last is not None and report.signed_at > last.reported_at and 0 <= age <= _OLDEST

@@ -1,0 +1,25 @@
+"""Signing of reports by reporters who do not send them."""
+
+from __future__ import annotations
+
+from backstop.keepers.keeper import Keeper
+from backstop.keepers.reports import Said
+from backstop.live.operate.system import LiveSystem
+from backstop.model.signed_reports import SignedReport, report_digest
+
+
+def put_report(system: LiveSystem, keeper: Keeper, market: int, price: int) -> bool:
+    """Sign a price [ray] as of the block that was followed, and put it into the keeper's file.
+
+    Return False if that second has been signed already: who signs two prices for one second has either
+    brought.
+    """
+    assert keeper.signing is not None
+    signed_at = system.mirror.model.timestamp
+    if signed_at <= keeper.signing.last(keeper.address, market).reported_at:
+        return False
+    feed = system.addresses["PriceFeed"]
+    digest = report_digest(market, price, signed_at, system.deployment.chain_id, feed)
+    signature = system.host.signers.sign_digest(keeper.address, digest)
+    keeper.signing.put(Said(keeper.address, SignedReport(market, price, signed_at, signature)))
+    return True

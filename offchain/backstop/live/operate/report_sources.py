@@ -1,0 +1,97 @@
+"""Where signed reports are read: files, and addresses that a thread of their own asks every few seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+
+from backstop.errors import BackstopError
+from backstop.hosts.endpoint import check_scheme, endpoint, is_http, masked
+from backstop.keepers.reports import MOST_BYTES, ReportSources
+
+_EVERY = 3.0  # seconds between two answers
+_ANSWER_WITHIN = 5.0  # seconds, all of it
+_CHUNK = 16_384
+
+
+def sources_of(
+    places: tuple[str, ...], chain_id: int, feed: str, say: Callable[[str], None]
+) -> ReportSources:
+    """Open files and http(s):// addresses; what else looks like an address is refused."""
+    found: dict[str, Callable[[], bytes]] = {}
+    for place in places:
+        check_scheme(place)
+        found[masked(place)] = Address(place) if is_http(place) else ReportFile(Path(place))
+    return ReportSources(found, chain_id, feed, say)
+
+
+class ReportFile:
+    """A file that somebody replaces now and then."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self) -> bytes:
+        """Return what it has; a byte too many if it has too much."""
+        try:
+            with self._path.open("rb") as file:
+                return file.read(MOST_BYTES + 1)
+        except OSError as error:
+            raise BackstopError(f"it cannot be read ({error.strerror})") from None
+
+
+class Address:
+    """An http(s):// address; its answers wait here, so that nobody waits for it."""
+
+    def __init__(self, url: str) -> None:
+        self._url = endpoint(url)
+        self._found = b""
+        self._problem = ""
+        self._closing = threading.Event()
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def __call__(self) -> bytes:
+        """Return the last answer; raise BackstopError if there was none the last time."""
+        if self._problem:
+            raise BackstopError(self._problem)
+        return self._found
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._closing.set()
+
+    def _follow(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._found, self._problem = self._fetch(), ""
+            except BackstopError as error:
+                self._problem = str(error)
+            except (OSError, HTTPException, ValueError) as error:
+                self._problem = f"it does not answer ({str(error) or type(error).__name__})"
+            self._closing.wait(_EVERY)
+
+    def _fetch(self) -> bytes:
+        """Return the whole answer, or a byte too many; within a time for all of it."""
+        deadline = time.monotonic() + _ANSWER_WITHIN
+        kind = HTTPSConnection if self._url.secure else HTTPConnection
+        connection = kind(self._url.host, self._url.port, timeout=_ANSWER_WITHIN)
+        headers = {"Authorization": self._url.authorization} if self._url.authorization else {}
+        try:
+            connection.request("GET", self._url.path, headers=headers)
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raise BackstopError(f"it answers with status {answer.status}")
+            found = b""
+            while len(found) <= MOST_BYTES:
+                part = answer.read1(_CHUNK)
+                if not part:
+                    break
+                if time.monotonic() > deadline:
+                    raise BackstopError(f"it needs more than {_ANSWER_WITHIN:.0f} s")
+                found += part
+            return found
+        finally:
+            connection.close()

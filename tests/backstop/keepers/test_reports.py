@@ -1,0 +1,185 @@
+"""Signed reports: what strangers write costs little, and only what is of use is brought."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backstop.deployment.signing import sign_report
+from backstop.errors import BackstopError
+from backstop.keepers.keeper import Keeper, Memory
+from backstop.keepers.reports import MOST_BYTES, ReportSources, Said, SigningFile, parse_report, report_line
+from backstop.model.arithmetic import RAY
+from backstop.model.signed_reports import SignedReport
+from tests.support.world import World
+
+STEP = 600
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
+    made.feed(200)
+    made.run.go_to(made.run.system.timestamp + STEP)
+    yield made
+    made.close()
+
+
+class Source:
+    """Lines that somebody offers."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.text = b""
+        self.said: list[str] = []
+        model = world.run.session.model.world
+        self.place = model.chain_id, model.contracts["PriceFeed"].address
+        self.reports = ReportSources({"source": lambda: self.text}, *self.place, self.said.append)
+
+    def sign(self, index: int, dollars: int, market: int = 0, age: int = 0) -> SignedReport:
+        """Sign as a reporter, counted from 1, and offer it."""
+        who = self.world.run.account(f"reporter_{index}")
+        at = self.world.run.system.timestamp - age
+        report = sign_report(who, market, dollars * RAY, at, *self.place)
+        self.offer(Said(who, report))
+        return report
+
+    def offer(self, said: Said) -> None:
+        self.text += report_line(said).encode() + b"\n"
+
+    def poker(self, **options) -> Keeper:
+        return dataclasses.replace(self.world.keeper("poker", **options), reports=self.reports)
+
+    def brought(self, memory: Memory | None = None, **options) -> list[tuple]:
+        """What a poker wants of the first market."""
+        wanted = self.world.wants(self.poker(**options), memory)
+        return [
+            (call[0], set(call[1])) if call[0] == "bring" else call
+            for call in wanted
+            if call[0] == "bring" or call[1] == 0
+        ]
+
+
+@pytest.fixture
+def source(world: World) -> Source:
+    return Source(world)
+
+
+def test_reports_that_move_the_median_are_brought_first_then_the_feed_is_stepped(world, source) -> None:
+    reports = {source.sign(i, 180) for i in (1, 2, 3)}
+    poker = source.poker()
+    (bring, *_) = poker.decide(world.view, Memory(), 0)
+    assert source.brought() == [("bring", reports)]
+    assert world.run.apply(bring.action).value == 3
+    assert source.brought() == [("poke", 0)]
+    # Another poker has brought them.
+    assert source.said == []
+
+
+def test_a_minority_has_nothing_brought_by_moving_its_own_reports(world, source) -> None:
+    source.sign(1, 20_000)
+    assert source.brought() == [("poke", 0)]
+
+
+def test_only_a_market_whose_step_is_due_is_brought_anything(world, source) -> None:
+    world.run.must("PriceFeed", "poke", 0, sender=world.run.account("stranger"))
+    for i in (1, 2, 3):
+        source.sign(i, 180)
+    assert source.brought() == []
+
+
+def test_a_quorum_and_a_heartbeat_are_reasons_too(world, source) -> None:
+    for i in (1, 2, 3):
+        source.sign(i, 200)
+    assert source.brought() == [("poke", 0)]
+    assert source.brought(heartbeat=STEP)[0][0] == "bring"
+    world.run.go_to(world.run.system.timestamp + 7 * 3_600)
+    for i in (1, 2):
+        source.sign(i, 200)
+    assert source.brought() == []
+    source.sign(3, 200)
+    assert [call[0] for call in source.brought()] == ["bring"]
+
+
+def test_what_was_refused_does_not_keep_the_feed_from_its_step(world, source) -> None:
+    for i in (1, 2, 3):
+        source.sign(i, 180)
+    memory = Memory()
+    memory.note(("bring", "reports"), False, world.run.system.timestamp)
+    assert source.brought(memory) == [("poke", 0)]
+
+
+def test_the_newest_that_is_not_late_nor_known_counts(world, source) -> None:
+    late = [source.sign(i, 170, age=61) for i in (1, 2, 3)]
+    assert source.brought() == [("poke", 0)] and late
+    for i in (1, 2, 3):
+        source.sign(i, 180, age=60)
+    newest = {source.sign(i, 185, age=5) for i in (1, 2, 3)}
+    for i in (1, 2, 3):
+        source.sign(i, 190, age=50)
+    assert source.brought() == [("bring", newest)]
+    assert source.reports.newest(world.view).keys() == {
+        (0, world.run.account(f"reporter_{i}")) for i in (1, 2, 3)
+    }
+
+
+def test_a_false_line_costs_one_look_a_minute(world, source) -> None:
+    true = [source.sign(i, 180) for i in (1, 2, 3)]
+    good = source.text
+    source.offer(Said(world.run.account("reporter_1"), true[1]))
+    assert source.brought() == [("poke", 0)]
+    (line,) = source.said
+    assert line.startswith("source: line 4: 0x") and "has not signed it for" in line
+    source.text = good
+    assert source.brought() == [("poke", 0)]  # it rests
+    world.run.go_to(world.run.system.timestamp + 60)
+    assert source.brought() == [("bring", set(true))]
+
+
+def test_lines_of_strangers_are_passed_over_unchecked(world, source) -> None:
+    source.offer(Said(world.run.account("stranger"), SignedReport(0, RAY, 1, bytes(65))))
+    source.offer(Said(world.run.account("reporter_1"), SignedReport(31, RAY, 1, bytes(65))))
+    assert source.brought() == [("poke", 0)] and source.said == []
+
+
+def test_what_is_too_large_is_not_read(world, source) -> None:
+    source.text = b"\n" * (MOST_BYTES + 1)
+    assert source.brought() == [("poke", 0)]
+    assert source.said == ["source: it has more than 64000 bytes; it is left alone for 60 s, again and again"]
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "problem"),
+    [
+        ("{", "[", "it is no JSON object"),
+        ('"schema_version": 1', '"schema_version": 2', "this program reads schema_version 1"),
+        ('"market": 0', '"market": -1', "'market' is the number of a market"),
+        ('"price": "', '"price": "-', "'price' is a whole number in quotes"),
+        ('"price": "7', '"price": "0', "'price' is zero"),
+        ('"price": "7', '"price": "' + "9" * 40, "'price' is too large"),
+        ('"signature": "0x00', '"signature": "0x', "'signature' is 65 bytes in hex"),
+        ('"signed_at"', '"when"', "see 'signed_at'"),
+    ],
+)
+def test_what_is_no_report_is_told(was: str, becomes: str, problem: str) -> None:
+    line = report_line(Said("0x" + "11" * 20, SignedReport(0, 7, 99, bytes(65))))
+    assert parse_report(line.encode()).report == SignedReport(0, 7, 99, bytes(65))
+    with pytest.raises(BackstopError, match=problem):
+        parse_report(line.replace(was, becomes, 1).encode())
+
+
+def test_a_file_keeps_the_newest_of_each_reporter_and_market(tmp_path: Path) -> None:
+    path, one, two = tmp_path / "reports.jsonl", "0x" + "11" * 20, "0x" + "22" * 20
+    file = SigningFile(path)
+    for who, market, price, at in ((one, 0, 5, 1), (one, 1, 6, 1), (two, 0, 7, 2), (one, 0, 8, 3)):
+        file.put(Said(who, SignedReport(market, price, at, bytes(65))))
+    kept = [(said.reporter, *said.report[:3]) for said in map(parse_report, path.read_bytes().splitlines())]
+    assert kept == [(one, 0, 8, 3), (one, 1, 6, 1), (two, 0, 7, 2)]
+    # The next process goes on from it.
+    assert SigningFile(path).last(one, 0) == (8, 3)
+    path.write_text("rubbish\n")
+    with pytest.raises(BackstopError, match=r"reports\.jsonl:1: it is no JSON object: name another file"):
+        SigningFile(path)

@@ -1,0 +1,115 @@
+"""Reporters who sign instead of sending, and a poker that brings what they signed."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.errors import BackstopError
+from backstop.live.operate.config import Settings, read_settings
+from backstop.live.operate.keeper_setup import start
+from backstop.live.operate.report_sources import Address
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import RAY
+from tests.support.devnet import Devnet
+from tests.support.fallen import wait_for
+
+ETH = 0
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """The address at which a plain web server has the test's folder."""
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_what_is_signed_here_is_brought_there(
+    fallen: LiveSystem, fallen_devnet: Devnet, tmp_path: Path, served: str
+) -> None:
+    """Reporters without coins sign into a file that is served; a poker elsewhere brings it."""
+    here, there = tmp_path / "here.yaml", tmp_path / "there.yaml"
+    here.write_text("schema_version: 1\nroles:\n  reporter: {signs: reports.jsonl, heartbeat: 30 s}\n")
+    there.write_text(f"schema_version: 1\nroles:\n  poker: {{reports: [{served}/reports.jsonl]}}\n")
+    said: list[str] = []
+
+    def settings(file: Path) -> Settings:
+        return Settings(
+            networks=(fallen_devnet.url,),
+            deployment=tmp_path / "deployment.json",
+            journal=tmp_path / "journal",
+            **read_settings(file),
+        )
+
+    fallen.advance(7 * 3_600)  # nobody's reports count any more
+    for i in range(4):
+        fallen_devnet.node.request("anvil_setBalance", account(f"reporter_{i + 1}"), "0x0")
+    signers = start(settings(here), said.append)
+    signers.round()
+    assert sum(" signed" in line for line in said) == 4, said
+    count = len(said)
+    signers.round()
+    assert len(said) == count  # once a heartbeat
+
+    poker = start(settings(there), said.append)
+    try:
+
+        def stepped() -> bool:
+            poker.round()
+            return poker.tally.counts["poker", "done"] > 0 and poker.waiting == 0
+
+        wait_for(lambda: stepped() and poker.system.view("PriceFeed", "prices_of", ETH)[1] != 0)
+    finally:
+        poker.close()
+        signers.close()
+    done = [line.split(" done")[0] for line in said if " done in block" in line]
+    assert done[0] == "poker: PriceFeed.bring(reports)" and "poker: PriceFeed.poke(0)" in done
+    assert poker.tally.failed == 0 and poker.system.mirror.differences == []
+    report = fallen.view("PriceFeed", "report_of", ETH, account("reporter_1"))
+    assert report[0] == 150 * RAY
+    fallen.check()
+
+
+def test_settings_name_files_and_addresses(tmp_path: Path) -> None:
+    file = tmp_path / "keeper.yaml"
+    roles = "  reporter: {signs: out/mine.jsonl}\n  poker: {reports: [a.jsonl, 'https://x.org/r']}\n"
+    file.write_text("schema_version: 1\nroles:\n" + roles)
+    found = read_settings(file)["options"]
+    assert found["reporter"]["signs"] == str(tmp_path / "out" / "mine.jsonl")
+    assert found["poker"]["reports"] == (str(tmp_path / "a.jsonl"), "https://x.org/r")
+    file.write_text("schema_version: 1\nroles:\n  poker: {reports: 'ftp://x.org/r'}\n")
+    with pytest.raises(BackstopError, match=r"keeper.yaml:3: .*ftp:// is not supported"):
+        read_settings(file)
+
+
+def test_an_address_that_does_not_answer_is_told(served: str, tmp_path: Path) -> None:
+    (tmp_path / "there").write_bytes(b"x")
+    (tmp_path / "long").write_bytes(b"x" * 100_000)
+
+    def asked(path: str) -> Callable[[], bytes]:
+        found = Address(served + path)
+        try:
+            wait_for(lambda: bool(found._found or found._problem))
+        finally:
+            found.close()
+        return found
+
+    assert asked("/there")() == b"x"
+    assert len(asked("/long")()) > 64_000
+    with pytest.raises(BackstopError, match="status 404"):
+        asked("/missing")()
