@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.studies.hunt import margin, stuck, twins
+from backstop.studies.hunt import game, margin, stuck, twins
 from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.search import FIRST, LATER, Found, hunt
 
-TAKEN, UNEQUAL, STUCK, MARGIN = ALARMS = ("taken", "unequal", "stuck", "margin")
+TAKEN, UNEQUAL, STUCK, MARGIN, BOOKS = ALARMS = ("taken", "unequal", "stuck", "margin", "books")
 
 
 class Effort(NamedTuple):
@@ -39,4 +39,6 @@ def look(seed: int, effort: Effort) -> Looked:
         stories += stuck.Stuck(seed).hunt(effort.trials)
     if MARGIN in effort.alarms:
         stories += margin.Margin(seed).hunt(effort.trials)
+    if BOOKS in effort.alarms:
+        stories += game.hunt(seed, effort.trials)
     return Looked(found, tuple(stories))

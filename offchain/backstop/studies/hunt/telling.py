@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import WAD
-from backstop.studies.hunt import margin, stuck, twins
-from backstop.studies.hunt.case import MARGIN, STUCK, TAKEN, UNEQUAL, Looked
+from backstop.studies.hunt import game, margin, stuck, twins
+from backstop.studies.hunt.case import BOOKS, MARGIN, STUCK, TAKEN, UNEQUAL, Looked
 from backstop.studies.hunt.coalition import OWN
 from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.search import LEAST, Found
@@ -20,6 +20,7 @@ _HISTORIES: dict[str, Callable[[Finding], Iterator[tuple[Setting, list[Action | 
     UNEQUAL: twins.histories,
     STUCK: stuck.histories,
     MARGIN: margin.histories,
+    BOOKS: game.histories,
 }
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from backstop.studies.hunt import margin, search, twins
-from backstop.studies.hunt.case import MARGIN, STUCK, TAKEN, UNEQUAL
+from backstop.studies.hunt import game, margin, search, twins
+from backstop.studies.hunt.case import BOOKS, MARGIN, STUCK, TAKEN, UNEQUAL
 
-LEAST = {TAKEN: search.LEAST, UNEQUAL: twins.LEAST, STUCK: twins.LEAST, MARGIN: margin.LEAST}
+LEAST = {TAKEN: search.LEAST, UNEQUAL: twins.LEAST, STUCK: twins.LEAST, MARGIN: margin.LEAST, BOOKS: game.LEAST}
 """What makes a story for each alarm [wad]."""
 TIMES = 2
 

@@ -1,0 +1,81 @@
+"""What a call may do to whom: everything else that it does is a story of the alarm *books*.
+
+A role and a sign: "named -" is somebody in the call's arguments who ends with less. Roles are the caller, who
+is named, the owner of what is sold, other people, and the parts of the house; "it" is the contract itself.
+"""
+
+from __future__ import annotations
+
+CALLER, NAMED, OWNER, OTHER, IT = "caller", "named", "owner", "other", "it"
+POOL, CLAIMS, DOMAIN = "a pool", "claims", "a domain"
+LEDGER, LOTS, WORKOUTS, FUND, MARKET = "the ledger", "auctions", "workouts", "MarginFund", "MarginMarket"
+
+# Somebody gives of his own to whom he names; what loses have brought members is handed out on the way.
+_GIFT = ("caller -", "named +", "claims -")
+# On an allowance, or as an operator, what somebody else has.
+_ON_BEHALF = ("caller +", "other +")
+_BY_LOSSES = ("caller -", "named -", "other -", "a pool -", "the ledger +", "StakeAuction +", "it -")
+_SOLD = ("owner +", "owner -", "auctions +", "auctions -", "the ledger +", "caller +", "caller -", "named +")
+_EQUITY_SOLD = ("caller +", "caller -", "named +", "other +", "it -", "the ledger +")
+
+MAY: dict[str, tuple[str, ...]] = {
+    "nobody.time": ("other +", "other -", "a pool -", "the ledger +", "a domain -"),
+    "Pool.deposit": _GIFT,
+    "Pool.mint": _GIFT,
+    "Pool.requestRedeem": (*_GIFT, *_ON_BEHALF),
+    "Pool.redeem": (*_GIFT, *_ON_BEHALF, "it +"),
+    "Pool.withdraw": (*_GIFT, *_ON_BEHALF, "it +"),
+    "Pool.transfer": _GIFT,
+    "Pool.transferFrom": (*_GIFT, *_ON_BEHALF),
+    "Pool.collect_claims": ("claims -", "named +", "caller +"),
+    "Pool.add_income": ("caller -", "it +"),
+    "StakedEquity.deposit": (*_GIFT, "other +"),
+    "StakedEquity.mint": (*_GIFT, "other +"),
+    "Claims.repay": ("caller -", "it +", "other +"),
+    "Claims.convert": ("caller +", "named +"),
+    "Stablecoin.transfer": _GIFT,
+    "Stablecoin.transferFrom": (*_GIFT, *_ON_BEHALF),
+    "Equity.transfer": _GIFT,
+    "Equity.transferFrom": (*_GIFT, *_ON_BEHALF),
+    "Equity.burn": ("caller -",),
+    "VaultEngine.deposit_and_draw": (*_GIFT, "caller +", "the ledger +"),
+    "VaultEngine.repay_and_withdraw": (*_GIFT, "caller +", "a domain +"),
+    "LiquidationEngine.liquidate": (
+        *("named +", "named -", "caller +", "caller -", "auctions +", "auctions -", "the ledger -"),
+    ),
+    "CollateralAuction.take": (*_SOLD, "the ledger -"),
+    "CollateralAuction.reset": ("caller +", "named +", "the ledger -"),
+    "CollateralAuction.close": ("auctions +", "the ledger -", "the ledger +"),
+    "CollateralAuction.unwind": (*_SOLD, "the ledger -"),
+    "CollateralAuction.sell_salvage": ("auctions +", "the ledger -"),
+    "LossWaterfall.cover": _BY_LOSSES,
+    "LossWaterfall.make_good": _BY_LOSSES,
+    "Settlement.cover_last": _BY_LOSSES,
+    "Settlement.skim": ("named +", "the ledger +", "the ledger -", "a domain +"),
+    "Domain.draw": ("it -", "caller +", "named +"),
+    "Domain.repay": ("it +", "caller -"),
+    "Domain.realise_loss": ("it +", "the ledger -"),
+    "Domain.recover": ("caller -", "the ledger +"),
+    "Domain.redeem": ("it -", "caller +", "named +"),
+    "MarginMarket.deposit": _GIFT,
+    "MarginMarket.withdraw": _GIFT,
+    "MarginMarket.liquidate": ("caller +", "it +", "named -", "MarginFund +"),
+    "MarginMarket.post_shortfall": ("it +", "a domain -", "the ledger -"),
+    "MarginMarket.sweep": ("it -", "MarginFund +", "the ledger +"),
+    "MarginOrders.fill": ("owner +", "owner -", "MarginMarket +"),
+    "MarginDeleverager.begin": ("MarginFund -", "MarginMarket -", "named +", "other -"),
+    "MarginDeleverager.execute": ("owner +", "other -", "MarginMarket -", "caller -"),
+    "MarginFund.insure": ("caller -", "it +"),
+    "Treasury.distribute": ("the ledger -", "a pool +", "claims +", "other +", "caller +", "MarginFund +"),
+    "SurplusAuction.start": ("the ledger -", "it +"),
+    "SurplusAuction.take": ("caller +", "caller -", "named +", "the ledger -", "it -"),
+    "StakeAuction.take": _EQUITY_SOLD,
+    "MintAuction.take": _EQUITY_SOLD,
+    "StakeAuction.end": ("it -", "other +", "caller +", "named +"),
+    "Workouts.enter": ("named -", "caller -", "workouts +", "workouts -", "named +", "caller +"),
+    "Workouts.pay": ("caller -", "owner +", "workouts -", "workouts +", "the ledger +"),
+    "Workouts.top_up": ("caller -", "owner +", "workouts +"),
+    "Workouts.foreclose": (*_SOLD, "workouts +", "workouts -", "the ledger -"),
+    "Workouts.unwind": (*_SOLD, "workouts +", "workouts -", "the ledger -"),
+}
+"""Calls that move money, and what they may do."""
