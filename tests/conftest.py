@@ -95,7 +95,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What is there to stay need not be looked through for garbage, and what comes and goes has few cycles."""
+    """What is there to stay need not be looked through for garbage; the rest has few cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

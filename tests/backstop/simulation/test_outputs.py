@@ -182,10 +182,17 @@ def test_every_command_has_the_rule(name, tmp_path) -> None:
     assert other.exit_code == 1 and other.stdout == ""
     assert other.stderr.startswith(f"Error: {out} was made with seed 1, not 2")
     assert other.stderr.count("\n") == 1 and contents(out) == before
-    assert run(name, *args, "--seed", "2", "--fresh").exit_code == 0
 
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     foreign = run(name, *FAMILIES[name], "--out", str(tmp_path / "mine"), "--fresh")
     assert foreign.exit_code == 1 and "nothing that Backstop made" in foreign.stderr
     assert [each.name for each in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.deep(brief="tests/backstop/simulation/test_outputs.py::test_every_command_has_the_rule")
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_command_replaces_what_it_made(name, tmp_path) -> None:
+    args = (*FAMILIES[name], "--out", str(tmp_path / "out"))
+    assert run(name, *args).exit_code == 0
+    assert run(name, *args, "--seed", "2", "--fresh").exit_code == 0

@@ -1,6 +1,6 @@
 """The contracts with a mark at every decision of their source, for coverage only.
 
-Vyper makes a tree of operations from the source before it optimizes and assembles, and the nodes of that
+Vyper makes a tree of operations from the source before it assembles, and the nodes of that
 tree know the statement they come from, in whatever module. Here every condition c in it becomes
 
     with v = c:  pop(balance(address ^ (mark + iszero(v))));  v
@@ -146,8 +146,7 @@ def _compile(path: str, search_path: str) -> Survey:
     from vyper.codegen.module import generate_ir_for_module
     from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
     from vyper.compiler.phases import CompilerData, generate_assembly, generate_bytecode
-    from vyper.compiler.settings import Settings, anchor_settings
-    from vyper.ir import optimizer
+    from vyper.compiler.settings import OptimizationLevel, Settings, anchor_settings
     from vyper.ir.compile_ir import reset_symbols
 
     library = Path(next(iter(snekmate.__path__))).resolve().parent  # as the compiler tells paths
@@ -155,8 +154,11 @@ def _compile(path: str, search_path: str) -> Survey:
     file = bundle.load_file(Path(path))
     assert isinstance(file, FileInput)
     data = CompilerData(file, input_bundle=bundle, settings=Settings(evm_version=EVM_VERSION))
-    settings, contract = data.settings, data.global_ctx
-    # As `generate_ir_nodes` of vyper.compiler.phases, with the marks before the optimizer.
+    with hurried():
+        settings, contract = data.settings, data.global_ctx
+    # It behaves alike, and nobody asks for its gas or its size: half the time goes into optimizing.
+    settings.optimize = OptimizationLevel.NONE
+    # As `generate_ir_nodes` of vyper.compiler.phases, with marks where the optimizer would work.
     core.reset_names()
     reset_symbols()
     with anchor_settings(settings):
@@ -166,7 +168,7 @@ def _compile(path: str, search_path: str) -> Survey:
         for runtime in _nodes(tree, "deploy"):
             marker.mark(runtime.args[1])
         with hurried():
-            code = generate_bytecode(generate_assembly(optimizer.optimize(tree), settings.optimize), None)
+            code = generate_bytecode(generate_assembly(tree, settings.optimize), None)
 
     calls = _with_called(contract.exposed_functions)
     built = _with_called([] if contract.init_function is None else [contract.init_function])

@@ -14,6 +14,7 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS
+from backstop.proof.fuzz import campaign
 from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
 from backstop.proof.fuzz.clock import Clock
 from backstop.proof.fuzz.tally import Call, Tally
@@ -71,6 +72,9 @@ def test_a_campaign_ends_with_what_it_did(tmp_path):
     assert not (tmp_path / "a/failures").exists()
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_campaign_ends_with_what_it_did"
+)
 def test_json_is_json(tmp_path):
     code, out, _ = run("--steps", 500, "--out", tmp_path / "a", "--json")
     content = json.loads(out)
@@ -171,22 +175,31 @@ def test_the_bar_tells_seconds_and_steps():
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def short_runs():
+    """A fourth of what they are, so that two are played soon."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(campaign, "RUN_LENGTH", 500)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(short_runs, tmp_path_factory):
     """A campaign of two runs, by one process."""
     out = tmp_path_factory.mktemp("whole") / "a"
-    Campaign.open(Settings(5, 4_000), out).run()
+    Campaign.open(Settings(5, 1_000), out).run()
     return out
 
 
 def test_the_number_of_processes_changes_nothing(whole, tmp_path):
-    Campaign.open(Settings(5, 4_000), tmp_path / "a").run(workers=2)
+    Campaign.open(Settings(5, 1_000), tmp_path / "a").run(workers=2)
     assert played(tmp_path / "a") == played(whole)
 
 
 def test_a_resumed_campaign_is_the_whole_one(whole, tmp_path):
     out = tmp_path / "a"
-    Campaign.open(Settings(5, 2_000), out).run()
-    Campaign.open(Settings(5, 4_000), out).run()
+    Campaign.open(Settings(5, 500), out).run()
+    assert played(out) != played(whole)
+    Campaign.open(Settings(5, 1_000), out).run()
     assert played(out) == played(whole)
 
 
@@ -201,7 +214,7 @@ def test_a_resumed_campaign_has_the_steps_it_is_asked_for(tmp_path):
 
 def test_a_campaign_is_not_mixed_with_another(whole):
     with pytest.raises(BackstopError, match="was made with seed 5, not 6: "):
-        Campaign.open(Settings(6, 4_000), whole)
+        Campaign.open(Settings(6, 1_000), whole)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"schema_version": 1}', '{"schema_version": 9}'])

@@ -42,9 +42,7 @@ def test_equal_seeds_give_equal_samples():
 
 
 def test_a_diff_shows_the_fault():
-    (mutant,) = [
-        m for m in own("LedgerStage") if m.operator == "comparison" and "!= BUFFER" in m.after
-    ][:1]
+    (mutant,) = [m for m in own("LedgerStage") if m.operator == "comparison" and "!= BUFFER" in m.after][:1]
     changed = [line for line in mutant.diff().splitlines()[2:] if line[0] in "+-"]
     assert changed == ["-    if ACCOUNT == BUFFER:", "+    if ACCOUNT != BUFFER:"]
 

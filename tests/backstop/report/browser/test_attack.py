@@ -14,7 +14,8 @@ from tests.support.chromium import inspect
 from tests.support.figures import check_figures
 from tests.support.paths import DATA
 
-pytestmark = pytest.mark.browser
+BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
+pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
 
 ATTACK = DATA / "attack"
 WIDTHS = (1280, 360)

@@ -183,6 +183,9 @@ def test_volatility_is_near_the_published_one_on_few_paths() -> None:
 # ------------------------------------------------------------------------- shocks
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/reproductions/test_results.py::test_volatility_and_then_liquidity_decide_about_bad_debt"
+)
 def test_the_shocks_of_the_docs() -> None:
     found = shocks.reproduce(1, paths=2)
     assert_in_docs(found)
