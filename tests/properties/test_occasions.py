@@ -65,7 +65,7 @@ class Recorder:
 
     def __call__(self, step):
         changes = changes_of(step)
-        events = frozenset((log.contract, log.event) for log in step.outcome.logs)
+        events = frozenset([(log.contract, log.event) for log in step.outcome.logs])
         action = step.action
         numbers = concerned(action.contract, action.method, frozenset(changes), events)
         for number in (*TRANSITION_PROPERTIES, *HISTORY_PROPERTIES):

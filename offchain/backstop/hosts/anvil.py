@@ -153,12 +153,12 @@ class RpcHost:
                 self.client.request("hardhat_impersonateAccount", sender)
                 self._impersonated.add(sender)
             sent.append(("eth_sendTransaction", (transaction | {"gas": hex(CALL_GAS), "gasPrice": "0x0"},)))
+        sent.append(("evm_mine", ()))
         # In exchanges that Anvil takes in order: of longer ones it may run some calls before others.
         answers: list[Any] = []
         for start in range(0, len(sent), _IN_ORDER):
             answers += self._ask_all(sent[start : start + _IN_ORDER])
-        names = answers[-len(transactions) :]
-        self.client.request("evm_mine")
+        names = answers[-1 - len(transactions) : -1]
         if self._tells:
             receipts, *told = self._ask_all([("eth_getBlockReceipts", ("latest",)), *questions])
         else:

@@ -95,7 +95,7 @@ def test_the_calls_of_a_block_keep_their_order(shelf):
 
 
 @pytest.mark.anvil
-def test_a_block_of_calls_takes_three_exchanges(shelf_on, monkeypatch):
+def test_a_block_of_calls_takes_two_exchanges(shelf_on, monkeypatch):
     shelf = shelf_on("anvil")
     call(shelf, "store", 1, "x", b"", ())
     asked = []
@@ -108,7 +108,7 @@ def test_a_block_of_calls_takes_three_exchanges(shelf_on, monkeypatch):
     monkeypatch.setattr(Client, "_exchange", counted)
     shelf.advance(1)
     shelf.apply_all([Action("Shelf", "store", (i, "x", b"", ()), SENDER) for i in range(20)])
-    assert len(asked) == 3
+    assert len(asked) == 2
 
 
 @pytest.mark.anvil

@@ -58,14 +58,9 @@ class Occasions(NamedTuple):
     events: frozenset[str]
     """"Contract.Event", "Contract.*" or "*.Event"."""
 
-    def arise(self, calls: Iterable[str], writes: Iterable[str], events: Iterable[str]) -> bool:
-        """Return whether any of them is in a step of such calls, writes and events."""
-        return not (
-            any(self)
-            and self.calls.isdisjoint(calls)
-            and self.writes.isdisjoint(writes)
-            and self.events.isdisjoint(events)
-        )
+    def arise(self, writes: frozenset[str], calls: frozenset[str], events: frozenset[str]) -> bool:
+        """Return whether any of them is in a step of such writes, calls and events."""
+        return not any(self) or bool(self.writes & writes or self.calls & calls or self.events & events)
 
 
 PROPERTIES: dict[int, Callable[..., Any]] = {}
@@ -118,10 +113,10 @@ def concerned(
 
     It is a call of a contract's method; `writes` are paths, `events` pairs of a contract and an event.
     """
-    calls = _spellings(contract, method)
-    told = {spelling for event in events for spelling in _spellings(*event)}
+    calls = frozenset(_spellings(contract, method))
+    told = frozenset([spelling for event in events for spelling in _spellings(*event)])
     kinds = TRANSITION_PROPERTIES, TRANSITION_PROMISES, HISTORY_PROPERTIES, HISTORY_PROMISES
-    return tuple(n for kind in kinds for n in kind if OCCASIONS[n].arise(calls, writes, told))
+    return tuple([n for kind in kinds for n in kind if OCCASIONS[n].arise(writes, calls, told)])
 
 
 def _spellings(contract: str, name: str) -> tuple[str, str, str]:

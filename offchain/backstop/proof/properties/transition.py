@@ -66,8 +66,9 @@ Changes = dict[str, list[Change]]
 
 
 def check_transition(step: Transition) -> None:
-    """Assert every property of one step; raises Violation with its number."""
-    check_all(TRANSITION_PROPERTIES, TRANSITION_PROPERTIES, step, changes_of(step))
+    """Assert the properties of one step that have an occasion in it; raises Violation with its number."""
+    changes = changes_of(step)
+    check_all(TRANSITION_PROPERTIES, _concerned(step, changes), step, changes)
 
 
 class Watch:
@@ -89,12 +90,14 @@ class Watch:
         """Assert them of the next step; raises Violation with the number of the first that is broken."""
         changes = changes_of(step)
         self._seen += 1
-        numbers: Collection[int] = self._properties
-        if self._seen % _ALL_EVERY:
-            contract, method, _, _ = step.action
-            events = frozenset([(log.contract, log.event) for log in step.outcome.logs])
-            numbers = concerned(contract, method, frozenset(changes), events)
+        numbers = _concerned(step, changes) if self._seen % _ALL_EVERY else self._properties
         check_all(self._properties, numbers, step, changes)
+
+
+def _concerned(step: Transition, changes: Changes) -> Collection[int]:
+    contract, method, _, _ = step.action
+    events = frozenset([(log.contract, log.event) for log in step.outcome.logs])
+    return concerned(contract, method, frozenset(changes), events)
 
 
 def changes_of(step: Transition) -> Changes:
