@@ -588,10 +588,10 @@ def losses_beyond(stage: address) -> uint256:
 @view
 def losses_at_payment(stage: address) -> uint256:
     """
-    @notice What pools pay leavers by: `losses_beyond`, but none while a price has just fallen far, so that who
-            flags the vaults that are not safe any more has time for it. A feed that does not answer holds up
-            nobody; settlement pays nobody before its books are closed. Reverts with less gas than the feed
-            may use, too. Protects: nobody is paid ahead of a loss that everybody can see.
+    @notice What pools pay leavers by: as `losses_beyond`, but it reverts while a price has just fallen far,
+            so that who flags the vaults that are not safe any more has time. A feed that does not answer
+            holds up nobody; settlement pays nobody before its books are closed. Reverts with less gas than
+            the feed may use, too. Protects: nobody is paid ahead of a loss that everybody can see.
     @param stage A stage's address; an address that is no stage bears nothing.
     @return [rad] As `losses_beyond`.
     """

@@ -179,8 +179,8 @@ STAGE: public(immutable(address))
 CLAWBACK: public(immutable(address))
 # The claims that members get for losses; zero if there are none.
 CLAIMS: public(immutable(IRecoveryClaims))
-# Seconds from the cut of a batch to its first payment, but for bounds.LOOK. 0: leaving needs no request, as in pools
-# that take no care.
+# Seconds from the cut of a batch to its first payment, but for bounds.LOOK. 0: leaving needs no request, as
+# in pools that take no care.
 COOLDOWN: public(immutable(uint256))
 # Seconds over which income vests.
 VESTING: public(immutable(uint256))

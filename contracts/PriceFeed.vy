@@ -598,11 +598,11 @@ def time_weighted(collateral_type: uint256) -> uint256:
 @view
 def look_until() -> uint256:
     """
-    @notice Until when members of pools are not paid: `bounds.LOOK` after the last step in which the lowest known
-            price of any collateral type had fallen by `bounds.FALL` or more, in one step or in many. Falls
-            that leave no `bounds.LOOK` in between hold payments up for `bounds.MAX_LOOK` in all. Protects:
-            nobody is paid ahead of whoever flags the vaults that a crash concerns; and nobody holds payments
-            up for good.
+    @notice Until when members of pools are not paid: `bounds.LOOK` after the last step in which the lowest
+            known price of any collateral type had fallen by `bounds.FALL` or more, in one step or in many.
+            Falls that leave no `bounds.LOOK` in between hold payments up for `bounds.MAX_LOOK` in all.
+            Protects: nobody is paid ahead of whoever flags the vaults that a crash concerns; and nobody holds
+            payments up for good.
     @return [timestamp] Long ago, if no price has fallen lately.
     """
     return falls._look_until()

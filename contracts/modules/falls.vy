@@ -30,8 +30,8 @@ times: uint256
 @internal
 def _fall(fallen: uint256, before: uint256, now: uint256) -> uint256:
     """
-    @dev How far a price is under its highest since its last fall, in 1 / WHOLE, rounded up: it was `fallen`, and
-         the price goes from one to another, ray. A fall is noted, and counting begins again.
+    @dev How far a price is under its highest since its last fall, in 1 / WHOLE, rounded up: it was `fallen`,
+         and the price goes from one to another, ray. A fall is noted, and counting begins again.
     """
     # The first price has not fallen.
     if before == 0:

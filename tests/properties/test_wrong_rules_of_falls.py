@@ -8,7 +8,7 @@ from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.price_feed import PriceFeed
 from tests.support.plain import steady
 from tests.support.protocol import PRICES
-from tests.support.savings import LOOK, mature, request, save
+from tests.support.savings import LOOK, XAU, mature, request, save
 from tests.support.transitions import notices
 
 PRICE = PRICES["XAU"]
@@ -49,16 +49,23 @@ def test_a_wait_that_is_too_short(due, monkeypatch):
     notices(83, due, fall_and_settle)
 
 
-@pytest.mark.parametrize("name", ["FALL", "WHOLE"])
-def test_falls_that_are_not_seen(due, monkeypatch, name):
-    monkeypatch.setattr(falls, name, {"FALL": 700, "WHOLE": 20}[name])
+def test_falls_that_are_not_seen(due, monkeypatch):
+    monkeypatch.setattr(falls, "FALL", 700)
     notices(83, due, fall)
+
+
+def test_what_is_no_fall(due, monkeypatch):
+    """Counted so coarsely that 4% are one."""
+    monkeypatch.setattr(falls, "WHOLE", 20)
+    notices(83, due, lambda p: fall(p, 4))
 
 
 def test_rises_that_are_falls(due, monkeypatch):
     right = PriceFeed._fall
-    monkeypatch.setattr(PriceFeed, "_fall", lambda self, fallen, before, now: right(self, fallen, now, before))
-    notices(83, due, lambda p: fall(p, -10))
+    monkeypatch.setattr(
+        PriceFeed, "_fall", lambda self, fallen, before, now: right(self, fallen, now, before)
+    )
+    notices(83, due, lambda p: p.post_price("XAU", PRICE * 11 // 10))
 
 
 def test_only_what_counts_already(due, monkeypatch):
@@ -91,10 +98,12 @@ def test_a_day_that_always_begins_anew(due, monkeypatch):
 
     def play(protocol):
         fall(protocol)
-        fall(protocol, 20)
+        protocol.advance(60)
+        protocol.report("XAU", PRICE * 80 // 100)
+        protocol.do("PriceFeed.poke", XAU, sender="stranger")
 
-    feed = due.parameters.collateral_types[2].feed
+    feed = due.parameters.collateral_types[XAU].feed
     reporters = tuple(due.address(f"reporter_{i + 1}") for i in range(feed.reporters))
     times = 60, feed.max_age, feed.stale_after, feed.window
-    due.do("PriceFeed.set_market", 2, reporters, feed.quorum, *times, sender="admin")
+    due.do("PriceFeed.set_market", XAU, reporters, feed.quorum, *times, sender="admin")
     notices(83, due, play)

@@ -1,4 +1,4 @@
-"""The property of falls: nobody is paid for leaving a pool while what a price has shown may not be flagged."""
+"""The property of falls: nobody is paid for leaving a pool while what a price showed may not be flagged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Seen(NamedTuple):
 
 @history_property(83)
 class PaymentsWaitForFalls:
-    """No batch is paid if the lowest known price of a type was 5% lower than at any time in the ten minutes before.
+    """No batch is paid while the lowest known price of a type is 5% under what it was within ten minutes.
 
     But for a row of falls that has held payments up for a day: falls of 5%, each within twenty minutes of
     the one before. An issuer's price is no fall, and in settlement nothing waits.
@@ -59,7 +59,7 @@ class PaymentsWaitForFalls:
             raise Violation(f"falls were {tuple(old)}, they are {tuple(new)} at {now}, not {expected}")
 
     def _fell(self, step: Transition, c: int) -> bool:
-        """Keep a market's price; return whether the feed begins anew, which it may where the price has fallen.
+        """Keep a market's price; return whether the feed begins anew, as it may after a fall.
 
         It counts in parts, and may call a fall what is one but for a few of them.
         """
