@@ -334,8 +334,8 @@ def _level(trigger: uint256, collateral_type: uint256) -> uint256:
             scale = (staticcall VAULT_ENGINE.auction_limit_of(collateral_type)) * units.RAD
         elif trigger == FALL:
             thresholds = triggers.fall
-            current: uint256 = staticcall PRICE_FEED.current_price(collateral_type)
-            scale = staticcall PRICE_FEED.time_weighted(collateral_type)
+            current: uint256 = 0
+            current, scale = staticcall PRICE_FEED.current_and_average(collateral_type)
             if current != 0 and current < scale and self._has_debt(collateral_type, in_auction):
                 measure = (scale - current) * units.BASIS_POINTS
         else:

@@ -133,7 +133,7 @@ def book(amount: uint256):
     self._only_auction()
     issue: Issue = self._present_issue()
     self._check_cap(issue, amount)
-    issue.booked += amount
+    issue.booked = unsafe_add(issue.booked, amount)
     self._store_issue(issue)
 
 
@@ -144,7 +144,9 @@ def unbook(amount: uint256):
     @param amount [wad] At most what is booked.
     """
     self._only_auction()
-    self._store_issue(self._without(self._present_issue(), amount))
+    issue: Issue = self._present_issue()
+    issue.booked = self._less_booked(issue.booked, amount)
+    self._store_issue(issue)
 
 
 @external
@@ -156,8 +158,9 @@ def mint_booked(to: address, amount: uint256, given_up: uint256):
     @param given_up [wad] Booked and no longer needed.
     """
     self._only_auction()
-    issue: Issue = self._without(self._present_issue(), amount + given_up)
-    issue.minted += amount
+    issue: Issue = self._present_issue()
+    issue.booked = self._less_booked(issue.booked, amount + given_up)
+    issue.minted = unsafe_add(issue.minted, amount)
     self._store_issue(issue)
     erc20._mint(to, amount)
 
@@ -223,7 +226,7 @@ def _only_auction():
 @view
 def _present_issue() -> Issue:
     word: uint256 = self.issue
-    epoch: uint256 = block.timestamp // EPOCH_LENGTH
+    epoch: uint256 = unsafe_div(block.timestamp, EPOCH_LENGTH)
     issue: Issue = Issue(
         mint_cap=word & MASK_32,
         epoch=epoch,
@@ -244,9 +247,9 @@ def _store_issue(issue: Issue):
 @internal
 @pure
 def _room(issue: Issue) -> uint256:
-    """@dev Wad. A cap may have been set under what is booked."""
-    cap: uint256 = issue.mint_cap * units.WAD
-    return cap - min(cap, issue.minted + issue.booked)
+    """@dev Wad. A cap may have been set under what is booked. No field has more than 96 bits."""
+    cap: uint256 = unsafe_mul(issue.mint_cap, units.WAD)
+    return unsafe_sub(cap, min(cap, unsafe_add(issue.minted, issue.booked)))
 
 
 @internal
@@ -257,12 +260,10 @@ def _check_cap(issue: Issue, amount: uint256):
 
 @internal
 @pure
-def _without(issue: Issue, amount: uint256) -> Issue:
-    """@dev The same with less booked."""
-    assert amount <= issue.booked, "equity: more than booked"
-    left: Issue = issue
-    left.booked -= amount
-    return left
+def _less_booked(booked: uint256, amount: uint256) -> uint256:
+    """@dev Wad of what is booked without an amount."""
+    assert amount <= booked, "equity: more than booked"
+    return unsafe_sub(booked, amount)
 
 
 @internal

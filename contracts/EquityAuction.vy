@@ -149,15 +149,18 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     @return [rad] Reserved: the amount in whole wei, rounded down.
     """
     assert msg.sender == LOSS_WATERFALL.address, "equity_auction: only waterfall"
-    target: uint256 = amount // units.RAY
+    target: uint256 = unsafe_div(amount, units.RAY)
     if target < LEAST:
         return 0, 0
-    average: uint256 = staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET)
-    price: uint256 = max(average, staticcall PRICE_FEED.current_price(bounds.EQUITY_MARKET))
+    price: uint256 = 0
+    average: uint256 = 0
+    price, average = staticcall PRICE_FEED.current_and_average(bounds.EQUITY_MARKET)
+    # Prices have 112 bits, shares of them 16.
+    top: uint256 = unsafe_div(unsafe_mul(max(average, price), BUF), units.BASIS_POINTS)
     sale: Sale = Sale(
         target=target,
         started_at=block.timestamp,
-        top=self._in_units(min(price * BUF // units.BASIS_POINTS, bounds.MAX_PRICE)),
+        top=self._in_units(min(top, bounds.MAX_PRICE)),
         floor=self._floor(average),
     )
     # A floor of zero is a capacity of zero.
@@ -166,15 +169,16 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     log AuctionStarted(
         collateral_type=collateral_type,
         lot=lot,
-        target=target * units.RAY,
+        target=unsafe_mul(target, units.RAY),
         top=sale.top,
         floor=sale.floor,
     )
     if SOURCE == empty(address):
-        extcall EQUITY.book(lot)
+        # What this contract calls without a look is of the protocol: its code is there.
+        extcall EQUITY.book(lot, skip_contract_check=True)
     else:
         extcall IPool(SOURCE).slash(lot, self)
-    return 0, target * units.RAY
+    return 0, unsafe_mul(target, units.RAY)
 
 
 @external
@@ -187,7 +191,7 @@ def capacity(collateral_type: uint256) -> uint256:
     """
     # The waterfall does not ask while something is reserved; a sale whose reservation was released by force
     # has to be ended before another.
-    if self._load_sale(collateral_type).target != 0:
+    if self.sales[collateral_type] & MASK_92 != 0:
         return 0
     available: uint256 = 0
     if SOURCE == empty(address):
@@ -195,7 +199,9 @@ def capacity(collateral_type: uint256) -> uint256:
     else:
         available = staticcall IPool(SOURCE).slashable()
     average: uint256 = staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET)
-    return available * self._floor(average) // units.RAY * units.RAY
+    # There is less equity than 2**143 wei, and a price has 112 bits.
+    raised: uint256 = unsafe_mul(available, self._floor(average))
+    return unsafe_sub(raised, raised % units.RAY)
 
 
 # ----------------------------------------------------------------- auctions
@@ -257,14 +263,16 @@ def take(
     self._store_sale(collateral_type, sale)
 
     if SOURCE == empty(address):
-        extcall EQUITY.mint_booked(receiver, amount, returned)
+        extcall EQUITY.mint_booked(receiver, amount, returned, skip_contract_check=True)
     else:
         self._restore(returned)
         extcall IERC20(EQUITY.address).transfer(receiver, amount)
     if len(data) != 0:
         extcall IAuctionTaker(receiver).on_auction_take(msg.sender, collateral_type, amount, paid, data)
     # What is reserved nobody else covers, so all that is paid counts.
-    extcall LOSS_WATERFALL.book_payment(collateral_type, msg.sender, unsafe_mul(paid, units.RAY))
+    extcall LOSS_WATERFALL.book_payment(
+        collateral_type, msg.sender, unsafe_mul(paid, units.RAY), skip_contract_check=True
+    )
 
 
 @external
@@ -375,7 +383,7 @@ def _in_units(price: uint256) -> uint256:
 @view
 def _floor(average: uint256) -> uint256:
     """@dev The lowest price at an average, ray; 0 if there never was a price."""
-    return self._in_units(average * FLOOR // units.BASIS_POINTS)
+    return self._in_units(unsafe_div(unsafe_mul(average, FLOOR), units.BASIS_POINTS))
 
 
 @internal
@@ -389,7 +397,7 @@ def _lot(target: uint256, bottom: uint256) -> uint256:
 @view
 def _price(sale: Sale, elapsed: uint256) -> uint256:
     """@dev Ray, rounded up, some seconds (at most the duration) after the start."""
-    fall: uint256 = unsafe_mul(unsafe_sub(sale.top, sale.floor), elapsed) // DURATION
+    fall: uint256 = unsafe_div(unsafe_mul(unsafe_sub(sale.top, sale.floor), elapsed), DURATION)
     return unsafe_sub(sale.top, fall)
 
 

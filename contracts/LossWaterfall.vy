@@ -399,7 +399,7 @@ def cover(collateral_type: uint256) -> uint256:
     settling: bool = self.books >= SETTLING
     # A deficit that was repaid without a stage may be less than what is reserved of it.
     reserved: uint256 = self._reserved(collateral_type, lineup)
-    due -= min(due, reserved)
+    due = unsafe_sub(due, min(due, reserved))
     asked: bool = reserved == 0
     total: uint256 = 0
     failed: bool = False
@@ -442,8 +442,10 @@ def cover(collateral_type: uint256) -> uint256:
             self._book(collateral_type, self._load_loss(collateral_type), k, paid)
             if self._is_capped(slot):
                 self._use(collateral_type, k, slot, paid)
-        due -= min(due, paid + kept)
-        total += paid + kept
+        borne: uint256 = unsafe_add(paid, kept)
+        # Parts of a deficit: none has more than 188 bits.
+        due = unsafe_sub(due, min(due, borne))
+        total = unsafe_add(total, borne)
         if kept != 0:
             self.reservations[collateral_type][slot.stage] = (
                 kept
@@ -964,7 +966,8 @@ def _reserved(collateral_type: uint256, lineup: uint256) -> uint256:
         if pending == 0:
             break
         if pending & 1 == 1:
-            total += self.reservations[collateral_type][self._load_stage(k).stage] & MASK_188
+            stage: address = convert(self.stages[k] & (2**160 - 1), address)
+            total = unsafe_add(total, self.reservations[collateral_type][stage] & MASK_188)
         pending >>= 1
     return total
 

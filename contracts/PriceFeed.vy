@@ -257,15 +257,15 @@ def poke(collateral_type: uint256):
     @param collateral_type [id] The market: its collateral type's id.
     """
     word: uint256 = self._load_market(collateral_type)
-    config: Config = self._unpack_config(word)
     old: IPriceFeed.Prices = self._load_prices(collateral_type)
     average: Average = self._load_average(collateral_type)
-    assert block.timestamp >= unsafe_add(average.stepped_at, config.step), "price_feed: too early"
+    step: uint256 = (word >> 16) & MASK_32
+    assert block.timestamp >= unsafe_add(average.stepped_at, step), "price_feed: too early"
     if word & CLOSING != 0:
         word = self._count(collateral_type, word)
 
     lowest: uint256 = self._lowest(collateral_type, old.current, old.next)
-    median: uint256 = self._median(collateral_type, config)
+    median: uint256 = self._median(collateral_type, word)
     current: uint256 = old.next
     next: uint256 = median
     # Ray x seconds stay under 2**144.
@@ -279,7 +279,8 @@ def poke(collateral_type: uint256):
     if block.timestamp > old.fresh_until:
         current = median
     average.stepped_at = block.timestamp
-    if block.timestamp >= unsafe_add(average.checkpoint_at, config.window):
+    window: uint256 = (word >> 112) & MASK_32
+    if block.timestamp >= unsafe_add(average.checkpoint_at, window):
         # What is older than the newest checkpoint counts no more.
         average.cumulative = unsafe_sub(average.cumulative, self.checkpoints[collateral_type])
         average.since = average.checkpoint_at
@@ -299,8 +300,9 @@ def poke(collateral_type: uint256):
         | (average.checkpoint_at << 208)
         | (average.fallen << 240)
     )
+    stale_after: uint256 = (word >> 80) & MASK_32
     self.prices[collateral_type] = (
-        current | (next << 112) | (unsafe_add(block.timestamp, config.stale_after) << 224)
+        current | (next << 112) | (unsafe_add(block.timestamp, stale_after) << 224)
     )
     log Poked(collateral_type=collateral_type, current=current, next=next)
 
@@ -340,7 +342,7 @@ def begin_final_price(collateral_type: uint256):
         return
     # The average that was known when the price was last fresh.
     last: uint256 = min(block.timestamp, prices.fresh_until)
-    settlement_price._begin(collateral_type, self._average_at(collateral_type, last))
+    settlement_price._begin(collateral_type, self._average_at(collateral_type, prices.current, last))
     self.configs[collateral_type] |= CLOSING
 
 
@@ -591,7 +593,24 @@ def time_weighted(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] For 1e18 of collateral, rounded down.
     """
-    return self._average_at(collateral_type, block.timestamp)
+    return self._average_at(collateral_type, self.prices[collateral_type] & MASK_112, block.timestamp)
+
+
+@external
+@view
+def current_and_average(collateral_type: uint256) -> (uint256, uint256):
+    """
+    @notice The current price and the time-weighted one, for sales that begin at the one and end at the other.
+    @param collateral_type [id] The market: its collateral type's id.
+    @return [ray] As `current_price` has it; 0 if it is stale or there is none.
+    @return [ray] As `time_weighted` has it, whatever its age.
+    """
+    word: uint256 = self.prices[collateral_type]
+    last: uint256 = word & MASK_112
+    average: uint256 = self._average_at(collateral_type, last, block.timestamp)
+    if block.timestamp > word >> 224:
+        return 0, average
+    return last, average
 
 
 @external
@@ -785,17 +804,17 @@ def _as_it_is(collateral_type: uint256, word: uint256) -> settlement_price.Marke
 
 @internal
 @view
-def _average_at(collateral_type: uint256, at: uint256) -> uint256:
-    """@dev The time-weighted price as of a second, not before the last step."""
-    current: uint256 = self._load_prices(collateral_type).current
-    average: Average = self._load_average(collateral_type)
-    if average.since == at:
+def _average_at(collateral_type: uint256, current: uint256, at: uint256) -> uint256:
+    """@dev The time-weighted price as of a second, not before the last step; `current` is the current one."""
+    word: uint256 = self.averages[collateral_type]
+    since: uint256 = (word >> 144) & MASK_32
+    if since == at:
         return current
     # As in `poke`, under 2**144.
     cumulative: uint256 = unsafe_add(
-        average.cumulative, unsafe_mul(current, unsafe_sub(at, average.stepped_at))
+        word & MASK_144, unsafe_mul(current, unsafe_sub(at, (word >> 176) & MASK_32))
     )
-    return cumulative // unsafe_sub(at, average.since)
+    return unsafe_div(cumulative, unsafe_sub(at, since))
 
 
 @internal
@@ -884,26 +903,33 @@ def _valid_price(collateral_type: uint256, prices: IPriceFeed.Prices) -> uint256
 
 @internal
 @view
-def _median(collateral_type: uint256, config: Config) -> uint256:
-    """@dev Of the reports that are not too old; of an even number the lower of the two in the middle."""
+def _median(collateral_type: uint256, config: uint256) -> uint256:
+    """
+    @dev Of the reports that are not too old; of an even number the lower of the two in the middle. `config` is
+         the slot.
+    """
+    max_age: uint256 = (config >> 48) & MASK_32
     ordered: uint256[bounds.MAX_REPORTERS] = empty(uint256[bounds.MAX_REPORTERS])
     count: uint256 = 0
-    for i: uint256 in range(1, config.reporters + 1, bound=bounds.MAX_REPORTERS):
+    for i: uint256 in range(1, unsafe_add(config & MASK_8, 1), bound=bounds.MAX_REPORTERS):
         word: uint256 = self.reports[collateral_type][i]
         # A missing report is a word of 0, too old as well.
-        if block.timestamp > unsafe_add(word >> 112, config.max_age):
+        if block.timestamp > unsafe_add(word >> 112, max_age):
             continue
         price: uint256 = word & MASK_112
         at: uint256 = count
         for _: uint256 in range(bounds.MAX_REPORTERS):
-            if at == 0 or ordered[unsafe_sub(at, 1)] <= price:
+            if at == 0:
                 break
-            ordered[at] = ordered[unsafe_sub(at, 1)]
+            below: uint256 = ordered[unsafe_sub(at, 1)]
+            if below <= price:
+                break
+            ordered[at] = below
             at = unsafe_sub(at, 1)
         ordered[at] = price
         count = unsafe_add(count, 1)
-    assert count >= config.quorum, "price_feed: no quorum"
-    return ordered[unsafe_sub(count, 1) // 2]
+    assert count >= (config >> 8) & MASK_8, "price_feed: no quorum"
+    return ordered[unsafe_sub(count, 1) >> 1]
 
 
 @internal

@@ -113,9 +113,10 @@ def start():
     """
     old: Lot = self._load_lot()
     assert old.lot == 0 or block.timestamp > old.started_at + DURATION, "surplus_auction: under way"
-    price: uint256 = staticcall PRICE_FEED.current_price(bounds.EQUITY_MARKET)
+    price: uint256 = 0
+    average: uint256 = 0
+    price, average = staticcall PRICE_FEED.current_and_average(bounds.EQUITY_MARKET)
     assert price != 0, "surplus_auction: no price"
-    average: uint256 = staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET)
     lot: uint256 = LOT * units.WAD
     assert staticcall TREASURY.for_sale() >= lot, "surplus_auction: too little"
 

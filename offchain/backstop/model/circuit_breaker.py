@@ -248,8 +248,7 @@ class CircuitBreaker(Administered):
         if in_auction == 0 and self.engine.debts_of(self.address, collateral_type).normalized_debt == 0:
             return NORMAL
         if trigger == FALL:
-            current = self.feed.current_price(self.address, collateral_type)
-            average = self.feed.time_weighted(self.address, collateral_type)
+            current, average = self.feed.current_and_average(self.address, collateral_type)
             return triggers.level_of_fall(current, average)
         until = self.feed.prices_of(self.address, collateral_type).fresh_until
         return triggers.level_of_silence(self.world.timestamp - until)

@@ -154,8 +154,8 @@ class EquityAuction(Contract):
         target = amount // RAY
         if target < LEAST:
             return 0, 0
-        average = self.feed.time_weighted(self.address, EQUITY_MARKET)
-        price = max(average, self.feed.current_price(self.address, EQUITY_MARKET))
+        current, average = self.feed.current_and_average(self.address, EQUITY_MARKET)
+        price = max(average, current)
         top = min(price * self.buf // BASIS_POINTS, bounds.MAX_PRICE)
         units = div_up(top, PRICE_UNIT), self._floor(average) // PRICE_UNIT
         sale = Sale(target, self.world.timestamp, *units)

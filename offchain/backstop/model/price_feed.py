@@ -376,6 +376,13 @@ class PriceFeed(PriceFalls, SettlementPrices):
         return times.look_until
 
     @view
+    def current_and_average(self, sender: str, collateral_type: int) -> tuple[int, int]:
+        """Return the current price and the time-weighted one [ray], each as its own view has it."""
+        return self._fresh_prices(collateral_type).current, self._average_at(
+            collateral_type, self.world.timestamp
+        )
+
+    @view
     def final_price(self, sender: str, collateral_type: int) -> tuple[bool, int]:
         """Tell whether the price at which a market is settled is final; return it [ray], 0 before."""
         return self._final(collateral_type, self._as_it_is(collateral_type, self.configs[collateral_type]))

@@ -100,9 +100,8 @@ class SurplusAuction(Contract):
         over = old.lot == 0 or self.world.timestamp > old.started_at + self.duration
         require(over, "surplus_auction: under way")
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
-        price = feed.current_price(self.address, EQUITY_MARKET)
+        price, average = feed.current_and_average(self.address, EQUITY_MARKET)
         require(price != 0, "surplus_auction: no price")
-        average = feed.time_weighted(self.address, EQUITY_MARKET)
         lot = self.whole_lot * WAD
         require(self.treasury.for_sale(self.address) >= lot, "surplus_auction: too little")
 
