@@ -64,11 +64,13 @@ def statement(model: ModelSystem, deployment: Deployment) -> dict[str, Any]:
 
 def view_of(model: ModelSystem, deployment: Deployment) -> View:
     """Return the state as keepers see it, with nothing known outside but the feed's prices, fresh or not."""
-    tables = {name: contract.tables for name, contract in model.world.contracts.items()}
+    contracts = model.world.contracts.items()
+    tables = {name: contract.tables for name, contract in contracts}
+    addresses = {name: contract.address for name, contract in contracts}
     types = range(len(deployment.parameters.collateral_types))
     prices = tuple(tables["PriceFeed"]["prices"][c].current for c in types)
     outside = Outside(prices, 0, 0)
-    return View(tables, deployment.addresses, model.timestamp, outside, deployment.parameters)
+    return View(tables, addresses, model.timestamp, outside, deployment.parameters)
 
 
 class _Books:
