@@ -49,6 +49,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "deploy": "Deploy and configure the protocol",
         "keeper": "Run keepers",
         "order": "Sign an order of the margin market",
+        "govern": "Propose changes to a timelock, by name; list, execute, cancel",
         "crash": "Drive a scenario against a devnet",
         "abi": "Write the ABIs of all contracts",
     },

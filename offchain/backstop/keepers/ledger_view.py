@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 from backstop.deployment.contracts import domains_of
 from backstop.deployment.parameters import Parameters
 from backstop.keepers.indexes import Indexes
+from backstop.keepers.policy_view import PolicySeen, policy_in_force
 from backstop.keepers.price_view import PriceView
 from backstop.keepers.seen import Domain, Outside, Tables
 from backstop.model import (
@@ -156,34 +156,31 @@ class LedgerView(PriceView):
         found: auto_ceiling.Terms = tables["terms"].get(c, auto_ceiling.Terms())
         return found
 
-    @property
-    def _policy(self) -> Tables:
-        """The risk policy's tables; empty without one."""
-        none: dict[str, dict[Any, Any]] = {"terms": {}, "calls": {}, "modes": {}}
-        return self._snapshot.get("RiskPolicy", none)
+    @cached_property
+    def _policy(self) -> PolicySeen:
+        """The risk policy in force."""
+        return policy_in_force(self._snapshot, self.addresses)
 
     @property
     def mode(self) -> int:
         """The mode that the policy knows: 0 normal, 1 caution, 2 emergency."""
-        return int(self._policy["modes"].get((), risk_policy.Modes()).mode)
+        return self._policy.mode
 
     @property
     def _limits_factor(self) -> int:
-        modes: risk_policy.Modes = self._policy["modes"].get((), risk_policy.Modes())
-        return modes.emergency_factor if modes.mode == interfaces.EMERGENCY else BASIS_POINTS
+        return self._policy.limits_factor
 
     def call_terms(self, c: int) -> interfaces.CallTerms:
-        """Return the terms of margin calls; a ratio of 0 is none."""
-        found: interfaces.CallTerms = self._policy["calls"].get(c, interfaces.CallTerms())
-        return found
+        """Return the terms of margin calls, at no ratio above the initial one; a ratio of 0 is none."""
+        found = self._policy.calls_of(c)
+        return found._replace(ratio=min(found.ratio, self.terms(c).initial_ratio))
 
     def add_on(self, c: int, debt: int) -> int:
         """Return what a vault of this debt (rad) needs beyond its ratio [basis points x rad]."""
         return self._brackets(c).add_on(debt)
 
     def _brackets(self, c: int) -> risk_policy.Terms:
-        found: risk_policy.Terms = self._policy["terms"].get(c, risk_policy.Terms())
-        return found
+        return self._policy.brackets_of(c)
 
     @cached_property
     def breaker(self) -> circuit_breaker.State | None:

@@ -14,7 +14,7 @@ from eth_utils.crypto import keccak
 
 from backstop.deployment.create import create_on_chain, model_of
 from backstop.deployment.file import deployment_from_json, deployment_to_json
-from backstop.deployment.plan import Deployment
+from backstop.deployment.plan import Creation, Deployment
 from backstop.errors import BackstopError
 from backstop.files.whole import read_json
 from backstop.hosts.artifacts import Artifacts
@@ -28,6 +28,7 @@ from backstop.live.audit.proofs import Header, Nodes, Unproven, encode_header, r
 from backstop.live.audit.reads import hold_to_proven, note_reads
 from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror
+from backstop.live.follow.policies import create_beside, later_from_json, later_to_json
 from backstop.live.node.rpc_node import Node
 from backstop.model.state import Written
 
@@ -53,7 +54,7 @@ def audit(mirror: Mirror) -> dict[str, Any]:
     if not int(block["stateRoot"], 16):
         raise BackstopError("the node has no state roots, as a fork of another chain: nothing can be proven")
     words = words_of(mirror.model.world)
-    copy = model_of(deployment, mirror.model.timestamp)
+    copy = _model(deployment, mirror.later, mirror.model.timestamp)
     load_words(copy.world, words)
     reads = note_reads(copy.world)
     figures = statement(copy, deployment)
@@ -68,6 +69,7 @@ def audit(mirror: Mirror) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "block": {"number": mirror.block, "hash": mirror.hash, "timestamp": mirror.model.timestamp},
         "deployment": deployment_to_json(deployment),
+        "later": later_to_json(mirror.later),
         "statement": figures,
         "mirror": {"fields_compared": mirror.fields_compared, "differences": len(mirror.differences)},
         "evidence": {
@@ -126,26 +128,46 @@ def verify(content: dict[str, Any], block_hash: str, artifacts: Artifacts) -> Ve
         ):
             raise Unproven("the file says another block, or another time, than its header")
         nodes = Nodes(bytes.fromhex(each[2:]) for each in evidence["nodes"])
-        slots = _prove(deployment, nodes, header.state_root, evidence["slots"], artifacts)
-        model = model_of(deployment, header.timestamp)
+        later = later_from_json(content.get("later", []))  # without in files of old
+        slots = _prove(deployment, later, nodes, header.state_root, evidence["slots"], artifacts)
+        model = _model(deployment, later, header.timestamp)
         load_words(model.world, evidence["slots"])
         claimed = content["statement"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BackstopError(f"this is no whole audit ({error!r}): make it again") from None
     figures = _check(model, deployment, claimed)
-    return Verdict(header, figures, slots, len(deployment.creations))
+    return Verdict(header, figures, slots, len(deployment.creations) + len(later))
+
+
+def _model(deployment: Deployment, later: Sequence[Creation], timestamp: int) -> ModelSystem:
+    """Create all contracts in a new model world."""
+    model = model_of(deployment, timestamp)
+    for creation in later:
+        create_beside(model.world, creation)
+    return model
 
 
 def _prove(
-    deployment: Deployment, nodes: Nodes, state_root: bytes, slots: Words, artifacts: Artifacts
+    deployment: Deployment,
+    later: Sequence[Creation],
+    nodes: Nodes,
+    state_root: bytes,
+    slots: Words,
+    artifacts: Artifacts,
 ) -> int:
     """Check that every contract has the code that its source compiles to, and every slot the claimed word."""
     hosted = _deploy_again(deployment, artifacts)
     chain = ChainSystem(hosted, artifacts, deployment.kinds, deployment.addresses)
     count = 0
-    for creation in deployment.creations:
+    codes = {each.address: hosted.code(each.address) for each in deployment.creations}
+    for creation in later:
+        artifact = artifacts[creation.kind]
+        data = artifact.bytecode + artifact.abi.constructor.encode(creation.args)
+        codes[creation.address] = hosted.code(hosted.deploy(data, deployment.deployer))
+        chain.add(creation.name, creation.kind, creation.address)
+    for creation in (*deployment.creations, *later):
         account = nodes.account(state_root, creation.address)
-        if account.code_hash != keccak(hosted.code(creation.address)):
+        if account.code_hash != keccak(codes[creation.address]):
             raise Unproven(f"the {creation.name} at {creation.address} has other code than these sources")
         for path, keys in slots[creation.name].items():
             for text, word in keys.items():

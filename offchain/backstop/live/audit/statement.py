@@ -22,6 +22,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.model import ModelSystem
 from backstop.keepers.seen import Outside
 from backstop.keepers.view import View
+from backstop.live.audit.changes import debts_of_stage, left_out, pending, policy_of, stages_in_order
 from backstop.live.audit.powers import powers
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.interfaces import Debts
@@ -64,16 +65,19 @@ def statement(model: ModelSystem, deployment: Deployment) -> dict[str, Any]:
 
 def view_of(model: ModelSystem, deployment: Deployment) -> View:
     """Return the state as keepers see it, with nothing known outside but the feed's prices, fresh or not."""
-    tables = {name: contract.tables for name, contract in model.world.contracts.items()}
+    contracts = model.world.contracts.items()
+    tables = {name: contract.tables for name, contract in contracts}
+    addresses = {name: contract.address for name, contract in contracts}
     types = range(len(deployment.parameters.collateral_types))
     prices = tuple(tables["PriceFeed"]["prices"][c].current for c in types)
     outside = Outside(prices, 0, 0)
-    return View(tables, deployment.addresses, model.timestamp, outside, deployment.parameters)
+    return View(tables, addresses, model.timestamp, outside, deployment.parameters)
 
 
 class _Books:
     def __init__(self, model: ModelSystem, deployment: Deployment) -> None:
         self.model = model
+        self.deployment = deployment
         self.parameters = deployment.parameters
         self.symbols = deployment.parameters.type_names
         self.types = range(len(self.symbols))
@@ -81,6 +85,7 @@ class _Books:
         self.engine: Mapping[str, Mapping[Any, Any]] = world.contracts["VaultEngine"].tables
         self._check_names(deployment)
         self.waterfall = cast(LossWaterfall, world.contracts["LossWaterfall"])
+        self.stage_names = stages_in_order(self.waterfall, deployment)
         self.liquidations = cast(LiquidationEngine, world.contracts["LiquidationEngine"])
         self.view = view_of(model, deployment)
         self.prices = tuple(world.contracts["PriceFeed"].tables["prices"][c].current for c in self.types)
@@ -116,10 +121,6 @@ class _Books:
                 "the collateral types are not those of the deployment file: types that were added later are "
                 "not supported"
             )
-        ids = self.model.view("LossWaterfall", "stage_ids")
-        stages = [self.model.view("LossWaterfall", "stage_terms", k).stage for k in ids]
-        if stages != [deployment.addresses[STAGES[each.name].contract] for each in self.parameters.stages]:
-            raise BackstopError("the order of losses is not set yet, or not that of the deployment file")
 
     def _vaults(self) -> Iterator[Exposure]:
         for (c, owner), vault in self.engine["vaults"].items():
@@ -153,6 +154,9 @@ class _Books:
                 {"due": due, "due_at": at, "rad": str(rad)} for due, at, rad in maturities(self.view)
             ],
             "stages": stages,
+            "stages_left_out": left_out(self.waterfall, self.deployment, self.types),
+            "risk_policy": policy_of(self.model, self.deployment),
+            "pending": pending(self.waterfall, self.view.settlement.announced_for),
             "pools": self.pools(),
             "claims": self.claims(),
             "domains": self.domains(),
@@ -291,8 +295,8 @@ class _Books:
         left = [self.unreserved(c) + sum(each.short for each in self.of_type(c)) for c in self.types]
         settling = view.settlement.begun_at != 0
         rows = []
-        for k, stage in zip(waterfall.stage_ids(_NOBODY), self.parameters.stages, strict=True):
-            kind, spent = STAGES[stage.name], 0
+        for k, name in self.stage_names.items():
+            kind, spent = STAGES[name], 0
             has: list[int] = []
             may: list[str | None] = []
             for c in self.types:
@@ -310,12 +314,13 @@ class _Books:
             terms = waterfall.stage_terms(_NOBODY, k)
             rows.append(
                 {
-                    "stage": stage.name,
+                    "stage": name,
                     "contract": kind.contract,
                     "capacity_rad": str(max(has, default=0) if kind.pooled else sum(has)),
                     "payable_rad": may,
                     "cap_bps": terms.cap_bps,
                     "would_pay_rad": str(spent),
+                    **debts_of_stage(waterfall, k, self.types),
                 }
             )
         return rows, sum(left)

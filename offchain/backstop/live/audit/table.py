@@ -60,17 +60,31 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
     )
     _print(
         console,
-        ("stage", "has", *(f"for {row['symbol']}" for row in statement["collateral_types"]), "would pay"),
+        (
+            "stage",
+            "has",
+            *(f"for {row['symbol']}" for row in statement["collateral_types"]),
+            "would pay",
+            "owes",
+        ),
         [
             (
                 row["stage"].replace("_", " "),
                 _coins(row["capacity_rad"]),
                 *("selling" if rad is None else _coins(rad) for rad in row["payable_rad"]),
                 _coins(row["would_pay_rad"]),
+                _coins(row["owed_rad"]),
             )
             for row in statement["stages"]
         ],
     )
+    _print(
+        console,
+        ("stage left out", "owes"),
+        [(row["stage"].replace("_", " "), _coins(row["owed_rad"])) for row in statement["stages_left_out"]],
+    )
+    for line in _changes(statement):
+        console.print(line)
     pools = {row["pool"]: row for row in statement["pools"]}
     for row in statement["claims"]:
         pools[row["series"].removesuffix(".Claims")]["claims_wad"] = row["outstanding_wad"]
@@ -147,6 +161,19 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
         f"{counts['workouts']} workouts, {counts['calls']} margin calls, {counts['flags']} flags"
     )
     _print_powers(console, statement["powers"])
+
+
+def _changes(statement: dict[str, Any]) -> list[str]:
+    """Say which policy is in force if it is another than the deployed one, and what is announced."""
+    found, policy, pending = [], statement["risk_policy"], statement["pending"]
+    if policy is not None and not policy["deployed"]:
+        found.append(f"risk policy: {policy['address']}, a {policy['kind']} that came later")
+    if pending["stages"] is not None:
+        stages = pending["stages"]
+        found.append(f"other stages are announced: {stages['hash']}, from {moment(stages['ready_at'])}")
+    if pending["settlement_from"] is not None:
+        found.append(f"settlement is announced: from {moment(pending['settlement_from'])}")
+    return found
 
 
 def _print_powers(console: Console, powers: dict[str, Any]) -> None:

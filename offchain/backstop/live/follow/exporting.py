@@ -25,7 +25,7 @@ from backstop.live.follow.mirror import Mirror
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.pool import Pool
-from backstop.model.state import Table, World
+from backstop.model.state import ZERO_ADDRESS, Table, World
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.loader import SCHEMA_VERSION
 from backstop.simulation.scenario.opening import OPENING_VERSION
@@ -58,6 +58,7 @@ _MARGIN = 10_100
 def export(mirror: Mirror, folder: Path, duration: int, block_time: int) -> tuple[Scenario, list[str]]:
     """Write the folder; return the scenario as it reads back, and what the vault book leaves out."""
     deployment = mirror.deployment
+    _check_policy(mirror)
     state = _moved(mirror)
     view = _view(mirror)
     book, opened_at, left_out = _book(mirror, view)
@@ -82,6 +83,13 @@ def export(mirror: Mirror, folder: Path, duration: int, block_time: int) -> tupl
         raise BackstopError(f"a scenario cannot say what this deployment is: {error}") from None
 
 
+def _check_policy(mirror: Mirror) -> None:
+    """Raise BackstopError if another risk policy is in force than the one that parameters describe."""
+    found = mirror.model.world.contracts["VaultEngine"].tables["terms.risk_policy"][()]
+    if found not in (mirror.deployment.addresses.get("RiskPolicy"), ZERO_ADDRESS):
+        raise BackstopError(f"the risk policy is {found} now: a scenario has only the one that was deployed")
+
+
 def _moved(mirror: Mirror) -> World:
     """Return the state with every address where a throw-away deployment has it."""
     deployment = mirror.deployment
@@ -99,6 +107,8 @@ def _moved(mirror: Mirror) -> World:
 
     world = model_of(target, mirror.model.timestamp).world
     for name, contract in mirror.model.world.contracts.items():
+        if name not in world.contracts:  # a policy that was created and is not in force
+            continue
         for path, table in contract.tables.items():
             copy: Table = world.contracts[name].tables[path]
             copy.clear()

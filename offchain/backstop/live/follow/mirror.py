@@ -23,6 +23,13 @@ from backstop.hosts.model import ModelSystem
 from backstop.hosts.rpc import NodeGone, NodeRefused, RpcError
 from backstop.hosts.words import load_words, words_of
 from backstop.live.follow.past import Past
+from backstop.live.follow.policies import (
+    check_known,
+    create_beside,
+    later_from_json,
+    later_to_json,
+    policy_in,
+)
 from backstop.live.node.host import LiveHost, raw_logs
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
@@ -90,6 +97,7 @@ class Mirror:
         self.fields_compared = 0
         self._creations = {creation.address: creation for creation in deployment.creations}
         self._configured = len(configuration(deployment))
+        self._engine = deployment.addresses["VaultEngine"]
         self._start()
 
     def _start(self) -> None:
@@ -110,6 +118,8 @@ class Mirror:
         self.repeatable = not (self.deployment.first_nonce or self.deployment.accounts)
         self.configured_at: int | None = None
         self._to_configure = self._configured
+        self.later: list[Creation] = []
+        """Policies that were created after the deployment, in their order."""
         self._written: set[Written] = set()
         self._doubtful = False
 
@@ -164,6 +174,7 @@ class Mirror:
             "hash": self.hash,
             "timestamp": self.model.timestamp,
             "kept": self._past.records(),
+            "later": later_to_json(self.later),
         }
 
     @property
@@ -188,12 +199,15 @@ class Mirror:
         if (state["chain_id"], state["deployed_after"], state["engine"]) != own:
             raise OtherDeployment("the state is of another deployment")
         world = model_of(self.deployment, state["timestamp"]).world
+        later = later_from_json(state.get("later", []))  # without in states of old
+        for creation in later:
+            self._create_beside(world, creation)
         load_words(world, state["words"])
         past = Past.read(world, self.depth, state.get("kept", []))  # without in states of old
         self.model = ModelSystem(world, revocable=True)
         world.read_call = self.chain.read_call
         self.block, self.hash = state["block"], state["hash"]
-        self._to_configure, self.repeatable, self._past = 0, False, past
+        self._to_configure, self.repeatable, self._past, self.later = 0, False, past, later
         if not past.blocks:
             past.keep(self.block, self.hash, state["timestamp"])
         if self._go_back():
@@ -274,7 +288,7 @@ class Mirror:
             self._adopt()
         else:
             self.chain.learn_world(self.model.world)
-            self._compare(range(len(self.chain.slots)))
+            self._compare(self._all())
         self._written = set()
         # The chain's values that replaced the model's belong to the last block.
         self._past.amend(self.block)
@@ -291,10 +305,13 @@ class Mirror:
         self.model.world.timestamp = timestamp
         for transaction, receipt in zip(block["transactions"], receipts, strict=True):
             ok, name, to = receipt["status"] == "0x1", transaction["hash"], transaction["to"]
+            check_known(receipt["logs"], self._engine, self.model.world, number)
             if to is None:
                 creation = self._creations.get(str(receipt["contractAddress"]).lower())
                 if creation is not None and ok:
                     self._create(creation, transaction["input"])
+                elif ok:
+                    self._meet(bytes.fromhex(transaction["input"][2:]), receipt["contractAddress"].lower())
             elif to.lower() not in self.chain.names:
                 for call in self._calls_within(name, receipt) if ok else []:
                     self.seen.append(Seen(name, number, timestamp, call, self._apply(call, None), 0, 0))
@@ -320,6 +337,19 @@ class Mirror:
         create_on_model(self.model.world, creation)
         # No journal goes back behind a constructor.
         self._past.blocks.clear()
+
+    def _meet(self, data: bytes, address: str) -> None:
+        """Follow a contract from now on if it is a policy that may be put in force one day."""
+        found = policy_in(data, address, self._engine, self.chain.artifacts)
+        if found is not None:
+            self._create_beside(self.model.world, found)
+            self.later = [each for each in self.later if each != found] + [found]  # it may come again
+            self.repeatable = False
+
+    def _create_beside(self, world: World, creation: Creation) -> None:
+        create_beside(world, creation)
+        if creation.name not in self.chain.kinds:
+            self.chain.add(creation.name, creation.kind, creation.address)
 
     def _action(self, to: str, sender: str, data: bytes) -> Action | None:
         """Decode call data; None if it is no call of the contract."""
@@ -448,11 +478,16 @@ class Mirror:
     def _adopt(self) -> None:
         """Take over the chain's values, after calls that could not be followed."""
         self.chain.learn_world(self.model.world)
-        for i, word in self._read(range(len(self.chain.slots))):
+        for i, word in self._read(self._all()):
             place, table = self._table(i)
             if word != layout.encode(table[place.key]):
                 table[place.key] = layout.decode(word, place.default)
         self._doubtful = False
+
+    def _all(self) -> list[int]:
+        """Return all slots but those of contracts that are not followed: a reorganisation has taken them."""
+        known = self.model.world.contracts
+        return [i for i, place in enumerate(self.chain.places) if place.contract in known]
 
     def _read(self, indices: Sequence[int]) -> list[tuple[int, int]]:
         if not indices:

@@ -13,7 +13,7 @@ for, and has conditions of its own; from a keeper's view these are
     Conditions(view.liquidation_price(c), view.rate(c), view.timestamp, view.terms(c).liquidation_ratio,
                policy_terms, view.call_terms(c))
 
-with `policy_terms` the type's record in the table `terms` of RiskPolicy.
+with `policy_terms` the type's record in the table `terms` of the RiskPolicy in force.
 """
 
 from backstop.live.index.conditions import Conditions

@@ -18,6 +18,7 @@ from backstop.live.node.host import revert_data
 from backstop.live.node.rpc_node import Node
 from backstop.model.interfaces import Bracket, CallTerms
 from backstop.model.risk_policy import Terms
+from backstop.model.state import ZERO_ADDRESS
 
 
 class Question(NamedTuple):
@@ -26,6 +27,7 @@ class Question(NamedTuple):
     contract: str
     method: str
     args: tuple[Any, ...]
+    at: str = ""  # where it is asked; the deployment's own contract without
 
 
 class Views:
@@ -42,7 +44,7 @@ class Views:
         calls = [
             (
                 {
-                    "to": self._addresses[q.contract],
+                    "to": q.at or self._addresses[q.contract],
                     "data": "0x" + function.encode(q.args).hex(),
                     "gas": hex(CALL_GAS),
                 },
@@ -81,16 +83,21 @@ class Views:
             Question("VaultEngine", "accrue", (c,)),
             Question("VaultEngine", "terms_of", (c,)),
             Question("VaultEngine", "auction_limit_of", (c,)),
+            Question("VaultEngine", "risk_policy", ()),
         ]
-        if "RiskPolicy" in self._addresses:
-            questions += [
-                Question("RiskPolicy", "terms_of", (c,)),
-                Question("RiskPolicy", "call_terms", (c,)),
-            ]
-        price, rate, terms, limit, *policy = self.ask(questions, block)
+        price, rate, terms, limit, policy = self.ask(questions, block)
         ratio = terms[3] if limit else 0
-        if not policy:
+        if policy == ZERO_ADDRESS:
             return Conditions(price, rate, timestamp, ratio)
-        first, second = (Bracket(*bracket) for bracket in policy[0][0])
+        asked = [Question("RiskPolicy", name, (c,), policy) for name in ("terms_of", "call_terms")]
+        try:
+            policy_terms, calls = self.ask(asked, block)
+        except BackstopError:
+            raise BackstopError(
+                f"the risk policy is {policy} now, which does not say its brackets: an index cannot follow it"
+            ) from None
+        first, second = (Bracket(*bracket) for bracket in policy_terms[0])
         brackets = Terms(first.above, first.rate, second.above, second.rate)
-        return Conditions(price, rate, timestamp, ratio, brackets, CallTerms(*policy[1]))
+        found = CallTerms(*calls)
+        most = min(found.ratio, terms[4])  # no ratio above the initial one is believed
+        return Conditions(price, rate, timestamp, ratio, brackets, found._replace(ratio=most))

@@ -1,0 +1,74 @@
+"""Propose what a timelock waits for, carry it out, cancel it; or list what is proposed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from backstop.cli.common import Command, handle_errors
+from backstop.live.operate.options import account_option, deployment_option, fee_cap_option, network_option
+
+
+@click.command(
+    cls=Command,
+    short_help="Propose changes to a timelock, by name; list, execute, cancel",
+    epilog="""\b
+Examples:
+  ape run govern --network http://127.0.0.1:8545
+  ape run govern propose VaultEngine.set_debt_floor collateral_type=WETH new=500 --dry-run --network ...
+  ape run govern propose Treasury.set_target new=1000000 VaultEngine.set_risk_policy new=0x... --network ...
+  ape run govern execute 0x3fa1 --network http://127.0.0.1:8545 --account executor=me
+""",
+)
+@click.argument("doing", type=click.Choice(("list", "propose", "execute", "cancel")), default="list")
+@click.argument("what", nargs=-1, metavar="[CONTRACT.FUNCTION NAME=VALUE ... | ID]")
+@network_option
+@deployment_option
+@click.option("--salt", type=click.IntRange(0), default=0, help="Tells equal proposals apart.  [default: 0]")
+@click.option("--dry-run", is_flag=True, help="Show the call and what would come of it, send nothing.")
+@account_option
+@fee_cap_option
+@handle_errors
+def cli(
+    doing: str,
+    what: tuple[str, ...],
+    network: str | None,
+    deployment: Path,
+    salt: int,
+    dry_run: bool,
+    account: tuple[str, ...],
+    fee_cap: int,
+) -> None:
+    """List who governs and what is proposed; propose calls; execute or cancel a proposal by its id.
+
+    Calls are given by name: a contract of the deployment, a function, and each argument once. Numbers are
+    raw, as the contract has them; contracts, roles and collateral types have their names, lists and structs
+    are JSON. An id may be cut off where it is the only one. What would revert is not sent.
+    """
+    from backstop.deployment.file import read_deployment
+    from backstop.errors import BackstopError
+    from backstop.live.operate.governing import Governing
+    from backstop.live.operate.options import connect, signers_of
+
+    if doing == "list" and what:
+        raise BackstopError("`list` takes nothing more")
+    if doing in ("execute", "cancel") and len(what) != 1:
+        raise BackstopError(f"{doing} which proposal? `govern` lists their ids")
+    read = read_deployment(deployment)
+    node = connect(network)
+    signers, named = signers_of(node, account)
+    governing = Governing(node, read, signers, fee_cap)
+    if doing == "list":
+        for line in governing.report():
+            click.echo(line)
+        return
+    if doing == "propose":
+        action, lines = governing.propose(governing.calls.read(what), salt)
+    else:
+        found = governing.find(what[0])
+        lines = [f"proposal 0x{found.id.hex()}", *(f"  {line}" for line in governing.lines(found.calls))]
+        executor = named.get("executor")
+        action = governing.execute(found, executor) if doing == "execute" else governing.cancel(found)
+    for line in [*lines, *(governing.show(action) if dry_run else [governing.send(action)])]:
+        click.echo(line)

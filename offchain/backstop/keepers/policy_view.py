@@ -1,0 +1,58 @@
+"""What the risk policy in force asks for, as those who do without one that fails take it (`model.asking`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from backstop.keepers.seen import Tables
+from backstop.model import bounds, interfaces, risk_policy
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.system import Snapshot
+
+_NONE: Tables = {"terms": {}, "calls": {}, "modes": {}}
+
+
+class PolicySeen(NamedTuple):
+    """What it asks of every type, besides what its tables say of each."""
+
+    mode: int
+    limits_factor: int  # basis points
+    brackets: risk_policy.Terms
+    calls: interfaces.CallTerms
+    tables: Tables
+
+    def brackets_of(self, c: int) -> risk_policy.Terms:
+        """Return the margin by size of a type."""
+        found: risk_policy.Terms = self.tables["terms"].get(c, self.brackets)
+        return found
+
+    def calls_of(self, c: int) -> interfaces.CallTerms:
+        """Return the terms of margin calls of a type; a ratio of 0 is none."""
+        found: interfaces.CallTerms = self.tables["calls"].get(c, self.calls)
+        return found
+
+
+def policy_in_force(snapshot: Snapshot, addresses: Mapping[str, str]) -> PolicySeen:
+    """Return the policy that the ledger names; one that asks for nothing where there is none."""
+    at = snapshot["VaultEngine"]["terms.risk_policy"].get((), "")
+    tables: Tables = next((snapshot[name] for name in snapshot if addresses.get(name) == at), _NONE)
+    if "add_on_rate" in tables:
+        return _scripted(tables)
+    modes: risk_policy.Modes = tables["modes"].get((), risk_policy.Modes())
+    factor = modes.emergency_factor if modes.mode == interfaces.EMERGENCY else BASIS_POINTS
+    return PolicySeen(modes.mode, factor, risk_policy.Terms(), interfaces.CallTerms(), tables)
+
+
+def _scripted(tables: Tables) -> PolicySeen:
+    """Return what a scripted policy says of every type, as far as it is believed."""
+    factor, rate, ratio, grace, valid, fails = (
+        int(tables[name].get((), 0))
+        for name in ("factor", "add_on_rate", "call_ratio", "call_grace", "call_valid", "failing")
+    )
+    if fails or not bounds.MIN_LIMITS_FACTOR <= factor <= bounds.MAX_LIMITS_FACTOR:
+        factor = BASIS_POINTS
+    in_time = all(bounds.MIN_CALL_TIME <= time <= bounds.MAX_CALL_TIME for time in (grace, valid))
+    calls = interfaces.CallTerms(ratio, grace, valid) if in_time and not fails else interfaces.CallTerms()
+    asked = risk_policy.Terms(vault_rate_1=0 if fails or rate > bounds.MAX_ADD_ON else rate)
+    return PolicySeen(interfaces.NORMAL, factor, asked, calls, _NONE)

@@ -1,0 +1,73 @@
+"""What has changed since the deployment, and what is announced: stages, the risk policy, settlement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backstop.deployment.contracts import STAGES
+from backstop.deployment.plan import Deployment
+from backstop.errors import BackstopError
+from backstop.hosts.model import ModelSystem
+from backstop.model.loss_waterfall import NOT_SET, LossWaterfall
+from backstop.model.state import ZERO_ADDRESS
+
+_NOBODY = ZERO_ADDRESS
+
+
+def stages_in_order(waterfall: LossWaterfall, deployment: Deployment) -> dict[int, str]:
+    """Return the names of the stages that bear losses, by id, in their order; some may be left out."""
+    found = {k: _name(waterfall, k, deployment) for k in waterfall.stage_ids(_NOBODY)}
+    if not found:
+        raise BackstopError("the order of losses is not set yet")
+    return found
+
+
+def debts_of_stage(waterfall: LossWaterfall, k: int, types: Sequence[int]) -> dict[str, Any]:
+    """State what a stage missed while it failed, that others paid in its place, and owes [rad]."""
+    return {
+        "owed_rad": str(waterfall.owed[k]),
+        "missed_rad": [str(waterfall.missed(_NOBODY, k, c)) for c in types],
+    }
+
+
+def left_out(waterfall: LossWaterfall, deployment: Deployment, types: Sequence[int]) -> list[dict[str, Any]]:
+    """State the stages that bore losses once: they bear none any more, and owe what they owed."""
+    present = waterfall.stage_ids(_NOBODY)
+    rows = []
+    for k in range(waterfall.lineup[()].known):
+        if k not in present:
+            name = _name(waterfall, k, deployment)
+            rows.append(
+                {"stage": name, "contract": STAGES[name].contract, **debts_of_stage(waterfall, k, types)}
+            )
+    return rows
+
+
+def policy_of(model: ModelSystem, deployment: Deployment) -> dict[str, Any] | None:
+    """State which risk policy is in force, and whether it is the one that was deployed; None without one."""
+    at = model.view("VaultEngine", "risk_policy")
+    if at == ZERO_ADDRESS:
+        return None
+    known = model.world.addresses[at]
+    deployed = at == deployment.addresses.get("RiskPolicy")
+    return {"contract": known.label, "kind": known.KIND, "address": at, "deployed": deployed}
+
+
+def pending(waterfall: LossWaterfall, announced_for: int) -> dict[str, Any]:
+    """State what waits in the contracts themselves, None for nothing: a list of stages, and settlement."""
+    proposed = waterfall.proposed_hash(_NOBODY)
+    stages: Mapping[str, Any] = {
+        "hash": "0x" + proposed.hex(),
+        "ready_at": waterfall.stages_ready_at(_NOBODY),
+    }
+    return {"stages": None if proposed == NOT_SET else stages, "settlement_from": announced_for or None}
+
+
+def _name(waterfall: LossWaterfall, k: int, deployment: Deployment) -> str:
+    """Return the name of the stage at an id; refuse one that is not the deployment's."""
+    at = waterfall.stage_terms(_NOBODY, k).stage
+    for each in deployment.parameters.stages:
+        if deployment.addresses[STAGES[each.name].contract] == at:
+            return each.name
+    raise BackstopError(f"the stage {at} was added later, and is none of the deployment file: not supported")

@@ -1,0 +1,234 @@
+"""What a timelock's governor proposes: read by name, tried, sent; and what is proposed, from the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from backstop.deployment.create import attach
+from backstop.deployment.file import check_chain
+from backstop.deployment.plan import Deployment
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.host import RawLog
+from backstop.hosts.rpc import RpcError
+from backstop.live.node.host import LiveHost
+from backstop.live.node.rpc_node import FEE_CAP, Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.named_calls import NamedCalls
+from backstop.model.timelock import Call, Proposal, id_of
+from backstop.system import Action
+
+TIMELOCK = "Timelock"
+_BLOCKS_AT_ONCE = 10_000
+
+
+class Open(NamedTuple):
+    """A proposal that may still be executed; `calls` is None where no node tells what they are."""
+
+    id: bytes
+    proposal: Proposal
+    calls: tuple[Call, ...] | None
+    salt: bytes
+
+
+class Governing:
+    """A deployment's timelock on a node."""
+
+    def __init__(self, node: Node, deployment: Deployment, signers: Signers, fee_cap: int = FEE_CAP) -> None:
+        check_chain(deployment, node.chain_id)
+        if TIMELOCK not in deployment.addresses:
+            raise BackstopError(
+                f"this deployment has no timelock: {deployment.account('admin')} is its admin, at once"
+            )
+        artifacts = Artifacts()
+        self.node = node
+        self.deployment = deployment
+        self.signers = signers
+        self.host = LiveHost(node, signers, fee_cap=fee_cap)
+        self.chain = attach(deployment, self.host, artifacts)
+        self.calls = NamedCalls(deployment, artifacts)
+        self.now = node.next_time()
+
+    def ask(self, method: str, *args: Any) -> Any:
+        """Ask the timelock."""
+        return self.chain.view(TIMELOCK, method, *args)
+
+    # -------------------------------------------------------------------- looking
+
+    def report(self) -> Iterator[str]:
+        """Say who may do what, and what is proposed."""
+        longest, window = self.ask("LONGEST"), self.ask("WINDOW")
+        yield f"{TIMELOCK} {self.deployment.addresses[TIMELOCK]}, admin of the deployment's contracts"
+        yield f"governor  {self.ask('governor')}  proposes, cancels"
+        yield f"guardian  {self.ask('guardian')}  cancels, forbids new risk (lower_ceiling, halt_draws)"
+        yield f"anybody   executes what is ready, within {_span(window)}"
+        shorter = ", ".join(f"{name} {_span(delay)}" for name, delay in self._shorter())
+        yield f"announced for {_span(longest)}" + (f"; {shorter}" if shorter else "")
+        found = self.open()
+        yield f"{len(found)} proposals are open"
+        for each in found:
+            yield f"  0x{each.id.hex()}"
+            yield f"    {self.when(each.proposal.ready_at, each.proposal.expires_at)}"
+            yield from (f"    {line}" for line in self.lines(each.calls))
+
+    def open(self) -> list[Open]:
+        """Return what may still be executed, now or later, the soonest first."""
+        ids = self.ask("open_proposals")
+        told = self._announced() if ids else {}
+        found = []
+        for id in ids:
+            calls, salt = told.get(id, (None, b""))
+            found.append(Open(id, Proposal(*self.ask("proposal_of", id)), calls, salt))
+        return sorted(found, key=lambda each: (each.proposal.ready_at, each.id))
+
+    def find(self, text: str) -> Open:
+        """Return the one open proposal whose id begins so."""
+        start = text.lower().removeprefix("0x")
+        found = [each for each in self.open() if each.id.hex().startswith(start)]
+        if not start or len(found) != 1:
+            how = "no open proposal" if not found else f"{len(found)} open proposals"
+            raise BackstopError(f"{how} begins with {text!r}: `govern` lists what is open")
+        return found[0]
+
+    def lines(self, calls: Sequence[Call] | None) -> list[str]:
+        """Write calls by name, with what each waits for."""
+        if calls is None:
+            return ["its calls are in no event that this node tells: ask another"]
+        found = []
+        for call in calls:
+            delay = self.ask("delay_of", call[0], call[1][:4])
+            shorter = "longest" if delay == self.ask("LONGEST") else "shorter"
+            found.append(f"{self.calls.describe(call)}  waits {_span(delay)} ({shorter})")
+        return found
+
+    def when(self, ready_at: int, expires_at: int) -> str:
+        """Say from when until when, and how long that is from now."""
+        from datetime import UTC, datetime
+
+        first, last = (
+            f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC" for at in (ready_at, expires_at)
+        )
+        if self.now < ready_at:
+            return f"from {first} (in {_span(ready_at - self.now)}) until {last}"
+        return f"ready, until {last} (for {_span(max(0, expires_at - self.now))})"
+
+    # --------------------------------------------------------------------- acting
+
+    def propose(self, calls: Sequence[Call], salt: int) -> tuple[Action, list[str]]:
+        """Return the call that proposes these, and what it would come to."""
+        packed = salt.to_bytes(32, "big")
+        delay = max(self.ask("delay_of", target, data[:4]) for target, data in calls)
+        ready_at = self.now + delay
+        lines = [
+            f"proposal 0x{id_of(calls, packed).hex()}",
+            *(f"  {line}" for line in self.lines(calls)),
+            f"  {self.when(ready_at, ready_at + self.ask('WINDOW'))}",
+            *(f"  as things are, {line}" for line in self._refused(calls)),
+        ]
+        return Action(TIMELOCK, "propose", (tuple(calls), packed), self.ask("governor")), lines
+
+    def execute(self, found: Open, sender: str | None) -> Action:
+        """Return the call that carries a proposal out."""
+        if found.calls is None:
+            raise BackstopError(f"0x{found.id.hex()}: {self.lines(None)[0]}")
+        return Action(TIMELOCK, "execute", (found.calls, found.salt), sender or self.ask("governor"))
+
+    def cancel(self, found: Open) -> Action:
+        """Return the call that withdraws a proposal, by its governor, or the guardian if only he can sign."""
+        governor, guardian = self.ask("governor"), self.ask("guardian")
+        sender = guardian if self.signers.has(guardian) and not self.signers.has(governor) else governor
+        return Action(TIMELOCK, "cancel", (found.id,), sender)
+
+    def show(self, action: Action) -> list[str]:
+        """Say what would be sent, by whom, and whether the chain would take it now."""
+        function = self.chain.function(action.contract, action.method, len(action.args))
+        to, data = self.deployment.addresses[action.contract], function.encode(action.args)
+        outcome = self.chain.outcome(function, self.host.static(action.sender, to, data))
+        verdict = "would succeed now" if outcome.ok else f"would revert now: {outcome.reason}"
+        return [
+            f"from {action.sender}",
+            f"to   {to}  ({action.contract}.{action.method})",
+            f"data 0x{data.hex()}",
+            verdict,
+        ]
+
+    def send(self, action: Action) -> str:
+        """Send a call that would succeed, and wait until it is mined; say what it took."""
+        if not self.signers.has(action.sender):
+            role = "executor" if action.method == "execute" else "governor"
+            raise BackstopError(f"nobody here can sign for {action.sender}: --account {role}=ALIAS")
+        outcome = self.chain.apply(action)
+        if not outcome.ok:
+            raise BackstopError(
+                f"{action.contract}.{action.method} would revert: {outcome.reason or 'no reason'}"
+            )
+        return f"done in block {self.host.block_number()}, {self.chain.gas} gas"
+
+    # -------------------------------------------------------------------- helpers
+
+    def _refused(self, calls: Sequence[Call]) -> Iterator[str]:
+        """Say which of some calls would revert if the timelock made them now, each alone."""
+        for target, data in calls:
+            name = self.chain.names.get(target, target)
+            result = self.host.static(self.deployment.addresses[TIMELOCK], target, data)
+            if not result.ok:
+                function = self.chain.artifacts[self.chain.kinds[name]].abi.by_selector[data[:4]]
+                reason = self.chain.outcome(function, result).reason
+                yield f"{name}.{function.name} would revert: {reason or 'no reason'}"
+
+    def _shorter(self) -> list[tuple[str, int]]:
+        """Return the functions that wait for less than the longest, by name."""
+        found: dict[tuple[str, bytes], None] = {}
+        for _, (target, selector, _) in self._events("DelaySet"):
+            found[target, selector] = None
+        longest = self.ask("LONGEST")
+        rows = []
+        for target, selector in found:
+            delay = self.ask("delay_of", target, selector)
+            if delay != longest:
+                rows.append((self.calls.name_of(target, selector), delay))
+        return rows
+
+    def _announced(self) -> dict[bytes, tuple[tuple[Call, ...], bytes]]:
+        """Return what was proposed, by id: an event that another id follows from is not believed."""
+        found = {}
+        for _, (id, calls, salt, _, _) in self._events("Proposed"):
+            if id_of(calls, salt) == id:
+                found[id] = tuple((target, data) for target, data in calls), salt
+        return found
+
+    def _events(self, name: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """Yield an event's occurrences since the deployment, a range of blocks at a time."""
+        abi = self.chain.artifacts[TIMELOCK].abi
+        topic = next(topic for topic, event in abi.events.items() if event.name == name)
+        first, last = self.deployment.block + 1, self.host.block_number()
+        wanted = {"address": self.deployment.addresses[TIMELOCK], "topics": ["0x" + topic.hex()]}
+        span = _BLOCKS_AT_ONCE
+        while first <= last:
+            end = min(last, first + span - 1)
+            try:
+                logs = self.node.request(
+                    "eth_getLogs", wanted | {"fromBlock": hex(first), "toBlock": hex(end)}
+                )
+            except RpcError:
+                if end == first:
+                    raise
+                span = (end - first + 1) // 2
+                continue
+            for log in logs:
+                topics = tuple(bytes.fromhex(each[2:]) for each in log["topics"])
+                decoded = self.chain.decode_log(
+                    RawLog(log["address"].lower(), topics, bytes.fromhex(log["data"][2:]))
+                )
+                yield decoded.event, decoded.values
+            first = end + 1
+
+
+def _span(seconds: int) -> str:
+    """Write a time in days and hours, or hours and minutes."""
+    minutes = seconds // 60
+    days, hours = minutes // 1_440, minutes // 60 % 24
+    if days:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"

@@ -1,0 +1,101 @@
+"""What an audit says of stages that failed or went, of the policy in force, and of what is announced."""
+
+import pytest
+
+from backstop.deployment.plan import plan
+from backstop.errors import BackstopError
+from backstop.live.audit.statement import statement
+from backstop.live.audit.table import print_statement
+from backstop.model.arithmetic import RAD, WAD
+from tests.support.guards import opened, with_guards
+from tests.support.helpers import STAGE
+from tests.support.plain import only, steady
+from tests.support.savings import DAY, XAU, lose, make_pool, save
+from tests.support.scripted_policy import replace_policy
+
+JUNIOR = 2
+
+
+def stated(protocol):
+    return statement(protocol.lockstep.model, plan(protocol.parameters))
+
+
+def terms_of(protocol):
+    waterfall = "LossWaterfall"
+    ids = protocol.read(f"{waterfall}.stage_ids")
+    return [tuple(protocol.read(f"{waterfall}.stage_terms", k)) for k in ids]
+
+
+@pytest.fixture
+def made(new_protocol):
+    protocol = steady(new_protocol, stages=only("buffer", "reserve", "junior", "savings"))
+    save(protocol, "saver", 40_000 * WAD)
+    return protocol
+
+
+def test_what_a_failed_stage_owes(made, capsys):
+    save(made, "elder", 5_000 * WAD, "Junior")
+    lose(made)
+    made.do("VaultEngine.revoke_role", STAGE, "Junior", sender="admin")
+    made.do("LossWaterfall.cover", XAU, sender="stranger")
+    found = stated(made)
+    (junior,) = [row for row in found["stages"] if row["stage"] == "junior"]
+    assert junior["owed_rad"] == junior["missed_rad"][XAU] == str(5_000 * RAD)
+    assert sum(int(row["owed_rad"]) for row in found["stages"]) == 5_000 * RAD
+    print_statement(found, {"number": 1, "timestamp": found["timestamp"]})
+    assert any(
+        line.startswith("junior") and line.endswith("5,000") for line in capsys.readouterr().out.splitlines()
+    )
+
+
+def test_a_list_that_is_announced_and_a_stage_that_is_left_out(made, capsys):
+    terms = terms_of(made)
+    del terms[JUNIOR]
+    made.do("LossWaterfall.propose_stages", terms, sender="admin")
+    announced = stated(made)["pending"]["stages"]
+    assert announced["ready_at"] == made.timestamp + 30 * DAY
+    assert announced["hash"] == "0x" + made.read("LossWaterfall.proposed_hash").hex()
+    assert stated(made)["stages_left_out"] == []
+    made.advance(30 * DAY)
+    made.do("LossWaterfall.apply_stages", terms, sender="stranger")
+    found = stated(made)
+    assert [row["stage"] for row in found["stages"]] == ["buffer", "reserve", "savings"]
+    (gone,) = found["stages_left_out"]
+    assert (gone["stage"], gone["contract"], gone["owed_rad"]) == ("junior", "Junior", "0")
+    assert found["pending"] == {"stages": None, "settlement_from": None}
+
+
+def test_a_stage_of_later_is_refused_in_one_line(made):
+    make_pool(made, "Fresh")
+    at_once = (made.address("Fresh"), True, False, False, True, 2**256 - 1, 10_000)
+    terms = [*terms_of(made), at_once]
+    made.do("LossWaterfall.propose_stages", terms, sender="admin")
+    made.advance(30 * DAY)
+    made.do("LossWaterfall.apply_stages", terms, sender="stranger")
+    with pytest.raises(BackstopError, match=f"the stage {made.address('Fresh')} was added later"):
+        stated(made)
+
+
+def test_the_policy_in_force_and_settlement_to_come(new_protocol, capsys):
+    protocol = opened(new_protocol, with_guards())
+    assert stated(protocol)["risk_policy"] == {
+        "contract": "RiskPolicy",
+        "kind": "RiskPolicy",
+        "address": protocol.address("RiskPolicy"),
+        "deployed": True,
+    }
+    replace_policy(protocol)
+    protocol.do("Settlement.announce", sender="admin")
+    found = stated(protocol)
+    assert (found["risk_policy"]["kind"], found["risk_policy"]["deployed"]) == ("ScriptedPolicy", False)
+    assert found["pending"]["settlement_from"] > protocol.timestamp
+    print_statement(found, {"number": 1, "timestamp": found["timestamp"]})
+    told = capsys.readouterr().out
+    assert f"risk policy: {protocol.address('ScriptedPolicy')}, a ScriptedPolicy that came later" in told
+    assert "settlement is announced: from " in told
+
+
+def test_nothing_has_changed(protocol):
+    found = stated(protocol)
+    assert found["risk_policy"] is None and found["stages_left_out"] == []
+    assert found["pending"] == {"stages": None, "settlement_from": None}

@@ -1,0 +1,169 @@
+"""`ape run govern`: proposals by name, listed, tried, carried out and cancelled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from backstop.cli.govern import cli
+from backstop.deployment.accounts import account
+from backstop.deployment.file import write_deployment
+from backstop.deployment.plan import plan
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.live.node.signers import Signers
+from backstop.live.operate.deploying import deploy_live, load_parameters, with_timelock
+from backstop.live.operate.named_calls import NamedCalls
+from backstop.live.operate.system import LiveSystem
+from backstop.model.roles import STAGE
+from tests.support.devnet import Devnet
+
+DAY = 86_400
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def governed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Devnet, Path]]:
+    devnet, file = Devnet(), tmp_path_factory.mktemp("governed") / "deployment.json"
+    deploy_live(devnet.node, with_timelock(load_parameters("guarded")), file, Signers(test_accounts=True))
+    yield devnet, file
+    devnet.process.stop()
+
+
+@pytest.fixture
+def run(governed: tuple[Devnet, Path]) -> Run:
+    devnet, file = governed
+
+    def invoke(*words: object) -> Result:
+        flags = ("--network", devnet.url, "--deployment", file)
+        return CliRunner(mix_stderr=False).invoke(cli, [str(each) for each in (*words, *flags)])
+
+    return invoke
+
+
+def done(result: Result) -> str:
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def pass_time(devnet: Devnet, seconds: int) -> None:
+    devnet.node.request("evm_increaseTime", seconds)
+    devnet.node.request("evm_mine")
+
+
+def test_a_change_is_proposed_waits_and_is_carried_out(governed: tuple[Devnet, Path], run: Run) -> None:
+    devnet, file = governed
+    change = ("propose", "VaultEngine.set_debt_floor", "collateral_type=WETH", "new=500")
+    shown = done(run(*change, "--dry-run"))
+    assert "VaultEngine.set_debt_floor(collateral_type=WETH, new=500)  waits 14 d (longest)" in shown
+    assert "would succeed now" in shown and "(Timelock.propose)" in shown
+    assert "0 proposals are open" in done(run())
+
+    proposed = done(run(*change))
+    id = re.findall(r"proposal (0x[0-9a-f]{64})", proposed)[0]
+    assert id in shown and "(in 14 d)" in proposed and "done in block" in proposed
+    listed = done(run("list"))
+    assert f"governor  {account('admin')}" in listed and "1 proposals are open" in listed
+    assert id in listed and "VaultEngine.set_debt_floor(collateral_type=WETH, new=500)" in listed
+
+    early = run("execute", id)
+    assert early.exit_code == 1 and early.stderr.count("\n") == 1
+    assert "Timelock.execute would revert: timelock: too early" in early.stderr
+    assert "would revert now: timelock: too early" in done(run("execute", id[:8], "--dry-run"))
+    pass_time(devnet, 14 * DAY)
+    assert "ready, until" in done(run())
+    assert "done in block" in done(run("execute", id[:8]))
+    assert "0 proposals are open" in done(run())
+    deployment = LiveSystem(devnet.node, plan_of(file), Signers(test_accounts=True))
+    assert deployment.view("VaultEngine", "debt_floor_of", 0) == 500
+    assert deployment.mirror.differences == []
+
+
+def plan_of(file: Path):
+    from backstop.deployment.file import read_deployment
+
+    return read_deployment(file)
+
+
+def test_several_calls_are_one_proposal_that_can_be_cancelled(run: Run) -> None:
+    proposed = done(
+        run(
+            *("propose", "VaultEngine.grant_role", "role=STAGE", "account=poker"),
+            *("Timelock.set_guardian", "guardian=breaker", "--salt", 7),
+        )
+    )
+    assert f"VaultEngine.grant_role(role=STAGE, account={account('poker')})" in proposed
+    id = re.findall(r"proposal (0x[0-9a-f]{64})", proposed)[0]
+    assert "done in block" in done(run("cancel", id))
+    assert id not in done(run())
+
+
+def test_what_would_revert_is_said_beforehand(run: Run) -> None:
+    shown = done(
+        run(
+            "propose",
+            "VaultEngine.set_ratios",
+            "collateral_type=0",
+            *("liquidation_ratio=1", "initial_ratio=2"),
+            "--dry-run",
+        )
+    )
+    assert "as things are, VaultEngine.set_ratios would revert: terms: " in shown
+
+
+def test_what_is_wrong_is_one_line(run: Run, tmp_path: Path, governed: tuple[Devnet, Path]) -> None:
+    for words, problem in (
+        (("propose",), "say what to propose: CONTRACT.FUNCTION NAME=VALUE ..."),
+        (("propose", "new=5"), "'new=5' comes before any function"),
+        (("propose", "Vault.set_debt_floor"), "of a contract here (did you mean VaultEngine?)"),
+        (
+            ("propose", "VaultEngine.set_debt_flor"),
+            "no function 'set_debt_flor' to call (did you mean set_debt_floor?)",
+        ),
+        (("propose", "VaultEngine.set_debt_floor", "new=5"), "takes collateral_type=... new=..., each once"),
+        (("propose", "VaultEngine.set_debt_floor", "collateral_type=WETH", "new=a"), "new=a is no uint256"),
+        (
+            ("propose", "VaultEngine.set_debt_floor", "collateral_type=WETH", f"new={2**256}"),
+            "too large for uint256",
+        ),
+        (
+            ("propose", "VaultEngine.set_risk_policy", "new=Nobody"),
+            "neither an address nor a contract or a role",
+        ),
+        (("execute",), "execute which proposal? `govern` lists their ids"),
+        (("cancel", "0xabcdef"), "no open proposal begins with '0xabcdef'"),
+        (("list", "more"), "`list` takes nothing more"),
+    ):
+        result = run(*words)
+        assert result.exit_code == 1 and result.stdout == "", words
+        assert problem in result.stderr and result.stderr.count("\n") == 1, result.stderr
+    devnet, _ = governed
+    other = tmp_path / "other.json"
+    write_deployment(plan(load_parameters("guarded")), other)
+    result = CliRunner(mix_stderr=False).invoke(cli, ["--network", devnet.url, "--deployment", str(other)])
+    assert "this deployment has no timelock" in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_lists_and_structs_are_json() -> None:
+    calls = NamedCalls(plan(with_timelock(load_parameters("guarded"))), Artifacts())
+    words = (
+        "RiskPolicy.set_brackets",
+        "collateral_type=WETH",
+        "of_vaults=[[1000, 50], [0, 0]]",
+        "of_type=[[0, 0], [0, 0]]",
+    )
+    (call,) = calls.read(words)
+    assert calls.describe(call).startswith(
+        "RiskPolicy.set_brackets(collateral_type=WETH, of_vaults=[[1000, 50], [0, 0]]"
+    )
+    (granted,) = calls.read(("VaultEngine.revoke_role", "role=STAGE", "account=LossWaterfall"))
+    assert granted[1][4:36] == STAGE
+    assert calls.describe(granted) == "VaultEngine.revoke_role(role=STAGE, account=LossWaterfall)"
+    with pytest.raises(BackstopError, match="is a list of JSON"):
+        calls.read((*words[:2], "of_vaults=1", words[3]))
+    with pytest.raises(BackstopError, match="above, rate are wanted"):
+        calls.read((*words[:2], "of_vaults=[[1], [0, 0]]", words[3]))

@@ -1,0 +1,177 @@
+"""Another risk policy in the deployment's place: who follows the chain follows it, or says that it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import Deployment
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.live.audit.evidence import audit, verify
+from backstop.live.follow.exporting import export
+from backstop.live.follow.mirror import open_mirror
+from backstop.live.index import Follower
+from backstop.live.node.signers import Signers
+from backstop.live.operate.deploying import deploy_live, load_parameters
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
+from backstop.live.operate.system import LiveSystem, market_view
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD
+from backstop.model.interfaces import CallTerms
+from tests.support.devnet import Devnet
+from tests.support.fallen import do, wait_for
+
+WETH = 0
+HIGH_ADD_ON = 3_000
+"""Basis points: a vault at 175% is unsafe by it, with a ratio of 150%."""
+
+
+def post(system: LiveSystem, dollars: int) -> None:
+    for _ in range(2):
+        system.advance(3_600)
+        for i in range(3):
+            do(system, "PriceFeed", "report", WETH, dollars * RAY, sender=f"reporter_{i + 1}")
+        do(system, "PriceFeed", "poke", WETH, sender="poker")
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Devnet, Deployment]]:
+    """A guarded deployment with one vault at 200%."""
+    devnet, signers = Devnet(), Signers(test_accounts=True)
+    file = tmp_path_factory.mktemp("guarded") / "deployment.json"
+    deployment = deploy_live(devnet.node, load_parameters("guarded"), file, signers)
+    system = LiveSystem(devnet.node, deployment, signers, impersonate=True)
+    post(system, 2_000)
+    who = account("borrower")
+    do(system, "WETH", "mint", who, 100 * WAD, sender="borrower")
+    do(system, "WETH", "approve", system.addresses["VaultEngine"], MAX_UINT256, sender="borrower")
+    opening = WETH, who, 100 * WAD, 100_000 * WAD, who
+    do(system, "VaultEngine", "deposit_and_draw", *opening, sender="borrower")
+    yield devnet, deployment
+    devnet.process.stop()
+
+
+@pytest.fixture
+def guarded(opened: tuple[Devnet, Deployment]) -> Iterator[LiveSystem]:
+    """What drives that chain, which is taken back after each test."""
+    devnet, deployment = opened
+    kept = devnet.node.request("evm_snapshot")
+    yield LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
+    devnet.node.request("evm_revert", kept)
+
+
+def create(system: LiveSystem, kind: str, *args: Any, more: bytes = b"") -> str:
+    """Create a contract from an account of nobody's; its address."""
+    artifact = Artifacts()[kind]
+    data = artifact.bytecode + artifact.abi.constructor.encode(args) + more
+    sent = {"from": account("poker"), "data": "0x" + data.hex(), "gas": hex(10_000_000)}
+    found = system.node.request("eth_sendTransaction", sent)
+    wait_for(lambda: system.node.request("eth_getTransactionReceipt", found) is not None)
+    receipt = system.node.request("eth_getTransactionReceipt", found)
+    system.follow()
+    return str(receipt["contractAddress"]).lower()
+
+
+def name_of(system: LiveSystem, address: str) -> str:
+    return system.chain.names[address]
+
+
+def replace_by_scripted(system: LiveSystem) -> str:
+    """A policy that asks for nothing comes into force, and is told to ask for much."""
+    address = create(system, "ScriptedPolicy", system.addresses["VaultEngine"])
+    do(system, "VaultEngine", "set_risk_policy", address, sender="admin")
+    calls = CallTerms(0, 60, 60)
+    do(system, name_of(system, address), "say", 0, HIGH_ADD_ON, BASIS_POINTS, calls, sender="poker")
+    return address
+
+
+def replace_by_risk_policy(system: LiveSystem) -> str:
+    """Another of the same kind comes into force, whose brackets are set before."""
+    at, brackets = system.addresses, ((1, HIGH_ADD_ON), (0, 0))
+    args = (at["VaultEngine"], at["PriceFeed"], at["CircuitBreaker"], account("poker"))
+    address = create(system, "RiskPolicy", *args)
+    do(system, name_of(system, address), "set_brackets", WETH, brackets, ((0, 0), (0, 0)), sender="poker")
+    do(system, "VaultEngine", "set_risk_policy", address, sender="admin")
+    return address
+
+
+@pytest.mark.parametrize("replace", [replace_by_scripted, replace_by_risk_policy])
+def test_keepers_go_on_by_the_policy_in_force(
+    guarded: LiveSystem, replace: Callable[[LiveSystem], str], tmp_path: Path
+) -> None:
+    """A liquidator sees the add-on of the new policy, and sells a vault that the old one would spare."""
+    kept = tmp_path / "vaults.db"
+    said: list[str] = []
+    signers = Signers(test_accounts=True)
+
+    def keeper() -> KeeperLoop:
+        system = LiveSystem(guarded.node, guarded.deployment, signers, snapshot=kept)
+        return KeeperLoop(system, keepers_of(system.deployment, ["liquidator"]), said.append)
+
+    first = keeper()
+    post(guarded, 1_750)
+    assert first.round() == 0
+    replace(guarded)
+    first.system.follow()
+    assert market_view(first.system.mirror, guarded.timestamp).add_on(WETH, 100_000 * RAD) >= 10**8 * RAD
+    first.close()
+
+    second = keeper()  # which goes on from what the first has followed
+    assert second.round() == 1, said
+    wait_for(lambda: second.round() == 0 and second.waiting == 0)
+    second.close()
+    assert second.tally.failed == 0
+    for system in (first.system, second.system, guarded):
+        system.follow()
+        assert system.mirror.differences == []
+    guarded.mirror.check()
+    assert guarded.mirror.differences == []
+    assert guarded.view("CollateralAuction", "last_id") == 1
+
+
+def test_an_audit_proves_the_policy_in_force(guarded: LiveSystem) -> None:
+    address = replace_by_scripted(guarded)
+    mirror = open_mirror(guarded.node, guarded.deployment)
+    mirror.follow_to(None)
+    mirror.raise_differences()
+    content = audit(mirror)
+    assert content["later"] == [["ScriptedPolicy", address, [guarded.addresses["VaultEngine"]]]]
+    verdict = verify(content, mirror.hash, mirror.chain.artifacts)
+    assert verdict.contracts == len(guarded.deployment.creations) + 1
+    content["later"][0][2] = [account("poker")]
+    with pytest.raises(BackstopError, match=f"ScriptedPolicy {address} at {address} has other code"):
+        verify(content, mirror.hash, mirror.chain.artifacts)
+
+
+def test_an_index_asks_the_policy_in_force(guarded: LiveSystem, tmp_path: Path) -> None:
+    follower = Follower(guarded.node, guarded.deployment)
+    replace_by_risk_policy(guarded)
+    follower.catch_up()
+    assert follower.conditions(WETH).policy.add_on(100_000 * RAD) > 0
+    address = replace_by_scripted(guarded)
+    follower.catch_up()
+    with pytest.raises(BackstopError, match=f"{address} now, which does not say its brackets"):
+        follower.conditions(WETH)
+    with pytest.raises(BackstopError, match=f"{address} now: a scenario has only the one"):
+        export(guarded.mirror, tmp_path / "out", 3_600, 60)
+
+
+def test_a_policy_of_nobodys_is_told_in_one_line(guarded: LiveSystem) -> None:
+    """It answers as one should, but its data has more than the sources': it could be anything."""
+    other = LiveSystem(guarded.node, guarded.deployment, Signers(test_accounts=True))
+    address = create(guarded, "ScriptedPolicy", guarded.addresses["VaultEngine"], more=bytes(32))
+    call = guarded.chain.function("VaultEngine", "set_risk_policy", 1).encode((address,))
+    guarded.host.send(account("admin"), guarded.addresses["VaultEngine"], call)
+    line = f"the risk policy is {address}: this program can only follow a RiskPolicy or ScriptedPolicy"
+
+    def follows() -> bool:
+        other.follow()
+        return False
+
+    with pytest.raises(BackstopError, match=line):
+        wait_for(follows)
