@@ -12,7 +12,7 @@ from random import Random
 from typing import NamedTuple
 
 from backstop.deployment.contracts import STABLECOIN_POOLS
-from backstop.deployment.parameters import Parameters
+from backstop.deployment.parameters import Parameters, StageParameters
 from backstop.deployment.plan import plan
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.state import Revert
@@ -24,20 +24,22 @@ from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.studies.hunt.books import OUTSIDE, Books, Prices, Sheet
 from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.levels import Levels
+from backstop.studies.hunt.limits import Limits
 from backstop.studies.hunt.powers import CALLER, CLAIMS, DOMAIN, IT, MAY, NAMED, OTHER, OWNER, POOL
 from backstop.studies.hunt.questions import Questions, Told
 from backstop.studies.hunt.setting import Setting
 from backstop.studies.hunt.story import act_text, name_of
 from backstop.system import Action, Log
 
-FOCUSES = ("margin", "equity", "domains", "workouts", "savings", "auctions", "winding_up")
+FOCUSES = ("margin", "equity", "domains", "workouts", "savings", "losses", "auctions", "winding_up")
 """Rooms of the catalogue that a run is mostly about; it has what it takes."""
 LEAST = 100 * WAD
 """What makes a story, beyond what a unit of each token is worth."""
-STEPS = 10
+STEPS = 6
 """Of each run, for each trial."""
 # The admin decides; what it decides is no attack.
-_NOT_PLAYED = ("administration", "reserved")
+_NOT_PLAYED = ("administration", "reserved", "tokens", "corners")
+_ROOMS = {"losses": ("losses", "auctions", "savings"), "margin": ("margin", "margin", "prices")}
 _PRICED = ("PriceFeed", "MarginPolicy")
 _REPRICES = ("fix_price", "fix")
 _WEIGHT = 6
@@ -66,15 +68,17 @@ class Game:
         self.done: list[Action | int] = []
         self.questions = Questions(self.system, self.books, self.kind_of)
         self.levels = Levels(self.system, self.books, self.parameters)
+        self.limits = Limits(self.system, self.books, self.parameters)
         self._admin = deployment.account("admin")
         self._known: Sheet | None = None
 
     def play(self, steps: int) -> Iterator[Told]:
         """Play so many steps; yield what is not as it should be."""
         moves = [each for each in MOVES.values() if _is_played(each)]
-        weights = [each.weight * (_WEIGHT if _room(each) == self.run.focus else 1) for each in moves]
-        count = 0
-        while count < steps:
+        rooms = _ROOMS.get(self.run.focus, (self.run.focus,))
+        weights = [each.weight * (_WEIGHT if _room(each) in rooms else 1) for each in moves]
+        count = tried = 0
+        while count < steps and tried < 8 * steps:
             self.scene.late = count > steps * 0.85
             move = self.random.choices(moves, weights)[0]
             try:
@@ -82,8 +86,10 @@ class Game:
                     if isinstance(what, Wait):
                         yield from self._wait(max(0, what.seconds))
                     elif not self._is_the_admins(what):
-                        count += 1
+                        had = len(self.done)
                         yield from self._step(what)
+                        count += len(self.done) > had and what.contract != "PriceFeed"
+                        tried += 1
             except Revert:
                 pass  # what a move asks the model may revert: then it gives up
 
@@ -119,10 +125,12 @@ class Game:
         owner = self._owner(action)
         permitted = set(self._permitting(action))
         self.levels.before(action)
+        self.limits.before(action)
         logs = self._do(action)
         after = self._known = self.questions.count(prices)
         yield from self._judge(action, owner, permitted, before, after, least)
         yield from self.levels.after(action, logs, prices, before, after, least)
+        yield from self.limits.after(action)
         yield from self.questions.after(action, prices, after, least, asked)
 
     def _do(self, action: Action) -> tuple[Log, ...]:
@@ -250,6 +258,14 @@ def _parameters(random: Random, focus: str) -> Parameters:
         }.get(focus, True)
         if has and len(drawn.collateral_types) < 5:
             break
+    if focus == "losses":
+        # Who bears what is left once the first stages are dry.
+        stages = tuple(
+            replace(each, cap_bps=random.choice((2_500, 5_000, 10_000)), cap_absolute=None)
+            for each in drawn.stages
+            if each.name not in ("scripted", "minted_equity", "staked_equity")
+        )
+        drawn = replace(drawn, stages=stages or (StageParameters("savings"),))
     types = tuple(
         replace(each, decimals=max(6, each.decimals), token="Token") for each in drawn.collateral_types
     )

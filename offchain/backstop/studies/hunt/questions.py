@@ -42,6 +42,7 @@ _AMOUNTS: dict[str, tuple[int, ...]] = {
     "MarginMarket.close_out": (3,),
     "MarginOrders.fill": (4,),
     "MarginFund.insure": (0,),
+    "MarginDeleverager.execute": (0,),
     "StakeAuction.take": (1,),
     "MintAuction.take": (1,),
     "SurplusAuction.take": (0,),
@@ -54,7 +55,7 @@ _CRANKS = (
     *("LossWaterfall.make_good", "LiquidationEngine.flag", "CollateralAuction.reset", "Settlement.note"),
     *("Settlement.skim", "Settlement.cover_last", "Treasury.distribute", "AutoCeiling.adjust"),
     *("MarginMarket.accrue", "MarginMarket.post_shortfall", "MarginMarket.sweep", "Workouts.flag"),
-    *("MarginDeleverager.begin", "MarginDeleverager.execute", "MarginFund.claim", "Claims.collect"),
+    *("MarginDeleverager.begin", "MarginFund.claim", "Claims.collect"),
     *("CollateralAuction.close", "CollateralAuction.unwind", "StakeAuction.end", "MintAuction.end"),
     *("LiquidationEngine.liquidate", "Workouts.foreclose", "Domain.realise_loss", "MarginMarket.close_out"),
 )
@@ -92,6 +93,10 @@ class Questions:
         kind = self.kind_of(action)
         if kind in _AMOUNTS and random.random() < _SHARE:
             yield from self._in_parts(kind, action, prices, least, random)
+        if kind == "MarginOrders.fill":
+            yield from self._void(action)
+        if kind == "MarginDeleverager.submit" and len(action.args[0]) > 1:
+            yield from self._ranked_in_parts(action, prices, least)
         if kind in _CRANKS and random.random() < _SHARE:
             yield from self._by_another(kind, action, prices, least)
 
@@ -102,6 +107,10 @@ class Questions:
             with self.system.imagine():
                 if self.system.apply(action).ok:
                     yield from self._differ(f"{kind} at once again", known, self.count(prices), least)
+        if kind == "MarginOrders.fill" and action.args[4] == min(abs(action.args[0].size), abs(action.args[2].size)):
+            if self.system.foresee(action).ok:
+                stake = action.args[4] * action.args[0].price
+                yield Told("possible: to fill an order twice", stake, act_text(action)[:80])
         if random.random() < _SELDOM:
             with self.system.imagine():
                 for c in range(len(prices.types)):
@@ -134,6 +143,29 @@ class Questions:
             whole = {who: max(amount, parts[who]) for who, amount in whole.items() if who == action.sender}
             parts = {action.sender: parts[action.sender]}
         yield from self._differ(f"{kind} at once, or in two parts", whole, parts, least)
+
+    def _void(self, action: Action) -> Iterator[Told]:
+        """Have an order that its account has cancelled be filled no more."""
+        maker = action.args[0]
+        for call, args in (("cancel", (maker,)), ("raise_nonce", (maker.nonce + 1,))):
+            with self.system.imagine():
+                done = self.system.apply(Action("MarginOrders", call, args, maker.account))
+                if done.ok and self.system.apply(action).ok:
+                    stake = action.args[4] * maker.price
+                    yield Told(f"possible: to fill an order after {call}", stake, act_text(action)[:80])
+
+    def _ranked_in_parts(self, action: Action, prices: Prices, least: int) -> Iterator[Told]:
+        """Have a ranking submitted and executed at once, or one by one."""
+        sheets, many = [], list(action.args[0])
+        for parts in ([many], [[each] for each in many]):
+            with self.system.imagine():
+                for part in parts:
+                    self.system.apply(action._replace(args=(part,)))
+                for _ in range(2 * len(many) if len(parts) > 1 else 2):
+                    count = 1 if len(parts) > 1 else 100
+                    self.system.apply(Action("MarginDeleverager", "execute", (count,), KEEPER))
+                sheets.append(self.count(prices))
+        yield from self._differ("a ranking at once, or in parts", *sheets, least)
 
     def _by_another(self, kind: str, action: Action, prices: Prices, least: int) -> Iterator[Told]:
         """Have somebody else call: only what callers get may differ, and they get no more."""
@@ -275,17 +307,37 @@ class Questions:
                 args = c, who, 0, worth // RAY // 10, who
                 yield "to draw in settlement", Action("VaultEngine", draw, args, who), worth // RAY // 10
         auction = contracts["CollateralAuction"]
+        coins = contracts["Stablecoin"].balances
+        who_buys = max(coins, key=coins.__getitem__, default=KEEPER)
         for id, lot in list(auction.lots.items()):
             worth = lot.lot * feed.prices[lot.collateral_type].current // RAY
             if lot.target and worth > lot.target and not settling:
                 close = Action("CollateralAuction", "close", (id,), thief)
                 yield "to give up a lot that covers its debt", close, lot.target
+            terms = auction._terms_of(lot)
+            if lot.target and now > lot.started_at + terms.tail and not settling:
+                args = id, 2**128, 2**200, who_buys, b""
+                yield "to buy after an auction's time", Action("CollateralAuction", "take", args, who_buys), lot.target
+            if lot.target and worth > lot.target and not settling:
                 if lot.started_at == now:
                     reset = Action("CollateralAuction", "reset", (id, thief), thief)
                     yield "to start an auction again that has just begun", reset, lot.target
         for name in self.books.pools:
             yield from self._forbidden_in(name, thief)
         yield from self._forbidden_in_margin(thief)
+        progress = contracts["Settlement"].progress[()]
+        early = progress.announced_for == 0 or progress.announced_for > now
+        if early and not any(engine.deficit.values()):
+            yield "to begin settlement", Action("Settlement", "begin", (), thief), 10**6 * WAD
+        if "Workouts" in contracts:
+            workouts = contracts["Workouts"]
+            for id, each in list(workouts.balances.items()):
+                worth = each.lot * feed.prices[each.collateral_type].current // RAY
+                schedule = workouts.schedules[id]
+                if each.left and worth > 4 * each.left and now < schedule.entered_at + schedule.interval:
+                    args = id, thief
+                    call = Action("Workouts", "foreclose", args, thief)
+                    yield "to foreclose what is paid in time", call, each.left
 
     def _forbidden_in(self, name: str, thief: str) -> Iterator[tuple[str, Action, int]]:
         pool = self.contracts[name]
