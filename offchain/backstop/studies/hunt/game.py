@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.deployment.parameters import Parameters, StageParameters
@@ -66,6 +66,7 @@ class Game:
         self.random = random
         self.scene = Scene(deployment, self.system.world, random)
         self.done: list[Action | int] = []
+        self.contracts: dict[str, Any] = dict(self.system.world.contracts)
         self.questions = Questions(self.system, self.books, self.kind_of)
         self.levels = Levels(self.system, self.books, self.parameters)
         self.limits = Limits(self.system, self.books, self.parameters)
@@ -141,7 +142,7 @@ class Game:
 
     def _permitting(self, action: Action) -> Iterator[str]:
         """Yield who lets the caller act for him."""
-        contract = self.system.world.contracts[action.contract]
+        contract = self.contracts[action.contract]
         for who in {each for each in action.args if isinstance(each, str)}:
             for table in ("approvals", "operators", "allowances"):
                 if table in vars(contract) and vars(contract)[table][who, action.sender]:
@@ -149,17 +150,17 @@ class Game:
 
     def least(self, prices: Prices) -> int:
         """Return what makes a story now [rad]: more than rounding to a unit of each token."""
-        terms = self.system.world.contracts["VaultEngine"].terms
+        terms = self.contracts["VaultEngine"].terms
         return LEAST * RAY + 2 * sum(each.unit * prices.types[c] for c, each in terms.items())
 
     def _is_outside(self, name: str) -> bool:
-        contract = self.system.world.contracts.get(name)
+        contract = self.contracts.get(name)
         symbols = [each.symbol for each in self.parameters.collateral_types]
         return contract is None or name in symbols or contract.address in self.books.outside
 
     def _owner(self, action: Action) -> tuple[str, ...]:
         """Return whose thing is sold, or worked out, by its id; or who signed."""
-        contracts, first = self.system.world.contracts, action.args[0] if action.args else None
+        contracts, first = self.contracts, action.args[0] if action.args else None
         if action.contract == "MarginOrders" and action.method == "fill":
             return action.args[0].account, action.args[2].account
         if action.contract == "MarginDeleverager":
@@ -205,7 +206,7 @@ class Game:
             yield CALLER
         if who in owner:
             yield OWNER
-        at = self.system.world.contracts[who].address if who in self.system.world.contracts else who
+        at = self.contracts[who].address if who in self.contracts else who
         if at in action.args:
             yield NAMED
         if who == action.contract:
@@ -235,7 +236,9 @@ class Game:
 
 def _must_cover(part: str) -> bool:
     """Tell of a part whether it has to have all that it owes: the ledger's deficits are another matter."""
-    return part not in ("the ledger", "auctions", "workouts", "MarginMarket") and not part.startswith("Domain")
+    return part not in ("the ledger", "auctions", "workouts", "MarginMarket") and not part.startswith(
+        "Domain"
+    )
 
 
 def _room(move: Move) -> str:

@@ -60,7 +60,9 @@ class Limits:
             spent = self._spent - self.contracts["MarginFund"].insurances[()].amount
             most = self.contracts["MarginFund"].caps[()] * WAD
             if spent > most + 100 * WAD:
-                yield Told("beyond a limit: insurance", spent - most, f"{spent / WAD:,.2f} of {most / WAD:,.2f}")
+                yield Told(
+                    "beyond a limit: insurance", spent - most, f"{spent / WAD:,.2f} of {most / WAD:,.2f}"
+                )
         elif name == "MarginOrders.fill":
             yield from self._margin(action)
         elif name == "AutoCeiling.adjust":
@@ -84,7 +86,7 @@ class Limits:
         flagged = sum(flags[c] * engine.debts[c].accumulated_rate for c in count)
         announced = sum(self.contracts[each].announcements[()].amount for each in self.books.domains)
         owed = sum(self.contracts["LossWaterfall"].owed.values())
-        paid, held = pool.line[()].owed - self._paid, pool.line[()].held
+        paid = pool.line[()].owed - self._paid
         closed = self.contracts["Settlement"].progress[()].begun_at
         if not doubt and not flagged and not announced and not owed and not closed:
             waiting = sum(pool._holds(id) for id in pool.settled_batches())
@@ -106,7 +108,6 @@ class Limits:
         if name.lower() in stages and doubt > before + everything and paid > 100 * WAD:
             says = f"{paid / WAD:,.2f} leave, and {doubt / RAD:,.2f} may be lost"
             yield Told("beyond a limit: who leaves is paid what is lost", paid, says)
-        del held
 
     def _line(self, name: str) -> Iterator[Told]:
         domain, engine = self.contracts[name], self.contracts["VaultEngine"]
@@ -133,20 +134,13 @@ class Limits:
                     yield Told(f"beyond a limit: the {name} does not pay", min(left, has) // RAY, says)
 
     def _kept(self) -> Iterator[Told]:
-        """Have income spent only of what the reserve has beyond its target, once claims are paid."""
-        claims = [each for name, each in self.contracts.items() if name.endswith(".Claims")]
+        """Have income spent only of what the reserve has beyond its target, where no claims are repaid."""
         target = self.contracts["Treasury"].plan[()].target * RAD
         has = self.contracts["VaultEngine"].system[()].reserve
-        if not any(each.series[()].outstanding for each in claims) and has < self._reserve:
-            missing = min(self._reserve, target) - has
-            claims_paid = any(each.world is None for each in claims)
-            if missing > 100 * RAD and not claims_paid and not self._had_claims:
-                says = f"the reserve has {has / RAD:,.2f} of {target / RAD:,.2f}"
-                yield Told("beyond a limit: the reserve is spent under its target", missing // RAY, says)
-
-    @property
-    def _had_claims(self) -> bool:
-        return any(name.endswith(".Claims") for name in self.contracts)
+        missing = min(self._reserve, target) - has
+        if missing > 100 * RAD and not any(name.endswith(".Claims") for name in self.contracts):
+            says = f"the reserve has {has / RAD:,.2f} of {target / RAD:,.2f}"
+            yield Told("beyond a limit: the reserve is spent under its target", missing // RAY, says)
 
     def _margin(self, action: Action) -> Iterator[Told]:
         """Have whoever takes more risk have its margin, at the last prices."""

@@ -78,7 +78,7 @@ class Questions:
     def __init__(self, system: ModelSystem, books: Books, kind_of: Callable[[Action], str]) -> None:
         self.system = system
         self.books = books
-        self.contracts = system.world.contracts
+        self.contracts: dict[str, Any] = dict(system.world.contracts)
         self.kind_of = kind_of
 
     def count(self, prices: Prices) -> Sheet:
@@ -100,17 +100,22 @@ class Questions:
         if kind in _CRANKS and random.random() < _SHARE:
             yield from self._by_another(kind, action, prices, least)
 
-    def after(self, action: Action, prices: Prices, known: Sheet, least: int, random: Random) -> Iterator[Told]:
+    def after(
+        self, action: Action, prices: Prices, known: Sheet, least: int, random: Random
+    ) -> Iterator[Told]:
         """Ask, when something was done, whether doing it again does more; at times, who can leave."""
         kind = self.kind_of(action)
         if kind in _CRANKS and random.random() < _SHARE:
             with self.system.imagine():
                 if self.system.apply(action).ok:
                     yield from self._differ(f"{kind} at once again", known, self.count(prices), least)
-        if kind == "MarginOrders.fill" and action.args[4] == min(abs(action.args[0].size), abs(action.args[2].size)):
-            if self.system.foresee(action).ok:
-                stake = action.args[4] * action.args[0].price
-                yield Told("possible: to fill an order twice", stake, act_text(action)[:80])
+        if (
+            kind == "MarginOrders.fill"
+            and action.args[4] == min(abs(action.args[0].size), abs(action.args[2].size))
+            and self.system.foresee(action).ok
+        ):
+            stake = action.args[4] * action.args[0].price
+            yield Told("possible: to fill an order twice", stake, act_text(action)[:80])
         if random.random() < _SELDOM:
             with self.system.imagine():
                 for c in range(len(prices.types)):
@@ -137,12 +142,12 @@ class Questions:
                 if not all(self.system.apply(part).ok for part in parts):
                     return
                 sheets.append(self.count(prices))
-        whole, parts = sheets
+        whole, halves = sheets
         if kind == "MarginMarket.liquidate":
             # The reward of parts is rounded down: nobody has more of it.
-            whole = {who: max(amount, parts[who]) for who, amount in whole.items() if who == action.sender}
-            parts = {action.sender: parts[action.sender]}
-        yield from self._differ(f"{kind} at once, or in two parts", whole, parts, least)
+            whole = {who: max(amount, halves[who]) for who, amount in whole.items() if who == action.sender}
+            halves = {action.sender: halves[action.sender]}
+        yield from self._differ(f"{kind} at once, or in two parts", whole, halves, least)
 
     def _void(self, action: Action) -> Iterator[Told]:
         """Have an order that its account has cancelled be filled no more."""
@@ -165,7 +170,7 @@ class Questions:
                     count = 1 if len(parts) > 1 else 100
                     self.system.apply(Action("MarginDeleverager", "execute", (count,), KEEPER))
                 sheets.append(self.count(prices))
-        yield from self._differ("a ranking at once, or in parts", *sheets, least)
+        yield from self._differ("a ranking at once, or in parts", sheets[0], sheets[1], least)
 
     def _by_another(self, kind: str, action: Action, prices: Prices, least: int) -> Iterator[Told]:
         """Have somebody else call: only what callers get may differ, and they get no more."""
@@ -183,7 +188,7 @@ class Questions:
         for sheet in sheets:
             for who in (action.sender, KEEPER):
                 sheet.pop(who, None)
-        yield from self._differ(f"{kind} by one, or by another", *sheets, least)
+        yield from self._differ(f"{kind} by one, or by another", sheets[0], sheets[1], least)
 
     def _differ(self, kind: str, one: Sheet, other: Sheet, least: int) -> Iterator[Told]:
         changes = {who: other.get(who, 0) - one.get(who, 0) for who in {*one, *other}}
@@ -210,6 +215,7 @@ class Questions:
                     yield from self._differ(f"{what} is not what was owed", known, self.count(prices), least)
 
     def _owed(self) -> Iterator[tuple[str, Action, int]]:
+        args: tuple[Any, ...]
         contracts, now = self.contracts, self.system.timestamp
         for name in self.books.pools:
             pool = contracts[name]
@@ -276,6 +282,7 @@ class Questions:
                 yield Told(f"possible: {what}", worth, says, (act_text(action),))
 
     def _forbidden(self) -> Iterator[tuple[str, Action, int]]:
+        args: tuple[Any, ...]
         contracts, now = self.contracts, self.system.timestamp
         engine, feed = contracts["VaultEngine"], contracts["PriceFeed"]
         domains = {contracts[name].address for name in self.books.domains}
@@ -297,7 +304,11 @@ class Questions:
                     yield "to empty a stranger's vault", Action("VaultEngine", pay, args, thief), worth // RAY
             if vault.normalized_debt:
                 args = c, who, 0, locked, who
-                yield "to take all collateral of a debt out", Action("VaultEngine", pay, args, who), debt // RAY
+                yield (
+                    "to take all collateral of a debt out",
+                    Action("VaultEngine", pay, args, who),
+                    debt // RAY,
+                )
                 safe = worth * BASIS_POINTS > 4 * debt * engine.terms[c].liquidation_ratio
                 if safe and not vault.called_at:
                     args = c, who, thief
@@ -317,11 +328,14 @@ class Questions:
             terms = auction._terms_of(lot)
             if lot.target and now > lot.started_at + terms.tail and not settling:
                 args = id, 2**128, 2**200, who_buys, b""
-                yield "to buy after an auction's time", Action("CollateralAuction", "take", args, who_buys), lot.target
-            if lot.target and worth > lot.target and not settling:
-                if lot.started_at == now:
-                    reset = Action("CollateralAuction", "reset", (id, thief), thief)
-                    yield "to start an auction again that has just begun", reset, lot.target
+                yield (
+                    "to buy after an auction's time",
+                    Action("CollateralAuction", "take", args, who_buys),
+                    lot.target,
+                )
+            if lot.target and worth > lot.target and not settling and lot.started_at == now:
+                reset = Action("CollateralAuction", "reset", (id, thief), thief)
+                yield "to start an auction again that has just begun", reset, lot.target
         for name in self.books.pools:
             yield from self._forbidden_in(name, thief)
         yield from self._forbidden_in_margin(thief)
@@ -340,6 +354,7 @@ class Questions:
                     yield "to foreclose what is paid in time", call, each.left
 
     def _forbidden_in(self, name: str, thief: str) -> Iterator[tuple[str, Action, int]]:
+        args: tuple[Any, ...]
         pool = self.contracts[name]
         if pool.cooldown:
             for who in pool.holders():
@@ -364,6 +379,7 @@ class Questions:
                 yield "to claim another's exit", Action(name, "redeem", (1, thief, who), thief), shares
 
     def _forbidden_in_margin(self, thief: str) -> Iterator[tuple[str, Action, int]]:
+        args: tuple[Any, ...]
         if "MarginMarket" not in self.contracts:
             return
         market, fund = self.contracts["MarginMarket"], self.contracts["MarginFund"]
@@ -371,7 +387,11 @@ class Questions:
             worth = market.worth_of("", who, 0)
             if worth.equity > 0:
                 more = worth.equity + 200 * WAD
-                yield "to withdraw more than one has", Action("MarginMarket", "withdraw", (more, who), who), more
+                yield (
+                    "to withdraw more than one has",
+                    Action("MarginMarket", "withdraw", (more, who), who),
+                    more,
+                )
             if each.markets and worth.equity * BASIS_POINTS > 2 * max(worth.maintenance, worth.initial):
                 for m in range(4):
                     size = market.positions[who, m].size
