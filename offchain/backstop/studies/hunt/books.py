@@ -32,7 +32,7 @@ class Prices:
     """Prices that do not change between two counts [ray]."""
 
     def __init__(self, world: World, tokens: int) -> None:
-        contracts = world.contracts
+        contracts: Mapping[str, Any] = world.contracts
         settlement, feed = contracts["Settlement"], contracts["PriceFeed"]
         engine = contracts["VaultEngine"]
         self.types: list[int] = []

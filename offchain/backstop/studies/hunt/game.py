@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from backstop.deployment.contracts import STABLECOIN_POOLS
-from backstop.deployment.parameters import Parameters
+from backstop.deployment.parameters import Parameters, StageParameters
 from backstop.deployment.plan import plan
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.state import Revert
@@ -24,20 +24,22 @@ from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.studies.hunt.books import OUTSIDE, Books, Prices, Sheet
 from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.levels import Levels
+from backstop.studies.hunt.limits import Limits
 from backstop.studies.hunt.powers import CALLER, CLAIMS, DOMAIN, IT, MAY, NAMED, OTHER, OWNER, POOL
 from backstop.studies.hunt.questions import Questions, Told
 from backstop.studies.hunt.setting import Setting
 from backstop.studies.hunt.story import act_text, name_of
 from backstop.system import Action, Log
 
-FOCUSES = ("margin", "equity", "domains", "workouts", "savings", "auctions", "winding_up")
+FOCUSES = ("margin", "equity", "domains", "workouts", "savings", "losses", "auctions", "winding_up")
 """Rooms of the catalogue that a run is mostly about; it has what it takes."""
 LEAST = 100 * WAD
 """What makes a story, beyond what a unit of each token is worth."""
-STEPS = 10
+STEPS = 6
 """Of each run, for each trial."""
 # The admin decides; what it decides is no attack.
-_NOT_PLAYED = ("administration", "reserved")
+_NOT_PLAYED = ("administration", "reserved", "tokens", "corners")
+_ROOMS = {"losses": ("losses", "auctions", "savings"), "margin": ("margin", "margin", "prices")}
 _PRICED = ("PriceFeed", "MarginPolicy")
 _REPRICES = ("fix_price", "fix")
 _WEIGHT = 6
@@ -64,17 +66,20 @@ class Game:
         self.random = random
         self.scene = Scene(deployment, self.system.world, random)
         self.done: list[Action | int] = []
+        self.contracts: dict[str, Any] = dict(self.system.world.contracts)
         self.questions = Questions(self.system, self.books, self.kind_of)
         self.levels = Levels(self.system, self.books, self.parameters)
+        self.limits = Limits(self.system, self.books, self.parameters)
         self._admin = deployment.account("admin")
         self._known: Sheet | None = None
 
     def play(self, steps: int) -> Iterator[Told]:
         """Play so many steps; yield what is not as it should be."""
         moves = [each for each in MOVES.values() if _is_played(each)]
-        weights = [each.weight * (_WEIGHT if _room(each) == self.run.focus else 1) for each in moves]
-        count = 0
-        while count < steps:
+        rooms = _ROOMS.get(self.run.focus, (self.run.focus,))
+        weights = [each.weight * (_WEIGHT if _room(each) in rooms else 1) for each in moves]
+        count = tried = 0
+        while count < steps and tried < 8 * steps:
             self.scene.late = count > steps * 0.85
             move = self.random.choices(moves, weights)[0]
             try:
@@ -82,8 +87,10 @@ class Game:
                     if isinstance(what, Wait):
                         yield from self._wait(max(0, what.seconds))
                     elif not self._is_the_admins(what):
-                        count += 1
+                        had = len(self.done)
                         yield from self._step(what)
+                        count += len(self.done) > had and what.contract != "PriceFeed"
+                        tried += 1
             except Revert:
                 pass  # what a move asks the model may revert: then it gives up
 
@@ -119,10 +126,12 @@ class Game:
         owner = self._owner(action)
         permitted = set(self._permitting(action))
         self.levels.before(action)
+        self.limits.before(action)
         logs = self._do(action)
         after = self._known = self.questions.count(prices)
         yield from self._judge(action, owner, permitted, before, after, least)
         yield from self.levels.after(action, logs, prices, before, after, least)
+        yield from self.limits.after(action)
         yield from self.questions.after(action, prices, after, least, asked)
 
     def _do(self, action: Action) -> tuple[Log, ...]:
@@ -133,7 +142,7 @@ class Game:
 
     def _permitting(self, action: Action) -> Iterator[str]:
         """Yield who lets the caller act for him."""
-        contract = self.system.world.contracts[action.contract]
+        contract = self.contracts[action.contract]
         for who in {each for each in action.args if isinstance(each, str)}:
             for table in ("approvals", "operators", "allowances"):
                 if table in vars(contract) and vars(contract)[table][who, action.sender]:
@@ -141,17 +150,17 @@ class Game:
 
     def least(self, prices: Prices) -> int:
         """Return what makes a story now [rad]: more than rounding to a unit of each token."""
-        terms = self.system.world.contracts["VaultEngine"].terms
+        terms = self.contracts["VaultEngine"].terms
         return LEAST * RAY + 2 * sum(each.unit * prices.types[c] for c, each in terms.items())
 
     def _is_outside(self, name: str) -> bool:
-        contract = self.system.world.contracts.get(name)
+        contract = self.contracts.get(name)
         symbols = [each.symbol for each in self.parameters.collateral_types]
         return contract is None or name in symbols or contract.address in self.books.outside
 
     def _owner(self, action: Action) -> tuple[str, ...]:
         """Return whose thing is sold, or worked out, by its id; or who signed."""
-        contracts, first = self.system.world.contracts, action.args[0] if action.args else None
+        contracts, first = self.contracts, action.args[0] if action.args else None
         if action.contract == "MarginOrders" and action.method == "fill":
             return action.args[0].account, action.args[2].account
         if action.contract == "MarginDeleverager":
@@ -197,7 +206,7 @@ class Game:
             yield CALLER
         if who in owner:
             yield OWNER
-        at = self.system.world.contracts[who].address if who in self.system.world.contracts else who
+        at = self.contracts[who].address if who in self.contracts else who
         if at in action.args:
             yield NAMED
         if who == action.contract:
@@ -227,7 +236,9 @@ class Game:
 
 def _must_cover(part: str) -> bool:
     """Tell of a part whether it has to have all that it owes: the ledger's deficits are another matter."""
-    return part not in ("the ledger", "auctions", "workouts", "MarginMarket") and not part.startswith("Domain")
+    return part not in ("the ledger", "auctions", "workouts", "MarginMarket") and not part.startswith(
+        "Domain"
+    )
 
 
 def _room(move: Move) -> str:
@@ -250,6 +261,14 @@ def _parameters(random: Random, focus: str) -> Parameters:
         }.get(focus, True)
         if has and len(drawn.collateral_types) < 5:
             break
+    if focus == "losses":
+        # Who bears what is left once the first stages are dry.
+        stages = tuple(
+            replace(each, cap_bps=random.choice((2_500, 5_000, 10_000)), cap_absolute=None)
+            for each in drawn.stages
+            if each.name not in ("scripted", "minted_equity", "staked_equity")
+        )
+        drawn = replace(drawn, stages=stages or (StageParameters("savings"),))
     types = tuple(
         replace(each, decimals=max(6, each.decimals), token="Token") for each in drawn.collateral_types
     )

@@ -81,7 +81,8 @@ class Levels:
         fresh = [
             feed.reports[c, i].price
             for i in range(1, 1 + config.reporters)
-            if feed.reports[c, i].price and feed.reports[c, i].reported_at + config.max_age >= feed.world.timestamp
+            if feed.reports[c, i].price
+            and feed.reports[c, i].reported_at + config.max_age >= feed.world.timestamp
         ]
         if price and fresh and feed.averages[c].stepped_at == feed.world.timestamp:
             few = (config.reporters - 1) // 2
@@ -123,7 +124,7 @@ class Levels:
             yield Told(f"off the price list: {what}", stake, f"it is {is_:,}, and should be {should:,}")
 
     def _started(self, values: Sequence[Any], prices: Prices) -> Iterator[Told]:
-        _, c, owner, lot, top, target, principal = values
+        _, c, owner, _, top, target, principal = values
         terms = self._type(c)
         if terms is None or not principal or not int(owner, 16):
             return
@@ -221,6 +222,10 @@ class Levels:
             if log.event == "Taken" and log.contract == action.contract:
                 amount, paid = log.values[2], log.values[3]
                 price = feed.prices[224].current
-                if price and amount * price > 1_000 * RAD and paid * RAY * 100 < amount * price * equity.floor // 1000:
+                if (
+                    price
+                    and amount * price > 1_000 * RAD
+                    and paid * RAY * 100 < amount * price * equity.floor // 1000
+                ):
                     says = f"{amount / WAD:,.2f} for {paid / WAD:,.2f}"
                     yield Told("off the price list: equity far under its floor", amount * price // RAY, says)

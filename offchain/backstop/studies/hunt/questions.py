@@ -42,6 +42,7 @@ _AMOUNTS: dict[str, tuple[int, ...]] = {
     "MarginMarket.close_out": (3,),
     "MarginOrders.fill": (4,),
     "MarginFund.insure": (0,),
+    "MarginDeleverager.execute": (0,),
     "StakeAuction.take": (1,),
     "MintAuction.take": (1,),
     "SurplusAuction.take": (0,),
@@ -54,7 +55,7 @@ _CRANKS = (
     *("LossWaterfall.make_good", "LiquidationEngine.flag", "CollateralAuction.reset", "Settlement.note"),
     *("Settlement.skim", "Settlement.cover_last", "Treasury.distribute", "AutoCeiling.adjust"),
     *("MarginMarket.accrue", "MarginMarket.post_shortfall", "MarginMarket.sweep", "Workouts.flag"),
-    *("MarginDeleverager.begin", "MarginDeleverager.execute", "MarginFund.claim", "Claims.collect"),
+    *("MarginDeleverager.begin", "MarginFund.claim", "Claims.collect"),
     *("CollateralAuction.close", "CollateralAuction.unwind", "StakeAuction.end", "MintAuction.end"),
     *("LiquidationEngine.liquidate", "Workouts.foreclose", "Domain.realise_loss", "MarginMarket.close_out"),
 )
@@ -77,7 +78,7 @@ class Questions:
     def __init__(self, system: ModelSystem, books: Books, kind_of: Callable[[Action], str]) -> None:
         self.system = system
         self.books = books
-        self.contracts = system.world.contracts
+        self.contracts: dict[str, Any] = dict(system.world.contracts)
         self.kind_of = kind_of
 
     def count(self, prices: Prices) -> Sheet:
@@ -92,16 +93,29 @@ class Questions:
         kind = self.kind_of(action)
         if kind in _AMOUNTS and random.random() < _SHARE:
             yield from self._in_parts(kind, action, prices, least, random)
+        if kind == "MarginOrders.fill":
+            yield from self._void(action)
+        if kind == "MarginDeleverager.submit" and len(action.args[0]) > 1:
+            yield from self._ranked_in_parts(action, prices, least)
         if kind in _CRANKS and random.random() < _SHARE:
             yield from self._by_another(kind, action, prices, least)
 
-    def after(self, action: Action, prices: Prices, known: Sheet, least: int, random: Random) -> Iterator[Told]:
+    def after(
+        self, action: Action, prices: Prices, known: Sheet, least: int, random: Random
+    ) -> Iterator[Told]:
         """Ask, when something was done, whether doing it again does more; at times, who can leave."""
         kind = self.kind_of(action)
         if kind in _CRANKS and random.random() < _SHARE:
             with self.system.imagine():
                 if self.system.apply(action).ok:
                     yield from self._differ(f"{kind} at once again", known, self.count(prices), least)
+        if (
+            kind == "MarginOrders.fill"
+            and action.args[4] == min(abs(action.args[0].size), abs(action.args[2].size))
+            and self.system.foresee(action).ok
+        ):
+            stake = action.args[4] * action.args[0].price
+            yield Told("possible: to fill an order twice", stake, act_text(action)[:80])
         if random.random() < _SELDOM:
             with self.system.imagine():
                 for c in range(len(prices.types)):
@@ -128,12 +142,35 @@ class Questions:
                 if not all(self.system.apply(part).ok for part in parts):
                     return
                 sheets.append(self.count(prices))
-        whole, parts = sheets
+        whole, halves = sheets
         if kind == "MarginMarket.liquidate":
             # The reward of parts is rounded down: nobody has more of it.
-            whole = {who: max(amount, parts[who]) for who, amount in whole.items() if who == action.sender}
-            parts = {action.sender: parts[action.sender]}
-        yield from self._differ(f"{kind} at once, or in two parts", whole, parts, least)
+            whole = {who: max(amount, halves[who]) for who, amount in whole.items() if who == action.sender}
+            halves = {action.sender: halves[action.sender]}
+        yield from self._differ(f"{kind} at once, or in two parts", whole, halves, least)
+
+    def _void(self, action: Action) -> Iterator[Told]:
+        """Have an order that its account has cancelled be filled no more."""
+        maker = action.args[0]
+        for call, args in (("cancel", (maker,)), ("raise_nonce", (maker.nonce + 1,))):
+            with self.system.imagine():
+                done = self.system.apply(Action("MarginOrders", call, args, maker.account))
+                if done.ok and self.system.apply(action).ok:
+                    stake = action.args[4] * maker.price
+                    yield Told(f"possible: to fill an order after {call}", stake, act_text(action)[:80])
+
+    def _ranked_in_parts(self, action: Action, prices: Prices, least: int) -> Iterator[Told]:
+        """Have a ranking submitted and executed at once, or one by one."""
+        sheets, many = [], list(action.args[0])
+        for parts in ([many], [[each] for each in many]):
+            with self.system.imagine():
+                for part in parts:
+                    self.system.apply(action._replace(args=(part,)))
+                for _ in range(2 * len(many) if len(parts) > 1 else 2):
+                    count = 1 if len(parts) > 1 else 100
+                    self.system.apply(Action("MarginDeleverager", "execute", (count,), KEEPER))
+                sheets.append(self.count(prices))
+        yield from self._differ("a ranking at once, or in parts", sheets[0], sheets[1], least)
 
     def _by_another(self, kind: str, action: Action, prices: Prices, least: int) -> Iterator[Told]:
         """Have somebody else call: only what callers get may differ, and they get no more."""
@@ -151,7 +188,7 @@ class Questions:
         for sheet in sheets:
             for who in (action.sender, KEEPER):
                 sheet.pop(who, None)
-        yield from self._differ(f"{kind} by one, or by another", *sheets, least)
+        yield from self._differ(f"{kind} by one, or by another", sheets[0], sheets[1], least)
 
     def _differ(self, kind: str, one: Sheet, other: Sheet, least: int) -> Iterator[Told]:
         changes = {who: other.get(who, 0) - one.get(who, 0) for who in {*one, *other}}
@@ -178,6 +215,7 @@ class Questions:
                     yield from self._differ(f"{what} is not what was owed", known, self.count(prices), least)
 
     def _owed(self) -> Iterator[tuple[str, Action, int]]:
+        args: tuple[Any, ...]
         contracts, now = self.contracts, self.system.timestamp
         for name in self.books.pools:
             pool = contracts[name]
@@ -244,6 +282,7 @@ class Questions:
                 yield Told(f"possible: {what}", worth, says, (act_text(action),))
 
     def _forbidden(self) -> Iterator[tuple[str, Action, int]]:
+        args: tuple[Any, ...]
         contracts, now = self.contracts, self.system.timestamp
         engine, feed = contracts["VaultEngine"], contracts["PriceFeed"]
         domains = {contracts[name].address for name in self.books.domains}
@@ -265,7 +304,11 @@ class Questions:
                     yield "to empty a stranger's vault", Action("VaultEngine", pay, args, thief), worth // RAY
             if vault.normalized_debt:
                 args = c, who, 0, locked, who
-                yield "to take all collateral of a debt out", Action("VaultEngine", pay, args, who), debt // RAY
+                yield (
+                    "to take all collateral of a debt out",
+                    Action("VaultEngine", pay, args, who),
+                    debt // RAY,
+                )
                 safe = worth * BASIS_POINTS > 4 * debt * engine.terms[c].liquidation_ratio
                 if safe and not vault.called_at:
                     args = c, who, thief
@@ -275,19 +318,43 @@ class Questions:
                 args = c, who, 0, worth // RAY // 10, who
                 yield "to draw in settlement", Action("VaultEngine", draw, args, who), worth // RAY // 10
         auction = contracts["CollateralAuction"]
+        coins = contracts["Stablecoin"].balances
+        who_buys = max(coins, key=coins.__getitem__, default=KEEPER)
         for id, lot in list(auction.lots.items()):
             worth = lot.lot * feed.prices[lot.collateral_type].current // RAY
             if lot.target and worth > lot.target and not settling:
                 close = Action("CollateralAuction", "close", (id,), thief)
                 yield "to give up a lot that covers its debt", close, lot.target
-                if lot.started_at == now:
-                    reset = Action("CollateralAuction", "reset", (id, thief), thief)
-                    yield "to start an auction again that has just begun", reset, lot.target
+            terms = auction._terms_of(lot)
+            if lot.target and now > lot.started_at + terms.tail and not settling:
+                args = id, 2**128, 2**200, who_buys, b""
+                yield (
+                    "to buy after an auction's time",
+                    Action("CollateralAuction", "take", args, who_buys),
+                    lot.target,
+                )
+            if lot.target and worth > lot.target and not settling and lot.started_at == now:
+                reset = Action("CollateralAuction", "reset", (id, thief), thief)
+                yield "to start an auction again that has just begun", reset, lot.target
         for name in self.books.pools:
             yield from self._forbidden_in(name, thief)
         yield from self._forbidden_in_margin(thief)
+        progress = contracts["Settlement"].progress[()]
+        early = progress.announced_for == 0 or progress.announced_for > now
+        if early and not any(engine.deficit.values()):
+            yield "to begin settlement", Action("Settlement", "begin", (), thief), 10**6 * WAD
+        if "Workouts" in contracts:
+            workouts = contracts["Workouts"]
+            for id, each in list(workouts.balances.items()):
+                worth = each.lot * feed.prices[each.collateral_type].current // RAY
+                schedule = workouts.schedules[id]
+                if each.left and worth > 4 * each.left and now < schedule.entered_at + schedule.interval:
+                    args = id, thief
+                    call = Action("Workouts", "foreclose", args, thief)
+                    yield "to foreclose what is paid in time", call, each.left
 
     def _forbidden_in(self, name: str, thief: str) -> Iterator[tuple[str, Action, int]]:
+        args: tuple[Any, ...]
         pool = self.contracts[name]
         if pool.cooldown:
             for who in pool.holders():
@@ -312,6 +379,7 @@ class Questions:
                 yield "to claim another's exit", Action(name, "redeem", (1, thief, who), thief), shares
 
     def _forbidden_in_margin(self, thief: str) -> Iterator[tuple[str, Action, int]]:
+        args: tuple[Any, ...]
         if "MarginMarket" not in self.contracts:
             return
         market, fund = self.contracts["MarginMarket"], self.contracts["MarginFund"]
@@ -319,7 +387,11 @@ class Questions:
             worth = market.worth_of("", who, 0)
             if worth.equity > 0:
                 more = worth.equity + 200 * WAD
-                yield "to withdraw more than one has", Action("MarginMarket", "withdraw", (more, who), who), more
+                yield (
+                    "to withdraw more than one has",
+                    Action("MarginMarket", "withdraw", (more, who), who),
+                    more,
+                )
             if each.markets and worth.equity * BASIS_POINTS > 2 * max(worth.maintenance, worth.initial):
                 for m in range(4):
                     size = market.positions[who, m].size

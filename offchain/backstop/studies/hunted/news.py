@@ -12,7 +12,13 @@ from typing import Any, NamedTuple
 from backstop.studies.hunt import game, margin, search, twins
 from backstop.studies.hunt.case import BOOKS, MARGIN, STUCK, TAKEN, UNEQUAL
 
-LEAST = {TAKEN: search.LEAST, UNEQUAL: twins.LEAST, STUCK: twins.LEAST, MARGIN: margin.LEAST, BOOKS: game.LEAST}
+LEAST = {
+    TAKEN: search.LEAST,
+    UNEQUAL: twins.LEAST,
+    STUCK: twins.LEAST,
+    MARGIN: margin.LEAST,
+    BOOKS: game.LEAST,
+}
 """What makes a story for each alarm [wad]."""
 TIMES = 2
 

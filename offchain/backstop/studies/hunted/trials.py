@@ -28,8 +28,8 @@ TIMES = 4
 """Cases of the unchanged rules for each that a pair is tried in: what is rare without it is rare with it."""
 HARMLESS = "harmless"
 """The origin of pairs that nobody should find."""
-UNCHANGED = ""
-"""The name under which the unchanged rules are kept."""
+UNCHANGED, MORE = "", "more"
+"""The names under which the unchanged rules are kept: in the cases of the pairs, and in those beyond."""
 # Folders of the package on which all results hang.
 _LOOKED_AT = ("model", "deployment", "proof/fuzz", "studies/hunt")
 Looks = dict[Job, Look]
@@ -83,10 +83,16 @@ class Trials:
 
     def unchanged(self, show: Callable[[int], None] = lambda done: None) -> Looks:
         """Look at the unchanged rules, and note where the pairs are met."""
-        key = self._key(*self.pairs)
-        looks = self.kept.looks(UNCHANGED, key)
-        for done, _ in enumerate(self._look(UNCHANGED, key, Watch(self.pairs), looks, self.more)):
-            show(done + 1)
+        looks: Looks = {}
+        beyond = [job for job in self.more if job not in self.jobs]
+        done = 0
+        for name, pairs, jobs in ((MORE, (), beyond), (UNCHANGED, self.pairs, self.jobs)):
+            key = self._key(*pairs)
+            found = self.kept.looks(name, key)
+            for _ in self._look(name, key, Watch(pairs), found, jobs):
+                done += 1
+                show(done)
+            looks |= found
         return looks
 
     def run(self, unchanged: Looks) -> Iterator[Verdict]:
