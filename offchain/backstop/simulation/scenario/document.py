@@ -235,7 +235,7 @@ def _replaces_order(base: dict[str, Field], change: dict[str, Field]) -> bool:
 
 
 _INSTEAD: tuple[tuple[str, Mapping[str, tuple[str, ...]]], ...] = (
-    ("vault_book", {"file": ("generated", "total"), "generated": ("file",)}),
+    ("vault_book", {"file": ("generated", "total"), "generated": ("file", "rows")}),
     ("prices.", _PRICE),
     ("feed_prices.", _PRICE),
     ("equity_price", _PRICE),
