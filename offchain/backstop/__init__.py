@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from backstop.simulation.run import simulate
     from backstop.simulation.run_directory import Run, load_run
     from backstop.simulation.scenario import load_scenario
+    from backstop.simulation.sources.book import read_book
     from backstop.studies.comparison.compare import compare
     from backstop.studies.comparison.presets import load_presets
     from backstop.studies.stress.notebook import study
@@ -26,6 +27,7 @@ __all__ = [
     "load_presets",
     "load_run",
     "load_scenario",
+    "read_book",
     "simulate",
     "study",
 ]
@@ -37,6 +39,7 @@ _PLACES = {
     "load_presets": "backstop.studies.comparison.presets",
     "load_run": "backstop.simulation.run_directory",
     "load_scenario": "backstop.simulation.scenario",
+    "read_book": "backstop.simulation.sources.book",
     "simulate": "backstop.simulation.run",
     "study": "backstop.studies.stress.notebook",
 }
