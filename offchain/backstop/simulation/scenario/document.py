@@ -197,9 +197,11 @@ def _field(file: Path, path: str, node: Node) -> Field:
     return Field(file, line, path, entries)
 
 
+_MODEL, _POINTS, _FILE = ("model",), ("published", "assumed", "volatility"), ("file", "column", "every")
 _PRICE = {
-    "model": ("published", "assumed", "volatility"),
-    **dict.fromkeys(("published", "assumed", "volatility"), ("model",)),
+    **dict.fromkeys(_MODEL, (*_POINTS, *_FILE)),
+    **dict.fromkeys(_POINTS, (*_MODEL, *_FILE)),
+    **dict.fromkeys(_FILE, (*_MODEL, *_POINTS)),
 }
 
 
