@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from backstop.simulation.run import simulate
     from backstop.simulation.run_directory import Run, load_run
     from backstop.simulation.scenario import load_scenario
+    from backstop.simulation.sources.book import read_book
+    from backstop.simulation.sources.prices import read_prices
     from backstop.studies.comparison.compare import compare
     from backstop.studies.comparison.presets import load_presets
     from backstop.studies.stress.notebook import study
@@ -26,6 +28,8 @@ __all__ = [
     "load_presets",
     "load_run",
     "load_scenario",
+    "read_book",
+    "read_prices",
     "simulate",
     "study",
 ]
@@ -37,6 +41,8 @@ _PLACES = {
     "load_presets": "backstop.studies.comparison.presets",
     "load_run": "backstop.simulation.run_directory",
     "load_scenario": "backstop.simulation.scenario",
+    "read_book": "backstop.simulation.sources.book",
+    "read_prices": "backstop.simulation.sources.prices",
     "simulate": "backstop.simulation.run",
     "study": "backstop.studies.stress.notebook",
 }

@@ -20,6 +20,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "simulate": "Run one scenario, model and chain step by step the same",
         "guards": "Crashes with guards and without",
         "deleverage": "Crash a perpetual market: what deleveraging takes, of whom, in which calls",
+        "bring": "Take positions and prices of your own into a scenario",
         "report": "Write the report of a run, a study, a sweep or a search",
     },
     "How bad can it get?": {

@@ -154,11 +154,11 @@ def test_stopped_while_the_book_is_opened(small, tmp_path) -> None:
 
 
 def test_a_book_that_does_not_fit(tmp_path) -> None:
-    (tmp_path / "book.csv").write_text("owner,collateral,locked,debt\nanna,ETH,1,20000000\n")
+    (tmp_path / "book.csv").write_text("owner,collateral,locked,debt\nanna,ETH,1e6,70000000\n")
     (tmp_path / "day.yaml").write_text(
         "extends: black-thursday\nvault_book: {generated: null, file: book.csv}\n"
     )
-    message = "VaultEngine.deposit_and_draw from anna reverted with 'vault_engine: "
+    message = "the scenario does not fit: its ETH vaults draw 70,000,000 stablecoins, their ceiling is "
     with pytest.raises(BackstopError, match=message):
         simulate(load_scenario(tmp_path / "day.yaml"), "model", 1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isqrt
 from pathlib import Path
@@ -12,6 +13,7 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.randomness import Dice
 from backstop.simulation.scenario import units
+from backstop.simulation.scenario.rows import Row, check_vaults, fit, terms_of
 from backstop.simulation.scenario.schema import GeneratedBook, Scenario, Vault
 from backstop.simulation.scenario.table import read_table
 
@@ -21,7 +23,7 @@ _BITS = 24
 
 
 def vault_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> list[Vault]:
-    """Return the vaults of a scenario at the opening prices (ray)."""
+    """Return the vaults of a scenario at the opening prices (ray); refuse what the contracts do not open."""
     vaults = list(scenario.vaults)
     units_of = {each.symbol: 10 ** (18 - each.decimals) for each in scenario.parameters.collateral_types}
     for symbol, book in scenario.generated.items():
@@ -29,18 +31,49 @@ def vault_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> list
         for i in range(book.vaults):
             owner = f"owner_{symbol.lower()}_{i + 1}"
             vaults.append(_draw(book, dice, symbol, owner, units_of[symbol], prices[symbol]))
-    return _scaled(vaults, scenario.book_total, units_of) if scenario.book_total else vaults
+    if scenario.book_total:
+        vaults = scaled(vaults, scenario.book_total, units_of)
+    if scenario.opening is None:
+        check_vaults(scenario, vaults, prices)
+    return vaults
 
 
-def _scaled(vaults: list[Vault], total: int, units_of: Mapping[str, int]) -> list[Vault]:
+def fitted(scenario: Scenario, book: GivenBook) -> Scenario:
+    """Return the scenario with the vaults of a file that the contracts open, and what was done to the rest.
+
+    They fit also at a first price of nine digits, which is what paths that are drawn begin with.
+    """
+    rows = list(book.rows)
+    if scenario.book_total:
+        units_of = {each.symbol: 10 ** (18 - each.decimals) for each in scenario.parameters.collateral_types}
+        vaults = scaled([row.vault for row in rows], scenario.book_total, units_of)
+        rows = [row._replace(vault=vault) for row, vault in zip(rows, vaults, strict=True)]
+    prices = {symbol: in_digits(price) for symbol, price in scenario.first_prices.items()}
+    found = fit(book.name, rows, book.treatments, terms_of(scenario, prices))
+    return replace(
+        scenario,
+        vaults=found.vaults,
+        opened_at={**scenario.opened_at, **found.opened_at},
+        book_total=0,
+        assumptions=(*scenario.assumptions, *(found.told() if book.treatments else ())),
+    )
+
+
+def in_digits(price: int) -> int:
+    """Cut a price (ray) to its first nine digits."""
+    tick = 10 ** max(0, len(str(price)) - 9)
+    return price // tick * tick
+
+
+def scaled(vaults: list[Vault], total: int, units_of: Mapping[str, int]) -> list[Vault]:
     """Scale the vaults' debts to a total, in whole coins; ratios stay, or rise by a unit."""
-    drawn, scaled = sum(vault.debt for vault in vaults), []
+    drawn, found = sum(vault.debt for vault in vaults), []
     for vault in vaults:
         debt = vault.debt * total // drawn // WAD * WAD
         unit = units_of[vault.symbol]
         locked = -(-vault.locked * debt // (vault.debt * unit)) * unit if vault.debt else vault.locked
-        scaled.append(Vault(vault.owner, vault.symbol, locked, debt))
-    return scaled
+        found.append(Vault(vault.owner, vault.symbol, locked, debt))
+    return found
 
 
 def _draw(book: GeneratedBook, dice: Dice, symbol: str, owner: str, unit: int, price: int) -> Vault:
@@ -75,20 +108,26 @@ def _roots(factor: int) -> list[tuple[int, int]]:
     return found
 
 
-def read_book(path: Path, symbols: tuple[str, ...], fail: Callable[[str], NoReturn]) -> tuple[Vault, ...]:
+@dataclass(frozen=True)
+class GivenBook:
+    """Rows of a file, and what becomes of those that the contracts refuse, by their kind."""
+
+    name: str
+    rows: tuple[Row, ...]
+    treatments: Mapping[str, str]
+
+
+def read_book(
+    path: Path, symbols: tuple[str, ...], treatments: Mapping[str, str], fail: Callable[[str], NoReturn]
+) -> GivenBook:
     """Read vaults from a CSV file with the columns owner, collateral, locked and debt."""
-    vaults: list[Vault] = []
-    seen: dict[tuple[str, str], int] = {}
-    for number, cells in read_table(path, fail, COLUMNS):
-        vault = _vault(path.name, number, cells, symbols)
-        first = seen.setdefault((vault.owner, vault.symbol), number)
-        if first != number:
-            taken = f"{vault.owner!r} has a {vault.symbol} vault in row {first}: add the two up"
-            raise BackstopError(f"{path.name}: row {number}, column owner: {taken}")
-        vaults.append(vault)
-    if not vaults:
+    rows = tuple(
+        Row(number, _vault(path.name, number, cells, symbols))
+        for number, cells in read_table(path, fail, COLUMNS)
+    )
+    if not rows:
         raise BackstopError(f"{path.name}: has no vaults: write a row for each after the header")
-    return tuple(vaults)
+    return GivenBook(path.name, rows, treatments)
 
 
 def _vault(file: str, number: int, cells: Mapping[str, str], symbols: tuple[str, ...]) -> Vault:

@@ -88,16 +88,21 @@ def _crash(field: Field) -> Crash:
 
 
 def _bootstrap(section: Section, block_time: int) -> dict[str, Any]:
-    """Read the moves of a column of prices, one for each block."""
-    every = section["every"].between(units.seconds, 1, block_time)
-    if block_time % every:
-        section["every"].fail("must divide the time of a block")
+    """Read the moves of a column of prices, one for each block.
+
+    A price that is further from the next than a block is long holds till then.
+    """
+    every = section["every"].between(units.seconds, 1, DAY)
+    if block_time % every and every % block_time:
+        section["every"].fail("must divide the time of a block, or be a multiple of it")
     run = section["run"].between(units.seconds, block_time, YEAR)
     file = section["file"]
-    prices = _column(file, section["column"])[:: block_time // every]
+    prices = _column(file, section["column"])[:: max(1, block_time // every)]
     if len(prices) < 3:
         file.fail("has prices for fewer than two blocks")
-    moves = [log(after / before) for before, after in pairwise(prices)]
+    moves = []
+    for before, after in pairwise(prices):
+        moves += [log(after / before), *[0.0] * (every // block_time - 1)]
     return {"returns": tuple(moves), "source": file.text, "run": run // block_time}
 
 

@@ -197,9 +197,11 @@ def _field(file: Path, path: str, node: Node) -> Field:
     return Field(file, line, path, entries)
 
 
+_MODEL, _POINTS, _FILE = ("model",), ("published", "assumed", "volatility"), ("file", "column", "every")
 _PRICE = {
-    "model": ("published", "assumed", "volatility"),
-    **dict.fromkeys(("published", "assumed", "volatility"), ("model",)),
+    **dict.fromkeys(_MODEL, (*_POINTS, *_FILE)),
+    **dict.fromkeys(_POINTS, (*_MODEL, *_FILE)),
+    **dict.fromkeys(_FILE, (*_MODEL, *_POINTS)),
 }
 
 
@@ -235,7 +237,7 @@ def _replaces_order(base: dict[str, Field], change: dict[str, Field]) -> bool:
 
 
 _INSTEAD: tuple[tuple[str, Mapping[str, tuple[str, ...]]], ...] = (
-    ("vault_book", {"file": ("generated", "total"), "generated": ("file",)}),
+    ("vault_book", {"file": ("generated", "total"), "generated": ("file", "rows")}),
     ("prices.", _PRICE),
     ("feed_prices.", _PRICE),
     ("equity_price", _PRICE),

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from backstop.simulation.scenario import units
+from backstop.simulation.scenario.book import fitted
 from backstop.simulation.scenario.chance import correlation_of, faults_of, spike_of
 from backstop.simulation.scenario.collateral import symbols_of
 from backstop.simulation.scenario.document import Field, Section
@@ -129,7 +130,7 @@ def _read(top: Field, name: str, *, anew: bool = False) -> Scenario:
     if "correlation" in section:
         known = prices if equity_price is None else prices | {EQUITY: equity_price}
         correlation = correlation_of(section["correlation"], known)
-    vaults, generated, book_total, opened_at = vault_book_of(section["vault_book"], symbols)
+    book, generated, book_total, opened_at = vault_book_of(section["vault_book"], symbols)
     markets = {
         symbol: market_of(entry, block_time)
         for symbol, entry in by_symbol(section["markets"], symbols).items()
@@ -137,7 +138,7 @@ def _read(top: Field, name: str, *, anew: bool = False) -> Scenario:
     congestion = section["congestion"].section(("block_gas", "gas_prices", "protocol_share"), ("spikes",))
     gas_prices, published_gas = series_of(congestion["gas_prices"], units.gas_price)
     share, _ = series_of(congestion["protocol_share"], units.basis_points)
-    return Scenario(
+    scenario = Scenario(
         name=name,
         title=_line(section["title"]),
         description=_line(section["description"]),
@@ -151,7 +152,7 @@ def _read(top: Field, name: str, *, anew: bool = False) -> Scenario:
         prices=prices,
         equity_price=equity_price,
         gas_token=section["gas_token"].text,
-        vaults=vaults,
+        vaults=(),
         generated=generated,
         markets=markets,
         members=members_of(section["members"]),
@@ -179,6 +180,7 @@ def _read(top: Field, name: str, *, anew: bool = False) -> Scenario:
         aftermath=section["aftermath"].between(units.seconds, 0, LONGEST) if "aftermath" in section else 0,
         unsafe=unsafe_of(section["unsafe"]) if "unsafe" in section else {},
     )
+    return scenario if book is None or scenario.opening is not None else fitted(scenario, book)
 
 
 def tries_of(field: Field) -> dict[str, Section]:

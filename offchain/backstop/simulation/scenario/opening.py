@@ -12,10 +12,11 @@ from backstop.files.whole import read_json
 from backstop.hosts.words import State
 from backstop.model import bounds
 from backstop.simulation.scenario import units
-from backstop.simulation.scenario.book import read_book
+from backstop.simulation.scenario.book import GivenBook, read_book
 from backstop.simulation.scenario.document import Field
 from backstop.simulation.scenario.outside import by_symbol
-from backstop.simulation.scenario.schema import GeneratedBook, Opening, Vault
+from backstop.simulation.scenario.rows import TREATMENTS
+from backstop.simulation.scenario.schema import GeneratedBook, Opening
 
 OPENING_VERSION = 1
 
@@ -42,12 +43,12 @@ def opening_of(field: Field, parameters: Parameters, start: int) -> Opening:
 
 def vault_book_of(
     field: Field, symbols: tuple[str, ...]
-) -> tuple[tuple[Vault, ...], dict[str, GeneratedBook], int, dict[str, int]]:
-    """Read the vaults given one by one, those drawn by lot, their total debt and their opening prices.
+) -> tuple[GivenBook | None, dict[str, GeneratedBook], int, dict[str, int]]:
+    """Read the vaults given one by one, or those drawn by lot, their total debt and their opening prices.
 
     All debts are scaled to the total, wad; 0 leaves them. Without opening prices the first ones count.
     """
-    section = field.section((), ("file", "generated", "total", "opened_at"))
+    section = field.section((), ("file", "rows", "generated", "total", "opened_at"))
     total = section["total"].between(units.stablecoin, 10**18, 10**28) if "total" in section else 0
     opened_at = {}
     if "opened_at" in section:
@@ -57,12 +58,21 @@ def vault_book_of(
         }
     if field.either("file", "generated") == "file":
         file = section["file"]
-        return read_book(file.beside(), symbols, file.fail), {}, total, opened_at
+        treatments = treatments_of(section["rows"]) if "rows" in section else {}
+        return read_book(file.beside(), symbols, treatments, file.fail), {}, total, opened_at
+    if "rows" in section:
+        section["rows"].fail("says what becomes of a file's rows, and this book is generated: remove it")
     entries = section["generated"].entries()
     for symbol, entry in entries.items():
         if symbol not in symbols:
             entry.fail(f"{symbol!r} is not one of: {', '.join(symbols)}")
-    return (), {symbol: _generated(entry) for symbol, entry in entries.items()}, total, opened_at
+    return None, {symbol: _generated(entry) for symbol, entry in entries.items()}, total, opened_at
+
+
+def treatments_of(field: Field) -> dict[str, str]:
+    """Read what becomes of rows that the contracts refuse, by their kind."""
+    section = field.section((), tuple(TREATMENTS))
+    return {kind: section[kind].choice(TREATMENTS[kind]) for kind in section}
 
 
 def _generated(field: Field) -> GeneratedBook:

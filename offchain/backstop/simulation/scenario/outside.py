@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from backstop.keepers.group import Series
+from backstop.model.bounds import MAX_PRICE
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.chance import model_of
-from backstop.simulation.scenario.document import Field
+from backstop.simulation.scenario.document import Field, Section
 from backstop.simulation.scenario.schema import DAY, MarketDepth, PricePath
+from backstop.simulation.scenario.table import read_table
 
 
 def by_symbol(field: Field, symbols: tuple[str, ...]) -> dict[str, Field]:
@@ -52,11 +54,20 @@ def _timed(field: Field, reader: Callable[[str], int]) -> tuple[dict[int, int], 
 
 
 def price_path_of(field: Field, duration: int, block_time: int) -> PricePath:
-    """Read the points of a price, or the model that draws it; fail unless they cover the duration."""
-    if "model" in field.entries():
-        for name in ("published", "assumed", "volatility"):
+    """Read the points of a price, or the model that draws it; fail unless they cover the duration.
+
+    Points stand in the file, or in a column of a CSV file, where each holds till the next.
+    """
+    for way, others in (
+        ("model", ("published", "assumed", "volatility", "file")),
+        ("file", ("published", "assumed")),
+    ):
+        for name in others if way in field.entries() else ():
             if name in field.entries():
-                field.either("model", name)
+                field.either(way, name)
+    if "file" in field.entries():
+        return _column_of(field.section(("file", "column", "every")), duration, block_time)
+    if "model" in field.entries():
         return model_of(field.section(("model",))["model"], block_time)
     points, published = _timed(field, units.price)
     volatility = field.entries().get("volatility")
@@ -70,6 +81,31 @@ def price_path_of(field: Field, duration: int, block_time: int) -> PricePath:
     if volatility is None:
         field.fail("'volatility' is missing")
     return PricePath(points, published, volatility.between(units.basis_points, 0, 5_000))
+
+
+def _column_of(section: Section, duration: int, block_time: int) -> PricePath:
+    """Read the points of a CSV file's column, `every` so often from the start; each holds till the next."""
+    every, file, column = (
+        section["every"].between(units.seconds, 1, DAY),
+        section["file"],
+        section["column"].text,
+    )
+    if every % block_time and block_time % every:
+        section["every"].fail(f"and a block of {block_time} seconds: one must be a multiple of the other")
+    path, prices = file.beside(), []
+    for number, cells in read_table(path, file.fail, (column,), exactly=False):
+        try:
+            value = units.price(f"{cells[column]} USD")
+        except ValueError:
+            value = 0
+        if not 0 < value <= MAX_PRICE:
+            problem = f"{cells[column]!r} is no price: write a number above 0, as 195.21"
+            file.fail(f"{path.name}: row {number}, column {column}: {problem}")
+        prices.append(value)
+    if (len(prices) - 1) * every < duration:
+        file.fail(f"has {len(prices):,} prices, and none at the end of the scenario or after it")
+    times = range(0, duration + 1, block_time)
+    return PricePath({time: prices[time // every] for time in times}, frozenset(), 0)
 
 
 def market_of(field: Field, block_time: int) -> MarketDepth:

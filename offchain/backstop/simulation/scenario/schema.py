@@ -13,7 +13,7 @@ from backstop.simulation.scenario.processes import Fault, PriceModel, Spike
 
 BLOCK_GAS = 12_500_000
 DAY = 86_400
-LONGEST = 31 * DAY  # a scenario
+LONGEST = 366 * DAY  # a scenario
 
 
 @dataclass(frozen=True)

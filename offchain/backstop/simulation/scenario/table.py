@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, TextIO
 
 from backstop.errors import BackstopError
 
@@ -17,46 +17,58 @@ class Row(NamedTuple):
     cells: dict[str, str]
 
 
+def parse_table(file: TextIO, name: str) -> tuple[int, list[str], list[Row]]:
+    """Read the header's row, the header, and the rows under it; what is wrong is one line with its row.
+
+    The line ends of any system, blank lines and spaces around cells are accepted. An empty file has an empty
+    header.
+    """
+    reader = csv.reader(file, strict=True)
+    try:
+        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise BackstopError(f"{name}: row {reader.line_num}: is no CSV: {error}") from None
+    lines = [(number, line) for number, line in lines if any(line)]
+    first, header = lines[0] if lines else (1, [])
+    for column in header:
+        if header.count(column) > 1:
+            raise BackstopError(f"{name}: row {first}: the column {column!r} is there twice: remove one")
+    found = []
+    for number, line in lines[1:]:
+        if len(line) != len(header):
+            wrong = f"has {len(line)} columns, and the header {len(header)}"
+            raise BackstopError(f"{name}: row {number}: {wrong}")
+        found.append(Row(number, dict(zip(header, line, strict=True))))
+    return first, header, found
+
+
 def read_table(
     path: Path, fail: Callable[[str], NoReturn], columns: Sequence[str], exactly: bool = True
 ) -> list[Row]:
     """Read a CSV file with these columns, and no others if `exactly`.
 
     `fail` takes what is wrong with the file, for whoever names it; what is wrong in it has file and row. A
-    byte-order mark, the line ends of any system, blank lines and spaces around cells are accepted.
+    byte-order mark is accepted.
     """
-
-    def bad(number: int, problem: str) -> NoReturn:
-        raise BackstopError(f"{path.name}: row {number}: {problem}")
-
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+            first, header, rows = parse_table(file, path.name)
     except OSError as error:
         fail(f"{path.name} cannot be read: {error.strerror}")
     except UnicodeDecodeError:
         fail(f"{path.name} cannot be read: not UTF-8 text: save it as CSV in UTF-8")
-    except csv.Error as error:
-        bad(reader.line_num, f"is no CSV: {error}")
 
-    rows = [(number, row) for number, row in rows if any(row)]
-    first, header = rows[0] if rows else (1, [])
+    def bad(problem: str) -> NoReturn:
+        raise BackstopError(f"{path.name}: row {first}: {problem}")
+
     wanted = f"the columns must be {', '.join(columns)}" if exactly else f"needs {', '.join(columns)}"
     if not header:
-        bad(1, f"is empty: {wanted}")
+        bad(f"is empty: {wanted}")
     for name in columns:
         if name not in header:
             hint = "" if len(header) > 1 else ", with commas between"
-            bad(first, f"the column {name!r} is missing: {wanted}{hint}; there are {', '.join(header)}")
+            bad(f"the column {name!r} is missing: {wanted}{hint}; there are {', '.join(header)}")
     for name in header:
-        if header.count(name) > 1:
-            bad(first, f"the column {name!r} is there twice: remove one")
         if exactly and name not in columns:
-            bad(first, f"the column {name!r} is unknown: {wanted}; remove it")
-    found = []
-    for number, row in rows[1:]:
-        if len(row) != len(header):
-            bad(number, f"has {len(row)} columns, and the header {len(header)}")
-        found.append(Row(number, dict(zip(header, row, strict=True))))
-    return found
+            bad(f"the column {name!r} is unknown: {wanted}; remove it")
+    return rows

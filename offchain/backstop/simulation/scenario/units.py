@@ -44,6 +44,14 @@ def _scaled(text: str, unit: str, scale: int, what: str, example: str, signed: b
     return value
 
 
+def fraction(text: str, what: str, example: str) -> tuple[int, int]:
+    """Read a bare number as the fraction that it is, exactly: its numerator and its denominator."""
+    digits, decimals, unit = _split(text, what, example)
+    if unit:
+        raise ValueError(f"{text!r} is not {what}; write e.g. '{example}'")
+    return digits, 10**decimals
+
+
 def count(text: str) -> int:
     """Read '120' as 120."""
     return _scaled(text, "", 1, "a whole number", "120")

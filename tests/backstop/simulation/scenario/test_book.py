@@ -35,11 +35,11 @@ def test_a_drawn_book_keeps_to_its_ranges() -> None:
 
 def test_a_csv_book(tmp_path) -> None:
     scenario = with_csv(
-        tmp_path, "owner,collateral,locked,debt\nanna,ETH,12.5,1000\n\nben, WBTC ,0.5,2000.25\n"
+        tmp_path, "owner,collateral,locked,debt\nanna,ETH,52.5,5000\n\nben, WBTC ,1.5,5000.25\n"
     )
     anna, ben = vault_book(scenario, 1, PRICES)
-    assert (anna.owner, anna.symbol, anna.locked, anna.debt) == ("anna", "ETH", 125 * WAD // 10, 1_000 * WAD)
-    assert ben.debt == 200_025 * WAD // 100
+    assert (anna.owner, anna.symbol, anna.locked, anna.debt) == ("anna", "ETH", 525 * WAD // 10, 5_000 * WAD)
+    assert ben.debt == 500_025 * WAD // 100
 
 
 def test_no_such_csv(tmp_path) -> None:

@@ -93,7 +93,7 @@ def test_a_book_of_ones_own_loads_at_the_first_try(tmp_path, file, book) -> None
 def test_numbers_are_read_exactly(tmp_path, text, value) -> None:
     """In a table, and bare or in quotes in YAML."""
     if "'" not in text and '"' not in text:
-        (vault,) = scenario(tmp_path, OWN_BOOK, book=f"{HEADER}anna,ETH,{text},1\n").vaults
+        (vault,) = scenario(tmp_path, OWN_BOOK, book=f"{HEADER}anna,ETH,{text},0\n").vaults
         assert vault.locked == value
     (tmp_path / "number.yaml").write_text(f"amount: {text}\n")
     assert read_document(tmp_path / "number.yaml").entries()["amount"].read(units.amount) == value
@@ -226,7 +226,8 @@ def test_what_is_wrong_with_a_file_is_one_line(tmp_path, text, said) -> None:
         (HEADER + "anna,ETH,1,1e99999\n", "row 2, column debt: '1e99999' is not an amount; write e.g. '12.5"),
         (HEADER + "anna,ETH,0.1234567890123456789,1\n", "finer than this field can hold: round it to 18 dec"),
         (HEADER + ",ETH,1,1\n", "row 2, column owner: is empty: name the owner"),
-        (HEADER + "a,ETH,1,1\n\na,ETH,1,1\n", "row 4, column owner: 'a' has a ETH vault in row 2: add the t"),
+        (HEADER + "a,ETH,1,0\n\na,ETH,1,0\n", "1 of 2 rows cannot be opened: 1 of an owner with another va"),
+        (HEADER + "a,ETH,1e60,0\n", "book.csv: row 2: is more than a vault holds: check the decimals"),
         (HEADER + 'anna,ETH,1,"1\n', "book.csv: row 2: is no CSV: unexpected end of data"),
         (b"\xff\xfeo\x00", "vault_book.file: book.csv cannot be read: not UTF-8 text: save it as CSV in UTF"),
     ],

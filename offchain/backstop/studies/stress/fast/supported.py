@@ -53,8 +53,6 @@ def refuse_unsupported(scenario: Scenario) -> None:
         _refuse("contracts with naive rules")
     if scenario.opening is not None:
         _refuse("states that a run begins with")
-    if scenario.opened_at:
-        _refuse("books that are opened at other prices")
     for collateral in parameters.collateral_types:
         if collateral.policy != PolicyParameters():
             _refuse(f"the policy of {collateral.symbol}")

@@ -17,7 +17,7 @@ from backstop.deployment.parameters import (
 from backstop.errors import BackstopError
 from backstop.hosts.words import State
 from backstop.keepers.group import GasPolicy, KeeperGroup
-from backstop.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.processes import PriceModel
 from backstop.simulation.scenario.schema import GeneratedBook, Opening
@@ -170,7 +170,6 @@ def test_what_a_run_may_begin_with_is_refused() -> None:
         ({"parameters": parameters}, "domains"),
         ({"parameters": naive}, "contracts with naive rules"),
         ({"parameters": market}, "margin markets"),
-        ({"opened_at": {"ETH": 3_000 * RAY}}, "books that are opened at other prices"),
         ({"opening": Opening(DAY.start, State({}))}, "states that a run begins with"),
     ):
         with pytest.raises(BackstopError, match=f"^the fast engine does not know {what}: take the exact"):

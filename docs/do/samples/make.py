@@ -1,0 +1,135 @@
+"""Write the samples of docs/do/own-data.md: synthetic positions, in the columns of five systems' exports.
+
+    python docs/do/samples/make.py [FOLDER]
+
+No row is anybody's position. Equal calls write equal files.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+from backstop.randomness import Dice
+
+ROWS = 12
+PRICES = {"wstETH": 4_000, "WETH": 3_400, "cbBTC": 95_000, "WBTC": 95_000, "USDC": 1}
+DECIMALS = {"wstETH": 18, "WETH": 18, "cbBTC": 8, "WBTC": 8, "USDC": 6}
+THRESHOLDS = {"wstETH": 8_100, "WETH": 8_300, "cbBTC": 7_800, "WBTC": 7_800, "USDC": 7_800}
+
+
+class Lot:
+    """Synthetic figures: an owner, a debt in dollars, and how much of a coin covers it."""
+
+    def __init__(self, system: str, number: int) -> None:
+        self.dice = Dice(1, "sample", system, number)
+        self.owner = "0x" + "".join(f"{self.dice.below(256):02x}" for _ in range(20))
+        self.debt = self.dice.between(800, 400_000)
+        self.ratio = self.dice.between(105, 400)
+
+    def coins(self, symbol: str, digits: int, part: int = 100) -> int:
+        """Return a part (percent) of what covers the debt, in units of so many digits."""
+        return self.debt * self.ratio * part * 10**digits // (PRICES[symbol] * 10_000)
+
+
+def maker(lot: Lot, number: int) -> list[dict[str, object]]:
+    """Return a vault of the Vat: `art` times `rate` is what it owes."""
+    rate = 1_093_000_000_000_000_000_000_000_000 + number
+    symbol = ("WETH", "wstETH")[number % 2]
+    return [
+        {
+            "ilk": {"WETH": "ETH-A", "wstETH": "WSTETH-A"}[symbol],
+            "urn": lot.owner,
+            "ink": lot.coins(symbol, 18),
+            "art": lot.debt * 10**45 // rate,
+            "rate": rate,
+        }
+    ]
+
+
+def aave(lot: Lot, number: int) -> list[dict[str, object]]:
+    """Return an account of Aave: one or two collaterals, one of them not counted, one or two debts."""
+    parts = [("wstETH", 60, 0), ("cbBTC", 40, 0)] if number % 3 == 0 else [("WETH", 100, 0)]
+    parts += [("USDC", 0, 100)] if number % 4 else [("USDC", 0, 70), ("WETH", 0, 30)]
+    return [
+        {
+            "user.id": lot.owner,
+            "reserve.symbol": symbol,
+            "reserve.decimals": DECIMALS[symbol],
+            "currentATokenBalance": lot.coins(symbol, DECIMALS[symbol], held) if held else 0,
+            "usageAsCollateralEnabledOnUser": "true" if held else "false",
+            "currentTotalDebt": lot.debt * owed * 10 ** DECIMALS[symbol] // (100 * PRICES[symbol]),
+            "reserve.price.priceInUsd": PRICES[symbol],
+            "reserve.reserveLiquidationThreshold": THRESHOLDS[symbol],
+        }
+        for symbol, held, owed in parts
+    ]
+
+
+def morpho(lot: Lot, number: int) -> list[dict[str, object]]:
+    """Return a position in one of two isolated markets."""
+    symbol, lltv = (("wstETH", 860_000_000_000_000_000), ("cbBTC", 860_000_000_000_000_000))[number % 2]
+    return [
+        {
+            "user.address": lot.owner,
+            "market.uniqueKey": f"0x{number % 2 + 1:064x}",
+            "market.lltv": lltv,
+            "market.collateralAsset.symbol": symbol,
+            "market.collateralAsset.decimals": DECIMALS[symbol],
+            "market.collateralAsset.priceUsd": PRICES[symbol],
+            "market.loanAsset.symbol": "USDC",
+            "market.loanAsset.decimals": 6,
+            "market.loanAsset.priceUsd": 1,
+            "state.collateral": lot.coins(symbol, DECIMALS[symbol]),
+            "state.borrowAssets": lot.debt * 10**6,
+        }
+    ]
+
+
+def liquity(lot: Lot, number: int) -> list[dict[str, object]]:
+    """Return a trove; every fourth is closed."""
+    closed = number % 4 == 3
+    wei = 0 if closed else lot.coins("WETH", 18)
+    return [
+        {
+            "ownerAddress": lot.owner,
+            "status": "closedByOwner" if closed else "open",
+            "collateral": f"{wei // 10**18}.{wei % 10**18:018}",
+            "debt": "0" if closed else f"{lot.debt}.5",
+        }
+    ]
+
+
+def crvusd(lot: Lot, number: int) -> list[dict[str, object]]:
+    """Return a loan of a controller, partly sold where it is in soft liquidation."""
+    symbol = ("wstETH", "WBTC")[number % 2]
+    wei = lot.coins(symbol, 18)
+    return [
+        {
+            "user": lot.owner,
+            "collateral_symbol": symbol,
+            "collateral": f"{wei // 10**18}.{wei % 10**18:018}",
+            "stablecoin": lot.debt // 4 if number % 5 == 4 else 0,
+            "debt": lot.debt,
+            "N": 10,
+            "health": f"0.{lot.dice.below(1_000):03}",
+        }
+    ]
+
+
+SYSTEMS = {"maker": maker, "aave": aave, "morpho": morpho, "liquity": liquity, "crvusd": crvusd}
+
+
+def write(folder: Path) -> None:
+    """Write a file for each system."""
+    for name, system in SYSTEMS.items():
+        rows = [row for number in range(ROWS) for row in system(Lot(name, number), number)]
+        with (folder / f"synthetic-{name}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)

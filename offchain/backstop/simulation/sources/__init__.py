@@ -1,0 +1,1 @@
+"""Files of strangers: positions and prices as others keep them, read exactly for scenarios."""

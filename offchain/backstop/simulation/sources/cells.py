@@ -1,0 +1,180 @@
+"""Tables of strangers as text: CSV, Parquet, frames, local or in an object store. Rows know their number."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from backstop.errors import BackstopError
+from backstop.simulation.scenario.table import Row, parse_table
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import pandas as pd
+
+    Source: TypeAlias = str | Path | pd.DataFrame | pa.Table
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_SHOWN = 3
+
+
+class Inexact(str):
+    """A cell that was a float: its shortest decimal, which whoever asked for floats may round."""
+
+
+class Table(NamedTuple):
+    """A table's name, its columns and its rows, counted as an editor shows them, of frames from 1."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: list[Row]
+
+
+class Fault(NamedTuple):
+    """Something wrong in a table: the row (0: the whole table), its column and how to mend it."""
+
+    row: int
+    column: str
+    problem: str
+
+    def __str__(self) -> str:
+        place = [f"row {self.row}"] if self.row else []
+        place += [f"column {self.column}"] if self.column else []
+        return f"{', '.join(place)}: {self.problem}" if place else self.problem
+
+
+class Faults(BackstopError):
+    """All that is wrong in a table; the message has the first ones."""
+
+    def __init__(self, name: str, faults: Sequence[Fault]) -> None:
+        self.name = name
+        self.faults = tuple(faults)
+        shown = "; ".join(str(fault) for fault in faults[:_SHOWN])
+        more = f"; and {len(faults) - _SHOWN:,} more faults" if len(faults) > _SHOWN else ""
+        super().__init__(f"{name}: {shown}{more}")
+
+
+def read_cells(source: Source, filesystem: pafs.FileSystem | None = None) -> Table:
+    """Read a table: a path, an address of an object store, a pandas frame or an Arrow table.
+
+    Paths are of `filesystem`, where one is given. What is compressed (.gz, .zst, .bz2) is read as it is.
+    """
+    if isinstance(source, pa.Table):
+        return _from_arrow("table", source)
+    if not isinstance(source, str | Path):
+        import pandas as pd
+
+        if not isinstance(source, pd.DataFrame):
+            kind = type(source).__name__
+            raise BackstopError(f"a {kind} is no table: give a path, a DataFrame or a pyarrow Table")
+        return _from_frame(source)
+    name, content = _fetch(str(source), filesystem)
+    if content[:4] == b"PAR1":
+        try:
+            return _from_arrow(name, pq.read_table(io.BytesIO(content)))
+        except (OSError, pa.ArrowException) as error:
+            raise BackstopError(f"{name} is no whole Parquet file: {_line(error)}") from None
+    return _from_text(name, content)
+
+
+def _fetch(path: str, filesystem: pafs.FileSystem | None) -> tuple[str, bytes]:
+    """Return a file's name and its bytes."""
+    name = path.rstrip("/").rsplit("/", 1)[-1]
+    if not name:
+        raise BackstopError("'' is no file: give a path")
+    try:
+        if filesystem is None and _URI.match(path):
+            filesystem, path = pafs.FileSystem.from_uri(path)
+        filesystem = filesystem or pafs.LocalFileSystem()
+        if filesystem.get_file_info(path).type == pafs.FileType.Directory:
+            raise BackstopError(f"{path} is a directory: give a file in it")
+        with filesystem.open_input_stream(path) as stream:
+            return name, stream.read()
+    except FileNotFoundError:
+        raise BackstopError(f"there is no file {path}") from None
+    except (OSError, pa.ArrowException) as error:
+        hint = "" if filesystem is not None else ": files, s3://, gs://, abfs:// and hdfs:// can be read"
+        raise BackstopError(f"{path} cannot be read: {_line(error)}{hint}") from None
+
+
+def _line(error: Exception) -> str:
+    """Return the first line of what another library says."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(". ")
+
+
+def _from_text(name: str, content: bytes) -> Table:
+    if content[:2] == b"PK":
+        raise BackstopError(f"{name} is a spreadsheet or an archive: save the sheet as CSV in UTF-8")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BackstopError(f"{name} cannot be read: not UTF-8 text: save it as CSV in UTF-8") from None
+    if text.lstrip()[:1] in ("{", "["):
+        raise BackstopError(f"{name} is JSON: write it as CSV or Parquet, a row for each position or price")
+    _, header, rows = parse_table(io.StringIO(text, newline=""), name)
+    if not header:
+        raise BackstopError(f"{name}: row 1: is empty: write a header and rows under it")
+    return Table(name, tuple(header), rows)
+
+
+def _from_arrow(name: str, table: pa.Table) -> Table:
+    _refuse_doubles(name, table.column_names)
+    columns = [[_text(value) for value in column.to_pylist()] for column in table.columns]
+    return _table(name, table.column_names, columns)
+
+
+def _from_frame(frame: pd.DataFrame) -> Table:
+    names = [str(column) for column in frame.columns]
+    _refuse_doubles("frame", names)
+    columns = [[_text(value) for value in frame.iloc[:, i].tolist()] for i in range(len(names))]
+    return _table("frame", names, columns)
+
+
+def _table(name: str, names: Sequence[str], columns: Sequence[Sequence[str]]) -> Table:
+    cells = zip(*columns, strict=True)
+    rows = [Row(number, dict(zip(names, row, strict=True))) for number, row in enumerate(cells, 1)]
+    return Table(name, tuple(names), rows)
+
+
+def _refuse_doubles(name: str, names: Sequence[str]) -> None:
+    for column in names:
+        if list(names).count(column) > 1:
+            raise BackstopError(f"{name}: the column {column!r} is there twice: remove one")
+
+
+def _text(value: Any) -> str:
+    """Return a cell as text: nothing for what is missing, floats marked as what they are."""
+    if value is None or value != value:  # NaN and NaT are not themselves
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return Inexact(repr(float(value)))  # numpy's floats show their type
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return value.isoformat() if isinstance(value, datetime) else str(value).strip()
+
+
+def need_columns(table: Table, columns: Sequence[str], fail_hint: str) -> None:
+    """Refuse a table without some columns, in one line that says which there are."""
+    missing = [column for column in dict.fromkeys(columns) if column not in table.columns]
+    if missing:
+        _no_columns(table, missing, fail_hint)
+
+
+def _no_columns(table: Table, missing: Sequence[str], hint: str) -> NoReturn:
+    listed = ", ".join(repr(column) for column in missing)
+    there = ", ".join(table.columns[:20])
+    commas = ", with commas between" if len(table.columns) == 1 else ""
+    are = "columns are" if len(missing) > 1 else "column is"
+    raise BackstopError(f"{table.name}: the {are} missing: {listed}{commas}; there are {there}: {hint}")

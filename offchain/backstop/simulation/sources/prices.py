@@ -1,0 +1,379 @@
+"""Prices of strangers: any spacing, many assets, read exactly; gaps, doubles, splits and zeros are named."""
+
+from __future__ import annotations
+
+import csv
+import io
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from statistics import median_low
+from typing import TYPE_CHECKING
+
+import pyarrow.fs as pafs
+
+from backstop.errors import BackstopError
+from backstop.files.whole import write_files
+from backstop.model.arithmetic import RAY
+from backstop.model.bounds import MAX_PRICE
+from backstop.simulation.scenario import units
+from backstop.simulation.scenario.table import Row
+from backstop.simulation.scenario.writer import decimal
+from backstop.simulation.sources.cells import Fault, Faults, Table, need_columns, read_cells
+from backstop.simulation.sources.symbols import called
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from backstop.simulation.sources.cells import Source
+
+SPACINGS = (
+    *(1, 2, 5, 10, 12, 15, 30, 60, 120, 300, 600, 900, 1_800),
+    *(3_600, 7_200, 14_400, 21_600, 43_200, 86_400),
+)
+"""Spacings that a written file may have, seconds: whole numbers of blocks of five minutes, or less."""
+
+DAY = 86_400
+# Units of an epoch by their size: seconds till the year 5138, then thousandths, millionths, billionths.
+_EPOCHS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
+_GAP = 3
+_FACTOR = 5
+
+
+@dataclass(frozen=True)
+class Series:
+    """Prices of one asset in the order of their times."""
+
+    times: tuple[int, ...]  # seconds of the epoch, rising
+    values: tuple[int, ...]  # ray
+
+    def at(self, time: int) -> int:
+        """Return the price that holds at a time: the last one; before the first, that."""
+        return self.values[max(0, bisect_right(self.times, time) - 1)]
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Prices that were read, by symbol."""
+
+    name: str
+    series: Mapping[str, Series]
+    told: tuple[str, ...] = ()  # what was left out, held or kept, counted
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols in the order of the file."""
+        return tuple(self.series)
+
+    @property
+    def first(self) -> int:
+        """First time at which every asset has a price, seconds of the epoch."""
+        return max(each.times[0] for each in self.series.values())
+
+    @property
+    def last(self) -> int:
+        """Last time to which every asset has a price, seconds of the epoch."""
+        return min(each.times[-1] for each in self.series.values())
+
+    @property
+    def every(self) -> int:
+        """Spacing of the file when it is written: that of most prices, or the next one below, seconds."""
+        found = spacing([time for each in self.series.values() for time in _steps(each.times)])
+        return max((each for each in SPACINGS if each <= found), default=1)
+
+    @property
+    def lasts(self) -> dict[str, int]:
+        """The last price of each asset, ray."""
+        return {symbol: each.at(self.last) for symbol, each in self.series.items()}
+
+    def of(self, symbols: Sequence[str]) -> Prices:
+        """Return the prices of some assets; refuse one that has none."""
+        missing = [symbol for symbol in symbols if symbol not in self.series]
+        if missing:
+            there = ", ".join(self.series)
+            raise BackstopError(f"{self.name}: has no prices of {', '.join(missing)}; there are {there}")
+        return Prices(self.name, {symbol: self.series[symbol] for symbol in symbols}, self.told)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the prices [ray] at each time of the file; an asset's last one holds."""
+        import pandas as pd
+
+        times = sorted({time for each in self.series.values() for time in each.times})
+        held = {symbol: [each.at(time) for time in times] for symbol, each in self.series.items()}
+        index = pd.Index(pd.to_datetime(times, unit="s", utc=True), name="time")
+        return pd.DataFrame(held, index=index, dtype=object)
+
+    def csv(self, begin: int | None = None) -> str:
+        """Return prices at equal distances from `begin` on (without it, the first time that all have one).
+
+        A price holds till the next one; what lies between two rows is in neither.
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("time", *self.series))
+        for time in range(self.first if begin is None else begin, self.last + 1, self.every):
+            stamp = datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            writer.writerow((stamp, *(decimal(each.at(time), RAY) for each in self.series.values())))
+        return text.getvalue()
+
+    def write(self, folder: str | Path, begin: int | None = None) -> Path:
+        """Write `prices.csv` into a folder, which scenarios read."""
+        path = Path(folder)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            write_files(path, {"prices.csv": self.csv(begin)})
+        except OSError as error:
+            raise BackstopError(f"{path} cannot be written: {error.strerror or error}") from None
+        return path / "prices.csv"
+
+
+def read_prices(
+    source: Source,
+    *,
+    time: str = "time",
+    columns: Mapping[str, str] | Sequence[str] | None = None,
+    symbol: str | None = None,
+    price: str = "price",
+    rename: Mapping[str, str] | None = None,
+    duplicates: str = "refuse",
+    splits: str = "refuse",
+    bad_rows: str = "refuse",
+    filesystem: pafs.FileSystem | None = None,
+) -> Prices:
+    """Read prices in dollars of a CSV or Parquet file, a DataFrame or an Arrow table; docs/do/own-data.md.
+
+    A file has a column for each asset (all but `time`, or `columns`, by symbol), or a row for each asset and
+    time (`symbol` and `price` name columns). Times are of the epoch (seconds to nanoseconds) or of ISO 8601,
+    without a zone in UTC. Two prices of a time are refused, or the `first` or `last` counts; a step that
+    looks like a split is refused, or `keep`.
+    """
+    for name, given, known in (
+        ("duplicates", duplicates, ("refuse", "first", "last")),
+        ("splits", splits, ("refuse", "keep")),
+        ("bad_rows", bad_rows, ("refuse", "drop")),
+    ):
+        if given not in known:
+            raise BackstopError(f"{name}: {given!r} is not one of: {', '.join(known)}")
+    table = read_cells(source, filesystem)
+    reading = _Reading(table, duplicates, splits)
+    if symbol is not None:
+        need_columns(table, [time, symbol, price], "say which columns mean what: time, symbol, price")
+        found = reading.long(time, symbol, price)
+    else:
+        wide = _wide(table, time, columns)
+        need_columns(
+            table, [time, *wide.values()], "say which columns mean what: time, and one for each asset"
+        )
+        found = reading.wide(time, wide)
+    return reading.prices(found, rename or {}, bad_rows == "drop")
+
+
+def _wide(table: Table, time: str, columns: Mapping[str, str] | Sequence[str] | None) -> dict[str, str]:
+    """Return the columns of a file with one for each asset, by symbol."""
+    if columns is None:
+        columns = [column for column in table.columns if column != time]
+        if not columns:
+            raise BackstopError(f"{table.name}: has no column of prices beside {time!r}")
+    return dict(columns) if isinstance(columns, Mapping) else {column: column for column in columns}
+
+
+class _Quote:
+    """A price of a time, and where it stands."""
+
+    __slots__ = ("column", "row", "time", "value")
+
+    def __init__(self, row: int, column: str, time: int, value: int) -> None:
+        self.row, self.column, self.time, self.value = row, column, time, value
+
+
+class _Reading:
+    """One table on its way to prices."""
+
+    def __init__(self, table: Table, duplicates: str, splits: str) -> None:
+        self.table = table
+        self.duplicates = duplicates
+        self.splits = splits
+        self.faults: list[Fault] = []
+        self.told: list[str] = []
+
+    def wide(self, time: str, columns: Mapping[str, str]) -> dict[str, list[_Quote]]:
+        """Read a column for each asset; an empty cell is a price that is not there."""
+        found: dict[str, list[_Quote]] = {symbol: [] for symbol in columns}
+        missing = 0
+        for row in self.table.rows:
+            at = self._time(row, time)
+            for symbol, column in columns.items():
+                if row.cells[column]:
+                    self._quote(found[symbol], row, column, at)
+                else:
+                    missing += 1
+        if missing:
+            self.told.append(f"{missing:,} cells are empty: the price before holds.")
+        return found
+
+    def long(self, time: str, symbol: str, price: str) -> dict[str, list[_Quote]]:
+        """Read a row for each asset and time."""
+        found: dict[str, list[_Quote]] = {}
+        for row in self.table.rows:
+            at = self._time(row, time)
+            if row.cells[symbol]:
+                self._quote(found.setdefault(row.cells[symbol], []), row, price, at)
+            else:
+                self.faults.append(Fault(row.number, symbol, "is empty: name the asset"))
+        return found
+
+    def _time(self, row: Row, column: str) -> int | None:
+        try:
+            return moment(row.cells[column])
+        except ValueError as error:
+            self.faults.append(Fault(row.number, column, str(error)))
+            return None
+
+    def _quote(self, quotes: list[_Quote], row: Row, column: str, at: int | None) -> None:
+        text = row.cells[column]
+        try:
+            digits, below = units.fraction(text, "a price", "195.21")
+            value = digits * RAY // below
+            if digits <= 0 or not value:
+                raise ValueError(f"{text!r} is no price: write a number above 0, as 195.21")
+            if value > MAX_PRICE:
+                raise ValueError(f"{text!r} is more than a feed takes: give dollars for a whole coin")
+        except ValueError as error:
+            self.faults.append(Fault(row.number, column, str(error)))
+            return
+        if at is not None:
+            quotes.append(_Quote(row.number, column, at, value))
+
+    # ------------------------------------------------------------------- series
+
+    def prices(self, found: Mapping[str, list[_Quote]], rename: Mapping[str, str], drop: bool) -> Prices:
+        """Sort each asset's prices; refuse, or count, what is odd about them."""
+        name = self.table.name
+        if self.faults and drop:
+            self.told.append(f"{len(self.faults):,} cells cannot be read, and are left out.")
+            self.faults = []
+        if self.faults:
+            raise Faults(name, self.faults)
+        found = {symbol: quotes for symbol, quotes in found.items() if quotes}
+        if not found:
+            raise BackstopError(f"{name}: has no prices: write rows under the header")
+        unordered = sum(b.time < a.time for quotes in found.values() for a, b in pairwise(quotes))
+        if unordered:
+            self.told.append(f"{unordered:,} prices are not in the order of their times, and were sorted.")
+        try:
+            names = called(found, rename)
+        except BackstopError as error:
+            raise BackstopError(f"{name}: {error}") from None
+        other = [f"{symbol!r} is called {new}" for symbol, new in names.items() if symbol != new]
+        if other:
+            self.told.append(f"{', '.join(other)}.")
+        series = {names[symbol]: self._series(names[symbol], quotes) for symbol, quotes in found.items()}
+        if self.faults:
+            raise Faults(name, self.faults)
+        prices = Prices(name, series, tuple(self.told))
+        if prices.last <= prices.first:
+            raise BackstopError(f"{name}: {_no_time_in_common(series)}")
+        return prices
+
+    def _series(self, symbol: str, quotes: list[_Quote]) -> Series:
+        quotes = sorted(quotes, key=lambda quote: quote.time)
+        kept: list[_Quote] = []
+        twice = 0
+        for quote in quotes:
+            if kept and kept[-1].time == quote.time:
+                twice += 1
+                if kept[-1].value != quote.value:
+                    self._other(kept, quote)
+            else:
+                kept.append(quote)
+        if twice:
+            self.told.append(f"{symbol}: {twice:,} prices are of a time that has one already.")
+        self._name_gaps(symbol, kept)
+        self._name_splits(symbol, kept)
+        return Series(tuple(quote.time for quote in kept), tuple(quote.value for quote in kept))
+
+    def _other(self, kept: list[_Quote], quote: _Quote) -> None:
+        """Settle which of two prices of one time counts, or note that it is not said."""
+        if self.duplicates == "refuse":
+            problem = (
+                f"another price of that time is in row {kept[-1].row}: say whether the first or last counts"
+            )
+            self.faults.append(Fault(quote.row, quote.column, problem))
+        elif self.duplicates == "last":
+            kept[-1] = quote
+
+    def _name_gaps(self, symbol: str, quotes: Sequence[_Quote]) -> None:
+        usual = spacing(_steps([quote.time for quote in quotes]))
+        gaps = [(b.time - a.time, a) for a, b in pairwise(quotes) if b.time - a.time > _GAP * usual]
+        if gaps:
+            longest, before = max(gaps, key=lambda gap: gap[0])
+            self.told.append(
+                f"{symbol}: {len(gaps):,} gaps, the longest of {units.duration(longest)} from "
+                f"{stamp(before.time)} on: the price before holds."
+            )
+
+    def _name_splits(self, symbol: str, quotes: Sequence[_Quote]) -> None:
+        """Name steps that look like a split, a change of unit or a slip of the point."""
+        found = [(a, b) for a, b in pairwise(quotes) if _looks_like_a_split(a.value, b.value)]
+        if not found:
+            return
+        if self.splits == "keep":
+            self.told.append(f"{symbol}: {len(found):,} steps look like splits, and are kept.")
+            return
+        for a, b in found:
+            of = f"from {decimal(a.value, RAY)} to {decimal(b.value, RAY)} in one step"
+            problem = f"{of} looks like a split or a slip: mend it, or say that splits are to be kept"
+            self.faults.append(Fault(b.row, b.column, problem))
+
+
+def moment(text: str) -> int:
+    """Read a time as seconds of the epoch, rounded down; without a zone it is in UTC."""
+    bare = text.removesuffix(".0")
+    if bare.isascii() and bare.isdigit():
+        value = int(bare)
+        scale = next((scale for most, scale in _EPOCHS if value < most), None)
+        if scale is not None and value >= 10**8 * scale:
+            return value // scale
+        raise ValueError(f"{text!r} is no time of the epoch: write e.g. '1710201600' or '2024-03-12T00:00Z'")
+    try:
+        parsed = datetime.fromisoformat(text.removesuffix(" UTC"))
+    except ValueError:
+        raise ValueError(f"{text!r} is no time: write e.g. '2024-03-12T00:00Z' or '1710201600'") from None
+    zoned = parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
+    return int(zoned.timestamp() // 1)
+
+
+def spacing(steps: Sequence[int]) -> int:
+    """Return the usual distance between prices: the middle one, seconds."""
+    return median_low(steps) if steps else 1
+
+
+def stamp(time: int) -> str:
+    """Write a time as `2024-03-12T08:00Z`."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
+def _steps(times: Sequence[int]) -> list[int]:
+    return [after - before for before, after in pairwise(times)]
+
+
+def _looks_like_a_split(before: int, after: int) -> bool:
+    """Return True for a step by a factor of five or more, or by a small whole number to one per cent."""
+    large, small = max(before, after), min(before, after)
+    if large >= _FACTOR * small:
+        return True
+    return any(100 * abs(large - n * small) <= n * small for n in range(2, _FACTOR))
+
+
+def _no_time_in_common(series: Mapping[str, Series]) -> str:
+    if len(series) == 1:
+        return "has a single time: prices move between two or more"
+    late = max(series, key=lambda symbol: series[symbol].times[0])
+    early = min(series, key=lambda symbol: series[symbol].times[-1])
+    return (
+        f"{early} ends {stamp(series[early].times[-1])}, {late} begins {stamp(series[late].times[0])}: "
+        "all assets need a time in common"
+    )

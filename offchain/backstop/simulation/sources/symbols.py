@@ -1,0 +1,34 @@
+"""Symbols of any token, as scenarios can call them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from backstop.errors import BackstopError
+from backstop.simulation.scenario.drawn import EQUITY
+
+_LONGEST = 32
+
+
+def called(symbols: Iterable[str], rename: Mapping[str, str]) -> dict[str, str]:
+    """Return what a scenario calls each symbol; refuse two that it could not tell apart.
+
+    What a scenario's symbol cannot have is an underscore: files and owners are called by symbols.
+    """
+    found: dict[str, str] = {}
+    taken: dict[str, str] = {}
+    for symbol in dict.fromkeys(symbols):
+        name = rename.get(symbol) or re.sub(r"[^A-Za-z0-9._+-]", "_", symbol)
+        if not re.match(r"[A-Za-z0-9]", name):
+            name = f"x{name}"
+        name = name[:_LONGEST]
+        if name == EQUITY:
+            raise BackstopError(f"{symbol!r} is what the protocol's own equity is called: rename it")
+        other = taken.setdefault(name.lower(), symbol)
+        if other != symbol and name != found[other]:
+            raise BackstopError(f"{other!r} and {symbol!r} differ in capitals alone: rename one")
+        if other != symbol and symbol not in rename and other not in rename:
+            raise BackstopError(f"{other!r} and {symbol!r} would both be called {name!r}: rename one")
+        found[symbol] = name
+    return found
