@@ -18,13 +18,14 @@ from backstop.proof.properties import Transition
 from backstop.proof.properties.registry import (
     HISTORY_PROPERTIES,
     OCCASIONS,
+    STATE_PROPERTIES,
     TRANSITION_PROPERTIES,
     concerned,
 )
 from backstop.proof.properties.transition import changes_of
 
 ARTIFACTS = Artifacts()
-SEEDS, STEPS = (2, 5), 250
+SEEDS, OF_MARGIN, STEPS = (2, 5), 14, 250
 # Paths of tables that a property has read.
 READ: set[str] = set()
 
@@ -35,6 +36,14 @@ def _notes(method):
         return getattr(dict, method)(table, *args)
 
     return noting
+
+
+def _asks(method):
+    def asking(tables, path, *default):
+        READ.add(path)
+        return getattr(dict, method)(tables, path, *default)
+
+    return asking
 
 
 class Watched(Table):
@@ -67,8 +76,9 @@ class Recorder:
         changes = changes_of(step)
         events = frozenset([(log.contract, log.event) for log in step.outcome.logs])
         action = step.action
-        numbers = concerned(action.contract, action.method, frozenset(changes), events)
-        for number in (*TRANSITION_PROPERTIES, *HISTORY_PROPERTIES):
+        every = (*TRANSITION_PROPERTIES, *HISTORY_PROPERTIES)
+        numbers = concerned(every, action.contract, action.method, frozenset(changes), events)
+        for number in every:
             holds = TRANSITION_PROPERTIES.get(number) or self.histories[number].see
             if number in numbers:
                 holds(step, changes)
@@ -92,6 +102,28 @@ def test_who_is_not_asked_sees_and_remembers_nothing(seed):
     for _ in machine.run(STEPS):
         pass
     assert recorder.left_out == {*TRANSITION_PROPERTIES, *HISTORY_PROPERTIES}
+
+
+class Paths(dict):
+    """The tables of a contract, which tell that they are looked for."""
+
+    get, __getitem__, __contains__ = _asks("get"), _asks("__getitem__"), _asks("__contains__")
+
+
+def test_a_property_of_states_names_all_that_it_reads():
+    read = set()
+    for seed in (*SEEDS, OF_MARGIN):
+        machine = Machine(RevmHost(), seed, artifacts=ARTIFACTS)
+        both = machine.both
+        for _ in machine.run(STEPS):
+            pass
+        state = {name: Paths(tables) for name, tables in both.snapshot().items()}
+        for number, holds in STATE_PROPERTIES.items():
+            READ.clear()
+            holds(state, both.addresses)
+            read.update([number] if READ else [])
+            assert OCCASIONS[number].writes >= READ, f"{number} reads {READ - OCCASIONS[number].writes}"
+    assert read == STATE_PROPERTIES.keys()
 
 
 @pytest.fixture(scope="module")

@@ -184,7 +184,7 @@ def test_a_view_that_differs_is_found(empty_on, mutated):
 
 
 def test_a_violated_property_is_reported_with_its_step(empty_on, artifacts):
-    def nobody_is_rich(snapshot, addresses):
+    def nobody_is_rich(snapshot, addresses, written):
         if max(snapshot["GOLD"]["balanceOf"].values(), default=0) > 80:
             raise Violation("property 0 is violated")
 

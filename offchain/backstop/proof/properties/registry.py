@@ -107,16 +107,19 @@ def _registers_in(kind: dict[int, Any]) -> Callable[..., Callable[[F], F]]:
 
 @lru_cache(maxsize=2**14)
 def concerned(
-    contract: str, method: str, writes: frozenset[str], events: frozenset[tuple[str, str]]
+    numbers: tuple[int, ...],
+    contract: str,
+    method: str,
+    writes: frozenset[str],
+    events: frozenset[tuple[str, str]],
 ) -> tuple[int, ...]:
-    """Return the properties that a step has to be asked about, those of a history last.
+    """Return those of some properties that have an occasion in a step, in their order.
 
     It is a call of a contract's method; `writes` are paths, `events` pairs of a contract and an event.
     """
     calls = frozenset(_spellings(contract, method))
     told = frozenset([spelling for event in events for spelling in _spellings(*event)])
-    kinds = TRANSITION_PROPERTIES, TRANSITION_PROMISES, HISTORY_PROPERTIES, HISTORY_PROMISES
-    return tuple([n for kind in kinds for n in kind if OCCASIONS[n].arise(writes, calls, told)])
+    return tuple([n for n in numbers if n not in OCCASIONS or OCCASIONS[n].arise(writes, calls, told)])
 
 
 def _spellings(contract: str, name: str) -> tuple[str, str, str]:
@@ -128,8 +131,7 @@ def check_all(properties: Mapping[int, Callable[..., Any]], numbers: Iterable[in
     number = 0
     try:
         for number in numbers:
-            if number in properties:
-                properties[number](*what)
+            properties[number](*what)
     except Violation as violation:
         violation.tell(number)
         raise

@@ -68,7 +68,7 @@ Changes = dict[str, list[Change]]
 def check_transition(step: Transition) -> None:
     """Assert the properties of one step that have an occasion in it; raises Violation with its number."""
     changes = changes_of(step)
-    check_all(TRANSITION_PROPERTIES, _concerned(step, changes), step, changes)
+    check_all(TRANSITION_PROPERTIES, _concerned(tuple(TRANSITION_PROPERTIES), step, changes), step, changes)
 
 
 class Watch:
@@ -84,20 +84,23 @@ class Watch:
         steps = {**TRANSITION_PROPERTIES, **(TRANSITION_PROMISES if promises else {})}
         histories = {n: begin(model).see for n, begin in begun.items() if only is None or n in only}
         self._properties = {n: holds for n, holds in steps.items() if only is None or n in only} | histories
+        self._numbers = tuple(self._properties)
         self._seen = 0
 
     def __call__(self, step: Transition) -> None:
         """Assert them of the next step; raises Violation with the number of the first that is broken."""
         changes = changes_of(step)
         self._seen += 1
-        numbers = _concerned(step, changes) if self._seen % _ALL_EVERY else self._properties
+        numbers = self._numbers
+        if self._seen % _ALL_EVERY:
+            numbers = _concerned(numbers, step, changes)
         check_all(self._properties, numbers, step, changes)
 
 
-def _concerned(step: Transition, changes: Changes) -> Collection[int]:
+def _concerned(numbers: tuple[int, ...], step: Transition, changes: Changes) -> tuple[int, ...]:
     contract, method, _, _ = step.action
     events = frozenset([(log.contract, log.event) for log in step.outcome.logs])
-    return concerned(contract, method, frozenset(changes), events)
+    return concerned(numbers, contract, method, frozenset(changes), events)
 
 
 def changes_of(step: Transition) -> Changes:

@@ -38,7 +38,13 @@ _MOST_FUNDING = 2**32 * bounds.MAX_FUNDING // (BASIS_POINTS * PERIOD) + 1
 _MOST_OWED, _MOST_HAD, _MOST_NOTIONAL = 2**134, 2**135, 2**119
 
 
-@state_property(26)
+@state_property(
+    26,
+    writes=[
+        *(_ACCOUNTS, "margin_book.positions", "margin_book.interests", "held", "fees"),
+        *("insurance", "buckets", "erc20.balanceOf"),
+    ],
+)
 def what_one_account_gains_another_loses(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert in each market that sizes sum to 0, and cash + fees == held + unpaid losses, to the wei.
 
@@ -215,7 +221,13 @@ def _frozen(read: Callable[..., Any], owner: str) -> tuple[int, int]:
     return equity, notional
 
 
-@state_property(30)
+@state_property(
+    30,
+    writes=[
+        *("ranking.left", "ranking.scores", "underlyings", _ACCOUNTS),
+        *(f"margin_book.{path}" for path in ("positions", "interests", "fundings", "frozen_prices")),
+    ],
+)
 def no_figure_is_beyond_its_bounds(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert that sizes, prices, scores and sums of a market are so small that no product overflows.
 
