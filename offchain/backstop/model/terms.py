@@ -93,8 +93,13 @@ class Governed(Ledger):
         self.type_count[()] = new + 1
         self.listing[()] = word_of([*listed, new])
         self._list(new)
+        self._set_limit_of_all(new, int(self.auction_limit[()]))
         self.terms[new] = Terms(
-            token=token, liquidation_ratio=liquidation_ratio, initial_ratio=initial_ratio, decimals=decimals
+            token=token,
+            liquidation_ratio=liquidation_ratio,
+            initial_ratio=initial_ratio,
+            decimals=decimals,
+            replaced=self.policies[()] != self.first_policy,
         )
         self.emit("CollateralTypeAdded", new, token, decimals)
         return new
@@ -172,6 +177,8 @@ class Governed(Ledger):
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
         require(engine.is_policy(self.address, new), "terms: not a policy")
         self.policies[()] = new
+        for c in self._listed():
+            self.terms[c] = self.terms[c]._replace(replaced=new != self.first_policy)
         self._tell(ALL_TYPES, "risk_policy", int(new, 16), MAX_UINT256)
 
     @external
@@ -209,6 +216,8 @@ class Governed(Ledger):
         self._only_admin(sender)
         self._tell(ALL_TYPES, "global_auction_limit", new, bounds.MAX_GLOBAL_DEBT_CEILING)
         self.auction_limit[()] = new
+        for c in self._listed():
+            self._set_limit_of_all(c, new)
 
     # ------------------------------------------------------------------- views
 

@@ -193,6 +193,7 @@ class VaultEngine(Coverage):
             room=0 if terms.settling else self._room(collateral_type, limits_factor),
             unit=terms.unit,
             called_at=vault.called_at,
+            replaced=int(terms.replaced),
         )
 
     @external
