@@ -872,8 +872,8 @@ def _valid_price(collateral_type: uint256, word: uint256) -> uint256:
 @view
 def _median(collateral_type: uint256, config: uint256) -> uint256:
     """
-    @dev Of the reports that are not too old; of an even number the lower of the two in the middle. `config` is
-         the slot.
+    @dev Of the reports that are not too old; of an even number the lower of the two in the middle. `config`
+         is the slot.
     """
     max_age: uint256 = (config >> 48) & MASK_32
     ordered: uint256[bounds.MAX_REPORTERS] = empty(uint256[bounds.MAX_REPORTERS])
