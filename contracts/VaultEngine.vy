@@ -732,7 +732,7 @@ def _check_risk(
     type_debt: uint256 = performing
     if debts.distressed != 0:
         type_debt = unsafe_add(type_debt, ledger._distress(collateral_type))
-    fee: uint256 = extcall IRiskPolicy(terms._policy(replaced)).check_new_risk(
+    fee: uint256 = extcall IRiskPolicy(terms._policy_of(replaced)).check_new_risk(
         IRiskPolicy.NewRisk(
             collateral_type=collateral_type,
             locked_collateral=vault.locked_collateral,

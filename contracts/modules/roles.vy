@@ -63,8 +63,7 @@ def accept_admin():
     """
     @notice Take over the admin role. Only the account that it was offered to.
     """
-    if msg.sender != self.pending_admin:
-        refuse._with("roles: not pending admin")
+    assert msg.sender == self.pending_admin, "roles: not pending admin"
     self.pending_admin = empty(address)
     access_control._revoke_role(access_control.DEFAULT_ADMIN_ROLE, self.admin)
     self._set_admin(msg.sender)

@@ -488,7 +488,7 @@ def _check_policy():
 
 @internal
 @view
-def _policy(replaced: bool) -> address:
+def _policy_of(replaced: bool) -> address:
     """@dev Today's risk policy; a slot is read only if it is not the one at deployment."""
     return self.risk_policy if replaced else RISK_POLICY
 
@@ -499,7 +499,7 @@ def _reprice(collateral_type: uint256, replaced: bool, debts: IVaultEngine.Debts
     # 104 + 104 bits.
     rate: uint256 = debts.accumulated_rate
     performing: uint256 = unsafe_mul(debts.normalized_debt, rate)
-    policy: address = self._policy(replaced)
+    policy: address = self._policy_of(replaced)
     self._follow(collateral_type, asking._fee(policy, collateral_type, performing, unsafe_mul(before, rate)))
 
 
@@ -539,7 +539,7 @@ def _room(collateral_type: uint256, factor: uint256) -> uint256:
     for _: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
         if rest == 0:
             break
-        used = unsafe_add(used, ledger.auctions[unsafe_sub(rest & 255, 1)] & ledger.MASK_188)
+        used = unsafe_add(used, ledger._in_auction(unsafe_sub(rest & 255, 1)))
         rest >>= 8
     in_auction: uint256 = 0
     limit: uint256 = 0
