@@ -246,7 +246,7 @@ def take(
         STABLECOIN,
     ], "collateral_auction: bad receiver"
     top: Top = self._load_top(auction_id)
-    terms: uint256 = self._terms_of(lot)
+    terms: uint256 = self._terms_of(lot.collateral_type, lot.version)
     price: uint256 = 0
     needs_reset: bool = False
     price, needs_reset = dutch._price(terms, top.top, unsafe_sub(block.timestamp, lot.started_at))
@@ -307,7 +307,7 @@ def reset(auction_id: uint256, reward_receiver: address):
                            beyond all rewards so far, as long as target and lot are worth the minimum.
     """
     lot: Lot = self._load_lot(auction_id)
-    terms: uint256 = self._terms_of(lot)
+    terms: uint256 = self._terms_of(lot.collateral_type, lot.version)
     assert dutch._stop(self.terms[lot.collateral_type]) < RESETS, "collateral_auction: no resets"
     assert lot.lot != 0, "collateral_auction: empty lot"
     top: Top = self._load_top(auction_id)
@@ -329,8 +329,7 @@ def reset(auction_id: uint256, reward_receiver: address):
             unsafe_sub(owner.reward_budget, min(owner.reward_budget, lot.target)),
         )
         if reward != 0:
-            owner.reward_budget = unsafe_sub(owner.reward_budget, reward)
-            self._store_owner(auction_id, owner)
+            self._store_owner(auction_id, owner.owner, unsafe_sub(owner.reward_budget, reward))
             extcall VAULT_ENGINE.reward(
                 lot.collateral_type, reward_receiver, reward, skip_contract_check=True
             )
@@ -352,7 +351,7 @@ def close(auction_id: uint256):
     top: Top = self._load_top(auction_id)
     principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
     if lot.lot != 0:
-        terms: dutch.Terms = dutch._unpack(self._terms_of(lot))
+        terms: dutch.Terms = dutch._unpack(self._terms_of(lot.collateral_type, lot.version))
         # The rest of such a lot belongs to its owner: it is for takers, not for salvage.
         assert principal != 0, "collateral_auction: repaid"
         assert block.timestamp > lot.started_at + terms.tail, "collateral_auction: still open"
@@ -712,7 +711,7 @@ def status(auction_id: uint256) -> (bool, uint256, uint256, uint256):
     price: uint256 = 0
     needs_reset: bool = False
     price, needs_reset = dutch._price(
-        self._terms_of(lot),
+        self._terms_of(lot.collateral_type, lot.version),
         self._load_top(auction_id).top,
         block.timestamp - lot.started_at,
     )
@@ -833,7 +832,7 @@ def _start(
     reward: uint256 = min(dutch._reward(terms, target), budget)
     top: uint256 = dutch._top(terms, price)
 
-    self._store_owner(auction_id, Owner(owner=owner, reward_budget=unsafe_sub(budget, reward)))
+    self._store_owner(auction_id, owner, unsafe_sub(budget, reward))
     self._store_lot(
         auction_id,
         Lot(
@@ -882,7 +881,7 @@ def _salvage_on_sale(collateral_type: uint256) -> uint256:
 @internal
 def _remove(auction_id: uint256) -> address:
     """@dev Forget an auction; returns its owner."""
-    owner: address = self._load_owner(auction_id).owner
+    owner: address = convert(self.owners[auction_id] & MASK_160, address)
     self.owners[auction_id] = 0
     self.lots[auction_id] = 0
     self.tops[auction_id] = 0
@@ -995,11 +994,11 @@ def _store_terms(collateral_type: uint256, terms: dutch.Terms):
 
 @internal
 @view
-def _terms_of(lot: Lot) -> uint256:
+def _terms_of(collateral_type: uint256, version: uint256) -> uint256:
     """@dev The terms that an auction began with; one slot, unless they were changed since."""
-    word: uint256 = self.terms[lot.collateral_type]
-    if dutch._version(word) != lot.version:
-        return self.old_terms[lot.collateral_type][lot.version]
+    word: uint256 = self.terms[collateral_type]
+    if dutch._version(word) != version:
+        return self.old_terms[collateral_type][version]
     return word
 
 
@@ -1019,8 +1018,8 @@ def _load_owner(auction_id: uint256) -> Owner:
 
 
 @internal
-def _store_owner(auction_id: uint256, owner: Owner):
-    self.owners[auction_id] = convert(owner.owner, uint256) | (owner.reward_budget << 160)
+def _store_owner(auction_id: uint256, owner: address, reward_budget: uint256):
+    self.owners[auction_id] = convert(owner, uint256) | (reward_budget << 160)
 
 
 @internal

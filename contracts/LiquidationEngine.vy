@@ -99,11 +99,14 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     @return [id] The auction's id.
     """
     price: uint256 = self._price(collateral_type)
-    policy: address = self._policy()
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
-        collateral_type, owner, self._limits_factor(policy)
+        collateral_type, owner, units.BASIS_POINTS
     )
-
+    policy: address = self._policy_of(vault.replaced)
+    factor: uint256 = self._limits_factor(policy)
+    if factor != units.BASIS_POINTS:
+        # Other limits are rare. The fee is charged already, so this changes the room alone.
+        vault = extcall VAULT_ENGINE.accrue_and_read(collateral_type, owner, factor)
     # Collateral < 2**104, price < 2**112, debt < 2**181, its add-on < 2**196: none reaches 2**256.
     debt: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
     assert self._is_unsafe(policy, collateral_type, vault, price, debt), "liquidation_engine: safe vault"
@@ -111,7 +114,7 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
 
     # Rounded down to the limit, and up to the whole vault if the rest would be under the floor.
     collateral: uint256 = vault.locked_collateral
-    normalized_debt: uint256 = min(vault.normalized_debt, vault.room // vault.accumulated_rate)
+    normalized_debt: uint256 = min(vault.normalized_debt, unsafe_div(vault.room, vault.accumulated_rate))
     assert collateral != 0 and normalized_debt != 0, "liquidation_engine: nothing in"
     principal: uint256 = unsafe_mul(normalized_debt, vault.accumulated_rate)
     if unsafe_sub(debt, principal) >= vault.debt_floor:
@@ -205,7 +208,7 @@ def flag(collateral_type: uint256, owner: address) -> uint256:
             # 104 + 112 bits.
             worth: uint256 = unsafe_mul(vault.locked_collateral, price)
             flagged = units._div_up(unsafe_sub(debt, min(debt, worth)), vault.accumulated_rate)
-        elif self._is_unsafe(self._policy(), collateral_type, vault, price, debt):
+        elif self._is_unsafe(self._policy_of(vault.replaced), collateral_type, vault, price, debt):
             flagged = vault.normalized_debt
     doubt._flag(collateral_type, owner, flagged)
     return unsafe_mul(flagged, vault.accumulated_rate)
@@ -407,6 +410,13 @@ def _policy() -> address:
     if RISK_POLICY == empty(address):
         return empty(address)
     return staticcall VAULT_ENGINE.risk_policy()
+
+
+@internal
+@view
+def _policy_of(replaced: uint256) -> address:
+    """@dev The same, where the ledger tells whether it is still the one at deployment."""
+    return RISK_POLICY if replaced == 0 else self._policy()
 
 
 @internal

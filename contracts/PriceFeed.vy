@@ -539,11 +539,11 @@ def liquidation_price(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] For 1e18 of collateral; 0 is none.
     """
-    prices: IPriceFeed.Prices = self._load_prices(collateral_type)
+    word: uint256 = self.prices[collateral_type]
     # One slot, unless a guard is at work.
-    if prices.next == 0 and self._holds_back(self._load_guards(collateral_type)):
+    if (word >> 112) & MASK_112 == 0 and self._holds_back(self._load_guards(collateral_type)):
         return 0
-    return self._valid_price(collateral_type, prices)
+    return self._valid_price(collateral_type, word)
 
 
 @external
@@ -556,7 +556,7 @@ def auction_price(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] For 1e18 of collateral; 0 until then, or if there is none.
     """
-    return self._valid_price(collateral_type, self._load_prices(collateral_type))
+    return self._valid_price(collateral_type, self.prices[collateral_type])
 
 
 @external
@@ -892,13 +892,14 @@ def _holds_back(guards: Guards) -> bool:
 
 @internal
 @view
-def _valid_price(collateral_type: uint256, prices: IPriceFeed.Prices) -> uint256:
-    """@dev The current price while it is fresh, and again once the feed is dead."""
-    if block.timestamp > prices.fresh_until:
+def _valid_price(collateral_type: uint256, word: uint256) -> uint256:
+    """@dev Of a slot of Prices, the current one while it is fresh, and again once the feed is dead."""
+    fresh_until: uint256 = word >> 224
+    if block.timestamp > fresh_until:
         dead_after: uint256 = self._load_guards(collateral_type).dead_after
-        if dead_after == 0 or block.timestamp <= unsafe_add(prices.fresh_until, dead_after):
+        if dead_after == 0 or block.timestamp <= unsafe_add(fresh_until, dead_after):
             return 0
-    return prices.current
+    return word & MASK_112
 
 
 @internal

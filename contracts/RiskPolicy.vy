@@ -629,7 +629,10 @@ def _used(flow: uint256) -> uint256:
     if used == 0:
         return 0
     elapsed: uint256 = unsafe_sub(block.timestamp, (flow >> 108) & MASK_32)
-    leaked: uint256 = unsafe_mul(unsafe_mul(flow & MASK_32, 10**6), elapsed) // ((flow >> 32) & MASK_24)
+    # Whatever has flowed out has a window.
+    leaked: uint256 = unsafe_div(
+        unsafe_mul(unsafe_mul(flow & MASK_32, 10**6), elapsed), (flow >> 32) & MASK_24
+    )
     return unsafe_sub(used, min(used, leaked))
 
 
@@ -689,7 +692,7 @@ def _fee(terms: uint256, flow: uint256, rate_at_kink: uint256, performing: uint2
         return min(units._div_up(unsafe_mul(rate_at_kink, factor), units.WAD), bounds.MAX_POLICY_FEE)
     rate: uint256 = unsafe_add(
         unsafe_mul((terms >> 184) & MASK_14, units.WAD),
-        unsafe_mul(unsafe_mul((terms >> 198) & MASK_14, units.WAD), used) // kink,
+        unsafe_div(unsafe_mul(unsafe_mul((terms >> 198) & MASK_14, units.WAD), used), kink),
     )
     if over != 0:
         rate = unsafe_add(
@@ -706,7 +709,7 @@ def _utilisation(performing: uint256, flow: uint256) -> uint256:
     line: uint256 = (flow >> 140) & MASK_32
     if line == 0:
         return units.WAD
-    return min(units.WAD, unsafe_mul(performing, units.WAD) // unsafe_mul(line, units.RAD))
+    return min(units.WAD, unsafe_div(unsafe_mul(performing, units.WAD), unsafe_mul(line, units.RAD)))
 
 
 @internal

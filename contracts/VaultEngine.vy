@@ -207,17 +207,21 @@ def deposit_and_draw(
         debt: uint256 = unsafe_mul(vault.normalized_debt, debts.accumulated_rate)
         if debt < unsafe_mul(type_terms.debt_floor, units.RAD):
             refuse._with("vault_engine: debt floor")
-        self._check_risk(
-            collateral_type,
-            vault,
-            debt,
-            type_terms.initial_ratio,
-            type_terms.dynamic,
-            debts,
-            before,
-            draw,
-            0,
-        )
+        if terms.RISK_POLICY == empty(address):
+            self._check_price(collateral_type, vault.locked_collateral, debt, type_terms.initial_ratio)
+        else:
+            self._check_risk(
+                collateral_type,
+                vault,
+                debt,
+                type_terms.initial_ratio,
+                type_terms.dynamic,
+                type_terms.replaced,
+                debts,
+                before,
+                draw,
+                0,
+            )
         dust = unsafe_sub(unsafe_mul(drawn, debts.accumulated_rate), unsafe_mul(draw, units.RAY))
 
     elif vault.called_at != 0:
@@ -293,19 +297,24 @@ def repay_and_withdraw(
             refuse._with("vault_engine: not enough locked")
         vault.locked_collateral = unsafe_sub(vault.locked_collateral, withdrawn)
         if vault.normalized_debt != 0:
-            self._check_risk(
-                collateral_type,
-                vault,
-                unsafe_mul(vault.normalized_debt, debts.accumulated_rate),
-                type_terms.initial_ratio,
-                type_terms.dynamic,
-                debts,
-                before,
-                0,
-                withdrawn,
-            )
+            debt: uint256 = unsafe_mul(vault.normalized_debt, debts.accumulated_rate)
+            if terms.RISK_POLICY == empty(address):
+                self._check_price(collateral_type, vault.locked_collateral, debt, type_terms.initial_ratio)
+            else:
+                self._check_risk(
+                    collateral_type,
+                    vault,
+                    debt,
+                    type_terms.initial_ratio,
+                    type_terms.dynamic,
+                    type_terms.replaced,
+                    debts,
+                    before,
+                    0,
+                    withdrawn,
+                )
     if repaid != 0 and type_terms.dynamic:
-        terms._reprice(collateral_type, debts, before)
+        terms._reprice(collateral_type, type_terms.replaced, debts, before)
     if vault.called_at != 0:
         vault.called_at = self._still_called(collateral_type, vault, debts.accumulated_rate)
     ledger._store_debts(collateral_type, debts)
@@ -368,10 +377,11 @@ def accrue_and_read(
         normalized_debt=vault.normalized_debt,
         accumulated_rate=debts.accumulated_rate,
         liquidation_ratio=type_terms.liquidation_ratio,
-        debt_floor=type_terms.debt_floor * units.RAD,
+        debt_floor=unsafe_mul(type_terms.debt_floor, units.RAD),
         room=room,
         unit=terms._unit(type_terms.decimals),
         called_at=vault.called_at,
+        replaced=convert(type_terms.replaced, uint256),
     )
 
 
@@ -421,8 +431,11 @@ def seize(
     if vault.normalized_debt == 0:
         vault.called_at = 0
     debts: IVaultEngine.Debts = ledger._post_liquidation(collateral_type, normalized_debt)
-    if terms._is_dynamic(collateral_type):
-        terms._reprice(collateral_type, debts, debts.normalized_debt + normalized_debt)
+    if terms.RISK_POLICY != empty(address):
+        word: uint256 = terms.of_types[collateral_type]
+        if word & terms.DYNAMIC != 0:
+            before: uint256 = unsafe_add(debts.normalized_debt, normalized_debt)
+            terms._reprice(collateral_type, word & terms.REPLACED != 0, debts, before)
     self._store_vault(collateral_type, owner, vault)
     ledger._post_reward(collateral_type, receiver, reward)
 
@@ -437,9 +450,8 @@ def release(collateral_type: uint256, amount: uint256, receiver: address):
     @param receiver Who gets it.
     """
     self._only_auction()
-    type_terms: IVaultEngine.Terms = terms._load_terms(collateral_type)
-    ledger._check_not(type_terms.settling)
-    terms._push(type_terms.token, receiver, amount // terms._unit(type_terms.decimals))
+    terms._check_not_settled(collateral_type)
+    terms._deliver(collateral_type, amount, receiver)
 
 
 @external
@@ -627,9 +639,8 @@ def pay_out(collateral_type: uint256, amount: uint256, receiver: address):
     @param receiver Who gets it.
     """
     self._only_settlement()
-    type_terms: IVaultEngine.Terms = terms._load_terms(collateral_type)
     ledger._post_from_salvage(collateral_type, amount)
-    terms._push(type_terms.token, receiver, amount // terms._unit(type_terms.decimals))
+    terms._deliver(collateral_type, amount, receiver)
 
 
 # -------------------------------------------------------------------- views
@@ -681,33 +692,39 @@ def _check_consent(owner: address):
 
 
 @internal
+@view
+def _check_price(collateral_type: uint256, locked_collateral: uint256, debt: uint256, initial_ratio: uint256):
+    """
+    @dev New risk without a risk policy: a vault as it will be, valued at the lower of current and next price,
+         against the initial ratio.
+    """
+    price: uint256 = staticcall IPriceFeed(PRICE_FEED).risk_price(collateral_type)
+    if price == 0:
+        refuse._with("vault_engine: no price")
+    # 103 + 112 + 14 bits against 181 + 16 bits.
+    margin: uint256 = unsafe_mul(unsafe_mul(locked_collateral, price), units.BASIS_POINTS)
+    if margin < unsafe_mul(debt, initial_ratio):
+        refuse._with("vault_engine: unsafe")
+
+
+@internal
 def _check_risk(
     collateral_type: uint256,
     vault: IVaultEngine.Vault,
     debt: uint256,
     initial_ratio: uint256,
     dynamic: bool,
+    replaced: bool,
     debts: IVaultEngine.Debts,
     before: uint256,
     drawn: uint256,
     withdrawn: uint256,
 ):
     """
-    @dev New risk: `drawn` or `withdrawn` ([wad]) leaves a vault that has debt. Without a risk policy it is
-         valued at the lower of current and next price, against the initial ratio; else the policy says, and
-         a dynamic fee follows. `vault` and `debts` are as they will be, `before` is the type's normalized
-         debt before the call.
+    @dev New risk where there is a risk policy: `drawn` or `withdrawn` ([wad]) leaves a vault that has debt.
+         The policy says, and a dynamic fee follows. `vault` and `debts` are as they will be, `before` is the
+         type's normalized debt before the call.
     """
-    if terms.RISK_POLICY == empty(address):
-        price: uint256 = staticcall IPriceFeed(PRICE_FEED).risk_price(collateral_type)
-        if price == 0:
-            refuse._with("vault_engine: no price")
-        # 103 + 112 + 14 bits against 181 + 16 bits.
-        margin: uint256 = unsafe_mul(unsafe_mul(vault.locked_collateral, price), units.BASIS_POINTS)
-        if margin < unsafe_mul(debt, initial_ratio):
-            refuse._with("vault_engine: unsafe")
-        return
-
     if vault.called_at != 0:
         refuse._with("vault_engine: margin call")
     rate: uint256 = debts.accumulated_rate
@@ -715,7 +732,7 @@ def _check_risk(
     type_debt: uint256 = performing
     if debts.distressed != 0:
         type_debt = unsafe_add(type_debt, ledger._distress(collateral_type))
-    fee: uint256 = extcall IRiskPolicy(terms.risk_policy).check_new_risk(
+    fee: uint256 = extcall IRiskPolicy(terms._policy_of(replaced)).check_new_risk(
         IRiskPolicy.NewRisk(
             collateral_type=collateral_type,
             locked_collateral=vault.locked_collateral,

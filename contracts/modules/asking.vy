@@ -12,6 +12,7 @@
 from contracts.interfaces import IRiskPolicy
 from contracts.modules import bounds
 from contracts.modules import listing
+from contracts.modules import refuse
 from contracts.modules import units
 
 EMERGENCY: constant(uint256) = 2
@@ -77,7 +78,8 @@ def _fee(
     policy: address, collateral_type: uint256, performing: uint256, performing_before: uint256
 ) -> uint256:
     """@dev [ray a second] that the policy asks for, unchecked; NOTHING where it does not say."""
-    assert msg.gas >= LEAST_GAS, "asking: no gas for a fee"
+    if msg.gas < LEAST_GAS:
+        refuse._with("asking: no gas for a fee")
     success: bool = False
     answer: Bytes[32] = b""
     success, answer = raw_call(
@@ -147,7 +149,7 @@ def _is_policy(policy: address, engine: address, listed: uint256, mode: uint256)
 @view
 def _answer(policy: address, question: Bytes[68]) -> Bytes[96]:
     """@dev What a policy answers, at most 96 bytes of it; nothing if the call fails."""
-    assert msg.gas >= LEAST_GAS, "asking: no gas to ask"
+    self._check_gas()
     success: bool = False
     answer: Bytes[96] = b""
     success, answer = raw_call(
@@ -164,9 +166,28 @@ def _answer(policy: address, question: Bytes[68]) -> Bytes[96]:
 @internal
 @view
 def _number(policy: address, question: Bytes[68]) -> uint256:
-    """@dev The number that a policy answers, NOTHING if it is not one."""
-    answer: Bytes[96] = self._answer(policy, question)
-    return convert(slice(answer, 0, 32), uint256) if len(answer) == 32 else NOTHING
+    """@dev The number that a policy answers, NOTHING if it is not one; as `_answer`, without its copies."""
+    self._check_gas()
+    success: bool = False
+    answer: Bytes[64] = b""
+    success, answer = raw_call(
+        policy,
+        question,
+        max_outsize=64,
+        gas=bounds.POLICY_GAS,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    if not success or len(answer) != 32:
+        return NOTHING
+    return convert(extract32(answer, 0), uint256)
+
+
+@internal
+@view
+def _check_gas():
+    if msg.gas < LEAST_GAS:
+        refuse._with("asking: no gas to ask")
 
 
 @internal

@@ -142,7 +142,7 @@ def _price(word: uint256, top: uint256, elapsed: uint256) -> (uint256, bool):
     if curve != LINEAR:
         steps: uint256 = elapsed
         if curve == STAIRSTEP:
-            steps = elapsed // period
+            steps = unsafe_div(elapsed, period)
         factor = units._rpow((word >> 26) & MASK_90, steps)
     elif elapsed < period:
         factor = unsafe_mul(unsafe_sub(period, elapsed), units.RAY) // period
@@ -177,7 +177,7 @@ def _fill(
     paid: uint256 = units._div_up(unsafe_mul(collateral, price), units.RAY)
     if paid > target:
         paid = target
-        collateral = unsafe_mul(paid, units.RAY) // price
+        collateral = unsafe_div(unsafe_mul(paid, units.RAY), price)
         collateral = unsafe_sub(collateral, collateral % unit)
     rest: uint256 = unsafe_sub(target, paid)
 
@@ -197,6 +197,6 @@ def _fill(
     # To the wei: paid - 1 < (collateral + 1)*max_price.
     assert (
         price <= max_price
-        and unsafe_mul(unsafe_sub(paid, 1), units.RAY) // unsafe_add(collateral, 1) < max_price
+        and unsafe_div(unsafe_mul(unsafe_sub(paid, 1), units.RAY), unsafe_add(collateral, 1)) < max_price
     ), "dutch: price too high"
     return Fill(collateral=collateral, paid=paid, rest=rest)

@@ -55,6 +55,7 @@ debts: HashMap[uint256, uint256]
 # collateral type -> buffer ([rad], 188 bits) | stability fee ([ray] a second above RAY, 66 bits)
 income: HashMap[uint256, uint256]
 # collateral type -> in_auction ([rad] of principal, 188 bits) | limit ([whole stablecoins], 32 bits)
+# | limit of all types together ([whole stablecoins], 33 bits; the same in each type that is listed)
 auctions: HashMap[uint256, uint256]
 # [rad] collateral type -> recognised, uncovered loss
 deficit: HashMap[uint256, uint256]
@@ -141,7 +142,7 @@ def auction_limit_of(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The collateral type.
     @return [whole stablecoins] The limit.
     """
-    return self.auctions[collateral_type] >> 188
+    return (self.auctions[collateral_type] >> 188) & MASK_32
 
 
 @external
@@ -277,10 +278,10 @@ def _in_auction(collateral_type: uint256) -> uint256:
 
 @internal
 @view
-def _auctions(collateral_type: uint256) -> (uint256, uint256):
-    """@dev in_auction ([rad]) and its limit ([whole stablecoins])."""
+def _auctions(collateral_type: uint256) -> (uint256, uint256, uint256):
+    """@dev in_auction ([rad]), its limit, and that of all types ([whole stablecoins])."""
     word: uint256 = self.auctions[collateral_type]
-    return word & MASK_188, word >> 188
+    return word & MASK_188, (word >> 188) & MASK_32, word >> 220
 
 
 @internal
@@ -353,7 +354,14 @@ def _set_buffer_share(collateral_type: uint256, new: uint256):
 @internal
 def _set_auction_limit(collateral_type: uint256, new: uint256):
     """@dev [whole stablecoins], 32 bits."""
-    self.auctions[collateral_type] = self._in_auction(collateral_type) | (new << 188)
+    word: uint256 = self.auctions[collateral_type] & ~(MASK_32 << 188)
+    self.auctions[collateral_type] = word | (new << 188)
+
+
+@internal
+def _set_limit_of_all(collateral_type: uint256, new: uint256):
+    """@dev [whole stablecoins], 33 bits: beside the type's own, which a liquidation reads anyway."""
+    self.auctions[collateral_type] = (self.auctions[collateral_type] & (2**220 - 1)) | (new << 220)
 
 
 @internal
@@ -472,7 +480,8 @@ def _post_liquidation(collateral_type: uint256, normalized_debt: uint256) -> IVa
     if normalized_debt != 0:
         debts.distressed |= DISTRESSED
     self._store_debts(collateral_type, debts)
-    principal: uint256 = normalized_debt * debts.accumulated_rate
+    # It was part of the type's debt.
+    principal: uint256 = unsafe_mul(normalized_debt, debts.accumulated_rate)
     self.auctions[collateral_type] = unsafe_add(self.auctions[collateral_type], principal)
     return debts
 
@@ -481,8 +490,8 @@ def _post_liquidation(collateral_type: uint256, normalized_debt: uint256) -> IVa
 def _post_repaid_principal(collateral_type: uint256, principal: uint256):
     """@dev in_auction -principal, against stablecoin burned by the caller."""
     if principal != 0:
-        self._leave_auction(collateral_type, principal)
-        self._settle_distress(collateral_type)
+        if self._leave_auction(collateral_type, principal) == 0:
+            self._settle_distress(collateral_type)
 
 
 @internal
@@ -509,7 +518,8 @@ def _post_write_off(collateral_type: uint256, principal: uint256):
 def _post_reward(collateral_type: uint256, receiver: address, amount: uint256):
     """@dev supply +amount, reserve -min(reserve, amount), the rest -> deficit."""
     if amount != 0:
-        owed: uint256 = amount * units.RAY
+        # A reward is part of a penalty, which has 48 bits of micro stablecoins.
+        owed: uint256 = unsafe_mul(amount, units.RAY)
         system: uint256 = self.system
         paid: uint256 = min(system & MASK_186, owed)
         self.system = unsafe_sub(system, paid)
@@ -729,9 +739,12 @@ def _whole_coins(lower: uint256, higher: uint256) -> uint256:
 
 
 @internal
-def _leave_auction(collateral_type: uint256, principal: uint256):
+def _leave_auction(collateral_type: uint256, principal: uint256) -> uint256:
+    """@dev in_auction without a principal, [rad]."""
     # An auction never has more principal left than it brought in, so the word cannot borrow.
-    self.auctions[collateral_type] = unsafe_sub(self.auctions[collateral_type], principal)
+    word: uint256 = unsafe_sub(self.auctions[collateral_type], principal)
+    self.auctions[collateral_type] = word
+    return word & MASK_188
 
 
 @internal

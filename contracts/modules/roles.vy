@@ -10,6 +10,8 @@
 """
 from snekmate.auth import access_control
 
+from contracts.modules import refuse
+
 initializes: access_control
 
 CEILINGS: constant(bytes32) = keccak256("CEILINGS")
@@ -106,13 +108,15 @@ def has_role(role: bytes32, account: address) -> bool:
 @internal
 @view
 def _only_admin():
-    assert msg.sender == self.admin, "roles: not admin"
+    if msg.sender != self.admin:
+        refuse._with("roles: not admin")
 
 
 @internal
 @view
 def _only(role: bytes32):
-    assert access_control.hasRole[role][msg.sender], "roles: missing role"
+    if not access_control.hasRole[role][msg.sender]:
+        refuse._with("roles: missing role")
 
 
 @internal
@@ -126,7 +130,8 @@ def _only_admin_or(role: bytes32):
 @pure
 def _check_role_name(role: bytes32):
     # The admin role itself moves only by the two-step hand-over.
-    assert role != access_control.DEFAULT_ADMIN_ROLE, "roles: admin is two-step"
+    if role == access_control.DEFAULT_ADMIN_ROLE:
+        refuse._with("roles: admin is two-step")
 
 
 @internal

@@ -50,9 +50,10 @@ event PolicyFailed:
 # Stands for "all collateral types" in `ParameterChanged`.
 ALL_TYPES: constant(uint256) = max_value(uint256)
 MAX_DECIMALS: constant(uint256) = 18
-# The last two bits of a type's word. A type that is retired is settled alone.
+# The last bits of a type's word. A type that is retired is settled alone.
 DYNAMIC: constant(uint256) = 2**249
-SETTLING: constant(uint256) = 2**250
+REPLACED: constant(uint256) = 2**250
+SETTLING: constant(uint256) = 2**251
 
 DAY: constant(uint256) = 86_400
 
@@ -69,7 +70,8 @@ collateral_types: public(uint256)
 global_auction_limit: public(uint256)
 # collateral type -> token (160 bits) | debt ceiling ([whole stablecoins], 32 bits) | debt floor ([whole
 # stablecoins], 20 bits) | liquidation ratio ([basis points], 16 bits) | initial ratio ([basis points], 16
-# bits) | decimals (5 bits) | DYNAMIC if the fee follows utilisation | SETTLING once settlement has begun
+# bits) | decimals (5 bits) | DYNAMIC if the fee follows utilisation | REPLACED if the risk policy is not the
+# one at deployment | SETTLING once settlement has begun
 of_types: HashMap[uint256, uint256]
 # Refuses new risk and sets dynamic fees; the zero address is none.
 risk_policy: public(address)
@@ -133,6 +135,7 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
     self.collateral_types = new + 1
     self.listed |= unsafe_add(new, 1) << place
     ledger._list(new)
+    ledger._set_limit_of_all(new, self.global_auction_limit)
     self._store_terms(
         new,
         IVaultEngine.Terms(
@@ -143,6 +146,7 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
             initial_ratio=initial_ratio,
             decimals=decimals,
             dynamic=False,
+            replaced=self.risk_policy != RISK_POLICY,
             settling=False,
         ),
     )
@@ -262,7 +266,7 @@ def set_fee_dynamic(collateral_type: uint256, dynamic: bool):
     self._tell(collateral_type, "fee_dynamic", convert(dynamic, uint256), 1)
     if dynamic:
         debts: IVaultEngine.Debts = ledger._accrue(collateral_type)
-        self._reprice(collateral_type, debts, debts.normalized_debt)
+        self._reprice(collateral_type, terms.replaced, debts, debts.normalized_debt)
 
 
 @external
@@ -280,6 +284,15 @@ def set_risk_policy(new: address):
     if not staticcall ILiquidationEngine(LIQUIDATION_ENGINE).is_policy(new):
         refuse._with("terms: not a policy")
     self.risk_policy = new
+    # Told beside the terms of each type, which vaults load anyway.
+    replaced: uint256 = 0 if new == RISK_POLICY else REPLACED
+    rest: uint256 = self.listed
+    for _: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
+        if rest == 0:
+            break
+        collateral_type: uint256 = unsafe_sub(rest & 255, 1)
+        rest >>= 8
+        self.of_types[collateral_type] = (self.of_types[collateral_type] & ~REPLACED) | replaced
     self._tell(ALL_TYPES, "risk_policy", convert(new, uint256), max_value(uint256))
 
 
@@ -342,6 +355,12 @@ def set_global_auction_limit(new: uint256):
     roles._only_admin()
     self._tell(ALL_TYPES, "global_auction_limit", new, bounds.MAX_GLOBAL_DEBT_CEILING)
     self.global_auction_limit = new
+    rest: uint256 = self.listed
+    for _: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
+        if rest == 0:
+            break
+        ledger._set_limit_of_all(unsafe_sub(rest & 255, 1), new)
+        rest >>= 8
 
 
 # -------------------------------------------------------------------- views
@@ -398,6 +417,7 @@ def _load_terms(collateral_type: uint256) -> IVaultEngine.Terms:
         initial_ratio=(word >> 228) & (2**16 - 1),
         decimals=(word >> 244) & 31,
         dynamic=word & DYNAMIC != 0,
+        replaced=word & REPLACED != 0,
         settling=word >= SETTLING,
     )
 
@@ -412,7 +432,8 @@ def _store_terms(collateral_type: uint256, terms: IVaultEngine.Terms):
         | (terms.initial_ratio << 228)
         | (terms.decimals << 244)
         | (convert(terms.dynamic, uint256) << 249)
-        | (convert(terms.settling, uint256) << 250)
+        | (convert(terms.replaced, uint256) << 250)
+        | (convert(terms.settling, uint256) << 251)
     )
 
 
@@ -429,12 +450,6 @@ def _check_admin(collateral_type: uint256):
     """@dev The admin, and a type that is listed."""
     roles._only_admin()
     self._load_terms(collateral_type)
-
-
-@internal
-@view
-def _is_dynamic(collateral_type: uint256) -> bool:
-    return self.of_types[collateral_type] & DYNAMIC != 0
 
 
 @internal
@@ -472,14 +487,20 @@ def _check_policy():
 
 
 @internal
-def _reprice(collateral_type: uint256, debts: IVaultEngine.Debts, before: uint256):
+@view
+def _policy_of(replaced: bool) -> address:
+    """@dev Today's risk policy; a slot is read only if it is not the one at deployment."""
+    return self.risk_policy if replaced else RISK_POLICY
+
+
+@internal
+def _reprice(collateral_type: uint256, replaced: bool, debts: IVaultEngine.Debts, before: uint256):
     """@dev Have a dynamic fee follow a type's debt; `before` is its normalized debt before the change."""
     # 104 + 104 bits.
     rate: uint256 = debts.accumulated_rate
     performing: uint256 = unsafe_mul(debts.normalized_debt, rate)
-    self._follow(
-        collateral_type, asking._fee(self.risk_policy, collateral_type, performing, unsafe_mul(before, rate))
-    )
+    policy: address = self._policy_of(replaced)
+    self._follow(collateral_type, asking._fee(policy, collateral_type, performing, unsafe_mul(before, rate)))
 
 
 @internal
@@ -522,8 +543,9 @@ def _room(collateral_type: uint256, factor: uint256) -> uint256:
         rest >>= 8
     in_auction: uint256 = 0
     limit: uint256 = 0
-    in_auction, limit = ledger._auctions(collateral_type)
-    return min(self._left(limit, factor, in_auction), self._left(self.global_auction_limit, factor, used))
+    of_all: uint256 = 0
+    in_auction, limit, of_all = ledger._auctions(collateral_type)
+    return min(self._left(limit, factor, in_auction), self._left(of_all, factor, used))
 
 
 @internal
@@ -585,6 +607,14 @@ def _pull(token: address, amount: uint256):
     """@dev Collateral comes in from the caller, in raw units."""
     if not extcall IERC20(token).transferFrom(msg.sender, self, amount, default_return_value=True):
         refuse._with("terms: pull failed")
+
+
+@internal
+def _deliver(collateral_type: uint256, amount: uint256, receiver: address):
+    """@dev Collateral of a type that is listed goes out, [wad]."""
+    word: uint256 = self.of_types[collateral_type]
+    unit: uint256 = self._unit((word >> 244) & 31)
+    self._push(convert(word & (2**160 - 1), address), receiver, unsafe_div(amount, unit))
 
 
 @internal

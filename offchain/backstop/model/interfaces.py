@@ -365,7 +365,7 @@ class ITreasury(Protocol):
     def for_sale(self, sender: str) -> int: ...
 
 
-@slot(160, 32, 20, 16, 16, 5, 1, 1)
+@slot(160, 32, 20, 16, 16, 5, 1, 1, 1)
 class Terms(NamedTuple):
     """The terms of a collateral type."""
 
@@ -376,6 +376,7 @@ class Terms(NamedTuple):
     initial_ratio: int = 0  # basis points
     decimals: int = 0  # of the token
     dynamic: bool = False  # whether the fee follows utilisation
+    replaced: bool = False  # whether the risk policy is not the one at deployment
     settling: bool = False  # whether settlement has begun, or the type is retired
 
     @property
@@ -436,6 +437,7 @@ class VaultState(NamedTuple):
     room: int  # rad of principal that may still go under auction
     unit: int  # wad of one raw token unit
     called_at: int  # seconds; 0 is not called
+    replaced: int  # 1 if the risk policy is not the one at deployment
 
 
 class IVaultEngine(Protocol):

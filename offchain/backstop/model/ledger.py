@@ -45,12 +45,13 @@ class Income(NamedTuple):
     stability_fee: int = 0  # ray a second above RAY
 
 
-@slot(188, 32)
+@slot(188, 32, 33)
 class Auctions(NamedTuple):
-    """Principal under auction and its limit."""
+    """Principal under auction and its limits."""
 
     in_auction: int = 0  # rad
     limit: int = 0  # whole stablecoins
+    of_all: int = 0  # whole stablecoins: the limit of all types, the same in each type that is listed
 
 
 @slot(186, 37, 33)
@@ -171,6 +172,10 @@ class Ledger(Administered):
     def _set_auction_limit(self, collateral_type: int, new: int) -> None:
         """Set how much principal of a type may be under auction [whole stablecoins]."""
         self.auctions[collateral_type] = self.auctions[collateral_type]._replace(limit=new)
+
+    def _set_limit_of_all(self, collateral_type: int, new: int) -> None:
+        """Note beside a type's own limit that of all types [whole stablecoins]."""
+        self.auctions[collateral_type] = self.auctions[collateral_type]._replace(of_all=new)
 
     def _set_redistribution_cap(self, collateral_type: int, new: int) -> None:
         """Set how far redistribution may raise the rate in any time as long as an epoch [basis points]."""

@@ -13,7 +13,6 @@ from backstop.model.interfaces import (
     Debts,
     ICollateralAuction,
     ILiquidationEngine,
-    IRiskPolicy,
     Terms,
 )
 from backstop.model.ledger import Ledger
@@ -93,8 +92,13 @@ class Governed(Ledger):
         self.type_count[()] = new + 1
         self.listing[()] = word_of([*listed, new])
         self._list(new)
+        self._set_limit_of_all(new, int(self.auction_limit[()]))
         self.terms[new] = Terms(
-            token=token, liquidation_ratio=liquidation_ratio, initial_ratio=initial_ratio, decimals=decimals
+            token=token,
+            liquidation_ratio=liquidation_ratio,
+            initial_ratio=initial_ratio,
+            decimals=decimals,
+            replaced=self.policies[()] != self.first_policy,
         )
         self.emit("CollateralTypeAdded", new, token, decimals)
         return new
@@ -161,7 +165,7 @@ class Governed(Ledger):
         self._tell(collateral_type, "fee_dynamic", int(dynamic), 1)
         if dynamic:
             debts = self._accrue(collateral_type)
-            self._reprice(collateral_type, debts, debts.normalized_debt)
+            self._reprice(collateral_type, terms.replaced, debts, debts.normalized_debt)
 
     @external
     def set_risk_policy(self, sender: str, new: str) -> None:
@@ -172,6 +176,8 @@ class Governed(Ledger):
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
         require(engine.is_policy(self.address, new), "terms: not a policy")
         self.policies[()] = new
+        for c in self._listed():
+            self.terms[c] = self.terms[c]._replace(replaced=new != self.first_policy)
         self._tell(ALL_TYPES, "risk_policy", int(new, 16), MAX_UINT256)
 
     @external
@@ -209,6 +215,8 @@ class Governed(Ledger):
         self._only_admin(sender)
         self._tell(ALL_TYPES, "global_auction_limit", new, bounds.MAX_GLOBAL_DEBT_CEILING)
         self.auction_limit[()] = new
+        for c in self._listed():
+            self._set_limit_of_all(c, new)
 
     # ------------------------------------------------------------------- views
 
@@ -266,9 +274,6 @@ class Governed(Ledger):
     def _listed(self) -> list[int]:
         return ids_of(self.listing[()])
 
-    def _is_dynamic(self, collateral_type: int) -> bool:
-        return bool(self.terms[collateral_type].dynamic)
-
     def _check_auctions(self, collateral_type: int, liquidation_ratio: int) -> None:
         """Revert unless a type's auctions have terms that fit its ratio."""
         self._auction.check_terms(self.address, collateral_type, liquidation_ratio)
@@ -286,9 +291,9 @@ class Governed(Ledger):
     def _auction(self) -> ICollateralAuction:
         return cast(ICollateralAuction, self.world.at(self.collateral_auction))
 
-    @property
-    def _policy(self) -> IRiskPolicy:
-        return cast(IRiskPolicy, self.world.at(self.policies[()]))
+    def _policy_of(self, replaced: bool) -> str:
+        """Return today's risk policy, as the terms of a type tell."""
+        return str(self.policies[()]) if replaced else self.first_policy
 
     def _check_policy(self) -> None:
         require(self.first_policy != ZERO_ADDRESS, "terms: no risk policy")
@@ -300,10 +305,10 @@ class Governed(Ledger):
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
         return engine.steepest_of(self.address, collateral_type)
 
-    def _reprice(self, collateral_type: int, debts: Debts, before: int) -> None:
+    def _reprice(self, collateral_type: int, replaced: bool, debts: Debts, before: int) -> None:
         """Have a dynamic fee follow a type's debt; `before` is its normalized debt before the change."""
         rate = debts.accumulated_rate
-        policy = Asking(self.world, self.address, self.policies[()])
+        policy = Asking(self.world, self.address, self._policy_of(replaced))
         self._follow(collateral_type, policy.fee(collateral_type, debts.performing, before * rate))
 
     def _follow(self, collateral_type: int, asked: int) -> None:
@@ -349,6 +354,11 @@ class Governed(Ledger):
         """Take collateral from the caller, in raw units."""
         moved = self._token(token).transferFrom(self.address, sender, self.address, amount)
         require(moved is not False, "terms: pull failed")
+
+    def _deliver(self, collateral_type: int, amount: int, receiver: str) -> None:
+        """Pay collateral of a type that is listed out [wad]."""
+        terms: Terms = self.terms[collateral_type]
+        self._push(terms.token, receiver, amount // terms.unit)
 
     def _push(self, token: str, receiver: str, amount: int) -> None:
         """Pay collateral out, in raw units."""

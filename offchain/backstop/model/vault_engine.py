@@ -6,7 +6,16 @@ from typing import cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, sub
 from backstop.model.coverage import Coverage
-from backstop.model.interfaces import Debts, ILiquidationEngine, IPriceFeed, NewRisk, Vault, VaultState
+from backstop.model.interfaces import (
+    Debts,
+    ILiquidationEngine,
+    IPriceFeed,
+    IRiskPolicy,
+    NewRisk,
+    Terms,
+    Vault,
+    VaultState,
+)
 from backstop.model.ledger import DISTRESSED, NO_CEILING
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
@@ -83,9 +92,13 @@ class VaultEngine(Coverage):
             require(debts.performing + distress <= terms.debt_ceiling * RAD, "vault_engine: debt ceiling")
             debt = vault.normalized_debt * debts.accumulated_rate
             require(debt >= terms.debt_floor * RAD, "vault_engine: debt floor")
-            self._check_risk(
-                collateral_type, vault, debt, terms.initial_ratio, terms.dynamic, debts, before, draw, 0
-            )
+            if self.first_policy == ZERO_ADDRESS:
+                self._check_price(collateral_type, vault.locked_collateral, debt, terms.initial_ratio)
+            else:
+                kind = terms.dynamic, terms.replaced
+                self._check_risk(
+                    collateral_type, vault, debt, terms.initial_ratio, *kind, debts, before, draw, 0
+                )
             dust = drawn * debts.accumulated_rate - draw * RAY
 
         elif vault.called_at != 0:
@@ -138,19 +151,16 @@ class VaultEngine(Coverage):
             require(withdrawn <= vault.locked_collateral, "vault_engine: not enough locked")
             vault = vault._replace(locked_collateral=vault.locked_collateral - withdrawn)
             if vault.normalized_debt != 0:
-                self._check_risk(
-                    collateral_type,
-                    vault,
-                    vault.normalized_debt * debts.accumulated_rate,
-                    terms.initial_ratio,
-                    terms.dynamic,
-                    debts,
-                    before,
-                    0,
-                    withdrawn,
-                )
+                debt = vault.normalized_debt * debts.accumulated_rate
+                if self.first_policy == ZERO_ADDRESS:
+                    self._check_price(collateral_type, vault.locked_collateral, debt, terms.initial_ratio)
+                else:
+                    kind = terms.dynamic, terms.replaced
+                    self._check_risk(
+                        collateral_type, vault, debt, terms.initial_ratio, *kind, debts, before, 0, withdrawn
+                    )
         if repaid != 0 and terms.dynamic:
-            self._reprice(collateral_type, debts, before)
+            self._reprice(collateral_type, terms.replaced, debts, before)
         if vault.called_at != 0:
             called_at = self._still_called(collateral_type, vault, debts.accumulated_rate)
             vault = vault._replace(called_at=called_at)
@@ -193,6 +203,7 @@ class VaultEngine(Coverage):
             room=0 if terms.settling else self._room(collateral_type, limits_factor),
             unit=terms.unit,
             called_at=vault.called_at,
+            replaced=int(terms.replaced),
         )
 
     @external
@@ -225,8 +236,9 @@ class VaultEngine(Coverage):
         if vault.normalized_debt == 0:
             vault = vault._replace(called_at=0)
         debts = self._post_liquidation(collateral_type, normalized_debt)
-        if self._is_dynamic(collateral_type):
-            self._reprice(collateral_type, debts, debts.normalized_debt + normalized_debt)
+        terms: Terms = self.terms[collateral_type]
+        if terms.dynamic:
+            self._reprice(collateral_type, terms.replaced, debts, debts.normalized_debt + normalized_debt)
         self._store_vault(collateral_type, owner, vault)
         self._post_reward(collateral_type, receiver, reward)
 
@@ -234,9 +246,8 @@ class VaultEngine(Coverage):
     def release(self, sender: str, collateral_type: int, amount: int, receiver: str) -> None:
         """Deliver auctioned collateral."""
         self._only_auction(sender)
-        terms = self._load_terms(collateral_type)
-        self._check_not(terms.settling)
-        self._push(terms.token, receiver, amount // terms.unit)
+        self._check_not_settled(collateral_type)
+        self._deliver(collateral_type, amount, receiver)
 
     @external
     def settle_take(
@@ -368,6 +379,15 @@ class VaultEngine(Coverage):
     def _check_consent(self, sender: str, owner: str) -> None:
         require(sender == owner or self.approvals[owner, sender], "vault_engine: not approved")
 
+    def _check_price(
+        self, collateral_type: int, locked_collateral: int, debt: int, initial_ratio: int
+    ) -> None:
+        """Check new risk without a risk policy, at the lower of current and next price."""
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
+        price = feed.risk_price(self.address, collateral_type)
+        require(price != 0, "vault_engine: no price")
+        require(locked_collateral * price * BASIS_POINTS >= debt * initial_ratio, "vault_engine: unsafe")
+
     def _check_risk(
         self,
         collateral_type: int,
@@ -375,23 +395,16 @@ class VaultEngine(Coverage):
         debt: int,
         initial_ratio: int,
         dynamic: bool,
+        replaced: bool,
         debts: Debts,
         before: int,
         drawn: int,
         withdrawn: int,
     ) -> None:
-        """Check new risk at the lower of current and next price, or as the risk policy says.
+        """Check new risk as the risk policy says.
 
         `vault` and `debts` are as they will be, `before` is the type's normalized debt before the call.
         """
-        if self.first_policy == ZERO_ADDRESS:
-            feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
-            price = feed.risk_price(self.address, collateral_type)
-            require(price != 0, "vault_engine: no price")
-            margin = vault.locked_collateral * price * BASIS_POINTS
-            require(margin >= debt * initial_ratio, "vault_engine: unsafe")
-            return
-
         require(vault.called_at == 0, "vault_engine: margin call")
         distress = self._distress(collateral_type) if debts.distressed else 0
         risk = NewRisk(
@@ -405,7 +418,8 @@ class VaultEngine(Coverage):
             performing=debts.performing,
             performing_before=before * debts.accumulated_rate,
         )
-        fee = self._policy.check_new_risk(self.address, risk)
+        policy = cast(IRiskPolicy, self.world.at(self._policy_of(replaced)))
+        fee = policy.check_new_risk(self.address, risk)
         if dynamic:
             self._follow(collateral_type, fee)
 
