@@ -264,7 +264,9 @@ def poke(collateral_type: uint256):
     if word & CLOSING != 0:
         word = self._count(collateral_type, word)
 
-    lowest: uint256 = self._lowest(collateral_type, old.current, old.next)
+    before: uint256 = min(old.current, old.next)
+    if before == 0:
+        before = self._lowest(collateral_type, old.current)
     median: uint256 = self._median(collateral_type, word)
     current: uint256 = old.next
     next: uint256 = median
@@ -289,9 +291,12 @@ def poke(collateral_type: uint256):
             average.since = block.timestamp
         average.checkpoint_at = block.timestamp
         self.checkpoints[collateral_type] = average.cumulative
-    # No debt is secured by what is no collateral type.
-    if collateral_type < bounds.MAX_TYPES:
-        average.fallen = falls._fall(average.fallen, lowest, self._lowest(collateral_type, current, next))
+    lowest: uint256 = min(current, next)
+    if lowest == 0:
+        lowest = self._lowest(collateral_type, current)
+    # No debt is secured by what is no collateral type; and the first price has not fallen.
+    if (lowest < before or average.fallen != 0) and collateral_type < bounds.MAX_TYPES:
+        average.fallen = falls._fall(average.fallen, before, lowest)
 
     self.averages[collateral_type] = (
         average.cumulative
@@ -875,11 +880,9 @@ def _deviates(price: uint256, other: uint256, deviation: uint256) -> bool:
 
 @internal
 @view
-def _lowest(collateral_type: uint256, current: uint256, next: uint256) -> uint256:
-    """@dev The lower of the current and the next price, also if a guard holds that one back."""
-    coming: uint256 = next
-    if coming == 0:
-        coming = self.withheld[collateral_type]
+def _lowest(collateral_type: uint256, current: uint256) -> uint256:
+    """@dev The lowest known price of a market without a next one: a guard may hold that back."""
+    coming: uint256 = self.withheld[collateral_type]
     return current if coming == 0 else min(current, coming)
 
 

@@ -33,9 +33,6 @@ def _fall(fallen: uint256, before: uint256, now: uint256) -> uint256:
     @dev How far a price is under its highest since its last fall, in 1 / WHOLE, rounded up: it was `fallen`,
          and the price goes from one to another, ray. A fall is noted, and counting begins again.
     """
-    # The first price has not fallen.
-    if before == 0:
-        return 0
     # 20 + 112 bits.
     left: uint256 = min(unsafe_mul(unsafe_sub(WHOLE, fallen), now) // before, WHOLE)
     if unsafe_mul(left, units.BASIS_POINTS) > WHOLE * (units.BASIS_POINTS - bounds.FALL):

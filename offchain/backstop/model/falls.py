@@ -42,8 +42,6 @@ class PriceFalls(Administered):
 
         It was `fallen`, and goes from one to another [ray]. A fall is noted, and counting begins again.
         """
-        if before == 0:
-            return 0
         left = min((WHOLE - fallen) * now // before, WHOLE)
         if left * BASIS_POINTS > WHOLE * (BASIS_POINTS - FALL):
             return WHOLE - left

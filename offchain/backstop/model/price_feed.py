@@ -187,8 +187,8 @@ class PriceFeed(PriceFalls, SettlementPrices):
             self.checkpoints[collateral_type] = cumulative
 
         self.prices[collateral_type] = Prices(current, following, now + config.stale_after)
-        # No debt is secured by what is no collateral type.
-        if collateral_type < bounds.MAX_TYPES:
+        # No debt is secured by what is no collateral type; and the first price has not fallen.
+        if lowest and collateral_type < bounds.MAX_TYPES:
             fallen = self._fall(average.fallen, lowest, self._lowest(collateral_type))
             average = average._replace(fallen=fallen)
         self.averages[collateral_type] = average

@@ -348,6 +348,23 @@ def test_a_member_asks_to_leave_when_a_loss_is_in_sight(world, saver) -> None:
     assert world.wants(saver) == []
 
 
+def test_the_crank_waits_after_a_fall_and_comes_back(world, saver) -> None:
+    world.run.paths["ETH"][0] = 50 * RAY
+    (intent,) = saver.decide(world.view, Memory(), GWEI)
+    assert world.run.apply(intent.action).ok
+    crank = world.keeper("crank")
+    world.run.go_to(world.run.system.timestamp + 86_400)
+    world.run.must("Savings", "cut", sender=crank.address)
+    world.run.go_to(world.run.system.timestamp + 2 * 86_400 + 600)
+    for reporter in (world.run.account(f"reporter_{i + 1}") for i in range(4)):
+        world.run.must("PriceFeed", "report", 0, 150 * RAY, sender=reporter)
+    world.run.must("PriceFeed", "poke", 0, sender=reporter)
+    for seconds, wanted in ((0, []), (599, []), (1, [("settle",)])):
+        world.run.go_to(world.run.system.timestamp + seconds)
+        assert [each for each in world.wants(crank) if each == ("settle",)] == wanted
+    world.run.must("Savings", "settle", sender=crank.address)
+
+
 def test_a_member_who_stays_stays(world, saver) -> None:
     world.run.paths["ETH"][0] = 1 * RAY
     stays = dataclasses.replace(saver, group=dataclasses.replace(saver.group, leaves_at=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backstop.proof.properties.figures import policies
 from backstop.proof.properties.figures.arithmetic import BASIS_POINTS
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.sums import principal_left
@@ -83,7 +84,7 @@ def _in_doubt(step: Transition, c: int, owner: str) -> int:
         return int(vault.normalized_debt)
     if not vault.called_at:
         return 0
-    terms = step.after("RiskPolicy", "calls", c)
+    terms = policies.call_terms(step, c)
     due = vault.called_at + terms.grace
     in_time = due <= step.model.timestamp <= due + terms.valid
     is_due = terms.ratio and in_time and not covers(step, c, vault, terms.ratio, price)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.bounds import MAX_PRICE
 from backstop.model.interfaces import CallTerms, Vault
-from backstop.proof.properties.figures import arithmetic as own
+from backstop.proof.properties.figures import policies
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition, unwinds
 
@@ -20,7 +20,7 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
     """
     for _, (c, owner), old, new in changes.get("vaults", ()):
         if new.called_at > old.called_at:
-            terms = step.after("RiskPolicy", "calls", c)
+            terms = policies.call_terms(step, c)
             if old.called_at and step.model.timestamp <= old.called_at + terms.grace + terms.valid:
                 raise Violation(f"vault {c, owner} was called again")
             if not terms.ratio or covers(step, c, new, terms.ratio):
@@ -42,7 +42,7 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
             if new.top != min(prices.current * buf // BASIS_POINTS, MAX_PRICE):
                 raise Violation(f"vault {c, owner}: the auction starts at {new.top}, not from the price")
         if covers(step, c, vault, step.before("VaultEngine", "terms.of_types", c).liquidation_ratio):
-            terms = step.after("RiskPolicy", "calls", c) if vault.called_at else CallTerms()
+            terms = policies.call_terms(step, c) if vault.called_at else CallTerms()
             due = vault.called_at + terms.grace
             in_time = due <= step.model.timestamp <= due + terms.valid
             if not terms.ratio or not in_time or covers(step, c, vault, terms.ratio):
@@ -50,14 +50,12 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
 
 
 def covers(step: Transition, c: int, vault: Vault, ratio: int, price: int | None = None) -> bool:
-    """Return whether a vault is worth a ratio of its debt and its size's add-on, at a price or today's."""
+    """Return whether a vault is worth a ratio of its debt and the policy's add-on, at a price or today's."""
     debt = vault.normalized_debt * step.after("VaultEngine", "ledger.debts", c).accumulated_rate
-    terms = step.after("RiskPolicy", "terms", c) if "RiskPolicy" in step.model.world.contracts else None
-    add_on = own.bracketed((terms[0:2], terms[2:4]), debt) if terms else 0
     worth = vault.locked_collateral * (
         step.after("PriceFeed", "prices", c).current if price is None else price
     )
-    return bool(worth * BASIS_POINTS >= debt * ratio + add_on)
+    return bool(worth * BASIS_POINTS >= debt * ratio + policies.add_on(step, c, debt))
 
 
 @transition_property(9, writes=["vaults", "ledger.debts"])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from backstop.model.arithmetic import WAD
+from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.erc20 import ERC20
 from backstop.model.pool import Pool
+from backstop.proof.fuzz.catalogue.prices import post_price
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.system import Action
@@ -97,7 +98,7 @@ def cut(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=2)
 def settle(s: Scene) -> Iterator[Action | Wait]:
-    """Have the next batch paid, as soon as it may be or a second early, or others again."""
+    """Have the next batch paid, when it may be or a second early, or others again, or while prices fall."""
     name = _pool(s)
     pool = cast(Pool, s.world.contracts[name])
     waits = pool.settled_batches().stop
@@ -105,6 +106,11 @@ def settle(s: Scene) -> Iterator[Action | Wait]:
         yield from _until(s, pool.matures_at(waits))
     elif not pool.settled_batches() and s.chance(0.9):
         return
+    if s.chance(0.3):
+        c = s.type()
+        yield from post_price(s, c, s.published(c) * s.some((9_400, 9_600)) // BASIS_POINTS)
+        if s.chance(0.5):
+            yield from _until(s, s.feed.falls[()].look_until)
     yield from _settle_and_claim(s, name)
 
 

@@ -1,0 +1,48 @@
+"""What a risk policy asks of vaults: the deployment's by own arithmetic, any other by its word, bounded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.model.interfaces import CallTerms
+from backstop.proof.properties.figures import arithmetic as own
+from backstop.proof.properties.transition import Transition
+from backstop.system import Action
+
+_MOST = 10_000
+"""What an add-on may be of a debt [basis points]; one that asks for more gets none."""
+_SHORTEST, _LONGEST = 60, 90 * 86_400
+"""Of the times of a margin call [seconds]; with others nobody is called."""
+
+
+def add_on(step: Transition, c: int, debt: int) -> int:
+    """Return what a debt needs beyond its ratio [basis points x rad]."""
+    if "RiskPolicy" not in step.model.world.contracts:
+        return 0
+    if _is_the_first(step):
+        terms = step.after("RiskPolicy", "terms", c)
+        return own.bracketed((terms[0:2], terms[2:4]), debt)
+    asked = _ask(step, "add_on", c, debt)
+    return int(asked) if asked is not None and asked <= debt * _MOST else 0
+
+
+def call_terms(step: Transition, c: int) -> CallTerms:
+    """Return when vaults may be called; ratio 0 is never."""
+    terms = step.after("RiskPolicy", "calls", c) if _is_the_first(step) else _ask(step, "call_terms", c)
+    if terms is None or not all(_SHORTEST <= each <= _LONGEST for each in (terms.grace, terms.valid)):
+        return CallTerms()
+    most = step.after("VaultEngine", "terms.of_types", c).initial_ratio
+    return CallTerms(min(terms.ratio, most), terms.grace, terms.valid)
+
+
+def _is_the_first(step: Transition) -> bool:
+    """Return whether the policy of the deployment has not been replaced."""
+    stands = step.after("VaultEngine", "terms.risk_policy")
+    return bool(stands == step.contract("RiskPolicy").address)
+
+
+def _ask(step: Transition, method: str, *args: int) -> Any:
+    """Return what the policy that stands answers; None if it fails."""
+    policy = step.model.world.at(step.after("VaultEngine", "terms.risk_policy"))
+    outcome = step.model.foresee(Action(policy.label, method, args, step.action.sender))
+    return outcome.value if outcome.ok else None
