@@ -47,6 +47,16 @@ def test_calls_of_no_proposal(proposed):
     breaks(76, step)
 
 
+def test_other_calls_than_those_that_were_proposed(proposed):
+    protocol, floor, _ = proposed
+    protocol.advance(TERMS.delay)
+    execute(protocol, floor)
+    step = last(protocol)
+    target, data = floor
+    others = ((target, data[:-1] + bytes([data[-1] ^ 1])),), step.action.args[1]
+    breaks(76, step._replace(action=step.action._replace(args=others)))
+
+
 def test_a_guardian_that_keeps_itself(proposed):
     protocol, _, id = proposed
     protocol.do("Timelock.cancel", id, sender="guardian")

@@ -10,6 +10,8 @@ from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.deployment.plan import Creation, Deployment
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.roles import CEILINGS
+from backstop.model.signatures import keccak256
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.fuzz.deployments import draw_price
 from backstop.proof.fuzz.scene import PEOPLE
@@ -33,6 +35,9 @@ ADAPTED, HEARTBEAT, SEQUENCER_GRACE = 0, 3_600, 600
 # Its bounds, with 8 decimals.
 ANSWERS = 10**6, 10**15
 RICHES = 10**9
+# A timelock that may set ceilings, for which an hour is enough.
+TIMELOCK = "SpareTimelock"
+SET_CEILING = keccak256(b"set_debt_ceiling(uint256,uint256)")[:4]
 
 
 def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
@@ -73,6 +78,16 @@ def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
         yield creation("EquityTaker", "EquityTaker", taker, own["Equity"], own["Stablecoin"])
     yield creation("LossWaterfall", "SpareWaterfall", *parts, 3_600, 86_400)
     yield creation("ScriptedStage", "SpareStage", at["SpareWaterfall"])
+    yield creation(
+        "Timelock",
+        TIMELOCK,
+        own["VaultEngine"],
+        deployment.account("admin"),
+        deployment.account("guardian"),
+        bounds.MIN_LONGEST_DELAY,
+        bounds.MAX_EXECUTION_WINDOW,
+        ((own["VaultEngine"], SET_CEILING, bounds.MIN_DELAY),),
+    )
 
 
 def opening(deployment: Deployment, random: Random) -> Iterator[Action]:
@@ -100,6 +115,7 @@ def opening(deployment: Deployment, random: Random) -> Iterator[Action]:
         yield Action(name, "mint", (admin, 100 * 10**19), admin)
         yield Action(name, "approve", (at["VaultEngine"], MAX_UINT256), admin)
     yield Action("Fee", "approve", (admin, MAX_UINT256), admin)
+    yield Action("VaultEngine", "grant_role", (CEILINGS, at[TIMELOCK]), admin)
     for _, collateral in types:
         market = at[f"Market.{collateral.symbol}"]
         yield Action(collateral.symbol, "mint", (maker, RICHES * 10**collateral.decimals), maker)

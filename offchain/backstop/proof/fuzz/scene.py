@@ -24,6 +24,7 @@ from backstop.model.risk_policy import RiskPolicy
 from backstop.model.settlement import Settlement
 from backstop.model.shares import Shares
 from backstop.model.state import World
+from backstop.model.timelock import Call
 from backstop.model.token import Token
 from backstop.model.vault_engine import VaultEngine
 from backstop.model.workouts import Workouts
@@ -62,6 +63,8 @@ class Scene:
         self.listed = len(deployment.parameters.collateral_types)
         # Whether the run is near its end: then it may be wound up.
         self.late = False
+        # What was proposed to the timelock, and its salt, by id: the chain has only the id.
+        self.announced: dict[bytes, tuple[tuple[Call, ...], bytes]] = {}
         names = deployment.addresses
         self.policy = cast(RiskPolicy, contracts["RiskPolicy"]) if "RiskPolicy" in names else None
         self.workouts = cast(Workouts, contracts["Workouts"]) if "Workouts" in names else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from backstop.model.signatures import keccak256
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -22,8 +23,8 @@ def actor(step: Transition) -> str:
 def what_a_timelock_does_was_announced(step: Transition, changes: Changes) -> None:
     """Assert that a proposal waits for the longest delay of its calls, and is executed before it expires.
 
-    The governor proposes; it and the guardian cancel, the guardian not the proposal that replaces it. At once
-    a ceiling falls, and nothing else changes.
+    What is executed is what was proposed. The governor proposes; it and the guardian cancel, the guardian not
+    the proposal that replaces it. At once a ceiling falls, and nothing else changes.
     """
     name, method = step.action.contract, step.action.method
     timelock = step.contract(name)
@@ -33,7 +34,8 @@ def what_a_timelock_does_was_announced(step: Transition, changes: Changes) -> No
     governor, guardian = step.before(name, "governor"), step.before(name, "guardian")
     if method in _AT_ONCE:
         _only_lowers(changes, sender in (governor, guardian))
-    if method == "execute" and not any(new.ready_at == 0 for *_, new in changes.get("proposals", ())):
+    done = [id for _, id, _, new in changes.get("proposals", ()) if new.ready_at == 0]
+    if method == "execute" and _named(*step.action.args) not in done:
         raise Violation(f"{name} made calls of no proposal")
     for _, id, old, new in changes.get("proposals", ()):
         late = old.ready_at + timelock.window < now
@@ -48,6 +50,14 @@ def what_a_timelock_does_was_announced(step: Transition, changes: Changes) -> No
             fair = method == "cancel" and may and new.ready_at == 0
         if not fair:
             raise Violation(f"{sender} by {method} at {now}: proposal {id.hex()} was {old} and is {new}")
+
+
+def _named(calls: Any, salt: bytes) -> bytes:
+    """Return the id of these calls: what is made is what was proposed."""
+    found = keccak256(salt + len(calls).to_bytes(32, "big"))
+    for target, data in calls:
+        found = keccak256(found + bytes(12) + bytes.fromhex(target[2:]) + keccak256(data))
+    return found
 
 
 def _delay(step: Transition, calls: Any) -> int:

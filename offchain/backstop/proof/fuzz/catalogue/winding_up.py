@@ -55,7 +55,7 @@ def threaten_settlement(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=3)
 def begin_settlement(s: Scene) -> Iterator[Action | Wait]:
     """Begin settlement: announced for long enough, or with losses uncovered for long enough."""
-    if s.settling or not s.late or s.chance(0.6):
+    if s.settling or not s.late or s.chance(0.2):
         return
     if s.deficits() and s.chance(0.5):
         for _ in range(s.settlement.epochs + 1):
