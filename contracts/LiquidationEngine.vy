@@ -103,13 +103,22 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
         collateral_type, owner, units.BASIS_POINTS
     )
     policy: address = self._policy_of(vault.replaced)
-    factor: uint256 = self._limits_factor(policy)
-    if factor != units.BASIS_POINTS:
-        # Other limits are rare. The fee is charged already, so this changes the room alone.
-        vault = extcall VAULT_ENGINE.accrue_and_read(collateral_type, owner, factor)
+    if policy != empty(address):
+        factor: uint256 = asking._limits_factor(policy)
+        if factor != units.BASIS_POINTS:
+            # Other limits are rare. The fee is charged already, so this changes the room alone.
+            vault = extcall VAULT_ENGINE.accrue_and_read(collateral_type, owner, factor)
     # Collateral < 2**104, price < 2**112, debt < 2**181, its add-on < 2**196: none reaches 2**256.
     debt: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
-    assert self._is_unsafe(policy, collateral_type, vault, price, debt), "liquidation_engine: safe vault"
+    assert self._is_unsafe(
+        policy,
+        collateral_type,
+        vault.locked_collateral,
+        vault.liquidation_ratio,
+        vault.called_at,
+        price,
+        debt,
+    ), "liquidation_engine: safe vault"
     assert vault.room != 0, "liquidation_engine: no room"
 
     # Rounded down to the limit, and up to the whole vault if the rest would be under the floor.
@@ -208,7 +217,15 @@ def flag(collateral_type: uint256, owner: address) -> uint256:
             # 104 + 112 bits.
             worth: uint256 = unsafe_mul(vault.locked_collateral, price)
             flagged = units._div_up(unsafe_sub(debt, min(debt, worth)), vault.accumulated_rate)
-        elif self._is_unsafe(self._policy_of(vault.replaced), collateral_type, vault, price, debt):
+        elif self._is_unsafe(
+            self._policy_of(vault.replaced),
+            collateral_type,
+            vault.locked_collateral,
+            vault.liquidation_ratio,
+            vault.called_at,
+            price,
+            debt,
+        ):
             flagged = vault.normalized_debt
     doubt._flag(collateral_type, owner, flagged)
     return unsafe_mul(flagged, vault.accumulated_rate)
@@ -421,13 +438,6 @@ def _policy_of(replaced: uint256) -> address:
 
 @internal
 @view
-def _limits_factor(policy: address) -> uint256:
-    """@dev [basis points] of the auction limits."""
-    return units.BASIS_POINTS if policy == empty(address) else asking._limits_factor(policy)
-
-
-@internal
-@view
 def _add_on(policy: address, collateral_type: uint256, debt: uint256) -> uint256:
     """@dev Basis points x rad that a debt of this size needs beyond its ratio."""
     return 0 if policy == empty(address) else asking._add_on(policy, collateral_type, debt)
@@ -479,14 +489,23 @@ def _sound(collateral_type: uint256) -> uint256:
 @internal
 @view
 def _is_unsafe(
-    policy: address, collateral_type: uint256, vault: IVaultEngine.VaultState, price: uint256, debt: uint256
+    policy: address,
+    collateral_type: uint256,
+    locked_collateral: uint256,
+    liquidation_ratio: uint256,
+    called_at: uint256,
+    price: uint256,
+    debt: uint256,
 ) -> bool:
     """
     @dev Whether a vault may be liquidated at a price: it is under its liquidation ratio, or its call is due.
+         Of the vault's record what it takes: a copy of it costs more than the answer.
     """
     add_on: uint256 = self._add_on(policy, collateral_type, debt)
-    if self._meets(vault.locked_collateral, price, debt, vault.liquidation_ratio, add_on):
-        return self._is_due(policy, collateral_type, vault, price, debt, add_on)
+    if self._meets(locked_collateral, price, debt, liquidation_ratio, add_on):
+        return called_at != 0 and self._is_due(
+            policy, collateral_type, locked_collateral, called_at, price, debt, add_on
+        )
     return True
 
 
@@ -495,20 +514,18 @@ def _is_unsafe(
 def _is_due(
     policy: address,
     collateral_type: uint256,
-    vault: IVaultEngine.VaultState,
+    locked_collateral: uint256,
+    called_at: uint256,
     price: uint256,
     debt: uint256,
     add_on: uint256,
 ) -> bool:
-    """@dev Whether a vault was called, is still under the call ratio, and its grace is over but not the call.
-    """
-    if vault.called_at == 0:
-        return False
+    """@dev Whether a vault that was called is still under the call ratio, its grace over but not the call."""
     terms: IRiskPolicy.CallTerms = self._call_terms(policy, collateral_type)
-    due: uint256 = unsafe_add(vault.called_at, terms.grace)
+    due: uint256 = unsafe_add(called_at, terms.grace)
     return (
         terms.ratio != 0
         and block.timestamp >= due
         and block.timestamp <= unsafe_add(due, terms.valid)
-        and not self._meets(vault.locked_collateral, price, debt, terms.ratio, add_on)
+        and not self._meets(locked_collateral, price, debt, terms.ratio, add_on)
     )

@@ -256,58 +256,60 @@ def poke(collateral_type: uint256):
             current, and a real crash is late by them, never refused.
     @param collateral_type [id] The market: its collateral type's id.
     """
+    # Words and no structs: each copy costs whoever pokes.
     word: uint256 = self._load_market(collateral_type)
-    old: IPriceFeed.Prices = self._load_prices(collateral_type)
-    average: Average = self._load_average(collateral_type)
-    step: uint256 = (word >> 16) & MASK_32
-    assert block.timestamp >= unsafe_add(average.stepped_at, step), "price_feed: too early"
+    prices: uint256 = self.prices[collateral_type]
+    was: uint256 = prices & MASK_112
+    current: uint256 = (prices >> 112) & MASK_112
+    average: uint256 = self.averages[collateral_type]
+    stepped_at: uint256 = (average >> 176) & MASK_32
+    assert block.timestamp >= unsafe_add(stepped_at, (word >> 16) & MASK_32), "price_feed: too early"
     if word & CLOSING != 0:
         word = self._count(collateral_type, word)
 
-    before: uint256 = min(old.current, old.next)
+    before: uint256 = min(was, current)
     if before == 0:
-        before = self._lowest(collateral_type, old.current)
+        before = self._lowest(collateral_type, was)
     median: uint256 = self._median(collateral_type, word)
-    current: uint256 = old.next
     next: uint256 = median
+    since: uint256 = (average >> 144) & MASK_32
+    checkpoint_at: uint256 = (average >> 208) & MASK_32
+    fallen: uint256 = average >> 240
     # Ray x seconds stay under 2**144.
-    average.cumulative = unsafe_add(
-        average.cumulative,
-        unsafe_mul(old.current, unsafe_sub(block.timestamp, average.stepped_at)),
+    cumulative: uint256 = unsafe_add(
+        average & MASK_144, unsafe_mul(was, unsafe_sub(block.timestamp, stepped_at))
     )
     if word & HOLDING != 0:
-        weighted: uint256 = average.cumulative // unsafe_sub(block.timestamp, average.since)
-        current, next = self._guard(collateral_type, word, old, median, weighted)
-    if block.timestamp > old.fresh_until:
+        current, next = self._guard(
+            collateral_type,
+            word,
+            self._load_prices(collateral_type),
+            median,
+            cumulative // unsafe_sub(block.timestamp, since),
+        )
+    if block.timestamp > prices >> 224:
         current = median
-    average.stepped_at = block.timestamp
-    window: uint256 = (word >> 112) & MASK_32
-    if block.timestamp >= unsafe_add(average.checkpoint_at, window):
+    if block.timestamp >= unsafe_add(checkpoint_at, (word >> 112) & MASK_32):
         # What is older than the newest checkpoint counts no more.
-        average.cumulative = unsafe_sub(average.cumulative, self.checkpoints[collateral_type])
-        average.since = average.checkpoint_at
-        if average.since == 0:
+        cumulative = unsafe_sub(cumulative, self.checkpoints[collateral_type])
+        since = checkpoint_at
+        if since == 0:
             # The first price.
-            average.since = block.timestamp
-        average.checkpoint_at = block.timestamp
-        self.checkpoints[collateral_type] = average.cumulative
+            since = block.timestamp
+        checkpoint_at = block.timestamp
+        self.checkpoints[collateral_type] = cumulative
     lowest: uint256 = min(current, next)
     if lowest == 0:
         lowest = self._lowest(collateral_type, current)
     # No debt is secured by what is no collateral type; and the first price has not fallen.
-    if (lowest < before or average.fallen != 0) and collateral_type < bounds.MAX_TYPES:
-        average.fallen = falls._fall(average.fallen, before, lowest)
+    if (lowest < before or fallen != 0) and collateral_type < bounds.MAX_TYPES:
+        fallen = falls._fall(fallen, before, lowest)
 
     self.averages[collateral_type] = (
-        average.cumulative
-        | (average.since << 144)
-        | (average.stepped_at << 176)
-        | (average.checkpoint_at << 208)
-        | (average.fallen << 240)
+        cumulative | (since << 144) | (block.timestamp << 176) | (checkpoint_at << 208) | (fallen << 240)
     )
-    stale_after: uint256 = (word >> 80) & MASK_32
     self.prices[collateral_type] = (
-        current | (next << 112) | (unsafe_add(block.timestamp, stale_after) << 224)
+        current | (next << 112) | (unsafe_add(block.timestamp, (word >> 80) & MASK_32) << 224)
     )
     log Poked(collateral_type=collateral_type, current=current, next=next)
 
