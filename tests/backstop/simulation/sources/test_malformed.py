@@ -153,7 +153,7 @@ def test_a_flag_that_does_not_fit_is_one_line(tmp_path, flags, said) -> None:
             "https://example.org/book.csv cannot be read: Unrecognized filesystem",
         ),
         ("nonsense://a/b.csv", "nonsense://a/b.csv cannot be read: Unrecognized filesystem type in URI"),
-        ("file:///no/such.parquet", "there is no file /no/such.parquet"),
+        ("file:///no/such.parquet", "there is no file file:///no/such.parquet"),
     ],
 )
 def test_an_address_that_cannot_be_read_is_one_line(tmp_path, address, said) -> None:
