@@ -180,3 +180,12 @@ def test_each_systems_sample_becomes_a_scenario(tmp_path, name) -> None:
     day = backstop.write_scenario(book, given, tmp_path)
     assert sum(vault.debt for vault in day.vaults) > 0.8 * book.debt
     assert all(price == given.lasts[symbol] >= 3_400 * RAY for symbol, price in day.first_prices.items())
+
+
+def test_the_page_says_what_the_command_prints(tmp_path) -> None:
+    page = (ROOT / "docs" / "do" / "own-data.md").read_text()
+    samples = ROOT / "docs" / "do" / "samples"
+    args = ["--book", f"{samples}/synthetic-aave.csv", "--like", "aave"]
+    args += ["--prices", f"{samples}/synthetic-prices.csv", "--out", str(tmp_path / "mine")]
+    printed = CliRunner(mix_stderr=False).invoke(bring, args).stdout.splitlines()[:-1]
+    assert printed == page.partition("```text\n")[2].partition("```")[0].splitlines()
