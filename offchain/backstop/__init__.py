@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from backstop.simulation.scenario import load_scenario
     from backstop.simulation.sources.book import read_book
     from backstop.simulation.sources.prices import read_prices
+    from backstop.simulation.sources.scenario_file import write_scenario
     from backstop.studies.comparison.compare import compare
     from backstop.studies.comparison.presets import load_presets
     from backstop.studies.stress.notebook import study
@@ -32,6 +33,7 @@ __all__ = [
     "read_prices",
     "simulate",
     "study",
+    "write_scenario",
 ]
 
 _PLACES = {
@@ -45,6 +47,7 @@ _PLACES = {
     "read_prices": "backstop.simulation.sources.prices",
     "simulate": "backstop.simulation.run",
     "study": "backstop.studies.stress.notebook",
+    "write_scenario": "backstop.simulation.sources.scenario_file",
 }
 
 

@@ -1,19 +1,21 @@
-"""Write the samples of docs/do/own-data.md: synthetic positions, in the columns of five systems' exports.
+"""Write the samples of docs/do/own-data.md: synthetic positions of five systems' exports, and prices.
 
     python docs/do/samples/make.py [FOLDER]
 
-No row is anybody's position. Equal calls write equal files.
+No row is anybody's position or a price that ever was. Equal calls write equal files.
 """
 
 from __future__ import annotations
 
 import csv
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from backstop.randomness import Dice
 
-ROWS = 12
+ROWS = 40
+START = datetime(2025, 1, 1, tzinfo=UTC)
 PRICES = {"wstETH": 4_000, "WETH": 3_400, "cbBTC": 95_000, "WBTC": 95_000, "USDC": 1}
 DECIMALS = {"wstETH": 18, "WETH": 18, "cbBTC": 8, "WBTC": 8, "USDC": 6}
 THRESHOLDS = {"wstETH": 8_100, "WETH": 8_300, "cbBTC": 7_800, "WBTC": 7_800, "USDC": 7_800}
@@ -26,7 +28,7 @@ class Lot:
         self.dice = Dice(1, "sample", system, number)
         self.owner = "0x" + "".join(f"{self.dice.below(256):02x}" for _ in range(20))
         self.debt = self.dice.between(800, 400_000)
-        self.ratio = self.dice.between(105, 400)
+        self.ratio = self.dice.between(105, 260)
 
     def coins(self, symbol: str, digits: int, part: int = 100) -> int:
         """Return a part (percent) of what covers the debt, in units of so many digits."""
@@ -121,10 +123,26 @@ def crvusd(lot: Lot, number: int) -> list[dict[str, object]]:
 SYSTEMS = {"maker": maker, "aave": aave, "morpho": morpho, "liquity": liquity, "crvusd": crvusd}
 
 
+def prices() -> list[dict[str, object]]:
+    """Return a month of hours in which coins move together, and fall by a tenth or so now and then."""
+    rows: list[dict[str, object]] = []
+    dice = Dice(1, "sample", "prices")
+    cents = {symbol: PRICES[symbol] * 100 for symbol in PRICES if symbol != "USDC"}
+    for hour in range(24 * 30):
+        common = dice.between(-80, 80) - (dice.between(400, 1_000) if dice.below(200) == 0 else 0)
+        stamp = (START + timedelta(hours=hour)).strftime("%Y-%m-%dT%H:%MZ")
+        rows.append({"time": stamp, **{symbol: f"{each / 100:.2f}" for symbol, each in cents.items()}})
+        for symbol, each in cents.items():
+            cents[symbol] = each * (10_000 + common + dice.between(-15, 19)) // 10_000
+    return rows
+
+
 def write(folder: Path) -> None:
-    """Write a file for each system."""
+    """Write a file for each system, and one of prices."""
+    files = {"prices": prices()}
     for name, system in SYSTEMS.items():
-        rows = [row for number in range(ROWS) for row in system(Lot(name, number), number)]
+        files[name] = [row for number in range(ROWS) for row in system(Lot(name, number), number)]
+    for name, rows in files.items():
         with (folder / f"synthetic-{name}.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()

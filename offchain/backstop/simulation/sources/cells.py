@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _SHOWN = 3
+_PATIENCE = 20
 
 
 class Inexact(str):
@@ -89,22 +90,30 @@ def read_cells(source: Source, filesystem: pafs.FileSystem | None = None) -> Tab
 
 def _fetch(path: str, filesystem: pafs.FileSystem | None) -> tuple[str, bytes]:
     """Return a file's name and its bytes."""
-    name = path.rstrip("/").rsplit("/", 1)[-1]
+    given, name = path, path.rstrip("/").rsplit("/", 1)[-1]
     if not name:
         raise BackstopError("'' is no file: give a path")
     try:
         if filesystem is None and _URI.match(path):
-            filesystem, path = pafs.FileSystem.from_uri(path)
+            filesystem, path = pafs.FileSystem.from_uri(_patient(path))
         filesystem = filesystem or pafs.LocalFileSystem()
         if filesystem.get_file_info(path).type == pafs.FileType.Directory:
-            raise BackstopError(f"{path} is a directory: give a file in it")
+            raise BackstopError(f"{given} is a directory: give a file in it")
         with filesystem.open_input_stream(path) as stream:
             return name, stream.read()
     except FileNotFoundError:
-        raise BackstopError(f"there is no file {path}") from None
+        raise BackstopError(f"there is no file {given}") from None
     except (OSError, pa.ArrowException) as error:
-        hint = "" if filesystem is not None else ": files, s3://, gs://, abfs:// and hdfs:// can be read"
-        raise BackstopError(f"{path} cannot be read: {_line(error)}{hint}") from None
+        unknown = "Unrecognized filesystem" in str(error)
+        hint = ": give a file, s3://, gs://, abfs:// or hdfs://" if unknown else ""
+        raise BackstopError(f"{given} cannot be read: {_line(error)}{hint}") from None
+
+
+def _patient(address: str) -> str:
+    """Have Google's store give up after a while: it would try for a quarter of an hour."""
+    if not address.startswith(("gs://", "gcs://")) or "retry_limit_seconds" in address:
+        return address
+    return f"{address}{'&' if '?' in address else '?'}retry_limit_seconds={_PATIENCE}"
 
 
 def _line(error: Exception) -> str:

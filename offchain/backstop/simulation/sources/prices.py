@@ -89,6 +89,10 @@ class Prices:
         """The last price of each asset, ray."""
         return {symbol: each.at(self.last) for symbol, each in self.series.items()}
 
+    def on_grid(self, begin: int) -> bool:
+        """Return True if every price is of a time that a file from `begin` on has a row for."""
+        return all((time - begin) % self.every == 0 for each in self.series.values() for time in each.times)
+
     def of(self, symbols: Sequence[str]) -> Prices:
         """Return the prices of some assets; refuse one that has none."""
         missing = [symbol for symbol in symbols if symbol not in self.series]
@@ -106,15 +110,17 @@ class Prices:
         index = pd.Index(pd.to_datetime(times, unit="s", utc=True), name="time")
         return pd.DataFrame(held, index=index, dtype=object)
 
-    def csv(self, begin: int | None = None) -> str:
-        """Return prices at equal distances from `begin` on (without it, the first time that all have one).
+    def csv(self, begin: int | None = None, every: int = 0) -> str:
+        """Return prices `every` so many seconds from `begin` on.
 
-        A price holds till the next one; what lies between two rows is in neither.
+        Without either that is the file's own distance, from the first time on at which all have one. A price
+        holds till the next one; what lies between two rows is in neither.
         """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("time", *self.series))
-        for time in range(self.first if begin is None else begin, self.last + 1, self.every):
+        first = self.first if begin is None else begin
+        for time in range(first, self.last + 1, every or self.every):
             stamp = datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             writer.writerow((stamp, *(decimal(each.at(time), RAY) for each in self.series.values())))
         return text.getvalue()
@@ -369,7 +375,7 @@ def _looks_like_a_split(before: int, after: int) -> bool:
 
 
 def _no_time_in_common(series: Mapping[str, Series]) -> str:
-    if len(series) == 1:
+    if len({time for each in series.values() for time in each.times}) == 1:
         return "has a single time: prices move between two or more"
     late = max(series, key=lambda symbol: series[symbol].times[0])
     early = min(series, key=lambda symbol: series[symbol].times[-1])

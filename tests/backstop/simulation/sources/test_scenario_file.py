@@ -1,0 +1,191 @@
+"""From two files to a figure: a scenario that is written whole, loads, and is the same in every engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import backstop
+from backstop.cli.bring import cli as bring
+from backstop.cli.stress import cli as stress
+from backstop.errors import BackstopError
+from backstop.files.outputs import content
+from backstop.model.arithmetic import RAY, WAD
+from backstop.randomness import Dice
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.stress.engine_agreement import both
+from tests.support.paths import ROOT
+
+SYMBOLS = {"wstETH": 4_000, "cbBTC": 95_000, "sUSDe": 1}
+
+
+def prices(hours: int = 24 * 20, step: int = 3_600) -> pd.DataFrame:
+    """A random history whose falls come together."""
+    dice, rows = Dice(3, "prices"), []
+    worth = {symbol: start * 10**6 for symbol, start in SYMBOLS.items()}
+    for i in range(hours):
+        fall = dice.between(-120, 115)
+        worth = {
+            symbol: each if symbol == "sUSDe" else each * (10_000 + fall + dice.between(-30, 30)) // 10_000
+            for symbol, each in worth.items()
+        }
+        rows.append((1_735_689_600 + 7_200 + i * step, *(f"{each}e-6" for each in worth.values())))
+    return pd.DataFrame(rows, columns=["time", *SYMBOLS])
+
+
+def positions(count: int = 120) -> pd.DataFrame:
+    """Rows with the faults of real ones: crumbs, unsafe ones, debts without cover, nothing at all."""
+    dice, rows = Dice(4, "positions"), []
+    last = prices().iloc[-1]
+    for i in range(count):
+        symbol = list(SYMBOLS)[dice.below(3)]
+        debt = dice.between(50, 1_900) if i % 5 == 0 else dice.between(5_000, 400_000)
+        ratio = dice.between(60, 165) if i % 6 == 0 else dice.between(165, 420)
+        if i % 17 == 0:
+            debt = 0
+        locked = debt * ratio * 10**4 // int(float(last[symbol]) * 100)
+        rows.append((f"0x{i:040x}", symbol, f"{locked}e-4", debt))
+    return pd.DataFrame(rows, columns=["owner", "collateral", "locked", "debt"])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    made = tmp_path_factory.mktemp("mine")
+    backstop.write_scenario(backstop.read_book(positions()), backstop.read_prices(prices()), made)
+    return made
+
+
+def test_five_lines_of_python_come_to_a_figure(tmp_path) -> None:
+    book = backstop.read_book(positions())
+    history = backstop.read_prices(prices())
+    day = backstop.write_scenario(book, history, tmp_path / "mine")
+    study = backstop.study(day, paths=20, confirm=1)
+    assert study.summary["bad_debt"]["mean"]["value_micro"] >= 0
+    (again,) = study.summary["confirmed"]
+    assert abs(again["exact_micro"] - again["engine_micro"]) <= 0.05 * again["exact_micro"] + 10**6
+    assert any("rows that owe" in line for line in study.summary["assumptions"])
+
+
+def test_two_commands_come_to_the_first_page(tmp_path) -> None:
+    positions().to_csv(tmp_path / "book.csv", index=False)
+    prices().to_parquet(tmp_path / "prices.parquet")
+    args = ["--book", str(tmp_path / "book.csv"), "--prices", str(tmp_path / "prices.parquet")]
+    result = CliRunner(mix_stderr=False).invoke(bring, [*args, "--out", str(tmp_path / "mine")])
+    assert result.exit_code == 0, result.stderr
+    assert "8 rows lock nothing and owe nothing, and are left out." in result.stdout
+    assert "Of book.csv, 112 rows that owe" in result.stdout
+    again = CliRunner(mix_stderr=False).invoke(bring, [*args, "--out", str(tmp_path / "mine")])
+    assert again.exit_code == 0 and "was there already" in again.stderr
+    other = CliRunner(mix_stderr=False).invoke(
+        bring, [*args, "--floor", "1", "--out", str(tmp_path / "mine")]
+    )
+    assert "was made with floor 2000, not 1" in other.stderr
+    page = tmp_path / "study"
+    file = str(tmp_path / "mine" / "scenario.yaml")
+    result = CliRunner(mix_stderr=False).invoke(
+        stress, [file, "--paths", "4", "--confirm", "0", "--out", str(page)]
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "112 rows that owe" in (page / "report.html").read_text()
+
+
+def test_what_is_written_loads_to_the_same_scenario(folder) -> None:
+    day = load_scenario(folder / "scenario.yaml")
+    book, history = backstop.read_book(positions()), backstop.read_prices(prices())
+    assert content(day) == content(backstop.write_scenario(book, history, folder))
+    assert set(day.symbols) == set(SYMBOLS)
+    for symbol, path in day.prices.items():
+        assert path.points == {0: history.lasts[symbol]} and path.model is not None
+
+
+def test_both_engines_agree_on_what_is_written(folder) -> None:
+    exact, fast = both(load_scenario(folder / "scenario.yaml"), 1, 4)
+    assert exact[:, 1].sum() > 10
+    assert np.allclose(exact[:, 2], fast[:, 2], rtol=0.05)
+
+
+def test_the_file_can_be_read_and_changed(folder) -> None:
+    text = (folder / "scenario.yaml").read_text()
+    assert "      liquidation_ratio: 150%\n      initial_ratio: 155%\n" in text
+    assert "    under_floor: merge\n" in text
+    changed = folder / "changed.yaml"
+    changed.write_text(
+        "extends: scenario.yaml\nvault_book: {rows: {under_floor: drop}}\n"
+        "parameters: {collateral_types: {wstETH: {debt_floor: 5_000 stablecoin}}}\n"
+    )
+    assert "are left out." in " ".join(load_scenario(changed).assumptions)
+
+
+def test_a_replay_takes_the_prices_as_they_are(tmp_path) -> None:
+    """From the midnight before the first price, which holds till its time comes."""
+    history = backstop.read_prices(prices(30))
+    day = backstop.write_scenario(backstop.read_book(positions()), history, tmp_path, use="replay")
+    assert (day.start, day.duration, day.block_time) == (1_735_689_600, 31 * 3_600, 300)
+    for symbol, series in history.series.items():
+        points = day.prices[symbol].points
+        assert points[0] == points[7_200] == series.values[0]
+        assert points[3 * 3_600] == series.values[1] and points[day.duration] == series.values[-1]
+
+
+def test_months_are_replayed_in_blocks_of_an_hour(tmp_path) -> None:
+    history = backstop.read_prices(prices(24 * 90))
+    book = backstop.read_book(positions(20))
+    day = backstop.write_scenario(book, history, tmp_path, use="replay")
+    assert day.block_time == 3_600 and day.blocks == 24 * 90 + 1
+    daily = backstop.read_prices(prices(90, 86_400))
+    day = backstop.write_scenario(book, daily, tmp_path / "daily", use="replay")
+    assert day.block_time == 3_600 and day.blocks == 89 * 24 + 2
+    assert day.prices["cbBTC"].points[86_400 + 7_200] == daily.series["cbBTC"].values[1]
+
+
+def test_seconds_are_blocks(tmp_path) -> None:
+    history = backstop.read_prices(prices(600, 12))
+    day = backstop.write_scenario(backstop.read_book(positions(20)), history, tmp_path, duration="1 h")
+    assert (day.block_time, day.duration) == (12, 3_600)
+
+
+def test_thresholds_become_ratios_unless_others_are_given(tmp_path) -> None:
+    rows = positions().assign(threshold="0.8")
+    book = backstop.read_book(rows, columns={"threshold": "threshold"})
+    day = backstop.write_scenario(book, backstop.read_prices(prices()), tmp_path, ratios={"cbBTC": "140%"})
+    ratios = {each.symbol: each.liquidation_ratio for each in day.parameters.collateral_types}
+    assert ratios == {"wstETH": 12_500, "cbBTC": 14_000, "sUSDe": 12_500}
+    assert all(each.auction.penalty <= each.liquidation_ratio for each in day.parameters.collateral_types)
+
+
+def test_a_large_book_is_scaled_to_what_a_protocol_can_owe(tmp_path) -> None:
+    large = positions()
+    large["debt"], large["locked"] = large["debt"] * 10**5, [f"{each}5" for each in large["locked"]]
+    large["locked"] = [each.replace("e-45", "e1") for each in large["locked"]]
+    book, history = backstop.read_book(large), backstop.read_prices(prices())
+    with pytest.raises(
+        BackstopError, match=r"and a type may owe 1,000,000,000: scale the book by a `total`$"
+    ):
+        backstop.write_scenario(book, history, tmp_path)
+    day = backstop.write_scenario(book, history, tmp_path, total=300_000_000)
+    drawn = sum(vault.debt for vault in day.vaults)
+    assert 200_000_000 * WAD < drawn <= 300_000_000 * WAD
+
+
+@pytest.mark.parametrize("name", ["aave", "crvusd", "liquity", "maker", "morpho"])
+def test_each_systems_sample_becomes_a_scenario(tmp_path, name) -> None:
+    book = backstop.read_book(ROOT / "docs" / "do" / "samples" / f"synthetic-{name}.csv", like=name)
+    worth = {"cbBTC": 95_000, "WBTC": 95_000, "wstETH": 4_000, "WSTETH-A": 4_000}
+    rows = [(f"2025-01-0{day}", *(worth.get(each, 3_400) for each in book.symbols)) for day in (1, 2, 3)]
+    given = backstop.read_prices(pd.DataFrame(rows, columns=["time", *book.symbols]))
+    day = backstop.write_scenario(book, given, tmp_path)
+    assert sum(vault.debt for vault in day.vaults) > 0.8 * book.debt
+    assert all(price == given.lasts[symbol] >= 3_400 * RAY for symbol, price in day.first_prices.items())
+
+
+def test_the_page_says_what_the_command_prints(tmp_path) -> None:
+    page = (ROOT / "docs" / "do" / "own-data.md").read_text()
+    samples = ROOT / "docs" / "do" / "samples"
+    args = ["--book", f"{samples}/synthetic-aave.csv", "--like", "aave"]
+    args += ["--prices", f"{samples}/synthetic-prices.csv", "--out", str(tmp_path / "mine")]
+    printed = CliRunner(mix_stderr=False).invoke(bring, args).stdout.splitlines()[:-1]
+    assert printed == page.partition("```text\n")[2].partition("```")[0].splitlines()
