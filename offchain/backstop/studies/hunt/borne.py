@@ -28,6 +28,7 @@ class Borne:
         self._claims: dict[tuple[str, str], int] = {}
         self._stakes: dict[tuple[str, str], int] = {}
         self._insured = self._fresh = self._paid = 0
+        self._sold = 0, 0
 
     # --------------------------------------------------------------------- before
 
@@ -47,6 +48,8 @@ class Borne:
             doubt = treasury._doubt()
             offered = min(treasury.plan[()].offered, treasury._surplus(0))
             self._fresh = max(0, treasury._surplus(doubt) - offered)
+        elif name == "SurplusAuction.take":
+            self._sold = self._sale(action)
         elif action.method == "settle" and action.contract in self.books.pools:
             self._paid = self.contracts[action.contract].line[()].owed
         stop = {
@@ -69,13 +72,24 @@ class Borne:
             yield from self._raised(action.args[0])
             yield from self._claimed()
             yield from self._released(action.args[0])
+            yield from self._mends()
         elif name == "Treasury.distribute" and "MarginFund" in self.contracts:
             yield from self._insures()
+        elif name == "SurplusAuction.take":
+            offered, coins = self._sale(action)
+            missing = self._sold[0] - offered - (coins - self._sold[1])
+            if missing > _LEAST:
+                yield Told("beyond a limit: surplus is sold and not paid", missing, "to who burns equity")
         elif action.method == "settle" and action.contract in self.books.pools:
             progress = self.contracts["Settlement"].progress[()]
             paid = self.contracts[action.contract].line[()].owed - self._paid
             if progress.begun_at and not progress.fixed_at and paid > _LEAST:
                 yield Told("beyond a limit: an exit is paid while all is wound up", paid, action.contract)
+
+    def _sale(self, action: Action) -> tuple[int, int]:
+        """Return what surplus is for sale, and the coins of whoever gets what is bought [wad]."""
+        coins = self.contracts["Stablecoin"].balances[action.args[2]]
+        return self.contracts["Treasury"].plan[()].offered, coins
 
     def _raised(self, c: int) -> Iterator[Told]:
         """Have borrowers bear no more than their cap, nor than the gap between both ratios, by one call."""
@@ -147,6 +161,14 @@ class Borne:
                 if self.system.foresee(call).ok:
                     stake = held.amount // RAY
                     yield Told("possible: to release what was just reserved", stake, f"stage {k}")
+
+    def _mends(self) -> Iterator[Told]:
+        """Have a stage that owes make it good, as soon as it works and nothing is left to be covered."""
+        for (k, c), missing in list(self.contracts["LossWaterfall"].missing.items()):
+            if missing > 200 * RAD:
+                done = self.system.foresee(Action("LossWaterfall", "make_good", (c, k), KEEPER))
+                if not done.ok and not done.reason:
+                    yield Told("to make good reverts", missing // RAY, f"stage {k}, type {c}")
 
     def _insures(self) -> Iterator[Told]:
         """Have new surplus insure the margin market as far as it lacks."""
