@@ -23,9 +23,6 @@ SKIPPED = [
     Path(__file__).with_name(name)
     for name in ("skipped.yaml", "skipped_for_the_hunt.yaml", "skipped_for_the_hunt_again.yaml")
 ]
-    Path(__file__).with_name(name)
-    for name in ("skipped.yaml", "skipped_for_the_hunt.yaml", "skipped_for_the_hunt_again.yaml")
-]
 PAIRS = {pair.name: pair for pair in read_pairs()}
 FOR_THE_HUNT = {pair.name: pair for pair in read_pairs(HUNTED)}
 ALL = PAIRS | FOR_THE_HUNT
