@@ -92,7 +92,8 @@ def cli(
     they do the same with what is their own, and leave the rest to honest keepers, prompt or slow.
     *unequal*: two who were alike do not end alike, though only something differs that must not matter.
     *stuck*: a call that must succeed does not. *margin*: one owner of several accounts takes from others in
-    the margin market. Each case draws a deployment and a course of the world.
+    the margin market. *books*: a call of a random game moves what is not its affair, or what is owed does not
+    arrive. Each case draws a deployment and a course of the world.
     Interrupt it at any time: the same command goes on, with more --cases further.
 
     Exit codes: 0 if nothing is found, 1 with a story, 130 if it was interrupted before it found any.

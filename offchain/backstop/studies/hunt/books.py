@@ -145,7 +145,9 @@ class Books:
         pool = self.contracts[name]
         state, line = pool.state[()], pool.line[()]
         live = pool.assets[()]
-        vested = live.booked - unvested(live, pool.world.timestamp) - (line.held if state.open else 0)
+        income = unvested(live, pool.world.timestamp)
+        self._move(found, name, f"{name} income", income * price)
+        vested = live.booked - income - (line.held if state.open else 0)
         supply = state.supply + VIRTUAL_SHARES
 
         def worth(shares: int) -> int:

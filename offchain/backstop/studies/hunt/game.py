@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from backstop.deployment.contracts import STABLECOIN_POOLS
-from backstop.deployment.parameters import Parameters, StageParameters
+from backstop.deployment.parameters import Parameters, StageParameters, TreasuryParameters
 from backstop.deployment.plan import plan
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.state import Revert
@@ -22,10 +22,12 @@ from backstop.proof.fuzz.moves import MOVES, Move
 from backstop.proof.fuzz.opening import opening
 from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.studies.hunt.books import OUTSIDE, Books, Prices, Sheet
+from backstop.studies.hunt.borne import Borne
 from backstop.studies.hunt.finding import Finding
+from backstop.studies.hunt.freezes import Freezes
 from backstop.studies.hunt.levels import Levels
 from backstop.studies.hunt.limits import Limits
-from backstop.studies.hunt.powers import CALLER, CLAIMS, DOMAIN, IT, MAY, NAMED, OTHER, OWNER, POOL
+from backstop.studies.hunt.powers import CALLER, CLAIMS, DOMAIN, INCOME, IT, MAY, NAMED, OTHER, OWNER, POOL
 from backstop.studies.hunt.questions import Questions, Told
 from backstop.studies.hunt.setting import Setting
 from backstop.studies.hunt.story import act_text, name_of
@@ -70,6 +72,8 @@ class Game:
         self.questions = Questions(self.system, self.books, self.kind_of)
         self.levels = Levels(self.system, self.books, self.parameters)
         self.limits = Limits(self.system, self.books, self.parameters)
+        self.freezes = Freezes(self.system, self.books)
+        self.borne = Borne(self.system, self.books, self.parameters, deployment.account("admin"))
         self._admin = deployment.account("admin")
         self._known: Sheet | None = None
 
@@ -106,7 +110,7 @@ class Game:
         yield from self.levels.waited(seconds, rates)
 
     def _is_the_admins(self, action: Action) -> bool:
-        sets = action.method.startswith(("set_", "grant", "revoke", "transfer_admin", "add_", "propose"))
+        sets = action.method.startswith(("set_", "transfer_admin", "add_", "propose"))
         return sets and action.sender == self._admin and action.contract != "MarginPolicy"
 
     def _step(self, action: Action) -> Iterator[Told]:
@@ -122,6 +126,8 @@ class Game:
         least = self.least(prices)
         before = self._known or self.questions.count(prices)
         asked = Random(f"{self.run.seed} {len(self.done)}")
+        yield from self.freezes.before(action)
+        yield from self.borne.before(action)
         yield from self.questions.before(action, prices, least, asked)
         owner = self._owner(action)
         permitted = set(self._permitting(action))
@@ -132,6 +138,8 @@ class Game:
         yield from self._judge(action, owner, permitted, before, after, least)
         yield from self.levels.after(action, logs, prices, before, after, least)
         yield from self.limits.after(action)
+        yield from self.freezes.after(action)
+        yield from self.borne.after(action)
         yield from self.questions.after(action, prices, after, least, asked)
 
     def _do(self, action: Action) -> tuple[Log, ...]:
@@ -217,6 +225,8 @@ class Game:
             yield POOL
         elif who.endswith(".Claims"):
             yield CLAIMS
+        elif who.endswith(" income"):
+            yield INCOME
         elif who in self.books.domains:
             yield DOMAIN
         else:
@@ -261,6 +271,11 @@ def _parameters(random: Random, focus: str) -> Parameters:
         }.get(focus, True)
         if has and len(drawn.collateral_types) < 5:
             break
+    if focus == "equity":
+        # There is surplus to sell.
+        rich = (replace(each, buffer_share=0) for each in drawn.collateral_types)
+        treasury = TreasuryParameters(random.choice((0, 1)))
+        drawn = replace(drawn, collateral_types=tuple(rich), treasury=treasury)
     if focus == "losses":
         # Who bears what is left once the first stages are dry.
         stages = tuple(

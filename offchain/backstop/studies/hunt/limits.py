@@ -156,9 +156,10 @@ class Limits:
     def _fee(self, c: int) -> Iterator[Told]:
         """Have a fee that moves be what its curve says of what is used of the line."""
         types = self.parameters.collateral_types
-        if c >= len(types) or self.parameters.guards is None:
+        engine = self.contracts["VaultEngine"]
+        if c >= len(types) or not engine.terms[c].dynamic or engine.terms[c].settling:
             return
-        policy, engine = types[c].policy, self.contracts["VaultEngine"]
+        policy = types[c].policy
         base, slope_1, slope_2, kink = policy.curve
         if not kink or policy.speed or not policy.line or engine.debts[c].normalized_debt == 0:
             return
@@ -168,7 +169,7 @@ class Limits:
         should = rate / BASIS_POINTS * RAY / YEAR
         has = engine.income[c].stability_fee
         # A high fee may rise by so much a day only.
-        if has and rate < 1_900 and abs(has - should) > should / 1_000 + 100:
+        if rate < 1_900 and abs(has - should) > should / 1_000 + 100:
             owed = engine.debts[c].performing // RAY
             a_year = int(abs(has - should)) * YEAR * owed // RAY
             if a_year > 100 * WAD:

@@ -7,19 +7,28 @@ is named, the owner of what is sold, other people, and the parts of the house; "
 from __future__ import annotations
 
 CALLER, NAMED, OWNER, OTHER, IT = "caller", "named", "owner", "other", "it"
-POOL, CLAIMS, DOMAIN = "a pool", "claims", "a domain"
+POOL, CLAIMS, DOMAIN, INCOME = "a pool", "claims", "a domain", "income"
 LEDGER, LOTS, WORKOUTS, FUND, MARKET = "the ledger", "auctions", "workouts", "MarginFund", "MarginMarket"
 
 # Somebody gives of his own to whom he names; what loses have brought members is handed out on the way.
 _GIFT = ("caller -", "named +", "claims -")
 # On an allowance, or as an operator, what somebody else has.
 _ON_BEHALF = ("caller +", "other +")
-_BY_LOSSES = ("caller -", "named -", "other -", "a pool -", "the ledger +", "StakeAuction +", "it -")
+_BY_LOSSES = (
+    "income -",
+    "caller -",
+    "named -",
+    "other -",
+    "a pool -",
+    "the ledger +",
+    "StakeAuction +",
+    "it -",
+)
 _SOLD = ("owner +", "owner -", "auctions +", "auctions -", "the ledger +", "caller +", "caller -", "named +")
-_EQUITY_SOLD = ("caller +", "caller -", "named +", "other +", "it -", "the ledger +")
+_EQUITY_SOLD = ("a pool +", "caller +", "caller -", "named +", "other +", "it -", "the ledger +")
 
 MAY: dict[str, tuple[str, ...]] = {
-    "nobody.time": ("other +", "other -", "a pool -", "the ledger +", "a domain -"),
+    "nobody.time": ("other +", "other -", "income -", "a pool +", "the ledger +", "a domain -"),
     "Pool.deposit": _GIFT,
     "Pool.mint": _GIFT,
     "Pool.requestRedeem": (*_GIFT, *_ON_BEHALF),
@@ -28,9 +37,9 @@ MAY: dict[str, tuple[str, ...]] = {
     "Pool.transfer": _GIFT,
     "Pool.transferFrom": (*_GIFT, *_ON_BEHALF),
     "Pool.collect_claims": ("claims -", "named +", "caller +"),
-    "Pool.add_income": ("caller -", "it +"),
-    "StakedEquity.deposit": (*_GIFT, "other +"),
-    "StakedEquity.mint": (*_GIFT, "other +"),
+    "Pool.add_income": ("caller -", "income +"),
+    "StakedEquity.deposit": (*_GIFT, "other +", "it +"),
+    "StakedEquity.mint": (*_GIFT, "other +", "it +"),
     "Claims.repay": ("caller -", "it +", "other +"),
     "Claims.convert": ("caller +", "named +"),
     "Stablecoin.transfer": _GIFT,
@@ -66,12 +75,12 @@ MAY: dict[str, tuple[str, ...]] = {
     "MarginDeleverager.begin": ("MarginFund -", "MarginFund +", "MarginMarket -", "named +", "other -"),
     "MarginDeleverager.execute": ("owner +", "other -", "MarginMarket -", "caller -"),
     "MarginFund.insure": ("caller -", "it +"),
-    "Treasury.distribute": ("the ledger -", "a pool +", "claims +", "other +", "caller +", "MarginFund +"),
+    "Treasury.distribute": ("the ledger -", "income +", "claims +", "other +", "caller +", "MarginFund +"),
     "SurplusAuction.start": ("the ledger -", "it +"),
     "SurplusAuction.take": ("caller +", "caller -", "named +", "the ledger -", "it -"),
     "StakeAuction.take": _EQUITY_SOLD,
     "MintAuction.take": _EQUITY_SOLD,
-    "StakeAuction.end": ("it -", "other +", "caller +", "named +"),
+    "StakeAuction.end": ("a pool +", "it -", "other +", "caller +", "named +"),
     "Workouts.enter": ("named -", "caller -", "workouts +", "workouts -", "named +", "caller +"),
     "Workouts.pay": ("caller -", "owner +", "workouts -", "workouts +", "the ledger +"),
     "Workouts.top_up": ("caller -", "owner +", "workouts +"),

@@ -136,6 +136,9 @@ class Questions:
         for i in at:
             one[i] = action.args[i] // share
             other[i] = action.args[i] - one[i]
+        if kind == "VaultEngine.repay_and_withdraw":
+            # A part of a debt ends at the floor.
+            least += int(self.contracts["VaultEngine"].terms[action.args[0]].debt_floor) * RAD
         sheets = []
         for parts in ([action], [action._replace(args=tuple(one)), action._replace(args=tuple(other))]):
             with self.system.imagine():

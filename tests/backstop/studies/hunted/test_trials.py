@@ -13,7 +13,7 @@ from backstop.studies.hunt.case import MARGIN, STUCK, TAKEN, UNEQUAL
 from backstop.studies.hunted.kept import Kept
 from backstop.studies.hunted.looker import Look
 from backstop.studies.hunted.news import Known, Told
-from backstop.studies.hunted.trials import ORDER, UNCHANGED, Trials, Verdict, complaints, table, total
+from backstop.studies.hunted.trials import MORE, ORDER, UNCHANGED, Trials, Verdict, complaints, table, total
 
 PAIRS = {pair.name: pair for pair in read_pairs(HUNTED)}
 FOUND, HARMLESS, UNMET = (
@@ -77,8 +77,9 @@ def test_a_case_that_cannot_be_completed_counts_as_found_and_noise_fails():
 def test_the_command_reads_what_is_kept(tmp_path):
     file = tmp_path / "hunted.json"
     trials = Trials([UNMET], Kept(file), 1, 3)
-    looks = {(case, alarm): Look() for case in range(4) for alarm in ORDER}
-    trials.kept.keep(UNCHANGED, trials._key(UNMET), looks)
+    trials.kept.keep(UNCHANGED, trials._key(UNMET), {(0, alarm): Look() for alarm in ORDER})
+    beyond = {(case, alarm): Look() for case in range(1, 4) for alarm in ORDER}
+    trials.kept.keep(MORE, trials._key(), beyond)
     command = ["--by", "hunt", "--pair", UNMET.name, "--cases", "1", "--seed", "3", "--out", str(file)]
     result = CliRunner(mix_stderr=False).invoke(cli, command)
     assert result.exit_code == 0, result.stderr

@@ -1,0 +1,88 @@
+"""The alarm *books*: accounts add up, nothing is told of the rules as they are, and a wrong one is."""
+
+from collections import Counter
+
+import pytest
+
+from backstop.hosts.artifacts import Artifacts
+from backstop.model.arithmetic import RAD, RAY, WAD, div_up
+from backstop.model.margin_market import MarginMarket
+from backstop.model.pool import Pool
+from backstop.studies.hunt import game
+from backstop.studies.hunt.books import Prices
+from backstop.studies.hunt.game import FOCUSES, LEAST, Game, Run
+from backstop.studies.hunt.story import replay_steps
+
+
+def played(focus, steps, seed=0):
+    """A game after so many steps, and what it tells."""
+    one = Game(Run(seed, focus))
+    return one, list(one.play(steps))
+
+
+@pytest.mark.parametrize("focus", FOCUSES)
+def test_all_accounts_together_have_what_there_is(focus):
+    """Coins are debts of vaults, so all there is are tokens."""
+    one, told = played(focus, 40)
+    assert told == []
+    contracts = one.contracts
+    prices = Prices(one.system.world, len(one.books.symbols))
+    sheet = one.questions.count(prices)
+    tokens = sum(
+        amount * contracts["VaultEngine"].terms[c].unit * prices.types[c]
+        for c, symbol in enumerate(one.books.symbols)
+        for amount in contracts[symbol].balances.values()
+    )
+    if "Equity" in contracts:
+        tokens += sum(contracts["Equity"].balances.values()) * prices.equity
+    # What rates round to, for each vault and account.
+    assert abs(sum(sheet.values()) - tokens) < 100 * RAD
+
+
+def test_each_room_is_entered():
+    """A run that is about something comes to it."""
+    found: Counter[str] = Counter()
+    for focus in ("margin", "savings", "losses"):
+        one, _ = played(focus, 120)
+        found.update(one.kind_of(each) for each in one.done if not isinstance(each, int))
+    for call in ("MarginOrders.fill", "Pool.requestRedeem", "LiquidationEngine.liquidate"):
+        assert found[call]
+
+
+def test_income_that_nobody_brings_is_told(monkeypatch):
+    def add_income(self, sender, assets):
+        held = self.assets[()]
+        self.assets[()] = held._replace(booked=held.booked + assets)
+
+    vars(add_income).update(vars(Pool.add_income))
+    monkeypatch.setattr(Pool, "add_income", add_income)
+    _, told = played("savings", 120, 2)
+    assert any(each.kind == "Pool.add_income: it owes more than it has" for each in told)
+
+
+def test_buyers_who_sell_are_told(monkeypatch):
+    right = MarginMarket.trade
+
+    def trade(self, sender, market, maker, taker, delta, *others):
+        return right(self, sender, market, maker, taker, -delta, *others)
+
+    vars(trade).update(vars(right))
+    monkeypatch.setattr(MarginMarket, "trade", trade)
+    _, told = played("margin", 60)
+    assert any(each.kind == "off the price list: a fill is not what was signed" for each in told)
+
+
+def test_a_game_happens_on_the_contracts_too():
+    """Model and contracts agree on all that is played."""
+    one, _ = played("savings", 60)
+    assert replay_steps(one.setting, one.done, "revm", Artifacts()) > 60
+
+
+def test_equal_seeds_find_alike():
+    assert game.hunt(5, 4, ("savings",)) == game.hunt(5, 4, ("savings",)) == []
+
+
+def test_rounding_is_no_story():
+    one = Game(Run(0, "savings"))
+    prices = Prices(one.system.world, len(one.books.symbols))
+    assert one.least(prices) > LEAST * RAY and div_up(LEAST, WAD) == 100
