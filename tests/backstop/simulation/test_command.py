@@ -98,7 +98,7 @@ def test_a_signal_keeps_partial_results(tmp_path, number) -> None:
         "  WBTC: {assumed: {720:00: 5_000 USD}}\n"
         "  XAUT: {assumed: {720:00: 1_500 USD}}\n"
     )
-    command: list[str | Path] = [Path(sys.executable).parent / "ape", "run", "simulate", "--host", "revm"]
+    command: list[str | Path] = [Path(sys.executable).parent / "backstop", "simulate", "--host", "revm"]
     out = tmp_path / "run"
     # On a terminal it says what it is at.
     screen, stderr = pty.openpty()

@@ -15,6 +15,7 @@ from backstop.errors import BackstopError
 from backstop.files import outputs
 from backstop.files.outputs import MADE, Output, content, program, refuse_other
 from backstop.hosts.artifacts import CONTRACTS
+from tests.support.deep import cases
 from tests.support.paths import DATA
 
 TESTS = DATA
@@ -162,8 +163,12 @@ FAMILIES = {
     "hunt": ("--cases", "1", "--plans", "4", "--alarm", "taken"),
 }
 
+BRIEF = "tests/backstop/simulation/test_outputs.py::test_every_command_has_the_rule"
+# They go on, refuse and extend in tests of their own: that others are as short is what is left.
+LONG = ("fuzz", "guards")
 
-@pytest.mark.parametrize("name", FAMILIES)
+
+@pytest.mark.parametrize("name", cases(FAMILIES, LONG, BRIEF))
 def test_every_command_has_the_rule(name, tmp_path) -> None:
     out = tmp_path / "out"
     args = (*FAMILIES[name], "--out", str(out))
@@ -190,7 +195,7 @@ def test_every_command_has_the_rule(name, tmp_path) -> None:
     assert [each.name for each in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.deep(brief="tests/backstop/simulation/test_outputs.py::test_every_command_has_the_rule")
+@pytest.mark.deep(brief=BRIEF)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_command_replaces_what_it_made(name, tmp_path) -> None:
     args = (*FAMILIES[name], "--out", str(tmp_path / "out"))

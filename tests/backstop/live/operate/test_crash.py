@@ -39,6 +39,9 @@ from tests.support.beside import beside
 from tests.support.devnet import SMALL, Devnet
 from tests.support.fallen import wait_for
 
+HOURS = 2
+"""Of the day: vaults are liquidated, and their collateral sold."""
+
 
 def run(*flags: object):
     return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
@@ -47,7 +50,7 @@ def run(*flags: object):
 def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
     out = tmp_path / "run"
     system = attach(impersonate=True)
-    summary = crash(day, system, 1, out, speed=0, played=roles.ROLES)
+    summary = crash(until(day, HOURS * 3_600), system, 1, out, speed=0, played=roles.ROLES)
     assert summary["completed"] and summary["differences"] == 0
     assert summary["ledger"]["balance_gap_rad"] == "0"
     assert sum(each["liquidations"] for each in summary["collateral_types"]) > 5
@@ -57,7 +60,7 @@ def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenar
     loaded = load_run(out)
     assert json.loads((out / "summary.json").read_text()) == summary
     assert loaded.meta["host"] == "devnet" and "error" not in loaded.meta
-    assert len(loaded.frames["state"]) == 3 * 181
+    assert len(loaded.frames["state"]) == 3 * (HOURS * 60 + 1)
     assert len(loaded.frames["actions"]) == summary["steps"]
     assert write_report(out).stat().st_size > 10_000
 
@@ -111,7 +114,8 @@ def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario,
     watcher = attach()
     loop = KeeperLoop(watcher, keepers_of(watcher.deployment, ["liquidator", "taker", "crank"]), said.append)
     with at_work(loop) as stop:
-        summary = crash(day, attach(impersonate=True), 1, tmp_path / "run", speed=0, stop=stop)
+        crashing = until(day, HOURS * 3_600)
+        summary = crash(crashing, attach(impersonate=True), 1, tmp_path / "run", speed=0, stop=stop)
     assert summary["differences"] == 0 and not watcher.mirror.differences
     keepers = {each["name"]: each for each in summary["keepers"]}
     liquidations = sum(each["liquidations"] for each in summary["collateral_types"])

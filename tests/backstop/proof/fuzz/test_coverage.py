@@ -16,6 +16,8 @@ from backstop.proof.fuzz.coverage import Coverage, catalogue, reach, read_covera
 from backstop.proof.fuzz.marked import MarkedArtifacts, marks_of
 from tests.support.helpers import reverts
 
+BRIEF = "tests/backstop/proof/fuzz/test_coverage.py::test_every_decision_on_the_way_is_told"
+
 DOOR = """
 from contracts.modules import lock
 initializes: lock
@@ -217,6 +219,8 @@ def test_a_changed_source_is_surveyed_anew(doors):
 # ------------------------------------------------------------------ the protocol
 
 
+# All contracts are compiled with marks for it.
+@pytest.mark.deep(brief=BRIEF)
 def test_a_trace_is_played_again_and_told(artifacts, protocol, tmp_path):
     weth = protocol.type_of("WETH")
     protocol.borrow("borrower", "WETH", 100 * WAD, 20_000 * WAD)

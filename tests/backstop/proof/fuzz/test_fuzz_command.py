@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from backstop.cli import replay, shrink
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.proof.fuzz import campaign
@@ -43,6 +45,11 @@ def run(*args):
     return process.returncode, out, err
 
 
+def here(command, *args):
+    """In this process: it has all that is compiled."""
+    return CliRunner(mix_stderr=False).invoke(command, [str(arg) for arg in args])
+
+
 def last_line(out):
     match = LAST.fullmatch(out.splitlines()[-1])
     assert match, out
@@ -55,6 +62,10 @@ def played(out):
     return content["tally"], content["done"], content["branches"]
 
 
+# Covering has all contracts compiled with marks.
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_the_seconds_bound_the_whole_campaign"
+)
 def test_a_campaign_ends_with_what_it_did(tmp_path):
     code, out, err = run("--steps", 2_500, "--seed", 3, "--out", tmp_path / "a")
     assert code == 0, err
@@ -73,7 +84,7 @@ def test_a_campaign_ends_with_what_it_did(tmp_path):
 
 
 @pytest.mark.deep(
-    brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_campaign_ends_with_what_it_did"
+    brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_the_seconds_bound_the_whole_campaign"
 )
 def test_json_is_json(tmp_path):
     code, out, _ = run("--steps", 500, "--out", tmp_path / "a", "--json")
@@ -82,6 +93,15 @@ def test_json_is_json(tmp_path):
     assert content["reached"]["VaultEngine"]["reasons"]
 
 
+def test_a_bug_ends_it(tmp_path):
+    wrong = edited_contracts(tmp_path, "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)")
+    code, out, _ = run("--seconds", 1, "--out", tmp_path / "a", "--contracts", wrong.root)
+    assert code == 1 and last_line(out)[1:] == (1, 0)
+    assert list((tmp_path / "a/failures").iterdir())
+
+
+# What there was to reach is told as well: all contracts are compiled with marks for it.
+@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it")
 def test_a_bug_ends_it_with_a_small_trace_and_a_test(tmp_path):
     wrong = edited_contracts(tmp_path, "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)")
     code, out, _ = run("--seconds", 60, "--out", tmp_path / "a", "--contracts", wrong.root)
@@ -89,17 +109,13 @@ def test_a_bug_ends_it_with_a_small_trace_and_a_test(tmp_path):
     assert last_line(out)[1:] == (1, 0)
     (small,) = re.findall(r"backstop replay (\S+)", out)
     assert "shrunk from" in out and ".py" in out
-    again = subprocess.run(
-        [BACKSTOP, "replay", small, "--contracts", wrong.root], cwd=ROOT, capture_output=True, text=True
-    )
-    assert again.returncode == 1 and "model and chain differ" in again.stderr
-    right = subprocess.run([BACKSTOP, "replay", small], cwd=ROOT, capture_output=True, text=True)
-    assert right.returncode == 0, right.stderr
+    again = here(replay.cli, small, "--contracts", wrong.root)
+    assert again.exit_code == 1 and "model and chain differ" in again.stderr
+    right = here(replay.cli, small)
+    assert right.exit_code == 0, right.stderr
     # The command for a trace that is already there.
-    shrunk = subprocess.run(
-        [BACKSTOP, "shrink", small, "--contracts", wrong.root], cwd=ROOT, capture_output=True, text=True
-    )
-    assert shrunk.returncode == 0 and "shrunk from 1 to 1" in shrunk.stdout
+    shrunk = here(shrink.cli, small, "--contracts", wrong.root)
+    assert shrunk.exit_code == 0 and "shrunk from 1 to 1" in shrunk.stdout
 
 
 @pytest.mark.deep(
@@ -121,17 +137,15 @@ def test_interrupted_it_keeps_what_it_did_and_goes_on(tmp_path):
     assert last_line(printed)[0] == steps + 200
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_the_bar_tells_seconds_and_steps"
-)
 def test_the_seconds_bound_the_whole_campaign(tmp_path, artifacts):
     artifacts.load()
     began = time.monotonic()
-    code, out, err = run("--seconds", 3, "--out", tmp_path / "a")
+    code, out, err = run("--seconds", 1, "--out", tmp_path / "a")
     assert code == 0, err
     assert time.monotonic() - began < 300  # some ten, where nothing else runs; covering took minutes
     steps, *failures = last_line(out)
     assert steps > 0 and failures == [0, 0]  # the run under way is ended
+    assert out.startswith("moves")
     assert (tmp_path / "a/campaign.json").exists()
 
 
@@ -176,9 +190,9 @@ def test_the_bar_tells_seconds_and_steps():
 
 @pytest.fixture(scope="module")
 def short_runs():
-    """A fourth of what they are, so that two are played soon."""
+    """An eighth of what they are, so that two are played soon."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(campaign, "RUN_LENGTH", 500)
+        patch.setattr(campaign, "RUN_LENGTH", 250)
         yield
 
 
@@ -186,20 +200,20 @@ def short_runs():
 def whole(short_runs, tmp_path_factory):
     """A campaign of two runs, by one process."""
     out = tmp_path_factory.mktemp("whole") / "a"
-    Campaign.open(Settings(5, 1_000), out).run()
+    Campaign.open(Settings(5, 500), out).run()
     return out
 
 
 def test_the_number_of_processes_changes_nothing(whole, tmp_path):
-    Campaign.open(Settings(5, 1_000), tmp_path / "a").run(workers=2)
+    Campaign.open(Settings(5, 500), tmp_path / "a").run(workers=2)
     assert played(tmp_path / "a") == played(whole)
 
 
 def test_a_resumed_campaign_is_the_whole_one(whole, tmp_path):
     out = tmp_path / "a"
-    Campaign.open(Settings(5, 500), out).run()
+    Campaign.open(Settings(5, 250), out).run()
     assert played(out) != played(whole)
-    Campaign.open(Settings(5, 1_000), out).run()
+    Campaign.open(Settings(5, 500), out).run()
     assert played(out) == played(whole)
 
 
@@ -214,7 +228,7 @@ def test_a_resumed_campaign_has_the_steps_it_is_asked_for(tmp_path):
 
 def test_a_campaign_is_not_mixed_with_another(whole):
     with pytest.raises(BackstopError, match="was made with seed 5, not 6: "):
-        Campaign.open(Settings(6, 1_000), whole)
+        Campaign.open(Settings(6, 500), whole)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"schema_version": 1}', '{"schema_version": 9}'])

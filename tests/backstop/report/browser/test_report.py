@@ -18,7 +18,9 @@ from tests.support.figures import check_figures
 
 pytestmark = pytest.mark.browser
 
-WIDTHS = (1280, 768, 360)
+WIDTHS = (1280, 360)
+SCHEMES = ("light", "dark")
+BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 CHARTS = {
     "crash": {
         *("price-0", "price-1", "network", "fills"),
@@ -26,33 +28,26 @@ CHARTS = {
         *("margin-waterfall", "margin-payments"),
     },
     "calm": {"network", "cushions"},
-    "black-thursday": {
-        *("price-0", "price-1", "price-2", "network", "fills"),
-        *("debt-0", "debt-1", "debt-2", "waterfall", "cushions"),
-    },
 }
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """The samples, and the real thing."""
-    directory = tmp_path_factory.mktemp("runs") / "black-thursday"
-    simulate(load_scenario("black-thursday"), "revm", out=directory)
-    return {"crash": sample.crash(), "calm": sample.calm(), "black-thursday": load_run(directory)}
+def runs() -> dict[str, Run]:
+    return {"crash": sample.crash(), "calm": sample.calm()}
 
 
 @pytest.fixture(scope="module")
 def visits(runs: dict[str, Run], tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Every run's page at every width; `name` says which."""
+    """Every run's page at every width in both schemes; `name` says which."""
     pages = {
         write_page(run, tmp_path_factory.mktemp(name) / "report.html"): name for name, run in runs.items()
     }
-    seen = inspect(list(pages), WIDTHS)
+    seen = inspect(list(pages), WIDTHS, SCHEMES)
     return [visit | {"name": pages[Path(visit["path"])]} for visit in seen]
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
-    assert len(visits) == len(CHARTS) * len(WIDTHS)
+    assert len(visits) == len(CHARTS) * len(WIDTHS) * len(SCHEMES)
     for visit in visits:
         assert visit["problems"] == []
         assert visit["requests"] == [Path(visit["path"]).as_uri()]
@@ -105,11 +100,24 @@ def test_fits_its_width(visits: list[dict[str, Any]]) -> None:
             assert visit["wide"] == []
 
 
-def test_follows_the_readers_colour_scheme(runs: dict[str, Run], tmp_path: Path) -> None:
-    page = write_page(runs["crash"], tmp_path / "report.html")
-    light, dark = inspect([page], widths=(800,), schemes=("light", "dark"))
-    assert light["problems"] == dark["problems"] == []
-    assert light["background"] != dark["background"]
+def test_follows_the_readers_colour_scheme(visits: list[dict[str, Any]]) -> None:
+    light, dark = ({visit["background"] for visit in visits if visit["scheme"] == each} for each in SCHEMES)
+    assert len(light) == len(dark) == 1 and light != dark
+
+
+@pytest.mark.deep(brief=BRIEF)
+def test_the_page_of_a_whole_day(tmp_path: Path) -> None:
+    """Three collateral types, from the contracts, at a width between the others."""
+    simulate(load_scenario("black-thursday"), "revm", out=tmp_path)
+    run = load_run(tmp_path)
+    (visit,) = inspect([write_page(run, tmp_path / "report.html")], (768,))
+    assert visit["problems"] == [] and visit["drawn"]
+    assert {plot["id"] for plot in visit["plots"] if plot["marks"]} == {
+        *("price-0", "price-1", "price-2", "network", "fills"),
+        *("debt-0", "debt-1", "debt-2", "waterfall", "cushions"),
+    }
+    assert visit["scrollWidth"] <= visit["clientWidth"] == visit["width"], visit["wide"]
+    check_figures(visit, run.summary)
 
 
 def test_a_browser_that_does_not_start_is_one_clear_line(tmp_path: Path) -> None:

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,50 +15,13 @@ from backstop.live.operate.deploying import deploy_live
 from backstop.live.operate.system import LiveSystem
 from backstop.report.live_page import SECTIONS
 from backstop.studies.comparison.presets import lay_over, load_preset
-from tests.support.chromium import CACHE, ROOT
 from tests.support.devnet import SMALL, Devnet, free_port
+from tests.support.reader import Reader, start_mirror, wait_for_page
 
-pytestmark = [pytest.mark.browser, pytest.mark.anvil]
+BRIEF = "tests/backstop/report/browser/test_live_page.py::test_it_shows_each_block"
+pytestmark = [pytest.mark.browser, pytest.mark.anvil, pytest.mark.deep(brief=BRIEF)]
 
-DRIVER = ROOT / "tests" / "support" / "watch_page.mjs"
 WIDTHS = (1280, 400)
-
-
-class Reader:
-    """A browser on a page; it notes what it sees until it is told to stop."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        request = {"url": url, "widths": WIDTHS}
-        self._log = folder / "notes"
-        CACHE.mkdir(parents=True, exist_ok=True)
-        self.process = subprocess.Popen(
-            [*("node", str(DRIVER)), json.dumps(request)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log.open("w"),
-            env={**os.environ, "TMPDIR": str(CACHE)},
-            text=True,
-        )
-
-    def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> None:
-        """Until what the page shows is like this."""
-        began = time.monotonic()
-        while True:
-            lines = [line for line in self._log.read_text().splitlines() if line.endswith("}")]
-            if lines and condition(json.loads(lines[-1])):
-                return
-            assert self.process.poll() is None and time.monotonic() < began + 120, lines[-1:]
-            time.sleep(0.02)
-
-    def wait_for_block(self, number: int) -> None:
-        """Until the page shows it."""
-        self.wait_for(lambda note: note["block"] == number)
-
-    def end(self) -> dict[str, Any]:
-        out, _ = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, self._log.read_text()[-2_000:]
-        seen: dict[str, Any] = json.loads(out)
-        return seen
 
 
 @pytest.fixture(scope="module")
@@ -74,23 +31,10 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
     scenario = until(lay_over(load_preset("backstop"), SMALL), 84 * 60)
     devnet, file = Devnet(), folder / "deployment.json"
     deployment = deploy_live(devnet.node, scenario.parameters, file, Signers(test_accounts=True))
-    flags = ("--network", devnet.url, "--deployment", str(file), "--page", str(port), "--stale", "0")
-
-    def start_mirror() -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", "from backstop.cli.mirror import cli; cli()", *flags],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=(folder / "said").open("a"),
-            text=True,
-        )
-
-    mirror, reader = start_mirror(), None
+    mirror, reader = start_mirror(devnet.url, file, port, folder / "said"), None
     try:
-        while "the live page is at" not in (folder / "said").read_text():
-            assert mirror.poll() is None
-            time.sleep(0.05)
-        reader = Reader(f"http://127.0.0.1:{port}/", folder)
+        wait_for_page(mirror, folder / "said")
+        reader = Reader(f"http://127.0.0.1:{port}/", folder, WIDTHS)
         reader.wait_for(lambda note: note["block"] > 0)
         system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
         first = devnet.node.head().number
@@ -106,7 +50,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         assert mirror.wait(60) == 0
         reader.wait_for(lambda note: "does not answer" in note["link"])
         devnet.node.request("evm_mine")
-        mirror = start_mirror()
+        mirror = start_mirror(devnet.url, file, port, folder / "said")
         reader.wait_for(lambda note: note["block"] == last + 4 and note["link"] == "")
         devnet.process.stop()
         reader.wait_for(lambda note: "is gone" in note["verdict"])

@@ -43,12 +43,19 @@ def test_one_who_has_to_wait_finds_no_way(worst) -> None:
     assert trial.gain <= 0
 
 
+# The same search for another adversary: a borrower, weakness and mended rule.
+@pytest.mark.deep(
+    brief="tests/backstop/studies/attack/test_hostile_members.py::test_a_member_who_may_leave_at_once_leaves_before_the_loss"
+)
 def test_a_thin_margin_is_a_loan_that_need_not_be_repaid(worst) -> None:
     choice, trial = worst("thin-margin", "thin-budget")
     assert trial.gain > 10_000 * WAD
     assert any(move.do == "draw" for move in choice.plans["stranger"])
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/attack/test_hostile_members.py::test_one_who_has_to_wait_finds_no_way"
+)
 def test_a_margin_above_what_prices_fall_makes_it_pay_nothing(worst) -> None:
     _, trial = worst("late-price", "borrower-budget")
     assert trial.gain <= 0

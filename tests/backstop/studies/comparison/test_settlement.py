@@ -14,7 +14,7 @@ from tests.support.paths import DATA
 
 COLLAPSE = str(DATA / "compare" / "collapse.yaml")
 DAY = 86_400
-PRESETS = "backstop,maker,morpho"
+PRESETS = "backstop,maker"
 
 
 @pytest.fixture(scope="module")

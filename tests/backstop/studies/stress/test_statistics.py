@@ -8,6 +8,9 @@ import pytest
 from backstop.studies.stress.statistics import mean, quantile, share, shortfall
 
 TIMES = 100
+LIGHT = pytest.mark.deep(
+    brief="tests/backstop/studies/stress/test_statistics.py::test_the_interval_of_a_shortfall_holds_it"
+)
 
 
 def heavy(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -65,7 +68,7 @@ def test_the_interval_of_a_quantile_holds_it(draw) -> None:
     assert held(lambda sample: quantile(sample, 0.95), draw, 1_000, truth) >= 0.92
 
 
-@pytest.mark.parametrize("draw", [heavy, light])
+@pytest.mark.parametrize("draw", [heavy, pytest.param(light, marks=LIGHT)])
 @pytest.mark.parametrize(("n", "level"), [(1_000, 0.95), (1_000, 0.99)])
 def test_the_interval_of_a_shortfall_holds_it(draw, n, level) -> None:
     many = np.sort(draw(4_000_000, np.random.default_rng(1)))

@@ -1,0 +1,73 @@
+"""The live page in a reader's browser, in short: blocks come, then the node goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from backstop.live.node.signers import Signers
+from backstop.live.operate.deploying import deploy_live
+from backstop.live.operate.system import LiveSystem
+from backstop.report.live_page import SECTIONS
+from backstop.simulation.scenario import load_scenario
+from tests.support.devnet import SMALL, Devnet, free_port
+from tests.support.fallen import fall, liquidate
+from tests.support.reader import Reader, start_mirror, wait_for_page
+
+pytestmark = [pytest.mark.browser, pytest.mark.anvil]
+
+WIDTH = 400
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What the browser saw, and what was so."""
+    folder, port = tmp_path_factory.mktemp("watched"), free_port()
+    devnet, file, said = Devnet(), folder / "deployment.json", folder / "said"
+    deployment = deploy_live(devnet.node, load_scenario(SMALL).parameters, file, Signers(test_accounts=True))
+    system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
+    fall(system)
+    mirror, reader = start_mirror(devnet.url, file, port, said), None
+    try:
+        wait_for_page(mirror, said)
+        reader = Reader(f"http://127.0.0.1:{port}/", folder, (WIDTH,))
+        first = devnet.node.head().number
+        reader.wait_for_block(first)
+        liquidate(system)
+        last = devnet.node.head().number
+        reader.wait_for_block(last)
+        supply = system.view("Stablecoin", "totalSupply")
+        devnet.process.stop()
+        reader.wait_for(lambda note: "is gone" in note["verdict"])
+        yield {"first": first, "last": last, "supply": supply} | reader.end()
+    finally:
+        mirror.kill()
+        mirror.wait()
+        if reader is not None:
+            reader.process.kill()
+            reader.process.wait()
+        devnet.process.stop()
+
+
+def test_it_shows_each_block(watched: dict[str, Any]) -> None:
+    shown = [note["block"] for note in watched["notes"] if note["block"]]
+    assert shown == sorted(shown) and (shown[0], shown[-1]) == (watched["first"], watched["last"])
+    agree = "✓ Model and chain agree, and the mirror follows the chain."
+    verdicts = list(dict.fromkeys(note["verdict"] for note in watched["notes"] if note["block"]))
+    assert verdicts[0] == agree and verdicts[-1].startswith("✗ the node at http://127.0.0.1:")
+    assert watched["problems"] == []
+
+
+def test_it_shows_what_is_to_anybody(watched: dict[str, Any]) -> None:
+    light, dark = watched["looks"]
+    assert light["background"] != dark["background"]
+    for look in (light, dark):
+        assert look["figures"]["balance_sheet.supply_wad"] == str(watched["supply"])
+        sections = look["sections"]
+        assert set(sections) == set(SECTIONS) - {"verdict", "now", "figures"}
+        assert "running" in sections["auctions"] and "0 differences" in sections["mirror"]
+        assert "LiquidationEngine.liquidate(" in sections["actions"]
+        assert look["scrollWidth"] <= look["clientWidth"] == look["width"] == WIDTH, look["wide"]
+        assert look["unnamed"] == [] and look["status"] == ["verdict", "link"]

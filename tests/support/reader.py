@@ -1,0 +1,72 @@
+"""A browser on the live page, and a mirror that serves it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.support.chromium import CACHE, ROOT
+
+DRIVER = ROOT / "tests" / "support" / "watch_page.mjs"
+
+
+def start_mirror(url: str, file: Path, port: int, said: Path) -> subprocess.Popen[str]:
+    """A process that mirrors a deployment and serves its page; what it says goes to a file."""
+    flags = ("--network", url, "--deployment", str(file), "--page", str(port), "--stale", "0")
+    return subprocess.Popen(
+        [sys.executable, "-c", "from backstop.cli.mirror import cli; cli()", *flags],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=said.open("a"),
+        text=True,
+    )
+
+
+def wait_for_page(mirror: subprocess.Popen[str], said: Path) -> None:
+    """Until the mirror says where its page is."""
+    while "the live page is at" not in said.read_text():
+        assert mirror.poll() is None
+        time.sleep(0.05)
+
+
+class Reader:
+    """A browser on a page; it notes what it sees until it is told to stop."""
+
+    def __init__(self, url: str, folder: Path, widths: Sequence[int]) -> None:
+        request = {"url": url, "widths": list(widths)}
+        self._log = folder / "notes"
+        CACHE.mkdir(parents=True, exist_ok=True)
+        self.process = subprocess.Popen(
+            [*("node", str(DRIVER)), json.dumps(request)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log.open("w"),
+            env={**os.environ, "TMPDIR": str(CACHE)},
+            text=True,
+        )
+
+    def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> None:
+        """Until what the page shows is like this."""
+        began = time.monotonic()
+        while True:
+            lines = [line for line in self._log.read_text().splitlines() if line.endswith("}")]
+            if lines and condition(json.loads(lines[-1])):
+                return
+            assert self.process.poll() is None and time.monotonic() < began + 120, lines[-1:]
+            time.sleep(0.02)
+
+    def wait_for_block(self, number: int) -> None:
+        """Until the page shows it."""
+        self.wait_for(lambda note: note["block"] == number)
+
+    def end(self) -> dict[str, Any]:
+        out, _ = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, self._log.read_text()[-2_000:]
+        seen: dict[str, Any] = json.loads(out)
+        return seen
