@@ -53,8 +53,13 @@ def test_an_auction_from_another_floor(losing, monkeypatch):
 
 
 def test_an_auction_from_another_price(losing, monkeypatch):
-    right = PriceFeed.current_price
-    monkeypatch.setattr(PriceFeed, "current_price", lambda self, sender, c: right(self, sender, c) * 2)
+    right = PriceFeed.current_and_average
+
+    def doubled(feed, sender, market):
+        current, average = right(feed, sender, market)
+        return current * 2, average
+
+    monkeypatch.setattr(PriceFeed, "current_and_average", doubled)
     notices(61, losing[0], cover)
 
 

@@ -24,7 +24,7 @@ class _Seen(NamedTuple):
     price: int  # ray
 
 
-@history_property(83)
+@history_property(83, writes=["falls.times"], events=["PriceFeed.Poked", "*.BatchPaid"])
 class PaymentsWaitForFalls:
     """No batch is paid while the lowest known price of a type is 5% under what it was within ten minutes.
 

@@ -234,7 +234,7 @@ def auction_limits(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     4,
     writes=[
         *("created", "carried_in", "carried_out", "recovered", "covered", "losses", "books", "reservations"),
-        *("ledger.deficit", "doubt.of_vaults", "doubt.of_types", "in_doubt", *_WORKOUTS[1:]),
+        *("ledger.deficit", "doubt.of_vaults", "doubt.of_types", "doubt.flagged", "in_doubt", *_WORKOUTS[1:]),
     ],
 )
 def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
