@@ -6,6 +6,7 @@ import gc
 import subprocess
 import sys
 from collections.abc import Callable, Hashable, Iterator
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ from backstop.proof.lockstep import Lockstep, lockstep
 from tests.support.guards import opened, with_guards
 from tests.support.kept import Kept, Shelf
 from tests.support.protocol import PRICES, Protocol
+from tests.support.rewritten import rewrite_all
+
+TESTS = Path(__file__).parent
 
 FAST = "import backstop; backstop.study('stress-day', paths=2, seed=1, engine='fast')"
 
@@ -54,20 +58,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """Refuse to test another checkout's package."""
     try:
-        refuse_other_checkout(Path(__file__).parent)
+        refuse_other_checkout(TESTS)
     except BackstopError as error:
         raise pytest.UsageError(str(error)) from None
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Before workers start: else each compiles the same contracts, and the same fast engine."""
+    """Before workers start: else each compiles the same contracts, fast engine and tests."""
     config = session.config
     if hasattr(config, "workerinput"):
         return
     if getattr(config.option, "numprocesses", None):
         engine = subprocess.Popen([sys.executable, "-c", FAST])
+        files = sorted((*TESTS.rglob("test_*.py"), *TESTS.rglob("conftest.py")))
+        rewriting = get_context("fork").Process(target=rewrite_all, args=(files, config))
+        rewriting.start()
         Artifacts(config.getoption("--contracts")).load()
         engine.wait()
+        rewriting.join()
     if config.pluginmanager.hasplugin("ape_test"):
         _forget_dead_nodes()
 

@@ -165,7 +165,7 @@ FAMILIES = {
 
 BRIEF = "tests/backstop/simulation/test_outputs.py::test_every_command_has_the_rule"
 # They go on, refuse and extend in tests of their own: that others are as short is what is left.
-LONG = ("fuzz", "guards")
+LONG = ("fuzz", "guards", "hunt")
 
 
 @pytest.mark.parametrize("name", cases(FAMILIES, LONG, BRIEF))

@@ -173,6 +173,8 @@ class Borne:
     def _insures(self) -> Iterator[Told]:
         """Have new surplus insure the margin market as far as it lacks."""
         treasury = self.contracts["Treasury"]
+        if any(name.endswith(".Claims") for name in self.contracts):
+            return  # they are repaid first
         share, target = treasury.insuring[()]
         lacks = target * WAD - self._insured
         due = min(self._fresh * share // BASIS_POINTS, max(0, lacks))

@@ -110,7 +110,9 @@ class Levels:
         elif name == "MarginMarket.liquidate":
             yield from self._taken_over(action)
         elif name == "MarginOrders.fill":
-            yield from self._filled(action, prices, before, after, least)
+            # A gain that is realised repays unpaid losses.
+            if not any(log.event == "GainCut" for log in logs):
+                yield from self._filled(action, prices, before, after, least)
         elif name == "VaultEngine.deposit_and_draw":
             yield from self._drawn(action)
         elif name in ("LossWaterfall.cover", "Settlement.cover_last"):

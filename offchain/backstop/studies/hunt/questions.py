@@ -215,7 +215,12 @@ class Questions:
                     says = f"{worth / WAD:,.2f} cannot be had"
                     yield Told(f"{what} reverts ({outcome.reason})", worth, says, (act_text(action),))
                 else:
-                    yield from self._differ(f"{what} is not what was owed", known, self.count(prices), least)
+                    has = self.count(prices)
+                    # Cash of claims is handed out on the way.
+                    less = {who: min(amount, has.get(who, 0)) for who, amount in known.items()}
+                    had = {who: known[who] for who in less if not who.endswith(".Claims")}
+                    less = {who: less[who] for who in had}
+                    yield from self._differ(f"{what} is not what was owed", had, less, least)
 
     def _owed(self) -> Iterator[tuple[str, Action, int]]:
         args: tuple[Any, ...]

@@ -40,7 +40,7 @@ UNNAMED = {
     "what another has paid in",
 }
 """The model has no such record: only an audit reads it."""
-SHORT = ("an allowance that nobody gave", "the price of another type", "flags that drift")
+SHORT = ("an allowance that nobody gave", "the price of another type")
 
 
 @pytest.mark.parametrize(

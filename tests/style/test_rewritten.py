@@ -1,0 +1,18 @@
+"""What workers need not do again is what they would do."""
+
+import sys
+
+from _pytest.assertion import rewrite
+
+from tests.support.rewritten import rewrite_all
+
+
+def test_pytest_finds_what_was_rewritten(tmp_path, monkeypatch, request):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = tmp_path / "test_one.py"
+    file.write_text("def test_one():\n    assert 1 == 1\n")
+    rewrite_all([file], request.config)
+    (written,) = rewrite.get_cache_dir(file).iterdir()
+    assert written.name == file.stem + rewrite.PYC_TAIL
+    found = rewrite._read_pyc(file, written)
+    assert found is not None and "@pytest_ar" in found.co_names
