@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import RAD, WAD
-from backstop.model.loss_waterfall import Reservation
+from backstop.model.stage_caps import Reservation
 from backstop.proof.properties import Violation, check_state
 from tests.support.auctions import start
 from tests.support.savings import cut, lose, mature, request, save

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backstop.model.arithmetic import RAY
-from backstop.model.loss_waterfall import LossEvent
+from backstop.model.loss_events import LossEvent
 from tests.support.auctions import liquidate, take
 from tests.support.protocol import PRICES, Protocol
 from tests.support.savings import BUFFER as BUFFER

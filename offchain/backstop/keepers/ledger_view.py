@@ -17,8 +17,10 @@ from backstop.model import (
     domain,
     interfaces,
     ledger,
-    loss_waterfall,
+    loss_events,
     risk_policy,
+    stage_caps,
+    stage_order,
 )
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, rpow
 from backstop.model.settlement import Progress
@@ -99,7 +101,7 @@ class LedgerView(PriceView):
 
     def is_recovered(self, c: int) -> bool:
         """Return whether a type's loss was repaid in full without a stage, and still counts as open."""
-        loss = self._waterfall["losses"].get(c, loss_waterfall.Loss())
+        loss = self._waterfall["losses"].get(c, loss_events.Loss())
         return bool(loss.unresolved) and not self.deficit(c)
 
     def missed(self) -> list[tuple[int, int]]:
@@ -118,11 +120,11 @@ class LedgerView(PriceView):
         if stage not in self.stages:
             return 0
         k, has = self.stages.index(stage), {"buffer": self.buffer(c), "reserve": self.reserve()}[stage]
-        caps: loss_waterfall.Slot = self._waterfall["stages"][k]
+        caps: stage_order.Slot = self._waterfall["stages"][k]
         cap = int(self._waterfall["caps_absolute"].get(k, 0))
-        key = k, loss_waterfall.ALL_TYPES if caps.pooled else c
+        key = k, stage_caps.ALL_TYPES if caps.pooled else c
         bucket = self.timestamp // self._parameters.epoch_length
-        paid: loss_waterfall.Used = self._waterfall["used"].get(key, loss_waterfall.Used())
+        paid: stage_caps.Used = self._waterfall["used"].get(key, stage_caps.Used())
         used = RAY * {bucket: paid.now + paid.before, bucket - 1: paid.now}.get(paid.bucket, 0)
         if caps.cap_bps != BASIS_POINTS:
             cap = min(cap, (has + used) * caps.cap_bps // BASIS_POINTS)

@@ -29,7 +29,7 @@ from backstop.keepers.seen import (
     Tables,
 )
 from backstop.keepers.vault_view import VaultView
-from backstop.model import dutch, exits, loss_waterfall, price_feed, recovery_claims, shares, treasury
+from backstop.model import dutch, exits, loss_events, price_feed, recovery_claims, shares, treasury
 from backstop.model import pool as pools
 from backstop.model import surplus_auction as surplus
 from backstop.model.arithmetic import RAD, RAY, WAD, div_up
@@ -181,7 +181,7 @@ class View(VaultView):
     @property
     def nothing_pends(self) -> bool:
         """Whether nothing is lost, or feared to be, that is not covered."""
-        books = self._snapshot["LossWaterfall"]["books"].get((), loss_waterfall.Books())
+        books = self._snapshot["LossWaterfall"]["books"].get((), loss_events.Books())
         return bool(books.open == 0)
 
     @property
@@ -223,9 +223,9 @@ class View(VaultView):
 
     def pending_losses(self) -> int:
         """Return what is recognised and unresolved [rad]: while there is any, no income is spent."""
-        books = self._waterfall["books"].get((), loss_waterfall.Books())
+        books = self._waterfall["books"].get((), loss_events.Books())
         if books.settlement:
-            return 0 if books.closed else loss_waterfall.WINDING_UP
+            return 0 if books.closed else loss_events.WINDING_UP
         return int(sum(loss.unresolved for loss in self._waterfall["losses"].values()))
 
     def claims(self) -> int:

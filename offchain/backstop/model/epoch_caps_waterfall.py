@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from backstop.model.arithmetic import RAY, div_up
-from backstop.model.loss_waterfall import ALL_TYPES, LossWaterfall, Slot
+from backstop.model.loss_waterfall import LossWaterfall
+from backstop.model.stage_caps import ALL_TYPES
+from backstop.model.stage_order import Slot
 from backstop.model.state import external, require
 
 

@@ -1,13 +1,8 @@
 """Who bears a loss, in which order. Amounts in rad.
 
-All losses of a collateral type in one epoch are one event, and for each, exactly:
-
-    created + carried_in == recovered + covered by the stages + carried_out + outstanding
-
 A stage that needs time reserves its part of a deficit: nobody else covers that part until the stage
 has paid it or given it up, or its time is over. A stage that fails counts as empty, and what one says
-it has paid is not believed. Caps hold over any stretch of time as long as an epoch. Stages are added and left
-out by a timelock; a stage keeps its id, and an id is used once.
+it has paid is not believed; what others pay in its place it owes.
 """
 
 from __future__ import annotations
@@ -16,116 +11,13 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, add, div_up, mul, sub
-from backstop.model.erc20 import words
-from backstop.model.interfaces import ILiquidationEngine, IPriceFeed, IStage, IVaultEngine
+from backstop.model.arithmetic import add, sub
+from backstop.model.interfaces import IPriceFeed
 from backstop.model.listing import ids_of
-from backstop.model.roles import Administered
-from backstop.model.signatures import keccak256
-from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
-
-TOO_MUCH = 2**224
-"""More than any stage can hold: one that claims it has failed [rad]."""
-ALL_TYPES = bounds.MAX_TYPES
-"""What `used` has in place of a type where a stage has one cap for all of them."""
-UNCAPPED = MAX_UINT256
-NOT_SET = bytes(32)
-WINDING_UP = 2**255
-"""Added to what is pending from the beginning of settlement until its books are closed."""
-
-
-class StageTerms(NamedTuple):
-    """A stage, and how much it may bear in a window: any stretch of time as long as an epoch."""
-
-    stage: str
-    pooled: bool  # one balance, and one cap, for all types, or one for each
-    asynchronous: bool  # needs time: it reserves, and pays later; skipped in settlement
-    lifted: bool  # its caps are lifted in settlement
-    owes: bool  # has members, and pays at once: what it misses while it fails it pays later
-    cap_absolute: int  # rad in a window; UNCAPPED is none
-    cap_bps: int  # basis points of the balance and what was paid in the window; 10000 is none
-
-
-@slot(8, 8, 16, 16, 64)
-class Lineup(NamedTuple):
-    """The stages and their order."""
-
-    stages: int = 0
-    known: int = 0  # stages that there ever were; the next one's id
-    asynchronous: int = 0  # stages, a bit for each id
-    owing: int = 0  # stages that owe what they missed, a bit for each id
-    order: int = 0  # ids, 4 bits each
-
-    @property
-    def ids(self) -> list[int]:
-        """The ids of the stages in their order."""
-        return [self.order >> 4 * place & 15 for place in range(self.stages)]
-
-
-@slot(254, 2)
-class Books(NamedTuple):
-    """What is open."""
-
-    open: int = 0  # types with anything unresolved, a bit each
-    settlement: int = 0  # 1 winding up, 2 books closed
-
-    @property
-    def winding_up(self) -> bool:
-        """Whether settlement has begun and its books are not closed."""
-        return self.settlement == 1
-
-    @property
-    def closed(self) -> bool:
-        """Whether settlement has closed the books."""
-        return self.settlement == 2
-
-
-@slot(160, 1, 1, 1, 1, 14, 1)
-class Slot(NamedTuple):
-    """A stage's terms without its absolute cap."""
-
-    stage: str = ZERO_ADDRESS
-    pooled: int = 0
-    asynchronous: int = 0
-    lifted: int = 0
-    owes: int = 0
-    cap_bps: int = 0
-    capped: int = 0  # whether there is an absolute cap
-
-    @property
-    def is_capped(self) -> bool:
-        """Whether the stage has a cap of any kind."""
-        return self.capped == 1 or self.cap_bps != BASIS_POINTS
-
-
-@slot(188, 32, 16, 1)
-class Loss(NamedTuple):
-    """A type's loss."""
-
-    unresolved: int = 0  # rad recognised and neither covered nor known to be recovered
-    epoch: int = 0  # of the type's last event
-    gave_up: int = 0  # stages that gave up, a bit each: passed over for now
-    asked: int = 0  # whether all stages after those were asked since
-
-
-@slot(32, 112, 112)
-class Used(NamedTuple):
-    """What a stage has paid, wei, in a bucket of time as long as an epoch and in the one before."""
-
-    bucket: int = 0
-    now: int = 0
-    before: int = 0
-
-
-@slot(188, 8, 40, 1, 1)
-class Reservation(NamedTuple):
-    """What a stage will pay of a type's deficit or give up, rad."""
-
-    amount: int = 0
-    place: int = 0  # 1 + the stage's id; it stays
-    since: int = 0  # seconds, when it was made
-    capped: int = 0  # whether the stage has a cap
-    in_place: int = 0  # whether any of it is paid in another's place
+from backstop.model.loss_events import WINDING_UP, Books, Loss, LossEvent
+from backstop.model.stage_caps import Reservation, StageCaps
+from backstop.model.stage_order import TOO_MUCH, Lineup, Slot
+from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 
 @slot(188, 8)
@@ -136,29 +28,10 @@ class InPlace(NamedTuple):
     stage: int = 0  # its id
 
 
-class LossEvent(NamedTuple):
-    """The record of one event, rad."""
-
-    created: int
-    carried_in: int
-    recovered: int
-    covered: int
-    carried_out: int
-    outstanding: int
-
-
-class LossWaterfall(Administered):
+class LossWaterfall(StageCaps):
     """See contracts/LossWaterfall.vy."""
 
     KIND = "LossWaterfall"
-
-    vault_engine_address = immutable("VAULT_ENGINE", str)
-    # Knows what debt is in doubt.
-    liquidation_engine_address = immutable("LIQUIDATION_ENGINE", str)
-    # Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH).
-    epoch_length = immutable("EPOCH_LENGTH", int)
-    # Seconds from the proposal of other stages or caps to their use. Pools insist on a shorter cooldown.
-    cap_delay = immutable("CAP_DELAY", int)
 
     def __init__(
         self,
@@ -171,106 +44,11 @@ class LossWaterfall(Administered):
         epoch_length: int,
         cap_delay: int,
     ) -> None:
-        super().__init__(world, name, address, admin)
-        require(epoch_length >= bounds.MIN_EPOCH, "loss_waterfall: short epoch")
-        require(epoch_length <= bounds.MAX_EPOCH, "loss_waterfall: long epoch")
-        require(cap_delay <= bounds.MAX_CAP_DELAY, "loss_waterfall: long delay")
-        self.vault_engine_address = vault_engine
-        self.liquidation_engine_address = liquidation_engine
-        self.epoch_length = epoch_length
-        self.cap_delay = cap_delay
-        self.orders = self.table("order_hash", NOT_SET)
-        self.proposals = self.table("proposed_hash", NOT_SET)
-        self.ready_times = self.table("stages_ready_at")
-        self.condemned = self.table("condemned")
-        self.ids = self.table("ids")
-        self.lineup = self.table("lineup", Lineup())
-        self.books = self.table("books", Books())
-        self.stages = self.table("stages", Slot())
-        self.caps_absolute = self.table("caps_absolute")
-        self.losses = self.table("losses", Loss())
-        self.reservations = self.table("reservations", Reservation())
-        self.created = self.table("created")
-        self.carried_in = self.table("carried_in")
-        self.recovered = self.table("recovered")
-        self.carried_out = self.table("carried_out")
-        self.paid = self.table("covered")
-        self.used = self.table("used", Used())
+        super().__init__(
+            world, name, address, vault_engine, liquidation_engine, admin, epoch_length, cap_delay
+        )
         self.in_place = self.table("in_place", InPlace())
         self.missing = self.table("missed")
-        self.owed = self.table("owed")
-
-    @property
-    def vault_engine(self) -> IVaultEngine:
-        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
-
-    @property
-    def epoch(self) -> int:
-        """The present epoch."""
-        return int(self.world.timestamp // self.epoch_length)
-
-    # -------------------------------------------------------------------- order
-
-    @external
-    def set_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
-        """Fix the order of losses, once."""
-        self._only_admin(sender)
-        require(self.orders[()] == NOT_SET, "loss_waterfall: stages are set")
-        self._change(terms, now=True)
-
-    @external
-    def propose_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
-        """Announce other caps, new stages between those that there are, and which are to be left out."""
-        self._only_admin(sender)
-        require(self.orders[()] != NOT_SET, "loss_waterfall: none are set")
-        self.condemned[()] = self._change(terms, now=False)
-        self.proposals[()] = _hash(terms)
-        self.ready_times[()] = self.world.timestamp + self.cap_delay
-        self.emit("StagesProposed", self.proposals[()], self.ready_times[()])
-
-    @external
-    def apply_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
-        """Use the proposed list, after its delay and while no loss is open."""
-        require(_hash(terms) == self.proposals[()], "loss_waterfall: not proposed")
-        require(self.world.timestamp >= self.ready_times[()], "loss_waterfall: too early")
-        require(self.books[()] == Books(), "loss_waterfall: losses open")
-        self.proposals[()] = NOT_SET
-        self._change(terms, now=True)
-
-    # -------------------------------------------------------------- recognition
-
-    @external
-    def recognise(self, sender: str, collateral_type: int, amount: int) -> None:
-        """Record a deficit that the ledger has booked; no stage pays here."""
-        self._only_engine(sender)
-        loss = self._roll(collateral_type)
-        event = collateral_type, loss.epoch
-        self.created[event] = add(self.created[event], amount)
-        self.losses[collateral_type] = loss._replace(unresolved=add(loss.unresolved, amount))
-        if loss.unresolved == 0:
-            self._note_open(collateral_type)
-        self.emit("LossRecognised", *event, amount)
-
-    @external
-    def retire(self, sender: str, collateral_type: int) -> None:
-        """Close the record of a type that is retired, for whose losses no stage may sell any more."""
-        self._only_engine(sender)
-        require(self._reserved(collateral_type) == 0, "loss_waterfall: stages sell")
-        self._note_recovery(collateral_type, 0)
-        self._note_open(collateral_type)
-
-    @external
-    def wind_up(self, sender: str) -> None:
-        """Settlement has begun."""
-        self._only_engine(sender)
-        self.books[()] = self.books[()]._replace(settlement=1)
-
-    @external
-    def close_books(self, sender: str) -> None:
-        """Settlement has covered what it could; holders bear the rest, and nothing is in doubt any more."""
-        self._only_engine(sender)
-        books: Books = self.books[()]
-        self.books[()] = books._replace(settlement=books.settlement + 1)
 
     # ----------------------------------------------------------------- coverage
 
@@ -390,6 +168,14 @@ class LossWaterfall(Administered):
         require(self.books[()].settlement != 0 or overdue, "loss_waterfall: not overdue")
         self._release(collateral_type, holder, held)
 
+    @external
+    def retire(self, sender: str, collateral_type: int) -> None:
+        """Close the record of a type that is retired, for whose losses no stage may sell any more."""
+        self._only_engine(sender)
+        require(self._reserved(collateral_type) == 0, "loss_waterfall: stages sell")
+        self._note_recovery(collateral_type, 0)
+        self._note_open(collateral_type)
+
     # -------------------------------------------------------------------- views
 
     @view
@@ -443,16 +229,6 @@ class LossWaterfall(Administered):
         return sum(self.vault_engine.deficit_of(self.address, c) + self._doubt(c) for c in types)
 
     @view
-    def outstanding(self, sender: str, collateral_type: int) -> int:
-        """Return a type's recognised and uncovered loss, the ledger's own figure [rad]."""
-        return self.vault_engine.deficit_of(self.address, collateral_type)
-
-    @view
-    def reserved_of(self, sender: str, collateral_type: int) -> int:
-        """Return what stages have reserved of a type's deficit [rad]."""
-        return self._reserved(collateral_type)
-
-    @view
     def event_of(self, sender: str, collateral_type: int, epoch: int) -> LossEvent:
         """Return the record of an event; recovered is what left the deficit without a stage."""
         event = collateral_type, epoch
@@ -472,68 +248,14 @@ class LossWaterfall(Administered):
         )
 
     @view
-    def stage_ids(self, sender: str) -> list[int]:
-        """Return the stages' ids in the order of losses."""
-        return list(self.lineup[()].ids)
-
-    @view
-    def stage_terms(self, sender: str, stage: int) -> StageTerms:
-        """Return a stage's address and caps, also of one that was left out; empty if there never was one."""
-        present: Slot = self.stages[stage]
-        return StageTerms(
-            present.stage,
-            bool(present.pooled),
-            bool(present.asynchronous),
-            bool(present.lifted),
-            bool(present.owes),
-            self.caps_absolute[stage],
-            present.cap_bps,
-        )
-
-    @view
-    def order_hash(self, sender: str) -> bytes:
-        """Return the hash of the ABI-encoded list of stages; zero until they are set."""
-        return bytes(self.orders[()])
-
-    @view
-    def stage_count(self, sender: str) -> int:
-        """Return how many stages there are."""
-        return int(self.lineup[()].stages)
-
-    @view
-    def proposed_hash(self, sender: str) -> bytes:
-        """Return the hash of the list that is proposed; zero if there is none."""
-        return bytes(self.proposals[()])
-
-    @view
-    def stages_ready_at(self, sender: str) -> int:
-        """Return when what is proposed can be used [seconds]."""
-        return int(self.ready_times[()])
-
-    @view
-    def pending_total(self, sender: str) -> int:
-        """Return what is unresolved, of all types [rad]; + WINDING_UP while settlement winds up."""
-        books: Books = self.books[()]
-        if books.closed:
-            return 0
-        types = [c for c in range(bounds.MAX_TYPES) if books.open >> c & 1]
-        total = sum(self.losses[c].unresolved for c in types)
-        return int(total + books.winding_up * WINDING_UP)
-
-    @view
     def reserved(self, sender: str, collateral_type: int, stage: int) -> int:
         """Return what a stage has reserved of a type's deficit [rad]."""
         return int(self.reservations[collateral_type, self.stages[stage].stage].amount)
 
     @view
-    def last_epoch(self, sender: str, collateral_type: int) -> int:
-        """Return the epoch of a type's last event."""
-        return int(self.losses[collateral_type].epoch)
-
-    @view
-    def covered(self, sender: str, collateral_type: int, epoch: int, k: int) -> int:
-        """Return what a stage paid for an event [rad]."""
-        return int(self.paid[collateral_type, epoch, k])
+    def reserved_of(self, sender: str, collateral_type: int) -> int:
+        """Return what stages have reserved of a type's deficit [rad]."""
+        return self._reserved(collateral_type)
 
     @view
     def missed(self, sender: str, k: int, collateral_type: int) -> int:
@@ -541,175 +263,6 @@ class LossWaterfall(Administered):
         return int(self.missing[k, collateral_type])
 
     # ------------------------------------------------------------------ helpers
-
-    def _only_engine(self, sender: str) -> None:
-        require(sender == self.vault_engine_address, "loss_waterfall: not vault engine")
-
-    def _stage(self, k: int) -> IStage:
-        return cast(IStage, self.world.at(self.stages[k].stage))
-
-    def _own_reservation(self, stage: str, collateral_type: int) -> Reservation:
-        """Return the caller's reservation; revert if it never had one of the type."""
-        held: Reservation = self.reservations[collateral_type, stage]
-        require(held.place != 0, "loss_waterfall: not a stage")
-        return held
-
-    def _roll(self, collateral_type: int) -> Loss:
-        """Carry what is left of the last event into the present one, which is returned.
-
-        Stages that gave up are asked again from then on, if all after them were asked meanwhile.
-        """
-        loss: Loss = self.losses[collateral_type]
-        epoch = self.epoch
-        if epoch != loss.epoch:
-            if loss.unresolved != 0:
-                self.carried_out[collateral_type, loss.epoch] = loss.unresolved
-                self.carried_in[collateral_type, epoch] = loss.unresolved
-                self.emit("LossCarried", collateral_type, epoch, loss.unresolved)
-            gave_up = 0 if loss.asked else loss.gave_up
-            loss = Loss(loss.unresolved, epoch, gave_up)
-            self.losses[collateral_type] = loss
-        return loss
-
-    def _note_recovery(self, collateral_type: int, deficit: int) -> None:
-        """Book what the ledger repaid without a stage to the last event, before it is carried on."""
-        loss: Loss = self.losses[collateral_type]
-        amount = sub(loss.unresolved, deficit)
-        if amount != 0:
-            event = collateral_type, loss.epoch
-            self.recovered[event] = self.recovered[event] + amount
-            self.losses[collateral_type] = loss._replace(unresolved=deficit)
-            if deficit == 0:
-                self._note_open(collateral_type)
-            self.emit("LossRecovered", *event, amount)
-
-    def _book(self, collateral_type: int, epoch: int, k: int, amount: int) -> None:
-        event = collateral_type, epoch, k
-        self.paid[event] = self.paid[event] + amount
-        loss: Loss = self.losses[collateral_type]
-        self.losses[collateral_type] = loss._replace(unresolved=sub(loss.unresolved, amount))
-        if loss.unresolved == amount:
-            self._note_open(collateral_type)
-        self.emit("LossCovered", *event, amount)
-
-    def _note_open(self, collateral_type: int) -> None:
-        """Keep the type's bit: whether anything of it is unresolved."""
-        books: Books = self.books[()]
-        bit = 1 << collateral_type
-        if self.losses[collateral_type].unresolved == 0:
-            self.books[()] = books._replace(open=books.open & ~bit)
-        else:
-            self.books[()] = books._replace(open=books.open | bit)
-
-    def _doubt(self, collateral_type: int) -> int:
-        """Return a type's debt that may be lost and is not booked [rad]."""
-        liquidations = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
-        return liquidations.doubt_of(self.address, collateral_type)
-
-    def _reserved(self, collateral_type: int) -> int:
-        """Return what asynchronous stages have reserved of a type's deficit [rad]."""
-        lineup: Lineup = self.lineup[()]
-        return sum(
-            self.reservations[collateral_type, self.stages[k].stage].amount
-            for k in lineup.ids
-            if lineup.asynchronous >> k & 1
-        )
-
-    def _use(self, collateral_type: int, k: int, amount: int) -> None:
-        """Count what a stage with a cap has paid, rounded up to the wei."""
-        used = self._used(k, collateral_type)
-        key = k, ALL_TYPES if self.stages[k].pooled else collateral_type
-        self.used[key] = used._replace(now=used.now + div_up(amount, RAY))
-
-    def _release(self, collateral_type: int, stage: str, held: Reservation) -> None:
-        """End a reservation, if anything is left of it."""
-        if held.amount == 0:
-            return
-        k = held.place - 1
-        self.reservations[collateral_type, stage] = held._replace(amount=0)
-        loss = self._roll(collateral_type)
-        self.losses[collateral_type] = loss._replace(gave_up=loss.gave_up | 1 << k, asked=0)
-        self.emit("ReservationReleased", collateral_type, loss.epoch, k, held.amount)
-
-    def _capacity(self, k: int, collateral_type: int) -> tuple[bool, int]:
-        """Return whether a stage answers, and what it says it can pay [rad]."""
-        found = self.world.attempt(lambda: self._stage(k).capacity(self.address, collateral_type))
-        return (False, 0) if found is None or found >= TOO_MUCH else (True, found)
-
-    def _works(self, stage: str) -> bool:
-        """Return whether a stage says what it holds, and lets this contract have it pay nothing."""
-        self.vault_engine.deficit_at_rest(self.address, 0)
-
-        def found() -> IStage:
-            return cast(IStage, self.world.at(stage))
-
-        capacity = self.world.attempt(lambda: found().capacity(self.address, 0))
-        nothing = self.world.attempt(lambda: found().absorb(self.address, 0, 0))
-        return capacity is not None and capacity < TOO_MUCH and nothing == (0, 0)
-
-    def _change(self, terms: Sequence[StageTerms], *, now: bool) -> int:
-        """Check a list of stages against the present one, and put it in its place if that is to be now.
-
-        Return which of those that it leaves out fail, a bit each.
-        """
-        require(len(terms) != 0, "loss_waterfall: no stages")
-        lineup: Lineup = self.lineup[()]
-        known, slow, failing = lineup.known, lineup.asynchronous, 0
-        order: list[int] = []
-        rest = lineup.ids
-        for each in (StageTerms(*found) for found in terms):
-            require(each.stage != ZERO_ADDRESS, "loss_waterfall: zero stage")
-            k = self.ids[each.stage] - 1
-            if k < 0:
-                require(known < bounds.MAX_STAGES, "loss_waterfall: too many stages")
-                require(self._works(each.stage), "loss_waterfall: no stage")
-                k, known = known, known + 1
-                slow |= each.asynchronous << k
-                if now:
-                    self.ids[each.stage] = known
-            else:
-                while True:
-                    require(len(rest) != 0, "loss_waterfall: other order")
-                    other, *rest = rest
-                    if other == k:
-                        break
-                    failing |= self._leave_out(other, now) << other
-                    slow &= ~(1 << other)
-                present: Slot = self.stages[k]
-                require(each.pooled == present.pooled, "loss_waterfall: other kind")
-                require(each.asynchronous == present.asynchronous, "loss_waterfall: other pace")
-                require(each.lifted == present.lifted, "loss_waterfall: other end")
-                require(each.owes == present.owes, "loss_waterfall: other debt")
-            order.append(k)
-            if now:
-                self._store_stage(k, each)
-        for other in rest:
-            failing |= self._leave_out(other, now) << other
-            slow &= ~(1 << other)
-        if now:
-            packed = sum(k << 4 * place for place, k in enumerate(order))
-            self.lineup[()] = self.lineup[()]._replace(
-                stages=len(order), known=known, asynchronous=slow, order=packed
-            )
-            self.orders[()] = _hash(terms)
-            self.emit("StagesSet", self.orders[()])
-        return failing
-
-    def _leave_out(self, k: int, now: bool) -> bool:
-        """Check that a stage can be left out, if that is to be now; return whether it fails."""
-        stage = self.stages[k].stage
-        works = self._works(stage)
-        if now:
-            for c in ids_of(self.vault_engine.listed(self.address)):
-                require(self._doubt(c) == 0, "loss_waterfall: in doubt")
-                if works:
-                    works, held = self._capacity(k, c)
-                    require(held == 0, "loss_waterfall: not empty")
-            if works:
-                require(self.owed[k] == 0, "loss_waterfall: it owes")
-            else:
-                require(self.condemned[()] >> k & 1 == 1, "loss_waterfall: it worked")
-        return not works
 
     def _absorb(self, k: int, collateral_type: int, amount: int) -> tuple[bool, int, int]:
         """Have a stage pay: whether it did as it says, paid by the ledger's word, reserved [rad]."""
@@ -769,44 +322,12 @@ class LossWaterfall(Administered):
             self.lineup[()] = lineup._replace(owing=lineup.owing | 1 << k)
             self.emit("LossMissed", collateral_type, k, amount)
 
-    def _room(
-        self, collateral_type: int, k: int, capacity: int, more: int = 0, settling: bool = False
-    ) -> int:
-        """Return what stage k may pay now of its capacity, under both caps, with `more` that it pays [rad].
-
-        Caps hold over any window: two buckets of time lie over each. Room under a cap counts in whole wei, so
-        that a stage that pays in tokens, rounding its payment up, never passes it.
-        """
-        terms: Slot = self.stages[k]
-        if terms.lifted and settling:
-            return capacity
-        if not terms.is_capped:
-            return capacity
-        found = self._used(k, collateral_type)
-        used = (found.now + found.before) * RAY + more
-        if terms.pooled and terms.asynchronous:
-            types = ids_of(self.vault_engine.listed(self.address))
-            used += sum(self.reservations[c, terms.stage].amount for c in types)
-        cap = int(self.caps_absolute[k])
-        if terms.cap_bps != BASIS_POINTS:
-            cap = min(cap, mul(capacity + used, terms.cap_bps) // BASIS_POINTS)
-        return min(capacity, max(0, cap - used) // RAY * RAY)
-
-    def _used(self, k: int, collateral_type: int) -> Used:
-        """Return what a stage has paid in this bucket of time and the one before [wei]."""
-        found: Used = self.used[k, ALL_TYPES if self.stages[k].pooled else collateral_type]
-        bucket = self.epoch
-        if bucket == found.bucket:
-            return found
-        return Used(bucket, 0, found.now if bucket == found.bucket + 1 else 0)
-
-    def _store_stage(self, k: int, terms: StageTerms) -> None:
-        require(terms.cap_bps <= BASIS_POINTS, "loss_waterfall: cap bounds")
-        require(not (terms.owes and terms.asynchronous), "loss_waterfall: owes and waits")
-        kind = int(terms.pooled), int(terms.asynchronous), int(terms.lifted), int(terms.owes)
-        self.stages[k] = Slot(terms.stage, *kind, terms.cap_bps, int(terms.cap_absolute != UNCAPPED))
-        self.caps_absolute[k] = terms.cap_absolute
-
-
-def _hash(terms: Sequence[StageTerms]) -> bytes:
-    return keccak256(words(32, len(terms), *(field for each in terms for field in StageTerms(*each))))
+    def _release(self, collateral_type: int, stage: str, held: Reservation) -> None:
+        """End a reservation, if anything is left of it."""
+        if held.amount == 0:
+            return
+        k = held.place - 1
+        self.reservations[collateral_type, stage] = held._replace(amount=0)
+        loss = self._roll(collateral_type)
+        self.losses[collateral_type] = loss._replace(gave_up=loss.gave_up | 1 << k, asked=0)
+        self.emit("ReservationReleased", collateral_type, loss.epoch, k, held.amount)

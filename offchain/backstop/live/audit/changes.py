@@ -9,7 +9,8 @@ from backstop.deployment.contracts import STAGES
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.model import ModelSystem
-from backstop.model.loss_waterfall import NOT_SET, LossWaterfall
+from backstop.model.loss_waterfall import LossWaterfall
+from backstop.model.stage_order import NOT_SET
 from backstop.model.state import ZERO_ADDRESS
 
 _NOBODY = ZERO_ADDRESS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.loss_waterfall import Slot
+from backstop.model.stage_order import Slot
 from backstop.proof.properties.figures.doubt import in_doubt
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.stages import capacity, stage_of

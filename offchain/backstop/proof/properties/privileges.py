@@ -6,11 +6,11 @@ from backstop.model.circuit_breaker import State
 from backstop.model.equity import Issue
 from backstop.model.interfaces import Debts
 from backstop.model.ledger import Auctions, Balance, Income
-from backstop.model.loss_waterfall import Lineup
 from backstop.model.price_feed import Config
 from backstop.model.risk_policy import Flow, Modes
 from backstop.model.roles import MINTER, SHORTFALL, STAGE
 from backstop.model.settlement import Progress
+from backstop.model.stage_order import Lineup
 from backstop.model.treasury import Plan
 
 # Path of a table -> the fields of its records that are parameters; None where all of it is.

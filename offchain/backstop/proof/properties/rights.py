@@ -8,10 +8,10 @@ from typing import Any
 from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE, MAX_SIGNED_AGE
 from backstop.model.ledger import NO_CEILING
-from backstop.model.loss_waterfall import Slot
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
 from backstop.model.signatures import ecrecover
 from backstop.model.signed_reports import report_digest
+from backstop.model.stage_order import Slot
 from backstop.proof.properties.figures.fees import may_be_the_fee
 from backstop.proof.properties.notice import actor
 from backstop.proof.properties.privileges import DOORS, PARAMETERS

@@ -11,8 +11,8 @@ from backstop.model.equity import Equity
 from backstop.model.equity_auction import PRICE_UNIT
 from backstop.model.ledger import MAX_TYPE_DEBT
 from backstop.model.listing import ids_of
-from backstop.model.loss_waterfall import ALL_TYPES
 from backstop.model.roles import STAGE
+from backstop.model.stage_caps import ALL_TYPES
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.figures.prices import time_weighted

@@ -1,0 +1,212 @@
+"""What is lost and not borne yet: the record that is kept of losses.
+
+All losses of a collateral type in one epoch are one event, and for each, exactly:
+
+    created + carried_in == recovered + covered by the stages + carried_out + outstanding
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import add, sub
+from backstop.model.interfaces import ILiquidationEngine, IVaultEngine
+from backstop.model.roles import Administered
+from backstop.model.state import World, external, immutable, require, slot, view
+
+WINDING_UP = 2**255
+"""Added to what is pending from the beginning of settlement until its books are closed."""
+
+
+@slot(254, 2)
+class Books(NamedTuple):
+    """What is open."""
+
+    open: int = 0  # types with anything unresolved, a bit each
+    settlement: int = 0  # 1 winding up, 2 books closed
+
+    @property
+    def winding_up(self) -> bool:
+        """Whether settlement has begun and its books are not closed."""
+        return self.settlement == 1
+
+    @property
+    def closed(self) -> bool:
+        """Whether settlement has closed the books."""
+        return self.settlement == 2
+
+
+@slot(188, 32, 16, 1)
+class Loss(NamedTuple):
+    """A type's loss."""
+
+    unresolved: int = 0  # rad recognised and neither covered nor known to be recovered
+    epoch: int = 0  # of the type's last event
+    gave_up: int = 0  # stages that gave up, a bit each: passed over for now
+    asked: int = 0  # whether all stages after those were asked since
+
+
+class LossEvent(NamedTuple):
+    """The record of one event, rad."""
+
+    created: int
+    carried_in: int
+    recovered: int
+    covered: int
+    carried_out: int
+    outstanding: int
+
+
+class LossEvents(Administered):
+    """Part of contracts/LossWaterfall.vy: recognition, events, and what of them is open. Amounts in rad."""
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    # Knows what debt is in doubt.
+    liquidation_engine_address = immutable("LIQUIDATION_ENGINE", str)
+    # Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH).
+    epoch_length = immutable("EPOCH_LENGTH", int)
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        liquidation_engine: str,
+        admin: str,
+        epoch_length: int,
+    ) -> None:
+        super().__init__(world, name, address, admin)
+        require(epoch_length >= bounds.MIN_EPOCH, "loss_waterfall: short epoch")
+        require(epoch_length <= bounds.MAX_EPOCH, "loss_waterfall: long epoch")
+        self.vault_engine_address = vault_engine
+        self.liquidation_engine_address = liquidation_engine
+        self.epoch_length = epoch_length
+        self.books = self.table("books", Books())
+        self.losses = self.table("losses", Loss())
+        self.created = self.table("created")
+        self.carried_in = self.table("carried_in")
+        self.recovered = self.table("recovered")
+        self.carried_out = self.table("carried_out")
+        self.paid = self.table("covered")
+
+    @property
+    def vault_engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
+
+    @property
+    def epoch(self) -> int:
+        """The present epoch."""
+        return int(self.world.timestamp // self.epoch_length)
+
+    # -------------------------------------------------------------- recognition
+
+    @external
+    def recognise(self, sender: str, collateral_type: int, amount: int) -> None:
+        """Record a deficit that the ledger has booked; no stage pays here."""
+        self._only_engine(sender)
+        loss = self._roll(collateral_type)
+        event = collateral_type, loss.epoch
+        self.created[event] = add(self.created[event], amount)
+        self.losses[collateral_type] = loss._replace(unresolved=add(loss.unresolved, amount))
+        if loss.unresolved == 0:
+            self._note_open(collateral_type)
+        self.emit("LossRecognised", *event, amount)
+
+    @external
+    def wind_up(self, sender: str) -> None:
+        """Settlement has begun."""
+        self._only_engine(sender)
+        self.books[()] = self.books[()]._replace(settlement=1)
+
+    @external
+    def close_books(self, sender: str) -> None:
+        """Settlement has covered what it could; holders bear the rest, and nothing is in doubt any more."""
+        self._only_engine(sender)
+        books: Books = self.books[()]
+        self.books[()] = books._replace(settlement=books.settlement + 1)
+
+    # -------------------------------------------------------------------- views
+
+    @view
+    def outstanding(self, sender: str, collateral_type: int) -> int:
+        """Return a type's recognised and uncovered loss, the ledger's own figure [rad]."""
+        return self.vault_engine.deficit_of(self.address, collateral_type)
+
+    @view
+    def pending_total(self, sender: str) -> int:
+        """Return what is unresolved, of all types [rad]; + WINDING_UP while settlement winds up."""
+        books: Books = self.books[()]
+        if books.closed:
+            return 0
+        types = [c for c in range(bounds.MAX_TYPES) if books.open >> c & 1]
+        total = sum(self.losses[c].unresolved for c in types)
+        return int(total + books.winding_up * WINDING_UP)
+
+    @view
+    def last_epoch(self, sender: str, collateral_type: int) -> int:
+        """Return the epoch of a type's last event."""
+        return int(self.losses[collateral_type].epoch)
+
+    @view
+    def covered(self, sender: str, collateral_type: int, epoch: int, k: int) -> int:
+        """Return what a stage paid for an event [rad]."""
+        return int(self.paid[collateral_type, epoch, k])
+
+    # ------------------------------------------------------------------ helpers
+
+    def _only_engine(self, sender: str) -> None:
+        require(sender == self.vault_engine_address, "loss_waterfall: not vault engine")
+
+    def _roll(self, collateral_type: int) -> Loss:
+        """Carry what is left of the last event into the present one, which is returned.
+
+        Stages that gave up are asked again from then on, if all after them were asked meanwhile.
+        """
+        loss: Loss = self.losses[collateral_type]
+        epoch = self.epoch
+        if epoch != loss.epoch:
+            if loss.unresolved != 0:
+                self.carried_out[collateral_type, loss.epoch] = loss.unresolved
+                self.carried_in[collateral_type, epoch] = loss.unresolved
+                self.emit("LossCarried", collateral_type, epoch, loss.unresolved)
+            gave_up = 0 if loss.asked else loss.gave_up
+            loss = Loss(loss.unresolved, epoch, gave_up)
+            self.losses[collateral_type] = loss
+        return loss
+
+    def _note_recovery(self, collateral_type: int, deficit: int) -> None:
+        """Book what the ledger repaid without a stage to the last event, before it is carried on."""
+        loss: Loss = self.losses[collateral_type]
+        amount = sub(loss.unresolved, deficit)
+        if amount != 0:
+            event = collateral_type, loss.epoch
+            self.recovered[event] = self.recovered[event] + amount
+            self.losses[collateral_type] = loss._replace(unresolved=deficit)
+            if deficit == 0:
+                self._note_open(collateral_type)
+            self.emit("LossRecovered", *event, amount)
+
+    def _book(self, collateral_type: int, epoch: int, k: int, amount: int) -> None:
+        event = collateral_type, epoch, k
+        self.paid[event] = self.paid[event] + amount
+        loss: Loss = self.losses[collateral_type]
+        self.losses[collateral_type] = loss._replace(unresolved=sub(loss.unresolved, amount))
+        if loss.unresolved == amount:
+            self._note_open(collateral_type)
+        self.emit("LossCovered", *event, amount)
+
+    def _note_open(self, collateral_type: int) -> None:
+        """Keep the type's bit: whether anything of it is unresolved."""
+        books: Books = self.books[()]
+        bit = 1 << collateral_type
+        if self.losses[collateral_type].unresolved == 0:
+            self.books[()] = books._replace(open=books.open & ~bit)
+        else:
+            self.books[()] = books._replace(open=books.open | bit)
+
+    def _doubt(self, collateral_type: int) -> int:
+        """Return a type's debt that may be lost and is not booked [rad]."""
+        liquidations = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
+        return liquidations.doubt_of(self.address, collateral_type)

@@ -1,0 +1,95 @@
+"""What a stage may pay now: its caps, over any stretch of time as long as an epoch."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up, mul
+from backstop.model.listing import ids_of
+from backstop.model.stage_order import Lineup, Slot, StageOrder
+from backstop.model.state import require, slot
+
+ALL_TYPES = bounds.MAX_TYPES
+"""What `used` has in place of a type where a stage has one cap for all of them."""
+
+
+@slot(32, 112, 112)
+class Used(NamedTuple):
+    """What a stage has paid, wei, in a bucket of time as long as an epoch and in the one before."""
+
+    bucket: int = 0
+    now: int = 0
+    before: int = 0
+
+
+@slot(188, 8, 40, 1, 1)
+class Reservation(NamedTuple):
+    """What a stage will pay of a type's deficit or give up, rad."""
+
+    amount: int = 0
+    place: int = 0  # 1 + the stage's id; it stays
+    since: int = 0  # seconds, when it was made
+    capped: int = 0  # whether the stage has a cap
+    in_place: int = 0  # whether any of it is paid in another's place
+
+
+class StageCaps(StageOrder):
+    """Part of contracts/LossWaterfall.vy: what stages have paid lately, and what they have reserved."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.reservations = self.table("reservations", Reservation())
+        self.used = self.table("used", Used())
+
+    def _room(
+        self, collateral_type: int, k: int, capacity: int, more: int = 0, settling: bool = False
+    ) -> int:
+        """Return what stage k may pay now of its capacity, under both caps, with `more` that it pays [rad].
+
+        Caps hold over any window: two buckets of time lie over each. Room under a cap counts in whole wei, so
+        that a stage that pays in tokens, rounding its payment up, never passes it.
+        """
+        terms: Slot = self.stages[k]
+        if terms.lifted and settling:
+            return capacity
+        if not terms.is_capped:
+            return capacity
+        found = self._used(k, collateral_type)
+        used = (found.now + found.before) * RAY + more
+        if terms.pooled and terms.asynchronous:
+            types = ids_of(self.vault_engine.listed(self.address))
+            used += sum(self.reservations[c, terms.stage].amount for c in types)
+        cap = int(self.caps_absolute[k])
+        if terms.cap_bps != BASIS_POINTS:
+            cap = min(cap, mul(capacity + used, terms.cap_bps) // BASIS_POINTS)
+        return min(capacity, max(0, cap - used) // RAY * RAY)
+
+    def _use(self, collateral_type: int, k: int, amount: int) -> None:
+        """Count what a stage with a cap has paid, rounded up to the wei."""
+        used = self._used(k, collateral_type)
+        key = k, ALL_TYPES if self.stages[k].pooled else collateral_type
+        self.used[key] = used._replace(now=used.now + div_up(amount, RAY))
+
+    def _used(self, k: int, collateral_type: int) -> Used:
+        """Return what a stage has paid in this bucket of time and the one before [wei]."""
+        found: Used = self.used[k, ALL_TYPES if self.stages[k].pooled else collateral_type]
+        bucket = self.epoch
+        if bucket == found.bucket:
+            return found
+        return Used(bucket, 0, found.now if bucket == found.bucket + 1 else 0)
+
+    def _reserved(self, collateral_type: int) -> int:
+        """Return what asynchronous stages have reserved of a type's deficit [rad]."""
+        lineup: Lineup = self.lineup[()]
+        return sum(
+            self.reservations[collateral_type, self.stages[k].stage].amount
+            for k in lineup.ids
+            if lineup.asynchronous >> k & 1
+        )
+
+    def _own_reservation(self, stage: str, collateral_type: int) -> Reservation:
+        """Return the caller's reservation; revert if it never had one of the type."""
+        held: Reservation = self.reservations[collateral_type, stage]
+        require(held.place != 0, "loss_waterfall: not a stage")
+        return held

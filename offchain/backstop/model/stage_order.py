@@ -1,0 +1,264 @@
+"""Which stages bear losses, in which order, and what each may bear at the most.
+
+Stages are added and left out by a timelock; a stage keeps its id, and an id is used once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
+from backstop.model.erc20 import words
+from backstop.model.interfaces import IStage
+from backstop.model.listing import ids_of
+from backstop.model.loss_events import Books, LossEvents
+from backstop.model.signatures import keccak256
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
+
+TOO_MUCH = 2**224
+"""More than any stage can hold: one that claims it has failed [rad]."""
+UNCAPPED = MAX_UINT256
+NOT_SET = bytes(32)
+
+
+class StageTerms(NamedTuple):
+    """A stage, and how much it may bear in a window: any stretch of time as long as an epoch."""
+
+    stage: str
+    pooled: bool  # one balance, and one cap, for all types, or one for each
+    asynchronous: bool  # needs time: it reserves, and pays later; skipped in settlement
+    lifted: bool  # its caps are lifted in settlement
+    owes: bool  # has members, and pays at once: what it misses while it fails it pays later
+    cap_absolute: int  # rad in a window; UNCAPPED is none
+    cap_bps: int  # basis points of the balance and what was paid in the window; 10000 is none
+
+
+@slot(8, 8, 16, 16, 64)
+class Lineup(NamedTuple):
+    """The stages and their order."""
+
+    stages: int = 0
+    known: int = 0  # stages that there ever were; the next one's id
+    asynchronous: int = 0  # stages, a bit for each id
+    owing: int = 0  # stages that owe what they missed, a bit for each id
+    order: int = 0  # ids, 4 bits each
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the stages in their order."""
+        return [self.order >> 4 * place & 15 for place in range(self.stages)]
+
+
+@slot(160, 1, 1, 1, 1, 14, 1)
+class Slot(NamedTuple):
+    """A stage's terms without its absolute cap."""
+
+    stage: str = ZERO_ADDRESS
+    pooled: int = 0
+    asynchronous: int = 0
+    lifted: int = 0
+    owes: int = 0
+    cap_bps: int = 0
+    capped: int = 0  # whether there is an absolute cap
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether the stage has a cap of any kind."""
+        return self.capped == 1 or self.cap_bps != BASIS_POINTS
+
+
+class StageOrder(LossEvents):
+    """Part of contracts/LossWaterfall.vy: the list of stages, and how it changes."""
+
+    # Seconds from the proposal of other stages or caps to their use. Pools insist on a shorter cooldown.
+    cap_delay = immutable("CAP_DELAY", int)
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        liquidation_engine: str,
+        admin: str,
+        epoch_length: int,
+        cap_delay: int,
+    ) -> None:
+        super().__init__(world, name, address, vault_engine, liquidation_engine, admin, epoch_length)
+        require(cap_delay <= bounds.MAX_CAP_DELAY, "loss_waterfall: long delay")
+        self.cap_delay = cap_delay
+        self.orders = self.table("order_hash", NOT_SET)
+        self.proposals = self.table("proposed_hash", NOT_SET)
+        self.ready_times = self.table("stages_ready_at")
+        self.condemned = self.table("condemned")
+        self.ids = self.table("ids")
+        self.lineup = self.table("lineup", Lineup())
+        self.stages = self.table("stages", Slot())
+        self.caps_absolute = self.table("caps_absolute")
+        # What stages owe: one that does is not left out.
+        self.owed = self.table("owed")
+
+    @external
+    def set_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
+        """Fix the order of losses, once."""
+        self._only_admin(sender)
+        require(self.orders[()] == NOT_SET, "loss_waterfall: stages are set")
+        self._change(terms, now=True)
+
+    @external
+    def propose_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
+        """Announce other caps, new stages between those that there are, and which are to be left out."""
+        self._only_admin(sender)
+        require(self.orders[()] != NOT_SET, "loss_waterfall: none are set")
+        self.condemned[()] = self._change(terms, now=False)
+        self.proposals[()] = _hash(terms)
+        self.ready_times[()] = self.world.timestamp + self.cap_delay
+        self.emit("StagesProposed", self.proposals[()], self.ready_times[()])
+
+    @external
+    def apply_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
+        """Use the proposed list, after its delay and while no loss is open."""
+        require(_hash(terms) == self.proposals[()], "loss_waterfall: not proposed")
+        require(self.world.timestamp >= self.ready_times[()], "loss_waterfall: too early")
+        require(self.books[()] == Books(), "loss_waterfall: losses open")
+        self.proposals[()] = NOT_SET
+        self._change(terms, now=True)
+
+    # -------------------------------------------------------------------- views
+
+    @view
+    def stage_ids(self, sender: str) -> list[int]:
+        """Return the stages' ids in the order of losses."""
+        return list(self.lineup[()].ids)
+
+    @view
+    def stage_terms(self, sender: str, stage: int) -> StageTerms:
+        """Return a stage's address and caps, also of one that was left out; empty if there never was one."""
+        present: Slot = self.stages[stage]
+        return StageTerms(
+            present.stage,
+            bool(present.pooled),
+            bool(present.asynchronous),
+            bool(present.lifted),
+            bool(present.owes),
+            self.caps_absolute[stage],
+            present.cap_bps,
+        )
+
+    @view
+    def order_hash(self, sender: str) -> bytes:
+        """Return the hash of the ABI-encoded list of stages; zero until they are set."""
+        return bytes(self.orders[()])
+
+    @view
+    def stage_count(self, sender: str) -> int:
+        """Return how many stages there are."""
+        return int(self.lineup[()].stages)
+
+    @view
+    def proposed_hash(self, sender: str) -> bytes:
+        """Return the hash of the list that is proposed; zero if there is none."""
+        return bytes(self.proposals[()])
+
+    @view
+    def stages_ready_at(self, sender: str) -> int:
+        """Return when what is proposed can be used [seconds]."""
+        return int(self.ready_times[()])
+
+    # ------------------------------------------------------------------ helpers
+
+    def _stage(self, k: int) -> IStage:
+        return cast(IStage, self.world.at(self.stages[k].stage))
+
+    def _capacity(self, k: int, collateral_type: int) -> tuple[bool, int]:
+        """Return whether a stage answers, and what it says it can pay [rad]."""
+        found = self.world.attempt(lambda: self._stage(k).capacity(self.address, collateral_type))
+        return (False, 0) if found is None or found >= TOO_MUCH else (True, found)
+
+    def _works(self, stage: str) -> bool:
+        """Return whether a stage says what it holds, and lets this contract have it pay nothing."""
+        self.vault_engine.deficit_at_rest(self.address, 0)
+
+        def found() -> IStage:
+            return cast(IStage, self.world.at(stage))
+
+        capacity = self.world.attempt(lambda: found().capacity(self.address, 0))
+        nothing = self.world.attempt(lambda: found().absorb(self.address, 0, 0))
+        return capacity is not None and capacity < TOO_MUCH and nothing == (0, 0)
+
+    def _change(self, terms: Sequence[StageTerms], *, now: bool) -> int:
+        """Check a list of stages against the present one, and put it in its place if that is to be now.
+
+        Return which of those that it leaves out fail, a bit each.
+        """
+        require(len(terms) != 0, "loss_waterfall: no stages")
+        lineup: Lineup = self.lineup[()]
+        known, slow, failing = lineup.known, lineup.asynchronous, 0
+        order: list[int] = []
+        rest = lineup.ids
+        for each in (StageTerms(*found) for found in terms):
+            require(each.stage != ZERO_ADDRESS, "loss_waterfall: zero stage")
+            k = self.ids[each.stage] - 1
+            if k < 0:
+                require(known < bounds.MAX_STAGES, "loss_waterfall: too many stages")
+                require(self._works(each.stage), "loss_waterfall: no stage")
+                k, known = known, known + 1
+                slow |= each.asynchronous << k
+                if now:
+                    self.ids[each.stage] = known
+            else:
+                while True:
+                    require(len(rest) != 0, "loss_waterfall: other order")
+                    other, *rest = rest
+                    if other == k:
+                        break
+                    failing |= self._leave_out(other, now) << other
+                    slow &= ~(1 << other)
+                present: Slot = self.stages[k]
+                require(each.pooled == present.pooled, "loss_waterfall: other kind")
+                require(each.asynchronous == present.asynchronous, "loss_waterfall: other pace")
+                require(each.lifted == present.lifted, "loss_waterfall: other end")
+                require(each.owes == present.owes, "loss_waterfall: other debt")
+            order.append(k)
+            if now:
+                self._store_stage(k, each)
+        for other in rest:
+            failing |= self._leave_out(other, now) << other
+            slow &= ~(1 << other)
+        if now:
+            packed = sum(k << 4 * place for place, k in enumerate(order))
+            self.lineup[()] = self.lineup[()]._replace(
+                stages=len(order), known=known, asynchronous=slow, order=packed
+            )
+            self.orders[()] = _hash(terms)
+            self.emit("StagesSet", self.orders[()])
+        return failing
+
+    def _leave_out(self, k: int, now: bool) -> bool:
+        """Check that a stage can be left out, if that is to be now; return whether it fails."""
+        stage = self.stages[k].stage
+        works = self._works(stage)
+        if now:
+            for c in ids_of(self.vault_engine.listed(self.address)):
+                require(self._doubt(c) == 0, "loss_waterfall: in doubt")
+                if works:
+                    works, held = self._capacity(k, c)
+                    require(held == 0, "loss_waterfall: not empty")
+            if works:
+                require(self.owed[k] == 0, "loss_waterfall: it owes")
+            else:
+                require(self.condemned[()] >> k & 1 == 1, "loss_waterfall: it worked")
+        return not works
+
+    def _store_stage(self, k: int, terms: StageTerms) -> None:
+        require(terms.cap_bps <= BASIS_POINTS, "loss_waterfall: cap bounds")
+        require(not (terms.owes and terms.asynchronous), "loss_waterfall: owes and waits")
+        kind = int(terms.pooled), int(terms.asynchronous), int(terms.lifted), int(terms.owes)
+        self.stages[k] = Slot(terms.stage, *kind, terms.cap_bps, int(terms.cap_absolute != UNCAPPED))
+        self.caps_absolute[k] = terms.cap_absolute
+
+
+def _hash(terms: Sequence[StageTerms]) -> bytes:
+    return keccak256(words(32, len(terms), *(field for each in terms for field in StageTerms(*each))))
