@@ -25,8 +25,9 @@ testtools: node_modules/.tests .venv/.package ## install what only tests need be
 demo: setup ## a crash, its bad debt and its recovery, start to end
 	$(BIN)/ape run demo --fresh
 
-test: setup ## lint, then every test but the deep ones
-	@$(MAKE) --jobs 2 lint testtools
+# mypy takes longest of the lint; Node's packages wait for the network meanwhile.
+test: .venv/.package ## lint, then every test but the deep ones
+	@$(MAKE) --jobs 2 types testtools style
 	$(TESTS)
 
 deep: testtools ## the tests that take too long for every change
@@ -34,13 +35,13 @@ deep: testtools ## the tests that take too long for every change
 
 lint: style types ## check style and types, change nothing
 
-style: setup
+style: .venv/.package
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	@for config in $(wildcard .importlinter .importlinter-*); do $(BIN)/lint-imports --no-logo --no-cache --config $$config || exit; done
 	$(MAMUSHI) --check $(wildcard contracts)
 
-types: setup
+types: .venv/.package
 	$(BIN)/mypy .
 
 format: setup ## rewrite Python and Vyper sources in the house style
