@@ -108,9 +108,8 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
         if factor != units.BASIS_POINTS:
             # Other limits are rare. The fee is charged already, so this changes the room alone.
             vault = extcall VAULT_ENGINE.accrue_and_read(collateral_type, owner, factor)
-        # Collateral < 2**104, price < 2**112, debt < 2**181, its add-on < 2**196: none reaches 2**256.
-
     debt: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
+    # Collateral < 2**104, price < 2**112, debt < 2**181, its add-on < 2**196: none reaches 2**256.
     assert self._is_unsafe(
         policy,
         collateral_type,
