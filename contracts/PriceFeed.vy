@@ -573,6 +573,23 @@ def risk_price(collateral_type: uint256) -> uint256:
 
 @external
 @view
+def price_within(collateral_type: uint256, age: uint256) -> uint256:
+    """
+    @notice The median of what reporters said in the last seconds, with the market's quorum; neither delayed
+            nor held back by a guard but a halt. Protects: who needs a price of now gets that or none.
+    @param collateral_type [id] The market: its collateral type's id.
+    @param age [seconds] Of the oldest report that counts; at most the market's own.
+    @return [ray] For 1e18 of collateral; 0 without a quorum, or halted.
+    """
+    word: uint256 = self.configs[collateral_type]
+    config: Config = self._unpack_config(word)
+    if config.reporters == 0 or (word >> 208) & 1 != 0:
+        return 0
+    return self._median_within(collateral_type, config, min(age, config.max_age))
+
+
+@external
+@view
 def time_weighted(collateral_type: uint256) -> uint256:
     """
     @notice The average of the current price up to now, over at least a window and at most two windows and two
@@ -852,12 +869,21 @@ def _valid_price(collateral_type: uint256, prices: IPriceFeed.Prices) -> uint256
 @view
 def _median(collateral_type: uint256, config: Config) -> uint256:
     """@dev Of the reports that are not too old; of an even number the lower of the two in the middle."""
+    price: uint256 = self._median_within(collateral_type, config, config.max_age)
+    assert price != 0, "price_feed: no quorum"
+    return price
+
+
+@internal
+@view
+def _median_within(collateral_type: uint256, config: Config, age: uint256) -> uint256:
+    """@dev The same of the reports of at most an age [seconds]; 0 without a quorum of them."""
     ordered: uint256[bounds.MAX_REPORTERS] = empty(uint256[bounds.MAX_REPORTERS])
     count: uint256 = 0
     for i: uint256 in range(1, config.reporters + 1, bound=bounds.MAX_REPORTERS):
         word: uint256 = self.reports[collateral_type][i]
         # A missing report is a word of 0, too old as well.
-        if block.timestamp > unsafe_add(word >> 112, config.max_age):
+        if block.timestamp > unsafe_add(word >> 112, age):
             continue
         price: uint256 = word & MASK_112
         at: uint256 = count
@@ -868,7 +894,8 @@ def _median(collateral_type: uint256, config: Config) -> uint256:
             at = unsafe_sub(at, 1)
         ordered[at] = price
         count = unsafe_add(count, 1)
-    assert count >= config.quorum, "price_feed: no quorum"
+    if count < config.quorum:
+        return 0
     return ordered[unsafe_sub(count, 1) // 2]
 
 
