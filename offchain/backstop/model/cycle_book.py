@@ -289,15 +289,15 @@ class CycleBook(PricePath):
             self.emit("BondPaid", owner, finder, self.half_bond)
 
     def _store_account(self, owner: str, account: Account) -> None:
-        require(abs(account.cash) < 2**137, "cycle_book: beyond all figures")
+        require(abs(account.cash) < 2**137, "price_path: beyond all figures")
         self.accounts[owner] = account
 
     def _store_position(self, owner: str, market: int, position: Position) -> None:
-        require(abs(position.value) < 2**137, "cycle_book: beyond all figures")
+        require(abs(position.value) < 2**137, "price_path: beyond all figures")
         self.positions[owner, market] = position
 
     def _amount(self, value: int) -> Amount:
-        require(abs(value) < 2**137, "cycle_book: beyond all figures")
+        require(abs(value) < 2**137, "price_path: beyond all figures")
         return Amount(value)
 
 
