@@ -11,6 +11,7 @@
         long and as short. An account is brought up to date when it is touched.
 @dev Amounts in wei. Packed by hand: one record is one slot, the first field at bit 0.
 """
+from contracts.interfaces import IPerpetualMarket
 from contracts.modules import bounds
 from contracts.modules import price_path
 from contracts.modules import units
@@ -50,12 +51,6 @@ struct Account:
 struct Position:
     size: int256  # lots, 64 bits
     value: int256  # wei, when the cycle began, plus what trades paid since, 138 bits
-
-
-struct Standing:
-    own: int256  # wei
-    haircut: uint256  # wei
-    unfinal: uint256  # wei
 
 
 # Cycles that one call brings an account through: each of them had losses, but for two.
@@ -117,7 +112,7 @@ def __init__(half_bond: uint256):
 def _touch(owner: address):
     """@dev Bring an account up to the open cycle."""
     self._wake(owner)
-    assert self._load_account(owner).cycle == price_path._cycle(), "cycle_book: wake it first"
+    assert (self.accounts[owner] >> 146) & price_path.MASK_32 == price_path._cycle(), "cycle_book: wake it first"
 
 
 @internal
@@ -223,7 +218,7 @@ def _settle(owner: address, before: Account) -> Account:
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         if (account.markets >> market) & 1 == 0:
             continue
-        own += self._load_position(owner, market).size * price_path._level_at(market, account.cycle + 1)
+        own += self._size(owner, market) * price_path._level_at(market, account.cycle + 1)
         haircut += self._haircut_in(owner, market, account.cycle - 1)
         sides: price_path.Sides = price_path._as_sides(self.booked[owner][market])
         booked += sides.long + sides.short
@@ -293,14 +288,14 @@ def _haircut_in(owner: address, market: uint256, cycle: uint256) -> uint256:
 
 @internal
 @view
-def _standing(owner: address) -> Standing:
+def _standing(owner: address) -> IPerpetualMarket.Standing:
     """@dev What a touched account has at the marks, its haircuts as known, its gains that are not final."""
     account: Account = self._load_account(owner)
-    found: Standing = Standing(own=account.cash, haircut=0, unfinal=0)
+    found: IPerpetualMarket.Standing = IPerpetualMarket.Standing(own=account.cash, haircut=0, unfinal=0)
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         if (account.markets >> market) & 1 == 0:
             continue
-        size: int256 = self._load_position(owner, market).size
+        size: int256 = self._size(owner, market)
         if size != 0:
             found.own += size * price_path._level(market)
         found.haircut += self._haircut_in(owner, market, account.cycle - 1)
@@ -329,9 +324,9 @@ def _gained_now(owner: address, market: uint256, size: int256) -> uint256:
 @view
 def _holds(owner: address) -> bool:
     """@dev Whether an account has a position."""
-    markets: uint256 = self._load_account(owner).markets
+    markets: uint256 = self._markets(owner)
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
-        if (markets >> market) & 1 == 1 and self._load_position(owner, market).size != 0:
+        if (markets >> market) & 1 == 1 and self._size(owner, market) != 0:
             return True
     return False
 
@@ -376,14 +371,6 @@ def _credit(owner: address, amount: int256):
 
 
 @internal
-def _charge(owner: address, fee: uint256):
-    """@dev Have an account pay a fee, wad, for the insurance."""
-    if fee != 0:
-        self._credit(owner, -convert(fee, int256))
-        self.fees += fee
-
-
-@internal
 def _pay_half(owner: address, half: uint256, finder: address):
     """@dev Have an account's bond pay whoever acted on it, once for each half."""
     account: Account = self._load_account(owner)
@@ -409,6 +396,20 @@ def _change_pot(amount: int256):
 def _halves(bond: uint256) -> uint256:
     """@dev [count] How many halves of a bond are left."""
     return (bond & 1) + (bond >> 1)
+
+
+@internal
+@view
+def _size(owner: address, market: uint256) -> int256:
+    """@dev Of a position, lots."""
+    return price_path._signed(self.positions[owner][market], 0, 64)
+
+
+@internal
+@view
+def _markets(owner: address) -> uint256:
+    """@dev The markets that an account is in, by bits."""
+    return (self.accounts[owner] >> 138) & MASK_8
 
 
 @internal

@@ -13,6 +13,7 @@
 from ethereum.ercs import IERC20
 
 from contracts.interfaces import IMarginFund
+from contracts.interfaces import IPerpetualMarket
 from contracts.modules import bounds
 from contracts.modules import cycle_book
 from contracts.modules import price_path
@@ -77,8 +78,8 @@ def __init__(stablecoin: address, fund: address, window: uint256, quiet: uint256
 def _book(owner: address) -> bool:
     """@dev Book what a touched account lacks of the pending cycle; whether it differs from before."""
     cycle: uint256 = price_path._cycle() - 1
-    markets: uint256 = cycle_book._load_account(owner).markets
-    standing: cycle_book.Standing = cycle_book._standing(owner)
+    markets: uint256 = cycle_book._markets(owner)
+    standing: IPerpetualMarket.Standing = cycle_book._standing(owner)
     most: int256 = max(price_path._signed(cycle_book.worths[owner], 0, 138), standing.own)
     lacks: uint256 = convert(max(0, convert(standing.haircut, int256) - most), uint256)
     shares: uint256[SIDES] = empty(uint256[SIDES])
@@ -93,30 +94,20 @@ def _book(owner: address) -> bool:
             shares[2 * market] = found - by_long
             everything += found
     borne: uint256 = min(lacks, everything)
-    passed: uint256 = 0
-    given: uint256 = 0
+    parts: uint256[SIDES] = self._spread(borne, shares, everything)
     changed: bool = False
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         if (markets >> market) & 1 == 0:
             continue
-        now: price_path.Sides = empty(price_path.Sides)
-        if everything != 0:
-            passed += shares[2 * market + 1]
-            now.short = borne * passed // everything - given
-            given += now.short
-            passed += shares[2 * market]
-            now.long = borne * passed // everything - given
-            given += now.long
-        word: uint256 = now.long | (now.short << 128)
-        old: uint256 = cycle_book.booked[owner][market]
-        if word != old:
+        now: uint256 = parts[2 * market] | (parts[2 * market + 1] << 128)
+        before: uint256 = cycle_book.booked[owner][market]
+        if now != before:
             changed = True
-            before: price_path.Sides = price_path._as_sides(old)
-            losses: price_path.Sides = price_path._as_sides(cycle_book.losses[market][cycle])
-            losses.long = losses.long + now.long - before.long
-            losses.short = losses.short + now.short - before.short
-            cycle_book.losses[market][cycle] = losses.long | (losses.short << 128)
-            cycle_book.booked[owner][market] = word
+            # Both sides at once: neither is less than what was booked for this account, nor 2**128 or more.
+            cycle_book.losses[market][cycle] = unsafe_add(
+                unsafe_sub(cycle_book.losses[market][cycle], before), now
+            )
+            cycle_book.booked[owner][market] = now
     late: uint256 = lacks - borne
     noted: uint256 = cycle_book.late_of[owner]
     if late != noted:
@@ -184,28 +175,21 @@ def _roll():
 @internal
 def _insure(cycle: uint256, markets: uint256) -> uint256:
     """@dev Have insurance take the same share off all losses of a cycle; how much, wad."""
+    losses: uint256[SIDES] = empty(uint256[SIDES])
     total: uint256 = 0
     for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
-        losses: price_path.Sides = price_path._as_sides(cycle_book.losses[market][cycle])
-        total += losses.long + losses.short
+        sides: price_path.Sides = price_path._as_sides(cycle_book.losses[market][cycle])
+        losses[2 * market] = sides.long
+        losses[2 * market + 1] = sides.short
+        total += sides.long + sides.short
     if total == 0:
         return 0
     paid: uint256 = extcall FUND.cover(total)
     self.held += paid
     cycle_book._change_pot(convert(paid, int256))
-    passed: uint256 = 0
-    given: uint256 = 0
+    parts: uint256[SIDES] = self._spread(paid, losses, total)
     for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
-        losses: price_path.Sides = price_path._as_sides(cycle_book.losses[market][cycle])
-        passed += losses.long
-        part: uint256 = paid * passed // total - given
-        given += part
-        passed += losses.short
-        losses.long -= part
-        part = paid * passed // total - given
-        given += part
-        losses.short -= part
-        cycle_book.losses[market][cycle] = losses.long | (losses.short << 128)
+        cycle_book.losses[market][cycle] -= parts[2 * market] | (parts[2 * market + 1] << 128)
     return paid
 
 
@@ -224,22 +208,29 @@ def _charge_later(cycle: uint256, markets: uint256) -> uint256:
     charged: uint256 = min(min(self.late, self.overdue), everything)
     if charged == 0:
         return 0
-    passed: uint256 = 0
-    given: uint256 = 0
+    parts: uint256[SIDES] = self._spread(charged, rooms, everything)
     for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
-        losses: price_path.Sides = price_path._as_sides(cycle_book.losses[market][cycle])
-        passed += rooms[2 * market]
-        part: uint256 = charged * passed // everything - given
-        given += part
-        losses.long += part
-        passed += rooms[2 * market + 1]
-        part = charged * passed // everything - given
-        given += part
-        losses.short += part
-        cycle_book.losses[market][cycle] = losses.long | (losses.short << 128)
+        cycle_book.losses[market][cycle] += parts[2 * market] | (parts[2 * market + 1] << 128)
     self.late -= charged
     cycle_book._change_pot(-convert(charged, int256))
     return charged
+
+
+@internal
+@pure
+def _spread(amount: uint256, weights: uint256[SIDES], everything: uint256) -> uint256[SIDES]:
+    """@dev Parts of an amount by weights of some sum, by floors of running sums: they add up to it."""
+    parts: uint256[SIDES] = empty(uint256[SIDES])
+    if amount == 0:
+        return parts
+    passed: uint256 = 0
+    given: uint256 = 0
+    for side: uint256 in range(SIDES):
+        passed += weights[side]
+        so_far: uint256 = amount * passed // everything
+        parts[side] = so_far - given
+        given = so_far
+    return parts
 
 
 @internal

@@ -164,7 +164,7 @@ def _count(market: uint256, falling: bool, moved: uint256):
 @internal
 def _note_edge(market: uint256, cycle: uint256):
     """@dev Note where a cycle begins, at the last mark and the index of now."""
-    price: uint256 = self._load_path(market).price
+    price: uint256 = self._price(market)
     if price != 0:
         self._walk(market, price)
         self.levels[market][cycle] = self._bits(self._level(market), 110)
@@ -173,9 +173,16 @@ def _note_edge(market: uint256, cycle: uint256):
 
 @internal
 @view
+def _price(market: uint256) -> uint256:
+    """@dev The mark, wei a lot; 0 is none yet."""
+    return self.paths[market] & MASK_96
+
+
+@internal
+@view
 def _level(market: uint256) -> int256:
     """@dev The mark less the index of now, wei a lot."""
-    return convert(self._load_path(market).price, int256) - self._index(market)
+    return convert(self._price(market), int256) - self._index(market)
 
 
 @internal
@@ -232,7 +239,7 @@ def _note_premium(market: uint256, lots: uint256, price: uint256) -> int256:
     @dev A trade counts for the next rate, as far from the mark as a rate may go.
     @return How far that is, wei a lot.
     """
-    mark: int256 = convert(self._load_path(market).price, int256)
+    mark: int256 = convert(self._price(market), int256)
     over: int256 = self._capped(market, convert(price, int256) - mark)
     premium: Premium = self._load_premium(market)
     taken: uint256 = min(lots, MASK_63 - min(premium.volume, MASK_63))
@@ -252,7 +259,7 @@ def _stop_funding(market: uint256):
 @view
 def _capped(market: uint256, premium: int256) -> int256:
     """@dev A premium, as far as funding may go; wei a lot."""
-    price: uint256 = self._load_path(market).price
+    price: uint256 = self._price(market)
     most: int256 = convert(staticcall POLICY.most_premium_at(market, price), int256)
     return max(-most, min(most, premium))
 

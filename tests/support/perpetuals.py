@@ -12,7 +12,8 @@ from backstop.deployment.create import create_on_model, deploy
 from backstop.deployment.plan import Creation
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.cycle_book import Standing
+from backstop.model.interfaces import Standing
+from backstop.model.perpetual_desk import Rules as DeskRules
 from backstop.model.perpetual_market import PerpetualMarket, Rules
 from backstop.model.state import ZERO_ADDRESS, Revert
 from backstop.proof.lockstep import Lockstep
@@ -23,23 +24,21 @@ ETH, BTC = 0, 1
 """The markets, and the feed's: a lot is a hundredth of an ether, a thousandth of a bitcoin."""
 LOTS = {ETH: WAD // 100, BTC: WAD // 1_000}
 START = {ETH: 2_000, BTC: 60_000}
-RULES = Rules(
-    window=1_800,
-    quiet=300,
-    mark_age=60,
-    band=50,
-    maker_fee=0,
-    taker_fee=0,
-    fee_share=1_000,
-    half_bond=0,
-)
-HOUSE = "PerpetualMarket"
+RULES = Rules(window=1_800, quiet=300, mark_age=60, half_bond=0)
+DESK_RULES = DeskRules(band=50, maker_fee=0, taker_fee=0, fee_share=1_000)
+HOUSE, DESK = "PerpetualMarket", "PerpetualDesk"
 
 
 class Perpetuals:
     """The market `Perpetuals` in a deployment, what is done to it, and its books."""
 
-    def __init__(self, system: ModelSystem | Lockstep, rules: Rules = RULES, money: int = 10**7) -> None:
+    def __init__(
+        self,
+        system: ModelSystem | Lockstep,
+        rules: Rules = RULES,
+        desk_rules: DeskRules = DESK_RULES,
+        money: int = 10**7,
+    ) -> None:
         self.system = system
         self.model = system.model if isinstance(system, Lockstep) else system
         self.world = self.model.world
@@ -50,10 +49,14 @@ class Perpetuals:
         wired = (self.at("Stablecoin"), market, account("admin"), 86_400, 7)
         fund = self._create("MarginFund", "PerpetualFund", *wired)
         self.do("PerpetualFund.set_cap", 10**9, sender="admin")
-        named = (self.at(name) for name in ("VaultEngine", "MarginPolicy"))
+        engine, policy = self.at("VaultEngine"), self.at("MarginPolicy")
         coin, domain = self.at("Stablecoin"), self.at("Perpetuals")
-        wiring = (*named, ZERO_ADDRESS, coin, account("orders"), fund, domain)
-        self._create("PerpetualMarket", HOUSE, wiring, tuple(rules))
+        desk = created_address(account(f"deployer_of_{DESK}"), 0)
+        self._create("PerpetualMarket", HOUSE, (engine, policy, coin, desk, fund, domain), tuple(rules))
+        orders = account("orders")
+        self._create(
+            "PerpetualDesk", DESK, engine, policy, ZERO_ADDRESS, orders, market, tuple(desk_rules)
+        )
         for spender in (HOUSE, "PerpetualFund"):
             self.do("Stablecoin.approve", self.at(spender), MAX_UINT256, sender="rich")
 
@@ -139,14 +142,14 @@ class Perpetuals:
 
     def trade(self, maker: str, taker: str, lots: int, market: int = ETH, price: int | None = None) -> None:
         """The maker buys lots (or sells, under zero) of the taker, at a price or the mark."""
-        self.do(f"{HOUSE}.trade", *self._trade(maker, taker, lots, market, price), sender="orders")
+        self.do(f"{DESK}.trade", *self._trade(maker, taker, lots, market, price), sender="orders")
 
     def trades(
         self, maker: str, taker: str, lots: int, market: int = ETH, price: int | None = None
     ) -> bool:
         """The same; whether it went."""
         args = self._trade(maker, taker, lots, market, price)
-        return self.tries(f"{HOUSE}.trade", *args, sender="orders")
+        return self.tries(f"{DESK}.trade", *args, sender="orders")
 
     def _trade(self, maker: str, taker: str, lots: int, market: int, price: int | None) -> tuple[Any, ...]:
         at = self.price(market) if price is None else price
@@ -215,10 +218,10 @@ class Perpetuals:
             check_gains(self.market)
 
 
-def alone(**changes: Any) -> Perpetuals:
+def alone(half_bond: int = 0, **desk: int) -> Perpetuals:
     """A market on the model, in a deployment of its own, with some of the rules otherwise."""
     _, model, _ = deploy(None, with_margin())
-    return Perpetuals(model, RULES._replace(**changes))
+    return Perpetuals(model, RULES._replace(half_bond=half_bond), DESK_RULES._replace(**desk))
 
 
 def check_books(market: PerpetualMarket) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from backstop.model import bounds
 from backstop.model.arithmetic import div_up, signed
+from backstop.model.interfaces import Standing
 from backstop.model.price_path import MAX_LOTS, Clock, Moves, PricePath, Sides
 from backstop.model.state import World, immutable, require, slot
 
@@ -45,14 +46,6 @@ class Amount(NamedTuple):
     """Some wei, above or below zero."""
 
     value: int = 0
-
-
-class Standing(NamedTuple):
-    """What an account has at the marks, its haircuts as far as they are known, and its gains not final."""
-
-    own: int
-    haircut: int
-    unfinal: int
 
 
 class CycleBook(PricePath):

@@ -7,7 +7,8 @@ cycle is final: insurance takes the same share off all losses, and what no gain 
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from collections.abc import Sequence
+from typing import cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
@@ -15,14 +16,6 @@ from backstop.model.cycle_book import CycleBook, _in
 from backstop.model.interfaces import IERC20, IMarginFund
 from backstop.model.price_path import Clock, Sides
 from backstop.model.state import World, immutable, require
-
-
-class Share(NamedTuple):
-    """Some wei of those who gained in a market, on one side."""
-
-    market: int
-    long: bool
-    amount: int
 
 
 class CycleLosses(CycleBook):
@@ -75,20 +68,12 @@ class CycleLosses(CycleBook):
         markets = _in(self.accounts[owner].markets)
         haircut = self._haircut(owner, self.accounts[owner].markets)
         lacks = max(0, haircut - max(self.worths[owner].value, self._own(owner)))
-        shares = [share for market in markets for share in self._shares(owner, market)]
-        everything = sum(share.amount for share in shares)
+        shares = [self._lost_in(owner, market) for market in markets]
+        everything = sum(map(sum, shares))
         borne = min(lacks, everything)
-        passed = given = 0
-        target = dict.fromkeys(markets, Sides())
-        for share in shares:
-            passed += share.amount
-            part = borne * passed // everything - given if everything else 0
-            given += part
-            sides = target[share.market]
-            target[share.market] = sides._replace(long=part) if share.long else sides._replace(short=part)
         changed = False
-        for market in markets:
-            before, now = self.booked[owner, market], target[market]
+        for market, now in zip(markets, spread(borne, shares), strict=True):
+            before: Sides = self.booked[owner, market]
             if before != now:
                 changed = True
                 losses: Sides = self.losses[market, clock.cycle - 1]
@@ -108,14 +93,14 @@ class CycleLosses(CycleBook):
             self.emit("Booked", owner, clock.cycle - 1, lacks, late)
         return changed
 
-    def _shares(self, owner: str, market: int) -> tuple[Share, Share]:
-        """Return what an account's loss can have come from in a market: who gained, by side."""
+    def _lost_in(self, owner: str, market: int) -> Sides:
+        """Return what an account's loss can have come from in a market, by the side that gained it."""
         lost: Sides = self.pending_lost[owner, market]
         most = self._haircut_in(owner, market) - self.nets[owner, market].value
         found = min(lost.long + lost.short, max(0, most))
         by_long = found * lost.long // (lost.long + lost.short) if found else 0
         # What was lost as long was gained as short.
-        return Share(market, False, by_long), Share(market, True, found - by_long)
+        return Sides(found - by_long, by_long)
 
     # ---------------------------------------------------------------- rolling
 
@@ -150,15 +135,10 @@ class CycleLosses(CycleBook):
         paid = self.fund.cover(self.address, total)
         self.holdings[()] = self.holdings[()] + paid
         self.pot[()] = self._amount(self.pot[()].value + paid)
-        passed = given = 0
-        for market in range(markets):
-            left = []
-            for loss in self.losses[market, cycle]:
-                passed += loss
-                part = paid * passed // total - given
-                given += part
-                left.append(loss - part)
-            self.losses[market, cycle] = Sides(*left)
+        losses = [self.losses[market, cycle] for market in range(markets)]
+        for market, part in enumerate(spread(paid, losses)):
+            was = losses[market]
+            self.losses[market, cycle] = Sides(was.long - part.long, was.short - part.short)
         return paid
 
     def _cover_late(self) -> None:
@@ -172,21 +152,15 @@ class CycleLosses(CycleBook):
         rooms = []
         for market in range(markets):
             share = self.policy.haircut(self.address, market)
-            for loss, total in zip(self.losses[market, cycle], self.totals[market, cycle], strict=True):
-                rooms.append(min(total * share // BASIS_POINTS, total - loss))
-        everything = sum(rooms)
-        charged = int(min(self.late_table[()], self.overdue[()], everything))
+            losses, totals = self.losses[market, cycle], self.totals[market, cycle]
+            room = (min(t * share // BASIS_POINTS, t - x) for x, t in zip(losses, totals, strict=True))
+            rooms.append(Sides(*room))
+        charged = int(min(self.late_table[()], self.overdue[()], sum(map(sum, rooms))))
         if charged == 0:
             return 0
-        passed = given = 0
-        for market in range(markets):
-            raised = []
-            for loss, room in zip(self.losses[market, cycle], rooms[2 * market :], strict=False):
-                passed += room
-                part = charged * passed // everything - given
-                given += part
-                raised.append(loss + part)
-            self.losses[market, cycle] = Sides(*raised)
+        for market, part in enumerate(spread(charged, rooms)):
+            was = self.losses[market, cycle]
+            self.losses[market, cycle] = Sides(was.long + part.long, was.short + part.short)
         self.late_table[()] = self.late_table[()] - charged
         self.pot[()] = self._amount(self.pot[()].value - charged)
         return charged
@@ -199,3 +173,14 @@ class CycleLosses(CycleBook):
             self.holdings[()] = self.holdings[()] - amount
             self.stablecoin.transfer(self.address, self.fund_address, amount)
             self.fund.add_fees(self.address, amount)
+
+
+def spread(amount: int, weights: Sequence[Sides]) -> list[Sides]:
+    """Return parts of an amount by weights, by floors of running sums: they add up to it."""
+    everything, passed, given, parts = sum(map(sum, weights)), 0, 0, []
+    for weight in [each for sides in weights for each in sides]:
+        passed += weight
+        so_far = amount * passed // everything if amount else 0
+        parts.append(so_far - given)
+        given = so_far
+    return [Sides(*parts[at : at + 2]) for at in range(0, len(parts), 2)]

@@ -170,6 +170,48 @@ class IMarginFund(Protocol):
     def insurance_of(self, sender: str) -> Insurance: ...
 
 
+class Standing(NamedTuple):
+    """What an account has at the marks, its haircuts as far as they are known, and its gains not final."""
+
+    own: int  # wei
+    haircut: int  # wei
+    unfinal: int  # wei
+
+
+class Holding(NamedTuple):
+    """A position, with its market's last mark and open lots."""
+
+    market: int
+    size: int  # lots
+    price: int  # wei a lot
+    open: int  # lots
+
+
+class IPerpetualMarket(Protocol):
+    """The perpetual markets, for their desk. Stablecoin in wad, prices in wei a lot."""
+
+    def exchange(
+        self,
+        sender: str,
+        market: int,
+        buyer: str,
+        seller: str,
+        delta: int,
+        price: int,
+        paid: Sequence[int],
+    ) -> None: ...
+    def accrue(self, sender: str, market: int) -> tuple[bool, int]: ...
+    def wake(self, sender: str, owner: str) -> None: ...
+    def standing_of(self, sender: str, owner: str) -> Standing: ...
+    def holdings_of(self, sender: str, owner: str) -> tuple[Holding, ...]: ...
+
+
+class IPerpetualDesk(Protocol):
+    """The desk, for the perpetual markets."""
+
+    def check_risk(self, sender: str, owner: str) -> None: ...
+
+
 class Insolvency(NamedTuple):
     """An insolvent position that is to be deleveraged."""
 

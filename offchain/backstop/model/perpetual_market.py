@@ -6,25 +6,25 @@ wei a lot, margins in basis points x wei.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, add, div_up, signed
-from backstop.model.cycle_book import BOOKED, SEIZED, Account, Position, Standing, _in
+from backstop.model.arithmetic import add, div_up, signed, sub
+from backstop.model.cycle_book import BOOKED, SEIZED, Account, _in
 from backstop.model.cycle_losses import CycleLosses
-from backstop.model.interfaces import EMERGENCY, IDomain, IRiskPolicy, IVaultEngine, Takeover
+from backstop.model.interfaces import Holding, IDomain, IPerpetualDesk, IVaultEngine, Standing
 from backstop.model.price_path import INTERVAL, PERIOD, Clock, Moves, Path, Sides
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
 
 class Wiring(NamedTuple):
-    """The contracts that a market works with; the zero address for a risk policy or a domain is none."""
+    """The contracts that a market works with; the zero address for a domain is none."""
 
     vault_engine: str
     margin_policy: str
-    risk_policy: str
     stablecoin: str
-    margin_orders: str
+    desk: str
     fund: str
     domain: str
 
@@ -35,10 +35,6 @@ class Rules(NamedTuple):
     window: int  # seconds that a cycle is pending at least
     quiet: int  # seconds after the last booking
     mark_age: int  # seconds, of the oldest report that makes a mark
-    band: int  # basis points that a trade may be from the mark
-    maker_fee: int  # basis points of notional
-    taker_fee: int  # basis points of notional
-    fee_share: int  # basis points of a liquidator's reward that are insurance
     half_bond: int  # wad
 
 
@@ -48,14 +44,10 @@ class PerpetualMarket(CycleLosses):
     KIND = "PerpetualMarket"
 
     vault_engine_address = immutable("VAULT_ENGINE", str)
-    risk_policy_address = immutable("RISK_POLICY", str)
-    margin_orders_address = immutable("MARGIN_ORDERS", str)
+    # Knows who may trade, and at what.
+    desk_address = immutable("DESK", str)
     # Bears what nobody else does, within its line.
     domain_address = immutable("DOMAIN", str)
-    band = immutable("BAND", int)
-    maker_fee = immutable("MAKER_FEE", int)
-    taker_fee = immutable("TAKER_FEE", int)
-    fee_share = immutable("FEE_SHARE", int)
 
     def __init__(self, world: World, name: str, address: str, wiring: Wiring, rules: Rules) -> None:
         wired, terms = Wiring(*wiring), Rules(*rules)
@@ -72,19 +64,15 @@ class PerpetualMarket(CycleLosses):
             terms.quiet,
         )
         require(0 < terms.mark_age <= bounds.MAX_MARK_AGE, "perpetuals: mark bounds")
-        require(terms.band <= bounds.MAX_BAND, "perpetuals: band bounds")
-        require(max(terms.maker_fee, terms.taker_fee) <= bounds.MAX_TRADE_FEE, "perpetuals: fee bounds")
-        require(terms.fee_share <= BASIS_POINTS, "perpetuals: share bounds")
         require(terms.half_bond <= bounds.MAX_HALF_BOND, "perpetuals: bond bounds")
         self.vault_engine_address = wired.vault_engine
-        self.risk_policy_address = wired.risk_policy
-        self.margin_orders_address = wired.margin_orders
+        self.desk_address = wired.desk
         self.domain_address = wired.domain
-        self.band = terms.band
-        self.maker_fee = terms.maker_fee
-        self.taker_fee = terms.taker_fee
-        self.fee_share = terms.fee_share
         self.closing = self.table("closing_in")
+
+    @property
+    def desk(self) -> IPerpetualDesk:
+        return cast(IPerpetualDesk, self.world.at(self.desk_address))
 
     # ------------------------------------------------------------------- cash
 
@@ -106,8 +94,7 @@ class PerpetualMarket(CycleLosses):
             self._close_out(sender)
         self._credit(sender, -signed(amount))
         if self._holds(sender):
-            self._check_mode()
-            self._check_initial(sender)
+            self.desk.check_risk(self.address, sender)
         else:
             found = self._standing(sender)
             require(found.own - found.haircut >= found.unfinal, "perpetuals: more than it has")
@@ -137,105 +124,49 @@ class PerpetualMarket(CycleLosses):
     # ----------------------------------------------------------------- trades
 
     @external
-    def trade(
+    def exchange(
         self,
         sender: str,
         market: int,
-        maker: str,
-        taker: str,
+        buyer: str,
+        seller: str,
         delta: int,
         price: int,
-        maker_reduces: bool,
-        taker_reduces: bool,
+        paid: Sequence[int],
     ) -> None:
-        """Book a trade that both accounts have signed."""
-        require(sender == self.margin_orders_address, "perpetuals: not orders")
+        """Have lots change hands; what the two pay beside and do not get is insurance."""
+        require(sender == self.desk_address, "perpetuals: not the desk")
         require(self.closing[()] == 0, "perpetuals: prices are final")
-        require(market < self.policy.markets(self.address), "perpetuals: unknown market")
-        require(0 < price <= bounds.MAX_LOT_PRICE, "perpetuals: price bounds")
-        self._mark(market)
-        mark = self.paths[market].price
-        require(mark != 0, "perpetuals: no mark yet")
-        require(abs(price - mark) * BASIS_POINTS <= self.band * mark, "perpetuals: outside the band")
-        for owner in (maker, taker):
-            self._touch(owner)
-            self._check_solvent(owner)
+        self._touch(buyer)
+        self._touch(seller)
+        before = self.opened[market]
         at = price - self._accrue(market)
+        self._move(buyer, market, delta, at)
+        self._move(seller, market, -delta, at)
+        opened = self.opened[market]
+        if opened > before:
+            require(opened <= self.policy.open_limit(self.address, market), "perpetuals: open limit")
         over = self._note_premium(market, abs(delta), price)
-        before = self.opened[market]
-        self._move(maker, market, delta, at)
-        self._move(taker, market, -delta, at)
         if over != 0:
-            better = taker if (over > 0) == (delta > 0) else maker
-            self._charge(better, div_up(abs(delta * over) * INTERVAL, PERIOD))
-        self._charge(maker, div_up(abs(delta) * price * self.maker_fee, BASIS_POINTS))
-        self._charge(taker, div_up(abs(delta) * price * self.taker_fee, BASIS_POINTS))
-        self._check_limit(market, before)
-        self._check_side(maker, market, delta, price, maker_reduces)
-        self._check_side(taker, market, -delta, price, taker_reduces)
+            # At least what the premium has one side pay the other in an interval.
+            fee = div_up(abs(delta * over) * INTERVAL, PERIOD)
+            self._credit(seller if (over > 0) == (delta > 0) else buyer, -fee)
+            self.fee_table[()] = self.fee_table[()] + fee
+        self._credit(buyer, paid[0])
+        self._credit(seller, paid[1])
+        self.fee_table[()] = add(self.fee_table[()], sub(0, sum(paid)))
 
     @external
-    def take(self, sender: str, market: int, lots: int) -> None:
-        """Take lots over from the market's own account, at the mark."""
-        require(self.closing[()] == 0, "perpetuals: closes already")
-        require(sender != self.address, "perpetuals: its own lots")
-        self._touch(sender)
-        self._touch(self.address)
-        size = self.positions[self.address, market].size
-        require(0 < lots <= abs(size), "perpetuals: not so many lots")
-        require(self._mark(market), "perpetuals: no price for lots")
-        self._check_solvent(sender)
-        before = self.opened[market]
-        price = self.paths[market].price
-        delta = lots if size > 0 else -lots
-        at = price - self._accrue(market)
-        self._move(self.address, market, -delta, at)
-        self._move(sender, market, delta, at)
-        self._charge(sender, div_up(lots * price * self.taker_fee, BASIS_POINTS))
-        self._check_limit(market, before)
-        self._check_side(sender, market, delta, price, False)
-
-    @external
-    def accrue(self, sender: str, market: int) -> None:
-        """Bring a market's mark and funding up to now."""
+    def accrue(self, sender: str, market: int) -> tuple[bool, int]:
+        """Bring a market's mark and funding up to now; whether there is a price of now, and the mark."""
         require(market < self.policy.markets(self.address), "perpetuals: no such market")
+        fresh = False
         if self.closing[()] == 0:
-            self._mark(market)
+            fresh = self._mark(market)
             self._accrue(market)
+        return fresh, int(self.paths[market].price)
 
     # ----------------------------------------------------------------- losses
-
-    @external
-    def liquidate(self, sender: str, owner: str, market: int, lots: int) -> int:
-        """Take over lots of an account that is under its maintenance margin; the reward."""
-        require(owner != sender, "perpetuals: own account")
-        require(owner != self.address, "perpetuals: take them")
-        require(self.closing[()] == 0, "perpetuals: is closing")
-        self._touch(owner)
-        self._touch(sender)
-        size = self.positions[owner, market].size
-        require(0 < lots <= abs(size), "perpetuals: not that many")
-        require(self._mark_all(owner), "perpetuals: no price of now")
-        found = self._standing(owner)
-        equity = found.own - found.haircut
-        require(equity >= 0, "perpetuals: meet it")
-        initial, maintenance = self._margins(owner, False)
-        require(equity * BASIS_POINTS < maintenance, "perpetuals: safe account")
-        price = self.paths[market].price
-        at = price - self._accrue(market)
-        reward = self.policy.reward(
-            self.address, Takeover(market, abs(size), lots, price, equity, initial, maintenance)
-        )
-        fee = reward * self.fee_share // BASIS_POINTS
-        delta = -lots if size > 0 else lots
-        self._move(owner, market, delta, at)
-        self._move(sender, market, -delta, at)
-        self._credit(owner, -reward)
-        self._credit(sender, reward - fee)
-        self.fee_table[()] = self.fee_table[()] + fee
-        self._check_side(sender, market, -delta, price, False)
-        self.emit("Liquidated", owner, sender, market, lots, price, reward, fee)
-        return reward
 
     @external
     def meet(self, sender: str, owner: str) -> None:
@@ -305,15 +236,13 @@ class PerpetualMarket(CycleLosses):
         return cast(Account, self.accounts[owner])
 
     @view
-    def position_of(self, sender: str, owner: str, market: int) -> Position:
-        """Size, and value when the cycle began plus what trades paid since."""
-        return cast(Position, self.positions[owner, market])
-
-    @view
-    def pending_of(self, sender: str, owner: str, market: int) -> tuple[Sides, Sides, Sides]:
-        """Return gains, losses and what was booked of the pending cycle."""
-        key = owner, market
-        return self.pending_gained[key], self.pending_lost[key], self.booked[key]
+    def holdings_of(self, sender: str, owner: str) -> tuple[Holding, ...]:
+        """Return an account's positions, each with its market's last mark and open lots."""
+        return tuple(
+            Holding(market, size, self.paths[market].price, self.opened[market])
+            for market in _in(self.accounts[owner].markets)
+            if (size := self.positions[owner, market].size) != 0
+        )
 
     @view
     def clock_of(self, sender: str) -> Clock:
@@ -321,9 +250,9 @@ class PerpetualMarket(CycleLosses):
         return cast(Clock, self.clocks[()])
 
     @view
-    def path_of(self, sender: str, market: int) -> tuple[Path, Moves, int]:
-        """Return a market's mark and path, its moves, and its open lots."""
-        return self.paths[market], self.moves[market], self.opened[market]
+    def path_of(self, sender: str, market: int) -> tuple[Path, Moves]:
+        """Return a market's mark and path, and its moves."""
+        return self.paths[market], self.moves[market]
 
     @view
     def cycle_of(self, sender: str, market: int, cycle: int) -> tuple[Sides, Sides]:
@@ -395,66 +324,3 @@ class PerpetualMarket(CycleLosses):
             if self.positions[owner, market].size != 0:
                 fresh = self._mark(market) and fresh
         return fresh
-
-    def _charge(self, owner: str, fee: int) -> None:
-        """Have an account pay a fee, for the insurance."""
-        if fee != 0:
-            self._credit(owner, -fee)
-            self.fee_table[()] = self.fee_table[()] + fee
-
-    def _margins(self, owner: str, risk: bool) -> tuple[int, int]:
-        """Return the initial and the maintenance margin of an account at the marks [basis points x wei]."""
-        initial = maintenance = 0
-        for market in _in(self.accounts[owner].markets):
-            size = self.positions[owner, market].size
-            if size != 0:
-                price, open = self.paths[market].price, self.opened[market]
-                needs = self.policy.needs_at(self.address, market, size, price, open, risk)
-                initial += needs.initial
-                maintenance += needs.maintenance
-        return initial, maintenance
-
-    def _check_limit(self, market: int, before: int) -> None:
-        limit = self.policy.open_limit(self.address, market)
-        require(self.opened[market] <= max(before, limit), "perpetuals: open limit")
-
-    def _check_solvent(self, owner: str) -> None:
-        found = self._standing(owner)
-        require(found.own >= found.haircut, "perpetuals: owes, only pays in")
-
-    def _check_side(self, owner: str, market: int, delta: int, price: int, only_reduce: bool) -> None:
-        """Revert unless an account may do what it has just done."""
-        old = self.positions[owner, market].size - delta
-        if old > 0 > delta >= -old or old < 0 < delta <= -old:
-            self._check_reduced(owner, market, delta, price)
-        else:
-            require(not only_reduce, "perpetuals: would not reduce")
-            self._check_mode()
-            self._check_initial(owner)
-
-    def _check_initial(self, owner: str) -> None:
-        """Revert unless margin without any gain that is not final covers all positions at marks of now."""
-        require(self._mark_all(owner), "perpetuals: no price for risk")
-        found = self._standing(owner)
-        equity = found.own - found.haircut - found.unfinal
-        require(equity * BASIS_POINTS >= self._margins(owner, True)[0], "perpetuals: initial margin")
-
-    def _check_reduced(self, owner: str, market: int, delta: int, price: int) -> None:
-        """Solvent, no further below maintenance than before, and no gain given away that is not final."""
-        found = self._standing(owner)
-        equity = found.own - found.haircut
-        require(equity >= 0, "perpetuals: insolvent")
-        mark, size = self.paths[market].price, self.positions[owner, market].size
-        gained = delta * (mark - price)
-        if equity * BASIS_POINTS < self._margins(owner, False)[1]:
-            needed = self.policy.maintenance(self.address, market, abs(size - delta) * mark)
-            relieved = needed - self.policy.maintenance(self.address, market, abs(size) * mark)
-            require(gained * BASIS_POINTS + relieved >= 0, "perpetuals: margin would fall")
-        require(gained >= 0 or equity >= found.unfinal, "perpetuals: gains are not final")
-
-    def _check_mode(self) -> None:
-        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
-        if self.risk_policy_address != ZERO_ADDRESS:
-            policy = cast(IRiskPolicy, self.world.at(engine.risk_policy(self.address)))
-            require(policy.mode(self.address) < EMERGENCY, "perpetuals: emergency")
-        require(not engine.in_settlement(self.address), "perpetuals: in settlement")

@@ -8,7 +8,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.deep import cases
-from tests.support.perpetuals import BTC, ETH, HOUSE, Perpetuals, alone
+from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, Perpetuals, alone
 
 NAMES = [f"trader_{index}" for index in range(10)]
 MARKETS = (ETH, BTC)
@@ -31,12 +31,12 @@ def step(market: Perpetuals, dice: random.Random, in_time: bool) -> None:
     elif kind < 0.86:
         market.deposit(dice.choice(NAMES), dice.randint(1, 500) * WAD)
     elif kind < 0.90:
-        market.tries(f"{HOUSE}.take", dice.choice(MARKETS), dice.randint(1, 50), sender=dice.choice(NAMES))
+        market.tries(f"{DESK}.take", dice.choice(MARKETS), dice.randint(1, 50), sender=dice.choice(NAMES))
     elif kind < 0.94:
         owner, number = market.at(dice.choice(NAMES)), dice.choice(MARKETS)
         lots = abs(market.market.positions[owner, number].size)
         args = (owner, number, dice.randint(1, max(1, lots)))
-        market.tries(f"{HOUSE}.liquidate", *args, sender=dice.choice(NAMES))
+        market.tries(f"{DESK}.liquidate", *args, sender=dice.choice(NAMES))
     else:
         if in_time:
             market.meet_all()
