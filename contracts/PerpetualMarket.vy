@@ -159,11 +159,11 @@ def withdraw(amount: uint256, receiver: address) -> uint256:
         ), "perpetuals: more than it has"
     available: uint256 = cycle_losses.held - min(cycle_losses.held, cycle_book.fees)
     late: uint256 = cycle_losses.late
+    assert amount <= available + late, "perpetuals: not held"
     paid: uint256 = amount
     if late != 0:
         paid = amount * available // (available + late)
         cycle_losses.late = late - (amount - paid)
-    assert paid <= available, "perpetuals: not held"
     own: uint256 = min(paid, cycle_book.paid_in[msg.sender])
     cycle_book.paid_in[msg.sender] -= own
     cycle_losses.held -= paid
@@ -282,6 +282,9 @@ def roll():
             window in which every loss can be booked, and a quiet time after the last.
     """
     cycle_losses._roll()
+    # What the market's own account has lost is booked at once: nobody has a bond of it.
+    cycle_book._touch(self)
+    cycle_losses._book(self)
 
 
 @external
@@ -317,7 +320,7 @@ def begin_close():
         price: uint256 = staticcall price_path.POLICY.final_price(market)
         assert price != 0, "perpetuals: no final price"
         price_path._stop_funding(market)
-        price_path._walk(market, price)
+        price_path._walk(market, price, True)
     self.closing_in = price_path._cycle()
     log ClosingBegun(at=block.timestamp)
 

@@ -110,10 +110,12 @@ def _book(owner: address) -> bool:
             cycle_book.booked[owner][market] = now
     late: uint256 = lacks - borne
     noted: uint256 = cycle_book.late_of[owner]
-    if late != noted:
+    # What no gain bears of the market's own loss stays with its positions: the next turn shows who gained it.
+    # Somebody may have paid what was late: it never shrinks, and what is not needed is insurance in the end.
+    if late > noted and not (owner == self and cycle_book._holds(self)):
         changed = True
-        self.late = self.late + late - noted
-        cycle_book._change_pot(convert(late, int256) - convert(noted, int256))
+        self.late += late - noted
+        cycle_book._change_pot(convert(late - noted, int256))
         cycle_book.late_of[owner] = late
     if changed:
         clock: price_path.Clock = price_path._load_clock()
@@ -131,6 +133,8 @@ def _lost_in(owner: address, market: uint256, cycle: uint256) -> (uint256, uint2
     both: uint256 = lost.long + lost.short
     if both == 0:
         return 0, 0
+    if owner == self:
+        return both, lost.long
     net: int256 = price_path._signed(cycle_book.nets[owner][market], 0, 138)
     haircut: int256 = convert(cycle_book._haircut_in(owner, market, cycle), int256)
     found: uint256 = min(both, convert(max(0, haircut - net), uint256))

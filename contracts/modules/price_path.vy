@@ -113,13 +113,13 @@ def _mark(market: uint256) -> bool:
     price: uint256 = staticcall POLICY.mark_price(market, MARK_AGE)
     if price == 0:
         return False
-    self._walk(market, price)
+    self._walk(market, price, False)
     return True
 
 
 @internal
-def _walk(market: uint256, price: uint256):
-    """@dev Go to a price: a new extreme counts, and so does a turn; anything between does not."""
+def _walk(market: uint256, price: uint256, final: bool):
+    """@dev Go to a price: a new extreme counts, and so does a turn; anything between only if it is final."""
     path: Path = self._load_path(market)
     level: int256 = convert(price, int256) - self._index(market)
     if path.price == 0:
@@ -129,8 +129,8 @@ def _walk(market: uint256, price: uint256):
     path.price = price
     if moved != 0:
         onward: bool = (level < path.extreme) == path.falling
-        turns: bool = False
-        if not onward:
+        turns: bool = final
+        if not onward and not final:
             turns = moved >= staticcall POLICY.maintenance(market, price) // (4 * units.BASIS_POINTS)
         if onward or turns:
             path.extreme = level
@@ -166,7 +166,7 @@ def _note_edge(market: uint256, cycle: uint256):
     """@dev Note where a cycle begins, at the last mark and the index of now."""
     price: uint256 = self._price(market)
     if price != 0:
-        self._walk(market, price)
+        self._walk(market, price, False)
         self.levels[market][cycle] = self._bits(self._level(market), 110)
         self.edges[market][cycle] = self.moves[market]
 

@@ -234,6 +234,10 @@ class CycleBook(PricePath):
             return gained._replace(long=gained.long + size * (moves.up - since.up))
         return gained._replace(short=gained.short - size * (moves.down - since.down))
 
+    def _holds(self, owner: str) -> bool:
+        """Tell whether an account has a position."""
+        return any(self.positions[owner, market].size for market in _in(self.accounts[owner].markets))
+
     # ---------------------------------------------------------------- changes
 
     def _move(self, owner: str, market: int, delta: int, at: int) -> None:

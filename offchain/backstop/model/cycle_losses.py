@@ -82,9 +82,11 @@ class CycleLosses(CycleBook):
                 )
                 self.booked[owner, market] = now
         late = lacks - borne
-        if late != self.late_of[owner]:
+        # What no gain bears of the market's own loss stays with its positions: the next turn shows who gained
+        # it. Somebody may have paid what was late: it never shrinks, and what is not needed is insurance.
+        more = late - self.late_of[owner]
+        if more > 0 and not (owner == self.address and self._holds(owner)):
             changed = True
-            more = late - self.late_of[owner]
             self.late_table[()] = self.late_table[()] + more
             self.pot[()] = self._amount(self.pot[()].value + more)
             self.late_of[owner] = late
@@ -96,6 +98,8 @@ class CycleLosses(CycleBook):
     def _lost_in(self, owner: str, market: int) -> Sides:
         """Return what an account's loss can have come from in a market, by the side that gained it."""
         lost: Sides = self.pending_lost[owner, market]
+        if owner == self.address:
+            return Sides(lost.short, lost.long)
         most = self._haircut_in(owner, market) - self.nets[owner, market].value
         found = min(lost.long + lost.short, max(0, most))
         by_long = found * lost.long // (lost.long + lost.short) if found else 0

@@ -100,11 +100,11 @@ class PerpetualMarket(CycleLosses):
             require(found.own - found.haircut >= found.unfinal, "perpetuals: more than it has")
         available = self.holdings[()] - min(self.holdings[()], self.fee_table[()])
         late = self.late_table[()]
+        require(amount <= available + late, "perpetuals: not held")
         paid = amount
         if late != 0:
             paid = amount * available // (available + late)
             self.late_table[()] = late - (amount - paid)
-        require(paid <= available, "perpetuals: not held")
         own = min(paid, self.deposits[sender])
         self.deposits[sender] = self.deposits[sender] - own
         self.holdings[()] = self.holdings[()] - paid
@@ -187,6 +187,9 @@ class PerpetualMarket(CycleLosses):
     def roll(self, sender: str) -> None:
         """Make the pending cycle final, the open one pending, and open the next."""
         self._roll()
+        # What the market's own account has lost is booked at once: nobody has a bond of it.
+        self._touch(self.address)
+        self._book(self.address)
 
     @external
     def post_shortfall(self, sender: str) -> int:
@@ -212,7 +215,7 @@ class PerpetualMarket(CycleLosses):
             price = self.policy.final_price(self.address, market)
             require(price != 0, "perpetuals: no final price")
             self._stop_funding(market)
-            self._walk(market, price)
+            self._walk(market, price, True)
         self.closing[()] = self.clocks[()].cycle
         self.emit("ClosingBegun", self.world.timestamp)
 
@@ -312,10 +315,6 @@ class PerpetualMarket(CycleLosses):
                 at = self._level(market)
                 self._move(owner, market, -size, at)
                 self._move(self.address, market, size, at)
-
-    def _holds(self, owner: str) -> bool:
-        """Tell whether an account has a position."""
-        return any(self.positions[owner, market].size for market in _in(self.accounts[owner].markets))
 
     def _mark_all(self, owner: str) -> bool:
         """Mark all markets that an account has positions in; tell whether all have a price of now."""

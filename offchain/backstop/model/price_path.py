@@ -117,11 +117,11 @@ class PricePath(Contract):
         price = self.policy.mark_price(self.address, market, self.mark_age)
         if price == 0:
             return False
-        self._walk(market, price)
+        self._walk(market, price, False)
         return True
 
-    def _walk(self, market: int, price: int) -> None:
-        """Go to a price: a new extreme counts, and so does a turn; anything between does not."""
+    def _walk(self, market: int, price: int, final: bool) -> None:
+        """Go to a price: a new extreme counts, and so does a turn; anything between only if it is final."""
         path: Path = self.paths[market]
         level = price - self._index(market)
         if path.price == 0:
@@ -130,7 +130,7 @@ class PricePath(Contract):
         moved = abs(level - path.extreme)
         onward = moved != 0 and (level < path.extreme) == path.falling
         turn = self.policy.maintenance(self.address, market, price) // (4 * BASIS_POINTS)
-        if onward or (moved != 0 and moved >= turn):
+        if onward or (moved != 0 and (final or moved >= turn)):
             path = path._replace(extreme=level, falling=path.falling == onward)
             self._count(market, path.falling, moved)
         self.paths[market] = path._replace(price=price)
@@ -155,7 +155,7 @@ class PricePath(Contract):
         """Note where a cycle begins, at the last mark and the index of now."""
         path: Path = self.paths[market]
         if path.price != 0:
-            self._walk(market, path.price)
+            self._walk(market, path.price, False)
             self.levels[market, cycle] = Level(self._level(market))
             self.edges[market, cycle] = self.moves[market]
 
