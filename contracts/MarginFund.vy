@@ -191,8 +191,8 @@ def absorb(loss: uint256) -> uint256:
 @nonreentrant
 def cover(loss: uint256) -> uint256:
     """
-    @notice Pay for a loss with insurance alone. Margin market only. Protects: no more than its cap in a bucket
-            of time, however a loss is split.
+    @notice Pay for a loss with insurance alone. Margin market only. Protects: no more than its cap in a
+            bucket of time, however a loss is split.
     @param loss [wad] What others would have to bear.
     @return [wad] Paid to the market, at most the loss.
     """

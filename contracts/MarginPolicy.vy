@@ -158,9 +158,7 @@ def needs(market: uint256, size: int256, kind: uint256, open: uint256) -> IMargi
 
 @external
 @view
-def needs_at(
-    market: uint256, size: int256, price: uint256, open: uint256, risk: bool
-) -> IMarginPolicy.Needs:
+def needs_at(market: uint256, size: int256, price: uint256, open: uint256, risk: bool) -> IMarginPolicy.Needs:
     """
     @notice The margin that a position needs at a price.
     @param market [id] The market.
@@ -324,9 +322,7 @@ def base_of(market: uint256) -> (uint256, uint256):
 
 @internal
 @view
-def _needs(
-    market: uint256, size: int256, price: uint256, open: uint256, risk: bool
-) -> IMarginPolicy.Needs:
+def _needs(market: uint256, size: int256, price: uint256, open: uint256, risk: bool) -> IMarginPolicy.Needs:
     notional: uint256 = convert(abs(size), uint256) * price
     terms: uint256 = self.terms[market]
     initial: uint256 = self._initial(terms, notional)

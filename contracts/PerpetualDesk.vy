@@ -6,7 +6,8 @@
 @license GNU Affero General Public License v3.0 only
 @notice Who may trade in the perpetual markets, and at what: trades of two signed orders in a band around the
         mark, lots of the market's own account at the mark, liquidations for a reward. New risk needs its
-        initial margin without any gain that is not final, at marks of now. It holds nothing and keeps nothing.
+        initial margin without any gain that is not final, at marks of now. It holds nothing and keeps
+        nothing.
 """
 from contracts.interfaces import IMarginPolicy
 from contracts.interfaces import IPerpetualDesk
@@ -109,10 +110,10 @@ def trade(
 ):
     """
     @notice Book a trade that both accounts have signed. Margin orders only. Protects: the price lies in the
-            band around the mark; an account takes new risk only with its initial margin, without any gain that
-            is not final, at marks of now, in no emergency; one that only reduces needs no more than to stay
-            solvent, to be no further below its maintenance margin than before, and to give no gain away that
-            is not final.
+            band around the mark; an account takes new risk only with its initial margin, without any gain
+            that is not final, at marks of now, in no emergency; one that only reduces needs no more than to
+            stay solvent, to be no further below its maintenance margin than before, and to give no gain away
+            that is not final.
     @param market [id] The market.
     @param maker Whose order was there first.
     @param taker The other side.
@@ -130,8 +131,13 @@ def trade(
     self._check_solvent(maker)
     self._check_solvent(taker)
     notional: uint256 = convert(abs(delta), uint256) * price
-    paid: int256[2] = [-self._fee(notional, MAKER_FEE), -self._fee(notional, TAKER_FEE)]
-    extcall MARKET.exchange(market, maker, taker, delta, price, paid)
+    extcall MARKET.exchange(
+        market,
+        maker,
+        taker,
+        delta,
+        price, -self._fee(notional, MAKER_FEE), -self._fee(notional, TAKER_FEE),
+    )
     self._check_side(maker, market, delta, price, mark, maker_reduces)
     self._check_side(taker, market, -delta, price, mark, taker_reduces)
 
@@ -157,8 +163,8 @@ def take(market: uint256, lots: uint256):
     delta: int256 = convert(lots, int256)
     if size < 0:
         delta = -delta
-    paid: int256[2] = [-self._fee(lots * price, TAKER_FEE), 0]
-    extcall MARKET.exchange(market, msg.sender, MARKET.address, delta, price, paid)
+    fee: int256 = self._fee(lots * price, TAKER_FEE)
+    extcall MARKET.exchange(market, msg.sender, MARKET.address, delta, price, -fee, 0)
     self._check_side(msg.sender, market, delta, price, price, False)
     log Taken(taker=msg.sender, market=market, delta=delta, price=price)
 
@@ -167,8 +173,8 @@ def take(market: uint256, lots: uint256):
 @nonreentrant
 def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
     """
-    @notice Take over lots of an account that is under its maintenance margin, into the caller's own account, at
-            the mark less a reward:
+    @notice Take over lots of an account that is under its maintenance margin, into the caller's own account,
+            at the mark less a reward:
 
                 min(equity, shortage*discount) * maintenance margin relieved / maintenance margin
 
@@ -211,8 +217,9 @@ def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
     delta: int256 = convert(lots, int256)
     if size > 0:
         delta = -delta
-    paid: int256[2] = [-convert(reward, int256), convert(reward - fee, int256)]
-    extcall MARKET.exchange(market, owner, msg.sender, delta, price, paid)
+    cost: int256 = -convert(reward, int256)
+    gain: int256 = convert(reward - fee, int256)
+    extcall MARKET.exchange(market, owner, msg.sender, delta, price, cost, gain)
     self._check_side(msg.sender, market, -delta, price, price, False)
     log Liquidated(
         owner=owner, liquidator=msg.sender, market=market, lots=lots, price=price, reward=reward, fee=fee
@@ -223,8 +230,9 @@ def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
 @external
 def check_risk(owner: address):
     """
-    @notice Revert unless an account may have the risk that it has: its initial margin without any gain that is
-            not final, at marks of now, in no emergency. Permissionless: it marks, and changes nothing else.
+    @notice Revert unless an account may have the risk that it has: its initial margin without any gain that
+            is not final, at marks of now, in no emergency. Permissionless: it marks, and changes nothing
+            else.
     @param owner Whose account.
     """
     self._check_risk(owner)

@@ -4,15 +4,15 @@
 """
 @title PerpetualMarket
 @license GNU Affero General Public License v3.0 only
-@notice Perpetual markets in the stablecoin, at marks that are seconds old, with one margin for all positions of
-        an account. The desk says who may trade, and at what; in each market longs and shorts are of the same
-        size. Losses that an account cannot bear are borne by insurance, and then by those who gained
+@notice Perpetual markets in the stablecoin, at marks that are seconds old, with one margin for all positions
+        of an account. The desk says who may trade, and at what; in each market longs and shorts are of the
+        same size. Losses that an account cannot bear are borne by insurance, and then by those who gained
         in the same time from the same moves, each by the same share of its gain, whatever it does afterwards;
         what these leave by unvested profits, by the protocol's waterfall within the market's line, and by
         later gains (docs/know/margin-cycles.md).
-@dev The books balance to the wei: cash of all accounts + bonds + pot + fees == held + late. The account of the
-     contract itself is the market's own: it takes the positions of the insolvent. Deposits, trades in which
-     both sides only reduce, and bookings need no mode and no fresh price.
+@dev The books balance to the wei: cash of all accounts + bonds + pot + fees == held + late. The account of
+     the contract itself is the market's own: it takes the positions of the insolvent. Deposits, trades in
+     which both sides only reduce, and bookings need no mode and no fresh price.
 """
 from contracts.interfaces import IDomain
 from contracts.interfaces import IPerpetualDesk
@@ -120,14 +120,14 @@ def __init__(wiring: Wiring, rules: Rules):
 @nonreentrant
 def deposit(owner: address, amount: uint256):
     """
-    @notice Pay into an account. Anyone, with the caller's stablecoin, on an allowance. Protects: nothing stops
-            it, no mode, no price, no loss.
+    @notice Pay into an account. Anyone, with the caller's stablecoin, on an allowance. Protects: nothing
+            stops it, no mode, no price, no loss.
     @param owner Whose account.
     @param amount [wad] Stablecoin.
     """
     cycle_book._credit(owner, convert(amount, int256))
-    cycle_book.paid_in[owner] += amount
-    cycle_losses.held += amount
+    cycle_book._change_paid_in(owner, convert(amount, int256))
+    cycle_losses._change_held(convert(amount, int256))
     log Deposited(owner=owner, payer=msg.sender, amount=amount)
     extcall cycle_losses.STABLECOIN.transferFrom(msg.sender, self, amount)
 
@@ -136,11 +136,11 @@ def deposit(owner: address, amount: uint256):
 @nonreentrant
 def withdraw(amount: uint256, receiver: address) -> uint256:
     """
-    @notice Take cash out of the caller's account. What goes beyond its deposits is profit, which the fund holds
-            until it has vested. With positions: the initial margin has to be left without any gain that is not
-            final, at marks of now, in no emergency; without positions those gains have to be left, and in
-            settlement the losses of its cycle to be final. Protects: no gain leaves that may have to bear a
-            loss; while losses are late, the first and the last are paid alike.
+    @notice Take cash out of the caller's account. What goes beyond its deposits is profit, which the fund
+            holds until it has vested. With positions: the initial margin has to be left without any gain that
+            is not final, at marks of now, in no emergency; without positions those gains have to be left, and
+            in settlement the losses of its cycle to be final. Protects: no gain leaves that may have to bear
+            a loss; while losses are late, the first and the last are paid alike.
     @param amount [wad] Of cash.
     @param receiver Who gets it, or its profit once that has vested.
     @return [wad] What was paid and locked: less than the amount while losses are late, rounded down.
@@ -163,10 +163,10 @@ def withdraw(amount: uint256, receiver: address) -> uint256:
     paid: uint256 = amount
     if late != 0:
         paid = amount * available // (available + late)
-        cycle_losses.late = late - (amount - paid)
+        cycle_losses._repay(amount - paid)
     own: uint256 = min(paid, cycle_book.paid_in[msg.sender])
-    cycle_book.paid_in[msg.sender] -= own
-    cycle_losses.held -= paid
+    cycle_book._change_paid_in(msg.sender, -convert(own, int256))
+    cycle_losses._change_held(-convert(paid, int256))
     log Withdrawn(owner=msg.sender, receiver=receiver, amount=amount, paid=own, profit=paid - own)
     if own != 0:
         extcall cycle_losses.STABLECOIN.transfer(receiver, own)
@@ -190,7 +190,15 @@ def sweep():
 
 @external
 @nonreentrant
-def exchange(market: uint256, buyer: address, seller: address, delta: int256, price: uint256, paid: int256[2]):
+def exchange(
+    market: uint256,
+    buyer: address,
+    seller: address,
+    delta: int256,
+    price: uint256,
+    buyer_gets: int256,
+    seller_gets: int256,
+):
     """
     @notice Have lots change hands. Desk only, which knows who may. Protects: what is open stays zero-sum and
             within the market's limit; whoever had a better price than the mark's pays what that moves the
@@ -200,7 +208,8 @@ def exchange(market: uint256, buyer: address, seller: address, delta: int256, pr
     @param seller The other side.
     @param delta [lots] Above zero, or below zero if the buyer sells.
     @param price [wei a lot] Of the lots.
-    @param paid [wad] What the buyer and the seller get beside, less than zero is paid; together not above zero.
+    @param buyer_gets [wad] What the buyer gets beside; less than zero is paid.
+    @param seller_gets [wad] What the seller gets beside; together not above zero.
     """
     assert msg.sender == DESK.address, "perpetuals: not the desk"
     assert self.closing_in == 0, "perpetuals: prices are final"
@@ -222,10 +231,11 @@ def exchange(market: uint256, buyer: address, seller: address, delta: int256, pr
         premium: uint256 = convert(abs(delta * over), uint256) * price_path.INTERVAL
         fee: uint256 = units._div_up(premium, price_path.PERIOD)
         cycle_book._credit(better, -convert(fee, int256))
-        cycle_book.fees += fee
-    cycle_book._credit(buyer, paid[0])
-    cycle_book._credit(seller, paid[1])
-    cycle_book.fees += convert(-(paid[0] + paid[1]), uint256)
+        cycle_book._change_fees(convert(fee, int256))
+    assert buyer_gets + seller_gets <= 0, "perpetuals: more than is paid"
+    cycle_book._credit(buyer, buyer_gets)
+    cycle_book._credit(seller, seller_gets)
+    cycle_book._change_fees(-(buyer_gets + seller_gets))
 
 
 @external
@@ -233,7 +243,8 @@ def accrue(market: uint256) -> (bool, uint256):
     """
     @notice Bring a market's mark and funding up to now. Permissionless.
     @param market [id] The market.
-    @return Whether there is a price of now, and the mark [wei a lot].
+    @return Whether there is a price of now.
+    @return [wei a lot] The mark; 0 is none yet.
     """
     assert market < staticcall price_path.POLICY.markets(), "perpetuals: no such market"
     fresh: bool = False
@@ -250,11 +261,11 @@ def accrue(market: uint256) -> (bool, uint256):
 @nonreentrant
 def meet(owner: address):
     """
-    @notice Meet an account that owes: its positions go to the market's own account at marks of now, and what it
-            lacked at the end of the pending cycle is booked against those who gained. Permissionless, as often
-            as there is something to do; its bond pays half for the one and half for the other. Protects: a
-            debtor keeps no option; losses are borne in the cycle they are made in; booking costs the same
-            however many gained.
+    @notice Meet an account that owes: its positions go to the market's own account at marks of now, and what
+            it lacked at the end of the pending cycle is booked against those who gained. Permissionless, as
+            often as there is something to do; its bond pays half for the one and half for the other.
+            Protects: a debtor keeps no option; losses are borne in the cycle they are made in; booking costs
+            the same however many gained.
     @param owner Whose account.
     """
     cycle_book._touch(owner)
@@ -297,8 +308,8 @@ def post_shortfall() -> uint256:
     late: uint256 = cycle_losses.late
     assert late != 0 and DOMAIN != empty(address), "perpetuals: nothing to post"
     posted: uint256 = extcall IDomain(DOMAIN).lose(late, self)
-    cycle_losses.late = late - posted
-    cycle_losses.held += posted
+    cycle_losses._repay(posted)
+    cycle_losses._change_held(convert(posted, int256))
     log ShortfallPosted(amount=posted)
     return posted
 
@@ -416,7 +427,8 @@ def path_of(market: uint256) -> (price_path.Path, price_path.Moves):
     """
     @notice A market's mark and path.
     @param market [id] The market.
-    @return Mark and last extreme; sums of moves.
+    @return Mark, and last extreme.
+    @return Sums of moves.
     """
     return price_path._load_path(market), price_path._load_moves(market)
 
@@ -428,7 +440,8 @@ def cycle_of(market: uint256, cycle: uint256) -> (price_path.Sides, price_path.S
     @notice What the sides of a market gained in a cycle, and what they bear of its losses.
     @param market [id] The market.
     @param cycle [id] The cycle.
-    @return Gains and losses.
+    @return Gains.
+    @return Losses.
     """
     return price_path._load_totals(market, cycle), price_path._as_sides(cycle_book.losses[market][cycle])
 

@@ -112,7 +112,9 @@ def __init__(half_bond: uint256):
 def _touch(owner: address):
     """@dev Bring an account up to the open cycle."""
     self._wake(owner)
-    assert (self.accounts[owner] >> 146) & price_path.MASK_32 == price_path._cycle(), "cycle_book: wake it first"
+    assert (
+        self.accounts[owner] >> 146
+    ) & price_path.MASK_32 == price_path._cycle(), "cycle_book: wake it first"
 
 
 @internal
@@ -343,11 +345,8 @@ def _move(owner: address, market: uint256, delta: int256, at: int256):
     self._segment(owner, market, old, price_path.moves[market])
     size: int256 = old + delta
     assert abs(size) <= convert(price_path.MASK_63, int256), "cycle_book: too many lots"
-    opened: uint256 = (
-        price_path.opened[market] + convert(max(size, 0), uint256) - convert(max(old, 0), uint256)
-    )
-    assert opened <= price_path.MASK_63, "cycle_book: too much is open"
-    price_path.opened[market] = opened
+    opened: uint256 = price_path.opened[market] + convert(max(size, 0), uint256)
+    price_path._set_opened(market, opened - convert(max(old, 0), uint256))
     account.cash -= delta * at
     account.markets |= 1 << market
     if old == 0 and owner != self:
@@ -381,6 +380,40 @@ def _pay_half(owner: address, half: uint256, finder: address):
         self._credit(finder, convert(HALF_BOND, int256))
         self.paid_in[finder] += HALF_BOND
         log BondPaid(account=owner, finder=finder, amount=HALF_BOND)
+
+
+@internal
+def _change_losses(market: uint256, cycle: uint256, less: uint256, more: uint256):
+    """
+    @dev Take both sides of a part off what a cycle's gains bear, and add another. Neither side falls under
+         zero or comes to 2**128: a part was added before, and all parts together are no more than was gained.
+    """
+    self.losses[market][cycle] = unsafe_add(unsafe_sub(self.losses[market][cycle], less), more)
+
+
+@internal
+def _set_booked(owner: address, market: uint256, parts: uint256):
+    self.booked[owner][market] = parts
+
+
+@internal
+def _set_late(owner: address, amount: uint256):
+    self.late_of[owner] = amount
+
+
+@internal
+def _note_lossy(number: uint256, cycle: uint256):
+    self.lossy[number] = cycle
+
+
+@internal
+def _change_fees(amount: int256):
+    self.fees = convert(convert(self.fees, int256) + amount, uint256)
+
+
+@internal
+def _change_paid_in(owner: address, amount: int256):
+    self.paid_in[owner] = convert(convert(self.paid_in[owner], int256) + amount, uint256)
 
 
 @internal

@@ -4,10 +4,11 @@
 """
 @title cycle_losses
 @license GNU Affero General Public License v3.0 only
-@notice Who bears the losses of a cycle: those who gained in it, each the same share of its gain. While a cycle
-        is pending, what an account lacked at its end is booked against the gains of the markets and sides that
-        it can have lost to, as often as it has grown. Its own haircuts are part of what it lacks. Then the
-        cycle is final: insurance takes the same share off all losses, and what no gain bears is late.
+@notice Who bears the losses of a cycle: those who gained in it, each the same share of its gain. While a
+        cycle is pending, what an account lacked at its end is booked against the gains of the markets and
+        sides that it can have lost to, as often as it has grown. Its own haircuts are part of what it lacks.
+        Then the cycle is final: insurance takes the same share off all losses, and what no gain bears is
+        late.
 @dev Amounts in wei. Sums are spread by floors of running sums, so that they are met exactly.
 """
 from ethereum.ercs import IERC20
@@ -103,11 +104,8 @@ def _book(owner: address) -> bool:
         before: uint256 = cycle_book.booked[owner][market]
         if now != before:
             changed = True
-            # Both sides at once: neither is less than what was booked for this account, nor 2**128 or more.
-            cycle_book.losses[market][cycle] = unsafe_add(
-                unsafe_sub(cycle_book.losses[market][cycle], before), now
-            )
-            cycle_book.booked[owner][market] = now
+            cycle_book._change_losses(market, cycle, before, now)
+            cycle_book._set_booked(owner, market, now)
     late: uint256 = lacks - borne
     noted: uint256 = cycle_book.late_of[owner]
     # What no gain bears of the market's own loss stays with its positions: the next turn shows who gained it.
@@ -116,7 +114,7 @@ def _book(owner: address) -> bool:
         changed = True
         self.late += late - noted
         cycle_book._change_pot(convert(late - noted, int256))
-        cycle_book.late_of[owner] = late
+        cycle_book._set_late(owner, late)
     if changed:
         clock: price_path.Clock = price_path._load_clock()
         clock.booked_at = block.timestamp
@@ -164,7 +162,7 @@ def _roll():
         self.late -= paid
         later = self._charge_later(clock.cycle - 1, markets)
     if clock.booked_at != 0 or later != 0:
-        cycle_book.lossy[clock.lossy] = clock.cycle - 1
+        cycle_book._note_lossy(clock.lossy, clock.cycle - 1)
         clock.lossy += 1
     self.overdue = self.late
     for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
@@ -193,7 +191,8 @@ def _insure(cycle: uint256, markets: uint256) -> uint256:
     cycle_book._change_pot(convert(paid, int256))
     parts: uint256[SIDES] = self._spread(paid, losses, total)
     for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
-        cycle_book.losses[market][cycle] -= parts[2 * market] | (parts[2 * market + 1] << 128)
+        part: uint256 = parts[2 * market] | (parts[2 * market + 1] << 128)
+        cycle_book._change_losses(market, cycle, part, 0)
     return paid
 
 
@@ -214,10 +213,22 @@ def _charge_later(cycle: uint256, markets: uint256) -> uint256:
         return 0
     parts: uint256[SIDES] = self._spread(charged, rooms, everything)
     for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
-        cycle_book.losses[market][cycle] += parts[2 * market] | (parts[2 * market + 1] << 128)
+        part: uint256 = parts[2 * market] | (parts[2 * market + 1] << 128)
+        cycle_book._change_losses(market, cycle, 0, part)
     self.late -= charged
     cycle_book._change_pot(-convert(charged, int256))
     return charged
+
+
+@internal
+def _change_held(amount: int256):
+    self.held = convert(convert(self.held, int256) + amount, uint256)
+
+
+@internal
+def _repay(amount: uint256):
+    """@dev So much that was late is nobody's claim any more, wad."""
+    self.late -= amount
 
 
 @internal
@@ -242,7 +253,7 @@ def _sweep():
     """@dev Hand fees over to the fund. A fee may be of a gain that its loser has not paid in."""
     amount: uint256 = min(cycle_book.fees, self.held)
     if amount != 0:
-        cycle_book.fees -= amount
+        cycle_book._change_fees(-convert(amount, int256))
         self.held -= amount
         extcall STABLECOIN.transfer(FUND.address, amount)
         extcall FUND.add_fees(amount)

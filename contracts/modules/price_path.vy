@@ -65,7 +65,8 @@ MASK_63: constant(uint256) = 2**63 - 1
 MASK_64: constant(uint256) = 2**64 - 1
 MASK_96: constant(uint256) = 2**96 - 1
 MASK_128: constant(uint256) = 2**128 - 1
-# [wei] What one side may gain in a cycle: products of two such, and sums over 16 sides times one, fit 256 bits.
+# [wei] What one side may gain in a cycle: products of two such, and sums over 16 sides times one, fit 256
+# bits.
 MAX_GAINS: constant(uint256) = 2**123 - 1
 
 POLICY: public(immutable(IMarginPolicy))
@@ -169,6 +170,12 @@ def _note_edge(market: uint256, cycle: uint256):
         self._walk(market, price, False)
         self.levels[market][cycle] = self._bits(self._level(market), 110)
         self.edges[market][cycle] = self.moves[market]
+
+
+@internal
+def _set_opened(market: uint256, lots: uint256):
+    assert lots <= MASK_63, "price_path: too much is open"
+    self.opened[market] = lots
 
 
 @internal

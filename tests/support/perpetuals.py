@@ -54,9 +54,7 @@ class Perpetuals:
         desk = created_address(account(f"deployer_of_{DESK}"), 0)
         self._create("PerpetualMarket", HOUSE, (engine, policy, coin, desk, fund, domain), tuple(rules))
         orders = account("orders")
-        self._create(
-            "PerpetualDesk", DESK, engine, policy, ZERO_ADDRESS, orders, market, tuple(desk_rules)
-        )
+        self._create("PerpetualDesk", DESK, engine, policy, ZERO_ADDRESS, orders, market, tuple(desk_rules))
         for spender in (HOUSE, "PerpetualFund"):
             self.do("Stablecoin.approve", self.at(spender), MAX_UINT256, sender="rich")
 
@@ -144,9 +142,7 @@ class Perpetuals:
         """The maker buys lots (or sells, under zero) of the taker, at a price or the mark."""
         self.do(f"{DESK}.trade", *self._trade(maker, taker, lots, market, price), sender="orders")
 
-    def trades(
-        self, maker: str, taker: str, lots: int, market: int = ETH, price: int | None = None
-    ) -> bool:
+    def trades(self, maker: str, taker: str, lots: int, market: int = ETH, price: int | None = None) -> bool:
         """The same; whether it went."""
         args = self._trade(maker, taker, lots, market, price)
         return self.tries(f"{DESK}.trade", *args, sender="orders")
@@ -250,10 +246,11 @@ def check_gains(market: PerpetualMarket) -> None:
         now = [market._gained_now(*key) for key in mine]
         pending = [market.pending_gained[key] for key in mine]
         lost = [market.pending_lost[key] for key in mine]
-        for found, total in ((now, market.totals[number, cycle]), (pending, market.totals[number, cycle - 1])):
+        for found, total in (
+            (now, market.totals[number, cycle]),
+            (pending, market.totals[number, cycle - 1]),
+        ):
             assert sum(each.long for each in found) == total.long
             assert sum(each.short for each in found) == total.short
         assert sum(each.long for each in lost) == market.totals[number, cycle - 1].short
         assert sum(each.short for each in lost) == market.totals[number, cycle - 1].long
-
-

@@ -215,7 +215,7 @@ class CycleBook(PricePath):
         """Return cash and the value of all positions at the marks [wei]."""
         account: Account = self.accounts[owner]
         markets = _in(account.markets)
-        return account.cash + sum(self.positions[owner, m].size * self._level(m) for m in markets)
+        return int(account.cash) + sum(self.positions[owner, m].size * self._level(m) for m in markets)
 
     def _standing(self, owner: str) -> Standing:
         """Return what a touched account has, at the marks."""
@@ -248,10 +248,8 @@ class CycleBook(PricePath):
         size = signed(position.size + delta)
         require(abs(size) <= MAX_LOTS, "cycle_book: too many lots")
         self.opened[market] = self.opened[market] + max(size, 0) - max(position.size, 0)
-        require(self.opened[market] <= MAX_LOTS, "cycle_book: too much is open")
-        account = account._replace(
-            cash=account.cash - delta * at, markets=account.markets | 1 << market
-        )
+        require(self.opened[market] <= MAX_LOTS, "price_path: too much is open")
+        account = account._replace(cash=account.cash - delta * at, markets=account.markets | 1 << market)
         if position.size == 0 and owner != self.address:
             account = self._put_up_bond(account)
         self._store_position(owner, market, Position(size, position.value + delta * at))

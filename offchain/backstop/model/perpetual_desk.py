@@ -1,7 +1,7 @@
 """Who may trade in the perpetual markets, and at what. It holds nothing and keeps nothing.
 
-New risk needs its initial margin without any gain that is not final, at marks of now. Amounts in wad, sizes in
-lots, prices in wei a lot, margins in basis points x wei.
+New risk needs its initial margin without any gain that is not final, at marks of now. Amounts in wad, sizes
+in lots, prices in wei a lot, margins in basis points x wei.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ class PerpetualDesk(Contract):
         self._check_solvent(maker)
         self._check_solvent(taker)
         notional = abs(delta) * price
-        paid = -_fee(notional, self.maker_fee), -_fee(notional, self.taker_fee)
-        self.market.exchange(self.address, market, maker, taker, delta, price, paid)
+        fees = _fee(notional, self.maker_fee), _fee(notional, self.taker_fee)
+        self.market.exchange(self.address, market, maker, taker, delta, price, -fees[0], -fees[1])
         self._check_side(maker, market, delta, price, mark, maker_reduces)
         self._check_side(taker, market, -delta, price, mark, taker_reduces)
 
@@ -119,8 +119,8 @@ class PerpetualDesk(Contract):
         size = self._size(self.market_address, market)
         require(0 < lots <= abs(size), "desk: not so many lots")
         delta = lots if size > 0 else -lots
-        paid = -_fee(lots * price, self.taker_fee), 0
-        self.market.exchange(self.address, market, sender, self.market_address, delta, price, paid)
+        fee = _fee(lots * price, self.taker_fee)
+        self.market.exchange(self.address, market, sender, self.market_address, delta, price, -fee, 0)
         self._check_side(sender, market, delta, price, price, False)
         self.emit("Taken", sender, market, delta, price)
 
@@ -144,8 +144,7 @@ class PerpetualDesk(Contract):
         )
         fee = reward * self.fee_share // BASIS_POINTS
         delta = -lots if size > 0 else lots
-        paid = -reward, reward - fee
-        self.market.exchange(self.address, market, owner, sender, delta, price, paid)
+        self.market.exchange(self.address, market, owner, sender, delta, price, -reward, reward - fee)
         self._check_side(sender, market, -delta, price, price, False)
         self.emit("Liquidated", owner, sender, market, lots, price, reward, fee)
         return reward
@@ -196,9 +195,7 @@ class PerpetualDesk(Contract):
             require(not only_reduce, "desk: would not reduce")
             self._check_risk(owner)
 
-    def _check_reduced(
-        self, owner: str, market: int, size: int, delta: int, price: int, mark: int
-    ) -> None:
+    def _check_reduced(self, owner: str, market: int, size: int, delta: int, price: int, mark: int) -> None:
         """Solvent, no further below maintenance than before, and no gain given away that is not final."""
         equity, unfinal = self._equity(owner)
         require(equity >= 0, "desk: insolvent")

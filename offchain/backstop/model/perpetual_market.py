@@ -6,11 +6,10 @@ wei a lot, margins in basis points x wei.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import add, div_up, signed, sub
+from backstop.model.arithmetic import add, div_up, signed
 from backstop.model.cycle_book import BOOKED, SEIZED, Account, _in
 from backstop.model.cycle_losses import CycleLosses
 from backstop.model.interfaces import Holding, IDomain, IPerpetualDesk, IVaultEngine, Standing
@@ -132,7 +131,8 @@ class PerpetualMarket(CycleLosses):
         seller: str,
         delta: int,
         price: int,
-        paid: Sequence[int],
+        buyer_gets: int,
+        seller_gets: int,
     ) -> None:
         """Have lots change hands; what the two pay beside and do not get is insurance."""
         require(sender == self.desk_address, "perpetuals: not the desk")
@@ -152,9 +152,10 @@ class PerpetualMarket(CycleLosses):
             fee = div_up(abs(delta * over) * INTERVAL, PERIOD)
             self._credit(seller if (over > 0) == (delta > 0) else buyer, -fee)
             self.fee_table[()] = self.fee_table[()] + fee
-        self._credit(buyer, paid[0])
-        self._credit(seller, paid[1])
-        self.fee_table[()] = add(self.fee_table[()], sub(0, sum(paid)))
+        require(buyer_gets + seller_gets <= 0, "perpetuals: more than is paid")
+        self._credit(buyer, buyer_gets)
+        self._credit(seller, seller_gets)
+        self.fee_table[()] = self.fee_table[()] - buyer_gets - seller_gets
 
     @external
     def accrue(self, sender: str, market: int) -> tuple[bool, int]:

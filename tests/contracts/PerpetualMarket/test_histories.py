@@ -27,7 +27,9 @@ def step(market: Perpetuals, dice: random.Random, in_time: bool) -> None:
     elif kind < 0.80:
         market.meet(dice.choice([*NAMES, HOUSE]))
     elif kind < 0.83:
-        market.tries(f"{HOUSE}.withdraw", dice.randint(1, 1_000) * WAD, market.at("away"), sender=dice.choice(NAMES))
+        market.tries(
+            f"{HOUSE}.withdraw", dice.randint(1, 1_000) * WAD, market.at("away"), sender=dice.choice(NAMES)
+        )
     elif kind < 0.86:
         market.deposit(dice.choice(NAMES), dice.randint(1, 500) * WAD)
     elif kind < 0.90:
@@ -74,7 +76,10 @@ def history(seed: int, in_time: bool, steps: int = 90) -> Perpetuals:
     return market
 
 
-@pytest.mark.parametrize("seed", cases(range(120), range(6, 120), "the first six seeds"))
+@pytest.mark.parametrize(
+    "seed",
+    cases(range(120), range(6, 120), "tests/contracts/PerpetualMarket/test_histories.py::test_books_balance"),
+)
 def test_books_balance(seed):
     market = history(seed, in_time=seed % 2 == 0)
     # Rounding leaves at most a wei for each account, side and cycle.

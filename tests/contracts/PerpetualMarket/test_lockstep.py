@@ -11,7 +11,14 @@ from tests.support.margin import with_margin
 from tests.support.perpetuals import DESK_RULES, RULES, Perpetuals
 
 
-@pytest.mark.parametrize("seed", cases(range(20), range(1, 20), "the first seed"))
+@pytest.mark.parametrize(
+    "seed",
+    cases(
+        range(20),
+        range(1, 20),
+        "tests/contracts/PerpetualMarket/test_lockstep.py::test_model_and_contract_agree",
+    ),
+)
 def test_model_and_contract_agree(new_protocol, seed):
     dice = random.Random(seed)
     both = new_protocol(with_margin(), check_every=50).lockstep

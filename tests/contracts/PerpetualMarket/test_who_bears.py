@@ -1,4 +1,4 @@
-"""Who bears a loss follows from the path alone: not from what is done afterwards, nor from who is booked first."""
+"""Who bears a loss follows from the path alone: whatever is done afterwards, whoever is booked first."""
 
 from __future__ import annotations
 
@@ -36,7 +36,14 @@ def crowd(dice: random.Random) -> tuple[Perpetuals, list[str]]:
     return market, names
 
 
-@pytest.mark.parametrize("seed", cases(range(60), range(4, 60), "the first four seeds"))
+@pytest.mark.parametrize(
+    "seed",
+    cases(
+        range(60),
+        range(4, 60),
+        "tests/contracts/PerpetualMarket/test_who_bears.py::test_the_order_of_bookings_changes_nobody",
+    ),
+)
 def test_the_order_of_bookings_changes_nobody(seed):
     market, names = crowd(random.Random(seed))
     market.roll()
@@ -53,7 +60,7 @@ def test_the_order_of_bookings_changes_nobody(seed):
 
 
 def story(seed: int, dodges: bool) -> tuple[int, int, int]:
-    """A dodger and a holder have gained alike, others cannot pay: what the two end with, and gained at first."""
+    """A dodger and a holder have gained alike, others cannot pay: what both end with, and had gained."""
     dice, later = random.Random(seed), random.Random(seed + 1)
     market = alone()
     for each in (ETH, BTC):
@@ -106,7 +113,14 @@ def story(seed: int, dodges: bool) -> tuple[int, int, int]:
     return family - 2 * RICH, market.equity("holder"), side * lots * (market.price(number) - price)
 
 
-@pytest.mark.parametrize("seed", cases(range(400), range(8, 400), "the first eight seeds"))
+@pytest.mark.parametrize(
+    "seed",
+    cases(
+        range(400),
+        range(8, 400),
+        "tests/contracts/PerpetualMarket/test_who_bears.py::test_a_dodger_and_a_holder_end_alike",
+    ),
+)
 def test_a_dodger_and_a_holder_end_alike(seed):
     """To a wei for each account, side and cycle; what they bear is much of what they gained."""
     dodger, holder, gained = story(seed, dodges=True)
