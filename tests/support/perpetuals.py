@@ -5,6 +5,7 @@ The market has orders of its own (the account `orders`), so that a test trades w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from backstop.deployment.accounts import account, created_address
@@ -19,6 +20,7 @@ from backstop.model.state import ZERO_ADDRESS, Revert
 from backstop.proof.lockstep import Lockstep
 from backstop.system import Action
 from tests.support.margin import with_margin
+from tests.support.protocol import Protocol
 
 ETH, BTC = 0, 1
 """The markets, and the feed's: a lot is a hundredth of an ether, a thousandth of a bitcoin."""
@@ -94,6 +96,19 @@ class Perpetuals:
         address = created_address(account(f"deployer_of_{name}"), 0)
         create_on_model(self.world, Creation(name, kind, args, address))
         return address
+
+    def create_market(self, name: str, desk: str, rules: Rules = RULES) -> None:
+        """Another market, with a desk of its own; it shares the fund's money with nobody."""
+        engine, policy, coin = (self.at(each) for each in ("VaultEngine", "MarginPolicy", "Stablecoin"))
+        wired = (engine, policy, coin, desk, self.at("PerpetualFund"), ZERO_ADDRESS)
+        self._create("PerpetualMarket", name, wired, tuple(rules))
+
+    def read(self, call: str, *args: Any) -> Any:
+        """Call the view "Contract.method"."""
+        contract, method = call.rsplit(".", 1)
+        if isinstance(self.system, Lockstep):
+            return self.system.view(contract, method, *args)
+        return getattr(self.world.contracts[contract], method)(self.at("stranger"), *args)
 
     def _give_money(self, amount: int) -> None:
         """Have a well-secured vault draw stablecoin for `rich`."""
@@ -212,6 +227,14 @@ class Perpetuals:
                 self.market._wake(owner)
             check_books(self.market)
             check_gains(self.market)
+
+
+def opened(new_protocol: Callable[..., Protocol], half_bond: int = 0, **desk: int) -> Perpetuals:
+    """A market in lockstep, with marks, and some of the rules otherwise."""
+    both = new_protocol(with_margin()).lockstep
+    made = Perpetuals(both, RULES._replace(half_bond=half_bond), DESK_RULES._replace(**desk))
+    made.refresh()
+    return made
 
 
 def alone(half_bond: int = 0, **desk: int) -> Perpetuals:

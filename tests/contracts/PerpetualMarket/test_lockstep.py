@@ -5,9 +5,9 @@ import random
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.contracts.PerpetualMarket.test_histories import NAMES, step
 from tests.support.deep import cases
 from tests.support.margin import with_margin
+from tests.support.perpetual_steps import NAMES, step
 from tests.support.perpetuals import DESK_RULES, RULES, Perpetuals
 
 
