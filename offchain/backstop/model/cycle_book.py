@@ -215,7 +215,7 @@ class CycleBook(PricePath):
         """Return cash and the value of all positions at the marks [wei]."""
         account: Account = self.accounts[owner]
         markets = _in(account.markets)
-        return int(account.cash) + sum(self.positions[owner, m].size * self._level(m) for m in markets)
+        return account.cash + sum(int(self.positions[owner, m].size) * self._level(m) for m in markets)
 
     def _standing(self, owner: str) -> Standing:
         """Return what a touched account has, at the marks."""

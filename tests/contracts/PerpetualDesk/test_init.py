@@ -2,7 +2,6 @@
 
 import pytest
 
-from backstop.errors import BackstopError
 from tests.support.helpers import check_cannot_be_made
 from tests.support.perpetuals import DESK_RULES
 from tests.support.protocol import Protocol

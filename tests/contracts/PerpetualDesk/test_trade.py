@@ -1,7 +1,5 @@
 """trade: in the band, with margin at marks of now that no gain serves as before it is final."""
 
-import pytest
-
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
 from tests.support.margin import terms

@@ -1,7 +1,5 @@
 """deposit, withdraw, and what only the desk and the waterfall may do."""
 
-import pytest
-
 from backstop.model.arithmetic import WAD
 from backstop.model.roles import SHORTFALL
 from tests.support.helpers import reverts

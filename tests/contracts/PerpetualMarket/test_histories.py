@@ -11,6 +11,7 @@ from tests.support.deep import cases
 from tests.support.perpetual_steps import NAMES, step
 from tests.support.perpetuals import Perpetuals, alone
 
+
 def history(seed: int, in_time: bool, steps: int = 90) -> Perpetuals:
     """Play one, and let everything become final."""
     dice = random.Random(seed)

@@ -7,7 +7,6 @@ from tests.support.helpers import check_cannot_be_made
 from tests.support.perpetuals import RULES
 from tests.support.protocol import Protocol
 
-
 CASES = [
     ("window", 599, 600, "cycle_losses: window bounds"),
     ("window", 86_401, 86_400, "cycle_losses: window bounds"),

@@ -67,8 +67,8 @@ def test_insurance_pays_first(crash):
 
 
 def test_a_debt_that_its_own_haircut_makes_is_passed_on(market):
-    """`both` gained 1,000 of 3,000 as a short in ether, lost 2,000 in bitcoin, and has 100 for a haircut of 500:
-    who gained in bitcoin pays for it.
+    """`both` gained 1,000 of 3,000 as a short in ether, lost 2,000 in bitcoin, and has 100 for its haircut of
+    500: who gained in bitcoin pays for it.
     """
     for name, amount in (("thin", 1_500), ("both", 1_100), ("short", 10_000), ("winner", 10_000)):
         market.deposit(name, amount * WAD)

@@ -1,4 +1,4 @@
-"""accrue: which moves of a mark count, and for whom. A lot starts at 20, and turns by a quarter of 5% of it."""
+"""accrue: which moves of a mark count, and for whom. A lot starts at 20 and turns by a quarter of 5%."""
 
 import pytest
 
@@ -92,9 +92,12 @@ def test_what_does_not_fit_counts_for_nobody_and_stops_nothing(market):
     own = market.world.contracts["Own"]
     highest, leap = 2**112 - 1, (2**112 - 1) * (WAD // 100) // RAY - 20 * WAD
     fits = MAX_GAINS // (lots * leap)
+    market.advance(61)
+    for reporter, price in (("reporter_1", 2_000 * RAY), ("reporter_2", highest)):
+        market.do("PriceFeed.report", ETH, price, sender=reporter)
     for _ in range(fits + 2):
         for price in (highest, 2_000 * RAY):
-            market.report(ETH, price)
+            market.do("PriceFeed.report", ETH, price, sender="reporter_3")
             market.do("Own.accrue", ETH, sender="keeper")
     assert own.moves[ETH] == (fits * leap, fits * leap)
     assert own.totals[ETH, 1] == (fits * leap * lots, fits * leap * lots)
