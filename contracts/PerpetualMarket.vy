@@ -125,8 +125,7 @@ def deposit(owner: address, amount: uint256):
     @param owner Whose account.
     @param amount [wad] Stablecoin.
     """
-    cycle_book._credit(owner, convert(amount, int256))
-    cycle_book._change_paid_in(owner, convert(amount, int256))
+    cycle_book._pay_in(owner, amount)
     cycle_losses._change_held(convert(amount, int256))
     log Deposited(owner=owner, payer=msg.sender, amount=amount)
     extcall cycle_losses.STABLECOIN.transferFrom(msg.sender, self, amount)
@@ -165,7 +164,7 @@ def withdraw(amount: uint256, receiver: address) -> uint256:
         paid = amount * available // (available + late)
         cycle_losses._repay(amount - paid)
     own: uint256 = min(paid, cycle_book.paid_in[msg.sender])
-    cycle_book._change_paid_in(msg.sender, -convert(own, int256))
+    cycle_book._take_out(msg.sender, own)
     cycle_losses._change_held(-convert(paid, int256))
     log Withdrawn(owner=msg.sender, receiver=receiver, amount=amount, paid=own, profit=paid - own)
     if own != 0:
@@ -214,7 +213,9 @@ def exchange(
     assert msg.sender == DESK.address, "perpetuals: not the desk"
     assert self.closing_in == 0, "perpetuals: prices are final"
     cycle_book._touch(buyer)
+    cycle_book._forget_lost(buyer)
     cycle_book._touch(seller)
+    cycle_book._forget_lost(seller)
     before: uint256 = price_path.opened[market]
     at: int256 = convert(price, int256) - price_path._accrue(market)
     cycle_book._move(buyer, market, delta, at)

@@ -65,7 +65,7 @@ HALF_BOND: public(immutable(uint256))
 
 # owner -> Account
 accounts: HashMap[address, uint256]
-# owner -> what it was worth when the pending cycle ended, wei, 138 bits
+# owner -> what it was worth when the pending cycle ended, and has brought since, wei, 138 bits
 worths: HashMap[address, uint256]
 # owner -> what was booked of its loss that no gain of the pending cycle bears, wei
 late_of: HashMap[address, uint256]
@@ -198,7 +198,6 @@ def _close(owner: address, before: Account, lossy: uint256) -> Account:
         position.value = value
         self._store_position(owner, market, position)
     self.worths[owner] = price_path._bits(worth, 138)
-    self.paid_in[owner] = min(self.paid_in[owner], convert(max(0, worth), uint256))
     if markets == 0:
         # The bond is free.
         left: uint256 = HALF_BOND * self._halves(account.bond)
@@ -370,6 +369,24 @@ def _credit(owner: address, amount: int256):
 
 
 @internal
+def _pay_in(owner: address, amount: uint256):
+    """@dev What an account brings counts for the pending cycle as well, and is no profit; wad."""
+    self._credit(owner, convert(amount, int256))
+    worth: int256 = price_path._signed(self.worths[owner], 0, 138)
+    self.worths[owner] = price_path._bits(worth + convert(amount, int256), 138)
+    self.paid_in[owner] += amount
+
+
+@internal
+def _forget_lost(owner: address):
+    """@dev Before an account trades: of its deposits no more counts than it had at the last roll."""
+    worth: int256 = price_path._signed(self.worths[owner], 0, 138)
+    most: uint256 = convert(max(0, worth), uint256)
+    if self.paid_in[owner] > most:
+        self.paid_in[owner] = most
+
+
+@internal
 def _pay_half(owner: address, half: uint256, finder: address):
     """@dev Have an account's bond pay whoever acted on it, once for each half."""
     account: Account = self._load_account(owner)
@@ -377,8 +394,7 @@ def _pay_half(owner: address, half: uint256, finder: address):
         account.bond ^= half
         self._store_account(owner, account)
         self.bonds -= HALF_BOND
-        self._credit(finder, convert(HALF_BOND, int256))
-        self.paid_in[finder] += HALF_BOND
+        self._pay_in(finder, HALF_BOND)
         log BondPaid(account=owner, finder=finder, amount=HALF_BOND)
 
 
@@ -412,8 +428,9 @@ def _change_fees(amount: int256):
 
 
 @internal
-def _change_paid_in(owner: address, amount: int256):
-    self.paid_in[owner] = convert(convert(self.paid_in[owner], int256) + amount, uint256)
+def _take_out(owner: address, amount: uint256):
+    """@dev So much of an account's deposits is withdrawn, wad."""
+    self.paid_in[owner] -= amount
 
 
 @internal

@@ -60,7 +60,7 @@ class CycleBook(PricePath):
         super().__init__(world, name, address, margin_policy, mark_age)
         self.half_bond = half_bond
         self.accounts = self.table("cycle_book.accounts", Account())
-        # What an account was worth when the pending cycle ended.
+        # What an account was worth when the pending cycle ended, and has brought since.
         self.worths = self.table("cycle_book.worths", Amount())
         # What was booked of its loss that no gain of the pending cycle bears.
         self.late_of = self.table("cycle_book.late_of")
@@ -147,7 +147,6 @@ class CycleBook(PricePath):
             self.nets[owner, market] = self._amount(value - position.value if stays else 0)
             self.gained[owner, market] = self.lost[owner, market] = Sides()
         self.worths[owner] = self._amount(worth)
-        self.deposits[owner] = min(self.deposits[owner], max(0, worth))
         if markets == 0:
             account = self._free_bond(account)
         self._store_account(owner, account._replace(markets=markets, cycle=cycle))
@@ -261,6 +260,18 @@ class CycleBook(PricePath):
         account: Account = self.accounts[owner]
         self._store_account(owner, account._replace(cash=account.cash + amount))
 
+    def _pay_in(self, owner: str, amount: int) -> None:
+        """Credit what an account brings: it counts for the pending cycle as well, and is no profit."""
+        self._credit(owner, signed(amount))
+        self.worths[owner] = self._amount(self.worths[owner].value + amount)
+        self.deposits[owner] = self.deposits[owner] + amount
+
+    def _forget_lost(self, owner: str) -> None:
+        """Before an account trades, let no more of its deposits count than it had at the last roll."""
+        most = max(0, self.worths[owner].value)
+        if self.deposits[owner] > most:
+            self.deposits[owner] = most
+
     def _put_up_bond(self, account: Account) -> Account:
         """Take both halves of the bond, or what is missing of them."""
         missing = self.half_bond * (2 - account.bond.bit_count())
@@ -279,8 +290,7 @@ class CycleBook(PricePath):
         if account.bond & half:
             self.accounts[owner] = account._replace(bond=account.bond & ~half)
             self.bonds[()] = self.bonds[()] - self.half_bond
-            self._credit(finder, self.half_bond)
-            self.deposits[finder] = self.deposits[finder] + self.half_bond
+            self._pay_in(finder, self.half_bond)
             self.emit("BondPaid", owner, finder, self.half_bond)
 
     def _store_account(self, owner: str, account: Account) -> None:

@@ -78,8 +78,7 @@ class PerpetualMarket(CycleLosses):
     @external
     def deposit(self, sender: str, owner: str, amount: int) -> None:
         """Pay into an account: nothing stops it."""
-        self._credit(owner, signed(amount))
-        self.deposits[owner] = add(self.deposits[owner], amount)
+        self._pay_in(owner, amount)
         self.holdings[()] = add(self.holdings[()], amount)
         self.emit("Deposited", owner, sender, amount)
         self.stablecoin.transferFrom(self.address, sender, self.address, amount)
@@ -137,8 +136,9 @@ class PerpetualMarket(CycleLosses):
         """Have lots change hands; what the two pay beside and do not get is insurance."""
         require(sender == self.desk_address, "perpetuals: not the desk")
         require(self.closing[()] == 0, "perpetuals: prices are final")
-        self._touch(buyer)
-        self._touch(seller)
+        for owner in (buyer, seller):
+            self._touch(owner)
+            self._forget_lost(owner)
         before = self.opened[market]
         at = price - self._accrue(market)
         self._move(buyer, market, delta, at)

@@ -47,17 +47,30 @@ def test_a_gain_leaves_once_it_is_final_and_vests(crowd):
 
 
 def test_a_deposit_that_was_lost_is_no_deposit(crowd):
-    """The long loses 2,500, gains as much again, and all of it has to vest."""
+    """The long loses 2,500, trades, gains as much again but for a lot, and all of that has to vest."""
+    crowd.mark(ETH, 175 * WAD // 10)
+    crowd.roll()
+    crowd.trade("first", "long", 1)
+    assert crowd.market.deposits[crowd.at("long")] == 500 * WAD
+    crowd.mark(ETH, 20 * WAD)
+    crowd.trade("first", "long", 499)
+    crowd.trade("second", "long", 500)
+    for _ in range(2):
+        crowd.roll()
+    assert withdraw(crowd, "long", 2_997) == 2_997 * WAD
+    assert crowd.read("PerpetualFund.unvested") == 2_497 * WAD
+
+
+def test_nobody_else_makes_a_deposit_a_profit(crowd):
+    """A stranger wakes the long where it has lost most."""
     crowd.mark(ETH, 175 * WAD // 10)
     crowd.roll()
     crowd.wake_all()
     crowd.mark(ETH, 20 * WAD)
-    crowd.trade("first", "long", 500)
-    crowd.trade("second", "long", 500)
     for _ in range(2):
         crowd.roll()
-    withdraw(crowd, "long", 3_000)
-    assert crowd.read("PerpetualFund.unvested") == 2_500 * WAD
+    withdraw(crowd, "long", 1_000)
+    assert crowd.read("PerpetualFund.unvested") == 0
 
 
 def test_while_a_loss_is_late_all_are_paid_alike(crowd):
