@@ -94,7 +94,13 @@ def _book(owner: address) -> bool:
             shares[2 * market + 1] = by_long
             shares[2 * market] = found - by_long
             everything += found
-    borne: uint256 = min(lacks, everything)
+        # What no gain bears of the market's own loss stays with its positions: the next turn shows who gained it.
+        # What was noted may have been paid meanwhile: it never shrinks, and what is too much is insurance.
+    noted: uint256 = cycle_book.late_of[owner]
+    late: uint256 = noted
+    if lacks > everything and not (owner == self and cycle_book._holds(self)):
+        late = max(noted, lacks - everything)
+    borne: uint256 = min(everything, lacks - min(lacks, late))
     parts: uint256[SIDES] = self._spread(borne, shares, everything)
     changed: bool = False
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
@@ -106,11 +112,7 @@ def _book(owner: address) -> bool:
             changed = True
             cycle_book._change_losses(market, cycle, before, now)
             cycle_book._set_booked(owner, market, now)
-    late: uint256 = lacks - borne
-    noted: uint256 = cycle_book.late_of[owner]
-    # What no gain bears of the market's own loss stays with its positions: the next turn shows who gained it.
-    # Somebody may have paid what was late: it never shrinks, and what is not needed is insurance in the end.
-    if late > noted and not (owner == self and cycle_book._holds(self)):
+    if late != noted:
         changed = True
         self.late += late - noted
         cycle_book._change_pot(convert(late - noted, int256))

@@ -70,7 +70,12 @@ class CycleLosses(CycleBook):
         lacks = max(0, haircut - max(self.worths[owner].value, self._own(owner)))
         shares = [self._lost_in(owner, market) for market in markets]
         everything = sum(map(sum, shares))
-        borne = min(lacks, everything)
+        # What no gain bears of the market's own loss stays with its positions: the next turn shows who gained
+        # it. What was noted may have been paid meanwhile: it never shrinks, and what is too much is insurance.
+        late = noted = self.late_of[owner]
+        if owner != self.address or not self._holds(owner):
+            late = max(noted, lacks - everything)
+        borne = min(everything, max(0, lacks - late))
         changed = False
         for market, now in zip(markets, spread(borne, shares), strict=True):
             before: Sides = self.booked[owner, market]
@@ -81,14 +86,10 @@ class CycleLosses(CycleBook):
                     losses.long + now.long - before.long, losses.short + now.short - before.short
                 )
                 self.booked[owner, market] = now
-        late = lacks - borne
-        # What no gain bears of the market's own loss stays with its positions: the next turn shows who gained
-        # it. Somebody may have paid what was late: it never shrinks, and what is not needed is insurance.
-        more = late - self.late_of[owner]
-        if more > 0 and not (owner == self.address and self._holds(owner)):
+        if late != noted:
             changed = True
-            self.late_table[()] = self.late_table[()] + more
-            self.pot[()] = self._amount(self.pot[()].value + more)
+            self.late_table[()] = self.late_table[()] + late - noted
+            self.pot[()] = self._amount(self.pot[()].value + late - noted)
             self.late_of[owner] = late
         if changed:
             self.clocks[()] = clock._replace(booked_at=self.world.timestamp)
