@@ -184,6 +184,10 @@ class Perpetuals:
         self.advance(max(0, soonest - self.world.timestamp))
         self.refresh()
         self.do(f"{HOUSE}.roll", sender="keeper")
+        # What was booked and is not needed is insurance once its account is touched.
+        booked = {owner for (owner, _), sides in self.market.booked.items() if any(sides)}
+        for owner in sorted(booked):
+            self.do(f"{HOUSE}.wake", owner, sender="keeper")
 
     def finish(self) -> None:
         """Meet all and roll until all of today is final."""

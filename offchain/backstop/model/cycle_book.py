@@ -261,7 +261,8 @@ class CycleBook(PricePath):
         self._store_account(owner, account._replace(cash=account.cash + amount))
 
     def _pay_in(self, owner: str, amount: int) -> None:
-        """Credit what an account brings: it counts for the pending cycle as well, and is no profit."""
+        """Credit what an account brings: it counts for the pending cycle, not for older ones; no profit."""
+        self._wake(owner)
         self._credit(owner, signed(amount))
         self.worths[owner] = self._amount(self.worths[owner].value + amount)
         self.deposits[owner] = self.deposits[owner] + amount

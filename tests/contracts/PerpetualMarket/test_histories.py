@@ -9,11 +9,11 @@ import pytest
 from backstop.model.arithmetic import WAD
 from tests.support.deep import cases
 from tests.support.perpetual_steps import NAMES, step
-from tests.support.perpetuals import Perpetuals, alone
+from tests.support.perpetuals import HOUSE, Perpetuals, alone
 
 
-def history(seed: int, in_time: bool, steps: int = 90) -> Perpetuals:
-    """Play one, and let everything become final."""
+def history(seed: int, in_time: bool, steps: int = 90, wakes: bool = False) -> Perpetuals:
+    """Play one, and let everything become final; a stranger may wake everybody after each step."""
     dice = random.Random(seed)
     market = alone(half_bond=dice.choice((0, WAD)), taker_fee=dice.choice((0, 5)))
     if dice.random() < 0.5:
@@ -25,6 +25,8 @@ def history(seed: int, in_time: bool, steps: int = 90) -> Perpetuals:
         market.refresh()
         step(market, dice, in_time)
         market.check()
+        if wakes:
+            market.wake_all()
         if number % 5 == 0:
             market.check_woken()
     market.finish()
@@ -40,3 +42,18 @@ def test_books_balance(seed):
     market = history(seed, in_time=seed % 2 == 0)
     # Rounding leaves at most a wei for each account, side and cycle.
     assert 0 <= market.market.pot[()].value <= 4 * len(market.owners()) * market.market.clocks[()].cycle
+
+
+@pytest.mark.parametrize(
+    "seed",
+    cases(
+        range(60),
+        range(4, 60),
+        "tests/contracts/PerpetualMarket/test_histories.py::test_waking_changes_nothing",
+    ),
+)
+def test_waking_changes_nothing(seed):
+    """Whoever is touched when, and how often, all end with the same to the wei."""
+    asleep, awake = (history(seed, in_time=seed % 2 == 0, wakes=wakes) for wakes in (False, True))
+    names = [*asleep.owners(), HOUSE]
+    assert [asleep.equity(name) for name in names] == [awake.equity(name) for name in names]
