@@ -70,8 +70,9 @@ class CycleLosses(CycleBook):
         lacks = max(0, haircut - max(self.worths[owner].value, self._own(owner)))
         shares = [self._lost_in(owner, market) for market in markets]
         everything = sum(map(sum, shares))
-        # What no gain bears of the market's own loss stays with its positions: the next turn shows who gained
-        # it. What was noted may have been paid meanwhile: it never shrinks, and what is too much is insurance.
+        # What no gain bears of the market's own loss stays with its positions: the next turn shows who
+        # gained it. What was noted may have been paid meanwhile: it never shrinks, and what is too much is
+        # insurance.
         late = noted = self.late_of[owner]
         if owner != self.address or not self._holds(owner):
             late = max(noted, lacks - everything)
