@@ -371,7 +371,8 @@ def _credit(owner: address, amount: int256):
 @internal
 def _pay_in(owner: address, amount: uint256):
     """
-    @dev What an account brings counts for the pending cycle as well, not for older ones, and is no profit, wad.
+    @dev What an account brings counts for the pending cycle as well, not for older ones, and is no profit,
+         wad.
     """
     self._wake(owner)
     self._credit(owner, convert(amount, int256))
