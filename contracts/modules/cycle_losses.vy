@@ -96,8 +96,8 @@ def _book(owner: address) -> bool:
             everything += found
     noted: uint256 = cycle_book.late_of[owner]
     late: uint256 = noted
-    # What was noted may have been paid meanwhile: it never shrinks, and what is too much is insurance. What no
-    # gain bears of the market's own loss stays with its positions: the next turn shows who gained it.
+    # What was noted may have been paid meanwhile: it never shrinks, and what is too much is insurance. What
+    # no gain bears of the market's own loss stays with its positions: the next turn shows who gained it.
     if lacks > everything and not (owner == self and cycle_book._holds(self)):
         late = max(noted, lacks - everything)
     borne: uint256 = min(everything, lacks - min(lacks, late))
