@@ -125,6 +125,9 @@ def _construct(world: World, kind: str) -> Contract:
     plain = {"int": 0, "str": ZERO_ADDRESS, "bool": False, "Sequence[tuple[str, bytes, int]]": ()}
     least: dict[str, object] = {
         "heartbeat": 1,
+        "wiring": (ZERO_ADDRESS,) * 6,
+        # Of the perpetual markets, and of their desk.
+        "rules": (600, 0, 1, 0),
         "max_answer": 1,
         "longest": 30 * 86_400,
         "window": 86_400,
@@ -133,5 +136,5 @@ def _construct(world: World, kind: str) -> Contract:
     least |= {"vesting": 86_400, "loss_waterfall": world.contracts["LossWaterfall"].address}
     model = model_class(kind)
     _, _, _, *parameters = (item for item in model.__init__.__annotations__.items() if item[0] != "return")
-    args = (least.get(name, plain[type_]) for name, type_ in parameters)
+    args = (least[name] if name in least else plain[type_] for name, type_ in parameters)
     return model(world, kind, f"0x{len(world.contracts):040x}", *args)
