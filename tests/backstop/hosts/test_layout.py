@@ -122,12 +122,17 @@ def test_every_model_table_has_its_variable(artifacts):
 
 def _construct(world: World, kind: str) -> Contract:
     """A contract that no deployment has, of the plainest arguments."""
-    plain = {"int": 0, "str": ZERO_ADDRESS, "bool": False, "Sequence[tuple[str, bytes, int]]": ()}
+    plain: dict[str, object] = {
+        "int": 0,
+        "str": ZERO_ADDRESS,
+        "bool": False,
+        "Sequence[tuple[str, bytes, int]]": (),
+        "Wiring": (ZERO_ADDRESS,) * 6,
+        # Of the perpetual markets, and of their desk.
+        "Rules": (600, 0, 1, 0),
+    }
     least: dict[str, object] = {
         "heartbeat": 1,
-        "wiring": (ZERO_ADDRESS,) * 6,
-        # Of the perpetual markets, and of their desk.
-        "rules": (600, 0, 1, 0),
         "max_answer": 1,
         "longest": 30 * 86_400,
         "window": 86_400,
@@ -136,5 +141,5 @@ def _construct(world: World, kind: str) -> Contract:
     least |= {"vesting": 86_400, "loss_waterfall": world.contracts["LossWaterfall"].address}
     model = model_class(kind)
     _, _, _, *parameters = (item for item in model.__init__.__annotations__.items() if item[0] != "return")
-    args = (least[name] if name in least else plain[type_] for name, type_ in parameters)
+    args = (least.get(name, plain[type_]) for name, type_ in parameters)
     return model(world, kind, f"0x{len(world.contracts):040x}", *args)
