@@ -181,15 +181,26 @@ def absorb(loss: uint256) -> uint256:
     """
     self._only_market()
     clawed_back: uint256 = self._claw_back(loss)
-    insurance: IMarginFund.Insurance = self._insurance()
-    insured: uint256 = min(loss - clawed_back, insurance.amount)
-    insured = min(insured, self.cap * units.WAD - min(self.cap * units.WAD, insurance.spent))
-    insurance.amount -= insured
-    insurance.spent += insured
-    self._store_insurance(insurance)
+    insured: uint256 = self._spend(loss - clawed_back)
     log LossAbsorbed(loss=loss, clawed_back=clawed_back, insured=insured)
     extcall STABLECOIN.transfer(msg.sender, clawed_back + insured)
     return clawed_back + insured
+
+
+@external
+@nonreentrant
+def cover(loss: uint256) -> uint256:
+    """
+    @notice Pay for a loss with insurance alone. Margin market only. Protects: no more than its cap in a
+            bucket of time, however a loss is split.
+    @param loss [wad] What others would have to bear.
+    @return [wad] Paid to the market, at most the loss.
+    """
+    self._only_market()
+    insured: uint256 = self._spend(loss)
+    log LossAbsorbed(loss=loss, clawed_back=0, insured=insured)
+    extcall STABLECOIN.transfer(msg.sender, insured)
+    return insured
 
 
 @external
@@ -299,6 +310,18 @@ def _claw_back(loss: uint256) -> uint256:
         self._store_bucket(now - i, state)
         log ClawedBack(bucket=now - i, amount=amount, dust=dust)
     return taken
+
+
+@internal
+def _spend(loss: uint256) -> uint256:
+    """@dev Insurance for a loss, up to the cap of the bucket of now, wad."""
+    insurance: IMarginFund.Insurance = self._insurance()
+    insured: uint256 = min(loss, insurance.amount)
+    insured = min(insured, self.cap * units.WAD - min(self.cap * units.WAD, insurance.spent))
+    insurance.amount -= insured
+    insurance.spent += insured
+    self._store_insurance(insurance)
+    return insured
 
 
 @internal

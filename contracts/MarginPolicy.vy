@@ -153,19 +153,56 @@ def needs(market: uint256, size: int256, kind: uint256, open: uint256) -> IMargi
     @notice The margin that a position needs, at prices of a kind.
     @param open Lots that are long in the market; they count for new risk.
     """
-    price: uint256 = self._price(market, kind, size > 0)
-    notional: uint256 = convert(abs(size), uint256) * price
-    terms: uint256 = self.terms[market]
-    initial: uint256 = self._initial(terms, notional)
-    if kind == RISK:
-        everything: uint256 = max(notional, open * price)
-        last: uint256 = self._steps(terms >> OF_MARKET, everything)
-        last -= self._steps(terms >> OF_MARKET, everything - notional)
-        own: uint256 = self._steps(terms >> OF_ACCOUNTS, notional)
-        initial += max(last, own) - own
-    return IMarginPolicy.Needs(
-        price=price, notional=notional, initial=initial, maintenance=self._maintenance(terms, notional)
-    )
+    return self._needs(market, size, self._price(market, kind, size > 0), open, kind == RISK)
+
+
+@external
+@view
+def needs_at(market: uint256, size: int256, price: uint256, open: uint256, risk: bool) -> IMarginPolicy.Needs:
+    """
+    @notice The margin that a position needs at a price.
+    @param market [id] The market.
+    @param size [lots] Above zero is long.
+    @param price [wei a lot] Any.
+    @param open [lots] Long in the market; they count for new risk.
+    @param risk Whether the initial margin is that of new risk.
+    @return The price, the notional and both margins, exactly.
+    """
+    return self._needs(market, size, price, open, risk)
+
+
+@external
+@view
+def mark_price(market: uint256, age: uint256) -> uint256:
+    """
+    @notice The price that reports of some seconds make. Protects: a market that trades at it trades at no
+            older one.
+    @param market [id] The market.
+    @param age [seconds] Of the oldest report that counts.
+    @return [wei a lot] Rounded down, at least 1; 0 without a quorum of such reports, or halted.
+    """
+    base: uint256 = self.underlyings[market]
+    price: uint256 = staticcall PRICE_FEED.price_within(base >> 191, age)
+    if price == 0:
+        return 0
+    return max(1, price * ((base >> 95) & MASK_96) // units.RAY)
+
+
+@external
+@view
+def final_price(market: uint256) -> uint256:
+    """
+    @notice The price that a market is settled at.
+    @param market [id] The market.
+    @return [wei a lot] Rounded down, at least 1; 0 until it is final.
+    """
+    base: uint256 = self.underlyings[market]
+    done: bool = False
+    price: uint256 = 0
+    done, price = staticcall PRICE_FEED.final_price(base >> 191)
+    if not done:
+        return 0
+    return max(1, price * ((base >> 95) & MASK_96) // units.RAY)
 
 
 @external
@@ -221,6 +258,18 @@ def most_premium(market: uint256) -> uint256:
 
 @external
 @view
+def most_premium_at(market: uint256, price: uint256) -> uint256:
+    """
+    @notice How far from a price funding may follow trades.
+    @param market [id] The market.
+    @param price [wei a lot] Any.
+    @return [wei a lot] In a period, rounded down.
+    """
+    return price * ((self.terms[market] >> 58) & MASK_14) // units.BASIS_POINTS
+
+
+@external
+@view
 def open_limit(market: uint256) -> uint256:
     """
     @notice Lots that may be long.
@@ -269,6 +318,23 @@ def base_of(market: uint256) -> (uint256, uint256):
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _needs(market: uint256, size: int256, price: uint256, open: uint256, risk: bool) -> IMarginPolicy.Needs:
+    notional: uint256 = convert(abs(size), uint256) * price
+    terms: uint256 = self.terms[market]
+    initial: uint256 = self._initial(terms, notional)
+    if risk:
+        everything: uint256 = max(notional, open * price)
+        last: uint256 = self._steps(terms >> OF_MARKET, everything)
+        last -= self._steps(terms >> OF_MARKET, everything - notional)
+        own: uint256 = self._steps(terms >> OF_ACCOUNTS, notional)
+        initial += max(last, own) - own
+    return IMarginPolicy.Needs(
+        price=price, notional=notional, initial=initial, maintenance=self._maintenance(terms, notional)
+    )
 
 
 @internal

@@ -270,7 +270,8 @@ def poke(collateral_type: uint256):
     before: uint256 = min(was, current)
     if before == 0:
         before = self._lowest(collateral_type, was)
-    median: uint256 = self._median(collateral_type, word)
+    median: uint256 = self._median(collateral_type, word, (word >> 48) & MASK_32)
+    assert median != 0, "price_feed: no quorum"
     next: uint256 = median
     since: uint256 = (average >> 144) & MASK_32
     checkpoint_at: uint256 = (average >> 208) & MASK_32
@@ -592,6 +593,22 @@ def risk_price(collateral_type: uint256) -> uint256:
 
 @external
 @view
+def price_within(collateral_type: uint256, age: uint256) -> uint256:
+    """
+    @notice The median of what reporters said in the last seconds, with the market's quorum; neither delayed
+            nor held back by a guard but a halt. Protects: who needs a price of now gets that or none.
+    @param collateral_type [id] The market: its collateral type's id.
+    @param age [seconds] Of the oldest report that counts; at most the market's own.
+    @return [ray] For 1e18 of collateral; 0 without a quorum, or halted.
+    """
+    word: uint256 = self.configs[collateral_type]
+    if word & MASK_8 == 0 or (word >> 208) & 1 != 0:
+        return 0
+    return self._median(collateral_type, word, min(age, (word >> 48) & MASK_32))
+
+
+@external
+@view
 def time_weighted(collateral_type: uint256) -> uint256:
     """
     @notice The average of the current price up to now, over at least a window and at most two windows and two
@@ -909,18 +926,17 @@ def _valid_price(collateral_type: uint256, word: uint256) -> uint256:
 
 @internal
 @view
-def _median(collateral_type: uint256, config: uint256) -> uint256:
+def _median(collateral_type: uint256, config: uint256, age: uint256) -> uint256:
     """
-    @dev Of the reports that are not too old; of an even number the lower of the two in the middle. `config`
-         is the slot.
+    @dev Of the reports of at most an age [seconds]; of an even number the lower of the two in the middle; 0
+         without a quorum of them. `config` is the slot.
     """
-    max_age: uint256 = (config >> 48) & MASK_32
     ordered: uint256[bounds.MAX_REPORTERS] = empty(uint256[bounds.MAX_REPORTERS])
     count: uint256 = 0
     for i: uint256 in range(1, unsafe_add(config & MASK_8, 1), bound=bounds.MAX_REPORTERS):
         word: uint256 = self.reports[collateral_type][i]
         # A missing report is a word of 0, too old as well.
-        if block.timestamp > unsafe_add(word >> 112, max_age):
+        if block.timestamp > unsafe_add(word >> 112, age):
             continue
         price: uint256 = word & MASK_112
         at: uint256 = count
@@ -934,7 +950,8 @@ def _median(collateral_type: uint256, config: uint256) -> uint256:
             at = unsafe_sub(at, 1)
         ordered[at] = price
         count = unsafe_add(count, 1)
-    assert count >= (config >> 8) & MASK_8, "price_feed: no quorum"
+    if count < (config >> 8) & MASK_8:
+        return 0
     return ordered[unsafe_sub(count, 1) >> 1]
 
 

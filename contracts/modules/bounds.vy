@@ -164,6 +164,14 @@ MAX_OPEN: constant(uint256) = 10**28
 MAX_FUNDING: constant(uint256) = 1_000
 MIN_FREEZE: constant(uint256) = 60
 MAX_FREEZE: constant(uint256) = 86_400
+# Of markets by cycles: a cycle, and the oldest report of a mark, in seconds; how far trades may be from the
+# mark, and their fees, in basis points; half a bond, wad.
+MIN_CYCLE: constant(uint256) = 600
+MAX_CYCLE: constant(uint256) = 86_400
+MAX_MARK_AGE: constant(uint256) = 600
+MAX_BAND: constant(uint256) = 1_000
+MAX_TRADE_FEE: constant(uint256) = 100
+MAX_HALF_BOND: constant(uint256) = 1_000 * 10**18
 MIN_BUCKET: constant(uint256) = 600
 MAX_BUCKET: constant(uint256) = 7 * 86_400
 MAX_BUCKETS: constant(uint256) = 8

@@ -27,6 +27,8 @@ def python_type(vyper: str) -> str:
     vyper = vyper.strip()
     if vyper.startswith("("):
         return f"tuple[{', '.join(map(python_type, vyper[1:-1].split(',')))}]"
+    if several := re.fullmatch(r"DynArray\[(\w+), \d+\]", vyper):
+        return f"tuple[{python_type(several[1])}, ...]"
     if re.fullmatch(r"u?int\d+", vyper):
         return "int"
     return "bytes" if vyper.startswith("Bytes[") else TYPES.get(vyper, vyper)

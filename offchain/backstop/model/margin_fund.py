@@ -114,15 +114,19 @@ class MarginFund(Administered):
         """Pay for a loss; how much."""
         self._only_market(sender)
         clawed_back = self._claw_back(loss)
-        insurance = self._insurance()
-        room = max(0, self.caps[()] * WAD - insurance.spent)
-        insured = min(loss - clawed_back, insurance.amount, room)
-        self._store_insurance(
-            insurance._replace(amount=insurance.amount - insured, spent=insurance.spent + insured)
-        )
+        insured = self._spend(loss - clawed_back)
         self.emit("LossAbsorbed", loss, clawed_back, insured)
         self.stablecoin.transfer(self.address, sender, clawed_back + insured)
-        return int(clawed_back + insured)
+        return clawed_back + insured
+
+    @external
+    def cover(self, sender: str, loss: int) -> int:
+        """Pay for a loss with insurance alone; how much."""
+        self._only_market(sender)
+        insured = self._spend(loss)
+        self.emit("LossAbsorbed", loss, 0, insured)
+        self.stablecoin.transfer(self.address, sender, insured)
+        return insured
 
     @external
     def add_fees(self, sender: str, amount: int) -> None:
@@ -202,6 +206,16 @@ class MarginFund(Administered):
             self.buckets[bucket] = state
             self.emit("ClawedBack", bucket, amount, dust)
         return int(taken)
+
+    def _spend(self, loss: int) -> int:
+        """Take insurance for a loss, up to the cap of the bucket of now."""
+        insurance = self._insurance()
+        room = max(0, self.caps[()] * WAD - insurance.spent)
+        insured = int(min(loss, insurance.amount, room))
+        self._store_insurance(
+            insurance._replace(amount=insurance.amount - insured, spent=insurance.spent + insured)
+        )
+        return insured
 
     def _add(self, payer: str, amount: int) -> None:
         insurance = self._insurance()

@@ -133,14 +133,26 @@ class MarginPolicy(Administered):
     @view
     def needs(self, sender: str, market: int, size: int, kind: int, open: int) -> Needs:
         """Return the margin that a position needs, at prices of a kind."""
-        price = self._price(market, kind, size > 0)
-        notional = mul(abs(size), price)
-        terms: Margins = self.terms[market]
-        if kind == RISK:
-            initial = terms.new_risk_margin(notional, mul(open, price))
-        else:
-            initial = terms.initial_margin(notional)
-        return Needs(price, notional, initial, terms.maintenance_margin(notional))
+        return self._needs(market, size, self._price(market, kind, size > 0), open, kind == RISK)
+
+    @view
+    def needs_at(self, sender: str, market: int, size: int, price: int, open: int, risk: bool) -> Needs:
+        """Return the margin that a position needs at a price [wei a lot], as new risk or as it is."""
+        return self._needs(market, size, price, open, risk)
+
+    @view
+    def mark_price(self, sender: str, market: int, age: int) -> int:
+        """Return the price of reports of at most an age [wei a lot], rounded down; 0 is none."""
+        base: Underlying = self.underlyings[market]
+        price = self.feed.price_within(self.address, base.feed, age)
+        return 0 if price == 0 else max(1, price * base.lot // RAY)
+
+    @view
+    def final_price(self, sender: str, market: int) -> int:
+        """Return the price that a market is settled at [wei a lot], rounded down; 0 is none yet."""
+        base: Underlying = self.underlyings[market]
+        done, price = self.feed.final_price(self.address, base.feed)
+        return max(1, price * base.lot // RAY) if done else 0
 
     @view
     def maintenance(self, sender: str, market: int, notional: int) -> int:
@@ -158,6 +170,11 @@ class MarginPolicy(Administered):
     def most_premium(self, sender: str, market: int) -> int:
         """Return how far from the last price funding may follow trades [wei a lot and period]."""
         return self._price(market, LAST, True) * int(self.terms[market].max_funding) // BASIS_POINTS
+
+    @view
+    def most_premium_at(self, sender: str, market: int, price: int) -> int:
+        """Return how far from a price [wei a lot] funding may follow trades [wei a lot and period]."""
+        return mul(price, int(self.terms[market].max_funding)) // BASIS_POINTS
 
     @view
     def open_limit(self, sender: str, market: int) -> int:
@@ -186,6 +203,15 @@ class MarginPolicy(Administered):
     def markets(self, sender: str) -> int:
         """Return how many markets there are."""
         return int(self.count[()])
+
+    def _needs(self, market: int, size: int, price: int, open: int, risk: bool) -> Needs:
+        notional = mul(abs(size), price)
+        terms: Margins = self.terms[market]
+        if risk:
+            initial = terms.new_risk_margin(notional, mul(open, price))
+        else:
+            initial = terms.initial_margin(notional)
+        return Needs(price, notional, initial, terms.maintenance_margin(notional))
 
     def _price(self, market: int, kind: int, long: bool) -> int:
         base: Underlying = self.underlyings[market]

@@ -365,6 +365,14 @@ class PriceFeed(PriceFalls, SettlementPrices):
         return min(prices.current, prices.next)
 
     @view
+    def price_within(self, sender: str, collateral_type: int, age: int) -> int:
+        """Return the median of reports of at most an age, now; 0 without a quorum, or halted."""
+        config: Config = self.configs[collateral_type]
+        if config.reporters == 0 or config.halted:
+            return 0
+        return self._median_within(collateral_type, config, min(age, config.max_age))
+
+    @view
     def time_weighted(self, sender: str, collateral_type: int) -> int:
         """Return the average over a window or two [ray], rounded down; current if there is no history."""
         return self._average_at(collateral_type, self.world.timestamp)
@@ -462,10 +470,15 @@ class PriceFeed(PriceFalls, SettlementPrices):
 
     def _median(self, collateral_type: int, config: Config) -> int:
         """Return the median of the reports that are not too old, the lower one of two in the middle."""
+        price = self._median_within(collateral_type, config, config.max_age)
+        require(price != 0, "price_feed: no quorum")
+        return price
+
+    def _median_within(self, collateral_type: int, config: Config, age: int) -> int:
+        """Return the median of the reports of at most an age [seconds]; 0 without a quorum of them."""
         reports = [self.reports[collateral_type, index] for index in range(1, config.reporters + 1)]
-        fresh = [r.price for r in reports if self.world.timestamp <= r.reported_at + config.max_age]
-        require(len(fresh) >= config.quorum, "price_feed: no quorum")
-        return middle(fresh)
+        fresh = [r.price for r in reports if self.world.timestamp <= r.reported_at + age]
+        return middle(fresh) if len(fresh) >= config.quorum else 0
 
     def _market(self, collateral_type: int) -> Config:
         config: Config = self.configs[collateral_type]

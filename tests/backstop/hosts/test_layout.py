@@ -122,7 +122,15 @@ def test_every_model_table_has_its_variable(artifacts):
 
 def _construct(world: World, kind: str) -> Contract:
     """A contract that no deployment has, of the plainest arguments."""
-    plain = {"int": 0, "str": ZERO_ADDRESS, "bool": False, "Sequence[tuple[str, bytes, int]]": ()}
+    plain: dict[str, object] = {
+        "int": 0,
+        "str": ZERO_ADDRESS,
+        "bool": False,
+        "Sequence[tuple[str, bytes, int]]": (),
+        "Wiring": (ZERO_ADDRESS,) * 6,
+        # Of the perpetual markets, and of their desk.
+        "Rules": (600, 0, 1, 0),
+    }
     least: dict[str, object] = {
         "heartbeat": 1,
         "max_answer": 1,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.domain import Domain
 from backstop.model.margin_market import MarginMarket
+from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.registry import Violation, history_property, transition_property
 from backstop.proof.properties.transition import Changes, Transition
@@ -14,7 +15,7 @@ from backstop.proof.properties.transition import Changes, Transition
 if TYPE_CHECKING:
     from backstop.hosts.model import ModelSystem
 
-_MARKET = "MarginMarket"
+_MARKETS = ("MarginMarket", "PerpetualMarket")
 _FOREVER = 2**32 - 1
 _MONEY = ("draw", "repay", "recover", "redeem")
 
@@ -44,7 +45,7 @@ class DomainsLoseWhatWasAnnouncedInTime:
         for log in step.outcome.logs:
             name = log.contract
             if log.event == "LossRealised":
-                at_once = step.calls(_MARKET, "post_shortfall")
+                at_once = _posts(step)
                 told = self._announced.get(name)
                 if not at_once and (told is None or now < told + cast(Domain, contracts[name]).delay):
                     raise Violation(f"{name} booked a loss at {now} that was announced at {told}")
@@ -72,8 +73,8 @@ def a_domains_money_is_counted_once(step: Transition, changes: Changes) -> None:
     share what was paid, rounded down. A note is worth a stablecoin, or what an announced loss leaves of it.
     """
     contract: Any = step.model.world.contracts.get(step.action.contract)
-    if step.calls(_MARKET, "post_shortfall"):
-        market = cast(MarginMarket, step.model.world.contracts[_MARKET])
+    if _posts(step):
+        market = cast(MarginMarket | PerpetualMarket, contract)
         contract = step.model.world.addresses[market.domain_address]
         _check_posted(step, contract)
     elif contract is None or contract.KIND != "Domain":
@@ -128,12 +129,21 @@ def _check_paid(step: Transition, domain: Any) -> None:
             raise Violation(f"{owner} gave {redeemed} of {out} notes of {name}: {found}, {due} are due")
 
 
+def _posts(step: Transition) -> bool:
+    """Return whether a margin market posts a loss, which has happened then."""
+    return step.action.contract in _MARKETS and step.action.method == "post_shortfall"
+
+
 def _check_posted(step: Transition, domain: Any) -> None:
     """Assert that a market's unpaid loss is posted as far as the line allows, and drawn for the market."""
-    (m,) = step.action.args
-    c = domain.collateral_type
-    posted = step.after(_MARKET, "held") - step.before(_MARKET, "held")
-    unpaid = [read(_MARKET, "margin_book.interests", m).unpaid for read in (step.before, step.after)]
+    c, poster, reads = domain.collateral_type, step.action.contract, (step.before, step.after)
+    if poster == "MarginMarket":
+        (m,) = step.action.args
+        unpaid = [read(poster, "margin_book.interests", m).unpaid for read in reads]
+        posted = step.after(poster, "held") - step.before(poster, "held")
+    else:
+        unpaid = [read(poster, "cycle_losses.late") for read in reads]
+        posted = step.after(poster, "cycle_losses.held") - step.before(poster, "cycle_losses.held")
     rate = step.after("VaultEngine", "ledger.debts", c).accumulated_rate
     owed = -(-step.before("VaultEngine", "vaults", (c, domain.address)).normalized_debt * rate // RAY)
     line = step.after("VaultEngine", "terms.of_types", c).debt_ceiling * WAD

@@ -1,0 +1,348 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title PerpetualDesk
+@license GNU Affero General Public License v3.0 only
+@notice Who may trade in the perpetual markets, and at what: trades of two signed orders in a band around the
+        mark, lots of the market's own account at the mark, liquidations for a reward. New risk needs its
+        initial margin without any gain that is not final, at marks of now. It holds nothing and keeps
+        nothing.
+"""
+from contracts.interfaces import IMarginPolicy
+from contracts.interfaces import IPerpetualDesk
+from contracts.interfaces import IPerpetualMarket
+from contracts.interfaces import IRiskPolicy
+from contracts.interfaces import IVaultEngine
+from contracts.modules import bounds
+from contracts.modules import units
+
+implements: IPerpetualDesk
+
+
+event Liquidated:
+    owner: indexed(address)
+    liquidator: indexed(address)
+    market: indexed(uint256)  # [id]
+    lots: uint256  # [lots]
+    price: uint256  # [wei a lot]
+    reward: uint256  # [wad]
+    fee: uint256  # [wad] Of the reward.
+
+
+event Taken:
+    taker: indexed(address)
+    market: indexed(uint256)  # [id]
+    delta: int256  # [lots]
+    price: uint256  # [wei a lot]
+
+
+struct Rules:
+    band: uint256  # basis points that a trade may be from the mark
+    maker_fee: uint256  # basis points of notional
+    taker_fee: uint256  # basis points of notional
+    fee_share: uint256  # basis points of a liquidator's reward that are insurance
+
+
+EMERGENCY: constant(uint256) = 2
+
+VAULT_ENGINE: public(immutable(IVaultEngine))
+POLICY: public(immutable(IMarginPolicy))
+# The zero address if there is none: then there are no modes.
+RISK_POLICY: public(immutable(address))
+MARGIN_ORDERS: public(immutable(address))
+MARKET: public(immutable(IPerpetualMarket))
+# [basis points] How far from the mark a trade may be.
+BAND: public(immutable(uint256))
+# [basis points] Of notional.
+MAKER_FEE: public(immutable(uint256))
+# [basis points] Of notional.
+TAKER_FEE: public(immutable(uint256))
+# [basis points] Of a liquidator's reward, that are insurance.
+FEE_SHARE: public(immutable(uint256))
+
+
+@deploy
+def __init__(
+    vault_engine: address,
+    margin_policy: address,
+    risk_policy: address,
+    margin_orders: address,
+    market: address,
+    rules: Rules,
+):
+    """
+    @notice The wiring and the rules are final.
+    @param vault_engine Knows the mode.
+    @param margin_policy Knows margins.
+    @param risk_policy Whether there are modes: the zero address if there are none.
+    @param margin_orders Matches signed orders.
+    @param market Whose desk it is.
+    @param rules The band, and fees.
+    """
+    assert rules.band <= bounds.MAX_BAND, "desk: band bounds"
+    assert max(rules.maker_fee, rules.taker_fee) <= bounds.MAX_TRADE_FEE, "desk: fee bounds"
+    assert rules.fee_share <= units.BASIS_POINTS, "desk: share bounds"
+    VAULT_ENGINE = IVaultEngine(vault_engine)
+    POLICY = IMarginPolicy(margin_policy)
+    RISK_POLICY = risk_policy
+    MARGIN_ORDERS = margin_orders
+    MARKET = IPerpetualMarket(market)
+    BAND = rules.band
+    MAKER_FEE = rules.maker_fee
+    TAKER_FEE = rules.taker_fee
+    FEE_SHARE = rules.fee_share
+
+
+# ------------------------------------------------------------------- trades
+
+
+@external
+@nonreentrant
+def trade(
+    market: uint256,
+    maker: address,
+    taker: address,
+    delta: int256,
+    price: uint256,
+    maker_reduces: bool,
+    taker_reduces: bool,
+):
+    """
+    @notice Book a trade that both accounts have signed. Margin orders only. Protects: the price lies in the
+            band around the mark; an account takes new risk only with its initial margin, without any gain
+            that is not final, at marks of now, in no emergency; one that only reduces needs no more than to
+            stay solvent, to be no further below its maintenance margin than before, and to give no gain away
+            that is not final.
+    @param market [id] The market.
+    @param maker Whose order was there first.
+    @param taker The other side.
+    @param delta [lots] That the maker buys (above zero) or sells.
+    @param price [wei a lot] Of the trade.
+    @param maker_reduces Whether the maker's order may only reduce.
+    @param taker_reduces Whether the taker's order may only reduce.
+    """
+    assert msg.sender == MARGIN_ORDERS, "desk: not orders"
+    assert price != 0 and price <= bounds.MAX_LOT_PRICE, "desk: price bounds"
+    mark: uint256 = (extcall MARKET.accrue(market))[1]
+    assert mark != 0, "desk: no mark yet"
+    apart: uint256 = max(price, mark) - min(price, mark)
+    assert apart * units.BASIS_POINTS <= BAND * mark, "desk: outside the band"
+    self._check_solvent(maker)
+    self._check_solvent(taker)
+    notional: uint256 = convert(abs(delta), uint256) * price
+    extcall MARKET.exchange(
+        market,
+        maker,
+        taker,
+        delta,
+        price, -self._fee(notional, MAKER_FEE), -self._fee(notional, TAKER_FEE),
+    )
+    self._check_side(maker, market, delta, price, mark, maker_reduces)
+    self._check_side(taker, market, -delta, price, mark, taker_reduces)
+
+
+@external
+@nonreentrant
+def take(market: uint256, lots: uint256):
+    """
+    @notice Take lots over from the market's own account, at the mark, for a taker's fee. Anyone, as a trade.
+            Protects: who is on the other side of an insolvent position closes against it without having to
+            find anybody; others need initial margin.
+    @param market [id] The market.
+    @param lots [lots] How many, of the side that the market's own account has.
+    """
+    fresh: bool = False
+    price: uint256 = 0
+    fresh, price = extcall MARKET.accrue(market)
+    assert fresh, "desk: no price for lots"
+    self._check_solvent(msg.sender)
+    extcall MARKET.wake(MARKET.address)
+    size: int256 = self._size(MARKET.address, market)
+    assert lots != 0 and lots <= convert(abs(size), uint256), "desk: not so many lots"
+    delta: int256 = convert(lots, int256)
+    if size < 0:
+        delta = -delta
+    fee: int256 = self._fee(lots * price, TAKER_FEE)
+    extcall MARKET.exchange(market, msg.sender, MARKET.address, delta, price, -fee, 0)
+    self._check_side(msg.sender, market, delta, price, price, False)
+    log Taken(taker=msg.sender, market=market, delta=delta, price=price)
+
+
+@external
+@nonreentrant
+def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
+    """
+    @notice Take over lots of an account that is under its maintenance margin, into the caller's own account,
+            at the mark less a reward:
+
+                min(equity, shortage*discount) * maintenance margin relieved / maintenance margin
+
+            Permissionless. Protects: a solvent account above its maintenance margin is never touched; no more
+            is taken than brings it back to its initial margin, but dust; its equity never falls faster than
+            its maintenance margin, so no account is left worse; the caller needs initial margin for what it
+            takes over. No gain is reserved: nothing stops it.
+    @param owner Whose account.
+    @param market [id] The market.
+    @param lots [lots] How many, above zero.
+    @return [wad] The reward, rounded down; a share of it is the fund's.
+    """
+    assert owner != msg.sender, "desk: own account"
+    assert owner != MARKET.address, "desk: take them"
+    extcall MARKET.wake(owner)
+    extcall MARKET.wake(msg.sender)
+    size: int256 = self._size(owner, market)
+    whole: uint256 = convert(abs(size), uint256)
+    assert lots != 0 and lots <= whole, "desk: not that many"
+    assert self._mark_all(owner), "desk: no price of now"
+    equity: int256 = self._equity(owner)[0]
+    assert equity >= 0, "desk: meet it"
+    initial: uint256 = 0
+    maintenance: uint256 = 0
+    initial, maintenance = self._margins(owner, False)
+    assert convert(equity, uint256) * units.BASIS_POINTS < maintenance, "desk: safe account"
+    price: uint256 = (extcall MARKET.accrue(market))[1]
+    reward: uint256 = staticcall POLICY.reward(
+        IMarginPolicy.Takeover(
+            market=market,
+            whole=whole,
+            lots=lots,
+            price=price,
+            equity=convert(equity, uint256),
+            initial=initial,
+            maintenance=maintenance,
+        )
+    )
+    fee: uint256 = reward * FEE_SHARE // units.BASIS_POINTS
+    delta: int256 = convert(lots, int256)
+    if size > 0:
+        delta = -delta
+    cost: int256 = -convert(reward, int256)
+    gain: int256 = convert(reward - fee, int256)
+    extcall MARKET.exchange(market, owner, msg.sender, delta, price, cost, gain)
+    self._check_side(msg.sender, market, -delta, price, price, False)
+    log Liquidated(
+        owner=owner, liquidator=msg.sender, market=market, lots=lots, price=price, reward=reward, fee=fee
+    )
+    return reward
+
+
+@external
+def check_risk(owner: address):
+    """
+    @notice Revert unless an account may have the risk that it has: its initial margin without any gain that
+            is not final, at marks of now, in no emergency. Permissionless: it marks, and changes nothing
+            else.
+    @param owner Whose account.
+    """
+    self._check_risk(owner)
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _fee(notional: uint256, share: uint256) -> int256:
+    """@dev Of a trade, wad, rounded up."""
+    return convert(units._div_up(notional * share, units.BASIS_POINTS), int256)
+
+
+@internal
+@view
+def _equity(owner: address) -> (int256, int256):
+    """@dev What an account has less the haircuts known, and its gains that are not final; wei."""
+    standing: IPerpetualMarket.Standing = staticcall MARKET.standing_of(owner)
+    return standing.own - convert(standing.haircut, int256), convert(standing.unfinal, int256)
+
+
+@internal
+@view
+def _size(owner: address, market: uint256) -> int256:
+    """@dev Of a position, lots."""
+    for held: IPerpetualMarket.Holding in staticcall MARKET.holdings_of(owner):
+        if held.market == market:
+            return held.size
+    return 0
+
+
+@internal
+def _mark_all(owner: address) -> bool:
+    """@dev Mark all markets that an account has positions in; whether all have a price of now."""
+    fresh: bool = True
+    for held: IPerpetualMarket.Holding in staticcall MARKET.holdings_of(owner):
+        marked: bool = (extcall MARKET.accrue(held.market))[0]
+        fresh = fresh and marked
+    return fresh
+
+
+@internal
+@view
+def _margins(owner: address, risk: bool) -> (uint256, uint256):
+    """@dev The initial and the maintenance margin of an account at the marks, basis points x wei."""
+    initial: uint256 = 0
+    maintenance: uint256 = 0
+    for held: IPerpetualMarket.Holding in staticcall MARKET.holdings_of(owner):
+        needs: IMarginPolicy.Needs = staticcall POLICY.needs_at(
+            held.market, held.size, held.price, held.open, risk
+        )
+        initial += needs.initial
+        maintenance += needs.maintenance
+    return initial, maintenance
+
+
+@internal
+def _check_solvent(owner: address):
+    extcall MARKET.wake(owner)
+    assert self._equity(owner)[0] >= 0, "desk: owes, only pays in"
+
+
+@internal
+def _check_side(
+    owner: address, market: uint256, delta: int256, price: uint256, mark: uint256, only_reduce: bool
+):
+    """@dev Whether an account may do what it has just done."""
+    size: int256 = self._size(owner, market)
+    old: int256 = size - delta
+    if (old > 0 and delta < 0 and -delta <= old) or (old < 0 and delta > 0 and delta <= -old):
+        self._check_reduced(owner, market, size, delta, price, mark)
+    else:
+        assert not only_reduce, "desk: would not reduce"
+        self._check_risk(owner)
+
+
+@internal
+@view
+def _check_reduced(
+    owner: address, market: uint256, size: int256, delta: int256, price: uint256, mark: uint256
+):
+    """@dev Solvent, no further below maintenance than before, no gain given away that is not final."""
+    equity: int256 = 0
+    unfinal: int256 = 0
+    equity, unfinal = self._equity(owner)
+    assert equity >= 0, "desk: insolvent"
+    gained: int256 = delta * (convert(mark, int256) - convert(price, int256))
+    maintenance: uint256 = self._margins(owner, False)[1]
+    if convert(equity, uint256) * units.BASIS_POINTS < maintenance:
+        before: uint256 = staticcall POLICY.maintenance(market, convert(abs(size - delta), uint256) * mark)
+        left: uint256 = staticcall POLICY.maintenance(market, convert(abs(size), uint256) * mark)
+        relieved: int256 = convert(before, int256) - convert(left, int256)
+        assert gained * convert(units.BASIS_POINTS, int256) + relieved >= 0, "desk: margin would fall"
+    assert gained >= 0 or equity >= unfinal, "desk: gains are not final"
+
+
+@internal
+def _check_risk(owner: address):
+    """@dev As `check_risk` says."""
+    if RISK_POLICY != empty(address):
+        policy: IRiskPolicy = IRiskPolicy(staticcall VAULT_ENGINE.risk_policy())
+        assert staticcall policy.mode() < EMERGENCY, "desk: emergency"
+    assert not staticcall VAULT_ENGINE.in_settlement(), "desk: in settlement"
+    assert self._mark_all(owner), "desk: no price for risk"
+    equity: int256 = 0
+    unfinal: int256 = 0
+    equity, unfinal = self._equity(owner)
+    initial: uint256 = self._margins(owner, True)[0]
+    assert (equity - unfinal) * convert(units.BASIS_POINTS, int256) >= convert(
+        initial, int256
+    ), "desk: initial margin"

@@ -1,0 +1,495 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title PerpetualMarket
+@license GNU Affero General Public License v3.0 only
+@notice Perpetual markets in the stablecoin, at marks that are seconds old, with one margin for all positions
+        of an account. The desk says who may trade, and at what; in each market longs and shorts are of the
+        same size. Losses that an account cannot bear are borne by insurance, and then by those who gained
+        in the same time from the same moves, each by the same share of its gain, whatever it does afterwards;
+        what these leave by unvested profits, by the protocol's waterfall within the market's line, and by
+        later gains (docs/know/margin-cycles.md).
+@dev The books balance to the wei: cash of all accounts + bonds + pot + fees == held + late. The account of
+     the contract itself is the market's own: it takes the positions of the insolvent. Deposits, trades in
+     which both sides only reduce, and bookings need no mode and no fresh price.
+"""
+from contracts.interfaces import IDomain
+from contracts.interfaces import IPerpetualDesk
+from contracts.interfaces import IPerpetualMarket
+from contracts.interfaces import IVaultEngine
+from contracts.modules import bounds
+from contracts.modules import cycle_book
+from contracts.modules import cycle_losses
+from contracts.modules import price_path
+from contracts.modules import units
+
+implements: IPerpetualMarket
+
+initializes: price_path
+initializes: cycle_book[price_path := price_path]
+initializes: cycle_losses[price_path := price_path, cycle_book := cycle_book]
+
+exports: (
+    price_path.POLICY,
+    price_path.MARK_AGE,
+    cycle_book.HALF_BOND,
+    cycle_book.fees,
+    cycle_losses.STABLECOIN,
+    cycle_losses.FUND,
+    cycle_losses.WINDOW,
+    cycle_losses.QUIET,
+    cycle_losses.held,
+    cycle_losses.late,
+)
+
+
+event Deposited:
+    owner: indexed(address)
+    payer: indexed(address)
+    amount: uint256  # [wad]
+
+
+event Withdrawn:
+    owner: indexed(address)
+    receiver: indexed(address)
+    amount: uint256  # [wad] Of cash.
+    paid: uint256  # [wad] At once.
+    profit: uint256  # [wad] That has to vest.
+
+
+event Seized:
+    owner: indexed(address)
+    finder: indexed(address)
+
+
+event ShortfallPosted:
+    amount: uint256  # [wad]
+
+
+event ClosingBegun:
+    at: uint256  # [seconds]
+
+
+struct Wiring:
+    vault_engine: address
+    margin_policy: address
+    stablecoin: address
+    desk: address
+    fund: address
+    domain: address  # bears what nobody else does, within its line; the zero address if there is none
+
+
+struct Rules:
+    window: uint256  # seconds that a cycle is pending at least
+    quiet: uint256  # seconds after the last booking
+    mark_age: uint256  # seconds, of the oldest report that makes a mark
+    half_bond: uint256  # wad
+
+
+VAULT_ENGINE: public(immutable(IVaultEngine))
+# Knows who may trade, and at what.
+DESK: public(immutable(IPerpetualDesk))
+# Bears what nobody else does, within its line; the zero address if there is none.
+DOMAIN: public(immutable(address))
+# [id] The cycle in which the prices became final, in settlement; 0: they are not.
+closing_in: public(uint256)
+
+
+@deploy
+def __init__(wiring: Wiring, rules: Rules):
+    """
+    @notice The wiring and the rules are final.
+    @param wiring The contracts that it works with.
+    @param rules Times, and the bond.
+    """
+    price_path.__init__(wiring.margin_policy, rules.mark_age)
+    cycle_book.__init__(rules.half_bond)
+    cycle_losses.__init__(wiring.stablecoin, wiring.fund, rules.window, rules.quiet)
+    assert rules.mark_age != 0 and rules.mark_age <= bounds.MAX_MARK_AGE, "perpetuals: mark bounds"
+    assert rules.half_bond <= bounds.MAX_HALF_BOND, "perpetuals: bond bounds"
+    VAULT_ENGINE = IVaultEngine(wiring.vault_engine)
+    DESK = IPerpetualDesk(wiring.desk)
+    DOMAIN = wiring.domain
+
+
+# --------------------------------------------------------------------- cash
+
+
+@external
+@nonreentrant
+def deposit(owner: address, amount: uint256):
+    """
+    @notice Pay into an account. Anyone, with the caller's stablecoin, on an allowance. Protects: nothing
+            stops it, no mode, no price, no loss.
+    @param owner Whose account.
+    @param amount [wad] Stablecoin.
+    """
+    cycle_book._pay_in(owner, amount)
+    cycle_losses._change_held(convert(amount, int256))
+    log Deposited(owner=owner, payer=msg.sender, amount=amount)
+    extcall cycle_losses.STABLECOIN.transferFrom(msg.sender, self, amount)
+
+
+@external
+@nonreentrant
+def withdraw(amount: uint256, receiver: address) -> uint256:
+    """
+    @notice Take cash out of the caller's account. What goes beyond its deposits is profit, which the fund
+            holds until it has vested. With positions: the initial margin has to be left without any gain that
+            is not final, at marks of now, in no emergency; without positions those gains have to be left, and
+            in settlement the losses of its cycle to be final. Protects: no gain leaves that may have to bear
+            a loss; while losses are late, the first and the last are paid alike.
+    @param amount [wad] Of cash.
+    @param receiver Who gets it, or its profit once that has vested.
+    @return [wad] What was paid and locked: less than the amount while losses are late, rounded down.
+    """
+    cycle_book._touch(msg.sender)
+    if self.closing_in != 0:
+        assert price_path._cycle() >= self.closing_in + 2, "perpetuals: losses are open"
+        self._close_out(msg.sender)
+    cycle_book._credit(msg.sender, -convert(amount, int256))
+    if cycle_book._holds(msg.sender):
+        extcall DESK.check_risk(msg.sender)
+    else:
+        standing: IPerpetualMarket.Standing = cycle_book._standing(msg.sender)
+        assert standing.own - convert(standing.haircut, int256) >= convert(
+            standing.unfinal, int256
+        ), "perpetuals: more than it has"
+    available: uint256 = cycle_losses.held - min(cycle_losses.held, cycle_book.fees)
+    late: uint256 = cycle_losses.late
+    assert amount <= available + late, "perpetuals: not held"
+    paid: uint256 = amount
+    if late != 0:
+        paid = amount * available // (available + late)
+        cycle_losses._repay(amount - paid)
+    own: uint256 = min(paid, cycle_book.paid_in[msg.sender])
+    cycle_book._take_out(msg.sender, own)
+    cycle_losses._change_held(-convert(paid, int256))
+    log Withdrawn(owner=msg.sender, receiver=receiver, amount=amount, paid=own, profit=paid - own)
+    if own != 0:
+        extcall cycle_losses.STABLECOIN.transfer(receiver, own)
+    if paid != own:
+        extcall cycle_losses.STABLECOIN.transfer(cycle_losses.FUND.address, paid - own)
+        extcall cycle_losses.FUND.lock(receiver, paid - own)
+    return paid
+
+
+@external
+@nonreentrant
+def sweep():
+    """
+    @notice Hand fees over to the fund. Permissionless.
+    """
+    cycle_losses._sweep()
+
+
+# ------------------------------------------------------------------- trades
+
+
+@external
+@nonreentrant
+def exchange(
+    market: uint256,
+    buyer: address,
+    seller: address,
+    delta: int256,
+    price: uint256,
+    buyer_gets: int256,
+    seller_gets: int256,
+):
+    """
+    @notice Have lots change hands. Desk only, which knows who may. Protects: what is open stays zero-sum and
+            within the market's limit; whoever had a better price than the mark's pays what that moves the
+            funding of an hour by; what the two pay and do not get is insurance.
+    @param market [id] The market.
+    @param buyer Who gets the lots.
+    @param seller The other side.
+    @param delta [lots] Above zero, or below zero if the buyer sells.
+    @param price [wei a lot] Of the lots.
+    @param buyer_gets [wad] What the buyer gets beside; less than zero is paid.
+    @param seller_gets [wad] What the seller gets beside; together not above zero.
+    """
+    assert msg.sender == DESK.address, "perpetuals: not the desk"
+    assert self.closing_in == 0, "perpetuals: prices are final"
+    cycle_book._touch(buyer)
+    cycle_book._forget_lost(buyer)
+    cycle_book._touch(seller)
+    cycle_book._forget_lost(seller)
+    before: uint256 = price_path.opened[market]
+    at: int256 = convert(price, int256) - price_path._accrue(market)
+    cycle_book._move(buyer, market, delta, at)
+    cycle_book._move(seller, market, -delta, at)
+    opened: uint256 = price_path.opened[market]
+    if opened > before:
+        assert opened <= staticcall price_path.POLICY.open_limit(market), "perpetuals: open limit"
+    over: int256 = price_path._note_premium(market, convert(abs(delta), uint256), price)
+    if over != 0:
+        better: address = buyer
+        if (over > 0) == (delta > 0):
+            better = seller
+        # At least what the premium has one side pay the other in an interval.
+        premium: uint256 = convert(abs(delta * over), uint256) * price_path.INTERVAL
+        fee: uint256 = units._div_up(premium, price_path.PERIOD)
+        cycle_book._credit(better, -convert(fee, int256))
+        cycle_book._change_fees(convert(fee, int256))
+    assert buyer_gets + seller_gets <= 0, "perpetuals: more than is paid"
+    cycle_book._credit(buyer, buyer_gets)
+    cycle_book._credit(seller, seller_gets)
+    cycle_book._change_fees(-(buyer_gets + seller_gets))
+
+
+@external
+def accrue(market: uint256) -> (bool, uint256):
+    """
+    @notice Bring a market's mark and funding up to now. Permissionless.
+    @param market [id] The market.
+    @return Whether there is a price of now.
+    @return [wei a lot] The mark; 0 is none yet.
+    """
+    assert market < staticcall price_path.POLICY.markets(), "perpetuals: no such market"
+    fresh: bool = False
+    if self.closing_in == 0:
+        fresh = price_path._mark(market)
+        price_path._accrue(market)
+    return fresh, price_path._price(market)
+
+
+# ------------------------------------------------------------------- losses
+
+
+@external
+@nonreentrant
+def meet(owner: address):
+    """
+    @notice Meet an account that owes: its positions go to the market's own account at marks of now, and what
+            it lacked at the end of the pending cycle is booked against those who gained. Permissionless, as
+            often as there is something to do; its bond pays half for the one and half for the other.
+            Protects: a debtor keeps no option; losses are borne in the cycle they are made in; booking costs
+            the same however many gained.
+    @param owner Whose account.
+    """
+    cycle_book._touch(owner)
+    seized: bool = self._seize(owner)
+    booked: bool = cycle_losses._book(owner)
+    if booked:
+        cycle_book._pay_half(owner, cycle_book.BOOKED, msg.sender)
+    assert seized or booked, "perpetuals: nothing to do"
+
+
+@external
+def wake(owner: address):
+    """
+    @notice Bring an account that has slept for long up to now, as far as one call may. Permissionless.
+    @param owner Whose account.
+    """
+    cycle_book._wake(owner)
+
+
+@external
+@nonreentrant
+def roll():
+    """
+    @notice Make the pending cycle final, the open one pending, and open the next. Permissionless. Protects: a
+            window in which every loss can be booked, and a quiet time after the last.
+    """
+    cycle_losses._roll()
+    # What the market's own account has lost is booked at once: nobody has a bond of it.
+    cycle_book._touch(self)
+    cycle_losses._book(self)
+
+
+@external
+@nonreentrant
+def post_shortfall() -> uint256:
+    """
+    @notice Have the protocol bear what is late, as far as the market's line allows. Permissionless.
+    @return [wad] How much.
+    """
+    late: uint256 = cycle_losses.late
+    assert late != 0 and DOMAIN != empty(address), "perpetuals: nothing to post"
+    posted: uint256 = extcall IDomain(DOMAIN).lose(late, self)
+    cycle_losses._repay(posted)
+    cycle_losses._change_held(convert(posted, int256))
+    log ShortfallPosted(amount=posted)
+    return posted
+
+
+# --------------------------------------------------------------- settlement
+
+
+@external
+@nonreentrant
+def begin_close():
+    """
+    @notice Mark all markets at the feed's final prices, for good. Permissionless, in settlement of the
+            protocol. Protects: one price whoever calls and whenever; losses are met as at all times, by two
+            more rolls.
+    """
+    assert staticcall VAULT_ENGINE.in_settlement(), "perpetuals: no settlement"
+    assert self.closing_in == 0, "perpetuals: closes once"
+    for market: uint256 in range(staticcall price_path.POLICY.markets(), bound=bounds.MAX_MARGIN_MARKETS):
+        price: uint256 = staticcall price_path.POLICY.final_price(market)
+        assert price != 0, "perpetuals: no final price"
+        price_path._stop_funding(market)
+        price_path._walk(market, price, True)
+    self.closing_in = price_path._cycle()
+    log ClosingBegun(at=block.timestamp)
+
+
+@external
+@nonreentrant
+def close_out(owner: address):
+    """
+    @notice Close all positions of an account at the final prices, against the market's own account.
+            Permissionless, once prices are final.
+    @param owner Whose account.
+    """
+    assert self.closing_in != 0, "perpetuals: not closing"
+    cycle_book._touch(owner)
+    self._close_out(owner)
+
+
+# -------------------------------------------------------------------- views
+
+
+@external
+@view
+def standing_of(owner: address) -> IPerpetualMarket.Standing:
+    """
+    @notice What an account has at the last marks, as of the cycle that it is in.
+    @param owner Whose account.
+    @return Cash and value, haircuts as far as they are known, gains that are not final.
+    """
+    return cycle_book._standing(owner)
+
+
+@external
+@view
+def account_of(owner: address) -> cycle_book.Account:
+    """
+    @notice An account as it was touched last.
+    @param owner Whose account.
+    @return The record.
+    """
+    return cycle_book._load_account(owner)
+
+
+@external
+@view
+def paid_in(owner: address) -> uint256:
+    """
+    @notice What an account may withdraw that is no profit.
+    @param owner Whose account.
+    @return [wad] Deposits less what was withdrawn of them or lost.
+    """
+    return cycle_book.paid_in[owner]
+
+
+@external
+@view
+def holdings_of(owner: address) -> DynArray[IPerpetualMarket.Holding, bounds.MAX_MARGIN_MARKETS]:
+    """
+    @notice The positions of an account.
+    @param owner Whose account.
+    @return Each with its market's last mark and open lots, in the order of the markets.
+    """
+    found: DynArray[IPerpetualMarket.Holding, bounds.MAX_MARGIN_MARKETS] = []
+    markets: uint256 = cycle_book._markets(owner)
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        size: int256 = 0
+        if (markets >> market) & 1 == 1:
+            size = cycle_book._size(owner, market)
+        if size != 0:
+            found.append(
+                IPerpetualMarket.Holding(
+                    market=market,
+                    size=size,
+                    price=price_path._price(market),
+                    open=price_path.opened[market],
+                )
+            )
+    return found
+
+
+@external
+@view
+def clock_of() -> price_path.Clock:
+    """
+    @notice The open cycle, and its times.
+    @return The record.
+    """
+    return price_path._load_clock()
+
+
+@external
+@view
+def path_of(market: uint256) -> (price_path.Path, price_path.Moves):
+    """
+    @notice A market's mark and path.
+    @param market [id] The market.
+    @return Mark, and last extreme.
+    @return Sums of moves.
+    """
+    return price_path._load_path(market), price_path._load_moves(market)
+
+
+@external
+@view
+def cycle_of(market: uint256, cycle: uint256) -> (price_path.Sides, price_path.Sides):
+    """
+    @notice What the sides of a market gained in a cycle, and what they bear of its losses.
+    @param market [id] The market.
+    @param cycle [id] The cycle.
+    @return Gains.
+    @return Losses.
+    """
+    return price_path._load_totals(market, cycle), price_path._as_sides(cycle_book.losses[market][cycle])
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+def _seize(owner: address) -> bool:
+    """@dev Move the positions of an account that owes to the market's own, if there are marks of now."""
+    if owner == self or self.closing_in != 0 or not cycle_book._holds(owner):
+        return False
+    if not self._mark_all(owner):
+        return False
+    standing: IPerpetualMarket.Standing = cycle_book._standing(owner)
+    if standing.own >= convert(standing.haircut, int256):
+        return False
+    self._close_out(owner)
+    cycle_book._pay_half(owner, cycle_book.SEIZED, msg.sender)
+    log Seized(owner=owner, finder=msg.sender)
+    return True
+
+
+@internal
+def _close_out(owner: address):
+    """@dev Move all positions of a touched account to the market's own, at the marks."""
+    cycle_book._touch(self)
+    if owner == self:
+        return
+    markets: uint256 = cycle_book._markets(owner)
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if (markets >> market) & 1 == 0:
+            continue
+        size: int256 = cycle_book._size(owner, market)
+        if size != 0:
+            at: int256 = price_path._level(market)
+            cycle_book._move(owner, market, -size, at)
+            cycle_book._move(self, market, size, at)
+
+
+@internal
+def _mark_all(owner: address) -> bool:
+    """@dev Mark all markets that an account has positions in; whether all have a price of now."""
+    fresh: bool = True
+    markets: uint256 = cycle_book._markets(owner)
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if (markets >> market) & 1 == 1 and cycle_book._size(owner, market) != 0:
+            marked: bool = price_path._mark(market)
+            fresh = fresh and marked
+    return fresh

@@ -1,0 +1,504 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title cycle_book
+@license GNU Affero General Public License v3.0 only
+@notice What accounts of perpetual markets hold, and what they gained and lost in the open and the pending
+        cycle. A lot bought at P when the index is F moves P - F of cash, and one held at a mark p is worth
+        p - F, so that no trade changes the sum of all cash. A position also keeps what its value was when the
+        cycle began plus what its trades paid since, and, by the market's path, what it gained and lost as
+        long and as short. An account is brought up to date when it is touched.
+@dev Amounts in wei. Packed by hand: one record is one slot, the first field at bit 0.
+"""
+from contracts.interfaces import IPerpetualMarket
+from contracts.modules import bounds
+from contracts.modules import price_path
+from contracts.modules import units
+
+uses: price_path
+
+
+event PositionChanged:
+    account: indexed(address)
+    market: indexed(uint256)  # [id]
+    size: int256  # [lots]
+    cash: int256  # [wad]
+
+
+event Settled:
+    account: indexed(address)
+    cycle: indexed(uint256)  # [id]
+    haircut: uint256  # [wad]
+    booked: uint256  # [wad] Of its own loss.
+    given: uint256  # [wad] Of that.
+
+
+event BondPaid:
+    account: indexed(address)
+    finder: indexed(address)
+    amount: uint256  # [wad]
+
+
+struct Account:
+    cash: int256  # wei, 138 bits
+    markets: uint256  # bit m: it has something in market m, 8 bits
+    cycle: uint256  # that it is in; 0 is none yet, 32 bits
+    seen: uint256  # how many cycles with losses it has gone through, 32 bits
+    bond: uint256  # halves of it that are left, 2 bits
+
+
+struct Position:
+    size: int256  # lots, 64 bits
+    value: int256  # wei, when the cycle began, plus what trades paid since, 138 bits
+
+
+# Cycles that one call brings an account through: each of them had losses, but for two.
+MOST_CYCLES: constant(uint256) = 64
+# Halves of a bond.
+SEIZED: constant(uint256) = 1
+BOOKED: constant(uint256) = 2
+MASK_8: constant(uint256) = 2**8 - 1
+
+# [wad] Half of what an account puts up with its first position.
+HALF_BOND: public(immutable(uint256))
+
+# owner -> Account
+accounts: HashMap[address, uint256]
+# owner -> what it was worth when the pending cycle ended, and has brought since, wei, 138 bits
+worths: HashMap[address, uint256]
+# owner -> what was booked of its loss that no gain of the pending cycle bears, wei
+late_of: HashMap[address, uint256]
+# owner -> deposits less what was withdrawn of them or lost, wad
+paid_in: HashMap[address, uint256]
+# owner -> market -> Position
+positions: HashMap[address, HashMap[uint256, uint256]]
+# owner -> market -> Moves up to which the next two are counted
+since: HashMap[address, HashMap[uint256, uint256]]
+# owner -> market -> Sides: gains, and losses, of the open cycle
+gained: HashMap[address, HashMap[uint256, uint256]]
+lost: HashMap[address, HashMap[uint256, uint256]]
+# owner -> market -> Sides: gains, and losses, of the pending cycle
+pending_gained: HashMap[address, HashMap[uint256, uint256]]
+pending_lost: HashMap[address, HashMap[uint256, uint256]]
+# owner -> market -> how the value changed in the pending cycle, wei, 138 bits
+nets: HashMap[address, HashMap[uint256, uint256]]
+# owner -> market -> Sides: what was booked of its loss, by who gained it
+booked: HashMap[address, HashMap[uint256, uint256]]
+# market -> cycle -> Sides: what those who gained bear together
+losses: HashMap[uint256, HashMap[uint256, uint256]]
+# number -> final cycle that had losses, in order
+lossy: HashMap[uint256, uint256]
+# Haircuts that were taken less what was given for losses, wei, 138 bits
+pot: uint256
+# Of what is held, fees that the fund has not collected, wad.
+fees: public(uint256)
+# [wad] Of all accounts.
+bonds: public(uint256)
+
+
+@deploy
+def __init__(half_bond: uint256):
+    """
+    @param half_bond [wad] Half of what an account puts up with its first position.
+    """
+    HALF_BOND = half_bond
+
+
+# ------------------------------------------------------------------- touching
+
+
+@internal
+def _touch(owner: address):
+    """@dev Bring an account up to the open cycle."""
+    self._wake(owner)
+    assert (
+        self.accounts[owner] >> 146
+    ) & price_path.MASK_32 == price_path._cycle(), "cycle_book: wake it first"
+
+
+@internal
+def _wake(owner: address):
+    """@dev Bring an account through cycles, as many as one call may."""
+    clock: price_path.Clock = price_path._load_clock()
+    account: Account = self._load_account(owner)
+    if account.cycle == clock.cycle:
+        return
+    if account.cycle == 0:
+        account.cycle = clock.cycle
+        account.seen = clock.lossy
+        self._store_account(owner, account)
+        return
+    for _: uint256 in range(MOST_CYCLES):
+        # Cycles in which nothing was lost leave no trace.
+        following: uint256 = clock.cycle - 1
+        if account.seen < clock.lossy:
+            following = self.lossy[account.seen]
+        if following > account.cycle:
+            self._skip(owner, account, following)
+            account.cycle = following
+        account = self._close(owner, account, clock.lossy)
+        if account.cycle == clock.cycle:
+            break
+    self._store_account(owner, account)
+
+
+@internal
+def _skip(owner: address, account: Account, cycle: uint256):
+    """@dev Go to the beginning of a cycle: neither the pending one nor those until then had losses."""
+    worth: int256 = account.cash
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if (account.markets >> market) & 1 == 0:
+            continue
+        position: Position = self._load_position(owner, market)
+        position.value = position.size * price_path._level_at(market, cycle)
+        worth += position.value
+        self._store_position(owner, market, position)
+        self.since[owner][market] = price_path.edges[market][cycle]
+        self.gained[owner][market] = 0
+        self.lost[owner][market] = 0
+        self.pending_gained[owner][market] = 0
+        self.pending_lost[owner][market] = 0
+        self.nets[owner][market] = 0
+    self.worths[owner] = price_path._bits(worth, 138)
+
+
+@internal
+def _close(owner: address, before: Account, lossy: uint256) -> Account:
+    """@dev End the account's cycle: the one before is final, this one is pending. The caller stores it."""
+    account: Account = before
+    cycle: uint256 = account.cycle + 1
+    if account.seen < lossy and self.lossy[account.seen] == account.cycle - 1:
+        account = self._settle(owner, account)
+    if owner == self:
+        # What the market's own account had when the final cycle ended is insurance.
+        surplus: int256 = max(0, price_path._signed(self.worths[self], 0, 138))
+        account.cash -= surplus
+        self.fees += convert(surplus, uint256)
+    worth: int256 = account.cash
+    markets: uint256 = 0
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if (account.markets >> market) & 1 == 0:
+            continue
+        position: Position = self._load_position(owner, market)
+        self._segment(owner, market, position.size, price_path.edges[market][cycle])
+        value: int256 = position.size * price_path._level_at(market, cycle)
+        worth += value
+        gained: uint256 = self.gained[owner][market]
+        lost: uint256 = self.lost[owner][market]
+        net: int256 = 0
+        if position.size != 0 or gained | lost != 0:
+            markets |= 1 << market
+            net = value - position.value
+        self.pending_gained[owner][market] = gained
+        self.pending_lost[owner][market] = lost
+        self.nets[owner][market] = price_path._bits(net, 138)
+        self.gained[owner][market] = 0
+        self.lost[owner][market] = 0
+        position.value = value
+        self._store_position(owner, market, position)
+    self.worths[owner] = price_path._bits(worth, 138)
+    if markets == 0:
+        # The bond is free.
+        left: uint256 = HALF_BOND * self._halves(account.bond)
+        self.bonds -= left
+        account.cash += convert(left, int256)
+        account.bond = 0
+    account.markets = markets
+    account.cycle = cycle
+    return account
+
+
+@internal
+def _settle(owner: address, before: Account) -> Account:
+    """@dev Take the haircuts of a final cycle and give what was booked, as far as it is missing."""
+    account: Account = before
+    haircut: uint256 = 0
+    booked: uint256 = self.late_of[owner]
+    own: int256 = account.cash
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if (account.markets >> market) & 1 == 0:
+            continue
+        own += self._size(owner, market) * price_path._level_at(market, account.cycle + 1)
+        haircut += self._haircut_in(owner, market, account.cycle - 1)
+        sides: price_path.Sides = price_path._as_sides(self.booked[owner][market])
+        booked += sides.long + sides.short
+        self.booked[owner][market] = 0
+    self.late_of[owner] = 0
+    worth: int256 = price_path._signed(self.worths[owner], 0, 138)
+    due: int256 = convert(haircut, int256)
+    given: uint256 = min(booked, convert(max(0, due - max(worth, own)), uint256))
+    change: int256 = convert(given, int256) - due
+    self.worths[owner] = price_path._bits(worth + change, 138)
+    # What is not needed is insurance.
+    self.fees += booked - given
+    self._change_pot(due - convert(booked, int256))
+    if haircut | booked != 0:
+        log Settled(account=owner, cycle=account.cycle - 1, haircut=haircut, booked=booked, given=given)
+    account.cash += change
+    account.seen += 1
+    return account
+
+
+@internal
+def _segment(owner: address, market: uint256, size: int256, moves: uint256):
+    """
+    @dev Count what a position gained and lost up to some moves, while it had the size it has. It is part of
+         what its side gained, which is under 2**123, and what the other side gained.
+    """
+    word: uint256 = self.since[owner][market]
+    if word == moves:
+        return
+    self.since[owner][market] = moves
+    if size == 0:
+        return
+    since: price_path.Moves = price_path._as_moves(word)
+    now: price_path.Moves = price_path._as_moves(moves)
+    lots: uint256 = convert(abs(size), uint256)
+    up: uint256 = unsafe_mul(lots, unsafe_sub(now.up, since.up))
+    down: uint256 = unsafe_mul(lots, unsafe_sub(now.down, since.down))
+    if size > 0:
+        self.gained[owner][market] = unsafe_add(self.gained[owner][market], up)
+        self.lost[owner][market] = unsafe_add(self.lost[owner][market], down)
+    else:
+        self.gained[owner][market] = unsafe_add(self.gained[owner][market], down << 128)
+        self.lost[owner][market] = unsafe_add(self.lost[owner][market], up << 128)
+
+
+# --------------------------------------------------------------------- values
+
+
+@internal
+@view
+def _haircut_in(owner: address, market: uint256, cycle: uint256) -> uint256:
+    """@dev The haircut of the account's pending cycle in a market, wei, rounded up on each side."""
+    word: uint256 = self.losses[market][cycle]
+    mine: uint256 = self.pending_gained[owner][market]
+    if word == 0 or mine == 0:
+        return 0
+    gained: price_path.Sides = price_path._as_sides(mine)
+    loss: price_path.Sides = price_path._as_sides(word)
+    total: price_path.Sides = price_path._load_totals(market, cycle)
+    found: uint256 = 0
+    if gained.long != 0 and loss.long != 0:
+        found = units._div_up(gained.long * loss.long, total.long)
+    if gained.short != 0 and loss.short != 0:
+        found += units._div_up(gained.short * loss.short, total.short)
+    return found
+
+
+@internal
+@view
+def _standing(owner: address) -> IPerpetualMarket.Standing:
+    """@dev What a touched account has at the marks, its haircuts as known, its gains that are not final."""
+    account: Account = self._load_account(owner)
+    found: IPerpetualMarket.Standing = IPerpetualMarket.Standing(own=account.cash, haircut=0, unfinal=0)
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if (account.markets >> market) & 1 == 0:
+            continue
+        size: int256 = self._size(owner, market)
+        if size != 0:
+            found.own += size * price_path._level(market)
+        found.haircut += self._haircut_in(owner, market, account.cycle - 1)
+        found.unfinal += self._gained_now(owner, market, size)
+        pending: uint256 = self.pending_gained[owner][market]
+        found.unfinal += (pending & price_path.MASK_128) + (pending >> 128)
+    return found
+
+
+@internal
+@view
+def _gained_now(owner: address, market: uint256, size: int256) -> uint256:
+    """@dev What a position gained in the open cycle on both sides, up to the last move, wei."""
+    word: uint256 = self.gained[owner][market]
+    found: uint256 = (word & price_path.MASK_128) + (word >> 128)
+    if size == 0:
+        return found
+    since: price_path.Moves = price_path._as_moves(self.since[owner][market])
+    moves: price_path.Moves = price_path._load_moves(market)
+    if size > 0:
+        return found + convert(size, uint256) * (moves.up - since.up)
+    return found + convert(-size, uint256) * (moves.down - since.down)
+
+
+@internal
+@view
+def _holds(owner: address) -> bool:
+    """@dev Whether an account has a position."""
+    markets: uint256 = self._markets(owner)
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if (markets >> market) & 1 == 1 and self._size(owner, market) != 0:
+            return True
+    return False
+
+
+# -------------------------------------------------------------------- changes
+
+
+@internal
+def _move(owner: address, market: uint256, delta: int256, at: int256):
+    """@dev Buy (or sell) lots for a touched account, at a price less the index. Cash moves by delta*at."""
+    account: Account = self._load_account(owner)
+    position: Position = self._load_position(owner, market)
+    old: int256 = position.size
+    self._segment(owner, market, old, price_path.moves[market])
+    size: int256 = old + delta
+    assert abs(size) <= convert(price_path.MASK_63, int256), "cycle_book: too many lots"
+    opened: uint256 = price_path.opened[market] + convert(max(size, 0), uint256)
+    price_path._set_opened(market, opened - convert(max(old, 0), uint256))
+    account.cash -= delta * at
+    account.markets |= 1 << market
+    if old == 0 and owner != self:
+        missing: uint256 = HALF_BOND * (2 - self._halves(account.bond))
+        self.bonds += missing
+        account.cash -= convert(missing, int256)
+        account.bond = SEIZED | BOOKED
+    position.size = size
+    position.value += delta * at
+    self._store_position(owner, market, position)
+    self._store_account(owner, account)
+    log PositionChanged(account=owner, market=market, size=size, cash=account.cash)
+
+
+@internal
+def _credit(owner: address, amount: int256):
+    """@dev Change an account's cash, wei."""
+    account: Account = self._load_account(owner)
+    account.cash += amount
+    self._store_account(owner, account)
+
+
+@internal
+def _pay_in(owner: address, amount: uint256):
+    """
+    @dev What an account brings counts for the pending cycle as well, not for older ones, and is no profit,
+         wad.
+    """
+    self._wake(owner)
+    self._credit(owner, convert(amount, int256))
+    worth: int256 = price_path._signed(self.worths[owner], 0, 138)
+    self.worths[owner] = price_path._bits(worth + convert(amount, int256), 138)
+    self.paid_in[owner] += amount
+
+
+@internal
+def _forget_lost(owner: address):
+    """@dev Before an account trades: of its deposits no more counts than it had at the last roll."""
+    worth: int256 = price_path._signed(self.worths[owner], 0, 138)
+    most: uint256 = convert(max(0, worth), uint256)
+    if self.paid_in[owner] > most:
+        self.paid_in[owner] = most
+
+
+@internal
+def _pay_half(owner: address, half: uint256, finder: address):
+    """@dev Have an account's bond pay whoever acted on it, once for each half."""
+    account: Account = self._load_account(owner)
+    if account.bond & half != 0:
+        account.bond ^= half
+        self._store_account(owner, account)
+        self.bonds -= HALF_BOND
+        self._pay_in(finder, HALF_BOND)
+        log BondPaid(account=owner, finder=finder, amount=HALF_BOND)
+
+
+@internal
+def _change_losses(market: uint256, cycle: uint256, less: uint256, more: uint256):
+    """
+    @dev Take both sides of a part off what a cycle's gains bear, and add another. Neither side falls under
+         zero or comes to 2**128: a part was added before, and all parts together are no more than was gained.
+    """
+    self.losses[market][cycle] = unsafe_add(unsafe_sub(self.losses[market][cycle], less), more)
+
+
+@internal
+def _set_booked(owner: address, market: uint256, parts: uint256):
+    self.booked[owner][market] = parts
+
+
+@internal
+def _set_late(owner: address, amount: uint256):
+    self.late_of[owner] = amount
+
+
+@internal
+def _note_lossy(number: uint256, cycle: uint256):
+    self.lossy[number] = cycle
+
+
+@internal
+def _change_fees(amount: int256):
+    self.fees = convert(convert(self.fees, int256) + amount, uint256)
+
+
+@internal
+def _take_out(owner: address, amount: uint256):
+    """@dev So much of an account's deposits is withdrawn, wad."""
+    self.paid_in[owner] -= amount
+
+
+@internal
+def _change_pot(amount: int256):
+    self.pot = price_path._bits(price_path._signed(self.pot, 0, 138) + amount, 138)
+
+
+# -------------------------------------------------------------------- records
+
+
+@internal
+@pure
+def _halves(bond: uint256) -> uint256:
+    """@dev [count] How many halves of a bond are left."""
+    return (bond & 1) + (bond >> 1)
+
+
+@internal
+@view
+def _size(owner: address, market: uint256) -> int256:
+    """@dev Of a position, lots."""
+    return price_path._signed(self.positions[owner][market], 0, 64)
+
+
+@internal
+@view
+def _markets(owner: address) -> uint256:
+    """@dev The markets that an account is in, by bits."""
+    return (self.accounts[owner] >> 138) & MASK_8
+
+
+@internal
+@view
+def _load_account(owner: address) -> Account:
+    word: uint256 = self.accounts[owner]
+    return Account(
+        cash=price_path._signed(word, 0, 138),
+        markets=(word >> 138) & MASK_8,
+        cycle=(word >> 146) & price_path.MASK_32,
+        seen=(word >> 178) & price_path.MASK_32,
+        bond=word >> 210,
+    )
+
+
+@internal
+def _store_account(owner: address, account: Account):
+    self.accounts[owner] = (
+        price_path._bits(account.cash, 138)
+        | (account.markets << 138)
+        | (account.cycle << 146)
+        | (account.seen << 178)
+        | (account.bond << 210)
+    )
+
+
+@internal
+@view
+def _load_position(owner: address, market: uint256) -> Position:
+    word: uint256 = self.positions[owner][market]
+    return Position(size=price_path._signed(word, 0, 64), value=price_path._signed(word, 64, 138))
+
+
+@internal
+def _store_position(owner: address, market: uint256, position: Position):
+    self.positions[owner][market] = (
+        price_path._bits(position.size, 64) | (price_path._bits(position.value, 138) << 64)
+    )

@@ -1,0 +1,261 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title cycle_losses
+@license GNU Affero General Public License v3.0 only
+@notice Who bears the losses of a cycle: those who gained in it, each the same share of its gain. While a
+        cycle is pending, what an account lacked at its end is booked against the gains of the markets and
+        sides that it can have lost to, as often as it has grown. Its own haircuts are part of what it lacks.
+        Then the cycle is final: insurance takes the same share off all losses, and what no gain bears is
+        late.
+@dev Amounts in wei. Sums are spread by floors of running sums, so that they are met exactly.
+"""
+from ethereum.ercs import IERC20
+
+from contracts.interfaces import IMarginFund
+from contracts.interfaces import IPerpetualMarket
+from contracts.modules import bounds
+from contracts.modules import cycle_book
+from contracts.modules import price_path
+from contracts.modules import units
+
+uses: price_path
+uses: cycle_book
+
+
+event Booked:
+    account: indexed(address)
+    cycle: indexed(uint256)  # [id]
+    amount: uint256  # [wad] What it lacked, in all.
+    late: uint256  # [wad] Of that, what no gain of the cycle bears.
+
+
+event Rolled:
+    cycle: indexed(uint256)  # [id] The one that is pending now.
+    insured: uint256  # [wad] Of the losses of the one before.
+    later: uint256  # [wad] What its gains paid of losses before it.
+
+
+# Two sides of each market: as 2*market for those who gained as long, and one more for the short.
+SIDES: constant(uint256) = 2 * bounds.MAX_MARGIN_MARKETS
+
+STABLECOIN: public(immutable(IERC20))
+FUND: public(immutable(IMarginFund))
+# [seconds] How long a cycle is pending at least; at most four times that.
+WINDOW: public(immutable(uint256))
+# [seconds] From the last booking to the end of a window.
+QUIET: public(immutable(uint256))
+
+# [wad] Stablecoin that accounts brought in or others paid.
+held: public(uint256)
+# [wad] Losses that nobody has paid.
+late: public(uint256)
+# What of them later gains pay from the next roll on, wad.
+overdue: uint256
+
+
+@deploy
+def __init__(stablecoin: address, fund: address, window: uint256, quiet: uint256):
+    """
+    @param stablecoin What accounts are in.
+    @param fund Insurance, and profits that have not vested.
+    @param window [seconds] How long a cycle is pending at least.
+    @param quiet [seconds] From the last booking to the end of a window.
+    """
+    assert (
+        window >= bounds.MIN_CYCLE and window <= bounds.MAX_CYCLE and quiet <= window
+    ), "cycle_losses: window bounds"
+    STABLECOIN = IERC20(stablecoin)
+    FUND = IMarginFund(fund)
+    WINDOW = window
+    QUIET = quiet
+
+
+# -------------------------------------------------------------------- booking
+
+
+@internal
+def _book(owner: address) -> bool:
+    """@dev Book what a touched account lacks of the pending cycle; whether it differs from before."""
+    cycle: uint256 = price_path._cycle() - 1
+    markets: uint256 = cycle_book._markets(owner)
+    standing: IPerpetualMarket.Standing = cycle_book._standing(owner)
+    most: int256 = max(price_path._signed(cycle_book.worths[owner], 0, 138), standing.own)
+    lacks: uint256 = convert(max(0, convert(standing.haircut, int256) - most), uint256)
+    shares: uint256[SIDES] = empty(uint256[SIDES])
+    everything: uint256 = 0
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if (markets >> market) & 1 == 1:
+            found: uint256 = 0
+            by_long: uint256 = 0
+            found, by_long = self._lost_in(owner, market, cycle)
+            # What was lost as long was gained as short.
+            shares[2 * market + 1] = by_long
+            shares[2 * market] = found - by_long
+            everything += found
+    noted: uint256 = cycle_book.late_of[owner]
+    late: uint256 = noted
+    # What was noted may have been paid meanwhile: it never shrinks, and what is too much is insurance. What
+    # no gain bears of the market's own loss stays with its positions: the next turn shows who gained it.
+    if lacks > everything and not (owner == self and cycle_book._holds(self)):
+        late = max(noted, lacks - everything)
+    borne: uint256 = min(everything, lacks - min(lacks, late))
+    parts: uint256[SIDES] = self._spread(borne, shares, everything)
+    changed: bool = False
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if (markets >> market) & 1 == 0:
+            continue
+        now: uint256 = parts[2 * market] | (parts[2 * market + 1] << 128)
+        before: uint256 = cycle_book.booked[owner][market]
+        if now != before:
+            changed = True
+            cycle_book._change_losses(market, cycle, before, now)
+            cycle_book._set_booked(owner, market, now)
+    if late != noted:
+        changed = True
+        self.late += late - noted
+        cycle_book._change_pot(convert(late - noted, int256))
+        cycle_book._set_late(owner, late)
+    if changed:
+        clock: price_path.Clock = price_path._load_clock()
+        clock.booked_at = block.timestamp
+        price_path._store_clock(clock)
+        log Booked(account=owner, cycle=cycle, amount=lacks, late=late)
+    return changed
+
+
+@internal
+@view
+def _lost_in(owner: address, market: uint256, cycle: uint256) -> (uint256, uint256):
+    """@dev What an account's loss can have come from in a market, wei; of that, what it lost as long."""
+    lost: price_path.Sides = price_path._as_sides(cycle_book.pending_lost[owner][market])
+    both: uint256 = lost.long + lost.short
+    if both == 0:
+        return 0, 0
+    if owner == self:
+        return both, lost.long
+    net: int256 = price_path._signed(cycle_book.nets[owner][market], 0, 138)
+    haircut: int256 = convert(cycle_book._haircut_in(owner, market, cycle), int256)
+    found: uint256 = min(both, convert(max(0, haircut - net), uint256))
+    return found, found * lost.long // both
+
+
+# -------------------------------------------------------------------- rolling
+
+
+@internal
+def _roll():
+    """@dev Make the pending cycle final, the open one pending, and open the next."""
+    clock: price_path.Clock = price_path._load_clock()
+    assert (
+        block.timestamp >= clock.rolled_at + WINDOW and block.timestamp >= clock.booked_at + QUIET
+    ) or block.timestamp >= clock.rolled_at + 4 * WINDOW, "cycle_losses: too early"
+    markets: uint256 = staticcall price_path.POLICY.markets()
+    insured: uint256 = 0
+    later: uint256 = 0
+    self._sweep()
+    if clock.booked_at != 0:
+        insured = self._insure(clock.cycle - 1, markets)
+    if self.late != 0:
+        # Profits that have not vested, and insurance.
+        paid: uint256 = extcall FUND.absorb(self.late)
+        self.held += paid
+        self.late -= paid
+        later = self._charge_later(clock.cycle - 1, markets)
+    if clock.booked_at != 0 or later != 0:
+        cycle_book._note_lossy(clock.lossy, clock.cycle - 1)
+        clock.lossy += 1
+    self.overdue = self.late
+    for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
+        price_path._note_edge(market, clock.cycle + 1)
+    clock.cycle += 1
+    clock.rolled_at = block.timestamp
+    clock.booked_at = 0
+    price_path._store_clock(clock)
+    log Rolled(cycle=clock.cycle - 1, insured=insured, later=later)
+
+
+@internal
+def _insure(cycle: uint256, markets: uint256) -> uint256:
+    """@dev Have insurance take the same share off all losses of a cycle; how much, wad."""
+    losses: uint256[SIDES] = empty(uint256[SIDES])
+    total: uint256 = 0
+    for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
+        sides: price_path.Sides = price_path._as_sides(cycle_book.losses[market][cycle])
+        losses[2 * market] = sides.long
+        losses[2 * market + 1] = sides.short
+        total += sides.long + sides.short
+    if total == 0:
+        return 0
+    paid: uint256 = extcall FUND.cover(total)
+    self.held += paid
+    cycle_book._change_pot(convert(paid, int256))
+    parts: uint256[SIDES] = self._spread(paid, losses, total)
+    for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
+        part: uint256 = parts[2 * market] | (parts[2 * market + 1] << 128)
+        cycle_book._change_losses(market, cycle, part, 0)
+    return paid
+
+
+@internal
+def _charge_later(cycle: uint256, markets: uint256) -> uint256:
+    """@dev Have gains of a cycle pay what was late before it, by what room they have; how much, wad."""
+    rooms: uint256[SIDES] = empty(uint256[SIDES])
+    everything: uint256 = 0
+    for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
+        share: uint256 = staticcall price_path.POLICY.haircut(market)
+        totals: price_path.Sides = price_path._load_totals(market, cycle)
+        losses: price_path.Sides = price_path._as_sides(cycle_book.losses[market][cycle])
+        rooms[2 * market] = min(totals.long * share // units.BASIS_POINTS, totals.long - losses.long)
+        rooms[2 * market + 1] = min(totals.short * share // units.BASIS_POINTS, totals.short - losses.short)
+        everything += rooms[2 * market] + rooms[2 * market + 1]
+    charged: uint256 = min(min(self.late, self.overdue), everything)
+    if charged == 0:
+        return 0
+    parts: uint256[SIDES] = self._spread(charged, rooms, everything)
+    for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
+        part: uint256 = parts[2 * market] | (parts[2 * market + 1] << 128)
+        cycle_book._change_losses(market, cycle, 0, part)
+    self.late -= charged
+    cycle_book._change_pot(-convert(charged, int256))
+    return charged
+
+
+@internal
+def _change_held(amount: int256):
+    self.held = convert(convert(self.held, int256) + amount, uint256)
+
+
+@internal
+def _repay(amount: uint256):
+    """@dev So much that was late is nobody's claim any more, wad."""
+    self.late -= amount
+
+
+@internal
+@pure
+def _spread(amount: uint256, weights: uint256[SIDES], everything: uint256) -> uint256[SIDES]:
+    """@dev Parts of an amount by weights of some sum, by floors of running sums: they add up to it."""
+    parts: uint256[SIDES] = empty(uint256[SIDES])
+    if amount == 0:
+        return parts
+    passed: uint256 = 0
+    given: uint256 = 0
+    for side: uint256 in range(SIDES):
+        passed += weights[side]
+        so_far: uint256 = amount * passed // everything
+        parts[side] = so_far - given
+        given = so_far
+    return parts
+
+
+@internal
+def _sweep():
+    """@dev Hand fees over to the fund. A fee may be of a gain that its loser has not paid in."""
+    amount: uint256 = min(cycle_book.fees, self.held)
+    if amount != 0:
+        cycle_book._change_fees(-convert(amount, int256))
+        self.held -= amount
+        extcall STABLECOIN.transfer(FUND.address, amount)
+        extcall FUND.add_fees(amount)

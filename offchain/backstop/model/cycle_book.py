@@ -1,0 +1,312 @@
+"""What accounts of perpetual markets hold, and what they gained and lost in the open and the pending cycle.
+
+A lot bought at P when the index is F moves P - F of cash, and one held at a mark p is worth p - F, so that no
+trade changes the sum of all cash. A position also keeps what its value was when the cycle began plus what its
+trades paid since, and, by the market's path, what it gained and lost as long and as short. An account is
+brought up to date when it is touched. Amounts in wei.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backstop.model import bounds
+from backstop.model.arithmetic import div_up, signed
+from backstop.model.interfaces import Standing
+from backstop.model.price_path import MAX_LOTS, Clock, Moves, PricePath, Sides
+from backstop.model.state import World, immutable, require, slot
+
+MOST_CYCLES = 64
+"""Cycles that one call brings an account through: each of them had losses, but for two."""
+SEIZED, BOOKED = 1, 2
+"""Halves of an account's bond, by bit."""
+
+
+@slot(-138, 8, 32, 32, 2)
+class Account(NamedTuple):
+    """Cash; a bit for each market it is in; the cycle it is in, how many with losses it has gone through."""
+
+    cash: int = 0
+    markets: int = 0
+    cycle: int = 0
+    seen: int = 0
+    bond: int = 0  # halves, by bit
+
+
+@slot(-64, -138)
+class Position(NamedTuple):
+    """Lots, and its value when the cycle began plus what its trades paid since."""
+
+    size: int = 0
+    value: int = 0
+
+
+@slot(-138)
+class Amount(NamedTuple):
+    """Some wei, above or below zero."""
+
+    value: int = 0
+
+
+class CycleBook(PricePath):
+    """See contracts/modules/cycle_book.vy."""
+
+    # Wad: half of what an account puts up with its first position.
+    half_bond = immutable("HALF_BOND", int)
+
+    def __init__(
+        self, world: World, name: str, address: str, margin_policy: str, mark_age: int, half_bond: int
+    ) -> None:
+        super().__init__(world, name, address, margin_policy, mark_age)
+        self.half_bond = half_bond
+        self.accounts = self.table("cycle_book.accounts", Account())
+        # What an account was worth when the pending cycle ended, and has brought since.
+        self.worths = self.table("cycle_book.worths", Amount())
+        # What was booked of its loss that no gain of the pending cycle bears.
+        self.late_of = self.table("cycle_book.late_of")
+        self.deposits = self.table("cycle_book.paid_in")
+        self.positions = self.table("cycle_book.positions", Position())
+        # Up to which moves its gains and losses of the open cycle are counted, and what they are.
+        self.since = self.table("cycle_book.since", Moves())
+        self.gained = self.table("cycle_book.gained", Sides())
+        self.lost = self.table("cycle_book.lost", Sides())
+        # Of the pending cycle: gains, losses, how its value changed; what was booked, by who gained it.
+        self.pending_gained = self.table("cycle_book.pending_gained", Sides())
+        self.pending_lost = self.table("cycle_book.pending_lost", Sides())
+        self.nets = self.table("cycle_book.nets", Amount())
+        self.booked = self.table("cycle_book.booked", Sides())
+        # By market and cycle: what those who gained as long, as short, bear together.
+        self.losses = self.table("cycle_book.losses", Sides())
+        # Cycles that had losses, in order.
+        self.lossy = self.table("cycle_book.lossy")
+        self.pot = self.table("cycle_book.pot", Amount())
+        self.fee_table = self.table("cycle_book.fees")
+        self.bonds = self.table("cycle_book.bonds")
+
+    # ---------------------------------------------------------------- touching
+
+    def _touch(self, owner: str) -> None:
+        """Bring an account up to the open cycle."""
+        self._wake(owner)
+        require(self.accounts[owner].cycle == self.clocks[()].cycle, "cycle_book: wake it first")
+
+    def _wake(self, owner: str) -> None:
+        """Bring an account through cycles, as many as one call may."""
+        clock: Clock = self.clocks[()]
+        account: Account = self.accounts[owner]
+        if account.cycle == 0:
+            self.accounts[owner] = account._replace(cycle=clock.cycle, seen=clock.lossy)
+            return
+        for _ in range(MOST_CYCLES):
+            account = self.accounts[owner]
+            if account.cycle == clock.cycle:
+                return
+            # Cycles in which nothing was lost leave no trace.
+            following = self.lossy[account.seen] if account.seen < clock.lossy else clock.cycle - 1
+            if following > account.cycle:
+                self._skip(owner, following)
+            self._close(owner)
+
+    def _skip(self, owner: str, cycle: int) -> None:
+        """Go to the beginning of a cycle: neither the pending one nor those until then had losses."""
+        account: Account = self.accounts[owner]
+        worth = account.cash
+        for market in _in(account.markets):
+            position: Position = self.positions[owner, market]
+            level = self.levels[market, cycle].value
+            worth += position.size * level
+            self.positions[owner, market] = position._replace(value=position.size * level)
+            self.since[owner, market] = self.edges[market, cycle]
+            for table in (self.gained, self.lost, self.pending_gained, self.pending_lost):
+                table[owner, market] = Sides()
+            self.nets[owner, market] = Amount()
+        self.worths[owner] = self._amount(worth)
+        self.accounts[owner] = account._replace(cycle=cycle)
+
+    def _close(self, owner: str) -> None:
+        """End the account's cycle: the one before is final, this one is pending."""
+        account: Account = self.accounts[owner]
+        cycle = account.cycle + 1
+        own = account.cash
+        for market in _in(account.markets):
+            own += self.positions[owner, market].size * self.levels[market, cycle].value
+        account = self._settle(owner, account, own)
+        if owner == self.address:
+            account = self._hand_over(account)
+        worth, markets = account.cash, 0
+        for market in _in(account.markets):
+            self._segment(owner, market, self.edges[market, cycle])
+            position: Position = self.positions[owner, market]
+            value = position.size * self.levels[market, cycle].value
+            worth += value
+            self._store_position(owner, market, Position(position.size, value))
+            gained, lost = self.gained[owner, market], self.lost[owner, market]
+            stays = position.size != 0 or gained != Sides() or lost != Sides()
+            markets |= stays << market
+            self.pending_gained[owner, market], self.pending_lost[owner, market] = gained, lost
+            self.nets[owner, market] = self._amount(value - position.value if stays else 0)
+            self.gained[owner, market] = self.lost[owner, market] = Sides()
+        self.worths[owner] = self._amount(worth)
+        if markets == 0:
+            account = self._free_bond(account)
+        self._store_account(owner, account._replace(markets=markets, cycle=cycle))
+
+    def _settle(self, owner: str, account: Account, own: int) -> Account:
+        """Take the haircuts of a final cycle and give what was booked, as far as it is missing."""
+        clock: Clock = self.clocks[()]
+        final = account.cycle - 1
+        if account.seen == clock.lossy or self.lossy[account.seen] != final:
+            return account
+        haircut, booked = self._haircut(owner, account.markets), self.late_of[owner]
+        for market in _in(account.markets):
+            booked += sum(self.booked[owner, market])
+            self.booked[owner, market] = Sides()
+        self.late_of[owner] = 0
+        worth = self.worths[owner].value
+        given = min(booked, max(0, haircut - max(worth, own)))
+        self.worths[owner] = self._amount(worth + given - haircut)
+        # What is not needed is insurance.
+        self.fee_table[()] = self.fee_table[()] + booked - given
+        self.pot[()] = self._amount(self.pot[()].value + haircut - booked)
+        if haircut or booked:
+            self.emit("Settled", owner, final, haircut, booked, given)
+        return account._replace(cash=account.cash + given - haircut, seen=account.seen + 1)
+
+    def _hand_over(self, account: Account) -> Account:
+        """Have what the market's own account had when the final cycle ended be insurance."""
+        surplus = max(0, self.worths[self.address].value)
+        self.fee_table[()] = self.fee_table[()] + surplus
+        return account._replace(cash=account.cash - surplus)
+
+    def _segment(self, owner: str, market: int, moves: Moves) -> None:
+        """Count what a position gained and lost up to some moves, while it had the size it has."""
+        since: Moves = self.since[owner, market]
+        size = self.positions[owner, market].size
+        up, down = moves.up - since.up, moves.down - since.down
+        if size != 0 and since != moves:
+            gained, lost = self.gained[owner, market], self.lost[owner, market]
+            if size > 0:
+                gained = gained._replace(long=gained.long + size * up)
+                lost = lost._replace(long=lost.long + size * down)
+            else:
+                gained = gained._replace(short=gained.short - size * down)
+                lost = lost._replace(short=lost.short - size * up)
+            self.gained[owner, market], self.lost[owner, market] = gained, lost
+        self.since[owner, market] = moves
+
+    # ----------------------------------------------------------------- values
+
+    def _haircut_in(self, owner: str, market: int) -> int:
+        """Return the haircut of the account's pending cycle in a market [wei], rounded up."""
+        cycle = self.accounts[owner].cycle - 1
+        gained, losses = self.pending_gained[owner, market], self.losses[market, cycle]
+        totals: Sides = self.totals[market, cycle]
+        found = 0
+        for mine, loss, total in zip(gained, losses, totals, strict=True):
+            if mine and loss:
+                found += div_up(mine * loss, total)
+        return found
+
+    def _haircut(self, owner: str, markets: int) -> int:
+        return sum(self._haircut_in(owner, market) for market in _in(markets))
+
+    def _own(self, owner: str) -> int:
+        """Return cash and the value of all positions at the marks [wei]."""
+        account: Account = self.accounts[owner]
+        markets = _in(account.markets)
+        return account.cash + sum(int(self.positions[owner, m].size) * self._level(m) for m in markets)
+
+    def _standing(self, owner: str) -> Standing:
+        """Return what a touched account has, at the marks."""
+        markets = _in(self.accounts[owner].markets)
+        unfinal = 0
+        for market in markets:
+            unfinal += sum(self._gained_now(owner, market)) + sum(self.pending_gained[owner, market])
+        return Standing(self._own(owner), self._haircut(owner, self.accounts[owner].markets), unfinal)
+
+    def _gained_now(self, owner: str, market: int) -> Sides:
+        """Return what a position gained in the open cycle, up to the last move."""
+        gained: Sides = self.gained[owner, market]
+        since, moves = self.since[owner, market], self.moves[market]
+        size = self.positions[owner, market].size
+        if size > 0:
+            return gained._replace(long=gained.long + size * (moves.up - since.up))
+        return gained._replace(short=gained.short - size * (moves.down - since.down))
+
+    def _holds(self, owner: str) -> bool:
+        """Tell whether an account has a position."""
+        return any(self.positions[owner, market].size for market in _in(self.accounts[owner].markets))
+
+    # ---------------------------------------------------------------- changes
+
+    def _move(self, owner: str, market: int, delta: int, at: int) -> None:
+        """Buy (or sell) lots for a touched account, at a price less the index. Cash moves by delta*at."""
+        self._segment(owner, market, self.moves[market])
+        account: Account = self.accounts[owner]
+        position: Position = self.positions[owner, market]
+        size = signed(position.size + delta)
+        require(abs(size) <= MAX_LOTS, "cycle_book: too many lots")
+        self.opened[market] = self.opened[market] + max(size, 0) - max(position.size, 0)
+        require(self.opened[market] <= MAX_LOTS, "price_path: too much is open")
+        account = account._replace(cash=account.cash - delta * at, markets=account.markets | 1 << market)
+        if position.size == 0 and owner != self.address:
+            account = self._put_up_bond(account)
+        self._store_position(owner, market, Position(size, position.value + delta * at))
+        self._store_account(owner, account)
+        self.emit("PositionChanged", owner, market, size, account.cash)
+
+    def _credit(self, owner: str, amount: int) -> None:
+        """Change an account's cash."""
+        account: Account = self.accounts[owner]
+        self._store_account(owner, account._replace(cash=account.cash + amount))
+
+    def _pay_in(self, owner: str, amount: int) -> None:
+        """Credit what an account brings: it counts for the pending cycle, not for older ones; no profit."""
+        self._wake(owner)
+        self._credit(owner, signed(amount))
+        self.worths[owner] = self._amount(self.worths[owner].value + amount)
+        self.deposits[owner] = self.deposits[owner] + amount
+
+    def _forget_lost(self, owner: str) -> None:
+        """Before an account trades, let no more of its deposits count than it had at the last roll."""
+        most = max(0, self.worths[owner].value)
+        if self.deposits[owner] > most:
+            self.deposits[owner] = most
+
+    def _put_up_bond(self, account: Account) -> Account:
+        """Take both halves of the bond, or what is missing of them."""
+        missing = self.half_bond * (2 - account.bond.bit_count())
+        self.bonds[()] = self.bonds[()] + missing
+        return account._replace(cash=account.cash - missing, bond=SEIZED | BOOKED)
+
+    def _free_bond(self, account: Account) -> Account:
+        """Give back what is left of the bond."""
+        left = self.half_bond * account.bond.bit_count()
+        self.bonds[()] = self.bonds[()] - left
+        return account._replace(cash=account.cash + left, bond=0)
+
+    def _pay_half(self, owner: str, half: int, finder: str) -> None:
+        """Have an account's bond pay whoever acted on it, once for each half."""
+        account: Account = self.accounts[owner]
+        if account.bond & half:
+            self.accounts[owner] = account._replace(bond=account.bond & ~half)
+            self.bonds[()] = self.bonds[()] - self.half_bond
+            self._pay_in(finder, self.half_bond)
+            self.emit("BondPaid", owner, finder, self.half_bond)
+
+    def _store_account(self, owner: str, account: Account) -> None:
+        require(abs(account.cash) < 2**137, "price_path: beyond all figures")
+        self.accounts[owner] = account
+
+    def _store_position(self, owner: str, market: int, position: Position) -> None:
+        require(abs(position.value) < 2**137, "price_path: beyond all figures")
+        self.positions[owner, market] = position
+
+    def _amount(self, value: int) -> Amount:
+        require(abs(value) < 2**137, "price_path: beyond all figures")
+        return Amount(value)
+
+
+def _in(markets: int) -> list[int]:
+    """Return the markets of bits."""
+    return [market for market in range(bounds.MAX_MARGIN_MARKETS) if markets >> market & 1]

@@ -1,0 +1,192 @@
+"""Who bears the losses of a cycle: those who gained in it, each the same share of its gain.
+
+While a cycle is pending, what an account lacked at its end is booked against the gains of the markets and
+sides that it can have lost to, as often as it has grown. Its own haircuts are part of what it lacks. Then the
+cycle is final: insurance takes the same share off all losses, and what no gain bears is late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.cycle_book import CycleBook, _in
+from backstop.model.interfaces import IERC20, IMarginFund
+from backstop.model.price_path import Clock, Sides
+from backstop.model.state import World, immutable, require
+
+
+class CycleLosses(CycleBook):
+    """See contracts/modules/cycle_losses.vy."""
+
+    stablecoin_address = immutable("STABLECOIN", str)
+    fund_address = immutable("FUND", str)
+    # Seconds: how long a cycle is pending at least; how long after the last booking, up to four windows.
+    window = immutable("WINDOW", int)
+    quiet = immutable("QUIET", int)
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        margin_policy: str,
+        mark_age: int,
+        half_bond: int,
+        stablecoin: str,
+        fund: str,
+        window: int,
+        quiet: int,
+    ) -> None:
+        super().__init__(world, name, address, margin_policy, mark_age, half_bond)
+        fits = bounds.MIN_CYCLE <= window <= bounds.MAX_CYCLE and quiet <= window
+        require(fits, "cycle_losses: window bounds")
+        self.stablecoin_address = stablecoin
+        self.fund_address = fund
+        self.window = window
+        self.quiet = quiet
+        self.holdings = self.table("cycle_losses.held")
+        # What nobody has paid, and what of it later gains pay from the next roll on.
+        self.late_table = self.table("cycle_losses.late")
+        self.overdue = self.table("cycle_losses.overdue")
+
+    @property
+    def stablecoin(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.stablecoin_address))
+
+    @property
+    def fund(self) -> IMarginFund:
+        return cast(IMarginFund, self.world.at(self.fund_address))
+
+    # ---------------------------------------------------------------- booking
+
+    def _book(self, owner: str) -> bool:
+        """Book what a touched account lacks of the pending cycle; tell whether it differs from before."""
+        clock: Clock = self.clocks[()]
+        markets = _in(self.accounts[owner].markets)
+        haircut = self._haircut(owner, self.accounts[owner].markets)
+        lacks = max(0, haircut - max(self.worths[owner].value, self._own(owner)))
+        shares = [self._lost_in(owner, market) for market in markets]
+        everything = sum(map(sum, shares))
+        # What no gain bears of the market's own loss stays with its positions: the next turn shows who
+        # gained it. What was noted may have been paid meanwhile: it never shrinks, and what is too much is
+        # insurance.
+        late = noted = self.late_of[owner]
+        if owner != self.address or not self._holds(owner):
+            late = max(noted, lacks - everything)
+        borne = min(everything, max(0, lacks - late))
+        changed = False
+        for market, now in zip(markets, spread(borne, shares), strict=True):
+            before: Sides = self.booked[owner, market]
+            if before != now:
+                changed = True
+                losses: Sides = self.losses[market, clock.cycle - 1]
+                self.losses[market, clock.cycle - 1] = Sides(
+                    losses.long + now.long - before.long, losses.short + now.short - before.short
+                )
+                self.booked[owner, market] = now
+        if late != noted:
+            changed = True
+            self.late_table[()] = self.late_table[()] + late - noted
+            self.pot[()] = self._amount(self.pot[()].value + late - noted)
+            self.late_of[owner] = late
+        if changed:
+            self.clocks[()] = clock._replace(booked_at=self.world.timestamp)
+            self.emit("Booked", owner, clock.cycle - 1, lacks, late)
+        return changed
+
+    def _lost_in(self, owner: str, market: int) -> Sides:
+        """Return what an account's loss can have come from in a market, by the side that gained it."""
+        lost: Sides = self.pending_lost[owner, market]
+        if owner == self.address:
+            return Sides(lost.short, lost.long)
+        most = self._haircut_in(owner, market) - self.nets[owner, market].value
+        found = min(lost.long + lost.short, max(0, most))
+        by_long = found * lost.long // (lost.long + lost.short) if found else 0
+        # What was lost as long was gained as short.
+        return Sides(found - by_long, by_long)
+
+    # ---------------------------------------------------------------- rolling
+
+    def _roll(self) -> None:
+        """Make the pending cycle final, the open one pending, and open the next."""
+        clock: Clock = self.clocks[()]
+        now, markets = self.world.timestamp, self.policy.markets(self.address)
+        waited = now >= clock.rolled_at + self.window and now >= clock.booked_at + self.quiet
+        require(waited or now >= clock.rolled_at + 4 * self.window, "cycle_losses: too early")
+        insured = later = 0
+        lossy = clock.lossy
+        self._sweep()
+        if clock.booked_at != 0:
+            insured = self._insure(clock.cycle - 1, markets)
+        if self.late_table[()] != 0:
+            self._cover_late()
+            later = self._charge_later(clock.cycle - 1, markets)
+        if clock.booked_at != 0 or later != 0:
+            self.lossy[lossy] = clock.cycle - 1
+            lossy += 1
+        self.overdue[()] = self.late_table[()]
+        for market in range(markets):
+            self._note_edge(market, clock.cycle + 1)
+        self.clocks[()] = Clock(clock.cycle + 1, now, 0, lossy)
+        self.emit("Rolled", clock.cycle, insured, later)
+
+    def _insure(self, cycle: int, markets: int) -> int:
+        """Have insurance take the same share off all losses of a cycle; how much."""
+        total = sum(sum(self.losses[market, cycle]) for market in range(markets))
+        if total == 0:
+            return 0
+        paid = self.fund.cover(self.address, total)
+        self.holdings[()] = self.holdings[()] + paid
+        self.pot[()] = self._amount(self.pot[()].value + paid)
+        losses = [self.losses[market, cycle] for market in range(markets)]
+        for market, part in enumerate(spread(paid, losses)):
+            was = losses[market]
+            self.losses[market, cycle] = Sides(was.long - part.long, was.short - part.short)
+        return paid
+
+    def _cover_late(self) -> None:
+        """Have profits that have not vested, and insurance, pay what is late."""
+        paid = self.fund.absorb(self.address, self.late_table[()])
+        self.holdings[()] = self.holdings[()] + paid
+        self.late_table[()] = self.late_table[()] - paid
+
+    def _charge_later(self, cycle: int, markets: int) -> int:
+        """Have gains of a cycle pay what was late before it, by what room they have; how much."""
+        rooms = []
+        for market in range(markets):
+            share = self.policy.haircut(self.address, market)
+            losses, totals = self.losses[market, cycle], self.totals[market, cycle]
+            room = (min(t * share // BASIS_POINTS, t - x) for x, t in zip(losses, totals, strict=True))
+            rooms.append(Sides(*room))
+        charged = int(min(self.late_table[()], self.overdue[()], sum(map(sum, rooms))))
+        if charged == 0:
+            return 0
+        for market, part in enumerate(spread(charged, rooms)):
+            was = self.losses[market, cycle]
+            self.losses[market, cycle] = Sides(was.long + part.long, was.short + part.short)
+        self.late_table[()] = self.late_table[()] - charged
+        self.pot[()] = self._amount(self.pot[()].value - charged)
+        return charged
+
+    def _sweep(self) -> None:
+        """Hand fees over to the fund."""
+        amount = min(self.fee_table[()], self.holdings[()])
+        if amount != 0:
+            self.fee_table[()] = self.fee_table[()] - amount
+            self.holdings[()] = self.holdings[()] - amount
+            self.stablecoin.transfer(self.address, self.fund_address, amount)
+            self.fund.add_fees(self.address, amount)
+
+
+def spread(amount: int, weights: Sequence[Sides]) -> list[Sides]:
+    """Return parts of an amount by weights, by floors of running sums: they add up to it."""
+    everything, passed, given, parts = sum(map(sum, weights)), 0, 0, []
+    for weight in [each for sides in weights for each in sides]:
+        passed += weight
+        so_far = amount * passed // everything if amount else 0
+        parts.append(so_far - given)
+        given = so_far
+    return [Sides(*parts[at : at + 2]) for at in range(0, len(parts), 2)]

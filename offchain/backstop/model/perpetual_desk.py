@@ -1,0 +1,223 @@
+"""Who may trade in the perpetual markets, and at what. It holds nothing and keeps nothing.
+
+New risk needs its initial margin without any gain that is not final, at marks of now. Amounts in wad, sizes
+in lots, prices in wei a lot, margins in basis points x wei.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, div_up
+from backstop.model.interfaces import (
+    EMERGENCY,
+    IMarginPolicy,
+    IPerpetualMarket,
+    IRiskPolicy,
+    IVaultEngine,
+    Takeover,
+)
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require
+
+
+class Rules(NamedTuple):
+    """What never changes of a desk's rules."""
+
+    band: int  # basis points that a trade may be from the mark
+    maker_fee: int  # basis points of notional
+    taker_fee: int  # basis points of notional
+    fee_share: int  # basis points of a liquidator's reward that are insurance
+
+
+class PerpetualDesk(Contract):
+    """See contracts/PerpetualDesk.vy."""
+
+    KIND = "PerpetualDesk"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    margin_policy_address = immutable("POLICY", str)
+    # The zero address if there is none: then there are no modes.
+    risk_policy_address = immutable("RISK_POLICY", str)
+    margin_orders_address = immutable("MARGIN_ORDERS", str)
+    market_address = immutable("MARKET", str)
+    band = immutable("BAND", int)
+    maker_fee = immutable("MAKER_FEE", int)
+    taker_fee = immutable("TAKER_FEE", int)
+    fee_share = immutable("FEE_SHARE", int)
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        margin_policy: str,
+        risk_policy: str,
+        margin_orders: str,
+        market: str,
+        rules: Rules,
+    ) -> None:
+        super().__init__(world, name, address)
+        terms = Rules(*rules)
+        require(terms.band <= bounds.MAX_BAND, "desk: band bounds")
+        require(max(terms.maker_fee, terms.taker_fee) <= bounds.MAX_TRADE_FEE, "desk: fee bounds")
+        require(terms.fee_share <= BASIS_POINTS, "desk: share bounds")
+        self.vault_engine_address = vault_engine
+        self.margin_policy_address = margin_policy
+        self.risk_policy_address = risk_policy
+        self.margin_orders_address = margin_orders
+        self.market_address = market
+        self.band = terms.band
+        self.maker_fee = terms.maker_fee
+        self.taker_fee = terms.taker_fee
+        self.fee_share = terms.fee_share
+
+    @property
+    def market(self) -> IPerpetualMarket:
+        return cast(IPerpetualMarket, self.world.at(self.market_address))
+
+    @property
+    def policy(self) -> IMarginPolicy:
+        return cast(IMarginPolicy, self.world.at(self.margin_policy_address))
+
+    # ----------------------------------------------------------------- trades
+
+    @external
+    def trade(
+        self,
+        sender: str,
+        market: int,
+        maker: str,
+        taker: str,
+        delta: int,
+        price: int,
+        maker_reduces: bool,
+        taker_reduces: bool,
+    ) -> None:
+        """Book a trade that both accounts have signed."""
+        require(sender == self.margin_orders_address, "desk: not orders")
+        require(0 < price <= bounds.MAX_LOT_PRICE, "desk: price bounds")
+        _, mark = self.market.accrue(self.address, market)
+        require(mark != 0, "desk: no mark yet")
+        require(abs(price - mark) * BASIS_POINTS <= self.band * mark, "desk: outside the band")
+        self._check_solvent(maker)
+        self._check_solvent(taker)
+        notional = abs(delta) * price
+        fees = _fee(notional, self.maker_fee), _fee(notional, self.taker_fee)
+        self.market.exchange(self.address, market, maker, taker, delta, price, -fees[0], -fees[1])
+        self._check_side(maker, market, delta, price, mark, maker_reduces)
+        self._check_side(taker, market, -delta, price, mark, taker_reduces)
+
+    @external
+    def take(self, sender: str, market: int, lots: int) -> None:
+        """Take lots over from the market's own account, at the mark."""
+        fresh, price = self.market.accrue(self.address, market)
+        require(fresh, "desk: no price for lots")
+        self._check_solvent(sender)
+        self.market.wake(self.address, self.market_address)
+        size = self._size(self.market_address, market)
+        require(0 < lots <= abs(size), "desk: not so many lots")
+        delta = lots if size > 0 else -lots
+        fee = _fee(lots * price, self.taker_fee)
+        self.market.exchange(self.address, market, sender, self.market_address, delta, price, -fee, 0)
+        self._check_side(sender, market, delta, price, price, False)
+        self.emit("Taken", sender, market, delta, price)
+
+    @external
+    def liquidate(self, sender: str, owner: str, market: int, lots: int) -> int:
+        """Take over lots of an account that is under its maintenance margin; the reward."""
+        require(owner != sender, "desk: own account")
+        require(owner != self.market_address, "desk: take them")
+        self.market.wake(self.address, owner)
+        self.market.wake(self.address, sender)
+        size = self._size(owner, market)
+        require(0 < lots <= abs(size), "desk: not that many")
+        require(self._mark_all(owner), "desk: no price of now")
+        equity, _ = self._equity(owner)
+        require(equity >= 0, "desk: meet it")
+        initial, maintenance = self._margins(owner, False)
+        require(equity * BASIS_POINTS < maintenance, "desk: safe account")
+        _, price = self.market.accrue(self.address, market)
+        reward = self.policy.reward(
+            self.address, Takeover(market, abs(size), lots, price, equity, initial, maintenance)
+        )
+        fee = reward * self.fee_share // BASIS_POINTS
+        delta = -lots if size > 0 else lots
+        self.market.exchange(self.address, market, owner, sender, delta, price, -reward, reward - fee)
+        self._check_side(sender, market, -delta, price, price, False)
+        self.emit("Liquidated", owner, sender, market, lots, price, reward, fee)
+        return reward
+
+    @external
+    def check_risk(self, sender: str, owner: str) -> None:
+        """Revert unless an account may have the risk that it has, at marks of now."""
+        self._check_risk(owner)
+
+    # ---------------------------------------------------------------- helpers
+
+    def _equity(self, owner: str) -> tuple[int, int]:
+        """Return what an account has less the haircuts known, and its gains that are not final [wei]."""
+        standing = self.market.standing_of(self.address, owner)
+        return standing.own - standing.haircut, standing.unfinal
+
+    def _size(self, owner: str, market: int) -> int:
+        held = self.market.holdings_of(self.address, owner)
+        return next((each.size for each in held if each.market == market), 0)
+
+    def _mark_all(self, owner: str) -> bool:
+        """Mark all markets that an account has positions in; tell whether all have a price of now."""
+        held = self.market.holdings_of(self.address, owner)
+        return all([self.market.accrue(self.address, each.market)[0] for each in held])
+
+    def _margins(self, owner: str, risk: bool) -> tuple[int, int]:
+        """Return the initial and the maintenance margin of an account at the marks [basis points x wei]."""
+        initial = maintenance = 0
+        for held in self.market.holdings_of(self.address, owner):
+            needs = self.policy.needs_at(self.address, held.market, held.size, held.price, held.open, risk)
+            initial += needs.initial
+            maintenance += needs.maintenance
+        return initial, maintenance
+
+    def _check_solvent(self, owner: str) -> None:
+        self.market.wake(self.address, owner)
+        require(self._equity(owner)[0] >= 0, "desk: owes, only pays in")
+
+    def _check_side(
+        self, owner: str, market: int, delta: int, price: int, mark: int, only_reduce: bool
+    ) -> None:
+        """Revert unless an account may do what it has just done."""
+        size = self._size(owner, market)
+        old = size - delta
+        if old > 0 > delta >= -old or old < 0 < delta <= -old:
+            self._check_reduced(owner, market, size, delta, price, mark)
+        else:
+            require(not only_reduce, "desk: would not reduce")
+            self._check_risk(owner)
+
+    def _check_reduced(self, owner: str, market: int, size: int, delta: int, price: int, mark: int) -> None:
+        """Solvent, no further below maintenance than before, and no gain given away that is not final."""
+        equity, unfinal = self._equity(owner)
+        require(equity >= 0, "desk: insolvent")
+        gained = delta * (mark - price)
+        if equity * BASIS_POINTS < self._margins(owner, False)[1]:
+            before = self.policy.maintenance(self.address, market, abs(size - delta) * mark)
+            relieved = before - self.policy.maintenance(self.address, market, abs(size) * mark)
+            require(gained * BASIS_POINTS + relieved >= 0, "desk: margin would fall")
+        require(gained >= 0 or equity >= unfinal, "desk: gains are not final")
+
+    def _check_risk(self, owner: str) -> None:
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        if self.risk_policy_address != ZERO_ADDRESS:
+            policy = cast(IRiskPolicy, self.world.at(engine.risk_policy(self.address)))
+            require(policy.mode(self.address) < EMERGENCY, "desk: emergency")
+        require(not engine.in_settlement(self.address), "desk: in settlement")
+        require(self._mark_all(owner), "desk: no price for risk")
+        equity, unfinal = self._equity(owner)
+        initial, _ = self._margins(owner, True)
+        require((equity - unfinal) * BASIS_POINTS >= initial, "desk: initial margin")
+
+
+def _fee(notional: int, share: int) -> int:
+    """Return the fee of a trade [wei], rounded up."""
+    return div_up(notional * share, BASIS_POINTS)

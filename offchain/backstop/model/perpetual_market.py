@@ -1,0 +1,326 @@
+"""Perpetual markets in the stablecoin whose losses are borne by who gained while the price moved.
+
+Cash of all accounts + bonds + pot + fees == held + late, to the wei. Amounts in wad, sizes in lots, prices in
+wei a lot, margins in basis points x wei.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import add, div_up, signed
+from backstop.model.cycle_book import BOOKED, SEIZED, Account, _in
+from backstop.model.cycle_losses import CycleLosses
+from backstop.model.interfaces import Holding, IDomain, IPerpetualDesk, IVaultEngine, Standing
+from backstop.model.price_path import INTERVAL, PERIOD, Clock, Moves, Path, Sides
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
+
+
+class Wiring(NamedTuple):
+    """The contracts that a market works with; the zero address for a domain is none."""
+
+    vault_engine: str
+    margin_policy: str
+    stablecoin: str
+    desk: str
+    fund: str
+    domain: str
+
+
+class Rules(NamedTuple):
+    """What never changes of a market's rules."""
+
+    window: int  # seconds that a cycle is pending at least
+    quiet: int  # seconds after the last booking
+    mark_age: int  # seconds, of the oldest report that makes a mark
+    half_bond: int  # wad
+
+
+class PerpetualMarket(CycleLosses):
+    """See contracts/PerpetualMarket.vy."""
+
+    KIND = "PerpetualMarket"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    # Knows who may trade, and at what.
+    desk_address = immutable("DESK", str)
+    # Bears what nobody else does, within its line.
+    domain_address = immutable("DOMAIN", str)
+
+    def __init__(self, world: World, name: str, address: str, wiring: Wiring, rules: Rules) -> None:
+        wired, terms = Wiring(*wiring), Rules(*rules)
+        super().__init__(
+            world,
+            name,
+            address,
+            wired.margin_policy,
+            terms.mark_age,
+            terms.half_bond,
+            wired.stablecoin,
+            wired.fund,
+            terms.window,
+            terms.quiet,
+        )
+        require(0 < terms.mark_age <= bounds.MAX_MARK_AGE, "perpetuals: mark bounds")
+        require(terms.half_bond <= bounds.MAX_HALF_BOND, "perpetuals: bond bounds")
+        self.vault_engine_address = wired.vault_engine
+        self.desk_address = wired.desk
+        self.domain_address = wired.domain
+        self.closing = self.table("closing_in")
+
+    @property
+    def desk(self) -> IPerpetualDesk:
+        return cast(IPerpetualDesk, self.world.at(self.desk_address))
+
+    # ------------------------------------------------------------------- cash
+
+    @external
+    def deposit(self, sender: str, owner: str, amount: int) -> None:
+        """Pay into an account: nothing stops it."""
+        self._pay_in(owner, amount)
+        self.holdings[()] = add(self.holdings[()], amount)
+        self.emit("Deposited", owner, sender, amount)
+        self.stablecoin.transferFrom(self.address, sender, self.address, amount)
+
+    @external
+    def withdraw(self, sender: str, amount: int, receiver: str) -> int:
+        """Take cash out; what goes beyond deposits is profit, which the fund holds until it has vested."""
+        self._touch(sender)
+        if self.closing[()] != 0:
+            require(self.clocks[()].cycle >= self.closing[()] + 2, "perpetuals: losses are open")
+            self._close_out(sender)
+        self._credit(sender, -signed(amount))
+        if self._holds(sender):
+            self.desk.check_risk(self.address, sender)
+        else:
+            found = self._standing(sender)
+            require(found.own - found.haircut >= found.unfinal, "perpetuals: more than it has")
+        available = self.holdings[()] - min(self.holdings[()], self.fee_table[()])
+        late = self.late_table[()]
+        require(amount <= available + late, "perpetuals: not held")
+        paid = amount
+        if late != 0:
+            paid = amount * available // (available + late)
+            self.late_table[()] = late - (amount - paid)
+        own = min(paid, self.deposits[sender])
+        self.deposits[sender] = self.deposits[sender] - own
+        self.holdings[()] = self.holdings[()] - paid
+        self.emit("Withdrawn", sender, receiver, amount, own, paid - own)
+        if own != 0:
+            self.stablecoin.transfer(self.address, receiver, own)
+        if paid != own:
+            self.stablecoin.transfer(self.address, self.fund_address, paid - own)
+            self.fund.lock(self.address, receiver, paid - own)
+        return int(paid)
+
+    @external
+    def sweep(self, sender: str) -> None:
+        """Hand fees over to the fund."""
+        self._sweep()
+
+    # ----------------------------------------------------------------- trades
+
+    @external
+    def exchange(
+        self,
+        sender: str,
+        market: int,
+        buyer: str,
+        seller: str,
+        delta: int,
+        price: int,
+        buyer_gets: int,
+        seller_gets: int,
+    ) -> None:
+        """Have lots change hands; what the two pay beside and do not get is insurance."""
+        require(sender == self.desk_address, "perpetuals: not the desk")
+        require(self.closing[()] == 0, "perpetuals: prices are final")
+        for owner in (buyer, seller):
+            self._touch(owner)
+            self._forget_lost(owner)
+        before = self.opened[market]
+        at = price - self._accrue(market)
+        self._move(buyer, market, delta, at)
+        self._move(seller, market, -delta, at)
+        opened = self.opened[market]
+        if opened > before:
+            require(opened <= self.policy.open_limit(self.address, market), "perpetuals: open limit")
+        over = self._note_premium(market, abs(delta), price)
+        if over != 0:
+            # At least what the premium has one side pay the other in an interval.
+            fee = div_up(abs(delta * over) * INTERVAL, PERIOD)
+            self._credit(seller if (over > 0) == (delta > 0) else buyer, -fee)
+            self.fee_table[()] = self.fee_table[()] + fee
+        require(buyer_gets + seller_gets <= 0, "perpetuals: more than is paid")
+        self._credit(buyer, buyer_gets)
+        self._credit(seller, seller_gets)
+        self.fee_table[()] = self.fee_table[()] - buyer_gets - seller_gets
+
+    @external
+    def accrue(self, sender: str, market: int) -> tuple[bool, int]:
+        """Bring a market's mark and funding up to now; whether there is a price of now, and the mark."""
+        require(market < self.policy.markets(self.address), "perpetuals: no such market")
+        fresh = False
+        if self.closing[()] == 0:
+            fresh = self._mark(market)
+            self._accrue(market)
+        return fresh, int(self.paths[market].price)
+
+    # ----------------------------------------------------------------- losses
+
+    @external
+    def meet(self, sender: str, owner: str) -> None:
+        """Take over the positions of an account that owes, and book what it lacks of the pending cycle."""
+        self._touch(owner)
+        seized = self._seize(owner, sender)
+        booked = self._book(owner)
+        if booked:
+            self._pay_half(owner, BOOKED, sender)
+        require(seized or booked, "perpetuals: nothing to do")
+
+    @external
+    def wake(self, sender: str, owner: str) -> None:
+        """Bring an account that has slept for long up to now, as far as one call may."""
+        self._wake(owner)
+
+    @external
+    def roll(self, sender: str) -> None:
+        """Make the pending cycle final, the open one pending, and open the next."""
+        self._roll()
+        # What the market's own account has lost is booked at once: nobody has a bond of it.
+        self._touch(self.address)
+        self._book(self.address)
+
+    @external
+    def post_shortfall(self, sender: str) -> int:
+        """Have the protocol bear what is late, as far as its line allows; how much."""
+        late = self.late_table[()]
+        require(late != 0 and self.domain_address != ZERO_ADDRESS, "perpetuals: nothing to post")
+        domain = cast(IDomain, self.world.at(self.domain_address))
+        posted = domain.lose(self.address, late, self.address)
+        self.late_table[()] = late - posted
+        self.holdings[()] = self.holdings[()] + posted
+        self.emit("ShortfallPosted", posted)
+        return posted
+
+    # ------------------------------------------------------------- settlement
+
+    @external
+    def begin_close(self, sender: str) -> None:
+        """Mark all markets at their final prices for good, in settlement of the protocol."""
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        require(engine.in_settlement(self.address), "perpetuals: no settlement")
+        require(self.closing[()] == 0, "perpetuals: closes once")
+        for market in range(self.policy.markets(self.address)):
+            price = self.policy.final_price(self.address, market)
+            require(price != 0, "perpetuals: no final price")
+            self._stop_funding(market)
+            self._walk(market, price, True)
+        self.closing[()] = self.clocks[()].cycle
+        self.emit("ClosingBegun", self.world.timestamp)
+
+    @external
+    def close_out(self, sender: str, owner: str) -> None:
+        """Close all positions of an account at the final prices, against the market's own account."""
+        require(self.closing[()] != 0, "perpetuals: not closing")
+        self._touch(owner)
+        self._close_out(owner)
+
+    # ------------------------------------------------------------------ views
+
+    @view
+    def standing_of(self, sender: str, owner: str) -> Standing:
+        """Return what an account has at the last marks, as of the cycle that it is in."""
+        return self._standing(owner)
+
+    @view
+    def account_of(self, sender: str, owner: str) -> Account:
+        """Return an account as it was touched last."""
+        return cast(Account, self.accounts[owner])
+
+    @view
+    def holdings_of(self, sender: str, owner: str) -> tuple[Holding, ...]:
+        """Return an account's positions, each with its market's last mark and open lots."""
+        return tuple(
+            Holding(market, size, self.paths[market].price, self.opened[market])
+            for market in _in(self.accounts[owner].markets)
+            if (size := self.positions[owner, market].size) != 0
+        )
+
+    @view
+    def clock_of(self, sender: str) -> Clock:
+        """Return the open cycle and its times."""
+        return cast(Clock, self.clocks[()])
+
+    @view
+    def path_of(self, sender: str, market: int) -> tuple[Path, Moves]:
+        """Return a market's mark and path, and its moves."""
+        return self.paths[market], self.moves[market]
+
+    @view
+    def cycle_of(self, sender: str, market: int, cycle: int) -> tuple[Sides, Sides]:
+        """Return what the sides of a market gained in a cycle, and what they bear of its losses."""
+        return self.totals[market, cycle], self.losses[market, cycle]
+
+    @view
+    def closing_in(self, sender: str) -> int:
+        """Return the cycle in which the prices became final; 0 is not yet."""
+        return int(self.closing[()])
+
+    @view
+    def held(self, sender: str) -> int:
+        """Return the stablecoin that accounts brought in or others paid [wad]."""
+        return int(self.holdings[()])
+
+    @view
+    def fees(self, sender: str) -> int:
+        """Return what the fund has not collected [wad]."""
+        return int(self.fee_table[()])
+
+    @view
+    def late(self, sender: str) -> int:
+        """Return the losses that nobody has paid [wad]."""
+        return int(self.late_table[()])
+
+    @view
+    def paid_in(self, sender: str, owner: str) -> int:
+        """Return deposits less what was withdrawn of them or lost [wad]."""
+        return int(self.deposits[owner])
+
+    # ---------------------------------------------------------------- helpers
+
+    def _seize(self, owner: str, finder: str) -> bool:
+        """Move the positions of an account that owes to the market's own, at marks of now, if there are."""
+        if owner == self.address or not self._holds(owner):
+            return False
+        if self.closing[()] != 0 or not self._mark_all(owner):
+            return False
+        found = self._standing(owner)
+        if found.own >= found.haircut:
+            return False
+        self._touch(self.address)
+        self._close_out(owner)
+        self._pay_half(owner, SEIZED, finder)
+        self.emit("Seized", owner, finder)
+        return True
+
+    def _close_out(self, owner: str) -> None:
+        """Move all positions of a touched account to the market's own, at the marks."""
+        self._touch(self.address)
+        if owner == self.address:
+            return
+        for market in _in(self.accounts[owner].markets):
+            size = self.positions[owner, market].size
+            if size != 0:
+                at = self._level(market)
+                self._move(owner, market, -size, at)
+                self._move(self.address, market, size, at)
+
+    def _mark_all(self, owner: str) -> bool:
+        """Mark all markets that an account has positions in; tell whether all have a price of now."""
+        fresh = True
+        for market in _in(self.accounts[owner].markets):
+            if self.positions[owner, market].size != 0:
+                fresh = self._mark(market) and fresh
+        return fresh

@@ -1,0 +1,64 @@
+"""liquidate: under maintenance and solvent, for a reward that is the account's own; nothing stops it."""
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from tests.support.helpers import reverts
+from tests.support.perpetuals import DESK, ETH, HOUSE
+
+
+@pytest.fixture
+def unsafe(crowd):
+    """The long has 500 left of 17,500, and needs 875."""
+    crowd.mark(ETH, 175 * WAD // 10)
+    return crowd
+
+
+def liquidate(market, lots, name="long", by="other"):
+    return market.do(f"{DESK}.liquidate", market.at(name), ETH, lots, sender=by)
+
+
+def test_the_reward_is_what_it_is_short_of(unsafe):
+    """min(500, 375) for all, four fifths of it; a tenth of that is insurance."""
+    assert liquidate(unsafe, 800) == 300 * WAD
+    assert unsafe.equity("long") == 200 * WAD
+    assert unsafe.equity("other") == 10_270 * WAD
+    assert unsafe.size("other") == 800
+    unsafe.check_woken()
+
+
+def test_who_may_not(unsafe):
+    with reverts("desk: own account"):
+        liquidate(unsafe, 1, by="long")
+    with reverts("desk: take them"):
+        liquidate(unsafe, 1, name=HOUSE)
+    for lots in (0, 1_001):
+        with reverts("desk: not that many"):
+            liquidate(unsafe, lots)
+    with reverts("desk: initial margin"):
+        liquidate(unsafe, 800, by="stranger")
+
+
+def test_a_safe_account_is_not_touched(crowd):
+    crowd.mark(ETH, 179 * WAD // 10)
+    with reverts("desk: safe account"):
+        liquidate(crowd, 1)
+
+
+def test_an_insolvent_one_is_met(crowd):
+    crowd.mark(ETH, 16 * WAD)
+    with reverts("desk: meet it"):
+        liquidate(crowd, 1)
+
+
+def test_prices_are_of_now(unsafe):
+    unsafe.advance(61)
+    with reverts("desk: no price of now"):
+        liquidate(unsafe, 1_000)
+
+
+def test_a_gain_elsewhere_that_is_not_final_stops_nothing(unsafe):
+    """Who takes over has gains that are not final; they are no margin, and keep nobody from acting."""
+    assert unsafe.standing("first").unfinal > 0
+    unsafe.do(f"{DESK}.liquidate", unsafe.at("long"), ETH, 800, sender="first")
+    assert unsafe.size("first") == 300

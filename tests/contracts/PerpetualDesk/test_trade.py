@@ -1,0 +1,152 @@
+"""trade: in the band, with margin at marks of now that no gain serves as before it is final."""
+
+from backstop.model.arithmetic import WAD
+from tests.support.helpers import reverts
+from tests.support.margin import terms
+from tests.support.perpetuals import BTC, DESK, ETH, opened
+
+
+def trade(market, maker, taker, lots, price, *reduces):
+    flags = reduces or (False, False)
+    args = (ETH, market.at(maker), market.at(taker), lots, price, *flags)
+    market.do(f"{DESK}.trade", *args, sender="orders")
+
+
+def test_both_have_what_they_traded(crowd):
+    assert crowd.size("long") == 1_000 and crowd.size("first") == crowd.size("second") == -500
+    assert crowd.equity("long") == 3_000 * WAD
+    crowd.check_woken()
+
+
+def test_fees_are_insurance(new_protocol):
+    market = opened(new_protocol, maker_fee=2, taker_fee=5)
+    market.deposit("long", 3_000 * WAD)
+    market.deposit("short", 3_000 * WAD)
+    market.trade("long", "short", 1_000)
+    assert market.equity("long") == 2_996 * WAD and market.equity("short") == 2_990 * WAD
+    assert market.market.fee_table[()] == 14 * WAD
+
+
+def test_only_orders_at_sensible_prices(crowd):
+    args = (ETH, crowd.at("first"), crowd.at("second"), 1, 20 * WAD, False, False)
+    with reverts("desk: not orders"):
+        crowd.do(f"{DESK}.trade", *args, sender="stranger")
+    with reverts("desk: price bounds"):
+        crowd.trade("first", "second", 1, price=0)
+    with reverts("perpetuals: no such market"):
+        crowd.do(f"{DESK}.trade", 2, *args[1:], sender="orders")
+
+
+def test_no_trade_before_a_first_mark(new_protocol):
+    market = opened(new_protocol)
+    lot = WAD // 100
+    market.do("MarginPolicy.add_market", 2, lot, terms(), sender="admin")
+    market.deposit("long", 3_000 * WAD)
+    market.deposit("short", 3_000 * WAD)
+    args = (2, market.at("long"), market.at("short"), 1, 25 * WAD, False, False)
+    with reverts("desk: no mark yet"):
+        market.do(f"{DESK}.trade", *args, sender="orders")
+
+
+def test_the_band_is_half_a_percent(crowd):
+    crowd.trade("other", "first", 1, price=20 * WAD * 10_050 // 10_000)
+    crowd.trade("other", "first", 1, price=20 * WAD * 9_950 // 10_000)
+    with reverts("desk: outside the band"):
+        crowd.trade("other", "first", 1, price=20 * WAD * 10_050 // 10_000 + 1)
+    with reverts("desk: outside the band"):
+        crowd.trade("other", "first", 1, price=20 * WAD * 9_950 // 10_000 - 1)
+
+
+def test_new_risk_needs_a_price_of_now(crowd):
+    crowd.advance(60)
+    crowd.trade("other", "first", 1)
+    crowd.advance(1)
+    with reverts("desk: no price for risk"):
+        crowd.trade("other", "first", 1)
+    # Both only reduce.
+    crowd.trade("first", "long", 1)
+
+
+def test_new_risk_needs_prices_of_all_its_markets(crowd):
+    crowd.trade("other", "first", 1, BTC)
+    crowd.advance(61)
+    crowd.mark(ETH, 20 * WAD)
+    with reverts("desk: no price for risk"):
+        crowd.trade("other", "second", 1)
+
+
+def test_an_order_may_ask_to_reduce_only(crowd):
+    trade(crowd, "first", "long", 500, 20 * WAD, True, True)
+    assert crowd.size("first") == 0
+    with reverts("desk: would not reduce"):
+        trade(crowd, "other", "second", 1, 20 * WAD, True, False)
+
+
+def test_a_gain_that_is_not_final_opens_nothing(crowd):
+    """A first move from 20 to 18 gives `first` 1,000, which it cannot use for two rolls."""
+    crowd.mark(ETH, 18 * WAD)
+    crowd.deposit("poor", 900 * WAD)
+    crowd.trade("other", "poor", 100)
+    with crowd.model.imagine():
+        assert crowd.standing("first").unfinal == 1_000 * WAD
+    # 11,000 of equity, of which 1,000 does not count, carry 10% of 5,555 lots at 18.
+    with reverts("desk: initial margin"):
+        crowd.trade("other", "first", 5_556 - 500)
+    crowd.deposit("other", 20_000 * WAD)
+    crowd.trade("other", "first", 5_555 - 500)
+    with reverts("desk: initial margin"):
+        crowd.trade("other", "first", 1)
+    for _ in range(2):
+        crowd.roll()
+    crowd.trade("other", "first", 500)
+
+
+def test_who_owes_only_pays_in(crowd):
+    crowd.mark(ETH, 16 * WAD)
+    for other in ("first", "other"):
+        with reverts("desk: owes, only pays in"):
+            crowd.trade(other, "long", 1)
+    crowd.deposit("long", 1_000 * WAD)
+    crowd.trade("first", "long", 1)
+
+
+def test_a_reduction_may_not_take_its_maintenance_margin_away(crowd):
+    """Where maintenance is less than the band, a reduction at a bad price leaves less for the rest."""
+    crowd.do("MarginPolicy.set_terms", ETH, terms(maintenance=40), sender="admin")
+    price = 17_001 * WAD // 1_000
+    crowd.mark(ETH, price)
+    with reverts("desk: margin would fall"):
+        crowd.trade("first", "long", 5, price=price * 9_951 // 10_000)
+    crowd.trade("first", "long", 5, price=price * 9_961 // 10_000)
+
+
+def test_a_reduction_may_not_make_insolvent(crowd):
+    crowd.mark(ETH, 17_001 * WAD // 1_000)
+    assert crowd.equity("long") == WAD
+    with reverts("desk: insolvent"):
+        crowd.trade("first", "long", 500, price=17_001 * WAD // 1_000 * 9_951 // 10_000)
+
+
+def test_a_gain_that_is_not_final_is_not_given_away(market):
+    """All that the dodger has is its gain: it reduces at the mark or better, and not under it."""
+    for name, amount in (("dodger", 1_000), ("thin", 50_000), ("friend", 50_000)):
+        market.deposit(name, amount * WAD)
+    market.trade("thin", "dodger", 450)
+    market.trade("friend", "thin", 450)
+    market.mark(ETH, 18 * WAD)
+    market.mark(ETH, 21 * WAD)
+    market.mark(ETH, 18 * WAD)
+    found = market.standing("dodger")
+    assert found.own < found.unfinal
+    with reverts("desk: gains are not final"):
+        market.trade("dodger", "friend", 100, price=18 * WAD + 1)
+    market.trade("dodger", "friend", 100, price=18 * WAD)
+    market.trade("dodger", "friend", 100, price=18 * WAD - 1)
+
+
+def test_the_open_limit_holds(crowd):
+    crowd.do("MarginPolicy.set_terms", ETH, terms(open_limit=1_001), sender="admin")
+    crowd.trade("other", "first", 1)
+    with reverts("perpetuals: open limit"):
+        crowd.trade("other", "first", 1)
+    crowd.trade("first", "long", 10)

@@ -1,0 +1,118 @@
+"""deposit, withdraw, and what only the desk and the waterfall may do."""
+
+from backstop.model.arithmetic import WAD
+from backstop.model.roles import SHORTFALL
+from tests.support.helpers import reverts
+from tests.support.perpetuals import DESK, ETH, HOUSE
+
+
+def withdraw(market, name, amount):
+    return market.do(f"{HOUSE}.withdraw", amount * WAD, market.at(f"wallet_of_{name}"), sender=name)
+
+
+def paid(market, name):
+    tables = market.world.contracts["Stablecoin"].tables
+    return tables["token.balanceOf"][market.at(f"wallet_of_{name}")] // WAD
+
+
+def test_who_has_no_position_needs_no_price(crowd):
+    crowd.advance(86_400)
+    assert withdraw(crowd, "other", 10_000) == 10_000 * WAD
+    with reverts("perpetuals: more than it has"):
+        withdraw(crowd, "other", 1)
+
+
+def test_with_positions_margin_stays(crowd):
+    """1,000 lots worth 20,000 need 2,000 of 3,000."""
+    with reverts("desk: initial margin"):
+        withdraw(crowd, "long", 1_001)
+    withdraw(crowd, "long", 1_000)
+    crowd.advance(61)
+    with reverts("desk: no price for risk"):
+        withdraw(crowd, "first", 1)
+
+
+def test_a_gain_leaves_once_it_is_final_and_vests(crowd):
+    """The short has gained 1,000 and closed."""
+    crowd.mark(ETH, 18 * WAD)
+    crowd.trade("first", "other", 500)
+    with reverts("perpetuals: more than it has"):
+        withdraw(crowd, "first", 10_001)
+    crowd.roll()
+    with reverts("perpetuals: more than it has"):
+        withdraw(crowd, "first", 10_001)
+    crowd.roll()
+    assert withdraw(crowd, "first", 11_000) == 11_000 * WAD
+    assert crowd.read("PerpetualFund.unvested") == 1_000 * WAD
+
+
+def test_a_deposit_that_was_lost_is_no_deposit(crowd):
+    """The long loses 2,500, trades, gains as much again but for a lot, and all of that has to vest."""
+    crowd.mark(ETH, 175 * WAD // 10)
+    crowd.roll()
+    crowd.trade("first", "long", 1)
+    assert crowd.market.deposits[crowd.at("long")] == 500 * WAD
+    crowd.mark(ETH, 20 * WAD)
+    crowd.trade("first", "long", 499)
+    crowd.trade("second", "long", 500)
+    for _ in range(2):
+        crowd.roll()
+    assert withdraw(crowd, "long", 2_997) == 2_997 * WAD
+    assert crowd.read("PerpetualFund.unvested") == 2_497 * WAD
+
+
+def test_nobody_else_makes_a_deposit_a_profit(crowd):
+    """A stranger wakes the long where it has lost most."""
+    crowd.mark(ETH, 175 * WAD // 10)
+    crowd.roll()
+    crowd.wake_all()
+    crowd.mark(ETH, 20 * WAD)
+    for _ in range(2):
+        crowd.roll()
+    withdraw(crowd, "long", 1_000)
+    assert crowd.read("PerpetualFund.unvested") == 0
+
+
+def test_while_a_loss_is_late_all_are_paid_alike(crowd):
+    """24,000 are held for claims of 25,000 less what the debtor owes: 24 of 25 to the first and the last."""
+    crowd.mark(ETH, 16 * WAD)
+    for _ in range(2):
+        crowd.roll()
+    crowd.meet("long")
+    assert crowd.market.late_table[()] == 1_000 * WAD and crowd.market.holdings[()] == 33_000 * WAD
+    first = withdraw(crowd, "other", 3_400)
+    assert first == 3_400 * WAD * 33 // 34
+    assert withdraw(crowd, "other", 3_400) - first in (-1, 0, 1)
+    crowd.check_woken()
+
+
+def test_the_line_of_the_protocol_pays_what_is_late(crowd):
+    with reverts("perpetuals: nothing to post"):
+        crowd.do(f"{HOUSE}.post_shortfall", sender="keeper")
+    crowd.mark(ETH, 16 * WAD)
+    for _ in range(2):
+        crowd.roll()
+    crowd.meet("long")
+    crowd.do("Perpetuals.grant_role", SHORTFALL, crowd.at(HOUSE), sender="admin")
+    assert crowd.do(f"{HOUSE}.post_shortfall", sender="keeper") == 1_000 * WAD
+    assert crowd.market.late_table[()] == 0
+    crowd.finish()
+    assert crowd.equity("first") == 12_000 * WAD
+
+
+def test_nobody_has_more_than_what_is_held(crowd):
+    """Gains of 8,000 of somebody whose losses nobody has met: more than all others have brought."""
+    crowd.do(f"{HOUSE}.withdraw", 10_000 * WAD, crowd.at("away"), sender="other")
+    crowd.mark(ETH, WAD)
+    for _ in range(2):
+        crowd.roll()
+    crowd.do(f"{DESK}.check_risk", crowd.at("first"), sender="stranger")
+    withdraw(crowd, "first", 18_000)
+    with reverts("perpetuals: not held"):
+        withdraw(crowd, "second", 18_000)
+
+
+def test_only_the_desk_has_lots_change_hands(crowd):
+    args = (ETH, crowd.at("first"), crowd.at("second"), 1, 20 * WAD, 0, 0)
+    with reverts("perpetuals: not the desk"):
+        crowd.do(f"{HOUSE}.exchange", *args, sender="stranger")

@@ -1,0 +1,54 @@
+"""exchange: what any desk can do, whatever it asks of others."""
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from tests.support.helpers import reverts
+from tests.support.margin import terms
+from tests.support.perpetuals import ETH
+
+
+@pytest.fixture
+def own(market):
+    """A market with a desk that is an account."""
+    market.create_market("Own", market.at("desk"))
+    market.do("MarginPolicy.set_terms", ETH, terms(open_limit=10**12), sender="admin")
+    market.do("Own.accrue", ETH, sender="keeper")
+    return market
+
+
+def exchange(market, lots, price=20 * WAD, buyer_gets=0, seller_gets=0, number=1):
+    args = (ETH, market.at(f"buyer_{number}"), market.at("seller"), lots, price, buyer_gets, seller_gets)
+    market.do("Own.exchange", *args, sender="desk")
+
+
+def test_what_is_paid_beside_is_insurance(own):
+    exchange(own, 1, buyer_gets=-3, seller_gets=1)
+    assert own.read("Own.fees") == 2
+    assert own.read("Own.standing_of", own.at("seller")).own == 1
+    with reverts("perpetuals: more than is paid"):
+        exchange(own, 1, buyer_gets=-3, seller_gets=4)
+
+
+@pytest.mark.parametrize("lots", [2**63, -(2**63)])
+def test_positions_have_room(own, lots):
+    with reverts("cycle_book: too many lots"):
+        exchange(own, lots)
+
+
+def test_open_lots_have_room_and_a_limit(own):
+    with reverts("perpetuals: open limit"):
+        exchange(own, 10**12 + 1)
+    exchange(own, 10**12)
+
+
+def test_more_lots_than_any_limit(own):
+    """Each position has room, and together they have not."""
+    exchange(own, 1)
+    with reverts("price_path: too much is open"):
+        exchange(own, 2**63 - 1, price=1, number=2)
+
+
+def test_cash_has_room(own):
+    with reverts("price_path: beyond all figures"):
+        exchange(own, 2**62, price=2**80)

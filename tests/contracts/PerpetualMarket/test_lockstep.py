@@ -1,0 +1,35 @@
+"""The same random histories on model and contract, which agree on every slot to the wei."""
+
+import random
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from tests.support.deep import cases
+from tests.support.margin import with_margin
+from tests.support.perpetual_steps import NAMES, step
+from tests.support.perpetuals import DESK_RULES, RULES, Perpetuals
+
+
+@pytest.mark.parametrize(
+    "seed",
+    cases(
+        range(20),
+        range(1, 20),
+        "tests/contracts/PerpetualMarket/test_lockstep.py::test_model_and_contract_agree",
+    ),
+)
+def test_model_and_contract_agree(new_protocol, seed):
+    dice = random.Random(seed)
+    both = new_protocol(with_margin(), check_every=50).lockstep
+    desk_rules = DESK_RULES._replace(taker_fee=5, maker_fee=2)
+    market = Perpetuals(both, RULES._replace(half_bond=WAD), desk_rules)
+    market.do("PerpetualFund.insure", 10**3 * WAD, sender="rich")
+    market.refresh()
+    for name in NAMES:
+        market.deposit(name, dice.randint(10**2, 10**4) * WAD)
+    for _ in range(60):
+        market.refresh()
+        step(market, dice, in_time=dice.random() < 0.8)
+    market.finish()
+    market.check_woken()

@@ -1,0 +1,127 @@
+"""meet: positions of a debtor go to the market's own account, its loss to those who gained in that cycle."""
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from tests.support.helpers import reverts
+from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, opened
+
+
+@pytest.fixture
+def crash(crowd):
+    """The long owes 1,000, and each short has gained 2,000."""
+    crowd.mark(ETH, 16 * WAD)
+    return crowd
+
+
+def test_both_shorts_bear_half(crash):
+    crash.roll()
+    assert crash.meet("long")
+    assert crash.equity("first") == crash.equity("second") == 11_500 * WAD
+    crash.finish()
+    assert crash.equity("first") == crash.equity("second") == 11_500 * WAD
+    assert crash.equity("long") == 0
+
+
+def test_nothing_to_do(crash):
+    assert crash.meet("long")
+    for name in ("long", "first", "stranger", HOUSE):
+        with reverts("perpetuals: nothing to do"):
+            crash.do(f"{HOUSE}.meet", crash.at(name), sender="keeper")
+
+
+def test_a_stale_mark_seizes_nothing_and_books(crash):
+    crash.roll()
+    crash.advance(61)
+    assert crash.meet("long")
+    assert crash.size("long") == 1_000 and crash.equity("first") == 11_500 * WAD
+
+
+def test_a_debtor_that_recovers_before_it_is_met_has_no_loss(crash):
+    crash.roll()
+    crash.mark(ETH, 18 * WAD)
+    assert not crash.meet("long")
+    crash.finish()
+    assert crash.equity("first") == 11_000 * WAD and crash.equity("long") == 1_000 * WAD
+
+
+def test_once_it_is_met_the_rebound_is_not_the_debtors(crash):
+    crash.roll()
+    crash.meet("long")
+    crash.mark(ETH, 20 * WAD)
+    crash.finish()
+    assert crash.equity("long") == 0
+    # The shorts have lost what they had gained, and half of the loss each; insurance has the rebound.
+    assert crash.equity("first") == crash.equity("second") == 9_500 * WAD
+    insured = crash.model.world.contracts["PerpetualFund"].tables["insurance"][()].amount
+    assert insured + crash.market.fee_table[()] == 4_000 * WAD
+
+
+def test_insurance_pays_first(crash):
+    crash.do("PerpetualFund.insure", 400 * WAD, sender="rich")
+    crash.roll()
+    crash.meet("long")
+    crash.finish()
+    assert crash.equity("first") == crash.equity("second") == 11_700 * WAD
+    assert crash.equity("long") == 0
+
+
+def test_a_debt_that_its_own_haircut_makes_is_passed_on(market):
+    """`both` gained 1,000 of 3,000 as a short in ether, lost 2,000 in bitcoin, and has 100 for its haircut of
+    500: who gained in bitcoin pays for it.
+    """
+    for name, amount in (("thin", 1_500), ("both", 1_100), ("short", 10_000), ("winner", 10_000)):
+        market.deposit(name, amount * WAD)
+    market.trade("thin", "short", 500)
+    market.trade("thin", "both", 250)
+    market.trade("both", "winner", 100, BTC)
+    market.mark(ETH, 16 * WAD)
+    market.mark(BTC, 40 * WAD)
+    market.roll()
+    market.meet_all()
+    market.finish()
+    market.check_woken()
+    assert market.equity("thin") == market.equity("both") == 0
+    assert market.market.late_table[()] == 0
+    assert market.equity("short") == 11_000 * WAD
+    assert market.equity("winner") == 11_600 * WAD
+
+
+def test_who_finds_has_the_bond(new_protocol):
+    market = opened(new_protocol, half_bond=5 * WAD)
+    for name, amount in (("long", 3_010), ("first", 10_010)):
+        market.deposit(name, amount * WAD)
+    market.trade("long", "first", 1_000)
+    assert market.equity("long") == 3_000 * WAD and market.market.bonds[()] == 20 * WAD
+    market.mark(ETH, 16 * WAD)
+    market.meet("long", by="finder")
+    assert market.equity("finder") == 5 * WAD
+    market.roll()
+    market.meet("long", by="booker")
+    assert market.equity("booker") == 5 * WAD
+    # The other has its own back once it has no position and no gain that is not final.
+    market.do(f"{DESK}.take", ETH, 1_000, sender="first")
+    assert market.equity("first") == 13_000 * WAD
+    market.finish()
+    assert market.equity("first") == 13_010 * WAD and market.market.bonds[()] == 0
+
+
+def test_what_is_late_is_borne_by_the_fund_the_protocol_and_later_gains(crash):
+    """Nobody books in time: the window is over."""
+    crash.roll()
+    crash.roll()
+    crash.meet("long")
+    assert crash.market.late_table[()] == 1_000 * WAD
+    assert crash.equity("first") == 12_000 * WAD
+    crash.do("PerpetualFund.insure", 300 * WAD, sender="rich")
+    crash.roll()
+    assert crash.market.late_table[()] == 700 * WAD
+    # From the next roll on half of the gains of each cycle pay: 500 of 1,000, here of the market's own.
+    crash.mark(ETH, 17 * WAD)
+    for _ in range(2):
+        crash.roll()
+    crash.check_woken()
+    assert crash.market.late_table[()] == 200 * WAD
+    # What that account has gained beyond is insurance, and pays the rest.
+    crash.finish()
+    assert crash.market.late_table[()] == 0

@@ -1,0 +1,112 @@
+"""accrue: which moves of a mark count, and for whom. A lot starts at 20 and turns by a quarter of 5%."""
+
+import pytest
+
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.price_path import MAX_GAINS
+from tests.support.margin import terms
+from tests.support.perpetuals import ETH, HOUSE
+
+CENT = WAD // 100
+
+
+@pytest.fixture
+def still(market):
+    """Two accounts, ten lots, no funding."""
+    market.do("MarginPolicy.set_terms", ETH, terms(max_funding=0), sender="admin")
+    for name in ("long", "short"):
+        market.deposit(name, 1_000 * WAD)
+    market.trade("long", "short", 10)
+    return market
+
+
+def moves(market):
+    """What went up and down so far, in cents."""
+    found = market.market.moves[ETH]
+    return found.up // CENT, found.down // CENT
+
+
+def test_a_new_extreme_counts(still):
+    for price in (2_001, 2_050, 2_049, 2_051):
+        still.mark(ETH, price * CENT)
+    assert moves(still) == (51, 0)
+    assert still.market.totals[ETH, 1] == (510 * CENT, 0)
+
+
+def test_less_than_a_turn_counts_for_nobody(still):
+    """A turn is 1.25% of the price that it leads to: from 21 it is 26.25 cents at 21, and less below."""
+    still.mark(ETH, 2_100 * CENT)
+    still.mark(ETH, 2_075 * CENT)
+    still.mark(ETH, 2_099 * CENT)
+    assert moves(still) == (100, 0)
+    still.mark(ETH, 2_074 * CENT)
+    assert moves(still) == (100, 26)
+    still.mark(ETH, 2_073 * CENT)
+    still.mark(ETH, 2_098 * CENT)
+    assert moves(still) == (100, 27)
+    still.mark(ETH, 2_100 * CENT)
+    assert moves(still) == (127, 27)
+
+
+def test_what_was_opened_later_gains_later_only(still):
+    still.mark(ETH, 2_100 * CENT)
+    for name in ("late_long", "late_short"):
+        still.deposit(name, 1_000 * WAD)
+    still.trade("late_long", "late_short", 30)
+    still.mark(ETH, 2_200 * CENT)
+    assert still.standing("long").unfinal == 10 * 200 * CENT
+    assert still.standing("late_long").unfinal == 30 * 100 * CENT
+    assert still.market.totals[ETH, 1].long == 50 * 100 * CENT
+    still.check_woken()
+
+
+def test_no_mark_while_reports_are_old_or_too_few(still):
+    still.report(ETH, 2_100 * RAY)
+    still.advance(61)
+    still.do(f"{HOUSE}.accrue", ETH, sender="keeper")
+    assert still.price(ETH) == 20 * WAD
+    for reporter in ("reporter_1", "reporter_2"):
+        still.do("PriceFeed.report", ETH, 2_100 * RAY, sender=reporter)
+    still.do(f"{HOUSE}.accrue", ETH, sender="keeper")
+    assert still.price(ETH) == 20 * WAD
+    still.do("PriceFeed.report", ETH, 2_100 * RAY, sender="reporter_3")
+    still.do(f"{HOUSE}.accrue", ETH, sender="keeper")
+    assert still.price(ETH) == 21 * WAD
+
+
+def test_a_halted_market_has_no_mark(still):
+    still.report(ETH, 2_100 * RAY)
+    still.do("PriceFeed.set_halted", ETH, True, sender="admin")
+    assert still.read("PriceFeed.price_within", ETH, 60) == 0
+    still.do(f"{HOUSE}.accrue", ETH, sender="keeper")
+    assert still.price(ETH) == 20 * WAD
+
+
+def test_what_does_not_fit_counts_for_nobody_and_stops_nothing(market):
+    """A desk that opens as much as a position holds, at prices that no market has."""
+    market.create_market("Own", market.at("desk"))
+    market.do("MarginPolicy.set_terms", ETH, terms(open_limit=10**12, max_funding=0), sender="admin")
+    market.do("Own.accrue", ETH, sender="keeper")
+    lots = 10**12
+    market.do("Own.exchange", ETH, market.at("a"), market.at("b"), lots, 1, 0, 0, sender="desk")
+    own = market.world.contracts["Own"]
+    highest, leap = 2**112 - 1, (2**112 - 1) * (WAD // 100) // RAY - 20 * WAD
+    fits = MAX_GAINS // (lots * leap)
+    market.advance(61)
+    for reporter, price in (("reporter_1", 2_000 * RAY), ("reporter_2", highest)):
+        market.do("PriceFeed.report", ETH, price, sender=reporter)
+    for _ in range(fits + 2):
+        for price in (highest, 2_000 * RAY):
+            market.do("PriceFeed.report", ETH, price, sender="reporter_3")
+            market.do("Own.accrue", ETH, sender="keeper")
+    assert own.moves[ETH] == (fits * leap, fits * leap)
+    assert own.totals[ETH, 1] == (fits * leap * lots, fits * leap * lots)
+    assert own.paths[ETH].price == own.paths[ETH].extreme == 20 * WAD
+    assert own._standing(market.at("a")).unfinal == fits * leap * lots
+
+
+def test_no_such_market(still):
+    from tests.support.helpers import reverts
+
+    with reverts("perpetuals: no such market"):
+        still.do(f"{HOUSE}.accrue", 2, sender="keeper")

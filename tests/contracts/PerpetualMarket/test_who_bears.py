@@ -1,0 +1,135 @@
+"""Who bears a loss follows from the path alone: whatever is done afterwards, whoever is booked first."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from tests.support.deep import cases
+from tests.support.margin import terms
+from tests.support.perpetuals import BTC, ETH, Perpetuals, alone
+
+RICH = 10**5 * WAD
+FAMILY = ("dodger", "second_self", "third_self")
+
+
+def crowd(dice: random.Random) -> tuple[Perpetuals, list[str]]:
+    """Fourteen accounts, in two markets, at high leverage; then both prices leap."""
+    market = alone()
+    market.refresh()
+    names = [f"trader_{index}" for index in range(14)]
+    for name in names:
+        market.deposit(name, dice.randint(10, 10**4) * WAD)
+    for _ in range(60):
+        maker, taker = dice.sample(names, 2)
+        number = dice.choice((ETH, BTC))
+        least = min(market.equity(maker), market.equity(taker))
+        lots = dice.randint(1, max(1, least * 9 // market.price(number)))
+        market.trades(maker, taker, lots, number)
+        if dice.random() < 0.2:
+            market.mark(number, market.price(number) * (10_000 + dice.randint(-60, 60)) // 10_000)
+    for number in (ETH, BTC):
+        leap = dice.choice((-1, 1)) * dice.randint(800, 3_500)
+        market.mark(number, market.price(number) * (10_000 + leap) // 10_000)
+    return market, names
+
+
+@pytest.mark.parametrize(
+    "seed",
+    cases(
+        range(60),
+        range(4, 60),
+        "tests/contracts/PerpetualMarket/test_who_bears.py::test_the_order_of_bookings_changes_nobody",
+    ),
+)
+def test_the_order_of_bookings_changes_nobody(seed):
+    market, names = crowd(random.Random(seed))
+    market.roll()
+    ends = []
+    for order in range(4):
+        with market.model.imagine():
+            mixed = [*market.owners()]
+            random.Random(order).shuffle(mixed)
+            market.meet_all(mixed)
+            market.roll()
+            market.roll()
+            ends.append([market.equity(name) for name in names])
+    assert all(end == ends[0] for end in ends)
+
+
+def story(seed: int, dodges: bool) -> tuple[int, int, int]:
+    """A dodger and a holder have gained alike, others cannot pay: what both end with, and had gained."""
+    dice, later = random.Random(seed), random.Random(seed + 1)
+    market = alone()
+    for each in (ETH, BTC):
+        market.do("MarginPolicy.set_terms", each, terms(max_funding=0), sender="admin")
+    market.refresh()
+    for name in (*FAMILY, "holder", "other", "another"):
+        market.deposit(name, RICH)
+    thin = [f"thin_{index}" for index in range(dice.randint(1, 6))]
+    side, number, lots = dice.choice((-1, 1)), dice.choice((ETH, BTC)), dice.randint(50, 300)
+    price = market.price(number)
+    for name in thin:
+        market.deposit(name, price * dice.randint(12, 60) // 10 * 10)
+    for name in ("dodger", "holder"):
+        market.trade(name, "other", side * lots, number)
+    for name in thin:
+        market.trade("another", name, side * (market.equity(name) * 9 // price), number)
+    for _ in range(dice.randint(0, 4)):
+        market.mark(number, market.price(number) * (10_000 + dice.randint(-60, 60)) // 10_000)
+        if dice.random() < 0.4:
+            market.roll()
+    market.mark(number, market.price(number) * (10_000 + side * dice.randint(1_500, 5_000)) // 10_000)
+
+    def acts() -> None:
+        for _ in range(later.randint(0, 4)):
+            maker, taker = later.sample(FAMILY, 2)
+            kind, some = later.random(), later.randint(1, lots)
+            off = market.price(number) + later.randint(-40, 40) * market.price(number) // 10_000
+            if not dodges:
+                continue
+            if kind < 0.5:
+                market.trades(maker, taker, some * later.choice((-1, 1)), number, off)
+            elif kind < 0.8:
+                market.trades("dodger", "other", -side * some, number)
+            else:
+                market.trades("second_self", "another", side * some, number)
+
+    # The price stands still from here on.
+    for what in ("meet", "roll", "meet", "", ""):
+        if what == "meet":
+            for name in thin:
+                if later.random() < 0.6:
+                    market.meet(name)
+        if what == "roll":
+            market.meet_all()
+            market.roll()
+        acts()
+    market.finish()
+    market.check_woken()
+    family = sum(market.equity(name) for name in FAMILY)
+    return family - 2 * RICH, market.equity("holder"), side * lots * (market.price(number) - price)
+
+
+@pytest.mark.parametrize(
+    "seed",
+    cases(
+        range(400),
+        range(8, 400),
+        "tests/contracts/PerpetualMarket/test_who_bears.py::test_a_dodger_and_a_holder_end_alike",
+    ),
+)
+def test_a_dodger_and_a_holder_end_alike(seed):
+    """To a wei for each account, side and cycle; what they bear is much of what they gained."""
+    dodger, holder, gained = story(seed, dodges=True)
+    assert abs(dodger - holder) <= 4
+    assert holder - RICH < gained
+
+
+def test_the_haircuts_are_worth_dodging():
+    """Were they small, that both end alike would say little."""
+    found = [story(seed, dodges=False) for seed in range(8)]
+    assert all(dodger == holder for dodger, holder, _ in found)
+    assert sum(holder - RICH for _, holder, _ in found) < 8 * sum(gained for _, _, gained in found) // 10

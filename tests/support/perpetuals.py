@@ -1,0 +1,283 @@
+"""Perpetual markets by cycles in the tests, on the model alone or in lockstep, and what people do there.
+
+The market has orders of its own (the account `orders`), so that a test trades without signatures, and a fund.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from backstop.deployment.accounts import account, created_address
+from backstop.deployment.create import create_on_model, deploy
+from backstop.deployment.plan import Creation
+from backstop.hosts.model import ModelSystem
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.interfaces import Standing
+from backstop.model.perpetual_desk import Rules as DeskRules
+from backstop.model.perpetual_market import PerpetualMarket, Rules
+from backstop.model.state import ZERO_ADDRESS, Revert
+from backstop.proof.lockstep import Lockstep
+from backstop.system import Action
+from tests.support.margin import with_margin
+from tests.support.protocol import Protocol
+
+ETH, BTC = 0, 1
+"""The markets, and the feed's: a lot is a hundredth of an ether, a thousandth of a bitcoin."""
+LOTS = {ETH: WAD // 100, BTC: WAD // 1_000}
+START = {ETH: 2_000, BTC: 60_000}
+RULES = Rules(window=1_800, quiet=300, mark_age=60, half_bond=0)
+DESK_RULES = DeskRules(band=50, maker_fee=0, taker_fee=0, fee_share=1_000)
+HOUSE, DESK = "PerpetualMarket", "PerpetualDesk"
+
+
+class Perpetuals:
+    """The market `Perpetuals` in a deployment, what is done to it, and its books."""
+
+    def __init__(
+        self,
+        system: ModelSystem | Lockstep,
+        rules: Rules = RULES,
+        desk_rules: DeskRules = DESK_RULES,
+        money: int = 10**7,
+    ) -> None:
+        self.system = system
+        self.model = system.model if isinstance(system, Lockstep) else system
+        self.world = self.model.world
+        for feed, price in START.items():
+            self.post(feed, price)
+        self._give_money(money * WAD)
+        market = created_address(account(f"deployer_of_{HOUSE}"), 0)
+        wired = (self.at("Stablecoin"), market, account("admin"), 86_400, 7)
+        fund = self._create("MarginFund", "PerpetualFund", *wired)
+        self.do("PerpetualFund.set_cap", 10**9, sender="admin")
+        engine, policy = self.at("VaultEngine"), self.at("MarginPolicy")
+        coin, domain = self.at("Stablecoin"), self.at("Perpetuals")
+        desk = created_address(account(f"deployer_of_{DESK}"), 0)
+        self._create("PerpetualMarket", HOUSE, (engine, policy, coin, desk, fund, domain), tuple(rules))
+        orders = account("orders")
+        self._create("PerpetualDesk", DESK, engine, policy, ZERO_ADDRESS, orders, market, tuple(desk_rules))
+        for spender in (HOUSE, "PerpetualFund"):
+            self.do("Stablecoin.approve", self.at(spender), MAX_UINT256, sender="rich")
+
+    # ---------------------------------------------------------------- the system
+
+    def at(self, name: str) -> str:
+        """The address of a contract or of an account."""
+        found = self.world.contracts.get(name)
+        return found.address if found else name if name.startswith("0x") else account(name)
+
+    def do(self, call: str, *args: Any, sender: str) -> Any:
+        """Run "Contract.method"; its value, or Revert."""
+        contract, method = call.rsplit(".", 1)
+        outcome = self.system.apply(Action(contract, method, args, self.at(sender)))
+        if outcome.reason is not None:
+            raise Revert(outcome.reason)
+        return outcome.value
+
+    def tries(self, call: str, *args: Any, sender: str) -> bool:
+        """Run it; whether it went."""
+        contract, method = call.rsplit(".", 1)
+        return self.system.apply(Action(contract, method, args, self.at(sender))).reason is None
+
+    def advance(self, seconds: int) -> None:
+        self.system.advance(seconds)
+
+    @property
+    def market(self) -> PerpetualMarket:
+        """The model's."""
+        found = self.world.contracts[HOUSE]
+        assert isinstance(found, PerpetualMarket)
+        return found
+
+    def _create(self, kind: str, name: str, *args: Any) -> str:
+        if isinstance(self.system, Lockstep):
+            return self.system.create(kind, name, *args)
+        address = created_address(account(f"deployer_of_{name}"), 0)
+        create_on_model(self.world, Creation(name, kind, args, address))
+        return address
+
+    def create_market(self, name: str, desk: str, rules: Rules = RULES) -> None:
+        """Another market, with a desk of its own; it shares the fund's money with nobody."""
+        engine, policy, coin = (self.at(each) for each in ("VaultEngine", "MarginPolicy", "Stablecoin"))
+        wired = (engine, policy, coin, desk, self.at("PerpetualFund"), ZERO_ADDRESS)
+        self._create("PerpetualMarket", name, wired, tuple(rules))
+
+    def read(self, call: str, *args: Any) -> Any:
+        """Call the view "Contract.method"."""
+        contract, method = call.rsplit(".", 1)
+        if isinstance(self.system, Lockstep):
+            return self.system.view(contract, method, *args)
+        return getattr(self.world.contracts[contract], method)(self.at("stranger"), *args)
+
+    def _give_money(self, amount: int) -> None:
+        """Have a well-secured vault draw stablecoin for `rich`."""
+        locked = amount * 3 // START[ETH]
+        self.do("WETH.mint", account("rich"), locked, sender="rich")
+        self.do("WETH.approve", self.at("VaultEngine"), MAX_UINT256, sender="rich")
+        args = (0, account("rich"), locked, amount, account("rich"))
+        self.do("VaultEngine.deposit_and_draw", *args, sender="rich")
+
+    # -------------------------------------------------------------------- prices
+
+    def report(self, feed: int, price: int) -> None:
+        """All reporters say a price [ray for 1e18] now."""
+        for index in range(4):
+            self.do("PriceFeed.report", feed, price, sender=f"reporter_{index + 1}")
+
+    def post(self, feed: int, dollars: int) -> None:
+        """Make a price the core's as well."""
+        for _ in range(2):
+            self.advance(3_600)
+            self.report(feed, dollars * RAY)
+            self.do("PriceFeed.poke", feed, sender="keeper")
+
+    def mark(self, market: int, mark: int) -> None:
+        """Have a market marked at a price [wei a lot]."""
+        self.report(market, -(-mark * RAY // LOTS[market]))
+        self.do(f"{HOUSE}.accrue", market, sender="keeper")
+        assert self.price(market) == mark
+
+    def refresh(self) -> None:
+        """Have all prices be of now, as they are."""
+        for market in START:
+            self.mark(market, self.price(market) or START[market] * LOTS[market])
+
+    def price(self, market: int) -> int:
+        """The mark [wei a lot]."""
+        return int(self.market.paths[market].price)
+
+    # -------------------------------------------------------------------- people
+
+    def deposit(self, name: str, amount: int) -> None:
+        """Wad, into an account."""
+        self.do(f"{HOUSE}.deposit", self.at(name), amount, sender="rich")
+
+    def trade(self, maker: str, taker: str, lots: int, market: int = ETH, price: int | None = None) -> None:
+        """The maker buys lots (or sells, under zero) of the taker, at a price or the mark."""
+        self.do(f"{DESK}.trade", *self._trade(maker, taker, lots, market, price), sender="orders")
+
+    def trades(self, maker: str, taker: str, lots: int, market: int = ETH, price: int | None = None) -> bool:
+        """The same; whether it went."""
+        args = self._trade(maker, taker, lots, market, price)
+        return self.tries(f"{DESK}.trade", *args, sender="orders")
+
+    def _trade(self, maker: str, taker: str, lots: int, market: int, price: int | None) -> tuple[Any, ...]:
+        at = self.price(market) if price is None else price
+        return market, self.at(maker), self.at(taker), lots, at, False, False
+
+    def meet(self, name: str, by: str = "keeper") -> bool:
+        """Whether there was something to do."""
+        return self.tries(f"{HOUSE}.meet", self.at(name), sender=by)
+
+    def meet_all(self, order: list[str] | None = None) -> int:
+        """Meet all accounts, in an order, until nothing changes; how many rounds."""
+        for rounds in range(100):
+            if not sum([self.meet(name) for name in order or self.owners()]):
+                return rounds
+        raise AssertionError("it does not end")
+
+    def roll(self) -> None:
+        """Wait for the window and roll."""
+        clock = self.market.clocks[()]
+        soonest = max(clock.rolled_at + RULES.window, clock.booked_at + RULES.quiet)
+        self.advance(max(0, soonest - self.world.timestamp))
+        self.refresh()
+        self.do(f"{HOUSE}.roll", sender="keeper")
+        # What was booked and is not needed is insurance once its account is touched.
+        booked = {owner for (owner, _), sides in self.market.booked.items() if any(sides)}
+        for owner in sorted(booked):
+            self.do(f"{HOUSE}.wake", owner, sender="keeper")
+
+    def finish(self) -> None:
+        """Meet all and roll until all of today is final."""
+        for _ in range(3):
+            self.meet_all()
+            self.roll()
+        self.wake_all()
+
+    def wake_all(self) -> None:
+        for owner in self.owners():
+            self.do(f"{HOUSE}.wake", owner, sender="keeper")
+
+    def owners(self) -> list[str]:
+        """All accounts that ever were, the market's own included."""
+        return [*dict.fromkeys([*self.market.accounts, self.at(HOUSE)])]
+
+    def standing(self, name: str) -> Standing:
+        """What an account has, once it is up to date."""
+        self.do(f"{HOUSE}.wake", self.at(name), sender="keeper")
+        return self.market._standing(self.at(name))
+
+    def equity(self, name: str) -> int:
+        """With the haircuts that are known, wad."""
+        found = self.standing(name)
+        return found.own - found.haircut
+
+    def size(self, name: str, market: int = ETH) -> int:
+        """Lots."""
+        return int(self.market.positions[self.at(name), market].size)
+
+    # --------------------------------------------------------------------- books
+
+    def check(self) -> None:
+        """What holds after every call, and once all are touched."""
+        check_books(self.market)
+
+    def check_woken(self) -> None:
+        """The same, and what holds of accounts that are up to date; nothing stays."""
+        with self.model.imagine():
+            for owner in self.owners():
+                self.market._wake(owner)
+            check_books(self.market)
+            check_gains(self.market)
+
+
+def opened(new_protocol: Callable[..., Protocol], half_bond: int = 0, **desk: int) -> Perpetuals:
+    """A market in lockstep, with marks, and some of the rules otherwise."""
+    both = new_protocol(with_margin()).lockstep
+    made = Perpetuals(both, RULES._replace(half_bond=half_bond), DESK_RULES._replace(**desk))
+    made.refresh()
+    return made
+
+
+def alone(half_bond: int = 0, **desk: int) -> Perpetuals:
+    """A market on the model, in a deployment of its own, with some of the rules otherwise."""
+    _, model, _ = deploy(None, with_margin())
+    return Perpetuals(model, RULES._replace(half_bond=half_bond), DESK_RULES._replace(**desk))
+
+
+def check_books(market: PerpetualMarket) -> None:
+    """Sizes are zero, cash is what is held and what nobody paid, nobody bears more than was gained."""
+    sizes: dict[int, int] = {}
+    longs: dict[int, int] = {}
+    for (_, number), position in market.positions.items():
+        sizes[number] = sizes.get(number, 0) + position.size
+        longs[number] = longs.get(number, 0) + max(0, position.size)
+    assert not any(sizes.values())
+    assert all(market.opened[number] == lots for number, lots in longs.items())
+    cash = sum(each.cash for each in market.accounts.values())
+    fees, pot = market.fee_table[()], market.pot[()].value
+    assert cash + market.bonds[()] + pot + fees == market.holdings[()] + market.late_table[()]
+    for key, losses in market.losses.items():
+        totals = market.totals[key]
+        assert 0 <= losses.long <= totals.long and 0 <= losses.short <= totals.short
+
+
+def check_gains(market: PerpetualMarket) -> None:
+    """What all gained in the open and the pending cycle is what their markets say, to the wei."""
+    cycle = market.clocks[()].cycle
+    keys = [(owner, number) for owner, account in market.accounts.items() for number in range(2)]
+    for number in range(2):
+        mine = [key for key in keys if key[1] == number]
+        now = [market._gained_now(*key) for key in mine]
+        pending = [market.pending_gained[key] for key in mine]
+        lost = [market.pending_lost[key] for key in mine]
+        for found, total in (
+            (now, market.totals[number, cycle]),
+            (pending, market.totals[number, cycle - 1]),
+        ):
+            assert sum(each.long for each in found) == total.long
+            assert sum(each.short for each in found) == total.short
+        assert sum(each.long for each in lost) == market.totals[number, cycle - 1].short
+        assert sum(each.short for each in lost) == market.totals[number, cycle - 1].long
