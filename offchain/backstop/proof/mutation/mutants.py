@@ -50,6 +50,13 @@ FILES: dict[str, tuple[str, ...]] = {
     "MarginFund": ("MarginFund.vy",),
     "MarginDeleverager": ("MarginDeleverager.vy", "modules/ranking.vy"),
     "MarginSharer": ("MarginSharer.vy",),
+    "PerpetualMarket": (
+        "PerpetualMarket.vy",
+        "modules/cycle_book.vy",
+        "modules/cycle_losses.vy",
+        "modules/price_path.vy",
+    ),
+    "PerpetualDesk": ("PerpetualDesk.vy",),
     "Workouts": ("Workouts.vy",),
     "roles": ("modules/roles.vy",),
     "units": ("modules/units.vy",),
