@@ -37,11 +37,12 @@ class Catalogue(NamedTuple):
     functions: list[str]
 
 
-def catalogue(artifacts: Artifacts) -> dict[str, Catalogue]:
-    """Return what calls to each contract can reach, by contract."""
+def catalogue(artifacts: Artifacts, kinds: Iterable[str] = ()) -> dict[str, Catalogue]:
+    """Return what calls to each contract can reach, by contract: of all, or of some."""
     marked = MarkedArtifacts(artifacts)
-    marked.load_surveys(marked.paths)
-    surveys = {kind: marked.survey(kind) for kind in marked.paths}
+    wanted = list(kinds) or list(marked.paths)
+    marked.load_surveys(wanted)
+    surveys = {kind: marked.survey(kind) for kind in wanted}
     return {
         kind: Catalogue(survey.reasons, survey.constructor_reasons, survey.events, survey.functions)
         for kind, survey in surveys.items()
