@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from backstop.deployment.examples import standard
 from backstop.deployment.parameters import Parameters
@@ -31,6 +32,9 @@ FAST = "import backstop; backstop.study('stress-day', paths=2, seed=1, engine='f
 
 # Where files are that take more than some seconds; the others fill the time at the end.
 LONG = ("tests/backstop", "tests/distribution", "tests/regression", "tests/style/test_tutorial.py")
+
+# Files that go to the worker of another, whose chain of the whole session they read too.
+WITH = {"tests/backstop/live/audit/test_export.py": "tests/backstop/live/audit/test_audit.py"}
 
 # The same examples every time, however busy the machine is.
 settings.register_profile(
@@ -61,6 +65,20 @@ def pytest_configure() -> None:
         refuse_other_checkout(TESTS)
     except BackstopError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+class ByFile(LoadFileScheduling):
+    """A file to a worker, but for those that share something dear with another."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return WITH.get(file, file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
+    """Only where the Makefile's way of sharing tests out is asked for."""
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

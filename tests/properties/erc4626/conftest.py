@@ -38,7 +38,7 @@ def cooldown(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(
     scope="session",
-    params=cases(POOLS, ("Senior",), "tests/properties/erc4626/test_a16z.py::test_asset"),
+    params=cases(POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"),
 )
 def pools(request: pytest.FixtureRequest, cooldown: int, make_world: Callable[..., Protocol]) -> Pools:
     return Pools(request.param, partial(make_world, cooldown))
@@ -46,7 +46,7 @@ def pools(request: pytest.FixtureRequest, cooldown: int, make_world: Callable[..
 
 @pytest.fixture(
     scope="session",
-    params=cases(POOLS, ("Senior",), "tests/properties/erc4626/test_a16z.py::test_asset"),
+    params=cases(POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"),
 )
 def plain(request: pytest.FixtureRequest, make_world: Callable[..., Protocol]) -> Pools:
     """A pool without a cooldown: where there is one, shares leave in batches and nothing is redeemed."""
@@ -55,7 +55,7 @@ def plain(request: pytest.FixtureRequest, make_world: Callable[..., Protocol]) -
 
 @pytest.fixture(
     scope="session",
-    params=cases(POOLS, ("Senior",), "tests/properties/erc4626/test_a16z.py::test_asset"),
+    params=cases(POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"),
 )
 def asynchronous(request: pytest.FixtureRequest, make_world: Callable[..., Protocol]) -> Pools:
     """A pool with a cooldown: half of each member's shares wait in a batch that is cut."""
