@@ -83,6 +83,7 @@ class _Payment(NamedTuple):
     at: int
     had: int
     amount: int
+    caps: tuple[int, int]  # the stage's then, rad and basis points: other caps count anew
 
 
 @history_property(71, writes=["covered", "missed"])
@@ -113,13 +114,18 @@ class ACapHoldsOverAnyWindow:
             terms = step.after(_WATERFALL, "stages", k)
             if not (terms.lifted and settling):
                 has = stages.capacity(step, k, c) - gone[k] if _pays_at_once(step, k) else 0
-                payment = _Payment(step.model.timestamp, has, amount)
+                caps = step.after(_WATERFALL, "caps_absolute", k), terms.cap_bps
+                payment = _Payment(step.model.timestamp, has, amount, caps)
                 self._add(step, _OF_ALL if terms.pooled else c, k, payment)
             gone[k] += amount
 
     def _add(self, step: Transition, of: int, k: int, payment: _Payment) -> None:
         length, terms = step.contract(_WATERFALL).epoch_length, step.after(_WATERFALL, "stages", k)
-        known = [each for each in self._payments[of, k] if each.at > payment.at - 2 * length]
+        known = [
+            each
+            for each in self._payments[of, k]
+            if each.at > payment.at - 2 * length and each.caps == payment.caps
+        ]
         self._payments[of, k] = known = [*known, payment]
         window = [each.amount for each in known if each.at > payment.at - length]
         cap = step.after(_WATERFALL, "caps_absolute", k)
