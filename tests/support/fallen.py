@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from backstop.deployment.accounts import account
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import RAY, WAD
@@ -50,11 +47,3 @@ def liquidate(system: LiveSystem) -> None:
     liquidator = account("liquidator")
     do(system, "LiquidationEngine", "liquidate", ETH, BORROWER, liquidator, sender="liquidator")
     system.advance(1_800)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """As long as it takes where nothing else runs, twenty times over."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

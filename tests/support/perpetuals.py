@@ -241,6 +241,15 @@ def opened(new_protocol: Callable[..., Protocol], half_bond: int = 0, **desk: in
     return made
 
 
+def crowded(market: Perpetuals) -> Perpetuals:
+    """The same with two shorts of 500 lots and a long of 1,000, at 20 a lot; with 3,000 it fails under 17."""
+    for name, amount in (("long", 3_000), ("first", 10_000), ("second", 10_000), ("other", 10_000)):
+        market.deposit(name, amount * WAD)
+    market.trade("long", "first", 500)
+    market.trade("long", "second", 500)
+    return market
+
+
 def alone(half_bond: int = 0, **desk: int) -> Perpetuals:
     """A market on the model, in a deployment of its own, with some of the rules otherwise."""
     _, model, _ = deploy(None, with_margin())

@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.support.chromium import CACHE, ROOT
+from tests.support.waiting import wait_for
 
 DRIVER = ROOT / "tests" / "support" / "watch_page.mjs"
 
@@ -30,9 +30,7 @@ def start_mirror(url: str, file: Path, port: int, said: Path) -> subprocess.Pope
 
 def wait_for_page(mirror: subprocess.Popen[str], said: Path) -> None:
     """Until the mirror says where its page is."""
-    while "the live page is at" not in said.read_text():
-        assert mirror.poll() is None
-        time.sleep(0.05)
+    wait_for(lambda: "the live page is at" in said.read_text(), mirror, told=said.read_text)
 
 
 class Reader:
@@ -53,17 +51,21 @@ class Reader:
 
     def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> None:
         """Until what the page shows is like this."""
-        began = time.monotonic()
-        while True:
-            lines = [line for line in self._log.read_text().splitlines() if line.endswith("}")]
-            if lines and condition(json.loads(lines[-1])):
-                return
-            assert self.process.poll() is None and time.monotonic() < began + 120, lines[-1:]
-            time.sleep(0.02)
+
+        def holds() -> bool:
+            note = self._last_note()
+            return note != "" and condition(json.loads(note))
+
+        wait_for(holds, self.process, 120, self._last_note)
 
     def wait_for_block(self, number: int) -> None:
         """Until the page shows it."""
         self.wait_for(lambda note: note["block"] == number)
+
+    def _last_note(self) -> str:
+        """What was noted last, if anything; a line that is still being written is none."""
+        lines = [line for line in self._log.read_text().splitlines() if line.endswith("}")]
+        return lines[-1] if lines else ""
 
     def end(self) -> dict[str, Any]:
         out, _ = self.process.communicate(timeout=60)

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from backstop.hosts.rpc import Client
 from backstop.model.state import Log, Revert
 from backstop.system import Action
 from tests.support.shelf import SENDER
+from tests.support.waiting import wait_for
 
 ALL = ("revm", "py-evm", pytest.param("anvil", marks=pytest.mark.anvil))
 
@@ -309,11 +309,7 @@ def test_anvil_ends_with_its_process(number):
     assert Path(folder).exists()
     parent.send_signal(number)
     parent.wait(20)
-    for _ in range(100):
-        if not _runs(child):
-            break
-        time.sleep(0.05)
-    assert not _runs(child)
+    wait_for(lambda: not _runs(child))
     # What a killed process leaves goes when another begins.
     assert Path(folder).exists() == (number == signal.SIGKILL)
     AnvilProcess("--port", "0").stop()

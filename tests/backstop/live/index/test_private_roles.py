@@ -19,9 +19,9 @@ from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
 from tests.support.devnet import Devnet
 from tests.support.domains import with_domains
-from tests.support.fallen import wait_for
 from tests.support.guards import BREAKER, CAUTION, with_guards
 from tests.support.town import Town
+from tests.support.waiting import wait_for
 from tests.support.workouts import CALLED, DEBT, LOT, TERMS
 
 pytestmark = pytest.mark.anvil

@@ -31,8 +31,8 @@ from backstop.live.watch.troubles import ALERTS, Trouble, troubles
 from backstop.model.arithmetic import WAD
 from tests.support.beside import Server
 from tests.support.devnet import Devnet
-from tests.support.fallen import wait_for
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_for
 
 LIQUIDATOR = account("liquidator")
 

@@ -37,7 +37,7 @@ from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.support.beside import beside
 from tests.support.devnet import SMALL, Devnet
-from tests.support.fallen import wait_for
+from tests.support.waiting import wait_for
 
 HOURS = 2
 """Of the day: vaults are liquidated, and their collateral sold."""

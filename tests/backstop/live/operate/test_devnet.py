@@ -33,8 +33,8 @@ from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.beside import beside
 from tests.support.devnet import Devnet, free_port
-from tests.support.fallen import wait_for
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_for
 
 APE = Path(sys.executable).parent / "ape"
 

@@ -27,7 +27,8 @@ from backstop.simulation.scenario import Scenario
 from backstop.system import Action
 from tests.support.beside import Server, beside
 from tests.support.devnet import Devnet
-from tests.support.fallen import BORROWER, ETH, do, wait_for
+from tests.support.fallen import BORROWER, ETH, do
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture(autouse=True)

@@ -22,8 +22,8 @@ from backstop.live.node.fees import GWEI
 from backstop.live.operate.config import Settings, read_settings
 from backstop.model.arithmetic import WAD
 from tests.support.devnet import Devnet
-from tests.support.fallen import wait_for
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_for
 
 LIQUIDATOR = account("liquidator")
 

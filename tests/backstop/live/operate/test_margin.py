@@ -23,7 +23,8 @@ from backstop.live.operate.keeper_setup import start
 from backstop.live.operate.system import LiveSystem, market_view
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.support.devnet import Devnet
-from tests.support.fallen import do, wait_for
+from tests.support.fallen import do
+from tests.support.waiting import wait_for
 
 WETH, ETH = 0, 0
 """A collateral type, and the market on its price: a lot is a hundredth of an ether."""

@@ -32,8 +32,9 @@ from backstop.live.watch.server import Server
 from backstop.model.arithmetic import RAD, WAD
 from tests.support.beside import beside
 from tests.support.devnet import Devnet
-from tests.support.fallen import BORROWER, ETH, do, wait_for
+from tests.support.fallen import BORROWER, ETH, do
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_for
 
 LIQUIDATOR = account("liquidator")
 

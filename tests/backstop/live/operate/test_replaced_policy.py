@@ -24,7 +24,8 @@ from backstop.live.operate.system import LiveSystem, market_view
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD
 from backstop.model.interfaces import CallTerms
 from tests.support.devnet import Devnet
-from tests.support.fallen import do, wait_for
+from tests.support.fallen import do
+from tests.support.waiting import wait_for
 
 WETH = 0
 HIGH_ADD_ON = 3_000

@@ -18,7 +18,7 @@ from backstop.live.operate.report_sources import Address
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import RAY
 from tests.support.devnet import Devnet
-from tests.support.fallen import wait_for
+from tests.support.waiting import wait_for
 
 ETH = 0
 

@@ -8,7 +8,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from backstop.live.node.rpc_node import LOCAL, Node
 from backstop.simulation.run_directory import load_run
 from tests.support.devnet import SMALL, free_port
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_for
 
 MINUTE, DAY = 60, 86_400
 GUIDE = (ROOT / "docs/do/operate.md").read_text()
@@ -89,20 +89,10 @@ def start_devnet(terminal: Terminal) -> subprocess.Popen[str]:
     return devnet
 
 
-def wait_for(file: Path, text: str) -> None:
-    deadline = time.monotonic() + 120
-    while text not in file.read_text():
-        assert time.monotonic() < deadline, file.read_text()
-        time.sleep(0.05)
-
-
 def wait_for_the_day(node: Node, opened: int) -> None:
     """Until a crash is some blocks into the small scenario: the first midnight after the book's 20 days."""
-    deadline = time.monotonic() + 120
     midnight = -(-(opened + 20 * DAY) // DAY) * DAY
-    while node.head().timestamp < midnight + 2 * MINUTE:
-        assert time.monotonic() < deadline, node.head()
-        time.sleep(0.05)
+    wait_for(lambda: node.head().timestamp >= midnight + 2 * MINUTE, seconds=120, told=node.head)
 
 
 @pytest.mark.deep(brief="tests/style/test_commands.py::test_commands_are_what_they_are")
@@ -115,7 +105,8 @@ def test_the_page(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "VaultEngine" in terminal.run(deploy)
     assert keeper.endswith(" &")
     keepers = terminal.start(keeper.removesuffix(" &"))
-    wait_for(terminal.folder / "1.err", "watching")
+    said = terminal.folder / "1.err"
+    wait_for(lambda: "watching" in said.read_text(), seconds=120, told=said.read_text)
     printed = terminal.run(crash)
     assert "0 differences" in printed and "liquidations" in printed
     assert terminal.run(report).strip() == str(terminal.folder / "run" / "report.html")

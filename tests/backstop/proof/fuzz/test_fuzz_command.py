@@ -21,6 +21,7 @@ from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
 from backstop.proof.fuzz.clock import Clock
 from backstop.proof.fuzz.tally import Call, Tally
 from tests.support.helpers import edited_contracts, shown
+from tests.support.waiting import wait_for
 
 ROOT = CONTRACTS.parent
 # As `ape run`, without Ape, which takes longer to start.
@@ -124,9 +125,7 @@ def test_a_bug_ends_it_with_a_small_trace_and_a_test(tmp_path):
 def test_interrupted_it_keeps_what_it_did_and_goes_on(tmp_path):
     out = tmp_path / "a"
     process = start("--steps", 100_000, "--out", out)
-    while not list(out.glob("corpus/*.json")):
-        assert process.poll() is None
-        time.sleep(0.05)
+    wait_for(lambda: list(out.glob("corpus/*.json")), process)
     process.send_signal(signal.SIGINT)
     printed, err = process.communicate()
     steps = last_line(printed)[0]

@@ -8,7 +8,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from backstop.cli.stress import cli
 from backstop.studies.stress.engines import CHUNKS
 from backstop.studies.stress.study import read_rows
 from tests.support.paths import DATA, ROOT
+from tests.support.waiting import wait_for
 
 SMALL = str(DATA / "stress" / "small.yaml")
 PATHS = 200
@@ -203,9 +203,7 @@ def test_an_interrupted_study_goes_on_to_equal_files(tmp_path) -> None:
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    deadline = time.monotonic() + 120
-    while not list(out.glob("chunks/*.parquet")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: list(out.glob("chunks/*.parquet")), process, 120)
     # To all of them, as a terminal sends it.
     os.killpg(process.pid, signal.SIGINT)
     printed, errors = process.communicate(timeout=60)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from backstop.studies.stress.engines import Task, engine
 from backstop.studies.stress.study import Study, read_rows
 from backstop.studies.stress.workers import chosen_workers, cluster, here, processes
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_for
 
 PATHS = 45
 """Four chunks and a half."""
@@ -131,9 +131,7 @@ def test_a_killed_study_goes_on_to_equal_files(whole, task, tmp_path):
         env={**os.environ, "PYTHONPATH": f"{ROOT / 'offchain'}{os.pathsep}{ROOT}"},
         start_new_session=True,
     )
-    deadline = time.monotonic() + 120
-    while not list(out.glob("chunks/*.parquet")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(lambda: list(out.glob("chunks/*.parquet")), process, 120)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert list(out.glob("chunks/*.parquet"))
