@@ -131,6 +131,7 @@ def _on_anvil(way: str, trace: Trace, together: bool) -> Calls:
             for name, at in chain.addresses.items()
         }
         client, waiting, node = host.client, [], host.process.pid
+        client.request("evm_setAutomine", False)  # blocks are made below
         began, spent, now = time.perf_counter(), cpu_seconds() + _cpu_of(node), 0
         played = trace.steps[trace.opening :]
         for place, (timestamp, step) in enumerate(played, 1):

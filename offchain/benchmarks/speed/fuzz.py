@@ -179,11 +179,15 @@ def _lockstep(host: str, block: int, check_every: int = 100) -> Callable[[Trace,
 def _begin_model(opening: Trace) -> ModelSystem:
     deployment = plan(opening.parameters)
     model = model_of(deployment, opening.started_at)
+    # What a timelock executes is call data, which the contracts' ABI reads.
+    chain = chain_of(deployment, RevmHost(opening.started_at))
+    model.world.read_call = chain.read_call
     configure(model, deployment)
     for timestamp, step in opening.steps:
         model.advance(timestamp - model.timestamp)
         if isinstance(step, Creation):
             create_on_model(model.world, step)
+            chain.add(step.name, step.kind, step.address)
         elif isinstance(step, Action):
             model.apply(step)
     return model
