@@ -998,7 +998,8 @@ def _note_missed(collateral_type: uint256, paid: uint256, kept: uint256, holder:
     @dev Have stages that failed owe what later ones have paid in their place, the first as far as it was
          short, no part of it twice; and remember for whom a part was reserved, which is owed once it is paid.
     """
-    left: uint256 = paid
+    # What was paid before the first of them is nobody's to owe.
+    left: uint256 = paid - self.failures[0].before
     unplaced: uint256 = kept
     for failure: Failure in self.failures:
         part: uint256 = min(failure.short, min(left, paid - failure.before))

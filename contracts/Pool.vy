@@ -490,7 +490,12 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     elif state.supply != 0 and CLAIMS.address != empty(address):
         self._add_checkpoint(state.generation, state.supply + VIRTUAL_SHARES, assets)
     rest: uint256 = 0
-    if state.supply != 0 and (vested - assets < LEAST_ASSETS or self._void(state.supply, live)):
+    # Who pays nothing, as a stage that proves itself, is left as it is.
+    if (
+        assets != 0
+        and state.supply != 0
+        and (vested - assets < LEAST_ASSETS or self._void(state.supply, live))
+    ):
         rest = self._new_generation()
     covered: uint256 = extcall VAULT_ENGINE.cover_from_tokens(collateral_type, self, most)
     if rest != 0:

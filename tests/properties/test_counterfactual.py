@@ -16,6 +16,7 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.state import Revert, external
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
+from backstop.system import Action
 from tests.support.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
 from tests.support.margin import opened as with_a_margin_market
 from tests.support.savings import save
@@ -260,3 +261,24 @@ def test_a_campaign_asks_and_changes_nothing(artifacts, new_host):
     both.check()
     assert before == (both.model.snapshot(), both.timestamp, len(both.trace))
     assert len(machine.asked) > 2
+
+
+def test_once_all_types_are_retired_questions_are_asked_of_the_rest(protocol):
+    """A campaign ended when one was asked of a type where there was none."""
+    owner = protocol.address("owner")
+    protocol.do("WETH.mint", owner, WAD, sender="owner")
+    protocol.do("WETH.approve", "VaultEngine", WAD, sender="owner")
+    protocol.do("VaultEngine.deposit_and_draw", 0, "owner", WAD, 0, "owner", sender="owner")
+    for c in range(len(protocol.parameters.collateral_types)):
+        protocol.do("VaultEngine.retire_collateral_type", c, sender="admin")
+    alone = ModelAlone(protocol.lockstep)
+    # Coins that nobody owes any more: what a fee or a rounding leaves, in short.
+    alone.model.world.contracts["Stablecoin"].balances[owner] = WAD
+    for contract, method, *args in (
+        ("Stablecoin", "approve", protocol.address("Savings"), WAD),
+        ("Savings", "deposit", WAD, owner),
+    ):
+        assert alone.apply(Action(contract, method, tuple(args), owner)).ok
+    assert answers(alone, 10)
+    for number in COUNTERFACTUAL_PROPERTIES:
+        answers(alone, number)

@@ -302,7 +302,8 @@ class LossWaterfall(StageCaps):
 
         What is reserved in the place of one is owed once it is paid.
         """
-        left = paid
+        # What was paid before the first of them is nobody's to owe.
+        left = paid - failed[0][2] if failed else 0
         for k, short, before in failed:
             part = min(short, left, paid - before)
             left -= part

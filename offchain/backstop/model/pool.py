@@ -284,7 +284,7 @@ class Pool(Exits):
         elif supply != 0:
             self._add_checkpoint(supply + VIRTUAL_SHARES, assets)
         rest = 0
-        if supply != 0 and (all_vested - assets < LEAST_ASSETS or void(supply, live)):
+        if assets != 0 and supply != 0 and (all_vested - assets < LEAST_ASSETS or void(supply, live)):
             rest = self._new_generation()
         covered = self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, most)
         if rest:

@@ -85,6 +85,22 @@ def test_of_two_that_fail_each_owes_its_own_part(made):
     assert (missed(protocol), missed(protocol, SENIOR)) == (5_000 * RAD, deficit - 5_000 * RAD)
 
 
+def test_what_stages_before_them_paid_nobody_owes(made):
+    """The reserve pays first; it once counted as paid in the place of the second that fails."""
+    protocol = made()
+    lose(protocol, debt=3_000 * WAD)
+    broken(protocol, "Junior")
+    cover(protocol)
+    repair(protocol)
+    reserve = protocol.do(CALL, XAU, JUNIOR, sender="stranger")
+    junior = 5_000 * RAD - reserve
+    save(protocol, "middle", 6_000 * WAD, "Senior")
+    lose(protocol)
+    broken(protocol, "Junior", "Senior")
+    savings = cover(protocol) - reserve
+    assert (missed(protocol), missed(protocol, SENIOR)) == (junior, savings - junior)
+
+
 def test_what_nobody_pays_is_not_missed(made):
     """It stays a deficit, and comes back to the stage that way."""
     protocol = made()

@@ -101,6 +101,17 @@ def test_a_small_pool_keeps_its_shares_to_the_wei(protocol):
     assert protocol.read("Young.generation") == 1
 
 
+def test_who_pays_nothing_keeps_what_little_it_has(protocol):
+    """As a stage proves itself: it once voided the shares, and took a few wei into books that were closed."""
+    make_junior(protocol)
+    save(protocol, "saver", 6, "Young")
+    bear(protocol, "Young", 0)
+    assert protocol.read("Young.generation") == 0
+    assert protocol.read("Young.totalAssets") == 6
+    bear(protocol, "Young", 1)
+    assert protocol.read("Young.generation") == 1
+
+
 def test_without_members_nothing_becomes_void(protocol):
     make_junior(protocol)
     bear(protocol, "Young", 5)

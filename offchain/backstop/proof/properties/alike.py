@@ -182,8 +182,10 @@ def what_is_split_brings_no_more(both: Both, random: Random) -> bool:
 
 
 def _lose(both: Both, name: str, random: Random) -> None:
-    """Have a type collapse, and its loss covered."""
+    """Have a type collapse, and its loss covered; nothing once all are retired."""
     c = pick(random, types(both))
+    if c is None:
+        return
     for id in collapse(both, c):
         must(both, "CollateralAuction", "close", id, by=VISITOR)
     if deficit(both, c):
