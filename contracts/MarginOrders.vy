@@ -44,7 +44,7 @@ struct Order:
     size: int256  # lots: above zero buys, under zero sells
     price: uint256  # wei a lot: the worst that is accepted
     expiry: uint256  # seconds, the last at which it may be filled
-    nonce: uint256  # tells equal orders apart, and is void under the account's floor
+    nonce: uint256  # when it was signed, nanoseconds since 1970; void under the account's floor
     reduce_only: bool
 
 
@@ -52,6 +52,8 @@ struct Order:
 ORDER_TYPE: constant(bytes32) = keccak256(
     "Order(address account,uint256 market,int256 size,uint256 price,uint256 expiry,uint256 nonce,bool reduceOnly)"
 )
+
+NANOSECONDS: constant(uint256) = 10**9  # in a second
 
 MARGIN_MARKET: public(immutable(IMarginMarket))
 
@@ -81,9 +83,10 @@ def fill(
 ):
     """
     @notice Match two orders of different accounts. Permissionless: whoever does it gets nothing. The price
-            is the maker's limit. Protects: no order is filled without its account's signature, beyond its
-            size, after its expiry, under its account's floor, at a worse price, or at another market,
-            contract or chain.
+            is the limit of the maker, whose nonce is the lower one: what the other offers too much stays the
+            other's. Protects: no order is filled without its account's signature, beyond its size, after its
+            expiry, under its account's floor, at a worse price, or at another market, contract or chain; and
+            whoever matches cannot say which of the two was first.
     @param lots How many, above zero.
     """
     assert maker.account != taker.account, "margin_orders: same account"
@@ -94,6 +97,13 @@ def fill(
     ), "margin_orders: taker's limit"
     maker_order: bytes32 = self._use(maker, maker_signature, lots)
     taker_order: bytes32 = self._use(taker, taker_signature, lots)
+    assert maker.nonce < taker.nonce or (
+        maker.nonce == taker.nonce and maker.price == taker.price
+    ), "margin_orders: taker was first"
+    # Who says that he comes later than now would be the taker of whatever comes.
+    assert (
+        maker.price == taker.price or taker.nonce // NANOSECONDS <= block.timestamp
+    ), "margin_orders: not signed yet"
     delta: int256 = convert(lots, int256)
     if maker.size < 0:
         delta = -delta

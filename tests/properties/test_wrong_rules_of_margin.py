@@ -124,7 +124,29 @@ def not_signed(protocol):
         protocol.do("MarginOrders.fill", wanted, signature, *ask, lots, sender="matcher")
 
 
-@pytest.mark.parametrize("play", [crossed, late, too_much, void, not_signed])
+def at_two_limits(protocol, nonces):
+    """The buyer, named as the maker, bids a hundredth more than is asked."""
+    price = price_of(protocol)
+    bid = signed(protocol, "liquidator", order("liquidator", ETH, 5, price, nonce=nonces[0]))
+    ask = signed(protocol, "taker", order("taker", ETH, -5, price * 99 // 100, nonce=nonces[1]))
+    protocol.do("MarginOrders.fill", *bid, *ask, 5, sender="matcher")
+
+
+def second_first(protocol):
+    at_two_limits(protocol, (2, 1))
+
+
+def at_one_time(protocol):
+    at_two_limits(protocol, (1, 1))
+
+
+def tomorrows(protocol):
+    at_two_limits(protocol, (1, (protocol.timestamp + 1) * 10**9))
+
+
+@pytest.mark.parametrize(
+    "play", [crossed, late, too_much, void, not_signed, second_first, at_one_time, tomorrows]
+)
 def test_orders_that_are_not_good_for_it(margin, monkeypatch, play):
     monkeypatch.setattr(margin_orders, "require", lambda holds, reason: None)
     notices(50, margin, play)

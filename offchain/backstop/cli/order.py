@@ -40,7 +40,9 @@ Examples:
 @click.option(
     "--expiry", type=click.IntRange(0), metavar="TIMESTAMP", help="Void after it.  [default: never]"
 )
-@click.option("--nonce", type=click.IntRange(0), help="Tells equal orders apart.  [default: from the clock]")
+@click.option(
+    "--nonce", type=click.IntRange(0), help="When it was signed, nanoseconds since 1970.  [default: now]"
+)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),

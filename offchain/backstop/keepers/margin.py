@@ -153,7 +153,8 @@ def _batch(me: Keeper, margin: MarginView, rest: list[Ranked]) -> tuple[tuple[st
 def matcher(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Match signed orders that cross, the best price first, then the older; nobody pays it for that.
 
-    The older of two is the maker. A pair that is refused is left alone for a while, and others go on.
+    The one that was signed first is the maker, by the orders' nonces; two of one nonce have no maker unless
+    their limits are equal. A pair that is refused is left alone for a while, and others go on.
     """
     margin = view.margin
     if margin is None or margin.is_closing or me.orders is None:
@@ -174,8 +175,9 @@ def matcher(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
                 break
             lots, about = min(book.left(buy), book.left(sell)), (buy.name, sell.name)
             apart = buy.order.account != sell.order.account
-            if lots and apart and memory.may(("fill", about), view.timestamp):
-                maker, taker = sorted((buy, sell), key=lambda each: each.place)
+            maker, taker = sorted((buy, sell), key=lambda each: (each.order.nonce, each.place))
+            ordered = maker.order.nonce < taker.order.nonce or maker.order.price == taker.order.price
+            if lots and apart and ordered and memory.may(("fill", about), view.timestamp):
                 book.fill(buy, sell, lots)
                 args = (maker.order, maker.signature, taker.order, taker.signature, lots)
                 yield me.intent("MarginOrders", "fill", *args, about=about)

@@ -12,6 +12,8 @@ from backstop.model.signed import is_signed
 from backstop.model.state import Contract, Revert, World, external, immutable, require, view
 
 DOMAIN_NAME, DOMAIN_VERSION = "Backstop Margin", "1"
+NANOSECONDS = 10**9
+"""In a second, as nonces count."""
 _ORDER_TYPE = keccak256(
     b"Order(address account,uint256 market,int256 size,uint256 price,uint256 expiry,uint256 nonce,"
     b"bool reduceOnly)"
@@ -19,7 +21,10 @@ _ORDER_TYPE = keccak256(
 
 
 class Order(NamedTuple):
-    """What an account signs: lots (above zero buys), the worst price (wei a lot), until when."""
+    """What an account signs: lots (above zero buys), the worst price (wei a lot), until when.
+
+    The nonce is the time of signing, nanoseconds since 1970: of two orders the lower one's is the maker's.
+    """
 
     account: str
     market: int
@@ -63,7 +68,7 @@ class MarginOrders(Contract):
         taker_signature: bytes,
         lots: int,
     ) -> None:
-        """Match two orders of different accounts, at the maker's limit."""
+        """Match two orders of different accounts, at the limit of the one that was signed first."""
         maker, taker = Order(*maker), Order(*taker)
         require(maker.account != taker.account, "margin_orders: same account")
         require(maker.market == taker.market, "margin_orders: other market")
@@ -72,6 +77,10 @@ class MarginOrders(Contract):
         require(meets, "margin_orders: taker's limit")
         maker_order = self._use(maker, maker_signature, lots)
         taker_order = self._use(taker, taker_signature, lots)
+        first = maker.nonce < taker.nonce or (maker.nonce == taker.nonce and maker.price == taker.price)
+        require(first, "margin_orders: taker was first")
+        signed = maker.price == taker.price or taker.nonce // NANOSECONDS <= self.world.timestamp
+        require(signed, "margin_orders: not signed yet")
         self.emit(
             "Filled",
             maker.account,

@@ -612,6 +612,21 @@ def test_the_best_price_is_matched_first_then_the_older(desk: Desk) -> None:
     assert desk.wants() == [(ann, cleo, 3, 201), (ann, bob, 2, 201)]
 
 
+def test_the_maker_is_who_signed_first_whatever_comes_first(desk: Desk) -> None:
+    """An order may reach the matcher late; two of one time have no price but one that both name."""
+    ann, bob, cleo = map(trader, ("ann", "bob", "cleo"))
+    desk.add("ann", -10, 200, nonce=9)
+    desk.add("bob", 10, 202, nonce=8)
+    assert desk.wants() == [(bob, ann, 10, 202)]
+    assert desk.match() == [None]
+    desk.add("ann", -10, 200, nonce=11)
+    desk.add("bob", 10, 201, nonce=11)
+    assert desk.wants() == []
+    desk.add("cleo", 10, 200, nonce=11)
+    assert desk.wants() == [(ann, cleo, 10, 200)]
+    assert desk.match() == [None]
+
+
 def test_void_orders_are_not_matched(desk: Desk) -> None:
     world = desk.world
     soon = world.view.timestamp + 10

@@ -55,17 +55,63 @@ def test_the_digest_is_that_of_eip_712(margin, orders):
     assert fields[1:5] == ("Backstop Margin", "1", CHAIN_ID, margin.address("MarginOrders"))
 
 
-@pytest.mark.parametrize(("makers", "takers"), [(PRICE, PRICE + 5), (PRICE - 5, PRICE)])
-def test_the_taker_gets_the_makers_price_or_none(margin, makers, takers):
-    buy, sell = order("maker", ETH, 10, makers), order("taker", ETH, -10, takers)
+def pair(margin, buyers, sellers, buyer=1, seller=2):
+    """Orders of 10 lots at two limits, signed at two times [ns]: the maker's to buy, the taker's to sell."""
+    buy = order("maker", ETH, 10, buyers, nonce=buyer)
+    sell = order("taker", ETH, -10, sellers, nonce=seller)
+    return signed(margin, "maker", buy), signed(margin, "taker", sell)
+
+
+def test_orders_that_do_not_meet(margin):
+    buy, sell = pair(margin, PRICE, PRICE + 5)
     with reverts("margin_orders: taker's limit"):
-        match(margin, signed(margin, "maker", buy), signed(margin, "taker", sell), 10)
-    # The other way round it is the seller's price, which the buyer accepts if it is not above his own.
+        match(margin, buy, sell, 10)
     with reverts("margin_orders: taker's limit"):
-        match(margin, signed(margin, "taker", sell), signed(margin, "maker", buy), 10)
-    better = signed(margin, "taker", order("taker", ETH, -10, makers - 7))
-    match(margin, signed(margin, "maker", buy), better, 10)
-    assert position(margin, "taker").cost == -10 * makers
+        match(margin, sell, buy, 10)
+
+
+@pytest.mark.parametrize(("buyer", "seller", "price"), [(1, 2, PRICE), (2, 1, PRICE - 7), (0, 1, PRICE)])
+def test_what_is_offered_too_much_stays_with_who_came_later(margin, buyer, seller, price):
+    """Whoever matches them, and in whatever order, a lot has one price: the limit that was signed first."""
+    buy, sell = pair(margin, PRICE, PRICE - 7, buyer, seller)
+    first, second = (buy, sell) if buyer < seller else (sell, buy)
+    with reverts("margin_orders: taker was first"):
+        match(margin, second, first, 10)
+    match(margin, first, second, 10)
+    assert position(margin, "maker").cost == 10 * price == -position(margin, "taker").cost
+
+
+def test_of_one_time_neither_is_first(margin):
+    """So they meet at one limit only, where it is the same whoever is named first."""
+    buy, sell = pair(margin, PRICE, PRICE - 7, 5, 5)
+    for pairs in ((buy, sell), (sell, buy)):
+        with reverts("margin_orders: taker was first"):
+            match(margin, *pairs, 10)
+    buy, sell = pair(margin, PRICE, PRICE, 5, 5)
+    match(margin, buy, sell, 5)
+    match(margin, sell, buy, 5)
+    assert position(margin, "maker").size == 10
+
+
+def test_first_is_who_signed_first_at_one_limit_too(margin):
+    buy, sell = pair(margin, PRICE, PRICE, 6, 5)
+    with reverts("margin_orders: taker was first"):
+        match(margin, buy, sell, 10)
+    match(margin, sell, buy, 10)
+
+
+def test_nobody_comes_later_than_now(margin):
+    """An order that says so waits for its time, where it would have a better price than its own."""
+    soon = (margin.timestamp + 2) * 10**9
+    buy, sell = pair(margin, PRICE, PRICE - 7, 1, soon)
+    with reverts("margin_orders: not signed yet"):
+        match(margin, buy, sell, 10)
+    margin.advance(1)
+    with reverts("margin_orders: not signed yet"):
+        match(margin, buy, sell, 10)
+    margin.advance(1)
+    match(margin, buy, sell, 10)
+    match(margin, *pair(margin, PRICE, PRICE, 2, 2**256 - 1), 10)
 
 
 @pytest.mark.parametrize("lots", [0, 61, 2**255, MAX_UINT256])

@@ -42,8 +42,9 @@ _FIELDS = (
 def a_trade_moves_what_both_have_ordered(step: Transition, changes: Changes) -> None:
     """Assert that a fill moves lots and their price between two accounts, as both ordered, and nothing else.
 
-    The price is the maker's. Gains that it realises repay unpaid losses by the market's share, rounded down;
-    off the last price, whom that pays in funding pays for an interval of it, rounded up, to the fees.
+    The price is that of the order that was signed first. Gains that it realises repay unpaid losses by the
+    market's share, rounded down; off the last price, whom that pays in funding pays for an interval of it,
+    rounded up, to the fees.
     """
     if not step.calls(_ORDERS, "fill"):
         return
@@ -91,6 +92,11 @@ def _check_orders(step: Transition, maker: Order, taker: Order, lots: int) -> No
         raise Violation(f"{maker} was matched with {taker}")
     if not sell.price <= buy.price or step.after(MARKET, "closing_since"):
         raise Violation(f"{maker} met {taker}")
+    same = maker.price == taker.price
+    if maker.nonce > taker.nonce or (not same and maker.nonce == taker.nonce):
+        raise Violation(f"{maker} was the maker of {taker}, who was first")
+    if not same and taker.nonce >= (step.model.timestamp + 1) * 10**9:
+        raise Violation(f"{taker} was filled, and signed later than now")
     filled = next(log for log in step.outcome.logs if log.event == "Filled")
     digests = filled.values[-2:]
     for order, digest in zip((maker, taker), digests, strict=True):
