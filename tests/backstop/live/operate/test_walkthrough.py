@@ -115,8 +115,8 @@ def test_the_page(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     summary = load_run(terminal.folder / "run").summary
     active = {each["name"]: each["included"] for each in summary["keepers"]}
     assert active["liquidator"] > 0 and active["taker"] > 0
-    said = terminal.errors(keepers)
-    assert said.count(" done in block ") >= active["liquidator"] + active["taker"]
+    done = terminal.errors(keepers)
+    assert done.count(" done in block ") >= active["liquidator"] + active["taker"]
 
     assert "transactions, 0 failed" in terminal.run(once)
     assert "ratio_bps" in terminal.run(console)

@@ -17,7 +17,7 @@ _SOURCES = b"".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))
 # Numba's cache notices changes of a calling file, but not of the files that it calls: each state of the
 # sources has its own folder, which has to be set before anything is compiled.
 _CACHE = cache_folder() / "numba" / sha256(_SOURCES).hexdigest()[:16]
-config.CACHE_DIR = str(_CACHE)  # type: ignore[attr-defined]
+config.CACHE_DIR = str(_CACHE)
 
 from backstop.studies.stress.fast.engine import Fast  # noqa: E402
 
