@@ -197,13 +197,14 @@ def _close(owner: address, before: Account, lossy: uint256) -> Account:
         self.lost[owner][market] = 0
         position.value = value
         self._store_position(owner, market, position)
-    self.worths[owner] = price_path._bits(worth, 138)
     if markets == 0:
         # The bond is free.
         left: uint256 = HALF_BOND * self._halves(account.bond)
         self.bonds -= left
         account.cash += convert(left, int256)
+        worth += convert(left, int256)
         account.bond = 0
+    self.worths[owner] = price_path._bits(worth, 138)
     account.markets = markets
     account.cycle = cycle
     return account

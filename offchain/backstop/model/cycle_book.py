@@ -146,9 +146,10 @@ class CycleBook(PricePath):
             self.pending_gained[owner, market], self.pending_lost[owner, market] = gained, lost
             self.nets[owner, market] = self._amount(value - position.value if stays else 0)
             self.gained[owner, market] = self.lost[owner, market] = Sides()
-        self.worths[owner] = self._amount(worth)
         if markets == 0:
+            worth += self.half_bond * account.bond.bit_count()
             account = self._free_bond(account)
+        self.worths[owner] = self._amount(worth)
         self._store_account(owner, account._replace(markets=markets, cycle=cycle))
 
     def _settle(self, owner: str, account: Account, own: int) -> Account:

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.perpetuals import DESK, ETH, HOUSE, alone
+from tests.support.perpetuals import DESK, ETH, HOUSE, alone, opened
 
 
 @pytest.fixture
@@ -60,3 +60,20 @@ def test_one_call_walks_64_cycles():
     assert years.market.accounts[years.at("sleeper")].cycle == 65
     years.do(f"{HOUSE}.wake", years.at("sleeper"), sender="stranger")
     assert years.market.accounts[years.at("sleeper")].cycle == 67
+
+
+def test_a_bond_that_came_back_counts_for_who_slept_too(new_protocol):
+    """A deposit counts as far as the account had as much at the last roll: its bond with it."""
+    market = opened(new_protocol, half_bond=WAD)
+    for name in ("maker", "sleeper", "other"):
+        market.deposit(name, 100 * WAD)
+    for name in ("sleeper", "other"):
+        for lots in (1, -1):
+            market.trade("maker", name, lots)
+    for _ in range(3):
+        market.roll()
+        market.do(f"{HOUSE}.wake", market.at("other"), sender="stranger")
+    for name in ("sleeper", "other"):
+        market.trade("maker", name, 1)
+    deposits = market.market.deposits
+    assert deposits[market.at("sleeper")] == deposits[market.at("other")] == 100 * WAD
