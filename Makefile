@@ -81,7 +81,7 @@ distclean: clean ## remove the installed tools as well
 	@tools/pip_install.sh --no-deps -r requirements-nodeps.lock
 	@tools/pip_install.sh --no-build-isolation -r requirements.lock
 	@cp tools/backstop.pth "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
-	@$(BIN)/python -c 'import ape.cli, ape_vyper, distributed, hypothesis, numba, pandas, plotly, pyrevm, vyper.compiler, web3'
+	@$(BIN)/python -c 'import ape.cli, ape_vyper, distributed, hypothesis, numba, pandas, plotly, pyrevm, scipy, vyper.compiler, web3'
 	@touch $@
 
 # In editable mode, which neither compiles contracts nor asks for anything.
