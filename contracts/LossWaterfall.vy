@@ -583,7 +583,7 @@ def losses_beyond(stage: address) -> uint256:
     @return [rad] The stage's own balance and caps are ignored; more than all there is while settlement winds
             up.
     """
-    return self._losses_beyond(stage)
+    return self._losses_beyond(stage, False)
 
 
 @external
@@ -593,12 +593,14 @@ def losses_at_payment(stage: address) -> uint256:
     @notice What pools pay leavers by: as `losses_beyond`, but it reverts while a price has just fallen far,
             so that who flags the vaults that are not safe any more has time. A feed that does not answer
             holds up nobody; settlement pays nobody before its books are closed. Reverts with less gas than
-            the feed may use, too. Protects: nobody is paid ahead of a loss that everybody can see.
+            the feed may use, too, and while the stage, whose cap is a share of what it holds, could cover
+            more than a ten thousandth of that share of a booked loss: cover it first. Protects: nobody is
+            paid ahead of a loss that everybody can see, nor takes a part of such a cap along.
     @param stage A stage's address; an address that is no stage bears nothing.
     @return [rad] As `losses_beyond`.
     """
     self._check_prices()
-    return self._losses_beyond(stage)
+    return self._losses_beyond(stage, True)
 
 
 @external
@@ -794,7 +796,31 @@ def _check_prices():
 
 @internal
 @view
-def _losses_beyond(stage: address) -> uint256:
+def _check_covered(
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES],
+    books: uint256,
+    lineup: uint256,
+    k: uint256,
+    slot: Slot,
+):
+    """
+    @dev Refuse while stage k could cover something of a booked loss that no stage has reserved: the cap is a
+         share of what it holds then. What vests between a cover and a payment is less than is let pass.
+    """
+    for c: uint256 in types:
+        if self._deficit(c, books) == 0 or self._reserved(c, lineup) != 0:
+            continue
+        works: bool = False
+        capacity: uint256 = 0
+        works, capacity = self._capacity(slot.stage, c)
+        room: uint256 = self._room(c, k, slot, capacity, 0, False)
+        least: uint256 = capacity * slot.cap_bps // units.BASIS_POINTS // units.BASIS_POINTS
+        assert room <= least, "loss_waterfall: not covered yet"
+
+
+@internal
+@view
+def _losses_beyond(stage: address, paying: bool) -> uint256:
     books: uint256 = self.books
     if books >= SETTLING:
         return WINDING_UP if books < CLOSED else 0
@@ -818,6 +844,8 @@ def _losses_beyond(stage: address) -> uint256:
         slot: Slot = self._load_stage(k)
         owes: bool = (owing >> k) & 1 == 1
         if slot.stage == stage:
+            if paying and total != 0 and slot.cap_bps != units.BASIS_POINTS:
+                self._check_covered(types, books, lineup, k, slot)
             if owes:
                 total += self.owed[k]
             return total

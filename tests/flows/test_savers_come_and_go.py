@@ -5,6 +5,7 @@ import pytest
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.books import SAVINGS, XAU, cover, saved
 from tests.support.helpers import reverts
+from tests.support.plain import only
 from tests.support.savings import cut, leave, lose, mature, request, save
 
 LOSS = 8_000 * RAD
@@ -13,14 +14,18 @@ DAY = 86_400
 
 @pytest.fixture
 def savers(quiet):
+    return in_use(quiet())
+
+
+def in_use(protocol):
     """30,000 and 10,000 in the pool; nothing in the buffer or the reserve."""
-    protocol = quiet()
     save(protocol, "saver", 30_000 * WAD)
     save(protocol, "neighbour", 10_000 * WAD)
     return protocol
 
 
-def test_leaving_before_or_after_the_loss_is_covered_pays_the_same(savers):
+def test_leaving_before_or_after_the_loss_is_covered_pays_the_same(quiet):
+    savers = in_use(quiet(stages=only("savings")))
     request(savers, "saver")
     cut(savers)
     request(savers, "neighbour")
@@ -28,7 +33,7 @@ def test_leaving_before_or_after_the_loss_is_covered_pays_the_same(savers):
     savers.advance(DAY)
     # The saver is paid before anybody has covered, the neighbour after.
     assert 24_750 * WAD - leave(savers, "saver") in (0, 1)
-    assert cover(savers, XAU) == {SAVINGS: 7_000 * RAD}
+    assert cover(savers, XAU) == {0: 7_000 * RAD}
     mature(savers)
     assert 8_250 * WAD - leave(savers, "neighbour") in (0, 1)
     assert saved(savers) <= 2 and savers.read("Savings.totalSupply") == 0
@@ -37,12 +42,12 @@ def test_leaving_before_or_after_the_loss_is_covered_pays_the_same(savers):
 def test_what_is_held_of_a_leaver_bears_the_loss_with_who_stays(savers):
     request(savers, "saver")
     mature(savers)
-    lose(savers, "XAU", 20_000 * WAD)
-    # Half of what was 30,000; the pool pays half of the 25,000 that losses can take now.
-    assert 15_000 * WAD - leave(savers, "saver") in (0, 1)
-    most = 12_500 * WAD
-    assert cover(savers, XAU) in ({SAVINGS: most * RAY}, {SAVINGS: most * RAY + RAY})
-    savers.advance(savers.parameters.epoch_length)
+    lose(savers, "XAU", 30_000 * WAD)
+    # Half of what the pool holds in one epoch, before anybody is paid.
+    assert cover(savers, XAU) == {SAVINGS: 20_000 * RAD}
+    # Half of what is left can still be lost.
+    assert 7_500 * WAD - leave(savers, "saver") in (0, 1)
+    savers.advance(2 * savers.parameters.epoch_length)
     # What is still outstanding can take the rest of both.
     cover(savers, XAU)
     assert leave(savers, "saver") == 0
@@ -70,7 +75,8 @@ def test_who_comes_after_the_loss_is_covered_has_no_part_in_it(savers):
     assert all(each * WAD - part in (0, 1) for part, each in zip(paid, (24_000, 8_000, 16_000), strict=True))
 
 
-def test_income_that_comes_before_the_loss_is_covered_spares_the_saver(savers):
+def test_income_that_comes_before_the_loss_is_covered_spares_the_saver(quiet):
+    savers = in_use(quiet(stages=only("buffer", "reserve", "savings")))
     request(savers, "saver")
     mature(savers)
     lose(savers, "XAU", LOSS // RAY)

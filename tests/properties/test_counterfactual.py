@@ -67,6 +67,7 @@ def in_use(protocol):
     """Vaults of two types, savers, a buffer; nothing is lost yet."""
     save(protocol, "saver", 50_000 * WAD)
     save(protocol, "keeper", 10_000 * WAD)
+    save(protocol, "elder", 20_000 * WAD, "Junior")  # without a cap in shares it pays before it covers
     for who in ("borrower", "owner_1", "owner_2"):
         protocol.borrow(who, "WETH", 10 * WAD, 12_000 * WAD)
     protocol.do("VaultEngine.set_stability_fee", 0, 10**19, sender="admin")
@@ -203,6 +204,7 @@ def alone_with_workouts(new_protocol):
     """Two workouts are under way."""
     protocol = opened_with_workouts(new_protocol)
     save(protocol, "saver", 50_000 * WAD)
+    save(protocol, "elder", 20_000 * WAD, "Junior")  # without a cap in shares it pays before it covers
     for who in ("borrower", "owner_1"):
         begin(protocol, who)
     return ModelAlone(protocol.lockstep)

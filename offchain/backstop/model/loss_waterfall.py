@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import add, sub
+from backstop.model.arithmetic import BASIS_POINTS, add, mul, sub
 from backstop.model.interfaces import IPriceFeed
 from backstop.model.listing import ids_of
 from backstop.model.loss_events import WINDING_UP, Books, Loss, LossEvent
@@ -185,42 +185,19 @@ class LossWaterfall(StageCaps):
         What it owes for those that it missed is added. Asynchronous stages and such as fail, or owe, count as
         nothing. Return everything while settlement winds up.
         """
-        if self.books[()].winding_up:
-            return WINDING_UP
-        if self.books[()].closed:
-            return 0
-        types = ids_of(self.vault_engine.listed(self.address))
-        left = {}
-        for c in types:
-            deficit = self.vault_engine.deficit_of(self.address, c)
-            own = self.reservations[c, stage].amount
-            left[c] = add(deficit - min(deficit, own), self._doubt(c))
-        for k in self.lineup[()].ids:
-            present: Slot = self.stages[k]
-            if present.stage == stage:
-                return int(sum(left.values()) + self.owed[k])
-            if present.asynchronous or self.owed[k]:
-                continue
-            spent = 0
-            for c in types:
-                if left[c] == 0:
-                    continue
-                _, capacity = self._capacity(k, c)
-                more = spent if present.pooled else 0
-                amount = min(left[c], self._room(c, k, capacity - min(capacity, more), more))
-                left[c] -= amount
-                spent += amount
-        # One that was left out bears nothing any more, but what it owes.
-        return int(self.owed[self.ids[stage] - 1]) if self.ids[stage] else 0
+        return self._losses_beyond(stage)
 
     @view
     def losses_at_payment(self, sender: str, stage: str) -> int:
-        """Return the losses that pools pay by [rad]; no payment while a price has just fallen far."""
+        """Return the losses that pools pay by [rad]; no payment while a price has just fallen far.
+
+        Nor before a stage whose cap is a share of what it holds has covered what it can of booked losses.
+        """
         if not self.books[()].settlement:
             feed = self.vault_engine.PRICE_FEED(self.address)
             until = self.world.attempt(lambda: cast(IPriceFeed, self.world.at(feed)).look_until(self.address))
             require(self.world.timestamp >= (until or 0), "loss_waterfall: price has fallen")
-        return self.losses_beyond(sender, stage)
+        return self._losses_beyond(stage, paying=True)
 
     @view
     def doubt_total(self, sender: str) -> int:
@@ -263,6 +240,49 @@ class LossWaterfall(StageCaps):
         return int(self.missing[k, collateral_type])
 
     # ------------------------------------------------------------------ helpers
+
+    def _losses_beyond(self, stage: str, paying: bool = False) -> int:
+        if self.books[()].winding_up:
+            return WINDING_UP
+        if self.books[()].closed:
+            return 0
+        types = ids_of(self.vault_engine.listed(self.address))
+        left = {}
+        for c in types:
+            deficit = self.vault_engine.deficit_of(self.address, c)
+            own = self.reservations[c, stage].amount
+            left[c] = add(deficit - min(deficit, own), self._doubt(c))
+        for k in self.lineup[()].ids:
+            present: Slot = self.stages[k]
+            if present.stage == stage:
+                if paying and sum(left.values()):
+                    self._check_covered(k, types)
+                return int(sum(left.values()) + self.owed[k])
+            if present.asynchronous or self.owed[k]:
+                continue
+            spent = 0
+            for c in types:
+                if left[c] == 0:
+                    continue
+                _, capacity = self._capacity(k, c)
+                more = spent if present.pooled else 0
+                amount = min(left[c], self._room(c, k, capacity - min(capacity, more), more))
+                left[c] -= amount
+                spent += amount
+        # One that was left out bears nothing any more, but what it owes.
+        return int(self.owed[self.ids[stage] - 1]) if self.ids[stage] else 0
+
+    def _check_covered(self, k: int, types: Sequence[int]) -> None:
+        """Refuse while stage k could cover of a booked loss, under a cap that is a share of what it holds."""
+        cap_bps = self.stages[k].cap_bps
+        if cap_bps == BASIS_POINTS:
+            return
+        for c in types:
+            if self.vault_engine.deficit_of(self.address, c) and not self._reserved(c):
+                _, capacity = self._capacity(k, c)
+                room = self._room(c, k, capacity)
+                least = mul(capacity, cap_bps) // BASIS_POINTS // BASIS_POINTS
+                require(room <= least, "loss_waterfall: not covered yet")
 
     def _absorb(self, k: int, collateral_type: int, amount: int) -> tuple[bool, int, int]:
         """Have a stage pay: whether it did as it says, paid by the ledger's word, reserved [rad]."""

@@ -6,16 +6,17 @@ from backstop.model.arithmetic import WAD
 from backstop.model.bounds import LOOK
 from tests.support.helpers import reverts
 from tests.support.protocol import PRICES
-from tests.support.savings import lose
+from tests.support.savings import XAU, lose, save
 from tests.support.settling import begin, settle
 
 CALL = "LossWaterfall.losses_at_payment"
+UNCAPPED = {"savings": {"cap_bps": 10_000}}
 
 
 @pytest.fixture
 def fallen(deployed):
     """Gold has lost 6% this very second, after a loss."""
-    protocol = deployed()
+    protocol = deployed(caps=UNCAPPED)
     lose(protocol)
     protocol.post_price("XAU", PRICES["XAU"])
     protocol.post_next("XAU", PRICES["XAU"] * 94 // 100)
@@ -23,7 +24,7 @@ def fallen(deployed):
 
 
 def test_what_would_reach_a_stage(deployed):
-    protocol = deployed()
+    protocol = deployed(caps=UNCAPPED)
     lose(protocol)
     protocol.advance(LOOK)
     losses = protocol.read("LossWaterfall.losses_beyond", "Savings")
@@ -38,6 +39,25 @@ def test_none_for_ten_minutes_after_a_fall(fallen):
     assert fallen.read("LossWaterfall.losses_beyond", "Savings") > 0
     fallen.advance(1)
     assert fallen.read(CALL, "Savings") == fallen.read("LossWaterfall.losses_beyond", "Savings")
+
+
+def test_none_before_a_pool_under_a_share_has_covered_what_it_can(deployed):
+    protocol = deployed(saved=10_000 * WAD)
+    lose(protocol)
+    protocol.advance(LOOK)
+    with reverts("loss_waterfall: not covered yet"):
+        protocol.read(CALL, "Savings")
+    assert protocol.read(CALL, "Junior") > 9_000 * WAD  # it holds nothing, and has no such cap
+    protocol.do("LossWaterfall.cover", XAU, sender="stranger")
+    assert protocol.read(CALL, "Savings") == protocol.read("VaultEngine.deficit_of", XAU) > 4_000 * WAD
+
+
+def test_a_loss_that_does_not_reach_the_pool_holds_nobody_up(deployed):
+    protocol = deployed()
+    save(protocol, "elder", 20_000 * WAD, "Junior")
+    lose(protocol)
+    protocol.advance(LOOK)
+    assert protocol.read(CALL, "Savings") == 0 < protocol.read("VaultEngine.deficit_of", XAU)
 
 
 @pytest.mark.parametrize(("until", "expected"), [(begin, 2**255), (settle, 0)], ids=["begun", "closed"])

@@ -8,7 +8,7 @@ from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.support.equity import open_protocol, price_equity, take, with_equity
 from tests.support.helpers import STAGE, reverts
 from tests.support.plain import only, steady
-from tests.support.savings import XAU, lose, save
+from tests.support.savings import XAU, give, lose, save
 from tests.support.settling import begin
 
 CALL = "LossWaterfall.make_good"
@@ -101,6 +101,21 @@ def test_what_stages_before_them_paid_nobody_owes(made):
     assert (missed(protocol), missed(protocol, SENIOR)) == (junior, savings - junior)
 
 
+def test_one_owes_only_what_is_paid_after_it(new_protocol):
+    """Senior pays between the two that fail, the reserve after them."""
+    stages = (StageParameters("junior", cap_absolute=1_000 * RAD), *only("senior", "savings", "reserve"))
+    protocol = steady(new_protocol, stages=stages)
+    for pool, assets in (("Junior", 5_000), ("Senior", 4_000), ("Savings", 40_000)):
+        save(protocol, "saver", assets * WAD, pool)
+    give(protocol, "donor", 2_000 * WAD)
+    protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
+    protocol.do("VaultEngine.give_to_reserve", 2_000 * WAD, sender="donor")
+    lose(protocol)
+    broken(protocol, "Junior", "Savings")
+    assert cover(protocol) == 6_000 * RAD
+    assert (missed(protocol, 0), missed(protocol, 2)) == (1_000 * RAD, 2_000 * RAD)
+
+
 def test_what_nobody_pays_is_not_missed(made):
     """It stays a deficit, and comes back to the stage that way."""
     protocol = made()
@@ -189,6 +204,22 @@ def test_what_an_auction_brings_in_its_place_is_owed_once_it_is_paid(new_protoco
     take(protocol, amount=10 * WAD)
     (first,) = [log.values[-1] for log in protocol.last.logs if log.event == "LossCovered"]
     assert missed(protocol) == first < 5_000 * RAD < reserved
+    take(protocol)
+    assert missed(protocol) == 5_000 * RAD
+
+
+def test_what_an_auction_brings_is_owed_beside_what_was_paid_at_once(new_protocol):
+    """Junior was short of 5,000: Senior pays 3,000 in its place, and buyers the rest of that."""
+    parameters = with_equity("buffer", "reserve", "junior", "senior", "minted_equity", "savings")
+    protocol = open_protocol(new_protocol(parameters))
+    price_equity(protocol, 100 * RAY)
+    save(protocol, "elder", 5_000 * WAD, "Junior")
+    save(protocol, "middle", 3_000 * WAD, "Senior")
+    lose(protocol)
+    broken(protocol, "Junior")
+    cover(protocol)
+    paid = missed(protocol)
+    assert paid == 3_000 * RAD
     take(protocol)
     assert missed(protocol) == 5_000 * RAD
 

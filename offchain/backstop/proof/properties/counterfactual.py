@@ -141,10 +141,18 @@ def exit_neutrality(both: Both, random: Random) -> bool:
                 ends.append(early if known and not pool.cooldown else late)
     # Without a cooldown what a leaver forfeits stays; from a batch all comes that a loss does not take.
     alike = pool.cooldown and pool.stage_address == pool.address
-    slack = len(losing) + 2
+    slack = len(losing) + 2 + _let_pass(both, name)
     if ends[0] > ends[1] + slack or (alike and ends[1] > ends[0] + slack):
         raise Violation(f"{owner} leaves {name} with {ends[0]} before losses are covered, {ends[1]} after")
     return bool(losing)
+
+
+def _let_pass(both: Both, name: str) -> int:
+    """Return what a pool that pays may have left to cover under a cap that is a share of it [wad]."""
+    waterfall = contract_of(both, "LossWaterfall")
+    place = waterfall.ids[contract_of(both, name).address]
+    cap = waterfall.stages[place - 1].cap_bps if place else 0
+    return contract_of(both, name).totalAssets("") * cap // 10**8 if cap < 10_000 else 0
 
 
 @counterfactual_property(10)

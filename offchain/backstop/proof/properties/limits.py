@@ -115,15 +115,16 @@ def what_is_within_all_limits_works(both: Both, random: Random) -> bool:
 def _has_room(both: Both, c: int, more: int) -> bool:
     """Return whether ceilings leave room for a debt [rad]."""
     engine = contract_of(both, _ENGINE)
-    every = [
-        engine.debts[each].normalized_debt * engine.debts[each].accumulated_rate
+    every = {
+        each: engine.debts[each].normalized_debt * engine.debts[each].accumulated_rate
         + engine.auctions[each].in_auction
         + engine.deficit[each]
         for each in types(both)
-    ]
+    }
     # Fees of other types that nobody has charged yet count later.
     highest = engine.system[()].global_debt_ceiling * _RAD
-    return every[c] + more < engine.terms[c].debt_ceiling * _RAD and 2 * sum(every) + more < highest
+    room = every[c] + more < engine.terms[c].debt_ceiling * _RAD
+    return room and 2 * sum(every.values()) + more < highest
 
 
 def _is_calm(policy: Any, c: int, drawn: int) -> bool:
