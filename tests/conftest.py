@@ -60,7 +60,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Refuse to test another checkout's package."""
+    """Refuse to test another checkout's package; what is collected is no garbage."""
+    gc.disable()
     try:
         refuse_other_checkout(TESTS)
     except BackstopError as error:
@@ -124,7 +125,8 @@ def pytest_collection_finish() -> None:
     """What is there to stay need not be looked through for garbage; the rest has few cycles."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(200_000, 20, 20)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -158,13 +160,19 @@ def shelf() -> Shelf:
     return Shelf()
 
 
+@pytest.fixture(scope="session")
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where traces go that hardly any test writes: a folder for each costs more than a whole deployment."""
+    return tmp_path_factory.mktemp("traces")
+
+
 @pytest.fixture
 def new_protocol(
     request: pytest.FixtureRequest,
     artifacts: Artifacts,
     new_host: Callable[..., Host],
     shelf: Shelf,
-    tmp_path: Path,
+    traces: Path,
 ) -> Iterator[Callable[..., Protocol]]:
     """Makes protocols of any parameters; without prices, or with the usual ones."""
     taken: list[tuple[Hashable, Kept]] = []
@@ -173,9 +181,7 @@ def new_protocol(
     unchecked = request.config.getoption("--without-properties")
 
     def deployed(host: Host, parameters: Parameters, prices: bool, check_every: int | None) -> Lockstep:
-        both = lockstep(
-            host, parameters, artifacts=artifacts, check_every=check_every, traces=tmp_path / "traces"
-        )
+        both = lockstep(host, parameters, artifacts=artifacts, check_every=check_every, traces=traces)
         for symbol, price in PRICES.items() if prices else ():
             Protocol(both).post_price(symbol, price)
         return both
@@ -194,7 +200,7 @@ def new_protocol(
         key = parameters, prices
         kept = shelf.take(key, lambda host: deployed(host, parameters, prices, 1))
         taken.append((key, kept))
-        return handed_out(kept.anew(check_every, tmp_path / "traces"))
+        return handed_out(kept.anew(check_every, traces))
 
     yield make
     for key, kept in taken:

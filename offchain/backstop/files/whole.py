@@ -1,4 +1,4 @@
-"""JSON files that are read whole and written whole."""
+"""Files that are read whole and written whole."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ def write_text(text: str, path: Path) -> None:
     _replace(path, (text,))
 
 
+def write_bytes(content: bytes, path: Path) -> None:
+    """Replace any file in one step, so that nobody reads half of it."""
+    _replace(path, (content,))
+
+
 def write_long_json(content: Mapping[str, Any], name: str, items: Iterable[Any], path: Path) -> None:
     """Replace a JSON file whose object ends with the list of the items, each on a line of its own."""
     _replace(path, _long(content, name, items))
@@ -51,11 +56,11 @@ def _long(content: Mapping[str, Any], name: str, items: Iterable[Any]) -> Iterat
     yield "]\n}\n" if between == "\n  " else "\n ]\n}\n"
 
 
-def _replace(path: Path, texts: Iterable[str]) -> None:
+def _replace(path: Path, parts: Iterable[str | bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as temporary:
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as temporary:
         try:
-            temporary.writelines(texts)
+            temporary.writelines(part.encode() if isinstance(part, str) else part for part in parts)
             temporary.flush()
         except OSError:  # a full disk has no room for what is half written
             os.unlink(temporary.name)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property, lru_cache
 from importlib import metadata
 from multiprocessing import get_context
 from pathlib import Path
@@ -73,6 +73,7 @@ class Artifacts:
         if not self.root.is_dir() or self.root.name != "contracts":
             raise BackstopError(f"no contracts at {contracts_root}: name a folder called 'contracts'")
         self._loaded: dict[str, Artifact] = {}
+        self._sources: _Sources | None = None
         # PascalCase deploys, snake_case is a module.
         self.paths = {
             path.stem: path
@@ -100,11 +101,20 @@ class Artifacts:
             for kind in wanted:
                 self._loaded[kind] = _read_shipped(COMPILED / f"{kind}.json")
             return
-        sources = _read_sources(self.root)
-        files = {kind: self.cache / f"{kind}-{self._key(kind, sources)}.json" for kind in wanted}
-        if missing := self._load_cached(files):
+        if self._sources is None:
+            self._sources = _Sources(self.root)
+        if missing := self._load_cached(self._files(wanted)):
+            # Sources may be others by now, and what is compiled is kept as what it is made of.
+            self._sources = _Sources(self.root)
+            missing = self._files(missing)
             with only_once(missing):
                 self._compile(self._load_cached(missing))
+
+    def _files(self, kinds: Iterable[str]) -> dict[str, Path]:
+        """Return where the cache has contracts of these sources."""
+        assert self._sources is not None
+        keys = {kind: self._sources.key(self.paths[kind]) for kind in kinds}
+        return {kind: self.cache / f"{kind}-{key}.json" for kind, key in keys.items()}
 
     def _load_cached(self, files: Mapping[str, Path]) -> dict[str, Path]:
         """Load what the cache has; return what it has not."""
@@ -136,32 +146,6 @@ class Artifacts:
         if complaints:
             raise BackstopError("\n".join(complaints))
 
-    def _key(self, kind: str, sources: dict[str, bytes]) -> str:
-        """Hash the compiler, its library, and every source that the contract can reach.
-
-        A file cannot be imported without its name occurring in an import of the importer, so
-        following those names finds all of them.
-        """
-        stems: dict[str, list[str]] = {}
-        for name in sources:
-            stems.setdefault(Path(name).stem, []).append(name)
-        reached: set[str] = set()
-        waiting = [self.paths[kind].relative_to(self.root).as_posix()]
-        while waiting:
-            name = waiting.pop()
-            if name in reached:
-                continue
-            reached.add(name)
-            imports = b" ".join(_IMPORT.findall(sources[name]))
-            for word in set(re.findall(rb"\w+", imports)):
-                waiting.extend(stems.get(word.decode(), ()))
-        digest = hashlib.sha256()
-        versions = (_FORMAT, EVM_VERSION, metadata.version("vyper"), metadata.version("snekmate"))
-        digest.update(repr(versions).encode())
-        for name in sorted(reached):
-            digest.update(repr((name, sources[name])).encode())
-        return digest.hexdigest()[:24]
-
 
 @contextmanager
 def only_once(files: Mapping[str, Path]) -> Iterator[None]:
@@ -177,12 +161,51 @@ def only_once(files: Mapping[str, Path]) -> Iterator[None]:
         yield
 
 
-def _read_sources(root: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for path in sorted(root.rglob("*.vy*"))
-        if path.suffix in (".vy", ".vyi")
-    }
+class _Sources:
+    """All sources under a `contracts` folder, as they were when they were read."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._sources = {
+            path.relative_to(root).as_posix(): path.read_bytes()
+            for path in sorted(root.rglob("*.vy*"))
+            if path.suffix in (".vy", ".vyi")
+        }
+        self._names: dict[str, list[str]] = {}
+        for name in self._sources:
+            self._names.setdefault(Path(name).stem, []).append(name)
+        self._looked_at: dict[str, tuple[str, list[str]]] = {}
+
+    def key(self, path: Path) -> str:
+        """Hash the compiler, its library, and every source that the contract can reach.
+
+        A file cannot be imported without its name occurring in an import of the importer, so
+        following those names finds all of them.
+        """
+        reached: set[str] = set()
+        waiting = [path.relative_to(self._root).as_posix()]
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                waiting.extend(self._look_at(name)[1])
+        made_of = [(name, self._look_at(name)[0]) for name in sorted(reached)]
+        return hashlib.sha256(repr((_FORMAT, EVM_VERSION, *_compiler(), made_of)).encode()).hexdigest()[:24]
+
+    def _look_at(self, name: str) -> tuple[str, list[str]]:
+        """Return a file's hash, and the files that its imports may mean."""
+        if name not in self._looked_at:
+            source = self._sources[name]
+            words = set(re.findall(rb"\w+", b" ".join(_IMPORT.findall(source))))
+            meant = [each for word in words for each in self._names.get(word.decode(), ())]
+            self._looked_at[name] = hashlib.sha256(source).hexdigest(), meant
+        return self._looked_at[name]
+
+
+@cache
+def _compiler() -> tuple[str, str]:
+    """Return the versions of the compiler and of its library, which are looked for in many files."""
+    return metadata.version("vyper"), metadata.version("snekmate")
 
 
 def _compile(kind: str, path: str, search_path: str) -> Artifact | str:
@@ -241,11 +264,18 @@ def _leaves(layout: dict[str, Any], mark: str, prefix: str = "") -> dict[str, di
 
 def _read_cached(file: Path) -> Artifact | None:
     try:
-        fields = json.loads(file.read_text())
-        fields["storage"] = {name: (slot, type_) for name, (slot, type_) in fields["storage"].items()}
-        return Artifact(**fields)
+        stat = file.stat()
+        return _parse(file, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+@lru_cache(64)
+def _parse(file: Path, _state: tuple[int, ...]) -> Artifact:
+    """Read a file once for all who ask for it, as long as it is the same."""
+    fields = json.loads(file.read_text())
+    fields["storage"] = {name: (slot, type_) for name, (slot, type_) in fields["storage"].items()}
+    return Artifact(**fields)
 
 
 def _read_shipped(file: Path) -> Artifact:
@@ -267,7 +297,7 @@ def ship(folder: Path) -> None:
 def made_with() -> dict[str, str]:
     """Return the versions of the compiler and its library: of the wheel's build, or as installed."""
     if COMPILED is None:
-        return {name: metadata.version(name) for name in ("vyper", "snekmate")}
+        return dict(zip(("vyper", "snekmate"), _compiler(), strict=True))
     return dict(json.loads((COMPILED / MADE_WITH).read_text(encoding="utf-8")))
 
 

@@ -49,6 +49,19 @@ def test_an_edited_source_is_compiled_again(root, edited):
     assert compiled(root).bytecode != first.bytecode
 
 
+def test_what_is_edited_between_two_contracts_is_kept_as_what_it_is(root):
+    (root / "Copy.vy").write_bytes((root / "Shelf.vy").read_bytes())
+    both = Artifacts(root, root.parent / "cache")
+    before = both["Shelf"].bytecode
+    text = (root / "Copy.vy").read_text()
+    (root / "Copy.vy").write_text(text.replace("= 99", "= 98"))
+    edited = both["Copy"].bytecode
+    assert edited != before
+    assert Artifacts(root, root.parent / "cache")["Copy"].bytecode == edited
+    (root / "Copy.vy").write_text(text)
+    assert Artifacts(root, root.parent / "cache")["Copy"].bytecode == before
+
+
 def test_a_contract_that_cannot_be_reached_does_not_matter(root, monkeypatch):
     first = compiled(root)
     (root / "Other.vy").write_text("# pragma version 0.4.3\n")

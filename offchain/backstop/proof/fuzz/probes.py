@@ -8,17 +8,22 @@ nothing to run over; every `except` that caught something. Marks are bytes of on
 from __future__ import annotations
 
 import ast
+import marshal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
+from hashlib import sha256
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.util import spec_from_file_location
+from importlib.util import MAGIC_NUMBER, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple, TypeVar
 
 from backstop.errors import BackstopError
+from backstop.files.installation import cache_folder
+from backstop.files.whole import write_bytes
 
 N = TypeVar("N", bound=ast.AST)
 
@@ -147,13 +152,30 @@ class _Loader(SourceFileLoader):
 def _marked() -> tuple[dict[str, CodeType], tuple[Branch, ...]]:
     """Return the model's code with marks, by module, and what the marks stand for.
 
-    All files are marked at once, in the order of their names: numbers do not depend on who imports what.
+    Every process of a campaign wants the same, and making it takes longer than importing all else that plays.
     """
+    sources = {path: path.read_bytes() for path in sorted(FOLDER.glob("*.py")) if path.stem != "__init__"}
+    made_of = repr(
+        (MAGIC_NUMBER, Path(__file__).read_bytes(), [(str(path), sources[path]) for path in sources])
+    )
+    file = cache_folder() / "probes" / f"{sha256(made_of.encode()).hexdigest()[:24]}.marshal"
+    try:
+        codes, branches = marshal.loads(file.read_bytes())
+        return codes, tuple(Branch(*branch) for branch in branches)
+    except (OSError, ValueError, EOFError, TypeError):
+        codes, branches = _mark_all(sources)
+    with suppress(OSError):  # it takes longer next time, no more
+        for of_another_model in file.parent.glob("*.marshal"):
+            of_another_model.unlink(missing_ok=True)
+        write_bytes(marshal.dumps((codes, [tuple(branch) for branch in branches])), file)
+    return codes, branches
+
+
+def _mark_all(sources: Mapping[Path, bytes]) -> tuple[dict[str, CodeType], tuple[Branch, ...]]:
+    """Mark all files at once, in the order of their names: numbers do not depend on who imports what."""
     codes, branches = {}, list[Branch]()
-    for path in sorted(FOLDER.glob("*.py")):
-        if path.stem == "__init__":
-            continue
-        code, found = mark(path.read_text(), path, len(branches))
+    for path, source in sources.items():
+        code, found = mark(source.decode(), path, len(branches))
         codes[f"{PACKAGE}.{path.stem}"] = code
         branches += found
     return codes, tuple(branches)

@@ -116,6 +116,42 @@ def test_a_model_that_is_loaded_already_is_refused():
         probes.install()
 
 
+@pytest.fixture
+def small_model(tmp_path, monkeypatch):
+    """A model of one file, whose marks are kept in a folder of its own."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "small.py").write_text(SOURCE)
+    monkeypatch.setattr(probes, "FOLDER", tmp_path / "model")
+    monkeypatch.setattr(probes, "cache_folder", lambda: tmp_path)
+    probes._marked.cache_clear()
+    yield tmp_path
+    probes._marked.cache_clear()
+
+
+def test_marks_are_made_once_for_all_processes(small_model, monkeypatch):
+    made = probes._marked()
+    probes._marked.cache_clear()
+    monkeypatch.setattr(probes, "_mark_all", None)
+    assert probes._marked() == made and made[1]
+
+
+@pytest.mark.parametrize("left", [0, 100])
+def test_half_a_file_of_marks_is_made_again(small_model, left):
+    made = probes._marked()
+    (kept,) = (small_model / "probes").iterdir()
+    kept.write_bytes(kept.read_bytes()[:left])
+    probes._marked.cache_clear()
+    assert probes._marked() == made
+
+
+def test_an_edited_model_has_other_marks(small_model):
+    before = probes.all_branches()
+    (small_model / "model" / "small.py").write_text("def ask(a):\n    return 1 if a else 0\n")
+    probes._marked.cache_clear()
+    assert [branch.arm for branch in probes.all_branches()] == ["true", "false"] and len(before) > 2
+    assert len(list((small_model / "probes").iterdir())) == 1
+
+
 PLAYED = """
 from backstop.proof.fuzz import probes
 reached = probes.install()
