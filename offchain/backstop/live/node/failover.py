@@ -66,9 +66,9 @@ class Failover:
     def where(self) -> str:
         return (self._now or self._members[0]).client.where
 
-    def request(self, method: str, *params: Any) -> Any:
+    def request(self, method: str, *params: Any, size: int | None = None) -> Any:
         """Make one call to the first node that answers; raises RpcError if its answer is an error."""
-        return self._ask(lambda client: client.request(method, *params))
+        return self._ask(lambda client: client.request(method, *params, size=size))
 
     def batch(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Call one method with many parameters."""

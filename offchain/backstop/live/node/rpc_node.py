@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from backstop.errors import BackstopError
 from backstop.files.installation import spelled
 from backstop.hosts.endpoint import check_scheme, endpoint, is_http, is_path, masked
-from backstop.hosts.rpc import Asked, Client, NodeGone, NodeRefused, NotANode, RpcError
+from backstop.hosts.rpc import Asked, Client, Malformed, NodeGone, NodeRefused, NotANode, RpcError
 from backstop.live.node.fees import FEE_CAP, GWEI, Fees, offered
 
 LOCAL = "http://127.0.0.1:8545"
@@ -122,7 +122,7 @@ class Node:
         at = None if isinstance(pending, RpcError | None) else pending.get("timestamp")
         return Outlook(
             int(latest["timestamp"], 16) + 1 if at is None else int(at, 16),
-            int(latest.get("baseFeePerGas", "0x0"), 16),
+            int(latest.get("baseFeePerGas") or "0x0", 16),
             GWEI if isinstance(tip, RpcError) else int(tip, 16),
         )
 
@@ -139,6 +139,10 @@ class Node:
             # It may have been reorganised between the two questions.
             if [each["transactionHash"] for each in own] != [each["hash"] for each in block["transactions"]]:
                 raise WentBack(f"the node at {self.url} went back while it was read")
+            for sent, receipt in zip(block["transactions"], own, strict=True):
+                if sent["to"] is None and receipt["contractAddress"] is None:
+                    what = f"what {sent['hash']} created has no address"
+                    raise Malformed(self.url, "eth_getBlockReceipts", what)
         return found
 
     def _receipts(self, blocks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:

@@ -100,7 +100,7 @@ def test_one_that_only_claims_to_be_ahead_is_not_believed(
         ),
         (
             lambda method, result: (
-                result | {"hash": "0x12"} if method == "eth_getBlockByNumber" and result else result
+                result | {"hash": "0x" + "12" * 32} if method == "eth_getBlockByNumber" and result else result
             ),
             "it has another block 0: it is of another chain",
         ),
@@ -132,7 +132,7 @@ def test_a_fork_of_one_node_is_not_followed(
     system = LiveSystem(Node("", client=both), deployment, Signers(test_accounts=True))
     loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
     proxies[0].change = lambda method, result: (
-        result | {"hash": "0x12"} if method == "eth_getBlockByNumber" and result else result
+        result | {"hash": "0x" + "12" * 32} if method == "eth_getBlockByNumber" and result else result
     )
     loop.run(interval=0.01, patience=0, stop=lambda: both.where == proxies[1].url)
     assert any("is no longer part of the chain" in line and "left the node" in line for line in said)

@@ -10,7 +10,8 @@ import pytest
 
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import MOST_WAIT, Client, NodeGone, NodeRefused, RpcError, retry_after
+from backstop.hosts.rpc import Client, NodeGone, NodeRefused, RpcError
+from backstop.hosts.transport import MOST_WAIT, retry_after
 from backstop.live.node.failover import Failover
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
