@@ -12,7 +12,7 @@ from http import HTTPStatus
 from itertools import count
 from typing import Any, Protocol
 
-from backstop.hosts.answers import check, shown
+from backstop.hosts.answers import TooNested, check, parse, shown
 from backstop.hosts.endpoint import check_scheme, is_http, masked
 from backstop.hosts.transport import MOST_BYTES, Http, Ipc, Lost, Nobody, Patience, Slow, TooLong, Transport
 from backstop.hosts.trouble import Malformed, NodeGone, NodeRefused, NotANode, RpcError, one_line
@@ -33,6 +33,15 @@ class Asked(Protocol):
     def batch(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]: ...
 
     def each(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]: ...
+
+    @property
+    def count(self) -> int: ...
+
+    def others(self) -> Sequence[Client]: ...
+
+    def reached(self, height: int) -> None: ...
+
+    def leave(self, problem: str) -> bool: ...
 
     def close(self) -> None: ...
 
@@ -97,6 +106,20 @@ class Client:
                 results.append(error)
         return results
 
+    count = 1
+    """Nodes that may be asked."""
+
+    def others(self) -> Sequence[Client]:
+        """Return the other nodes that may be asked: none."""
+        return ()
+
+    def reached(self, height: int) -> None:
+        """Take note of the height that was seen: there is nobody to compare it with."""
+
+    def leave(self, problem: str) -> bool:
+        """Ask another node from now on: there is none, which False says."""
+        return False
+
     def close(self) -> None:
         """Close the connection; the next call opens another one."""
         self._transport.close()
@@ -146,8 +169,8 @@ class Client:
         if answer.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
             raise self._error(method, {"code": HTTPStatus.TOO_MANY_REQUESTS, "message": status})
         try:
-            return json.loads(answer.body)
-        except RecursionError:
+            return parse(answer.body)
+        except TooNested:
             raise self._malformed(method, "JSON that is nested without end") from None
         except ValueError:
             why = "" if answer.status == HTTPStatus.OK else f" ({status})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -75,6 +76,15 @@ def talker() -> Iterator[Talker]:
     talker = Talker()
     yield talker
     talker.close()
+
+
+@pytest.fixture
+def deep_recursion() -> Iterator[None]:
+    """A limit as libraries set it: engines and compilers do."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(200_000)
+    yield
+    sys.setrecursionlimit(before)
 
 
 def drip_of(before: bytes, each: bytes) -> Talk:
@@ -215,11 +225,21 @@ def test_a_batch_in_any_order_is_put_right(talker: Talker) -> None:
     ],
     ids=range(9),
 )
-def test_anything_else_is_an_error_of_its_own(talker: Talker, body: bytes, error: type[Exception]) -> None:
+def test_anything_else_is_an_error_of_its_own(
+    talker: Talker, body: bytes, error: type[Exception], deep_recursion: None
+) -> None:
     talker.talk = lambda opened, asked: send(opened, body)
     with pytest.raises(error) as raised:
         Client(talker.url).request("eth_call", {})
     assert str(raised.value).isprintable()
+
+
+def test_what_is_long_is_not_deep(talker: Talker) -> None:
+    """Brackets in a text, and many beside each other, nest nothing."""
+    wides: tuple[Any, ...] = ([[]] * 5_000, "[" * 5_000, ['"[', {"{": "\\"}] * 300)
+    for wide in wides:
+        talker.says(answers(result=wide))
+        assert Client(talker.url).request("anvil_anything") == wide
 
 
 @pytest.mark.parametrize(
