@@ -319,6 +319,8 @@ class Hostile:
 
     def __init__(self, port: int) -> None:
         self.fault: Fault | None = None
+        self.dripping = False
+        """Whether an answer is under way that comes in pieces."""
         self.asked: list[str] = []
         """Methods that were asked for, in order."""
         hostile = self
@@ -368,6 +370,7 @@ class Hostile:
         handler.end_headers()
         for part in [body] if talk.body is None else talk.body(body):
             handler.wfile.write(part)
+            self.dripping = talk.body is not None
             _still_there(handler.connection)
         if talk.body is not None:
             handler.close_connection = True

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import Client, NodeGone, NodeRefused, RpcError
-from backstop.live.node.rpc_node import chain_id_of, check_url
+from backstop.hosts.rpc import Client, NodeGone, NodeRefused, RpcError, never
+from backstop.live.node.rpc_node import LOOK_EVERY, chain_id_of, check_url
 
 T = TypeVar("T")
 
@@ -24,13 +24,11 @@ MOST_BEHIND = 3
 """Blocks that a node may be behind another."""
 
 _FIRST_LEAVE, _LONGEST_LEAVE = 5.0, 300.0
-# Between two looks at another node's height.
-_LOOK_EVERY = 5.0
 
 
 class _Member:
-    def __init__(self, url: str, timeout: float) -> None:
-        self.client = Client(check_url(url), timeout)
+    def __init__(self, url: str, timeout: float, stop: Callable[[], bool]) -> None:
+        self.client = Client(check_url(url), timeout, stop)
         self.away_until = 0.0
         # Until then it wants to be left alone; before `away_until` it is asked if there is nobody else.
         self.not_before = 0.0
@@ -40,7 +38,8 @@ class _Member:
 class Failover:
     """A client of several nodes.
 
-    `say` gets a line for each node that is left and each that takes over; `clock` tells seconds.
+    `say` gets a line for each node that is left and each that takes over; `clock` tells seconds. Once `stop`
+    says so no answer is waited for.
     """
 
     def __init__(
@@ -49,8 +48,9 @@ class Failover:
         timeout: float,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        stop: Callable[[], bool] = never,
     ) -> None:
-        self._members = [_Member(url, timeout) for url in urls]
+        self._members = [_Member(url, timeout, stop) for url in urls]
         self._say = say
         self._clock = clock
         self._now: _Member | None = None
@@ -59,7 +59,6 @@ class Failover:
         self._anchored = [0]
         self._anchors: dict[int, str] = {}
         self._height = 0
-        self._looked_at = 0.0
         self._trouble = ""
 
     @property
@@ -99,6 +98,17 @@ class Failover:
         except NodeGone:
             return False
 
+    @property
+    def count(self) -> int:
+        """The number of nodes."""
+        return len(self._members)
+
+    def others(self) -> Sequence[Client]:
+        """Return the other nodes that are well and of this chain."""
+        now = self._clock()
+        others = [each for each in self._members if each is not self._now and now >= each.away_until]
+        return [each.client for each in others if self._try(each)]
+
     def has(self, number: int, block: str) -> bool:
         """Tell whether another node has this block: then the present one is on a fork."""
         for member in self._members:
@@ -111,16 +121,14 @@ class Failover:
         return False
 
     def reached(self, height: int) -> None:
-        """Take note of the height that was seen, and now and then compare it with another node's."""
-        self._height = height
-        now = self._clock()
-        if now < self._looked_at + _LOOK_EVERY:
+        """Take note of the height that was seen, and compare it with another node's."""
+        self._height, now = height, self._clock()
+        if self._now is not None and not self._try(self._now):  # it may be of another chain by now
             return
-        self._looked_at = now
         others = [each for each in self._members if each is not self._now and now >= each.away_until]
         if not others:
             return
-        other = others[int(now / _LOOK_EVERY) % len(others)]
+        other = others[int(now / LOOK_EVERY) % len(others)]
         try:
             ahead = int(other.client.request("eth_blockNumber"), 16) - height
         except BackstopError as error:

@@ -182,7 +182,7 @@ def test_a_refused_read_does_not_end_a_mirror(proxies: tuple[Proxy, Proxy], depl
     error = {"code": -32000, "message": "header not found"}
     proxies[0].errors = {"eth_call": error, "eth_getStorageAt": error}
     with pytest.raises(NodeGone, match="header not found"):
-        system.mirror._read([0, 1])
+        system.mirror._words.read([0, 1], system.mirror.block, system.mirror.hash)
 
 
 def test_a_transaction_that_a_node_in_trouble_refused_is_kept(
