@@ -24,15 +24,36 @@ MOST_BEHIND = 3
 """Blocks that a node may be behind another."""
 
 _FIRST_LEAVE, _LONGEST_LEAVE = 5.0, 300.0
+# What the newest answer counts in a node's latency; the seconds after which an error counts half.
+_WEIGHT, _HALF_LIFE = 0.1, 300.0
 
 
 class _Member:
     def __init__(self, url: str, timeout: float, stop: Callable[[], bool]) -> None:
         self.client = Client(check_url(url), timeout, stop)
+        self.timeout = timeout
         self.away_until = 0.0
         # Until then it wants to be left alone; before `away_until` it is asked if there is nobody else.
         self.not_before = 0.0
         self.failures = 0
+        self._seconds = self._errors = self._erred_at = 0.0
+
+    def took(self, seconds: float) -> None:
+        """Take note of an answer, and how long it took."""
+        self.failures = 0
+        self._seconds += (seconds - self._seconds) * _WEIGHT
+
+    def erred(self, now: float) -> None:
+        """Take note of an answer that was none."""
+        self.failures += 1
+        self._errors, self._erred_at = 1.0 + self._remembered(now), now
+
+    def score(self, now: float) -> int:
+        """Return what an answer costs, in tenths of a second; an error counts as silence."""
+        return int(10 * (self._seconds + self.timeout * self._remembered(now)))
+
+    def _remembered(self, now: float) -> float:
+        return float(self._errors * 0.5 ** ((now - self._erred_at) / _HALF_LIFE))
 
 
 class Failover:
@@ -143,6 +164,7 @@ class Failover:
         while True:
             member = self._member(asked)
             asked.append(member)
+            began = self._clock()
             try:
                 answer = question(member.client)
             except BackstopError as error:  # refusing, gone, silent, or no node at all
@@ -150,16 +172,20 @@ class Failover:
                     raise
                 self._leave(member, error)
             else:
-                member.failures = 0
+                member.took(self._clock() - began)
                 return answer
 
     def _member(self, asked: Sequence[_Member] = ()) -> _Member:
-        """Return the present node, or the first that is well and was not asked the same before."""
+        """Return the present node, or the best that is well and was not asked the same before.
+
+        Of those that cost the same it is the first.
+        """
         if self._now is not None:
             return self._now
         # If all were left they are all tried: whoever asks waits in between.
         now = self._clock()
         others = [each for each in self._members if each not in asked and now >= each.not_before]
+        others.sort(key=lambda each: each.score(now))
         for member in [each for each in others if now >= each.away_until] or others:
             if self._try(member):
                 self._now = member
@@ -207,11 +233,11 @@ class Failover:
         return None
 
     def _leave(self, member: _Member, problem: str | BackstopError) -> None:
-        member.failures += 1
+        now = self._clock()
+        member.erred(now)
         wanted = problem.retry_after if isinstance(problem, NodeGone) else 0.0
         # 2 to the power of some thousand is too large for a float.
         pause = max(wanted, min(_FIRST_LEAVE * 2 ** min(member.failures - 1, 30), _LONGEST_LEAVE))
-        now = self._clock()
         member.away_until, member.not_before = now + pause, now + wanted
         self._trouble = str(problem)
         if self._now is member:

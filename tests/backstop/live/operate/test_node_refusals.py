@@ -33,6 +33,11 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    def pass_by(self, seconds: float, result: Any) -> Any:
+        """Let time pass before a result."""
+        self.now += seconds
+        return result
+
 
 @pytest.fixture
 def clock() -> Clock:
@@ -149,6 +154,35 @@ def test_each_node_is_asked_once(nodes: Failover, proxies: tuple[Proxy, Proxy], 
             nodes.request("eth_gasPrice")
         assert [each.asked.count("eth_gasPrice") for each in proxies] == [1, 1]
         clock.now += 1
+
+
+def test_who_has_failed_or_is_slow_comes_last(
+    proxies: tuple[Proxy, Proxy], devnet: Devnet, said: list[str], clock: Clock
+) -> None:
+    first, second = proxies
+    nodes = Failover([first.url, second.url, devnet.url], 5.0, said.append, clock)
+    nodes.request("eth_chainId")
+    first.refuses = True
+    nodes.request("eth_chainId")
+    assert nodes.where == second.url
+    # It is well again, and would be the next by its place.
+    first.refuses, second.refuses, clock.now = False, True, clock.now + 60
+    nodes.request("eth_chainId")
+    assert nodes.where == devnet.url
+    # An hour later nobody remembers; but the second was slow when it was asked.
+    second.refuses, clock.now = False, clock.now + 7_200
+    second.change = lambda method, result: clock.pass_by(4, result)
+    nodes.leave("for a reason")
+    assert nodes.where == first.url
+    nodes.leave("for a reason")
+    assert nodes.where == second.url
+    for _ in range(20):
+        nodes.request("eth_chainId")
+    clock.now += 7_200
+    nodes.leave("for a reason")
+    assert nodes.where == first.url
+    nodes.leave("for a reason")
+    assert nodes.where == devnet.url
 
 
 def test_a_pause_has_a_bound() -> None:
