@@ -29,11 +29,16 @@ Examples:
   ape run chaos
   ape run chaos --part storm --blocks 300 --seed 7
   ape run chaos --part restarts --kills 20
+  ape run chaos --part nodes
   ape run chaos --fresh
 """,
 )
 @click.option(
-    "--part", "parts", type=click.Choice(("storm", "restarts")), multiple=True, help="Only this one."
+    "--part",
+    "parts",
+    type=click.Choice(("storm", "restarts", "nodes")),
+    multiple=True,
+    help="Only this one.",
 )
 @click.option(
     "--blocks", type=click.IntRange(40), default=2_000, show_default=True, help="Of the storm, at its end."
@@ -55,9 +60,10 @@ def cli(
     """Run keepers and a mirror on an Anvil of their own while it is killed, reorganised, filled and flooded.
 
     The storm: three keepers compete, a mirror compares every block. The restarts: a keeper is killed again
-    and again in a short crash, and must come to the same end as one that is not. Fails if money was spent
-    twice, a nonce was left open, an auction that paid was left alone, or model and chain differed. See
-    docs/do/chaos.md.
+    and again in a short crash, and must come to the same end as one that is not. The nodes: one node lies,
+    drips, refuses and forgets, with an honest one beside it and alone. Fails if money was spent twice, a
+    nonce was left open, an auction that paid was left alone, a lie was believed, or model and chain differed.
+    See docs/do/chaos.md.
     """
     from backstop.live.chaos.results import PARTS, Results, table
 

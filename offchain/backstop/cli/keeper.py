@@ -121,7 +121,7 @@ def cli(config: Path | None, once: bool, dry_run: bool, account: tuple[str, ...]
     say = to_stderr(settings.log == "json")
     watching = watched("keeper", say, settings.stale, metrics_at=settings.metrics, alerts=settings.alerts)
     with stoppable("stopping ...") as stop, watching as observer:
-        runner = start(settings, say, dry=click.echo if dry_run else None, observer=observer)
+        runner = start(settings, say, click.echo if dry_run else None, observer, stop)
         names = [keeper.name for keeper in runner.keepers]
         say(Line(f"watching {runner.system.node.url} as {', '.join(names)}", "watching", keepers=names))
         try:

@@ -112,21 +112,20 @@ def cli(
     def tell(text: str) -> None:
         print(text, flush=True)
 
-    node, described = connect(network), read_deployment(deployment)
-    hook = None
-    if alerts is not None:
-        try:
-            webhook_host(alerts)
-        except BackstopError as error:
-            raise BackstopError(f"--alerts {error}") from None
-        hook = AlertSettings(alerts, alert_on or tuple(ALERTS))
-    watching = watched(
-        "mirror", say, stale, metrics_at=metrics, page_at=page, deployment=described, alerts=hook
-    )
-    with stoppable("stopping ...") as stop, watching as observer:
-        mirror = open_mirror(node, described, depth)
-        options: dict[str, Any] = {"out": out, "checkpoint": checkpoint, "each_block": each_block}
-        watch = MirrorLoop(mirror, tell, say, **options, observer=observer)
-        watch.run(once=once, until=until, interval=interval, patience=patience, stop=stop)
+    with stoppable("stopping ...") as stop:
+        node, described = connect(network, stop=stop), read_deployment(deployment)
+        hook = None
+        if alerts is not None:
+            try:
+                webhook_host(alerts)
+            except BackstopError as error:
+                raise BackstopError(f"--alerts {error}") from None
+            hook = AlertSettings(alerts, alert_on or tuple(ALERTS))
+        where = {"metrics_at": metrics, "page_at": page}
+        with watched("mirror", say, stale, **where, deployment=described, alerts=hook) as observer:
+            mirror = open_mirror(node, described, depth)
+            options: dict[str, Any] = {"out": out, "checkpoint": checkpoint, "each_block": each_block}
+            watch = MirrorLoop(mirror, tell, say, **options, observer=observer)
+            watch.run(once=once, until=until, interval=interval, patience=patience, stop=stop)
     if watch.found:
         raise BackstopError(f"model and chain differed in {watch.found} places")

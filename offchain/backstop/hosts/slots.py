@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backstop.errors import BackstopError
 from backstop.hosts.host import CALL_GAS, Slot
-from backstop.hosts.rpc import Asked, RpcError
+from backstop.hosts.rpc import Asked, NodeRefused, RpcError
 
 # Many slots in one call: the contracts' code is replaced, for that call only, by one that returns the
 # slot it is asked for, and a reader is put beside them that asks for (address, slot) after (address, slot).
@@ -45,8 +44,9 @@ class SlotReader:
         if self._overrides:
             try:
                 return self._read_at_once(slots, block)
-            except RpcError:
-                self._overrides = False
+            except RpcError as error:
+                # In trouble, it is asked for the same in another way this time; else it takes no such code.
+                self._overrides = isinstance(error, NodeRefused)
         words = self._client.batch("eth_getStorageAt", [(a, hex(slot), block) for a, slot in slots])
         return [int(word, 16) for word in words]
 
@@ -65,8 +65,7 @@ class SlotReader:
         words: list[int] = []
         for part in self._encoded:
             call = {"to": _READER_ADDRESS, "data": "0x" + "".join(part), "gas": hex(CALL_GAS)}
-            answer = bytes.fromhex(self._client.request("eth_call", call, block, override)[2:])
-            if len(answer) != 32 * len(part):
-                raise BackstopError(f"{len(part)} slots were asked for, {len(answer) // 32} came back")
+            told = self._client.request("eth_call", call, block, override, size=32 * len(part))
+            answer = bytes.fromhex(told[2:])
             words += [int.from_bytes(answer[i : i + 32], "big") for i in range(0, len(answer), 32)]
         return words

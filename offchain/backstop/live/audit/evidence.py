@@ -24,11 +24,11 @@ from backstop.hosts.model import ModelSystem
 from backstop.hosts.revm import RevmHost
 from backstop.hosts.rpc import RpcError
 from backstop.hosts.words import Words, key_of, key_text, load_words, words_of
-from backstop.live.audit.proofs import Header, Nodes, Unproven, encode_header, read_header
 from backstop.live.audit.reads import hold_to_proven, note_reads
 from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror
 from backstop.live.follow.policies import create_beside, later_from_json, later_to_json
+from backstop.live.node.proofs import Header, Nodes, Unproven, encode_header, read_header
 from backstop.live.node.rpc_node import Node
 from backstop.model.state import Written
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-from backstop.live.audit.proofs import Unproven
+from backstop.live.node.proofs import Unproven
 from backstop.model.state import Table, World, Written
 
 

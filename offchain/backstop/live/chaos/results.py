@@ -8,13 +8,14 @@ from typing import Any
 
 from backstop.files.outputs import refuse_other
 from backstop.files.whole import read_json, write_json
+from backstop.live.chaos.nodes import nodes
 from backstop.live.chaos.restarts import restarts
 from backstop.live.chaos.stage import storm_scenario
 from backstop.live.chaos.storm import storm
 from backstop.model.arithmetic import WAD
 
 SCHEMA_VERSION = 1
-PARTS = ("storm", "restarts")
+PARTS = ("storm", "restarts", "nodes")
 
 
 class Results:
@@ -42,6 +43,8 @@ class Results:
         place, seed, scenario = self.folder / part, self.content["seed"], storm_scenario()
         if part == "storm":
             found = storm(place, scenario, seed, self.content["blocks"], progress=progress, stop=stop)
+        elif part == "nodes":
+            found = nodes(place, scenario, progress=progress, stop=stop)
         else:
             found = restarts(place, scenario, seed, self.content["kills"], progress=progress, stop=stop)
         self.content["parts"][part] = found
@@ -101,7 +104,17 @@ def _restarts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "faults", str(len(found["faults"]))
 
 
+def _nodes(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    trials = found["trials"]
+    yield "of a node", f"{len({each['fault'] for each in trials})} faults, beside an honest node and alone"
+    yield "  noticed", f"{sum(each['noticed'] for each in trials)} of {len(trials)} trials"
+    yield "  as they should", f"{sum(not each['faults'] for each in trials)} of {len(trials)} trials"
+    yield "faults", str(len(found["faults"]))
+    yield "took", f"{found['seconds']:,} s"
+
+
 _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, str]]]] = {
     "storm": _storm,
     "restarts": _restarts,
+    "nodes": _nodes,
 }

@@ -35,7 +35,7 @@ def prepare(folder: Path, scenario: Scenario, seed: int, capital: Mapping[str, i
     The chain's state, up to the scenario's first block, and the deployment file are left in the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    node, process = _start("--state", str(folder / STATE))
+    node, process = start_anvil("--state", str(folder / STATE))
     try:
         signers = Signers(test_accounts=True)
         deploy_live(node, scenario.parameters, folder / DEPLOYMENT, signers)
@@ -80,7 +80,7 @@ class Chain:
         """Start the node again from the state in the file."""
         # With the same time at the start its first block is the same.
         flags = ("--load-state", str(self.file), "--timestamp", str(begun_at(self.file)))
-        self.node, self.process = _start("--no-mining", *flags, port=self.port)
+        self.node, self.process = start_anvil("--no-mining", *flags, port=self.port)
         head = self.node.head()
         self.oldest = head.number
         """The oldest block whose state the node still has: a chain cannot go back behind it."""
@@ -118,7 +118,8 @@ class Chain:
         self.process.stop()
 
 
-def _start(*flags: str, port: int = 0) -> tuple[Node, AnvilProcess]:
+def start_anvil(*flags: str, port: int = 0) -> tuple[Node, AnvilProcess]:
+    """Start an Anvil with the test accounts; return it and its process."""
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     flags = ("--port", str(port), "--accounts", str(len(ACCOUNTS)), *flags)

@@ -44,16 +44,18 @@ class Book:
         self._dirty: set[Written] = set()
         self._stored = ""  # the position in the file, as it was written here
 
-    def load(self) -> None:
+    def load(self) -> bool:
         """Have the mirror go on from the file, if it holds something that the chain still has.
+
+        Return whether it does.
 
         Raises UnusableSnapshot if it is another deployment's, or no snapshot.
         """
         if self._snapshot is None:
-            return
+            return False
         state = self._snapshot.look(_read)
         if state is None:
-            return
+            return False
         try:
             resumed = self.mirror.resume(state)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -64,6 +66,7 @@ class Book:
             self._say(f"going on after block {self.mirror.block}")
         else:
             self._say(f"block {state['block']} of {self._path} is no longer part of the chain: replaying")
+        return resumed
 
     def update(self) -> None:
         """Take over what the mirror has followed, or taken back."""
@@ -84,8 +87,8 @@ class Book:
         touched.clear()
 
     def save(self) -> None:
-        """Bring the file up to the mirror, in one transaction."""
-        if self._snapshot is None or not self.mirror.complete:
+        """Bring the file up to the mirror, in one transaction; keep what is in doubt out of it."""
+        if self._snapshot is None or not self.mirror.complete or self.mirror.differences:
             return
         self.update()
         undone = [

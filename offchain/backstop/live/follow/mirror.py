@@ -8,8 +8,7 @@ What the newest blocks wrote is kept, so that the model goes back to where a reo
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 from backstop.deployment.configuration import configuration
@@ -18,10 +17,11 @@ from backstop.deployment.file import check_chain
 from backstop.deployment.plan import Creation, Deployment
 from backstop.errors import BackstopError
 from backstop.hosts import layout
-from backstop.hosts.chain_system import ChainSystem, Place
+from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.model import ModelSystem
-from backstop.hosts.rpc import NodeGone, NodeRefused, RpcError
+from backstop.hosts.rpc import NodeGone, RpcError
 from backstop.hosts.words import load_words, words_of
+from backstop.live.follow.chain_words import ChainWords, Reorganised
 from backstop.live.follow.past import Past
 from backstop.live.follow.policies import (
     check_known,
@@ -31,9 +31,11 @@ from backstop.live.follow.policies import (
     policy_in,
 )
 from backstop.live.node.host import LiveHost, raw_logs
+from backstop.live.node.proofs import Unproven
+from backstop.live.node.roots import ETHEREUM, check_roots
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
-from backstop.model.state import Log, Table, World, Written
+from backstop.model.state import Log, World, Written
 from backstop.proof.difference import as_tuples
 from backstop.proof.trace import Step
 from backstop.system import Action, Outcome
@@ -42,14 +44,6 @@ DEPTH = 64
 """Blocks that can be taken back: two epochs of Ethereum, behind which blocks are final."""
 
 _BLOCKS_AT_ONCE = 100
-_SECOND_LOOKS = 4
-
-# What nodes say of a state that they have pruned.
-_FORGOTTEN = ("outofrange", "out of range", "missing trie node", "pruned", "historical state")
-
-
-class Reorganised(BackstopError):
-    """An error: the chain no longer has a block that was followed."""
 
 
 class OtherDeployment(BackstopError):
@@ -71,9 +65,11 @@ class Seen(NamedTuple):
 class Mirror:
     """A model that follows a deployment from its first block.
 
-    What differs is reported once, then the chain counts. `history` keeps the steps since the configuration,
-    which `crash` makes a trace of. Without it the mirror's size is bounded by the protocol's state, as long
-    as `seen`, `differences` and `strangers` are taken from time to time.
+    What differs is settled by a proof or another node before anything is overwritten; then it is reported
+    once, and the chain counts. `unsettled` slots keep the model's word, and are read again at every look.
+    `history` keeps the steps since the configuration, which `crash` makes a trace of. Without it the mirror's
+    size is bounded by the protocol's state, as long as `seen`, `differences` and `strangers` are taken from
+    time to time.
     """
 
     def __init__(
@@ -94,6 +90,9 @@ class Mirror:
         self.history = history
         self.differences: list[str] = []
         self.strangers: list[str] = []
+        self._words = ChainWords(node, host, chain)
+        self.rooted: bool | None = None
+        """Whether blocks hash to their transactions and receipts; None before the first of the newest."""
         self.fields_compared = 0
         self._creations = {creation.address: creation for creation in deployment.creations}
         self._configured = len(configuration(deployment))
@@ -122,6 +121,7 @@ class Mirror:
         """Policies that were created after the deployment, in their order."""
         self._written: set[Written] = set()
         self._doubtful = False
+        self.unsettled.clear()
 
     def restart(self) -> str:
         """Follow again after a reorganisation; return in words what that took.
@@ -148,6 +148,21 @@ class Mirror:
         self._to_configure = kept.to_configure
         return True
 
+    @property
+    def lies(self) -> list[str]:
+        """What nodes told and something refuted, in words."""
+        return self._words.lies
+
+    @property
+    def lies_told(self) -> int:
+        """How many, since the start."""
+        return self._words.lies_told
+
+    @property
+    def unsettled(self) -> set[Written]:
+        """Slots of which the node tells another word, and nothing proves whose is right."""
+        return self._words.unsettled
+
     # --------------------------------------------------------------- on the disk
 
     @property
@@ -157,8 +172,8 @@ class Mirror:
 
     @property
     def complete(self) -> bool:
-        """Whether all of the deployment was followed, and nothing waits to be taken over."""
-        return self.configured and not self._doubtful
+        """Whether all of the deployment was followed, nothing waits to be taken over or settled."""
+        return self.configured and not self._doubtful and not self.unsettled
 
     def state(self) -> dict[str, Any]:
         """Return what it takes to go on from here later, or from one of the blocks before."""
@@ -227,7 +242,10 @@ class Mirror:
         if self._doubtful:
             self._adopt()
         else:
-            self._compare(self.chain.learn(*slot, self._default(slot)) for slot in self._written)
+            contracts = self.model.world.contracts
+            slots = self._written | {each for each in self.unsettled if each.contract in contracts}
+            defaults = {each: contracts[each.contract].tables[each.path].default for each in slots}
+            self._compare(self.chain.learn(*slot, default) for slot, default in defaults.items())
         self._written = set()
         # The chain's values that replaced the model's belong to the last block.
         self._past.amend(self.block)
@@ -243,6 +261,8 @@ class Mirror:
             for block, receipts in self.node.blocks(first, last):
                 if block["parentHash"] != self.hash:
                     raise Reorganised(f"block {self.block} is no longer part of the chain")
+                if head.number - self.block <= self.depth:  # older ones are compared by what came of them
+                    self._check_roots(block, receipts)
                 self._follow(block, receipts)
                 self.block, self.hash = int(block["number"], 16), block["hash"]
                 progress = {"steps": len(self.steps), "to_configure": self._to_configure}
@@ -255,6 +275,19 @@ class Mirror:
                 f"{missing[0]} was not deployed after block {self.deployment.block}: the deployment file is "
                 "of another chain; deploy again"
             )
+
+    def _check_roots(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
+        """Leave a node whose block does not hash to what it tells; other kinds of chains are told apart."""
+        if self.rooted is False:
+            return
+        try:
+            check_roots(block, receipts)
+        except Unproven as error:
+            if self.rooted or self.node.chain_id in ETHEREUM:
+                raise self.node.wrong(str(error)) from None
+            self.rooted = False
+        else:
+            self.rooted = True
 
     def follow_to(
         self,
@@ -288,7 +321,7 @@ class Mirror:
             self._adopt()
         else:
             self.chain.learn_world(self.model.world)
-            self._compare(self._all())
+            self._compare(self._words.all(self.model.world))
         self._written = set()
         # The chain's values that replaced the model's belong to the last block.
         self._past.amend(self.block)
@@ -438,74 +471,26 @@ class Mirror:
 
     # ------------------------------------------------------------------ comparing
 
-    def _default(self, slot: Written) -> Any:
-        return self.model.world.contracts[slot.contract].tables[slot.path].default
-
     def _compare(self, indices: Iterable[int]) -> None:
-        """Read slots at the last block; where the model has another value the chain's counts from now on."""
+        """Read slots at the last block; where the model has another value, and that is settled, it counts."""
         wanted = list(indices)
         self.fields_compared += sum(self.chain.places[i].fields for i in wanted)
-        wrong = self._wrong(wanted)
-        for _ in range(_SECOND_LOOKS):
-            if not wrong:
-                return
-            # While a node mines a block, its newest state can be ahead of its newest block.
-            time.sleep(0.05)
-            wrong = self._wrong(list(wrong))
-        if self.node.hash_of(self.block) != self.hash:
-            raise Reorganised(f"block {self.block} is no longer part of the chain")
-        for i, word in wrong.items():
-            place, table = self._table(i)
+        for i, word in self._words.differing(wanted, self.model.world, self.block, self.hash).items():
+            place, table = self._words.table(i, self.model.world)
             key = "" if place.key == () else f"[{place.key}]"
             for field, model, chain in layout.unequal(place.default, layout.encode(table[place.key]), word):
                 where = f"{place.contract} {place.path}{key}" + (f".{field}" if field else "")
                 self.differences.append(f"block {self.block}: {where}: model {model!r}, chain {chain!r}")
             table[place.key] = layout.decode(word, place.default)
 
-    def _wrong(self, indices: list[int]) -> dict[int, int]:
-        """Return the slots with another word than the model's, and that word."""
-        found = {}
-        for i, word in self._read(indices):
-            place, table = self._table(i)
-            if word != layout.encode(table[place.key]):
-                found[i] = word
-        return found
-
-    def _table(self, index: int) -> tuple[Place, Table]:
-        place = self.chain.places[index]
-        return place, self.model.world.contracts[place.contract].tables[place.path]
-
     def _adopt(self) -> None:
         """Take over the chain's values, after calls that could not be followed."""
-        self.chain.learn_world(self.model.world)
-        for i, word in self._read(self._all()):
-            place, table = self._table(i)
-            if word != layout.encode(table[place.key]):
-                table[place.key] = layout.decode(word, place.default)
+        world = self.model.world
+        self.chain.learn_world(world)
+        for i, word in self._words.differing(self._words.all(world), world, self.block, self.hash).items():
+            place, table = self._words.table(i, world)
+            table[place.key] = layout.decode(word, place.default)
         self._doubtful = False
-
-    def _all(self) -> list[int]:
-        """Return all slots but those of contracts that are not followed: a reorganisation has taken them."""
-        known = self.model.world.contracts
-        return [i for i, place in enumerate(self.chain.places) if place.contract in known]
-
-    def _read(self, indices: Sequence[int]) -> list[tuple[int, int]]:
-        if not indices:
-            return []
-        slots = self.chain.slots
-        if len(indices) < len(slots):
-            slots = [slots[i] for i in indices]
-        try:
-            words = self.host.read(slots, hex(self.block))
-        except RpcError as error:
-            if self.node.hash_of(self.block) != self.hash:
-                raise Reorganised(f"block {self.block} is no longer part of the chain") from None
-            if isinstance(error, NodeRefused) and not _is_forgotten(error.reason):  # perhaps only now
-                raise
-            raise BackstopError(
-                f"the node has no state of block {self.block} ({error.reason}): an archive node has"
-            ) from None
-        return list(zip(indices, words, strict=True))
 
     def _differs(self, action: Action, what: str) -> None:
         self.differences.append(
@@ -518,9 +503,3 @@ def open_mirror(node: Node, deployment: Deployment, depth: int = DEPTH) -> Mirro
     check_chain(deployment, node.chain_id)
     host = LiveHost(node, Signers(test_accounts=False))
     return Mirror(node, host, attach(deployment, host), deployment, depth=depth)
-
-
-def _is_forgotten(reason: str) -> bool:
-    """Return whether a node that knows a block says that it has no state of it any more."""
-    words = reason.lower()
-    return any(each in words for each in _FORGOTTEN)

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import Client, NodeGone, NodeRefused, RpcError
-from backstop.live.node.rpc_node import chain_id_of, check_url
+from backstop.hosts.rpc import Client, NodeGone, NodeRefused, RpcError, never
+from backstop.live.node.rpc_node import LOOK_EVERY, chain_id_of, check_url
 
 T = TypeVar("T")
 
@@ -24,23 +24,43 @@ MOST_BEHIND = 3
 """Blocks that a node may be behind another."""
 
 _FIRST_LEAVE, _LONGEST_LEAVE = 5.0, 300.0
-# Between two looks at another node's height.
-_LOOK_EVERY = 5.0
+# What the newest answer counts in a node's latency; the seconds after which an error counts half.
+_WEIGHT, _HALF_LIFE = 0.1, 300.0
 
 
 class _Member:
-    def __init__(self, url: str, timeout: float) -> None:
-        self.client = Client(check_url(url), timeout)
+    def __init__(self, url: str, timeout: float, stop: Callable[[], bool]) -> None:
+        self.client = Client(check_url(url), timeout, stop)
+        self.timeout = timeout
         self.away_until = 0.0
         # Until then it wants to be left alone; before `away_until` it is asked if there is nobody else.
         self.not_before = 0.0
         self.failures = 0
+        self._seconds = self._errors = self._erred_at = 0.0
+
+    def took(self, seconds: float) -> None:
+        """Take note of an answer, and how long it took."""
+        self.failures = 0
+        self._seconds += (seconds - self._seconds) * _WEIGHT
+
+    def erred(self, now: float) -> None:
+        """Take note of an answer that was none."""
+        self.failures += 1
+        self._errors, self._erred_at = 1.0 + self._remembered(now), now
+
+    def score(self, now: float) -> int:
+        """Return what an answer costs, in tenths of a second; an error counts as silence."""
+        return int(10 * (self._seconds + self.timeout * self._remembered(now)))
+
+    def _remembered(self, now: float) -> float:
+        return float(self._errors * 0.5 ** ((now - self._erred_at) / _HALF_LIFE))
 
 
 class Failover:
     """A client of several nodes.
 
-    `say` gets a line for each node that is left and each that takes over; `clock` tells seconds.
+    `say` gets a line for each node that is left and each that takes over; `clock` tells seconds. Once `stop`
+    says so no answer is waited for.
     """
 
     def __init__(
@@ -49,8 +69,9 @@ class Failover:
         timeout: float,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        stop: Callable[[], bool] = never,
     ) -> None:
-        self._members = [_Member(url, timeout) for url in urls]
+        self._members = [_Member(url, timeout, stop) for url in urls]
         self._say = say
         self._clock = clock
         self._now: _Member | None = None
@@ -59,16 +80,15 @@ class Failover:
         self._anchored = [0]
         self._anchors: dict[int, str] = {}
         self._height = 0
-        self._looked_at = 0.0
         self._trouble = ""
 
     @property
     def where(self) -> str:
         return (self._now or self._members[0]).client.where
 
-    def request(self, method: str, *params: Any) -> Any:
+    def request(self, method: str, *params: Any, size: int | None = None) -> Any:
         """Make one call to the first node that answers; raises RpcError if its answer is an error."""
-        return self._ask(lambda client: client.request(method, *params))
+        return self._ask(lambda client: client.request(method, *params, size=size))
 
     def batch(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Call one method with many parameters."""
@@ -99,6 +119,17 @@ class Failover:
         except NodeGone:
             return False
 
+    @property
+    def count(self) -> int:
+        """The number of nodes."""
+        return len(self._members)
+
+    def others(self) -> Sequence[Client]:
+        """Return the other nodes that are well and of this chain."""
+        now = self._clock()
+        others = [each for each in self._members if each is not self._now and now >= each.away_until]
+        return [each.client for each in others if self._try(each)]
+
     def has(self, number: int, block: str) -> bool:
         """Tell whether another node has this block: then the present one is on a fork."""
         for member in self._members:
@@ -111,16 +142,14 @@ class Failover:
         return False
 
     def reached(self, height: int) -> None:
-        """Take note of the height that was seen, and now and then compare it with another node's."""
-        self._height = height
-        now = self._clock()
-        if now < self._looked_at + _LOOK_EVERY:
+        """Take note of the height that was seen, and compare it with another node's."""
+        self._height, now = height, self._clock()
+        if self._now is not None and not self._try(self._now):  # it may be of another chain by now
             return
-        self._looked_at = now
         others = [each for each in self._members if each is not self._now and now >= each.away_until]
         if not others:
             return
-        other = others[int(now / _LOOK_EVERY) % len(others)]
+        other = others[int(now / LOOK_EVERY) % len(others)]
         try:
             ahead = int(other.client.request("eth_blockNumber"), 16) - height
         except BackstopError as error:
@@ -135,6 +164,7 @@ class Failover:
         while True:
             member = self._member(asked)
             asked.append(member)
+            began = self._clock()
             try:
                 answer = question(member.client)
             except BackstopError as error:  # refusing, gone, silent, or no node at all
@@ -142,16 +172,20 @@ class Failover:
                     raise
                 self._leave(member, error)
             else:
-                member.failures = 0
+                member.took(self._clock() - began)
                 return answer
 
     def _member(self, asked: Sequence[_Member] = ()) -> _Member:
-        """Return the present node, or the first that is well and was not asked the same before."""
+        """Return the present node, or the best that is well and was not asked the same before.
+
+        Of those that cost the same it is the first.
+        """
         if self._now is not None:
             return self._now
         # If all were left they are all tried: whoever asks waits in between.
         now = self._clock()
         others = [each for each in self._members if each not in asked and now >= each.not_before]
+        others.sort(key=lambda each: each.score(now))
         for member in [each for each in others if now >= each.away_until] or others:
             if self._try(member):
                 self._now = member
@@ -199,11 +233,11 @@ class Failover:
         return None
 
     def _leave(self, member: _Member, problem: str | BackstopError) -> None:
-        member.failures += 1
+        now = self._clock()
+        member.erred(now)
         wanted = problem.retry_after if isinstance(problem, NodeGone) else 0.0
         # 2 to the power of some thousand is too large for a float.
         pause = max(wanted, min(_FIRST_LEAVE * 2 ** min(member.failures - 1, 30), _LONGEST_LEAVE))
-        now = self._clock()
         member.away_until, member.not_before = now + pause, now + wanted
         self._trouble = str(problem)
         if self._now is member:

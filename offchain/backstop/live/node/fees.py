@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
 
 GWEI = 10**9
 FEE_CAP = 500 * GWEI
 """Nobody means to pay more for gas than this."""
+
+
+TIP_CAP = 5 * GWEI
+"""What a node says that others tip is its word alone, and every wei of it is paid."""
 
 
 class FeesTooHigh(BackstopError):
@@ -23,18 +28,27 @@ class Fees(NamedTuple):
     expected: int
 
 
-def offered(base: int, tip: int, cap: int) -> Fees:
-    """Offer twice the base fee and the tip, within the cap.
+def offered(base: int, tip: int, cap: int, tip_cap: int = TIP_CAP) -> Fees:
+    """Offer twice the base fee and the tip, both within their caps.
 
     Raises FeesTooHigh if one base fee is above the cap.
     """
-    tip = min(tip, cap)
+    tip = min(tip, cap, tip_cap)
     if base + tip > cap:
         raise FeesTooHigh(
             f"gas costs {(base + tip) / GWEI:.1f} gwei, the cap is {cap / GWEI:.1f}: "
             "wait, or raise it with --fee-cap"
         )
     return Fees(min(2 * base + tip, cap), tip, base + tip)
+
+
+def usual_tip(history: Mapping[str, Any]) -> int:
+    """Return what transactions of the last blocks tipped: the median of their medians, wei a gas.
+
+    One gwei where nobody tipped: such blocks say nothing of what gets into the next.
+    """
+    tips = sorted(tip for rewards in history.get("reward") or () if (tip := int(rewards[0], 16)))
+    return tips[len(tips) // 2] if tips else GWEI
 
 
 def raised(old: Fees, market: Fees, cap: int) -> Fees | None:

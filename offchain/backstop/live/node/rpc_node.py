@@ -11,12 +11,16 @@ from typing import Any, NamedTuple
 from backstop.errors import BackstopError
 from backstop.files.installation import spelled
 from backstop.hosts.endpoint import check_scheme, endpoint, is_http, is_path, masked
-from backstop.hosts.rpc import Asked, Client, NodeGone, NodeRefused, NotANode, RpcError
-from backstop.live.node.fees import FEE_CAP, GWEI, Fees, offered
+from backstop.hosts.rpc import Asked, Client, NodeGone, NodeRefused, NotANode, RpcError, never
+from backstop.live.node.fees import FEE_CAP, GWEI, TIP_CAP, Fees, offered, usual_tip
 
 LOCAL = "http://127.0.0.1:8545"
 TIMEOUT = 20.0
+LOOK_EVERY = 5.0
+"""Seconds between two looks at which chain a node is on, and how far others are."""
 _RECEIPTS_AT_ONCE = 500
+# Blocks whose tips are looked at.
+_TIPS_OF = 10
 # Chains on which the accounts that everybody knows are welcome.
 TEST_CHAINS = (1_337, 31_337)
 # Code that returns the chain id: a node cannot run it and say another.
@@ -38,23 +42,33 @@ class Head(NamedTuple):
 class Outlook(NamedTuple):
     """The conditions of a transaction that is sent now.
 
-    The next block's time, as far as the node tells; the newest block's base fee and the node's own tip, wei.
+    The next block's time, as far as the node tells; the newest block's base fee, the last blocks' tip, wei.
     """
 
     timestamp: int
     base: int
     tip: int
 
-    def fees(self, cap: int = FEE_CAP) -> Fees:
-        """Offer twice the base fee and the tip, within the cap."""
-        return offered(self.base, self.tip, cap)
+    def fees(self, cap: int = FEE_CAP, tip_cap: int = TIP_CAP) -> Fees:
+        """Offer twice the base fee and the tip, within their caps."""
+        return offered(self.base, self.tip, cap, tip_cap)
 
 
 class Node:
-    """A node by its address, or several nodes of one chain by a client of their own."""
+    """A node by its address, or several nodes of one chain by a client of their own.
 
-    def __init__(self, url: str, timeout: float = TIMEOUT, client: Asked | None = None) -> None:
-        self.client: Asked = client or Client(check_url(url), timeout)
+    Once `stop` says so no answer is waited for.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout: float = TIMEOUT,
+        client: Asked | None = None,
+        stop: Callable[[], bool] = never,
+    ) -> None:
+        self.client: Asked = client or Client(check_url(url), timeout, stop)
+        self._looked_at = 0.0
 
     @property
     def url(self) -> str:
@@ -113,17 +127,17 @@ class Node:
         wanted = (
             ("eth_getBlockByNumber", ("pending", False)),
             ("eth_getBlockByNumber", ("latest", False)),
-            ("eth_maxPriorityFeePerGas", ()),
+            ("eth_feeHistory", (hex(_TIPS_OF), "latest", [50])),
         )
-        pending, latest, tip = self.client.each(wanted)
+        pending, latest, history = self.client.each(wanted)
         if isinstance(latest, RpcError):
             raise latest
-        # Some nodes know no pending block, or not its time, and some no tip.
+        # Some nodes know no pending block, or not its time, and some no history of fees.
         at = None if isinstance(pending, RpcError | None) else pending.get("timestamp")
         return Outlook(
             int(latest["timestamp"], 16) + 1 if at is None else int(at, 16),
-            int(latest.get("baseFeePerGas", "0x0"), 16),
-            GWEI if isinstance(tip, RpcError) else int(tip, 16),
+            int(latest.get("baseFeePerGas") or "0x0", 16),
+            GWEI if isinstance(history, RpcError) else usual_tip(history),
         )
 
     def blocks(self, first: int, last: int) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
@@ -139,7 +153,26 @@ class Node:
             # It may have been reorganised between the two questions.
             if [each["transactionHash"] for each in own] != [each["hash"] for each in block["transactions"]]:
                 raise WentBack(f"the node at {self.url} went back while it was read")
+            for sent, receipt in zip(block["transactions"], own, strict=True):
+                if sent["to"] is None and receipt["contractAddress"] is None:
+                    raise self.wrong(f"what {sent['hash']} created has no address")
         return found
+
+    def reached(self, height: int) -> None:
+        """Take note of the height that was seen; now and then, raise NodeGone if this is another chain."""
+        now = time.monotonic()
+        if now < self._looked_at + LOOK_EVERY:
+            return
+        self._looked_at = now
+        self.client.reached(height)
+        if (found := chain_id_of(self.client)) != self.chain_id:
+            raise NodeGone(f"the node at {self.url} is on chain {found} now, not on chain {self.chain_id}")
+
+    def wrong(self, what: str) -> NodeGone:
+        """Leave a node that told what cannot be, if there is another; return the error."""
+        error = NodeGone(f"the node at {self.url} is not believed: {what}")
+        self.client.leave(what)
+        return error
 
     def _receipts(self, blocks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         try:
@@ -161,7 +194,7 @@ class Node:
         return int(self.request("eth_getBalance", address, "latest"), 16)
 
     def fees(self, cap: int = FEE_CAP) -> Fees:
-        """Offer twice the base fee and the node's own tip, within the cap."""
+        """Offer twice the base fee and the last blocks' tip, within the cap."""
         return self.outlook().fees(cap)
 
 
@@ -187,7 +220,7 @@ def chain_id_of(client: Asked) -> int:
     except RpcError:  # some nodes call contracts only
         return said
     if len(seen) == 66 and int(seen, 16) != said:
-        raise BackstopError(
+        raise NotANode(
             f"the node at {client.where} says it is on chain {said}, its contracts see chain "
             f"{int(seen, 16)}: use another node"
         )

@@ -14,7 +14,7 @@ from typing import Any
 from backstop.errors import BackstopError
 from backstop.hosts.endpoint import check_scheme, is_http
 from backstop.hosts.host import CALL_GAS
-from backstop.live.node.fees import FEE_CAP
+from backstop.live.node.fees import FEE_CAP, TIP_CAP
 from backstop.live.operate.keeper_loop import MOST_FAILURES
 from backstop.live.operate.roles import ROLES, Option
 from backstop.live.watch.alerts import AlertSettings, webhook_host
@@ -63,6 +63,7 @@ class Settings:
     most_failures: int = MOST_FAILURES
     confirmations: int = 2
     fee_cap: int = FEE_CAP
+    tip_cap: int = TIP_CAP
     replace_after: float = 20.0
     gas_token: str | None = None
     metrics: str | None = None  # PORT, or ADDRESS:PORT
@@ -114,8 +115,8 @@ _OPTIONAL = (
         "interval",
         "patience",
     ),
-    *("grace", "rpc_timeout", "most_failures", "confirmations", "fee_cap", "replace_after", "gas_token"),
-    *("metrics", "stale", "alerts"),
+    *("grace", "rpc_timeout", "most_failures", "confirmations", "fee_cap", "tip_cap", "replace_after"),
+    *("gas_token", "metrics", "stale", "alerts"),
 )
 
 
@@ -146,8 +147,9 @@ def read_settings(path: Path) -> dict[str, Any]:
             found[name] = top[name].between(units.count, name == "most_failures", most)
     if "minimum_profit" in top:
         found["minimum_profit"] = top["minimum_profit"].between(*_READERS["minimum_profit"])
-    if "fee_cap" in top:
-        found["fee_cap"] = top["fee_cap"].between(units.gas_price, 1, 10**15)
+    for name in ("fee_cap", "tip_cap"):
+        if name in top:
+            found[name] = top[name].between(units.gas_price, 1, 10**15)
     if "log" in top:
         found["log"] = top["log"].choice(LOGS)
     if "gas_token" in top:

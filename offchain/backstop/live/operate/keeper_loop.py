@@ -30,6 +30,7 @@ from backstop.live.operate.system import LiveSystem, market_view
 from backstop.live.operate.tally import Tally
 from backstop.live.watch.facts import COIN, Work
 from backstop.live.watch.observer import Observer
+from backstop.live.watch.troubles import unsettled_text
 
 MOST_FAILURES = 20
 """Transactions in a row that were mined and failed: something is wrong then."""
@@ -184,6 +185,8 @@ class KeeperLoop:
                     self.say(Line("the node is back", "node back"))
                 gone_since, pause = None, interval
             except (NodeGone, RpcError) as error:  # a node may refuse what it has too much of
+                if gone_since is not None and not stop():  # whatever it is, another node may do better
+                    self.system.node.client.leave(str(error))
                 if gone_since is None:
                     gone_since = time.monotonic()
                     self.say(Line(f"{error}; waiting up to {patience:.0f} s", "node gone"))
@@ -211,7 +214,10 @@ class KeeperLoop:
         now = outlook.timestamp
         new_block = self._looked_at is None or self._looked_at[0] != system.mirror.hash
         sent = 0
-        if self._looked_at != (system.mirror.hash, now):
+        if system.mirror.unsettled:
+            self._tell_once("unsettled", Line(unsettled_text(len(system.mirror.unsettled)), "unsettled"))
+        elif self._looked_at != (system.mirror.hash, now):
+            self._told.discard("unsettled")
             self._looked_at = (system.mirror.hash, now)
             fees = self._fees(outlook)
             if fees is not None:
@@ -230,8 +236,7 @@ class KeeperLoop:
         system = self.system
         system.follow()
         self._behind_since = None
-        if isinstance(system.node.client, Failover):
-            system.node.client.reached(system.mirror.block)
+        system.node.reached(system.mirror.block)
         reasons = {seen.transaction: seen.outcome.reason for seen in system.take_seen()}
         self._tell_differences()
         for box in self.boxes.values():
@@ -278,7 +283,7 @@ class KeeperLoop:
     def _fees(self, outlook: Outlook) -> Fees | None:
         """Return what gas costs now; None, and one line, while that is too much."""
         try:
-            fees = outlook.fees(self.rules.fee_cap)
+            fees = outlook.fees(self.rules.fee_cap, self.rules.tip_cap)
         except FeesTooHigh as error:
             self._tell_once("fees", Line(str(error), "fees too high"))
             return None
@@ -490,6 +495,9 @@ class KeeperLoop:
         for difference in mirror.differences[self._reported :]:
             self.say(Line(f"model and chain differ, the chain counts: {difference}", "difference"))
         self._reported = len(mirror.differences)
+        for lie in mirror.lies:
+            self.say(Line(lie, "lie"))
+        mirror.lies.clear()
         for transaction in mirror.strangers[self._strangers :]:
             text = f"{transaction} came through an unknown contract: what it opened may be missed"
             self.say(Line(text, "stranger", transaction=transaction))

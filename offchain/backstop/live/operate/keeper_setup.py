@@ -10,6 +10,7 @@ from pathlib import Path
 from backstop.deployment.file import check_chain, read_deployment
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
+from backstop.hosts.rpc import never
 from backstop.keepers.external import External
 from backstop.keepers.keeper import Keeper
 from backstop.keepers.orders import orders_of
@@ -33,11 +34,12 @@ def start(
     say: Callable[[str], None],
     dry: Callable[[str], None] | None = None,
     observer: Observer | None = None,
+    stop: Callable[[], bool] = never,
 ) -> KeeperLoop:
     """Set up a KeeperLoop that has followed the chain up to now."""
     if not settings.roles:
         raise BackstopError("no --roles: name some, or give a --config with some")
-    node = _node(settings, say)
+    node = _node(settings, say, stop)
     deployment = read_deployment(settings.deployment)
     check_chain(deployment, node.chain_id)
     if isinstance(node.client, Failover):
@@ -68,7 +70,7 @@ def start(
     # The history stays: collecting it again and again would cost hundreds of milliseconds now and then.
     gc.collect()
     gc.freeze()
-    rules = Rules(settings.fee_cap, settings.replace_after, settings.confirmations)
+    rules = Rules(settings.fee_cap, settings.tip_cap, settings.replace_after, settings.confirmations)
     return KeeperLoop(
         system,
         keepers,
@@ -82,12 +84,12 @@ def start(
     )
 
 
-def _node(settings: Settings, say: Callable[[str], None]) -> Node:
+def _node(settings: Settings, say: Callable[[str], None], stop: Callable[[], bool]) -> Node:
     """Connect to one node, or to several that take over from each other."""
     if len(settings.networks) < 2:
-        return connect(settings.networks[0] if settings.networks else None, settings.rpc_timeout)
+        return connect(settings.networks[0] if settings.networks else None, settings.rpc_timeout, stop)
     urls = [address_of(each) for each in settings.networks]
-    client = Failover(urls, settings.rpc_timeout, lambda text: say(Line(text, "node")))
+    client = Failover(urls, settings.rpc_timeout, lambda text: say(Line(text, "node")), stop=stop)
     node = Node(urls[0], client=client)
     _ = node.chain_id
     return node

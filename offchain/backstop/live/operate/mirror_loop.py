@@ -22,6 +22,7 @@ from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror, OtherDeployment, Reorganised
 from backstop.live.node.rpc_node import nap
 from backstop.live.watch.observer import Observer
+from backstop.live.watch.troubles import unsettled_text
 from backstop.model.arithmetic import RAD, WAD
 from backstop.report.amounts import clock, fixed
 
@@ -63,6 +64,7 @@ class MirrorLoop:
         self.each_block = each_block
         self.observer = observer
         self.found = 0
+        self._resumed = False
         self._told: dict[str, Any] = {}
         self._saved_at = time.monotonic()
 
@@ -117,6 +119,7 @@ class MirrorLoop:
         """Follow what is new, and tell of it; return whether the last block wanted was reached."""
         mirror = self.mirror
         head = mirror.node.head().number
+        mirror.node.reached(head)
         last = head if until is None else min(head, until)
         if last - mirror.block > _BEHIND or not mirror.complete:
             while mirror.block < last and not stop():
@@ -149,6 +152,17 @@ class MirrorLoop:
         """Compare all storage at the present block, and tell."""
         self.mirror.check()
         differences, self.mirror.differences = self.mirror.differences, []
+        if differences and self._resumed:
+            raise BackstopError(
+                f"{self.checkpoint} does not hold what the chain has ({differences[0]}): remove it, and the "
+                "mirror replays from the deployment"
+            )
+        self._resumed = False
+        for lie in self.mirror.lies:
+            self.say(lie)
+        self.mirror.lies.clear()
+        if self.mirror.unsettled:
+            self.say(unsettled_text(len(self.mirror.unsettled)))
         self.found += len(differences)
         self._forget()
         figures = statement(self.mirror.model, self.mirror.deployment)
@@ -212,6 +226,7 @@ class MirrorLoop:
             raise BackstopError(f"{self.checkpoint} is not a whole checkpoint ({error!r}): {mend}") from None
         except OtherDeployment:
             raise BackstopError(f"{self.checkpoint} is of another deployment: {mend}") from None
+        self._resumed = resumed
         if resumed:
             lost = int(state["block"]) - self.mirror.block
             self.say(f"going on after block {self.mirror.block}" + (f", {lost} taken back" if lost else ""))

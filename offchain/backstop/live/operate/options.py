@@ -13,6 +13,7 @@ from backstop.deployment.file import check_chain, read_deployment
 from backstop.errors import BackstopError
 from backstop.files.installation import spelled
 from backstop.files.outputs import content
+from backstop.hosts.rpc import never
 from backstop.live.node.fees import FEE_CAP, GWEI
 from backstop.live.node.rpc_node import LOCAL, TIMEOUT, Node
 from backstop.live.node.signers import Signers, parse_accounts
@@ -89,14 +90,17 @@ def address_of(network: str) -> str:
     return str(uri)
 
 
-def connect(network: str | None, timeout: float = TIMEOUT) -> Node:
-    """Connect to the node at an address; refuse a chain that ends with the command."""
+def connect(network: str | None, timeout: float = TIMEOUT, stop: Callable[[], bool] = never) -> Node:
+    """Connect to the node at an address; refuse a chain that ends with the command.
+
+    Once `stop` says so no answer is waited for.
+    """
     if network is None:
         raise BackstopError(
             f"no --network: a deployment needs a chain that stays; start one with `{spelled('devnet')}` "
             f"and name it, --network {LOCAL}"
         )
-    node = Node(address_of(network), timeout)
+    node = Node(address_of(network), timeout, stop=stop)
     _ = node.chain_id
     return node
 

@@ -17,7 +17,7 @@ from eth_utils.crypto import keccak
 
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeRefused, RpcError
-from backstop.live.node.fees import FEE_CAP, GWEI, Fees, raised
+from backstop.live.node.fees import FEE_CAP, GWEI, TIP_CAP, Fees, raised
 from backstop.live.node.log import Line
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
@@ -33,6 +33,7 @@ class Rules:
     """Rules by which transactions are seen through."""
 
     fee_cap: int = FEE_CAP
+    tip_cap: int = TIP_CAP
     replace_after: float = 20.0  # seconds
     confirmations: int = 2  # blocks on top, until a transaction counts as final
 

@@ -58,10 +58,11 @@ class LiveSystem:
         # Who drives the chain makes a trace of it.
         self.mirror = Mirror(node, self.host, self.chain, deployment, history=impersonate)
         self.book = Book(self.mirror, snapshot, say)
-        if not cold:
-            self.book.load()
+        resumed = not cold and self.book.load()
         self._driven_to: int | None = None
         self._follow_history()
+        if resumed:
+            self._check_resumed(snapshot)
 
     @property
     def timestamp(self) -> int:
@@ -146,6 +147,18 @@ class LiveSystem:
                 continue
             except Reorganised:
                 self.mirror.restart()
+
+    def _check_resumed(self, snapshot: Path | None) -> None:
+        """Refuse a snapshot that holds something else than the chain."""
+        try:
+            self.mirror.check()
+        except Reorganised:
+            self.restart()
+        if self.mirror.differences:
+            raise BackstopError(
+                f"{snapshot} does not hold what the chain has ({self.mirror.differences[0]}): start from "
+                "nothing with --cold"
+            )
 
     def restart(self) -> str:
         """Follow whatever chain the node has now; return in words what that took."""

@@ -48,15 +48,18 @@ class Alerts:
         self._on = on
         self.about = dict(about or {})
         self._open: dict[Trouble, str] = {}
+        # The loop looks, and a thread that looks whether the loop hangs.
+        self._turn = threading.Lock()
 
     def look(self, troubles: Mapping[Trouble, str]) -> None:
         """Send what is new, and what is over."""
-        for trouble, text in troubles.items():
-            if trouble.alert in self._on and trouble not in self._open:
-                self._open[trouble] = text
-                self._tell("raised", trouble, text)
-        for trouble in [each for each in self._open if each not in troubles]:
-            self._tell("cleared", trouble, self._open.pop(trouble))
+        with self._turn:
+            for trouble, text in troubles.items():
+                if trouble.alert in self._on and trouble not in self._open:
+                    self._open[trouble] = text
+                    self._tell("raised", trouble, text)
+            for trouble in [each for each in self._open if each not in troubles]:
+                self._tell("cleared", trouble, self._open.pop(trouble))
 
     def stopped(self, text: str) -> None:
         """Send that the process ends with an error."""

@@ -52,6 +52,10 @@ class Facts:
     found: int = 0  # differences since the beginning
     differences: tuple[str, ...] = ()  # the last of them
     fields_compared: int = 0
+    unsettled: int = 0  # slots of which the node tells another word, and nothing proves whose is right
+    lies: int = 0  # what nodes told and something refuted, since the beginning
+    nodes: int = 1  # that were named
+    rooted: bool | None = None  # whether blocks hash to what they hold; None: not known yet
     statement: Mapping[str, Any] | None = None
     work: Work | None = None
     scene: Mapping[str, Any] = field(default_factory=dict)  # what the live page shows besides

@@ -82,6 +82,8 @@ def _of_chain(facts: Facts) -> Iterator[Metric]:
     age = time.monotonic() - facts.block_at
     yield _gauge("block_age_seconds", "Seconds since the last block was first seen.", age)
     yield CounterMetricFamily("backstop_differences", "Places where model and chain differed.", facts.found)
+    yield _gauge("unsettled", "Slots whose word is in doubt: nothing is sent.", facts.unsettled)
+    yield CounterMetricFamily("backstop_lies", "Words that nodes told and something refuted.", facts.lies)
     yield CounterMetricFamily(
         "backstop_fields_compared", "Comparisons of model and chain.", facts.fields_compared
     )

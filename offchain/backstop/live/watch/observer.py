@@ -85,7 +85,7 @@ class Observer:
         """Take note that no node can be asked."""
         if self.board.gone != why:
             self.board.put(gone=why)
-        self._alert()
+        self.alert()
 
     def _looked(self) -> None:
         self.board.looked_at = time.monotonic()
@@ -116,14 +116,19 @@ class Observer:
                 found=found,
                 differences=tuple(self._differences),
                 fields_compared=mirror.fields_compared,
+                unsettled=len(mirror.unsettled),
+                lies=mirror.lies_told,
+                nodes=mirror.node.client.count,
+                rooted=mirror.rooted,
                 statement=figures,
                 work=work,
                 scene={} if figures is None or self._scene is None else self._scene.figures(mirror, figures),
             )
         )
-        self._alert()
+        self.alert()
 
-    def _alert(self) -> None:
+    def alert(self) -> None:
+        """Send what is new among troubles, and what is over."""
         if self.alerts is not None:
             facts = self.board.facts
             if facts is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -14,6 +15,9 @@ from backstop.live.watch.facts import Board
 from backstop.live.watch.observer import Observer
 from backstop.live.watch.scene import Scene
 from backstop.live.watch.server import Server
+
+# Seconds between two looks for alerts, whatever the loop does.
+_LOOK_EVERY = 1.0
 
 
 @contextmanager
@@ -53,9 +57,30 @@ def watched(
             webhook = Webhook(alerts.url, say)
             opened.callback(webhook.close)
             told = Alerts(webhook.send, alerts.on, {"command": command})
+        observer = Observer(board, say, stale, told, scene)
+        if told is not None:
+            opened.enter_context(_beside(observer.alert))
         try:
-            yield Observer(board, say, stale, told, scene)
-        except BackstopError as error:
+            yield observer
+        except Exception as error:
             if told is not None:
-                told.stopped(str(error))
+                told.stopped(str(error) if isinstance(error, BackstopError) else repr(error))
             raise
+
+
+@contextmanager
+def _beside(look: Callable[[], None]) -> Iterator[None]:
+    """Look once a second, in a thread of its own: the loop that is watched may hang."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.wait(_LOOK_EVERY):
+            look()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

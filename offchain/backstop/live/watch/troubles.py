@@ -12,8 +12,11 @@ from backstop.report.amounts import fixed
 SCHEMA_VERSION = 1
 ALERTS = {
     "difference": "model and chain differ; it clears when the process is started again",
+    "unsettled": "the node tells another word than the model, and nothing proves whose is right",
+    "lie": "a node told what is refuted; it clears when the process is started again",
     "node gone": "no node can be asked",
     "stalled": "the node answers, and no new block comes",
+    "hangs": "the chain was not looked at for half a minute, and no node is known to be gone",
     "failures": "three transactions in a row failed",
     "fees too high": "gas costs more than the cap, so nothing is sent",
     "empty wallet": "an account has less than a million gas costs now",
@@ -46,10 +49,24 @@ def troubles(board: Board, stale: float) -> dict[Trouble, str]:
     if facts.found:
         text = f"model and chain differ in {facts.found} places"
         found[Trouble("difference")] = text + "".join(f": {each}" for each in facts.differences[:1])
+    if facts.unsettled:
+        found[Trouble("unsettled")] = unsettled_text(facts.unsettled)
+    if facts.lies:
+        found[Trouble("lie")] = f"{facts.lies} words that nodes told were refuted"
     age = time.monotonic() - facts.block_at
     if stale and age > stale and not board.gone:
         found[Trouble("stalled")] = f"no new block after block {facts.block}"
+    if (silent := time.monotonic() - board.looked_at) > _SILENT and not board.gone:
+        found[Trouble("hangs")] = f"the chain was last looked at {silent:.0f} s ago"
     return found | _of_statement(facts) | _of_work(facts)
+
+
+def unsettled_text(count: int) -> str:
+    """Say that slots are unsettled."""
+    return (
+        f"{count} slots: the node tells another word than the model, and neither a proof nor another node "
+        "settles it: nothing is sent"
+    )
 
 
 def _of_statement(facts: Facts) -> dict[Trouble, str]:
@@ -81,7 +98,7 @@ def _of_work(facts: Facts) -> dict[Trouble, str]:
     return found
 
 
-_SICK = ("node gone", "difference", "stalled")
+_SICK = ("node gone", "difference", "unsettled", "stalled", "hangs")
 
 
 def health(board: Board, stale: float) -> dict[str, Any]:
@@ -91,14 +108,14 @@ def health(board: Board, stale: float) -> dict[str, Any]:
     content: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     if facts is None:
         problems.append("starting")
-    elif now - board.looked_at > _SILENT and not board.gone:
-        problems.append(f"the chain was last looked at {now - board.looked_at:.0f} s ago")
     elif not facts.followed:
         problems.append(f"replaying: block {facts.block} of {facts.head}")
     content |= {"ok": not problems, "problems": problems}
     if facts is not None:
         content |= {
             "node": facts.node,
+            "nodes": facts.nodes,
+            "blocks_proven": facts.rooted,
             "block": facts.block,
             "head": facts.head,
             "timestamp": facts.timestamp,

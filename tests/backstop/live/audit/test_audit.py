@@ -18,8 +18,8 @@ from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.words import load_words
 from backstop.live.audit.evidence import audit, verify
-from backstop.live.audit.proofs import Unproven
 from backstop.live.audit.statement import statement
+from backstop.live.node.proofs import Unproven
 from backstop.model.arithmetic import RAY
 from tests.support.crashed import Crashed
 

@@ -12,9 +12,9 @@ from backstop.deployment.create import model_of
 from backstop.deployment.plan import Deployment, plan
 from backstop.hosts.model import ModelSystem
 from backstop.hosts.words import key_text, load_words, words_of
-from backstop.live.audit.proofs import Unproven
 from backstop.live.audit.reads import hold_to_proven, note_reads
 from backstop.live.audit.statement import statement
+from backstop.live.node.proofs import Unproven
 from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session

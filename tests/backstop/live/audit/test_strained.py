@@ -17,8 +17,8 @@ from backstop.deployment.file import deployment_from_json
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.words import load_words
 from backstop.live.audit.evidence import audit, verify
-from backstop.live.audit.proofs import Unproven
 from backstop.live.audit.statement import statement
+from backstop.live.node.proofs import Unproven
 from backstop.live.operate.mirror_loop import MirrorLoop
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.workouts import Workout

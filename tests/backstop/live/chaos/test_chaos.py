@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,21 @@ from backstop.live.chaos.disturbances import (
     RolledBack,
     SameNonce,
 )
+from backstop.live.chaos.hostile import FAULTS, OF_LOGS, Fault
+from backstop.live.chaos.nodes import nodes
 from backstop.live.chaos.points import POINTS
 from backstop.live.chaos.processes import Follower
 from backstop.live.chaos.restarts import choose, restarts, unequal
+from backstop.live.chaos.results import table
 from backstop.live.chaos.storm import storm
 from backstop.live.chaos.world import dice
 from backstop.simulation.scenario import load_scenario
 from tests.support.beside import Server
-from tests.support.paths import DATA
+from tests.support.paths import DATA, ROOT
 
 SMALL = DATA / "chaos" / "small.yaml"
 BLOCKS, KILLS = 40, 5
+ALL = (*FAULTS, *OF_LOGS)
 OF_THE_CHAIN = (NodeKilled, Reorganised, RolledBack, Dropped, SameNonce, FrontRunner)
 
 
@@ -102,7 +107,8 @@ def test_finished_parts_are_told_again_and_faults_fail(
         out, inputs = tmp_path / "chaos", {"seed": 1, "blocks": BLOCKS, "kills": KILLS}
         open_output(out, "chaos", inputs)
         (out / "chaos.json").write_text(json.dumps(content))
-        flags = ["--blocks", BLOCKS, "--kills", KILLS, "--out", out]
+        parts = ("--part", "storm", "--part", "restarts")
+        flags = [*parts, "--blocks", BLOCKS, "--kills", KILLS, "--out", out]
         return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
 
     result = again(storm=stormed, restarts=restarted)
@@ -111,6 +117,53 @@ def test_finished_parts_are_told_again_and_faults_fail(
     assert re.search(rf"\nrestarts +kills +{KILLS} in {restarted['runs']} crashes", result.stdout)
     result = again(storm={**stormed, "faults": ["one", "two"]}, restarts=restarted)
     assert result.exit_code == 1 and result.stderr.endswith("\nError: one (and 1 more)\n")
+
+
+BRIEF = ("no events", "wrong words unproven")
+
+
+def judged(folder: Path, faults: Sequence[Fault]) -> dict[tuple[str, str], dict[str, Any]]:
+    """What became of each fault of a node, by its name and the nodes that there were; nothing is wrong."""
+    found = nodes(folder, load_scenario(SMALL), faults=faults)
+    assert found["faults"] == []
+    trials = {(each["fault"], each["nodes"]): each for each in found["trials"]}
+    assert len(trials) == 2 * len(faults) + len(OF_LOGS)
+    assert f"{len(trials)} of {len(trials)} trials" in table({"parts": {"nodes": found}})
+    return trials
+
+
+@pytest.mark.anvil
+def test_a_node_that_lies_is_not_believed(tmp_path: Path) -> None:
+    trials = judged(tmp_path, [each for each in FAULTS if each.name in BRIEF])
+    assert "hash stands for" in trials["no events", "alone"]["lines"][0]
+    assert trials["no events", "beside an honest one"]["lines"][0].startswith("left the node at ")
+    assert "nothing is sent" in trials["wrong words unproven", "alone"]["lines"][0]
+
+
+@pytest.mark.deep(brief="tests/backstop/live/chaos/test_chaos.py::test_a_node_that_lies_is_not_believed")
+@pytest.mark.anvil
+def test_no_fault_of_a_node_does_harm(tmp_path: Path) -> None:
+    trials = judged(tmp_path, FAULTS)
+    assert sum(each["noticed"] for each in trials.values()) > 50
+    assert "which a proof refutes" in trials["wrong words", "alone"]["lines"][0]
+
+
+def test_the_page_names_every_fault() -> None:
+    page = (ROOT / "docs/do/chaos.md").read_text()
+    rows = page.partition("| fault | the node |")[2].partition("\n\n")[0]
+    found = re.findall(r"^\| `([^`]+)` \| (.*?) \| (.*?) ?\| (\w+)", rows, re.M)
+    beside = {each.name: "" if each in OF_LOGS else "stays" if each.stays else "leaves it" for each in ALL}
+    alone = {each.name: "works" if each.works else "ends" if each in OF_LOGS else "waits" for each in ALL}
+    assert found == [(each.name, each.what, beside[each.name], alone[each.name]) for each in ALL]
+
+
+@pytest.mark.deep(brief="tests/backstop/live/chaos/test_chaos.py::test_a_node_that_lies_is_not_believed")
+@pytest.mark.anvil
+def test_a_fault_that_is_believed_is_told(tmp_path: Path) -> None:
+    """The judge itself: a fault that does no harm is noticed by nobody, and that is wrong if it should be."""
+    late = next(each for each in FAULTS if each.name == "batches in another order")
+    found = nodes(tmp_path, load_scenario(SMALL), faults=[late._replace(stays=False)], within=3.0)
+    assert len(found["faults"]) == 2 and all("it was not noticed" in each for each in found["faults"])
 
 
 def test_what_differs_is_named() -> None:

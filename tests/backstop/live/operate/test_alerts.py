@@ -24,9 +24,10 @@ from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.live.watch import alerts as module
-from backstop.live.watch.alerts import Alerts, Webhook
+from backstop.live.watch.alerts import Alerts, AlertSettings, Webhook
 from backstop.live.watch.facts import Board
 from backstop.live.watch.observer import Observer
+from backstop.live.watch.opening import watched
 from backstop.live.watch.troubles import ALERTS, Trouble, troubles
 from backstop.model.arithmetic import WAD
 from tests.support.beside import Server
@@ -224,9 +225,12 @@ def test_every_alert_has_a_reason(watched_board: Board) -> None:
     )
     watched_board.put(
         dataclasses.replace(
-            facts, statement=statement, work=work, found=2, differences=("here",), block_at=facts.block_at - 9
+            *(facts,),
+            **{"statement": statement, "work": work, "found": 2, "differences": ("here",)},
+            **{"block_at": facts.block_at - 9, "unsettled": 1, "lies": 1},
         )
     )
+    watched_board.looked_at -= 40
     found = troubles(watched_board, 5)
     assert {each.alert for each in found} == set(ALERTS) - {"node gone", "stopped"}
     assert found[Trouble("insolvent")] == "nobody would pay 5 of what is to cover"
@@ -234,6 +238,25 @@ def test_every_alert_has_a_reason(watched_board: Board) -> None:
     watched_board.put(gone="the node is gone")
     assert troubles(watched_board, 5)[Trouble("node gone")] == "the node is gone"
     assert Trouble("stalled") not in troubles(watched_board, 5)
+
+
+def test_a_loop_that_hangs_is_told_from_outside(
+    receiver: Receiver, attach: Callable[..., LiveSystem], said: list[str]
+) -> None:
+    """And whatever ends the command, also what nobody has thought of."""
+    hook = AlertSettings(receiver.url)
+    with pytest.raises(ZeroDivisionError), watched("keeper", said.append, 0, alerts=hook) as observer:
+        assert observer is not None
+        system = attach()
+        KeeperLoop(system, keepers_of(system.deployment, ["crank"]), said.append, observer=observer).round()
+        observer.board.looked_at -= 40  # it has not come back since
+        wait_for(lambda: receiver.got)
+        assert receiver.got[0]["alert"] == "hangs" and "last looked at 4" in receiver.got[0]["text"]
+        observer.board.looked_at += 40
+        wait_for(lambda: len(receiver.got) == 2)
+        raise ZeroDivisionError
+    assert [body["state"] for body in receiver.got] == ["raised", "cleared", "raised"]
+    assert receiver.got[2]["alert"] == "stopped" and receiver.got[2]["text"] == "ZeroDivisionError()"
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeGone
 from backstop.live.node.failover import Failover
+from backstop.live.node.fees import GWEI, TIP_CAP, offered, usual_tip
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
@@ -68,7 +69,6 @@ def test_a_node_that_lags_is_left(
     both.reached(height)
     assert both.where == proxies[0].url
     devnet.node.request("anvil_mine", 10)
-    both._looked_at = 0.0
     both.reached(height)
     assert both.where == proxies[1].url
     assert f"it is 10 blocks behind {proxies[1].url}" in said[1]
@@ -100,7 +100,7 @@ def test_one_that_only_claims_to_be_ahead_is_not_believed(
         ),
         (
             lambda method, result: (
-                result | {"hash": "0x12"} if method == "eth_getBlockByNumber" and result else result
+                result | {"hash": "0x" + "12" * 32} if method == "eth_getBlockByNumber" and result else result
             ),
             "it has another block 0: it is of another chain",
         ),
@@ -132,7 +132,7 @@ def test_a_fork_of_one_node_is_not_followed(
     system = LiveSystem(Node("", client=both), deployment, Signers(test_accounts=True))
     loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
     proxies[0].change = lambda method, result: (
-        result | {"hash": "0x12"} if method == "eth_getBlockByNumber" and result else result
+        result | {"hash": "0x" + "12" * 32} if method == "eth_getBlockByNumber" and result else result
     )
     loop.run(interval=0.01, patience=0, stop=lambda: both.where == proxies[1].url)
     assert any("is no longer part of the chain" in line and "left the node" in line for line in said)
@@ -202,3 +202,12 @@ def test_names_of_apes_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert address_of("ethereum:sepolia:node") == address_of("ethereum:sepolia") == "http://127.0.0.1:1"
     with pytest.raises(BackstopError, match="Ape has no address for 'ethereum:goerli'"):
         address_of("ethereum:goerli")
+
+
+def test_a_tip_is_what_others_paid_and_has_a_ceiling() -> None:
+    assert usual_tip({"reward": [["0x0"], ["0x9"], ["0x5"], ["0x0"], ["0x7"]]}) == 7
+    assert usual_tip({"reward": [["0x0"]]}) == usual_tip({"reward": None}) == usual_tip({}) == GWEI
+    high = 10**6 * GWEI
+    assert offered(GWEI, high, 500 * GWEI) == (2 * GWEI + TIP_CAP, TIP_CAP, GWEI + TIP_CAP)
+    assert offered(GWEI, high, 500 * GWEI, 9 * GWEI).tip == 9 * GWEI
+    assert offered(GWEI, 3, 500 * GWEI).tip == 3

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from click.testing import CliRunner
 from backstop.cli.keeper import cli
 from backstop.deployment.accounts import account
 from backstop.keepers.strategy import Offer
+from backstop.live.chaos.hostile import FAULTS, Hostile
 from backstop.live.node.fees import GWEI
 from backstop.live.operate.config import Settings, read_settings
 from backstop.model.arithmetic import WAD
@@ -26,6 +28,7 @@ from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
 
 LIQUIDATOR = account("liquidator")
+COMMAND = "from backstop.cli.keeper import cli; cli()"
 
 # The command, which kills itself right before or after it hands over what it has signed.
 KILLED = """
@@ -33,9 +36,9 @@ import os, signal, sys
 from backstop.hosts.rpc import Client
 from backstop.cli.keeper import cli
 moment, asks = sys.argv.pop(1), Client.request
-def request(self, method, *params):
+def request(self, method, *params, **named):
     if method != "eth_sendRawTransaction":
-        return asks(self, method, *params)
+        return asks(self, method, *params, **named)
     if moment == "after":
         asks(self, method, *params)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -124,7 +127,7 @@ def test_a_stopped_keeper_leaves_what_is_under_way_to_the_next(
     fallen_devnet: Devnet, flags: list[str], start: Start, tmp_path: Path
 ) -> None:
     node = fallen_devnet.node
-    keeper = start("from backstop.cli.keeper import cli; cli()", *flags, "--grace", "0.2")
+    keeper = start(COMMAND, *flags, "--grace", "0.2")
     wait_for(lambda: " sent, nonce 0" in (tmp_path / "said").read_text())
     # Two keepers of one account would take each other's nonces.
     assert "another keeper uses 0x9965" in run(*flags, "--once").stderr
@@ -184,6 +187,7 @@ rpc_timeout: 3 s
 confirmations: 4
 most_failures: 7
 fee_cap: 30 gwei
+tip_cap: 2 gwei
 replace_after: 12 s
 minimum_profit: 5 stablecoin
 gas_token: ETH
@@ -203,6 +207,29 @@ roles:
 """
 
 
+def test_a_signal_is_heard_while_a_node_drips(
+    fallen_devnet: Devnet, fallen_folder: Path, start: Start, tmp_path: Path
+) -> None:
+    """A byte now and then, for longer than anybody waits."""
+    hostile = Hostile(fallen_devnet.port)
+    settings = f"""
+schema_version: 1
+network: {hostile.url}
+deployment: {fallen_folder / "deployment.json"}
+rpc_timeout: 10 min
+roles: [crank]
+"""
+    keeper = start(COMMAND, "--config", str(written(tmp_path, settings)))
+    wait_for(lambda: "watching " in (tmp_path / "said").read_text(), keeper)
+    hostile.fault = next(each for each in FAULTS if each.name == "drip")
+    wait_for(lambda: hostile.dripping, keeper)
+    keeper.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert keeper.wait(60) == 0 and time.monotonic() - began < 2.5
+    assert "stopping ..." in (tmp_path / "said").read_text()
+    hostile.close()
+
+
 def written(tmp_path: Path, text: str) -> Path:
     file = tmp_path / "keeper.yaml"
     file.write_text(text.lstrip())
@@ -216,7 +243,8 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert found["snapshot"] == tmp_path / "vaults.db"
     assert (found["interval"], found["patience"], found["grace"]) == (0.25, 120.0, 0.0)
     assert (found["rpc_timeout"], found["replace_after"]) == (3.0, 12.0)
-    assert (found["confirmations"], found["most_failures"], found["fee_cap"]) == (4, 7, 30 * GWEI)
+    assert (found["confirmations"], found["most_failures"]) == (4, 7)
+    assert (found["fee_cap"], found["tip_cap"]) == (30 * GWEI, 2 * GWEI)
     assert (found["log"], found["gas_token"], found["accounts"]) == ("json", "ETH", ("taker=me",))
     assert found["roles"] == ("taker", "crank", "bidder") and found["minimum_profit"] == 5 * WAD
     assert found["options"] == {"taker": {"minimum_profit": 5 * WAD // 2}, "bidder": {"takes_at": 9_700}}

@@ -10,7 +10,8 @@ import pytest
 
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import MOST_WAIT, Client, NodeGone, NodeRefused, RpcError, retry_after
+from backstop.hosts.rpc import Client, NodeGone, NodeRefused, RpcError
+from backstop.hosts.transport import MOST_WAIT, retry_after
 from backstop.live.node.failover import Failover
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
@@ -31,6 +32,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    def pass_by(self, seconds: float, result: Any) -> Any:
+        """Let time pass before a result."""
+        self.now += seconds
+        return result
 
 
 @pytest.fixture
@@ -150,6 +156,35 @@ def test_each_node_is_asked_once(nodes: Failover, proxies: tuple[Proxy, Proxy], 
         clock.now += 1
 
 
+def test_who_has_failed_or_is_slow_comes_last(
+    proxies: tuple[Proxy, Proxy], devnet: Devnet, said: list[str], clock: Clock
+) -> None:
+    first, second = proxies
+    nodes = Failover([first.url, second.url, devnet.url], 5.0, said.append, clock)
+    nodes.request("eth_chainId")
+    first.refuses = True
+    nodes.request("eth_chainId")
+    assert nodes.where == second.url
+    # It is well again, and would be the next by its place.
+    first.refuses, second.refuses, clock.now = False, True, clock.now + 60
+    nodes.request("eth_chainId")
+    assert nodes.where == devnet.url
+    # An hour later nobody remembers; but the second was slow when it was asked.
+    second.refuses, clock.now = False, clock.now + 7_200
+    second.change = lambda method, result: clock.pass_by(4, result)
+    nodes.leave("for a reason")
+    assert nodes.where == first.url
+    nodes.leave("for a reason")
+    assert nodes.where == second.url
+    for _ in range(20):
+        nodes.request("eth_chainId")
+    clock.now += 7_200
+    nodes.leave("for a reason")
+    assert nodes.where == first.url
+    nodes.leave("for a reason")
+    assert nodes.where == devnet.url
+
+
 def test_a_pause_has_a_bound() -> None:
     assert retry_after("12", 0.0) == 12 and retry_after(" 7 ", 0.0) == 7
     assert retry_after("9" * 9, 0.0) == retry_after("9" * 9_999, 0.0) == MOST_WAIT
@@ -181,7 +216,7 @@ def test_a_refused_read_does_not_end_a_mirror(proxies: tuple[Proxy, Proxy], depl
     error = {"code": -32000, "message": "header not found"}
     proxies[0].errors = {"eth_call": error, "eth_getStorageAt": error}
     with pytest.raises(NodeGone, match="header not found"):
-        system.mirror._read([0, 1])
+        system.mirror._words.read([0, 1], system.mirror.block, system.mirror.hash)
 
 
 def test_a_transaction_that_a_node_in_trouble_refused_is_kept(

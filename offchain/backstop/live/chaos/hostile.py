@@ -1,0 +1,388 @@
+"""A node that cannot be trusted: a proxy in front of an Anvil, on a real port, with one fault at a time.
+
+A fault sees what was asked and what the Anvil said, and changes how that is told. `FAULTS` has them all, with
+what has to come of each: of a keeper that knows another node besides, and of one that knows no other.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import repeat
+from typing import Any, NamedTuple
+
+GWEI = 10**9
+_TIP = 1_000 * GWEI
+_LATE = 0.2
+_AHEAD, _MOST_BLOCKS = 1_000, 8
+
+
+@dataclass
+class Talk:
+    """One exchange: the calls, the answers to them, and how they are told."""
+
+    asked: list[dict[str, Any]]
+    told: list[dict[str, Any]]
+    batch: bool
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Callable[[bytes], Iterator[bytes]] | None = None
+    """What is sent instead of the body, piece by piece."""
+    length: int | None = None
+    """The length that is announced; None: the body's."""
+
+    def results(self, method: str, change: Callable[[Any, Any], Any]) -> None:
+        """Change the results of a method; `change` gets the parameters and the result."""
+        for call, answer in zip(self.asked, self.told, strict=True):
+            if call["method"] == method and answer.get("result") is not None:
+                answer["result"] = change(call["params"], answer["result"])
+
+    def refuse(self, method: str, code: int, message: str) -> None:
+        """Answer a method with an error."""
+        for call, answer in zip(self.asked, self.told, strict=True):
+            if method in ("", call["method"]):
+                answer.pop("result", None)
+                answer["error"] = {"code": code, "message": message}
+
+
+class Fault(NamedTuple):
+    """A fault; `stays` with another node at hand, `works` without one: as if nothing were wrong."""
+
+    name: str
+    what: str
+    change: Callable[[Talk], None]
+    stays: bool = False
+    works: bool = False
+
+
+# --------------------------------------------------------------------- transport
+
+
+def _late(talk: Talk) -> None:
+    time.sleep(_LATE)
+
+
+def _silent(talk: Talk) -> None:
+    def nothing(body: bytes) -> Iterator[bytes]:
+        while True:
+            time.sleep(0.1)
+            yield b""
+
+    talk.body = nothing
+
+
+def _drip(talk: Talk) -> None:
+    def dripping(body: bytes) -> Iterator[bytes]:
+        for at in range(len(body)):
+            yield body[at : at + 1]
+            time.sleep(0.1)
+
+    talk.body = dripping
+
+
+def _cut(talk: Talk) -> None:
+    talk.body = lambda body: iter([body[: len(body) // 2]])
+
+
+def _no_json(talk: Talk) -> None:
+    talk.body = lambda body: iter([b" " + body[:-2] + b"  "])
+
+
+def _page(talk: Talk) -> None:
+    talk.status, talk.body = (
+        502,
+        lambda body: iter([b"<html>bad gateway</html>".ljust(len(body))[: len(body)]]),
+    )
+
+
+def _too_many(talk: Talk) -> None:
+    talk.status, talk.headers = 429, {"Retry-After": "1"}
+
+
+def _huge(talk: Talk) -> None:
+    talk.body, talk.length = lambda body: repeat(b" " * (1 << 20)), 1 << 40
+
+
+def _nested(talk: Talk) -> None:
+    talk.body, talk.length = lambda body: iter([b"[" * 100_000]), 100_000
+
+
+# ---------------------------------------------------------------------- envelope
+
+
+def _ids(change: Callable[[int], Any]) -> Callable[[Talk], None]:
+    def changed(talk: Talk) -> None:
+        for answer in talk.told:
+            answer["id"] = change(answer["id"])
+
+    return changed
+
+
+def _in_another_order(talk: Talk) -> None:
+    talk.told.reverse()
+
+
+def _swapped(talk: Talk) -> None:
+    numbers = [answer["id"] for answer in talk.told]
+    for answer, number in zip(talk.told, numbers[1:] + numbers[:1], strict=True):
+        answer["id"] = number
+
+
+def _short(talk: Talk) -> None:
+    if talk.batch:
+        talk.told.pop()
+
+
+def _long(talk: Talk) -> None:
+    if talk.batch:
+        talk.told.append(talk.told[0])
+
+
+def _nulls(talk: Talk) -> None:
+    for answer in talk.told:
+        answer["result"] = None
+
+
+def _busy(talk: Talk) -> None:
+    talk.refuse("", -32000, "header not found")
+
+
+# ------------------------------------------------------------------------ values
+
+
+def _wrong_words(talk: Talk) -> None:
+    def changed(params: Any, result: str) -> str:
+        # The reader of slots is called with its code beside; the last digit of each word is another.
+        if len(params) < 3:
+            return result
+        digits = [result[at : at + 64] for at in range(2, len(result), 64)]
+        return "0x" + "".join(each[:-1] + ("1" if each[-1] != "1" else "2") for each in digits)
+
+    talk.results("eth_call", changed)
+    talk.results("eth_getStorageAt", lambda params, result: hex(int(result, 16) ^ 3))
+
+
+def _unproven_words(talk: Talk) -> None:
+    _wrong_words(talk)
+    talk.refuse("eth_getProof", -32601, "the method eth_getProof does not exist")
+
+
+def _false_proofs(talk: Talk) -> None:
+    def broken(params: Any, proof: dict[str, Any]) -> dict[str, Any]:
+        for each in proof["storageProof"]:
+            each["proof"] = [node[:-2] + "00" for node in each["proof"]]
+        return proof
+
+    _wrong_words(talk)
+    talk.results("eth_getProof", broken)
+
+
+def _of_receipts(change: Callable[[dict[str, Any]], Any]) -> Callable[[Talk], None]:
+    def of_block(params: Any, receipts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for each in receipts:
+            change(each)
+        return receipts
+
+    def of_one(params: Any, receipt: dict[str, Any]) -> dict[str, Any]:
+        change(receipt)
+        return receipt
+
+    def changed(talk: Talk) -> None:
+        talk.results("eth_getBlockReceipts", of_block)
+        talk.results("eth_getTransactionReceipt", of_one)
+
+    return changed
+
+
+def _other_events(receipt: dict[str, Any]) -> None:
+    for log in receipt["logs"]:
+        log["data"] = log["data"][:-1] + ("1" if log["data"][-1] != "1" else "2")
+
+
+def _left_out(talk: Talk) -> None:
+    def changed(params: Any, block: dict[str, Any]) -> dict[str, Any]:
+        return block | {"transactions": []}
+
+    talk.results("eth_getBlockByNumber", changed)
+    talk.results("eth_getBlockReceipts", lambda params, receipts: [])
+
+
+def _other_input(talk: Talk) -> None:
+    def changed(params: Any, block: dict[str, Any]) -> dict[str, Any]:
+        for each in block["transactions"]:
+            if isinstance(each, dict) and each["input"][-1] != "1":
+                each["input"] = each["input"][:-1] + "1"
+        return block
+
+    talk.results("eth_getBlockByNumber", changed)
+
+
+def _tips(tip: int | None) -> Callable[[Talk], None]:
+    told = None if tip is None else hex(tip)
+
+    def history(params: Any, found: dict[str, Any]) -> dict[str, Any]:
+        return found | {"reward": [[told] * len(params[2]) for _ in found["reward"]]}
+
+    def changed(talk: Talk) -> None:
+        talk.results("eth_feeHistory", history)
+        talk.results("eth_maxPriorityFeePerGas", lambda params, result: told)
+
+    return changed
+
+
+def _ahead(talk: Talk) -> None:
+    def changed(params: Any, block: dict[str, Any]) -> dict[str, Any]:
+        if params[0] != "latest":
+            return block
+        number = int(block["number"], 16) + _AHEAD
+        return block | {"number": hex(number), "hash": f"{number:#066x}", "parentHash": block["hash"]}
+
+    talk.results("eth_getBlockByNumber", changed)
+    talk.results("eth_blockNumber", lambda params, number: hex(int(number, 16) + _AHEAD))
+
+
+def _other_hashes(talk: Talk) -> None:
+    talk.results("eth_getBlockByNumber", lambda params, block: block | {"hash": "0x" + block["hash"][:1:-1]})
+
+
+def _other_chain(talk: Talk) -> None:
+    talk.results("eth_chainId", lambda params, result: "0x1")
+
+
+FAULTS = (
+    Fault("late", "each answer takes 0.2 s", _late, stays=True, works=True),
+    Fault("silent", "nothing is answered", _silent),
+    Fault("drip", "a byte each tenth of a second", _drip),
+    Fault("cut", "the connection ends in the middle of an answer", _cut),
+    Fault("no JSON", "an answer with its end missing", _no_json),
+    Fault("error page", "HTTP 502 with a page", _page),
+    Fault("too many", "HTTP 429 with `Retry-After: 1`", _too_many),
+    Fault("huge", "an answer without end", _huge),
+    Fault("nested", "an answer of 100,000 brackets", _nested),
+    Fault("busy", "each call is refused: header not found", _busy),
+    Fault("null ids", "answers without an id", _ids(lambda number: None)),
+    Fault("other ids", "answers to other calls", _ids(lambda number: number + 1)),
+    Fault("batches in another order", "as nodes may", _in_another_order, stays=True, works=True),
+    Fault("swapped ids", "answers of a batch with each other's ids", _swapped),
+    Fault("short batches", "an answer less than calls", _short),
+    Fault("long batches", "an answer more than calls", _long),
+    Fault("nulls", "each result is null", _nulls),
+    Fault("wrong words", "another word of each slot", _wrong_words, works=True),
+    Fault("wrong words unproven", "another word, and proofs are refused", _unproven_words),
+    Fault("wrong words, false proofs", "another word, and proofs that prove nothing", _false_proofs),
+    Fault(
+        "failed",
+        "receipts say that a transaction failed",
+        _of_receipts(lambda each: each.update(status="0x0")),
+    ),
+    Fault("no events", "receipts without their events", _of_receipts(lambda each: each.update(logs=[]))),
+    Fault("other events", "receipts with other events", _of_receipts(_other_events)),
+    Fault("no transactions", "blocks without their transactions", _left_out),
+    Fault("other transactions", "blocks with other calls in them", _other_input),
+    Fault("high tips", "others are said to tip 1,000 gwei", _tips(_TIP), stays=True, works=True),
+    Fault("null tips", "others are said to tip null", _tips(None)),
+    Fault("head ahead", "a newest block that nobody has", _ahead),
+    Fault("other blocks", "each block has another hash", _other_hashes),
+    Fault("other chain", "it says that it is on chain 1", _other_chain),
+)
+
+
+def _ranges(talk: Talk) -> None:
+    for call, answer in zip(talk.asked, talk.told, strict=True):
+        if call["method"] == "eth_getLogs":
+            first, last = (int(call["params"][0][end], 16) for end in ("fromBlock", "toBlock"))
+            if last - first >= _MOST_BLOCKS:
+                answer.pop("result", None)
+                answer["error"] = {"code": -32005, "message": "query returned more than 10000 results"}
+
+
+def _logs(logs: Any) -> Callable[[Talk], None]:
+    return lambda talk: talk.results("eth_getLogs", lambda params, result: logs)
+
+
+OF_LOGS = (
+    Fault("short ranges", "logs of more than 8 blocks are refused", _ranges, stays=True, works=True),
+    Fault("null logs", "logs are null", _logs(None)),
+    Fault("empty logs", "logs without fields", _logs([{}])),
+)
+"""Faults that the vault index meets, which reads logs."""
+
+
+class Hostile:
+    """A proxy in front of the node on a port. `fault` is what is wrong with it now, None for nothing."""
+
+    def __init__(self, port: int) -> None:
+        self.fault: Fault | None = None
+        self.dripping = False
+        """Whether an answer is under way that comes in pieces."""
+        self.asked: list[str] = []
+        """Methods that were asked for, in order."""
+        hostile = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                request = self.rfile.read(int(self.headers["Content-Length"]))
+                hostile.answer(self, port, request)
+
+            def log_message(self, *args: object) -> None:
+                """Silence http.server's own log."""
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                """Keep silent about whoever goes away, as a keeper that waits no longer does."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        """Free the port."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, handler: BaseHTTPRequestHandler, port: int, request: bytes) -> None:
+        """Ask the node, and tell what it said with whatever is wrong."""
+        node = HTTPConnection("127.0.0.1", port)
+        node.request("POST", "/", request, {"Content-Type": "application/json"})
+        calls, answers = json.loads(request), json.loads(node.getresponse().read())
+        node.close()
+        batch = isinstance(calls, list)
+        talk = Talk(calls if batch else [calls], answers if batch else [answers], batch)
+        self.asked += [each["method"] for each in talk.asked]
+        if self.fault is not None:
+            talk.told.sort(key=lambda each: int(each["id"]))
+            self.fault.change(talk)
+        body = json.dumps(talk.told if batch else talk.told[0]).encode()
+        handler.send_response(talk.status)
+        for name, value in talk.headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(body) if talk.length is None else talk.length))
+        handler.end_headers()
+        for part in [body] if talk.body is None else talk.body(body):
+            handler.wfile.write(part)
+            self.dripping = talk.body is not None
+            _still_there(handler.connection)
+        if talk.body is not None:
+            handler.close_connection = True
+
+
+def _still_there(connection: socket.socket) -> None:
+    """Raise an error if whoever asked has gone: nothing is written for nobody, for ever."""
+    connection.setblocking(False)
+    try:
+        if not connection.recv(1, socket.MSG_PEEK):
+            raise ConnectionResetError
+    except BlockingIOError:
+        pass
+    finally:
+        connection.setblocking(True)

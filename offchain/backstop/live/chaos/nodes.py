@@ -1,0 +1,201 @@
+"""Keepers of a node that cannot be trusted, fault by fault: with an honest node beside it, and without.
+
+Time passes, so that fees are due, and a keeper is to charge them. Beside an honest node it has to leave the
+other one and do its work. Alone it has to notice, wait, and do its work when the fault is over. Whatever
+happens, it must not end, the model must be what the chain is, and nobody is tipped more than the cap.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from backstop.deployment.accounts import account
+from backstop.deployment.file import read_deployment
+from backstop.errors import BackstopError
+from backstop.hosts.words import words_of
+from backstop.live.chaos.hostile import FAULTS, OF_LOGS, Fault, Hostile
+from backstop.live.chaos.stage import DEPLOYMENT, start_anvil
+from backstop.live.follow.mirror import open_mirror
+from backstop.live.index.follower import Follower
+from backstop.live.node.failover import Failover
+from backstop.live.node.fees import TIP_CAP
+from backstop.live.node.rpc_node import LOOK_EVERY, Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.deploying import deploy_live
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.outbox import Rules
+from backstop.live.operate.roles import keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.simulation.scenario import Scenario
+from backstop.system import Action
+
+ROLE = "accruer"
+TIMEOUT = 1.0
+PATIENCE = 60.0
+WITHIN = 2 * LOOK_EVERY + 5.0
+"""Seconds within which a fault has to be noticed, and the work has to be done."""
+_DUE = 10_000
+_WELL = 1.5
+"""Seconds for which a fault that does no harm is watched."""
+
+
+def nodes(
+    folder: Path,
+    scenario: Scenario,
+    *,
+    faults: Sequence[Fault] = FAULTS,
+    within: float = WITHIN,
+    progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Try every fault; return what became of each, and what must not have happened."""
+    folder.mkdir(parents=True, exist_ok=True)
+    began, node, process = time.monotonic(), *start_anvil()
+    try:
+        deploy_live(node, scenario.parameters, folder / DEPLOYMENT, Signers(test_accounts=True))
+        deployment = read_deployment(folder / DEPLOYMENT)
+        bystander = LiveSystem(node, deployment, Signers(test_accounts=True))
+        rows: list[dict[str, Any]] = []
+        for i, fault in enumerate(faults):
+            if stop():
+                raise BackstopError(f"stopped before {fault.name}")
+            progress(i, len(faults), fault.name)
+            for beside in (True, False):
+                rows.append(Trial(bystander, fault, beside, within).run())
+        rows += [read_logs(bystander, fault) for fault in OF_LOGS]
+    finally:
+        process.stop()
+    return {
+        "trials": rows,
+        "faults": [f"{row['fault']}, {row['nodes']}: {each}" for row in rows for each in row["faults"]],
+        "seconds": round(time.monotonic() - began),
+    }
+
+
+def read_logs(bystander: LiveSystem, fault: Fault) -> dict[str, Any]:
+    """Have the vault index read the chain's logs with a fault; return what became of it."""
+    hostile, wrong, said = Hostile(int(bystander.node.url.rpartition(":")[2])), list[str](), list[str]()
+    hostile.fault = fault
+    follower = Follower(Node(hostile.url, TIMEOUT), bystander.deployment)
+    try:
+        follower.catch_up()
+        wrong += follower.verify(10)
+    except BackstopError as error:
+        said.append(str(error))
+    except Exception as error:
+        wrong.append(f"the index ended: {error!r}")
+    finally:
+        hostile.close()
+    if bool(said) == fault.works:
+        wrong.append(f"it ended: {said[0]}" if said else "it was not noticed")
+    if "eth_getLogs" not in hostile.asked:
+        wrong.append("no logs were read")
+    return {"fault": fault.name, "nodes": "alone", "noticed": bool(said), "lines": said, "faults": wrong}
+
+
+class Trial:
+    """One keeper and one fault."""
+
+    def __init__(self, bystander: LiveSystem, fault: Fault, beside: bool, within: float = WITHIN) -> None:
+        self.bystander = bystander
+        self.node = bystander.node
+        self.deployment = bystander.deployment
+        self.fault = fault
+        self.beside = beside
+        self.within = within
+        self.said: list[str] = []
+        self.wrong: list[str] = []
+        self._port = int(self.node.url.rpartition(":")[2])
+
+    def run(self) -> dict[str, Any]:
+        """Return what became of it."""
+        hostile = Hostile(self._port)
+        began = time.monotonic()
+        try:
+            loop = self._keeper(hostile.url)
+            loop.round()
+            self.said.clear()
+            before = self.node.head()
+            hostile.fault = self.fault
+            # An event, which a fault may change.
+            self.bystander.send(Action("Stablecoin", "approve", (account("taker"), 1), account("borrower")))
+            self.node.request("anvil_setTime", before.timestamp + _DUE)
+            self.node.request("evm_mine")
+            self._work(loop, hostile)
+            self._judge(loop, before.number)
+            loop.close()
+        except Exception as error:  # whatever it is, a node has brought it about
+            self.wrong.append(f"the keeper ended: {error!r}")
+        finally:
+            hostile.close()
+        return {
+            "fault": self.fault.name,
+            "nodes": "beside an honest one" if self.beside else "alone",
+            "noticed": self._noticed(hostile.url),
+            "lines": [line for line in self.said if hostile.url in line or "nothing is sent" in line][:3],
+            "seconds": round(time.monotonic() - began, 1),
+            "faults": self.wrong,
+        }
+
+    def _keeper(self, hostile: str) -> KeeperLoop:
+        if self.beside:
+            client = Failover([hostile, self.node.url], TIMEOUT, self.said.append)
+            node = Node(hostile, client=client)
+        else:
+            node = Node(hostile, TIMEOUT)
+        deployment = self.deployment
+        system = LiveSystem(node, deployment, Signers(test_accounts=True))
+        if self.beside:
+            client.expect(deployment.chain_id, deployment.block, deployment.creations[0].address)
+        rules = Rules(replace_after=1.0)
+        return KeeperLoop(system, keepers_of(deployment, [ROLE]), self.said.append, rules=rules)
+
+    def _work(self, loop: KeeperLoop, hostile: Hostile) -> None:
+        """Have the keeper work until it has done what there is to do, and the fault could be noticed."""
+        fault, over = self.fault, time.monotonic() + self.within
+
+        def stop() -> bool:
+            now = time.monotonic()
+            if now > over:
+                return True
+            if self.beside or fault.works:
+                return self._done(loop) and (fault.stays or self._noticed(hostile.url))
+            if hostile.fault is not None and self._noticed(hostile.url):
+                hostile.fault = None  # it is over
+            return hostile.fault is None and self._done(loop)
+
+        loop.run(interval=0.02, patience=PATIENCE, grace=0.0, stop=stop)
+        if not self._done(loop):
+            self.wrong.append(f"fees were not charged within {self.within:.0f} s")
+        if self._noticed(hostile.url) == fault.stays:
+            self.wrong.append("it was noticed" if fault.stays else "it was not noticed")
+        hostile.fault = None
+
+    def _done(self, loop: KeeperLoop) -> bool:
+        types = range(len(self.deployment.parameters.collateral_types))
+        return loop.tally.counts[ROLE, "done"] >= len(types)
+
+    def _noticed(self, where: str) -> bool:
+        """Return whether a line names the node as one in trouble, or says that nothing is settled."""
+        if self.beside:
+            return any(line.startswith(f"left the node at {where} ") for line in self.said)
+        return any(where in line or "nothing is sent" in line for line in self.said)
+
+    def _judge(self, loop: KeeperLoop, before: int) -> None:
+        """Compare the model with one that was told the truth, and look at what was paid."""
+        mirror, true = loop.system.mirror, open_mirror(self.node, self.deployment)
+        loop.system.follow()
+        true.follow_to(mirror.block)
+        self.wrong += [f"model and chain differ: {each}" for each in mirror.differences[:1]]
+        if mirror.unsettled or mirror.hash != true.hash:
+            self.wrong.append("what it knows is still in doubt")
+        if words_of(mirror.model.world) != words_of(true.model.world):
+            self.wrong.append("its model is not that of a mirror that was told the truth")
+        for block, receipts in self.node.blocks(before + 1, self.node.head().number):
+            for each in receipts:
+                tip = int(each["effectiveGasPrice"], 16) - int(block["baseFeePerGas"], 16)
+                if tip > TIP_CAP:
+                    self.wrong.append(f"{tip} wei a gas were tipped")

@@ -1,0 +1,106 @@
+"""Whether a block's transactions and receipts are those that its hash stands for.
+
+A header holds the roots of two tries, and hashes to the block's hash. So a node that leaves a transaction
+out, or tells another outcome of one or other events, cannot keep to the hash on which the next is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import rlp
+from trie import HexaryTrie
+
+from backstop.live.node.proofs import Unproven, encode_header
+from backstop.live.node.rpc_node import TEST_CHAINS
+
+ETHEREUM = (1, 17_000, 560_048, 11_155_111, *TEST_CHAINS)
+"""Chains whose blocks have to hold: others may have headers, receipts or transactions of their own kind."""
+
+_NO_CREATION = "0x"
+_COMMON = ("nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gas")
+# What is encoded of a transaction, by its type, between the chain id and the signature.
+_FIELDS: dict[int, tuple[str, ...]] = {
+    0: ("nonce", "gasPrice", "gas", "to", "value", "input"),
+    1: ("nonce", "gasPrice", "gas", "to", "value", "input", "accessList"),
+    2: (*_COMMON, "to", "value", "input", "accessList"),
+    3: (*_COMMON, "to", "value", "input", "accessList", "maxFeePerBlobGas", "blobVersionedHashes"),
+    4: (*_COMMON, "to", "value", "input", "accessList", "authorizationList"),
+}
+
+
+def check_roots(block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]]) -> None:
+    """Raise Unproven unless the block, with these transactions and receipts, hashes to its hash."""
+    number = int(block["number"], 16)
+    try:
+        encode_header(block)
+        transactions = _root(map(_transaction, block["transactions"]))
+        found = _root(map(_receipt, receipts))
+    except (KeyError, TypeError, ValueError, AttributeError, rlp.exceptions.RLPException) as error:
+        raise Unproven(f"block {number} is of no known form ({error!r})") from None
+    for name, root, what in (
+        ("transactionsRoot", transactions, "transactions"),
+        ("receiptsRoot", found, "receipts"),
+    ):
+        if str(block[name]).lower() != root:
+            raise Unproven(f"the {what} of block {number} are not those that its hash stands for")
+
+
+def _root(items: Iterable[bytes]) -> str:
+    """Return the root of the trie of a list."""
+    trie = HexaryTrie({})
+    for i, item in enumerate(items):
+        trie[rlp.encode(i)] = item
+    return "0x" + trie.root_hash.hex()
+
+
+def _receipt(receipt: Mapping[str, Any]) -> bytes:
+    logs = [
+        [_bytes(log["address"]), [_bytes(topic) for topic in log["topics"]], _bytes(log["data"])]
+        for log in receipt["logs"]
+    ]
+    status, gas = _number(receipt["status"]), _number(receipt["cumulativeGasUsed"])
+    return _typed(receipt, rlp.encode([status, gas, _bytes(receipt["logsBloom"]), logs]))
+
+
+def _transaction(sent: Mapping[str, Any]) -> bytes:
+    kind = int(sent["type"], 16)
+    values = [_field(name, sent.get(name)) for name in _FIELDS[kind]]
+    signature = [_number(sent["r"]), _number(sent["s"])]
+    if not kind:
+        return bytes(rlp.encode([*values, _number(sent["v"]), *signature]))
+    parity = _number(sent.get("yParity", sent.get("v")))
+    return _typed(sent, rlp.encode([_number(sent["chainId"]), *values, parity, *signature]))
+
+
+def _field(name: str, value: Any) -> Any:
+    if name == "accessList":
+        return [[_bytes(each["address"]), list(map(_bytes, each["storageKeys"]))] for each in value]
+    if name == "authorizationList":
+        numbers = ("yParity", "r", "s")
+        return [
+            [_number(each["chainId"]), _bytes(each["address"]), _number(each["nonce"])]
+            + [_number(each[part]) for part in numbers]
+            for each in value
+        ]
+    if name == "blobVersionedHashes":
+        return list(map(_bytes, value))
+    if name in ("to", "input"):
+        return _bytes(value or _NO_CREATION)
+    return _number(value)
+
+
+def _typed(told: Mapping[str, Any], encoded: bytes) -> bytes:
+    """Put its type before what is of a later one than the first."""
+    kind = int(told["type"], 16)
+    return bytes([kind]) + encoded if kind else encoded
+
+
+def _bytes(value: str) -> bytes:
+    return bytes.fromhex(value[2:])
+
+
+def _number(value: str) -> bytes:
+    number = int(value, 16)
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")

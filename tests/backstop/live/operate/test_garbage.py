@@ -1,0 +1,108 @@
+"""What a node answers may be anything: what reads it gets a good answer, or one error of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backstop.deployment.accounts import ACCOUNTS
+from backstop.deployment.create import attach
+from backstop.deployment.file import read_deployment
+from backstop.errors import BackstopError
+from backstop.hosts.rpc import Client
+from backstop.hosts.slots import SlotReader
+from backstop.live.index.logs import LogReader
+from backstop.live.node.host import LiveHost, raw_logs
+from backstop.live.node.rpc_node import Node, chain_id_of
+from backstop.live.node.signers import Signers
+from tests.support.devnet import Devnet
+from tests.support.garbage import Remembering, Spoiling
+
+Question = Callable[[], object]
+
+
+@pytest.fixture(scope="module")
+def asked(deployed_folder: Path) -> Iterator[tuple[Client, dict[str, Question], dict[str, Any]]]:
+    """A client, what is asked of it by name, and all that a real node said to it."""
+    devnet = Devnet("--load-state", str(deployed_folder / "state.json"))
+    deployment = read_deployment(deployed_folder / "deployment.json")
+    client = Client(devnet.url)
+    remembering = client._transport = Remembering(client._transport)
+    node = Node("", client=client)
+    host = LiveHost(node, Signers(test_accounts=True))
+    chain = attach(deployment, host)
+    borrower, engine = ACCOUNTS["borrower"], deployment.addresses["VaultEngine"]
+    slots = [(engine, number) for number in range(20)]
+    one_by_one = [(engine, hex(number), "latest") for _, number in slots]
+    abis = {kind: chain.artifacts[kind].abi for kind in ("VaultEngine", "LiquidationEngine")}
+    logs = LogReader(node, deployment.addresses, abis)
+    accrue = chain.function("VaultEngine", "accrue", 1)
+    data, head = accrue.encode((0,)), node.head().number
+    (block, receipts), *_ = node.blocks(2, 2)
+    sent = block["transactions"][0]["hash"]
+    keys = [f"{number:#066x}" for number in range(2)]
+    questions: dict[str, Question] = {
+        "chain id": lambda: chain_id_of(client),
+        "head": node.head,
+        "hash": lambda: node.hash_of(2),
+        "outlook": lambda: node.outlook().fees(),
+        "blocks": lambda: [(each, list(map(raw_logs, own))) for each, own in node.blocks(2, 4)],
+        "nonce": lambda: node.nonce(borrower),
+        "balance": lambda: node.balance(borrower),
+        "slots": lambda: SlotReader(client).read(slots),
+        "slots one by one": lambda: client.batch("eth_getStorageAt", one_by_one),
+        "call": lambda: chain.outcome(accrue, host.static(borrower, engine, data)),
+        "tried": lambda: host.tried(borrower, engine, data),
+        "receipts": lambda: client.batch("eth_getTransactionReceipt", [(sent,), (sent,)]),
+        "logs": lambda: list(map(logs.change, logs.read(0, head))),
+        "proof": lambda: client.request("eth_getProof", engine, keys, hex(head)),
+        "code": lambda: host.code_size(engine),
+    }
+    assert receipts
+    for question in questions.values():
+        question()
+    devnet.process.stop()
+    yield client, questions, remembering.said
+
+
+def ask(client: Client, question: Question, said: dict[str, Any], random: Random) -> bool:
+    """Ask with the answers spoiled; return whether that was told as an error."""
+    spoiling = client._transport = Spoiling(said, random)
+    spoiling.left = random.choice((1, 1, 2, 100))
+    try:
+        question()
+    except BackstopError as error:
+        assert str(error) and "\n" not in str(error) and str(error).isprintable()
+        return True
+    return False
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(random=st.randoms(use_true_random=False), which=st.integers(0))
+def test_a_wrong_answer_is_one_error(asked: Any, random: Random, which: int) -> None:
+    client, questions, said = asked
+    names = list(questions)
+    ask(client, questions[names[which % len(names)]], said, random)
+
+
+def test_most_wrong_answers_are_noticed(asked: Any) -> None:
+    """What is not noticed has another value of the right form, as a balance of one more coin."""
+    client, questions, said = asked
+    for name, question in questions.items():
+        noticed = sum(ask(client, question, said, Random(f"{name} {i}")) for i in range(60))
+        assert noticed > 20, f"{name}: {noticed} of 60"
+
+
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_garbage.py::test_a_wrong_answer_is_one_error")
+def test_a_million_wrong_answers_are_errors(asked: Any) -> None:
+    client, questions, said = asked
+    names, random, noticed = list(questions), Random(1), 0
+    for i in range(1_000_000):
+        noticed += ask(client, questions[names[i % len(names)]], said, random)
+    assert noticed > 500_000

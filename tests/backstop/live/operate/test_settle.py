@@ -1,0 +1,206 @@
+"""One node's word moves no money, overwrites nothing, and is written to no file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import Deployment
+from backstop.errors import BackstopError
+from backstop.hosts.rpc import NodeGone
+from backstop.hosts.words import words_of
+from backstop.live.chaos.hostile import FAULTS, Hostile
+from backstop.live.follow.mirror import Mirror, open_mirror
+from backstop.live.node.failover import Failover
+from backstop.live.node.rpc_node import Node
+from backstop.live.node.settle import proven
+from backstop.live.node.signers import Signers
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.live.watch.facts import Board
+from backstop.live.watch.observer import Observer
+from backstop.live.watch.troubles import health
+from backstop.system import Action
+from tests.support.devnet import Devnet
+
+FAULT = {each.name: each for each in FAULTS}
+Open = Callable[..., KeeperLoop]
+
+
+@pytest.fixture
+def hostile(devnet: Devnet) -> Iterator[Hostile]:
+    proxy = Hostile(devnet.port)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def board() -> Board:
+    return Board()
+
+
+@pytest.fixture
+def keeper(
+    devnet: Devnet, hostile: Hostile, deployment: Deployment, said: list[str], tmp_path: Path, board: Board
+) -> Iterator[Open]:
+    """An accruer of the node that cannot be trusted, or of it and the devnet."""
+    opened: list[KeeperLoop] = []
+
+    def begin(beside: bool = False, snapshot: Path | None = None) -> KeeperLoop:
+        node = Node(hostile.url)
+        if beside:
+            client = Failover([hostile.url, devnet.url], 5.0, said.append)
+            client.expect(deployment.chain_id, deployment.block, deployment.creations[0].address)
+            node = Node("", client=client)
+        system = LiveSystem(node, deployment, Signers(test_accounts=True), snapshot=snapshot)
+        observer = Observer(board, said.append, 0)
+        loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append, observer=observer)
+        opened.append(loop)
+        return loop
+
+    yield begin
+    for loop in opened:
+        loop.close()
+
+
+def pass_time(devnet: Devnet) -> None:
+    """Let time pass in which fees become due."""
+    devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 10_000)
+    devnet.node.request("evm_mine")
+
+
+def rounds(loop: KeeperLoop, wanted: Callable[[], object]) -> None:
+    """Look until something is so."""
+    for _ in range(20):
+        loop.round()
+        if wanted():
+            return
+    raise AssertionError("it does not come")
+
+
+def truth(devnet: Devnet, deployment: Deployment) -> Mirror:
+    mirror = open_mirror(devnet.node, deployment)
+    mirror.follow_to(None)
+    return mirror
+
+
+def test_what_nothing_settles_stops_sending_and_is_not_kept(
+    devnet: Devnet,
+    hostile: Hostile,
+    keeper: Open,
+    deployment: Deployment,
+    said: list[str],
+    board: Board,
+    tmp_path: Path,
+) -> None:
+    """A wrong word told again and again, and then the right one: the wrong one was never believed."""
+    file = tmp_path / "vaults.db"
+    loop = keeper(snapshot=file)
+    pass_time(devnet)
+    hostile.fault = FAULT["wrong words unproven"]
+    rounds(loop, lambda: loop.system.mirror.unsettled)
+    sent, kept = loop.tally.sent, file.read_bytes()
+    assert sent > 0 and loop.system.mirror.differences == []
+    pass_time(devnet)
+    for _ in range(3):
+        assert loop.round() == 0
+    loop.system.book.save()
+    assert file.read_bytes() == kept and sum("nothing is sent" in line for line in said) == 1
+    told = health(board, 0)
+    assert not told["ok"] and "nothing is sent" in told["problems"][0]
+    assert (told["nodes"], told["blocks_proven"], told["differences"]) == (1, True, 0)
+    hostile.fault = None
+    rounds(loop, lambda: loop.tally.sent > sent)
+    assert not loop.system.mirror.unsettled and health(board, 0)["ok"]
+    loop.system.follow()
+    assert words_of(loop.system.mirror.model.world) == words_of(truth(devnet, deployment).model.world)
+    loop.system.book.save()
+    assert file.read_bytes() != kept
+
+
+def test_a_proof_refutes_a_word(
+    devnet: Devnet, hostile: Hostile, keeper: Open, deployment: Deployment, said: list[str]
+) -> None:
+    loop = keeper()
+    pass_time(devnet)
+    hostile.fault = FAULT["wrong words"]
+    rounds(loop, lambda: any("which a proof refutes" in line for line in said))
+    assert "eth_getProof" in hostile.asked and loop.system.mirror.differences == []
+    assert not loop.system.mirror.unsettled and loop.system.mirror.lies_told > 0
+    hostile.fault = None
+    loop.system.follow()
+    assert words_of(loop.system.mirror.model.world) == words_of(truth(devnet, deployment).model.world)
+
+
+def test_another_node_refutes_a_word(
+    devnet: Devnet, hostile: Hostile, keeper: Open, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither node proves anything."""
+
+    def refused(*_: object) -> dict[tuple[str, int], int]:
+        raise BackstopError("no proofs here")
+
+    monkeypatch.setattr("backstop.live.node.settle.proven", refused)
+    loop = keeper(beside=True)
+    pass_time(devnet)
+    hostile.fault = FAULT["wrong words unproven"]
+    rounds(loop, lambda: any("which another node refutes" in line for line in said))
+    assert loop.system.node.url == devnet.url and loop.system.mirror.differences == []
+    assert any(line.startswith(f"left the node at {hostile.url} ") for line in said)
+
+
+def test_a_block_is_what_its_hash_stands_for(
+    devnet: Devnet, hostile: Hostile, keeper: Open, deployment: Deployment
+) -> None:
+    loop = keeper(beside=True)
+    loop.round()
+    hostile.fault = FAULT["other transactions"]
+    allow = Action("Stablecoin", "approve", (account("taker"), 1), account("borrower"))
+    assert LiveSystem(devnet.node, deployment, Signers(test_accounts=True)).apply(allow).ok
+    pass_time(devnet)
+    with pytest.raises(NodeGone, match=f"the node at {hostile.url} is not believed"):
+        rounds(loop, lambda: False)
+    assert loop.system.node.url == devnet.url
+    rounds(loop, lambda: loop.tally.counts["accruer", "done"])
+    assert loop.system.mirror.differences == []
+
+
+def test_a_difference_that_is_proven_counts_and_ends_the_file(
+    devnet: Devnet, keeper: Open, deployment: Deployment, said: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "vaults.db"
+    loop = keeper(snapshot=file)
+    loop.system.book.save()
+    kept = file.read_bytes()
+    engine = deployment.addresses["VaultEngine"]
+    slot = loop.system.chain.slot("VaultEngine", "terms.of_types", 0)
+    word = loop.system.host.read([(engine, slot)])[0]
+    devnet.node.request("anvil_setStorageAt", engine, f"{slot:#066x}", f"{word + (1 << 212):#066x}")
+    devnet.node.request("evm_mine")
+    loop.system.follow()
+    loop.system.mirror.check()
+    (difference,) = loop.system.mirror.differences
+    assert "VaultEngine terms.of_types[0].liquidation_ratio" in difference
+    head = devnet.node.head()
+    assert proven(devnet.node.client, *head[:2], [(engine, slot)]) == {(engine, slot): word + (1 << 212)}
+    loop.system.book.save()
+    assert file.read_bytes() == kept
+
+
+def test_a_file_with_another_word_is_refused(keeper: Open, tmp_path: Path) -> None:
+    file = tmp_path / "vaults.db"
+    keeper(snapshot=file).system.book.save()
+    with closing(sqlite3.connect(file)) as database, database:
+        changed = database.execute(
+            "UPDATE words SET word = '0x7' WHERE path = 'terms.of_types' AND key = '0'"
+        )
+        assert changed.rowcount == 1
+    with pytest.raises(BackstopError, match=r"vaults.db does not hold what the chain has .*--cold") as raised:
+        keeper(snapshot=file)
+    assert "\n" not in str(raised.value)
