@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from backstop.simulation.run_directory import Run, load_run
     from backstop.simulation.scenario import load_scenario
     from backstop.simulation.sources.book import read_book
+    from backstop.simulation.sources.depth import read_depth
     from backstop.simulation.sources.prices import read_prices
     from backstop.simulation.sources.scenario_file import write_scenario
+    from backstop.studies.calibration.backtest import back_test
+    from backstop.studies.calibration.calibrate import calibrate
     from backstop.studies.comparison.compare import compare
     from backstop.studies.comparison.presets import load_presets
     from backstop.studies.stress.notebook import study
@@ -25,11 +28,14 @@ __all__ = [
     "Run",
     "__version__",
     "attach",
+    "back_test",
+    "calibrate",
     "compare",
     "load_presets",
     "load_run",
     "load_scenario",
     "read_book",
+    "read_depth",
     "read_prices",
     "simulate",
     "study",
@@ -39,11 +45,14 @@ __all__ = [
 _PLACES = {
     "Run": "backstop.simulation.run_directory",
     "attach": "backstop.live.operate.console",
+    "back_test": "backstop.studies.calibration.backtest",
+    "calibrate": "backstop.studies.calibration.calibrate",
     "compare": "backstop.studies.comparison.compare",
     "load_presets": "backstop.studies.comparison.presets",
     "load_run": "backstop.simulation.run_directory",
     "load_scenario": "backstop.simulation.scenario",
     "read_book": "backstop.simulation.sources.book",
+    "read_depth": "backstop.simulation.sources.depth",
     "read_prices": "backstop.simulation.sources.prices",
     "simulate": "backstop.simulation.run",
     "study": "backstop.studies.stress.notebook",

@@ -19,8 +19,12 @@ from numpy.core import _multiarray_umath as features
 
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.drawn import draw
+from backstop.simulation.sources.book import read_book
+from backstop.simulation.sources.depth import read_depth
+from backstop.simulation.sources.prices import read_prices
 from backstop.studies.attack.budget import load
 from backstop.studies.attack.search import Search, Task
+from backstop.studies.calibration.calibrate import calibrate
 from backstop.studies.stress import engines, statistics, sweep
 from tests.support.paths import ROOT
 
@@ -49,6 +53,10 @@ def results() -> dict[str, object]:
     # Tails need samples larger than a quick study's.
     losses = np.random.default_rng(1).integers(0, 10**12, 400) ** 2 // 10**12
     chosen = sweep.recommended([1, 2], [0, 0], [losses, losses[::-1]], 0.9, int(losses.max()))
+    samples = ROOT / "docs" / "do" / "samples"
+    book = read_book(samples / "synthetic-aave.csv", like="aave")
+    year, depths = read_prices(samples / "synthetic-year.csv"), read_depth(samples / "synthetic-depths.csv")
+    measured = [repr(calibrate(book, year, depths, law=law)) for law in ("tails", "jumps")]
     day = load_scenario("stress-day")
     prices = {
         symbol: sha256(np.stack([draw(day, 1, i).prices[symbol].ticks for i in range(4)]).tobytes())
@@ -63,6 +71,7 @@ def results() -> dict[str, object]:
             statistics.shortfall(losses, 0.95),
         ],
         "sweep": chosen,
+        "calibration": measured,
         "prices": {symbol: digest.hexdigest() for symbol, digest in prices.items()},
     }
 

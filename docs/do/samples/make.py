@@ -1,4 +1,4 @@
-"""Write the samples of docs/do/own-data.md: synthetic positions of five systems' exports, and prices.
+"""Write the samples of docs/do: synthetic positions of five systems' exports, prices, and depths.
 
     python docs/do/samples/make.py [FOLDER]
 
@@ -137,9 +137,51 @@ def prices() -> list[dict[str, object]]:
     return rows
 
 
+def year() -> list[dict[str, object]]:
+    """Return prices every four hours for a year: coins fall together, and each moves a little on its own.
+
+    They are made from the last one back, so that they end where the samples' books are.
+    """
+    rows: list[dict[str, object]] = []
+    dice = Dice(1, "sample", "year")
+    cents = {symbol: PRICES[symbol] * 100 for symbol in ("wstETH", "WETH", "cbBTC")}
+    for step in reversed(range(6 * 365)):
+        stamp = (START + timedelta(hours=4 * step)).strftime("%Y-%m-%dT%H:%MZ")
+        rows.append({"time": stamp, **{symbol: f"{each / 100:.2f}" for symbol, each in cents.items()}})
+        common = sum(dice.between(-75, 75) for _ in range(3)) + 10
+        if dice.below(60) == 0:
+            common -= dice.between(300, 900)
+        own = {"ETH": sum(dice.between(-35, 35) for _ in range(3)), "BTC": 0}
+        for symbol in cents:
+            moved = common + own["ETH" if "ETH" in symbol else "BTC"] + dice.between(-9, 9)
+            cents[symbol] = cents[symbol] * 10_000 // (10_000 + moved)
+    return rows[::-1]
+
+
+def depths() -> list[dict[str, object]]:
+    """Return what sales lose on two venues every ten minutes, with a hole that fills again."""
+    rows: list[dict[str, object]] = []
+    dice = Dice(1, "sample", "depths")
+    whole = {"wstETH": 2_000_000, "WETH": 3_000_000, "cbBTC": 1_500_000}
+    share = dict.fromkeys(whole, 1_000)  # of the depth that is there, in thousandths
+    for step in range(48):
+        stamp = (START + timedelta(minutes=10 * step)).strftime("%Y-%m-%dT%H:%MZ")
+        for symbol, depth in whole.items():
+            hit = 450 if dice.below(16) == 0 else 0
+            share[symbol] += (1_000 - share[symbol]) * 3 // 10 + dice.between(-60, 60) - hit
+            for venue, part in (("pool", 60), ("book", 40)):
+                there = depth * part * max(200, share[symbol]) // 100_000
+                for size in (20_000, 100_000, 500_000):
+                    lost = 10**6 - 10**6 * 997 * there // (1_000 * (there + size)) + dice.between(-200, 200)
+                    impact = f"0.{max(1, lost):06}"
+                    row = {"time": stamp, "asset": symbol, "venue": venue, "size": size, "impact": impact}
+                    rows.append(row)
+    return rows
+
+
 def write(folder: Path) -> None:
-    """Write a file for each system, and one of prices."""
-    files = {"prices": prices()}
+    """Write a file for each system, two of prices, and one of depths."""
+    files = {"prices": prices(), "year": year(), "depths": depths()}
     for name, system in SYSTEMS.items():
         files[name] = [row for number in range(ROWS) for row in system(Lot(name, number), number)]
     for name, rows in files.items():

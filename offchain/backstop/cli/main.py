@@ -21,6 +21,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "guards": "Crashes with guards and without",
         "deleverage": "Crash a perpetual market: what deleveraging takes, of whom, in which calls",
         "bring": "Take positions and prices of your own into a scenario",
+        "calibrate": "Measure a history of prices and depths: a scenario of its laws",
         "report": "Write the report of a run, a study, a sweep or a search",
     },
     "How bad can it get?": {

@@ -69,11 +69,12 @@ def model_of(field: Field, block_time: int) -> PricePath:
 
 
 def _jumps(field: Field) -> Jumps:
-    section = field.section(("every", "mean", "deviation"))
+    section = field.section(("every", "mean", "deviation"), ("cause",))
     return Jumps(
         every=section["every"].between(units.seconds, 60, 100 * YEAR),
         mean=section["mean"].between(units.billionths, -5 * BILLIONTH, 5 * BILLIONTH),
         deviation=section["deviation"].between(units.billionths, 0, 5 * BILLIONTH),
+        cause=section["cause"].text if "cause" in section else "",
     )
 
 

@@ -247,7 +247,8 @@ def _moves(models: Mapping[str, PriceModel], scenario: Scenario, streams: Stream
         else:
             steps = drift + volatility * sqrt(years) * shocks
         if model.jumps is not None:
-            stream = streams.of("jumps", symbol)
+            cause = model.jumps.cause
+            stream = streams.of("jumps of", cause) if cause else streams.of("jumps", symbol)
             count = stream.poisson(scenario.block_time / model.jumps.every, blocks)
             spread = model.jumps.deviation * np.sqrt(count) * stream.standard_normal(blocks)
             steps = steps + (model.jumps.mean * count + spread) / BILLIONTH

@@ -21,6 +21,7 @@ class Jumps:
     every: int  # seconds
     mean: int  # billionths
     deviation: int  # billionths
+    cause: str = ""  # prices with the same cause and `every` jump together, by the same normal number
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from backstop.simulation.scenario.rows import TREATMENTS
 from backstop.simulation.scenario.schema import DAY, LONGEST
 from backstop.simulation.scenario.writer import decimal, price
 from backstop.simulation.sources.book import Book
+from backstop.simulation.sources.measured import Measured
 from backstop.simulation.sources.prices import Prices
 
 ROWS: Mapping[str, str] = {
@@ -38,6 +39,9 @@ ROWS: Mapping[str, str] = {
     "under_floor": "merge",
 }
 """What becomes of rows that the contracts refuse, unless it is said: debt stays in the book if it can."""
+
+USES = ("history", "replay", "measured")
+"""What prices may be for."""
 
 FLOOR = 2_000
 RATIO = "150%"
@@ -78,16 +82,18 @@ def write_scenario(
     total: int | None = None,
     rows: Mapping[str, str] | None = None,
     gas_token: str | None = None,
+    measured: Measured | None = None,
 ) -> Scenario:
     """Write `scenario.yaml`, `book.csv` and `prices.csv` into a folder; return the scenario, checked.
 
     `use` is what prices are for: `history` draws a day from them on each path, in runs of a day, beginning at
-    their last; `replay` takes them as they are, from the midnight before the first on. `ratios` are
+    their last; `replay` takes them as they are, from the midnight before the first on; `measured` draws days
+    by laws that a calibration `measured`, and has markets as deep as it found them. `ratios` are
     liquidation ratios by symbol (`{"wstETH": "125%"}`), in place of those of the book or 150%; `floor` and
     `total`, the debt that all vaults are scaled to, are whole stablecoins; `rows` says what becomes of rows
     that the contracts refuse.
     """
-    writing = _Writing(book, prices, use, block_time, duration)
+    writing = _Writing(book, prices, use, block_time, duration, measured)
     settled = {**ROWS, **(rows or {})}
     for kind, how in settled.items():
         if how not in TREATMENTS.get(kind, ()):
@@ -118,10 +124,18 @@ class _Writing:
     """One book and its prices on their way to a file."""
 
     def __init__(
-        self, book: Book, prices: Prices, use: str, block_time: str | None, duration: str | None
+        self,
+        book: Book,
+        prices: Prices,
+        use: str,
+        block_time: str | None,
+        duration: str | None,
+        measured: Measured | None,
     ) -> None:
-        if use not in ("history", "replay"):
-            raise BackstopError(f"use: {use!r} is not one of: history, replay")
+        if use not in USES:
+            raise BackstopError(f"use: {use!r} is not one of: {', '.join(USES)}")
+        if (use == "measured") != (measured is not None):
+            raise BackstopError("use: 'measured' goes with what a calibration measured, and only that does")
         self.book, left_out = _with_debt(book)
         self.symbols = self.book.symbols
         if len(self.symbols) > MAX_COLLATERAL_TYPES:
@@ -131,6 +145,7 @@ class _Writing:
             )
         self.prices = prices.of(self.symbols)
         self.replay = use == "replay"
+        self.measured = measured
         self.notes = [*book.told, *left_out, *prices.told]
         self.every = self.prices.every
         # Blocks of a scenario are of five minutes, or an hour where a replay has months of them.
@@ -155,7 +170,7 @@ class _Writing:
             raise BackstopError(
                 f"duration: {prices.name} can be replayed for {there}, not {duration or 'at all'}"
             )
-        if not self.replay and held < 2 * max(self.every, self.block):
+        if use == "history" and held < 2 * max(self.every, self.block):
             raise BackstopError(f"{prices.name}: has prices for fewer than two blocks: too few to draw from")
 
     def values(
@@ -196,11 +211,13 @@ class _Writing:
             "floor": floor,
             "tip": min(TIP, floor // 20),
             "replay": self.replay,
+            "measured": self.measured,
             "every": _time(self.every),
             "run": _time(run),
             "gas_token": gas,
             "total": total,
             "rows": rows,
+            "visit_seconds": max(self.block, _BLOCK),
             "visits": _time(max(self.block, _BLOCK)),
             "recovery": _time(max(self.block, 4 * _BLOCK)),
             "junior": max(1, owed // _JUNIOR),
@@ -252,19 +269,30 @@ class _Writing:
                 f"The positions of {self.book.name}, opened at the first price, and the prices of "
                 f"{self.prices.name} as they are."
             )
+        drawn = "from its history, runs of all assets together"
+        if self.measured is not None:
+            drawn = "by laws that were measured in it"
         return (
             f"The positions of {self.book.name}, opened at the last price of {self.prices.name}, and days "
-            "drawn from its history, runs of all assets together."
+            f"drawn {drawn}."
         )
 
     def _assumed(self, gas: str) -> list[str]:
         ratios = [symbol for symbol in self.symbols if symbol not in self.book.ratios]
+        measured = self.measured or Measured({})
+        guessed = [symbol for symbol in self.symbols if symbol not in measured.markets]
+        of = f" of {', '.join(guessed)}" if measured.markets else ""
         lines = [
             *self.notes,
-            f"A price holds till the next, {units.duration(self.every)} later.",
+            *measured.assumptions,
+            *([] if self.measured else [f"A price holds till the next, {units.duration(self.every)} later."]),
             "All debt is the protocol's stablecoin, which counts as one dollar, and pays no stability fee.",
             "Members of pools hold 2% (junior) and 10% (savings) of the debt, buyers of auctions have 8%.",
-            "Markets are as deep as a fifth of each type's debt, and recover within 20 minutes.",
+            *(
+                [f"Markets{of} are as deep as a fifth of each type's debt, and recover within 20 minutes."]
+                if guessed
+                else []
+            ),
             f"Gas is paid in {gas}, at 25 gwei.",
             "Keepers and their failures, auctions, floors and limits are the template's.",
         ]
@@ -292,7 +320,7 @@ def _render(values: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=PackageLoader(__package__, "."), undefined=StrictUndefined, keep_trailing_newline=True
     )
-    environment.filters["coins"] = "{:_}".format
+    environment.filters |= {"coins": "{:_}".format, "time": _time, "quoted": _quoted}
     return environment.get_template(_TEMPLATE).render(values)
 
 

@@ -127,7 +127,9 @@ class Space:
                     yield f"{group.name} {do} share", False
 
     def _jumping(self) -> list[str]:
-        return [symbol for symbol in self.driven if self._models[symbol].jumps is not None]
+        jumps = {symbol: self._models[symbol].jumps for symbol in self.driven}
+        # Those with a cause are several prices' at once, and come as they are drawn.
+        return [symbol for symbol, each in jumps.items() if each is not None and not each.cause]
 
     def _crashes(self) -> bool:
         return any(model.crash is not None for model in self._models.values())

@@ -95,6 +95,19 @@ def test_jumps() -> None:
     assert jumped.std() == pytest.approx(0.01, rel=0.3)
 
 
+def test_jumps_with_one_cause_come_together() -> None:
+    def model(cause: str, mean: int) -> PriceModel:
+        return PriceModel("brownian", jumps=Jumps(86_400, mean, 10_000_000, cause))
+
+    both = of_models(ETH=model("market", -50_000_000), WBTC=model("market", -20_000_000))
+    eth, btc = moves(both), moves(both, "WBTC")
+    assert np.array_equal(abs(eth) > 1e-6, abs(btc) > 1e-6) and (abs(eth) > 1e-6).sum() > 100
+    once = (abs(eth) > 1e-6) & (eth > -0.09)  # one jump in a block
+    assert (eth - btc)[once] == pytest.approx(-0.03, abs=1e-6)
+    apart = of_models(ETH=model("market", -50_000_000), WBTC=model("", -20_000_000))
+    assert not np.array_equal(abs(moves(apart, "WBTC")) > 1e-6, abs(eth) > 1e-6)
+
+
 def test_a_crash_comes_at_one_time_for_all_and_goes_back() -> None:
     scenario = of_models(
         ETH=PriceModel("brownian", crash=Crash(135_000_000)),

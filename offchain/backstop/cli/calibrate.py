@@ -1,0 +1,115 @@
+"""Volatility, jumps, tails, correlations and depths of files of one's own, as a scenario."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backstop.cli.common import RUNS, Command, handle_errors, json_option, open_output, output_options
+from backstop.cli.own_files import (
+    as_inputs,
+    of_scenario,
+    own_files,
+    pairs,
+    print_book,
+    read_own,
+    scenario_options,
+)
+from backstop.errors import BackstopError
+from backstop.files.outputs import content
+
+
+@click.command(
+    cls=Command,
+    short_help="Measure a history of prices and depths: a scenario of its laws",
+    epilog="""\b
+Examples:
+  ape run calibrate --book positions.csv --prices prices.csv
+  ape run calibrate --book positions.csv --like aave --prices prices.csv --depth depths.csv --out runs/laws
+  ape run calibrate --book positions.csv --prices prices.csv --law tails --block-time '1 h' --cautious
+  ape run stress runs/calibrated/scenario.yaml
+""",
+)
+@own_files
+@click.option(
+    "--depth", default=None, metavar="FILE|ADDRESS", help="What sales lose: asset, venue, size, impact, time."
+)
+@click.option("--depth-column", "depth_columns", multiple=True, metavar="FIELD=COLUMN", help="Of --depth.")
+@click.option(
+    "--law",
+    type=click.Choice(("tails", "jumps")),
+    default=None,
+    help="Student's t or Merton's jumps.  [default: jumps where prices are further apart than blocks]",
+)
+@click.option("--cautious", is_flag=True, help="Write the worse end of each interval.")
+@scenario_options
+@output_options("Folder of the scenario.", "runs/calibrated")
+@json_option
+@handle_errors
+def cli(
+    depth: str | None,
+    depth_columns: tuple[str, ...],
+    law: str | None,
+    cautious: bool,
+    out: Path | None,
+    fresh: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Measure prices and markets, each figure with its interval, and write the laws as a scenario.
+
+    The file has every figure and how it came about, to be read and changed. A back-test says how often the
+    past exceeded what the law had forecast, where the history is long enough for one.
+    """
+    from backstop.report.calibration_table import print_calibration
+    from backstop.report.frame_table import records, write_frames
+    from backstop.simulation.sources.depth import read_depth
+    from backstop.simulation.sources.scenario_file import write_scenario
+    from backstop.studies.calibration.backtest import back_test
+    from backstop.studies.calibration.calibrate import calibrate
+
+    if given["prices"] is None:
+        raise BackstopError("--prices: is missing: there is nothing to measure")
+    if depth is None and depth_columns:
+        raise BackstopError("--depth-column: is for --depth, which is not given")
+    book, quotes = read_own(given)
+    assert quotes is not None
+    depths = None
+    if depth is not None:
+        names = pairs("--rename", given["rename"])
+        depths = read_depth(depth, columns=pairs("--depth-column", depth_columns), rename=names)
+    found = calibrate(
+        book, quotes, depths, law=law, block_time=given["block_time"], cautious=cautious
+    )  # what cannot be measured shows before anything is written
+    try:
+        tested, short = back_test(book, quotes, law=found.law), ""
+    except BackstopError as error:
+        tested, short = None, str(error)
+    directory = out or RUNS / "calibrated"
+    inputs = {
+        **{"book": content(book), "prices": content(quotes), "depth": content(depths)},
+        **{"law": law, "cautious": cautious},
+        **as_inputs(given),
+    }
+    output = open_output(directory, "calibrate", inputs, fresh=fresh)
+    if not output.finished:
+        write_scenario(book, quotes, directory, use="measured", measured=found.measured, **of_scenario(given))
+        frames = {"calibration": found.frame()} | ({} if tested is None else {"backtest": tested})
+        write_frames(directory, frames)
+        output.finish()
+    file = directory / "scenario.yaml"
+    if as_json:
+        document = {
+            "calibration": records(found.frame()),
+            "backtest": [] if tested is None else records(tested),
+            "told": found.told,
+            "scenario": str(file),
+        }
+        click.echo(json.dumps(document, indent=2, sort_keys=True))
+        return
+    print_book(book)
+    print_calibration(found, tested, short)
+    click.echo(file)

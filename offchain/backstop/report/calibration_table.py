@@ -1,0 +1,53 @@
+"""Results of a calibration on stdout."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from backstop.report.frame_table import print_frame, shown
+from backstop.studies.calibration.calibrate import Calibration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_UNITS = {"share_a_year": "share", "logarithm": "share"}
+_PLAIN = ("count",)
+_NAMES = {
+    "volatility": "volatility a year",
+    "jumps_every": "jumps, one every",
+    "jumps_mean": "  mean, logarithm",
+    "jumps_deviation": "  deviation, logarithm",
+    "correlation_in_crashes": "  in crashes",
+    "depth": "depth, dollars",
+    "depth_1_in_20": "  one snapshot in 20 is under",
+}
+
+
+def print_calibration(found: Calibration, tested: pd.DataFrame | None, short: str) -> None:
+    """Print each figure with its interval, and the back-test, or why there is none."""
+    print(f"{found.name}: {found.told}")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("of")
+    table.add_column("measured", justify="right", no_wrap=True)
+    table.add_column("95% interval", justify="right", no_wrap=True)
+    for row in found.frame().to_dict("records"):
+        unit = "" if row["unit"] in _PLAIN else _UNITS.get(row["unit"], row["unit"])
+        value, low, high = (
+            "?" if row[name] != row[name] else shown(float(row[name]), unit)
+            for name in ("value", "low", "high")
+        )
+        interval = "none" if low == high == "?" else f"{low} to {high}"
+        table.add_row(_NAMES.get(row["figure"], row["figure"]), row["of"], value, interval)
+    Console(file=sys.stdout, highlight=False, width=120).print(table)
+    if tested is None:
+        print(f"no back-test: {short}")
+        return
+    print()
+    title = "Back-test: days of the second half whose fall exceeded the forecast"
+    columns = ("rate_low_share", "rate_high_share", "rate_share")
+    print_frame(tested, title, columns)

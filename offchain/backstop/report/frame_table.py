@@ -1,0 +1,90 @@
+"""Frames as tables on stdout and as CSV: a column's name ends with its unit, by which it is rounded here.
+
+CSV and JSON keep the integers as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import BackstopError
+from backstop.files.whole import write_files
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.report.amounts import duration, fixed, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MICRO = 10**6
+
+_UNITS: Mapping[str, Callable[[Any], str]] = {
+    "wad": lambda value: fixed(int(value), WAD, 0),
+    "micro": lambda value: fixed(int(value), MICRO, 0),
+    "bps": lambda value: percent(int(value), BASIS_POINTS),
+    "seconds": lambda value: duration(int(value)),
+    "share": lambda value: f"{100 * value:.4g}%",
+    "dollars": lambda value: f"{value:,.0f}",
+    "days": lambda value: f"{value:.4g}",
+}
+
+
+def unit_of(column: str) -> str:
+    """Return the unit that a column's name ends with; nothing for text and plain numbers."""
+    ending = column.rpartition("_")[2]
+    return ending if ending in _UNITS else ""
+
+
+def shown(value: Any, unit: str) -> str:
+    """Write a cell in its unit, rounded; a dash for what is not known."""
+    if value is None or value != value:
+        return "–"
+    if unit:
+        return _UNITS[unit](value)
+    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
+
+
+def print_frame(frame: pd.DataFrame, title: str, left_out: tuple[str, ...] = ()) -> None:
+    """Print a frame; names lose their units, of which stablecoins are not said again."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    columns = [column for column in frame.columns if column not in left_out]
+    for column in columns:
+        numbers = unit_of(column) or frame[column].map(lambda cell: isinstance(cell, int | float)).all()
+        name = column.removesuffix(f"_{unit_of(column)}") if unit_of(column) else column
+        table.add_column(name.replace("_", " "), justify="right" if numbers else "left", no_wrap=True)
+    for row in frame[columns].to_dict("records"):
+        table.add_row(*(shown(_plain(row[column]), unit_of(column)) for column in columns))
+    # As wide as its text: a reader's pager or file may be wider than this terminal.
+    Console(file=sys.stdout, highlight=False, width=40 + 24 * len(columns)).print(table)
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy's numbers as Python's."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a frame's rows for JSON: numbers as they are, null for what is not known."""
+    found = []
+    for row in frame.to_dict("records"):
+        cells = {str(name): _plain(value) for name, value in row.items()}
+        found.append({name: None if cell is None or cell != cell else cell for name, cell in cells.items()})
+    return found
+
+
+def write_frames(folder: Path, frames: Mapping[str, pd.DataFrame], **documents: Any) -> None:
+    """Write frames as CSV and documents as JSON into a folder, all or none."""
+    files = {f"{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}
+    for name, document in documents.items():
+        files[f"{name}.json"] = json.dumps(document, indent=2, sort_keys=True) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_files(folder, files)
+    except OSError as error:
+        raise BackstopError(f"{folder} cannot be written: {error.strerror or error}") from None

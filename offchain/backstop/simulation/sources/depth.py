@@ -1,0 +1,98 @@
+"""Depths of strangers: what sales of a size lose on each venue, read as tables of prices are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backstop.errors import BackstopError
+from backstop.simulation.scenario import units
+from backstop.simulation.scenario.table import Row
+from backstop.simulation.sources.cells import Fault, Faults, need_columns, read_cells
+from backstop.simulation.sources.prices import moment
+from backstop.simulation.sources.symbols import called
+
+if TYPE_CHECKING:
+    from backstop.simulation.sources.cells import Source
+
+FIELDS = ("asset", "venue", "size", "impact")
+MICRO = 10**6
+BILLIONTH = 10**9
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What a sale of a size loses on a venue, on average over the sale, fees included."""
+
+    symbol: str
+    venue: str
+    time: int  # seconds of the epoch; 0 where the file has no times
+    size: int  # micro dollars at the price before the sale
+    impact: int  # billionths of that price
+
+
+@dataclass(frozen=True)
+class Depth:
+    """Quotes of a file, in the order of their times."""
+
+    name: str
+    quotes: tuple[Quote, ...]
+
+    def of(self, symbol: str) -> tuple[Quote, ...]:
+        """Return the quotes of one asset."""
+        return tuple(quote for quote in self.quotes if quote.symbol == symbol)
+
+
+def read_depth(
+    source: Source, *, columns: Mapping[str, str] | None = None, rename: Mapping[str, str] | None = None
+) -> Depth:
+    """Read what sales lose: `asset`, `venue`, `size` in dollars, `impact` as a share (`0.004`), `time`.
+
+    `columns` says which columns these are; `time` may be missing. The impact is that of the average coin of
+    the sale, so that a sale of `size` brings `size` times one minus `impact`. All faults are found first.
+    """
+    table = read_cells(source)
+    names = {field: field for field in (*FIELDS, "time")} | dict(columns or {})
+    unknown = sorted(set(names) - {*FIELDS, "time"})
+    if unknown:
+        raise BackstopError(f"columns: {unknown[0]!r} is not one of: {', '.join((*FIELDS, 'time'))}")
+    timed = names["time"] in table.columns or "time" in (columns or {})
+    needed = [names[field] for field in FIELDS] + ([names["time"]] if timed else [])
+    need_columns(table, needed, "say which columns mean what: asset, venue, size, impact")
+    faults: list[Fault] = []
+    quotes = [quote for row in table.rows if (quote := _quote(row, names, timed, faults)) is not None]
+    if faults:
+        raise Faults(table.name, faults)
+    if not quotes:
+        raise BackstopError(f"{table.name}: has no depths: write rows under the header")
+    symbols = called(list(dict.fromkeys(quote.symbol for quote in quotes)), rename or {})
+    ordered = sorted(quotes, key=lambda quote: quote.time)
+    return Depth(
+        table.name,
+        tuple(Quote(symbols[q.symbol], q.venue, q.time, q.size, q.impact) for q in ordered),
+    )
+
+
+def _quote(row: Row, names: Mapping[str, str], timed: bool, faults: list[Fault]) -> Quote | None:
+    """Read a row; note what is wrong with it."""
+    cells, found = row.cells, dict.fromkeys(("time", "size", "impact"), 0)
+    before = len(faults)
+    for field, most, unit in (("size", 10**15, MICRO), ("impact", 1, BILLIONTH)):
+        try:
+            digits, below = units.fraction(cells[names[field]], f"a {field}", "0.004")
+            if not 0 < digits < most * below:
+                raise ValueError(f"{cells[names[field]]!r} is no {field}: write dollars, and a share under 1")
+            found[field] = digits * unit // below
+        except ValueError as error:
+            faults.append(Fault(row.number, names[field], str(error)))
+    if timed:
+        try:
+            found["time"] = moment(cells[names["time"]])
+        except ValueError as error:
+            faults.append(Fault(row.number, names["time"], str(error)))
+    if not cells[names["asset"]]:
+        faults.append(Fault(row.number, names["asset"], "is empty: name the asset"))
+    if len(faults) > before:
+        return None
+    return Quote(cells[names["asset"]], cells[names["venue"]], **found)

@@ -1,0 +1,1 @@
+"""Calibration: the figures of a scenario, measured in a history of prices and depths."""

@@ -1,0 +1,41 @@
+"""Intervals of a calibration hold what moves were drawn by, about as often as they claim."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstop.studies.stress.statistics import share
+from tests.support import known_laws as laws
+
+BRIEF = "tests/backstop/studies/calibration/test_coverage.py::test_intervals_hold_the_law_and_are_short"
+LAWS = (
+    *(laws.normal, laws.tails, laws.merton, laws.jumps_together, laws.wild_spells),
+    *(laws.pair, laws.heavy_pair, laws.market, laws.still_market),
+)
+
+
+@pytest.mark.deep(brief=BRIEF)
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_claimed_intervals_hold_the_law(law) -> None:
+    """Of 100 trials of 4,000 hours: the claim is within the interval of the share that held, or below."""
+    for name, (within, of) in laws.held(law, 4_000, 100).items():
+        found = share(within, of)
+        print(f"{law.__name__} {name}: {within} of {of}, {found.low:.1%} to {found.high:.1%}")
+        assert of >= 95 and found.high is not None and found.high >= 0.94, name
+
+
+@pytest.mark.parametrize("law", (laws.normal, laws.tails, laws.pair), ids=lambda law: law.__name__)
+def test_intervals_hold_the_law_and_are_short(law) -> None:
+    # Of ten trials at a claim of 95%, seven or more hold in 99.9%.
+    assert all(within >= 7 and of == 10 for within, of in laws.held(law, 1_000, 10).values())
+
+
+def test_an_interval_gets_shorter_with_the_history() -> None:
+    import numpy as np
+
+    (short, _), (long, _) = (laws.tails(n, np.random.default_rng(5)) for n in (1_000, 16_000))
+    for name in ("volatility", "degrees"):
+        for each in (short[name], long[name]):
+            assert each is not None and each.low is not None
+        widths = [(each.high or 1_000) - each.low for each in (short[name], long[name])]
+        assert widths[1] < 0.5 * widths[0]

@@ -1,0 +1,141 @@
+"""Moves of known laws, and how often calibrated intervals hold what they were drawn by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import sqrt
+
+import numpy as np
+
+from backstop.simulation.sources.depth import BILLIONTH, MICRO, Depth, Quote
+from backstop.studies.calibration.calibrate import YEAR, _measure
+from backstop.studies.calibration.depth import market_of
+from backstop.studies.calibration.interval import Figure
+from backstop.studies.calibration.moves import Moves
+from backstop.studies.calibration.together import together
+
+HOUR = 3_600
+YEARLY = sqrt(YEAR / HOUR)
+VOLATILITY = 0.7
+A_MOVE = VOLATILITY / YEARLY
+
+Truth = Mapping[str, float]
+Trial = tuple[Mapping[str, Figure | None], Truth]
+
+
+def moves(*columns: np.ndarray) -> Moves:
+    """Moves of an hour of assets called A, B ..."""
+    table = np.stack(columns, axis=1)
+    return Moves(tuple("ABCD"[: len(columns)]), HOUR, table, tuple(range(len(table))), 0)
+
+
+def student(rng: np.random.Generator, n: int, degrees: float = 5) -> np.ndarray:
+    return A_MOVE * rng.standard_t(degrees, n) * sqrt((degrees - 2) / degrees)
+
+
+def normal(n: int, rng: np.random.Generator) -> Trial:
+    (found,) = _measure(moves(A_MOVE * rng.standard_normal(n)), ["A"], "tails")
+    return {"volatility": found.volatility}, {"volatility": VOLATILITY}
+
+
+def tails(n: int, rng: np.random.Generator) -> Trial:
+    (found,) = _measure(moves(student(rng, n)), ["A"], "tails")
+    return {"volatility": found.volatility, "degrees": found.degrees}, {
+        "volatility": VOLATILITY,
+        "degrees": 5,
+    }
+
+
+def merton(n: int, rng: np.random.Generator) -> Trial:
+    chance, mean, deviation = 0.01, -0.02, 0.03
+    jumped = rng.random(n) < chance
+    column = A_MOVE * rng.standard_normal(n) + jumped * (mean + deviation * rng.standard_normal(n))
+    (found,) = _measure(moves(column), ["A"], "jumps")
+    truth = {"volatility": VOLATILITY, "every": -HOUR / np.log1p(-chance), "mean": mean}
+    return {name: getattr(found, name) for name in (*truth, "deviation")}, truth | {"deviation": deviation}
+
+
+def jumps_together(n: int, rng: np.random.Generator) -> Trial:
+    """Two prices that jump at the same times; of the second."""
+    chance, mean, deviation = 0.01, -0.02, 0.03
+    jumped, size = rng.random(n) < chance, rng.standard_normal(n)
+    one, other = rng.standard_normal((2, n))
+    other = 0.8 * one + 0.6 * other
+    columns = [A_MOVE * each + jumped * (mean + deviation * size) for each in (one, other)]
+    _, found = _measure(moves(*columns), ["A", "B"], "jumps")
+    truth = {"volatility": VOLATILITY, "every": -HOUR / np.log1p(-chance), "mean": mean}
+    return {name: getattr(found, name) for name in (*truth, "deviation")}, truth | {"deviation": deviation}
+
+
+def wild_spells(n: int, rng: np.random.Generator) -> Trial:
+    """GARCH(1,1): moves that are on their own in direction, not in size."""
+    alpha, beta, variance = 0.05, 0.90, A_MOVE**2
+    column, shocks = np.empty(n), rng.standard_normal(n)
+    for i in range(n):
+        column[i] = sqrt(variance) * shocks[i]
+        variance = (1 - alpha - beta) * A_MOVE**2 + alpha * column[i] ** 2 + beta * variance
+    (found,) = _measure(moves(column), ["A"], "tails")
+    return {"volatility": found.volatility}, {"volatility": VOLATILITY}
+
+
+def pair(n: int, rng: np.random.Generator) -> Trial:
+    """Normal moves: the correlation in crashes is the usual one."""
+    one, other = rng.standard_normal((2, n))
+    both = moves(one, 0.6 * one + 0.8 * other)
+    days = both.days()
+    found = together((both.of("A"), both.of("B")), (days.of("A"), days.of("B")))
+    return {"usual": found.usual, "in crashes": found.crash}, {"usual": 0.6, "in crashes": 0.6}
+
+
+def heavy_pair(n: int, rng: np.random.Generator) -> Trial:
+    """Student's moves with common bad moments: usually as if normal."""
+    mixing = np.sqrt(rng.chisquare(4, n) / 4)
+    one, other = rng.standard_normal((2, n))
+    both = moves(one / mixing, (0.6 * one + 0.8 * other) / mixing)
+    found = together((both.of("A"), both.of("B")), (both.of("A"), both.of("B")))
+    return {"usual": found.usual}, {"usual": 0.6}
+
+
+def market(n: int, rng: np.random.Generator) -> Trial:
+    """Depths of two venues that recover: 100 snapshots, quotes of three sizes that are off by a twentieth."""
+    step, recovery, mean = 600, 3_600.0, 10e6
+    kept, gap, quotes = np.exp(-step / recovery), 0.0, []
+    for i in range(max(60, n // 40)):
+        gap = kept * gap + 0.2 * rng.standard_normal()
+        for venue, part in (("one", 0.7), ("other", 0.3)):
+            depth = part * mean * np.exp(gap)
+            for size in (50_000, 200_000, 800_000):
+                left = (1 - 0.003) * depth / (depth + size)
+                impact = (1 - left) * (1 + 0.02 * rng.standard_normal())
+                quotes.append(Quote("A", venue, i * step, size * MICRO, round(impact * BILLIONTH)))
+    found = market_of(Depth("depths", tuple(quotes)), "A")
+    return {"recovery": found.recovery}, {"recovery": recovery}
+
+
+def still_market(n: int, rng: np.random.Generator) -> Trial:
+    """Quotes of one depth that are off by a little."""
+    quotes = []
+    for venue, depth in (("one", 7e6), ("other", 3e6)):
+        for size in np.linspace(50_000, 800_000, 24):
+            left = (1 - 0.003) * depth / (depth + size)
+            impact = (1 - left) * (1 + 0.05 * rng.standard_normal())
+            quotes.append(Quote("A", venue, 0, round(size * MICRO), round(impact * BILLIONTH)))
+    found = market_of(Depth("depths", tuple(quotes)), "A")
+    return {"depth": found.depth, "fee": found.fee}, {"depth": 10e6, "fee": 0.003}
+
+
+def held(
+    trial: Callable[[int, np.random.Generator], Trial], n: int, times: int
+) -> dict[str, tuple[int, int]]:
+    """Count for each figure in how many trials its interval held the truth, and in how many it had one."""
+    rng, found = np.random.default_rng(11), dict[str, tuple[int, int]]()
+    for _ in range(times):
+        figures, truth = trial(n, rng)
+        for name, figure in figures.items():
+            within, of = found.get(name, (0, 0))
+            if figure is not None and (figure.low is not None or figure.high is not None):
+                low = -np.inf if figure.low is None else figure.low
+                high = np.inf if figure.high is None else figure.high
+                within, of = within + bool(low <= truth[name] <= high), of + 1
+            found[name] = within, of
+    return found
