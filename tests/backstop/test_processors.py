@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.core import _multiarray_umath as features
 
+from backstop.randomness import Dice
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.drawn import draw
 from backstop.simulation.sources.book import read_book
@@ -25,6 +26,9 @@ from backstop.simulation.sources.prices import read_prices
 from backstop.studies.attack.budget import load
 from backstop.studies.attack.search import Search, Task
 from backstop.studies.calibration.calibrate import calibrate
+from backstop.studies.straddle.market import Market, Terms
+from backstop.studies.straddle.pair import Opening, play
+from backstop.studies.straddle.paths import UNIT, Bar, inside, rows_of
 from backstop.studies.stress import engines, statistics, sweep
 from tests.support.paths import ROOT
 
@@ -73,7 +77,15 @@ def results() -> dict[str, object]:
         "sweep": chosen,
         "calibration": measured,
         "prices": {symbol: digest.hexdigest() for symbol, digest in prices.items()},
+        "pairs": [_pair(start) for start in (1_500, 1_900)],
     }
+
+
+def _pair(start: int) -> list[object]:
+    """Play a pair on the published bars of a day, and a path inside them."""
+    path = inside(Bar._make(rows_of("eth-2021-05-19")[75]), 2_551 * UNIT, 3_000, Dice(1))
+    found = play(Market(Terms(initial=1_000, maintenance=500)), path, Opening(start, 500, 10**6, 600))
+    return list(found)
 
 
 def test_one_seed_has_one_result_on_every_processor() -> None:

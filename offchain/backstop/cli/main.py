@@ -19,6 +19,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "demo": "Black Thursday, its report, and a bug caught on purpose",
         "simulate": "Run one scenario, model and chain step by step the same",
         "guards": "Crashes with guards and without",
+        "straddle": "What a pair of one owner, long against short, earns in the margin market by cycles",
         "deleverage": "Crash a perpetual market: what deleveraging takes, of whom, in which calls",
         "bring": "Take positions and prices of your own into a scenario",
         "calibrate": "Measure a history of prices and depths: a scenario of its laws",

@@ -1,0 +1,65 @@
+"""The least margin against a pair of one owner: inside of it a jump brings nothing, just outside it does."""
+
+import pytest
+
+from backstop.deployment.consistency.straddle import JUMP, JUMP_TIME, LOOK, jump, least_initial
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.studies.straddle.market import Market, Terms
+from backstop.studies.straddle.pair import INSOLVENT, Opening, play
+from backstop.studies.straddle.paths import UNIT, largest_move, seconds_of
+from backstop.studies.straddle.study import LIBRARY
+
+START = 700
+
+
+def gain(initial, mark_age, fee, way):
+    """Of a pair that opens at the oldest mark, as the price has jumped by all that the rule counts on."""
+    terms = Terms(
+        maintenance=500,
+        initial=initial,
+        mark_age=mark_age,
+        reaction=LOOK,
+        maker_fee=fee,
+        taker_fee=fee,
+        open_rate=0,
+        half_bond=0,
+    )
+    far = 100 * UNIT * (BASIS_POINTS + way * jump(mark_age + LOOK)) // BASIS_POINTS
+    path = [100 * UNIT] * (START - mark_age + 1) + [far] * 10_000
+    return play(Market(terms), path, Opening(START, 500, 1_000_000, 7_200))
+
+
+@pytest.mark.parametrize("way", [1, -1])
+@pytest.mark.parametrize("mark_age", [12, 60, 600])
+@pytest.mark.parametrize("fee", [0, 10, 100])
+def test_inside_a_jump_brings_nothing_and_outside_it_does(fee, mark_age, way):
+    least = least_initial(mark_age, fee)
+    assert gain(least, mark_age, fee, way).gain <= 0
+    # The opening was paid for as well, by both; and a basis point for what closing costs more of a rise.
+    outside = gain(least - 2 * fee - div_more(fee, mark_age) - 1, mark_age, fee, way)
+    assert outside.ended == INSOLVENT and outside.gain > 0
+
+
+def div_more(fee, mark_age):
+    """How much more closing costs after a rise than after a fall, basis points of notional, rounded up."""
+    return -(-2 * fee * jump(mark_age + LOOK) // BASIS_POINTS)
+
+
+def test_a_jump_is_no_smaller_in_a_shorter_time():
+    assert jump(1) == jump(JUMP_TIME) == JUMP
+    assert jump(4 * JUMP_TIME) == 2 * JUMP
+    assert jump(10**9) == BASIS_POINTS
+    assert jump(JUMP_TIME + 1) == JUMP + 15
+
+
+def test_the_librarys_terms_are_inside():
+    fee = min(LIBRARY.maker_fee, LIBRARY.taker_fee)
+    assert LIBRARY.initial >= least_initial(LIBRARY.mark_age, fee)
+    assert LIBRARY.initial - least_initial(LIBRARY.mark_age, fee) < 100
+
+
+def test_the_jump_is_that_of_published_seconds():
+    """Within a tenth of the worst there is, of a smaller coin; what is drawn inside bars goes further."""
+    window = LIBRARY.mark_age + LOOK
+    worst = largest_move(seconds_of("avax-2025-10-10", 1), window)
+    assert jump(window) < worst < jump(window) * 11 // 10
