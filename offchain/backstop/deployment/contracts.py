@@ -88,10 +88,10 @@ def pools_of(parameters: Parameters) -> list[str]:
 def margin_kinds(margin: MarginParameters) -> dict[str, str]:
     """Return name -> kind of the contracts of a margin market, in creation order."""
     if margin.policy == BY_CYCLE:
-        names = ("MarginPolicy", "PerpetualMarket", "PerpetualDesk", "MarginOrders", "MarginFund")
-        return {name: name for name in names}
-    names = ("MarginPolicy", "MarginMarket", "MarginOrders", "MarginFund")
-    return {name: name for name in names} | {"MarginDeleverager": DELEVERAGERS[margin.policy]}
+        own = ("PerpetualMarket", "PerpetualDesk", "MarginOrders", "MarginFund")
+        return {name: name for name in ("MarginPolicy", *own)}
+    kinds = {name: name for name in ("MarginPolicy", "MarginMarket", "MarginOrders", "MarginFund")}
+    return kinds | {"MarginDeleverager": DELEVERAGERS[margin.policy]}
 
 
 def margin_market(margin: MarginParameters) -> str:
