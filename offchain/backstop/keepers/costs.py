@@ -60,6 +60,7 @@ _JOBS = {
     ("MarginDeleverager", "begin"): "margin: begin",
     ("PerpetualMarket", "deposit"): "cycles: deposit",
     ("PerpetualMarket", "withdraw"): "cycles: withdraw",
+    ("PerpetualMarket", "accrue"): "cycles: mark",
     ("PerpetualMarket", "meet"): "cycles: meet",
     ("PerpetualMarket", "roll"): "cycles: roll with losses",
     ("PerpetualMarket", "post_shortfall"): "cycles: post shortfall",

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from backstop.deployment.contracts import BY_CYCLE, POOLS
 from backstop.deployment.parameters import EquityParameters, Parameters, PoolParameters
 from backstop.keepers.costs import cost_in_stablecoin, gas_needed
+from backstop.keepers.cycle_view import CycleView
 from backstop.keepers.indexes import Indexes
 from backstop.keepers.lots import Batch, OpenLot
 from backstop.keepers.margin_view import MarginView
@@ -70,6 +71,14 @@ class View(VaultView):
         if margin is None or margin.policy == BY_CYCLE:
             return None
         return MarginView(self, self._snapshot, margin)
+
+    @cached_property
+    def cycles(self) -> CycleView | None:
+        """The margin market by cycles, if one is deployed."""
+        margin = self._parameters.margin
+        if margin is None or margin.policy != BY_CYCLE:
+            return None
+        return CycleView(self, self._snapshot, self._parameters)
 
     def may_begin(self) -> bool:
         """Tell whether anybody may begin settlement now."""

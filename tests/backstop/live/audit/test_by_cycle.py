@@ -23,7 +23,7 @@ from backstop.live.operate.deploying import deploy_live
 from backstop.live.watch.metrics import _of_statement
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
-from backstop.simulation.run import Simulation
+from backstop.simulation.run import Simulation, simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
 from tests.support.crashed import Crashed
@@ -129,9 +129,9 @@ def test_the_market_has_no_power_but_to_post(content: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("host", ["model", "revm"])
 def test_it_becomes_a_scenario(market: Crashed, tmp_path: Path, host: str) -> None:
-    """That begins as the chain is."""
+    """That begins as the chain is, and in which a keeper sees the loss through."""
     where = ("--network", market.devnet.url, "--deployment", str(market.file), "--out", str(tmp_path / "x"))
-    result = CliRunner(mix_stderr=False).invoke(export_script.cli, [*where, "--duration", "30 min"])
+    result = CliRunner(mix_stderr=False).invoke(export_script.cli, [*where, "--duration", "45 min"])
     assert result.exit_code == 0, result.stderr
     scenario = load_scenario(tmp_path / "x" / "scenario.yaml")
     assert scenario.opening is not None
@@ -140,3 +140,8 @@ def test_it_becomes_a_scenario(market: Crashed, tmp_path: Path, host: str) -> No
         simulation.restore(scenario.opening.state)
         figures = statement(session.model, plan(scenario.parameters))
     assert figures == statement(market.mirror().model, market.deployment)
+    summary = simulate(scenario, host, 1).summary
+    assert summary["completed"] and summary["differences"] == 0
+    # The pending cycle becomes final: its loss is borne by insurance, and by the short.
+    assert [each["side"] for each in summary["margin"]["cycles"]] == ["short"]
+    assert int(summary["margin"]["insured_wad"]) == 500 * WAD
