@@ -146,7 +146,7 @@ def test_a_gain_that_has_left(margin, proven):
 
 @pytest.fixture
 def shared(new_protocol):
-    made = opened(new_protocol, with_margin(deleveraging="shared"))
+    made = opened(new_protocol, with_margin(policy="shared"))
     stage(made, maker=3_000, taker=20_000, third=10_000, liquidator=50_000)
     fill(made, "maker", "taker", 900)
     fill(made, "maker", "third", 100)

@@ -38,7 +38,7 @@ MOST = bounds.MAX_OPEN // WAD
 def made(new_protocol, request):
     """The most lots are open, at a wei each."""
     coin = replace(TERMS, lot=WAD, open_limit=MOST)
-    parameters = with_margin(markets=(coin, MARGIN.markets[1]), deleveraging=request.param)
+    parameters = with_margin(markets=(coin, MARGIN.markets[1]), policy=request.param)
     found = opened(new_protocol, parameters)
     found.post_price("WETH", RAY // WAD)
     for name in ("maker", "taker"):

@@ -1,19 +1,19 @@
-"""Perpetual markets by cycles in the tests, on the model alone or in lockstep, and what people do there.
-
-The market has orders of its own (the account `orders`), so that a test trades without signatures, and a fund.
-"""
+"""Perpetual markets by cycles in the tests, on the model alone or in lockstep, and what people do there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from backstop.deployment.accounts import account, created_address
-from backstop.deployment.create import create_on_model, deploy
-from backstop.deployment.plan import Creation
+from backstop.deployment.accounts import account
+from backstop.deployment.contracts import BY_CYCLE
+from backstop.deployment.create import deploy
+from backstop.deployment.parameters import Parameters
+from backstop.deployment.signing import sign_order, trader
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.interfaces import Standing
+from backstop.model.margin_orders import Order
 from backstop.model.perpetual_desk import Rules as DeskRules
 from backstop.model.perpetual_market import PerpetualMarket, Rules
 from backstop.model.state import ZERO_ADDRESS, Revert
@@ -28,36 +28,28 @@ LOTS = {ETH: WAD // 100, BTC: WAD // 1_000}
 START = {ETH: 2_000, BTC: 60_000}
 RULES = Rules(window=1_800, quiet=300, mark_age=60, half_bond=0)
 DESK_RULES = DeskRules(band=50, maker_fee=0, taker_fee=0, fee_share=1_000)
-HOUSE, DESK = "PerpetualMarket", "PerpetualDesk"
+HOUSE, DESK, FUND, ORDERS = "PerpetualMarket", "PerpetualDesk", "MarginFund", "MarginOrders"
+
+
+def by_cycle(half_bond: int = 0, **desk: int) -> Parameters:
+    """A deployment with such a market, and some of the rules otherwise; the half of a bond in wad."""
+    rules, desk_rules = RULES._asdict(), DESK_RULES._replace(**desk)._asdict()
+    rules["half_bond"] = half_bond // WAD
+    return with_margin(policy=BY_CYCLE, cap=10**9, **rules, **desk_rules)
 
 
 class Perpetuals:
-    """The market `Perpetuals` in a deployment, what is done to it, and its books."""
+    """The perpetual market of a deployment, what is done to it, and its books."""
 
-    def __init__(
-        self,
-        system: ModelSystem | Lockstep,
-        rules: Rules = RULES,
-        desk_rules: DeskRules = DESK_RULES,
-        money: int = 10**7,
-    ) -> None:
+    def __init__(self, system: ModelSystem | Lockstep, money: int = 10**7) -> None:
         self.system = system
         self.model = system.model if isinstance(system, Lockstep) else system
         self.world = self.model.world
+        self._nonce = 0
         for feed, price in START.items():
             self.post(feed, price)
         self._give_money(money * WAD)
-        market = created_address(account(f"deployer_of_{HOUSE}"), 0)
-        wired = (self.at("Stablecoin"), market, account("admin"), 86_400, 7)
-        fund = self._create("MarginFund", "PerpetualFund", *wired)
-        self.do("PerpetualFund.set_cap", 10**9, sender="admin")
-        engine, policy = self.at("VaultEngine"), self.at("MarginPolicy")
-        coin, domain = self.at("Stablecoin"), self.at("Perpetuals")
-        desk = created_address(account(f"deployer_of_{DESK}"), 0)
-        self._create("PerpetualMarket", HOUSE, (engine, policy, coin, desk, fund, domain), tuple(rules))
-        orders = account("orders")
-        self._create("PerpetualDesk", DESK, engine, policy, ZERO_ADDRESS, orders, market, tuple(desk_rules))
-        for spender in (HOUSE, "PerpetualFund"):
+        for spender in (HOUSE, FUND):
             self.do("Stablecoin.approve", self.at(spender), MAX_UINT256, sender="rich")
 
     # ---------------------------------------------------------------- the system
@@ -65,7 +57,9 @@ class Perpetuals:
     def at(self, name: str) -> str:
         """The address of a contract or of an account."""
         found = self.world.contracts.get(name)
-        return found.address if found else name if name.startswith("0x") else account(name)
+        if found:
+            return found.address
+        return account(name) if name.startswith(("0x", "admin", "reporter_")) else trader(name)
 
     def do(self, call: str, *args: Any, sender: str) -> Any:
         """Run "Contract.method"; its value, or Revert."""
@@ -90,18 +84,12 @@ class Perpetuals:
         assert isinstance(found, PerpetualMarket)
         return found
 
-    def _create(self, kind: str, name: str, *args: Any) -> str:
-        if isinstance(self.system, Lockstep):
-            return self.system.create(kind, name, *args)
-        address = created_address(account(f"deployer_of_{name}"), 0)
-        create_on_model(self.world, Creation(name, kind, args, address))
-        return address
-
     def create_market(self, name: str, desk: str, rules: Rules = RULES) -> None:
         """Another market, with a desk of its own; it shares the fund's money with nobody."""
         engine, policy, coin = (self.at(each) for each in ("VaultEngine", "MarginPolicy", "Stablecoin"))
-        wired = (engine, policy, coin, desk, self.at("PerpetualFund"), ZERO_ADDRESS)
-        self._create("PerpetualMarket", name, wired, tuple(rules))
+        wired = (engine, policy, coin, desk, self.at(FUND), ZERO_ADDRESS)
+        assert isinstance(self.system, Lockstep)
+        self.system.create(HOUSE, name, wired, tuple(rules))
 
     def read(self, call: str, *args: Any) -> Any:
         """Call the view "Contract.method"."""
@@ -113,9 +101,9 @@ class Perpetuals:
     def _give_money(self, amount: int) -> None:
         """Have a well-secured vault draw stablecoin for `rich`."""
         locked = amount * 3 // START[ETH]
-        self.do("WETH.mint", account("rich"), locked, sender="rich")
+        self.do("WETH.mint", self.at("rich"), locked, sender="rich")
         self.do("WETH.approve", self.at("VaultEngine"), MAX_UINT256, sender="rich")
-        args = (0, account("rich"), locked, amount, account("rich"))
+        args = (0, self.at("rich"), locked, amount, self.at("rich"))
         self.do("VaultEngine.deposit_and_draw", *args, sender="rich")
 
     # -------------------------------------------------------------------- prices
@@ -153,18 +141,38 @@ class Perpetuals:
         """Wad, into an account."""
         self.do(f"{HOUSE}.deposit", self.at(name), amount, sender="rich")
 
-    def trade(self, maker: str, taker: str, lots: int, market: int = ETH, price: int | None = None) -> None:
-        """The maker buys lots (or sells, under zero) of the taker, at a price or the mark."""
-        self.do(f"{DESK}.trade", *self._trade(maker, taker, lots, market, price), sender="orders")
+    def trade(
+        self, maker: str, taker: str, lots: int, market: int = ETH, price: int | None = None, **more: bool
+    ) -> None:
+        """The maker buys lots (or sells, under zero) of the taker, at a price or the mark.
+
+        `maker_reduces` and `taker_reduces` say that an order may only reduce.
+        """
+        args = self._orders(maker, taker, lots, market, price, **more)
+        self.do(f"{ORDERS}.fill", *args, sender="matcher")
 
     def trades(self, maker: str, taker: str, lots: int, market: int = ETH, price: int | None = None) -> bool:
         """The same; whether it went."""
-        args = self._trade(maker, taker, lots, market, price)
-        return self.tries(f"{DESK}.trade", *args, sender="orders")
+        args = self._orders(maker, taker, lots, market, price)
+        return self.tries(f"{ORDERS}.fill", *args, sender="matcher")
 
-    def _trade(self, maker: str, taker: str, lots: int, market: int, price: int | None) -> tuple[Any, ...]:
-        at = self.price(market) if price is None else price
-        return market, self.at(maker), self.at(taker), lots, at, False, False
+    def _orders(
+        self,
+        maker: str,
+        taker: str,
+        lots: int,
+        market: int,
+        price: int | None,
+        maker_reduces: bool = False,
+        taker_reduces: bool = False,
+    ) -> tuple[Any, ...]:
+        """Signed orders of both, that no other is equal to."""
+        self._nonce += 1
+        at, found = self.price(market) if price is None else price, list[Any]()
+        for name, size, reduces in ((maker, lots, maker_reduces), (taker, -lots, taker_reduces)):
+            order = Order(self.at(name), market, size, at, MAX_UINT256, self._nonce, reduces)
+            found += [order, sign_order(name, order, self.world.chain_id, self.at(ORDERS))]
+        return *found, abs(lots)
 
     def meet(self, name: str, by: str = "keeper") -> bool:
         """Whether there was something to do."""
@@ -235,8 +243,7 @@ class Perpetuals:
 
 def opened(new_protocol: Callable[..., Protocol], half_bond: int = 0, **desk: int) -> Perpetuals:
     """A market in lockstep, with marks, and some of the rules otherwise."""
-    both = new_protocol(with_margin()).lockstep
-    made = Perpetuals(both, RULES._replace(half_bond=half_bond), DESK_RULES._replace(**desk))
+    made = Perpetuals(new_protocol(by_cycle(half_bond, **desk)).lockstep)
     made.refresh()
     return made
 
@@ -252,8 +259,8 @@ def crowded(market: Perpetuals) -> Perpetuals:
 
 def alone(half_bond: int = 0, **desk: int) -> Perpetuals:
     """A market on the model, in a deployment of its own, with some of the rules otherwise."""
-    _, model, _ = deploy(None, with_margin())
-    return Perpetuals(model, RULES._replace(half_bond=half_bond), DESK_RULES._replace(**desk))
+    _, model, _ = deploy(None, by_cycle(half_bond, **desk))
+    return Perpetuals(model)
 
 
 def check_books(market: PerpetualMarket) -> None:

@@ -38,6 +38,7 @@ ACCOUNTS = {
     "margin_liquidator": "0x87bdce72c06c21cd96219bd8521bdf1f42c78b5e",
     "deleverager": "0x40fc963a729c542424cd800349a7e4ecc4896624",
     "matcher": "0x9dcce783b6464611f38631e6c851bf441907c710",
+    "margin_crank": "0x1bcb8e569eedab4668e55145cfeaf190902d3cf2",
 }
 
 

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from backstop.deployment.contracts import POOLS, domains_of, pools_of
+from backstop.deployment.contracts import BY_CYCLE, POOLS, domains_of, margin_market, pools_of
 from backstop.deployment.parameters import MarginParameters, Parameters
+from backstop.model.arithmetic import WAD
 from backstop.model.ledger_stage import BUFFER, REDISTRIBUTION, RESERVE
 from backstop.model.signatures import keccak256
 from backstop.model.state import ZERO_ADDRESS
@@ -193,21 +194,37 @@ def timelock_arguments(
 
 def _margin(margin: MarginParameters, at: Mapping[str, str], admin: str) -> dict[str, tuple[Any, ...]]:
     """Return the constructors' arguments of the margin market's contracts."""
-    return {
+    engine, policy, coin, fund = (
+        at[name] for name in ("VaultEngine", "MarginPolicy", "Stablecoin", "MarginFund")
+    )
+    risk_policy, domain = at.get("RiskPolicy", ZERO_ADDRESS), at.get(margin.domain, ZERO_ADDRESS)
+    shared = {
         "MarginPolicy": (at["PriceFeed"], admin),
+        "MarginFund": (coin, at[margin_market(margin)], admin, margin.bucket, margin.buckets),
+    }
+    if margin.policy == BY_CYCLE:
+        market, desk, orders = (at[name] for name in ("PerpetualMarket", "PerpetualDesk", "MarginOrders"))
+        rules = margin.window, margin.quiet, margin.mark_age, margin.half_bond * WAD
+        fees = margin.band, margin.maker_fee, margin.taker_fee, margin.fee_share
+        return shared | {
+            "PerpetualMarket": ((engine, policy, coin, desk, fund, domain), rules),
+            "PerpetualDesk": (engine, policy, risk_policy, orders, market, fees),
+            "MarginOrders": (desk,),
+        }
+    market, orders, deleverager = (at[name] for name in ("MarginMarket", "MarginOrders", "MarginDeleverager"))
+    return shared | {
         "MarginMarket": (
-            at["VaultEngine"],
-            at["MarginPolicy"],
-            at.get("RiskPolicy", ZERO_ADDRESS),
-            at["Stablecoin"],
-            at["MarginOrders"],
-            at["MarginFund"],
-            at["MarginDeleverager"],
-            at.get(margin.domain, ZERO_ADDRESS),
+            engine,
+            policy,
+            risk_policy,
+            coin,
+            orders,
+            fund,
+            deleverager,
+            domain,
             margin.fee_share,
             margin.freeze_time,
         ),
-        "MarginOrders": (at["MarginMarket"],),
-        "MarginFund": (at["Stablecoin"], at["MarginMarket"], admin, margin.bucket, margin.buckets),
-        "MarginDeleverager": (at["MarginMarket"],),
+        "MarginOrders": (market,),
+        "MarginDeleverager": (market,),
     }

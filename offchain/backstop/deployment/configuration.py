@@ -5,7 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from backstop.deployment.contracts import ADMINISTERED, NAIVE, POOLS, STAGES, domains_of, pools_of
+from backstop.deployment.contracts import (
+    ADMINISTERED,
+    NAIVE,
+    POOLS,
+    STAGES,
+    domains_of,
+    margin_market,
+    pools_of,
+)
 from backstop.deployment.parameters import (
     DomainParameters,
     EquityParameters,
@@ -152,8 +160,8 @@ def _margin_configuration(deployment: Deployment, margin: MarginParameters) -> l
     if deployment.parameters.equity is not None and margin.income_share:
         calls.append(("Treasury", "set_insuring", (margin.income_share, margin.insurance_target)))
     if margin.domain:
-        market_address = deployment.addresses["MarginMarket"]
-        calls.append((margin.domain, "grant_role", (SHORTFALL, market_address)))
+        bearer = deployment.addresses[margin_market(margin)]
+        calls.append((margin.domain, "grant_role", (SHORTFALL, bearer)))
     return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.deployment.parameters import DomainParameters, Parameters
+from backstop.deployment.parameters import DomainParameters, MarginParameters, Parameters
 
 
 class StageContract(NamedTuple):
@@ -52,6 +52,12 @@ DELEVERAGERS = {"ranked": "MarginDeleverager", "shared": "MarginSharer"}
 In a deployment either is called MarginDeleverager.
 """
 
+BY_CYCLE = "by-cycle"
+"""The policy by which all who gained while a loss was made pay, each the same share of its gain."""
+
+MARGIN_POLICIES = (*DELEVERAGERS, BY_CYCLE)
+"""Who pays of those who gained in a margin market."""
+
 
 ADMINISTERED = (
     "VaultEngine",
@@ -77,6 +83,20 @@ def pools_of(parameters: Parameters) -> list[str]:
     found = [stage.name for stage in parameters.stages if stage.name in ("junior", "senior", "savings")]
     # Savers are always welcome, whether they bear losses or not.
     return found if "savings" in found else [*found, "savings"]
+
+
+def margin_kinds(margin: MarginParameters) -> dict[str, str]:
+    """Return name -> kind of the contracts of a margin market, in creation order."""
+    if margin.policy == BY_CYCLE:
+        own = ("PerpetualMarket", "PerpetualDesk", "MarginOrders", "MarginFund")
+        return {name: name for name in ("MarginPolicy", *own)}
+    kinds = {name: name for name in ("MarginPolicy", "MarginMarket", "MarginOrders", "MarginFund")}
+    return kinds | {"MarginDeleverager": DELEVERAGERS[margin.policy]}
+
+
+def margin_market(margin: MarginParameters) -> str:
+    """Return the contract that keeps the accounts of a margin market."""
+    return "PerpetualMarket" if margin.policy == BY_CYCLE else "MarginMarket"
 
 
 def domains_of(parameters: Parameters) -> list[tuple[int, DomainParameters]]:

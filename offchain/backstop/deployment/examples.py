@@ -1,9 +1,10 @@
-"""Whole sets of parameters: the standard one, the same with guards, the same with perpetual markets."""
+"""Whole sets of parameters: the standard one, with guards, with perpetual markets of either kind."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from backstop.deployment.contracts import BY_CYCLE
 from backstop.deployment.parameters import (
     EXPONENTIAL,
     LINEAR,
@@ -127,3 +128,10 @@ def margined() -> Parameters:
     markets = tuple(PerpetualParameters(symbol, lot) for symbol, lot in lots.items())
     domain = DomainParameters("Perpetuals", line=10_000_000)
     return replace(plain, domains=(domain,), margin=MarginParameters(markets, domain.name))
+
+
+def cycled() -> Parameters:
+    """Return the same parameters with perpetual markets whose losses are borne by cycles."""
+    plain = margined()
+    assert plain.margin is not None
+    return replace(plain, margin=replace(plain.margin, policy=BY_CYCLE))

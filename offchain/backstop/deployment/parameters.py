@@ -228,11 +228,14 @@ class PerpetualParameters:
 
 @dataclass(frozen=True)
 class MarginParameters:
-    """The margin market: perpetual markets with one margin for all positions of an account."""
+    """The margin market: perpetual markets with one margin for all positions of an account.
+
+    A policy of deleveraging freezes a market; by cycle there are cycles, marks, a band, fees and bonds.
+    """
 
     markets: tuple[PerpetualParameters, ...]
     domain: str = ""  # that bears what nobody else does, by its name; "": none
-    deleveraging: str = "ranked"  # how gains pay, of DELEVERAGERS
+    policy: str = "ranked"  # how gains pay, of MARGIN_POLICIES
     fee_share: int = 1_000  # basis points of a liquidator's reward that are insurance
     freeze_time: int = 3_600  # seconds that a market is frozen to deleverage, at most
     bucket: int = 86_400  # seconds in which withdrawn profits are counted as one
@@ -240,6 +243,14 @@ class MarginParameters:
     cap: int = 1_000_000  # whole stablecoins of insurance that are spent in a bucket of time at most
     income_share: int = 0  # basis points of the surplus that insure it
     insurance_target: int = 0  # whole stablecoins of insurance, above which no surplus does
+    # By cycle only.
+    window: int = 1_800  # seconds that a cycle is pending at least; at most four times that
+    quiet: int = 300  # seconds after the last booking of a loss until a cycle may be final
+    mark_age: int = 60  # seconds, of the oldest report that makes a mark
+    band: int = 50  # basis points that a trade's price may be from the mark
+    maker_fee: int = 2  # basis points of notional, that are insurance
+    taker_fee: int = 15  # basis points of notional, that are insurance
+    half_bond: int = 5  # whole stablecoins, to whoever seizes an insolvent account and to whoever books it
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from backstop.deployment.accounts import account, created_address
 from backstop.deployment.arguments import arguments, timelock_arguments
-from backstop.deployment.contracts import DELEVERAGERS, NAIVE, POOLS, STAGES, pools_of
+from backstop.deployment.contracts import MARGIN_POLICIES, NAIVE, POOLS, STAGES, margin_kinds, pools_of
 from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
 from backstop.hosts.host import CHAIN_ID
@@ -170,8 +170,7 @@ def _margin(parameters: Parameters) -> dict[str, str]:
     for market in margin.markets:
         if market.symbol not in symbols:
             raise BackstopError(f"a perpetual market needs a price: there is no {market.symbol}")
-    if margin.deleveraging not in DELEVERAGERS:
-        known = ", ".join(DELEVERAGERS)
-        raise BackstopError(f"nobody deleverages by {margin.deleveraging}: choose of {known}")
-    names = ("MarginPolicy", "MarginMarket", "MarginOrders", "MarginFund")
-    return {name: name for name in names} | {"MarginDeleverager": DELEVERAGERS[margin.deleveraging]}
+    if margin.policy not in MARGIN_POLICIES:
+        known = ", ".join(MARGIN_POLICIES)
+        raise BackstopError(f"no margin market has the policy {margin.policy}: choose of {known}")
+    return margin_kinds(margin)

@@ -58,6 +58,16 @@ _JOBS = {
     ("MarginMarket", "post_shortfall"): "margin: post shortfall",
     ("MarginOrders", "fill"): "margin: fill, new position",
     ("MarginDeleverager", "begin"): "margin: begin",
+    ("PerpetualMarket", "deposit"): "cycles: deposit",
+    ("PerpetualMarket", "withdraw"): "cycles: withdraw",
+    ("PerpetualMarket", "accrue"): "cycles: mark",
+    ("PerpetualMarket", "meet"): "cycles: meet",
+    ("PerpetualMarket", "roll"): "cycles: roll with losses",
+    ("PerpetualMarket", "post_shortfall"): "cycles: post shortfall",
+    ("PerpetualMarket", "begin_close"): "cycles: begin close",
+    ("PerpetualMarket", "close_out"): "cycles: close out",
+    ("PerpetualDesk", "liquidate"): "cycles: liquidate",
+    ("PerpetualDesk", "take"): "cycles: take",
 }
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from backstop.keepers.group import KeeperGroup
 from backstop.keepers.orders import OrderFile
-from backstop.keepers.reports import ReportSources, SigningFile
+from backstop.keepers.reports import Reports, SigningFile
 from backstop.keepers.strategy import AtMarket, Offer, Strategy, asked
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS
@@ -71,7 +71,7 @@ class Memory:
 class Keeper:
     """One account of a group, its place in the group, its strategy, and what others have signed.
 
-    That is orders for a matcher, reports for a poker; `signing` is where a reporter who signs writes.
+    That is orders for a matcher, reports for who brings them; `signing` is where a reporter who signs writes.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Keeper:
     seed: int = 0
     strategy: Strategy = field(default_factory=AtMarket)
     orders: OrderFile | None = None
-    reports: ReportSources | None = None
+    reports: Reports | None = None
     signing: SigningFile | None = None
 
     def decide(self, view: View, memory: Memory, gas_price: int) -> list[Intent]:

@@ -6,6 +6,8 @@ from collections.abc import Hashable, Iterator
 from typing import cast
 
 from backstop.keepers.costs import measured
+from backstop.keepers.cycle_view import CycleView
+from backstop.keepers.cycles import bring, signed_for, take_over
 from backstop.keepers.keeper import Decisions, Intent, Keeper, Memory, role
 from backstop.keepers.margin_view import MarginView, Ranked, Weak
 from backstop.keepers.orders import SignedOrder
@@ -36,8 +38,12 @@ def margin_liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) ->
     """Take over lots of accounts under their maintenance margin, those that pay most first.
 
     Its stablecoins go into its account, up to its capital if that is given. What it took over it holds until
-    it takes over the other side, or its operator sells it.
+    it takes over the other side, or its operator sells it. By cycle it takes lots of the market's own account
+    as well.
     """
+    if view.cycles is not None:
+        yield from take_over(me, view, view.cycles, gas_price)
+        return
     margin = view.margin
     if margin is None or margin.is_closing:
         return
@@ -156,7 +162,7 @@ def matcher(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
     The one that was signed first is the maker, by the orders' nonces; two of one nonce have no maker unless
     their limits are equal. A pair that is refused is left alone for a while, and others go on.
     """
-    margin = view.margin
+    margin = view.cycles or view.margin
     if margin is None or margin.is_closing or me.orders is None:
         return
     sent = {name for about in memory.under_way if about[0] == "fill" for name in _pair(about)}
@@ -167,7 +173,7 @@ def matcher(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
         and each.order.nonce >= margin.nonce_floor(each.order.account)
         and each.name not in sent
     ]
-    book = _Book(margin)
+    book, fills = _Book(margin), list[Intent]()
     for buy in sorted((each for each in open if each.buys), key=lambda each: (-each.order.price, each.place)):
         sells = [each for each in open if not each.buys and each.order.market == buy.order.market]
         for sell in sorted(sells, key=lambda each: (each.order.price, each.place)):
@@ -180,7 +186,11 @@ def matcher(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
             if lots and apart and ordered and memory.may(("fill", about), view.timestamp):
                 book.fill(buy, sell, lots)
                 args = (maker.order, maker.signature, taker.order, taker.signature, lots)
-                yield me.intent("MarginOrders", "fill", *args, about=about)
+                gas = None if view.cycles is None else measured("cycles: fill, new position")
+                fills.append(me.intent("MarginOrders", "fill", *args, about=about, gas=gas))
+    if fills and view.cycles is not None:
+        yield from bring(me, signed_for(me, view, view.cycles))
+    yield from fills
 
 
 def _pair(about: tuple[Hashable, ...]) -> tuple[Hashable, Hashable]:
@@ -191,7 +201,7 @@ def _pair(about: tuple[Hashable, ...]) -> tuple[Hashable, Hashable]:
 class _Book:
     """What orders have left, less what was matched in this look."""
 
-    def __init__(self, margin: MarginView) -> None:
+    def __init__(self, margin: MarginView | CycleView) -> None:
         self._margin = margin
         self._used: dict[str, int] = {}
         self._moved: dict[tuple[str, int], int] = {}

@@ -352,13 +352,13 @@ class MarginView:
                 standing = self._standing(owner)
                 if standing is not None:
                     found[owner] = standing
-        order = in_order(DELEVERAGERS[self._parameters.deleveraging], found)
+        order = in_order(DELEVERAGERS[self._parameters.policy], found)
         return [Ranked(owner, found[owner]) for owner in order]
 
     @property
     def shares(self) -> bool:
         """Whether all who gained pay, and not the first in rank."""
-        return self._parameters.deleveraging == "shared"
+        return self._parameters.policy == "shared"
 
     def _standing(self, owner: str) -> Standing | None:
         """Return an account's standing since the freeze; None if it is not on the other side."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from backstop.errors import BackstopError
 from backstop.files.whole import write_text
@@ -102,6 +102,13 @@ class SigningFile:
         except OSError as error:
             raise BackstopError(f"{self._path} cannot be written: {error.strerror}") from None
         self._said = wanted
+
+
+class Reports(Protocol):
+    """Somewhere that reports come from."""
+
+    def newest(self, view: PriceView) -> dict[tuple[int, str], SignedReport]: ...
+    def close(self) -> None: ...
 
 
 class ReportSources:

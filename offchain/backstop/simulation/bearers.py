@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from backstop.deployment.contracts import BY_CYCLE
 
 
 class Group(NamedTuple):
@@ -66,6 +68,12 @@ PAYERS = {
     "cut": "later gains",
 }
 """Who pays a loss beyond an account's own margin, in this order, by the kind of a payment."""
+
+
+def payers_of(margin: Mapping[str, Any]) -> dict[str, str]:
+    """Return the payers of a run's margin market by the kind of a payment: by cycle nobody is deleveraged."""
+    return PAYERS | ({"taken": "gains of the cycle"} if margin.get("policy") == BY_CYCLE else {})
+
 
 ALL_GROUPS = GROUPS | MARGIN_GROUPS
 

@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from backstop.deployment.accounts import account
-from backstop.deployment.contracts import POOLS
+from backstop.deployment.contracts import BY_CYCLE, POOLS
 from backstop.deployment.parameters import FeedParameters
 from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
 from backstop.hosts.words import State, load_words
 from backstop.keepers.costs import cost_in_stablecoin, gas_needed
+from backstop.keepers.cycle_view import CycleView
+from backstop.keepers.cycles import OF_CYCLES
 from backstop.keepers.group import KeeperGroup
 from backstop.keepers.indexes import Indexes
 from backstop.keepers.keeper import Keeper, Memory, has_occasion
@@ -30,10 +32,12 @@ from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.interfaces import RISK
 from backstop.model.state import Revert
 from backstop.proof.trace import Step
+from backstop.simulation.cycle_recorder import CycleRecorder
 from backstop.simulation.margin_recorder import MarginRecorder
 from backstop.simulation.mempool import Mempool
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.simulation.recorder import Recorder
+from backstop.simulation.reporters import SignedPrices
 from backstop.simulation.scenario import Scenario, drawn, opening_book, price_path, vault_book
 from backstop.simulation.scenario.margin_book import OpeningBook
 from backstop.simulation.scenario.schema import Vault
@@ -102,14 +106,25 @@ class Blocks:
         self.recorder = recorder or Recorder(scenario.symbols, stages, scenario.parameters.type_names)
         if scenario.parameters.margin is not None:
             contracts = session.model.world.contracts
-            self.recorder.margin = MarginRecorder(contracts, scenario.margin_symbols, self.names)
+            kind = CycleRecorder if scenario.parameters.margin.policy == BY_CYCLE else MarginRecorder
+            self.recorder.margin = kind(contracts, scenario.margin_symbols, self.names)
         self.mempool = Mempool()
+        self.signed = self._signed_prices()
         self._groups = [
             (
                 group,
                 [
                     KeeperState(
-                        Keeper(name, self.account(name), group, i, seed, strategy, self.orders_of(group))
+                        Keeper(
+                            name,
+                            self.account(name),
+                            group,
+                            i,
+                            seed,
+                            strategy,
+                            self.orders_of(group),
+                            self.signed if group.role in OF_CYCLES else None,
+                        )
                     )
                     for i, name in enumerate(group.names())
                 ],
@@ -139,6 +154,20 @@ class Blocks:
         address = account(name)
         self.names[address] = name
         return address
+
+    def _signed_prices(self) -> SignedPrices | None:
+        """Return what reporters sign for a margin market by cycles; None without one."""
+        parameters = self.scenario.parameters
+        if parameters.margin is None or parameters.margin.policy != BY_CYCLE:
+            return None
+        group = next((each for each in self.scenario.keepers if each.role == "reporter"), None)
+
+        def down() -> bool:
+            return group is not None and any(each.start <= self.now < each.end for each in group.outages)
+
+        reporters = max(each.feed.reporters for each in parameters.collateral_types)
+        chain_id, refuses_at = self.session.model.world.chain_id, group.refuses_at if group else 0
+        return SignedPrices(reporters, chain_id, self.at["PriceFeed"], refuses_at, down)
 
     def orders_of(self, group: KeeperGroup) -> OrderFile | None:
         """Return the orders that a matcher reads; raise BackstopError unless every line is right."""
@@ -367,12 +396,30 @@ class Blocks:
         for each in list(self.leaving):
             assert each.takes_out is not None
             owner = trader(each.name)
-            amount = self.free_margin(owner) if each.takes_out <= now else 0
-            if amount and self.apply(Action("MarginMarket", "withdraw", (amount, owner), owner)).ok:
+            if each.takes_out > now:
+                continue
+            if self.signed is not None:
+                self.bring_marks(owner)
+            amount = self.free_margin(owner)
+            contract = "MarginMarket" if self.signed is None else "PerpetualMarket"
+            if amount and self.apply(Action(contract, "withdraw", (amount, owner), owner)).ok:
                 self.leaving.remove(each)
+
+    def bring_marks(self, sender: str) -> None:
+        """Bring what reporters sign now, as whoever needs marks does, and have the sender's account woken."""
+        assert self.signed is not None
+        reports = self.signed.newest(self.view())
+        if reports:
+            self.must("PriceFeed", "bring", tuple(reports[key] for key in sorted(reports)), sender=sender)
+        self.must("PerpetualMarket", "wake", sender, sender=sender)
 
     def free_margin(self, owner: str) -> int:
         """Return what an account has beyond the initial margin of its positions, wad; 0 without a price."""
+        if self.signed is not None:
+            ahead = cast(CycleView, self.view().cycles).rehearse({})
+            standing, (initial, _) = ahead.standing(owner), ahead.desk._margins(owner, True)
+            free = standing.own - standing.haircut - standing.unfinal
+            return max(0, free - div_up(initial, BASIS_POINTS))
         try:
             worth = self.session.model.view("MarginMarket", "worth_of", owner, RISK)
         except Revert:

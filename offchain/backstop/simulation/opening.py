@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from backstop.deployment.accounts import ACCOUNTS
-from backstop.deployment.contracts import POOLS
+from backstop.deployment.contracts import POOLS, margin_market
+from backstop.deployment.parameters import MarginParameters
 from backstop.deployment.signing import sign_order, trader
 from backstop.errors import BackstopError
 from backstop.hosts.words import OtherState, State
@@ -69,7 +70,7 @@ def open_book(run: Blocks, progress: Progress, stop: Callable[[], bool]) -> None
 
     limit_flows(run, on=True)
     if scenario.parameters.margin is not None:
-        open_margin_market(run, progress, stop)
+        open_margin_market(run, scenario.parameters.margin, progress, stop)
     for member in run.members:
         holder = maker if member.asset == "Stablecoin" else run.account("admin")
         run.must(member.asset, "transfer", member.address, member.deposit, sender=holder)
@@ -95,19 +96,22 @@ def open_book(run: Blocks, progress: Progress, stop: Callable[[], bool]) -> None
     run.go_to(scenario.start)
 
 
-def open_margin_market(run: Blocks, progress: Progress, stop: Callable[[], bool]) -> None:
+def open_margin_market(
+    run: Blocks, margin: MarginParameters, progress: Progress, stop: Callable[[], bool]
+) -> None:
     """Pay in insurance and margins, and trade the positions of the opening book.
 
-    Their prices need not be the feed's: funding that follows from that is over before the start.
+    Their prices need not be the feed's: funding that follows from that is over before the start. By cycle
+    they are the marks, which reporters have just said.
     """
-    maker, book = run.account("market_maker"), run.margin_book
-    for contract in ("MarginMarket", "MarginFund"):
+    maker, book, market = run.account("market_maker"), run.margin_book, margin_market(margin)
+    for contract in (market, "MarginFund"):
         run.must("Stablecoin", "approve", run.at[contract], MAX_UINT256, sender=maker)
     if run.scenario.insurance:
         run.must("MarginFund", "insure", run.scenario.insurance, sender=maker)
     for name, amount in book.deposits.items():
         run.names[trader(name)] = name
-        run.must("MarginMarket", "deposit", trader(name), amount, sender=maker)
+        run.must(market, "deposit", trader(name), amount, sender=maker)
     for i, trade in enumerate(book.trades):
         if stop():
             raise Interrupted("stopped while the margin book was opened")
@@ -120,8 +124,8 @@ def open_margin_market(run: Blocks, progress: Progress, stop: Callable[[], bool]
         run.must("MarginOrders", "fill", *sides, trade.lots, sender=maker)
     for _ in ("a rate that follows from the trades", "none"):
         run.go_to(run.system.timestamp + INTERVAL)
-        for market in range(len(run.scenario.margin_symbols)):
-            run.must("MarginMarket", "accrue", market, sender=maker)
+        for m in range(len(run.scenario.margin_symbols)):
+            run.must(market, "accrue", m, sender=maker)
 
 
 def let_debtors_act(run: Blocks, owner: str) -> None:

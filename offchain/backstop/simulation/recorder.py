@@ -10,6 +10,7 @@ from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.dutch import Terms
 from backstop.model.state import Log
+from backstop.simulation.cycle_recorder import CycleRecorder
 from backstop.simulation.guard_recorder import GuardRecorder
 from backstop.simulation.margin_recorder import MarginRecorder
 from backstop.simulation.run_directory import Row
@@ -76,7 +77,7 @@ class Recorder:
     claims: dict[str, list[int]] = field(default_factory=dict)  # series -> wad issued, wad repaid
     worst: dict[int, int] = field(default_factory=dict)  # collateral type -> lowest market price
     guards: GuardRecorder = field(default_factory=GuardRecorder)
-    margin: MarginRecorder | None = None  # if there is a margin market
+    margin: MarginRecorder | CycleRecorder | None = None  # if there is a margin market
 
     def __post_init__(self) -> None:
         self.opened = [0] * len(self.symbols)

@@ -31,7 +31,7 @@ class Margin(Jobs):
         self.nonce = 0
         terms = margined()
         assert terms.margin is not None
-        super().__init__(host, replace(terms, margin=replace(terms.margin, deleveraging=self.POLICY)))
+        super().__init__(host, replace(terms, margin=replace(terms.margin, policy=self.POLICY)))
         self.price(2_000)
         self.price(2_000)
         self.do(self.symbol, "mint", account("rich"), 10_000 * WAD, sender="rich")

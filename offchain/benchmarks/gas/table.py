@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from backstop.deployment.examples import guarded, standard
 from backstop.hosts.anvil import AnvilHost
+from benchmarks.gas.cycles import ClosingCycles, Cycles
 from benchmarks.gas.domains import Domains
 from benchmarks.gas.guards import Guards
 from benchmarks.gas.jobs import Jobs, calm
@@ -79,6 +80,8 @@ def measure() -> tuple[list[Row], dict[str, int]]:
         Domains,
         Margin,
         SharedMargin,
+        Cycles,
+        ClosingCycles,
         *(partial(StageJobs, name=name) for name in StageJobs.NAMES),
     ]
     for table in tables:

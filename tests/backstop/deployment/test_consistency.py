@@ -10,7 +10,8 @@ from typing import Any, cast
 import pytest
 
 from backstop.deployment.consistency import DOUBTFUL, REFUSED, RULES, check, refused
-from backstop.deployment.examples import guarded, margined, standard
+from backstop.deployment.contracts import MARGIN_POLICIES
+from backstop.deployment.examples import cycled, guarded, margined, standard
 from backstop.deployment.parameters import MarginParameters, Parameters, StageParameters, TimelockParameters
 from backstop.proof.fuzz.deployments import draw_parameters
 
@@ -18,6 +19,8 @@ HOUR, DAY = 3_600, 86_400
 WETH = "collateral_types.0"
 AUCTION, FEED, POLICY = f"{WETH}.auction", f"{WETH}.feed", f"{WETH}.policy"
 MARKET, POOL, TERMS = "margin.markets.0", "savings", "guards.workouts.0"
+
+CYCLED = {"margin.policy": "by-cycle"}
 
 # Rule -> what of a good setting breaks it.
 BREAKS: Mapping[str, Mapping[str, Any]] = {
@@ -68,8 +71,16 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "freeze-time": {"margin.freeze_time": 4 * HOUR + 1},
     "vesting-of-profits": {"margin.bucket": 599, "margin.buckets": 1},
     "insurance": {"margin.income_share": 1},
+    "marked-margin": {**CYCLED, f"{MARKET}.initial": 628},
+    "taker-fee": {**CYCLED, "margin.taker_fee": 12},
+    "band": {**CYCLED, "margin.band": 126},
+    "mark-age": {**CYCLED, "margin.mark_age": 301, f"{FEED}.max_age": 300},
+    "quiet": {**CYCLED, "margin.quiet": 119},
+    "bond": {**CYCLED, "margin.half_bond": 51},
+    "vesting-and-cycles": {**CYCLED, "margin.bucket": 3_599, "margin.buckets": 4},
     "timelock-delay": {"timelock.delay": 3 * DAY - 1},
     "retraction": {"timelock.retraction": DAY},
+    "timelock-and-cycles": {**CYCLED, "timelock.delay": 5 * HOUR, "margin.window": HOUR},
 }
 
 
@@ -99,8 +110,9 @@ def good() -> Parameters:
     return setting
 
 
-def test_a_good_setting_has_nothing_to_be_said_against_it(good: Parameters) -> None:
-    assert list(map(str, check(good))) == []
+@pytest.mark.parametrize("policy", MARGIN_POLICIES)
+def test_a_good_setting_has_nothing_to_be_said_against_it(good: Parameters, policy: str) -> None:
+    assert list(map(str, check(changed(good, "margin.policy", policy)))) == []
 
 
 def test_every_rule_has_a_setting_that_breaks_it() -> None:
@@ -121,7 +133,7 @@ def test_what_breaks_a_rule(good: Parameters, name: str) -> None:
         assert "\n" not in str(each)
 
 
-@pytest.mark.parametrize("example", [standard, guarded, margined])
+@pytest.mark.parametrize("example", [standard, guarded, margined, cycled])
 def test_no_example_is_refused(example) -> None:
     assert refused(example()) == []
 

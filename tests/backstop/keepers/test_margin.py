@@ -52,7 +52,7 @@ class Margin(World):
     def __init__(
         self, deleveraging: str = "ranked", guards: GuardsParameters | None = None, **changes: Any
     ) -> None:
-        margin = replace(MARGIN, deleveraging=deleveraging)
+        margin = replace(MARGIN, policy=deleveraging)
         parameters = {"margin": margin, "domains": (DOMAIN,), "guards": guards}
         super().__init__(parameters, **changes)
         self.nonce = 0

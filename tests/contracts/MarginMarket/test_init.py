@@ -61,9 +61,9 @@ def test_doors_are_the_deleveragers(margin):
 def test_parameters_that_do_not_fit():
     with pytest.raises(BackstopError, match="there is no domain Nowhere"):
         plan(with_margin(domain="Nowhere"))
-    with pytest.raises(BackstopError, match="nobody deleverages by luck: choose of ranked, shared"):
-        plan(with_margin(deleveraging="luck"))
-    assert plan(with_margin(deleveraging="shared")).kinds["MarginDeleverager"] == "MarginSharer"
+    with pytest.raises(BackstopError, match="no margin market has the policy luck: choose of ranked, shared"):
+        plan(with_margin(policy="luck"))
+    assert plan(with_margin(policy="shared")).kinds["MarginDeleverager"] == "MarginSharer"
     wrong = dataclasses.replace(TERMS, symbol="DOGE")
     with pytest.raises(BackstopError, match="there is no DOGE"):
         plan(with_margin(standard(), markets=(wrong,)))

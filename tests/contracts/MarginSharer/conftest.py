@@ -7,7 +7,7 @@ from tests.support.margin import begin, crowded, move
 
 @pytest.fixture
 def crowd(new_protocol):
-    return crowded(new_protocol, deleveraging="shared")
+    return crowded(new_protocol, policy="shared")
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_a_losing_account_is_never_deleveraged(insolvent):
 
 
 def test_all_gains_and_the_rest_is_unpaid(new_protocol):
-    made = opened(new_protocol, with_margin(domain="", deleveraging="shared"))
+    made = opened(new_protocol, with_margin(domain="", policy="shared"))
     stage(made, maker=2_000, taker=20_000, third=40_000)
     fill(made, "maker", "taker", 1_000)
     move(made, "WETH", 1_650)
@@ -128,7 +128,7 @@ def test_all_gains_and_the_rest_is_unpaid(new_protocol):
 
 
 def test_without_any_gain_nobody_is_touched(new_protocol):
-    made = opened(new_protocol, with_margin(domain="", deleveraging="shared"))
+    made = opened(new_protocol, with_margin(domain="", policy="shared"))
     stage(made, maker=2_000, taker=20_000, third=40_000)
     fill(made, "maker", "taker", 1_000)
     move(made, "WETH", 1_600)

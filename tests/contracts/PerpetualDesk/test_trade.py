@@ -6,12 +6,6 @@ from tests.support.margin import terms
 from tests.support.perpetuals import BTC, DESK, ETH, opened
 
 
-def trade(market, maker, taker, lots, price, *reduces):
-    flags = reduces or (False, False)
-    args = (ETH, market.at(maker), market.at(taker), lots, price, *flags)
-    market.do(f"{DESK}.trade", *args, sender="orders")
-
-
 def test_both_have_what_they_traded(crowd):
     assert crowd.size("long") == 1_000 and crowd.size("first") == crowd.size("second") == -500
     assert crowd.equity("long") == 3_000 * WAD
@@ -34,7 +28,7 @@ def test_only_orders_at_sensible_prices(crowd):
     with reverts("desk: price bounds"):
         crowd.trade("first", "second", 1, price=0)
     with reverts("perpetuals: no such market"):
-        crowd.do(f"{DESK}.trade", 2, *args[1:], sender="orders")
+        crowd.trade("first", "second", 1, market=2, price=20 * WAD)
 
 
 def test_no_trade_before_a_first_mark(new_protocol):
@@ -43,9 +37,8 @@ def test_no_trade_before_a_first_mark(new_protocol):
     market.do("MarginPolicy.add_market", 2, lot, terms(), sender="admin")
     market.deposit("long", 3_000 * WAD)
     market.deposit("short", 3_000 * WAD)
-    args = (2, market.at("long"), market.at("short"), 1, 25 * WAD, False, False)
     with reverts("desk: no mark yet"):
-        market.do(f"{DESK}.trade", *args, sender="orders")
+        market.trade("long", "short", 1, market=2, price=25 * WAD)
 
 
 def test_the_band_is_half_a_percent(crowd):
@@ -76,10 +69,10 @@ def test_new_risk_needs_prices_of_all_its_markets(crowd):
 
 
 def test_an_order_may_ask_to_reduce_only(crowd):
-    trade(crowd, "first", "long", 500, 20 * WAD, True, True)
+    crowd.trade("first", "long", 500, maker_reduces=True, taker_reduces=True)
     assert crowd.size("first") == 0
     with reverts("desk: would not reduce"):
-        trade(crowd, "other", "second", 1, 20 * WAD, True, False)
+        crowd.trade("other", "second", 1, maker_reduces=True)
 
 
 def test_a_gain_that_is_not_final_opens_nothing(crowd):

@@ -1,7 +1,6 @@
 """deposit, withdraw, and what only the desk and the waterfall may do."""
 
 from backstop.model.arithmetic import WAD
-from backstop.model.roles import SHORTFALL
 from tests.support.helpers import reverts
 from tests.support.perpetuals import DESK, ETH, HOUSE
 
@@ -43,7 +42,7 @@ def test_a_gain_leaves_once_it_is_final_and_vests(crowd):
         withdraw(crowd, "first", 10_001)
     crowd.roll()
     assert withdraw(crowd, "first", 11_000) == 11_000 * WAD
-    assert crowd.read("PerpetualFund.unvested") == 1_000 * WAD
+    assert crowd.read("MarginFund.unvested") == 1_000 * WAD
 
 
 def test_a_deposit_that_was_lost_is_no_deposit(crowd):
@@ -58,7 +57,7 @@ def test_a_deposit_that_was_lost_is_no_deposit(crowd):
     for _ in range(2):
         crowd.roll()
     assert withdraw(crowd, "long", 2_997) == 2_997 * WAD
-    assert crowd.read("PerpetualFund.unvested") == 2_497 * WAD
+    assert crowd.read("MarginFund.unvested") == 2_497 * WAD
 
 
 def test_nobody_else_makes_a_deposit_a_profit(crowd):
@@ -70,7 +69,7 @@ def test_nobody_else_makes_a_deposit_a_profit(crowd):
     for _ in range(2):
         crowd.roll()
     withdraw(crowd, "long", 1_000)
-    assert crowd.read("PerpetualFund.unvested") == 0
+    assert crowd.read("MarginFund.unvested") == 0
 
 
 def test_while_a_loss_is_late_all_are_paid_alike(crowd):
@@ -93,7 +92,6 @@ def test_the_line_of_the_protocol_pays_what_is_late(crowd):
     for _ in range(2):
         crowd.roll()
     crowd.meet("long")
-    crowd.do("Perpetuals.grant_role", SHORTFALL, crowd.at(HOUSE), sender="admin")
     assert crowd.do(f"{HOUSE}.post_shortfall", sender="keeper") == 1_000 * WAD
     assert crowd.market.late_table[()] == 0
     crowd.finish()

@@ -12,7 +12,7 @@ from tests.support.settling import begin, make_prices
 @pytest.fixture
 def settled(crowd):
     """The price falls to 16, the long owes 1,000; then the protocol settles, and 400 are insured."""
-    crowd.do("PerpetualFund.insure", 400 * WAD, sender="rich")
+    crowd.do("MarginFund.insure", 400 * WAD, sender="rich")
     crowd.post(ETH, 1_600)
     crowd.mark(ETH, 16 * WAD)
     begin(Protocol(crowd.system))

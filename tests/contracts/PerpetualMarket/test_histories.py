@@ -17,7 +17,7 @@ def history(seed: int, in_time: bool, steps: int = 90, wakes: bool = False) -> P
     dice = random.Random(seed)
     market = alone(half_bond=dice.choice((0, WAD)), taker_fee=dice.choice((0, 5)))
     if dice.random() < 0.5:
-        market.do("PerpetualFund.insure", dice.randint(1, 10**4) * WAD, sender="rich")
+        market.do("MarginFund.insure", dice.randint(1, 10**4) * WAD, sender="rich")
     market.refresh()
     for name in NAMES:
         market.deposit(name, dice.randint(10**2, 10**4) * WAD)

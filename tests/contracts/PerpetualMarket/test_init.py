@@ -1,9 +1,19 @@
-"""The constructor refuses rules out of bounds."""
+"""The constructor and the deployment: what a market by cycles is wired to, and rules out of bounds."""
+
+from dataclasses import replace
 
 import pytest
 
+from backstop.deployment.configuration import configuration
+from backstop.deployment.contracts import BY_CYCLE
+from backstop.deployment.create import model_class
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import GuardsParameters, TimelockParameters
+from backstop.deployment.plan import plan
 from backstop.model.arithmetic import WAD
+from backstop.model.roles import SHORTFALL
 from tests.support.helpers import check_cannot_be_made
+from tests.support.margin import with_margin
 from tests.support.perpetuals import RULES
 from tests.support.protocol import Protocol
 
@@ -15,6 +25,48 @@ CASES = [
     ("mark_age", 601, 600, "perpetuals: mark bounds"),
     ("half_bond", 1_000 * WAD + 1, 1_000 * WAD, "perpetuals: bond bounds"),
 ]
+
+
+def test_is_wired(new_protocol):
+    """By the configuration alone: with guards as well, and its terms are what the contracts say."""
+    parameters = with_margin(replace(standard(), guards=GuardsParameters()), policy=BY_CYCLE)
+    made = new_protocol(parameters)
+    terms = parameters.margin
+    assert terms is not None
+    wired = {
+        "PerpetualMarket.VAULT_ENGINE": "VaultEngine",
+        "PerpetualMarket.POLICY": "MarginPolicy",
+        "PerpetualMarket.STABLECOIN": "Stablecoin",
+        "PerpetualMarket.DESK": "PerpetualDesk",
+        "PerpetualMarket.FUND": "MarginFund",
+        "PerpetualMarket.DOMAIN": "Perpetuals",
+        "PerpetualDesk.VAULT_ENGINE": "VaultEngine",
+        "PerpetualDesk.POLICY": "MarginPolicy",
+        "PerpetualDesk.RISK_POLICY": "RiskPolicy",
+        "PerpetualDesk.MARGIN_ORDERS": "MarginOrders",
+        "PerpetualDesk.MARKET": "PerpetualMarket",
+        "MarginOrders.MARGIN_MARKET": "PerpetualDesk",
+        "MarginFund.MARGIN_MARKET": "PerpetualMarket",
+        "Treasury.FUND": "MarginFund",
+    }
+    for view, contract in wired.items():
+        assert made.read(view) == made.address(contract)
+    assert made.read("Perpetuals.has_role", SHORTFALL, "PerpetualMarket")
+    assert not {"MarginMarket", "MarginDeleverager"} & set(made.lockstep.model.world.contracts)
+    for name in ("WINDOW", "QUIET", "MARK_AGE"):
+        assert made.read(f"PerpetualMarket.{name}") == getattr(terms, name.lower())
+    assert made.read("PerpetualMarket.HALF_BOND") == terms.half_bond * WAD
+    for name in ("BAND", "MAKER_FEE", "TAKER_FEE", "FEE_SHARE"):
+        assert made.read(f"PerpetualDesk.{name}") == getattr(terms, name.lower())
+
+
+def test_the_timelock_delays_what_can_hurt_a_position():
+    """Terms and the cap of insurance; the market and its desk have nothing that anybody could set."""
+    deployment = plan(replace(with_margin(policy=BY_CYCLE), timelock=TimelockParameters()))
+    handed = {each.contract for each in configuration(deployment) if each.method == "transfer_admin"}
+    assert {"MarginPolicy", "MarginFund", "Perpetuals"} <= handed
+    for kind in ("PerpetualMarket", "PerpetualDesk", "MarginOrders"):
+        assert not any("admin" in each for each in dir(model_class(kind)))
 
 
 @pytest.mark.parametrize(("rule", "amount", "fits", "reason"), CASES)

@@ -6,9 +6,8 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.deep import cases
-from tests.support.margin import with_margin
 from tests.support.perpetual_steps import NAMES, step
-from tests.support.perpetuals import DESK_RULES, RULES, Perpetuals
+from tests.support.perpetuals import Perpetuals, by_cycle
 
 
 @pytest.mark.parametrize(
@@ -21,10 +20,9 @@ from tests.support.perpetuals import DESK_RULES, RULES, Perpetuals
 )
 def test_model_and_contract_agree(new_protocol, seed):
     dice = random.Random(seed)
-    both = new_protocol(with_margin(), check_every=50).lockstep
-    desk_rules = DESK_RULES._replace(taker_fee=5, maker_fee=2)
-    market = Perpetuals(both, RULES._replace(half_bond=WAD), desk_rules)
-    market.do("PerpetualFund.insure", 10**3 * WAD, sender="rich")
+    parameters = by_cycle(half_bond=WAD, taker_fee=5, maker_fee=2)
+    market = Perpetuals(new_protocol(parameters, check_every=50).lockstep)
+    market.do("MarginFund.insure", 10**3 * WAD, sender="rich")
     market.refresh()
     for name in NAMES:
         market.deposit(name, dice.randint(10**2, 10**4) * WAD)

@@ -53,12 +53,12 @@ def test_once_it_is_met_the_rebound_is_not_the_debtors(crash):
     assert crash.equity("long") == 0
     # The shorts have lost what they had gained, and half of the loss each; insurance has the rebound.
     assert crash.equity("first") == crash.equity("second") == 9_500 * WAD
-    insured = crash.model.world.contracts["PerpetualFund"].tables["insurance"][()].amount
+    insured = crash.model.world.contracts["MarginFund"].tables["insurance"][()].amount
     assert insured + crash.market.fee_table[()] == 4_000 * WAD
 
 
 def test_insurance_pays_first(crash):
-    crash.do("PerpetualFund.insure", 400 * WAD, sender="rich")
+    crash.do("MarginFund.insure", 400 * WAD, sender="rich")
     crash.roll()
     crash.meet("long")
     crash.finish()
@@ -113,7 +113,7 @@ def test_what_is_late_is_borne_by_the_fund_the_protocol_and_later_gains(crash):
     crash.meet("long")
     assert crash.market.late_table[()] == 1_000 * WAD
     assert crash.equity("first") == 12_000 * WAD
-    crash.do("PerpetualFund.insure", 300 * WAD, sender="rich")
+    crash.do("MarginFund.insure", 300 * WAD, sender="rich")
     crash.roll()
     assert crash.market.late_table[()] == 700 * WAD
     # From the next roll on half of the gains of each cycle pay: 500 of 1,000, here of the market's own.

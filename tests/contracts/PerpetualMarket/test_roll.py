@@ -21,13 +21,14 @@ def pending(crowd):
 
 
 def test_a_window_passes(crowd):
+    roll(crowd)
     opened_at = crowd.market.clocks[()].rolled_at
     crowd.advance(opened_at + RULES.window - 1 - crowd.world.timestamp)
     with reverts("cycle_losses: too early"):
         roll(crowd)
     crowd.advance(1)
     roll(crowd)
-    assert crowd.read(f"{HOUSE}.clock_of")[:2] == (2, crowd.world.timestamp)
+    assert crowd.read(f"{HOUSE}.clock_of")[:2] == (3, crowd.world.timestamp)
 
 
 def test_a_quiet_time_follows_the_last_booking(pending):

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from backstop.deployment.consistency import auctions, feeds, governance, guards, limits, losses, margin
+from backstop.deployment.consistency import (
+    auctions,
+    cycles,
+    feeds,
+    governance,
+    guards,
+    limits,
+    losses,
+    margin,
+)
 from backstop.deployment.consistency.rule import DOUBTFUL, REFUSED, Finding, Misfit, Prices, Rule
 from backstop.deployment.parameters import Parameters
 
@@ -20,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     *limits.RULES,
     *guards.RULES,
     *margin.RULES,
+    *cycles.RULES,
     *governance.RULES,
 )
 

@@ -17,6 +17,7 @@ from backstop.deployment.consistency.rule import (
     rule,
     time,
 )
+from backstop.deployment.contracts import DELEVERAGERS
 from backstop.deployment.parameters import (
     CollateralParameters,
     MarginParameters,
@@ -39,6 +40,11 @@ def markets(parameters: Parameters) -> Iterator[Market]:
             yield parameters.margin, market, types[market.symbol]
 
 
+def deleveraged(parameters: Parameters) -> Iterator[Market]:
+    """Yield the perpetual markets of a deployment that freezes them to deleverage."""
+    return (each for each in markets(parameters) if each[0].policy in DELEVERAGERS)
+
+
 @rule(
     DOUBTFUL,
     "market.maintenance",
@@ -48,7 +54,7 @@ def markets(parameters: Parameters) -> Iterator[Market]:
     "anybody may act",
 )
 def _maintenance(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    for _, market, collateral in markets(parameters):
+    for _, market, collateral in deleveraged(parameters):
         step = collateral.feed.step
         if market.maintenance < reached(2 * step):
             values = percent(market.maintenance), time(step)
@@ -67,7 +73,7 @@ def _maintenance(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     why="an account that was opened a moment ago survives an ordinary step, a tenth of a bad one",
 )
 def _initial_margin(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    for _, market, collateral in markets(parameters):
+    for _, market, collateral in deleveraged(parameters):
         least = market.maintenance + div_up(reached(collateral.feed.step), 10)
         if market.initial < least:
             values = percent(market.initial), percent(market.maintenance), time(collateral.feed.step)
@@ -111,7 +117,7 @@ def _lot(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     "last lots",
 )
 def _dust(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    for margin, market, _ in markets(parameters):
+    for margin, market, _ in deleveraged(parameters):
         if market.dust == 0:
             yield Misfit(market.symbol, ("0 coins", time(margin.freeze_time)), "the dust to 1 coin or more")
 
@@ -124,7 +130,7 @@ def _dust(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     "market until then",
 )
 def _freeze_time(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    for margin, market, collateral in markets(parameters):
+    for margin, market, collateral in deleveraged(parameters):
         if margin.freeze_time > collateral.feed.stale_after:
             values = time(margin.freeze_time), time(collateral.feed.stale_after)
             yield Misfit(market.symbol, values, f"the freeze to {time(collateral.feed.stale_after)} or less")
@@ -139,7 +145,7 @@ def _freeze_time(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     "than the two steps in which a price comes to count",
 )
 def _vesting_of_profits(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    for margin, market, collateral in markets(parameters):
+    for margin, market, collateral in deleveraged(parameters):
         if margin.bucket * margin.buckets < 2 * collateral.feed.step:
             values = time(margin.bucket), str(margin.buckets), time(collateral.feed.step)
             least = div_up(2 * collateral.feed.step, margin.buckets)

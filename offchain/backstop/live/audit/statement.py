@@ -6,8 +6,8 @@ due since. Collateral counts at the feed's current price, fresh or not, without 
 domain at what the domain says, so a loss that is announced is short. Ratios are rounded down, losses never.
 Amounts are decimal strings, as in a run's summary.
 
-Mappings cannot be listed, so a statement could leave vaults, auctions or workouts out: `checks` are the sums
-over them against the ledger's own totals, and are all zero for a statement that is whole.
+Mappings cannot be listed, so a statement could leave something out: `checks` are the sums over vaults,
+auctions, workouts and accounts against the books' own totals, all zero for a statement that is whole.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from backstop.hosts.model import ModelSystem
 from backstop.keepers.seen import Outside
 from backstop.keepers.view import View
 from backstop.live.audit.changes import debts_of_stage, left_out, pending, policy_of, stages_in_order
+from backstop.live.audit.margin import margin_of
 from backstop.live.audit.powers import powers
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.interfaces import Debts
@@ -60,7 +61,9 @@ class Exposure(NamedTuple):
 
 def statement(model: ModelSystem, deployment: Deployment) -> dict[str, Any]:
     """Draw up the whole statement at the model's time."""
-    return _Books(model, deployment).statement()
+    whole, margin = _Books(model, deployment).statement(), margin_of(model, deployment)
+    whole["checks"]["margin_gap_wad"] = "0" if margin is None else margin["gap_wad"]
+    return whole | {"margin": margin}
 
 
 def view_of(model: ModelSystem, deployment: Deployment) -> View:

@@ -160,6 +160,13 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
         f"open: {counts['auctions']} auctions of collateral, {counts['sales']} of equity, "
         f"{counts['workouts']} workouts, {counts['calls']} margin calls, {counts['flags']} flags"
     )
+    if (margin := statement["margin"]) is not None:
+        has = {name: _coins(amount, WAD) for name, amount in margin.items() if name != "policy"}
+        console.print(
+            f"margin market ({margin['policy']}): {has['held_wad']} held, {has['unpaid_wad']} unpaid; "
+            f"insurance {has['insurance_wad']}, of which {has['payable_wad']} now; "
+            f"profits not vested {has['unvested_wad']}"
+        )
     _print_powers(console, statement["powers"])
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.deployment.accounts import ACCOUNTS, account
-from backstop.deployment.contracts import POOLS
+from backstop.deployment.contracts import BY_CYCLE, POOLS
 from backstop.deployment.create import model_of
 from backstop.deployment.file import parameters_to_json
 from backstop.deployment.plan import Deployment, plan
@@ -51,6 +51,7 @@ _KEEPERS = {
 }
 _OF_EQUITY = {"treasurer": "treasurer"}
 _OF_GUARDS = {"ceilings": "ceilings", "breaker": "breaker", "caller": "caller"}
+_OF_CYCLES = {"margin_crank": "margin_crank"}
 # Between the lowest price at which a vault can be opened and the one at which the book is.
 _MARGIN = 10_100
 
@@ -263,6 +264,8 @@ def _keepers(parameters: Any) -> dict[str, dict[str, Any]]:
         roles |= _OF_EQUITY
     if parameters.guards is not None:
         roles |= _OF_GUARDS
+    if parameters.margin is not None and parameters.margin.policy == BY_CYCLE:
+        roles |= _OF_CYCLES
     found: dict[str, dict[str, Any]] = {
         "reporter": {
             "role": "reporter",

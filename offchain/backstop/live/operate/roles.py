@@ -31,6 +31,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "breaker": ("breaker",),
     "caller": ("caller",),
     "settler": ("settler",),
+    "margin_crank": ("margin_crank",),
     "margin_liquidator": ("margin_liquidator",),
     "deleverager": ("deleverager",),
     "matcher": ("matcher",),

@@ -115,6 +115,10 @@ def _of_statement(statement: Mapping) -> Iterator[Metric]:
     for each, text in (("capacity_rad", "What a stage has"), ("would_pay_rad", "What it would pay now")):
         rows = [((row["stage"],), _whole(row, each)) for row in statement["stages"]]
         yield _by(f"stage_{_name(each)}", f"{text}, stablecoins.", ("stage",), rows)
+    if (margin := statement["margin"]) is not None:
+        figures = ("held", "unpaid", "insurance", "payable", "unvested")
+        amounts = [((each,), _whole(margin, f"{each}_wad")) for each in figures]
+        yield _by("margin", "The margin market's books and insurance, stablecoins.", ("figure",), amounts)
     mode = "settlement" if statement["settling"] else statement["mode"]
     rows = [((each,), float(each == mode)) for each in ("normal", "caution", "emergency", "settlement")]
     yield _by("mode", "1 for the protocol's mode.", ("mode",), rows)

@@ -110,7 +110,7 @@ def _margin(random: Random, parameters: Parameters) -> MarginParameters:
     return MarginParameters(
         markets=tuple(markets),
         domain=parameters.domains[0].name if parameters.domains else "",
-        deleveraging=random.choice(("ranked", "shared")),
+        policy=random.choice(("ranked", "shared")),
         fee_share=random.choice((0, 1_000, 10_000)),
         freeze_time=random.choice((bounds.MIN_FREEZE, HOUR, bounds.MAX_FREEZE)),
         bucket=random.choice((bounds.MIN_BUCKET, HOUR, DAY)),

@@ -69,7 +69,8 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "settler": ("most",),
     "member": ("pool", "capital", "leaves_at", "runs"),
     "attacker": ("pool", "stake", "capital", "collateral", "each", "ratio", "most", "plan"),
-    "margin_liquidator": ("capital", "minimum_profit", "most"),
+    "margin_crank": ("deviation", "most"),
+    "margin_liquidator": ("capital", "minimum_profit", "most", "relieves"),
     "deleverager": ("call_gas", "most"),
     "matcher": ("orders", "most"),
 }
@@ -137,6 +138,7 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         plan=() if plan is None else _plan(plan, "collateral" in section),
         fails=fails_of(section["fails"]) if "fails" in section else None,
         runs=given("runs", units.seconds, 60, 365 * DAY, 0),
+        relieves=given("relieves", units.basis_points, 0, 100_000, 0),
         call_gas=given("call_gas", units.gas, 100_000, BLOCK_GAS, 10_000_000),
         orders=str(section["orders"].beside()) if "orders" in section else "",
         **drawn,

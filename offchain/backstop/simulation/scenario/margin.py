@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from backstop.deployment.contracts import DELEVERAGERS
+from backstop.deployment.contracts import BY_CYCLE, DELEVERAGERS, MARGIN_POLICIES
 from backstop.deployment.parameters import MarginParameters, PerpetualParameters
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, WAD
@@ -21,7 +21,6 @@ _MOST_LEVERAGE = BASIS_POINTS * BASIS_POINTS // bounds.MIN_MARGIN
 
 _TERMS: dict[str, tuple[Callable[[str], int], int, int]] = {
     "fee_share": (units.basis_points, 0, BASIS_POINTS),
-    "freeze_time": (units.seconds, bounds.MIN_FREEZE, bounds.MAX_FREEZE),
     "bucket": (units.seconds, bounds.MIN_BUCKET, bounds.MAX_BUCKET),
     "buckets": (units.count, 1, bounds.MAX_BUCKETS),
     "cap": (units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING),
@@ -29,6 +28,21 @@ _TERMS: dict[str, tuple[Callable[[str], int], int, int]] = {
     "insurance_target": (units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING),
 }
 """How each figure of the market as a whole is read, and its bounds."""
+
+_TO_DELEVERAGE: dict[str, tuple[Callable[[str], int], int, int]] = {
+    "freeze_time": (units.seconds, bounds.MIN_FREEZE, bounds.MAX_FREEZE),
+}
+_OF_CYCLES: dict[str, tuple[Callable[[str], int], int, int]] = {
+    "window": (units.seconds, bounds.MIN_CYCLE, bounds.MAX_CYCLE),
+    "quiet": (units.seconds, 0, bounds.MAX_CYCLE),
+    "mark_age": (units.seconds, 1, bounds.MAX_MARK_AGE),
+    "band": (units.basis_points, 0, bounds.MAX_BAND),
+    "maker_fee": (units.basis_points, 0, bounds.MAX_TRADE_FEE),
+    "taker_fee": (units.basis_points, 0, bounds.MAX_TRADE_FEE),
+    "half_bond": (units.whole_stablecoin, 0, bounds.MAX_HALF_BOND // WAD),
+}
+_OF_POLICY = {**dict.fromkeys(DELEVERAGERS, _TO_DELEVERAGE), BY_CYCLE: _OF_CYCLES}
+"""The same, of the policies that have it."""
 
 _OF_MARKET: dict[str, tuple[Callable[[str], int], int, int]] = {
     "discount": (units.basis_points, 0, bounds.MAX_LIQUIDATION_DISCOUNT),
@@ -47,8 +61,17 @@ def margin_of(
     field: Field, symbols: Sequence[str], domains: Sequence[str], has_treasury: bool
 ) -> MarginParameters:
     """Read the margin market, with a perpetual market for each symbol that is named."""
-    section = field.section(("markets",), ("domain", "deleveraging", "insurance", *_TERMS))
-    found: dict[str, Any] = {name: section[name].between(*_TERMS[name]) for name in _TERMS if name in section}
+    known = _TERMS | _TO_DELEVERAGE | _OF_CYCLES
+    section = field.section(("markets",), ("domain", "policy", "insurance", *known))
+    found: dict[str, Any] = {name: section[name].between(*known[name]) for name in known if name in section}
+    policy = MarginParameters.policy
+    if "policy" in section:
+        found["policy"] = policy = section["policy"].choice(MARGIN_POLICIES)
+    for name in sorted(terms_of_others(policy)):
+        if name in section:
+            section[name].fail(f"is of another policy: a margin market that is {policy} has none")
+    if found.get("quiet", 0) > found.get("window", MarginParameters.window):
+        section["quiet"].fail("must not be above `window`")
     for name in ("income_share", "insurance_target"):
         if name in section and not has_treasury:
             section[name].fail("needs the section parameters.equity: without it no treasury is deployed")
@@ -56,8 +79,6 @@ def margin_of(
         if section["domain"].text not in domains:
             section["domain"].fail(f"there is no domain {section['domain'].text!r} in parameters.domains")
         found["domain"] = section["domain"].text
-    if "deleveraging" in section:
-        found["deleveraging"] = section["deleveraging"].choice(tuple(DELEVERAGERS))
     entries = section["markets"].entries()
     if not 1 <= len(entries) <= bounds.MAX_MARGIN_MARKETS:
         section["markets"].fail(f"must have 1 to {bounds.MAX_MARGIN_MARKETS} entries")
@@ -66,6 +87,11 @@ def margin_of(
             entry.fail(f"{symbol!r} is not one of: {', '.join(symbols)}")
     markets = tuple(_market(symbol, entry) for symbol, entry in entries.items())
     return MarginParameters(markets, **found)
+
+
+def terms_of_others(policy: str) -> set[str]:
+    """Return the names of terms that a margin market of a policy does not have."""
+    return {name for terms in _OF_POLICY.values() for name in terms} - set(_OF_POLICY[policy])
 
 
 def insurance_of(field: Field | None) -> int:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
+from backstop.deployment.contracts import BY_CYCLE
 from backstop.deployment.parameters import PerpetualParameters
-from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.randomness import Dice
 from backstop.simulation.scenario.book import even_by_doublings
 from backstop.simulation.scenario.schema import MarginPairs, MarginPosition, Scenario
@@ -48,7 +50,24 @@ def opening_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> Op
         book.trades += _given(scenario, m, market, prices[market.symbol])
     for account in scenario.margin_book.accounts:
         book.pay_in(account.name, account.cash)
+    if margin is not None and margin.policy == BY_CYCLE:
+        _at_the_mark(book, [_a_lot(market, prices[market.symbol]) for market in margin.markets])
     return book
+
+
+def _at_the_mark(book: OpeningBook, marks: list[int]) -> None:
+    """Open all positions at the marks: what they had won or lost by then is in the deposit."""
+    for i, trade in enumerate(book.trades):
+        gain = trade.lots * (marks[trade.market] - trade.price)
+        book.pay_in(trade.long, gain)
+        book.pay_in(trade.short, -gain)
+        book.trades[i] = trade._replace(price=marks[trade.market])
+    for name, amount in book.deposits.items():
+        if amount < 0:
+            raise BackstopError(
+                f"the scenario does not fit: the account {name!r} owes {-amount // WAD + 1:,} stablecoins at "
+                "the opening prices"
+            )
 
 
 def _a_lot(market: PerpetualParameters, price: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from backstop.deployment.consistency import Prices, refused
-from backstop.deployment.contracts import POOLS
+from backstop.deployment.contracts import BY_CYCLE, POOLS
 from backstop.deployment.parameters import (
     AuctionParameters,
     CollateralParameters,
@@ -246,13 +246,23 @@ def _margin(margin: MarginParameters) -> dict[str, Any]:
         found["income_share"] = _bps(margin.income_share)
         found["insurance_target"] = _whole(margin.insurance_target)
     return found | {
-        "deleveraging": margin.deleveraging,
+        "policy": margin.policy,
         "fee_share": _bps(margin.fee_share),
-        "freeze_time": _seconds(margin.freeze_time),
+        **_of_policy(margin),
         "bucket": _seconds(margin.bucket),
         "buckets": margin.buckets,
         "cap": _whole(margin.cap),
         "markets": markets,
+    }
+
+
+def _of_policy(margin: MarginParameters) -> dict[str, Any]:
+    if margin.policy != BY_CYCLE:
+        return {"freeze_time": _seconds(margin.freeze_time)}
+    return {
+        **{name: _seconds(getattr(margin, name)) for name in ("window", "quiet", "mark_age")},
+        **{name: _bps(getattr(margin, name)) for name in ("band", "maker_fee", "taker_fee")},
+        "half_bond": _whole(margin.half_bond),
     }
 
 

@@ -113,7 +113,7 @@ class Crash:
         self.random, self.pairs, self.say, self.most = Random(seed), accounts // 2, say, most
         self.nonce = 0
         terms = PerpetualParameters(SYMBOL, WAD // 100)
-        margin = MarginParameters((terms,), domain="Perpetuals", deleveraging=policy)
+        margin = MarginParameters((terms,), domain="Perpetuals", policy=policy)
         domain = DomainParameters("Perpetuals", LINE)
         self.parameters = replace(standard(), domains=(domain,), margin=margin)
         self.both: Lockstep = lockstep(host, self.parameters, seed=seed, check_every=0, traces=None)

@@ -33,7 +33,7 @@ def draw_exchange(random: Random) -> Setting:
     assert plain.margin is not None
     margin: MarginParameters = replace(
         plain.margin,
-        deleveraging=random.choice(("ranked", "shared")),
+        policy=random.choice(("ranked", "shared")),
         cap=random.choice((2_000, 100_000)),
     )
     parameters = replace(

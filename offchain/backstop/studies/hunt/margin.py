@@ -167,7 +167,7 @@ class Margin:
     def _lines(self, deals: tuple[Deal, ...]) -> Iterator[str]:
         margin = self.setting.parameters.margin
         assert margin is not None
-        yield f"deleveraging {margin.deleveraging}; prices {[each // RAY for each in self.course.prices]}"
+        yield f"deleveraging {margin.policy}; prices {[each // RAY for each in self.course.prices]}"
         if self.course.settles >= 0:
             yield f"settlement begins before leg {self.course.settles}"
         for buyer, seller, lots in self.course.trades:

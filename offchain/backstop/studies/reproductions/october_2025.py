@@ -84,7 +84,7 @@ def through_the_market(waves: tuple[Wave, ...], deleveraging: str) -> list[int]:
     The failing position is smaller than half of what the first winner has gained.
     """
     terms = PerpetualParameters("WETH", DOLLAR // (BEFORE - AFTER), dust=0)
-    parameters = replace(standard(), margin=MarginParameters((terms,), deleveraging=deleveraging))
+    parameters = replace(standard(), margin=MarginParameters((terms,), policy=deleveraging))
     with deployed(parameters) as here:
         return _Market(here).play(waves)
 

@@ -32,7 +32,7 @@ parameters:
     Perpetuals: {line: 1_000_000 stablecoin, delay: 1 d}
   margin:
     domain: Perpetuals
-    deleveraging: shared
+    policy: shared
     insurance: 250_000.5 stablecoin
     fee_share: 20%
     freeze_time: 30 min
@@ -101,7 +101,7 @@ def test_every_parameter_is_read(tmp_path) -> None:
             PerpetualParameters("ETH", lot=WAD // 100),
         ),
         domain="Perpetuals",
-        deleveraging="shared",
+        policy="shared",
         fee_share=2_000,
         freeze_time=1_800,
         bucket=43_200,
@@ -194,7 +194,7 @@ def test_given_positions_are_matched_at_their_prices(tmp_path) -> None:
         ),
         ("5_000_000 lots", "5_000_000", "open_limit: '5_000_000' is not a number of lots; write e.g."),
         ("domain: Perpetuals", "domain: Nowhere", "margin.domain: there is no domain 'Nowhere' in"),
-        ("deleveraging: shared", "deleveraging: greedy", "'greedy' is not one of: ranked, shared"),
+        ("policy: shared", "policy: greedy", "'greedy' is not one of: ranked, shared, by-cycle"),
         ("income_share: 15%", "income_share: 115%", "margin.income_share: '115%' is too high"),
         (EQUITY, "", "margin.income_share: needs the section parameters.equity: without it no"),
         ("insurance: 250_000.5", "insurance: -1", "margin.insurance: '-1 stablecoin' is negative"),

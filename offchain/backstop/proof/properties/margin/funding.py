@@ -63,6 +63,8 @@ class FundingFollowsItsRate:
     def see(self, step: Transition, changes: Changes) -> None:
         """Move the clocks of the markets that the step charges; none else may move."""
         contract, method = step.action.contract, step.action.method
+        if not self._clocks:
+            return
         if contract not in _OURS and FUNDINGS not in changes and _PREMIUMS not in changes:
             return
         charged: list[int] = []

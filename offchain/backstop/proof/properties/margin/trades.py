@@ -44,13 +44,17 @@ def a_trade_moves_what_both_have_ordered(step: Transition, changes: Changes) -> 
 
     The price is that of the order that was signed first. Gains that it realises repay unpaid losses by the
     market's share, rounded down; off the last price, whom that pays in funding pays for an interval of it,
-    rounded up, to the fees.
+    rounded up, to the fees. By cycle the orders are looked at here, and what moves elsewhere.
     """
     if not step.calls(_ORDERS, "fill"):
         return
     maker, _, taker, _, lots = step.action.args
     maker, taker = Order(*maker), Order(*taker)
     _check_orders(step, maker, taker, lots)
+    if MARKET not in step.model.world.contracts:
+        return
+    if step.after(MARKET, "closing_since"):
+        raise Violation(f"{maker} met {taker} at final prices")
     m, price = maker.market, maker.price
     at = price - step.after(MARKET, FUNDINGS, m).level
     terms = step.after("MarginPolicy", "terms", m)
@@ -90,7 +94,7 @@ def _check_orders(step: Transition, maker: Order, taker: Order, lots: int) -> No
     buy, sell = (maker, taker) if maker.size > 0 else (taker, maker)
     if maker.account == taker.account or maker.market != taker.market or not buy.size > 0 > sell.size:
         raise Violation(f"{maker} was matched with {taker}")
-    if not sell.price <= buy.price or step.after(MARKET, "closing_since"):
+    if not sell.price <= buy.price:
         raise Violation(f"{maker} met {taker}")
     same = maker.price == taker.price
     if maker.nonce > taker.nonce or (not same and maker.nonce == taker.nonce):
@@ -139,6 +143,8 @@ def new_risk_has_its_margin(step: Transition, changes: Changes) -> None:
     the maintenance margin, gets no further under it than by a gain's cut.
     """
     method = step.action.contract, step.action.method
+    if MARKET not in step.model.world.contracts:
+        return
     if method == (_ORDERS, "fill"):
         maker, _, taker, _, lots = step.action.args
         for order in (Order(*maker), Order(*taker)):

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backstop.deployment.contracts import NAIVE
+from backstop.deployment.contracts import MARGIN_POLICIES, NAIVE
 from backstop.errors import BackstopError
 from backstop.keepers.roles import ROLES
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.document import Field, Section, merge, read_document
 from backstop.simulation.scenario.file import read_scenario
 from backstop.simulation.scenario.loader import load_scenario, scenario_of
+from backstop.simulation.scenario.margin import terms_of_others
 from backstop.simulation.scenario.schema import Scenario
 
 SCHEMA_VERSION = 1
@@ -33,7 +34,7 @@ _OURS = "backstop"
 # Fields that a preset replaces in a scenario's `parameters`.
 _TERMS = ("pools", "cap_delay", "equity", "treasury", "waterfall_contract")
 # Fields that it replaces in their `margin`, and those that belong to a market or a domain.
-_OF_MARGIN = ("bucket", "buckets", "insurance", "cap", "deleveraging")
+_OF_MARGIN = ("bucket", "buckets", "insurance", "cap", "policy")
 _ELSEWHERE = ("line", "haircut")
 
 
@@ -167,6 +168,9 @@ def _lay_over_margin(preset: Preset, parameters: dict[str, Field], scenario: str
         )
     own, margin = preset.terms["margin"].entries(), parameters["margin"].entries()
     margin |= {name: own[name] for name in _OF_MARGIN if name in own}
+    if "policy" in own and own["policy"].text in MARGIN_POLICIES:
+        for name in terms_of_others(own["policy"].text):
+            margin.pop(name, None)
     if "haircut" in own:
         markets = margin["markets"].entries()
         for fields in markets.values():

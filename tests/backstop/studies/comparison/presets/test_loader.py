@@ -139,7 +139,7 @@ def test_what_the_margin_presets_say() -> None:
     for name in OF_MARGIN:
         laid = lay_over(load_preset(name), "october-2025-perpetuals")
         margin = margin_of(laid)
-        said[name] = margin.bucket * margin.buckets, margin.deleveraging, laid.insurance, margin.cap
+        said[name] = margin.bucket * margin.buckets, margin.policy, laid.insurance, margin.cap
     insured = own.insurance, margin_of(own).cap
     assert said == {
         "dydx": (600, "shared", *insured),
@@ -153,19 +153,19 @@ def test_every_term_of_the_margin_market(write) -> None:
 title: Mine
 description: All that can be said.
 margin:
-  {bucket: 2 h, buckets: 3, insurance: 5 stablecoin, cap: 7 stablecoin, deleveraging: shared,
+  {bucket: 2 h, buckets: 3, insurance: 5 stablecoin, cap: 7 stablecoin, policy: shared,
   line: 9 stablecoin, haircut: 40%}
 """
     laid = lay_over(load_preset(write(terms)), "october-2025-perpetuals")
     margin = margin_of(laid)
-    assert (margin.bucket, margin.buckets, margin.cap, margin.deleveraging) == (7_200, 3, 7, "shared")
+    assert (margin.bucket, margin.buckets, margin.cap, margin.policy) == (7_200, 3, 7, "shared")
     assert laid.insurance == 5 * 10**18
     assert {market.haircut for market in margin.markets} == {4_000}
     assert line_of(laid) == 9
     for old, new, problem in (
         ("buckets: 3", "buckets: 9", "mine.yaml:5: margin.buckets: '9' is too high"),
         ("haircut: 40%", "haircut: 0%", "mine.yaml:6: margin.haircut: '0%' is too low"),
-        ("shared", "greedy", "mine.yaml:5: margin.deleveraging: 'greedy' is not one of: ranked, shared"),
+        ("shared", "greedy", "mine.yaml:5: margin.policy: 'greedy' is not one of: ranked, shared, by-cycle"),
         ("cap:", "caps:", "mine.yaml:5: margin.caps: unknown field; known here: bucket, "),
         ("line: 9 stablecoin", "line: 9", "mine.yaml:6: margin.line: '9' is not"),
     ):

@@ -1,0 +1,313 @@
+"""What keepers see of the margin market by cycles, and what would become of it at prices that are signed.
+
+No rule is written a second time here: a copy of the market's contracts is marked at the newest reports, all
+accounts are brought up to date in it, and calls are tried there. Figures in wei and lots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache, cached_property
+from typing import Any, NamedTuple, cast
+
+from backstop.deployment.arguments import arguments
+from backstop.deployment.create import create_on_model
+from backstop.deployment.parameters import Parameters
+from backstop.deployment.plan import Creation
+from backstop.hosts.model import ModelSystem
+from backstop.keepers.ledger_view import LedgerView
+from backstop.keepers.seen import Tables
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
+from backstop.model.cycle_book import Position
+from backstop.model.interfaces import EMERGENCY, Standing
+from backstop.model.margin_policy import MarginPolicy, Margins
+from backstop.model.perpetual_desk import PerpetualDesk
+from backstop.model.perpetual_market import PerpetualMarket
+from backstop.model.price_feed import PriceFeed, Report
+from backstop.model.price_path import Clock, Path
+from backstop.model.signed_reports import SignedReport
+from backstop.model.state import ZERO_ADDRESS, Contract, World
+from backstop.system import Action, Snapshot
+
+MARKET, DESK = "PerpetualMarket", "PerpetualDesk"
+_COPIED = ("PriceFeed", "MarginPolicy", MARKET, DESK)
+
+Signed = Mapping[tuple[int, str], SignedReport]
+"""The newest reports by the feed's market and reporter."""
+
+
+class Weak(NamedTuple):
+    """A solvent account under its maintenance margin: what it has, and what it is short of [wei]."""
+
+    owner: str
+    equity: int
+    shortage: int
+
+    @property
+    def reward(self) -> int:
+        """An upper bound of what taking it over brings [wei]."""
+        return min(self.equity, self.shortage)
+
+
+class _Ledger:
+    """What the desk asks the vault engine and the risk policy, in one: settlement, and the mode."""
+
+    def __init__(self, view: LedgerView, address: str) -> None:
+        self._view = view
+        self._address = address
+
+    def in_settlement(self, sender: str) -> bool:
+        return bool(self._view.settlement.begun_at)
+
+    def risk_policy(self, sender: str) -> str:
+        return self._address
+
+    def mode(self, sender: str) -> int:
+        return self._view.mode
+
+
+class Rehearsal:
+    """A copy of the market after reports were brought and markets marked; who is asked about is woken."""
+
+    def __init__(self, view: LedgerView, snapshot: Snapshot, parameters: Parameters, signed: Signed) -> None:
+        world = World(view.timestamp, 0)
+        for creation in _creations(parameters, tuple(sorted(view.addresses.items()))):
+            create_on_model(world, creation)
+            for path, table in world.contracts[creation.name].tables.items():
+                dict.update(table, snapshot[creation.name][path])
+        at = view.addresses["VaultEngine"]
+        world.addresses[at] = cast(Contract, _Ledger(view, at))
+        self.system = ModelSystem(world)
+        self.market = cast(PerpetualMarket, world.contracts[MARKET])
+        self.desk = cast(PerpetualDesk, world.contracts[DESK])
+        feed = cast(PriceFeed, world.contracts["PriceFeed"])
+        for (c, reporter), report in signed.items():
+            feed.reports[c, feed.reporter_index[c, reporter]] = Report(report.price, report.signed_at)
+        self.fresh: dict[int, bool] = {}
+        policy = cast(MarginPolicy, world.contracts["MarginPolicy"])
+        for m in range(policy.markets(ZERO_ADDRESS)):
+            self.fresh[m], _ = self.market.accrue(ZERO_ADDRESS, m)
+        # What a position needs at most, basis points of its notional.
+        self._most = {m: _highest(policy.terms[m]) for m in self.fresh}
+
+    @contextmanager
+    def imagine(self) -> Iterator[None]:
+        """Take back at the end whatever happens inside."""
+        with self.system.imagine():
+            yield
+
+    def tries(self, contract: str, method: str, *args: Any, sender: str) -> bool:
+        """Make a call; whether it went."""
+        return self.system.apply(Action(contract, method, args, sender)).ok
+
+    # ------------------------------------------------------------------ accounts
+
+    @property
+    def owners(self) -> list[str]:
+        """All accounts but the market's own, in the order of their addresses."""
+        return sorted(owner for owner in self.market.accounts if owner != self.market.address)
+
+    def standing(self, owner: str) -> Standing:
+        """Return what an account has at the marks, once it is up to date."""
+        while self.market.accounts[owner].cycle < self.market.clocks[()].cycle:
+            self.market.wake(ZERO_ADDRESS, owner)
+        return self.market._standing(owner)
+
+    def _doubtful(self) -> list[str]:
+        """Return the accounts that may be weak or owe: most are fine, and to see that is cheap."""
+        market, clock = self.market, self.market.clocks[()]
+        pending = any(sum(market.losses[m, clock.cycle - 1]) for m in self.fresh)
+        levels = {m: (market._level(m), market.paths[m].price * most) for m, most in self._most.items()}
+        found = []
+        for owner in self.owners:
+            account = market.accounts[owner]
+            own, needs = account.cash, 0
+            for m, (level, most) in levels.items():
+                if account.markets >> m & 1:
+                    size = market.positions[owner, m].size
+                    own += size * level
+                    needs += abs(size) * most
+            haircuts = pending or account.seen != clock.lossy
+            if (haircuts and account.markets) or own * BASIS_POINTS < needs or own < 0:
+                found.append(owner)
+        return found
+
+    def sizes(self, owner: str) -> dict[int, int]:
+        """Return an account's lots by market."""
+        found = {m: int(self.market.positions[owner, m].size) for m in self.fresh}
+        return {m: size for m, size in found.items() if size}
+
+    def largest_first(self, owner: str) -> list[int]:
+        """Return the markets of an account's positions, the largest notional first."""
+        sizes = self.sizes(owner)
+        return sorted(sizes, key=lambda m: (-abs(sizes[m]) * self.market.paths[m].price, m))
+
+    @cached_property
+    def weak(self) -> list[Weak]:
+        """The accounts that can be liquidated at marks of now, those that pay most first."""
+        found = []
+        for owner in self._doubtful():
+            sizes = self.sizes(owner)
+            if not sizes or not all(self.fresh[m] for m in sizes):
+                continue
+            standing = self.standing(owner)
+            equity = standing.own - standing.haircut
+            short = self.desk._margins(owner, False)[1] - equity * BASIS_POINTS
+            if equity >= 0 and short > 0:
+                found.append(Weak(owner, equity, div_up(short, BASIS_POINTS)))
+        return sorted(found, key=lambda each: (-each.reward, each.owner))
+
+    def short(self) -> list[str]:
+        """Return the accounts that owe, now or of the pending cycle, the largest debt first."""
+        found = []
+        for owner in self._doubtful():
+            standing = self.standing(owner)
+            lacks = standing.haircut - standing.own
+            pending = standing.haircut - max(self.market.worths[owner].value, standing.own)
+            if max(lacks, pending) > 0:
+                found.append((-lacks, owner))
+        return [owner for _, owner in sorted(found)]
+
+    def to_meet(self, sender: str) -> list[str]:
+        """Return whom to meet: who owes, and whom the losses of others make owe."""
+        found: list[str] = []
+        with self.imagine():
+            before = -1
+            while len(found) != before:
+                before = len(found)
+                for owner in self.short():
+                    if owner not in found and self.tries(MARKET, "meet", owner, sender=sender):
+                        found.append(owner)
+        return found
+
+    # ----------------------------------------------------------------- take-overs
+
+    def most(self, method: str, *args: Any, whole: int, sender: str) -> int:
+        """Return the most lots for which a call of the desk would go, up to all of them; 0 if for none."""
+
+        def goes(lots: int) -> bool:
+            return self.system.foresee(Action(DESK, method, (*args, lots), sender)).ok
+
+        fits, beyond = (whole, whole) if whole and goes(whole) else (0, whole)
+        # Fewer lots need less margin.
+        while beyond - fits > 1:
+            lots = (fits + beyond) // 2
+            fits, beyond = (lots, beyond) if goes(lots) else (fits, lots)
+        return fits
+
+    def reward(self, owner: str, m: int, lots: int, sender: str) -> int:
+        """Return the reward for lots of an account [wei], the fund's share included; 0 if it would not go."""
+        outcome = self.system.foresee(Action(DESK, "liquidate", (owner, m, lots), sender))
+        return int(outcome.value) if outcome.ok else 0
+
+    def own_lots(self, m: int) -> int:
+        """Return the lots of the market's own account."""
+        return int(self.market.positions[self.market.address, m].size)
+
+
+class CycleView:
+    """The margin market by cycles at one block."""
+
+    def __init__(self, view: LedgerView, snapshot: Snapshot, parameters: Parameters) -> None:
+        assert parameters.margin is not None
+        self._view = view
+        self._snapshot = snapshot
+        self._parameters = parameters
+        self.terms = parameters.margin
+        self._market: Tables = snapshot[MARKET]
+        self._orders: Tables = snapshot["MarginOrders"]
+        underlyings = snapshot["MarginPolicy"]["underlyings"]
+        self.feeds = {m: underlyings[m].feed for m in range(snapshot["MarginPolicy"]["markets"].get((), 0))}
+        self._rehearsals: dict[tuple[tuple[int, str, int], ...], Rehearsal] = {}
+
+    def rehearse(self, signed: Signed) -> Rehearsal:
+        """Return the market with reports brought; the same for the same reports."""
+        key = tuple(sorted((c, who, each.signed_at) for (c, who), each in signed.items()))
+        if key not in self._rehearsals:
+            found = Rehearsal(self._view, self._snapshot, self._parameters, signed)
+            self._rehearsals[key] = found
+        return self._rehearsals[key]
+
+    def mark(self, m: int) -> int:
+        """Return a market's last mark [wei a lot]; 0 if it has none."""
+        found: Path = self._market["price_path.paths"].get(m, Path())
+        return found.price
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether settlement has made the prices final."""
+        return bool(self._market["closing_in"].get((), 0))
+
+    @property
+    def clock(self) -> Clock:
+        """The open cycle and its times."""
+        found: Clock = self._market["price_path.clock"].get((), Clock())
+        return found
+
+    @property
+    def rolls_from(self) -> int:
+        """The time from which anybody may roll."""
+        clock, terms = self.clock, self.terms
+        latest = clock.rolled_at + 4 * terms.window
+        return min(latest, max(clock.rolled_at + terms.window, clock.booked_at + terms.quiet))
+
+    @property
+    def has_positions(self) -> bool:
+        """Whether anybody has a position."""
+        return any(self._market["price_path.opened"].values())
+
+    def with_position(self) -> list[str]:
+        """Return the accounts with positions, but the market's own."""
+        own = self._view.addresses[MARKET]
+        found = {owner for (owner, _), each in self._market["cycle_book.positions"].items() if each.size}
+        return sorted(found - {own})
+
+    def position(self, owner: str, m: int) -> Position:
+        """Return an account's lots in a market."""
+        found: Position = self._market["cycle_book.positions"].get((owner, m), Position())
+        return found
+
+    def paid_in(self, owner: str) -> int:
+        """Return deposits less what was withdrawn of them or lost [wad]."""
+        return int(self._market["cycle_book.paid_in"].get(owner, 0))
+
+    def equity(self, owner: str) -> int:
+        """Return what an account has at the last marks, less its haircuts [wad]; 0 if it owes."""
+        if owner not in self._market["cycle_book.accounts"]:
+            return 0
+        standing = self.rehearse({}).standing(owner)
+        return max(0, standing.own - standing.haircut)
+
+    def postable(self) -> int:
+        """Return what of the late losses the protocol would bear now [wad]."""
+        late = int(self._market["cycle_losses.late"].get((), 0))
+        domain = self._view.domains.get(self.terms.domain)
+        if not late or domain is None or domain.announced or self._view.settlement.begun_at:
+            return 0
+        if self._view.mode >= EMERGENCY:
+            return 0
+        line = self._view.terms(domain.collateral_type).debt_ceiling * WAD
+        return max(0, min(late, line - div_up(domain.debt, RAY) - domain.lost))
+
+    # -------------------------------------------------------------------- orders
+
+    def filled(self, digest: bytes) -> int:
+        """Return the lots of an order that were filled; more than any size once it is cancelled."""
+        return int(self._orders["filled"].get(digest, 0))
+
+    def nonce_floor(self, owner: str) -> int:
+        """Return the nonce below which an account's orders are void."""
+        return int(self._orders["nonce_floor"].get(owner, 0))
+
+
+def _highest(terms: Margins) -> int:
+    """Return the maintenance margin of a notional beyond all brackets [basis points]."""
+    return terms.maintenance + terms.account_rate_1 + terms.account_rate_2
+
+
+@cache
+def _creations(parameters: Parameters, addresses: tuple[tuple[str, str], ...]) -> tuple[Creation, ...]:
+    at = dict(addresses)
+    args = arguments(parameters, at, ZERO_ADDRESS, ZERO_ADDRESS, ZERO_ADDRESS)
+    return tuple(Creation(name, name, args[name], at[name]) for name in _COPIED)

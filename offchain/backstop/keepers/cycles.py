@@ -1,0 +1,144 @@
+"""Keepers of the margin market by cycles: they bring marks, meet losses, roll, take over, close.
+
+What a call needs a mark for is brought in the same block before it: reports that a quorum has signed within
+seconds.
+"""
+
+from __future__ import annotations
+
+from backstop.keepers.costs import measured
+from backstop.keepers.cycle_view import CycleView, Rehearsal, Signed, Weak
+from backstop.keepers.keeper import Decisions, Keeper, Memory, role
+from backstop.keepers.view import View
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.model.bounds import MAX_REPORTERS
+
+OF_CYCLES = ("margin_crank", "margin_liquidator", "matcher")
+"""Roles that bring reports where there is a margin market by cycles."""
+
+
+def signed_for(me: Keeper, view: View, cycles: CycleView) -> Signed:
+    """Return the newest reports that this keeper could bring for the markets."""
+    if me.reports is None:
+        return {}
+    feeds = set(cycles.feeds.values())
+    return {key: each for key, each in me.reports.newest(view).items() if key[0] in feeds}
+
+
+def bring(me: Keeper, signed: Signed) -> Decisions:
+    """Bring reports, in as many calls as they take."""
+    listed = [signed[key] for key in sorted(signed)]
+    for i in range(0, len(listed), MAX_REPORTERS):
+        some = tuple(listed[i : i + MAX_REPORTERS])
+        markets = len({each.market for each in some})
+        yield me.intent("PriceFeed", "bring", some, about=("marks", i), gas=markets * measured("bring"))
+
+
+# -------------------------------------------------------------------------- losses
+
+
+@role("margin_crank", in_settlement=True)
+def margin_crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Have losses met and cycles rolled, a jump marked when it happens, what is late posted.
+
+    In settlement: final prices, two more rolls, and everybody's positions closed.
+    """
+    cycles = view.cycles
+    if cycles is None:
+        return
+    if cycles.postable() >= WAD:
+        yield me.intent("PerpetualMarket", "post_shortfall", about="late")
+    signed = {} if cycles.is_closing else signed_for(me, view, cycles)
+    ahead = cycles.rehearse(signed)
+    owners = [owner for owner in ahead.to_meet(me.address) if me.mine(int(owner, 16))]
+    rolls = view.timestamp >= cycles.rolls_from
+    moved = [m for m in cycles.feeds if _has_moved(me, cycles, ahead, m)]
+    if owners or rolls or moved:
+        yield from bring(me, signed)
+    for m in cycles.feeds:
+        # What has happened until then is of the cycle that ends.
+        if (m in moved or rolls) and not cycles.is_closing:
+            yield me.intent("PerpetualMarket", "accrue", m, about=m)
+    for owner in owners:
+        yield me.intent("PerpetualMarket", "meet", owner, about=owner)
+    if view.settlement.begun_at and not cycles.is_closing:
+        with ahead.imagine():
+            ready = ahead.tries("PerpetualMarket", "begin_close", sender=me.address)
+        if ready:
+            yield me.intent("PerpetualMarket", "begin_close", about="close")
+    if rolls and not owners and me.index == 0:
+        yield me.intent("PerpetualMarket", "roll", about="roll")
+    if cycles.is_closing:
+        for owner in cycles.with_position():
+            if me.mine(int(owner, 16)):
+                yield me.intent("PerpetualMarket", "close_out", owner, about=owner)
+
+
+def _has_moved(me: Keeper, cycles: CycleView, ahead: Rehearsal, m: int) -> bool:
+    """Tell whether a mark is off by the group's deviation, or there is none yet."""
+    old, new = cycles.mark(m), int(ahead.market.paths[m].price)
+    return ahead.fresh[m] and (old == 0 or abs(new - old) * BASIS_POINTS >= old * me.group.deviation)
+
+
+# ---------------------------------------------------------------------- take-overs
+
+
+def take_over(me: Keeper, view: View, cycles: CycleView, gas_price: int) -> Decisions:
+    """Take over lots of accounts under their maintenance margin, those that pay most first.
+
+    Then lots of the market's own account: those against which it closes its own, and of others as many as a
+    share of its equity bears.
+    """
+    if cycles.is_closing:
+        return
+    amount = view.stablecoins(me.address)
+    if me.group.capital:
+        amount = min(amount, me.group.capital - cycles.paid_in(me.address))
+    if amount >= WAD:
+        # Before that is mined there is no margin to take over with.
+        args = (me.address, amount)
+        yield me.intent("PerpetualMarket", "deposit", *args, about="capital", spends=amount)
+        return
+    signed = signed_for(me, view, cycles)
+    ahead = cycles.rehearse(signed)
+    weak = ahead.weak  # before anything is tried
+    with ahead.imagine():
+        wanted = [*_liquidations(me, view, weak, ahead, gas_price), *_relief(me, cycles, ahead)]
+    if wanted:
+        yield from bring(me, signed)
+        yield from wanted
+
+
+def _liquidations(me: Keeper, view: View, weak: list[Weak], ahead: Rehearsal, gas_price: int) -> Decisions:
+    least = view.cost("PerpetualDesk", "liquidate", gas_price) + me.group.minimum_profit
+    for each in weak:
+        # Were it weak itself it could not bear its own lots either.
+        if each.reward < least or each.owner == me.address or not me.mine(int(each.owner, 16)):
+            continue
+        for m in ahead.largest_first(each.owner):
+            whole = abs(ahead.sizes(each.owner)[m])
+            lots = ahead.most("liquidate", each.owner, m, whole=whole, sender=me.address)
+            reward = ahead.reward(each.owner, m, lots, me.address) if lots else 0
+            kept = reward - reward * ahead.desk.fee_share // BASIS_POINTS
+            if kept >= least and ahead.tries(
+                "PerpetualDesk", "liquidate", each.owner, m, lots, sender=me.address
+            ):
+                yield me.intent(
+                    "PerpetualDesk", "liquidate", each.owner, m, lots, about=each.owner, gain=kept
+                )
+                break
+
+
+def _relief(me: Keeper, cycles: CycleView, ahead: Rehearsal) -> Decisions:
+    """Take lots of the market's own account: it pays a fee for that, and nobody pays it."""
+    for m in cycles.feeds:
+        own, mine = ahead.own_lots(m), ahead.sizes(me.address).get(m, 0)
+        closing = min(abs(own), abs(mine)) if own * mine < 0 else 0
+        price = ahead.market.paths[m].price
+        if me.group.relieves and price:
+            standing = ahead.standing(me.address)
+            bears = (standing.own - standing.haircut) * me.group.relieves // BASIS_POINTS // price
+            closing = max(closing, min(abs(own), max(0, bears - abs(mine))))
+        lots = ahead.most("take", m, whole=closing, sender=me.address) if ahead.fresh[m] else 0
+        if lots and ahead.tries("PerpetualDesk", "take", m, lots, sender=me.address):
+            yield me.intent("PerpetualDesk", "take", m, lots, about=m)

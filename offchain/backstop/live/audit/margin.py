@@ -1,0 +1,57 @@
+"""The margin market's part of a statement: what it holds, what nobody has paid, what insurance has."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from backstop.deployment.contracts import BY_CYCLE, margin_market
+from backstop.deployment.plan import Deployment
+from backstop.hosts.model import ModelSystem
+from backstop.model.arithmetic import WAD
+from backstop.model.margin_fund import MarginFund
+from backstop.model.margin_market import MarginMarket
+from backstop.model.perpetual_market import PerpetualMarket
+from backstop.model.stablecoin import Stablecoin
+
+_NOBODY = "0x" + "00" * 20
+
+
+def margin_of(model: ModelSystem, deployment: Deployment) -> dict[str, Any] | None:
+    """State the margin market's books [wad], `gap_wad` what they do not balance by; None without one.
+
+    `payable_wad` is what insurance may still pay in its bucket of time.
+    """
+    margin, contracts = deployment.parameters.margin, model.world.contracts
+    if margin is None:
+        return None
+    fund, coin = cast(MarginFund, contracts["MarginFund"]), cast(Stablecoin, contracts["Stablecoin"])
+    insurance = fund.insurance_of(_NOBODY)
+    room = max(0, fund.cap(_NOBODY) * WAD - insurance.spent)
+    buckets = sum(bucket.assets for bucket in fund.buckets.values())
+    name = margin_market(margin)
+    if margin.policy == BY_CYCLE:
+        cycles = cast(PerpetualMarket, contracts[name])
+        held, unpaid, fees = cycles.held(_NOBODY), cycles.late(_NOBODY), cycles.fees(_NOBODY)
+        others = {"bonds": int(cycles.bonds[()]), "pot": int(cycles.pot[()].value)}
+        cash = sum(each.cash for each in cycles.accounts.values())
+    else:
+        market = cast(MarginMarket, contracts[name])
+        held, fees, others = market.held(_NOBODY), market.fees(_NOBODY), {}
+        unpaid = sum(each.unpaid for each in market.interests.values())
+        cash = sum(each.cash for each in market.accounts.values())
+    has = {each: coin.balanceOf(_NOBODY, contracts[each].address) for each in (name, "MarginFund")}
+    figures = {
+        "cash": cash,
+        **others,
+        "fees": fees,
+        "held": held,
+        "unpaid": unpaid,
+        "insurance": insurance.amount,
+        "payable": min(insurance.amount, room),
+        "unvested": fund.unvested(_NOBODY),
+        "profits": buckets,
+        # Both hold what they have booked.
+        "short": max(0, held - has[name]) + max(0, insurance.amount + buckets - has["MarginFund"]),
+        "gap": cash + sum(others.values()) + fees - held - unpaid,
+    }
+    return {"policy": margin.policy, **{f"{each}_wad": str(amount) for each, amount in figures.items()}}

@@ -1,0 +1,189 @@
+"""The record of a margin market by cycles in a run: liquidations, who owed, and who paid for it, to the wei.
+
+What nobody's margin covered is what was booked; it is paid, in this order, by insurance, by those who gained
+in the same cycle, and, where it was late, by unvested profits, insurance, the protocol and later gains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from backstop.deployment.contracts import BY_CYCLE
+from backstop.model.perpetual_market import PerpetualMarket
+from backstop.model.state import ZERO_ADDRESS, Contract, Log
+from backstop.simulation.bearers import PAYERS
+from backstop.simulation.margin_recorder import MOST_PAYERS
+from backstop.simulation.run_directory import Row
+
+_SIDES = ("long", "short")
+
+
+@dataclass
+class CycleRecorder:
+    """A listener to the market's events; the model tells what a cycle came to when it is final."""
+
+    contracts: Mapping[str, Contract]
+    symbols: tuple[str, ...]  # of the markets
+    names: Mapping[str, str]  # address -> account name
+    accounts: set[str] = field(default_factory=set)
+    insolvent: set[str] = field(default_factory=set)
+    seized: int = 0  # accounts whose positions went to the market's own
+    relieved: int = 0  # times that lots of the market's own account were taken
+    payments: list[Row] = field(default_factory=list)
+    liquidations: list[Row] = field(default_factory=list)
+    totals: dict[str, int] = field(default_factory=dict)  # kind of payment -> wad
+    haircuts: dict[str, int] = field(default_factory=dict)  # account -> wad that its gains gave
+    cycles: list[dict[str, Any]] = field(default_factory=list)  # final ones with losses, by market and side
+
+    @property
+    def market(self) -> PerpetualMarket:
+        return cast(PerpetualMarket, self.contracts["PerpetualMarket"])
+
+    # ------------------------------------------------------------------- events
+
+    def event(self, step: int, timestamp: int, log: Log) -> None:
+        """Record an event; they come in the order of the chain."""
+        hear = _HEARD.get((log.contract, log.event))
+        if hear is not None:
+            hear(self, step, timestamp, *log.values)
+
+    def _deposited(self, step: int, at: int, owner: str, payer: str, amount: int) -> None:
+        self.accounts.add(owner)
+
+    def _liquidated(self, step: int, at: int, owner: str, liquidator: str, market: int, *how: int) -> None:
+        who = owner, self._name(owner), liquidator, self._name(liquidator)
+        self.liquidations.append((step, at, self.symbols[market], *who, *how))
+
+    def _taken(self, step: int, at: int, taker: str, market: int, delta: int, price: int) -> None:
+        self.relieved += 1
+
+    def _seized(self, step: int, at: int, owner: str, finder: str) -> None:
+        self.insolvent.add(owner)
+        self.seized += 1
+
+    def _booked(self, step: int, at: int, owner: str, cycle: int, amount: int, late: int) -> None:
+        if owner != self.market.address:
+            self.insolvent.add(owner)
+
+    def _absorbed(self, step: int, at: int, loss: int, clawed_back: int, insured: int) -> None:
+        self._pay(step, at, "clawed_back", clawed_back)
+        self._pay(step, at, "insured", insured)
+
+    def _rolled(self, step: int, at: int, pending: int, insured: int, later: int) -> None:
+        borne = 0
+        for m, symbol in enumerate(self.symbols):
+            gains, losses = self.market.totals[m, pending - 1], self.market.losses[m, pending - 1]
+            for side, gained, lost in zip(_SIDES, gains, losses, strict=True):
+                borne += lost
+                if lost:
+                    figures = {"gained_wad": str(gained), "borne_wad": str(lost)}
+                    place = {"at": at, "cycle": pending - 1, "market": symbol, "side": side}
+                    self.cycles.append(place | figures)
+        self._pay(step, at, "taken", borne - later)
+        self._pay(step, at, "cut", later)
+
+    def _posted(self, step: int, at: int, amount: int) -> None:
+        self._pay(step, at, "posted", amount)
+
+    def _withdrawn(
+        self, step: int, at: int, owner: str, receiver: str, amount: int, own: int, profit: int
+    ) -> None:
+        # While losses are late, whoever leaves leaves its part of them behind.
+        self._pay(step, at, "forgone", amount - own - profit, owner)
+
+    def _settled(self, step: int, at: int, owner: str, cycle: int, haircut: int, *booked: int) -> None:
+        self.haircuts[owner] = self.haircuts.get(owner, 0) + haircut
+
+    def _pay(self, step: int, at: int, kind: str, amount: int, payer: str | None = None) -> None:
+        if amount:
+            who = None, None, payer, self._name(payer)
+            self.payments.append((step, at, kind, None, None, *who, 0, amount, None))
+            self.totals[kind] = self.totals.get(kind, 0) + amount
+
+    def _name(self, address: str | None) -> str | None:
+        return None if address is None else self.names.get(address, "")
+
+    # ------------------------------------------------------------------ results
+
+    def freeze_rows(self, now: int) -> list[Row]:
+        """Return no rows: no market is ever frozen."""
+        return []
+
+    def summary(self, start: int) -> dict[str, Any]:
+        """Return the margin market's part of summary.json; times count from `start`.
+
+        `loss_wad` is all that was booked: what was paid, what is pending and what is late.
+        """
+        market = self.market
+        pending = sum(sum(market.losses[m, market.clocks[()].cycle - 1]) for m in range(len(self.symbols)))
+        late = int(market.late_table[()])
+        mark = market.world.mark()
+        try:
+            return self._figures(start, pending, late)
+        finally:
+            market.world.roll_back(mark)
+
+    def _figures(self, start: int, pending: int, late: int) -> dict[str, Any]:
+        """Return the figures of the summary, with all accounts brought up to date."""
+        market, haircuts = self.market, dict(self.haircuts)
+        before = len(market.world.logs)
+        for owner in list(market.accounts):
+            while market.accounts[owner].cycle < market.clocks[()].cycle:
+                market.wake(ZERO_ADDRESS, owner)
+        for log in market.world.logs[before:]:
+            if log.event == "Settled":
+                haircuts[log.values[0]] = haircuts.get(log.values[0], 0) + log.values[2]
+        alone = 0
+        for owner in market.accounts:
+            standing = market._standing(owner)
+            booked = market.late_of[owner] + sum(
+                sum(market.booked[owner, m]) for m in range(len(self.symbols))
+            )
+            alone += max(0, standing.haircut - standing.own - booked)
+        cash = sum(each.cash for each in market.accounts.values())
+        others = market.bonds[()] + market.pot[()].value + market.fee_table[()]
+        most = sorted(haircuts.items(), key=lambda entry: (-entry[1], entry[0]))
+        own = {
+            symbol: size
+            for m, symbol in enumerate(self.symbols)
+            if (size := market.positions[market.address, m].size)
+        }
+        return {
+            "policy": BY_CYCLE,
+            "accounts": len(self.accounts | set(market.accounts) - {market.address}),
+            "liquidations": len(self.liquidations),
+            "bankruptcies": len(self.insolvent),
+            "loss_wad": str(sum(self.totals.values()) + pending + late),
+            **{f"{kind}_wad": str(self.totals.get(kind, 0)) for kind in PAYERS},
+            "forgone_wad": str(self.totals.get("forgone", 0)),
+            "pending_wad": str(pending),
+            "unpaid_wad": str(late),
+            "left_alone_wad": str(alone),
+            "gap_wad": str(cash + others - market.holdings[()] - market.late_table[()]),
+            "seized": self.seized,
+            "relieved": self.relieved,
+            "own_lots": own,
+            "freezes": [],
+            "cycles": [{**each, "at": each["at"] - start} for each in self.cycles],
+            "payers": [
+                {"account": self._name(owner) or owner, "paid_wad": str(paid)}
+                for owner, paid in most[:MOST_PAYERS]
+                if paid
+            ],
+        }
+
+
+_HEARD: dict[tuple[str, str], Callable[..., None]] = {
+    ("PerpetualMarket", "Deposited"): CycleRecorder._deposited,
+    ("PerpetualDesk", "Liquidated"): CycleRecorder._liquidated,
+    ("PerpetualDesk", "Taken"): CycleRecorder._taken,
+    ("PerpetualMarket", "Seized"): CycleRecorder._seized,
+    ("PerpetualMarket", "Booked"): CycleRecorder._booked,
+    ("MarginFund", "LossAbsorbed"): CycleRecorder._absorbed,
+    ("PerpetualMarket", "Rolled"): CycleRecorder._rolled,
+    ("PerpetualMarket", "ShortfallPosted"): CycleRecorder._posted,
+    ("PerpetualMarket", "Withdrawn"): CycleRecorder._withdrawn,
+    ("PerpetualMarket", "Settled"): CycleRecorder._settled,
+}

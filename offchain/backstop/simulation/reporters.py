@@ -1,0 +1,54 @@
+"""What reporters sign off the chain in a simulation: the price that they see, each second anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from backstop.deployment.accounts import ACCOUNTS, account
+from backstop.deployment.signing import sign_report
+from backstop.errors import BackstopError
+from backstop.keepers.price_view import PriceView
+from backstop.model.signed_reports import SignedReport
+
+
+class SignedPrices:
+    """Reports of all reporters who are at work, for whoever brings them; signed once for a block."""
+
+    def __init__(
+        self, reporters: int, chain_id: int, feed: str, refuses_at: int, down: Callable[[], bool]
+    ) -> None:
+        self._names = [f"reporter_{i + 1}" for i in range(reporters)]
+        if not set(self._names) <= ACCOUNTS.keys():
+            raise BackstopError(
+                "the scenario does not fit: five reporters have keys of local nodes, and only they can sign "
+                "marks of a margin market by cycles"
+            )
+        self._chain_id = chain_id
+        self._feed = feed
+        self._refuses_at = refuses_at
+        self._down = down
+        self._signed: dict[tuple[int, str, int, int], SignedReport] = {}
+        self._at = -1
+
+    def newest(self, view: PriceView) -> dict[tuple[int, str], SignedReport]:
+        """Return of each market and reporter what it signs now, if the feed lacks it."""
+        if self._down():
+            return {}
+        if self._at != view.timestamp:
+            self._at, self._signed = view.timestamp, {}
+        found = {}
+        for c, price in view.markets.items():
+            for name in self._names:
+                reporter = account(name)
+                last = view.report_of(c, reporter)
+                if last is None or price <= self._refuses_at or last.reported_at >= view.timestamp:
+                    continue
+                key = c, reporter, price, view.timestamp
+                if key not in self._signed:
+                    args = price, view.timestamp, self._chain_id, self._feed
+                    self._signed[key] = sign_report(reporter, c, *args)
+                found[c, reporter] = self._signed[key]
+        return found
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,131 @@
+"""Gas of the margin market by cycles: what traders, liquidators and whoever meets a loss or rolls pay."""
+
+from __future__ import annotations
+
+from backstop.deployment.accounts import account
+from backstop.deployment.examples import cycled
+from backstop.deployment.signing import sign_order, trader
+from backstop.hosts.anvil import AnvilHost
+from backstop.hosts.host import CHAIN_ID
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.margin_orders import Order
+from benchmarks.gas.jobs import WETH, Jobs
+
+WBTC = 1
+WINNERS = 20
+LOT_PRICE = 20 * WAD
+MARKET, DESK = "PerpetualMarket", "PerpetualDesk"
+
+
+class Cycles(Jobs):
+    """Jobs of two markets of which one is in use: a long fails against 20 shorts of 100 lots.
+
+    Whatever needs a mark asks the feed itself: that price was brought before, in a call of its own.
+    """
+
+    def __init__(self, host: AnvilHost) -> None:
+        self.nonce = 0
+        super().__init__(host, cycled())
+        self.price(2_000)
+        self.price(2_000)
+        self.do(self.symbol, "mint", account("rich"), 10_000 * WAD, sender="rich")
+        self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender="rich")
+        self.draw("rich", 10_000, 5_000_000)
+        self.do("Stablecoin", "approve", self.at(MARKET), MAX_UINT256, sender="rich")
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
+        used: dict[str, int] = {}
+        self.deposit("first", 100_000)
+        self.deposit("long", 3_000)
+        self.deposit("other", 100_000)
+        used["cycles: deposit"] = self.deposit("first", 1_000)
+        self.bring(2_000)
+        used["cycles: withdraw"] = self.do(MARKET, "withdraw", WAD, trader("first"), sender=trader("first"))
+        for i in range(WINNERS):
+            self.deposit(f"short_{i}", 10_000)
+            self.bring(2_000)
+            used["cycles: fill, new position"] = self.fill("long" if i < 10 else "other", f"short_{i}", 100)
+        self.bring(2_000)
+        self.fill("other", "first", 100)
+        used["cycles: fill"] = self.fill("other", "first", 100)
+        self.bring(1_600)
+        used["cycles: mark"] = self.do(MARKET, "accrue", WETH, sender="stranger")
+        used["cycles: roll"] = self._roll()
+        used["cycles: wake"] = self.do(MARKET, "wake", trader("short_0"), sender="stranger")
+        self.bring(1_600)
+        used["cycles: meet"] = self.do(MARKET, "meet", trader("long"), sender="stranger")
+        self.bring(1_600)
+        used["cycles: take"] = self.do(DESK, "take", WETH, 100, sender=trader("short_1"))
+        used["cycles: liquidate"] = self._liquidate()
+        used["cycles: roll with losses"] = self._roll()
+        used["cycles: sweep"] = self._sweep()
+        used["cycles: post shortfall"] = self._post_shortfall()
+        return used
+
+    def _roll(self) -> int:
+        """Roll once a window has passed, and return the gas."""
+        self.chain.advance(1_800)
+        return self.do(MARKET, "roll", sender="stranger")
+
+    def _liquidate(self) -> int:
+        """Have an account with a position liquidate one that is long, and return the gas."""
+        self.deposit("weak", 1_000)
+        self.bring(1_600)
+        self.fill("weak", "first", 400, 16 * WAD)
+        self.bring(1_400)
+        return self.do(DESK, "liquidate", trader("weak"), WETH, 100, sender=trader("first"))
+
+    def _sweep(self) -> int:
+        """Have fees of a trade handed over, and return the gas."""
+        self.bring(1_400)
+        self.fill("other", "first", 100, 14 * WAD)
+        return self.do(MARKET, "sweep", sender="stranger")
+
+    def _post_shortfall(self) -> int:
+        """Post what no gain bears of a loss that nobody met in time, and return the gas."""
+        self.deposit("late", 400)
+        self.bring(1_400)
+        self.fill("late", "first", 200, 14 * WAD)
+        self.bring(1_000)
+        self.do(MARKET, "accrue", WETH, sender="stranger")
+        for _ in range(2):
+            self._roll()
+        self.bring(1_000)
+        self.do(MARKET, "meet", trader("late"), sender="stranger")
+        return self.do(MARKET, "post_shortfall", sender="stranger")
+
+    def deposit(self, name: str, amount: int) -> int:
+        """Deposit margin in whole stablecoins and return the gas."""
+        return self.do(MARKET, "deposit", trader(name), amount * WAD, sender="rich")
+
+    def fill(self, maker: str, taker: str, lots: int, price: int = LOT_PRICE) -> int:
+        """Fill two signed orders with each other at the mark of now and return the gas."""
+        self.nonce += 1
+        orders = []
+        for name, size in ((maker, lots), (taker, -lots)):
+            order = Order(trader(name), WETH, size, price, MAX_UINT256, self.nonce)
+            orders += [order, sign_order(name, order, CHAIN_ID, self.at("MarginOrders"))]
+        return self.do("MarginOrders", "fill", *orders, lots, sender="stranger")
+
+
+class ClosingCycles(Cycles):
+    """Jobs of such a market in settlement."""
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of ending it, and of an account's way out."""
+        for name in ("long", "short"):
+            self.deposit(name, 10_000)
+        self.bring(2_000)
+        self.fill("long", "short", 100)
+        settlement = self.deployment.parameters.settlement
+        self.do("Settlement", "announce", sender="admin")
+        self.chain.advance(settlement.delay)
+        self.do("Settlement", "begin", sender="stranger")
+        for _ in range(4):
+            self.price(2_000)
+            self.price(30_000, WBTC)
+        return {
+            "cycles: begin close": self.do(MARKET, "begin_close", sender="stranger"),
+            "cycles: close out": self.do(MARKET, "close_out", trader("long"), sender="stranger"),
+        }

@@ -1,0 +1,318 @@
+"""What keepers do about the margin market by cycles: marks, losses, rolls, take-overs, settlement."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.deployment.contracts import BY_CYCLE
+from backstop.deployment.parameters import DomainParameters, MarginParameters, PerpetualParameters
+from backstop.deployment.signing import sign_order, trader
+from backstop.keepers.approvals import approvals
+from backstop.keepers.cycle_view import CycleView
+from backstop.keepers.keeper import Intent, Keeper, Memory
+from backstop.keepers.orders import OrderFile, order_line
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.margin_orders import Order
+from backstop.model.perpetual_market import PerpetualMarket
+from backstop.simulation.worth import worth
+from tests.support.perpetuals import check_books
+from tests.support.world import World
+
+ETH = 0
+MARKETS = tuple(PerpetualParameters(symbol, WAD // 100) for symbol in ("ETH", "XAUT"))
+MARGIN = MarginParameters(MARKETS, domain="Perpetuals", policy=BY_CYCLE)
+DOMAIN = DomainParameters("Perpetuals", line=1_000)
+
+
+class Cycles(World):
+    """The small crash with a margin market by cycles, at 200 an ether: a lot is 2."""
+
+    def __init__(self) -> None:
+        super().__init__({"margin": MARGIN, "domains": (DOMAIN,)})
+        self.nonce = 0
+        for contract in ("PerpetualMarket", "MarginFund"):
+            self.do("Stablecoin", "approve", self.run.at[contract], MAX_UINT256, by="market_maker")
+        self.mark()
+        self.do("PerpetualMarket", "roll", by="saver")
+
+    def do(self, contract: str, method: str, *args: object, by: str) -> None:
+        self.run.must(contract, method, *args, sender=account(by))
+
+    def keeper(self, role: str, name: str = "me", index: int = 0, **options: Any) -> Keeper:
+        found = super().keeper(role, name, index, **{"most": 100} | options)
+        return dataclasses.replace(found, reports=self.run.signed)
+
+    def see(self, dollars: float) -> None:
+        """A price of ether that reporters see from now on."""
+        path = self.run.sources["ETH"]
+        path[self.run.block :] = [int(dollars * RAY)] * (len(path) - self.run.block)
+
+    def mark(self) -> None:
+        """Have all markets marked at what reporters see."""
+        assert self.run.signed is not None
+        reports = self.run.signed.newest(self.view)
+        self.do("PriceFeed", "bring", tuple(reports.values()), by="saver")
+        for m in range(len(MARKETS)):
+            self.do("PerpetualMarket", "accrue", m, by="saver")
+
+    def deposit(self, name: str, coins: int) -> None:
+        self.do("PerpetualMarket", "deposit", trader(name), coins * WAD, by="market_maker")
+
+    def signed(self, name: str, size: int) -> tuple[Order, bytes]:
+        self.nonce += 1
+        order = Order(trader(name), ETH, size, self.cycles.mark(ETH), MAX_UINT256, self.nonce)
+        chain_id = self.run.session.model.world.chain_id
+        return order, sign_order(name, order, chain_id, self.run.at["MarginOrders"])
+
+    def trade(self, buyer: str, seller: str, lots: int) -> None:
+        """At the mark."""
+        both = *self.signed(buyer, lots), *self.signed(seller, -lots)
+        self.do("MarginOrders", "fill", *both, lots, by="saver")
+
+    def fund(self, coins: int) -> None:
+        self.do("Stablecoin", "transfer", account("me"), coins * WAD, by="market_maker")
+        self.do("Stablecoin", "approve", self.run.at["PerpetualMarket"], MAX_UINT256, by="me")
+
+    @property
+    def cycles(self) -> CycleView:
+        found = self.view.cycles
+        assert found is not None
+        return found
+
+    @property
+    def market(self) -> PerpetualMarket:
+        found = self.run.session.model.world.contracts["PerpetualMarket"]
+        assert isinstance(found, PerpetualMarket)
+        return found
+
+    def wait(self, seconds: int) -> None:
+        self.run.go_to(self.run.system.timestamp + seconds)
+
+    def equity(self, name: str) -> int:
+        return self.cycles.equity(trader(name))
+
+    def work(self, *keepers: Keeper) -> list[Intent]:
+        """Have keepers act until they want nothing; every call goes."""
+        called: list[Intent] = []
+        for _ in range(50):
+            before = len(called)
+            for keeper in keepers:
+                for intent in keeper.decide(self.view, Memory(), 0):
+                    assert self.run.apply(intent.action).reason is None, intent
+                    called.append(intent)
+            if len(called) == before:
+                check_books(self.market)
+                return called
+        raise AssertionError(f"they never end: {called[-5:]}")
+
+
+def methods(called: list[Intent]) -> list[str]:
+    return [each.action.method for each in called]
+
+
+@pytest.fixture
+def world() -> Iterator[Cycles]:
+    found = Cycles()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def crowd(world: Cycles) -> Cycles:
+    """A long of 1,000 lots, worth 2,000, with 300 of margin against two shorts; another with plenty."""
+    for name, coins in (("long", 300), ("first", 1_000), ("second", 1_000), ("rich", 2_000)):
+        world.deposit(name, coins)
+    world.trade("long", "first", 500)
+    world.trade("long", "second", 500)
+    world.trade("rich", "first", 100)
+    return world
+
+
+def test_a_jump_is_marked_with_what_reporters_have_signed(crowd: Cycles) -> None:
+    crank = crowd.keeper("margin_crank", deviation=100)
+    crowd.wait(60)
+    crowd.see(201)
+    assert crowd.work(crank) == []
+    crowd.see(203)
+    assert methods(crowd.work(crank)) == ["bring", "accrue"]
+    assert crowd.cycles.mark(ETH) == 203 * WAD // 100
+
+
+def test_nothing_is_done_without_reports(crowd: Cycles) -> None:
+    crank = dataclasses.replace(crowd.keeper("margin_crank"), reports=None)
+    crowd.wait(61)
+    crowd.see(100)
+    assert crowd.work(crank) == []
+
+
+def test_a_loss_is_met_booked_and_borne_by_who_gained(crowd: Cycles) -> None:
+    """At 160 the long lacks 100 and some of fees and its bond: both shorts give the same share."""
+    crank = crowd.keeper("margin_crank")
+    crowd.wait(60)
+    crowd.see(160)
+    assert methods(crowd.work(crank)) == ["bring", "accrue", "meet"]
+    own = crowd.market.positions[crowd.market.address, ETH].size
+    assert own == 1_000 and crowd.cycles.position(trader("long"), ETH).size == 0
+    before = crowd.equity("first"), crowd.equity("second")
+    for _ in range(3):
+        crowd.wait(MARGIN.window)
+        assert "roll" in methods(crowd.work(crank))
+    lost = before[0] - crowd.equity("first"), before[1] - crowd.equity("second")
+    # 600 lots and 500 gained the same of each.
+    assert lost[0] > 0 and abs(lost[0] * 5 - lost[1] * 6) <= 12
+    assert crowd.market.late_table[()] == 0 and crowd.equity("long") == 0
+    assert crowd.cycles.rehearse({}).short() == []
+
+
+def test_whom_a_booking_makes_owe_is_met_as_well(world: Cycles) -> None:
+    """The second short has gained and lost all its cash elsewhere: its haircut is more than it has."""
+    for name, coins in (("long", 300), ("short", 1_000)):
+        world.deposit(name, coins)
+    world.trade("long", "short", 1_000)
+    world.wait(60)
+    world.see(160)
+    world.mark()
+    world.wait(MARGIN.window)
+    world.mark()
+    world.do("PerpetualMarket", "roll", by="saver")
+    # All that it gained is lost again, and all it had.
+    world.see(300)
+    world.wait(60)
+    crank = world.keeper("margin_crank")
+    called = world.work(crank)
+    met = [each.action.args[0] for each in called if each.action.method == "meet"]
+    assert trader("short") in met and len(met) == len(set(met))
+    with world.cycles.rehearse({}).imagine():
+        assert world.cycles.rehearse({}).to_meet(account("me")) == []
+
+
+def test_a_liquidator_deposits_first_and_takes_over(crowd: Cycles) -> None:
+    """At 176 the long has 60 of 88 it needs; the liquidator brings the mark itself."""
+    keeper = crowd.keeper("margin_liquidator")
+    crowd.fund(2_000)
+    crowd.wait(60)
+    crowd.see(176)
+    called = crowd.work(keeper)
+    assert methods(called)[:3] == ["deposit", "bring", "liquidate"]
+    assert called[2].gain and called[2].gain > 0
+    me = account("me")
+    assert crowd.cycles.position(me, ETH).size > 0
+    assert worth(crowd.run, me) == crowd.run.stablecoins(me) + crowd.cycles.equity(me) > 2_000 * WAD
+    assert crowd.cycles.rehearse({}).weak == []
+
+
+def test_it_takes_no_more_than_its_margin_bears(crowd: Cycles) -> None:
+    keeper = crowd.keeper("margin_liquidator")
+    crowd.fund(20)
+    crowd.wait(60)
+    crowd.see(176)
+    called = crowd.work(keeper)
+    taken = sum(each.action.args[2] for each in called if each.action.method == "liquidate")
+    assert 0 < taken < 1_000
+    size = crowd.cycles.position(account("me"), ETH).size
+    one_more = crowd.cycles.rehearse({}).most(
+        "liquidate", trader("long"), ETH, whole=1_000 - size, sender=account("me")
+    )
+    assert one_more == 0
+
+
+def test_it_counts_its_gas(crowd: Cycles) -> None:
+    keeper = crowd.keeper("margin_liquidator", minimum_profit=1_000 * WAD)
+    crowd.fund(2_000)
+    crowd.wait(60)
+    crowd.see(176)
+    assert methods(crowd.work(keeper)) == ["deposit"]
+
+
+def test_it_relieves_the_markets_own_account(crowd: Cycles) -> None:
+    """As far as a share of its equity bears; whoever is on the other side closes without a share."""
+    crowd.fund(400)
+    crowd.wait(60)
+    crowd.see(160)
+    crowd.work(crowd.keeper("margin_crank"))
+    plain = crowd.keeper("margin_liquidator", minimum_profit=10**6 * WAD)
+    assert methods(crowd.work(plain)) == ["deposit"]
+    willing = crowd.keeper("margin_liquidator", minimum_profit=10**6 * WAD, relieves=5_000)
+    called = crowd.work(willing)
+    assert "take" in methods(called)
+    size = crowd.cycles.position(account("me"), ETH).size
+    # Half of 400 and of the half bond that it has as finder, at 1.60 a lot.
+    assert size == 405 * 5 // 16
+    assert crowd.market.positions[crowd.market.address, ETH].size == 1_000 - size
+
+
+def test_what_no_gain_bears_is_posted_within_the_line(crowd: Cycles) -> None:
+    """Nobody meets the long until its cycle is final."""
+    crowd.wait(60)
+    crowd.see(150)
+    crowd.mark()
+    for _ in range(2):
+        crowd.wait(MARGIN.window)
+        crowd.mark()
+        crowd.do("PerpetualMarket", "roll", by="saver")
+    crowd.mark()
+    called = crowd.work(crowd.keeper("margin_crank"))
+    assert methods(called)[-1] == "post_shortfall" and "meet" in methods(called)
+    assert crowd.market.late_table[()] == 0
+    assert crowd.view.domains["Perpetuals"].lost > 0
+
+
+def test_settlement_is_seen_through(crowd: Cycles) -> None:
+    """Final prices, two more rolls with their bookings, and everybody closed; then nothing is wanted."""
+    crank = crowd.keeper("margin_crank")
+    crowd.see(160)
+    crowd.do("Settlement", "announce", by="admin")
+    crowd.wait(crowd.run.scenario.parameters.settlement.delay)
+    crowd.do("Settlement", "begin", by="saver")
+    assert "begin_close" not in methods(crowd.work(crank))
+    for _ in range(50):
+        crowd.wait(600)
+        for c, price in enumerate(crowd.view.markets.values()):
+            if c < 3 and not crowd.view.price_is_final(c):
+                for i in range(4):
+                    crowd.do("PriceFeed", "report", c, price, by=f"reporter_{i + 1}")
+                crowd.do("PriceFeed", "poke", c, by="saver")
+    done = methods(crowd.work(crank))
+    assert "begin_close" in done and done.count("close_out") == 3
+    for _ in range(2):
+        crowd.wait(4 * MARGIN.window)
+        crowd.work(crank)
+    assert crowd.cycles.with_position() == [] and crowd.market.late_table[()] == 0
+    for name in ("first", "second", "rich"):
+        amount = crowd.equity(name)
+        assert amount > 0
+        args = "PerpetualMarket", "withdraw", amount, trader(name)
+        crowd.run.must(*args, sender=trader(name))
+    check_books(crowd.market)
+    crowd.wait(600)
+    assert crowd.work(crank) == []
+
+
+def test_a_matcher_brings_marks_for_what_it_fills(crowd: Cycles, tmp_path: Path) -> None:
+    model = crowd.run.session.model.world
+    path, said = tmp_path / "orders.jsonl", list[str]()
+    file = OrderFile(path, model.chain_id, crowd.run.at["MarginOrders"], said.append)
+    crowd.wait(61)
+    orders = [crowd.signed("rich", 50), crowd.signed("second", -50)]
+    path.write_text("".join(order_line(*each) + "\n" for each in orders))
+    matcher = dataclasses.replace(crowd.keeper("matcher"), orders=file)
+    assert methods(crowd.work(matcher)) == ["bring", "fill"]
+    assert crowd.cycles.position(trader("rich"), ETH).size == 150 and said == []
+
+
+def test_a_live_liquidator_approves_the_market(crowd: Cycles) -> None:
+    wanted = list(approvals(crowd.keeper("margin_liquidator"), crowd.view))
+    assert [each.action.args[0] for each in wanted] == [crowd.run.at["PerpetualMarket"]]
+
+
+def test_nobody_wants_anything_without_such_a_market() -> None:
+    plain = World()
+    keeper = plain.keeper("margin_crank")
+    assert plain.wants(keeper) == [] and plain.view.cycles is None
+    plain.close()

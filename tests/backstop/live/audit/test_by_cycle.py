@@ -1,0 +1,147 @@
+"""A margin market by cycles on a real chain: mirrored, audited with its proofs, begun a simulation with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli import audit as audit_script
+from backstop.cli import export as export_script
+from backstop.deployment.plan import plan
+from backstop.deployment.signing import sign_order, trader
+from backstop.hosts.artifacts import Artifacts
+from backstop.live.audit.evidence import audit, verify
+from backstop.live.audit.proofs import Unproven
+from backstop.live.audit.statement import statement
+from backstop.live.node.signers import Signers
+from backstop.live.operate.deploying import deploy_live
+from backstop.live.watch.metrics import _of_statement
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.margin_orders import Order
+from backstop.simulation.run import Simulation, simulate
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.session import open_session
+from tests.support.crashed import Crashed
+from tests.support.devnet import Devnet
+from tests.support.perpetuals import by_cycle
+from tests.support.town import Town
+
+LOTS, PRICE = 1_000, 20 * WAD
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
+    """A long of 1,000 lots at 20 with 3,000 of margin, seized at 16 and booked in the pending cycle."""
+    folder = tmp_path_factory.mktemp("by_cycle")
+    devnet = Devnet()
+    try:
+        file = folder / "deployment.json"
+        deployment = deploy_live(devnet.node, by_cycle(half_bond=WAD), file, Signers(test_accounts=True))
+        crash(Town(devnet, deployment, Artifacts()))
+        yield Crashed(devnet, deployment, file)
+    finally:
+        devnet.process.stop()
+
+
+def crash(town: Town) -> None:
+
+    def do(sender: str, call: str, *args: Any) -> None:
+        assert town.do(call, *args, sender=sender) is None, call
+
+    def mark(dollars: int) -> None:
+        for i in range(3):
+            do(f"reporter_{i + 1}", "PriceFeed.report", 0, dollars * RAY)
+        do("saver", "PerpetualMarket.accrue", 0)
+
+    at = town.deployment.addresses
+    town.post(2_000, 30_000, 3_000)
+    town.open("saver", 100, 50_000)
+    for spender in ("PerpetualMarket", "MarginFund"):
+        do("saver", "Stablecoin.approve", at[spender], MAX_UINT256)
+    do("saver", "MarginFund.insure", 500 * WAD)
+    for name, amount in (("long", 3_000), ("short", 10_000)):
+        do("saver", "PerpetualMarket.deposit", trader(name), amount * WAD)
+    mark(2_000)
+    orders: list[Any] = []
+    for name, size in (("long", LOTS), ("short", -LOTS)):
+        order = Order(trader(name), 0, size, PRICE, MAX_UINT256, 0)
+        orders += [order, sign_order(name, order, town.deployment.chain_id, at["MarginOrders"])]
+    do("matcher", "MarginOrders.fill", *orders, LOTS)
+    mark(1_600)
+    town.pass_time(1_800)
+    do("saver", "PerpetualMarket.roll")
+    mark(1_600)
+    do("saver", "PerpetualMarket.meet", trader("long"))
+
+
+@pytest.fixture(scope="module")
+def content(market: Crashed) -> dict[str, Any]:
+    return json.loads(json.dumps(audit(market.mirror())))
+
+
+def test_the_statement_says_what_insurance_has(market: Crashed, content: dict[str, Any]) -> None:
+    """The debtor lacks 1,001 with its bond, of which nothing is paid before the cycle is final."""
+    said = content["statement"]["margin"]
+    chain = market.mirror().model.view
+    assert said["policy"] == "by-cycle"
+    assert int(said["held_wad"]) == chain("PerpetualMarket", "held") == 13_000 * WAD
+    assert int(said["insurance_wad"]) == chain("MarginFund", "insurance_of").amount == 500 * WAD
+    assert said["payable_wad"] == said["insurance_wad"]
+    assert (said["unpaid_wad"], said["short_wad"], said["gap_wad"]) == ("0", "0", "0")
+    # The other half of the bonds is whoever seizes and books an account.
+    assert int(said["bonds_wad"]) == 2 * WAD
+    assert content["mirror"]["differences"] == 0
+
+
+def test_the_command_tells_of_it(market: Crashed, tmp_path: Path) -> None:
+    where = ("--network", market.devnet.url, "--deployment", str(market.file), "--out", str(tmp_path / "x"))
+    result = CliRunner(mix_stderr=False).invoke(audit_script.cli, [*where])
+    assert result.exit_code == 0, result.stderr
+    said = " ".join(result.stdout.split())
+    assert "margin market (by-cycle): 13,000 held, 0 unpaid; insurance 500, of which 500 now" in said
+
+
+def test_it_is_proven(content: dict[str, Any]) -> None:
+    verify(content, content["block"]["hash"], Artifacts())
+    wrong = json.loads(json.dumps(content))
+    wrong["statement"]["margin"]["insurance_wad"] = str(501 * WAD)
+    with pytest.raises(Unproven, match=r"margin\.insurance_wad is"):
+        verify(wrong, content["block"]["hash"], Artifacts())
+
+
+def test_metrics_have_it(content: dict[str, Any]) -> None:
+    found = {each.name: each for each in _of_statement(content["statement"])}
+    figures = {each.labels["figure"]: each.value for each in found["backstop_margin"].samples}
+    assert figures == {"held": 13_000, "unpaid": 0, "insurance": 500, "payable": 500, "unvested": 0}
+
+
+def test_the_market_has_no_power_but_to_post(content: dict[str, Any]) -> None:
+    powers = {each["contract"]: each for each in content["statement"]["powers"]["contracts"]}
+    assert not {"PerpetualMarket", "PerpetualDesk", "MarginOrders"} & powers.keys()
+    at = plan(by_cycle(half_bond=WAD)).addresses["PerpetualMarket"]
+    assert [each["role"] for each in powers["Perpetuals"]["roles"] if each["account"] == at] == ["SHORTFALL"]
+
+
+@pytest.mark.parametrize("host", ["model", "revm"])
+def test_it_becomes_a_scenario(market: Crashed, tmp_path: Path, host: str) -> None:
+    """That begins as the chain is, and in which a keeper sees the loss through."""
+    where = ("--network", market.devnet.url, "--deployment", str(market.file), "--out", str(tmp_path / "x"))
+    result = CliRunner(mix_stderr=False).invoke(export_script.cli, [*where, "--duration", "45 min"])
+    assert result.exit_code == 0, result.stderr
+    scenario = load_scenario(tmp_path / "x" / "scenario.yaml")
+    assert scenario.opening is not None
+    with open_session(scenario, host, 1) as session:
+        simulation = Simulation(scenario, session, 1)
+        simulation.restore(scenario.opening.state)
+        figures = statement(session.model, plan(scenario.parameters))
+    assert figures == statement(market.mirror().model, market.deployment)
+    summary = simulate(scenario, host, 1).summary
+    assert summary["completed"] and summary["differences"] == 0
+    # The pending cycle becomes final: its loss is borne by insurance, and by the short.
+    assert [each["side"] for each in summary["margin"]["cycles"]] == ["short"]
+    assert int(summary["margin"]["insured_wad"]) == 500 * WAD

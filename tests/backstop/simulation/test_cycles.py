@@ -1,0 +1,136 @@
+"""A margin market by cycles in a run: opened by signed orders, looked after by keepers, and all adds up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backstop.deployment.signing import trader
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import RAY, WAD
+from backstop.report.run_page import page
+from backstop.simulation.bearers import PAYERS
+from backstop.simulation.headline import headline, margin_left
+from backstop.simulation.run import RunResult, Simulation, simulate
+from backstop.simulation.run_directory import load_run
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.session import open_session
+from tests.support.paths import DATA
+from tests.support.perpetuals import check_books
+
+FILE = DATA / "runs" / "by_cycle.yaml"
+ETH = 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return tmp_path_factory.mktemp("by_cycle") / "run"
+
+
+@pytest.fixture(scope="module")
+def result(folder: Any) -> RunResult:
+    return simulate(load_scenario(FILE), "revm", 1, folder)
+
+
+def test_model_and_contracts_agree(result: RunResult) -> None:
+    assert result.summary["completed"] and result.summary["differences"] == 0
+    assert result.summary["fields_compared"] > 10_000
+
+
+@pytest.mark.deep(brief="tests/backstop/simulation/test_cycles.py::test_model_and_contracts_agree")
+@pytest.mark.anvil
+def test_a_real_node_comes_to_the_same(result: RunResult) -> None:
+    again = simulate(load_scenario(FILE), "anvil", 1)
+    assert again.summary["differences"] == 0
+    assert again.summary["state_hash"] == result.summary["state_hash"]
+
+
+def test_who_paid_adds_up_to_the_wei(result: RunResult) -> None:
+    """By the rows of payments, by the cycles, and in the first screen with the vaults' losses."""
+    margin = result.summary["margin"]
+    paid = {kind: int(margin[f"{kind}_wad"]) for kind in (*PAYERS, "forgone")}
+    assert sum(paid.values()) + sum(int(margin[f"{each}_wad"]) for each in ("pending", "unpaid")) == int(
+        margin["loss_wad"]
+    )
+    rows: dict[str, int] = {}
+    for row in result.tables["margin_payments"]:
+        rows[row[2]] = rows.get(row[2], 0) + row[10]
+    assert rows == {kind: amount for kind, amount in paid.items() if amount}
+    borne = sum(int(each["borne_wad"]) for each in margin["cycles"])
+    assert borne == paid["taken"] + paid["cut"] and paid["taken"] > 0 and paid["insured"] > 0
+    assert all(int(each["borne_wad"]) <= int(each["gained_wad"]) for each in margin["cycles"])
+    # What accounts gave is what sides bear, but for less than a wei for each account, market and cycle.
+    assert margin["gap_wad"] == "0" and margin["left_alone_wad"] == "0"
+    head = headline(result.summary)
+    assert head.lost == head.recovered + sum(amount for _, amount in head.paid) + head.unpaid
+    assert margin_left(margin) == int(margin["pending_wad"]) + int(margin["unpaid_wad"])
+
+
+def test_keepers_did_all_that_there_is_to_do(result: RunResult) -> None:
+    done = {(row[2], row[3]) for row in result.tables["actions"] if row[7]}
+    market, desk = "PerpetualMarket", "PerpetualDesk"
+    wanted = {(market, each) for each in ("deposit", "accrue", "meet", "roll", "withdraw")}
+    wanted |= {(desk, "liquidate"), (desk, "take"), ("PriceFeed", "bring"), ("MarginOrders", "fill")}
+    assert wanted <= done
+    margin = result.summary["margin"]
+    assert margin["seized"] > 0 and margin["relieved"] > 0 and margin["liquidations"] > 0
+    assert len(result.tables["margin_liquidations"]) == margin["liquidations"]
+
+
+def test_the_report_says_who_paid(result: RunResult, folder: Any) -> None:
+    text = " ".join(page(load_run(folder)).split())
+    assert "Cycles with losses" in text and "Whose gains paid" in text
+    assert "gains of the cycle" in text and "were frozen" not in text and ">deleveraging<" not in text
+
+
+def test_positions_open_at_the_mark_with_the_equity_they_had() -> None:
+    """Who was long 900 at 205 has lost 5 on each by the opening at 200."""
+    scenario = load_scenario(FILE)
+    with open_session(scenario, "model", 1) as session:
+        run = Simulation(scenario, session, 1)
+        run.open_book(lambda *_: None, lambda: False)
+        market: Any = session.model.world.contracts["PerpetualMarket"]
+        check_books(market)
+        view = run.view().cycles
+        assert view is not None
+        whale = trader("whale")
+        fees = 10 * WAD + 900 * 200 * WAD * 15 // 10_000 + 4 * 8_000 * WAD * 15 // 10_000
+        assert market.positions[whale, ETH].size == 90_000
+        assert 0 <= view.equity(whale) - (20_000 - 900 * 5) * WAD + fees <= fees
+        assert view.mark(ETH) == 2 * WAD
+
+
+def test_who_owes_at_the_opening_is_told(tmp_path: Any) -> None:
+    path = tmp_path / "day.yaml"
+    path.write_text(
+        f"extends: {FILE}\nmargin_book: {{accounts: {{whale: {{cash: 4_000 stablecoin, positions: "
+        "{ETH: {size: 900 ETH, price: 205 USD}, WBTC: -4 WBTC}}}}\n"
+    )
+    with pytest.raises(BackstopError, match="the account 'whale' owes 501 stablecoins at the opening"):
+        simulate(load_scenario(path), "model", 1)
+
+
+def test_terms_of_another_policy_are_refused(tmp_path: Any) -> None:
+    path = tmp_path / "day.yaml"
+    ours, theirs = (
+        "freeze_time: 10 min, policy: by-cycle",
+        "freeze_time: null, policy: shared, window: 20 min",
+    )
+    for terms in (ours, theirs):
+        plain = DATA / "runs" / "margin.yaml"
+        path.write_text(f"extends: {plain}\nparameters: {{margin: {{{terms}}}}}\n")
+        with pytest.raises(BackstopError, match="is of another policy: a margin market that is"):
+            load_scenario(path)
+
+
+@pytest.mark.deep(brief="tests/backstop/simulation/test_cycles.py::test_who_paid_adds_up_to_the_wei")
+def test_the_library_has_a_crash_in_which_gains_pay() -> None:
+    """No position is closed by force, insurance goes first, and nothing is late at the end."""
+    run = simulate(load_scenario("october-2025-by-cycle"), "model", 1)
+    margin = run.summary["margin"]
+    assert margin["bankruptcies"] > 50 and margin["freezes"] == []
+    assert int(margin["insured_wad"]) == 150_000 * WAD < int(margin["loss_wad"])
+    assert int(margin["taken_wad"]) == int(margin["loss_wad"]) - 150_000 * WAD
+    assert margin["unpaid_wad"] == margin["left_alone_wad"] == margin["gap_wad"] == "0"
+    assert headline(run.summary).unpaid == int(run.summary["losses"]["outstanding_rad"]) == 0 * RAY
