@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from backstop.deployment.examples import margined, standard
+from backstop.deployment.examples import cycled, margined, standard
 from backstop.deployment.parameters import TimelockParameters
 from backstop.deployment.plan import plan
 from backstop.hosts.artifacts import Artifacts
@@ -25,7 +25,8 @@ from backstop.proof.properties.registry import (
 from backstop.proof.properties.transition import changes_of
 
 ARTIFACTS = Artifacts()
-SEEDS, OF_MARGIN, STEPS = (2, 5), 14, 250
+SEEDS, OF_MARGIN, STEPS = (2, 5, 23), (14, 23), 250
+# 14 has a margin market with rankings, 23 one by cycles.
 # Paths of tables that a property has read.
 READ: set[str] = set()
 
@@ -112,7 +113,7 @@ class Paths(dict):
 
 def test_a_property_of_states_names_all_that_it_reads():
     read = set()
-    for seed in (*SEEDS, OF_MARGIN):
+    for seed in {*SEEDS, *OF_MARGIN}:
         machine = Machine(RevmHost(), seed, artifacts=ARTIFACTS)
         both = machine.both
         for _ in machine.run(STEPS):
@@ -130,7 +131,7 @@ def test_a_property_of_states_names_all_that_it_reads():
 def kinds():
     """Which contract each name of a deployment means."""
     drawn = [draw_parameters(Random(seed)) for seed in range(8)]
-    drawn += [margined(), replace(standard(), timelock=TimelockParameters())]
+    drawn += [margined(), cycled(), replace(standard(), timelock=TimelockParameters())]
     return {each.name: each.kind for parameters in drawn for each in plan(parameters).creations}
 
 

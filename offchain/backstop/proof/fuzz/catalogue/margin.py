@@ -215,7 +215,7 @@ def crank_the_margin_market(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=0.5)
 def set_margin_terms(s: Scene) -> Iterator[Action | Wait]:
     """Change terms a little, or the cap of insurance; a trader raises its floor of nonces."""
-    if _market(s) is None:
+    if "MarginPolicy" not in s.world.contracts:
         return
     m = int(s.random.random() * (_policy(s).count[()] + 0.1))
     terms, lot = _policy(s).terms_of("", m), max(1, int(_policy(s).underlyings[m].lot))

@@ -26,7 +26,8 @@ HOUR, DAY = 3_600, 86_400
 PER_ANSWER = 10**19
 
 
-def _report_all(s: Scene, c: int, price: int) -> Iterator[Action | Wait]:
+def report_all(s: Scene, c: int, price: int) -> Iterator[Action | Wait]:
+    """Have all reporters of a market who are accounts say a price."""
     price = min(max(price, 1), bounds.MAX_PRICE)
     for index in range(1, s.feed.configs[c].reporters + 1):
         reporter = s.feed.reporters[c, index]
@@ -43,7 +44,7 @@ def _until_step(s: Scene, c: int) -> Wait:
 def post_price(s: Scene, c: int, price: int) -> Iterator[Action | Wait]:
     """Wait for the feed's step, have all report, step."""
     yield _until_step(s, c)
-    yield from _report_all(s, c, price)
+    yield from report_all(s, c, price)
     yield s.call("PriceFeed", "poke", c, by=s.somebody())
 
 

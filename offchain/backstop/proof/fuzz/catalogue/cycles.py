@@ -1,0 +1,401 @@
+"""Traders of the margin market by cycles: marks that leap and turn, trades, debtors, rolls, the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from backstop.deployment.signing import sign_order
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAY
+from backstop.model.interfaces import EMERGENCY
+from backstop.model.margin_fund import MarginFund
+from backstop.model.margin_orders import MarginOrders, Order
+from backstop.model.margin_policy import MarginPolicy
+from backstop.model.perpetual_desk import PerpetualDesk
+from backstop.model.perpetual_market import PerpetualMarket
+from backstop.proof.fuzz.catalogue.margin import NAMES, TRADERS
+from backstop.proof.fuzz.catalogue.prices import report_all
+from backstop.proof.fuzz.moves import move
+from backstop.proof.fuzz.scene import Scene, Wait
+from backstop.system import Action
+
+_MARKET, _DESK = "PerpetualMarket", "PerpetualDesk"
+
+
+class Books:
+    """The market by cycles as a move looks at it."""
+
+    def __init__(self, s: Scene) -> None:
+        self.s = s
+        contracts = s.world.contracts
+        self.market = cast(PerpetualMarket, contracts[_MARKET])
+        self.desk = cast(PerpetualDesk, contracts[_DESK])
+        self.policy = cast(MarginPolicy, contracts["MarginPolicy"])
+        self.markets = range(self.policy.count[()])
+
+    def equity(self, owner: str) -> int:
+        """Return what an account has less the haircuts known, as of the cycle that it is in [wei]."""
+        found = self.market._standing(owner)
+        return found.own - found.haircut
+
+    def margins(self, owner: str) -> tuple[int, int]:
+        """Return initial and maintenance margin [basis points x wei]."""
+        return self.desk._margins(owner, False)
+
+    def size(self, owner: str, m: int) -> int:
+        return int(self.market.positions[owner, m].size)
+
+    def holders(self) -> list[str]:
+        """Return who has a position."""
+        return [owner for owner in TRADERS if self.market._holds(owner)]
+
+    def held(self, owner: str) -> list[int]:
+        """Return the markets in which an account has lots."""
+        return [m for m in self.markets if self.size(owner, m)]
+
+    def spare(self, owner: str) -> int:
+        """Return what new risk may need at most: without gains that are not final [basis points x wei]."""
+        found = self.market._standing(owner)
+        equity = found.own - found.haircut - found.unfinal
+        return max(0, equity * BASIS_POINTS - self.desk._margins(owner, True)[0])
+
+    def debtors(self) -> list[str]:
+        """Return who has less than nothing, and lots; at times who has none left as well."""
+        owing = [owner for owner in TRADERS if self.equity(owner) < 0]
+        return [owner for owner in owing if self.market._holds(owner) or self.s.chance(0.05)]
+
+    def weak(self) -> list[str]:
+        """Return who is solvent, and under its maintenance margin."""
+        found = []
+        for owner in self.holders():
+            equity = self.equity(owner)
+            if 0 <= equity * BASIS_POINTS < self.margins(owner)[1]:
+                found.append(owner)
+        return found
+
+    def price(self, m: int) -> int:
+        """Return the mark [wei a lot]."""
+        return int(self.market.paths[m].price)
+
+    @property
+    def closing(self) -> bool:
+        return bool(self.market.closing[()])
+
+    def report(self, m: int, price: int) -> Iterator[Action | Wait]:
+        """Have all reporters of a market say a price of a lot."""
+        base = self.policy.underlyings[m]
+        yield from report_all(self.s, base.feed, -(-price * RAY // base.lot))
+
+    def refresh(self, markets: Sequence[int]) -> Iterator[Action | Wait]:
+        """Have marks be of now: as they are, or what the feed says of a market that has none yet."""
+        for m in markets:
+            base = self.policy.underlyings[m]
+            price = self.price(m) or max(1, self.s.published(base.feed) * base.lot // RAY)
+            if self.market.policy.mark_price(self.market.address, m, self.market.mark_age) != price:
+                yield from self.report(m, price)
+
+    def calm(self) -> bool:
+        """Return whether anybody may take risk."""
+        calm = self.s.policy is None or self.s.policy.mode("") < EMERGENCY
+        return calm and not self.s.settling
+
+
+def _books(s: Scene) -> Books | None:
+    return Books(s) if _MARKET in s.world.contracts else None
+
+
+@move(weight=3)
+def mark_perpetuals(s: Scene) -> Iterator[Action | Wait]:
+    """Move a mark: a little, just as far as a turn, far, or back; at times too few report, or too early."""
+    books = _books(s)
+    if books is None:
+        return
+    m = s.some(books.markets)
+    path, price = books.market.paths[m], books.price(m)
+    if price == 0:
+        yield from books.refresh([m])
+    else:
+        turn = books.policy.maintenance("", m, price) // (4 * BASIS_POINTS)
+        level = path.extreme + books.market._index(m)
+        leap = price * s.random.randint(5_000, 19_000) // BASIS_POINTS
+        little = price * s.random.randint(9_900, 10_100) // BASIS_POINTS
+        target = s.some((little, little, little, leap, level - turn, level + turn, level + s.some((-1, 1))))
+        yield from books.report(m, max(1, target))
+    if s.chance(0.1):
+        yield Wait(s.some((books.market.mark_age, books.market.mark_age + 1)))
+    yield s.call(_MARKET, "accrue", m, by=s.somebody())
+
+
+@move(weight=2)
+def pay_into_cycles(s: Scene) -> Iterator[Action | Wait]:
+    """Pay in of what somebody holds, for any trader; for one that owes as well."""
+    books = _books(s)
+    if books is None:
+        return
+    who, owner = s.richest(), s.some(TRADERS)
+    if books.equity(owner) > 0 and s.chance(0.5):
+        return
+    held = s.held("Stablecoin", who)
+    yield s.call(_MARKET, "deposit", owner, s.near(held // 20, held // 3), by=who)
+
+
+@move(weight=2)
+def take_out_of_cycles(s: Scene) -> Iterator[Action | Wait]:
+    """Take out all that margins and gains leave, a wei more, or a part; more may be late than is held."""
+    books = _books(s)
+    if books is None:
+        return
+    owner = s.some(TRADERS)
+    yield s.call(_MARKET, "wake", owner, by=s.somebody())
+    standing = books.market._standing(owner)
+    spare = standing.own - standing.haircut - standing.unfinal
+    if books.market._holds(owner):
+        if s.chance(0.9):
+            yield from books.refresh(books.held(owner))
+        spare -= books.desk._margins(owner, True)[0] // BASIS_POINTS
+    if spare <= 0 and s.chance(0.9):
+        return
+    yield s.call(_MARKET, "withdraw", s.near(max(spare, 0)), s.somebody(), by=owner)
+
+
+@move(weight=9)
+def trade_in_cycles(s: Scene) -> Iterator[Action | Wait]:
+    """Match two traders around the mark, up to what their margins bear; out of positions, or through them."""
+    books = _books(s)
+    if books is None:
+        return
+    maker, taker = s.random.sample(TRADERS, 2)
+    m = s.some(books.markets)
+    concerned = {m, *books.held(maker), *books.held(taker)}
+    if s.chance(0.9):
+        yield from books.refresh(sorted(concerned))
+    price = books.price(m) or 1
+    size = books.size(maker, m)
+    if size and s.chance(0.35):
+        lots = -s.near(size) if size > 0 else s.near(-size)
+    elif not books.calm() and s.chance(0.95):
+        return
+    else:
+        for owner in (maker, taker):
+            if not books.spare(owner) and books.equity(owner) >= 0:
+                who = s.richest()
+                yield s.call(_MARKET, "deposit", owner, s.held("Stablecoin", who) // 10, by=who)
+        terms = books.policy.terms[m]
+        needed = (terms.initial + terms.account_rate_1 + terms.market_rate_1) * price
+        most = min(books.spare(maker), books.spare(taker)) // needed
+        most = min(most, max(1, int(books.policy.underlyings[m].open_limit - books.market.opened[m])))
+        lots = s.some((s.near(most), most * 9 // 10, most * 9 // 10)) * s.some((1, -1))
+    if lots == 0 and s.chance(0.97):
+        return
+    if s.chance(0.3):
+        band = books.desk.band
+        off = s.some((band, -band, band + 1, s.random.randint(-band, band)))
+        price = max(1, price * (BASIS_POINTS + off) // BASIS_POINTS)
+    yield from _fill(s, books, (maker, taker), m, lots, price)
+
+
+def _fill(
+    s: Scene, books: Books, sides: tuple[str, str], m: int, lots: int, price: int
+) -> Iterator[Action | Wait]:
+    """Sign for both, the maker first, and match them."""
+    orders = cast(MarginOrders, s.world.contracts["MarginOrders"])
+    first = s.random.getrandbits(40)
+    args: list[object] = []
+    for owner, signed, nonce in zip(sides, (lots, -lots), (first, first + 1), strict=True):
+        order = Order(owner, m, signed, price, s.now + 3_600, nonce, s.chance(0.03))
+        args += [order, sign_order(NAMES[owner], order, s.world.chain_id, orders.address)]
+    yield s.call("MarginOrders", "fill", *args, abs(lots), by=s.somebody())
+
+
+@move(weight=3)
+def fail_in_cycles(s: Scene) -> Iterator[Action | Wait]:
+    """Have a mark leap so far that a holder owes, and at times back before anybody has met it."""
+    books = _books(s)
+    holders = books.holders() if books is not None else []
+    if books is None or not holders:
+        return
+    owner = s.some(holders)
+    m = s.some(books.held(owner))
+    yield from books.refresh(sorted({*books.held(owner)}))
+    size, price = books.size(owner, m), books.price(m)
+    away = max(books.equity(owner), 0) // abs(size)
+    target = price - away if size > 0 else price + away
+    beyond = price * s.some((1, 1, 50, 500, 2_000)) // BASIS_POINTS
+    yield from books.report(m, max(1, target - beyond if size > 0 else target + beyond))
+    yield s.call(_MARKET, "accrue", m, by=s.somebody())
+    if s.chance(0.5):
+        yield s.call(_MARKET, "meet", owner, by=s.somebody())
+    if s.chance(0.3):
+        yield from books.report(m, price)
+        yield s.call(_MARKET, "accrue", m, by=s.somebody())
+
+
+@move(weight=4)
+def meet_in_cycles(s: Scene) -> Iterator[Action | Wait]:
+    """Meet those who owe in any order, twice; at times somebody who does not, or without marks of now."""
+    books = _books(s)
+    if books is None:
+        return
+    found = [*books.debtors(), *s.random.sample(TRADERS, s.random.randint(0, 1))]
+    if s.chance(0.1):
+        found.append(books.market.address)
+    s.random.shuffle(found)
+    if s.chance(0.85):
+        yield from books.refresh(sorted({m for owner in found for m in books.held(owner)}))
+    for owner in (*found, *(found if s.chance(0.3) else ())):
+        yield s.call(_MARKET, "meet", owner, by=s.some((s.somebody(), s.some(TRADERS))))
+
+
+@move(weight=3)
+def roll_cycles(s: Scene) -> Iterator[Action | Wait]:
+    """Roll, mostly when it may be; a second before; or several times, so that somebody sleeps through it."""
+    books = _books(s)
+    if books is None:
+        return
+    clock, market = books.market.clocks[()], books.market
+    soonest = min(
+        max(clock.rolled_at + market.window, clock.booked_at + market.quiet),
+        clock.rolled_at + 4 * market.window,
+    )
+    yield Wait(max(0, soonest - s.now - (s.chance(0.05))))
+    yield s.call(_MARKET, "roll", by=s.somebody())
+    for _ in range(s.some((0, 0, 0, 0, 1, 2, 5))):
+        yield Wait(s.some((market.window, 4 * market.window)))
+        yield s.call(_MARKET, "roll", by=s.somebody())
+
+
+@move(weight=3)
+def lose_late_in_cycles(s: Scene) -> Iterator[Action | Wait]:
+    """Let cycles pass before anybody meets those who owe, and leave meanwhile."""
+    books = _books(s)
+    if books is None or not books.debtors():
+        return
+    window = books.market.window
+    for _ in range(s.random.randint(1, 3)):
+        yield Wait(4 * window)
+        yield s.call(_MARKET, "roll", by=s.somebody())
+    for owner in books.debtors():
+        yield from books.refresh(books.held(owner))
+        yield s.call(_MARKET, "meet", owner, by=s.somebody())
+    if books.market.late_table[()]:
+        rich = [o for o in TRADERS if books.equity(o) > 0]
+        for owner in rich[:2]:
+            standing = books.market._standing(owner)
+            most = standing.own - standing.haircut - standing.unfinal
+            if most > 0 and not books.market._holds(owner):
+                yield s.call(_MARKET, "withdraw", s.near(most), s.somebody(), by=owner)
+        if s.chance(0.5):
+            yield s.call(_MARKET, "post_shortfall", by=s.somebody())
+
+
+@move(weight=3)
+def take_lots_in_cycles(s: Scene) -> Iterator[Action | Wait]:
+    """Take lots over from the market's own account: who has the other side, or anybody; at times too many."""
+    books = _books(s)
+    if books is None:
+        return
+    own = books.market.address
+    held = books.held(own)
+    if not held and s.chance(0.97):
+        return
+    m = s.some(held or list(books.markets))
+    size = books.size(own, m)
+    others = [owner for owner in TRADERS if books.size(owner, m) * size < 0]
+    by = s.some(others if others and s.chance(0.6) else TRADERS)
+    if s.chance(0.9):
+        yield from books.refresh(sorted({m, *books.held(by)}))
+    least = abs(books.size(by, m)) if by in others else abs(size)
+    yield s.call(_DESK, "take", m, s.near(abs(size), min(abs(size), least)), by=by)
+
+
+@move(weight=3)
+def liquidate_in_cycles(s: Scene) -> Iterator[Action | Wait]:
+    """Take over from a trader short of margin, at times because more is asked for now; or from another."""
+    books = _books(s)
+    if books is None:
+        return
+    weak, holders = books.weak(), books.holders()
+    if not weak and holders and s.chance(0.8):
+        owner = s.some(holders)
+        m = s.some(books.held(owner))
+        notional = sum(abs(books.size(owner, each)) * books.price(each) for each in books.held(owner))
+        ratio = max(books.equity(owner), 0) * BASIS_POINTS // max(1, notional) + s.some((1, 50, 500))
+        if bounds.MIN_MARGIN <= ratio < bounds.MAX_MARGIN:
+            terms = books.policy.terms_of("", m)._replace(initial=ratio + 1, maintenance=ratio)
+            yield s.call("MarginPolicy", "set_terms", m, terms, by=s.admin)
+        weak = books.weak()
+    if not weak and s.chance(0.95):
+        return
+    owner = s.some(weak or [*TRADERS, books.market.address])
+    by = s.some([each for each in TRADERS if each != owner or s.chance(0.03)])
+    m = s.some(books.held(owner) or [0])
+    if s.chance(0.9):
+        yield from books.refresh(sorted({*books.held(owner), *books.held(by)}))
+    if s.chance(0.6):
+        rich = s.richest()
+        yield s.call(_MARKET, "deposit", by, s.held("Stablecoin", rich) // 4, by=rich)
+    lots = s.near(abs(books.size(owner, m)))
+    for part in (lots, max(1, lots // 3), max(1, lots // 10)):
+        yield s.call(_DESK, "liquidate", owner, m, part, by=by)
+
+
+@move(weight=2)
+def crank_cycles(s: Scene) -> Iterator[Action | Wait]:
+    """Wake, sweep, post, look at risk, insure, claim profits; or call what only another contract may."""
+    books = _books(s)
+    if books is None:
+        return
+    fund, by = cast(MarginFund, s.world.contracts["MarginFund"]), s.somebody()
+    owner, m = s.some(TRADERS), int(s.random.random() * (len(books.markets) + 0.1))
+    kind = s.random.randrange(9)
+    if kind == 0:
+        yield s.call(_MARKET, "wake", s.some((owner, books.market.address)), by=by)
+    elif kind == 1:
+        yield s.call(_MARKET, "sweep", by=by)
+    elif kind == 2:
+        yield s.call(_MARKET, "post_shortfall", by=by)
+    elif kind == 3:
+        if s.chance(0.7):
+            yield from books.refresh(books.held(owner))
+        yield s.call(_DESK, "check_risk", owner, by=by)
+    elif kind == 4:
+        who = s.richest()
+        yield s.call("MarginFund", "insure", s.near(s.held("Stablecoin", who) // 50), by=who)
+    elif kind == 5 and fund.holdings:
+        yield s.call("MarginFund", "claim", *s.some(list(fund.holdings)), by=by)
+    elif kind == 6:
+        yield s.call(_MARKET, "accrue", m, by=by)
+    elif kind == 7 and s.chance(0.2):
+        yield s.call(_DESK, "trade", m, owner, s.some(TRADERS), 1, books.price(m) or 1, False, False, by=by)
+    elif kind == 8 and s.chance(0.2):
+        yield s.call(_MARKET, "exchange", m, owner, s.some(TRADERS), 1, 1, 0, 0, by=by)
+
+
+@move(weight=2)
+def close_cycles(s: Scene) -> Iterator[Action | Wait]:
+    """In settlement have markets marked for good, roll what is left, close and leave, in any order."""
+    books = _books(s)
+    if books is None or (not s.settling and s.chance(0.98)):
+        return
+    if not books.closing:
+        yield s.call(_MARKET, "begin_close", by=s.somebody())
+    everyone = [*TRADERS, books.market.address]
+    s.random.shuffle(everyone)
+    if not books.closing:
+        yield s.call(_MARKET, "close_out", everyone[0], by=s.somebody())
+        return
+    for owner in everyone[: s.random.randint(1, len(everyone))]:
+        kind = s.random.randrange(4)
+        if kind == 0:
+            yield s.call(_MARKET, "close_out", owner, by=s.somebody())
+        elif kind == 1:
+            yield s.call(_MARKET, "meet", owner, by=s.somebody())
+        elif kind == 2:
+            yield Wait(books.market.window)
+            yield s.call(_MARKET, "roll", by=s.somebody())
+        elif owner != books.market.address:
+            yield s.call(_MARKET, "wake", owner, by=s.somebody())
+            standing = books.market._standing(owner)
+            spare = max(0, standing.own - standing.haircut - standing.unfinal)
+            yield s.call(_MARKET, "withdraw", s.near(spare), s.somebody(), by=owner)
