@@ -8,6 +8,7 @@ from backstop.proof.properties import (  # noqa: F401
     clocks,
     closing,
     counterfactual,
+    cycles,
     domain_money,
     domains,
     doubt,

@@ -1,0 +1,108 @@
+"""Properties of a state of the margin market by cycles: what balances, and what no figure passes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from backstop.proof.properties.figures.cycles import (
+    ACCOUNTS,
+    BONDS,
+    FEES,
+    FUNDINGS,
+    HELD,
+    LATE,
+    LEVELS,
+    LOSSES,
+    MARKET,
+    MOVES,
+    NETS,
+    OPENED,
+    PATHS,
+    POSITIONS,
+    POT,
+    TOTALS,
+    WORTHS,
+)
+from backstop.proof.properties.registry import Violation, state_property
+from backstop.system import Snapshot
+
+_MOST_LOTS, _MOST_CASH, _MOST_GAINS, _MOST_PRICE = 2**63 - 1, 2**137 - 1, 2**123 - 1, 2**93 - 1
+# A tenth of the highest price in eight hours, for as long as 32 bits count seconds.
+_MOST_FUNDING = _MOST_PRICE // 10 * 2**32 // 28_800
+
+
+@state_property(84, writes=[ACCOUNTS, POSITIONS, OPENED, POT, FEES, BONDS, HELD, LATE, "erc20.balanceOf"])
+def all_cash_is_held_or_late(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """Assert that sizes sum to 0 in each market, and cash + bonds + pot + fees == held + late, to the wei.
+
+    The market's own account is one of them. What is open is what longs have, an account with lots in a market
+    has its bit, and what the market has booked it holds.
+    """
+    if MARKET not in snapshot:
+        return
+    market: Mapping[str, Mapping[Any, Any]] = snapshot[MARKET]
+    sums: Counter[int] = Counter()
+    longs: Counter[int] = Counter()
+    accounts = market[ACCOUNTS]
+    for (owner, m), position in market[POSITIONS].items():
+        sums[m] += position.size
+        longs[m] += max(0, position.size)
+        if position.size and not accounts[owner].markets >> m & 1:
+            raise Violation(f"{owner} has {position.size} lots in market {m}, and no bit tells of it")
+    opened = market[OPENED]
+    for m in {*sums, *opened}:
+        if sums[m] or opened.get(m, 0) != longs[m]:
+            raise Violation(f"sizes in market {m} sum to {sums[m]}: {opened.get(m, 0)} open, {longs[m]} long")
+    cash = sum(account.cash for account in accounts.values())
+    bonds, fees, held, late = (market[path].get((), 0) for path in (BONDS, FEES, HELD, LATE))
+    pot = sum(each.value for each in market[POT].values())
+    if cash + bonds + pot + fees != held + late:
+        raise Violation(
+            f"{cash} of cash, {bonds} of bonds, {pot} in the pot and {fees} of fees, "
+            f"but {held} held and {late} late"
+        )
+    balance = snapshot["Stablecoin"]["erc20.balanceOf"].get(addresses[MARKET], 0)
+    if balance < held:
+        raise Violation(f"the market has booked {held} and holds {balance}")
+
+
+@state_property(
+    85, writes=[LOSSES, TOTALS, POSITIONS, OPENED, ACCOUNTS, WORTHS, NETS, PATHS, MOVES, LEVELS, FUNDINGS]
+)
+def no_side_bears_more_than_it_gained(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """Assert 0 <= L <= T of each side of each cycle, and that no figure passes what products rely on.
+
+    docs/know/margin-cycles.md has these widths.
+    """
+    if MARKET not in snapshot:
+        return
+    market = snapshot[MARKET]
+    totals = market[TOTALS]
+    for key, losses in market[LOSSES].items():
+        for side, loss in enumerate(losses):
+            gained = totals[key][side] if key in totals else 0
+            if not 0 <= loss <= gained:
+                raise Violation(f"side {side} of market, cycle {key} gained {gained} and bears {loss}")
+    for path, field, most in _WIDTHS:
+        for key, record in market[path].items():
+            value = record if field is None else getattr(record, field)
+            if abs(value) > most:
+                raise Violation(f"{path} of {key} is {value}, beyond {most}")
+
+
+_WIDTHS: tuple[tuple[str, Any, int], ...] = (
+    (POSITIONS, "size", _MOST_LOTS),
+    (POSITIONS, "value", _MOST_CASH),
+    (OPENED, None, _MOST_LOTS),
+    (ACCOUNTS, "cash", _MOST_CASH),
+    (WORTHS, "value", _MOST_CASH),
+    (NETS, "value", _MOST_CASH),
+    (TOTALS, "long", _MOST_GAINS),
+    (TOTALS, "short", _MOST_GAINS),
+    (PATHS, "price", _MOST_PRICE),
+    (PATHS, "extreme", _MOST_PRICE + _MOST_FUNDING),
+    (LEVELS, "value", _MOST_PRICE + _MOST_FUNDING),
+    (FUNDINGS, "level", _MOST_FUNDING),
+)

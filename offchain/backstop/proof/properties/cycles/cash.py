@@ -1,0 +1,159 @@
+"""Properties of cash in the margin market by cycles: in, out, and whose affair a call is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.proof.properties.figures.cycles import (
+    ACCOUNTS,
+    BONDS,
+    CLOCK,
+    CLOSING,
+    DESK,
+    FEES,
+    HELD,
+    LATE,
+    MARKET,
+    PAID_IN,
+    POSITIONS,
+    fund_of,
+    ours,
+    sizes_of,
+    standing_of,
+    there,
+    told,
+    trade_of,
+    up_to_date,
+)
+from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+
+@transition_property(86, calls=[f"{MARKET}.deposit", f"{MARKET}.withdraw"])
+def a_shortage_is_shared_by_who_leaves(step: Transition, changes: Changes) -> None:
+    """Assert that cash is paid in whole, and out whole, or pro rata of what is held while losses are late.
+
+    What leaves first is what came in; the rest is profit, which the fund locks. Without positions nothing
+    leaves that gains which are not final may have to pay; once prices are final, nothing before the losses
+    of that cycle are.
+    """
+    method, args, sender = step.action.method, step.action.args, step.action.sender
+    if step.action.contract != MARKET or method not in ("deposit", "withdraw"):
+        return
+    held = step.after(MARKET, HELD) - step.before(MARKET, HELD)
+    late = step.after(MARKET, LATE) - step.before(MARKET, LATE)
+    if method == "deposit":
+        owner, amount = args
+        was, now = (read(MARKET, PAID_IN, owner) for read in (step.before, step.after))
+        if (held, late, now - was) != (amount, 0, amount) or _sent(step) != [
+            (sender, _address(step), amount)
+        ]:
+            raise Violation(f"a deposit of {amount} moved {held}, {late}, {now - was} and {_sent(step)}")
+        if up_to_date(step, step.before, owner):
+            cash = step.after(MARKET, ACCOUNTS, owner).cash - step.before(MARKET, ACCOUNTS, owner).cash
+            if cash != amount:
+                raise Violation(f"a deposit of {amount} is worth {cash} to {owner}")
+    else:
+        _check_withdrawal(step, held, late)
+
+
+def _check_withdrawal(step: Transition, held: int, late: int) -> None:
+    amount, receiver = step.action.args
+    owner = step.action.sender
+    was = step.before(MARKET, LATE)
+    free = max(0, step.before(MARKET, HELD) - step.after(MARKET, FEES))
+    paid = amount * free // (free + was) if was else amount
+    if amount > free + was or step.outcome.value != paid or (held, late) != (-paid, paid - amount):
+        raise Violation(f"{owner} got {step.outcome.value} of {amount}, with {free} free and {was} late")
+    brought = step.before(MARKET, PAID_IN, owner)
+    own = min(paid, brought)
+    if step.after(MARKET, PAID_IN, owner) != brought - own:
+        raise Violation(f"{own} of {brought} that {owner} brought has left, and counts")
+    fund = step.contract(fund_of(step))
+    sent = [(_address(step), receiver, own)] * bool(own)
+    locked = [values[:3] for values in told(step, "ProfitLocked", contract=fund.label)]
+    if paid > own:
+        sent.append((_address(step), fund.address, paid - own))
+        if locked != [(receiver, step.model.timestamp // fund.length, paid - own)]:
+            raise Violation(f"of {paid}, {own} were brought, and {locked} is locked")
+    if _sent(step) != sent:
+        raise Violation(f"{_sent(step)} was sent, not {sent}")
+    closed_in = step.after(MARKET, CLOSING)
+    if closed_in and step.after(MARKET, CLOCK).cycle < closed_in + 2:
+        raise Violation(f"{owner} left in the cycle in which prices became final, or the next")
+    if not sizes_of(step.after, owner):
+        found = standing_of(step, owner)
+        if found.equity < found.unfinal:
+            raise Violation(f"{owner} left with {amount}, and {found} stays")
+
+
+def _address(step: Transition) -> str:
+    return str(step.contract(MARKET).address)
+
+
+def _sent(step: Transition) -> list[tuple[Any, ...]]:
+    return told(step, "Transfer", contract="Stablecoin")
+
+
+@transition_property(
+    91, writes=[ACCOUNTS, POSITIONS, PAID_IN, HELD, LATE, BONDS], calls=[f"{MARKET}.*", f"{DESK}.*"]
+)
+def strangers_move_nobodys_money(step: Transition, changes: Changes) -> None:
+    """Assert that a call changes the accounts that are its affair, and no others.
+
+    Whoever brings marks, fees or the protocol's money changes none; waking, its owner's; meeting, also the
+    market's own, and the finder's by bonds alone; a roll, the market's own. Tokens leave by withdrawals, and
+    as fees for the fund.
+    """
+    if not there(step):
+        return
+    contract, method, args, sender = step.action
+    own = _address(step)
+    touched = {*ours(changes, ACCOUNTS), *(key[0] for key in ours(changes, POSITIONS))}
+    touched |= set(ours(changes, PAID_IN))
+    mine = contract in (MARKET, DESK, "MarginOrders")
+    trade = trade_of(step) if mine else None
+    if trade is not None:
+        concerned = {trade.one, trade.other, own if method == "take" else trade.one}
+    elif contract == MARKET:
+        concerned = {
+            "deposit": {args[0]} if args else set(),
+            "withdraw": {sender, own if step.after(MARKET, CLOSING) else sender},
+            "wake": {args[0]} if args else set(),
+            "meet": {args[0], own, sender} if args else set(),
+            "close_out": {args[0], own} if args else set(),
+            "roll": {own},
+        }.get(method, set())
+    else:
+        concerned = set()
+    if not touched <= concerned:
+        raise Violation(f"{contract}.{method} changed {touched - concerned}, whose affair it is not")
+    left = [amount for who, to, amount in _sent(step) if who == own and to != _fund_address(step)]
+    if left and (contract, method) != (MARKET, "withdraw"):
+        raise Violation(f"{left} left the market by {contract}.{method}")
+    _check_bonds(step, changes)
+
+
+def _fund_address(step: Transition) -> str:
+    return str(step.contract(MARKET).fund_address)
+
+
+def _check_bonds(step: Transition, changes: Changes) -> None:
+    """Assert that halves of bonds go to the finder: the one for seizing, the other for booking."""
+    half, finders = step.contract(MARKET).half_bond, told(step, "BondPaid")
+    met = {values[0] for values in told(step, "Seized")}
+    for account, finder, amount in finders:
+        if (amount, finder) != (half, step.action.sender) or not step.calls(MARKET, "meet"):
+            raise Violation(f"{amount} of a bond of {account} went to {finder}")
+    booked = {values[0] for values in told(step, "Booked")}
+    if len(finders) > len(met) + len(booked - {_address(step)}):
+        raise Violation(f"{len(finders)} halves were paid for {met} seized and {booked} booked")
+    by = step.action.sender
+    if finders and by != finders[0][0] and up_to_date(step, step.before, by):
+        cash = step.after(MARKET, ACCOUNTS, by).cash - step.before(MARKET, ACCOUNTS, by).cash
+        if cash != half * len(finders):
+            raise Violation(f"{by} found {len(finders)} halves of {half}, and has {cash} more")
+    accounts = ours(changes, ACCOUNTS).values()
+    halves = sum(each.new.bond.bit_count() - each.old.bond.bit_count() for each in accounts)
+    if step.after(MARKET, BONDS) - step.before(MARKET, BONDS) != half * halves:
+        raise Violation(f"accounts have {halves} halves more, and bonds are {step.after(MARKET, BONDS)}")

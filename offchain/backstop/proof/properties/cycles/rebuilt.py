@@ -1,0 +1,381 @@
+"""The property of accounts in the margin market by cycles: all that they have follows from what happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backstop.proof.properties.cycles.shadow import BOOKED as BOOKED_HALF
+from backstop.proof.properties.cycles.shadow import SEIZED, Lots, Market, Owner, Shadow
+from backstop.proof.properties.figures.cycles import (
+    ACCOUNTS,
+    BASIS_POINTS,
+    BOOKED,
+    CLOCK,
+    DESK,
+    FEES,
+    GAINED,
+    HELD,
+    LATE,
+    LATE_OF,
+    LOSSES,
+    LOST,
+    MARKET,
+    MARKETS,
+    MOVES,
+    NETS,
+    OPENED,
+    ORDERS,
+    OVERDUE,
+    PAID_IN,
+    PATHS,
+    PENDING_GAINED,
+    PENDING_LOST,
+    POLICY,
+    POSITIONS,
+    SINCE,
+    TOTALS,
+    WORTHS,
+    fund_of,
+    index,
+    maintenance_in,
+    median_within,
+    ours,
+    premium_of,
+    there,
+    told,
+    trade_of,
+)
+from backstop.proof.properties.registry import Violation, history_property
+from backstop.proof.properties.transition import Changes, Transition
+
+if TYPE_CHECKING:
+    from backstop.hosts.model import ModelSystem
+
+_BY_OWNER = (ACCOUNTS, WORTHS, LATE_OF, PAID_IN)
+_BY_POSITION = (POSITIONS, SINCE, GAINED, LOST, PENDING_GAINED, PENDING_LOST, NETS, BOOKED)
+_OF_MARKETS = (CLOCK, PATHS, MOVES, TOTALS, LOSSES, LATE, OVERDUE, FEES, HELD)
+_WRITES = (*_BY_OWNER, *_BY_POSITION, *_OF_MARKETS)
+
+
+@history_property(
+    96, writes=_WRITES, calls=[f"{MARKET}.*", f"{DESK}.*", f"{ORDERS}.fill"], events=[f"{MARKET}.*"]
+)
+class WhatAnyoneHasFollowsFromWhatHappened:
+    """Assert that all that accounts have, and all that sides bear, follows from marks, trades and rolls.
+
+    Lots, cash, deposits, gains and losses of the open and the pending cycle, what is booked, late and given,
+    haircuts, bonds and fees, to the wei, whoever was touched when. An account that owes is seized where its
+    markets have marks of now, and no other; what is met has been booked.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        self._shadow: Shadow | None = None
+        if MARKET in model.world.contracts:
+            market: Any = model.world.contracts[MARKET]
+            self._shadow = _begin(market.tables, market.address, market.half_bond)
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Play a step a second time, and compare whom it touched."""
+        if not there(step):
+            return
+        mine = any(ours(changes, path) for path in _WRITES)
+        if not mine and step.action.contract not in (MARKET, DESK, ORDERS) and not told(step, "Rolled"):
+            return
+        if self._shadow is None:
+            market = step.contract(MARKET)
+            self._shadow = _begin(market.tables, market.address, market.half_bond)
+            return
+        shadow = self._shadow
+        trade = trade_of(step) if step.action.contract in (DESK, ORDERS) else None
+        self._walk(step, changes, shadow)
+        if trade is not None:
+            for name in (trade.one, trade.other):
+                owner = shadow.owner(name)
+                if owner is not None:
+                    owner.brought = min(owner.brought, max(0, owner.worth))
+        for number, log in enumerate(step.outcome.logs):
+            if log.contract == MARKET:
+                _EVENTS.get(log.event, _nothing)(step, shadow, log.values, number)
+        if trade is not None:
+            fee, payer = premium_of(step, trade)
+            gets = {trade.one: trade.one_gets, trade.other: trade.other_gets}
+            gets[payer] -= fee
+            shadow.fees -= sum(gets.values())
+            for name, amount in gets.items():
+                owner = shadow.owner(name)
+                if owner is not None:
+                    owner.cash += amount
+        _check_met(step, shadow)
+        swept = min(shadow.fees, step.before(MARKET, HELD))
+        if step.calls(MARKET, "sweep"):
+            shadow.fees -= swept
+        touched = {name for path in _BY_OWNER for name in ours(changes, path)}
+        touched |= {name for path in _BY_POSITION for name, _ in ours(changes, path)}
+        _compare(step, shadow, touched)
+
+    def _walk(self, step: Transition, changes: Changes, shadow: Shadow) -> None:
+        """Move all markets that the step has marked."""
+        if step.calls(MARKET, "roll"):
+            return
+        trade = trade_of(step) if step.action.contract in (DESK, ORDERS) else None
+        marked = set(ours(changes, PATHS))
+        if step.calls(MARKET, "accrue"):
+            marked.add(step.action.args[0])
+        if trade is not None:
+            marked.add(trade.market)
+        final = step.calls(MARKET, "begin_close")
+        for m in marked:
+            price = step.after(MARKET, PATHS, m).price
+            if final or (price and price == median_within(step, m) and not step.after(MARKET, "closing_in")):
+                longs = step.before(MARKET, OPENED, m)
+                shadow.walk(m, (price, index(step, m)), _turn(step, m, price), longs, final)
+
+
+def _turn(step: Transition, m: int, price: int) -> int:
+    """Return what a price has to come back by to count: a quarter of the maintenance margin of a lot."""
+    return maintenance_in(step, m, price) // (4 * BASIS_POINTS)
+
+
+def _levels(step: Transition, shadow: Shadow) -> dict[int, int]:
+    return {m: market.price - index(step, m) for m, market in shadow.markets.items()}
+
+
+# ---------------------------------------------------------------------- events
+
+
+def _nothing(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
+    pass
+
+
+def _deposited(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
+    shadow.pay_in(values[0], values[2])
+
+
+def _changed(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
+    name, m, size, cash = values
+    trade = trade_of(step) if step.action.contract in (DESK, ORDERS) else None
+    price = shadow.market(m).price if trade is None else trade.price
+    shadow.move(name, m, size, price - index(step, m))
+    owner = shadow.owner(name)
+    if owner is not None and owner.cash != cash:
+        raise Violation(f"{name} has {owner.cash} once it has {size} lots of market {m}, and is told {cash}")
+
+
+def _settled(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
+    owner = shadow.owner(values[0])
+    shadow.fees += values[3] - values[4]
+    if owner is None:
+        return
+    expected = owner.untold.pop(0) if owner.untold else None
+    if expected != values[1:]:
+        raise Violation(f"{values[0]} settled {values[1:]}, not {expected}")
+
+
+def _bond_paid(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
+    name, finder, amount = values
+    later = [log.event for log in step.outcome.logs[number + 1 :] if log.contract == MARKET]
+    half = SEIZED if "Seized" in later else BOOKED_HALF
+    owner = shadow.owner(name)
+    if owner is not None:
+        if not owner.bond & half or amount != shadow.half_bond:
+            raise Violation(f"{amount} of {name}'s bond is paid for what is done twice")
+        owner.bond &= ~half
+    shadow.pay_in(finder, amount)
+
+
+def _seized(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
+    owner = shadow.owner(values[0])
+    if owner is not None:
+        own, haircut = owner.own(_levels(step, shadow)), sum(shadow.haircuts(owner).values())
+        # Who is met by himself has the half of his bond by now.
+        before = [log.values for log in step.outcome.logs[:number] if log.event == "BondPaid"]
+        own -= sum(amount for _, finder, amount in before if finder == values[0])
+        if own >= haircut or any(lots.size for lots in owner.lots.values()):
+            raise Violation(f"{values[0]} has {own}, bears {haircut}, and was seized")
+
+
+def _booked(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
+    name, cycle, amount, late = values
+    owner = shadow.owner(name)
+    if owner is None:
+        raise Violation(f"{name} was booked asleep")
+    changed, lacks = shadow.book(name, _levels(step, shadow))
+    expected = shadow.cycle - 1, lacks, owner.late
+    if not changed or (cycle, amount, late) != expected:
+        raise Violation(f"of {name} {cycle, amount, late} was booked, not {expected}")
+
+
+def _withdrawn(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
+    name, _, amount, own, profit = values
+    shadow.late -= amount - own - profit
+    owner = shadow.owner(name)
+    if owner is not None:
+        owner.cash -= amount
+        owner.brought -= own
+
+
+def _posted(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
+    shadow.late -= values[0]
+
+
+def _rolled(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
+    """Let the fund pay, and later gains; then end the cycle."""
+    shadow.fees -= min(shadow.fees, step.before(MARKET, HELD))
+    paid = [clawed + insured for _, clawed, insured in told(step, "LossAbsorbed", contract=fund_of(step))]
+    insured = later = 0
+    if shadow.booked and any(sum(market.losses) for market in shadow.markets.values()):
+        insured = _next(paid)
+        shadow.insure(insured)
+    if shadow.late:
+        shadow.late -= _next(paid)
+        shares = {m: step.after(POLICY, "terms", m).haircut for m in shadow.markets}
+        later = shadow.charge_later(shares)
+    if paid or values != (shadow.cycle, insured, later):
+        raise Violation(f"cycle {shadow.cycle} ends with {values}, {insured} insured, {later} paid later")
+    for m, market in shadow.markets.items():
+        if market.price:
+            to, longs = (market.price, index(step, m)), step.before(MARKET, OPENED, m)
+            shadow.walk(m, to, _turn(step, m, market.price), longs)
+    shadow.roll(_levels(step, shadow))
+
+
+def _next(paid: list[int]) -> int:
+    """Take what the fund paid next."""
+    if not paid:
+        raise Violation("the fund was not asked for a loss that it has to pay first")
+    return paid.pop(0)
+
+
+_EVENTS = {
+    "Deposited": _deposited,
+    "PositionChanged": _changed,
+    "Settled": _settled,
+    "BondPaid": _bond_paid,
+    "Seized": _seized,
+    "Booked": _booked,
+    "Withdrawn": _withdrawn,
+    "ShortfallPosted": _posted,
+    "Rolled": _rolled,
+}
+
+
+def _check_met(step: Transition, shadow: Shadow) -> None:
+    """Assert that whoever is met, and the market's own account at a roll, has nothing left to book."""
+    meets = step.calls(MARKET, "meet")
+    if not meets and not step.calls(MARKET, "roll"):
+        return
+    name = step.action.args[0] if meets else shadow.own_account
+    owner = shadow.owner(name)
+    if owner is None:
+        return
+    levels = _levels(step, shadow)
+    if not told(step, "Booked") and shadow.book(name, levels)[0]:
+        raise Violation(f"{name} was met, and what it lacks was not booked")
+    held = [m for m, lots in owner.lots.items() if lots.size]
+    fresh = all(median_within(step, m) == shadow.market(m).price for m in held)
+    if name == shadow.own_account or not held or not fresh or step.after(MARKET, "closing_in"):
+        return
+    if owner.own(levels) < sum(shadow.haircuts(owner).values()):
+        raise Violation(f"{name} owes, was met at marks of now, and keeps its lots")
+
+
+# -------------------------------------------------------------------- comparing
+
+
+def _compare(step: Transition, shadow: Shadow, touched: set[str]) -> None:
+    for m, market in shadow.markets.items():
+        found: tuple[Any, ...] = (
+            tuple(step.after(MARKET, PATHS, m)),
+            tuple(step.after(MARKET, MOVES, m)),
+            tuple(step.after(MARKET, TOTALS, (m, shadow.cycle))),
+            tuple(step.after(MARKET, TOTALS, (m, shadow.cycle - 1))),
+            tuple(step.after(MARKET, LOSSES, (m, shadow.cycle - 1))),
+        )
+        sides = (market.totals, market.pending_totals, market.losses)
+        path = market.price, market.extreme, market.falling
+        expected = path, tuple(market.moves), *map(tuple, sides)
+        if found != expected:
+            raise Violation(
+                f"path, moves, gains, pending gains, losses of market {m}: {found}, not {expected}"
+            )
+    figures = step.after(MARKET, LATE), step.after(MARKET, FEES), step.after(MARKET, OVERDUE)
+    if figures != (shadow.late, shadow.fees, shadow.overdue):
+        raise Violation(f"late, fees, overdue are {figures}, not {shadow.late, shadow.fees, shadow.overdue}")
+    read = step.model.world.contracts[MARKET].tables
+    for name in touched:
+        if read[ACCOUNTS][name].cycle != shadow.cycle:
+            continue
+        if name in shadow.strangers:
+            shadow.strangers.remove(name)
+            shadow.owners[name] = _load_owner(read, name)
+            continue
+        mine, there_now = shadow.owners.setdefault(name, Owner()), _load_owner(read, name)
+        if mine.untold:
+            raise Violation(f"{name} was brought up to date, and was not told of {mine.untold}")
+        a, b = _plain(mine), _plain(there_now)
+        if a != b:
+            wrong = {what: (b.get(what), a.get(what)) for what in {*a, *b} if a.get(what) != b.get(what)}
+            raise Violation(f"{name} has other than follows from what happened: {wrong}")
+
+
+def _plain(owner: Owner) -> dict[Any, Any]:
+    """Return all that an account has that is not zero; a net change only where a loss may come of it."""
+    found: dict[Any, Any] = {"cash": owner.cash, "brought": owner.brought, "worth": owner.worth}
+    found |= {"late": owner.late, "bond": owner.bond}
+    for m, lots in owner.lots.items():
+        net = lots.net if any(lots.pending_lost) else 0
+        sides = lots.gained, lots.lost, lots.pending_gained, lots.pending_lost, lots.booked
+        record = (
+            lots.size,
+            lots.base if lots.size or any(map(any, sides[:2])) else 0,
+            net,
+            *map(tuple, sides),
+        )
+        if any(record[:3]) or any(map(any, sides)):
+            found[m] = record
+    return found
+
+
+def _begin(tables: Any, own: str, half_bond: int) -> Shadow:
+    """Take over the books as they are; who is asleep is followed from when it wakes."""
+    clock = tables[CLOCK][()]
+    shadow = Shadow(own, half_bond, clock.cycle)
+    shadow.late, shadow.fees, shadow.overdue = (tables[path][()] for path in (LATE, FEES, OVERDUE))
+    shadow.booked = bool(clock.booked_at)
+    for m in MARKETS:
+        path = tables[PATHS][m]
+        if path.price:
+            market = shadow.markets[m] = Market(
+                path.price, path.extreme, path.falling, list(tables[MOVES][m])
+            )
+            market.totals = list(tables[TOTALS][m, clock.cycle])
+            market.pending_totals = list(tables[TOTALS][m, clock.cycle - 1])
+            market.losses = list(tables[LOSSES][m, clock.cycle - 1])
+    for name, account in tables[ACCOUNTS].items():
+        if account.cycle == clock.cycle:
+            shadow.owners[name] = _load_owner(tables, name)
+        elif account.cycle:
+            shadow.strangers.add(name)
+    return shadow
+
+
+def _load_owner(tables: Any, name: str) -> Owner:
+    """Read an account that is up to date."""
+    account = tables[ACCOUNTS][name]
+    owner = Owner(account.cash, tables[PAID_IN][name], tables[WORTHS][name].value, tables[LATE_OF][name])
+    owner.bond = account.bond
+    for m in MARKETS:
+        key = name, m
+        if not account.markets >> m & 1:
+            continue
+        size, base = tables[POSITIONS][key]
+        lots = owner.lots[m] = Lots(size, base, list(tables[GAINED][key]), list(tables[LOST][key]))
+        moved = [now - then for now, then in zip(tables[MOVES][m], tables[SINCE][key], strict=True)]
+        if size:
+            mine = int(size < 0)
+            lots.gained[mine] += abs(size) * moved[mine]
+            lots.lost[mine] += abs(size) * moved[1 - mine]
+        lots.pending_gained = list(tables[PENDING_GAINED][key])
+        lots.pending_lost = list(tables[PENDING_LOST][key])
+        lots.net, lots.booked = tables[NETS][key].value, list(tables[BOOKED][key])
+    return owner

@@ -1,0 +1,254 @@
+"""The margin market by cycles a second time, with everybody brought up to date at once.
+
+The contracts move an account when it is touched, from sums and edges; here each move of a price and each roll
+goes through all accounts. Both have to come to the same wei. Sides are long, short; amounts in wei.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from backstop.proof.properties.figures.cycles import BASIS_POINTS, haircut_in
+
+SEIZED, BOOKED = 1, 2
+_MOST_MOVES, _MOST_GAINS = 2**128 - 1, 2**123 - 1
+# Cycles with losses that an account may sleep through and still be brought up to date by one call.
+_LONGEST_SLEEP = 60
+
+
+def _none() -> list[int]:
+    return [0, 0]
+
+
+@dataclass
+class Lots:
+    """A position: its value at the last roll plus what its trades paid since, gains and losses by side.
+
+    What is booked of its owner's loss is by the side that gained it.
+    """
+
+    size: int = 0
+    base: int = 0
+    gained: list[int] = field(default_factory=_none)
+    lost: list[int] = field(default_factory=_none)
+    pending_gained: list[int] = field(default_factory=_none)
+    pending_lost: list[int] = field(default_factory=_none)
+    net: int = 0
+    booked: list[int] = field(default_factory=_none)
+
+
+@dataclass
+class Owner:
+    """An account: what it was worth at the last roll, with deposits since; what it has still to be told."""
+
+    cash: int = 0
+    brought: int = 0
+    worth: int = 0
+    late: int = 0
+    bond: int = 0
+    lots: dict[int, Lots] = field(default_factory=dict)
+    untold: list[tuple[int, int, int, int]] = field(default_factory=list)
+
+    def own(self, levels: Mapping[int, int]) -> int:
+        """Return cash and the value of all lots."""
+        return self.cash + sum(lots.size * levels[m] for m, lots in self.lots.items() if lots.size)
+
+
+@dataclass
+class Market:
+    """A market: its path, what sides gained in the open and the pending cycle, what they bear of that."""
+
+    price: int = 0
+    extreme: int = 0
+    falling: bool = False
+    moves: list[int] = field(default_factory=_none)
+    totals: list[int] = field(default_factory=_none)
+    pending_totals: list[int] = field(default_factory=_none)
+    losses: list[int] = field(default_factory=_none)
+
+
+class Shadow:
+    """All of a market's accounts and paths."""
+
+    def __init__(self, own: str, half_bond: int, cycle: int) -> None:
+        self.own_account, self.half_bond, self.cycle = own, half_bond, cycle
+        self.owners: dict[str, Owner] = {}
+        self.markets: dict[int, Market] = {}
+        self.strangers: set[str] = set()
+        """Accounts that were asleep when this began, or have slept for too long."""
+        self.late = self.overdue = self.fees = 0
+        self.booked = False
+
+    def owner(self, name: str) -> Owner | None:
+        """Return an account; None if nothing is known of it."""
+        return None if name in self.strangers else self.owners.setdefault(name, Owner())
+
+    def market(self, m: int) -> Market:
+        """Return a market."""
+        return self.markets.setdefault(m, Market())
+
+    # ------------------------------------------------------------------- changes
+
+    def walk(self, m: int, to: tuple[int, int], turn: int, longs: int, final: bool = False) -> None:
+        """Go to a price and an index: a new extreme counts, a turn of so much, and a final one always."""
+        price, index = to
+        market, level = self.market(m), price - index
+        if not market.price:
+            market.price, market.extreme = price, level
+            return
+        market.price, moved = price, level - market.extreme
+        onward = moved < 0 if market.falling else moved > 0
+        if not moved or not (onward or final or abs(moved) >= turn):
+            return
+        market.extreme, market.falling = level, moved < 0
+        side, way = int(moved < 0), abs(moved)
+        if market.moves[side] + way > _MOST_MOVES or market.totals[side] + longs * way > _MOST_GAINS:
+            return
+        market.moves[side] += way
+        market.totals[side] += longs * way
+        for owner in self.owners.values():
+            lots = owner.lots.get(m)
+            if lots is not None and lots.size:
+                mine = int(lots.size < 0)
+                (lots.gained if mine == side else lots.lost)[mine] += abs(lots.size) * way
+
+    def pay_in(self, name: str, amount: int) -> None:
+        """Credit what somebody brings."""
+        owner = self.owner(name)
+        if owner is not None:
+            owner.cash, owner.worth, owner.brought = (
+                owner.cash + amount,
+                owner.worth + amount,
+                owner.brought + amount,
+            )
+
+    def move(self, name: str, m: int, size: int, at: int) -> None:
+        """Have an account have so many lots, the difference at a price less the index."""
+        owner = self.owner(name)
+        if owner is None:
+            return
+        lots = owner.lots.setdefault(m, Lots())
+        delta = size - lots.size
+        owner.cash -= delta * at
+        if not lots.size and name != self.own_account:
+            owner.cash -= self.half_bond * (2 - owner.bond.bit_count())
+            owner.bond = SEIZED | BOOKED
+        lots.base += delta * at
+        lots.size = size
+
+    # -------------------------------------------------------------------- losses
+
+    def haircuts(self, owner: Owner) -> dict[int, int]:
+        """Return what an account bears of the pending cycle, by market."""
+        found = {}
+        for m, lots in owner.lots.items():
+            market = self.market(m)
+            found[m] = haircut_in(
+                (lots.pending_gained[0], lots.pending_gained[1]),
+                (market.losses[0], market.losses[1]),
+                (market.pending_totals[0], market.pending_totals[1]),
+            )
+        return found
+
+    def book(self, name: str, levels: Mapping[int, int]) -> tuple[bool, int]:
+        """Book what an account lacks of the pending cycle; return whether that is new, and how much it is."""
+        owner = self.owners[name]
+        haircuts = self.haircuts(owner)
+        lacks = max(0, sum(haircuts.values()) - max(owner.worth, owner.own(levels)))
+        places, weights = [], []
+        for m in sorted(owner.lots):
+            lots = owner.lots[m]
+            both = sum(lots.pending_lost)
+            found = both if name == self.own_account else min(both, max(0, haircuts[m] - lots.net))
+            by_long = found * lots.pending_lost[0] // both if both else 0
+            places += [(m, 0), (m, 1)]
+            # What was lost as short was gained as long.
+            weights += [found - by_long, by_long]
+        late = owner.late
+        if name != self.own_account or not any(lots.size for lots in owner.lots.values()):
+            late = max(late, lacks - sum(weights))
+        borne = min(sum(weights), max(0, lacks - late))
+        changed = late != owner.late
+        for (m, side), part in zip(places, spread(borne, weights), strict=True):
+            lots, market = owner.lots[m], self.market(m)
+            changed |= part != lots.booked[side]
+            market.losses[side] += part - lots.booked[side]
+            lots.booked[side] = part
+        self.late += late - owner.late
+        owner.late = late
+        self.booked |= changed
+        return changed, lacks
+
+    def insure(self, paid: int) -> None:
+        """Take what insurance pays off all losses of the pending cycle, the same share each."""
+        self._change_losses([list(self.market(m).losses) for m in sorted(self.markets)], -paid)
+
+    def charge_later(self, shares: Mapping[int, int]) -> int:
+        """Have gains of the pending cycle pay what was late before it, within a share [basis points]."""
+        rooms = []
+        for m in sorted(self.markets):
+            pairs = zip(self.market(m).pending_totals, self.market(m).losses, strict=True)
+            rooms.append([min(total * shares[m] // BASIS_POINTS, total - loss) for total, loss in pairs])
+        charged = min(self.late, self.overdue, sum(map(sum, rooms)))
+        self._change_losses(rooms, charged)
+        self.late -= charged
+        return charged
+
+    def _change_losses(self, weights: Sequence[Sequence[int]], amount: int) -> None:
+        parts = spread(abs(amount), [each for sides in weights for each in sides])
+        for place, m in enumerate(sorted(self.markets)):
+            for side in (0, 1):
+                self.market(m).losses[side] += parts[2 * place + side] * (1 if amount > 0 else -1)
+
+    def roll(self, levels: Mapping[int, int]) -> None:
+        """End both cycles, at these marks less the index."""
+        for name, owner in self.owners.items():
+            self._settle(owner, levels)
+            if name == self.own_account:
+                surplus = max(0, owner.worth)
+                owner.cash -= surplus
+                self.fees += surplus
+            self._close(owner, levels)
+            owner.worth = owner.own(levels)
+            if len(owner.untold) > _LONGEST_SLEEP:
+                self.strangers.add(name)
+        for name in self.strangers & self.owners.keys():
+            del self.owners[name]
+        for market in self.markets.values():
+            market.pending_totals, market.totals, market.losses = market.totals, _none(), _none()
+        self.overdue, self.booked = self.late, False
+        self.cycle += 1
+
+    def _settle(self, owner: Owner, levels: Mapping[int, int]) -> None:
+        haircut = sum(self.haircuts(owner).values())
+        booked = owner.late + sum(sum(lots.booked) for lots in owner.lots.values())
+        given = min(booked, max(0, haircut - max(owner.worth, owner.own(levels))))
+        if haircut or booked:
+            owner.untold.append((self.cycle - 1, haircut, booked, given))
+        owner.cash += given - haircut
+        owner.worth += given - haircut
+        owner.late = 0
+
+    def _close(self, owner: Owner, levels: Mapping[int, int]) -> None:
+        stays = False
+        for m, lots in owner.lots.items():
+            lots.booked = _none()
+            lots.pending_gained, lots.pending_lost = lots.gained, lots.lost
+            lots.gained, lots.lost = _none(), _none()
+            if lots.size or any(lots.pending_gained) or any(lots.pending_lost):
+                stays = True
+                lots.net = lots.size * levels[m] - lots.base
+            else:
+                lots.net = 0
+            lots.base = lots.size * levels[m] if lots.size else 0
+        if not stays:
+            owner.cash += self.half_bond * owner.bond.bit_count()
+            owner.bond = 0
+
+
+def spread(amount: int, weights: Sequence[int]) -> list[int]:
+    """Return parts of an amount by weights: each running sum of them is the weights', rounded down."""
+    total = sum(weights)
+    sums = [amount * sum(weights[: i + 1]) // total if amount else 0 for i in range(len(weights))]
+    return [now - before for now, before in zip(sums, [0, *sums], strict=False)]

@@ -1,0 +1,247 @@
+"""Properties of trades in the margin market by cycles: what moves, what new risk needs, who is liquidated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from backstop.model.arithmetic import WAD
+from backstop.model.margin_orders import Order
+from backstop.proof.properties.figures.cycles import (
+    ACCOUNTS,
+    BASIS_POINTS,
+    DESK,
+    FEES,
+    MARKET,
+    OPENED,
+    ORDERS,
+    PATHS,
+    POLICY,
+    POSITIONS,
+    TRADES,
+    Standing,
+    Trade,
+    index,
+    initial_in,
+    maintenance_in,
+    median_within,
+    ours,
+    premium_of,
+    risk_in,
+    sizes_of,
+    standing_of,
+    there,
+    told,
+    trade_of,
+    up_to_date,
+)
+from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+_EMERGENCY = 2
+
+
+@transition_property(87, calls=TRADES)
+def lots_change_hands_near_the_mark_for_a_fee(step: Transition, changes: Changes) -> None:
+    """Assert that lots and their price move between two accounts, in the band around the mark, and no others.
+
+    Lots of the market's own account and of a liquidation move at the mark. Both pay their fee of the
+    notional, rounded up; who has the better price for the funding that it moves pays an interval of that,
+    rounded up: all of it is insurance. No more becomes open than the limit.
+    """
+    trade = trade_of(step) if there(step) else None
+    if trade is None:
+        return
+    m, mark, desk = trade.market, step.after(MARKET, PATHS, trade.market).price, step.contract(DESK)
+    apart = abs(trade.price - mark)
+    exactly = step.action.method in ("take", "liquidate")
+    if apart * BASIS_POINTS > desk.band * mark or (exactly and apart):
+        raise Violation(f"{trade} is {apart} from a mark of {mark}")
+    was, now = step.before(MARKET, OPENED, m), step.after(MARKET, OPENED, m)
+    if now > was and now > step.after(POLICY, "underlyings", m).open_limit:
+        raise Violation(f"{now} lots are open in market {m}")
+    fee, payer = premium_of(step, trade)
+    moved = {trade.one: trade.delta, trade.other: -trade.delta}
+    sizes = {
+        key: each.new.size - each.old.size
+        for key, each in ours(changes, POSITIONS).items()
+        if each.new.size != each.old.size
+    }
+    if sizes != {(owner, m): delta for owner, delta in moved.items()}:
+        raise Violation(f"{trade} moved {sizes}")
+    at = trade.price - index(step, m)
+    gets = {trade.one: trade.one_gets, trade.other: trade.other_gets}
+    gets[payer] -= fee
+    for owner, number, size, cash in told(step, "PositionChanged"):
+        after = step.after(MARKET, ACCOUNTS, owner).cash
+        if number != m or size != step.after(MARKET, POSITIONS, (owner, m)).size:
+            raise Violation(f"{owner} was told of {size} lots in market {number}")
+        if after - cash != gets[owner]:
+            raise Violation(f"{owner} has {after - cash} beside the lots, not {gets[owner]}")
+        if up_to_date(step, step.before, owner):
+            before = step.before(MARKET, ACCOUNTS, owner).cash - _bond(step, owner, m)
+            if cash != before - moved[owner] * at:
+                raise Violation(f"{owner} had {before}, and {cash} after {moved[owner]} lots at {at}")
+    not_needed = sum(booked - given for _, _, _, booked, given in told(step, "Settled"))
+    fees = step.after(MARKET, FEES) - step.before(MARKET, FEES) - not_needed
+    if fees != -sum(gets.values()):
+        raise Violation(f"{gets} of {trade}, and {fees} of fees")
+
+
+def _bond(step: Transition, owner: str, m: int) -> int:
+    """Return what an account that was up to date puts up with the trade [wei]."""
+    market = step.contract(MARKET)
+    if owner == market.address or step.before(MARKET, POSITIONS, (owner, m)).size:
+        return 0
+    return int(market.half_bond * (2 - step.before(MARKET, ACCOUNTS, owner).bond.bit_count()))
+
+
+# ------------------------------------------------------------------- new risk
+
+
+@transition_property(88, calls=[*TRADES, f"{MARKET}.withdraw"])
+def new_risk_needs_its_margin_at_marks_of_now(step: Transition, changes: Changes) -> None:
+    """Assert that who takes risk, or cash out of it, then has its initial margin without unfinal gains.
+
+    At marks of now, in no emergency and no settlement. Who only reduces stays solvent, gets no further under
+    its maintenance margin, and gives no gain away that is not final. Who owes trades nothing.
+    """
+    if not there(step):
+        return
+    if step.calls(MARKET, "withdraw"):
+        if sizes_of(step.after, step.action.sender):
+            _check_risk(step, step.action.sender)
+        return
+    trade = trade_of(step)
+    if trade is None:
+        return
+    market = step.contract(MARKET).address
+    liquidated = trade.one if step.action.method == "liquidate" else market
+    # The first is asked before the other's markets are marked.
+    sides = [(trade.one, trade.delta, trade.market), (trade.other, -trade.delta, None)]
+    for owner, delta, newly in sides:
+        if owner in (liquidated, market):
+            continue
+        if step.action.method != "liquidate" and up_to_date(step, step.before, owner):
+            was = _before(step, trade, owner, trade.market)
+            if was.equity < 0:
+                raise Violation(f"{owner} owes {-was.equity}, and traded")
+        size = step.after(MARKET, POSITIONS, (owner, trade.market)).size
+        old = size - delta
+        if old * delta < 0 and abs(delta) <= abs(old):
+            _check_reduced(step, trade, owner, delta, newly)
+        else:
+            orders = step.action.args[0:3:2] if step.calls(ORDERS, "fill") else ()
+            if any(order.account == owner and order.reduce_only for order in map(_as_order, orders)):
+                raise Violation(f"{owner} only reduces, and has {size} lots of {old}")
+            _check_risk(step, owner)
+
+
+def _as_order(order: Sequence[Any]) -> Order:
+    return Order(*order)
+
+
+def _before(step: Transition, trade: Trade, owner: str, newly: int | None) -> Standing:
+    """Return what an account had just before the lots changed hands, at the marks that were there then."""
+    found = standing_of(step, owner, newly)
+    delta, gets = (trade.delta, trade.one_gets) if owner == trade.one else (-trade.delta, trade.other_gets)
+    fee, payer = premium_of(step, trade)
+    gained = delta * (step.after(MARKET, PATHS, trade.market).price - trade.price)
+    paid = fee * (owner == payer) - gets + _bond(step, owner, trade.market)
+    return Standing(found.equity - gained + paid, found.unfinal)
+
+
+def _check_risk(step: Transition, owner: str) -> None:
+    guarded = step.contract(DESK).risk_policy_address in step.model.world.addresses
+    mode = step.after("RiskPolicy", "modes").mode if guarded else 0
+    if mode >= _EMERGENCY or step.after("Settlement", "progress").begun_at:
+        raise Violation(f"{owner} took risk in mode {mode}, or in settlement")
+    needed = 0
+    for m, size in sizes_of(step.after, owner).items():
+        price = step.after(MARKET, PATHS, m).price
+        if not price or price != median_within(step, m):
+            raise Violation(f"{owner} took risk, and market {m} stands at {price}")
+        needed += risk_in(step, m, abs(size) * price, step.after(MARKET, OPENED, m) * price)
+    found = standing_of(step, owner)
+    if (found.equity - found.unfinal) * BASIS_POINTS < needed:
+        raise Violation(f"{owner} has {found}, and needs {needed} for new risk")
+
+
+def _check_reduced(step: Transition, trade: Trade, owner: str, delta: int, newly: int | None) -> None:
+    m, found = trade.market, standing_of(step, owner, newly)
+    mark, size = step.after(MARKET, PATHS, m).price, step.after(MARKET, POSITIONS, (owner, m)).size
+    if found.equity < 0:
+        raise Violation(f"{owner} took lots off and is insolvent: {found}")
+    gained = delta * (mark - trade.price)
+    needed = 0
+    for each, lots in sizes_of(step.after, owner).items():
+        read = step.after if newly in (None, each) else step.before
+        needed += maintenance_in(step, each, abs(lots) * read(MARKET, PATHS, each).price)
+    if found.equity * BASIS_POINTS < needed:
+        relieved = maintenance_in(step, m, abs(size - delta) * mark) - maintenance_in(
+            step, m, abs(size) * mark
+        )
+        if gained * BASIS_POINTS + relieved < 0:
+            raise Violation(f"{owner}, under its maintenance margin, traded at {trade.price} off {mark}")
+    if gained < 0 and found.equity < found.unfinal:
+        raise Violation(f"{owner} gave {-gained} away of {found}")
+
+
+# --------------------------------------------------------------- liquidations
+
+
+@transition_property(89, calls=[f"{DESK}.liquidate", f"{DESK}.take"])
+def who_is_over_its_margin_keeps_its_lots(step: Transition, changes: Changes) -> None:
+    """Assert that only who is solvent under its maintenance margin is liquidated, for the terms' reward.
+
+    One lot less, or all but dust, would have left it under its initial margin; no dust is left, and its
+    equity falls by no larger a share than its maintenance margin. Of the market's own account no more is
+    taken than it has.
+    """
+    if not there(step):
+        return
+    trade = trade_of(step)
+    if trade is None or step.action.method not in ("take", "liquidate"):
+        return
+    m, price = trade.market, trade.price
+    if step.action.method == "take":
+        left = step.after(MARKET, POSITIONS, (trade.other, m)).size
+        if not trade.delta or left * trade.delta < 0:
+            raise Violation(f"{trade.delta} lots were taken of {left + trade.delta}")
+        return
+    owner, terms = trade.one, step.after(POLICY, "terms", m)
+    found = _before(step, trade, owner, None) if up_to_date(step, step.before, owner) else None
+    size = step.after(MARKET, POSITIONS, (owner, m)).size - trade.delta
+    whole, lots = abs(size), abs(trade.delta)
+    initial = maintenance = left = 0
+    for each, held in {**sizes_of(step.after, owner), m: size}.items():
+        notional = abs(held) * step.after(MARKET, PATHS, each).price
+        initial += initial_in(step, each, notional)
+        maintenance += maintenance_in(step, each, notional)
+    left = (
+        maintenance - maintenance_in(step, m, whole * price) + maintenance_in(step, m, (whole - lots) * price)
+    )
+    equity = found.equity if found else standing_of(step, owner).equity - trade.one_gets
+    if not 0 <= equity * BASIS_POINTS < maintenance or lots > whole or size * trade.delta >= 0:
+        raise Violation(f"{trade.other} took {lots} of {whole} lots of {owner}, who had {equity}")
+
+    lacks = max(0, maintenance // BASIS_POINTS - equity)
+    most = min(equity, lacks * terms.discount // BASIS_POINTS)
+
+    def reward(taken: int) -> int:
+        relieved = maintenance_in(step, m, whole * price) - maintenance_in(step, m, (whole - taken) * price)
+        return most * relieved // maintenance
+
+    least = max(1, -(-step.after(POLICY, "underlyings", m).dust * WAD // price))
+    fewer = lots - 1 if lots < whole else whole - min(whole, least)
+    needed = initial - initial_in(step, m, whole * price) + initial_in(step, m, (whole - fewer) * price)
+    if (equity - reward(fewer)) * BASIS_POINTS >= needed:
+        raise Violation(f"{lots} lots of {owner} were liquidated, {fewer} would have been enough")
+    if lots < whole and whole - lots < least:
+        raise Violation(f"{whole - lots} lots are left of {owner}, which is dust")
+    paid = reward(lots)
+    fee = paid * step.contract(DESK).fee_share // BASIS_POINTS
+    if (-trade.one_gets, trade.other_gets, step.outcome.value) != (paid, paid - fee, paid):
+        raise Violation(f"{trade} for {paid}, of which {fee} are the fund's")
+    if (equity - paid) * maintenance < equity * left:
+        raise Violation(f"{owner} keeps {equity - paid} of {equity} for {left} of {maintenance}")

@@ -1,0 +1,223 @@
+"""Figures of the margin market by cycles, out of tables alone: marks, margins, what an account has.
+
+Here nothing asks the model: each rule is written a second time. Prices in wei a lot, margins in basis points
+x wei.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from backstop.model.arithmetic import RAY
+from backstop.proof.properties.figures.margin import add_on
+from backstop.proof.properties.figures.prices import Read
+from backstop.proof.properties.transition import Changes, Transition
+
+MARKET, DESK, POLICY, ORDERS = "PerpetualMarket", "PerpetualDesk", "MarginPolicy", "MarginOrders"
+_BOOK, _PATH = "cycle_book", "price_path"
+ACCOUNTS, POSITIONS, WORTHS = (f"{_BOOK}.{path}" for path in ("accounts", "positions", "worths"))
+GAINED, LOST, SINCE = (f"{_BOOK}.{path}" for path in ("gained", "lost", "since"))
+PENDING_GAINED, PENDING_LOST, NETS = (
+    f"{_BOOK}.{path}" for path in ("pending_gained", "pending_lost", "nets")
+)
+BOOKED, LATE_OF, PAID_IN = (f"{_BOOK}.{path}" for path in ("booked", "late_of", "paid_in"))
+LOSSES, FEES, POT, BONDS = (f"{_BOOK}.{path}" for path in ("losses", "fees", "pot", "bonds"))
+CLOCK, PATHS, MOVES, OPENED = (f"{_PATH}.{path}" for path in ("clock", "paths", "moves", "opened"))
+TOTALS, LEVELS, FUNDINGS, PREMIUMS = (
+    f"{_PATH}.{path}" for path in ("totals", "levels", "fundings", "premiums")
+)
+HELD, LATE, OVERDUE = (f"cycle_losses.{path}" for path in ("held", "late", "overdue"))
+CLOSING = "closing_in"
+MARKETS = range(8)
+BASIS_POINTS = 10_000
+FUNDING_PERIOD, FUNDING_INTERVAL = 28_800, 3_600
+"""Seconds: a rate is said for a period, and follows from the trades of an interval."""
+TRADES = [f"{ORDERS}.fill", f"{DESK}.take", f"{DESK}.liquidate"]
+"""The calls in which lots change hands."""
+
+
+class Trade(NamedTuple):
+    """Lots that change hands: the one buys `delta`, under zero it sells, at a price; what both get beside."""
+
+    market: int
+    one: str
+    other: str
+    delta: int
+    price: int
+    one_gets: int
+    other_gets: int
+
+
+class Standing(NamedTuple):
+    """Cash and value less haircuts as far as they are known, and gains that are not final [wei]."""
+
+    equity: int
+    unfinal: int
+
+
+def there(step: Transition) -> bool:
+    """Return whether there is such a market at all."""
+    return MARKET in step.model.world.contracts
+
+
+def ours(changes: Changes, path: str) -> dict[Any, Any]:
+    """Return what changed in a table of the market, by key."""
+    return {each.key: each for each in changes.get(path, ()) if each.contract == MARKET}
+
+
+def told(step: Transition, *events: str, contract: str = MARKET) -> list[tuple[Any, ...]]:
+    """Return the values of some events of a contract, in their order."""
+    logs = step.outcome.logs
+    return [log.values for log in logs if log.contract == contract and log.event in events]
+
+
+def fund_of(step: Transition) -> str:
+    """Return the name of the market's fund."""
+    return str(step.model.world.addresses[step.contract(MARKET).fund_address].label)
+
+
+def up(a: int, b: int) -> int:
+    """Return a/b, rounded up."""
+    return -(-a // b)
+
+
+# --------------------------------------------------------------------- prices
+
+
+def median_within(step: Transition, m: int) -> int:
+    """Return what a lot costs by the reports of the last seconds; 0 without a quorum of them, or halted."""
+    base, age = step.after(POLICY, "underlyings", m), step.contract(MARKET).mark_age
+    config, now = step.after("PriceFeed", "configs", base.feed), step.model.timestamp
+    if config.halted or not config.reporters:
+        return 0
+    age = min(age, config.max_age)
+    reports = [step.after("PriceFeed", "reports", (base.feed, i + 1)) for i in range(config.reporters)]
+    prices = sorted(price for price, at in reports if now - at <= age)
+    if len(prices) < config.quorum:
+        return 0
+    price = prices[(len(prices) - 1) // 2]
+    return max(1, price * base.lot // RAY) if price else 0
+
+
+def index(step: Transition, m: int) -> int:
+    """Return what a long has paid in funding until now [wei a lot]."""
+    level, rate, updated = step.after(MARKET, FUNDINGS, m)
+    return int(level + rate * (step.model.timestamp - updated))
+
+
+# -------------------------------------------------------------------- accounts
+
+
+def up_to_date(step: Transition, read: Read, owner: str) -> bool:
+    """Return whether an account is in the open cycle."""
+    return bool(read(MARKET, ACCOUNTS, owner).cycle == step.after(MARKET, CLOCK).cycle)
+
+
+def sizes_of(read: Read, owner: str) -> dict[int, int]:
+    """Return the lots of an account, by market."""
+    sizes = {m: read(MARKET, POSITIONS, (owner, m)).size for m in MARKETS}
+    return {m: size for m, size in sizes.items() if size}
+
+
+def haircut_in(gained: tuple[int, int], losses: tuple[int, int], totals: tuple[int, int]) -> int:
+    """Return what gains bear of a cycle's losses in a market, each side rounded up [wei]."""
+    sides = zip(gained, losses, totals, strict=True)
+    return sum(up(mine * loss, total) for mine, loss, total in sides if mine and loss)
+
+
+def haircut_of(step: Transition, owner: str) -> int:
+    """Return the haircuts of an account's pending cycle as they are known now [wei]."""
+    cycle = step.after(MARKET, ACCOUNTS, owner).cycle - 1
+    return sum(
+        haircut_in(
+            step.after(MARKET, PENDING_GAINED, (owner, m)),
+            step.after(MARKET, LOSSES, (m, cycle)),
+            step.after(MARKET, TOTALS, (m, cycle)),
+        )
+        for m in MARKETS
+        if step.after(MARKET, ACCOUNTS, owner).markets >> m & 1
+    )
+
+
+def unfinal_of(step: Transition, owner: str, moves: Mapping[int, Any]) -> int:
+    """Return the gains of the open and the pending cycle, up to some moves [wei]."""
+    found = 0
+    for m in MARKETS:
+        if not step.after(MARKET, ACCOUNTS, owner).markets >> m & 1:
+            continue
+        key = owner, m
+        found += sum(step.after(MARKET, GAINED, key)) + sum(step.after(MARKET, PENDING_GAINED, key))
+        size, since = step.after(MARKET, POSITIONS, key).size, step.after(MARKET, SINCE, key)
+        found += size * (moves[m].up - since.up) if size > 0 else -size * (moves[m].down - since.down)
+    return int(found)
+
+
+def standing_of(step: Transition, owner: str, newly: int | None = None) -> Standing:
+    """Return what a touched account has after a step.
+
+    With `newly`, of all markets only that one has the mark that the step left, the others the one before.
+    """
+    reads = {m: step.after if newly in (None, m) else step.before for m in MARKETS}
+    own = step.after(MARKET, ACCOUNTS, owner).cash
+    for m, size in sizes_of(step.after, owner).items():
+        own += size * (reads[m](MARKET, PATHS, m).price - index(step, m))
+    moves = {m: read(MARKET, MOVES, m) for m, read in reads.items()}
+    return Standing(own - haircut_of(step, owner), unfinal_of(step, owner, moves))
+
+
+# --------------------------------------------------------------------- margins
+
+
+def maintenance_in(step: Transition, m: int, notional: int) -> int:
+    """Return the maintenance margin of a position."""
+    terms = step.after(POLICY, "terms", m)
+    return int(notional * terms.maintenance + add_on(terms[5:9], notional))
+
+
+def initial_in(step: Transition, m: int, notional: int) -> int:
+    """Return the initial margin of a position as it is."""
+    terms = step.after(POLICY, "terms", m)
+    return int(notional * terms.initial + add_on(terms[5:9], notional))
+
+
+def risk_in(step: Transition, m: int, notional: int, opened: int) -> int:
+    """Return the initial margin of new risk, with a notional that is open in the market."""
+    terms = step.after(POLICY, "terms", m)
+    everything = max(notional, opened)
+    last = add_on(terms[9:13], everything) - add_on(terms[9:13], everything - notional)
+    return initial_in(step, m, notional) + max(0, last - add_on(terms[5:9], notional))
+
+
+# ---------------------------------------------------------------------- trades
+
+
+def trade_of(step: Transition) -> Trade | None:
+    """Return the trade of a step, out of its events; None if it has none."""
+    contract, method, _, _ = step.action
+    desk, market = step.contract(DESK), step.contract(MARKET).address
+    if (contract, method) == (ORDERS, "fill"):
+        maker, taker, m, lots, price = told(step, "Filled", contract=ORDERS)[0][:5]
+        key = maker, m
+        grew = step.after(MARKET, POSITIONS, key).size > step.before(MARKET, POSITIONS, key).size
+        fees = [up(lots * price * share, BASIS_POINTS) for share in (desk.maker_fee, desk.taker_fee)]
+        return Trade(m, maker, taker, lots if grew else -lots, price, -fees[0], -fees[1])
+    if (contract, method) == (DESK, "take"):
+        taker, m, delta, price = told(step, "Taken", contract=DESK)[0]
+        fee = up(abs(delta) * price * desk.taker_fee, BASIS_POINTS)
+        return Trade(m, taker, market, delta, price, -fee, 0)
+    if (contract, method) == (DESK, "liquidate"):
+        owner, by, m, lots, price, reward, fee = told(step, "Liquidated", contract=DESK)[0]
+        long = step.before(MARKET, POSITIONS, (owner, m)).size > 0
+        return Trade(m, owner, by, -lots if long else lots, price, -reward, reward - fee)
+    return None
+
+
+def premium_of(step: Transition, trade: Trade) -> tuple[int, str]:
+    """Return what a trade off the mark pays for the funding that it moves, and who pays it [wei]."""
+    mark = step.after(MARKET, PATHS, trade.market).price
+    most = mark * step.after(POLICY, "terms", trade.market).max_funding // BASIS_POINTS
+    over = max(-most, min(most, trade.price - mark))
+    # A price above the mark has longs pay funding: it is better for who sells.
+    better = trade.other if over * trade.delta > 0 else trade.one
+    return up(abs(trade.delta * over) * FUNDING_INTERVAL, FUNDING_PERIOD), better

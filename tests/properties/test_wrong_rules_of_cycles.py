@@ -1,0 +1,590 @@
+"""Rules of the margin market by cycles made wrong, as if in contract and model alike: a property notices."""
+
+import pytest
+
+from backstop.model import cycle_losses, margin_policy, perpetual_desk, perpetual_market, price_path
+from backstop.model.arithmetic import WAD
+from backstop.model.cycle_book import CycleBook
+from backstop.model.cycle_losses import CycleLosses
+from backstop.model.interfaces import Standing
+from backstop.model.margin_fund import MarginFund
+from backstop.model.perpetual_desk import PerpetualDesk as Desk
+from backstop.model.perpetual_market import PerpetualMarket as Market
+from backstop.model.price_feed import PriceFeed
+from backstop.model.price_path import Moves, PricePath, Sides
+from backstop.model.settlement_price import FinalPrice
+from backstop.model.state import external, view
+from backstop.proof.properties import Violation, check_state
+from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, RULES
+from tests.support.watched import crowd_on_the_model, notices
+
+
+@pytest.fixture
+def crowd():
+    return crowd_on_the_model()
+
+
+def anything_goes(holds, reason):
+    """In place of `require`: nothing is refused."""
+
+
+def withdraw(market, name, amount):
+    return market.do(f"{HOUSE}.withdraw", amount, market.at("wallet"), sender=name)
+
+
+def meet(market, name):
+    market.do(f"{HOUSE}.meet", market.at(name), sender="keeper")
+
+
+def roll_at_once(market):
+    market.advance(RULES.window)
+    market.do(f"{HOUSE}.roll", sender="keeper")
+
+
+def fail(market):
+    """The long loses 4,000 of 3,000, and its cycle is pending."""
+    market.mark(ETH, 16 * WAD)
+    market.roll()
+
+
+def is_late(market):
+    """The long's loss is booked too late for any gain."""
+    market.mark(ETH, 16 * WAD)
+    for _ in range(2):
+        market.roll()
+    market.meet("long")
+
+
+# ------------------------------------------------------------------------- states
+
+
+def tamper(market, path, key, change):
+    table = market.market.tables[path]
+    table[key] = change if isinstance(change, int) else table[key]._replace(**change)
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "change"),
+    [
+        ("cycle_book.accounts", "long", {"cash": 1}),
+        ("cycle_book.accounts", "long", {"markets": 0}),
+        ("cycle_book.positions", ("long", ETH), {"size": 999}),
+        ("price_path.opened", ETH, 999),
+        ("cycle_book.bonds", (), 1),
+        ("cycle_book.fees", (), 1),
+        ("cycle_book.pot", (), {"value": 1}),
+        ("cycle_losses.held", (), 1),
+        ("cycle_losses.late", (), 1),
+    ],
+)
+def test_books_that_do_not_balance(crowd, path, key, change):
+    if key:
+        key = (crowd.at(key[0]), key[1]) if isinstance(key, tuple) else key
+        key = crowd.at(key) if isinstance(key, str) else key
+    tamper(crowd, path, key, change)
+    with pytest.raises(Violation, match=r"^property 84 is violated: "):
+        check_state(crowd.model.snapshot(), crowd.model.addresses)
+
+
+def test_more_held_than_there_is(crowd):
+    """Cash of somebody rises with what is booked, and no coin came."""
+    owner = crowd.at("other")
+    cash = crowd.market.accounts[owner].cash
+    tamper(crowd, "cycle_book.accounts", owner, {"cash": cash + 1})
+    tamper(crowd, "cycle_losses.held", (), crowd.market.holdings[()] + 1)
+    with pytest.raises(Violation, match=r"^property 84 is violated: the market has booked"):
+        check_state(crowd.model.snapshot(), crowd.model.addresses)
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "change"),
+    [
+        ("cycle_book.losses", (ETH, 1), {"short": 4_000 * WAD + 1}),
+        ("cycle_book.losses", (ETH, 1), {"long": 1}),
+        ("price_path.paths", ETH, {"price": 2**94}),
+        ("price_path.totals", (ETH, 2), {"long": 2**124}),
+        ("price_path.fundings", ETH, {"level": 2**110}),
+    ],
+)
+def test_figures_beyond_what_they_may_be(crowd, path, key, change):
+    fail(crowd)
+    tamper(crowd, path, key, change)
+    with pytest.raises(Violation, match=r"^property 85 is violated: "):
+        check_state(crowd.model.snapshot(), crowd.model.addresses)
+
+
+# --------------------------------------------------------------------------- cash
+
+
+def test_the_first_is_paid_in_whole(crowd, monkeypatch):
+    is_late(crowd)
+    right = Market.withdraw
+
+    @external
+    def in_whole(self, sender, amount, receiver):
+        late, self.late_table[()] = self.late_table[()], 0
+        paid = right(self, sender, amount, receiver)
+        self.late_table[()] = late
+        return paid
+
+    monkeypatch.setattr(Market, "withdraw", in_whole)
+    notices(86, lambda: withdraw(crowd, "other", 3_400 * WAD))
+
+
+def test_gains_leave_before_they_are_final(crowd, monkeypatch):
+    crowd.mark(ETH, 18 * WAD)
+    crowd.trade("first", "other", 500)
+    monkeypatch.setattr(Market, "_standing", lambda self, owner: Standing(self._own(owner), 0, 0))
+    notices(86, lambda: withdraw(crowd, "first", 10_001 * WAD))
+
+
+def test_a_profit_is_locked_for_somebody_else(crowd, monkeypatch):
+    crowd.market.deposits[crowd.at("other")] = 0
+    right, stranger = MarginFund.lock, crowd.at("stranger")
+
+    @external
+    def lock(self, sender, owner, amount):
+        right(self, sender, stranger, amount)
+
+    monkeypatch.setattr(MarginFund, "lock", lock)
+    notices(86, lambda: withdraw(crowd, "other", WAD))
+
+
+@pytest.mark.parametrize("factor", [0, 2])
+def test_a_deposit_that_is_credited_otherwise(crowd, monkeypatch, factor):
+    right = CycleBook._credit
+    monkeypatch.setattr(CycleBook, "_credit", lambda self, owner, amount: right(self, owner, factor * amount))
+    notices(86, lambda: crowd.deposit("other", WAD))
+
+
+# ------------------------------------------------------------------------- trades
+
+
+def test_fees_rounded_down(monkeypatch):
+    crowd = crowd_on_the_model(taker_fee=5)
+    crowd.mark(ETH, 20 * WAD + 1)
+    monkeypatch.setattr(perpetual_desk, "_fee", lambda notional, share: notional * share // 10_000)
+    notices(87, lambda: crowd.trade("other", "first", 1))
+
+
+def test_no_fee_for_a_premium(crowd, monkeypatch):
+    monkeypatch.setattr(Market, "_note_premium", lambda *_: 0)
+    notices(87, lambda: crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20))
+
+
+def test_trades_outside_the_band(crowd, monkeypatch):
+    monkeypatch.setattr(perpetual_desk, "require", anything_goes)
+    notices(87, lambda: crowd.trade("other", "first", 10, price=21 * WAD))
+
+
+def test_more_open_than_the_limit(crowd, monkeypatch):
+    policy = crowd.world.contracts["MarginPolicy"]
+    policy.underlyings[ETH] = policy.underlyings[ETH]._replace(open_limit=1_005)
+    monkeypatch.setattr(perpetual_market, "require", anything_goes)
+    notices(87, lambda: crowd.trade("long", "other", 10))
+
+
+def test_lots_for_nobody(crowd, monkeypatch):
+    """A third account gets a lot of each trade."""
+    right, third = CycleBook._move, crowd.at("third")
+
+    def move(self, owner, market, delta, at):
+        right(self, owner, market, delta, at)
+        if delta > 0:
+            right(self, owner, market, -1, at)
+            self._touch(third)
+            right(self, third, market, 1, at)
+
+    monkeypatch.setattr(CycleBook, "_move", move)
+    notices(87, lambda: crowd.trade("other", "first", 10))
+
+
+@pytest.mark.parametrize("check", ["_check_risk", "_check_reduced", "_check_solvent"])
+def test_no_check_of_margins(crowd, monkeypatch, check):
+    if check == "_check_risk":
+        play = lambda: crowd.trade("long", "other", 600)  # noqa: E731
+    elif check == "_check_reduced":
+        # Under its maintenance margin, it sells cheap.
+        crowd = crowd_on_the_model(band=1_000)
+        crowd.mark(ETH, 171 * WAD // 10)
+        play = lambda: crowd.trade("long", "other", -10, price=156 * WAD // 10)  # noqa: E731
+    else:
+        crowd.mark(ETH, 1_699 * WAD // 100)
+        monkeypatch.setattr(Desk, "_check_reduced", lambda *_: None)
+        play = lambda: crowd.trade("long", "other", -100)  # noqa: E731
+    monkeypatch.setattr(Desk, check, lambda *_: None)
+    notices(88, play)
+
+
+def test_risk_at_marks_of_a_minute_ago(crowd, monkeypatch):
+    crowd.advance(61)
+    monkeypatch.setattr(Desk, "_mark_all", lambda self, owner: True)
+    notices(88, lambda: crowd.trade("other", "first", 600))
+
+
+def test_gains_that_are_not_final_open_risk(crowd, monkeypatch):
+    crowd.mark(ETH, 18 * WAD)
+    right = CycleBook._standing
+    monkeypatch.setattr(CycleBook, "_standing", lambda self, owner: right(self, owner)._replace(unfinal=0))
+    # With its gain of 1,000 it would have room for 11,000 lots.
+    notices(88, lambda: [crowd.deposit("other", 10**6 * WAD), crowd.trade("other", "first", 5_400)])
+
+
+@pytest.mark.parametrize("wrong", [lambda reward: reward + 1, lambda reward: 0, lambda reward: 2 * reward])
+def test_another_reward(crowd, monkeypatch, wrong):
+    crowd.mark(ETH, 178 * WAD // 10)
+    right = margin_policy._reward
+    monkeypatch.setattr(margin_policy, "_reward", lambda *args: wrong(right(*args)))
+    notices(89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 100, sender="other"))
+
+
+@pytest.mark.parametrize("module", [margin_policy, perpetual_desk])
+def test_who_is_safe_loses_lots(crowd, monkeypatch, module):
+    """More than it needs, or under no shortage at all."""
+    if module is margin_policy:
+        crowd.mark(ETH, 178 * WAD // 10)
+    monkeypatch.setattr(module, "require", anything_goes)
+    if module is perpetual_desk:
+        monkeypatch.setattr(margin_policy, "require", anything_goes)
+    notices(89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 990, sender="other"))
+
+
+# -------------------------------------------------------------------------- marks
+
+
+def test_old_reports_make_a_mark(crowd, monkeypatch):
+    crowd.report(ETH, 1_900 * 10**27)
+    crowd.advance(61)
+
+    @view
+    def price_within(self, sender, c, age):
+        return self._median_within(c, self.configs[c], self.configs[c].max_age)
+
+    monkeypatch.setattr(PriceFeed, "price_within", price_within)
+    notices(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
+
+
+def test_one_reporter_makes_a_mark(crowd, monkeypatch):
+    crowd.advance(61)
+    crowd.do("PriceFeed.report", ETH, 1_900 * 10**27, sender="reporter_1")
+
+    @view
+    def price_within(self, sender, c, age):
+        return self.reports[c, 1].price
+
+    monkeypatch.setattr(PriceFeed, "price_within", price_within)
+    notices(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
+
+
+def test_a_mark_that_is_not_brought_up_to_now(crowd, monkeypatch):
+    crowd.report(ETH, 1_900 * 10**27)
+    monkeypatch.setattr(PricePath, "_mark", lambda self, market: True)
+    notices(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
+
+
+# ---------------------------------------------------------------------- strangers
+
+
+def test_waking_somebody_pays(crowd, monkeypatch):
+    @external
+    def wake(self, sender, owner):
+        self._wake(owner)
+        self._wake(sender)
+        self._credit(owner, -1)
+        self._credit(sender, 1)
+
+    monkeypatch.setattr(Market, "wake", wake)
+    notices(91, lambda: crowd.do(f"{HOUSE}.wake", crowd.at("first"), sender="stranger"))
+
+
+def test_a_bond_for_somebody_else(monkeypatch):
+    crowd = crowd_on_the_model(half_bond=WAD)
+    right, friend = CycleBook._pay_half, crowd.at("friend")
+    monkeypatch.setattr(CycleBook, "_pay_half", lambda self, owner, half, _: right(self, owner, half, friend))
+    crowd.mark(ETH, 16 * WAD)
+    notices(91, lambda: meet(crowd, "long"))
+
+
+def test_a_whole_bond_for_half_of_the_work(monkeypatch):
+    crowd = crowd_on_the_model(half_bond=WAD)
+    right = CycleBook._pay_half
+
+    def pay(self, owner, half, finder):
+        right(self, owner, 1, finder)
+        right(self, owner, 2, finder)
+
+    monkeypatch.setattr(CycleBook, "_pay_half", pay)
+    crowd.mark(ETH, 16 * WAD)
+    notices(91, lambda: meet(crowd, "long"))
+
+
+# -------------------------------------------------------------------------- rolls
+
+
+@pytest.mark.parametrize("seconds", [RULES.window - 1, RULES.window])
+def test_a_roll_before_its_time(crowd, monkeypatch, seconds):
+    """Before the window has passed, or with the quiet after a booking not over."""
+    crowd.roll()
+    if seconds == RULES.window:
+        fail(crowd)
+        crowd.advance(seconds - 10)
+        crowd.refresh()
+        crowd.meet("long")
+        seconds = 10
+    monkeypatch.setattr(cycle_losses, "require", anything_goes)
+    crowd.advance(seconds)
+    notices(92, lambda: crowd.do(f"{HOUSE}.roll", sender="keeper"))
+
+
+def test_a_booking_of_nothing(crowd, monkeypatch):
+    """It keeps the window open."""
+    monkeypatch.setattr(perpetual_market, "require", anything_goes)
+    notices(92, lambda: meet(crowd, "first"))
+
+
+# ----------------------------------------------------------------------- haircuts
+
+
+def test_a_haircut_that_is_rounded_down(crowd, monkeypatch):
+    """A third of all gains at a price that does not divide."""
+    crowd.trade("other", "first", 167)
+    crowd.mark(ETH, 16 * WAD + 7)
+    crowd.roll()
+    crowd.wake_all()
+    crowd.meet_all()
+    monkeypatch.setattr("backstop.model.cycle_book.div_up", lambda a, b: a // b)
+    notices(93, lambda: [crowd.roll(), crowd.wake_all()])
+
+
+def test_a_sleepers_gain_is_not_cut(crowd, monkeypatch):
+    fail(crowd)
+    crowd.wake_all()
+    crowd.meet_all()
+    right = CycleBook._haircut
+    second = crowd.at("second")
+    monkeypatch.setattr(
+        CycleBook,
+        "_haircut",
+        lambda self, owner, markets: 0 if owner == second else right(self, owner, markets),
+    )
+    notices(93, lambda: [crowd.roll(), crowd.wake_all()])
+
+
+def test_all_that_was_booked_is_given(crowd, monkeypatch):
+    """Also to a debtor that has recovered by itself."""
+    fail(crowd)
+    crowd.meet_all()
+    crowd.deposit("long", 500 * WAD)
+    monkeypatch.setattr("backstop.model.cycle_book.min", lambda a, b: a, raising=False)
+    notices(93, crowd.roll)
+
+
+# --------------------------------------------------------------------- settlement
+
+
+@pytest.fixture
+def at_the_end(crowd):
+    """Final prices are there, and the protocol is in settlement."""
+    crowd.do("Settlement.announce", sender="admin")
+    crowd.advance(30 * 86_400)
+    crowd.do("Settlement.begin", sender="stranger")
+    feed = crowd.world.contracts["PriceFeed"]
+    for market in (ETH, BTC):
+        feed.final_prices[market] = FinalPrice(feed.prices[market].current, True)
+    return crowd
+
+
+def test_closing_without_settlement(crowd, monkeypatch):
+    monkeypatch.setattr(perpetual_market, "require", anything_goes)
+    monkeypatch.setattr(Market, "_walk", lambda *_: None)
+    notices(94, lambda: crowd.do(f"{HOUSE}.begin_close", sender="stranger"))
+
+
+@pytest.mark.parametrize("wrong", ["price", "funding"])
+def test_other_final_prices(at_the_end, monkeypatch, wrong):
+    if wrong == "price":
+        right = Market._walk
+        monkeypatch.setattr(Market, "_walk", lambda self, m, price, final: right(self, m, price + 1, final))
+    else:
+        monkeypatch.setattr(Market, "_stop_funding", lambda *_: None)
+    notices(94, lambda: at_the_end.do(f"{HOUSE}.begin_close", sender="stranger"))
+
+
+def test_who_is_first_leaves_before_losses_are_final(at_the_end, monkeypatch):
+    at_the_end.do(f"{HOUSE}.begin_close", sender="stranger")
+    monkeypatch.setattr(perpetual_market, "require", anything_goes)
+    notices(86, lambda: withdraw(at_the_end, "other", 9_000 * WAD))
+
+
+# ------------------------------------------------------------------------ funding
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("INTERVAL", 1_800),
+        ("quotient", lambda a, b: a // b),
+        ("PERIOD", 14_400),
+    ],
+)
+def test_other_funding(crowd, monkeypatch, name, wrong):
+    crowd.trade("other", "first", 10, price=20 * WAD - WAD // 20)
+    monkeypatch.setattr(price_path, name, wrong)
+
+    def play():
+        for _ in range(3):
+            crowd.advance(1_900)
+            crowd.refresh()
+
+    notices(95, play)
+
+
+def test_funding_watered_down_by_volume(crowd, monkeypatch):
+    crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20)
+    right = PricePath._accrue
+
+    def accrue(self, market):
+        opened, self.opened[market] = self.opened[market], 10**6
+        index = right(self, market)
+        self.opened[market] = opened
+        return index
+
+    monkeypatch.setattr(PricePath, "_accrue", accrue)
+    notices(95, lambda: [crowd.advance(3_601), crowd.refresh()])
+
+
+# ------------------------------------------------------------ what follows from it
+
+
+def half_a_turn(self, market, price, final):
+    """A turn is an eighth of the maintenance margin."""
+    right = self.policy.__class__.maintenance
+    with pytest.MonkeyPatch.context() as patch:
+        halved = view(lambda policy, sender, m, notional: right(policy, sender, m, notional) // 2)
+        patch.setattr(self.policy.__class__, "maintenance", halved)
+        RIGHT_WALK(self, market, price, final)
+
+
+def one_move_for_both(self, owner, market, moves):
+    """A short gains what a long gains."""
+    since, size = self.since[owner, market], abs(self.positions[owner, market].size)
+    self.gained[owner, market] = Sides(size * (moves.up - since.up), size * (moves.down - since.down))
+    self.since[owner, market] = moves
+
+
+RIGHT_WALK = PricePath._walk
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "wrong"),
+    [
+        (PricePath, "_walk", half_a_turn),
+        (CycleBook, "_segment", one_move_for_both),
+        (CycleBook, "_forget_lost", lambda self, owner: None),
+        (CycleBook, "_hand_over", lambda self, account: account),
+        (Market, "_seize", lambda self, owner, finder: False),
+    ],
+)
+def test_what_does_not_follow(crowd, monkeypatch, owner, name, wrong):
+    """A story with jumps, turns and rebounds, in two markets, with losses in time and late."""
+    crowd.do("MarginFund.insure", 100 * WAD, sender="rich")
+    for each in ("both", "thin"):
+        crowd.deposit(each, 2_000 * WAD)
+    crowd.trade("both", "other", 100)
+    crowd.trade("other", "both", 50, BTC)
+    crowd.trade("thin", "other", 900)
+    monkeypatch.setattr(owner, name, wrong)
+
+    def play():
+        crowd.mark(ETH, 196 * WAD // 10)
+        crowd.mark(ETH, 1_975 * WAD // 100)
+        crowd.mark(BTC, 65 * WAD)
+        crowd.mark(ETH, 16 * WAD)
+        roll_at_once(crowd)
+        crowd.refresh()
+        crowd.meet_all()
+        crowd.mark(ETH, 18 * WAD)
+        crowd.meet_all()
+        roll_at_once(crowd)
+        crowd.refresh()
+        crowd.deposit("thin", WAD)
+        crowd.trade("both", "other", 1)
+        crowd.mark(ETH, 10 * WAD)
+        crowd.mark(BTC, 95 * WAD)
+        for _ in range(3):
+            crowd.meet("both")
+            roll_at_once(crowd)
+            crowd.refresh()
+        crowd.meet_all()
+        crowd.mark(ETH, 12 * WAD)
+        for _ in range(3):
+            roll_at_once(crowd)
+            crowd.wake_all()
+
+    notices(96, play)
+
+
+def test_moves_that_a_sleeper_forgets(crowd, monkeypatch):
+    """It skips cycles without a loss, and the moves of the last with them."""
+    right = CycleBook._skip
+
+    def skip(self, owner, cycle):
+        right(self, owner, cycle)
+        for market in (ETH, BTC):
+            self.since[owner, market] = self.moves[market] if owner == crowd.at("first") else Moves()
+
+    monkeypatch.setattr(CycleBook, "_skip", skip)
+
+    def play():
+        for price in (19, 18, 19, 18):
+            crowd.mark(ETH, price * WAD)
+            crowd.roll()
+        crowd.wake_all()
+
+    notices(96, play)
+
+
+def test_a_rebound_that_does_not_count(crowd, monkeypatch):
+    """What an account lacks is measured by the better of the roll and now."""
+    fail(crowd)
+    crowd.do(f"{HOUSE}.wake", crowd.at("long"), sender="keeper")
+    crowd.mark(ETH, 20 * WAD)
+    monkeypatch.setattr(CycleBook, "_own", lambda self, owner: int(self.worths[owner].value))
+    notices(96, lambda: meet(crowd, "long"))
+
+
+def test_a_loss_that_is_spread_over_other_markets(crowd, monkeypatch):
+    """Whoever gained from a wick in a market where the debtor won in the end pays nothing."""
+    crowd.deposit("thin", 1_000 * WAD)
+    crowd.trade("thin", "other", 300)
+    crowd.trade("thin", "other", 20, BTC)
+    for price in (50, 62):
+        crowd.mark(BTC, price * WAD)
+    crowd.mark(ETH, 15 * WAD)
+    crowd.roll()
+
+    def all_it_ever_lost(self, owner, market):
+        lost = self.pending_lost[owner, market]
+        return Sides(lost.short, lost.long)
+
+    monkeypatch.setattr(CycleLosses, "_lost_in", all_it_ever_lost)
+    notices(96, lambda: meet(crowd, "thin"))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"), [("_charge_later", lambda self, cycle, markets: 0), ("_cover_late", lambda self: None)]
+)
+def test_what_is_late_and_nobody_pays(crowd, monkeypatch, name, wrong):
+    """Neither the fund at the next roll, nor later gains."""
+    is_late(crowd)
+    crowd.do("MarginFund.insure", 100 * WAD, sender="rich")
+    monkeypatch.setattr(CycleLosses, name, wrong)
+
+    def play():
+        crowd.roll()
+        for price in (18, 14):
+            crowd.mark(ETH, price * WAD)
+        for _ in range(3):
+            crowd.roll()
+
+    notices(96, play)

@@ -1,0 +1,39 @@
+"""Perpetual markets by cycles on the model alone, with properties that watch each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from backstop.proof.properties import Transition, Violation, Watch
+from backstop.system import Action, Outcome
+from tests.support.perpetuals import Perpetuals, alone, crowded
+
+
+def watched(made: Perpetuals) -> Perpetuals:
+    """Have every step of a market on the model asked about, from now on."""
+    model = made.model
+    right, watch = model.apply, Watch(model)
+
+    def apply(action: Action) -> Outcome:
+        outcome = right(action)
+        if outcome.ok:
+            watch(Transition(action, outcome, model))
+        return outcome
+
+    model.apply = apply  # type: ignore[method-assign]
+    return made
+
+
+def crowd_on_the_model(half_bond: int = 0, **desk: int) -> Perpetuals:
+    """Two shorts of 500 lots and a long of 1,000 that fails under 17, watched."""
+    made = watched(alone(half_bond=half_bond, **desk))
+    made.refresh()
+    return crowded(made)
+
+
+def notices(number: int, play: Callable[[], object]) -> None:
+    """Assert that what is played breaks a property, and that one first."""
+    with pytest.raises(Violation, match=f"^property {number} is violated: "):
+        play()
