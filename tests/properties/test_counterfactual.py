@@ -20,6 +20,7 @@ from backstop.system import Action
 from tests.support.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
 from tests.support.margin import opened as with_a_margin_market
 from tests.support.savings import save
+from tests.support.watched import crowd_to_ask
 from tests.support.workouts import TERMS, begin, opened_with_workouts
 
 QUESTIONS = 60
@@ -63,6 +64,11 @@ def alone_with_margin(new_protocol):
     return in_use(with_a_margin_market(new_protocol))
 
 
+@pytest.fixture
+def alone_by_cycle():
+    return crowd_to_ask()
+
+
 def in_use(protocol):
     """Vaults of two types, savers, a buffer; nothing is lost yet."""
     save(protocol, "saver", 50_000 * WAD)
@@ -84,6 +90,7 @@ def answers(both, number):
 
 # What there is to try with guards only, or with a margin market.
 FIXTURES = {25: "alone_with_guards", 67: "alone_with_margin", 68: "alone_with_margin"}
+FIXTURES |= dict.fromkeys((97, 98, 99, 100), "alone_by_cycle")
 
 
 @pytest.mark.parametrize("number", sorted(COUNTERFACTUAL_PROPERTIES))

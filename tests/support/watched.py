@@ -1,11 +1,13 @@
-"""Perpetual markets by cycles on the model alone, with properties that watch each step."""
+"""Perpetual markets by cycles on the model alone, with properties that watch each step, or are asked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from backstop.hosts.model import ModelSystem
 from backstop.proof.properties import Transition, Violation, Watch
 from backstop.system import Action, Outcome
 from tests.support.perpetuals import Perpetuals, alone, crowded
@@ -37,3 +39,27 @@ def notices(number: int, play: Callable[[], object]) -> None:
     """Assert that what is played breaks a property, and that one first."""
     with pytest.raises(Violation, match=f"^property {number} is violated: "):
         play()
+
+
+class OnTheModel:
+    """What a question about the future needs of a lockstep, without a chain."""
+
+    def __init__(self, model: ModelSystem) -> None:
+        self.parameters, self.model = None, model
+        self.apply, self.view, self.advance = model.apply, model.view, model.advance
+
+    @property
+    def timestamp(self) -> int:
+        return self.model.timestamp
+
+    @contextmanager
+    def imagine(self) -> Iterator[OnTheModel]:
+        with self.model.imagine():
+            yield self
+
+
+def crowd_to_ask(half_bond: int = 0, **desk: int) -> OnTheModel:
+    """Return the same crowd for questions about its future; nothing watches its steps."""
+    made = alone(half_bond=half_bond, **desk)
+    made.refresh()
+    return OnTheModel(crowded(made).model)

@@ -374,7 +374,7 @@ def crank_cycles(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=2)
 def close_cycles(s: Scene) -> Iterator[Action | Wait]:
-    """In settlement have markets marked for good, roll what is left, close and leave, in any order."""
+    """Close in settlement: have markets marked for good, roll what is left, leave, in any order."""
     books = _books(s)
     if books is None or (not s.settling and s.chance(0.98)):
         return

@@ -1,0 +1,97 @@
+"""Futures of the margin market by cycles with a rule made wrong on the model, which is asked alone."""
+
+import pytest
+
+from backstop.deployment.signing import trader
+from backstop.model.arithmetic import WAD
+from backstop.model.cycle_book import CycleBook
+from backstop.model.cycle_losses import CycleLosses
+from backstop.model.perpetual_market import PerpetualMarket
+from backstop.model.price_path import Sides
+from backstop.model.state import Revert, external
+from backstop.proof.properties import Question, Violation, ask
+from tests.support.watched import crowd_to_ask
+
+QUESTIONS = 24
+
+
+@pytest.fixture
+def both():
+    """A market with three people in it, of whom one will fail."""
+    return crowd_to_ask(half_bond=WAD, taker_fee=15, maker_fee=2)
+
+
+def answers(both, number):
+    """How many of some questions had something to try; raises Violation."""
+    return sum(ask(both, Question(number, seed)) for seed in range(QUESTIONS))
+
+
+def test_a_gain_that_is_traded_away(both, monkeypatch):
+    """What a position gained goes with it."""
+    right = CycleBook._move
+
+    def move(self, owner, market, delta, at):
+        right(self, owner, market, delta, at)
+        if self.positions[owner, market].size == 0:
+            self.gained[owner, market] = Sides()
+
+    monkeypatch.setattr(CycleBook, "_move", move)
+    with pytest.raises(Violation, match=r"^property 97 .* the one that fidgets gains "):
+        answers(both, 97)
+
+
+def test_who_closes_bears_more(both, monkeypatch):
+    """A haircut grows with the markets in which somebody has no lots any more."""
+    right = CycleBook._haircut_in
+
+    def haircut_in(self, owner, market):
+        found = right(self, owner, market)
+        return found if self.positions[owner, market].size else found * 11 // 10
+
+    monkeypatch.setattr(CycleBook, "_haircut_in", haircut_in)
+    with pytest.raises(Violation, match=r"^property 97 .* the one that fidgets gains "):
+        answers(both, 97)
+
+
+def test_who_is_booked_first_is_booked_whole(both, monkeypatch):
+    """What an account lacks by others' losses is not booked again."""
+    right = CycleLosses._book
+
+    def book(self, owner):
+        return not any(any(self.booked[owner, m]) for m in range(2)) and right(self, owner)
+
+    monkeypatch.setattr(CycleLosses, "_book", book)
+    with pytest.raises(Violation, match=r"^property 98 .* in two orders of bookings "):
+        answers(both, 98)
+
+
+def test_somebody_is_paid_in_whole(both, monkeypatch):
+    """As if nothing were late."""
+    right = PerpetualMarket.withdraw
+
+    @external
+    def withdraw(self, sender, amount, receiver):
+        late = self.late_table[()]
+        if sender == trader("twin"):
+            self.late_table[()] = 0
+        paid = right(self, sender, amount, receiver)
+        self.late_table[()] = late
+        return paid
+
+    monkeypatch.setattr(PerpetualMarket, "withdraw", withdraw)
+    with pytest.raises(Violation, match=r"^property 99 .* two with the same got "):
+        answers(both, 99)
+
+
+def test_a_roll_that_asks_for_marks_of_now(both, monkeypatch):
+    right = PerpetualMarket.roll
+
+    @external
+    def roll(self, sender):
+        if not self.policy.mark_price(self.address, 0, self.mark_age):
+            raise Revert("perpetuals: no price of now")
+        right(self, sender)
+
+    monkeypatch.setattr(PerpetualMarket, "roll", roll)
+    with pytest.raises(Violation, match=r"^property 100 .*perpetuals: no price of now"):
+        answers(both, 100)
