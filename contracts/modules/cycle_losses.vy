@@ -15,6 +15,7 @@ from ethereum.ercs import IERC20
 
 from contracts.interfaces import IMarginFund
 from contracts.interfaces import IPerpetualMarket
+from contracts.modules import asking
 from contracts.modules import bounds
 from contracts.modules import cycle_book
 from contracts.modules import price_path
@@ -151,7 +152,10 @@ def _roll():
     assert (
         block.timestamp >= clock.rolled_at + WINDOW and block.timestamp >= clock.booked_at + QUIET
     ) or block.timestamp >= clock.rolled_at + 4 * WINDOW, "cycle_losses: too early"
-    markets: uint256 = staticcall price_path.POLICY.markets()
+    # All of them where the policy does not say.
+    markets: uint256 = min(
+        asking._number(price_path.POLICY.address, method_id("markets()")), bounds.MAX_MARGIN_MARKETS
+    )
     insured: uint256 = 0
     later: uint256 = 0
     self._sweep()
@@ -204,7 +208,11 @@ def _charge_later(cycle: uint256, markets: uint256) -> uint256:
     rooms: uint256[SIDES] = empty(uint256[SIDES])
     everything: uint256 = 0
     for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
-        share: uint256 = staticcall price_path.POLICY.haircut(market)
+        share: uint256 = asking._number(
+            price_path.POLICY.address, abi_encode(market, method_id=method_id("haircut(uint256)"))
+        )
+        if share > units.BASIS_POINTS:
+            share = 0
         totals: price_path.Sides = price_path._load_totals(market, cycle)
         losses: price_path.Sides = price_path._as_sides(cycle_book.losses[market][cycle])
         rooms[2 * market] = min(totals.long * share // units.BASIS_POINTS, totals.long - losses.long)

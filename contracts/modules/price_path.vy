@@ -12,6 +12,8 @@
      complement.
 """
 from contracts.interfaces import IMarginPolicy
+from contracts.modules import asking
+from contracts.modules import bounds
 from contracts.modules import units
 
 
@@ -111,8 +113,12 @@ def __init__(margin_policy: address, mark_age: uint256):
 @internal
 def _mark(market: uint256) -> bool:
     """@dev Mark a market at the price of the last seconds, and say whether there is one."""
-    price: uint256 = staticcall POLICY.mark_price(market, MARK_AGE)
-    if price == 0:
+    price: uint256 = asking._number(
+        POLICY.address,
+        abi_encode(market, MARK_AGE, method_id=method_id("mark_price(uint256,uint256)")),
+    )
+    # A policy, or a feed, that fails is as one without a price.
+    if price == 0 or price > bounds.MAX_LOT_PRICE:
         return False
     self._walk(market, price, False)
     return True
@@ -132,7 +138,12 @@ def _walk(market: uint256, price: uint256, final: bool):
         onward: bool = (level < path.extreme) == path.falling
         turns: bool = final
         if not onward and not final:
-            turns = moved >= staticcall POLICY.maintenance(market, price) // (4 * units.BASIS_POINTS)
+            # Nothing turns without a policy.
+            needed: uint256 = asking._number(
+                POLICY.address,
+                abi_encode(market, price, method_id=method_id("maintenance(uint256,uint256)")),
+            )
+            turns = moved >= needed // (4 * units.BASIS_POINTS)
         if onward or turns:
             path.extreme = level
             path.falling = path.falling == onward

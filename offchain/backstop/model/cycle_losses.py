@@ -8,6 +8,7 @@ cycle is final: insurance takes the same share off all losses, and what no gain 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 from backstop.model import bounds
@@ -113,7 +114,9 @@ class CycleLosses(CycleBook):
     def _roll(self) -> None:
         """Make the pending cycle final, the open one pending, and open the next."""
         clock: Clock = self.clocks[()]
-        now, markets = self.world.timestamp, self.policy.markets(self.address)
+        now = self.world.timestamp
+        # All of them where the policy does not say.
+        markets = min(self._ask(lambda: self.policy.markets(self.address)), bounds.MAX_MARGIN_MARKETS)
         waited = now >= clock.rolled_at + self.window and now >= clock.booked_at + self.quiet
         require(waited or now >= clock.rolled_at + 4 * self.window, "cycle_losses: too early")
         insured = later = 0
@@ -157,7 +160,8 @@ class CycleLosses(CycleBook):
         """Have gains of a cycle pay what was late before it, by what room they have; how much."""
         rooms = []
         for market in range(markets):
-            share = self.policy.haircut(self.address, market)
+            share = self._ask(partial(self.policy.haircut, self.address, market))
+            share = share if share <= BASIS_POINTS else 0
             losses, totals = self.losses[market, cycle], self.totals[market, cycle]
             room = (min(t * share // BASIS_POINTS, t - x) for x, t in zip(losses, totals, strict=True))
             rooms.append(Sides(*room))

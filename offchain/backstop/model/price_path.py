@@ -7,9 +7,12 @@ maintenance margin. What all longs gained of a move is what all shorts lost, exa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
+from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, quotient
+from backstop.model.asking import NOTHING
 from backstop.model.interfaces import IMarginPolicy
 from backstop.model.state import Contract, World, immutable, slot
 
@@ -114,8 +117,9 @@ class PricePath(Contract):
 
     def _mark(self, market: int) -> bool:
         """Mark a market at the price of the last seconds; tell whether there is one."""
-        price = self.policy.mark_price(self.address, market, self.mark_age)
-        if price == 0:
+        price = self._ask(lambda: self.policy.mark_price(self.address, market, self.mark_age))
+        # A policy, or a feed, that fails is as one without a price.
+        if not 0 < price <= bounds.MAX_LOT_PRICE:
             return False
         self._walk(market, price, False)
         return True
@@ -129,11 +133,20 @@ class PricePath(Contract):
             return
         moved = abs(level - path.extreme)
         onward = moved != 0 and (level < path.extreme) == path.falling
-        turn = self.policy.maintenance(self.address, market, price) // (4 * BASIS_POINTS)
-        if onward or (moved != 0 and (final or moved >= turn)):
+        turns = final
+        if moved != 0 and not onward and not final:
+            # Nothing turns without a policy.
+            needed = self._ask(lambda: self.policy.maintenance(self.address, market, price))
+            turns = moved >= needed // (4 * BASIS_POINTS)
+        if moved != 0 and (onward or turns):
             path = path._replace(extreme=level, falling=path.falling == onward)
             self._count(market, path.falling, moved)
         self.paths[market] = path._replace(price=price)
+
+    def _ask(self, question: Callable[[], int]) -> int:
+        """Return what the policy answers; NOTHING if it fails."""
+        answer = self.world.attempt(question)
+        return NOTHING if answer is None else answer
 
     def _count(self, market: int, falling: bool, moved: int) -> None:
         """Add a move to what one side gained. One that does not fit counts for nobody."""
