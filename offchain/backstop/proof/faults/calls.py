@@ -30,6 +30,8 @@ from backstop.proof.faults.scene import (
 )
 from backstop.system import Action
 
+OF_CYCLES = ("PerpetualDesk",)
+"""Parts that only a margin market by cycles has."""
 _SALES = 8
 """Sales after which nothing is left under an auction's cap that is worth one."""
 STEP = 3_600
@@ -53,7 +55,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Call:
-    """What somebody must be able to do at a moment: its steps, and the parts it cannot do without."""
+    """What somebody must be able to do at a moment: its steps, and the parts it cannot do without.
+
+    With `parts`, only those are broken: the others have nothing to do with it.
+    """
 
     name: str
     moment: str
@@ -61,6 +66,11 @@ class Call:
     without: tuple[str, ...] = ()
     judged: str = SAME
     loss: int = XAU  # of a split: the type whose loss is covered
+    parts: tuple[str, ...] = ()
+
+    def concerns(self, part: Part) -> bool:
+        """Return whether a part has anything to do with it."""
+        return part.name in self.parts if self.parts else part.name not in OF_CYCLES
 
 
 def _one(call: str, *args: object, by: str) -> Callable[[Play, Part | None], list[Step]]:
@@ -266,7 +276,7 @@ def _repair_feed(it: Play, broken: Part | None) -> list[Step]:
     return steps
 
 
-CALLS = (
+CALLS_OF_THE_CORE = (
     *_vaults("WETH", WETH),
     *_vaults("WBTC", WBTC),
     Call("repay after repair", STORM, _repay_after_repair),
@@ -294,4 +304,4 @@ CALLS = (
         for c, symbol in enumerate(("WETH", "WBTC", "XAU"))
     ),
 )
-"""All of them, as the table has them."""
+"""What works beside a margin market of any kind, as the table has it."""

@@ -77,9 +77,10 @@ PARTS = (
     _contract("MarginPolicy"),
     _contract("MarginFund"),
     _contract("MarginDeleverager"),
+    _contract("PerpetualDesk"),
 )
 """Every part that breaks. Not among them is what nothing stands without: the ledger, the waterfall, the
-engine of liquidations, the auction of collateral, settlement, the stablecoin, the market and its orders."""
+engine of liquidations, the auction of collateral, settlement, the stablecoin, margin markets and orders."""
 
 
 def part(name: str) -> Part:

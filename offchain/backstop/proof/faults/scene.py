@@ -56,7 +56,7 @@ def parameters() -> Parameters:
 def play(artifacts: Artifacts | None = None) -> Iterator[tuple[str, Play]]:
     """Play the scene on the model and on revm; stop at each moment, and go on from what is found then."""
     it = Play(lockstep(RevmHost(), parameters(), artifacts=artifacts, check_every=0, traces=None))
-    _opening(it)
+    open_feeds(it)
     _savers(it)
     _first_loss(it)
     _margin(it)
@@ -113,7 +113,7 @@ def settlement(it: Play) -> list[tuple[Action, bool, int]]:
     return steps
 
 
-def _opening(it: Play) -> None:
+def open_feeds(it: Play) -> None:
     """Have prices, an aggregator behind one reporter, coins, and a year of fees in buffers and reserve."""
     at = {name: created_address(account(f"deployer_of_{name}"), 0) for name in (AGGREGATOR, ADAPTER)}
     it.both.add(Creation(AGGREGATOR, "ScriptedAggregator", (8,), at[AGGREGATOR]))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from backstop.hosts import layout
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.proof.faults.bench import Bench, Run
-from backstop.proof.faults.calls import AT_MOST, CALLS, SAME, SPLIT, Call
+from backstop.proof.faults.calls import AT_MOST, CALLS_OF_THE_CORE, SAME, SPLIT, Call
+from backstop.proof.faults.cycles import CALLS_OF_CYCLES, play_cycles
 from backstop.proof.faults.parts import PARTS, Part
 from backstop.proof.faults.scene import LOSS, play
 from backstop.proof.faults.ways import RE_ENTERS
 
+CALLS = (*CALLS_OF_THE_CORE, *CALLS_OF_CYCLES)
+"""All calls, in the order of the table."""
 WORKS, FAILS, WRONG = "works", "fails", "wrong"
 """It does what it should; it reverts; it succeeds, but somebody pays, or is paid, who should not be."""
 
@@ -38,7 +42,9 @@ def table(
     """Return all cells of these parts, ways and calls, in the order of parts, ways and calls."""
     found: dict[tuple[Part, str, Call], Cell] = {}
     asked = list(_asked(parts, ways, calls))
-    for moment, it in play(artifacts):
+    for moment, it in chain(play(artifacts), play_cycles(artifacts)):
+        if not any(call.moment == moment for _, _, call in asked):
+            continue
         bench = Bench(it, moment)
         for part, way, call in asked:
             if call.moment == moment:
@@ -63,7 +69,7 @@ def _asked(
         for way in part.ways:
             if ways is None or way in ways:
                 for call in calls:
-                    if part.name not in call.without or way == RE_ENTERS:
+                    if call.concerns(part) and (part.name not in call.without or way == RE_ENTERS):
                         yield part, way, call
 
 

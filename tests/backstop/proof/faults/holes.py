@@ -12,6 +12,7 @@ WORD = "who leaves a pool is not paid more because a stage says that it holds wh
 BUSY = "a stage that reserves what it does not sell holds nobody up"
 CLOSING = "a position can be closed, whatever becomes of the policy and the prices of new risk"
 SLASHED = "a stage has received what it sells"
+FUND = "a cycle ends, whatever becomes of the fund"
 STAKE = "members of a stake leave, whatever becomes of the auction that sells it"
 
 LARGE, AFTER = "cover a large loss", "cover after a sale"
@@ -44,6 +45,8 @@ def _holes() -> Iterator[Hole]:
         (BUSY, ("MintAuction",), (AFTER,), ("keeps",)),
         (CLOSING, ("MarginPolicy",), CLOSE, (*FAILS, ONE, MOST)),
         (CLOSING, ("PriceFeed",), CLOSE, FAILS),
+        (CLOSING, ("MarginPolicy",), ("reduce by cycle",), (*FAILS, MOST)),
+        (FUND, ("MarginFund",), ("roll with losses by cycle",), (*FAILS, ONE, MOST)),
         (STAKE, ("StakeAuction",), ("leave StakedEquity",), (*FAILS, ONE, MOST, *LIES)),
         (SLASHED, ("Equity",), (LARGE, SETTLE_LATER), ("no data",)),
         (SLASHED, ("Equity",), (AFTER, SETTLE_SALE), (ONE,)),

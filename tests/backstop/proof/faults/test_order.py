@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backstop.proof.faults.bench import Bench
-from backstop.proof.faults.calls import CALLS, Step
+from backstop.proof.faults.calls import CALLS_OF_THE_CORE, Step
 from backstop.proof.faults.parts import Part
 from backstop.proof.faults.scene import SALE, WBTC, XAU, play
 from tests.backstop.proof.faults.holes import SETTLE_SALE
@@ -13,7 +13,7 @@ def test_the_order_of_types_in_settlement(artifacts):
     """With a cap for each type Savings paid 10,053.57 or 15,080.35 of 20,107.14, as one liked."""
     bench = next(Bench(it, moment) for moment, it in play(artifacts) if moment == SALE)
     it = bench.it
-    (call,) = [call for call in CALLS if call.name == SETTLE_SALE]
+    (call,) = [call for call in CALLS_OF_THE_CORE if call.name == SETTLE_SALE]
     steps = call.steps(it, None)
     before = [each for each in steps if each.action.method not in ("cover_last", "fix")]
     after = steps[len(before) :]

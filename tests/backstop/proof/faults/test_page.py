@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.proof.faults.calls import CALLS
 from backstop.proof.faults.parts import PARTS
-from backstop.proof.faults.table import count
+from backstop.proof.faults.table import CALLS, count
 from backstop.proof.faults.ways import WAYS
 from tests.backstop.proof.faults.holes import HOLES
 from tests.support.paths import ROOT
