@@ -284,9 +284,11 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, old: str, new: str
 def test_the_guide_reads(tmp_path: Path) -> None:
     guide = (ROOT / "docs/do/operate.md").read_text()
     text = guide.partition("\n## Keepers\n")[2].partition("\n## ")[0]
-    example, of_margin, of_reports = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    example, of_margin, of_cycles, of_reports = re.findall(r"```yaml\n(.*?)```", text, re.S)
     found = read_settings(written(tmp_path, f"schema_version: 1\n{of_margin}"))
     assert found["roles"] == ("margin_liquidator", "deleverager", "matcher")
+    found = read_settings(written(tmp_path, f"schema_version: 1\n{of_cycles}"))
+    assert found["roles"] == ("margin_crank", "margin_liquidator", "matcher")
     found = read_settings(written(tmp_path, f"schema_version: 1\n{of_reports}"))
     assert found["roles"] == ("reporter", "poker")
     found = read_settings(written(tmp_path, example))
