@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from click.testing import CliRunner
 
@@ -39,9 +40,12 @@ class Street:
         self.system = LiveSystem(self.node, deployment, signers, impersonate=True)
         self.endow()
         self.sign(PRICES[ETH])
-        options = {role: {"reports": (str(self.reports),)} for role in ("margin_crank", "margin_liquidator")}
-        options["matcher"] = {"reports": (str(self.reports),), "orders": str(self.orders)}
-        options["margin_crank"]["most"] = 40
+        reports = (str(self.reports),)
+        options: dict[str, dict[str, Any]] = {
+            "margin_crank": {"reports": reports, "most": 40},
+            "margin_liquidator": {"reports": reports},
+            "matcher": {"reports": reports, "orders": str(self.orders)},
+        }
         self.loop: KeeperLoop = start(
             Settings(
                 networks=(devnet.url,),
@@ -84,9 +88,9 @@ class Street:
         self.reports.write_text("".join(line + "\n" for line in lines))
 
     def order(self, name: str, doing: str) -> None:
-        flags = ("--deployment", self.file, "--trader", name, "--market", "WETH", "--price", PRICES[ETH])
-        flags = (*flags, doing, LOTS, "--out", self.orders)
-        assert CliRunner().invoke(cli, [str(flag) for flag in flags]).exit_code == 0
+        who = ("--deployment", self.file, "--trader", name, "--market", "WETH", "--price", PRICES[ETH])
+        flags = [str(flag) for flag in (*who, doing, LOTS, "--out", self.orders)]
+        assert CliRunner().invoke(cli, flags).exit_code == 0
 
     @property
     def seen(self) -> CycleView:
