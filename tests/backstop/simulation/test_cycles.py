@@ -78,6 +78,17 @@ def test_keepers_did_all_that_there_is_to_do(result: RunResult) -> None:
     assert len(result.tables["margin_liquidations"]) == margin["liquidations"]
 
 
+@pytest.mark.deep(brief="tests/backstop/keepers/test_cycles.py::test_settlement_is_seen_through")
+def test_a_settlement_leaves_no_position_and_nothing_late() -> None:
+    """Prices are final for the market as for the protocol, two rolls follow, and model and contracts agree."""
+    run = simulate(load_scenario(DATA / "runs" / "by_cycle_settled.yaml"), "revm", 1)
+    margin, done = run.summary["margin"], [row[3] for row in run.tables["actions"] if row[7]]
+    assert run.summary["settlement"]["fixed_at"] and run.summary["differences"] == 0
+    assert done.count("begin_close") == 1 and done.count("close_out") > 5
+    assert margin["own_lots"] == {} and margin["left_alone_wad"] == margin["gap_wad"] == "0"
+    assert margin["unpaid_wad"] == margin["pending_wad"] == "0"
+
+
 def test_the_report_says_who_paid(result: RunResult, folder: Any) -> None:
     text = " ".join(page(load_run(folder)).split())
     assert "Cycles with losses" in text and "Whose gains paid" in text
