@@ -353,11 +353,20 @@ class Mirror:
                 action = self._action(to.lower(), transaction["from"].lower(), data)
                 if action is None:
                     continue
-                logs = tuple(map(self.chain.decode_log, raw_logs(receipt)))
+                logs = self._decoded(receipt)
                 outcome = self._apply(action, logs) if ok else self._failed(action)
                 self._record(Step(timestamp, action))
                 gas, price = int(receipt["gasUsed"], 16), int(receipt.get("effectiveGasPrice") or "0x0", 16)
                 self.seen.append(Seen(name, number, timestamp, action, outcome, gas, price))
+
+    def _decoded(self, receipt: dict[str, Any]) -> tuple[Log, ...]:
+        """Decode the events of a transaction."""
+        try:
+            return tuple(map(self.chain.decode_log, raw_logs(receipt)))
+        except (ValueError, IndexError, OverflowError):
+            raise self.node.wrong(
+                f"an event of {receipt['transactionHash']} has no form that it can have"
+            ) from None
 
     def _create(self, creation: Creation, data: str) -> None:
         artifact = self.chain.artifacts[creation.kind]
