@@ -19,7 +19,7 @@ from backstop.errors import BackstopError
 from backstop.hosts import layout
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.model import ModelSystem
-from backstop.hosts.rpc import NodeGone, RpcError
+from backstop.hosts.rpc import NodeGone, RpcError, never
 from backstop.hosts.words import load_words, words_of
 from backstop.live.follow.chain_words import ChainWords, Reorganised
 from backstop.live.follow.past import Past
@@ -250,8 +250,11 @@ class Mirror:
         # The chain's values that replaced the model's belong to the last block.
         self._past.amend(self.block)
 
-    def advance(self, until: int | None = None) -> None:
-        """Follow without a look at the storage, which `catch_up` or `check` makes up for."""
+    def advance(self, until: int | None = None, stop: Callable[[], bool] = never) -> None:
+        """Follow without a look at the storage, which `catch_up` or `check` makes up for.
+
+        Between two blocks `stop` is asked whether to leave it at that.
+        """
         head = self.node.head()
         if head.hash == self.hash:
             return
@@ -259,6 +262,8 @@ class Mirror:
         while self.block < target:
             first, last = self.block + 1, min(self.block + _BLOCKS_AT_ONCE, target)
             for block, receipts in self.node.blocks(first, last):
+                if stop():
+                    return
                 if block["parentHash"] != self.hash:
                     raise Reorganised(f"block {self.block} is no longer part of the chain")
                 if head.number - self.block <= self.depth:  # older ones are compared by what came of them
@@ -353,11 +358,20 @@ class Mirror:
                 action = self._action(to.lower(), transaction["from"].lower(), data)
                 if action is None:
                     continue
-                logs = tuple(map(self.chain.decode_log, raw_logs(receipt)))
+                logs = self._decoded(receipt)
                 outcome = self._apply(action, logs) if ok else self._failed(action)
                 self._record(Step(timestamp, action))
                 gas, price = int(receipt["gasUsed"], 16), int(receipt.get("effectiveGasPrice") or "0x0", 16)
                 self.seen.append(Seen(name, number, timestamp, action, outcome, gas, price))
+
+    def _decoded(self, receipt: dict[str, Any]) -> tuple[Log, ...]:
+        """Decode the events of a transaction."""
+        try:
+            return tuple(map(self.chain.decode_log, raw_logs(receipt)))
+        except (ValueError, IndexError, OverflowError):
+            raise self.node.wrong(
+                f"an event of {receipt['transactionHash']} has no form that it can have"
+            ) from None
 
     def _create(self, creation: Creation, data: str) -> None:
         artifact = self.chain.artifacts[creation.kind]

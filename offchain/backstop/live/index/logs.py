@@ -20,6 +20,9 @@ FIRST_BLOCKS, MOST_BLOCKS = 64, 10_000
 MANY_LOGS = 10_000
 """An answer that is long."""
 
+# Of both events: the event, the type and the owner; at least two words.
+_TOPICS, _DATA = 3, 2 + 2 * 64
+
 
 class LogReader:
     """A reader of the two events of a deployment that change vaults."""
@@ -62,6 +65,8 @@ class LogReader:
     def change(self, log: Mapping[str, Any]) -> Changed | MarginCalled:
         """Decode what a log says of a vault."""
         topics, data = log["topics"], log["data"]
+        if len(topics) != _TOPICS or len(data) < _DATA:
+            raise self.node.wrong(f"a log of {log['address']} has no form that it can have")
         c, owner = int(topics[1], 16), bytes.fromhex(topics[2][26:])
         first, second = int(data[2:66], 16), int(data[66:130], 16)
         if topics[0] == self._changed:

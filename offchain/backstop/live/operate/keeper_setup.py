@@ -66,6 +66,7 @@ def start(
         snapshot=settings.snapshot,
         cold=settings.cold,
         say=lambda text: say(Line(text, "resumed")),
+        stop=stop,
     )
     # The history stays: collecting it again and again would cost hundreds of milliseconds now and then.
     gc.collect()

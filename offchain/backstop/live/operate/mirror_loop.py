@@ -123,7 +123,7 @@ class MirrorLoop:
         last = head if until is None else min(head, until)
         if last - mirror.block > _BEHIND or not mirror.complete:
             while mirror.block < last and not stop():
-                mirror.advance(min(last, mirror.block + _AT_ONCE))
+                mirror.advance(min(last, mirror.block + _AT_ONCE), stop)
                 self._forget()
                 self._save_sometimes()
                 if self.observer is not None:

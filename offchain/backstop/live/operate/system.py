@@ -15,6 +15,7 @@ from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.rpc import never
 from backstop.keepers.seen import Finder, Outside
 from backstop.keepers.view import View
 from backstop.live.follow.book import Book
@@ -48,8 +49,12 @@ class LiveSystem:
         snapshot: Path | None = None,
         cold: bool = False,
         say: Callable[[str], None] = lambda text: None,
+        stop: Callable[[], bool] = never,
     ) -> None:
-        """Go on from what was saved in `snapshot`, a file, unless it is to start `cold`."""
+        """Go on from what was saved in `snapshot`, a file, unless it is to start `cold`.
+
+        While history is followed, `stop` ends it with an error.
+        """
         check_chain(deployment, node.chain_id)
         self.node = node
         self.deployment = deployment
@@ -60,7 +65,7 @@ class LiveSystem:
         self.book = Book(self.mirror, snapshot, say)
         resumed = not cold and self.book.load()
         self._driven_to: int | None = None
-        self._follow_history()
+        self._follow_history(stop)
         if resumed:
             self._check_resumed(snapshot)
 
@@ -138,10 +143,13 @@ class LiveSystem:
         self.mirror.catch_up()
         self.book.update()
 
-    def _follow_history(self) -> None:
+    def _follow_history(self, stop: Callable[[], bool]) -> None:
         """Follow up to now, whatever becomes of the newest blocks meanwhile."""
         while True:
             try:
+                self.mirror.advance(stop=stop)
+                if stop():
+                    raise BackstopError(f"stopped at block {self.mirror.block}, before anything was done")
                 return self.follow()
             except WentBack:
                 continue

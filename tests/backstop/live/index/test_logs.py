@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backstop.deployment.accounts import account
-from backstop.hosts.rpc import Client, RpcError
+from backstop.hosts.rpc import Client, NodeGone, RpcError
 from backstop.live.node.rpc_node import Node
 from tests.support.beside import Server
 from tests.support.town import Town
@@ -114,3 +114,12 @@ def test_one_block_with_too_many_results_is_an_error(busy: Town) -> None:
             busy.follower(Node(service.url)).catch_up()
     finally:
         service.server.stop()
+
+
+@pytest.mark.parametrize("change", [{"topics": ["0x" + "1" * 64]}, {"data": "0x" + "0" * 64}])
+def test_a_log_that_cannot_be_is_one_line(busy: Town, change: dict[str, Any]) -> None:
+    logs = busy.follower().logs
+    log, *_ = logs.read(0, busy.devnet.node.head().number)
+    logs.change(log)
+    with pytest.raises(NodeGone, match=r"a log of 0x[0-9a-f]+ has no form that it can have"):
+        logs.change(log | change)

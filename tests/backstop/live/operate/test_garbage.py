@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -15,8 +16,9 @@ from backstop.deployment.accounts import ACCOUNTS
 from backstop.deployment.create import attach
 from backstop.deployment.file import read_deployment
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import Client
+from backstop.hosts.rpc import Client, NodeGone
 from backstop.hosts.slots import SlotReader
+from backstop.live.follow.mirror import Mirror
 from backstop.live.index.logs import LogReader
 from backstop.live.node.host import LiveHost, raw_logs
 from backstop.live.node.rpc_node import Node, chain_id_of
@@ -71,6 +73,26 @@ def asked(deployed_folder: Path) -> Iterator[tuple[Client, dict[str, Question], 
     yield client, questions, remembering.said
 
 
+@pytest.fixture(scope="module")
+def following(deployed_folder: Path) -> Iterator[tuple[Client, Question, dict[str, Any]]]:
+    """A mirror that follows a deployment's first blocks, whose roots are too old to be checked."""
+    devnet = Devnet("--load-state", str(deployed_folder / "state.json"))
+    deployment = read_deployment(deployed_folder / "deployment.json")
+    client = Client(devnet.url)
+    remembering = client._transport = Remembering(client._transport)
+    host = LiveHost(Node("", client=client), Signers(test_accounts=True))
+    chain = attach(deployment, host)
+
+    def follow() -> None:
+        mirror = Mirror(host.node, host, chain, deployment, depth=1)
+        mirror.advance(devnet_head - 2)
+
+    devnet_head = host.node.head().number
+    follow()
+    devnet.process.stop()
+    yield client, follow, remembering.said
+
+
 def ask(client: Client, question: Question, said: dict[str, Any], random: Random) -> bool:
     """Ask with the answers spoiled; return whether that was told as an error."""
     spoiling = client._transport = Spoiling(said, random)
@@ -97,6 +119,33 @@ def test_most_wrong_answers_are_noticed(asked: Any) -> None:
     for name, question in questions.items():
         noticed = sum(ask(client, question, said, Random(f"{name} {i}")) for i in range(60))
         assert noticed > 20, f"{name}: {noticed} of 60"
+
+
+def test_a_wrong_history_is_one_error(following: Any) -> None:
+    client, follow, said = following
+    assert sum(ask(client, follow, said, Random(i)) for i in range(20)) > 10
+
+
+def test_an_event_that_cannot_be_is_one_error(following: Any) -> None:
+    """Its form is right, and it is none of its contract's."""
+    client, follow, said = following
+    cut = copy.deepcopy(said)
+    for asked, told in cut.items():
+        if asked.startswith('["eth_getBlockReceipts"'):
+            for receipt in told["result"]:
+                receipt["logs"] = [
+                    log | {"topics": log["topics"][:1], "data": "0x"} for log in receipt["logs"]
+                ]
+    client._transport = spoiling = Spoiling(cut, Random())
+    spoiling.left = 0
+    with pytest.raises(NodeGone, match=r"an event of 0x[0-9a-f]+ has no form that it can have"):
+        follow()
+
+
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_garbage.py::test_a_wrong_history_is_one_error")
+def test_wrong_histories_are_errors(following: Any) -> None:
+    client, follow, said = following
+    assert sum(ask(client, follow, said, Random(i)) for i in range(3_000)) > 1_500
 
 
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_garbage.py::test_a_wrong_answer_is_one_error")

@@ -10,6 +10,7 @@ import pytest
 
 from backstop.deployment.accounts import account
 from backstop.deployment.plan import Deployment
+from backstop.errors import BackstopError
 from backstop.hosts.rpc import Client, NodeGone
 from backstop.hosts.words import words_of
 from backstop.live.follow.mirror import Mirror, Reorganised
@@ -161,6 +162,13 @@ def test_memory_does_not_grow(attach: Callable[..., LiveSystem], follow: Callabl
         mirror.seen.clear()
         sizes.append((len(mirror.model.world.journal), len(mirror._past.blocks), len(mirror.steps)))
     assert sizes[6:] == [sizes[6]] * 6 and sizes[6][1:] == (5, 0)
+
+
+def test_a_history_is_left_when_told_to(devnet: Devnet, deployment: Deployment) -> None:
+    """Between two blocks, and in one line."""
+    asked = iter([False, False, True, True])
+    with pytest.raises(BackstopError, match=r"^stopped at block 2, before anything was done$"):
+        LiveSystem(devnet.node, deployment, Signers(test_accounts=True), stop=lambda: next(asked))
 
 
 def test_replay_equals_following(
