@@ -16,8 +16,8 @@ from backstop.deployment.plan import plan
 from backstop.deployment.signing import sign_order, trader
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.audit.evidence import audit, verify
-from backstop.live.audit.proofs import Unproven
 from backstop.live.audit.statement import statement
+from backstop.live.node.proofs import Unproven
 from backstop.live.node.signers import Signers
 from backstop.live.operate.deploying import deploy_live
 from backstop.live.watch.metrics import _of_statement
