@@ -26,7 +26,7 @@ from backstop.simulation.sources.prices import read_prices
 from backstop.studies.attack.budget import load
 from backstop.studies.attack.search import Search, Task
 from backstop.studies.calibration.calibrate import calibrate
-from backstop.studies.straddle.market import Market, Terms
+from backstop.studies.straddle.market import LIBRARY, Market
 from backstop.studies.straddle.pair import Opening, play
 from backstop.studies.straddle.paths import UNIT, Bar, inside, rows_of
 from backstop.studies.stress import engines, statistics, sweep
@@ -84,7 +84,9 @@ def results() -> dict[str, object]:
 def _pair(start: int) -> list[object]:
     """Play a pair on the published bars of a day, and a path inside them."""
     path = inside(Bar._make(rows_of("eth-2021-05-19")[75]), 2_551 * UNIT, 3_000, Dice(1))
-    found = play(Market(Terms(initial=1_000, maintenance=500)), path, Opening(start, 500, 10**6, 600))
+    found = play(
+        Market(LIBRARY._replace(initial=1_000, maintenance=500)), path, Opening(start, 500, 10**6, 600)
+    )
     return list(found)
 
 

@@ -48,7 +48,8 @@ def cli(only: tuple[str, ...], paths: int, every: int, hold: int, seed: int, as_
     """
     from backstop.errors import BackstopError
     from backstop.model.arithmetic import WAD
-    from backstop.studies.straddle.study import GROUPS, LIBRARY, Gains, Scope, jumps, study, told
+    from backstop.studies.straddle.market import LIBRARY
+    from backstop.studies.straddle.study import GROUPS, Gains, Scope, jumps, study, told
 
     if unknown := sorted(set(only) - set(GROUPS)):
         raise BackstopError(f"there is no group {unknown[0]!r}; there are {', '.join(GROUPS)}")

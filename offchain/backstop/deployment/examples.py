@@ -130,8 +130,16 @@ def margined() -> Parameters:
     return replace(plain, domains=(domain,), margin=MarginParameters(markets, domain.name))
 
 
-def cycled() -> Parameters:
-    """Return the same parameters with perpetual markets whose losses are borne by cycles."""
+def cycled(initial: int = 2_000, maintenance: int = 1_000, more: int = 500) -> Parameters:
+    """Return the same parameters with perpetual markets whose losses are borne by cycles.
+
+    Margins are in basis points, with `more` of what is open beyond a million. The library's were chosen by
+    the study of docs/know/straddle.md.
+    """
     plain = margined()
     assert plain.margin is not None
-    return replace(plain, margin=replace(plain.margin, policy=BY_CYCLE))
+    markets = tuple(
+        replace(each, initial=initial, maintenance=maintenance, of_market=((1_000_000, more), (0, 0)))
+        for each in plain.margin.markets
+    )
+    return replace(plain, margin=replace(plain.margin, markets=markets, policy=BY_CYCLE))

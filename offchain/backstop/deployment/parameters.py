@@ -248,7 +248,7 @@ class MarginParameters:
     quiet: int = 300  # seconds after the last booking of a loss until a cycle may be final
     mark_age: int = 60  # seconds, of the oldest report that makes a mark
     band: int = 50  # basis points that a trade's price may be from the mark
-    maker_fee: int = 2  # basis points of notional, that are insurance
+    maker_fee: int = 15  # basis points of notional, that are insurance
     taker_fee: int = 15  # basis points of notional, that are insurance
     half_bond: int = 5  # whole stablecoins, to whoever seizes an insolvent account and to whoever books it
 

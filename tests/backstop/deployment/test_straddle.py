@@ -4,17 +4,16 @@ import pytest
 
 from backstop.deployment.consistency.straddle import JUMP, JUMP_TIME, LOOK, jump, least_initial
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.studies.straddle.market import Market, Terms
+from backstop.studies.straddle.market import LIBRARY, Market
 from backstop.studies.straddle.pair import INSOLVENT, Opening, play
 from backstop.studies.straddle.paths import UNIT, largest_move, seconds_of
-from backstop.studies.straddle.study import LIBRARY
 
 START = 700
 
 
 def gain(initial, mark_age, fee, way):
     """Of a pair that opens at the oldest mark, as the price has jumped by all that the rule counts on."""
-    terms = Terms(
+    terms = LIBRARY._replace(
         maintenance=500,
         initial=initial,
         mark_age=mark_age,

@@ -16,6 +16,7 @@ from backstop.deployment.consistency.rule import (
     rule,
     time,
 )
+from backstop.deployment.consistency.straddle import least_initial
 from backstop.deployment.contracts import BY_CYCLE
 from backstop.deployment.parameters import MarginParameters, Parameters
 from backstop.model.arithmetic import div_up
@@ -58,6 +59,38 @@ def _taker_fee(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
         if margin.taker_fee < least:
             values = percent(margin.taker_fee), time(margin.mark_age)
             yield Misfit("", values, f"the fee to {percent(least)} or more")
+
+
+@rule(
+    REFUSED,
+    "market.initial",
+    "margin.mark_age",
+    "margin.maker_fee",
+    "margin.taker_fee",
+    why="long against short of one owner, opened at the oldest mark, gains nothing by a jump of 18% in a "
+    "minute before the next look, more by the root of time: what its margins do not hold, others pay",
+)
+def _self_made_pair(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for margin, market, _ in cycled(parameters):
+        least = least_initial(margin.mark_age, min(margin.maker_fee, margin.taker_fee))
+        if market.initial < least:
+            fees = percent(margin.maker_fee), percent(margin.taker_fee)
+            values = percent(market.initial), time(margin.mark_age), *fees
+            yield Misfit(market.symbol, values, f"the initial margin to {percent(least)} or more")
+
+
+@rule(
+    DOUBTFUL,
+    "margin.maker_fee",
+    "margin.taker_fee",
+    why="nobody signs with an earlier time than it is for a lower fee: which of two orders came first is "
+    "what they say themselves",
+)
+def _fees_alike(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for margin in _once(parameters):
+        if margin.maker_fee != margin.taker_fee:
+            values = percent(margin.maker_fee), percent(margin.taker_fee)
+            yield Misfit("", values, "both fees to the same")
 
 
 @rule(
@@ -140,4 +173,14 @@ def _once(parameters: Parameters) -> Iterator[MarginParameters]:
         yield parameters.margin
 
 
-RULES = (_marked_margin, _taker_fee, _band, _mark_age, _quiet, _bond, _vesting_and_cycles)
+RULES = (
+    _marked_margin,
+    _taker_fee,
+    _self_made_pair,
+    _fees_alike,
+    _band,
+    _mark_age,
+    _quiet,
+    _bond,
+    _vesting_and_cycles,
+)

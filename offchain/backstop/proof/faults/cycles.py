@@ -35,7 +35,7 @@ PARTS_OF_CYCLES = (*_CONCERNED, "PerpetualDesk")
 
 def play_cycles(artifacts: Artifacts | None = None) -> Iterator[tuple[str, Play]]:
     """Play the scene on the model and on revm up to its moment."""
-    found = replace(parameters(), margin=cycled().margin)
+    found = replace(parameters(), margin=cycled(1_000, 500, 0).margin)
     it = Play(lockstep(RevmHost(), found, artifacts=artifacts, check_every=0, traces=None))
     open_feeds(it)
     it.do("Stablecoin.transfer", "rich", 300_000 * WAD, by="maker")

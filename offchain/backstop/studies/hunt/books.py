@@ -71,6 +71,8 @@ class Books:
                 self._claims(found, f"{name}.Claims", prices.coin)
         if "MarginMarket" in self.contracts:
             self._margin(found, prices.coin)
+        if "PerpetualMarket" in self.contracts:
+            self._cycles(found, prices.coin)
         return found
 
     def _who(self, address: str) -> str:
@@ -178,9 +180,22 @@ class Books:
             self._move(found, name, owner, cash * price)
 
     def _margin(self, found: Sheet, price: int) -> None:
-        market, fund = self.contracts["MarginMarket"], self.contracts["MarginFund"]
+        market = self.contracts["MarginMarket"]
         for owner in market.accounts:
             self._move(found, "MarginMarket", owner, market.worth_of("", owner, LAST).equity * price)
+        self._profits(found, price)
+
+    def _cycles(self, found: Sheet, price: int) -> None:
+        """Count accounts that are up to date: haircuts as they are known, and bonds."""
+        market = self.contracts["PerpetualMarket"]
+        for owner, account in market.accounts.items():
+            standing = market._standing(owner)
+            bond = market.half_bond * account.bond.bit_count()
+            self._move(found, "PerpetualMarket", owner, (standing.own - standing.haircut + bond) * price)
+        self._profits(found, price)
+
+    def _profits(self, found: Sheet, price: int) -> None:
+        fund = self.contracts["MarginFund"]
         for (owner, bucket), holding in fund.holdings.items():
             state = fund.buckets[bucket]
             if holding.shares and holding.generation == state.generation:

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, cast
 
 from backstop.deployment.accounts import account
+from backstop.deployment.contracts import margin_market
 from backstop.deployment.examples import margined
 from backstop.deployment.parameters import MarginParameters, SettlementParameters
 from backstop.deployment.signing import sign_order, trader
@@ -27,13 +28,13 @@ PRICES = (2_000 * RAY, 30_000 * RAY, 2_000 * RAY)
 MARKET = 0
 
 
-def draw_exchange(random: Random) -> Setting:
-    """Draw a deployment with perpetual markets, and deposits of everybody."""
+def draw_exchange(random: Random, policy: str = "") -> Setting:
+    """Draw a deployment with perpetual markets, of a policy or of one with rankings, and deposits."""
     plain = margined()
     assert plain.margin is not None
     margin: MarginParameters = replace(
         plain.margin,
-        policy=random.choice(("ranked", "shared")),
+        policy=policy or random.choice(("ranked", "shared")),
         cap=random.choice((2_000, 100_000)),
     )
     parameters = replace(
@@ -56,18 +57,22 @@ def _opening(setting: Setting, random: Random) -> Iterator[Action]:
     yield Action("WETH", "mint", (BANK, 10**5 * WAD), BANK)
     yield Action("WETH", "approve", (at["VaultEngine"], MAX_UINT256), BANK)
     yield Action("VaultEngine", "deposit_and_draw", (0, BANK, 10**4 * WAD, 10**6 * WAD, BANK), BANK)
-    for name in ("MarginMarket", "MarginFund"):
+    assert setting.parameters.margin is not None
+    market = margin_market(setting.parameters.margin)
+    for name in (market, "MarginFund"):
         yield Action("Stablecoin", "approve", (at[name], MAX_UINT256), BANK)
     insured = random.choice((0, 1_500, 50_000))
     if insured:
         yield Action("MarginFund", "insure", (insured * WAD,), BANK)
     for name in (*OWN, *HONEST):
         amount = random.choice((2_000, 3_000, 7_000, 10_000, 30_000)) * WAD
-        yield Action("MarginMarket", "deposit", (trader(name), amount), BANK)
+        yield Action(market, "deposit", (trader(name), amount), BANK)
 
 
 class Exchange:
     """The market with its honest people."""
+
+    MARKET = "MarginMarket"
 
     def __init__(self, setting: Setting, system: ModelSystem, in_parts: bool = False) -> None:
         self.setting = setting
@@ -144,9 +149,9 @@ class Exchange:
             if not self.do(KEEPER, "MarginMarket", "close_out", longs[0], short, MARKET, lots).ok:
                 break
         for owner in self.owners():
-            cash = self.contracts["MarginMarket"].accounts[owner].cash
+            cash = self.cash(owner)
             if cash > 0:
-                self.do(owner, "MarginMarket", "withdraw", cash, owner)
+                self.do(owner, self.MARKET, "withdraw", cash, owner)
 
     def leave(self) -> None:
         """Have everybody close what has another side, take out what is his, and be paid profits later."""
@@ -157,7 +162,7 @@ class Exchange:
                 if lots > 0:
                     self.trade(names[short], names[long], lots, self.price())
         for owner in self.owners():
-            cash = self.contracts["MarginMarket"].accounts[owner].cash
+            cash = self.cash(owner)
             if cash > 0 and not self.size(owner):
                 self._give("withdraw", owner, cash)
         margin = cast(MarginParameters, self.setting.parameters.margin)
@@ -175,7 +180,7 @@ class Exchange:
         """Take money out, or claim a profit; complain if it does not succeed, or if less arrives."""
         had = self._coins(owner)
         if method == "withdraw":
-            outcome = self.do(owner, "MarginMarket", method, amount, owner)
+            outcome = self.do(owner, self.MARKET, method, amount, owner)
         else:
             outcome = self.do(KEEPER, "MarginFund", method, owner, bucket)
         if not outcome.ok:
@@ -197,6 +202,10 @@ class Exchange:
     def owners(self) -> list[str]:
         """Return all accounts that ever were."""
         return list(self.contracts["MarginMarket"].tables["margin_book.accounts"])
+
+    def cash(self, owner: str) -> int:
+        """Return what an account without lots may take out [wad]."""
+        return int(self.contracts["MarginMarket"].accounts[owner].cash)
 
     def size(self, owner: str) -> int:
         """Return a position [lots]."""
@@ -220,9 +229,12 @@ class Exchange:
         found = {name: self._has(trader(name)) for name in HONEST}
         found["coalition"] = sum(self._has(trader(name)) for name in OWN)
         deficit = int(self.system.view("VaultEngine", "deficit_of", types.index(domain))) // RAY
-        fund = 0 if self.settling else int(self.system.view("MarginFund", "insurance_of").amount)
-        found["the house"] = fund - deficit - self.unpaid()
+        found["the house"] = self.insured() - deficit - self.unpaid()
         return found
+
+    def insured(self) -> int:
+        """Return what the fund has for losses [wad]."""
+        return 0 if self.settling else int(self.system.view("MarginFund", "insurance_of").amount)
 
     def _has(self, owner: str) -> int:
         margin = cast(MarginParameters, self.setting.parameters.margin)

@@ -41,7 +41,7 @@ STEPS = 6
 """Of each run, for each trial."""
 # The admin decides; what it decides is no attack.
 _NOT_PLAYED = ("administration", "reserved", "tokens", "corners")
-_ROOMS = {"losses": ("losses", "auctions", "savings"), "margin": ("margin", "margin", "prices")}
+_ROOMS = {"losses": ("losses", "auctions", "savings"), "margin": ("margin", "cycles", "prices")}
 _PRICED = ("PriceFeed", "MarginPolicy")
 _REPRICES = ("fix_price", "fix")
 _WEIGHT = 6
@@ -246,9 +246,13 @@ class Game:
 
 def _must_cover(part: str) -> bool:
     """Tell of a part whether it has to have all that it owes: the ledger's deficits are another matter."""
-    return part not in ("the ledger", "auctions", "workouts", "MarginMarket") and not part.startswith(
-        "Domain"
-    )
+    return part not in (
+        "the ledger",
+        "auctions",
+        "workouts",
+        "MarginMarket",
+        "PerpetualMarket",
+    ) and not part.startswith("Domain")
 
 
 def _room(move: Move) -> str:

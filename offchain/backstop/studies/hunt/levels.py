@@ -39,12 +39,19 @@ class Levels:
         self._held = {name: self._holds(name) for name in self.books.pools}
         if (action.contract, action.method) == ("MarginMarket", "liquidate"):
             self._worth = self.contracts["MarginMarket"].worth_of("", action.args[0], 0)
-        if action.contract == "MarginOrders" and action.method == "fill":
+        if self._fills(action):
             market = self.contracts["MarginMarket"]
             self._worth = [market.positions[each.account, each.market].size for each in action.args[0:4:2]]
         if action.contract == "CollateralAuction" and action.args and isinstance(action.args[0], int):
             auction = self.contracts["CollateralAuction"]
             self._lot = auction.lots[action.args[0]], auction.tops[action.args[0]].top
+
+    def _fills(self, action: Action) -> bool:
+        """Tell of a fill whose price is known here: of a market with rankings."""
+        return (action.contract, action.method) == (
+            "MarginOrders",
+            "fill",
+        ) and "MarginMarket" in self.contracts
 
     def rates(self) -> list[int]:
         """Return how much each type's debts have grown, brought up to date [ray]."""
@@ -109,7 +116,7 @@ class Levels:
             yield from self._sold(action, logs)
         elif name == "MarginMarket.liquidate":
             yield from self._taken_over(action)
-        elif name == "MarginOrders.fill":
+        elif self._fills(action):
             # A gain that is realised repays unpaid losses.
             if not any(log.event == "GainCut" for log in logs):
                 yield from self._filled(action, prices, before, after, least)

@@ -35,7 +35,7 @@ class Limits:
             self._paid = self.contracts[action.contract].line[()].owed
         if "MarginFund" in self.contracts:
             self._spent = self.contracts["MarginFund"].insurances[()].amount
-        if (action.contract, action.method) == ("MarginOrders", "fill"):
+        if (action.contract, action.method) == ("MarginOrders", "fill") and "MarginMarket" in self.contracts:
             self._sizes = {each.account: self._size(each) for each in action.args[0:4:2]}
 
     def _size(self, order: Any) -> int:
@@ -63,7 +63,7 @@ class Limits:
                 yield Told(
                     "beyond a limit: insurance", spent - most, f"{spent / WAD:,.2f} of {most / WAD:,.2f}"
                 )
-        elif name == "MarginOrders.fill":
+        elif name == "MarginOrders.fill" and "MarginMarket" in self.contracts:
             yield from self._margin(action)
         elif name == "AutoCeiling.adjust":
             c = action.args[0]

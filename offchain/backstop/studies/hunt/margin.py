@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
+from backstop.deployment.contracts import BY_CYCLE
 from backstop.deployment.signing import trader
 from backstop.model.arithmetic import RAY, WAD
+from backstop.studies.hunt.cycle_exchange import CycleExchange
 from backstop.studies.hunt.exchange import HONEST, MARKET, OWN, PRICES, Exchange, draw_exchange
 from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.setting import Setting
@@ -19,6 +21,8 @@ from backstop.system import Action
 
 PHASES = ("before the feed knows", "while it is only the next price", "once it is the price")
 LEAST = 50 * WAD
+CYCLES = ", by cycle"
+"""How the kind of a story ends that is of a market by cycles."""
 DEALS = ("trade",) * 5 + ("off the price", "withdraw", "close the market", "meet")
 EVERY = 4
 """Of so many plans, one is also looked at by what must succeed, and by what may be done in parts."""
@@ -51,10 +55,11 @@ class Course(NamedTuple):
 class Margin:
     """The trials of one case."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, by_cycle: bool = False) -> None:
         self.seed = seed
+        self.by_cycle = by_cycle
         random = Random(f"margin {seed}")
-        self.setting: Setting = draw_exchange(random)
+        self.setting: Setting = draw_exchange(random, BY_CYCLE if by_cycle else "")
         self.system = self.setting.new()
         self.course = _draw_course(random)
         self.idle = self.ends(())
@@ -67,13 +72,14 @@ class Margin:
             deals = self._deals(trial)
             if trial % EVERY == 0:
                 for what, amount in self.unkept(deals).items():
-                    unkept[what] = max(unkept.get(what, (0, 0)), (amount, -trial))
+                    kind = f"{what}{CYCLES * self.by_cycle}"
+                    unkept[kind] = max(unkept.get(kind, (0, 0)), (amount, -trial))
             amount = self.taken(deals)[0]
             if amount >= LEAST:
                 least = self._least(deals, amount)
                 amount, changes = self.taken(least)
                 gains = changes["coalition"] >= amount // 2
-                kind = f"{'taken' if gains else 'harmed'} by: {self.kind(least)}"
+                kind = f"{'taken' if gains else 'harmed'} by: {self.kind(least)}{CYCLES * self.by_cycle}"
                 if kind not in best or (len(least), -amount) < (len(best[kind][2]), -best[kind][0]):
                     best[kind] = amount, trial, least
         found = [self._finding(kind, *each) for kind, each in best.items()]
@@ -120,7 +126,7 @@ class Margin:
 
     def play(self, deals: tuple[Deal, ...], after: int, in_parts: bool = False) -> Exchange:
         """Play the course with an owner that does this; it stays until whoever imagines it takes it back."""
-        exchange = Exchange(self.setting, self.system, in_parts)
+        exchange = (CycleExchange if self.by_cycle else Exchange)(self.setting, self.system, in_parts)
         exchange.step(PRICES[MARKET])
         for buyer, seller, lots in self.course.trades:
             exchange.trade(buyer, seller, lots, exchange.price())
@@ -179,7 +185,7 @@ class Margin:
 
 def histories(finding: Finding) -> Iterator[tuple[Setting, list[Action | int]]]:
     """Play a story again, on a new system, for each continuation; or in both ways, with all leaving."""
-    margin = Margin(finding.seed)
+    margin = Margin(finding.seed, finding.kind.endswith(CYCLES))
     deals = margin._deals(finding.trial)
     if finding.kind.startswith(("taken by", "harmed by")):
         deals = margin._least(deals, margin.taken(deals)[0])
@@ -229,11 +235,11 @@ def _do(exchange: Exchange, deal: Deal, outside: int) -> None:
     elif deal.kind == "withdraw":
         owner = trader(deal.one)
         for part in (1, 2, 4, 8):
-            if exchange.do(owner, "MarginMarket", "withdraw", deal.lots * WAD * 10 // part, owner).ok:
+            if exchange.do(owner, exchange.MARKET, "withdraw", deal.lots * WAD * 10 // part, owner).ok:
                 exchange.notes.append("cash is withdrawn")
                 break
     elif deal.kind == "close the market":
-        if exchange.do(trader(deal.one), "MarginMarket", "begin_close").ok:
+        if exchange.do(trader(deal.one), exchange.MARKET, "begin_close").ok:
             exchange.notes.append("the market is closed")
     else:
         exchange.meet_losses()

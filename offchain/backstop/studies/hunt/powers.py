@@ -24,11 +24,15 @@ _BY_LOSSES = (
     "StakeAuction +",
     "it -",
 )
+_INSURED = ("MarginFund +", "MarginFund -")
 _SOLD = ("owner +", "owner -", "auctions +", "auctions -", "the ledger +", "caller +", "caller -", "named +")
 _EQUITY_SOLD = ("a pool +", "caller +", "caller -", "named +", "other +", "it -", "the ledger +")
 
 MAY: dict[str, tuple[str, ...]] = {
-    "nobody.time": ("other +", "other -", "income -", "a pool +", "the ledger +", "a domain -"),
+    "nobody.time": (
+        *("other +", "other -", "income -", "a pool +", "the ledger +", "a domain -"),
+        *("PerpetualMarket +", "PerpetualMarket -"),
+    ),
     "Pool.deposit": _GIFT,
     "Pool.mint": _GIFT,
     "Pool.requestRedeem": (*_GIFT, *_ON_BEHALF),
@@ -71,7 +75,18 @@ MAY: dict[str, tuple[str, ...]] = {
     "MarginMarket.liquidate": ("caller +", "it +", "named -", "MarginFund +"),
     "MarginMarket.post_shortfall": ("it +", "a domain -", "the ledger -"),
     "MarginMarket.sweep": ("it -", "MarginFund +", "the ledger +"),
-    "MarginOrders.fill": ("owner +", "owner -", "MarginMarket +"),
+    "MarginOrders.fill": ("owner +", "owner -", "MarginMarket +", "PerpetualMarket +"),
+    "PerpetualMarket.deposit": _GIFT,
+    "PerpetualMarket.withdraw": (*_GIFT, "it +"),
+    # What is booked raises the haircuts of others, and comes to the house's books.
+    "PerpetualMarket.meet": ("other -", "named -", "caller +", "caller -", "it +"),
+    # Insurance pays for haircuts; what is late, for the house; what was booked is given.
+    "PerpetualMarket.roll": ("other +", "other -", "caller +", "caller -", "it +", "it -", *_INSURED),
+    "PerpetualMarket.sweep": ("it -", *_INSURED),
+    "PerpetualMarket.post_shortfall": ("it +", "a domain -", "the ledger -"),
+    "PerpetualMarket.begin_close": ("other +", "other -", "caller +", "caller -", "it +", "it -"),
+    "PerpetualDesk.take": ("caller -", "it -", "PerpetualMarket +"),
+    "PerpetualDesk.liquidate": ("caller +", "named -", "PerpetualMarket +"),
     "MarginDeleverager.begin": ("MarginFund -", "MarginFund +", "MarginMarket -", "named +", "other -"),
     "MarginDeleverager.execute": ("owner +", "other -", "MarginMarket -", "caller -"),
     "MarginFund.insure": ("caller -", "it +"),

@@ -40,6 +40,10 @@ _AMOUNTS: dict[str, tuple[int, ...]] = {
     "MarginMarket.withdraw": (0,),
     "MarginMarket.liquidate": (2,),
     "MarginMarket.close_out": (3,),
+    "PerpetualMarket.deposit": (1,),
+    "PerpetualMarket.withdraw": (0,),
+    "PerpetualDesk.take": (1,),
+    "PerpetualDesk.liquidate": (2,),
     "MarginOrders.fill": (4,),
     "MarginFund.insure": (0,),
     "MarginDeleverager.execute": (0,),
@@ -58,6 +62,8 @@ _CRANKS = (
     *("MarginDeleverager.begin", "MarginFund.claim", "Claims.collect"),
     *("CollateralAuction.close", "CollateralAuction.unwind", "StakeAuction.end", "MintAuction.end"),
     *("LiquidationEngine.liquidate", "Workouts.foreclose", "Domain.realise_loss", "MarginMarket.close_out"),
+    *("PerpetualMarket.accrue", "PerpetualMarket.wake", "PerpetualMarket.sweep", "PerpetualMarket.close_out"),
+    *("PerpetualMarket.post_shortfall", "PerpetualMarket.begin_close", "PerpetualMarket.roll"),
 )
 _SHARE = 0.35
 _SELDOM = 0.06
@@ -86,7 +92,17 @@ class Questions:
         with self.system.imagine():
             for c in range(len(prices.types)):
                 self.system.apply(Action("VaultEngine", "accrue", (c,), KEEPER))
+            if "PerpetualMarket" in self.contracts:
+                self._wake_all()
             return self.books.count(prices)
+
+    def _wake_all(self) -> None:
+        """Bring the marks of a market by cycles, and its accounts, up to now."""
+        market = self.contracts["PerpetualMarket"]
+        for m in range(self.contracts["MarginPolicy"].count[()]):
+            self.system.apply(Action("PerpetualMarket", "accrue", (m,), KEEPER))
+        for owner in list(market.accounts):
+            self.system.apply(Action("PerpetualMarket", "wake", (owner,), KEEPER))
 
     def before(self, action: Action, prices: Prices, least: int, random: Random) -> Iterator[Told]:
         """Ask, before something that succeeds is done, whether it may be done in parts, and by others."""
@@ -146,7 +162,7 @@ class Questions:
                     return
                 sheets.append(self.count(prices))
         whole, halves = sheets
-        if kind == "MarginMarket.liquidate":
+        if kind in ("MarginMarket.liquidate", "PerpetualDesk.liquidate"):
             # The reward of parts is rounded down: nobody has more of it.
             whole = {who: max(amount, halves[who]) for who, amount in whole.items() if who == action.sender}
             halves = {action.sender: halves[action.sender]}
@@ -266,7 +282,22 @@ class Questions:
                     if left:
                         yield "to cash", Action("Settlement", "cash", (c, left), who), left
 
+    def _owed_by_cycles(self) -> Iterator[tuple[str, Action, int]]:
+        """Yield what whoever has no lots and no unfinal gain may take out of a market by cycles."""
+        market = self.contracts["PerpetualMarket"]
+        self._wake_all()
+        if market.late_table[()] or market.closing[()]:
+            return
+        free = max(0, market.holdings[()] - market.fee_table[()])
+        for who in list(market.accounts):
+            standing = market._standing(who)
+            amount = min(free, standing.own - standing.haircut)
+            if not market._holds(who) and not standing.unfinal and amount > 0:
+                yield "to withdraw", Action("PerpetualMarket", "withdraw", (amount, who), who), amount
+
     def _owed_by_margin(self) -> Iterator[tuple[str, Action, int]]:
+        if "PerpetualMarket" in self.contracts:
+            yield from self._owed_by_cycles()
         if "MarginMarket" not in self.contracts:
             return
         market, fund = self.contracts["MarginMarket"], self.contracts["MarginFund"]
@@ -386,8 +417,36 @@ class Questions:
             if shares:
                 yield "to claim another's exit", Action(name, "redeem", (1, thief, who), thief), shares
 
+    def _forbidden_by_cycles(self, thief: str) -> Iterator[tuple[str, Action, int]]:
+        market, desk = self.contracts["PerpetualMarket"], self.contracts["PerpetualDesk"]
+        self._wake_all()
+        clock, now = market.clocks[()], self.system.timestamp
+        if now < clock.rolled_at + market.window and clock.booked_at:
+            yield "to end a cycle too early", Action("PerpetualMarket", "roll", (), thief), 10**21
+        for who in [each for each in market.accounts if each != market.address]:
+            standing = market._standing(who)
+            equity = standing.own - standing.haircut
+            if equity > 0:
+                more = equity + 200 * WAD
+                take = Action("PerpetualMarket", "withdraw", (more, who), who)
+                yield "to withdraw more than one has", take, more
+                if standing.unfinal > 200 * WAD:
+                    left = max(0, equity - standing.unfinal) + 200 * WAD
+                    take = Action("PerpetualMarket", "withdraw", (left, who), who)
+                    yield "to withdraw a gain that is not final", take, standing.unfinal
+            if market._holds(who) and equity * BASIS_POINTS > 2 * max(desk._margins(who, False)):
+                for m in range(4):
+                    size = market.positions[who, m].size
+                    if size:
+                        args = who, m, abs(size)
+                        take = Action("PerpetualDesk", "liquidate", args, _other(market, who))
+                        yield "to take over a sound account", take, equity
+
     def _forbidden_in_margin(self, thief: str) -> Iterator[tuple[str, Action, int]]:
         args: tuple[Any, ...]
+        if "PerpetualMarket" in self.contracts:
+            with self.system.imagine():
+                yield from list(self._forbidden_by_cycles(thief))
         if "MarginMarket" not in self.contracts:
             return
         market, fund = self.contracts["MarginMarket"], self.contracts["MarginFund"]

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from backstop.deployment.accounts import account, created_address
-from backstop.deployment.create import create_on_model, deploy
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import MarginParameters, PerpetualParameters
-from backstop.deployment.plan import Creation
+from backstop.deployment.accounts import account
+from backstop.deployment.create import deploy
+from backstop.deployment.examples import cycled
+from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.model.interfaces import Standing
-from backstop.model.perpetual_desk import Rules as DeskRules
-from backstop.model.perpetual_market import PerpetualMarket, Rules
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.perpetual_market import PerpetualMarket
 from backstop.studies.straddle.paths import UNIT
 from backstop.system import Action
 
@@ -25,28 +22,49 @@ LEFT, RIGHT = account("straddle_left"), account("straddle_right")
 """The pair's accounts."""
 OTHERS = account("straddle_others"), account("straddle_more_others")
 """Honest accounts, long and short against each other, with more margin than any price here asks for."""
-_BUCKETS = 7
 _MONEY = 10**9
-_DAY = 86_400
 
 
 class Terms(NamedTuple):
-    """Parameters of a market, as far as a pair earns by them; those of the library."""
+    """Parameters of a market, as far as a pair earns by them."""
 
-    maintenance: int = 1_000  # basis points of notional
-    initial: int = 2_000  # basis points of notional
-    mark_age: int = 60  # seconds
-    reaction: int = 12  # seconds between two looks of those who bring prices and liquidate
-    maker_fee: int = 10  # basis points of notional
-    taker_fee: int = 10  # basis points of notional
+    maintenance: int  # basis points of notional
+    initial: int  # basis points of notional
+    mark_age: int  # seconds
+    maker_fee: int  # basis points of notional
+    taker_fee: int  # basis points of notional
+    open_from: int  # whole stablecoins open in the market, above which new risk needs more
+    open_rate: int  # basis points more, of what is above
+    cap: int  # whole stablecoins of insurance that may be spent in a day
+    half_bond: int  # whole stablecoins
+    window: int  # seconds that a cycle is pending
+    quiet: int  # seconds after the last booking
     share_from: int = 250_000  # whole stablecoins of an account's notional, above which it needs more
     share_rate: int = 0  # basis points more, of what is above
-    open_from: int = 1_000_000  # whole stablecoins open in the market, above which new risk needs more
-    open_rate: int = 500  # basis points more, of what is above
-    cap: int = 1_000_000  # whole stablecoins of insurance that may be spent in a day
-    half_bond: int = 5  # whole stablecoins
-    window: int = 1_800  # seconds that a cycle is pending
-    quiet: int = 300  # seconds after the last booking
+    reaction: int = 12  # seconds between two looks of those who bring prices and liquidate
+
+
+def terms_of(parameters: Parameters) -> Terms:
+    """Return the terms of a deployment's first market, with a look in every block."""
+    margin = parameters.margin
+    assert margin is not None
+    market = margin.markets[0]
+    return Terms(
+        market.maintenance,
+        market.initial,
+        margin.mark_age,
+        margin.maker_fee,
+        margin.taker_fee,
+        *market.of_market[0],
+        margin.cap,
+        margin.half_bond,
+        margin.window,
+        margin.quiet,
+    )
+
+
+LIBRARY = terms_of(cycled())
+"""The library's terms."""
 
 
 class Market:
@@ -54,47 +72,22 @@ class Market:
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
-        perpetual = PerpetualParameters(
-            "WETH",
-            LOT,
-            initial=terms.initial,
-            maintenance=terms.maintenance,
-            of_accounts=((terms.share_from, terms.share_rate), (0, 0)),
-            of_market=((terms.open_from, terms.open_rate), (0, 0)),
-            open_limit=10**12,
-        )
-        parameters = replace(standard(), margin=MarginParameters((perpetual,)))
+        parameters = _at(terms)
+        assert parameters.margin is not None
+        self._bucket, self._buckets = parameters.margin.bucket, parameters.margin.buckets
         _, self.model, _ = deploy(None, parameters)
         self.world = self.model.world
         feed = parameters.collateral_types[0].feed
         self.reporters = [account(f"reporter_{i + 1}") for i in range(feed.reporters)]
-        self._fund_rich()
-        at = {name: contract.address for name, contract in self.world.contracts.items()}
-        house = created_address(account("deployer_of_PerpetualMarket"), 0)
-        desk = created_address(account("deployer_of_PerpetualDesk"), 0)
-        engine, policy, coin = at["VaultEngine"], at["MarginPolicy"], at["Stablecoin"]
-        fund = self._create("MarginFund", "PerpetualFund", coin, house, account("admin"), _DAY, _BUCKETS)
-        rules = Rules(terms.window, terms.quiet, terms.mark_age, terms.half_bond * WAD)
-        wired = engine, policy, coin, desk, fund, ZERO_ADDRESS
-        self._create("PerpetualMarket", "PerpetualMarket", wired, tuple(rules))
-        asked = DeskRules(50, terms.maker_fee, terms.taker_fee, 1_000)
-        orders = account("orders")
-        wiring = engine, policy, ZERO_ADDRESS, orders, house
-        self._create("PerpetualDesk", "PerpetualDesk", *wiring, tuple(asked))
-        self.house = house
+        self._orders = self.world.contracts["MarginOrders"].address
         market = self.world.contracts["PerpetualMarket"]
         assert isinstance(market, PerpetualMarket)
         self.market = market
-        for spender in (house, fund):
-            self.do("Stablecoin.approve", spender, MAX_UINT256)
-        self.do("PerpetualFund.set_cap", terms.cap, by=account("admin"))
+        self._fund_rich()
+        for spender in ("PerpetualMarket", "MarginFund"):
+            self.do("Stablecoin.approve", self.world.contracts[spender].address, MAX_UINT256)
         if terms.cap:
-            self.do("PerpetualFund.insure", terms.cap * WAD)
-
-    def _create(self, kind: str, name: str, *args: Any) -> str:
-        address = created_address(account(f"deployer_of_{name}"), 0)
-        create_on_model(self.world, Creation(name, kind, args, address))
-        return address
+            self.do("MarginFund.insure", terms.cap * WAD)
 
     def _fund_rich(self) -> None:
         """Give the account that pays for all stablecoin out of nothing: where it comes from is no matter."""
@@ -140,12 +133,12 @@ class Market:
     def trade(self, maker: str, taker: str, lots: int) -> None:
         """Have a maker buy lots (or sell, under zero) at the mark. Raise BackstopError if it may not."""
         args = MARKET, maker, taker, lots, self.price(), False, False
-        self.do("PerpetualDesk.trade", *args, by=account("orders"))
+        self.do("PerpetualDesk.trade", *args, by=self._orders)
 
     def trades(self, maker: str, taker: str, lots: int) -> bool:
         """Do the same; tell whether it went."""
         args = MARKET, maker, taker, lots, self.price(), False, False
-        return self.tries("PerpetualDesk.trade", *args, by=account("orders"))
+        return self.tries("PerpetualDesk.trade", *args, by=self._orders)
 
     def roll(self, price: int) -> None:
         """Wait for the window, mark, and roll."""
@@ -170,9 +163,38 @@ class Market:
 
     def claim_all(self, owner: str, buckets: set[int]) -> int:
         """Wait until profits have vested and claim them; how much [wad]."""
-        self.model.advance((_BUCKETS + 1) * _DAY)
-        return sum(self.do("PerpetualFund.claim", owner, each) for each in sorted(buckets))
+        self.model.advance((self._buckets + 1) * self._bucket)
+        return sum(self.do("MarginFund.claim", owner, each) for each in sorted(buckets))
 
     def bucket(self) -> int:
         """Return the bucket of time in which profits are locked now."""
-        return self.world.timestamp // _DAY
+        return self.world.timestamp // self._bucket
+
+
+def _at(terms: Terms) -> Parameters:
+    """Return the library's parameters at other terms, with one market and nobody behind it."""
+    parameters = cycled()
+    margin = parameters.margin
+    assert margin is not None
+    market = replace(
+        margin.markets[0],
+        lot=LOT,
+        initial=terms.initial,
+        maintenance=terms.maintenance,
+        of_accounts=((terms.share_from, terms.share_rate), (0, 0)),
+        of_market=((terms.open_from, terms.open_rate), (0, 0)),
+        open_limit=10**12,
+    )
+    changed = replace(
+        margin,
+        markets=(market,),
+        domain="",
+        cap=terms.cap,
+        window=terms.window,
+        quiet=terms.quiet,
+        mark_age=terms.mark_age,
+        maker_fee=terms.maker_fee,
+        taker_fee=terms.taker_fee,
+        half_bond=terms.half_bond,
+    )
+    return replace(parameters, domains=(), margin=changed)

@@ -109,7 +109,7 @@ class _Pair:
         self._buckets.add(self._market.bucket())
 
     def _locked(self, owner: str, bucket: int) -> bool:
-        fund: Any = self._market.world.contracts["PerpetualFund"]
+        fund: Any = self._market.world.contracts["MarginFund"]
         return bool(fund.profit_of("", owner, bucket))
 
     # ----------------------------------------------------------------- holding

@@ -14,12 +14,10 @@ from typing import NamedTuple
 
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.randomness import Dice
-from backstop.studies.straddle.market import Market, Terms
+from backstop.studies.straddle.market import LIBRARY, Market
 from backstop.studies.straddle.pair import INSOLVENT, Opening, Play, play
 from backstop.studies.straddle.paths import SERIES, SYNTHETIC, largest_move, seconds_of
 
-LIBRARY = Terms()
-"""The library's terms."""
 _WEAK = {"maintenance": 500, "initial": 1_000, "open_rate": 0}
 """Terms under which pairs fail often enough to tell what else matters."""
 GROUPS: dict[str, tuple[dict[str, int], ...]] = {

@@ -14,6 +14,7 @@ import backstop
 from backstop.cli.calibrate import cli
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import draw
+from backstop.simulation.scenario.processes import Jumps, PriceModel
 from backstop.simulation.sources.depth import Quote
 from backstop.studies.calibration.interval import rounded
 from backstop.studies.calibration.moves import moves_of
@@ -51,6 +52,13 @@ def found(book, year, depths):
     return backstop.calibrate(book, year, depths)
 
 
+def law_of(day, symbol: str) -> tuple[PriceModel, Jumps]:
+    """The model of a price, and its jumps."""
+    model = day.prices[symbol].model
+    assert model is not None and model.jumps is not None
+    return model, model.jumps
+
+
 def rows(found) -> dict[tuple[str, str], tuple[float, float, float]]:
     frame = found.frame()
     return {(row.figure, row.of): (row.value, row.low, row.high) for row in frame.itertuples()}
@@ -75,11 +83,12 @@ def test_the_file_is_what_was_measured(found, book, year, tmp_path) -> None:
     day = backstop.write_scenario(book, year, tmp_path, use="measured", measured=found.measured)
     figures = rows(found)
     for symbol, path in day.prices.items():
-        assert path.model.kind == "brownian" and path.points == {0: year.lasts[symbol]}
-        assert path.model.volatility == round(figures["volatility", symbol][0] * 10**9)
-        assert path.model.jumps.cause == "market" and path.model.jumps.every % 60 == 0
+        model, jumps = law_of(day, symbol)
+        assert model.kind == "brownian" and path.points == {0: year.lasts[symbol]}
+        assert model.volatility == round(figures["volatility", symbol][0] * 10**9)
+        assert jumps.cause == "with WETH" and jumps.every % 60 == 0
         assert day.markets[symbol].depth == round(figures["depth", symbol][0]) * 10**18
-    assert len({path.model.jumps.every for path in day.prices.values()}) == 1
+    assert len({law_of(day, symbol)[1].every for symbol in day.symbols}) == 1
     text = (tmp_path / "scenario.yaml").read_text()
     assert f"# volatility {100 * figures['volatility', 'WETH'][0]:.4g}% (" in text
     assert "recovery: " in text and "    cause" not in text
@@ -98,8 +107,11 @@ def test_a_drawn_history_comes_back_to_its_scenario(found, book, year, tmp_path)
     frame.insert(0, "time", 1_700_006_400 + 3_600 * np.arange(len(frame)))
     again = backstop.calibrate(book, backstop.read_prices(frame), law="jumps")
     before, after = rows(found), rows(again)
-    for key in (("volatility", "WETH"), ("correlation", "WETH/cbBTC"), ("jumps_deviation", "WETH")):
-        assert after[key][1] <= before[key][0] <= after[key][2], key
+    written = [key for key in after if not key[0].endswith("crashes")]
+    missed = [key for key in written if not after[key][1] <= before[key][0] <= after[key][2]]
+    # Of fifteen figures, of which those of three prices go together, at 95% each.
+    assert len(written) == 15 and len(missed) <= 3, missed
+    assert ("volatility", "WETH") not in missed and ("jumps_mean", "WETH") not in missed
 
 
 def test_caution_takes_the_worse_ends(found, book, year, depths, tmp_path) -> None:
@@ -108,9 +120,9 @@ def test_caution_takes_the_worse_ends(found, book, year, depths, tmp_path) -> No
     usual = backstop.write_scenario(book, year, tmp_path / "a", use="measured", measured=found.measured)
     worse = backstop.write_scenario(book, year, tmp_path / "b", use="measured", measured=careful.measured)
     for symbol in usual.symbols:
-        one, other = usual.prices[symbol].model, worse.prices[symbol].model
-        assert other.volatility > one.volatility and other.jumps.every < one.jumps.every
-        assert other.jumps.mean < one.jumps.mean and other.jumps.deviation > one.jumps.deviation
+        (one, rare), (other, often) = law_of(usual, symbol), law_of(worse, symbol)
+        assert other.volatility > one.volatility and often.every < rare.every
+        assert often.mean < rare.mean and often.deviation > rare.deviation
         assert worse.markets[symbol].depth < usual.markets[symbol].depth
         assert worse.markets[symbol].recovery > usual.markets[symbol].recovery
     assert all(worse.correlation[pair] > usual.correlation[pair] for pair in usual.correlation)
@@ -120,6 +132,29 @@ def test_tails_where_prices_are_as_dense_as_blocks(book, year) -> None:
     found = backstop.calibrate(book, year, block_time="4 h")
     assert found.law == "tails" and {row[0] for row in rows(found)} >= {"volatility", "degrees"}
     assert all(law.degrees >= 3 and not law.jumps for law in found.measured.laws.values())
+
+
+def test_prices_jump_with_those_that_they_go_with() -> None:
+    """Two pairs that have nothing to do with each other, and a price that never moves."""
+    random = np.random.default_rng(8)
+    n = 3_000
+    columns = {}
+    for one, other in (("A", "B"), ("C", "D")):
+        jumped = (random.random(n) < 0.01) * -0.08
+        for symbol in (one, other):
+            columns[symbol] = 100 * np.exp(np.cumsum(0.005 * random.standard_normal(n) + jumped + 0.0008))
+    frame = pd.DataFrame({"time": 1_700_006_400 + 3_600 * np.arange(n), "S": "1"})
+    for symbol, prices in columns.items():
+        frame[symbol] = [f"{each:.9f}" for each in prices]
+    owners = [(f"o{symbol}", symbol, 10**6, 10**5) for symbol in "SABCD"]
+    positions = backstop.read_book(
+        pd.DataFrame(owners, columns=["owner", "collateral", "locked", "debt"]).astype({"debt": str})
+    )
+    found = backstop.calibrate(positions, backstop.read_prices(frame))
+    groups = {each.symbol: each.group for each in found.prices}
+    assert groups == {"A": "with A", "B": "with A", "C": "with C", "D": "with C", "S": "S"}
+    assert rows(found)["volatility", "S"][0] == 0 and ("A", "S") not in found.pairs
+    assert "cause: with C" in found.measured.laws["D"].jumps and not found.measured.laws["S"].jumps
 
 
 def test_steps_beside_a_gap_do_not_count(year) -> None:
@@ -173,13 +208,13 @@ def test_depths_are_read_to_the_last_fault(tmp_path) -> None:
 
 
 def test_what_cannot_be_measured_is_one_line(book, year, tmp_path) -> None:
-    for wrong, told in (
-        ({"law": "normal"}, "law: 'normal' is not one of: tails, jumps"),
-        ({"block_time": "soon"}, "block_time: 'soon' is not a duration"),
-        ({"block_time": "7 d"}, "has 52 moves of 168 h"),
+    for law, block_time, told in (
+        ("normal", None, "law: 'normal' is not one of: tails, jumps"),
+        (None, "soon", "block_time: 'soon' is not a duration"),
+        (None, "7 d", "has 52 moves of 168 h"),
     ):
         with pytest.raises(BackstopError, match=told):
-            backstop.calibrate(book, year, **wrong)
+            backstop.calibrate(book, year, law=law, block_time=block_time)
     with pytest.raises(BackstopError, match="goes with what a calibration measured"):
         backstop.write_scenario(book, year, tmp_path, use="measured")
     assert "--prices: is missing" in run(*ARGS).stderr

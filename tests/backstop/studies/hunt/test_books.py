@@ -7,11 +7,16 @@ import pytest
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import RAD, RAY, WAD, div_up
 from backstop.model.margin_market import MarginMarket
+from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.pool import Pool
+from backstop.model.state import external
 from backstop.studies.hunt import game
 from backstop.studies.hunt.books import Prices
 from backstop.studies.hunt.game import FOCUSES, LEAST, Game, Run
 from backstop.studies.hunt.story import replay_steps
+
+BY_CYCLE = 4, 5, 7
+"""Seeds of games about a margin market by cycles."""
 
 
 def played(focus, steps, seed=0):
@@ -56,7 +61,7 @@ def test_income_that_nobody_brings_is_told(monkeypatch):
 
     vars(add_income).update(vars(Pool.add_income))
     monkeypatch.setattr(Pool, "add_income", add_income)
-    _, told = played("savings", 120, 2)
+    _, told = played("savings", 120, 3)
     assert any(each.kind == "Pool.add_income: it owes more than it has" for each in told)
 
 
@@ -86,3 +91,30 @@ def test_rounding_is_no_story():
     one = Game(Run(0, "savings"))
     prices = Prices(one.system.world, len(one.books.symbols))
     assert one.least(prices) > LEAST * RAY and div_up(LEAST, WAD) == 100
+
+
+def test_who_is_woken_pays_in_a_market_by_cycles(monkeypatch):
+    """A stranger's call hands him what another has."""
+    right = PerpetualMarket.wake
+
+    @external
+    def wake(self, sender, owner):
+        right(self, sender, owner)
+        self._wake(sender)
+        amount = max(0, self.accounts[owner].cash) // 2
+        self._credit(owner, -amount)
+        self._credit(sender, amount)
+
+    monkeypatch.setattr(PerpetualMarket, "wake", wake)
+    told = [each.kind for seed in BY_CYCLE for each in played("margin", 150, seed)[1]]
+    assert "PerpetualMarket.wake: named loses" in told
+
+
+def test_nothing_is_told_of_a_market_by_cycles():
+    done: Counter[str] = Counter()
+    for seed in BY_CYCLE:
+        one, told = played("margin", 150, seed)
+        assert told == []
+        done.update(one.kind_of(each) for each in one.done if not isinstance(each, int))
+    calls = ("deposit", "withdraw", "meet", "roll")
+    assert done["MarginOrders.fill"] and all(done[f"PerpetualMarket.{call}"] for call in calls)

@@ -3,11 +3,13 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from backstop.studies.straddle.market import LEFT, Market, Terms
+from backstop.studies.straddle.market import LEFT, LIBRARY, Market
 from backstop.studies.straddle.pair import CLOSED, HELD, INSOLVENT, Opening, play
 from backstop.studies.straddle.paths import UNIT
 
-PLAIN = Terms(maintenance=500, initial=1_000, open_rate=0, maker_fee=0, taker_fee=0, cap=0, half_bond=0)
+PLAIN = LIBRARY._replace(
+    maintenance=500, initial=1_000, open_rate=0, maker_fee=0, taker_fee=0, cap=0, half_bond=0
+)
 """Nothing in the pair's way but margin."""
 OPENING = Opening(start=100, share=2_000, notional=1_000_000, hold=7_200)
 

@@ -192,6 +192,8 @@ def trade_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         band = books.desk.band
         off = s.some((band, -band, band + 1, s.random.randint(-band, band)))
         price = max(1, price * (BASIS_POINTS + off) // BASIS_POINTS)
+    if s.chance(0.01):
+        price = s.some((0, bounds.MAX_LOT_PRICE + 1))
     yield from _fill(s, books, (maker, taker), m, lots, price)
 
 
@@ -332,6 +334,12 @@ def liquidate_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     m = s.some(books.held(owner) or [0])
     if s.chance(0.9):
         yield from books.refresh(sorted({*books.held(owner), *books.held(by)}))
+    if books.size(owner, m) and owner != by and s.chance(0.3):
+        # Out of a crumb of it, as badly as the band lets it.
+        lots = max(1, abs(books.size(owner, m)) // 1_000) * (-1 if books.size(owner, m) > 0 else 1)
+        off = -books.desk.band if lots < 0 else books.desk.band
+        price = max(1, books.price(m) * (BASIS_POINTS + off) // BASIS_POINTS)
+        yield from _fill(s, books, (owner, by), m, lots, price)
     if s.chance(0.6):
         rich = s.richest()
         yield s.call(_MARKET, "deposit", by, s.held("Stablecoin", rich) // 4, by=rich)
@@ -378,7 +386,7 @@ def close_cycles(s: Scene) -> Iterator[Action | Wait]:
     books = _books(s)
     if books is None or (not s.settling and s.chance(0.98)):
         return
-    if not books.closing:
+    if not books.closing or s.chance(0.2):
         yield s.call(_MARKET, "begin_close", by=s.somebody())
     everyone = [*TRADERS, books.market.address]
     s.random.shuffle(everyone)
