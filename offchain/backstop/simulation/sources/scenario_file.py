@@ -52,6 +52,7 @@ _LONG = 31 * DAY
 _GAS_TOKENS = ("ETH", "WETH", "wstETH", "stETH", "weETH", "rETH", "cbETH")
 # Parts of the book's debt: what members hold and keepers have adds up to a fifth of it.
 _JUNIOR, _SAVINGS, _DESK, _OPPORTUNIST = 50, 10, 100, 20
+_EQUITY = 10**6  # tokens that are worth as much as the debt
 _TEMPLATE = "template.yaml"
 
 
@@ -224,6 +225,7 @@ class _Writing:
             "savings": max(1, owed // _SAVINGS),
             "desk": max(1, owed // _DESK),
             "opportunist": max(1, owed // _OPPORTUNIST),
+            "equity": decimal(max(10_000, owed), _EQUITY),
             "block_gas": max(1_000_000, 30_000_000 * self.block // 12),
         }
 
@@ -294,6 +296,7 @@ class _Writing:
                 else []
             ),
             f"Gas is paid in {gas}, at 25 gwei.",
+            "Equity, where a preset has it: a million tokens are worth the debt at first.",
             "Keepers and their failures, auctions, floors and limits are the template's.",
         ]
         if ratios and len(ratios) < len(self.symbols):
