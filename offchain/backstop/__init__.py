@@ -22,18 +22,30 @@ if TYPE_CHECKING:
     from backstop.studies.calibration.calibrate import calibrate
     from backstop.studies.comparison.compare import compare
     from backstop.studies.comparison.presets import load_presets
+    from backstop.studies.questions.at_risk import at_risk
+    from backstop.studies.questions.ceiling import ceiling
+    from backstop.studies.questions.falls import falls
+    from backstop.studies.questions.owners import owners
+    from backstop.studies.questions.payers import payers
+    from backstop.studies.questions.proposal import proposal
     from backstop.studies.stress.notebook import study
 
 __all__ = [
     "Run",
     "__version__",
+    "at_risk",
     "attach",
     "back_test",
     "calibrate",
+    "ceiling",
     "compare",
+    "falls",
     "load_presets",
     "load_run",
     "load_scenario",
+    "owners",
+    "payers",
+    "proposal",
     "read_book",
     "read_depth",
     "read_prices",
@@ -44,13 +56,19 @@ __all__ = [
 
 _PLACES = {
     "Run": "backstop.simulation.run_directory",
+    "at_risk": "backstop.studies.questions.at_risk",
     "attach": "backstop.live.operate.console",
     "back_test": "backstop.studies.calibration.backtest",
     "calibrate": "backstop.studies.calibration.calibrate",
+    "ceiling": "backstop.studies.questions.ceiling",
     "compare": "backstop.studies.comparison.compare",
+    "falls": "backstop.studies.questions.falls",
     "load_presets": "backstop.studies.comparison.presets",
     "load_run": "backstop.simulation.run_directory",
     "load_scenario": "backstop.simulation.scenario",
+    "owners": "backstop.studies.questions.owners",
+    "payers": "backstop.studies.questions.payers",
+    "proposal": "backstop.studies.questions.proposal",
     "read_book": "backstop.simulation.sources.book",
     "read_depth": "backstop.simulation.sources.depth",
     "read_prices": "backstop.simulation.sources.prices",

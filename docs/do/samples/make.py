@@ -174,8 +174,8 @@ def depths() -> list[dict[str, object]]:
                 for size in (20_000, 100_000, 500_000):
                     lost = 10**6 - 10**6 * 997 * there // (1_000 * (there + size)) + dice.between(-200, 200)
                     impact = f"0.{max(1, lost):06}"
-                    row = {"time": stamp, "asset": symbol, "venue": venue, "size": size, "impact": impact}
-                    rows.append(row)
+                    row: dict[str, object] = {"time": stamp, "asset": symbol, "venue": venue}
+                    rows.append(row | {"size": size, "impact": impact})
     return rows
 
 

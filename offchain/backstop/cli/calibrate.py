@@ -65,11 +65,12 @@ def cli(
     past exceeded what the law had forecast, where the history is long enough for one.
     """
     from backstop.report.calibration_table import print_calibration
-    from backstop.report.frame_table import records, write_frames
+    from backstop.report.frame_table import write_frames
     from backstop.simulation.sources.depth import read_depth
     from backstop.simulation.sources.scenario_file import write_scenario
     from backstop.studies.calibration.backtest import back_test
     from backstop.studies.calibration.calibrate import calibrate
+    from backstop.studies.tables import records
 
     if given["prices"] is None:
         raise BackstopError("--prices: is missing: there is nothing to measure")

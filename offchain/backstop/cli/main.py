@@ -23,11 +23,12 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "deleverage": "Crash a perpetual market: what deleveraging takes, of whom, in which calls",
         "bring": "Take positions and prices of your own into a scenario",
         "calibrate": "Measure a history of prices and depths: a scenario of its laws",
-        "report": "Write the report of a run, a study, a sweep or a search",
+        "report": "Write the report of a run, a study, a sweep, a search or a proposal",
     },
     "How bad can it get?": {
         "stress": "Many paths of a scenario: bad debt at risk",
         "sweep": "A grid of settings: efficiency against bad debt",
+        "ask": "Questions about a book: proposals, ceilings, owners, payers, falls",
         "attack": "The worst that can happen to a scenario within a budget",
     },
     "Who pays elsewhere?": {

@@ -1,4 +1,4 @@
-"""The page of a run, a study, a sweep or a search, from its tables."""
+"""The page of a run, a study, a sweep, a search or a proposal, from its tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backstop.cli.common import Command, handle_errors, json_option
 
 @click.command(
     cls=Command,
-    short_help="Write the report of a run, a study, a sweep or a search",
+    short_help="Write the report of a run, a study, a sweep, a search or a proposal",
     epilog="""\b
 Examples:
   ape run report runs/black-thursday-1-anvil
@@ -24,8 +24,8 @@ Examples:
 @json_option
 @handle_errors
 def cli(directory: Path, as_json: bool) -> None:
-    """Write report.html into the folder of a run, a study, a sweep or a search, and print its path."""
-    from backstop.report import attack_page, stress_page, sweep_page
+    """Write report.html into the folder of a run, study, sweep, search or proposal, and print its path."""
+    from backstop.report import attack_page, proposal_page, stress_page, sweep_page
     from backstop.report.run_page import write_report
 
     if (directory / "study.json").is_file():
@@ -34,6 +34,8 @@ def cli(directory: Path, as_json: bool) -> None:
         page = sweep_page.write_page(directory)
     elif (directory / "attack.json").is_file():
         page = attack_page.write_page(directory)
+    elif (directory / "figures.csv").is_file():
+        page = proposal_page.write_page(directory)
     else:
         page = write_report(directory)
     print(json.dumps({"report": str(page), "run_dir": str(directory)}) if as_json else page)

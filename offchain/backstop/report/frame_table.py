@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
 from backstop.files.whole import write_files
-from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
 from backstop.report.amounts import duration, fixed, percent
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ MICRO = 10**6
 
 _UNITS: Mapping[str, Callable[[Any], str]] = {
     "wad": lambda value: fixed(int(value), WAD, 0),
+    "rad": lambda value: fixed(int(value), RAD, 0),
     "micro": lambda value: fixed(int(value), MICRO, 0),
     "bps": lambda value: percent(int(value), BASIS_POINTS),
     "seconds": lambda value: duration(int(value)),
@@ -69,13 +70,42 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a frame's rows for JSON: numbers as they are, null for what is not known."""
-    found = []
-    for row in frame.to_dict("records"):
-        cells = {str(name): _plain(value) for name, value in row.items()}
-        found.append({name: None if cell is None or cell != cell else cell for name, cell in cells.items()})
-    return found
+_TITLES = {
+    "at-risk": "Bad debt at risk, stablecoins",
+    "falls": "What may be liquidated, and what collateral would lack, stablecoins",
+    "figures": "Now and proposed on the same paths, stablecoins",
+    "alone": "Each change alone: expected shortfall of all bad debt",
+    "sensitivity": "In other worlds: expected shortfall of all bad debt",
+    "payers": "Who pays, stablecoins on average",
+    "owners": "The largest owners, stablecoins",
+    "ceiling": "Sizes that were tried, stablecoins",
+}
+
+
+def print_answer(summary: Mapping[str, Any], directory: Path) -> None:
+    """Print an answer's tables, its sentence, and where it is."""
+    import pandas as pd
+
+    for name, title in _TITLES.items():
+        if rows := summary["tables"].get(name):
+            print_frame(pd.DataFrame(rows, columns=summary["columns"][name], dtype=object), title)
+            print()
+    print(summary["sentence"])
+    for file in ("report.html", "summary.json"):
+        if (directory / file).is_file():
+            print(directory / file)
+
+
+def write_answer(folder: Path, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+    """Write summary.json, meta.json and a CSV file for each table."""
+    import pandas as pd
+
+    tables = {
+        name: pd.DataFrame(rows, columns=summary["columns"][name], dtype=object)
+        for name, rows in summary["tables"].items()
+        if rows
+    }
+    write_frames(folder, tables, summary=summary, meta=meta)
 
 
 def write_frames(folder: Path, frames: Mapping[str, pd.DataFrame], **documents: Any) -> None:

@@ -113,12 +113,13 @@ def _axis(name: str, field: Field) -> Axis:
         title=name if title is None else title.text,
         values=tuple(texts),
         changes=tuple(
-            _change(field, {path: values[i] for path, values in columns.items()}) for i in range(len(texts))
+            set_fields(field, {path: values[i] for path, values in columns.items()})
+            for i in range(len(texts))
         ),
     )
 
 
-def _change(axis: Field, values: Mapping[str, Field]) -> Field:
+def set_fields(axis: Field, values: Mapping[str, Field]) -> Field:
     """Build the part of a scenario file that has these values at these paths."""
     top = Field(axis.file, axis.line, "", {})
     for path, value in values.items():

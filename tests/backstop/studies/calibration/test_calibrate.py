@@ -14,6 +14,7 @@ import backstop
 from backstop.cli.calibrate import cli
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import draw
+from backstop.simulation.scenario.processes import Jumps, PriceModel
 from backstop.simulation.sources.depth import Quote
 from backstop.studies.calibration.interval import rounded
 from backstop.studies.calibration.moves import moves_of
@@ -51,6 +52,13 @@ def found(book, year, depths):
     return backstop.calibrate(book, year, depths)
 
 
+def law_of(day, symbol: str) -> tuple[PriceModel, Jumps]:
+    """The model of a price, and its jumps."""
+    model = day.prices[symbol].model
+    assert model is not None and model.jumps is not None
+    return model, model.jumps
+
+
 def rows(found) -> dict[tuple[str, str], tuple[float, float, float]]:
     frame = found.frame()
     return {(row.figure, row.of): (row.value, row.low, row.high) for row in frame.itertuples()}
@@ -75,11 +83,12 @@ def test_the_file_is_what_was_measured(found, book, year, tmp_path) -> None:
     day = backstop.write_scenario(book, year, tmp_path, use="measured", measured=found.measured)
     figures = rows(found)
     for symbol, path in day.prices.items():
-        assert path.model.kind == "brownian" and path.points == {0: year.lasts[symbol]}
-        assert path.model.volatility == round(figures["volatility", symbol][0] * 10**9)
-        assert path.model.jumps.cause == "market" and path.model.jumps.every % 60 == 0
+        model, jumps = law_of(day, symbol)
+        assert model.kind == "brownian" and path.points == {0: year.lasts[symbol]}
+        assert model.volatility == round(figures["volatility", symbol][0] * 10**9)
+        assert jumps.cause == "market" and jumps.every % 60 == 0
         assert day.markets[symbol].depth == round(figures["depth", symbol][0]) * 10**18
-    assert len({path.model.jumps.every for path in day.prices.values()}) == 1
+    assert len({law_of(day, symbol)[1].every for symbol in day.symbols}) == 1
     text = (tmp_path / "scenario.yaml").read_text()
     assert f"# volatility {100 * figures['volatility', 'WETH'][0]:.4g}% (" in text
     assert "recovery: " in text and "    cause" not in text
@@ -108,9 +117,9 @@ def test_caution_takes_the_worse_ends(found, book, year, depths, tmp_path) -> No
     usual = backstop.write_scenario(book, year, tmp_path / "a", use="measured", measured=found.measured)
     worse = backstop.write_scenario(book, year, tmp_path / "b", use="measured", measured=careful.measured)
     for symbol in usual.symbols:
-        one, other = usual.prices[symbol].model, worse.prices[symbol].model
-        assert other.volatility > one.volatility and other.jumps.every < one.jumps.every
-        assert other.jumps.mean < one.jumps.mean and other.jumps.deviation > one.jumps.deviation
+        (one, rare), (other, often) = law_of(usual, symbol), law_of(worse, symbol)
+        assert other.volatility > one.volatility and often.every < rare.every
+        assert often.mean < rare.mean and often.deviation > rare.deviation
         assert worse.markets[symbol].depth < usual.markets[symbol].depth
         assert worse.markets[symbol].recovery > usual.markets[symbol].recovery
     assert all(worse.correlation[pair] > usual.correlation[pair] for pair in usual.correlation)
@@ -173,13 +182,13 @@ def test_depths_are_read_to_the_last_fault(tmp_path) -> None:
 
 
 def test_what_cannot_be_measured_is_one_line(book, year, tmp_path) -> None:
-    for wrong, told in (
-        ({"law": "normal"}, "law: 'normal' is not one of: tails, jumps"),
-        ({"block_time": "soon"}, "block_time: 'soon' is not a duration"),
-        ({"block_time": "7 d"}, "has 52 moves of 168 h"),
+    for law, block_time, told in (
+        ("normal", None, "law: 'normal' is not one of: tails, jumps"),
+        (None, "soon", "block_time: 'soon' is not a duration"),
+        (None, "7 d", "has 52 moves of 168 h"),
     ):
         with pytest.raises(BackstopError, match=told):
-            backstop.calibrate(book, year, **wrong)
+            backstop.calibrate(book, year, law=law, block_time=block_time)
     with pytest.raises(BackstopError, match="goes with what a calibration measured"):
         backstop.write_scenario(book, year, tmp_path, use="measured")
     assert "--prices: is missing" in run(*ARGS).stderr

@@ -35,7 +35,8 @@ def test_an_interval_gets_shorter_with_the_history() -> None:
 
     (short, _), (long, _) = (laws.tails(n, np.random.default_rng(5)) for n in (1_000, 16_000))
     for name in ("volatility", "degrees"):
+        widths = []
         for each in (short[name], long[name]):
             assert each is not None and each.low is not None
-        widths = [(each.high or 1_000) - each.low for each in (short[name], long[name])]
+            widths.append((each.high or 1_000) - each.low)
         assert widths[1] < 0.5 * widths[0]

@@ -1,0 +1,160 @@
+"""Questions about a book, each answered in one sentence and a table."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backstop.cli.common import (
+    RUNS,
+    Command,
+    command_line,
+    handle_errors,
+    json_option,
+    of_scenario,
+    open_output,
+    output_options,
+    progress_bar,
+    seed_option,
+    stoppable,
+)
+from backstop.cli.own_files import pairs
+from backstop.errors import BackstopError
+from backstop.studies.stress.engines import ENGINES
+
+_NAMES = ("at-risk", "falls", "proposal", "payers", "owners", "ceiling")
+_ALWAYS = ("question", "scenario", "seed", "out", "fresh", "as_json")
+
+
+@click.command(
+    cls=Command,
+    short_help="Questions about a book: proposals, ceilings, owners, payers, falls",
+    epilog="""\b
+Examples:
+  ape run ask falls runs/laws/scenario.yaml
+  ape run ask at-risk runs/laws/scenario.yaml --paths 5000
+  ape run ask proposal runs/laws/scenario.yaml --set parameters.collateral_types.WETH.auction.step='60 s'
+  ape run ask payers runs/laws/scenario.yaml --presets maker,backstop --paths 20
+  ape run ask owners runs/laws/scenario.yaml --largest 5
+  ape run ask ceiling runs/laws/scenario.yaml --symbol WETH --limit 100000
+""",
+)
+@click.argument("question", type=click.Choice(_NAMES))
+@click.argument("scenario", metavar="SCENARIO")
+@click.option("--paths", type=click.IntRange(2, 10_000_000), default=None, help="[default: 1000; payers 50]")
+@click.option("--engine", type=click.Choice(ENGINES), default=None, help="[default: fast; payers model]")
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="proposal: a field of the scenario."
+)
+@click.option("--proposed", default=None, metavar="NAME|FILE", help="proposal: another scenario.")
+@click.option(
+    "--level",
+    type=click.FloatRange(50, 99.9),
+    default=95,
+    show_default=True,
+    metavar="PERCENT",
+    help="proposal, ceiling: of the expected shortfall.",
+)
+@click.option("--presets", default="all", show_default=True, metavar="NAME|FILE,...", help="payers: whose.")
+@click.option("--symbol", default=None, help="ceiling: whose.")
+@click.option("--limit", type=click.IntRange(1), default=None, help="ceiling: stablecoins of shortfall.")
+@click.option("--largest", type=click.IntRange(1), default=10, show_default=True, help="owners: so many.")
+@click.option(
+    "--worst", type=click.IntRange(1), default=5, show_default=True, help="owners: of how many paths."
+)
+@click.option(
+    "--by", type=click.Choice(("debt", "lost")), default="debt", show_default=True, help="owners: largest by."
+)
+@click.option("--fall", "falls", type=click.IntRange(0, 99), multiple=True, help="falls: per cent of each.")
+@seed_option
+@output_options("Folder of the answer.", "runs/ask-<question>-<scenario>-<seed>")
+@json_option
+@handle_errors
+def cli(
+    question: str, scenario: str, seed: int, out: Path | None, fresh: bool, as_json: bool, **given: Any
+) -> None:
+    """Answer a question about a scenario's book, most often one that `bring` or `calibrate` wrote.
+
+    at-risk: how much bad debt, how likely. falls: which debt may be liquidated at which fall. proposal: what
+    other parameters would change, and whether the paths can tell. payers: who pays under which rules. owners:
+    how much is the largest owners'. ceiling: how large a type's debt may become for a stated risk.
+    """
+    from backstop.report.frame_table import print_answer, write_answer
+    from backstop.report.proposal_page import write_page
+    from backstop.simulation.meta import run_meta
+    from backstop.simulation.scenario import load_scenario
+    from backstop.studies.questions import payers
+    from backstop.studies.questions.answers import OPTIONS, answered
+    from backstop.studies.questions.setup import PATHS, Runner
+
+    _refuse_others(question, OPTIONS[question])
+    paths = given["paths"] or (payers.PATHS if question == "payers" else PATHS)
+    engine = given["engine"] or ("model" if question == "payers" else "fast")
+    day = load_scenario(scenario)
+    options = {name: given[name] for name in OPTIONS[question] if name not in ("paths", "engine", "workers")}
+    if "falls" in options:
+        options["falls"] = list(options["falls"])
+    if "changes" in options:
+        options["changes"] = pairs("--set", options["changes"])
+    if "level" in options:
+        options["level"] = round(100 * options["level"])
+    directory = out or RUNS / f"ask-{question}-{day.name}-{seed}"
+    inputs = {**of_scenario(day), "question": question, "seed": seed}
+    if question != "falls":
+        inputs |= {"paths": paths, "engine": engine}
+    if options.get("proposed") is not None:
+        other = of_scenario(load_scenario(options["proposed"]))
+        inputs |= {f"proposed {name}": each for name, each in other.items()}
+    began = time.monotonic()
+    with stoppable() as stop, progress_bar() as progress:
+        run = Runner(paths, seed, engine, given["workers"], progress, stop)
+        output = open_output(directory, "ask", inputs | options, fresh=fresh)
+        if output.finished:
+            summary = output.result()
+        else:
+            summary = answered(question, scenario, run, options)
+            command = _again(question, scenario, paths, engine, seed, given)
+            write_answer(directory, summary, run_meta(engine, command, directory, time.monotonic() - began))
+            if question == "proposal":
+                write_page(directory)
+            output.finish()
+    if as_json:
+        click.echo(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
+        return
+    print_answer(summary, directory)
+
+
+def _refuse_others(question: str, options: tuple[str, ...]) -> None:
+    """Refuse an option that says nothing of the question."""
+    context = click.get_current_context()
+    for each in context.command.params:
+        if each.name is None or each.name in (*_ALWAYS, *options):
+            continue
+        if context.get_parameter_source(each.name) is click.core.ParameterSource.COMMANDLINE:
+            raise BackstopError(f"{each.opts[0]}: says nothing of the question {question}")
+
+
+def _again(question: str, scenario: str, paths: int, engine: str, seed: int, given: Mapping[str, Any]) -> str:
+    """Return the command that answers it again."""
+    line = command_line(f"ask {question} {scenario}", seed=seed)
+    if question != "falls":
+        line = command_line(f"ask {question} {scenario}", paths=paths, engine=engine, seed=seed)
+    words = [("--set", each) for each in given["changes"]]
+    words += [("--fall", str(each)) for each in given["falls"]]
+    for name in ("proposed", "symbol", "limit"):
+        words += [(f"--{name}", str(given[name]))] if given[name] is not None else []
+    if question in ("proposal", "ceiling"):
+        words.append(("--level", f"{given['level']:g}"))
+    if question == "payers":
+        words.append(("--presets", given["presets"]))
+    if question == "owners":
+        words += [("--largest", str(given["largest"])), ("--worst", str(given["worst"]))]
+        words.append(("--by", given["by"]))
+    return " ".join([line, *(shlex.join(each) for each in words)])

@@ -1,0 +1,110 @@
+"""Page of a proposal: the question, the answer in one sentence, its interval, and what it hangs on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from backstop.errors import BackstopError
+from backstop.files.whole import write_files
+from backstop.report import amounts
+from backstop.report.finished import read_finished
+from backstop.report.named_bars import axis
+from backstop.report.plotting import Chart, plotted
+from backstop.report.stress_table import MICRO
+
+NAMES = {"shortfall": "shortfall", "average": "average"}
+"""Figures of bad debt, which are drawn."""
+
+
+def write_page(directory: Path) -> Path:
+    """Write report.html into the folder of an answered proposal."""
+    from backstop.report.rendering import render
+
+    summary, meta = read_finished(directory, "proposal", ("summary.json", "meta.json"))
+    if summary.get("question") != "proposal":
+        raise BackstopError(f"{directory} answers the question {summary.get('question')}, which has no page")
+    tables = summary["tables"]
+    charts = [
+        changes("figures", "Change by collateral, with its interval", tables["figures"], _of),
+        changes("worlds", "Change in other worlds, with its interval", tables["sensitivity"], _world),
+    ]
+    text = render("proposal.html", summary, [each for each in charts if each], meta=meta, named=NAMES)
+    write_files(directory, {"report.html": text})
+    return directory / "report.html"
+
+
+def _of(row: Mapping[str, Any]) -> str:
+    of = "" if row["of"] == "all" else f", {row['of']}"
+    return f"{NAMES.get(row['figure'], row['figure'])}{of}"
+
+
+def _world(row: Mapping[str, Any]) -> str:
+    return str(row["world"])
+
+
+def changes(id: str, title: str, rows: Sequence[Mapping[str, Any]], name: Any) -> Chart:
+    """Draw each row's change as a point with its interval; a row without one is a hollow point."""
+    # What is liquidated is of another size than what is lost, and would press everything else to zero.
+    rows = [row for row in rows if row["figure"] in NAMES]
+    names = [name(row) for row in rows]
+    data = []
+    for bounded in (True, False):
+        chosen = [i for i, row in enumerate(rows) if (row["change_low_micro"] is not None) == bounded]
+        values = [rows[i]["change_micro"] for i in chosen]
+        ends = [
+            (rows[i]["change_low_micro"], rows[i]["change_high_micro"]) if bounded else (value, value)
+            for i, value in zip(chosen, values, strict=True)
+        ]
+        above = [high - value for value, (_, high) in zip(values, ends, strict=True)]
+        below = [value - low for value, (low, _) in zip(values, ends, strict=True)]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "x": plotted(values, MICRO),
+                "y": chosen,
+                "marker": {
+                    "color": "@first" if bounded else "@faint",
+                    "size": 9,
+                    "symbol": "circle" if bounded else "circle-open",
+                },
+                "error_x": {
+                    "type": "data",
+                    "symmetric": False,
+                    "array": plotted(above, MICRO),
+                    "arrayminus": plotted(below, MICRO),
+                    "color": "@first",
+                    "thickness": 1.5,
+                },
+                "text": [f"{names[i]}: {_change(rows[i])}" for i in chosen],
+                "hovertemplate": "%{text}<extra></extra>",
+            }
+        )
+    figure = {
+        "data": data,
+        "layout": {
+            "height": 90 + 34 * len(names),
+            "hovermode": "closest",
+            "showlegend": False,
+            "xaxis": {
+                "tickformat": "~s",
+                "title": {"text": "change, stablecoins"},
+                "zeroline": True,
+                "zerolinecolor": "@muted",
+                "rangemode": "tozero",
+            },
+            "yaxis": axis(names),
+        },
+    }
+    told = "; ".join(f"{names[i]}: {_change(row)}" for i, row in enumerate(rows))
+    return Chart(id, title, f"{title}. {told}.", figure)
+
+
+def _change(row: Mapping[str, Any]) -> str:
+    value = amounts.compact(row["change_micro"], MICRO)
+    if row["change_low_micro"] is None:
+        return f"{value}, no interval"
+    low, high = (amounts.compact(row[f"change_{end}_micro"], MICRO) for end in ("low", "high"))
+    return f"{value} ({low} to {high})"

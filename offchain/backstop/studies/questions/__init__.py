@@ -1,0 +1,5 @@
+"""Questions about a book: each is a function that returns a frame, whose columns end with their unit.
+
+Amounts are integers: `_wad` where the model gives them to the wei, `_micro` (millionths of a stablecoin)
+where they are estimated over paths. docs/do/questions.md has them all.
+"""

@@ -1,0 +1,197 @@
+"""How large the debt of a type may become for a stated risk: the book scaled, all else as it is.
+
+Vaults keep their ratios and their shares of the debt; markets stay as deep as they are, keepers as rich,
+limits as they were. All sizes meet the same paths. An auction that nobody can afford is no bad debt yet, so
+sizes at which buyers lack the means count as too large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
+from backstop.model.bounds import MAX_DEBT_CEILING, MAX_GLOBAL_DEBT_CEILING
+from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.drawn import with_depths
+from backstop.simulation.scenario.schema import Vault
+from backstop.studies.questions.setup import LEVEL, PATHS, Runner, column, loaded, vaults_of
+from backstop.studies.stress.statistics import Estimate, quantile, shortfall
+from backstop.studies.stress.summary import estimate
+from backstop.studies.tables import frame_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MICRO = 10**6
+MOST = 10_000
+"""The largest size that is tried, in per cent of today's debt; the bounds of the contracts hold as well."""
+
+PRECISION = 50
+"""Sizes are found to one in so many."""
+
+_SAFE = 100  # so many times its debt is what a vault locks that is as good as safe
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The largest debt within a limit, whole stablecoins: surely, most likely, and where it surely is not.
+
+    None where no size that was tried is like that; `probes` has all sizes.
+    """
+
+    symbol: str
+    limit: int
+    sure: int | None
+    likely: int | None
+    over: int | None
+    probes: pd.DataFrame
+
+
+def ceiling(
+    scenario: str | Path | Scenario,
+    symbol: str,
+    limit: int,
+    paths: int = PATHS,
+    *,
+    level: int = LEVEL,
+    seed: int = 1,
+    engine: str = "fast",
+    workers: int = 1,
+    runner: Runner | None = None,
+) -> Ceiling:
+    """Find how much a type's vaults may owe while its expected shortfall is within so many stablecoins.
+
+    The shortfall is that of the type's own bad debt at `level` [bps]. `sure` is the largest size whose whole
+    interval is within the limit, `over` the least whose whole interval is beyond.
+    """
+    run = runner or Runner(paths, seed, engine, workers)
+    run.need_tail(level)
+    if limit < 1:
+        raise BackstopError("a limit of less than one stablecoin allows no debt")
+    day = with_depths(loaded(scenario), run.seed)
+    if symbol not in day.symbols:
+        raise BackstopError(f"{symbol!r} is not one of: {', '.join(day.symbols)}")
+    sizes = _Sizes(day, symbol, run, level / BASIS_POINTS)
+    bound = limit * MICRO
+    likely = sizes.largest(lambda risk: risk.value <= bound)
+    sure = sizes.largest(lambda risk: risk.high is not None and risk.high <= bound)
+    within = sizes.largest(lambda risk: risk.low is None or risk.low <= bound)
+    over = next((size for size in sorted(sizes.found) if within is None or size > within), None)
+    debts = [None if size is None else sizes.debt(size) for size in (sure, likely, over)]
+    return Ceiling(symbol, limit, debts[0], debts[1], debts[2], sizes.frame(bound))
+
+
+class _Risk(NamedTuple):
+    """What a size comes to: its expected shortfall, and the liquidated debt that is at risk at that level."""
+
+    shortfall: Estimate
+    liquidated: int  # micro
+
+
+class _Sizes:
+    """Expected shortfalls by the size of a type's debt, in per cent of today's; each is run once."""
+
+    def __init__(self, day: Scenario, symbol: str, run: Runner, level: float) -> None:
+        self.day, self.symbol, self.run, self.level = day, symbol, run, level
+        self.vaults = vaults_of(day, run.seed)
+        self.whole = sum(vault.debt for vault in self.vaults if vault.symbol == symbol)
+        self.rest = sum(vault.debt for vault in self.vaults if vault.symbol != symbol)
+        if not self.whole:
+            raise BackstopError(f"{day.name}: nobody owes anything against {symbol}")
+        room = min(MAX_DEBT_CEILING, MAX_GLOBAL_DEBT_CEILING - div_up(self.rest, WAD)) * WAD
+        self.most = max(1, min(MOST, room * 100 // self.whole))
+        self.found: dict[int, _Risk] = {}
+        # What bidders have, and what markets take at once.
+        means = [group.capital for group in day.keepers if group.role == "bidder" for _ in group.names()]
+        means += [market.depth for market in day.markets.values()]
+        self.means = sum(means) // (WAD // MICRO)
+
+    def debt(self, size: int) -> int:
+        """Return a size in whole stablecoins, rounded down."""
+        return self.whole * size // 100 // WAD
+
+    def at(self, size: int) -> _Risk:
+        """Return the risk of a size; each is run once."""
+        if size not in self.found:
+            day = scaled(self.day, self.vaults, self.symbol, size)
+            (rows,) = self.run.outcomes([day])
+            lost = column(day, rows, f"bad_debt_{self.symbol}")
+            found = shortfall(lost, self.level)
+            if lost.min() == lost.max():  # the same on every path
+                found = Estimate(found.value, found.value, found.value)
+            sold = round(quantile(column(day, rows, "liquidated_debt"), self.level).value)
+            self.found[size] = _Risk(found, sold)
+        return self.found[size]
+
+    def largest(self, within: Callable[[Estimate], bool]) -> int | None:
+        """Return the largest size that fits, by halving; None if the least that is tried does not."""
+
+        def fits(risk: _Risk) -> bool:
+            return risk.liquidated <= self.means and within(risk.shortfall)
+
+        low, high = 0, self.most
+        if self.most > 100:  # today's size is where most answers are near
+            low, high = (100, self.most) if fits(self.at(100)) else (0, 100)
+            while low and low < self.most and 2 * low < high:
+                if not fits(self.at(2 * low)):
+                    high = 2 * low
+                    break
+                low *= 2
+        if high == self.most and fits(self.at(high)):
+            return high
+        while high - low > max(1, low // PRECISION):
+            middle = (low + high) // 2
+            low, high = (middle, high) if fits(self.at(middle)) else (low, middle)
+        return low or None
+
+    def frame(self, bound: int) -> pd.DataFrame:
+        """Return a row for each size that was tried, the least first."""
+        rows = []
+        for size, found in sorted(self.found.items()):
+            risk = found.shortfall
+            figures = estimate(risk, "micro")
+            said = "the data cannot tell"
+            if found.liquidated > self.means:
+                said = "buyers lack the means"
+            elif risk.high is not None and risk.high <= bound:
+                said = "yes"
+            elif risk.low is not None and risk.low > bound:
+                said = "no"
+            rows.append(
+                {"debt_wad": self.whole * size // 100, "of_today_bps": 100 * size}
+                | {f"shortfall_{name}".replace("_value", ""): each for name, each in figures.items()}
+                | {"liquidated_micro": found.liquidated, "within_the_limit": said}
+            )
+        return frame_of(rows)
+
+
+def scaled(day: Scenario, vaults: list[Vault], symbol: str, size: int) -> Scenario:
+    """Return a scenario whose vaults of one type owe so many per cent of what they do, at the same ratios.
+
+    Debts are rounded down and collateral up to the token's unit. Its debt floor shrinks with its vaults, and
+    ceilings leave room for them. What a smaller book does not draw, one vault does that is as good as safe:
+    the stablecoins of pools and keepers have to come from somewhere.
+    """
+    types, book = [], [vault for vault in vaults if vault.symbol != symbol]
+    for each in day.parameters.collateral_types:
+        if each.symbol == symbol:
+            unit = 10 ** (18 - each.decimals)
+            for vault in vaults:
+                if vault.symbol == symbol:
+                    locked = div_up(vault.locked * size, 100 * unit) * unit
+                    book.append(replace(vault, debt=vault.debt * size // 100, locked=locked))
+            debt_floor = max(1, min(each.debt_floor, each.debt_floor * size // 100))
+            each = replace(each, debt_floor=debt_floor, debt_ceiling=MAX_DEBT_CEILING)
+        types.append(each)
+    rest = sum(vault.debt for vault in vaults) - sum(vault.debt for vault in book)
+    if rest > 0:
+        locked = div_up(_SAFE * rest * RAY, day.first_prices[symbol] * unit) * unit
+        book.append(Vault("the rest", symbol, locked, max(rest, debt_floor * WAD)))
+    parameters = replace(
+        day.parameters, collateral_types=tuple(types), global_debt_ceiling=MAX_GLOBAL_DEBT_CEILING
+    )
+    return replace(day, parameters=parameters, vaults=tuple(book), generated={}, book_total=0)

@@ -1,0 +1,100 @@
+"""How much of the debt, and of the losses, is that of the largest owners."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backstop.deployment.accounts import account
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.simulation.run import simulate
+from backstop.simulation.run_directory import column
+from backstop.simulation.scenario import Scenario
+from backstop.studies.questions.setup import PATHS, Runner, loaded, vaults_of
+from backstop.studies.stress.columns import Columns
+from backstop.studies.stress.summary import worst_paths
+from backstop.studies.tables import frame_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OTHERS = "all others"
+WORST = 5
+"""Worst paths that are run on the model, unless so many others are asked for."""
+
+
+def owners(
+    scenario: str | Path | Scenario,
+    paths: int = PATHS,
+    *,
+    largest: int = 10,
+    worst: int = WORST,
+    by: str = "debt",
+    seed: int = 1,
+    engine: str = "fast",
+    workers: int = 1,
+    runner: Runner | None = None,
+) -> pd.DataFrame:
+    """Return the owners who owe most, or by `lost` those whose vaults lose most on the worst paths.
+
+    The `worst` of so many paths are run again on the model, which says whose auction lost what, to the rad.
+    Vaults of one owner and type that were opened under names of their own (`anna/2`) are hers.
+    """
+    if largest < 1 or worst < 1:
+        raise BackstopError("at least one owner and one path are needed")
+    if by not in ("debt", "lost"):
+        raise BackstopError(f"by: {by!r} is not one of: debt, lost")
+    run = runner or Runner(paths, seed, engine, workers)
+    day = loaded(scenario)
+    (outcomes,) = run.outcomes([day])
+    vaults = [vault for vault in vaults_of(day, run.seed) if vault.debt]
+    names = {vault.owner for vault in vaults}
+    of = {account(name): _whose(name, names) for name in names}
+    owed: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    for vault in vaults:
+        owner = of[account(vault.owner)]
+        owed[owner] = owed.get(owner, 0) + vault.debt
+        counts[owner] = counts.get(owner, 0) + 1
+    lost = dict.fromkeys(owed, 0)
+    for path in worst_paths(Columns.of(day.parameters), outcomes, worst):
+        auctions = column(simulate(day, "model", run.seed, path=path, aftermath=0).tables, "auctions")
+        for address, amount in zip(auctions["owner"], auctions["principal_lost_rad"], strict=True):
+            if address in of:
+                lost[of[address]] += amount
+    return frame_of(_rows(owed, counts, lost, largest, lost if by == "lost" else owed))
+
+
+def _whose(name: str, names: set[str]) -> str:
+    """Return the owner of a vault that was opened under a name of its own."""
+    base, slash, number = name.rpartition("/")
+    return base if slash and number.isdigit() and base in names else name
+
+
+def _rows(
+    owed: dict[str, int], counts: dict[str, int], lost: dict[str, int], largest: int, by: dict[str, int]
+) -> list[dict[str, Any]]:
+    """Return a row for each of the largest owners and one for all others; shares are rounded down."""
+    whole, gone = sum(owed.values()), sum(lost.values())
+    order = sorted(owed, key=lambda owner: (-by[owner], -owed[owner], owner))
+    groups = [(owner, [owner]) for owner in order[:largest]]
+    if order[largest:]:
+        groups.append((OTHERS, order[largest:]))
+    rows, sum_of_debt, sum_of_lost = [], 0, 0
+    for name, members in groups:
+        debt, bad = sum(owed[each] for each in members), sum(lost[each] for each in members)
+        sum_of_debt, sum_of_lost = sum_of_debt + debt, sum_of_lost + bad
+        rows.append(
+            {
+                "owner": name,
+                "vaults": sum(counts[each] for each in members),
+                "debt_wad": debt,
+                "debt_share_bps": debt * BASIS_POINTS // whole,
+                "debt_so_far_bps": sum_of_debt * BASIS_POINTS // whole,
+                "lost_rad": bad,
+                "lost_share_bps": bad * BASIS_POINTS // gone if gone else 0,
+                "lost_so_far_bps": sum_of_lost * BASIS_POINTS // gone if gone else 0,
+            }
+        )
+    return rows

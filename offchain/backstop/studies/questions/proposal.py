@@ -1,0 +1,201 @@
+"""What a proposal would change: parameters as they are against others, on the same paths.
+
+A sentence, a frame of figures for each collateral type, each change alone, and other worlds in which the
+answer should still hold. Where the paths do not tell, the answer says that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.simulation.scenario import Scenario
+from backstop.studies.questions.falls import falls
+from backstop.studies.questions.paired import CANNOT_TELL, SAME, Difference, compared
+from backstop.studies.questions.setup import LEVEL, PATHS, Runner, column, loaded
+from backstop.studies.questions.worlds import worlds
+from backstop.studies.stress.columns import Rows
+from backstop.studies.stress.sweep import gain_of
+from backstop.studies.tables import frame_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MICRO = 10**6
+OTHER_PATHS = "other paths (the next seed)"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The answer to a proposal; `figures`, `alone` and `sensitivity` are frames with the same columns."""
+
+    title: str
+    changes: Mapping[str, str]
+    sentence: str
+    verdict: str  # of the expected shortfall of all bad debt
+    figures: pd.DataFrame
+    alone: pd.DataFrame
+    sensitivity: pd.DataFrame
+    efficiency: tuple[int, int]  # bps that may be drawn against collateral, now and proposed
+    unsafe_wad: tuple[int, int]  # debt that is unsafe at the first prices, now and proposed
+    assumptions: tuple[str, ...]
+    facts: tuple[str, ...]
+    paths: int
+    seed: int
+    engine: str
+    level: int
+
+
+def proposal(
+    scenario: str | Path,
+    changes: Mapping[str, str] | str | Path,
+    paths: int = PATHS,
+    *,
+    level: int = LEVEL,
+    sensitivity: bool = True,
+    seed: int = 1,
+    engine: str = "fast",
+    workers: int = 1,
+    runner: Runner | None = None,
+) -> Proposal:
+    """Compare a scenario with one in which some fields have other values; all meet the same paths.
+
+    `changes` are fields by their paths in the file (`parameters.collateral_types.WETH.liquidation_ratio`), or
+    another scenario's file. `level` is that of expected shortfalls [bps].
+    """
+    run = runner or Runner(paths, seed, engine, workers)
+    run.need_tail(level)
+    fields = dict(changes) if isinstance(changes, Mapping) else {}
+    if isinstance(changes, Mapping) and not changes:
+        raise BackstopError("nothing is proposed: change at least one field")
+    now = loaded(scenario)
+    proposed = loaded(scenario, fields) if isinstance(changes, Mapping) else loaded(changes)
+    if proposed.symbols != now.symbols:
+        raise BackstopError(
+            f"the proposal has the types {', '.join(proposed.symbols)}, and now there are "
+            f"{', '.join(now.symbols)}: types are compared one by one"
+        )
+    alone = _each_alone(scenario, fields)
+    others = worlds() if sensitivity else {}
+    pairs = {name: (change(now), change(proposed)) for name, change in others.items()}
+    pairs = {name: pair for name, pair in pairs.items() if pair[0] != now}
+    seeds = [run.seed] * (2 + len(alone) + 2 * len(pairs))
+    if sensitivity:
+        pairs[OTHER_PATHS] = now, proposed
+        seeds += [run.seed + 1] * 2
+    days = [now, proposed, *alone.values(), *(each for pair in pairs.values() for each in pair)]
+    rows = run.outcomes(days, seeds)
+    base, then = rows[:2]
+    part = level / BASIS_POINTS
+    figures = _figures(now, proposed, base, then, part)
+    of_alone = []
+    for (name, day), each in zip(alone.items(), rows[2:], strict=False):
+        row = _row(_of_all(now, day, base, each, part), "shortfall", "all")
+        of_alone.append({"change": name, "value": fields[name], **row})
+    found = []
+    for i, (name, (one, other)) in enumerate(pairs.items()):
+        first, second = rows[2 + len(alone) + 2 * i :][:2]
+        found.append({"world": name} | _row(_of_all(one, other, first, second, part), "shortfall", "all"))
+    whole = _of_all(now, proposed, base, then, part)
+    return Proposal(
+        title=now.title,
+        changes=fields or {"file": str(changes)},
+        sentence=_sentence(whole, level, run.paths),
+        verdict=whole.verdict,
+        figures=frame_of(figures),
+        alone=frame_of(of_alone),
+        sensitivity=frame_of(found),
+        efficiency=(gain_of("efficiency", now, run.seed), gain_of("efficiency", proposed, run.seed)),
+        unsafe_wad=(_unsafe(now, run.seed), _unsafe(proposed, run.seed)),
+        assumptions=_assumed(now, proposed),
+        facts=tuple(f"{fact.statement} ({fact.source})" for fact in now.facts),
+        paths=run.paths,
+        seed=run.seed,
+        engine=run.engine,
+        level=level,
+    )
+
+
+def _each_alone(scenario: str | Path, fields: Mapping[str, str]) -> dict[str, Scenario]:
+    """Return the scenario with each of several changes alone; leave out those that need another."""
+    found = {}
+    for name, value in fields.items() if len(fields) > 1 else ():
+        with suppress(BackstopError):
+            found[name] = loaded(scenario, {name: value})
+    return found
+
+
+def _assumed(now: Scenario, proposed: Scenario) -> tuple[str, ...]:
+    """Return what both assume, and what becomes of the book only under the proposal."""
+    other = [line for line in proposed.assumptions if line not in now.assumptions]
+    return (*now.assumptions, *(f"Under the proposal: {line}" for line in other))
+
+
+def _figures(now: Scenario, proposed: Scenario, base: Rows, then: Rows, level: float) -> list[dict[str, Any]]:
+    """Return averages and shortfalls of bad debt by type, and what else comes of the proposal."""
+    measures = {"all": "bad_debt", **{symbol: f"bad_debt_{symbol}" for symbol in now.parameters.type_names}}
+    rows = []
+    for of, name in measures.items():
+        samples = column(now, base, name), column(proposed, then, name)
+        rows.append(_row(compared(*samples, level), "shortfall", of))
+        rows.append(_row(compared(*samples), "average", of))
+    for name in ("liquidated_debt", "outstanding"):
+        found = compared(column(now, base, name), column(proposed, then, name))
+        rows.append(_row(found, name.replace("_", " "), "all"))
+    return rows
+
+
+def _of_all(now: Scenario, proposed: Scenario, base: Rows, then: Rows, level: float) -> Difference:
+    return compared(column(now, base, "bad_debt"), column(proposed, then, "bad_debt"), level)
+
+
+def _row(found: Difference, figure: str, of: str) -> dict[str, Any]:
+    """Return a difference as integers, rounded to the nearest."""
+    named: dict[str, float | None] = {
+        "now": found.now,
+        "proposed": found.proposed,
+        "change": found.change.value,
+    }
+    named |= {"change_low": found.change.low, "change_high": found.change.high}
+    rounded = {f"{name}_micro": None if each is None else round(each) for name, each in named.items()}
+    return {"figure": figure, "of": of} | rounded | {"verdict": found.verdict}
+
+
+def _unsafe(day: Scenario, seed: int) -> int:
+    """Return the debt that may be liquidated at the first prices, wad."""
+    found = falls(day, [0], seed=seed)
+    together = found[found["falling"] == "all"] if len(day.symbols) > 1 else found
+    return int(together["debt_wad"].iloc[0])
+
+
+def _sentence(found: Difference, level: int, paths: int) -> str:
+    """Answer in one sentence."""
+    what = f"the expected shortfall of bad debt at {level / 100:g}%"
+    from_to = f"from {_coins(found.now)} to {_coins(found.proposed)} stablecoins"
+    if found.verdict == SAME:
+        return f"The proposal changes the bad debt of none of {paths:,} paths."
+    if found.verdict == CANNOT_TELL:
+        change = found.change
+        if change.low is None or change.high is None:
+            return (
+                f"The data cannot tell whether the proposal changes {what}: it goes {from_to}, but too few "
+                f"of {paths:,} paths differ."
+            )
+        return (
+            f"The data cannot tell whether the proposal raises or lowers {what}: it goes {from_to}, and a "
+            f"change of anything from {_coins(change.low)} to {_coins(change.high)} would fit."
+        )
+    assert found.change.low is not None and found.change.high is not None
+    size = sorted((abs(found.change.low), abs(found.change.high)))
+    does, by = found.verdict.removesuffix(" it"), _coins(abs(found.change.value))
+    between = f"{_coins(size[0])} to {_coins(size[1])} with 95%"
+    return f"The proposal {does} {what} {from_to}: by {by}, {between}."
+
+
+def _coins(micro: float) -> str:
+    return f"{round(micro / MICRO):,}"
