@@ -18,7 +18,7 @@ from scipy.stats import binom, chi2
 from backstop.errors import BackstopError
 from backstop.simulation.scenario.portable import Floats
 from backstop.simulation.sources.book import Book
-from backstop.simulation.sources.prices import DAY, Prices
+from backstop.simulation.sources.prices import Prices
 from backstop.studies.calibration.calibrate import BLOCK, LAWS, owing
 from backstop.studies.calibration.interval import rounded
 from backstop.studies.calibration.laws import MOST_DEGREES, index_of, jumps_of, tails_of
@@ -57,7 +57,7 @@ def back_test(book: Book, prices: Prices, *, law: str | None = None) -> pd.DataF
 
     if law is not None and law not in LAWS:
         raise BackstopError(f"law: {law!r} is not one of: {', '.join(LAWS)}")
-    moves = moves_of(prices, owing(book), max(prices.every, min(BLOCK, DAY)))
+    moves = moves_of(prices, owing(book), max(prices.every, BLOCK))
     kind = law or ("jumps" if moves.step > BLOCK else "tails")
     days = moves.days()
     tested = len(days.table) - len(days.table) // 2
