@@ -212,7 +212,7 @@ def _fill(
 
 @move(weight=3)
 def fail_in_cycles(s: Scene) -> Iterator[Action | Wait]:
-    """Have a mark leap so far that a holder owes, and at times back before anybody has met it."""
+    """Have a mark leap so far that a holder owes; at times back before anybody has met it, or too late."""
     books = _books(s)
     holders = books.holders() if books is not None else []
     if books is None or not holders:
@@ -231,6 +231,28 @@ def fail_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     if s.chance(0.3):
         yield from books.report(m, price)
         yield s.call(_MARKET, "accrue", m, by=s.somebody())
+    elif s.chance(0.4):
+        yield from _lose_late(s, books)
+
+
+def _lose_late(s: Scene, books: Books) -> Iterator[Action | Wait]:
+    """Let cycles pass before anybody meets those who owe, and leave meanwhile."""
+    window = books.market.window
+    for _ in range(s.random.randint(1, 3)):
+        yield Wait(4 * window)
+        yield s.call(_MARKET, "roll", by=s.somebody())
+    for owner in books.debtors():
+        yield from books.refresh(books.held(owner))
+        yield s.call(_MARKET, "meet", owner, by=s.somebody())
+    if books.market.late_table[()]:
+        rich = [o for o in TRADERS if books.equity(o) > 0]
+        for owner in rich[:2]:
+            standing = books.market._standing(owner)
+            most = standing.own - standing.haircut - standing.unfinal
+            if most > 0 and not books.market._holds(owner):
+                yield s.call(_MARKET, "withdraw", s.near(most), s.somebody(), by=owner)
+        if s.chance(0.5):
+            yield s.call(_MARKET, "post_shortfall", by=s.somebody())
 
 
 @move(weight=4)
@@ -265,30 +287,6 @@ def roll_cycles(s: Scene) -> Iterator[Action | Wait]:
     for _ in range(s.some((0, 0, 0, 0, 1, 2, 5))):
         yield Wait(s.some((market.window, 4 * market.window)))
         yield s.call(_MARKET, "roll", by=s.somebody())
-
-
-@move(weight=3)
-def lose_late_in_cycles(s: Scene) -> Iterator[Action | Wait]:
-    """Let cycles pass before anybody meets those who owe, and leave meanwhile."""
-    books = _books(s)
-    if books is None or not books.debtors():
-        return
-    window = books.market.window
-    for _ in range(s.random.randint(1, 3)):
-        yield Wait(4 * window)
-        yield s.call(_MARKET, "roll", by=s.somebody())
-    for owner in books.debtors():
-        yield from books.refresh(books.held(owner))
-        yield s.call(_MARKET, "meet", owner, by=s.somebody())
-    if books.market.late_table[()]:
-        rich = [o for o in TRADERS if books.equity(o) > 0]
-        for owner in rich[:2]:
-            standing = books.market._standing(owner)
-            most = standing.own - standing.haircut - standing.unfinal
-            if most > 0 and not books.market._holds(owner):
-                yield s.call(_MARKET, "withdraw", s.near(most), s.somebody(), by=owner)
-        if s.chance(0.5):
-            yield s.call(_MARKET, "post_shortfall", by=s.somebody())
 
 
 @move(weight=3)
@@ -380,12 +378,14 @@ def crank_cycles(s: Scene) -> Iterator[Action | Wait]:
         yield s.call(_MARKET, "exchange", m, owner, s.some(TRADERS), 1, 1, 0, 0, by=by)
 
 
-@move(weight=2)
+@move(weight=4)
 def close_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Close in settlement: have markets marked for good, roll what is left, leave, in any order."""
     books = _books(s)
     if books is None or (not s.settling and s.chance(0.98)):
         return
+    if s.settling and not books.closing and s.chance(0.7):
+        yield Wait(bounds.FINAL_DEADLINE)
     if not books.closing or s.chance(0.2):
         yield s.call(_MARKET, "begin_close", by=s.somebody())
     everyone = [*TRADERS, books.market.address]
