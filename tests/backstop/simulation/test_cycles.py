@@ -80,7 +80,7 @@ def test_keepers_did_all_that_there_is_to_do(result: RunResult) -> None:
 
 @pytest.mark.deep(brief="tests/backstop/keepers/test_cycles.py::test_settlement_is_seen_through")
 def test_a_settlement_leaves_no_position_and_nothing_late() -> None:
-    """Prices are final for the market as for the protocol, two rolls follow, and model and contracts agree."""
+    """Prices are final for the market as for the protocol, two rolls follow; model and contracts agree."""
     run = simulate(load_scenario(DATA / "runs" / "by_cycle_settled.yaml"), "revm", 1)
     margin, done = run.summary["margin"], [row[3] for row in run.tables["actions"] if row[7]]
     assert run.summary["settlement"]["fixed_at"] and run.summary["differences"] == 0
