@@ -107,8 +107,8 @@ def test_finished_parts_are_told_again_and_faults_fail(
         out, inputs = tmp_path / "chaos", {"seed": 1, "blocks": BLOCKS, "kills": KILLS}
         open_output(out, "chaos", inputs)
         (out / "chaos.json").write_text(json.dumps(content))
-        parts = ("--part", "storm", "--part", "restarts")
-        flags = [*parts, "--blocks", BLOCKS, "--kills", KILLS, "--out", out]
+        only = ("--part", "storm", "--part", "restarts")
+        flags = [*only, "--blocks", BLOCKS, "--kills", KILLS, "--out", out]
         return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
 
     result = again(storm=stormed, restarts=restarted)

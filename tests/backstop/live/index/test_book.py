@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -28,7 +29,7 @@ Open = Callable[..., LiveSystem]
 def begin(town: Town) -> Open:
     """What a keeper looks at, each time anew; `said` hears how it starts."""
 
-    def open_it(snapshot: Path | None = None, said: list[str] | None = None, **options: bool) -> LiveSystem:
+    def open_it(snapshot: Path | None = None, said: list[str] | None = None, **options: Any) -> LiveSystem:
         return LiveSystem(
             town.devnet.node,
             town.deployment,
