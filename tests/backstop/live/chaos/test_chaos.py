@@ -116,7 +116,7 @@ def test_finished_parts_are_told_again_and_faults_fail(
     assert f" 0 differences in {stormed['mirror']['blocks']} blocks, each compared" in result.stdout
     assert re.search(rf"\nrestarts +kills +{KILLS} in {restarted['runs']} crashes", result.stdout)
     result = again(storm={**stormed, "faults": ["one", "two"]}, restarts=restarted)
-    assert result.exit_code == 1 and result.stderr.endswith("\nError: one (and 1 more)\n")
+    assert result.exit_code == 1 and result.stderr.endswith("Error: one (and 1 more)\n")
 
 
 BRIEF = ("no events", "wrong words unproven")
