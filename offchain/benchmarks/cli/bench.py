@@ -1,6 +1,7 @@
 """Command that measures speed: fuzz campaign, vault index, live keeper, large books, stress studies."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -13,6 +14,8 @@ from backstop.files.whole import write_json
 from benchmarks.speed import book, fuzz, keeper, vault_index
 
 SCENARIOS = 200
+
+Cells = tuple[str, ...]
 
 
 @click.command(cls=Command, short_help="Measure speed against Ape's and web3.py's contract calls")
@@ -124,28 +127,24 @@ def _book(console: Console, path: Path, vaults: int) -> None:
 
 def _stress(console: Console, path: Path) -> None:
     # Numba takes seconds to load, and the other parts do without it.
-    from benchmarks.speed.calls import calls
-    from benchmarks.speed.stress import Day, growth, lengths, ways, write_results
+    from benchmarks.speed.calls import Calls, calls
+    from benchmarks.speed.stress import Day, Speed, growth, lengths, ways, write_results
 
     day = Day.load()
-    table = Table("one path of the severe day", "calls", "s", "calls/s", "times", "CPU ms a call", "times")
-    called = []
+    called, rows = list[Calls](), list[Cells]()
     for each in calls(day.scenario, day.seed):
         called.append(each)
-        times, cheaper = (f"{each.rate / called[0].rate:,.1f}", f"{called[0].cost / each.cost:,.1f}")
-        row = f"{each.calls:,}", f"{each.seconds:,.1f}", f"{each.rate:,.0f}", times
-        table.add_row(each.way, *row, f"{each.cost * 1e3:,.3f}", cheaper)
-    console.print(table)
-    heads = "paths", "s", "CPU s", "vault-steps/s", "a CPU second", "times", "liquidated"
-    table = Table("the severe day", *heads)
-    speeds = []
+        times, cheaper = f"{each.rate / called[0].rate:,.1f}", f"{called[0].cost / each.cost:,.1f}"
+        rows.append((each.way, f"{each.rate:,.0f}", times, f"{each.cost * 1e3:,.3f}", cheaper))
+    number = f"{called[0].calls:,} actions of one path"
+    _print_markdown(console, number, ("way", "calls a second", "times", "CPU ms a call", "times"), rows)
+    speeds, rows = list[Speed](), []
     for speed in ways(day, called[0]):
         speeds.append(speed)
-        took = f"{speed.seconds:,.2f}", f"{speed.cpu:,.2f}", f"{speed.rate:,.0f}", f"{speed.rate_of_cpu:,.0f}"
-        times = f"{speed.rate_of_cpu / speeds[0].rate_of_cpu:,.0f}"
-        sold = f"{speed.liquidated:.0%}" if speed.liquidated else "-"
-        table.add_row(speed.way, f"{speed.paths:,}", *took, times, sold)
-    console.print(table)
+        took = f"{speed.paths:,}", f"{speed.seconds:,.2f}", f"{speed.cpu:,.2f}", f"{speed.rate:,.0f}"
+        rows.append((speed.way, *took, f"{speed.rate_of_cpu / speeds[0].rate_of_cpu:,.0f}"))
+    sold = f"{speeds[-1].liquidated:.0%} of {day.vaults:,} vaults are liquidated on the average path"
+    _print_markdown(console, sold, ("way", "paths", "s", "CPU s", "vault-steps/s", "times"), rows)
     for kind, clock, cpu in (
         ("exact", called[-1].rate / called[-2].rate, called[-2].cost / called[-1].cost),
         ("fast", speeds[-1].rate / speeds[-2].rate, speeds[-1].rate_of_cpu / speeds[-2].rate_of_cpu),
@@ -157,14 +156,22 @@ def _stress(console: Console, path: Path) -> None:
     exact = called[-1].calls // called[0].calls / called[-1].seconds
     console.print(f"exact engine, 2 workers: {exact:.2f} of these paths a second", highlight=False)
     larger, longer = list(growth(day)), list(lengths(day))
-    table = Table("fast engine", "paths", "s", "CPU ms a path", "vault-steps a CPU s", "liquidations a path")
-    for speed in (*larger, *longer):
-        cost = f"{speed.cpu / speed.paths * 1e3:,.2f}"
-        rate, sold = f"{speed.rate_of_cpu:,.0f}", f"{speed.liquidated * speed.vaults:,.0f}"
-        table.add_row(speed.way, f"{speed.paths:,}", f"{speed.seconds:,.1f}", cost, rate, sold)
-    console.print(table)
+    rows = [
+        (speed.way, f"{speed.liquidated * speed.vaults:,.0f}", f"{speed.cpu / speed.paths * 1e3:,.2f}")
+        for speed in (*larger, *longer)
+    ]
+    last = f"{longer[-1].paths:,} paths of {day.vaults:,} vaults took {longer[-1].seconds:,.0f} seconds"
+    _print_markdown(console, last, ("fast engine", "liquidations a path", "CPU ms a path"), rows)
     write_results(called, speeds, larger, longer, path)
     console.print(f"written {path}", highlight=False)
+
+
+def _print_markdown(console: Console, above: str, heads: Cells, rows: Sequence[Cells]) -> None:
+    """Print a table as docs/do/stress.md has it: there it takes the old one's place."""
+    lines = [" | ".join(cells) for cells in (heads, *rows)]
+    lines[1:1] = ["|".join(["---"] * len(heads))]
+    text = "\n".join(f"|{line}|" if line.startswith("---") else f"| {line} |" for line in lines)
+    console.print(f"{above}\n\n{text}\n", highlight=False, markup=False, soft_wrap=True)
 
 
 def _agreement(console: Console, path: Path) -> None:
@@ -177,18 +184,22 @@ def _agreement(console: Console, path: Path) -> None:
         large = interval_coverage.large_study(5_000, workers=processes(2), progress=progress)
     sure = interval_coverage.measure(*large, studies=300)
     heads = "exact mean", "fast mean", "means apart", "error", "stated", "largest", "equal"
-    table = Table(f"{SCENARIOS} scenarios, 5 paths each", *heads)
+    rows = list[Cells]()
     for row in off:
         unit = 1 if row.column in engine_agreement.COUNTS else 10**6
         means = f"{row.exact / unit:,.1f}", f"{row.fast / unit:,.1f}", f"{row.bias:+.2%}"
         stated = f"{row.bound:.1%}" + ("" if row.holds else " FAILS")
-        table.add_row(row.column, *means, f"{row.error:.2%}", stated, f"{row.most:.0%}", f"{row.equal:.0%}")
-    console.print(table)
-    table = Table("interval of 95%", "paths", "studies", "holds, exact", "holds, fast", "fast engine off by")
-    for each in sure:
-        held = f"{each.exact:.0%}", f"{each.fast:.0%}"
-        table.add_row(each.figure, f"{each.paths:,}", f"{each.studies}", *held, f"{each.error:+.2%}")
-    console.print(table)
+        rows.append((row.column, *means, f"{row.error:.2%}", stated, f"{row.most:.0%}", f"{row.equal:.0%}"))
+    _print_markdown(console, "", (f"{SCENARIOS} scenarios, 5 paths each", *heads), rows)
+    figures = "paths", "studies", "holds, exact", "holds, fast", "fast engine off by"
+    rows = [
+        (
+            *(each.figure, f"{each.paths:,}", f"{each.studies}"),
+            *(f"{each.exact:.0%}", f"{each.fast:.0%}", f"{each.error:+.2%}"),
+        )
+        for each in sure
+    ]
+    _print_markdown(console, "", ("interval of 95%", *figures), rows)
     content = {"agreement": [row._asdict() for row in off], "coverage": [each._asdict() for each in sure]}
     write_json({"schema_version": 1, **content}, path)
     console.print(f"written {path}", highlight=False)

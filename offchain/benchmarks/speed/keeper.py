@@ -104,7 +104,8 @@ class _Town:
         port = self.url.rpartition(":")[2]
         flags = ("--port", port, "--accounts", str(len(ACCOUNTS)), "--disable-block-gas-limit")
         self._anvil = AnvilProcess(*flags)
-        self._anvil.connect(self.url).close()
+        for where in (self.url, self._anvil.socket):  # it answers at one before the other is there
+            self._anvil.connect(where).close()
         self._node = Node(self._anvil.socket, timeout=600.0)
         self.deployment: Deployment
         self._time = 0

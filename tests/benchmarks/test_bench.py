@@ -1,0 +1,130 @@
+"""Every part of `bench` still runs, so small that its figures mean nothing, and prints rows and ratios."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.studies.stress import interval_coverage, workers
+from tests.support.paths import DATA, ROOT
+
+Rows = list[list[str]]
+Run = Callable[[str], tuple[Rows, dict[str, Any]]]
+BRIEF = "tests/benchmarks/test_bench.py::test_agreement_of_the_engines"
+PAGE = (ROOT / "docs" / "do" / "stress.md").read_text()
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> Run:
+    """Runs a part as its command does; the rows of its tables, and what it wrote."""
+    # Web3.py, which takes a second to load: not in each process that collects tests.
+    from benchmarks.cli import bench
+    from benchmarks.speed import calls, fuzz, keeper, stress, vault_index
+
+    study, measure = interval_coverage.large_study, interval_coverage.measure
+    sizes: dict[Any, dict[str, Any]] = {
+        fuzz: {"APE_STEPS": 4, "WEB3_STEPS": 20, "ANVIL_STEPS": 30, "RUNS": 3, "RUN_LENGTH": 30}
+        | {"record": partial(fuzz.record, 3, 30)},
+        vault_index: {"_UPDATES": 10},
+        keeper: {"_WARM_UP": 2, "_BLOCKS": 12, "_SCANS": 2},
+        calls: {"AGAIN": 1},
+        stress: {"SCENARIO": str(DATA / "stress" / "small.yaml"), "ways": partial(stress.ways, paths=20)}
+        | {"growth": partial(stress.growth, vaults=(18, 36))}
+        | {"lengths": partial(stress.lengths, paths=(10, 20))},
+        interval_coverage: {"large_study": lambda _, **options: study(12, **options)}
+        | {"measure": lambda exact, fast, studies: measure(exact, fast, 2)},
+        bench: {"SCENARIOS": 1},
+    }
+    for module, values in sizes.items():
+        for name, value in values.items():
+            monkeypatch.setattr(module, name, value)
+
+    def of(part: str) -> tuple[Rows, dict[str, Any]]:
+        args = ["--part", part, "--out", str(tmp_path), "--vaults", "1000"]
+        done = CliRunner(mix_stderr=False).invoke(bench.cli, args, catch_exceptions=False)
+        # So few paths may be further off than the whole measure states.
+        assert done.exit_code == ("FAILS" in done.stdout), done.stderr
+        (written,) = tmp_path.glob("bench*.json")
+        lines = [line for line in done.stdout.splitlines() if line[:1] in ("│", "|")]
+        rows = [line[1:-1].replace("│", "|").split("|") for line in lines]
+        return [[cell.strip() for cell in row] for row in rows], json.loads(written.read_text())
+
+    return of
+
+
+def numbers(cells: Iterable[str]) -> list[float]:
+    return [float(cell.replace(",", "")) for cell in cells]
+
+
+def on_the_page(rows: Rows, columns: int) -> Rows:
+    """The rows of one table, whose head is that of the table on the page."""
+    head, line, *others = [row for row in rows if len(row) == columns]
+    assert set(line) == {"---"} and f"{' | '.join(head[1:])} |\n|{'|'.join(line)}|\n" in PAGE
+    return others
+
+
+def assert_printed(rows: Rows, kept: list[dict[str, str]]) -> None:
+    """Every row of speeds is in the table, and the first of each kind is the measure of the others."""
+    # A long name goes on in a row without figures.
+    printed = [tuple(row[2:]) for row in rows if row[0]]
+    assert printed == [(each["value"], each["times"]) for each in kept]
+    first = {each["what"]: each["times"] for each in reversed(kept)}
+    assert len(first) > 1 and set(first.values()) <= {"1.0", ""}
+
+
+def test_agreement_of_the_engines(run, monkeypatch) -> None:
+    monkeypatch.setattr(workers, "processes", lambda _: workers.here)  # two take seconds to start
+    rows, found = run("agreement")
+    errors = [[row[0], row[4]] for row in on_the_page(rows, 8)]
+    assert errors == [[each["column"], f"{each['error']:.2%}"] for each in found["agreement"]] and errors
+    held = [row[3:5] for row in on_the_page(rows, 6)]
+    assert held == [[f"{each[by]:.0%}" for by in ("exact", "fast")] for each in found["coverage"]] and held
+
+
+@pytest.mark.anvil
+@pytest.mark.deep(brief=BRIEF)
+def test_fuzz_and_the_index(run) -> None:
+    rows, found = run("fuzz")
+    ways, index = [row for row in rows if len(row) == 4][:7], [row for row in rows if len(row) == 4][7:]
+    assert [row[0] for row in ways] == [each["way"] for each in found["ways"]]
+    ratios = numbers(row[3] for row in ways)
+    assert ratios[0] == 1 and min(ratios) > 0
+    assert ratios == pytest.approx([each["ratio"] for each in found["ways"]], abs=0.06)
+    shares = {row[0]: int(row[1].removesuffix("%")) for row in rows if len(row) == 3}
+    assert shares == {part: pytest.approx(100 * share, abs=0.51) for part, share in found["shares"].items()}
+    assert len(shares) == 5
+    assert_printed(index, found["index"])
+
+
+@pytest.mark.anvil
+@pytest.mark.deep(brief=BRIEF)
+def test_a_keeper(run) -> None:
+    rows, found = run("keeper")
+    assert_printed(rows, found["keeper"])
+
+
+@pytest.mark.deep(brief=BRIEF)
+def test_a_large_book(run) -> None:
+    rows, found = run("book")
+    days = [[each["host"], f"{each['vaults']:,}", f"{each['actions']:,}"] for each in found["book"]]
+    assert [[*row[:2], row[3]] for row in rows] == days and len(days) == 4
+    ratios = numbers(row[5] for row in rows)
+    assert ratios[::2] == [1, 1] and min(ratios) > 0
+
+
+@pytest.mark.anvil
+@pytest.mark.deep(brief=BRIEF)
+def test_stress_studies(run) -> None:
+    rows, found = run("stress")
+    called, ways, larger = (on_the_page(rows, columns) for columns in (5, 6, 3))
+    assert [row[1] for row in called] == [f"{each['calls_per_s']:,}" for each in found["calls"]]
+    assert [row[4] for row in ways] == [f"{each['vault_steps_per_s']:,}" for each in found["ways"]]
+    assert [row[0] for row in larger] == [each["way"] for each in found["by_vaults"] + found["by_paths"]]
+    assert len(called) == 6 and len(ways) == 7 and len(larger) == 6
+    for ratios in ([row[2] for row in called], [row[4] for row in called], [row[5] for row in ways]):
+        assert numbers(ratios)[0] == 1 and min(numbers(ratios)) >= 0
