@@ -86,13 +86,14 @@ class Market:
 
     def conditions(self, c: int) -> Conditions:
         ask, rate = self.model.view, Action("VaultEngine", "accrue", (c,), OWNERS[0])
+        terms, calls = ask("VaultEngine", "terms_of", c), ask("RiskPolicy", "call_terms", c)
         return Conditions(
             ask("PriceFeed", "liquidation_price", c),
             self.model.foresee(rate).value,
             self.model.timestamp,
-            ask("VaultEngine", "terms_of", c).liquidation_ratio,
+            terms.liquidation_ratio,
             self.tables["RiskPolicy"]["terms"][c],
-            ask("RiskPolicy", "call_terms", c),
+            calls._replace(ratio=min(calls.ratio, terms.initial_ratio)),  # no higher one is believed
         )
 
     def would(self, method: str, c: int, owner: str, *more: str) -> str | None:
