@@ -194,7 +194,7 @@ def _sentence(found: Difference, level: int, paths: int) -> str:
     size = sorted((abs(found.change.low), abs(found.change.high)))
     does, by = found.verdict.removesuffix(" it"), _coins(abs(found.change.value))
     between = f"{_coins(size[0])} to {_coins(size[1])} with 95%"
-    return f"The proposal {does} {what} {from_to}: by {by}, {between}."
+    return f"The proposal {does} {what} {from_to}: by {by} ({between})."
 
 
 def _coins(micro: float) -> str:
