@@ -112,6 +112,34 @@ def test_positions_open_at_the_mark_with_the_equity_they_had() -> None:
         assert view.mark(ETH) == 2 * WAD
 
 
+def test_people_trade_by_signed_orders_while_it_runs(result: RunResult) -> None:
+    """At a mark that they bring; both trades of the file, one of them after a fall."""
+    start = result.summary["started_at"]
+    filled = [row for row in result.tables["actions"] if row[3] == "fill" and row[1] >= start]
+    assert [(row[1] - start, row[7]) for row in filled] == [(1_800, True), (6_600, True)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("long: desk", "long: nobody", "trades[0].long: there is no account 'nobody' in this book"),
+        ("short: long_1", "short: desk", "trades[0].short: nobody trades with itself"),
+        ("market: ETH", "market: XAUT", "trades[0].market: 'XAUT' is not one of the markets"),
+        ("size: 1 ETH", "size: 0.001 ETH", "trades[0].size: '0.001 ETH' is not a whole number of lots"),
+        ("at: 00:30", "at: 09:00", "trades[0].at: '09:00' is too high"),
+    ],
+)
+def test_a_trade_that_cannot_be_is_told_with_its_place(
+    tmp_path: Any, old: str, new: str, message: str
+) -> None:
+    text = FILE.read_text().replace("margin.yaml", str(DATA / "runs" / "margin.yaml")).replace(old, new, 1)
+    path = tmp_path / "day.yaml"
+    path.write_text(text)
+    with pytest.raises(BackstopError) as caught:
+        load_scenario(path)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_who_owes_at_the_opening_is_told(tmp_path: Any) -> None:
     path = tmp_path / "day.yaml"
     path.write_text(
