@@ -58,7 +58,7 @@ class Street:
         )
 
     def endow(self) -> None:
-        """Stablecoin for everybody, and margin for traders: a fifth of what the long buys, half of the short."""
+        """Stablecoin for everybody, and margin for traders: a fifth of the long's, half of the short's."""
         maker, coins, at = account("market_maker"), 1_000_000 * WAD, self.system.addresses
         for _ in range(2):
             self.system.advance(3_600)
