@@ -34,6 +34,7 @@ from backstop.model.state import Revert
 from backstop.proof.trace import Step
 from backstop.simulation.cycle_recorder import CycleRecorder
 from backstop.simulation.margin_recorder import MarginRecorder
+from backstop.simulation.margin_trades import trade_margin
 from backstop.simulation.mempool import Mempool
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.simulation.recorder import Recorder
@@ -142,6 +143,7 @@ class Blocks:
         self.scarce = RAY  # what the stablecoin costs outside
         self.opening_supply = 0
         self.leaving = [each for each in scenario.margin_book.accounts if each.takes_out is not None]
+        self.trading = list(scenario.margin_book.trades)
         self.completed = False
         self.differences = 0
         self.error: BackstopError | None = None
@@ -319,6 +321,7 @@ class Blocks:
         if scenario.scarcity:
             self.weigh_supply()
         self.move_markets(now)
+        trade_margin(self)
         self.take_margin_out(now)
 
         self.include()

@@ -15,6 +15,7 @@ from backstop.deployment.parameters import DomainParameters, MarginParameters, P
 from backstop.deployment.signing import sign_order, trader
 from backstop.keepers.approvals import approvals
 from backstop.keepers.cycle_view import CycleView
+from backstop.keepers.cycles import signed_for
 from backstop.keepers.keeper import Intent, Keeper, Memory
 from backstop.keepers.orders import OrderFile, order_line
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
@@ -48,9 +49,9 @@ class Cycles(World):
         found = super().keeper(role, name, index, **{"most": 100} | options)
         return dataclasses.replace(found, reports=self.run.signed)
 
-    def see(self, dollars: float) -> None:
-        """A price of ether that reporters see from now on."""
-        path = self.run.sources["ETH"]
+    def see(self, dollars: float, symbol: str = "ETH") -> None:
+        """A price that reporters see from now on."""
+        path = self.run.sources[symbol]
         path[self.run.block :] = [int(dollars * RAY)] * (len(path) - self.run.block)
 
     def mark(self) -> None:
@@ -64,15 +65,15 @@ class Cycles(World):
     def deposit(self, name: str, coins: int) -> None:
         self.do("PerpetualMarket", "deposit", trader(name), coins * WAD, by="market_maker")
 
-    def signed(self, name: str, size: int) -> tuple[Order, bytes]:
+    def signed(self, name: str, size: int, m: int = ETH) -> tuple[Order, bytes]:
         self.nonce += 1
-        order = Order(trader(name), ETH, size, self.cycles.mark(ETH), MAX_UINT256, self.nonce)
+        order = Order(trader(name), m, size, self.cycles.mark(m), MAX_UINT256, self.nonce)
         chain_id = self.run.session.model.world.chain_id
         return order, sign_order(name, order, chain_id, self.run.at["MarginOrders"])
 
-    def trade(self, buyer: str, seller: str, lots: int) -> None:
+    def trade(self, buyer: str, seller: str, lots: int, m: int = ETH) -> None:
         """At the mark."""
-        both = *self.signed(buyer, lots), *self.signed(seller, -lots)
+        both = *self.signed(buyer, lots, m), *self.signed(seller, -lots, m)
         self.do("MarginOrders", "fill", *both, lots, by="saver")
 
     def fund(self, coins: int) -> None:
@@ -171,25 +172,30 @@ def test_a_loss_is_met_booked_and_borne_by_who_gained(crowd: Cycles) -> None:
 
 
 def test_whom_a_booking_makes_owe_is_met_as_well(world: Cycles) -> None:
-    """The second short has gained and lost all its cash elsewhere: its haircut is more than it has."""
-    for name, coins in (("long", 300), ("short", 1_000)):
+    """The short has gained from the long, and lost nearly all of that on gold: with its haircut it owes."""
+    for name, coins in (("long", 300), ("short", 700), ("rich", 3_000)):
         world.deposit(name, coins)
+    gold = world.cycles.mark(1)
+    lots = 4_500 * WAD // gold
     world.trade("long", "short", 1_000)
+    world.trade("short", "rich", lots, 1)
     world.wait(60)
     world.see(160)
     world.mark()
     world.wait(MARGIN.window)
     world.mark()
     world.do("PerpetualMarket", "roll", by="saver")
-    # All that it gained is lost again, and all it had.
-    world.see(300)
     world.wait(60)
+    spare = world.equity("short") - 50 * WAD
+    world.see((gold - spare // lots) * 100 / WAD, "XAUT")
     crank = world.keeper("margin_crank")
+    ahead = world.cycles.rehearse(signed_for(crank, world.view, world.cycles))
+    assert ahead.short() == [trader("long")]
+    assert ahead.to_meet(crank.address) == [trader("long"), trader("short")]
     called = world.work(crank)
     met = [each.action.args[0] for each in called if each.action.method == "meet"]
-    assert trader("short") in met and len(met) == len(set(met))
-    with world.cycles.rehearse({}).imagine():
-        assert world.cycles.rehearse({}).to_meet(account("me")) == []
+    assert set(met) == {trader("long"), trader("short")}
+    assert world.cycles.rehearse({}).to_meet(crank.address) == []
 
 
 def test_a_liquidator_deposits_first_and_takes_over(crowd: Cycles) -> None:

@@ -11,13 +11,15 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
 from backstop.report.run_page import page
 from backstop.simulation.bearers import PAYERS
+from backstop.simulation.cycle_recorder import CycleRecorder
 from backstop.simulation.headline import headline, margin_left
 from backstop.simulation.run import RunResult, Simulation, simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
+from backstop.system import Action, Outcome
 from tests.support.paths import DATA
-from tests.support.perpetuals import check_books
+from tests.support.perpetuals import alone, check_books, crowded
 
 FILE = DATA / "runs" / "by_cycle.yaml"
 ETH = 0
@@ -112,6 +114,34 @@ def test_positions_open_at_the_mark_with_the_equity_they_had() -> None:
         assert view.mark(ETH) == 2 * WAD
 
 
+def test_people_trade_by_signed_orders_while_it_runs(result: RunResult) -> None:
+    """At a mark that they bring; both trades of the file, one of them after a fall."""
+    start = result.summary["started_at"]
+    filled = [row for row in result.tables["actions"] if row[3] == "fill" and row[1] >= start]
+    assert [(row[1] - start, row[7]) for row in filled] == [(1_800, True), (6_600, True)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("long: desk", "long: nobody", "trades[0].long: there is no account 'nobody' in this book"),
+        ("short: long_1", "short: desk", "trades[0].short: nobody trades with itself"),
+        ("market: ETH", "market: XAUT", "trades[0].market: 'XAUT' is not one of the markets"),
+        ("size: 1 ETH", "size: 0.001 ETH", "trades[0].size: '0.001 ETH' is not a whole number of lots"),
+        ("at: 00:30", "at: 09:00", "trades[0].at: '09:00' is too high"),
+    ],
+)
+def test_a_trade_that_cannot_be_is_told_with_its_place(
+    tmp_path: Any, old: str, new: str, message: str
+) -> None:
+    text = FILE.read_text().replace("margin.yaml", str(DATA / "runs" / "margin.yaml")).replace(old, new, 1)
+    path = tmp_path / "day.yaml"
+    path.write_text(text)
+    with pytest.raises(BackstopError) as caught:
+        load_scenario(path)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_who_owes_at_the_opening_is_told(tmp_path: Any) -> None:
     path = tmp_path / "day.yaml"
     path.write_text(
@@ -145,3 +175,37 @@ def test_the_library_has_a_crash_in_which_gains_pay() -> None:
     assert int(margin["taken_wad"]) == int(margin["loss_wad"]) - 150_000 * WAD
     assert margin["unpaid_wad"] == margin["left_alone_wad"] == margin["gap_wad"] == "0"
     assert headline(run.summary).unpaid == int(run.summary["losses"]["outstanding_rad"]) == 0 * RAY
+
+
+def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
+    """Nobody meets the long in time: later gains pay its loss, and are not counted as its cycle's."""
+    market = alone()
+    market.refresh()
+    crowded(market).trade("other", "first", 500)
+    names = {market.at(name): name for name in ("long", "first", "second", "other")}
+    recorder = CycleRecorder(market.world.contracts, ("ETH", "BTC"), names)
+    apply = market.system.apply
+
+    def heard(action: Action) -> Outcome:
+        outcome = apply(action)
+        for log in outcome.logs:
+            recorder.event(1, market.world.timestamp, log)
+        return outcome
+
+    vars(market.system)["apply"] = heard
+    market.mark(ETH, 16 * WAD)
+    for _ in range(2):
+        market.roll()
+    market.meet("long")
+    assert int(recorder.summary(0)["unpaid_wad"]) == 1_000 * WAD
+    market.mark(ETH, 15 * WAD)
+    for _ in range(3):
+        market.roll()
+    said = recorder.summary(0)
+    # The market's own account lost 1 on each of 1,000 lots, in the cycle whose gains also pay for before.
+    assert int(said["cut_wad"]) > 0 and int(said["taken_wad"]) == 1_000 * WAD
+    paid = sum(int(said[f"{kind}_wad"]) for kind in (*PAYERS, "forgone", "pending", "unpaid"))
+    assert paid == int(said["loss_wad"]) and said["gap_wad"] == "0"
+    # What the long lacked, as far as insurance and later gains have not paid.
+    assert int(said["cut_wad"]) + int(said["unpaid_wad"]) + int(said["insured_wad"]) == 1_000 * WAD
+    assert recorder.insolvent == {market.at("long")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,13 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.document import Field
-from backstop.simulation.scenario.schema import MarginAccount, MarginBook, MarginPairs, MarginPosition
+from backstop.simulation.scenario.schema import (
+    MarginAccount,
+    MarginBook,
+    MarginPairs,
+    MarginPosition,
+    MarginTrade,
+)
 
 _BRACKETS = 2
 # No market lists less margin than this, so nobody has more leverage.
@@ -152,17 +159,41 @@ def brackets_of(field: Field, most: int) -> tuple[tuple[int, int], ...]:
 
 def margin_book_of(field: Field, margin: MarginParameters | None, duration: int) -> MarginBook:
     """Read accounts that are drawn by lot, and those that are given one by one."""
-    section = field.section((), ("pairs", "accounts"))
+    section = field.section((), ("pairs", "accounts", "trades"))
     if margin is None:
         field.fail("needs the section parameters.margin: without it there is no margin market")
     if not section.entries:
         field.fail("needs `pairs` or `accounts`")
     lots = {market.symbol: market.lot for market in margin.markets}
-    pairs, accounts = section.get("pairs"), section.get("accounts")
-    return MarginBook(
+    pairs, accounts, trades = (section.get(name) for name in ("pairs", "accounts", "trades"))
+    book = MarginBook(
         {} if pairs is None else {name: _pairs(name, each, lots) for name, each in pairs.entries().items()},
         () if accounts is None else _accounts(accounts, lots, duration),
     )
+    if trades is None:
+        return book
+    most = max((each.count for each in book.pairs.values()), default=0)
+    names = {each.name for each in book.accounts}
+    names |= {f"{side}_{i + 1}" for side in ("long", "short") for i in range(most)}
+    found = [_trade(each, lots, names, duration) for each in trades.items()]
+    return replace(book, trades=tuple(sorted(found, key=lambda each: each.at)))
+
+
+def _trade(field: Field, lots: dict[str, int], names: set[str], duration: int) -> MarginTrade:
+    """Read `{at: 02:00, market: BTC, long: whale, short: desk, size: 2 BTC}`."""
+    section = field.section(("at", "market", "long", "short", "size"))
+    symbol, size = section["market"].text, section["size"]
+    _listed(symbol, section["market"], lots)
+    for side in ("long", "short"):
+        if section[side].text not in names:
+            section[side].fail(f"there is no account {section[side].text!r} in this book")
+    if section["long"].text == section["short"].text:
+        section["short"].fail("nobody trades with itself")
+    amount = size.read(partial(units.coins, symbol))
+    if amount == 0 or amount % lots[symbol]:
+        size.fail(f"{size.text!r} is not a whole number of lots, or none")
+    at = section["at"].between(units.clock, 0, duration)
+    return MarginTrade(at, symbol, section["long"].text, section["short"].text, amount // lots[symbol])
 
 
 def _pairs(symbol: str, field: Field, lots: dict[str, int]) -> MarginPairs:

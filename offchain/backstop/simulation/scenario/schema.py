@@ -86,11 +86,23 @@ class MarginAccount:
 
 
 @dataclass(frozen=True)
+class MarginTrade:
+    """A trade of two accounts of the margin market during the run."""
+
+    at: int  # seconds from the start
+    symbol: str
+    long: str  # account name
+    short: str
+    lots: int
+
+
+@dataclass(frozen=True)
 class MarginBook:
-    """The accounts of the margin market at the start."""
+    """The accounts of the margin market at the start, and what they trade later."""
 
     pairs: Mapping[str, MarginPairs] = field(default_factory=dict)  # by symbol
     accounts: tuple[MarginAccount, ...] = ()
+    trades: tuple[MarginTrade, ...] = ()  # in the order of time
 
 
 @dataclass(frozen=True)
