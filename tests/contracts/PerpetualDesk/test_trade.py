@@ -3,7 +3,7 @@
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
 from tests.support.margin import terms
-from tests.support.perpetuals import BTC, DESK, ETH, opened
+from tests.support.perpetuals import BTC, DESK, ETH, crowded, opened
 
 
 def test_both_have_what_they_traded(crowd):
@@ -143,3 +143,13 @@ def test_the_open_limit_holds(crowd):
     with reverts("perpetuals: open limit"):
         crowd.trade("other", "first", 1)
     crowd.trade("first", "long", 10)
+
+
+def test_lots_may_be_sold_for_as_much_less_as_their_maintenance_margin(new_protocol):
+    """At 17.10 the long is under its margin: 5% under the mark it is no further under, a wei more it is."""
+    market = crowded(opened(new_protocol, band=1_000))
+    market.mark(ETH, 171 * WAD // 10)
+    least = 171 * WAD // 10 * 95 // 100
+    with reverts("desk: margin would fall"):
+        market.trade("long", "other", -10, price=least - 1)
+    market.trade("long", "other", -10, price=least)

@@ -125,3 +125,30 @@ def test_what_is_late_is_borne_by_the_fund_the_protocol_and_later_gains(crash):
     # What that account has gained beyond is insurance, and pays the rest.
     crash.finish()
     assert crash.market.late_table[()] == 0
+
+
+def test_one_lot_is_marked_before_it_is_seized(market):
+    """Reports say what nobody has marked yet: whoever meets it has it marked."""
+    for name, amount in (("crumb", 3), ("first", 100)):
+        market.deposit(name, amount * WAD)
+    market.trade("crumb", "first", 1)
+    market.report(ETH, 1_600 * 10**27)
+    assert market.meet("crumb") and market.size("crumb") == 0
+    assert market.price(ETH) == 16 * WAD
+
+
+def test_a_market_that_was_won_in_the_end_bears_nothing(market):
+    """A wick in bitcoin went against the debtor, and came back beyond its begin; ether is what it lost."""
+    for name, amount in (("debtor", 1_000), ("other", 100_000)):
+        market.deposit(name, amount * WAD)
+    market.trade("debtor", "other", 300)
+    market.trade("debtor", "other", 20, BTC)
+    for price in (50, 62):
+        market.mark(BTC, price * WAD)
+    market.mark(ETH, 15 * WAD)
+    market.roll()
+    market.meet("debtor")
+    cycle = market.market.clocks[()].cycle - 1
+    losses = [market.read(f"{HOUSE}.cycle_of", number, cycle)[1] for number in (ETH, BTC)]
+    # 1,500 of ether less 40 of bitcoin less its margin.
+    assert [sum(each) for each in losses] == [460 * WAD, 0]
