@@ -282,7 +282,7 @@ def test_once_all_types_are_retired_questions_are_asked_of_the_rest(protocol):
         protocol.do("VaultEngine.retire_collateral_type", c, sender="admin")
     alone = ModelAlone(protocol.lockstep)
     # Coins that nobody owes any more: what a fee or a rounding leaves, in short.
-    alone.model.world.contracts["Stablecoin"].balances[owner] = WAD
+    alone.model.world.contracts["Stablecoin"].tables["erc20.balanceOf"][owner] = WAD
     for contract, method, *args in (
         ("Stablecoin", "approve", protocol.address("Savings"), WAD),
         ("Savings", "deposit", WAD, owner),

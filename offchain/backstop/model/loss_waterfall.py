@@ -255,7 +255,7 @@ class LossWaterfall(StageCaps):
         for k in self.lineup[()].ids:
             present: Slot = self.stages[k]
             if present.stage == stage:
-                if paying and sum(left.values()):
+                if paying and any(left.values()):
                     self._check_covered(k, types)
                 return int(sum(left.values()) + self.owed[k])
             if present.asynchronous or self.owed[k]:

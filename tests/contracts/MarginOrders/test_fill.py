@@ -111,7 +111,8 @@ def test_nobody_comes_later_than_now(margin):
         match(margin, buy, sell, 10)
     margin.advance(1)
     match(margin, buy, sell, 10)
-    match(margin, *pair(margin, PRICE, PRICE, 2, 2**256 - 1), 10)
+    buy, sell = pair(margin, PRICE, PRICE, 2, 2**256 - 1)
+    match(margin, buy, sell, 10)
 
 
 @pytest.mark.parametrize("lots", [0, 61, 2**255, MAX_UINT256])
