@@ -332,7 +332,7 @@ def liquidate_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     m = s.some(books.held(owner) or [0])
     if s.chance(0.9):
         yield from books.refresh(sorted({*books.held(owner), *books.held(by)}))
-    if books.size(owner, m) and owner != by and s.chance(0.3):
+    if owner in NAMES and books.size(owner, m) and owner != by and s.chance(0.3):
         # Out of a crumb of it, as badly as the band lets it.
         lots = max(1, abs(books.size(owner, m)) // 1_000) * (-1 if books.size(owner, m) > 0 else 1)
         off = -books.desk.band if lots < 0 else books.desk.band
