@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from backstop.cli.common import Command, handle_errors, json_option, seed_option, wide_console
+
+if TYPE_CHECKING:
+    from backstop.studies.straddle.study import Gains
 
 
 @click.command(
@@ -49,7 +53,7 @@ def cli(only: tuple[str, ...], paths: int, every: int, hold: int, seed: int, as_
     from backstop.errors import BackstopError
     from backstop.model.arithmetic import WAD
     from backstop.studies.straddle.market import LIBRARY
-    from backstop.studies.straddle.study import GROUPS, Gains, Scope, jumps, study, told
+    from backstop.studies.straddle.study import GROUPS, Scope, jumps, study, told
 
     if unknown := sorted(set(only) - set(GROUPS)):
         raise BackstopError(f"there is no group {unknown[0]!r}; there are {', '.join(GROUPS)}")
@@ -104,7 +108,6 @@ def cli(only: tuple[str, ...], paths: int, every: int, hold: int, seed: int, as_
     print_rows("Other terms: every so many minutes, and at chosen moments", "setting", settings)
 
 
-def _exact(gains: object) -> dict[str, object]:
+def _exact(gains: Gains) -> dict[str, object]:
     """Return figures as JSON has them: amounts as decimal strings."""
-    fields: dict[str, int] = gains._asdict()  # type: ignore[attr-defined]
-    return {name: str(value) if name in ("mean", "most") else value for name, value in fields.items()}
+    return {name: str(each) if name in ("mean", "most") else each for name, each in gains._asdict().items()}

@@ -33,6 +33,8 @@ LAST_WORD = 1.0
 _SLICE = 0.2
 _CONNECT = 5.0
 _PART = 1 << 20
+# What a TLS context is given for its sockets.
+_PATIENCE = "patience"
 
 
 class Answer(NamedTuple):
@@ -92,28 +94,27 @@ class Patience:
         return min(self._until - now, _SLICE)
 
 
-class _Waiting:
-    """What makes a socket wait by its patience."""
+def _read(patience: Patience, waiting: socket.socket, read: Callable[..., int], args: tuple[Any, ...]) -> int:
+    """Read from a socket by its patience."""
+    while True:
+        waiting.settimeout(patience.wait())
+        try:
+            return read(*args)
+        except TimeoutError:
+            continue
 
+
+class _Socket(socket.socket):
     patience: Patience
 
     def recv_into(self, *args: Any) -> int:
-        while True:
-            self.settimeout(self.patience.wait())  # type: ignore[attr-defined]
-            try:
-                return int(super().recv_into(*args))  # type: ignore[misc]
-            except TimeoutError:
-                continue
+        return _read(self.patience, self, super().recv_into, args)
 
 
-class _Socket(_Waiting, socket.socket):
-    pass
-
-
-class _TlsSocket(_Waiting, ssl.SSLSocket):
-    @property
-    def patience(self) -> Patience:  # type: ignore[override]
-        return self.context.patience  # type: ignore[attr-defined]
+class _TlsSocket(ssl.SSLSocket):
+    def recv_into(self, *args: Any) -> int:
+        # The library makes this socket; of ours only the context gets there.
+        return _read(getattr(self.context, _PATIENCE), self, super().recv_into, args)
 
 
 class _PlainConnection(HTTPConnection):
@@ -142,7 +143,7 @@ class Http:
             context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
             context.load_default_certs()
             context.sslsocket_class = _TlsSocket
-            context.patience = patience  # type: ignore[attr-defined]
+            setattr(context, _PATIENCE, patience)
             self._connection = HTTPSConnection(found.host, found.port, timeout=timeout, ssl_context=context)
         else:
             self._connection = _PlainConnection(found.host, found.port, timeout=timeout)
