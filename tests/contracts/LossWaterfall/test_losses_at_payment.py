@@ -2,8 +2,10 @@
 
 import pytest
 
-from backstop.model.arithmetic import WAD
+from backstop.deployment.parameters import with_stage
+from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import LOOK
+from tests.support.equity import open_protocol, price_equity, with_equity
 from tests.support.helpers import reverts
 from tests.support.protocol import PRICES
 from tests.support.savings import XAU, lose, save
@@ -50,6 +52,21 @@ def test_none_before_a_pool_under_a_share_has_covered_what_it_can(deployed):
     assert protocol.read(CALL, "Junior") > 9_000 * WAD  # it holds nothing, and has no such cap
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
     assert protocol.read(CALL, "Savings") == protocol.read("VaultEngine.deficit_of", XAU) > 4_000 * WAD
+
+
+def test_while_equity_is_sold_for_the_loss_nobody_waits(new_protocol):
+    """What the sale leaves for the pool is not known, for days."""
+    parameters = with_stage(with_equity("minted_equity", "savings"), "savings", cap_bps=5_000)
+    protocol = open_protocol(new_protocol(parameters))
+    price_equity(protocol, 100 * RAY)
+    save(protocol, "saver", 10_000 * WAD)
+    lose(protocol)
+    protocol.advance(LOOK)
+    with reverts("loss_waterfall: not covered yet"):
+        protocol.read(CALL, "Savings")
+    protocol.do("LossWaterfall.cover", XAU, sender="stranger")
+    assert protocol.read("LossWaterfall.reserved_of", XAU) > 0
+    assert protocol.read(CALL, "Savings") > 9_000 * WAD
 
 
 def test_a_loss_that_does_not_reach_the_pool_holds_nobody_up(deployed):
