@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backstop.model.listing import ids_of
 from backstop.model.stage_order import Slot
 from backstop.proof.properties.figures.doubt import in_doubt
 from backstop.proof.properties.registry import Violation, transition_property
@@ -15,8 +16,8 @@ _WATERFALL = "LossWaterfall"
 def stages_come_and_go_in_the_open(step: Transition, changes: Changes) -> None:
     """Assert that stages that stay keep their order and kind, and new ones have ids that none had before.
 
-    One that is left out is empty or had failed when that was announced, with nothing lost or in doubt and
-    nothing reserved; what it owes it owes still.
+    One that is left out is empty, for each type that is listed, or had failed when that was announced, with
+    nothing lost or in doubt and nothing reserved; what it owes it owes still.
     """
     if not any(log.contract == _WATERFALL and log.event == "StagesSet" for log in step.outcome.logs):
         return
@@ -44,12 +45,14 @@ def stages_come_and_go_in_the_open(step: Transition, changes: Changes) -> None:
 
 def _check_gone(step: Transition, k: int) -> None:
     condemned = step.before(_WATERFALL, "condemned") >> k & 1
+    listed = ids_of(step.after("VaultEngine", "terms.listed"))
     for c in range(step.after("VaultEngine", "terms.collateral_types")):
         if step.after("VaultEngine", "ledger.deficit", c) or in_doubt(step, step.after, c):
             raise Violation(f"stage {k} is left out while type {c} has a loss, or may have one")
         if step.after(_WATERFALL, "reservations", (c, stage_of(step, k).address)).amount:
             raise Violation(f"stage {k} is left out while it has reserved")
-        if not condemned and capacity(step, k, c):
+        # Where no type is listed nobody owes, and nothing can be lost: no stage has to stay.
+        if not condemned and c in listed and capacity(step, k, c):
             raise Violation(f"stage {k} is left out, and neither empty nor did it fail")
         if not condemned and step.after(_WATERFALL, "missed", (k, c)):
             raise Violation(f"stage {k} is left out, works, and owes")

@@ -9,7 +9,7 @@ from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, 
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.equity import Equity
 from backstop.model.equity_auction import PRICE_UNIT
-from backstop.model.ledger import MAX_TYPE_DEBT
+from backstop.model.ledger import MAX_RATE, MAX_TYPE_DEBT
 from backstop.model.listing import ids_of
 from backstop.model.roles import STAGE
 from backstop.model.stage_caps import ALL_TYPES
@@ -180,9 +180,11 @@ def _grain(step: Transition, k: int, c: int) -> int:
     if stage_of(step, k).KIND == "EquityAuction":
         return RAD
     if stage_of(step, k).KIND == "LedgerStage" and stage_of(step, k).account == 2:
-        debts = step.before("VaultEngine", "ledger.debts", c)
-        # Near the highest debt the fields leave less room than the caps.
-        return MAX_UINT256 if 2 * debts.performing > MAX_TYPE_DEBT else int(debts.normalized_debt)
+        # Near the highest debt, and the highest rate, the fields leave less room than the caps.
+        debts = step.after("VaultEngine", "ledger.debts", c)
+        if 2 * debts.performing > MAX_TYPE_DEBT or 2 * debts.accumulated_rate > MAX_RATE:
+            return MAX_UINT256
+        return int(debts.normalized_debt)
     return 1
 
 

@@ -1,0 +1,26 @@
+"""A failure that the fuzzer found: property 81, a stage that could have paid was left out.
+
+No type was listed any more: nobody owes, so nothing can be lost, and no stage has to stay.
+"""
+
+from dataclasses import replace
+
+from backstop.deployment.examples import standard
+from backstop.model.arithmetic import RAY
+from tests.support.equity import price_equity
+from tests.support.savings import DAY
+
+
+def test_a_lineup_without_types(new_protocol):
+    made = new_protocol(replace(standard(), collateral_types=standard().collateral_types[:1]))
+    price_equity(made, RAY)
+    assert made.read("MintAuction.capacity", 0) > 0
+    made.do("VaultEngine.retire_collateral_type", 0, sender="admin")
+    ids = made.read("LossWaterfall.stage_ids")
+    terms = [made.read("LossWaterfall.stage_terms", k) for k in ids]
+    stays = [each for each in terms if each[0] != made.address("MintAuction")]
+    assert len(stays) == len(terms) - 1
+    made.do("LossWaterfall.propose_stages", stays, sender="admin")
+    made.advance(30 * DAY)
+    made.do("LossWaterfall.apply_stages", stays, sender="stranger")
+    assert len(made.read("LossWaterfall.stage_ids")) == len(stays)
