@@ -338,7 +338,7 @@ def _pool_trip(both: Both, random: Random) -> bool:
         if not give(both, VISITOR, assets, asset.label):
             return False
         before = asset.balances[VISITOR]
-        # What is paid to those who leave meanwhile is rounded down, batch by batch: whoever stays has the wei.
+        # What leavers are paid meanwhile is rounded down, batch by batch: whoever stays has the wei.
         open_batches = pool.state[()].open
         must(both, asset.label, "approve", pool.address, MAX_UINT256, by=VISITOR)
         method, amount = random.choice((("deposit", assets), ("mint", assets * 10**6), ("mint", assets)))
