@@ -577,8 +577,9 @@ def losses_beyond(stage: address) -> uint256:
             and the debt in doubt of all types, each less what the earlier stages would pay under their caps.
             What the stage has reserved has reached it already; what others paid in its place while it failed
             has not. Asynchronous stages and such as fail, or owe what they missed, count as nothing, since
-            what they bring is not known. While settlement winds up, everything: what is lost is not known
-            yet. Nothing once its books are closed.
+            what they bring is not known. Borrowers (the stage of each type that settlement does not lift)
+            count as far as their debt is not flagged: what is added to the rest is in doubt again. While
+            settlement winds up, everything: what is lost is not known yet. Nothing once its books are closed.
     @param stage A stage's address; an address that is no stage bears nothing.
     @return [rad] The stage's own balance and caps are ignored; more than all there is while settlement winds
             up.
@@ -862,13 +863,30 @@ def _losses_beyond(stage: address, paying: bool) -> uint256:
             if slot.pooled:
                 more = spent
                 capacity -= min(capacity, spent)
-            amount: uint256 = min(left[i], self._room(types[i], k, slot, capacity, more, False))
+            room: uint256 = self._room(types[i], k, slot, capacity, more, False)
+            if not slot.pooled and not slot.lifted:
+                room = self._undoubted(types[i], room)
+            amount: uint256 = min(left[i], room)
             left[i] -= amount
             spent += amount
         total -= spent
     # One that was left out bears nothing any more, but what it owes.
     id: uint256 = self.ids[stage]
     return self.owed[id - 1] if id != 0 else 0
+
+
+@internal
+@view
+def _undoubted(collateral_type: uint256, room: uint256) -> uint256:
+    """
+    @dev What borrowers can bear [rad] without the part that lands on flagged debt, rounded down to a whole
+         ray for each unit of debt, as they are charged: that part is in doubt again.
+    """
+    debt: uint256 = (staticcall VAULT_ENGINE.debts_of(collateral_type)).normalized_debt
+    if debt == 0:
+        return 0
+    flagged: uint256 = staticcall LIQUIDATION_ENGINE.flagged_of(collateral_type)
+    return room // debt * (debt - min(debt, flagged))
 
 
 @internal

@@ -266,11 +266,20 @@ class LossWaterfall(StageCaps):
                     continue
                 _, capacity = self._capacity(k, c)
                 more = spent if present.pooled else 0
-                amount = min(left[c], self._room(c, k, capacity - min(capacity, more), more))
+                room = self._room(c, k, capacity - min(capacity, more), more)
+                if not present.pooled and not present.lifted:
+                    room = self._undoubted(c, room)
+                amount = min(left[c], room)
                 left[c] -= amount
                 spent += amount
         # One that was left out bears nothing any more, but what it owes.
         return int(self.owed[self.ids[stage] - 1]) if self.ids[stage] else 0
+
+    def _undoubted(self, c: int, room: int) -> int:
+        """Return what borrowers can bear [rad] without what lands on flagged debt, in doubt again; down."""
+        debt = self.vault_engine.debts_of(self.address, c).normalized_debt
+        flagged = self.liquidation_engine.flagged_of(self.address, c)
+        return room // debt * (debt - min(debt, flagged)) if debt else 0
 
     def _check_covered(self, k: int, types: Sequence[int]) -> None:
         """Refuse while stage k could cover of a booked loss, under a cap that is a share of what it holds."""

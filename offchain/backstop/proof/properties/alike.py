@@ -326,3 +326,51 @@ def _wealth(both: Both, who: str) -> dict[str, int]:
     found["locked"] = sum(vault.locked_collateral for vault in mine)
     found["debt"] = -sum(vault.normalized_debt for vault in mine)
     return found
+
+
+@counterfactual_property(101)
+def a_cover_is_foreseen(both: Both, random: Random) -> bool:
+    """Assert that what was to reach a stage before a cover is paid by it and those after, or reaches it yet.
+
+    For every stage, one that needs time with what it reserves; not where any fails or owes. What is left of a
+    pool that is void is the reserve's: less reaches others then. A wei for each stage, and the ray for each
+    unit of debt that borrowers' part is rounded by, of each type.
+    """
+    waterfall, engine = contract_of(both, "LossWaterfall"), contract_of(both, "VaultEngine")
+    if both.parameters is None or waterfall.KIND != "LossWaterfall" or engine.in_settlement(VISITOR):
+        return False
+    c = pick(random, [each for each in types(both) if deficit(both, each)] or types(both))
+    if c is None:
+        return False
+    with both.imagine():
+        if not deficit(both, c):
+            for id in collapse(both, c):
+                must(both, "CollateralAuction", "close", id, by=VISITOR)
+        # Debts count at the rate of their last accrual.
+        for each in types(both):
+            accrue(both, each)
+        stages = [waterfall.stages[k].stage for k in waterfall.lineup[()].ids]
+        debts = sum(engine.debts[each].normalized_debt for each in types(both))
+        reach = [[both.view("LossWaterfall", "losses_beyond", stage) for stage in stages]]
+        if any(waterfall.owed[k] for k in waterfall.lineup[()].ids):
+            return False
+        outcome = apply(both, "LossWaterfall", "cover", c, by=VISITOR)
+        events = {log.event for log in outcome.logs}
+        if not outcome.ok or "StageFailed" in events:
+            return False
+        reach.append([both.view("LossWaterfall", "losses_beyond", stage) for stage in stages])
+        paid, kept = [0] * len(stages), [0] * len(stages)
+        for log in outcome.logs:
+            if log.event in ("LossCovered", "LossReserved"):
+                place = waterfall.lineup[()].ids.index(log.values[2])
+                (paid if log.event == "LossCovered" else kept)[place] += log.values[3]
+        slack = (len(stages) + 1) * (RAY + debts)
+        for place, (before, after) in enumerate(zip(*reach, strict=True)):
+            bears = sum(paid[place:]) + kept[place]
+            more = after + bears - before
+            if more > slack or (-more > slack and "NewGeneration" not in events):
+                raise Violation(
+                    f"{before} rad were to reach stage {place}; of a cover of type {c} it and those after it "
+                    f"bear {bears}, and {after} reach it yet"
+                )
+    return bool(sum(paid) + sum(kept))

@@ -123,6 +123,9 @@ def exit_neutrality(both: Both, random: Random) -> bool:
             for id in collapse(both, c):
                 must(both, "CollateralAuction", "close", id, by=VISITOR)
         batch = ask_to_leave(both, name, owner)
+        # What is in doubt is measured at the rate of the last accrual: fees since then are nobody's yet.
+        for each in types(both):
+            accrue(both, each)
         ends = []
         for known in (True, False):
             with both.imagine():
