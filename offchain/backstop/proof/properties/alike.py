@@ -330,11 +330,12 @@ def _wealth(both: Both, who: str) -> dict[str, int]:
 
 @counterfactual_property(101)
 def a_cover_is_foreseen(both: Both, random: Random) -> bool:
-    """Assert that what was to reach a stage before a cover is paid by it and those after, or reaches it yet.
+    """Assert that what was to reach a stage before a cover is paid by it, or later ones, or reaches it yet.
 
-    For every stage, one that needs time with what it reserves; not where any fails or owes. What is left of a
-    pool that is void is the reserve's: less reaches others then. A wei for each stage, and the ray for each
-    unit of debt that borrowers' part is rounded by, of each type.
+    For every stage that has one account for all types; one that needs time bears what it reserves. Not where
+    any fails or owes, nor for losses of several types: whoever covers one first chooses whose borrowers bear
+    the other. What is left of a void pool is the reserve's: less reaches others then. A wei for each stage,
+    and the ray for each unit of debt that borrowers' part is rounded by.
     """
     waterfall, engine = contract_of(both, "LossWaterfall"), contract_of(both, "VaultEngine")
     if both.parameters is None or waterfall.KIND != "LossWaterfall" or engine.in_settlement(VISITOR):
@@ -349,8 +350,12 @@ def a_cover_is_foreseen(both: Both, random: Random) -> bool:
         # Debts count at the rate of their last accrual.
         for each in types(both):
             accrue(both, each)
-        stages = [waterfall.stages[k].stage for k in waterfall.lineup[()].ids]
-        debts = sum(engine.debts[each].normalized_debt for each in types(both))
+        doubt = {each: both.view("LiquidationEngine", "doubt_of", each) for each in types(both)}
+        if any(deficit(both, each) or doubt[each] for each in types(both) if each != c):
+            return False
+        slots = [waterfall.stages[k] for k in waterfall.lineup[()].ids]
+        stages = [slot.stage for slot in slots]
+        debts = engine.debts[c].normalized_debt
         reach = [[both.view("LossWaterfall", "losses_beyond", stage) for stage in stages]]
         if any(waterfall.owed[k] for k in waterfall.lineup[()].ids):
             return False
@@ -366,11 +371,14 @@ def a_cover_is_foreseen(both: Both, random: Random) -> bool:
                 (paid if log.event == "LossCovered" else kept)[place] += log.values[3]
         slack = (len(stages) + 1) * (RAY + debts)
         for place, (before, after) in enumerate(zip(*reach, strict=True)):
-            bears = sum(paid[place:]) + kept[place]
-            more = after + bears - before
-            if more > slack or (-more > slack and "NewGeneration" not in events):
+            if not slots[place].pooled:
+                continue
+            # What it leaves under its own cap has reached it too, and may be paid by those after it.
+            least = after + paid[place] + kept[place]
+            most = least + sum(paid[place + 1 :])
+            if before < least - slack or (before > most + slack and "NewGeneration" not in events):
                 raise Violation(
-                    f"{before} rad were to reach stage {place}; of a cover of type {c} it and those after it "
-                    f"bear {bears}, and {after} reach it yet"
+                    f"{before} rad were to reach stage {place}; when type {c} is covered it bears "
+                    f"{least - after}, those after it {most - least}, and {after} reach it yet"
                 )
     return bool(sum(paid) + sum(kept))
