@@ -577,9 +577,10 @@ def losses_beyond(stage: address) -> uint256:
             and the debt in doubt of all types, each less what the earlier stages would pay under their caps.
             What the stage has reserved has reached it already; what others paid in its place while it failed
             has not. Asynchronous stages and such as fail, or owe what they missed, count as nothing, since
-            what they bring is not known. Borrowers (the stage of each type that settlement does not lift)
-            count as far as their debt is not flagged: what is added to the rest is in doubt again. While
-            settlement winds up, everything: what is lost is not known yet. Nothing once its books are closed.
+            what they bring is not known. No more do borrowers (the stage of each type that settlement does
+            not lift), as what is added to debts in doubt is in doubt again, and any stage of each type behind
+            one for all: what it brings depends on which type is covered first. While settlement winds up,
+            everything: what is lost is not known yet. Nothing once its books are closed.
     @param stage A stage's address; an address that is no stage bears nothing.
     @return [rad] The stage's own balance and caps are ignored; more than all there is while settlement winds
             up.
@@ -840,6 +841,7 @@ def _losses_beyond(stage: address, paying: bool) -> uint256:
     if total == 0 and owing == 0:
         return 0
 
+    pooled: bool = False
     for place: uint256 in range(lineup & 255, bound=bounds.MAX_STAGES):
         k: uint256 = self._at(lineup, place)
         slot: Slot = self._load_stage(k)
@@ -850,7 +852,8 @@ def _losses_beyond(stage: address, paying: bool) -> uint256:
             if owes:
                 total += self.owed[k]
             return total
-        if slot.asynchronous or owes or total == 0:
+        pooled = pooled or slot.pooled
+        if slot.asynchronous or owes or total == 0 or (not slot.pooled and (pooled or not slot.lifted)):
             continue
         spent: uint256 = 0
         for i: uint256 in range(len(types), bound=bounds.MAX_COLLATERAL_TYPES):
@@ -863,30 +866,13 @@ def _losses_beyond(stage: address, paying: bool) -> uint256:
             if slot.pooled:
                 more = spent
                 capacity -= min(capacity, spent)
-            room: uint256 = self._room(types[i], k, slot, capacity, more, False)
-            if not slot.pooled and not slot.lifted:
-                room = self._undoubted(types[i], room)
-            amount: uint256 = min(left[i], room)
+            amount: uint256 = min(left[i], self._room(types[i], k, slot, capacity, more, False))
             left[i] -= amount
             spent += amount
         total -= spent
     # One that was left out bears nothing any more, but what it owes.
     id: uint256 = self.ids[stage]
     return self.owed[id - 1] if id != 0 else 0
-
-
-@internal
-@view
-def _undoubted(collateral_type: uint256, room: uint256) -> uint256:
-    """
-    @dev What borrowers can bear [rad] without the part that lands on flagged debt, rounded down to a whole
-         ray for each unit of debt, as they are charged: that part is in doubt again.
-    """
-    debt: uint256 = (staticcall VAULT_ENGINE.debts_of(collateral_type)).normalized_debt
-    if debt == 0:
-        return 0
-    flagged: uint256 = staticcall LIQUIDATION_ENGINE.flagged_of(collateral_type)
-    return room // debt * (debt - min(debt, flagged))
 
 
 @internal

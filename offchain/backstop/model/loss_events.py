@@ -92,10 +92,6 @@ class LossEvents(Administered):
         self.paid = self.table("covered")
 
     @property
-    def liquidation_engine(self) -> ILiquidationEngine:
-        return cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
-
-    @property
     def vault_engine(self) -> IVaultEngine:
         return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
@@ -212,4 +208,5 @@ class LossEvents(Administered):
 
     def _doubt(self, collateral_type: int) -> int:
         """Return a type's debt that may be lost and is not booked [rad]."""
-        return self.liquidation_engine.doubt_of(self.address, collateral_type)
+        liquidations = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
+        return liquidations.doubt_of(self.address, collateral_type)

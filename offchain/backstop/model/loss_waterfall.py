@@ -252,13 +252,18 @@ class LossWaterfall(StageCaps):
             deficit = self.vault_engine.deficit_of(self.address, c)
             own = self.reservations[c, stage].amount
             left[c] = add(deficit - min(deficit, own), self._doubt(c))
+        pooled = False
         for k in self.lineup[()].ids:
             present: Slot = self.stages[k]
             if present.stage == stage:
                 if paying and any(left.values()):
                     self._check_covered(k, types)
                 return int(sum(left.values()) + self.owed[k])
-            if present.asynchronous or self.owed[k]:
+            pooled = pooled or bool(present.pooled)
+            # What is added to debts may be in doubt again, and a type's own account behind one for all types
+            # brings what depends on which type is covered first.
+            of_a_type = not present.pooled and (pooled or not present.lifted)
+            if present.asynchronous or self.owed[k] or of_a_type:
                 continue
             spent = 0
             for c in types:
@@ -266,20 +271,11 @@ class LossWaterfall(StageCaps):
                     continue
                 _, capacity = self._capacity(k, c)
                 more = spent if present.pooled else 0
-                room = self._room(c, k, capacity - min(capacity, more), more)
-                if not present.pooled and not present.lifted:
-                    room = self._undoubted(c, room)
-                amount = min(left[c], room)
+                amount = min(left[c], self._room(c, k, capacity - min(capacity, more), more))
                 left[c] -= amount
                 spent += amount
         # One that was left out bears nothing any more, but what it owes.
         return int(self.owed[self.ids[stage] - 1]) if self.ids[stage] else 0
-
-    def _undoubted(self, c: int, room: int) -> int:
-        """Return what borrowers can bear [rad] without what lands on flagged debt, in doubt again; down."""
-        debt = self.vault_engine.debts_of(self.address, c).normalized_debt
-        flagged = self.liquidation_engine.flagged_of(self.address, c)
-        return room // debt * (debt - min(debt, flagged)) if debt else 0
 
     def _check_covered(self, k: int, types: Sequence[int]) -> None:
         """Refuse while stage k could cover of a booked loss, under a cap that is a share of what it holds."""

@@ -330,12 +330,12 @@ def _wealth(both: Both, who: str) -> dict[str, int]:
 
 @counterfactual_property(101)
 def a_cover_is_foreseen(both: Both, random: Random) -> bool:
-    """Assert that what was to reach a stage before a cover is paid by it, or later ones, or reaches it yet.
+    """Assert that what was to reach a stage before a cover is what it bears of it, and what reaches it yet.
 
-    For every stage that has one account for all types; one that needs time bears what it reserves. Not where
-    any fails or owes, nor for losses of several types: whoever covers one first chooses whose borrowers bear
-    the other. What is left of a void pool is the reserve's: less reaches others then. A wei for each stage,
-    and the ray for each unit of debt that borrowers' part is rounded by.
+    More only by what others pay that it could not count on: later ones, for what it leaves under its cap, and
+    accounts of types. For every stage that has one account for all types; one that needs time bears what it
+    reserves. Not where any fails or owes. A wei for each stage, the ray for each unit of debt that borrowers'
+    part is rounded by, and what void pools leave to the reserve.
     """
     waterfall, engine = contract_of(both, "LossWaterfall"), contract_of(both, "VaultEngine")
     if both.parameters is None or waterfall.KIND != "LossWaterfall" or engine.in_settlement(VISITOR):
@@ -350,9 +350,6 @@ def a_cover_is_foreseen(both: Both, random: Random) -> bool:
         # Debts count at the rate of their last accrual.
         for each in types(both):
             accrue(both, each)
-        doubt = {each: both.view("LiquidationEngine", "doubt_of", each) for each in types(both)}
-        if any(deficit(both, each) or doubt[each] for each in types(both) if each != c):
-            return False
         slots = [waterfall.stages[k] for k in waterfall.lineup[()].ids]
         stages = [slot.stage for slot in slots]
         debts = engine.debts[c].normalized_debt
@@ -360,8 +357,7 @@ def a_cover_is_foreseen(both: Both, random: Random) -> bool:
         if any(waterfall.owed[k] for k in waterfall.lineup[()].ids):
             return False
         outcome = apply(both, "LossWaterfall", "cover", c, by=VISITOR)
-        events = {log.event for log in outcome.logs}
-        if not outcome.ok or "StageFailed" in events:
+        if not outcome.ok or any(log.event == "StageFailed" for log in outcome.logs):
             return False
         reach.append([both.view("LossWaterfall", "losses_beyond", stage) for stage in stages])
         paid, kept = [0] * len(stages), [0] * len(stages)
@@ -369,16 +365,17 @@ def a_cover_is_foreseen(both: Both, random: Random) -> bool:
             if log.event in ("LossCovered", "LossReserved"):
                 place = waterfall.lineup[()].ids.index(log.values[2])
                 (paid if log.event == "LossCovered" else kept)[place] += log.values[3]
-        slack = (len(stages) + 1) * (RAY + debts)
+        rests = sum(log.values[2] for log in outcome.logs if log.event == "NewGeneration")
+        slack = (len(stages) + 1) * (RAY + debts) + rests * RAY
         for place, (before, after) in enumerate(zip(*reach, strict=True)):
             if not slots[place].pooled:
                 continue
-            # What it leaves under its own cap has reached it too, and may be paid by those after it.
             least = after + paid[place] + kept[place]
-            most = least + sum(paid[place + 1 :])
-            if before < least - slack or (before > most + slack and "NewGeneration" not in events):
+            others = (k for k, slot in enumerate(slots) if k > place or not slot.pooled)
+            most = least + sum(paid[k] for k in others)
+            if not least - slack <= before <= most + slack:
                 raise Violation(
                     f"{before} rad were to reach stage {place}; when type {c} is covered it bears "
-                    f"{least - after}, those after it {most - least}, and {after} reach it yet"
+                    f"{least - after}, others {most - least}, and {after} reach it yet"
                 )
     return bool(sum(paid) + sum(kept))
