@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 from backstop.deployment.accounts import account
+from backstop.model.roles import STAGE
 from backstop.proof.properties.both import Both
 from backstop.proof.properties.figures.arithmetic import RAY
 from backstop.proof.properties.future import (
@@ -334,15 +335,16 @@ def a_cover_is_foreseen(both: Both, random: Random) -> bool:
 
     More only by what others pay that it could not count on: later ones, for what it leaves under its cap, and
     accounts of types. For every stage that has one account for all types; one that needs time bears what it
-    reserves. Not where any fails or owes. A wei for each stage, the ray for each unit of debt that borrowers'
-    part is rounded by, and what void pools leave to the reserve.
+    reserves. Not where any fails or owes, or a pool lacks its role. A wei for each stage, the ray for each
+    unit of debt that borrowers' part is rounded by, and what void pools leave to the reserve.
     """
     waterfall, engine = contract_of(both, "LossWaterfall"), contract_of(both, "VaultEngine")
     if both.parameters is None or waterfall.KIND != "LossWaterfall" or engine.in_settlement(VISITOR):
         return False
     c = pick(random, [each for each in types(both) if deficit(both, each)] or types(both))
-    if c is None:
-        return False
+    pools = [contract_of(both, name).address for name in stablecoin_pools(both)]
+    if c is None or not all(both.view("VaultEngine", "has_role", STAGE, pool) for pool in pools):
+        return False  # the clawback names what it cannot take of a pool without its role
     with both.imagine():
         if not deficit(both, c):
             for id in collapse(both, c):
