@@ -40,7 +40,7 @@ class Under:
         if (collateral, debt) == (self._collateral, self._debt):
             return
         self.risk, self._collateral, self._debt = risk, collateral, debt
-        moved = [each for each in between if self._beyond(each[1]) != (each[0] in self._vaults)]
+        moved = [each for each in between if self._has_passed(*each)]
         if len(moved) > _FEW:
             self._sizes = None
         for owner, vault in moved:
@@ -51,9 +51,15 @@ class Under:
         old = self._vaults.pop(owner, None)
         if old is not None:
             self._count(owner, old, -1)
-        if self._beyond(vault):
+        if self._counts(owner, vault):
             self._vaults[owner] = vault
             self._count(owner, vault, 1)
+
+    def _has_passed(self, owner: str, vault: Vault) -> bool:
+        return self._counts(owner, vault) != (owner in self._vaults)
+
+    def _counts(self, owner: str, vault: Vault) -> bool:
+        return self._beyond(vault)
 
     def _beyond(self, vault: Vault) -> bool:
         return vault.normalized_debt * self._debt > vault.locked_collateral * self._collateral

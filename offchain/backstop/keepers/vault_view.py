@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import chain, takewhile
 from typing import Any
 
 from backstop.deployment.parameters import Parameters
@@ -98,11 +99,44 @@ class VaultView(LedgerView):
 
     def count_unsafe(self, c: int) -> int:
         """Return how many vaults can be liquidated now."""
-        ratio, price = self.terms(c).liquidation_ratio, self.liquidation_price(c)
-        exact = self._finder is None and self._most(c, ratio) == ratio and self.call_terms(c).ratio == 0
-        if exact and price and ratio:
-            return len(self._near(c, ratio, price))
+        price = self.liquidation_price(c)
+        if price and self._one_line(c):
+            return len(self._near(c, self.terms(c).liquidation_ratio, price))
         return sum(1 for _ in self.each_unsafe(c))
+
+    def _one_line(self, c: int) -> bool:
+        """Tell whether the liquidation ratio alone says which vaults are unsafe, and the index has them."""
+        ratio = self.terms(c).liquidation_ratio
+        exact = ratio != 0 and self._most(c, ratio) == ratio
+        return exact and self._finder is None and self.call_terms(c).ratio == 0
+
+    def wrong_flags(self, c: int, enough: Callable[[int], bool]) -> Iterator[tuple[str, int, int]]:
+        """Yield flags that may be wrong: owner, what is flagged, what should be [wad of normalized debt].
+
+        Unsafe vaults whose debt (rad) is `enough` come first, in the order of `each_unsafe`, then those with
+        a flag. There are none without a price.
+        """
+        price, flags = self.lowest_price(c), self._indexes.flags
+        if price == 0:
+            return
+        unsafe: Iterator[Vault]
+        if self._one_line(c):
+            wrong = flags.wrong(c, *self._line(c, self.terms(c).liquidation_ratio, price))
+            flagged = [owner for _, owner in flags.sorted([(c, owner) for owner in wrong.flagged])]
+            unsafe = takewhile(
+                lambda vault: enough(vault.debt), self._read(c, (owner for _, owner in wrong.largest()))
+            )
+        else:
+            flagged, unsafe = flags.all(c), self.each_unsafe(c, enough, price)
+        stale = [vault for vault in self.vaults_of(c, flagged) if self.is_unsafe(c, vault, price)]
+        seen = set()
+        for vault in chain(unsafe, stale):
+            if vault.owner not in seen:
+                seen.add(vault.owner)
+                yield vault.owner, flags.of(c, vault.owner), vault.normalized_debt
+        for owner in flagged:
+            if owner not in seen:
+                yield owner, flags.of(c, owner), 0
 
     def _under(self, c: int, ratio: int, price: int) -> Iterator[Vault]:
         """Yield the vaults under a ratio and their size's add-on, the largest debt first.
@@ -142,7 +176,12 @@ class VaultView(LedgerView):
 
     def _near(self, c: int, ratio: int, price: int) -> Under:
         """Return the vaults that are under a ratio if any add-on there is counts in full."""
-        return self._vaults.under(c, ratio, price * BASIS_POINTS, self.rate(c) * self._most(c, ratio))
+        # One at another price than liquidations' is a line of its own: a single one would go to and fro.
+        purpose = ratio, price == self.liquidation_price(c)
+        return self._vaults.under(c, purpose, *self._line(c, ratio, price))
+
+    def _line(self, c: int, ratio: int, price: int) -> tuple[int, int]:
+        return price * BASIS_POINTS, self.rate(c) * self._most(c, ratio)
 
     def _called(self, c: int) -> list[Vault]:
         """Return the vaults that were called, whatever became of it."""
