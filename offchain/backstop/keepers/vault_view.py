@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain, takewhile
@@ -11,11 +12,15 @@ from backstop.deployment.parameters import Parameters
 from backstop.keepers.indexes import Indexes
 from backstop.keepers.ledger_view import LedgerView
 from backstop.keepers.seen import Call, Finder, Outside, Tables, Vault, Workout
-from backstop.keepers.under import Under
+from backstop.keepers.under import Under, share_of
 from backstop.keepers.vaults import Vaults
 from backstop.model import interfaces, workouts
 from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.system import Snapshot
+
+
+def _any(debt: int) -> bool:
+    return True
 
 
 class VaultView(LedgerView):
@@ -61,10 +66,12 @@ class VaultView(LedgerView):
         return under.normalized_debt * self.rate(c) - under.locked * price
 
     def _read(self, c: int, owners: Iterable[str]) -> Iterator[Vault]:
-        rate, vaults = self.rate(c), self._vaults
-        for owner in owners:
-            locked, art, called_at, _ = vaults[c, owner]
-            yield Vault(owner, locked, art, art * rate, called_at)
+        rate = self.rate(c)
+        return (self._vault_at(c, owner, rate) for owner in owners)
+
+    def _vault_at(self, c: int, owner: str, rate: int) -> Vault:
+        locked, art, called_at, _ = self._vaults[c, owner]
+        return Vault(owner, locked, art, art * rate, called_at)
 
     def unsafe(self, c: int) -> list[Vault]:
         """Return the vaults that can be liquidated now, the largest debt first.
@@ -75,11 +82,21 @@ class VaultView(LedgerView):
         return list(self.each_unsafe(c))
 
     def each_unsafe(
-        self, c: int, enough: Callable[[int], bool] = lambda debt: True, price: int | None = None
+        self,
+        c: int,
+        enough: Callable[[int], bool] = _any,
+        price: int | None = None,
+        *,
+        fits: Callable[[int], bool] = _any,
+        share: tuple[int, int] = (1, 0),
     ) -> Iterator[Vault]:
-        """Yield what `unsafe` has; of either kind as far as the debt (rad) is `enough`; at a price (ray)."""
+        """Yield what `unsafe` has; of either kind as far as the debt (rad) is `enough`; at a price (ray).
+
+        `share` is one of how many, from 0 on. Debts that do not fit are left out: with a debt all smaller
+        ones fit, and what does not fit once may not later, however far the caller has got.
+        """
         price, first = self.liquidation_price(c) if price is None else price, set()
-        for vault in self._under(c, self.terms(c).liquidation_ratio, price):
+        for vault in self._under(c, self.terms(c).liquidation_ratio, price, fits, share):
             if not enough(vault.debt):
                 break
             first.add(vault.owner)
@@ -87,7 +104,7 @@ class VaultView(LedgerView):
         if self.call_terms(c).ratio == 0:
             return
         due = {call.owner for call in self.calls(c) if self.timestamp >= call.due} - first
-        for vault in self._under(c, self.call_terms(c).ratio, price) if due else ():
+        for vault in self._under(c, self.call_terms(c).ratio, price, fits, share) if due else ():
             if not enough(vault.debt):
                 break
             if vault.owner in due:
@@ -138,20 +155,37 @@ class VaultView(LedgerView):
             if owner not in seen:
                 yield owner, flags.of(c, owner), 0
 
-    def _under(self, c: int, ratio: int, price: int) -> Iterator[Vault]:
+    def _under(
+        self,
+        c: int,
+        ratio: int,
+        price: int,
+        fits: Callable[[int], bool] = _any,
+        share: tuple[int, int] = (1, 0),
+    ) -> Iterator[Vault]:
         """Yield the vaults under a ratio and their size's add-on, the largest debt first.
 
         Without a price there are none.
         """
         if price == 0 or ratio == 0:
             return
+        count, index = share
         if self._finder is not None:
-            yield from self._found_under(c, ratio, price)
+            for vault in self._found_under(c, ratio, price):
+                if share_of(vault.owner, count) == index and fits(vault.debt):
+                    yield vault
             return
         policy, scaled, exact = self._brackets(c), price * BASIS_POINTS, self._most(c, ratio) == ratio
-        for vault in self._read(c, (owner for _, owner in self._near(c, ratio, price).largest())):
+        largest, rate, i = self._near(c, ratio, price).largest(count, index), self.rate(c), 0
+        while i < len(largest):
+            vault = self._vault_at(c, largest[i][1], rate)
+            if not fits(vault.debt):
+                # Nor do all in between.
+                i = bisect_left(largest, True, i + 1, key=lambda each: fits(-each[0] * rate))
+                continue
             if exact or vault.locked * scaled < vault.debt * ratio + policy.add_on(vault.debt):
                 yield vault
+            i += 1
 
     def _found_under(self, c: int, ratio: int, price: int) -> list[Vault]:
         assert self._finder is not None

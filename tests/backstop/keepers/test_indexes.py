@@ -66,6 +66,8 @@ def test_vaults_beyond_a_line_are_carried(seed) -> None:
         if dice.random() < 0.7:
             sizes = sorted((-vault.normalized_debt, owner) for owner, vault in wanted.items())
             assert found.largest() == sizes
+            for share in range(3):
+                assert found.largest(3, share) == [each for each in sizes if int(each[1], 16) % 3 == share]
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -193,6 +195,10 @@ def test_a_run_sees_what_a_first_look_would_see(name) -> None:
             assert unsafe == anew.unsafe(c)
             assert carried.count_unsafe(c) == len(unsafe)
             assert carried.has_unsafe(c) == bool(unsafe)
+            middle = unsafe[len(unsafe) // 2].debt if unsafe else 0
+            for i in range(3):
+                mine = [each for each in unsafe if int(each.owner, 16) % 3 == i and each.debt < middle]
+                assert list(carried.each_unsafe(c, fits=middle.__gt__, share=(3, i))) == mine
             for look in ("calls", "callable", "spared", "restructurable", "vaults", "locked"):
                 assert getattr(carried, look)(c) == getattr(anew, look)(c), look
             vaults = anew.vaults(c)
@@ -252,6 +258,22 @@ def test_what_stands_is_not_looked_at_again(monkeypatch) -> None:
             assert [list(view.each_unsafe(c, price=at)) for at in (price, price * 9 // 10)] == first
             assert passed[0] == 0
     assert right and crossed
+
+
+def test_debts_that_do_not_fit_are_passed_at_once() -> None:
+    """Hundreds of vaults are too large for the room that is left: a few looks find the first that is not."""
+    run = next(each_block("black-thursday"))
+    view, tried = run.view(), list[int]()
+    unsafe = list(view.each_unsafe(0, price=1))
+    largest = unsafe[-5].debt
+
+    def fits(debt: int) -> bool:
+        tried.append(debt)
+        return debt <= largest
+
+    assert list(view.each_unsafe(0, price=1, fits=fits)) == unsafe[-5:]
+    assert len(unsafe) > 100
+    assert len(tried) <= len(unsafe).bit_length() + 10
 
 
 def test_a_take_is_tried_wherever_it_may_pay() -> None:
