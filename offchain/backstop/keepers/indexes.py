@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
+from backstop.keepers.flags import Flags
 from backstop.keepers.lots import Lots
 from backstop.keepers.standing import Standing
 from backstop.keepers.vaults import Vaults
@@ -41,18 +42,20 @@ class Indexes:
         return found
 
     @property
-    def flags(self) -> Standing:
+    def flags(self) -> Flags:
         """Flags of vaults, by type and owner."""
-        return self._standing("LiquidationEngine", "doubt.of_vaults", bool)
+        path, vaults = "doubt.of_vaults", self.vaults
+        found: Flags = self._index(
+            "LiquidationEngine", (path,), lambda tables: Flags(tables.get(path, {}), vaults)
+        )
+        return found
 
     @property
     def workouts(self) -> Standing:
         """Balances of open workouts."""
-        return self._standing("Workouts", "balances", attrgetter("left"))
-
-    def _standing(self, contract: str, path: str, stands: Callable[[Any], Any]) -> Standing:
+        path, left = "balances", attrgetter("left")
         found: Standing = self._index(
-            contract, (path,), lambda tables: Standing(tables.get(path, {}), stands)
+            "Workouts", (path,), lambda tables: Standing(tables.get(path, {}), left)
         )
         return found
 

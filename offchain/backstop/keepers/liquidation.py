@@ -19,27 +19,33 @@ def liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
     """Liquidate unsafe vaults while there is room, and foreclose workouts, if the reward pays for the gas."""
     least = view.cost("LiquidationEngine", "liquidate", gas_price) + me.group.minimum_profit
     for c in range(len(view.symbols)):
-        room, terms, floor = view.room(c), view.auction_terms(c), view.terms(c).debt_floor * RAD
-        # No part of a debt brings more than all of it, and no smaller debt either.
-        for vault in view.each_unsafe(c, partial(_pays, terms, least)):
-            if room <= 0:
-                break
-            if not me.mine(int(vault.owner, 16)):
-                continue
-            principal = vault.debt if vault.debt - room < floor else room
-            if principal < min(floor, vault.debt):
-                continue
-            reward = _reward(terms, principal)
-            if reward >= least:
-                room -= principal
-                args = (c, vault.owner, me.address)
-                yield me.intent("LiquidationEngine", "liquidate", *args, about=args[:2], gain=reward)
+        yield from _liquidations(me, view, c, least)
     cost = view.cost("Workouts", "foreclose", gas_price)
     for workout in view.foreclosable():
         reward = _reward(view.auction_terms(workout.collateral_type), workout.principal)
         if me.mine(workout.id) and reward >= cost + me.group.minimum_profit:
             foreclosure = (workout.id, me.address)
             yield me.intent("Workouts", "foreclose", *foreclosure, about=workout.id, gain=reward)
+
+
+def _liquidations(me: Keeper, view: View, c: int, least: int) -> Decisions:
+    room, terms, floor = view.room(c), view.auction_terms(c), view.terms(c).debt_floor * RAD
+
+    def fits(debt: int) -> bool:
+        """Tell whether all of a debt (rad) may go under auction, or a part that is not under the floor."""
+        return room >= floor or debt < room + floor
+
+    # No part of a debt brings more than all of it, and no smaller debt either.
+    enough, share = partial(_pays, terms, least), (me.group.count, me.index)
+    for vault in view.each_unsafe(c, enough, fits=fits, share=share) if room > 0 else ():
+        principal = vault.debt if vault.debt - room < floor else room
+        reward = _reward(terms, principal)
+        if reward >= least:
+            room -= principal
+            args = (c, vault.owner, me.address)
+            yield me.intent("LiquidationEngine", "liquidate", *args, about=args[:2], gain=reward)
+            if room <= 0:
+                break
 
 
 @role("caller")

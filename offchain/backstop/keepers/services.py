@@ -189,17 +189,9 @@ def coverer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
 @role("recogniser")
 def recogniser(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Have debt in doubt flagged, so that nobody leaves a pool ahead of a loss; and flags cleared in time."""
-    flags = view.flags()
     for c in range(len(view.symbols)):
-        price, rate = view.lowest_price(c), view.rate(c)
-        if not price:
-            continue
-        flagged = [owner for of, owner in flags if of == c]
-        stale = {each.owner: each for each in view.vaults_of(c, flagged) if view.is_unsafe(c, each, price)}
-        found = {each.owner: each for each in view.each_unsafe(c, _counts, price)} | stale
-        for owner in dict.fromkeys([*found, *flagged]):
-            old = flags.get((c, owner), 0)
-            new = found[owner].normalized_debt if owner in found else 0
+        rate = view.rate(c)
+        for owner, old, new in view.wrong_flags(c, _counts):
             if _moved(me, old * rate, new * rate):
                 yield me.intent("LiquidationEngine", "flag", c, owner, about=(c, owner))
     for workout in view.workouts:

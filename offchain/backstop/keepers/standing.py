@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 
@@ -28,5 +28,9 @@ class Standing:
 
     def items(self) -> Iterator[tuple[Any, Any]]:
         """Yield keys and records, in the order in which the keys were first written."""
-        for key in sorted(self._keys, key=self._places.__getitem__):
+        for key in self.sorted(self._keys):
             yield key, self._table[key]
+
+    def sorted(self, keys: Iterable[Any]) -> list[Any]:
+        """Return keys in the order in which they were first written."""
+        return sorted(keys, key=self._places.__getitem__)

@@ -10,6 +10,11 @@ from backstop.model.interfaces import Vault
 _FEW = 16
 
 
+def share_of(owner: str, count: int) -> int:
+    """Return to which of `count` keepers a vault falls, from 0 on."""
+    return int(owner, 16) % count if count > 1 else 0
+
+
 class Under:
     """Vaults with `normalized_debt*debt > locked_collateral*collateral`, and their sums [wad].
 
@@ -23,26 +28,34 @@ class Under:
         self._collateral = 0
         self._debt = 0
         self._vaults: dict[str, Vault] = {}
-        # Sorted once somebody asks, and kept sorted from then on.
-        self._sizes: list[tuple[int, str]] | None = None
+        # By the number of shares: sorted once somebody asks, and kept sorted from then on.
+        self._sizes: dict[int, list[list[tuple[int, str]]]] = {}
 
     def __len__(self) -> int:
         return len(self._vaults)
 
-    def largest(self) -> list[tuple[int, str]]:
-        """Return the vaults by normalized debt under zero, then owner: the largest debt first."""
-        if self._sizes is None:
-            self._sizes = sorted([(-vault.normalized_debt, owner) for owner, vault in self._vaults.items()])
-        return self._sizes
+    def largest(self, count: int = 1, index: int = 0) -> list[tuple[int, str]]:
+        """Return one of `count` shares of the vaults by normalized debt under zero, then owner.
+
+        So the largest debt comes first. Whose share a vault is follows from its owner's address.
+        """
+        shares = self._sizes.get(count)
+        if shares is None:
+            shares = self._sizes[count] = [[] for _ in range(count)]
+            for owner, vault in self._vaults.items():
+                shares[share_of(owner, count)].append((-vault.normalized_debt, owner))
+            for each in shares:
+                each.sort()
+        return shares[index]
 
     def move(self, risk: int, collateral: int, debt: int, between: Iterable[tuple[str, Vault]]) -> None:
         """Move the line; `between` has every vault that it may have passed."""
         if (collateral, debt) == (self._collateral, self._debt):
             return
         self.risk, self._collateral, self._debt = risk, collateral, debt
-        moved = [each for each in between if self._beyond(each[1]) != (each[0] in self._vaults)]
+        moved = [each for each in between if self._has_passed(*each)]
         if len(moved) > _FEW:
-            self._sizes = None
+            self._sizes.clear()
         for owner, vault in moved:
             self.put(owner, vault)
 
@@ -51,9 +64,15 @@ class Under:
         old = self._vaults.pop(owner, None)
         if old is not None:
             self._count(owner, old, -1)
-        if self._beyond(vault):
+        if self._counts(owner, vault):
             self._vaults[owner] = vault
             self._count(owner, vault, 1)
+
+    def _has_passed(self, owner: str, vault: Vault) -> bool:
+        return self._counts(owner, vault) != (owner in self._vaults)
+
+    def _counts(self, owner: str, vault: Vault) -> bool:
+        return self._beyond(vault)
 
     def _beyond(self, vault: Vault) -> bool:
         return vault.normalized_debt * self._debt > vault.locked_collateral * self._collateral
@@ -61,10 +80,10 @@ class Under:
     def _count(self, owner: str, vault: Vault, sign: int) -> None:
         self.normalized_debt += sign * vault.normalized_debt
         self.locked += sign * vault.locked_collateral
-        if self._sizes is None:
-            return
         entry = -vault.normalized_debt, owner
-        if sign > 0:
-            insort(self._sizes, entry)
-        else:
-            del self._sizes[bisect_left(self._sizes, entry)]
+        for count, shares in self._sizes.items():
+            sizes = shares[share_of(owner, count)]
+            if sign > 0:
+                insort(sizes, entry)
+            else:
+                del sizes[bisect_left(sizes, entry)]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import chain, takewhile
 from typing import Any
 
 from backstop.deployment.parameters import Parameters
 from backstop.keepers.indexes import Indexes
 from backstop.keepers.ledger_view import LedgerView
 from backstop.keepers.seen import Call, Finder, Outside, Tables, Vault, Workout
-from backstop.keepers.under import Under
+from backstop.keepers.under import Under, share_of
 from backstop.keepers.vaults import Vaults
 from backstop.model import interfaces, workouts
 from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.system import Snapshot
+
+
+def _any(debt: int) -> bool:
+    return True
 
 
 class VaultView(LedgerView):
@@ -60,10 +66,12 @@ class VaultView(LedgerView):
         return under.normalized_debt * self.rate(c) - under.locked * price
 
     def _read(self, c: int, owners: Iterable[str]) -> Iterator[Vault]:
-        rate, vaults = self.rate(c), self._vaults
-        for owner in owners:
-            locked, art, called_at, _ = vaults[c, owner]
-            yield Vault(owner, locked, art, art * rate, called_at)
+        rate = self.rate(c)
+        return (self._vault_at(c, owner, rate) for owner in owners)
+
+    def _vault_at(self, c: int, owner: str, rate: int) -> Vault:
+        locked, art, called_at, _ = self._vaults[c, owner]
+        return Vault(owner, locked, art, art * rate, called_at)
 
     def unsafe(self, c: int) -> list[Vault]:
         """Return the vaults that can be liquidated now, the largest debt first.
@@ -74,11 +82,21 @@ class VaultView(LedgerView):
         return list(self.each_unsafe(c))
 
     def each_unsafe(
-        self, c: int, enough: Callable[[int], bool] = lambda debt: True, price: int | None = None
+        self,
+        c: int,
+        enough: Callable[[int], bool] = _any,
+        price: int | None = None,
+        *,
+        fits: Callable[[int], bool] = _any,
+        share: tuple[int, int] = (1, 0),
     ) -> Iterator[Vault]:
-        """Yield what `unsafe` has; of either kind as far as the debt (rad) is `enough`; at a price (ray)."""
+        """Yield what `unsafe` has; of either kind as far as the debt (rad) is `enough`; at a price (ray).
+
+        `share` is one of how many, from 0 on. Debts that do not fit are left out: with a debt all smaller
+        ones fit, and what does not fit once may not later, however far the caller has got.
+        """
         price, first = self.liquidation_price(c) if price is None else price, set()
-        for vault in self._under(c, self.terms(c).liquidation_ratio, price):
+        for vault in self._under(c, self.terms(c).liquidation_ratio, price, fits, share):
             if not enough(vault.debt):
                 break
             first.add(vault.owner)
@@ -86,7 +104,7 @@ class VaultView(LedgerView):
         if self.call_terms(c).ratio == 0:
             return
         due = {call.owner for call in self.calls(c) if self.timestamp >= call.due} - first
-        for vault in self._under(c, self.call_terms(c).ratio, price) if due else ():
+        for vault in self._under(c, self.call_terms(c).ratio, price, fits, share) if due else ():
             if not enough(vault.debt):
                 break
             if vault.owner in due:
@@ -98,26 +116,76 @@ class VaultView(LedgerView):
 
     def count_unsafe(self, c: int) -> int:
         """Return how many vaults can be liquidated now."""
-        ratio, price = self.terms(c).liquidation_ratio, self.liquidation_price(c)
-        exact = self._finder is None and self._most(c, ratio) == ratio and self.call_terms(c).ratio == 0
-        if exact and price and ratio:
-            return len(self._near(c, ratio, price))
+        price = self.liquidation_price(c)
+        if price and self._one_line(c):
+            return len(self._near(c, self.terms(c).liquidation_ratio, price))
         return sum(1 for _ in self.each_unsafe(c))
 
-    def _under(self, c: int, ratio: int, price: int) -> Iterator[Vault]:
+    def _one_line(self, c: int) -> bool:
+        """Tell whether the liquidation ratio alone says which vaults are unsafe, and the index has them."""
+        ratio = self.terms(c).liquidation_ratio
+        exact = ratio != 0 and self._most(c, ratio) == ratio
+        return exact and self._finder is None and self.call_terms(c).ratio == 0
+
+    def wrong_flags(self, c: int, enough: Callable[[int], bool]) -> Iterator[tuple[str, int, int]]:
+        """Yield flags that may be wrong: owner, what is flagged, what should be [wad of normalized debt].
+
+        Unsafe vaults whose debt (rad) is `enough` come first, in the order of `each_unsafe`, then those with
+        a flag. There are none without a price.
+        """
+        price, flags = self.lowest_price(c), self._indexes.flags
+        if price == 0:
+            return
+        unsafe: Iterator[Vault]
+        if self._one_line(c):
+            wrong = flags.wrong(c, *self._line(c, self.terms(c).liquidation_ratio, price))
+            flagged = [owner for _, owner in flags.sorted([(c, owner) for owner in wrong.flagged])]
+            unsafe = takewhile(
+                lambda vault: enough(vault.debt), self._read(c, (owner for _, owner in wrong.largest()))
+            )
+        else:
+            flagged, unsafe = flags.all(c), self.each_unsafe(c, enough, price)
+        stale = [vault for vault in self.vaults_of(c, flagged) if self.is_unsafe(c, vault, price)]
+        seen = set()
+        for vault in chain(unsafe, stale):
+            if vault.owner not in seen:
+                seen.add(vault.owner)
+                yield vault.owner, flags.of(c, vault.owner), vault.normalized_debt
+        for owner in flagged:
+            if owner not in seen:
+                yield owner, flags.of(c, owner), 0
+
+    def _under(
+        self,
+        c: int,
+        ratio: int,
+        price: int,
+        fits: Callable[[int], bool] = _any,
+        share: tuple[int, int] = (1, 0),
+    ) -> Iterator[Vault]:
         """Yield the vaults under a ratio and their size's add-on, the largest debt first.
 
         Without a price there are none.
         """
         if price == 0 or ratio == 0:
             return
+        count, index = share
         if self._finder is not None:
-            yield from self._found_under(c, ratio, price)
+            for vault in self._found_under(c, ratio, price):
+                if share_of(vault.owner, count) == index and fits(vault.debt):
+                    yield vault
             return
         policy, scaled, exact = self._brackets(c), price * BASIS_POINTS, self._most(c, ratio) == ratio
-        for vault in self._read(c, (owner for _, owner in self._near(c, ratio, price).largest())):
+        largest, rate, i = self._near(c, ratio, price).largest(count, index), self.rate(c), 0
+        while i < len(largest):
+            vault = self._vault_at(c, largest[i][1], rate)
+            if not fits(vault.debt):
+                # Nor do all in between.
+                i = bisect_left(largest, True, i + 1, key=lambda each: fits(-each[0] * rate))
+                continue
             if exact or vault.locked * scaled < vault.debt * ratio + policy.add_on(vault.debt):
                 yield vault
+            i += 1
 
     def _found_under(self, c: int, ratio: int, price: int) -> list[Vault]:
         assert self._finder is not None
@@ -142,7 +210,12 @@ class VaultView(LedgerView):
 
     def _near(self, c: int, ratio: int, price: int) -> Under:
         """Return the vaults that are under a ratio if any add-on there is counts in full."""
-        return self._vaults.under(c, ratio, price * BASIS_POINTS, self.rate(c) * self._most(c, ratio))
+        # One at another price than liquidations' is a line of its own: a single one would go to and fro.
+        purpose = ratio, price == self.liquidation_price(c)
+        return self._vaults.under(c, purpose, *self._line(c, ratio, price))
+
+    def _line(self, c: int, ratio: int, price: int) -> tuple[int, int]:
+        return price * BASIS_POINTS, self.rate(c) * self._most(c, ratio)
 
     def _called(self, c: int) -> list[Vault]:
         """Return the vaults that were called, whatever became of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from backstop.keepers.under import Under
@@ -45,12 +45,16 @@ class Vaults:
         if before is not None:
             del ranked[bisect_left(ranked, (before, owner))]
         self._places.setdefault(key, len(self._places))
-        vault = self._table[key]
-        self._note(key, vault)
+        self._note(key, self._table[key])
         if key in self._risks:
             insort(ranked, (self._risks[key], owner))
+        self.look(key)
+
+    def look(self, key: Key) -> None:
+        """Look again on which side of each line a vault is."""
+        c, owner = key
         for under in self._under.get(c, {}).values():
-            under.put(owner, vault)
+            under.put(owner, self._table[key])
 
     def _note(self, key: Key, vault: Vault) -> None:
         c, locked = key[0], vault.locked_collateral
@@ -86,7 +90,9 @@ class Vaults:
         first = bisect_left(ranked, ((collateral << _SHIFT) // debt, ""))
         return [owner for _, owner in ranked[first:]]
 
-    def under(self, c: int, purpose: Any, collateral: int, debt: int) -> Under:
+    def under(
+        self, c: int, purpose: Any, collateral: int, debt: int, make: Callable[[], Under] = Under
+    ) -> Under:
         """Return the vaults whose normalized debt over collateral is above `collateral / debt`, exactly.
 
         What the last answer for the purpose had is carried over: only vaults in between are looked at. It
@@ -94,7 +100,7 @@ class Vaults:
         """
         found = self._under.setdefault(c, {}).get(purpose)
         if found is None:
-            found = self._under[c][purpose] = Under()
+            found = self._under[c][purpose] = make()
         risk, before = (collateral << _SHIFT) // debt, found.risk
         # Equal digits leave it open on which side of the line a vault is.
         lowest, highest = (risk, None) if before is None else (min(risk, before), max(risk, before))

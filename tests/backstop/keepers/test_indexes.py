@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backstop.keepers.fills import best_fill, cheapest_first, considered, discount, may_pay
+from backstop.keepers.flags import Flags
 from backstop.keepers.group import GasPolicy, KeeperGroup
 from backstop.keepers.indexes import Indexes
 from backstop.keepers.keeper import UNLIMITED, Keeper
@@ -19,7 +21,7 @@ from backstop.keepers.seen import Auction, Priced
 from backstop.keepers.standing import Standing
 from backstop.keepers.vaults import Vaults
 from backstop.keepers.view import View
-from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.model.collateral_auction import Lot, Owner, Top, principal_left
 from backstop.model.interfaces import Vault
 from tests.support.world import each_block
@@ -64,6 +66,43 @@ def test_vaults_beyond_a_line_are_carried(seed) -> None:
         if dice.random() < 0.7:
             sizes = sorted((-vault.normalized_debt, owner) for owner, vault in wanted.items())
             assert found.largest() == sizes
+            for share in range(3):
+                assert found.largest(3, share) == [each for each in sizes if int(each[1], 16) % 3 == share]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_flags_that_are_wrong_are_carried(seed) -> None:
+    """Vaults, flags and the line change in any order; some flags stood before anybody asked."""
+    dice = Random(seed)
+    table = {(0, owner): random_vault(dice) for owner in OWNERS}
+    flagged: dict[tuple[int, str], int] = {}
+    vaults = Vaults(table)
+    flags = Flags(flagged, vaults)
+    collateral, debt, seen = 100, 50, [0, 0]
+    for step in range(120):
+        for key in [(0, dice.choice(OWNERS)) for _ in range(dice.randrange(4))]:
+            if dice.random() < 0.4:
+                table[key] = random_vault(dice)
+                vaults.update(key)
+            else:
+                flagged[key] = dice.choice((0, 1, table[key].normalized_debt))
+                flags.update(key)
+        if dice.random() < 0.3:
+            collateral, debt = dice.randrange(1, 10**27), dice.randrange(1, 10**27)
+        if step < 10:
+            continue
+        found = flags.wrong(0, collateral, debt)
+        due = {
+            owner: vault.normalized_debt
+            * (vault.normalized_debt * debt > vault.locked_collateral * collateral)
+            for (_, owner), vault in table.items()
+        }
+        wrong = {owner: art for owner, art in due.items() if art != flagged.get((0, owner), 0)}
+        assert found.largest() == sorted((-art, owner) for owner, art in wrong.items() if art)
+        assert found.flagged == {owner for owner in wrong if flagged.get((0, owner))}
+        seen[0] += len(found.largest())
+        seen[1] += len(found.flagged)
+    assert all(seen)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -141,7 +180,7 @@ def test_auctions_are_carried_by_price(first, rounds) -> None:
 @pytest.mark.parametrize("name", ["tests/data/runs/small.yaml", "tests/data/guards/guarded.yaml"])
 def test_a_run_sees_what_a_first_look_would_see(name) -> None:
     """In every block, with auctions, flags, calls and workouts: indexes that were carried or made anew."""
-    seen = dict.fromkeys(("auctions", "unsafe", "flags", "workouts", "calls"), 0)
+    seen = dict.fromkeys(("auctions", "unsafe", "flags", "workouts", "calls", "wrong"), 0)
     for run in each_block(name):
         carried = run.view()
         run._indexes, kept = Indexes(run._state), run._indexes
@@ -156,6 +195,10 @@ def test_a_run_sees_what_a_first_look_would_see(name) -> None:
             assert unsafe == anew.unsafe(c)
             assert carried.count_unsafe(c) == len(unsafe)
             assert carried.has_unsafe(c) == bool(unsafe)
+            middle = unsafe[len(unsafe) // 2].debt if unsafe else 0
+            for i in range(3):
+                mine = [each for each in unsafe if int(each.owner, 16) % 3 == i and each.debt < middle]
+                assert list(carried.each_unsafe(c, fits=middle.__gt__, share=(3, i))) == mine
             for look in ("calls", "callable", "spared", "restructurable", "vaults", "locked"):
                 assert getattr(carried, look)(c) == getattr(anew, look)(c), look
             vaults = anew.vaults(c)
@@ -166,14 +209,71 @@ def test_a_run_sees_what_a_first_look_would_see(name) -> None:
             found = {vault.owner for vault in carried.each_unsafe(c, price=lowest)}
             expected = {vault.owner for vault in vaults if anew.is_unsafe(c, vault, lowest)}
             assert found == (expected if lowest else set())
+            wrong = [each for each in carried.wrong_flags(c, lambda debt: debt >= RAD) if each[1] != each[2]]
+            assert wrong == (list(wrong_at_a_look(anew, c, lowest)) if lowest else [])
+            seen["wrong"] += len(wrong)
             seen["unsafe"] += len(unsafe)
             seen["calls"] += len(carried.calls(c))
         seen["auctions"] += len(carried.auctions)
         seen["flags"] += len(carried.flags())
         seen["workouts"] += len(carried.workouts)
-    assert seen["auctions"] and seen["unsafe"] and seen["flags"]
+    assert seen["auctions"] and seen["unsafe"] and seen["flags"] and seen["wrong"]
     if "guard" in name:
         assert seen["calls"]
+
+
+def wrong_at_a_look(view: View, c: int, price: int) -> Iterator[tuple[str, int, int]]:
+    """The flags that are wrong: of unsafe vaults, the largest first but for small ones, then of others."""
+    flags = {owner: flag for (of, owner), flag in view.flags().items() if of == c}
+    flagged = [each for each in view.vaults_of(c, flags) if view.is_unsafe(c, each, price)]
+    unsafe = {
+        each.owner: each.normalized_debt for each in view.each_unsafe(c, lambda debt: debt >= RAD, price)
+    }
+    due = unsafe | {each.owner: each.normalized_debt for each in flagged}
+    for owner in dict.fromkeys([*due, *flags]):
+        if flags.get(owner, 0) != due.get(owner, 0):
+            yield owner, flags.get(owner, 0), due.get(owner, 0)
+
+
+def test_what_stands_is_not_looked_at_again(monkeypatch) -> None:
+    """In a crash: flags that are right are left alone, and two prices in turn do not pass the same vaults."""
+    passed, right, crossed = [0], 0, 0
+    whole = Vaults._between
+
+    def counted(self: Vaults, *line: Any) -> Iterator[tuple[str, Vault]]:
+        for each in whole(self, *line):
+            passed[0] += 1
+            yield each
+
+    monkeypatch.setattr(Vaults, "_between", counted)
+    for run in each_block("tests/data/runs/small.yaml"):
+        view = run.view()
+        for c in range(len(view.symbols)):
+            price = view.liquidation_price(c)
+            right += sum(flag == view.vault(*key).normalized_debt for key, flag in view.flags().items())
+            assert all(old != new for _, old, new in view.wrong_flags(c, lambda debt: True))
+            first = [list(view.each_unsafe(c, price=at)) for at in (price, price * 9 // 10)]
+            crossed += first[0] != first[1]
+            passed[0] = 0
+            assert [list(view.each_unsafe(c, price=at)) for at in (price, price * 9 // 10)] == first
+            assert passed[0] == 0
+    assert right and crossed
+
+
+def test_debts_that_do_not_fit_are_passed_at_once() -> None:
+    """Hundreds of vaults are too large for the room that is left: a few looks find the first that is not."""
+    run = next(each_block("black-thursday"))
+    view, tried = run.view(), list[int]()
+    unsafe = list(view.each_unsafe(0, price=1))
+    largest = unsafe[-5].debt
+
+    def fits(debt: int) -> bool:
+        tried.append(debt)
+        return debt <= largest
+
+    assert list(view.each_unsafe(0, price=1, fits=fits)) == unsafe[-5:]
+    assert len(unsafe) > 100
+    assert len(tried) <= len(unsafe).bit_length() + 10
 
 
 def test_a_take_is_tried_wherever_it_may_pay() -> None:
