@@ -183,7 +183,7 @@ def _begin(
         opened, stepped = -setting.opened_before, -setting.first_step
         open_feed(kind, terms[c], reports[c], sources[c, 0], opened, stepped)
         kind.rate, kind.buffer, kind.art, kind.locked = 1.0, terms[c].buffer, terms[c].art, terms[c].locked
-        kind.lots = kind.in_auction = kind.deficit = kind.bad_debt = kind.added = 0.0
+        kind.lots = kind.in_auction = kind.deficit = kind.bad_debt = kind.added = kind.added_before = 0.0
         kind.coins = kind.money = 0.0
         kind.covered_at, kind.accrued_at, kind.fees = -np.inf, stepped, terms[c].fees
         kind.epoch, kind.reached, kind.listed = -1, terms[c].first, 0

@@ -85,9 +85,9 @@ EVENT = record(floats="now before")
 """What a stage with a balance for each type has paid for a type in this epoch and in the one before."""
 
 TYPE = record(
-    # fees: not charged yet; added: growth of the rate by redistribution in this epoch; coins, money: in the
-    # local market.
-    floats="art rate fees locked lots in_auction buffer deficit bad_debt added "
+    # fees: not charged yet; added, added_before: what redistribution put on the rate in this epoch and in the
+    # one before; coins, money: in the local market.
+    floats="art rate fees locked lots in_auction buffer deficit bad_debt added added_before "
     "current next fresh_until stepped_at cumulative since checkpoint checkpoint_at "
     "coins money "
     "covered_at accrued_at "
