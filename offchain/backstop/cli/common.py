@@ -346,6 +346,12 @@ def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     for payer, amount in head.paid:
         yield f"  paid by {payer}", coins(str(amount), RAD), ""
     yield "  outstanding" if margin is None else "  paid by nobody", coins(str(head.unpaid), RAD), ""
+    if int(summary["ledger"]["in_auction_rad"]):
+        yield (
+            "debt still at auction",
+            coins(summary["ledger"]["in_auction_rad"], RAD),
+            "lost or not, not counted",
+        )
     for entry in summary["paid_by"]:
         if entry["group"] not in MARGIN_GROUPS:  # they are lines of their own above
             yield f"lost by {entry['group']}", coins(entry["wad"], WAD), ""

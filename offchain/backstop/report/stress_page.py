@@ -50,6 +50,7 @@ def _spreads(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         *types,
         *stages,
         ("outstanding at the end", "outstanding"),
+        ("debt unsold a day after the end", "unsold"),
         ("debt liquidated", "liquidated_debt"),
     ]
 

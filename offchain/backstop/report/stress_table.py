@@ -69,6 +69,8 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "bad debt for 1% of all prices: slope", *shown(answer["slope"])
         yield "  convexity", *shown(answer["convexity"])
     yield "outstanding at the end", *shown(summary["outstanding"]["chance"])
+    yield "unsold a day after the end", *shown(summary["unsold"]["chance"])
+    yield "  of debt, on average", *shown(summary["unsold"]["mean"])
     for each in summary["times"]["to_cover"]:
         if each["level_bps"] in (5_000, 9_500):
             name = percent(each["level_bps"], BASIS_POINTS, 0)

@@ -23,11 +23,17 @@ def verdict(summary: dict[str, Any]) -> Markup:
     if int(alone):
         owed = numbers.figure("margin.left_alone_wad")
         clauses.append(Markup("at the last prices {} is owed in the margin market").format(owed))
+    unsold = int(summary["ledger"]["in_auction_rad"])
+    if unsold:
+        # What it will not bring is no loss yet, and may become one.
+        clauses.append(
+            Markup("debt of {} is still at auction").format(numbers.figure("ledger.in_auction_rad"))
+        )
     if not clauses:
         return Markup("Nobody lost anything.")
     sentence = _listed(clauses)
     if int(summary["totals"]["lost_rad"]) == 0:
-        sentence += "" if int(alone) else "; no bad debt was left for anyone else to pay"
+        sentence += "" if int(alone) or unsold else "; no bad debt was left for anyone else to pay"
     elif int(summary["totals"]["unpaid_rad"]) == 0:
         sentence += "; nothing is outstanding"
     return Markup(sentence[:1].upper() + sentence[1:] + ".")

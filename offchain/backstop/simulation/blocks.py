@@ -442,6 +442,30 @@ class Blocks:
         """Return an account's balance of a token with 18 decimals, wad."""
         return int(self.session.model.view(token, "balanceOf", owner))
 
+    def run_on(self, stop: Callable[[], bool]) -> None:
+        """Run on at the last prices until nothing is left to sell; raise Interrupted if `stop` says so."""
+        for _ in range(self.scenario.more_blocks):
+            if not self.left_to_sell():
+                return
+            if stop():
+                raise Interrupted("stopped after the last block, with something left to sell")
+            self.now += self.scenario.block_time
+            self.run_block()
+
+    def left_to_sell(self) -> int:
+        """Return the debt whose collateral is still to be sold [rad].
+
+        That is the principal in auctions, and the debt of vaults that are unsafe by the feed or by what
+        reporters see.
+        """
+        view = self.view()
+        left = sum(auction.principal for auction in view.auctions)
+        for c, symbol in enumerate(self.scenario.symbols):
+            seen = self.sources[symbol][self.block]
+            price = min(seen, view.liquidation_price(c) or seen)
+            left += sum(vault.debt for vault in view.each_unsafe(c, price=price))
+        return left
+
     def run_blocks(self, progress: Progress, stop: Callable[[], bool]) -> None:
         """Run the scenario's own time; raise Interrupted if `stop` says so."""
         for block in range(self.scenario.blocks + 1):

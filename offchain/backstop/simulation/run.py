@@ -38,10 +38,17 @@ class Simulation(Blocks):
         """Open the scenario's book, or go on from the state that it begins with."""
         opening.open_book(self, progress, stop)
 
-    def run(self, progress: Progress, stop: Callable[[], bool], aftermath: int = 0) -> None:
-        """Run the whole scenario and some quiet time after it; raise Interrupted if `stop` says so."""
+    def run(
+        self, progress: Progress, stop: Callable[[], bool], aftermath: int = 0, *, sell_out: bool = False
+    ) -> None:
+        """Run the whole scenario and some quiet time after it; raise Interrupted if `stop` says so.
+
+        With `sell_out` it first goes on as the paths of studies do, until nothing is left to sell.
+        """
         self.open_book(progress, stop)
         self.run_blocks(progress, stop)
+        if sell_out:
+            self.run_on(stop)
         for i in range(aftermath // AFTERMATH_STEP):
             if stop():
                 raise Interrupted(f"stopped {i * AFTERMATH_STEP // 3_600} hours after the last block")
@@ -88,7 +95,8 @@ def simulate(
 ) -> RunResult:
     """Run a scenario and write its run directory; if it breaks off, what there is so far is written.
 
-    `path` is the number of a path in the study of that seed. `aftermath` (seconds) takes the place of the
+    `path` is the number of a path in the study of that seed, which goes on until nothing is left to sell, for
+    a day at most. `aftermath` (seconds) takes the place of the
     scenario's own. With `spool` tables that grow with every step go to `out` as the run goes: it takes less
     memory, and the result is without them.
     """
@@ -102,7 +110,8 @@ def simulate(
                 tables[name] = waiting = Spool(out, name)
                 spools.callback(waiting.abandon)
         try:
-            simulation.run(progress, stop, scenario.aftermath if aftermath is None else aftermath)
+            quiet = scenario.aftermath if aftermath is None else aftermath
+            simulation.run(progress, stop, quiet, sell_out=path is not None)
         except BackstopError as error:
             simulation.error = error
         simulation.differences = len(getattr(simulation.error, "differences", ()))

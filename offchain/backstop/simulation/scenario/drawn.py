@@ -141,6 +141,8 @@ def draw_from(scenario: Scenario, streams: Streams) -> Draw:
         seen = sources.get(symbol, prices[symbol])
         for fault in faults:
             seen = _faulty(seen, fault, scenario, streams.of("fault", symbol, fault.kind))
+        # Faults end with the scenario's time: prices stand still from there on.
+        seen.ticks[-1] = sources.get(symbol, prices[symbol]).ticks[-1]
         sources[symbol] = seen
     outages, runs = {}, {}
     for group in scenario.keepers:

@@ -14,6 +14,7 @@ from backstop.simulation.scenario.processes import Fault, PriceModel, Spike
 BLOCK_GAS = 12_500_000
 DAY = 86_400
 LONGEST = 366 * DAY  # a scenario
+RUN_ON = DAY  # for which a path goes on, prices standing still, while something is left to sell
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,11 @@ class Scenario:
     def blocks(self) -> int:
         """Number of blocks."""
         return self.duration // self.block_time
+
+    @property
+    def more_blocks(self) -> int:
+        """Number of blocks for which a path may go on after its end."""
+        return RUN_ON // self.block_time
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:

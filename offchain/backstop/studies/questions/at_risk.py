@@ -27,7 +27,7 @@ def at_risk(
     workers: int = 1,
     runner: Runner | None = None,
 ) -> pd.DataFrame:
-    """Return chance, average and tail of bad debt: of all types, of each, and of what nobody paid.
+    """Return chance, average and tail of bad debt: of all types, of each, of what nobody paid or bought.
 
     Value at risk is what so many paths do not exceed, expected shortfall the average of the others. Intervals
     are of 95%; an end that the paths do not bound is missing.
@@ -37,7 +37,7 @@ def at_risk(
     (rows,) = run.outcomes([day])
     named = {"all": "bad_debt", **{symbol: f"bad_debt_{symbol}" for symbol in day.parameters.type_names}}
     found: list[dict[str, Any]] = []
-    for of, name in {**named, "outstanding": "outstanding"}.items():
+    for of, name in {**named, "outstanding": "outstanding", "unsold": "unsold"}.items():
         sample = column(day, rows, name)
         hit = share(int(np.count_nonzero(sample)), len(sample))
         for level in LEVELS:

@@ -1,8 +1,8 @@
 """How large the debt of a type may become for a stated risk: the book scaled, all else as it is.
 
 Vaults keep their ratios and their shares of the debt; markets stay as deep as they are, keepers as rich,
-limits as they were. All sizes meet the same paths. An auction that nobody can afford is no bad debt yet, so
-sizes at which buyers lack the means count as too large.
+limits as they were. All sizes meet the same paths. What nobody can afford is lost in full, so that a size is
+also too large where buyers lack the means.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
@@ -19,7 +19,7 @@ from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.drawn import with_depths
 from backstop.simulation.scenario.schema import Vault
 from backstop.studies.questions.setup import LEVEL, PATHS, Runner, column, loaded, vaults_of
-from backstop.studies.stress.statistics import Estimate, quantile, shortfall
+from backstop.studies.stress.statistics import Estimate, shortfall
 from backstop.studies.stress.summary import estimate
 from backstop.studies.tables import frame_of
 
@@ -85,13 +85,6 @@ def ceiling(
     return Ceiling(symbol, limit, debts[0], debts[1], debts[2], sizes.frame(bound))
 
 
-class _Risk(NamedTuple):
-    """What a size comes to: its expected shortfall, and the liquidated debt that is at risk at that level."""
-
-    shortfall: Estimate
-    liquidated: int  # micro
-
-
 class _Sizes:
     """Expected shortfalls by the size of a type's debt, in per cent of today's; each is run once."""
 
@@ -104,18 +97,14 @@ class _Sizes:
             raise BackstopError(f"{day.name}: nobody owes anything against {symbol}")
         room = min(MAX_DEBT_CEILING, MAX_GLOBAL_DEBT_CEILING - div_up(self.rest, WAD)) * WAD
         self.most = max(1, min(MOST, room * 100 // self.whole))
-        self.found: dict[int, _Risk] = {}
-        # What bidders have, and what markets take at once.
-        means = [group.capital for group in day.keepers if group.role == "bidder" for _ in group.names()]
-        means += [market.depth for market in day.markets.values()]
-        self.means = sum(means) // (WAD // MICRO)
+        self.found: dict[int, Estimate] = {}
 
     def debt(self, size: int) -> int:
         """Return a size in whole stablecoins, rounded down."""
         return self.whole * size // 100 // WAD
 
-    def at(self, size: int) -> _Risk:
-        """Return the risk of a size; each is run once."""
+    def at(self, size: int) -> Estimate:
+        """Return the expected shortfall of a size; each is run once."""
         if size not in self.found:
             day = scaled(self.day, self.vaults, self.symbol, size)
             (rows,) = self.run.outcomes([day])
@@ -123,48 +112,40 @@ class _Sizes:
             found = shortfall(lost, self.level)
             if lost.min() == lost.max():  # the same on every path
                 found = Estimate(found.value, found.value, found.value)
-            sold = round(quantile(column(day, rows, "liquidated_debt"), self.level).value)
-            self.found[size] = _Risk(found, sold)
+            self.found[size] = found
         return self.found[size]
 
     def largest(self, within: Callable[[Estimate], bool]) -> int | None:
-        """Return the largest size that fits, by halving; None if the least that is tried does not."""
-
-        def fits(risk: _Risk) -> bool:
-            return risk.liquidated <= self.means and within(risk.shortfall)
-
+        """Return the largest size that is within, by halving; None if the least that is tried is not."""
         low, high = 0, self.most
         if self.most > 100:  # today's size is where most answers are near
-            low, high = (100, self.most) if fits(self.at(100)) else (0, 100)
+            low, high = (100, self.most) if within(self.at(100)) else (0, 100)
             while low and low < self.most and 2 * low < high:
-                if not fits(self.at(2 * low)):
+                if not within(self.at(2 * low)):
                     high = 2 * low
                     break
                 low *= 2
-        if high == self.most and fits(self.at(high)):
+        if high == self.most and within(self.at(high)):
             return high
         while high - low > max(1, low // PRECISION):
             middle = (low + high) // 2
-            low, high = (middle, high) if fits(self.at(middle)) else (low, middle)
+            low, high = (middle, high) if within(self.at(middle)) else (low, middle)
         return low or None
 
     def frame(self, bound: int) -> pd.DataFrame:
         """Return a row for each size that was tried, the least first."""
         rows = []
-        for size, found in sorted(self.found.items()):
-            risk = found.shortfall
+        for size, risk in sorted(self.found.items()):
             figures = estimate(risk, "micro")
             said = "the data cannot tell"
-            if found.liquidated > self.means:
-                said = "buyers lack the means"
-            elif risk.high is not None and risk.high <= bound:
+            if risk.high is not None and risk.high <= bound:
                 said = "yes"
             elif risk.low is not None and risk.low > bound:
                 said = "no"
             rows.append(
                 {"debt_wad": self.whole * size // 100, "of_today_bps": 100 * size}
                 | {f"shortfall_{name}".replace("_value", ""): each for name, each in figures.items()}
-                | {"liquidated_micro": found.liquidated, "within_the_limit": said}
+                | {"within_the_limit": said}
             )
         return frame_of(rows)
 

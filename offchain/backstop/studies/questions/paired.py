@@ -1,7 +1,7 @@
 """Differences between two settings on the same paths, with intervals, and what may be said of them.
 
 Both settings meet the same draws (common random numbers), so that each path is its own control. Intervals are
-a studentised bootstrap, which draws the same paths for both; its seed is fixed.
+a studentised bootstrap, calibrated on known laws, which draws the same paths for both; its seed is fixed.
 """
 
 from __future__ import annotations
@@ -12,9 +12,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from backstop.studies.stress.statistics import CONFIDENCE, LEAST_TAIL, Estimate, Sample
+from backstop.studies.stress.statistics import LEAST_TAIL, Estimate, Sample
 
 RESAMPLES = 800
+NOMINAL = 0.98
+"""Share of resamples that an interval spans.
+
+A sample of a heavy law mostly lacks what is far out, and with it the spread, so that of intervals that span
+CONFIDENCE too few hold the difference. tests/backstop/studies/questions/test_paired.py counts how many do.
+"""
 CANNOT_TELL = "the data cannot tell"
 SAME = "changes nothing"
 
@@ -59,7 +65,7 @@ def compared(now: Sample, proposed: Sample, level: float | None = None) -> Diffe
         kept = errors > 0
         pulls.append((values[kept] - value) / errors[kept])
     ordered = np.sort(np.concatenate(pulls))
-    outside = int(len(ordered) * (1 - CONFIDENCE) / 2)
+    outside = int(len(ordered) * (1 - NOMINAL) / 2)
     low, high = value - ordered[len(ordered) - 1 - outside] * error, value - ordered[outside] * error
     found = Estimate(float(value), float(low), float(high))
     return Difference(figures[0], figures[1], found, said(found))

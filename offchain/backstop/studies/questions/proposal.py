@@ -144,7 +144,7 @@ def _figures(now: Scenario, proposed: Scenario, base: Rows, then: Rows, level: f
         samples = column(now, base, name), column(proposed, then, name)
         rows.append(_row(compared(*samples, level), "shortfall", of))
         rows.append(_row(compared(*samples), "average", of))
-    for name in ("liquidated_debt", "outstanding"):
+    for name in ("liquidated_debt", "outstanding", "unsold"):
         found = compared(column(now, base, name), column(proposed, then, name))
         rows.append(_row(found, name.replace("_", " "), "all"))
     return rows

@@ -26,7 +26,7 @@ NO_DEBT = -1
 Rows = npt.NDArray[np.int64]
 """Outcomes: a row for each path, a column for each name of `Columns.names`."""
 
-_BEFORE = ("path", "liquidations", "liquidated_debt", "bad_debt", "outstanding")
+_BEFORE = ("path", "liquidations", "liquidated_debt", "bad_debt", "outstanding", "unsold")
 _AFTER = ("first_loss_at", "covered_at", "lowest_ratio")
 
 
@@ -39,11 +39,15 @@ class Columns:
     `path`: its number in the study.
     `liquidations`: auctions of collateral that were started.
     `liquidated_debt`: principal that went into them.
-    `bad_debt`: recognised losses of all types; `bad_debt_TYPE`, the last columns, are those of one.
+    `bad_debt`: recognised losses of all types, and what is lost besides when the path ends: the principal in
+        auctions, as nobody wanted their lots for a day, and what vaults and workouts owe beyond their
+        collateral's worth at the market's price. `bad_debt_TYPE`, the last columns, are those of one type.
     `outstanding`: bad debt that nobody had paid when the path ended.
+    `unsold`: debt whose collateral was still to be sold then: the principal in auctions, and the debt of
+        unsafe vaults. A path goes on at its last prices until there is none, for a day at most.
     `covered_STAGE`: what a stage paid, in the order of the waterfall.
     `first_loss_at`: when bad debt was first recognised; NEVER if none was.
-    `covered_at`: when the last outstanding loss was paid; NEVER without bad debt, or if some is left.
+    `covered_at`: when the last outstanding loss was paid; NEVER if none was recognised, or if some is left.
     `lowest_ratio`: the lowest ratio of collateral to debt at the end of any block, in basis points, rounded
         down: the collateral of vaults, auctions and workouts at the market's price, over their debt and what
         is outstanding. NO_DEBT if nobody owed anything.
@@ -75,22 +79,27 @@ class Columns:
         liquidations: int,
         liquidated_debt: int,
         bad_debt: Sequence[int],
+        lost_besides: Sequence[int],
         outstanding: int,
+        unsold: int,
         covered: Sequence[int],
         first_loss_at: int = NEVER,
         covered_at: int = NEVER,
         lowest_ratio: int = NO_DEBT,
     ) -> tuple[int, ...]:
-        """Build a row from amounts in rad; `bad_debt` is by type and `covered` by stage."""
+        """Build a row from amounts in rad; `bad_debt` and `lost_besides` are by type, `covered` by stage."""
+        left = sum(lost_besides)
+        lost = [recognised + later for recognised, later in zip(bad_debt, lost_besides, strict=True)]
         return (
             path,
             liquidations,
             liquidated_debt // MICRO,
-            sum(bad_debt) // MICRO,
-            outstanding // MICRO,
+            sum(lost) // MICRO,
+            (outstanding + left) // MICRO,
+            unsold // MICRO,
             *(amount // MICRO for amount in covered),
             first_loss_at,
-            covered_at,
+            NEVER if left else covered_at,
             lowest_ratio,
-            *(amount // MICRO for amount in bad_debt),
+            *(amount // MICRO for amount in lost),
         )

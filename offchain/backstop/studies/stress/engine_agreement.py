@@ -62,6 +62,7 @@ BOUNDS = {
     "liquidated_debt": 0.01,
     "bad_debt": 0.02,
     "outstanding": 0.08,
+    "unsold": 0.15,
     "covered": 0.03,
     "first_loss_at": 0.01,
     "covered_at": 0.02,

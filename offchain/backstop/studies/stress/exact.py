@@ -42,7 +42,9 @@ class Tally(Recorder):
         self.liquidations = 0
         self.liquidated = 0
         self.bad_debt = [0] * len(columns.types)
+        self.lost_besides = [0] * len(columns.types)
         self.outstanding = 0
+        self.unsold = 0
         self.first_loss_at = NEVER
         self.covered_at = NEVER
         self.lowest_ratio = NO_DEBT
@@ -96,6 +98,20 @@ class Tally(Recorder):
             if self.lowest_ratio == NO_DEBT or ratio < self.lowest_ratio:
                 self.lowest_ratio = ratio
 
+    def end(self, run: Simulation) -> None:
+        """Note what is left when the path ends: debt whose collateral is unsold, and what of it is lost."""
+        view = run.view()
+        self.unsold = run.left_to_sell()
+        for c, price in enumerate(view.outside.prices):
+            of_workouts = (
+                max(0, each.principal - each.lot * price)
+                for each in view.workouts
+                if each.collateral_type == c
+            )
+            self.lost_besides[c] = view.underwater(c, price) + sum(of_workouts)
+        for auction in view.auctions:
+            self.lost_besides[auction.collateral_type] += auction.principal
+
     def row(self, path: int) -> tuple[int, ...]:
         """Return the outcome of the path."""
         return self.columns.row(
@@ -103,7 +119,9 @@ class Tally(Recorder):
             liquidations=self.liquidations,
             liquidated_debt=self.liquidated,
             bad_debt=self.bad_debt,
+            lost_besides=self.lost_besides,
             outstanding=self.outstanding,
+            unsold=self.unsold,
             covered=tuple(self.covered.values()),
             first_loss_at=self.first_loss_at,
             covered_at=self.covered_at,
@@ -135,7 +153,10 @@ class Exact:
         try:
             session = self._ready(chosen)
             with session.both.imagine() if session.both is not None else session.model.imagine():
-                Simulation(chosen, session, self.seed, tally).run_blocks(_quiet, _never)
+                simulation = Simulation(chosen, session, self.seed, tally)
+                simulation.run_blocks(_quiet, _never)
+                simulation.run_on(_never)
+                tally.end(simulation)
         except BackstopError as error:
             # A plain error, which can be pickled, as it may come from another process.
             raise BackstopError(f"path {path}: {error}") from error

@@ -65,6 +65,7 @@ def summarise(
         "confidence_bps": round(CONFIDENCE * BASIS_POINTS),
         "bad_debt": spread(column["bad_debt"]),
         "outstanding": spread(column["outstanding"]),
+        "unsold": spread(column["unsold"]),
         "liquidated_debt": spread(column["liquidated_debt"]),
         "collateral_types": [
             {"symbol": symbol, "bad_debt": spread(column[f"bad_debt_{symbol}"])} for symbol in columns.types

@@ -221,14 +221,22 @@ def test_what_cannot_be_measured_is_one_line(book, year, tmp_path) -> None:
     assert "--depth-column: is for --depth" in run(*ARGS, *YEAR, "--depth-column", "asset=coin").stderr
 
 
-def test_the_command_prints_and_keeps_what_it_measured(found, tmp_path) -> None:
-    out = ("--out", str(tmp_path / "laws"))
-    result = run(*ARGS, *YEAR, *DEPTHS, *out)
+@pytest.fixture(scope="module")
+def laws(tmp_path_factory):
+    """The folder of a calibration, and what the command printed."""
+    folder = tmp_path_factory.mktemp("calibrated") / "laws"
+    result = run(*ARGS, *YEAR, *DEPTHS, "--out", str(folder))
     assert result.exit_code == 0, result.stderr
+    return folder, result
+
+
+def test_the_command_prints_and_keeps_what_it_measured(found, laws) -> None:
+    folder, result = laws
+    out = ("--out", str(folder))
     value, low, high = rows(found)["volatility", "WETH"]
     assert f"{100 * value:.4g}% {100 * low:.4g}% to {100 * high:.4g}%" in " ".join(result.stdout.split())
     assert "kupiec power" in result.stdout and "the data cannot tell" in result.stdout
-    assert {file.name for file in (tmp_path / "laws").iterdir()} >= {
+    assert {file.name for file in folder.iterdir()} >= {
         *("scenario.yaml", "calibration.csv", "backtest.csv", "book.csv")
     }
     again = run(*ARGS, *YEAR, *DEPTHS, *out, "--json")
@@ -239,11 +247,10 @@ def test_the_command_prints_and_keeps_what_it_measured(found, tmp_path) -> None:
     assert "was made with cautious False, not True" in run(*ARGS, *YEAR, *DEPTHS, *out, "--cautious").stderr
 
 
-def test_the_page_says_what_the_command_prints(tmp_path) -> None:
-    printed = run(*ARGS, *YEAR, *DEPTHS, "--out", str(tmp_path / "laws")).stdout
+def test_the_page_says_what_the_command_prints(laws) -> None:
     page = (ROOT / "docs" / "do" / "calibration.md").read_text()
     shown = page.partition("```text\n")[2].partition("```")[0].splitlines()
-    said = [line.rstrip() for line in printed.splitlines()]
+    said = [line.rstrip() for line in laws[1].stdout.splitlines()]
     assert len(shown) > 30 and shown == said[3:-1]
 
 

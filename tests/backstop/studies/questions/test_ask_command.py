@@ -19,7 +19,16 @@ from tests.support.paths import ROOT
 BRIEF = (
     "tests/backstop/studies/questions/test_ask_command.py::test_a_proposal_is_a_sentence_figures_and_a_page"
 )
-PROPOSAL = ("--set", "keepers.desk.takes_at=60%", "--set", "keepers.desk.most=19", "--paths", "200")
+PROPOSAL = (
+    "--set",
+    "keepers.desk.takes_at=60%",
+    "--set",
+    "keepers.desk.most=19",
+    "--paths",
+    "20",
+    "--level",
+    "50",
+)
 
 
 def run(*args: str) -> Result:
@@ -41,7 +50,7 @@ def proposed(known, folder) -> Result:
 def test_a_proposal_is_a_sentence_figures_and_a_page(known, folder, proposed) -> None:
     summary = json.loads((folder / "proposal" / "summary.json").read_text())
     assert summary["sentence"].startswith(
-        "The proposal raises the expected shortfall of bad debt at 95% from "
+        "The proposal raises the expected shortfall of bad debt at 50% from "
     )
     assert summary["sentence"] in proposed.stdout
     worlds = {row["world"]: row["verdict"] for row in summary["tables"]["sensitivity"]}
@@ -51,7 +60,7 @@ def test_a_proposal_is_a_sentence_figures_and_a_page(known, folder, proposed) ->
     assert alone == {"keepers.desk.takes_at": "raises it", "keepers.desk.most": "changes nothing"}
     page = (folder / "proposal" / "report.html").read_text()
     again = json.loads((folder / "proposal" / "meta.json").read_text())["command"]
-    assert again.endswith("--set keepers.desk.takes_at=60% --set keepers.desk.most=19 --level 95")
+    assert again.endswith("--set keepers.desk.takes_at=60% --set keepers.desk.most=19 --level 50")
     for text in (summary["sentence"], again, "keepers.desk.takes_at", "half the capital"):
         assert text in page
 

@@ -11,10 +11,31 @@ from backstop.studies.stress.statistics import Estimate, share, shortfall
 BRIEF = "tests/backstop/studies/questions/test_paired.py::test_intervals_hold_a_difference"
 
 
-def losses(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def lognormal(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Nothing on four paths of five, else a lognormal loss; proposed: about nine tenths of it."""
     now = np.where(rng.random(n) < 0.8, 0, np.exp(rng.standard_normal(n)) * 1e6)
     return now, now * (0.9 + 0.1 * rng.standard_normal(n))
+
+
+def heavier(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Nothing on seven paths of ten, else a loss of half as much more spread; proposed: 80% to all."""
+    now = np.where(rng.random(n) < 0.7, 0, np.exp(1.5 * rng.standard_normal(n)) * 1e6)
+    return now, now * (0.8 + 0.2 * rng.random(n))
+
+
+def student(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Positive numbers of Student's t, 3 degrees; proposed: 5% more, and other losses on three of ten."""
+    now = np.maximum(0, rng.standard_t(3, n)) * 1e6
+    return now, now * (1.05 + 0.3 * rng.standard_normal(n) * (rng.random(n) < 0.3))
+
+
+def spared(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Exponential losses on every second path; proposed: none on three of ten."""
+    now = np.where(rng.random(n) < 0.5, 0, rng.exponential(1e6, n))
+    return now, np.where(rng.random(n) < 0.3, 0, now)
+
+
+LAWS = {"lognormal": lognormal, "heavier": heavier, "student": student, "spared": spared}
 
 
 def ends(found: Estimate) -> tuple[float, float]:
@@ -23,24 +44,26 @@ def ends(found: Estimate) -> tuple[float, float]:
     return found.low, found.high
 
 
-def held(n: int, times: int, level: float | None) -> tuple[int, int]:
-    """Count the intervals that hold the difference of four million paths."""
-    rng = np.random.default_rng(5)
+def held(law: str, n: int, times: int, level: float | None) -> tuple[int, int]:
+    """Count the intervals that hold the difference of four million paths, and those that there are."""
+    rng, losses = np.random.default_rng(5), LAWS[law]
     many = (np.sort(each) for each in losses(4_000_000, np.random.default_rng(1)))
     now, proposed = (each[int(len(each) * (level or 0)) :].mean() for each in many)
     truth = proposed - now
     found = [compared(*losses(n, rng), level).change for _ in range(times)]
-    return sum(low <= truth <= high for low, high in map(ends, found)), times
+    bounded = [ends(each) for each in found if each.low is not None]
+    return sum(low <= truth <= high for low, high in bounded), len(bounded)
 
 
 @pytest.mark.deep(brief=BRIEF)
 @pytest.mark.parametrize("level", (None, 0.95))
-def test_claimed_intervals_hold_a_difference(level) -> None:
-    within, of = held(1_000, 300, level)
+@pytest.mark.parametrize("law", LAWS)
+def test_claimed_intervals_hold_a_difference(law, level) -> None:
+    within, of = held(law, 1_000, 300, level)
     found = share(within, of)
-    print(f"difference at {level}: {within} of {of}, {found.low:.1%} to {found.high:.1%}")
-    # What docs/do/questions.md says of it: a bit less than claimed.
-    assert ends(found)[1] >= 0.93
+    print(f"{law} at {level}: {within} of {of}, {found.low:.1%} to {found.high:.1%}")
+    # The table of docs/do/questions.md: as many as claimed, or a few more.
+    assert ends(found)[1] >= 0.95 and within <= 0.99 * of and of >= 280
 
 
 def test_intervals_hold_a_difference() -> None:

@@ -55,12 +55,12 @@ def test_what_falls_say_the_model_liquidates(known, fall) -> None:
 
 def test_the_buyer_pays_what_it_pays(known) -> None:
     """ETH falls to 800 dollars: 80 and 100 coins bring four fifths of that, less what falls in two blocks."""
-    found = backstop.at_risk(known, 200).iloc[0]
+    every = backstop.at_risk(known, 20)
+    found = every.iloc[0]
     lost = found["mean_micro"] / 10**6
     paid = 200_000 - lost
     assert 0.93 * 0.8 * 180 * 800 <= paid <= 0.8 * 180 * 800
     assert found["chance_bps"] == 10_000
-    every = backstop.at_risk(known, 200)
     btc = every[every["of"] == "BTC"]
     assert list(btc["mean_micro"]) == list(btc["chance_bps"]) == [0, 0]
 
@@ -83,11 +83,9 @@ def test_a_ceiling_is_as_large_as_losses_are_small(known) -> None:
 
 
 def test_what_nobody_can_buy_is_no_answer(known) -> None:
-    """Unsold auctions are no bad debt yet: with a limit out of reach, buyers' means are the bound."""
-    found = backstop.ceiling(known, "ETH", 10**9, 200)
-    # The buyer has 350,000, markets 100,000; half of what the type owes is liquidated.
-    assert found.likely == pytest.approx(2 * 450_000, rel=0.03)
-    assert found.probes["within_the_limit"].iloc[-1] == "buyers lack the means"
+    """Half of what the type owes is liquidated, and beyond the buyer's 350,000 nothing is paid."""
+    found = backstop.ceiling(known, "ETH", 400_000, 20, level=5_000)
+    assert found.likely == pytest.approx(2 * (350_000 + 400_000), rel=0.03)
 
 
 def test_owners_are_who_owes_and_who_loses(known) -> None:
@@ -121,12 +119,12 @@ def test_payers_add_up_to_what_is_lost(known) -> None:
 
 def test_a_proposal_that_changes_nothing_or_everything(known) -> None:
     same = backstop.proposal(
-        known, {RATIO.format("debt_ceiling"): "5_000_000 stablecoin"}, 200, sensitivity=False
+        known, {RATIO.format("debt_ceiling"): "5_000_000 stablecoin"}, 20, level=5_000, sensitivity=False
     )
-    assert same.verdict == "changes nothing" and "none of 200 paths" in same.sentence
+    assert same.verdict == "changes nothing" and "none of 20 paths" in same.sentence
     assert len(same.alone) == len(same.sensitivity) == 0
-    worse = backstop.proposal(known, {"keepers.desk.takes_at": "60%"}, 200, sensitivity=False)
-    before = backstop.at_risk(known, 200).iloc[0]["mean_micro"]
+    worse = backstop.proposal(known, {"keepers.desk.takes_at": "60%"}, 20, level=5_000, sensitivity=False)
+    before = backstop.at_risk(known, 20).iloc[0]["mean_micro"]
     row = worse.figures[(worse.figures["figure"] == "average") & (worse.figures["of"] == "all")].iloc[0]
     assert row["now_micro"] == before and row["verdict"] == "raises it"
     # Of 144,000 dollars' worth it pays three fifths instead of four, less what falls in two blocks.
@@ -137,7 +135,7 @@ def test_a_proposal_that_changes_nothing_or_everything(known) -> None:
 
 def test_a_higher_ratio_makes_debt_unsafe_at_once(known) -> None:
     changes = {RATIO.format("liquidation_ratio"): "170%", RATIO.format("initial_ratio"): "175%"}
-    found = backstop.proposal(known, changes, 200, sensitivity=False)
+    found = backstop.proposal(known, changes, 20, level=5_000, sensitivity=False)
     assert found.unsafe_wad == (0, 100_000 * WAD)
     # The type owes four fifths of the debt: one over 155%, and one over 175%.
     assert found.efficiency == (6_451, (4 * 5_714 + 6_451) // 5)

@@ -32,16 +32,18 @@ def rows(engine) -> list[dict[str, int]]:
 def figures(result: RunResult, columns: Columns) -> dict[str, int]:
     """The columns that a run's own summary has, from its summary and tables."""
     summary, losses = result.summary, result.summary["losses"]
+    unsold = int(summary["ledger"]["in_auction_rad"])
     found = {
         "liquidations": sum(entry["liquidations"] for entry in summary["collateral_types"]),
         "liquidated_debt": sum(row[9] for row in result.tables["auctions"]) // MICRO,
-        "bad_debt": int(losses["created_rad"]) // MICRO,
-        "outstanding": int(losses["outstanding_rad"]) // MICRO,
+        "bad_debt": (int(losses["created_rad"]) + unsold) // MICRO,
+        "outstanding": (int(losses["outstanding_rad"]) + unsold) // MICRO,
+        "unsold": unsold // MICRO,
     }
     found |= {f"covered_{entry['stage']}": int(entry["rad"]) // MICRO for entry in losses["covered"]}
     recognised = [row for row in result.tables["waterfall"] if row[5] == "recognised"]
     found["first_loss_at"] = recognised[0][1] - summary["started_at"] if recognised else NEVER
-    for c, name in enumerate(columns.types):
+    for c, name in enumerate(columns.types if not unsold else ()):
         found[f"bad_debt_{name}"] = sum(row[7] for row in recognised if row[2] == c) // MICRO
     return found
 

@@ -111,18 +111,20 @@ class Fast:
     def _row(self, path: int) -> tuple[int, ...]:
         system, kinds = self.system[0], self.kinds
         lowest = float(system["lowest_ratio"])
-        covered = NEVER if kinds["deficit"].any() else int(system["covered_at"])
+        left, lost = kinds["deficit"] + kinds["besides"], kinds["bad_debt"] + kinds["besides"]
+        covered = NEVER if left.any() else int(system["covered_at"])
         return (
             path,
             int(system["liquidations"]),
             _micro(system["liquidated"]),
-            _micro(kinds["bad_debt"].sum()),
-            _micro(kinds["deficit"].sum()),
+            _micro(lost.sum()),
+            _micro(left.sum()),
+            _micro(kinds["unsold"].sum()),
             *(_micro(amount) for amount in self.stages["covered"]),
             int(system["first_loss_at"]),
             covered,
             NO_DEBT if isinf(lowest) else floor(lowest * BASIS_POINTS),
-            *(_micro(amount) for amount in kinds["bad_debt"]),
+            *(_micro(amount) for amount in lost),
         )
 
 

@@ -78,12 +78,13 @@ def run_path(
     types, fits = len(terms), True
     prices, markets, budgets = np.empty(types), np.empty((types, 2)), np.empty(len(keepers))
     _begin(setting, terms, groups, world.sources, kinds, reports, system, stages, keepers)
-    for t in range(setting.blocks + 1):
+    for t in range(setting.blocks + setting.more + 1):
+        at = min(t, setting.blocks)  # prices stand still after the end
         now = float(t * setting.block_time)
         gone = max(0.0, setting.supply - system.supply)
         system.scarce = 1 + gone * setting.scarcity / max(1.0, system.supply)
         for c in range(types):
-            prices[c] = world.prices[c, t] / system.scarce
+            prices[c] = world.prices[c, at] / system.scarce
             _grow(terms[c], kinds[c])
             turn_epoch(setting, kinds[c], stages, events[c], now)
             _move_market(terms[c], kinds[c], system, prices[c], t * setting.block_time)
@@ -128,7 +129,7 @@ def run_path(
             cost = gas[group.role] * world.bids[g, t] * prices[setting.gas_type]
             if group.role == REPORTER:
                 for c in range(types):
-                    _see(group, world.sources[c, t], noise[c], reports[c], t, now)
+                    _see(group, world.sources[c, at], noise[c], reports[c], t, now)
             elif group.role == POKER:
                 for c in range(types):
                     kinds[c].poke = may_poke(kinds[c], terms[c], reports[c], now)
@@ -156,6 +157,10 @@ def run_path(
                     terms, group, now, kinds, system, auctions, keepers[i], wishes[i], old[i], t
                 )  # fmt: skip
         _note_ratio(kinds, system, prices)
+        if t >= setting.blocks and not _left_to_sell(
+            terms, kinds, system, vaults, auctions, prices, world.sources[:, at], now
+        ):
+            break
     put_back(vaults, touched, system.touched)
     return fits
 
@@ -178,7 +183,7 @@ def _begin(
         opened, stepped = -setting.opened_before, -setting.first_step
         open_feed(kind, terms[c], reports[c], sources[c, 0], opened, stepped)
         kind.rate, kind.buffer, kind.art, kind.locked = 1.0, terms[c].buffer, terms[c].art, terms[c].locked
-        kind.lots = kind.in_auction = kind.deficit = kind.bad_debt = kind.added = 0.0
+        kind.lots = kind.in_auction = kind.deficit = kind.bad_debt = kind.added = kind.added_before = 0.0
         kind.coins = kind.money = 0.0
         kind.covered_at, kind.accrued_at, kind.fees = -np.inf, stepped, terms[c].fees
         kind.epoch, kind.reached, kind.listed = -1, terms[c].first, 0
@@ -392,3 +397,42 @@ def _note_ratio(kinds: Table, system: Table, prices: Floats) -> None:
         owed += kind.art * kind.rate + kind.in_auction + kind.deficit
     if owed > 1e-6:
         system.lowest_ratio = min(system.lowest_ratio, worth / owed)
+
+
+@njit(cache=True)
+def _left_to_sell(
+    terms: Table,
+    kinds: Table,
+    system: Table,
+    vaults: Table,
+    auctions: Table,
+    prices: Floats,
+    sources: Floats,
+    now: float,
+) -> bool:
+    """Note the debt whose collateral is still to be sold, and what of it is lost; tell whether there is any.
+
+    That is the principal in auctions, all of it lost, and the debt of vaults that are unsafe by the feed or
+    by what reporters see, of which what is beyond the collateral's worth on the market is lost.
+    """
+    left = 0.0
+    for c in range(len(kinds)):
+        kind, v = kinds[c], terms[c].first
+        kind.unsold = kind.besides = 0.0
+        seen, price = valid_price(kind, now), sources[c]
+        if 0.0 < seen < price:
+            price = seen
+        while v < terms[c].last and vaults[v].opening_trigger * kind.rate > min(price, prices[c]):
+            owed = vaults[v].debt * kind.rate
+            kind.besides += max(0.0, owed - vaults[v].locked * prices[c])
+            if vaults[v].trigger * kind.rate > price:
+                kind.unsold += owed
+            v += 1
+        left += kind.unsold
+    for a in range(system.auctions):
+        auction = auctions[a]
+        principal = max(0.0, auction.target - auction.penalty)
+        kinds[auction.type].unsold += principal
+        kinds[auction.type].besides += principal
+        left += principal
+    return left > 0.0

@@ -51,7 +51,8 @@ def _capacity(terms: Table, kind: Table, system: Table, stage: Table) -> float:
     if stage.kind == POOL:
         return stage.assets
     if stage.kind == REDISTRIBUTION:
-        return max(0.0, terms.redistribution - kind.added) * kind.art * kind.rate
+        used = kind.added + kind.added_before
+        return max(0.0, (kind.rate - used) * terms.redistribution - used) * kind.art
     return 0.0
 
 
@@ -80,6 +81,7 @@ def turn_epoch(setting: Table, kind: Table, stages: Table, events: Table, now: f
         for k in range(len(events)):
             events[k].before = events[k].now if kind.epoch == epoch - 1 else 0.0
             events[k].now = 0.0
+        kind.added_before = kind.added if kind.epoch == epoch - 1 else 0.0
         kind.epoch = epoch
         kind.added = 0.0
     for k in range(len(stages)):
@@ -116,9 +118,8 @@ def cover(terms: Table, kind: Table, system: Table, stages: Table, events: Table
             system.supply -= amount
         else:
             accrue(terms, kind, system, now)
-            grown = amount / (kind.art * kind.rate)
-            kind.added += grown
-            kind.rate *= 1 + grown
+            kind.added += amount / kind.art
+            kind.rate += amount / kind.art
         event.now += amount
         stage.now += amount
         stage.covered += amount

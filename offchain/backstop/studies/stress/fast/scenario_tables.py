@@ -148,7 +148,7 @@ class ScenarioTables:
         exits = self._exits(chosen)
         if self.shared is not None:
             return self.shared._replace(prices=prices, sources=sources, exits=exits)
-        times = np.arange(scenario.blocks + 1) * scenario.block_time
+        times = np.arange(scenario.blocks + scenario.more_blocks + 1) * scenario.block_time
         playing = _playing(scenario)
         clearing = _at(chosen.gas_prices, times) * WEI
         capacity = _at(chosen.gas_share, times) * (scenario.block_gas / BASIS_POINTS)
@@ -264,6 +264,7 @@ def _setting(scenario: Scenario, drawn: float, reserve: float) -> Table:
     setting["supply"] = drawn
     setting["reserve"] = reserve
     setting["blocks"] = scenario.blocks
+    setting["more"] = scenario.more_blocks
     setting["block_time"] = scenario.block_time
     setting["start"] = scenario.start
     setting["epoch"] = scenario.parameters.epoch_length
@@ -340,11 +341,12 @@ def _stages(scenario: Scenario) -> Table:
 def _noise(scenario: Scenario, seed: int) -> Floats:
     """Draw how far each reporter misreads each block, the same on all paths and in any run of the seed."""
     (group,) = (group for group in scenario.keepers if group.role == "reporter")
-    noise = np.ones((len(scenario.symbols), group.count, scenario.blocks + 1))
+    blocks = scenario.blocks + scenario.more_blocks + 1
+    noise = np.ones((len(scenario.symbols), group.count, blocks))
     if group.noise:
         for r, name in enumerate(group.names()):
             for c in range(len(noise)):
-                for t in range(scenario.blocks + 1):
+                for t in range(blocks):
                     dice = Dice(seed, name, c, scenario.start + t * scenario.block_time)
                     noise[c, r, t] += dice.between(-group.noise, group.noise) / BASIS_POINTS
     return noise

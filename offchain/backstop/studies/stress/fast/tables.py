@@ -38,7 +38,8 @@ SETTING = record(
     # opened_before, first_step: seconds before the start at which the feed stepped; limit: of all auctions;
     # money: of the market maker.
     floats="opened_before first_step limit scarcity money supply reserve",
-    integers="blocks block_time start epoch gas_type",
+    # more: blocks for which a path may go on after its end.
+    integers="blocks more block_time start epoch gas_type",
 )
 """Figures of the whole scenario, in one row."""
 
@@ -84,12 +85,14 @@ EVENT = record(floats="now before")
 """What a stage with a balance for each type has paid for a type in this epoch and in the one before."""
 
 TYPE = record(
-    # fees: not charged yet; added: growth of the rate by redistribution in this epoch; coins, money: in the
-    # local market.
-    floats="art rate fees locked lots in_auction buffer deficit bad_debt added "
+    # fees: not charged yet; added, added_before: what redistribution put on the rate in this epoch and in the
+    # one before; coins, money: in the local market.
+    floats="art rate fees locked lots in_auction buffer deficit bad_debt added added_before "
     "current next fresh_until stepped_at cumulative since checkpoint checkpoint_at "
     "coins money "
-    "covered_at accrued_at",
+    "covered_at accrued_at "
+    # unsold: debt whose collateral is still to be sold after the end; besides: what of it is lost.
+    "unsold besides",
     # reached: the scan has seen all vaults before it; listed: vaults in the heap.
     integers="epoch reached listed",
     flags="poke cover accrue",  # calls that keepers want
@@ -124,7 +127,10 @@ KEEPER = record(floats="budget", integers="wishes before")
 
 
 class World(NamedTuple):
-    """World of one path; bids and ups are those at a block's decisions, `order` is that of inclusion."""
+    """World of one path; bids and ups are those at a block's decisions, `order` is that of inclusion.
+
+    Prices end with the scenario's last block and stand still from there on, while all else goes on.
+    """
 
     prices: Floats  # [c, t]
     sources: Floats  # [c, t]

@@ -16,9 +16,20 @@ from backstop.model import dutch
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.price_feed import PriceFeed
 from backstop.model.state import Revert, World
-from backstop.studies.stress.fast import auctions, liquidations, pricing
+from backstop.studies.stress.fast import auctions, liquidations, losses, pricing
 from backstop.studies.stress.fast.liquidations import _pop, _push
-from backstop.studies.stress.fast.tables import AUCTION, REPORT, SETTING, SYSTEM, TERMS, TYPE, VAULT
+from backstop.studies.stress.fast.tables import (
+    AUCTION,
+    EVENT,
+    REDISTRIBUTION,
+    REPORT,
+    SETTING,
+    STAGE,
+    SYSTEM,
+    TERMS,
+    TYPE,
+    VAULT,
+)
 
 CLOSE = 1e-9
 
@@ -222,3 +233,16 @@ def test_the_heap_gives_the_largest_debt_first() -> None:
             vaults[heap[left // 2]]["debt"] = 0
     assert sorted(popped) == list(range(200))
     assert (np.diff(vaults["weight"][popped]) <= 0).all()
+
+
+def test_what_redistribution_adds_counts_in_its_epoch_and_the_next() -> None:
+    terms, setting = one(TERMS, redistribution=0.1), one(SETTING, epoch=100)
+    kind, stages, events = one(TYPE, art=1_000, rate=1, deficit=1_000, epoch=-1), one(STAGE), one(EVENT)
+    stages["kind"], stages["cap"], stages["share"] = REDISTRIBUTION, np.inf, 1
+    paid = []
+    for now in (10.0, 90.0, 110.0, 210.0, 350.0):
+        before = float(kind[0]["deficit"])
+        losses.turn_epoch(setting[0], kind[0], stages, events, now)
+        losses.cover(terms[0], kind[0], one(SYSTEM)[0], stages, events, now)
+        paid.append(before - float(kind[0]["deficit"]))
+    assert paid == pytest.approx([100, 0, 0, 110, 0])
