@@ -19,6 +19,7 @@ from backstop.keepers.strategy import AtMarket, Guarded, Strategy, load_strategy
 from backstop.live.node.failover import Failover
 from backstop.live.node.log import Line
 from backstop.live.node.rpc_node import Node
+from backstop.live.operate.brakes import Brakes, Pauses
 from backstop.live.operate.config import Settings, StrategySettings
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.options import address_of, connect, signers_of
@@ -80,7 +81,7 @@ def start(
         rules=rules,
         journal=settings.journal,
         dry=dry,
-        most_failures=settings.most_failures,
+        brakes=Brakes(keepers, settings.limits, settings.most_failures, Pauses(settings.pauses)),
         observer=observer,
     )
 

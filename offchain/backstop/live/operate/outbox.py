@@ -189,7 +189,7 @@ class Outbox:
                     found.append(self._mined(entry, receipt))
         for entry in list(self.journal.entries):
             if entry.block is not None and entry.block + self.rules.confirmations <= height:
-                self.journal.drop(entry)
+                self.journal.finish(entry)
         return found
 
     def recheck(self) -> None:
@@ -219,8 +219,10 @@ class Outbox:
         withdrawn = any(attempt.hash == name and attempt.withdraws for attempt in entry.attempts)
         entry.block = int(receipt["blockNumber"], 16)
         entry.ok = receipt["status"] == "0x1" and not withdrawn
-        self.journal.note(entry)
+        entry.failed = not entry.ok and not withdrawn
         gas, price = int(receipt["gasUsed"], 16), int(receipt.get("effectiveGasPrice") or "0x0", 16)
+        entry.at, entry.paid = int(time.time()), gas * price
+        self.journal.note(entry)
         return Settled(entry, name, withdrawn, gas, price)
 
     def _missing(self, entry: Entry) -> None:

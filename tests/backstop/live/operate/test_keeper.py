@@ -20,7 +20,7 @@ from backstop.live.node.fees import GWEI
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.deploying import deploy_live, load_parameters
-from backstop.live.operate.keeper_loop import MOST_FAILURES, KeeperLoop
+from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.roles import ROLES, keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.simulation.scenario import Scenario
@@ -187,15 +187,6 @@ def test_a_fresh_chain_at_the_same_address_stops_it(
     devnet.start()
     with pytest.raises(BackstopError, match=r"there is no Stablecoin at 0x.*deploy again"):
         loop.run(interval=0.01, patience=5)
-
-
-def test_failures_in_a_row_stop_it(attach: Callable[..., LiveSystem]) -> None:
-    system = attach()
-    loop = KeeperLoop(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
-    for _ in range(MOST_FAILURES - 1):
-        loop._count(False)
-    with pytest.raises(BackstopError, match="stopped: 20 transactions in a row failed"):
-        loop._count(False)
 
 
 def test_the_fee_cap_is_kept(attach: Callable[..., LiveSystem], devnet: Devnet) -> None:
