@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from backstop.cli.common import Command, handle_errors, stoppable
-from backstop.live.operate.options import account_option
+from backstop.live.operate.options import account_option, networks_option
 
 
 @click.command(
@@ -26,13 +26,7 @@ Examples:
 @click.option(
     "--config", type=click.Path(dir_okay=False, path_type=Path), help="Settings; options go before them."
 )
-@click.option(
-    "--network",
-    multiple=True,
-    metavar="URL",
-    help="A node: http://..., the path of its socket, or a network of Ape's with a uri in ape-config.yaml. "
-    "Several take over from each other.",
-)
+@networks_option
 @click.option(
     "--deployment",
     type=click.Path(dir_okay=False, path_type=Path),

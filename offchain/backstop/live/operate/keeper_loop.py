@@ -18,7 +18,7 @@ from backstop.keepers.costs import cost_in_stablecoin
 from backstop.keepers.keeper import Intent, Keeper, Memory
 from backstop.keepers.view import View
 from backstop.live.follow.mirror import Reorganised
-from backstop.live.node.failover import Failover
+from backstop.live.node.failover import Takeover
 from backstop.live.node.fees import GWEI, Fees, FeesTooHigh
 from backstop.live.node.host import gas_limit
 from backstop.live.node.log import Line
@@ -38,10 +38,6 @@ _LONGEST_PAUSE = 10.0
 
 # Gas of a large transaction: an account that cannot pay for it is as good as empty.
 _MUCH_GAS = 1_000_000
-
-
-# Seconds for which a node that took over may be behind blocks that were seen.
-_BEHIND = 5.0
 
 
 # Between two saves of what was followed.
@@ -88,7 +84,7 @@ class KeeperLoop:
         self._reported = self._strangers = 0
         self._told: set[object] = set()
         self._reserved: dict[tuple[str, str], int] = {}
-        self._behind_since: float | None = None
+        self._takeover = Takeover()
         self._saved_at = 0.0
         self._check_accounts(keepers)
         self.boxes: dict[str, Outbox] = {}
@@ -233,7 +229,7 @@ class KeeperLoop:
         """Follow up to the newest block, and see what became of what was sent."""
         system = self.system
         system.follow()
-        self._behind_since = None
+        self._takeover.over()
         system.node.reached(system.mirror.block)
         reasons = {seen.transaction: seen.outcome.reason for seen in system.take_seen()}
         self._tell_differences()
@@ -262,16 +258,8 @@ class KeeperLoop:
     def _follow_again(self, error: Reorganised) -> None:
         """Follow another branch of the chain, unless only this node does not have the block."""
         system = self.system
-        client, block, name = system.node.client, system.mirror.block, system.mirror.hash
-        if isinstance(client, Failover):
-            if client.has(block, name) and client.leave(str(error)):
-                return
-            now = time.monotonic()
-            self._behind_since = self._behind_since or now
-            # The node that took over may be a few blocks behind.
-            if system.node.head().number < block and now < self._behind_since + _BEHIND:
-                time.sleep(0.1)
-                return
+        if self._takeover.explains(system.node, system.mirror.block, system.mirror.hash, str(error)):
+            return
         self.say(Line(f"{error}: {system.restart()}", "reorganised"))
         for box in self.boxes.values():
             box.recheck()

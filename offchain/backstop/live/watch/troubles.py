@@ -57,7 +57,7 @@ def troubles(board: Board, stale: float) -> dict[Trouble, str]:
         found[Trouble("lie")] = f"{facts.lies} words that nodes told were refuted"
     age = time.monotonic() - facts.block_at
     if stale and age > stale and not board.gone:
-        found[Trouble("stalled")] = f"no new block after block {facts.block}"
+        found[Trouble("stalled")] = f"no new block after block {facts.block} of the node at {facts.node}"
     if (silent := time.monotonic() - board.looked_at) > _SILENT and not board.gone:
         found[Trouble("hangs")] = f"the chain was last looked at {silent:.0f} s ago"
     return found | _of_statement(facts) | _of_work(facts)
