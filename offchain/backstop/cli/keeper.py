@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from backstop.cli.common import Command, handle_errors, stoppable
-from backstop.live.operate.options import account_option
+from backstop.live.operate.options import account_option, networks_option
 
 
 @click.command(
@@ -20,18 +20,13 @@ Examples:
   ape run keeper --network http://127.0.0.1:8545 --roles all --once --dry-run
   ape run keeper --config keeper.yaml --log json --metrics 9464
   ape run keeper --network https://one --network https://two --roles liquidator --account liquidator=me
+  ape run keeper --config keeper.yaml --pause bidder
 """,
 )
 @click.option(
     "--config", type=click.Path(dir_okay=False, path_type=Path), help="Settings; options go before them."
 )
-@click.option(
-    "--network",
-    multiple=True,
-    metavar="URL",
-    help="A node: http://..., the path of its socket, or a network of Ape's with a uri in ape-config.yaml. "
-    "Several take over from each other.",
-)
+@networks_option
 @click.option(
     "--deployment",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -89,10 +84,20 @@ Examples:
     help="Where the vault index, and all that was followed, is kept from one start to the next.  [default: "
     "nowhere]",
 )
+@click.option("--pause", metavar="ROLES", help="Pause roles of the keeper that uses this --journal, and end.")
+@click.option("--resume", metavar="ROLES", help="Let paused roles go on, and end.")
 @click.option("--cold", is_flag=True, default=None, help="Start from nothing, and replace the snapshot.")
 @account_option
 @handle_errors
-def cli(config: Path | None, once: bool, dry_run: bool, account: tuple[str, ...], **given: Any) -> None:
+def cli(
+    config: Path | None,
+    once: bool,
+    dry_run: bool,
+    account: tuple[str, ...],
+    pause: str | None,
+    resume: str | None,
+    **given: Any,
+) -> None:
     """Watch a deployment and act: each new block is looked at, and what pays is tried, then sent.
 
     Prices outside are those of the deployment's own markets. What is done goes to stderr, line by line;
@@ -100,6 +105,7 @@ def cli(config: Path | None, once: bool, dry_run: bool, account: tuple[str, ...]
     """
     from backstop.live.node.fees import GWEI
     from backstop.live.node.log import Line, to_stderr
+    from backstop.live.operate.brakes import Pauses
     from backstop.live.operate.config import Settings, read_settings
     from backstop.live.operate.keeper_setup import start
     from backstop.live.watch.opening import watched
@@ -111,12 +117,16 @@ def cli(config: Path | None, once: bool, dry_run: bool, account: tuple[str, ...]
     if networks:
         wanted["networks"] = networks
     if roles is not None:
-        wanted["roles"] = tuple(role.strip() for role in roles.split(",") if role.strip())
+        wanted["roles"] = _names(roles)
     for name, unit in (("minimum_profit", WAD), ("fee_cap", GWEI)):
         if name in chosen:
             chosen[name] *= unit
     wanted["accounts"] = (*wanted.get("accounts", ()), *account)
     settings = Settings(**wanted | chosen)
+    if pause is not None or resume is not None:
+        paused = Pauses(settings.pauses).change(_names(pause or ""), _names(resume or ""))
+        click.echo(f"paused: {', '.join(sorted(paused)) or 'none'}")
+        return
 
     say = to_stderr(settings.log == "json")
     watching = watched("keeper", say, settings.stale, metrics_at=settings.metrics, alerts=settings.alerts)
@@ -135,3 +145,7 @@ def cli(config: Path | None, once: bool, dry_run: bool, account: tuple[str, ...]
         finally:
             runner.close()
             click.echo(runner.summary())
+
+
+def _names(roles: str) -> tuple[str, ...]:
+    return tuple(role.strip() for role in roles.split(",") if role.strip())

@@ -11,7 +11,7 @@ import click
 
 from backstop.cli.common import Command, handle_errors, stoppable
 from backstop.errors import BackstopError
-from backstop.live.operate.options import deployment_option, network_option
+from backstop.live.operate.options import deployment_option, networks_option
 from backstop.live.watch.troubles import ALERTS, STALE
 
 
@@ -23,11 +23,12 @@ Examples:
   ape run mirror --network http://127.0.0.1:8545
   ape run mirror --network http://127.0.0.1:8545 --once
   ape run mirror --network https://node --checkpoint mirror.json --out mirror.jsonl --metrics 9465
+  ape run mirror --network https://one --network https://two --each-block
   ape run mirror --network http://127.0.0.1:8545 --page 8080
   ape run mirror --network https://node --alerts https://example.org/hook/3f9a --alert-on difference
 """,
 )
-@network_option
+@networks_option
 @deployment_option
 @click.option("--once", is_flag=True, help="Follow up to the newest block, then end.")
 @click.option("--until-block", "until", type=click.IntRange(0), help="End at this block.")
@@ -78,7 +79,7 @@ Examples:
 )
 @handle_errors
 def cli(
-    network: str | None,
+    network: tuple[str, ...],
     deployment: Path,
     once: bool,
     until: int | None,
@@ -102,7 +103,7 @@ def cli(
     from backstop.deployment.file import read_deployment
     from backstop.live.follow.mirror import open_mirror
     from backstop.live.operate.mirror_loop import MirrorLoop
-    from backstop.live.operate.options import connect
+    from backstop.live.operate.options import connect_to
     from backstop.live.watch.alerts import AlertSettings, webhook_host
     from backstop.live.watch.opening import watched
 
@@ -113,7 +114,8 @@ def cli(
         print(text, flush=True)
 
     with stoppable("stopping ...") as stop:
-        node, described = connect(network, stop=stop), read_deployment(deployment)
+        described = read_deployment(deployment)
+        node = connect_to(network, described, say, stop=stop)
         hook = None
         if alerts is not None:
             try:

@@ -83,6 +83,7 @@ def bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
             about=auction.id,
             spends=plan.fill.paid,
             gain=plan.profit,
+            of=auction.collateral_type,
         )
 
 

@@ -32,6 +32,17 @@ class Intent(NamedTuple):
     spends: int = 0  # wad of the group's asset that it pays at most
     gain: int | None = None  # wad of stablecoin before gas; None for a call that is not made for profit
     gas: int | None = None  # gas that it needs; None where a job of the gas table stands for it
+    of: int | None = None  # the collateral type that it buys
+
+    @property
+    def label(self) -> str:
+        """The call in a few words."""
+        about = [str(part)[:10] for part in _flat(self.about[1:])]
+        return f"{self.action.contract}.{self.action.method}({', '.join(about)})"
+
+
+def _flat(parts: object) -> list[object]:
+    return [each for part in parts for each in _flat(part)] if isinstance(parts, tuple) else [parts]
 
 
 Decisions = Iterator[Intent]
@@ -111,9 +122,10 @@ class Keeper:
         spends: int = 0,
         gain: int | None = None,
         gas: int | None = None,
+        of: int | None = None,
     ) -> Intent:
         """Make a call of this keeper's account."""
-        return Intent(Action(contract, method, args, self.address), (method, about), spends, gain, gas)
+        return Intent(Action(contract, method, args, self.address), (method, about), spends, gain, gas, of)
 
     def worth(self, offers: Sequence[Offer]) -> dict[Hashable, int]:
         """Value offers by the strategy, and drop those whose price is above `takes_at` of their value.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from backstop.deployment.contracts import domains_of
+from backstop.deployment.contracts import POOLS, domains_of
 from backstop.deployment.parameters import Parameters
 from backstop.keepers.indexes import Indexes
 from backstop.keepers.policy_view import PolicySeen, policy_in_force
@@ -22,6 +22,7 @@ from backstop.model import (
     stage_caps,
     stage_order,
 )
+from backstop.model import pool as pools
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, rpow
 from backstop.model.settlement import Progress
 from backstop.system import Snapshot
@@ -119,7 +120,11 @@ class LedgerView(PriceView):
         """
         if stage not in self.stages:
             return 0
-        k, has = self.stages.index(stage), {"buffer": self.buffer(c), "reserve": self.reserve()}[stage]
+        has = {"buffer": self.buffer(c), "reserve": self.reserve()}[stage]
+        return self._room_of_stage(self.stages.index(stage), c, has)
+
+    def _room_of_stage(self, k: int, c: int, has: int) -> int:
+        """Return what a stage may pay now of what it has, under its caps [rad]."""
         caps: stage_order.Slot = self._waterfall["stages"][k]
         cap = int(self._waterfall["caps_absolute"].get(k, 0))
         key = k, stage_caps.ALL_TYPES if caps.pooled else c
@@ -129,6 +134,27 @@ class LedgerView(PriceView):
         if caps.cap_bps != BASIS_POINTS:
             cap = min(cap, (has + used) * caps.cap_bps // BASIS_POINTS)
         return int(min(has, max(0, cap - used)))
+
+    def held_up_by(self, pool: str) -> list[int]:
+        """Return the types whose booked losses a pool could cover: under a cap by share it pays nobody then.
+
+        A ten thousandth of the cap is let pass, and a type that equity is being sold for.
+        """
+        if pool not in self.stages:
+            return []
+        k, has = self.stages.index(pool), self.assets(pool) * RAY
+        cap_bps = self._waterfall["stages"][k].cap_bps
+        if cap_bps == BASIS_POINTS:
+            return []
+        least = has * cap_bps // BASIS_POINTS // BASIS_POINTS
+        reserved = {c for (c, _), held in self._waterfall["reservations"].items() if held.amount}
+        open = [c for c in self.types if self.deficit(c) and c not in reserved]
+        return [c for c in open if self._room_of_stage(k, c, has) // RAY * RAY > least]
+
+    def assets(self, pool: str) -> int:
+        """Return what a pool holds for its members [wad of its asset]."""
+        held: pools.Assets = self._snapshot[POOLS[pool][0]]["assets"].get((), pools.Assets())
+        return pools.vested(held, self.timestamp)
 
     def flags(self) -> dict[tuple[int, str], int]:
         """Return all flags of vaults, by (type, owner) [wad of normalized debt]."""

@@ -10,7 +10,7 @@ from backstop.keepers.seen import Leaving
 from backstop.keepers.view import View
 from backstop.model import price_feed
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
-from backstop.model.bounds import EQUITY_MARKET, MAX_REPORTERS
+from backstop.model.bounds import EQUITY_MARKET, LOOK, MAX_REPORTERS
 from backstop.model.signed_reports import SignedReport
 from backstop.randomness import Dice
 
@@ -140,8 +140,8 @@ def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
 def _batches(me: Keeper, view: View, memory: Memory) -> Decisions:
     """Have batches cut and settled at the first second at which they may be, and paid as fears go.
 
-    Where something is held back for what may be lost, it is tried again at every heartbeat. Nothing is paid
-    while a price has just fallen.
+    Losses that a pool has to cover before it pays are covered first. Where something is held back for what
+    may be lost, it is tried again at every heartbeat. Nothing is paid while a price has just fallen.
     """
     if view.settlement.begun_at and not view.settlement.fixed_at:
         return
@@ -158,7 +158,13 @@ def _batches(me: Keeper, view: View, memory: Memory) -> Decisions:
             continue
         late = memory.since(("settle", (pool, "settle")), view.timestamp) >= me.group.heartbeat
         if view.nothing_pends or (pool != "staked_equity" and (due or late)):
-            yield me.intent(contract, "settle", about=(pool, "settle"))
+            # It pays nobody while it could cover a booked loss; one that fails to stays so after a cover.
+            losses = [] if view.settlement.begun_at else view.held_up_by(pool)
+            for c in losses:
+                if memory.since(("cover", c), view.timestamp) >= LOOK:
+                    yield me.intent("LossWaterfall", "cover", c, about=c)
+            if not losses:
+                yield me.intent(contract, "settle", about=(pool, "settle"))
 
 
 def _has_deficit(view: View) -> bool:

@@ -31,7 +31,6 @@ from backstop.keepers.seen import (
 )
 from backstop.keepers.vault_view import VaultView
 from backstop.model import dutch, exits, loss_events, price_feed, recovery_claims, shares, treasury
-from backstop.model import pool as pools
 from backstop.model import surplus_auction as surplus
 from backstop.model.arithmetic import RAD, RAY, WAD, div_up
 from backstop.model.bounds import FINAL_DEADLINE, LOOK
@@ -147,11 +146,6 @@ class View(VaultView):
     def has_pool(self, pool: str) -> bool:
         """Tell whether a pool is deployed."""
         return POOLS[pool][0] in self._snapshot
-
-    def assets(self, pool: str) -> int:
-        """Return what a pool holds for its members [wad of its asset]."""
-        held: pools.Assets = self._snapshot[POOLS[pool][0]]["assets"].get((), pools.Assets())
-        return pools.vested(held, self.timestamp)
 
     def exit_terms(self, pool: str) -> PoolParameters:
         """Return how members of a pool leave."""

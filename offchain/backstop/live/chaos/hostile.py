@@ -17,6 +17,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
 from typing import Any, NamedTuple
 
+from eth_account import Account
+from eth_account.typed_transactions import TypedTransaction
+from eth_hash.auto import keccak
+from hexbytes import HexBytes
+
 GWEI = 10**9
 _TIP = 1_000 * GWEI
 _LATE = 0.2
@@ -36,6 +41,8 @@ class Talk:
     """What is sent instead of the body, piece by piece."""
     length: int | None = None
     """The length that is announced; None: the body's."""
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What a fault remembers from one exchange to the next."""
 
     def results(self, method: str, change: Callable[[Any, Any], Any]) -> None:
         """Change the results of a method; `change` gets the parameters and the result."""
@@ -52,13 +59,18 @@ class Talk:
 
 
 class Fault(NamedTuple):
-    """A fault; `stays` with another node at hand, `works` without one: as if nothing were wrong."""
+    """A fault; `stays` with another node at hand, `works` without one: as if nothing were wrong.
+
+    `swallows` is a method that the Anvil is not asked; `blocks` says that the fault shows as they come.
+    """
 
     name: str
     what: str
     change: Callable[[Talk], None]
     stays: bool = False
     works: bool = False
+    swallows: str = ""
+    blocks: bool = False
 
 
 # --------------------------------------------------------------------- transport
@@ -255,6 +267,32 @@ def _other_chain(talk: Talk) -> None:
     talk.results("eth_chainId", lambda params, result: "0x1")
 
 
+def _stale(talk: Talk) -> None:
+    """Tell the block that was the newest when the fault began."""
+
+    def newest(params: Any, block: dict[str, Any]) -> dict[str, Any]:
+        return dict(talk.kept.setdefault("head", block)) if params[0] == "latest" else block
+
+    talk.results("eth_getBlockByNumber", newest)
+    if "head" in talk.kept:
+        talk.results("eth_blockNumber", lambda params, number: talk.kept["head"]["number"])
+
+
+def _swallowed(talk: Talk) -> None:
+    """Say that transactions are waiting, which nobody else has been told of."""
+    for call, answer in zip(talk.asked, talk.told, strict=True):
+        if call["method"] == "eth_sendRawTransaction":
+            raw = bytes.fromhex(call["params"][0][2:])
+            name = "0x" + keccak(raw).hex()
+            fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+            sender = str(Account.recover_transaction(raw)).lower()
+            told = {"hash": name, "from": sender, "to": "0x" + bytes(fields["to"]).hex()}
+            talk.kept[name] = told | {"input": "0x" + bytes(fields["data"]).hex(), "blockHash": None}
+            answer["result"] = name
+        elif call["method"] == "eth_getTransactionByHash" and answer.get("result") is None:
+            answer["result"] = talk.kept.get(call["params"][0])
+
+
 FAULTS = (
     Fault("late", "each answer takes 0.2 s", _late, stays=True, works=True),
     Fault("silent", "nothing is answered", _silent),
@@ -288,6 +326,15 @@ FAULTS = (
     Fault("high tips", "others are said to tip 1,000 gwei", _tips(_TIP), stays=True, works=True),
     Fault("null tips", "others are said to tip null", _tips(None)),
     Fault("head ahead", "a newest block that nobody has", _ahead),
+    Fault("stale head", "its newest block stays the newest", _stale, blocks=True),
+    Fault(
+        "swallows",
+        "transactions are taken, and passed on to nobody",
+        _swallowed,
+        stays=True,
+        swallows="eth_sendRawTransaction",
+        blocks=True,
+    ),
     Fault("other blocks", "each block has another hash", _other_hashes),
     Fault("other chain", "it says that it is on chain 1", _other_chain),
 )
@@ -321,6 +368,7 @@ class Hostile:
         self.fault: Fault | None = None
         self.dripping = False
         """Whether an answer is under way that comes in pieces."""
+        self._kept: dict[str, Any] = {}
         self.asked: list[str] = []
         """Methods that were asked for, in order."""
         hostile = self
@@ -352,16 +400,20 @@ class Hostile:
 
     def answer(self, handler: BaseHTTPRequestHandler, port: int, request: bytes) -> None:
         """Ask the node, and tell what it said with whatever is wrong."""
-        node = HTTPConnection("127.0.0.1", port)
-        node.request("POST", "/", request, {"Content-Type": "application/json"})
-        calls, answers = json.loads(request), json.loads(node.getresponse().read())
-        node.close()
+        calls, fault = json.loads(request), self.fault
+        if fault is not None and isinstance(calls, dict) and calls["method"] == fault.swallows:
+            answers = {"jsonrpc": "2.0", "id": calls["id"], "result": None}
+        else:
+            node = HTTPConnection("127.0.0.1", port)
+            node.request("POST", "/", request, {"Content-Type": "application/json"})
+            answers = json.loads(node.getresponse().read())
+            node.close()
         batch = isinstance(calls, list)
-        talk = Talk(calls if batch else [calls], answers if batch else [answers], batch)
+        talk = Talk(calls if batch else [calls], answers if batch else [answers], batch, kept=self._kept)
         self.asked += [each["method"] for each in talk.asked]
-        if self.fault is not None:
+        if fault is not None:
             talk.told.sort(key=lambda each: int(each["id"]))
-            self.fault.change(talk)
+            fault.change(talk)
         body = json.dumps(talk.told if batch else talk.told[0]).encode()
         handler.send_response(talk.status)
         for name, value in talk.headers.items():

@@ -70,7 +70,7 @@ class Capital:
                 change = json.loads(line)
                 if "gone" in change:
                     entries.pop(change["gone"], None)
-                else:
+                elif "entry" in change:
                     entries[change["entry"]["nonce"]] = change["entry"]
         under_way = [each for nonce, each in entries.items() if nonce >= used and each["block"] is None]
         spends, has = sum(int(each["spends"]) for each in under_way), self.scene.world.stablecoins(name)

@@ -16,13 +16,15 @@ from typing import Any, TypeVar
 
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import Client, NodeGone, NodeRefused, RpcError, never
-from backstop.live.node.rpc_node import LOOK_EVERY, chain_id_of, check_url
+from backstop.live.node.rpc_node import LOOK_EVERY, Node, chain_id_of, check_url
 
 T = TypeVar("T")
 
 MOST_BEHIND = 3
 """Blocks that a node may be behind another."""
 
+# Seconds that a node that took over may be behind blocks that were seen.
+_BEHIND = 5.0
 _FIRST_LEAVE, _LONGEST_LEAVE = 5.0, 300.0
 # What the newest answer counts in a node's latency; the seconds after which an error counts half.
 _WEIGHT, _HALF_LIFE = 0.1, 300.0
@@ -243,6 +245,34 @@ class Failover:
         if self._now is member:
             self._now = None
         self._say(f"left the node at {member.client.where} for {pause:.0f} s: {problem}")
+
+
+class Takeover:
+    """Whether a chain went back, or only the node that is asked now has not got as far, or is on a fork."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def over(self) -> None:
+        """Take note that the chain was followed."""
+        self._since = None
+
+    def explains(self, node: Node, block: int, name: str, why: str) -> bool:
+        """Tell whether a missing block is the node's alone: then look again.
+
+        A node whose block another has is left. One that took over may be a few blocks behind for a while.
+        """
+        client = node.client
+        if not isinstance(client, Failover):
+            return False
+        if client.has(block, name) and client.leave(why):
+            return True
+        now = time.monotonic()
+        self._since = self._since or now
+        if now < self._since + _BEHIND and (node.head().number < block or node.hash_of(block) == name):
+            time.sleep(0.1)
+            return True
+        return False
 
 
 def _hash(client: Client, number: int) -> str | None:

@@ -13,7 +13,9 @@ FEE_CAP = 500 * GWEI
 
 
 TIP_CAP = 5 * GWEI
-"""What a node says that others tip is its word alone, and every wei of it is paid."""
+"""What a node says that others tip is its word alone, and every wei of it is paid. So is what replacements of
+a transaction add, which a node may keep to itself until they do.
+"""
 
 
 class FeesTooHigh(BackstopError):
@@ -29,11 +31,11 @@ class Fees(NamedTuple):
 
 
 def offered(base: int, tip: int, cap: int, tip_cap: int = TIP_CAP) -> Fees:
-    """Offer twice the base fee and the tip, both within their caps.
+    """Offer twice the base fee and the tip, within the cap and half of the tip's: the rest is to replace it.
 
     Raises FeesTooHigh if one base fee is above the cap.
     """
-    tip = min(tip, cap, tip_cap)
+    tip = min(tip, cap, tip_cap // 2)
     if base + tip > cap:
         raise FeesTooHigh(
             f"gas costs {(base + tip) / GWEI:.1f} gwei, the cap is {cap / GWEI:.1f}: "
@@ -51,14 +53,14 @@ def usual_tip(history: Mapping[str, Any]) -> int:
     return tips[len(tips) // 2] if tips else GWEI
 
 
-def raised(old: Fees, market: Fees, cap: int) -> Fees | None:
+def raised(old: Fees, market: Fees, cap: int, tip_cap: int = TIP_CAP) -> Fees | None:
     """Return the least fees at which nodes take a transaction in place of one at `old`.
 
-    Both fields rise by an eighth, rounded up, and at least to what the market asks. None if that is above the
-    cap.
+    Both fields rise by an eighth, rounded up, and at least to what the market asks. None if that is above
+    either cap.
     """
     most, tip = max(_eighth_more(old.most), market.most), max(_eighth_more(old.tip), market.tip)
-    return None if most > cap else Fees(most, min(tip, most), market.expected)
+    return None if most > cap or tip > tip_cap else Fees(most, min(tip, most), market.expected)
 
 
 def _eighth_more(value: int) -> int:

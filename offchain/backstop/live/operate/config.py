@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.endpoint import check_scheme, is_http
 from backstop.hosts.host import CALL_GAS
 from backstop.live.node.fees import FEE_CAP, TIP_CAP
-from backstop.live.operate.keeper_loop import MOST_FAILURES
+from backstop.live.operate.brakes import MOST_FAILURES, Limits
 from backstop.live.operate.roles import ROLES, Option
 from backstop.live.watch.alerts import AlertSettings, webhook_host
 from backstop.live.watch.server import listening
@@ -69,6 +70,12 @@ class Settings:
     metrics: str | None = None  # PORT, or ADDRESS:PORT
     stale: float = STALE
     alerts: AlertSettings | None = None
+    limits: Mapping[str, Limits] = field(default_factory=dict)  # by role; `others` are those not named
+
+    @property
+    def pauses(self) -> Path:
+        """The folder with roles that are paused."""
+        return self.journal / "paused"
 
 
 _READERS: dict[str, tuple[Callable[[str], int], int, int]] = {
@@ -118,7 +125,7 @@ _OPTIONAL = (
         "patience",
     ),
     *("grace", "rpc_timeout", "most_failures", "confirmations", "fee_cap", "tip_cap", "replace_after"),
-    *("gas_token", "metrics", "stale", "alerts"),
+    *("gas_token", "metrics", "stale", "alerts", "limits"),
 )
 
 
@@ -161,6 +168,26 @@ def read_settings(path: Path) -> dict[str, Any]:
         _checked(top["metrics"], listening)
     if "alerts" in top:
         found["alerts"] = _alerts(top["alerts"])
+    if "limits" in top:
+        found["limits"] = _limits(top["limits"])
+    return found
+
+
+_LIMITS: dict[str, tuple[Callable[[str], int], int, int]] = {
+    **{f"gas_{window}": (partial(units.coins, "coins"), 0, 10**24) for window in ("hour", "day")},
+    **{f"risk_{window}": (partial(units.coins, "tokens"), 0, 10**30) for window in ("hour", "day")},
+    "deviation": (units.basis_points, 1, 100_000),
+}
+
+
+def _limits(field: Field) -> dict[str, Limits]:
+    """Read the limits of roles."""
+    found: dict[str, Limits] = {}
+    for role, entry in field.entries().items():
+        if role not in (*ROLES, "others"):
+            entry.fail(f"there is no role {role!r}; there are {', '.join(ROLES)}, others")
+        section = entry.section((), tuple(_LIMITS))
+        found[role] = Limits(**{name: each.between(*_LIMITS[name]) for name, each in section.entries.items()})
     return found
 
 

@@ -1,7 +1,11 @@
 """A journal of what an account signed and what became of it, on disk before anything is sent.
 
-A keeper that was killed finds what may be on its way. A line for each change, the last one of a nonce counts;
-a line that was cut off says nothing, as nothing was sent for it. The file is locked while a keeper uses it.
+A keeper that was killed finds what may be on its way, and what was spent in the last day. A line for each
+change, the last one of a nonce counts; a line that was cut off says nothing, as nothing was sent for it. The
+file is locked while a keeper uses it.
+
+What a nonce costs follows from what is known of it: all that it may cost until it is mined, then what it did
+cost. So no crash loses or repeats a cost, and a chain that goes back takes it back.
 """
 
 from __future__ import annotations
@@ -9,15 +13,21 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from backstop.errors import BackstopError
 from backstop.files.whole import plain_int
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_READ = (1, SCHEMA_VERSION)
+"""Version 1 knows nothing of what was spent."""
 _MOST_LINES = 10_000
+DAY = 86_400
+_MINUTE = 60
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,19 @@ class Attempt:
     most: int  # wei a gas
     tip: int  # wei a gas
     withdraws: bool = False  # it does nothing but use up the nonce
+
+
+class Spent(NamedTuple):
+    """What transactions cost, and how many of them did what they were to do."""
+
+    gas: int = 0  # wei
+    risk: int = 0  # wad of the token that the keeper pays with
+    done: int = 0
+    failed: int = 0
+
+    def and_also(self, other: Spent) -> Spent:
+        """Add another's."""
+        return Spent(*(a + b for a, b in zip(self, other, strict=True)))
 
 
 @dataclass
@@ -47,6 +70,16 @@ class Entry:
     attempts: list[Attempt] = field(default_factory=list)
     block: int | None = None  # where it was mined
     ok: bool = False  # whether it then did what it was to do
+    at: int = 0  # when it was seen to be mined, seconds
+    paid: int = 0  # wei for gas, once it was mined
+    failed: bool = False  # mined and reverted
+
+    @property
+    def spent(self) -> Spent:
+        """What it cost; before it is mined, the most that it may."""
+        if self.block is None:
+            return Spent(self.gas * max((each.most for each in self.attempts), default=0), self.spends)
+        return Spent(self.paid, self.spends if self.ok else 0, int(self.ok), int(self.failed))
 
 
 class Journal:
@@ -58,6 +91,7 @@ class Journal:
         self.path = None if folder is None else folder / name
         self.account = account
         self.entries: list[Entry] = []
+        self._spent: dict[tuple[str, int], Spent] = {}  # by keeper and minute
         self._lock: IO[str] | None = None
         self._file: IO[str] | None = None
         self._lines = 0
@@ -92,16 +126,41 @@ class Journal:
         self._write({"entry": _plain(entry)})
 
     def drop(self, entry: Entry) -> None:
-        """Drop an entry that is final, or never was."""
+        """Drop an entry that never was."""
         self.entries.remove(entry)
         self._write({"gone": entry.nonce})
+
+    def finish(self, entry: Entry) -> None:
+        """Drop an entry that is final, and keep what it cost for a day."""
+        self.entries.remove(entry)
+        self._add(entry.keeper, entry.at // _MINUTE, entry.spent)
+        self._write({"gone": entry.nonce, "spent": _row(entry.keeper, entry.at // _MINUTE, entry.spent)})
+
+    def spent(self) -> Iterator[tuple[str, int, Spent]]:
+        """Yield what was spent and what may yet be: keeper, time up to the minute, amounts."""
+        now = int(time.time())
+        for entry in self.entries:
+            yield entry.keeper, now if entry.block is None else entry.at, entry.spent
+        for (keeper, minute), spent in self._spent.items():
+            # Rounded up, so that nothing leaves an hour before it is over.
+            yield keeper, (minute + 1) * _MINUTE, spent
+
+    def _add(self, keeper: str, minute: int, spent: Spent) -> None:
+        key = keeper, minute
+        self._spent[key] = self._spent.get(key, Spent()).and_also(spent)
+
+    def _forget(self) -> None:
+        """Forget what was spent more than a day ago."""
+        oldest = (int(time.time()) - DAY) // _MINUTE - 1
+        self._spent = {key: spent for key, spent in self._spent.items() if key[1] >= oldest}
 
     def close(self) -> None:
         """Let others use the account; remove a journal that has nothing in it."""
         if self.path is None or self._file is None or self._lock is None:
             return
         self._file.close()
-        if not self.entries:
+        self._forget()
+        if not self.entries and not self._spent:
             self.path.unlink(missing_ok=True)
         self.path.with_suffix(".lock").unlink(missing_ok=True)
         self._lock.close()
@@ -115,14 +174,17 @@ class Journal:
             # What follows the last line feed was cut off.
             for line in lines[1:-1]:
                 change = json.loads(line)
+                if "spent" in change:
+                    keeper, minute, *amounts = change["spent"]
+                    self._add(keeper, minute, Spent(*map(int, amounts)))
                 if "gone" in change:
                     found.pop(change["gone"], None)
-                else:
+                elif "entry" in change:
                     entry = _entry(change["entry"])
                     found[entry.nonce] = entry
         except (KeyError, TypeError, ValueError) as error:
             raise BackstopError(f"{self.path} is not a whole journal ({error!r}): move it away") from None
-        if version != SCHEMA_VERSION:
+        if version not in _READ:
             raise BackstopError(
                 f"{self.path} has schema version {version}, this program reads {SCHEMA_VERSION}: move it away"
             )
@@ -147,9 +209,12 @@ class Journal:
             self._file.close()
         temporary = self.path.with_suffix(".part")
         self._file = temporary.open("w", encoding="utf-8")
-        self._lines = len(self.entries)
+        self._forget()
+        self._lines = 0  # of those that only this process has added
         head = {"schema_version": SCHEMA_VERSION}
-        for line in (head, *({"entry": _plain(entry)} for entry in self.entries)):
+        entries = [{"entry": _plain(entry)} for entry in self.entries]
+        spent = [{"spent": _row(*key, each)} for key, each in self._spent.items()]
+        for line in (head, *entries, *spent):
             self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -171,12 +236,17 @@ def _locked(path: Path) -> IO[str]:
 
 
 def _plain(entry: Entry) -> dict[str, Any]:
-    return asdict(entry) | {"spends": plain_int(entry.spends)}
+    return asdict(entry) | {"spends": plain_int(entry.spends), "paid": plain_int(entry.paid)}
+
+
+def _row(keeper: str, minute: int, spent: Spent) -> list[int | str]:
+    return [keeper, minute, *map(plain_int, spent)]
 
 
 def _entry(content: dict[str, Any]) -> Entry:
     attempts = [Attempt(**each) for each in content["attempts"]]
     changed = {"about": _tuples(content["about"]), "spends": int(content["spends"]), "attempts": attempts}
+    changed["paid"] = int(content.get("paid", 0))
     return Entry(**(content | changed))
 
 

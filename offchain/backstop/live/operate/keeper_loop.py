@@ -1,6 +1,6 @@
 """The loop of live keepers: look, decide, try, send; the next look does not wait for what is sent.
 
-A node that is gone for a while is waited for; failures that do not end stop the keepers.
+A node that is gone for a while is waited for; what a role may spend, its brakes say.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from backstop.keepers.costs import cost_in_stablecoin
 from backstop.keepers.keeper import Intent, Keeper, Memory
 from backstop.keepers.view import View
 from backstop.live.follow.mirror import Reorganised
-from backstop.live.node.failover import Failover
+from backstop.live.node.failover import Takeover
 from backstop.live.node.fees import GWEI, Fees, FeesTooHigh
 from backstop.live.node.host import gas_limit
 from backstop.live.node.log import Line
 from backstop.live.node.rpc_node import Outlook, nap
+from backstop.live.operate.brakes import Brakes, Call
 from backstop.live.operate.journal import Entry, Journal
 from backstop.live.operate.outbox import Order, Outbox, Rules, Settled
 from backstop.live.operate.report_signing import put_report
@@ -32,19 +33,11 @@ from backstop.live.watch.facts import COIN, Work
 from backstop.live.watch.observer import Observer
 from backstop.live.watch.troubles import unsettled_text
 
-MOST_FAILURES = 20
-"""Transactions in a row that were mined and failed: something is wrong then."""
-
-
 _LONGEST_PAUSE = 10.0
 
 
 # Gas of a large transaction: an account that cannot pay for it is as good as empty.
 _MUCH_GAS = 1_000_000
-
-
-# Seconds for which a node that took over may be behind blocks that were seen.
-_BEHIND = 5.0
 
 
 # Between two saves of what was followed.
@@ -72,7 +65,7 @@ class KeeperLoop:
         rules: Rules | None = None,
         journal: Path | None = None,
         dry: Callable[[str], None] | None = None,
-        most_failures: int = MOST_FAILURES,
+        brakes: Brakes | None = None,
         observer: Observer | None = None,
     ) -> None:
         self.system = system
@@ -81,7 +74,6 @@ class KeeperLoop:
         self.gas_token = gas_token
         self.rules = rules or Rules(system.host.fee_cap)
         self.dry = dry
-        self.most_failures = most_failures
         self.observer = observer
         self.memories = {keeper.name: Memory() for keeper in keepers}
         self.tally = Tally()
@@ -92,10 +84,11 @@ class KeeperLoop:
         self._reported = self._strangers = 0
         self._told: set[object] = set()
         self._reserved: dict[tuple[str, str], int] = {}
-        self._behind_since: float | None = None
+        self._takeover = Takeover()
         self._saved_at = 0.0
         self._check_accounts(keepers)
         self.boxes: dict[str, Outbox] = {}
+        self.brakes = brakes or Brakes(keepers)
         if dry is None:
             try:
                 self._open_boxes(journal)
@@ -140,6 +133,7 @@ class KeeperLoop:
             signers = system.host.signers
             signers.ready(address)
             self.boxes[address] = Outbox(system.node, signers, address, journal, self.rules, self.say)
+        self.brakes.journals = [box.journal for box in self.boxes.values()]
 
     def summary(self) -> str:
         """Write the figures of the run."""
@@ -235,7 +229,7 @@ class KeeperLoop:
         """Follow up to the newest block, and see what became of what was sent."""
         system = self.system
         system.follow()
-        self._behind_since = None
+        self._takeover.over()
         system.node.reached(system.mirror.block)
         reasons = {seen.transaction: seen.outcome.reason for seen in system.take_seen()}
         self._tell_differences()
@@ -264,16 +258,8 @@ class KeeperLoop:
     def _follow_again(self, error: Reorganised) -> None:
         """Follow another branch of the chain, unless only this node does not have the block."""
         system = self.system
-        client, block, name = system.node.client, system.mirror.block, system.mirror.hash
-        if isinstance(client, Failover):
-            if client.has(block, name) and client.leave(str(error)):
-                return
-            now = time.monotonic()
-            self._behind_since = self._behind_since or now
-            # The node that took over may be a few blocks behind.
-            if system.node.head().number < block and now < self._behind_since + _BEHIND:
-                time.sleep(0.1)
-                return
+        if self._takeover.explains(system.node, system.mirror.block, system.mirror.hash, str(error)):
+            return
         self.say(Line(f"{error}: {system.restart()}", "reorganised"))
         for box in self.boxes.values():
             box.recheck()
@@ -293,6 +279,7 @@ class KeeperLoop:
 
     def _decide(self, now: int, fees: Fees, began: float | None) -> int:
         """Have keepers decide in turn, and send each one's calls before the next decides."""
+        self._look_at_brakes()
         self._reserved = {}
         for box in self.boxes.values():
             for entry in box.waiting:
@@ -323,7 +310,7 @@ class KeeperLoop:
         """Send a call if it would succeed in the next block, and pay."""
         if keeper.signing is not None:
             return self._sign(keeper, intent)
-        memory, what = self.memories[keeper.name], f"{keeper.name}: {describe(intent)}"
+        memory, what = self.memories[keeper.name], f"{keeper.name}: {intent.label}"
         to, data = self.system.encoded(intent.action)
         foreseen, gas = self.system.tried(intent.action)
         reason = foreseen.reason
@@ -340,13 +327,18 @@ class KeeperLoop:
                 self._tell_once((keeper.name, intent.about), Line(f"{what} would not pay", "would not pay"))
                 return False
         self._told.discard((keeper.name, intent.about))
+        call = Call(keeper, intent, gas_limit(gas) * fees.most)
+        stop = self.brakes.stop(call, view, len(self.system.mirror.differences))
+        if stop is not None:
+            self._tell_once(stop[:2], Line(f"{stop.why}: {what} waits", "stopped", **stop._asdict()))
+            return False
         if self.dry is not None:
             most = gas * fees.expected
             self._tell_dry(keeper, intent, f"{what} would be sent: {gas} gas, {most / 10**18:.6f} coins")
             return False
         order = Order(
             keeper.name,
-            describe(intent),
+            intent.label,
             intent.about,
             to,
             "0x" + data.hex(),
@@ -356,9 +348,18 @@ class KeeperLoop:
         )
         return self._send(keeper, order, fees, view.timestamp)
 
+    def _look_at_brakes(self) -> None:
+        for stop in self.brakes.look():
+            self._told.discard(stop[:2])
+            self.say(
+                Line(f"{stop.role} goes on: no longer stopped ({stop.cause})", "goes on", role=stop.role)
+            )
+        for stop in self.brakes.stops.values():
+            self._tell_once(stop[:2], Line(stop.why, "stopped", **stop._asdict()))
+
     def _sign(self, keeper: Keeper, intent: Intent) -> bool:
         """Put a signed report where others find it; send nothing."""
-        what = f"{keeper.name}: {describe(intent)}"
+        what = f"{keeper.name}: {intent.label}"
         if self.dry is not None:
             self._tell_dry(keeper, intent, f"{what} would be signed")
             return False
@@ -385,6 +386,7 @@ class KeeperLoop:
             self._count(False)
             return False
         self._reserve(keeper.address, entry)
+        self.brakes.spent_more()
         self.tally.counts[keeper.name, "sent"] += 1
         attempt = entry.attempts[-1]
         text = f"{keeper.name}: {order.label} sent, nonce {entry.nonce}, up to {fees.most / GWEI:.1f} gwei"
@@ -436,11 +438,6 @@ class KeeperLoop:
 
     def _count(self, ok: bool) -> None:
         self._failures_in_a_row = 0 if ok else self._failures_in_a_row + 1
-        if self._failures_in_a_row >= self.most_failures:
-            raise BackstopError(
-                f"stopped: {self.most_failures} transactions in a row failed: "
-                "does somebody else use the accounts?"
-            )
 
     # --------------------------------------------------------------------- telling
 
@@ -468,6 +465,9 @@ class KeeperLoop:
             reserved={(owner, token): wad for (token, owner), wad in self._reserved.items()},
             coins_needed=self._coins_needed,
             fees_too_high="fees" in self._told,
+            stopped={(each.role, each.cause): each.why for each in self.brakes.stops.values()},
+            burning=self.brakes.burning(),
+            budgets=self.brakes.budgets(),
         )
 
     def _units(self) -> dict[str, int]:
@@ -502,14 +502,3 @@ class KeeperLoop:
             text = f"{transaction} came through an unknown contract: what it opened may be missed"
             self.say(Line(text, "stranger", transaction=transaction))
         self._strangers = len(mirror.strangers)
-
-
-def describe(intent: Intent) -> str:
-    """Describe a call in a few words."""
-    action = intent.action
-    about = [str(part)[:10] for part in _flat(intent.about[1:])]
-    return f"{action.contract}.{action.method}({', '.join(about)})"
-
-
-def _flat(parts: object) -> list[object]:
-    return [each for part in parts for each in _flat(part)] if isinstance(parts, tuple) else [parts]

@@ -7,7 +7,7 @@ import gc
 from collections.abc import Callable
 from pathlib import Path
 
-from backstop.deployment.file import check_chain, read_deployment
+from backstop.deployment.file import read_deployment
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import never
@@ -16,12 +16,11 @@ from backstop.keepers.keeper import Keeper
 from backstop.keepers.orders import orders_of
 from backstop.keepers.reports import SigningFile
 from backstop.keepers.strategy import AtMarket, Guarded, Strategy, load_strategy
-from backstop.live.node.failover import Failover
 from backstop.live.node.log import Line
-from backstop.live.node.rpc_node import Node
+from backstop.live.operate.brakes import Brakes, Pauses
 from backstop.live.operate.config import Settings, StrategySettings
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.options import address_of, connect, signers_of
+from backstop.live.operate.options import connect_to, signers_of
 from backstop.live.operate.outbox import Rules
 from backstop.live.operate.report_sources import sources_of
 from backstop.live.operate.roles import keepers_of
@@ -39,12 +38,10 @@ def start(
     """Set up a KeeperLoop that has followed the chain up to now."""
     if not settings.roles:
         raise BackstopError("no --roles: name some, or give a --config with some")
-    node = _node(settings, say, stop)
     deployment = read_deployment(settings.deployment)
-    check_chain(deployment, node.chain_id)
-    if isinstance(node.client, Failover):
-        first = deployment.creations[0].address
-        node.client.expect(deployment.chain_id, deployment.block, first)
+    node = connect_to(
+        settings.networks, deployment, lambda text: say(Line(text, "node")), settings.rpc_timeout, stop
+    )
     keepers = keepers_of(deployment, list(settings.roles), settings.minimum_profit, settings.options)
     signers, named = signers_of(node, settings.accounts)
     unknown = set(named) - {keeper.name for keeper in keepers}
@@ -80,20 +77,9 @@ def start(
         rules=rules,
         journal=settings.journal,
         dry=dry,
-        most_failures=settings.most_failures,
+        brakes=Brakes(keepers, settings.limits, settings.most_failures, Pauses(settings.pauses)),
         observer=observer,
     )
-
-
-def _node(settings: Settings, say: Callable[[str], None], stop: Callable[[], bool]) -> Node:
-    """Connect to one node, or to several that take over from each other."""
-    if len(settings.networks) < 2:
-        return connect(settings.networks[0] if settings.networks else None, settings.rpc_timeout, stop)
-    urls = [address_of(each) for each in settings.networks]
-    client = Failover(urls, settings.rpc_timeout, lambda text: say(Line(text, "node")), stop=stop)
-    node = Node(urls[0], client=client)
-    _ = node.chain_id
-    return node
 
 
 def _ready(

@@ -20,6 +20,7 @@ from backstop.hosts.rpc import NodeGone
 from backstop.hosts.words import OtherState
 from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror, OtherDeployment, Reorganised
+from backstop.live.node.failover import Takeover
 from backstop.live.node.rpc_node import nap
 from backstop.live.watch.observer import Observer
 from backstop.live.watch.troubles import unsettled_text
@@ -64,6 +65,7 @@ class MirrorLoop:
         self.each_block = each_block
         self.observer = observer
         self.found = 0
+        self._takeover = Takeover()
         self._resumed = False
         self._told: dict[str, Any] = {}
         self._saved_at = time.monotonic()
@@ -93,6 +95,7 @@ class MirrorLoop:
                     reorganised = None
                 if self.round(until, stop) or once:
                     break
+                self._takeover.over()
                 gone_since, pause = None, interval
             except Reorganised as error:
                 reorganised = error
@@ -110,7 +113,10 @@ class MirrorLoop:
         self._save()
 
     def _follow_again(self, error: Reorganised) -> None:
-        """Go back to what the chain still has."""
+        """Go back to what the chain still has, unless only this node does not have the block."""
+        mirror = self.mirror
+        if self._takeover.explains(mirror.node, mirror.block, mirror.hash, str(error)):
+            return
         self.say(f"{error}: {self.mirror.restart()}")
         if self.observer is not None:
             self.observer.taken_back(self.mirror.block)

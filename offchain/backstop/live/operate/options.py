@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import click
 
 from backstop.deployment.file import check_chain, read_deployment
+from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.files.installation import spelled
 from backstop.files.outputs import content
 from backstop.hosts.rpc import never
+from backstop.live.node.failover import Failover
 from backstop.live.node.fees import FEE_CAP, GWEI
 from backstop.live.node.rpc_node import LOCAL, TIMEOUT, Node
 from backstop.live.node.signers import Signers, parse_accounts
@@ -21,6 +23,17 @@ from backstop.live.operate.system import LiveSystem
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def networks_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add `--network URL`, which may be given several times."""
+    return click.option(
+        "--network",
+        multiple=True,
+        metavar="URL",
+        help="A node: http://..., the path of its socket, or a network of Ape's with a uri in "
+        "ape-config.yaml. Several take over from each other.",
+    )(command)
 
 
 def network_option(command: Callable[P, T]) -> Callable[P, T]:
@@ -102,6 +115,29 @@ def connect(network: str | None, timeout: float = TIMEOUT, stop: Callable[[], bo
         )
     node = Node(address_of(network), timeout, stop=stop)
     _ = node.chain_id
+    return node
+
+
+def connect_to(
+    networks: Sequence[str],
+    deployment: Deployment,
+    say: Callable[[str], None],
+    timeout: float = TIMEOUT,
+    stop: Callable[[], bool] = never,
+) -> Node:
+    """Connect to the node of a deployment's chain, or to several that take over from each other.
+
+    `say` gets a line for each node that is left and each that takes over.
+    """
+    if len(networks) < 2:
+        node = connect(networks[0] if networks else None, timeout, stop)
+        check_chain(deployment, node.chain_id)
+        return node
+    urls = [address_of(each) for each in networks]
+    client = Failover(urls, timeout, say, stop=stop)
+    node = Node(urls[0], client=client)
+    check_chain(deployment, node.chain_id)
+    client.expect(deployment.chain_id, deployment.block, deployment.creations[0].address)
     return node
 
 

@@ -68,6 +68,7 @@ class _LastSent:
         self.at = at
         self.height = height
         self.at_cap = False
+        self.doubted = False
         self.missing = 0
 
 
@@ -189,7 +190,7 @@ class Outbox:
                     found.append(self._mined(entry, receipt))
         for entry in list(self.journal.entries):
             if entry.block is not None and entry.block + self.rules.confirmations <= height:
-                self.journal.drop(entry)
+                self.journal.finish(entry)
         return found
 
     def recheck(self) -> None:
@@ -219,8 +220,10 @@ class Outbox:
         withdrawn = any(attempt.hash == name and attempt.withdraws for attempt in entry.attempts)
         entry.block = int(receipt["blockNumber"], 16)
         entry.ok = receipt["status"] == "0x1" and not withdrawn
-        self.journal.note(entry)
+        entry.failed = not entry.ok and not withdrawn
         gas, price = int(receipt["gasUsed"], 16), int(receipt.get("effectiveGasPrice") or "0x0", 16)
+        entry.at, entry.paid = int(time.time()), gas * price
+        self.journal.note(entry)
         return Settled(entry, name, withdrawn, gas, price)
 
     def _missing(self, entry: Entry) -> None:
@@ -260,6 +263,8 @@ class Outbox:
                     self._tell(entry, "forgotten", "is not needed any more and on no node: forgotten")
             elif not known and entry.attempts[-1].most >= market.expected:
                 self._again(entry)
+            elif self._elsewhere(entry):
+                pass  # it costs no more, and may do
             else:
                 self._replace(entry, market, entry.attempts[-1].withdraws)
             before.height = self._height
@@ -274,14 +279,34 @@ class Outbox:
         else:
             self._tell(entry, "again", "was lost by the node: sent again")
 
+    def _elsewhere(self, entry: Entry) -> bool:
+        """Send what blocks have passed over to the other nodes, too; tell whether it was news to any.
+
+        The node in use may keep it to itself. Where there is no other, that is said once.
+        """
+        clients, news = self.node.client.others(), False
+        for client in clients:
+            try:
+                client.request("eth_sendRawTransaction", entry.attempts[-1].raw)
+                news = True
+            except BackstopError:  # it has it, or does not take it
+                continue
+        if news:
+            self._tell(entry, "elsewhere", "waits: sent to the other nodes, too")
+        elif not clients and not self._last(entry).doubted:
+            self._last(entry).doubted = True
+            text = f"was passed over by a block: the node at {self.node.url} may keep it to itself"
+            self._tell(entry, "passed over", text)
+        return news
+
     def _replace(self, entry: Entry, market: Fees, withdraws: bool) -> None:
         """Send another transaction with this nonce, for more."""
         last = entry.attempts[-1]
-        fees = raised(Fees(last.most, last.tip, 0), market, self.rules.fee_cap)
+        fees = raised(Fees(last.most, last.tip, 0), market, self.rules.fee_cap, self.rules.tip_cap)
         if fees is None:
             if not self._last(entry).at_cap:
                 self._last(entry).at_cap = True
-                self._tell(entry, "capped", f"waits: {last.most / GWEI:.1f} gwei is all that the cap allows")
+                self._tell(entry, "capped", f"waits: {last.most / GWEI:.1f} gwei is all that the caps allow")
             return
         attempt = self._sign(entry, fees, withdraws)
         entry.attempts.append(attempt)

@@ -45,6 +45,11 @@ PRIVATE = ("debtor", "bridge")
 """Those who act for somebody: `all` is without them."""
 
 
+def role_of(group: KeeperGroup) -> str:
+    """Return the name by which `--roles` knows a group's role."""
+    return next(name for name, played in ROLES.items() if group.role in played)
+
+
 def keepers_of(
     deployment: Deployment,
     roles: list[str],

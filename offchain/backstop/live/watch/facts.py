@@ -27,6 +27,10 @@ class Work:
     reserved: Mapping[tuple[str, str], int]  # wad
     coins_needed: int  # wei that a large transaction costs now
     fees_too_high: bool
+    stopped: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by role and cause, in words
+    burning: Mapping[str, str] = field(default_factory=dict)  # roles whose budget would not last, in words
+    # Used and allowed, by role and budget: wei, or wad of what is put at risk.
+    budgets: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
 
 
 LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)

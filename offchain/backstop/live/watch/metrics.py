@@ -143,6 +143,12 @@ def _of_work(work: Work) -> Iterator[Metric]:
         work.answered_in,
     )
     yield _gauge("failures_in_a_row", "Transactions that failed since one succeeded.", work.failures_in_a_row)
+    yield _by(
+        "role_stopped", "1 where a role is stopped.", ("role", "cause"), [(k, 1.0) for k in work.stopped]
+    )
+    for name, text in (("used", "What of a budget is used."), ("limit", "A budget.")):
+        rows = [(key, pair[name == "limit"] / _WAD) for key, pair in work.budgets.items()]
+        yield _by(f"budget_{name}", f"{text[:-1]}, whole coins or tokens.", ("role", "budget"), rows)
     pending = [((account,), count) for account, count in work.pending.items()]
     yield _by("pending_transactions", "Signed and not mined.", ("account",), pending)
     for name, amounts in (("capital", work.capital), ("reserved", work.reserved)):

@@ -18,6 +18,8 @@ ALERTS = {
     "stalled": "the node answers, and no new block comes",
     "hangs": "the chain was not looked at for half a minute, and no node is known to be gone",
     "failures": "three transactions in a row failed",
+    "role stopped": "a limit or the operator stops a role, as far as the text says",
+    "burning": "a budget would not last for half of its time at the latest rate",
     "fees too high": "gas costs more than the cap, so nothing is sent",
     "empty wallet": "an account has less than a million gas costs now",
     "insolvent": "what is to cover is more than the stages would pay",
@@ -55,7 +57,7 @@ def troubles(board: Board, stale: float) -> dict[Trouble, str]:
         found[Trouble("lie")] = f"{facts.lies} words that nodes told were refuted"
     age = time.monotonic() - facts.block_at
     if stale and age > stale and not board.gone:
-        found[Trouble("stalled")] = f"no new block after block {facts.block}"
+        found[Trouble("stalled")] = f"no new block after block {facts.block} of the node at {facts.node}"
     if (silent := time.monotonic() - board.looked_at) > _SILENT and not board.gone:
         found[Trouble("hangs")] = f"the chain was last looked at {silent:.0f} s ago"
     return found | _of_statement(facts) | _of_work(facts)
@@ -91,6 +93,10 @@ def _of_work(facts: Facts) -> dict[Trouble, str]:
         found[Trouble("failures")] = f"{work.failures_in_a_row} transactions in a row failed"
     if work.fees_too_high:
         found[Trouble("fees too high")] = "gas costs more than the cap: nothing is sent"
+    for (role, cause), why in work.stopped.items():
+        found[Trouble("role stopped", f"{role}: {cause}")] = why
+    for role, why in work.burning.items():
+        found[Trouble("burning", role)] = why
     for (account, token), amount in work.capital.items():
         if token == COIN and amount < work.coins_needed:
             text = f"{account} has {fixed(amount, WAD, 6)} coins, a large transaction costs "

@@ -221,7 +221,9 @@ def test_every_alert_has_a_reason(watched_board: Board) -> None:
     statement["coverage"]["uncovered_rad"] = str(5 * 10**45)
     statement["mode"] = "caution"
     work = dataclasses.replace(
-        facts.work, failures_in_a_row=3, fees_too_high=True, coins_needed=2, capital={("0x1", "coin"): 1}
+        *(facts.work,),
+        **{"failures_in_a_row": 3, "fees_too_high": True, "coins_needed": 2, "capital": {("0x1", "coin"): 1}},
+        **{"stopped": {("crank", "gas"): "why"}, "burning": {"crank": "how"}},
     )
     watched_board.put(
         dataclasses.replace(

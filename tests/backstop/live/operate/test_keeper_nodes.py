@@ -207,7 +207,7 @@ def test_names_of_apes_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_tip_is_what_others_paid_and_has_a_ceiling() -> None:
     assert usual_tip({"reward": [["0x0"], ["0x9"], ["0x5"], ["0x0"], ["0x7"]]}) == 7
     assert usual_tip({"reward": [["0x0"]]}) == usual_tip({"reward": None}) == usual_tip({}) == GWEI
-    high = 10**6 * GWEI
-    assert offered(GWEI, high, 500 * GWEI) == (2 * GWEI + TIP_CAP, TIP_CAP, GWEI + TIP_CAP)
-    assert offered(GWEI, high, 500 * GWEI, 9 * GWEI).tip == 9 * GWEI
+    high, half = 10**6 * GWEI, TIP_CAP // 2
+    assert offered(GWEI, high, 500 * GWEI) == (2 * GWEI + half, half, GWEI + half)
+    assert offered(GWEI, high, 500 * GWEI, 18 * GWEI).tip == 9 * GWEI
     assert offered(GWEI, 3, 500 * GWEI).tip == 3

@@ -12,7 +12,7 @@ import pytest
 from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
 from backstop.keepers.keeper import Memory
-from backstop.live.node.fees import GWEI, Fees, raised
+from backstop.live.node.fees import GWEI, Fees, offered, raised
 from backstop.live.operate.journal import Journal
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.outbox import Order, Outbox, Rules
@@ -82,7 +82,7 @@ def test_replacements_end_at_the_cap(outbox: Outbox, said: list[str]) -> None:
         outbox.settle(mine(outbox))
         outbox.push(Fees(0, 0, 115 * GWEI), lambda entry, block: True)
     assert [attempt.most for attempt in entry.attempts] == [100 * GWEI, 112_500_000_000]
-    assert said[-1] == "accruer: accrue(0) waits: 112.5 gwei is all that the cap allows"
+    assert said[-1] == "accruer: accrue(0) waits: 112.5 gwei is all that the caps allow"
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,20 @@ def test_replacements_end_at_the_cap(outbox: Outbox, said: list[str]) -> None:
 )
 def test_a_replacement_pays_an_eighth_more(old: Fees, market: Fees, new: Fees | None) -> None:
     assert raised(old, market, 10_000) == new
+
+
+def test_no_replacement_tips_more_than_the_cap(outbox: Outbox, said: list[str]) -> None:
+    """A node may keep a transaction to itself until its replacements have become dear, and mine it then."""
+    outbox.rules = Rules(tip_cap=3 * GWEI, replace_after=0.0)
+    entry = outbox.send(order(), offered(GWEI, 50 * GWEI, 500 * GWEI, 3 * GWEI))
+    assert entry.attempts[0].tip == 3 * GWEI // 2
+    for _ in range(12):
+        outbox.node.request("anvil_setNextBlockBaseFeePerGas", hex(entry.attempts[-1].most + 1))
+        outbox.settle(mine(outbox))
+        outbox.push(Fees(0, 0, 10**15), lambda entry, block: True)
+    tips = [attempt.tip for attempt in entry.attempts]
+    assert len(tips) == 6 and tips == sorted(tips) and 5 * GWEI // 2 < tips[-1] <= 3 * GWEI
+    assert said[-1].endswith("gwei is all that the caps allow")
 
 
 def test_a_dropped_transaction_is_sent_again_and_the_rest_follows(outbox: Outbox, said: list[str]) -> None:

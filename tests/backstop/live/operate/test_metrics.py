@@ -20,6 +20,7 @@ from backstop.cli import keeper, mirror
 from backstop.deployment.accounts import account
 from backstop.deployment.plan import Deployment
 from backstop.live.follow.mirror import open_mirror
+from backstop.live.operate.brakes import Brakes, Limits, Pauses
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.mirror_loop import MirrorLoop
 from backstop.live.operate.roles import keepers_of
@@ -301,11 +302,13 @@ def test_bad_input_is_one_line(devnet: Devnet, deployment: Deployment, tmp_path:
 
 
 def test_the_guide_names_every_metric(
-    watched: Callable[..., Watched], attach_fallen: Callable[..., LiveSystem]
+    watched: Callable[..., Watched], attach_fallen: Callable[..., LiveSystem], tmp_path: Path
 ) -> None:
     port, system = watched("keeper"), attach_fallen()
-    loop = KeeperLoop(system, keepers_of(system.deployment, ["liquidator"]), print, observer=port.observer)
-    loop.round()
+    keepers, pauses = keepers_of(system.deployment, ["liquidator", "accruer"]), Pauses(tmp_path / "paused")
+    pauses.change(["accruer"], [])
+    brakes = Brakes(keepers, {"liquidator": Limits(gas_day=WAD)}, pauses=pauses)
+    KeeperLoop(system, keepers, print, brakes=brakes, observer=port.observer).round()
     guide = (ROOT / "docs/do/operate.md").read_text()
     table = guide.partition("| `backstop_` | by | |")[2].partition("\n\n")[0]
     named = {

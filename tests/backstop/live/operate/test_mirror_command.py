@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,21 +15,25 @@ from backstop.cli.mirror import cli
 from backstop.deployment.accounts import account
 from backstop.deployment.plan import Deployment
 from backstop.hosts.words import words_of
+from backstop.live.chaos.hostile import FAULTS, Fault, Hostile, Talk
 from backstop.live.follow.mirror import open_mirror
 from backstop.live.node.rpc_node import Head
 from backstop.live.operate.mirror_loop import MirrorLoop
+from backstop.live.operate.options import connect_to
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.devnet import Devnet
+from tests.support.proxy import Proxy
 
 
 @pytest.fixture
 def run(devnet: Devnet, deployment: Deployment, tmp_path: Path) -> Callable[..., Any]:
-    """Invokes the command on the devnet."""
+    """Invokes the command, on the devnet unless it is told another node."""
 
     def invoke(*flags: object) -> Any:
-        where = ("--network", devnet.url, "--deployment", str(tmp_path / "deployment.json"))
+        where = ["--deployment", str(tmp_path / "deployment.json")]
+        where += [] if "--network" in flags else ["--network", devnet.url]
         return CliRunner(mix_stderr=False).invoke(cli, [*where, *map(str, flags)])
 
     return invoke
@@ -37,6 +42,13 @@ def run(devnet: Devnet, deployment: Deployment, tmp_path: Path) -> Callable[...,
 def mint(system: LiveSystem, amount: int = WAD) -> None:
     who = account("borrower")
     assert system.apply(Action("ETH", "mint", (who, amount), who)).ok
+
+
+def open_and_follow(devnet: Devnet, deployment: Deployment) -> Any:
+    """What the chain holds, as a mirror sees it that asks the node itself."""
+    mirror = open_mirror(devnet.node, deployment)
+    mirror.follow_to(devnet.node.head().number)
+    return mirror.model.world
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
@@ -72,6 +84,64 @@ def test_a_tampered_slot_is_told_and_fails(
     assert "Error: model and chain differed in " in result.stderr and result.stderr.count("\n") == 1
     # Whoever goes on from there does not forget.
     assert run("--once", "--checkpoint", tmp_path / "checkpoint.json").exit_code == 1
+
+
+@pytest.mark.parametrize("fault", ["silent", "wrong words unproven", "no events", "stale head"])
+def test_of_two_nodes_one_may_be_wrong(
+    devnet: Devnet, deployment: Deployment, attach: Callable[..., LiveSystem], fault: str, said: list[str]
+) -> None:
+    """It is left in a line, nothing is told to differ, and what follows is compared."""
+    hostile, told = Hostile(devnet.port), list[str]()
+    node = connect_to([hostile.url, devnet.url], deployment, said.append, timeout=1.0)
+    loop, system = MirrorLoop(open_mirror(node, deployment), told.append, said.append), attach()
+    loop.round(None, lambda: False)
+    assert node.url == hostile.url
+    hostile.fault = next(each for each in FAULTS if each.name == fault)
+    loop.round(None, lambda: False)  # a head that stays the newest is one that was
+    for _ in range(5):
+        mint(system)
+    node._looked_at = 0.0
+    head = devnet.node.head().number
+    loop.run(patience=30, until=head, interval=0.01)
+    assert (loop.mirror.block, loop.found, loop.mirror.unsettled) == (head, 0, set())
+    assert node.url == devnet.url and any(each.startswith(f"left the node at {hostile.url}") for each in said)
+    assert words_of(loop.mirror.model.world) == words_of(open_and_follow(devnet, deployment))
+    hostile.close()
+
+
+def test_a_node_that_takes_over_may_be_behind(
+    devnet: Devnet, deployment: Deployment, proxies: tuple[Proxy, Proxy], said: list[str]
+) -> None:
+    """Nothing was reorganised, so nothing is taken back."""
+    hostile = Hostile(devnet.port)
+    node = connect_to([proxies[0].url, hostile.url], deployment, said.append, timeout=2.0)
+    loop = MirrorLoop(open_mirror(node, deployment), said.append, said.append)
+    devnet.node.request("evm_mine")
+    loop.round(None, lambda: False)
+    head = devnet.node.head()
+    before = devnet.node.request("eth_getBlockByNumber", hex(head.number - 1), False)
+
+    def a_block_behind(talk: Talk) -> None:
+        for call, answer in zip(talk.asked, talk.told, strict=True):
+            if call["method"] == "eth_blockNumber":
+                answer["result"] = before["number"]
+            elif call["method"] == "eth_getBlockByNumber" and answer["result"]["hash"] == head.hash:
+                answer["result"] = before if call["params"][0] == "latest" else None
+
+    hostile.fault = Fault("behind", "it has not got as far", a_block_behind)
+    proxies[0].end()
+    began = time.monotonic()
+
+    def caught_up() -> bool:
+        if time.monotonic() > began + 1.5:
+            hostile.fault = None
+        return time.monotonic() > began + 3.0
+
+    loop.run(patience=5, interval=0.02, stop=caught_up)
+    assert loop.mirror.block == head.number and node.url == hostile.url
+    assert any("left the node at" in each for each in said)
+    assert not any("taken back" in each for each in said), said
+    hostile.close()
 
 
 def test_it_follows_through_a_reorganisation(

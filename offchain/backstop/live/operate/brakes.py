@@ -1,0 +1,267 @@
+"""Brakes: what a role may spend, what stops it before that, and whoever pauses it.
+
+Whoever can stop a keeper can rob the protocol: so each brake stops what it saves, and no more. Gas that is
+lost stops what does not pay for itself. Knowledge that may be wrong stops what puts money at risk. What pays
+for itself in the next block, and risks no more than its gas, is stopped by nobody but the operator: after
+many failures it goes on one call at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.keepers.keeper import Intent, Keeper
+from backstop.keepers.view import View
+from backstop.live.operate.journal import DAY, Journal, Spent
+from backstop.live.operate.roles import ROLES, role_of
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
+from backstop.report.amounts import fixed
+
+MOST_FAILURES = 20
+"""Failed transactions of a role within an hour, half of all that were mined or more, that are too many."""
+
+_WINDOWS = {"hour": 3_600, "day": DAY}
+# A budget burns if this part of it is used within that part of its time: it would not last for half of it.
+_BURNS, _OF_TIME = 4, 12
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A role's budgets, and how far the market may be from the feed where it buys. None: no limit."""
+
+    gas_hour: int | None = None  # wei
+    gas_day: int | None = None
+    risk_hour: int | None = None  # wad of the token that it pays with
+    risk_day: int | None = None
+    deviation: int | None = None  # basis points
+
+    def budgets(self) -> Iterable[tuple[str, str, int]]:
+        """Yield what each budget is of, its window and its amount."""
+        for what in ("gas", "risk"):
+            for window in _WINDOWS:
+                if (amount := getattr(self, f"{what}_{window}")) is not None:
+                    yield what, window, amount
+
+
+class Stop(NamedTuple):
+    """A role that is stopped, as far as `why` says."""
+
+    role: str
+    cause: str  # paused, gas, risk, failures, difference, deviation
+    why: str
+
+
+class Call(NamedTuple):
+    """A call that is about to be sent."""
+
+    keeper: Keeper
+    intent: Intent
+    gas: int  # wei that it costs at most
+
+    @property
+    def pays(self) -> bool:
+        """Whether it pays for itself, and risks no more than its gas: its gain was compared with its cost."""
+        return self.intent.gain is not None and not self.intent.spends
+
+
+class Pauses:
+    """Roles that the operator has paused: a file for each in a folder, so that two shells cannot collide."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def read(self) -> set[str]:
+        """Return the roles that are paused now."""
+        try:
+            found = set() if self.folder is None else set(os.listdir(self.folder))
+        except FileNotFoundError:
+            return set()
+        return set(ROLES) if "all" in found else found & set(ROLES)
+
+    def change(self, pause: Sequence[str], resume: Sequence[str]) -> set[str]:
+        """Pause some roles, or all, and let others go on; return those that are paused then."""
+        assert self.folder is not None
+        for role in (*pause, *resume):
+            if role not in ROLES and role != "all":
+                raise BackstopError(f"there is no role {role!r}; there are {', '.join(ROLES)}, all")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if resume and "all" not in resume and (self.folder / "all").exists():
+                raise BackstopError("all roles are paused: let all go on, --resume all")
+            for role in resume:
+                for each in os.listdir(self.folder) if role == "all" else [role]:
+                    (self.folder / each).unlink(missing_ok=True)
+            for role in pause:
+                (self.folder / role).touch()
+        except OSError as error:
+            raise BackstopError(f"{self.folder} cannot be written: {error.strerror}") from None
+        return self.read()
+
+
+class Brakes:
+    """The brakes of some keepers, by limits of roles; those of `others` are for roles that have none."""
+
+    def __init__(
+        self,
+        keepers: Iterable[Keeper],
+        limits: Mapping[str, Limits] = MappingProxyType({}),
+        most_failures: int = MOST_FAILURES,
+        pauses: Pauses | None = None,
+    ) -> None:
+        self.journals: Sequence[Journal] = ()
+        """What tells what was spent."""
+        self._roles = {keeper.name: role_of(keeper.group) for keeper in keepers}
+        others = limits.get("others", Limits())
+        self._limits = {role: limits.get(role, others) for role in self._roles.values()}
+        self._most_failures = most_failures
+        self._pauses = pauses or Pauses(None)
+        self._spent: dict[tuple[str, int], Spent] = {}
+        self.paused: set[str] = set()
+        self.stops: dict[tuple[str, str], Stop] = {}
+        """What is stopped now, by role and cause."""
+        self._needed: dict[tuple[str, str], int] = {}
+
+    def look(self) -> list[Stop]:
+        """Begin a look; return what is over since the one before."""
+        self._spent.clear()
+        self.paused = self._pauses.read() & set(self._roles.values())
+        over = [stop for stop in self.stops.values() if not self._still(stop)]
+        for stop in over:
+            del self.stops[stop.role, stop.cause]
+        for role in self.paused:
+            text = f"{role} is paused: nothing of it is sent"
+            self.stops.setdefault((role, "paused"), Stop(role, "paused", text))
+        for role in self._limits:
+            if self._failing(role):
+                self.stops.setdefault((role, "failures"), self._failures(role))
+        return over
+
+    def spent_more(self) -> None:
+        """Take note that something was sent."""
+        self._spent.clear()
+
+    def stop(self, call: Call, view: View, differences: int) -> Stop | None:
+        """Return what stops a call; None if it may be sent."""
+        role = self._roles[call.keeper.name]
+        found = self._found(role, call, view, differences)
+        if found is not None:
+            self.stops[role, found.cause] = found
+        return found
+
+    def _found(self, role: str, call: Call, view: View, differences: int) -> Stop | None:
+        if role in self.paused:
+            return self.stops[role, "paused"]
+        if self._failing(role) and (not call.pays or self._under_way(role)):
+            return self._failures(role)
+        limits, spends = self._limits[role], call.intent.spends
+        for what, window, amount in limits.budgets():
+            needed = call.gas if what == "gas" else spends
+            if (what == "gas" and call.pays) or not needed:
+                continue
+            if self._used(role, what, window) + needed > amount:
+                self._needed[role, what] = needed
+                return Stop(role, what, self._budget(role, what, window, amount))
+        if spends and differences:
+            text = f"model and chain differed: {role} puts no money at risk until it is started again"
+            return Stop(role, "difference", text)
+        c = call.intent.of
+        if spends and limits.deviation is not None and c is not None:
+            feed, market = view.prices(c).current, view.outside.prices[c]
+            if abs(market - feed) * BASIS_POINTS > feed * limits.deviation:
+                what = f"the market of {view.symbols[c]} is at {fixed(market, RAY, 2)}, the feed at "
+                text = f"{what}{fixed(feed, RAY, 2)}: {role} puts no money at risk there"
+                return Stop(role, "deviation", text)
+        return None
+
+    # ------------------------------------------------------------------ what was spent
+
+    def _in(self, role: str, seconds: int) -> Spent:
+        """Return what a role has spent in the last seconds, what is under way included."""
+        if (role, seconds) not in self._spent:
+            since, total = time.time() - seconds, Spent()
+            for journal in self.journals:
+                for keeper, at, spent in journal.spent():
+                    if at > since and self._roles.get(keeper) == role:
+                        total = total.and_also(spent)
+            self._spent[role, seconds] = total
+        return self._spent[role, seconds]
+
+    def _used(self, role: str, what: str, window: str) -> int:
+        spent = self._in(role, _WINDOWS[window])
+        return spent.gas if what == "gas" else spent.risk
+
+    def _failing(self, role: str) -> bool:
+        spent = self._in(role, _WINDOWS["hour"])
+        return spent.failed >= self._most_failures and spent.failed >= spent.done
+
+    def _under_way(self, role: str) -> bool:
+        return any(
+            entry.block is None and self._roles.get(entry.keeper) == role
+            for journal in self.journals
+            for entry in journal.entries
+        )
+
+    def _still(self, stop: Stop) -> bool:
+        """Tell whether a stop still holds; one of a call's price is found again by the next call."""
+        if stop.cause == "paused":
+            return stop.role in self.paused
+        if stop.cause == "failures":
+            return self._failing(stop.role)
+        if stop.cause in ("gas", "risk"):
+            needed = self._needed[stop.role, stop.cause]
+            return any(
+                self._used(stop.role, what, window) + needed > amount
+                for what, window, amount in self._limits[stop.role].budgets()
+                if what == stop.cause
+            )
+        return stop.cause == "difference"
+
+    # ------------------------------------------------------------------------- telling
+
+    def budgets(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Return what of each budget is used, and the budget, by role and name."""
+        return {
+            (role, f"{what}_{window}"): (self._used(role, what, window), amount)
+            for role, limits in self._limits.items()
+            for what, window, amount in limits.budgets()
+        }
+
+    def burning(self) -> dict[str, str]:
+        """Return, by role, budgets that would not last for half of their time at the latest rate."""
+        found: dict[str, str] = {}
+        for role, limits in self._limits.items():
+            for what, window, amount in limits.budgets():
+                seconds = _WINDOWS[window] // _OF_TIME
+                spent = self._in(role, seconds)
+                used = spent.gas if what == "gas" else spent.risk
+                if used * _BURNS > amount:
+                    within = f"{seconds // 60} minutes"
+                    text = f"{role} has used {_shown(used)} of {_shown(amount)} {_of(what)} a {window}"
+                    found.setdefault(role, f"{text} within {within}")
+        return found
+
+    def _budget(self, role: str, what: str, window: str, amount: int) -> str:
+        used = _shown(self._used(role, what, window))
+        rest = ": only what pays for itself is sent" if what == "gas" else " puts no more at risk"
+        return f"{role} has used {used} of {_shown(amount)} {_of(what)} a {window}{rest}"
+
+    def _failures(self, role: str) -> Stop:
+        spent = self._in(role, _WINDOWS["hour"])
+        count = f"{spent.failed} of {spent.failed + spent.done} transactions of {role}"
+        text = f"{count} failed within an hour: only what pays for itself is sent, one at a time"
+        return Stop(role, "failures", text)
+
+
+def _of(what: str) -> str:
+    return "coins for gas" if what == "gas" else "to put at risk"
+
+
+def _shown(amount: int) -> str:
+    return fixed(amount, WAD, 6)

@@ -1,0 +1,331 @@
+"""What roles may spend, what stops them, and that nobody can have stopped what protects the protocol."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli.keeper import cli
+from backstop.deployment.accounts import account
+from backstop.live.node.fees import GWEI
+from backstop.live.operate.brakes import MOST_FAILURES, Brakes, Limits, Pauses
+from backstop.live.operate.config import read_settings
+from backstop.live.operate.journal import Attempt, Entry, Journal, Spent
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.live.watch.facts import Board
+from backstop.live.watch.observer import Observer
+from backstop.live.watch.troubles import Trouble, troubles
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
+from tests.support.fallen import BORROWER, ETH, do, liquidate, post
+
+LIQUIDATOR = account("liquidator")
+Open = Callable[..., KeeperLoop]
+
+
+@pytest.fixture
+def attach_it(attach_fallen: Callable[..., LiveSystem], said: list[str]) -> Open:
+    """Opens keepers of a chain on which a vault is unsafe, as a process does."""
+
+    def open_it(
+        *roles: str, limits: dict[str, Limits] | None = None, journal: Path | None = None, **options: dict
+    ) -> KeeperLoop:
+        system = attach_fallen()
+        keepers = keepers_of(system.deployment, list(roles), options=options)
+        pauses = Pauses(None if journal is None else journal / "paused")
+        brakes = Brakes(keepers, limits or {}, pauses=pauses)
+        return KeeperLoop(system, keepers, said.append, journal=journal, brakes=brakes)
+
+    return open_it
+
+
+def failed(loop: KeeperLoop, keeper: str, times: int, gas: int = 10**15) -> None:
+    """Have so many of a keeper's transactions have failed, as the journal keeps it."""
+    address = next(each.address for each in loop.keepers if each.name == keeper)
+    journal = loop.boxes[address].journal
+    for _ in range(times):
+        entry = Entry(9, keeper, "bait", (), "", "0x", 0, at=int(time.time()), block=1, failed=True)
+        entry.paid = gas
+        journal.entries.append(entry)
+        journal.finish(entry)
+
+
+# ------------------------------------------------------------------- the attack
+
+
+def test_baits_stop_what_costs_and_nothing_that_pays(
+    attach_it: Open, fallen: LiveSystem, said: list[str]
+) -> None:
+    """Somebody has keepers' calls fail until they stop, and then lets the price fall: a budget used up and
+    a hundred failures leave the liquidation, which pays for itself, where it was."""
+    limits = {"others": Limits(gas_hour=10**16, gas_day=10**16)}
+    loop = attach_it("liquidator", "accruer", limits=limits, accruer={"heartbeat": 1})
+    for keeper in ("liquidator", "accruer"):
+        failed(loop, keeper, 5 * MOST_FAILURES)
+    assert loop.round() == 1
+    assert said[-1].startswith("liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) sent")
+    assert any(line.startswith("100 of 100 transactions of accruer failed within an hour") for line in said)
+    assert not any(line.startswith("accruer: ") for line in said)
+    # It is loud as long as it lasts.
+    assert {("accruer", "failures"), ("liquidator", "failures")} <= loop._work(False).stopped.keys()
+
+
+def test_a_bait_costs_who_lays_it_as_much(attach_it: Open, fallen: LiveSystem) -> None:
+    """It has to be taken away before the keeper's transaction, in the same block, for a higher tip."""
+    fallen.node.request("evm_setAutomine", False)
+    loop = attach_it("liquidator")
+    assert loop.round() == 1
+    before = fallen.node.balance(BORROWER)
+    to, call = fallen.encoded(
+        Action("LiquidationEngine", "liquidate", (ETH, BORROWER, BORROWER), account("borrower"))
+    )
+    tip = hex(50 * GWEI)
+    fallen.node.request(
+        "eth_sendTransaction",
+        {"from": account("borrower"), "to": to, "data": "0x" + call.hex(), "gas": hex(2_000_000)}
+        | {"maxFeePerGas": tip, "maxPriorityFeePerGas": tip},
+    )
+    fallen.node.request("evm_mine")
+    loop.round()
+    (_, _, spent), *rest = loop.boxes[LIQUIDATOR].journal.spent()
+    assert not rest and (spent.done, spent.failed) == (0, 1)
+    assert 0 < spent.gas < before - fallen.node.balance(BORROWER)
+
+
+def unsafe_too(fallen: LiveSystem) -> str:
+    """A second vault that is unsafe, and its owner."""
+    saver = account("saver")
+    draw = "VaultEngine", "deposit_and_draw"
+    post(fallen, 200)
+    do(fallen, *draw, ETH, saver, 300 * WAD, 0, saver, sender="market_maker")
+    do(fallen, *draw, ETH, saver, 0, 38_000 * WAD, saver, sender="saver")
+    post(fallen, 150)
+    return saver
+
+
+def test_after_failures_it_goes_on_one_at_a_time(attach_it: Open, fallen: LiveSystem) -> None:
+    """A bait costs one failure a block at most, however many are laid; one success in time ends it."""
+    unsafe_too(fallen)
+    fallen.node.request("evm_setAutomine", False)
+    loop = attach_it("liquidator")
+    failed(loop, "liquidator", MOST_FAILURES)
+    for _ in range(2):
+        assert loop.round() == 1 and loop.waiting == 1
+        fallen.node.request("evm_mine")
+    loop.round()
+    assert loop.tally.counts["liquidator", "done"] == 2
+
+
+# ---------------------------------------------------------------------- budgets
+
+
+def test_a_budget_ends_what_does_not_pay(attach_it: Open, fallen: LiveSystem, said: list[str]) -> None:
+    """What is under way counts with all that it may cost, what is mined with what it did cost."""
+    fallen.node.request("evm_setAutomine", False)
+    loop = attach_it("accruer", limits={"accruer": Limits(gas_day=10**14)}, accruer={"heartbeat": 1})
+    assert 1 <= loop.round() < 3
+    waiting = loop.boxes[account("accruer")].waiting
+    used, limit = loop.brakes.budgets()["accruer", "gas_day"]
+    assert used == sum(each.gas * each.attempts[0].most for each in waiting) and limit == 10**14
+    assert "accruer has used 0.000" in said[-1] and "only what pays for itself is sent" in said[-1]
+    fallen.node.request("evm_mine")
+    loop._follow()
+    loop.brakes.look()
+    assert loop.brakes.budgets()["accruer", "gas_day"][0] == loop.tally.gas_paid < used
+
+
+def test_money_at_risk_has_a_budget(attach_it: Open, fallen: LiveSystem, tmp_path: Path) -> None:
+    """Also over a restart, and for what was bought and is long final."""
+    liquidate(fallen)
+    bidder = account("bidder")
+    do(fallen, "Stablecoin", "transfer", bidder, 9_000 * WAD, sender="market_maker")
+    journal = tmp_path / "kept"
+    less = {"bidder": Limits(risk_hour=8_000 * WAD)}
+    loop = attach_it("bidder", limits=less, journal=journal)
+    while loop.round():  # it has to allow the auction to take its money first
+        pass
+    assert fallen.view("Stablecoin", "balanceOf", bidder) == 9_000 * WAD
+    assert loop.brakes.stops["bidder", "risk"].why.startswith(
+        "bidder has used 0.000000 of 8,000.000000 to put"
+    )
+    loop.close()
+    more = {"bidder": Limits(risk_hour=9_500 * WAD)}
+    loop = attach_it("bidder", limits=more, journal=journal)
+    while loop.round() or loop.waiting:
+        pass
+    spent = 9_000 * WAD - fallen.view("Stablecoin", "balanceOf", bidder)
+    assert spent > 8_000 * WAD and loop.brakes.budgets()["bidder", "risk_hour"][0] == spent
+    for _ in range(3):
+        fallen.node.request("evm_mine")
+        loop.round()
+    loop.close()
+    again = attach_it("bidder", limits=more, journal=journal)
+    assert again.brakes.budgets()["bidder", "risk_hour"][0] == spent
+    again.close()
+
+
+# ------------------------------------------------------- wrong knowledge, and whoever pauses
+
+
+@pytest.mark.parametrize("cause", ["difference", "deviation"])
+def test_wrong_knowledge_stops_money_at_risk_alone(
+    attach_it: Open, fallen: LiveSystem, said: list[str], cause: str
+) -> None:
+    liquidate(fallen)
+    bidder = account("bidder")
+    do(fallen, "Stablecoin", "transfer", bidder, 9_000 * WAD, sender="market_maker")
+    limits = {"bidder": Limits(deviation=500)}
+    auction = fallen.addresses["CollateralAuction"]
+    do(fallen, "Stablecoin", "approve", auction, 1 << 255, sender="bidder")
+    if cause == "deviation":
+        do(fallen, "Market.ETH", "set_liquidity", 5_000 * WAD, 840_000 * WAD, sender="market_maker")
+    fallen.node.request("evm_setAutomine", False)
+    loop = attach_it("bidder", "taker", limits=limits)
+    if cause == "difference":
+        loop.system.mirror.differences.append("here")
+    loop.round()
+    assert [line.partition(":")[0] for line in said if " sent, nonce" in line] == ["taker"], said
+    assert loop.brakes.stops["bidder", cause]
+
+
+def run(*flags: object):
+    return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
+
+
+def test_a_role_is_paused_and_resumed(attach_it: Open, said: list[str], tmp_path: Path) -> None:
+    """By another process, without a restart; and a restart changes nothing of it."""
+    journal = tmp_path / "kept"
+    loop = attach_it("liquidator", "accruer", journal=journal, accruer={"heartbeat": 1})
+    result = run("--journal", journal, "--pause", "liquidator,bidder")
+    assert (result.exit_code, result.stdout) == (0, "paused: bidder, liquidator\n")
+    assert loop.round() == 3 and "liquidator is paused: nothing of it is sent" in said
+    loop.close()
+    loop = attach_it("liquidator", journal=journal)
+    assert loop.round() == 0
+    assert run("--journal", journal, "--resume", "liquidator").stdout == "paused: bidder\n"
+    loop._looked_at = None
+    assert loop.round() == 1
+    assert "liquidator goes on: no longer stopped (paused)" in said
+    loop.close()
+
+
+def test_all_are_paused_at_once(tmp_path: Path) -> None:
+    pauses = Pauses(tmp_path / "paused")
+    assert "bidder" in pauses.change(["all"], []) and "crank" in pauses.read()
+    result = run("--journal", tmp_path, "--resume", "bidder")
+    assert (
+        result.exit_code == 1
+        and result.stderr == "Error: all roles are paused: let all go on, --resume all\n"
+    )
+    assert run("--journal", tmp_path, "--resume", "all").stdout == "paused: none\n"
+    result = run("--journal", tmp_path, "--pause", "baker")
+    assert result.exit_code == 1 and "there is no role 'baker'; there are reporter" in result.stderr
+
+
+# ------------------------------------------------------------------------- what is kept
+
+
+def test_a_journal_cut_anywhere_forgets_no_cost(tmp_path: Path) -> None:
+    """From the moment at which a transaction is signed: its whole price, or what it did cost."""
+    journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
+    journal.open()
+    entry = Entry(0, "bidder", "take", (), "0x1", "0x", 100, spends=70)
+    entry.attempts += [Attempt("0x1", "0x", 5, 1), Attempt("0x2", "0x", 6, 1)]
+    journal.put(entry)
+    assert journal.path is not None
+    least = journal.path.stat().st_size
+    entry.block, entry.ok, entry.paid, entry.at = 3, True, 123, int(time.time())
+    journal.note(entry)
+    journal.finish(entry)
+    assert [each for _, _, each in journal.spent()] == [Spent(123, 70, 1, 0)]
+    content = journal.path.read_bytes()
+    found = set()
+    for end in (*range(least, len(content), 13), len(content) - 1, len(content)):
+        other = Journal(tmp_path / str(end), 1, "0x12345678", "0xabc")
+        assert other.path is not None
+        other.path.parent.mkdir()
+        other.path.write_bytes(content[:end])
+        other.open()
+        (spent,) = [each for _, _, each in other.spent()]
+        found.add(spent)
+        other.close()
+        again = Journal(tmp_path / str(end), 1, "0x12345678", "0xabc")
+        again.open()
+        assert [each for _, _, each in again.spent()] == [spent]
+        again.close()
+    assert found == {Spent(600, 70, 0, 0), Spent(123, 70, 1, 0)}
+    journal.close()
+
+
+def test_an_hour_and_a_day_pass(tmp_path: Path, attach_it: Open) -> None:
+    journal = tmp_path / "kept"
+    limits = {"others": Limits(gas_hour=10**18, gas_day=10**18)}
+    loop = attach_it("accruer", journal=journal, limits=limits)
+    path = loop.boxes[account("accruer")].journal.path
+    assert path is not None
+    loop.close()
+    now = int(time.time()) // 60
+    rows = [["accruer", now - ago, gas, 0, 1, 0] for ago, gas in ((1, 5), (59, 7), (62, 11), (1_500, 13))]
+    lines = [{"schema_version": 2}, *({"spent": row} for row in rows)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    loop = attach_it("accruer", journal=journal, limits=limits)
+    used = loop.brakes.budgets()
+    assert (used["accruer", "gas_hour"][0], used["accruer", "gas_day"][0]) == (12, 23)
+    loop.close()
+
+
+def test_a_journal_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
+    assert journal.path is not None
+    entry = {"nonce": 4, "keeper": "crank", "label": "x", "about": ["close", 1], "to": "0x1", "data": "0x"}
+    attempt = {"hash": "0x1", "raw": "0x", "most": 3, "tip": 1, "withdraws": False}
+    entry |= {"gas": 10, "token": "", "spends": 0, "attempts": [attempt], "block": None, "ok": False}
+    journal.path.write_text(f'{{"schema_version": 1}}\n{json.dumps({"entry": entry})}\n')
+    journal.open()
+    assert [each for _, _, each in journal.spent()] == [Spent(30, 0, 0, 0)]
+    journal.close()
+
+
+# ----------------------------------------------------------------------- loud, and settings
+
+
+def test_stops_and_burning_budgets_are_alerts(attach_it: Open) -> None:
+    limits = {"accruer": Limits(gas_day=4 * 10**16)}
+    loop = attach_it("accruer", limits=limits, accruer={"heartbeat": 1})
+    board = Board()
+    loop.observer = Observer(board, lambda text: None, 0)
+    failed(loop, "accruer", 11)  # a quarter of the day's budget, and a little, within two hours
+    loop.round()
+    found = troubles(board, 0)
+    assert found[Trouble("burning", "accruer")].startswith("accruer has used 0.01")
+    assert found[Trouble("burning", "accruer")].endswith("of 0.040000 coins for gas a day within 120 minutes")
+    failed(loop, "accruer", 9)
+    loop._looked_at = None
+    loop.round()
+    assert board.facts is not None
+    board.put(dataclasses.replace(board.facts, work=loop._work(False)))
+    assert Trouble("role stopped", "accruer: failures") in troubles(board, 0)
+
+
+def test_limits_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "keeper.yaml"
+    text = (
+        "schema_version: 1\nlimits:\n  bidder: {gas_day: 0.5 coins, risk_hour: 1_000 tokens, deviation: 5%}\n"
+    )
+    file.write_text(text)
+    assert read_settings(file)["limits"] == {
+        "bidder": Limits(gas_day=WAD // 2, risk_hour=1_000 * WAD, deviation=500)
+    }
+    file.write_text(text.replace("bidder", "baker"))
+    result = run("--config", file)
+    assert result.exit_code == 1 and "keeper.yaml:3: limits.baker: there is no role 'baker'" in result.stderr
+    file.write_text(text.replace("0.5 coins", "0.5"))
+    assert "is not an amount of coins; write e.g. '12.5 coins'" in run("--config", file).stderr
