@@ -46,7 +46,7 @@ def page(run: Run) -> str:
         most_dots=MOST_DOTS,
         auctions=auctions[: run_tables.MOST_AUCTIONS],
         auctions_in_all=len(auctions),
-        most_rows=run_tables.MOST_AUCTIONS,
+        most_rows=run_tables.FIRST_ROWS,
         maturities=profile(summary),
         modes=("normal", "caution", "emergency"),
         keepers=run_tables.by_profit(summary),

@@ -10,7 +10,8 @@ from backstop.model.arithmetic import RAY
 from backstop.report.frames import cheapest, price_pairs, records, table
 from backstop.simulation.run_directory import Run
 
-MOST_AUCTIONS = 12
+FIRST_ROWS = 12  # of a long table, which a page shows before it is asked for more
+MOST_AUCTIONS = 500  # that a page has
 
 
 class AuctionRow(NamedTuple):
@@ -18,6 +19,7 @@ class AuctionRow(NamedTuple):
 
     id: int
     symbol: str
+    owner: str
     started_at: int
     seconds: int
     principal_rad: int
@@ -50,6 +52,7 @@ def auctions(run: Run) -> list[AuctionRow]:
         AuctionRow(
             id=int(row["auction_id"]),
             symbol=str(row["symbol"]),
+            owner=str(row["owner"]),
             started_at=int(row["started_at"]),
             seconds=_ended(row["ended_at"], run) - int(row["started_at"]),
             principal_rad=int(row["principal_rad"]),
