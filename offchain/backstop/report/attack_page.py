@@ -8,6 +8,7 @@ from backstop.files.whole import write_files
 from backstop.report.attack_charts import charts
 from backstop.report.attack_table import WANTED, clock, wanted
 from backstop.report.finished import read_finished
+from backstop.report.first_screen import of_groups
 from backstop.report.rendering import render
 from backstop.simulation.bearers import ALL_GROUPS
 
@@ -21,6 +22,7 @@ def write_page(directory: Path) -> Path:
         charts(summary),
         meta=meta,
         labels={name: group.label for name, group in ALL_GROUPS.items()},
+        strip=of_groups(summary, "lost in all on the worst path", "wad"),
         wanted=wanted(summary),
         what=WANTED[summary["goal"]],
         at=clock,

@@ -8,7 +8,7 @@ from typing import Any
 
 from backstop.files.whole import write_files
 from backstop.model.arithmetic import RAD
-from backstop.report import amounts
+from backstop.report import amounts, first_screen
 from backstop.report.named_bars import Part, stacked
 from backstop.report.plotting import Chart, Key
 from backstop.report.rendering import render
@@ -39,6 +39,8 @@ def page(comparison: Mapping[str, Any]) -> str:
         comparison,
         [chart for i, each in enumerate(scenarios) if (chart := bad_debt(i, each)) is not None],
         lines=lines,
+        guarded=lambda each, k: first_screen.guarded(each, k, comparison),
+        of_guards=lambda each, k: list(first_screen.of_guards(each, k, comparison)),
         has=lambda row, line: value_at(row, line.figure) is not None,
         differences=sum(row["differences"] for row in runs),
         compared=sum(row["fields_compared"] for row in runs),

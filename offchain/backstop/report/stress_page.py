@@ -9,6 +9,7 @@ from typing import Any
 
 from backstop.files.whole import write_files
 from backstop.report.finished import read_finished
+from backstop.report.first_screen import of_groups
 from backstop.report.rendering import render
 from backstop.report.stress_charts import charts
 from backstop.simulation.bearers import GROUPS
@@ -27,6 +28,7 @@ def write_page(directory: Path) -> Path:
         charts(summary, columns),
         meta=meta,
         labels={name: group.label for name, group in GROUPS.items()},
+        strip=of_groups(summary, "of bad debt on average, by who pays", "paid.mean.value_micro"),
         spreads=_spreads(summary),
         at=partial(_at, summary),
     )

@@ -152,7 +152,7 @@ const Tables = (() => {
       heads.forEach((head, i) => {
         if (sortable.includes(i)) head.setAttribute("aria-sort", i !== state.column ? "none" : state.descending ? "descending" : "ascending");
       });
-      const text = rows.length > MANY || visible.length < rows.length ? `${visible.length} of ${rows.length} rows` : "";
+      const text = (rows.length > MANY && !fixed) || visible.length < rows.length ? `${visible.length} of ${rows.length} rows` : "";
       if (count.textContent !== text) count.textContent = text;
       more.hidden = found.length <= first;
       more.textContent = state.all ? `Show the first ${first}` : `Show all ${found.length}`;
