@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from backstop.model.arithmetic import RAD, RAY
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.report import amounts
+from backstop.report.attack_table import WANTED, wanted
 from backstop.report.numbers import Numbers, amount, unit_of
 from backstop.simulation.bearers import ALL_GROUPS, MARGIN_GROUPS
 
@@ -178,4 +179,39 @@ def guarded(each: Mapping[str, Any], place: int, comparison: Mapping[str, Any]) 
     figure = numbers.figure(f"scenarios.{place}.runs.{best}.bad_debt_rad")
     return Markup("{}: {} of bad debt without guards, {} with “{}”.").format(
         each["title"], bare, figure, each["runs"][best]["title"]
+    )
+
+
+def studied(summary: Mapping[str, Any]) -> Markup:
+    """Compose the finding of a study: how often there is bad debt, and how much on the worst paths."""
+    numbers, bad_debt = Numbers(summary), summary["bad_debt"]
+    if bad_debt["largest_micro"] == 0:
+        return Markup("No path had any bad debt.")
+    worst = amounts.percent(BASIS_POINTS - bad_debt["levels"][0]["level_bps"], BASIS_POINTS, 0)
+    return Markup(
+        "{} of paths have bad debt. In the worst {} it is {} stablecoins on average, {} on the worst of all."
+    ).format(
+        numbers.figure("bad_debt.chance.value_bps"),
+        worst,
+        numbers.figure("bad_debt.levels.0.shortfall.value_micro"),
+        numbers.figure("bad_debt.largest_micro"),
+    )
+
+
+def swept(summary: Mapping[str, Any]) -> Markup:
+    """Compose the finding of a sweep: the setting that gains most within the limit."""
+    limit = Numbers(summary).figure("limit_micro")
+    if summary["recommended"] is None:
+        return Markup("No setting keeps its expected shortfall to {} stablecoins.").format(limit)
+    values = summary["points"][summary["recommended"]["point"]]["values"]
+    setting = "; ".join(f"{axis['title']} {values[axis['name']]}" for axis in summary["axes"])
+    return Markup("{}: the most {} with an expected shortfall of at most {}.").format(
+        setting, summary["gain"], limit
+    )
+
+
+def searched(summary: Mapping[str, Any]) -> Markup:
+    """Compose the finding of a search: the worst that was found within the budget."""
+    return Markup("{} stablecoins {}, within “{}”.").format(
+        amount(wanted(summary), "wad"), WANTED[summary["goal"]], summary["budget"]["title"]
     )

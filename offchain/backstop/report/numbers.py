@@ -33,6 +33,15 @@ def amount(value: int | str, unit: str, style: str = "compact", name: str = "") 
     )
 
 
+def counted(count: int, noun: str) -> Markup:
+    """Render a count with its noun in the right number: 1 run, 2 runs, 3 searches, 4 studies."""
+    if count != 1 and not noun.endswith("guards"):
+        noun = (
+            noun[:-1] + "ies" if noun.endswith("dy") else noun + ("es" if noun.endswith(("s", "ch")) else "s")
+        )
+    return Markup("{} {}").format(amount(count, "count"), noun)
+
+
 def duration(seconds: int) -> Markup:
     """Render a span of time that a table can be sorted by."""
     return Markup('<data value="{}" data-unit="seconds">{}</data>').format(seconds, amounts.duration(seconds))

@@ -9,6 +9,7 @@ from backstop.files.whole import write_files
 from backstop.report import run_tables
 from backstop.report.auction_charts import MOST_DOTS
 from backstop.report.first_screen import of_run
+from backstop.report.links import above
 from backstop.report.loss_charts import stage_color
 from backstop.report.margin_charts import steps
 from backstop.report.maturity import profile
@@ -34,7 +35,7 @@ def write_page(run: Run, path: Path) -> Path:
 def page(run: Run) -> str:
     """Render the page of a run as text."""
     summary = completed(run.summary)
-    auctions = run_tables.auctions(run)
+    auctions, bought = run_tables.auctions(run), run_tables.purchases(run)
     return render(
         "run.html",
         summary,
@@ -45,7 +46,10 @@ def page(run: Run) -> str:
         stages=[(stage["stage"], stage_color(stage["stage"])[1:]) for stage in summary["losses"]["covered"]],
         fills=run_tables.fills(run),
         most_dots=MOST_DOTS,
-        auctions=auctions[: run_tables.MOST_AUCTIONS],
+        auctions=auctions[: run_tables.MOST_ROWS],
+        purchases=bought,
+        listed={row.auction for row in bought},
+        above=above(run.path),
         auctions_in_all=len(auctions),
         most_rows=run_tables.FIRST_ROWS,
         maturities=profile(summary),

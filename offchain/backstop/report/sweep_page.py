@@ -11,6 +11,7 @@ from backstop.files.whole import write_files
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.report import amounts
 from backstop.report.finished import read_finished
+from backstop.report.first_screen import swept
 from backstop.report.plotting import Chart, Key
 from backstop.report.rendering import render
 from backstop.report.stress_table import MICRO
@@ -26,6 +27,7 @@ def write_page(directory: Path) -> Path:
         summary,
         [front(summary), *heat_maps(summary)],
         meta=meta,
+        finding=swept(summary),
         gain_text=gain_text,
         order=sorted(
             range(len(points)), key=lambda i: (points[i]["gain"], -points[i]["shortfall"]["value_micro"])

@@ -115,7 +115,7 @@ def test_a_comparison_says_what_the_pages_of_its_runs_say(tmp_path: Path) -> Non
 @pytest.mark.deep(brief=BRIEF)
 def test_guards_and_studies_add_up_to_their_tables(tmp_path: Path) -> None:
     found = compare_guards([str(DATA / "guards" / "small.yaml")], "model", 1, tmp_path)
-    wholes, tables = read(guards_page.page(found))
+    wholes, tables = read(guards_page.page(found, tmp_path))
     titles = [row["title"] for row in found["scenarios"][0]["runs"]]
     assert wholes and wholes[0].title == titles[0]
     for whole in wholes:

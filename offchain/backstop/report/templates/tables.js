@@ -307,7 +307,21 @@ const Tables = (() => {
     if (at >= 0) tools(section)[at]?.focus({ preventScroll: true });
   }
 
-  const start = () => { all(document); headings(document); addEventListener("load", go); };
+  // Commands are there to be copied.
+  const commands = () => document.querySelectorAll("code.command").forEach((code) => {
+    const button = make("button", { type: "button", class: "copy", "aria-label": `Copy ${code.textContent}`, onclick: async () => {
+      try {
+        await navigator.clipboard.writeText(code.textContent);
+        button.textContent = "Copied";
+      } catch { // a browser may keep its clipboard from files: the command is marked instead
+        getSelection().selectAllChildren(code);
+        button.textContent = "Marked";
+      }
+    } }, "Copy");
+    code.after(button);
+  });
+
+  const start = () => { all(document); headings(document); commands(); addEventListener("load", go); };
   return { start, all, replace, make, save, words, slug };
 })();
 Tables.start();
