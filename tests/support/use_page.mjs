@@ -20,8 +20,9 @@ async function saved(folder) {
   return null;
 }
 
-async function step(page, { click, press, type, read, save, axe: checked, shot, times = 1 }) {
+async function step(page, { click, press, type, read, until, save, axe: checked, shot, times = 1 }) {
   if (click) return page.click(click);
+  if (until) return page.waitForFunction(until, { timeout: 20000 }).then(() => null);
   if (type) return page.keyboard.type(type);
   if (press) { for (let i = 0; i < times; i++) await page.keyboard.press(press); return null; }
   if (save) {

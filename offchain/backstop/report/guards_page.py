@@ -18,7 +18,7 @@ from backstop.studies.comparison.side_by_side import value_at
 
 _PARTS = (
     ("recognised", "recognised_rad", "@holders"),
-    ("not sold yet", "underwater_rad", "@outstanding:80"),
+    ("not sold yet", "underwater_rad", "@unpaid"),
 )
 
 

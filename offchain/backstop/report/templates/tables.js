@@ -93,7 +93,9 @@ const Tables = (() => {
       .filter((each) => each.compareDocumentPosition(table) & Node.DOCUMENT_POSITION_FOLLOWING);
     return words(before.at(-1));
   };
-  const sectionOf = (node) => node.closest("section, header, figure")?.id || slug(headingOf(node));
+  const sectionOf = (node) => node.closest("section")?.id || slug(headingOf(node));
+  const placeOf = (table) => table.dataset.key ??
+    `${sectionOf(table)}-${[...(table.closest("section") ?? document).querySelectorAll("table:not([data-key])")].indexOf(table)}`;
 
   // Terms of a search: words, column:word, column>number, column<number; all of them have to hold.
   const terms = (text, heads) => text.trim().split(/\s+/).filter(Boolean).map((term) => {
@@ -109,14 +111,14 @@ const Tables = (() => {
     };
   });
 
-  function enhance(table, place) {
+  function enhance(table) {
     const heads = [...(table.tHead?.rows[0]?.cells ?? [])];
     const body = table.tBodies[0];
     if (!body || table.dataset.tool) return;
     const rows = [...body.rows];
     const fixed = "fixed" in table.dataset || table.classList.contains("ledger") || rows.some((row) => row.cells.length !== heads.length);
     const name = headingOf(table);
-    const id = `${sectionOf(table)}-${place}`;
+    const id = placeOf(table);
     const titles = heads.map(words);
     const state = kept.get(id) ?? { column: -1, descending: false, search: "", choices: {}, all: false };
     kept.set(id, state);
@@ -201,12 +203,13 @@ const Tables = (() => {
       type: "button", class: "csv", "data-key": "csv", "aria-label": `CSV of ${name}`, title: "The rows that are shown, with all digits",
       onclick: () => save(`${slug(name)}.csv`, csv(titles, [...body.rows].filter((row) => !row.hidden)), "text/csv"),
     }, "CSV"));
-    const box = table.closest(".table") ?? table;
+    const around = table.closest(".table");
+    const box = around && !around.parentElement.matches(".pair, .grid") ? around : table; // a pair has two columns
     box.before(bar);
     box.after(more);
 
-    // Rows get an address of their own, and the name of a row leads to it.
-    for (const row of rows) {
+    // Rows get an address of their own, and the name of a row leads to it; points of a chart have none.
+    for (const row of table.dataset.key ? [] : rows) {
       const head = row.querySelector("th[scope=row]") ?? row.cells[0];
       if (!head || !words(head)) continue;
       if (!row.id) {
@@ -265,7 +268,7 @@ const Tables = (() => {
     show();
   }
 
-  const all = (root) => root.querySelectorAll("table").forEach((table, i) => enhance(table, i));
+  const all = (root) => root.querySelectorAll("table").forEach(enhance);
 
   // Headings lead to their sections.
   function headings(root) {
