@@ -18,6 +18,12 @@ function read() {
   const figures = [...document.querySelectorAll("data[data-path]")].map((node) => ({
     path: node.dataset.path, unit: node.dataset.unit, value: node.value, text: node.textContent, title: node.title,
   }));
+  // Axes that do not say what they measure: by a title, by a panel's heading, or by names at their ticks.
+  const { charts } = JSON.parse(document.getElementById("page-data").textContent);
+  const untitled = charts.flatMap(({ id, figure: { layout } }) => Object.entries(layout)
+    .filter(([key, axis]) => /^[xy]axis/.test(key) && !axis.title?.text && !axis.ticktext &&
+      !(key[0] === "y" && layout.annotations?.some((each) => each.yref === "paper" && each.y === (axis.domain?.[1] ?? 1))))
+    .map(([key]) => `${id} ${key}`));
   const root = document.documentElement;
   const wide = [...document.querySelectorAll("body *")]
     .filter((node) => node.getBoundingClientRect().right > root.clientWidth + 1)
@@ -31,7 +37,7 @@ function read() {
     background: getComputedStyle(document.body).backgroundColor,
     scrollWidth: root.scrollWidth,
     clientWidth: root.clientWidth,
-    wide, plots, figures,
+    wide, plots, figures, untitled,
   };
 }
 

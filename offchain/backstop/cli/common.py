@@ -220,6 +220,7 @@ def run_once(
     stop: Callable[[], bool],
 ) -> dict[str, Any]:
     """Run a scenario into its run directory unless it is there; return its summary."""
+    from backstop.report.kinds import refresh_above
     from backstop.report.run_page import write_report
     from backstop.simulation.progress import Interrupted
     from backstop.simulation.run import simulate
@@ -240,6 +241,7 @@ def run_once(
             raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
         write_report(directory)
         output.finish()
+        refresh_above(directory)
     summary: dict[str, Any] = output.result()
     return summary
 

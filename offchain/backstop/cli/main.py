@@ -23,7 +23,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "deleverage": "Crash a perpetual market: what deleveraging takes, of whom, in which calls",
         "bring": "Take positions and prices of your own into a scenario",
         "calibrate": "Measure a history of prices and depths: a scenario of its laws",
-        "report": "Write the report of a run, a study, a sweep, a search or a proposal",
+        "report": "Write the page of a run, a study or a comparison, or the index of many",
     },
     "How bad can it get?": {
         "stress": "Many paths of a scenario: bad debt at risk",

@@ -1,4 +1,4 @@
-"""The page of a run, a study, a sweep, a search or a proposal, from its tables."""
+"""The page of one folder of results, from its tables, or the index over many."""
 
 from __future__ import annotations
 
@@ -12,30 +12,26 @@ from backstop.cli.common import Command, handle_errors, json_option
 
 @click.command(
     cls=Command,
-    short_help="Write the report of a run, a study, a sweep, a search or a proposal",
+    short_help="Write the page of a run, a study or a comparison, or the index of many",
     epilog="""\b
 Examples:
   ape run report runs/black-thursday-1-anvil
   ape run report runs/my-day --json
   ape run report runs/stress-stress-day-1-fast
+  ape run report runs
 """,
 )
 @click.argument("directory", type=click.Path(path_type=Path))
 @json_option
 @handle_errors
 def cli(directory: Path, as_json: bool) -> None:
-    """Write report.html into the folder of a run, study, sweep, search or proposal, and print its path."""
-    from backstop.report import attack_page, proposal_page, stress_page, sweep_page
-    from backstop.report.run_page import write_report
+    """Write the page of a run, study, sweep, search, proposal or comparison into its folder; print its path.
 
-    if (directory / "study.json").is_file():
-        page = stress_page.write_page(directory)
-    elif (directory / "sweep.json").is_file():
-        page = sweep_page.write_page(directory)
-    elif (directory / "attack.json").is_file():
-        page = attack_page.write_page(directory)
-    elif (directory / "figures.csv").is_file():
-        page = proposal_page.write_page(directory)
-    else:
-        page = write_report(directory)
+    Of a folder that has several of them, write index.html: each with its finding and the way to its page.
+    """
+    from backstop.report import index_page, kinds
+
+    one = kinds.kind_of(directory) is not None or (directory / "summary.json").is_file()
+    several = directory.is_dir() and not one and any(each.is_dir() for each in directory.iterdir())
+    page = index_page.write_page(directory) if several else kinds.write_page(directory)
     print(json.dumps({"report": str(page), "run_dir": str(directory)}) if as_json else page)

@@ -19,6 +19,7 @@ from backstop.report.plotting import (
     shaded,
     span,
     time_axis,
+    titled,
 )
 
 
@@ -51,7 +52,7 @@ def fan(summary: Mapping[str, Any], price: Mapping[str, Any]) -> Chart:
         "layout": {
             "height": 320,
             "xaxis": time_axis(start, summary["ended_at"]),
-            "yaxis": {"range": span(seen)},
+            "yaxis": {"range": span(seen), "title": titled("price, stablecoins")},
             "shapes": [
                 shaded(start + event["at"], start + event["until"])
                 for event in summary["events"]
@@ -90,7 +91,8 @@ def converging(summary: Mapping[str, Any]) -> Chart:
         "layout": {
             "height": 280,
             "xaxis": {"title": {"text": "generation"}},
-            "yaxis": {"tickformat": "~s", "range": from_zero(values["best so far"])},
+            "yaxis": {"tickformat": "~s", "range": from_zero(values["best so far"])}
+            | {"title": titled("stablecoins")},
         },
     }
     last = amounts.compact(int(rows[-1]["so_far_wad"]), WAD)

@@ -6,10 +6,13 @@ from pathlib import Path
 
 from backstop.files.whole import write_files
 from backstop.report.attack_charts import charts
-from backstop.report.attack_table import WANTED, clock, wanted
+from backstop.report.attack_table import clock
 from backstop.report.finished import read_finished
+from backstop.report.first_screen import of_groups, searched
+from backstop.report.links import run_of
 from backstop.report.rendering import render
 from backstop.simulation.bearers import ALL_GROUPS
+from backstop.studies.attack.worst_scenario import RUN
 
 
 def write_page(directory: Path) -> Path:
@@ -21,8 +24,9 @@ def write_page(directory: Path) -> Path:
         charts(summary),
         meta=meta,
         labels={name: group.label for name, group in ALL_GROUPS.items()},
-        wanted=wanted(summary),
-        what=WANTED[summary["goal"]],
+        strip=of_groups(summary, "lost in all on the worst path", "wad"),
+        finding=searched(summary),
+        run=run_of(directory, RUN, "As a run of its own"),
         at=clock,
     )
     write_files(directory, {"report.html": text})

@@ -7,6 +7,7 @@ from typing import Any
 
 from backstop.model.arithmetic import RAD
 from backstop.report import amounts
+from backstop.report.first_screen import of_audit
 from backstop.report.maturity import agenda
 from backstop.report.named_bars import Part, stacked
 from backstop.report.plotting import Chart, Key
@@ -29,6 +30,7 @@ def page(content: Mapping[str, Any], command: str) -> str:
         command=command,
         largest=statement["vaults"][:_VAULTS],
         due=agenda(statement),
+        strip=of_audit(statement),
     )
 
 

@@ -20,6 +20,7 @@ from backstop.report.plotting import (
     panel_title,
     plotted,
     time_axis,
+    titled,
 )
 from backstop.simulation.bearers import GROUPS
 from backstop.simulation.run_directory import Run
@@ -144,7 +145,8 @@ def exits(comparison: Mapping[str, Any]) -> Chart | None:
             "barmode": "group",
             "bargap": 0.4,
             "hovermode": "closest",
-            "xaxis": {"ticksuffix": "%", "showgrid": True, "zeroline": True, "zerolinecolor": "@faint"},
+            "xaxis": {"ticksuffix": "%", "showgrid": True, "zeroline": True, "zerolinecolor": "@faint"}
+            | {"title": titled("gained by leaving, % of the deposit")},
             "yaxis": axis(names),
         },
     }

@@ -9,7 +9,7 @@ from backstop.model.arithmetic import WAD
 from backstop.report import amounts
 from backstop.report.margin_charts import COLORS
 from backstop.report.named_bars import Part, axis, stacked
-from backstop.report.plotting import Chart, Key, color, plotted
+from backstop.report.plotting import Chart, Key, color, plotted, titled
 from backstop.simulation.bearers import PAYERS
 from backstop.studies.comparison.compare import WAYS
 
@@ -58,6 +58,7 @@ def margin_excess(comparison: Mapping[str, Any]) -> Chart | None:
                 "showgrid": True,
                 "zeroline": True,
                 "zerolinecolor": "@faint",
+                "title": titled("stablecoins"),
             },
             "yaxis": axis(names),
         },

@@ -8,6 +8,8 @@ from typing import Any
 
 from backstop.files.whole import write_files
 from backstop.report.compare_charts import charts
+from backstop.report.first_screen import compared, of_presets
+from backstop.report.links import run_of
 from backstop.report.rendering import render
 from backstop.simulation.bearers import GROUPS
 from backstop.simulation.run_directory import load_run
@@ -31,6 +33,11 @@ def page(comparison: Mapping[str, Any], directory: Path) -> str:
         "compare.html",
         comparison,
         charts(comparison, runs),
+        runs=[
+            run_of(directory, row["preset"], "Its run, auction by auction") for row in comparison["presets"]
+        ],
+        finding=compared(comparison),
+        strips=of_presets(comparison),
         rows=vault_lines(comparison),
         margin_rows=margin_lines(comparison),
         has=lambda i, line: value_at(comparison["presets"][i], line.figure) is not None,

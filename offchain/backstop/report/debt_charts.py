@@ -61,8 +61,8 @@ def debt(run: Run) -> Iterator[Chart]:
                 ],
                 "annotations": [
                     panel_title("collateral ratio of all vaults, at the market price", top),
-                    panel_title("debt of the vaults", middle),
-                    panel_title("debt in auctions, and lost but not covered", bottom),
+                    panel_title("debt of the vaults, stablecoins", middle),
+                    panel_title("debt in auctions, and lost but not covered, stablecoins", bottom),
                 ],
             },
         }

@@ -8,7 +8,8 @@ from typing import Any
 
 from backstop.files.whole import write_files
 from backstop.model.arithmetic import RAD
-from backstop.report import amounts
+from backstop.report import amounts, first_screen
+from backstop.report.links import run_of
 from backstop.report.named_bars import Part, stacked
 from backstop.report.plotting import Chart, Key
 from backstop.report.rendering import render
@@ -17,7 +18,7 @@ from backstop.studies.comparison.side_by_side import value_at
 
 _PARTS = (
     ("recognised", "recognised_rad", "@holders"),
-    ("not sold yet", "underwater_rad", "@outstanding:80"),
+    ("not sold yet", "underwater_rad", "@unpaid"),
 )
 
 
@@ -26,12 +27,12 @@ FILE = "guards.html"
 
 def write_page(comparison: Mapping[str, Any], directory: Path) -> Path:
     """Write guards.html beside the runs of a comparison and return its path."""
-    write_files(directory, {FILE: page(comparison)})
+    write_files(directory, {FILE: page(comparison, directory)})
     return directory / FILE
 
 
-def page(comparison: Mapping[str, Any]) -> str:
-    """Render the page of a comparison of guards as text."""
+def page(comparison: Mapping[str, Any], directory: Path) -> str:
+    """Render the page of a comparison of guards as text, with the ways to the runs beside it."""
     scenarios = comparison["scenarios"]
     runs = [row for each in scenarios for row in each["runs"]]
     return render(
@@ -39,6 +40,11 @@ def page(comparison: Mapping[str, Any]) -> str:
         comparison,
         [chart for i, each in enumerate(scenarios) if (chart := bad_debt(i, each)) is not None],
         lines=lines,
+        run_of=lambda each, row: run_of(
+            directory, f"{each['scenario']}/{row['guard']}", f"{row['title']}: its run"
+        ),
+        guarded=lambda each, k: first_screen.guarded(each, k, comparison),
+        of_guards=lambda each, k: list(first_screen.of_guards(each, k, comparison)),
         has=lambda row, line: value_at(row, line.figure) is not None,
         differences=sum(row["differences"] for row in runs),
         compared=sum(row["fields_compared"] for row in runs),

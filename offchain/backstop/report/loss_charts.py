@@ -9,7 +9,17 @@ from backstop.model.arithmetic import RAD, WAD
 from backstop.report import amounts
 from backstop.report.frames import first, last, records, table
 from backstop.report.outages import outage_key, outage_shapes
-from backstop.report.plotting import Chart, Key, areas, line, milliseconds, panel_title, plotted, time_axis
+from backstop.report.plotting import (
+    Chart,
+    Key,
+    areas,
+    line,
+    milliseconds,
+    panel_title,
+    plotted,
+    time_axis,
+    titled,
+)
 from backstop.simulation.bearers import GROUPS
 from backstop.simulation.run_directory import Run
 
@@ -93,6 +103,7 @@ def falling(id: str, title: str, whole: Step, paid: Sequence[Step], left: Step, 
                 "showgrid": True,
                 "showline": False,
                 "ticks": "",
+                "title": titled("stablecoins"),
             },
             "yaxis": {
                 "tickvals": places,

@@ -9,18 +9,18 @@ from backstop.model.arithmetic import WAD
 from backstop.report import amounts
 from backstop.report.frames import records, table
 from backstop.report.loss_charts import Step, falling
-from backstop.report.plotting import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis
+from backstop.report.plotting import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis, titled
 from backstop.report.price_charts import bucket_seconds
 from backstop.simulation.bearers import PAYERS, payers_of
 from backstop.simulation.headline import margin_left
 from backstop.simulation.run_directory import Run
 
 COLORS = {
-    "clawed_back": "@clawback",
-    "insured": "@buffer",
-    "taken": "@second",
+    "clawed_back": "@withdrawn",
+    "insured": "@insurance",
+    "taken": "@winners",
     "posted": "@protocol",
-    "cut": "@third",
+    "cut": "@later",
 }
 
 
@@ -68,7 +68,8 @@ def margin_payments(run: Run) -> Chart | None:
             "height": 240,
             "barmode": "stack",
             "xaxis": time_axis(min(heights) - bucket, max(heights) + 2 * bucket),
-            "yaxis": {"range": from_zero(plotted(heights.values(), WAD)), "tickformat": "~s", "nticks": 4},
+            "yaxis": {"range": from_zero(plotted(heights.values(), WAD)), "tickformat": "~s", "nticks": 4}
+            | {"title": titled("stablecoins")},
         },
     }
     sums = "; ".join(f"{names[kind]} {amounts.compact(sum(of.values()), WAD)}" for kind, of in found.items())

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.report import amounts
-from backstop.report.plotting import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis
+from backstop.report.plotting import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis, titled
 from backstop.report.price_charts import bucket_seconds
 from backstop.simulation.run_directory import Run
 
@@ -67,7 +67,8 @@ def maturity(run: Run) -> Chart | None:
         "layout": {
             "height": 220,
             "xaxis": time_axis(first, last + bucket),
-            "yaxis": {"range": from_zero(y), "tickformat": "~s", "nticks": 4},
+            "yaxis": {"range": from_zero(y), "tickformat": "~s", "nticks": 4}
+            | {"title": titled("due, stablecoins")},
         },
     }
     label = (

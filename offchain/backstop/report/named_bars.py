@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from backstop.model.arithmetic import RAD
 from backstop.report import amounts
-from backstop.report.plotting import plotted
+from backstop.report.plotting import plotted, titled
 
 
 class Part(NamedTuple):
@@ -39,7 +39,8 @@ def stacked(names: Sequence[str], parts: Sequence[Part], unit: int = RAD) -> dic
             "height": 90 + 44 * len(names),
             "barmode": "stack",
             "hovermode": "closest",
-            "xaxis": {"tickformat": "~s", "showgrid": True, "showline": False, "ticks": ""},
+            "xaxis": {"tickformat": "~s", "showgrid": True, "showline": False, "ticks": ""}
+            | {"title": titled("stablecoins")},
             "yaxis": axis(names),
         },
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -30,6 +31,26 @@ def amount(value: int | str, unit: str, style: str = "compact", name: str = "") 
     return Markup('<data value="{}" data-unit="{}"{}{}{}>{}</data>').format(
         raw, unit, path, title, sign, escape(text)
     )
+
+
+def counted(count: int, noun: str) -> Markup:
+    """Render a count with its noun in the right number: 1 run, 2 runs, 3 searches, 4 studies."""
+    if count != 1 and not noun.endswith("guards"):
+        noun = (
+            noun[:-1] + "ies" if noun.endswith("dy") else noun + ("es" if noun.endswith(("s", "ch")) else "s")
+        )
+    return Markup("{} {}").format(amount(count, "count"), noun)
+
+
+def duration(seconds: int) -> Markup:
+    """Render a span of time that a table can be sorted by."""
+    return Markup('<data value="{}" data-unit="seconds">{}</data>').format(seconds, amounts.duration(seconds))
+
+
+def clock(timestamp: int) -> Markup:
+    """Render a time of the epoch as `12 Mar 23:20`, with its date for tables."""
+    at = datetime.fromtimestamp(timestamp, UTC)
+    return Markup('<time datetime="{:%Y-%m-%dT%H:%M:%SZ}">{}</time>').format(at, amounts.clock(timestamp))
 
 
 class Numbers:

@@ -146,7 +146,13 @@ def bars(
 
 def time_axis(start: int, end: int) -> dict[str, Any]:
     """Build the x axis of a run, in UTC."""
-    return {"type": "date", "range": [start * 1000, end * 1000], "tickformat": "%H:%M\n%-d %b"}
+    clock = {"tickformat": "%H:%M\n%-d %b", "title": titled("UTC")}
+    return {"type": "date", "range": [start * 1000, end * 1000], **clock}
+
+
+def titled(text: str) -> dict[str, Any]:
+    """Build the title of an axis: what it measures, then the unit."""
+    return {"text": text, "font": {"size": 11.5, "color": "@muted"}, "standoff": 6}
 
 
 def panels(heights: Sequence[float], gap: float = 0.09) -> list[list[float]]:

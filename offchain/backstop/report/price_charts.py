@@ -69,7 +69,7 @@ def prices(run: Run) -> Iterator[Chart]:
                 "shapes": outage_shapes(run),
                 "annotations": [
                     panel_title("price, stablecoins", upper),
-                    panel_title(f"debt sent to auction per {amounts.duration(bucket)}", lower),
+                    panel_title(f"debt sent to auction per {amounts.duration(bucket)}, stablecoins", lower),
                 ],
             },
         }

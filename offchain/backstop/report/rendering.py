@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from backstop.files.installation import spelled
 from backstop.report import amounts
-from backstop.report.numbers import Numbers, amount
+from backstop.report.numbers import Numbers, amount, clock, counted, duration
 from backstop.report.plotly_bundle import plotly_js
 from backstop.report.plotting import Chart
 
@@ -61,10 +61,13 @@ def environment() -> Environment:
         amount=amount,
         percent=amounts.percent,
         moment=amounts.moment,
-        clock=amounts.clock,
-        duration=amounts.duration,
+        clock=clock,
+        counted=counted,
+        duration=duration,
         spelled=spelled,
+        Markup=Markup,
         style=inline("page.css"),
+        tools=inline("tables.js") + inline("tips.js"),
     )
     return found
 

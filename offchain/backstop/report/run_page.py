@@ -8,13 +8,15 @@ from typing import Any
 from backstop.files.whole import write_files
 from backstop.report import run_tables
 from backstop.report.auction_charts import MOST_DOTS
+from backstop.report.first_screen import of_run
+from backstop.report.links import above
 from backstop.report.loss_charts import stage_color
 from backstop.report.margin_charts import steps
 from backstop.report.maturity import profile
 from backstop.report.rendering import render
 from backstop.report.run_charts import charts
 from backstop.report.verdict import verdict
-from backstop.simulation.bearers import ALL_GROUPS, PAYERS
+from backstop.simulation.bearers import PAYERS
 from backstop.simulation.headline import completed, margin_left
 from backstop.simulation.run_directory import Run, load_run
 
@@ -33,20 +35,23 @@ def write_page(run: Run, path: Path) -> Path:
 def page(run: Run) -> str:
     """Render the page of a run as text."""
     summary = completed(run.summary)
-    auctions = run_tables.auctions(run)
+    auctions, bought = run_tables.auctions(run), run_tables.purchases(run)
     return render(
         "run.html",
         summary,
         charts(run),
         meta=run.meta,
         verdict=verdict(summary),
-        paid=paid(summary),
+        strip=of_run(summary),
         stages=[(stage["stage"], stage_color(stage["stage"])[1:]) for stage in summary["losses"]["covered"]],
         fills=run_tables.fills(run),
         most_dots=MOST_DOTS,
-        auctions=auctions[: run_tables.MOST_AUCTIONS],
+        auctions=auctions[: run_tables.MOST_ROWS],
+        purchases=bought,
+        listed={row.auction for row in bought},
+        above=above(run.path),
         auctions_in_all=len(auctions),
-        most_rows=run_tables.MOST_AUCTIONS,
+        most_rows=run_tables.FIRST_ROWS,
         maturities=profile(summary),
         modes=("normal", "caution", "emergency"),
         keepers=run_tables.by_profit(summary),
@@ -57,23 +62,6 @@ def page(run: Run) -> str:
         facts=summary.get("facts", []),
         assumptions=summary.get("assumptions", []),
     )
-
-
-def paid(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """List the groups that lost anything, each with its share of the whole for the colour strip."""
-    amounts = [int(entry["wad"]) for entry in summary["paid_by"]]
-    whole = sum(max(0, amount) for amount in amounts)
-    return [
-        {
-            "group": entry["group"],
-            "label": ALL_GROUPS[entry["group"]].label,
-            "path": f"paid_by.{i}.wad",
-            "part": amount,
-            "whole": whole,
-            "grow": max(0, amount) * 10_000 // whole if whole else 0,
-        }
-        for i, (entry, amount) in enumerate(zip(summary["paid_by"], amounts, strict=True))
-    ]
 
 
 def margin_paid(summary: dict[str, Any]) -> list[tuple[str, str, int, str]]:

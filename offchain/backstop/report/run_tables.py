@@ -10,7 +10,8 @@ from backstop.model.arithmetic import RAY
 from backstop.report.frames import cheapest, price_pairs, records, table
 from backstop.simulation.run_directory import Run
 
-MOST_AUCTIONS = 12
+FIRST_ROWS = 12  # of a long table, which a page shows before it is asked for more
+MOST_ROWS = 300  # of such a table that a page has
 
 
 class AuctionRow(NamedTuple):
@@ -18,6 +19,7 @@ class AuctionRow(NamedTuple):
 
     id: int
     symbol: str
+    owner: str
     started_at: int
     seconds: int
     principal_rad: int
@@ -26,6 +28,20 @@ class AuctionRow(NamedTuple):
     lost_rad: int
     resets: int
     ended_by: str
+    takes: int
+
+
+class Purchase(NamedTuple):
+    """One purchase of the page's table; worth is at the market price of that moment."""
+
+    step: int
+    auction: int
+    at: int
+    buyer: str
+    symbol: str
+    bought_wad: int
+    worth_wad: int
+    paid_wad: int
 
 
 class Fills(NamedTuple):
@@ -43,13 +59,16 @@ def auctions(run: Run) -> list[AuctionRow]:
     if frame.empty:
         return []
     worth: dict[int, int] = {}
+    takes: dict[int, int] = {}
     for take in records(table(run, "takes")):
         at_market = int(take["slice_wad"]) * int(take["market_price_ray"]) // RAY
         worth[int(take["auction_id"])] = worth.get(int(take["auction_id"]), 0) + at_market
+        takes[int(take["auction_id"])] = takes.get(int(take["auction_id"]), 0) + 1
     rows = [
         AuctionRow(
             id=int(row["auction_id"]),
             symbol=str(row["symbol"]),
+            owner=str(row["owner"]),
             started_at=int(row["started_at"]),
             seconds=_ended(row["ended_at"], run) - int(row["started_at"]),
             principal_rad=int(row["principal_rad"]),
@@ -58,10 +77,29 @@ def auctions(run: Run) -> list[AuctionRow]:
             lost_rad=int(row["principal_lost_rad"]),
             resets=int(row["resets"]),
             ended_by=str(row["ended_by"]),
+            takes=takes.get(int(row["auction_id"]), 0),
         )
         for row in records(frame)
     ]
     return sorted(rows, key=lambda row: (-row.lost_rad, -row.principal_rad, row.id))
+
+
+def purchases(run: Run) -> list[Purchase]:
+    """List the largest takes by what they were worth, of each step one row."""
+    found = [
+        Purchase(
+            step=int(take["step"]),
+            auction=int(take["auction_id"]),
+            at=int(take["timestamp"]),
+            buyer=str(take["taker_name"] or take["taker"]),
+            symbol=str(take["symbol"]),
+            bought_wad=int(take["slice_wad"]),
+            worth_wad=int(take["slice_wad"]) * int(take["market_price_ray"]) // RAY,
+            paid_wad=int(take["paid_wad"]),
+        )
+        for take in records(table(run, "takes"))
+    ]
+    return sorted(found, key=lambda row: (-row.worth_wad, row.step, row.auction))[:MOST_ROWS]
 
 
 def fills(run: Run) -> Fills | None:

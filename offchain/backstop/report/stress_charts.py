@@ -12,7 +12,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.report import amounts
 from backstop.report.loss_charts import stage_color
 from backstop.report.named_bars import Part, axis, stacked
-from backstop.report.plotting import Chart, Key, from_zero
+from backstop.report.plotting import Chart, Key, from_zero, titled
 from backstop.studies.stress.columns import MICRO, NEVER
 from backstop.studies.stress.statistics import Estimate, quantile, shortfall
 
@@ -139,7 +139,8 @@ def reached(summary: Mapping[str, Any]) -> Chart:
         "layout": {
             "height": 90 + 36 * len(names),
             "hovermode": "closest",
-            "xaxis": {"tickformat": "~%", "showgrid": True, "showline": False, "ticks": ""},
+            "xaxis": {"tickformat": "~%", "showgrid": True, "showline": False, "ticks": ""}
+            | {"title": titled("paths on which it pays, % of all")},
             "yaxis": axis(names),
         },
     }
@@ -182,7 +183,8 @@ def settling(columns: Columns) -> Chart:
         "layout": {
             "height": 300,
             "xaxis": {"type": "log", "title": {"text": "paths"}},
-            "yaxis": {"tickformat": "~s", "range": from_zero([y for trace in data for y in trace["y"]])},
+            "yaxis": {"tickformat": "~s", "range": from_zero([y for trace in data for y in trace["y"]])}
+            | {"title": titled("bad debt, stablecoins")},
         },
     }
     label = "Value at risk and expected shortfall at 95% and their intervals, by the number of paths."
@@ -209,8 +211,8 @@ def falls(columns: Columns) -> Chart:
         "layout": {
             "height": 320,
             "hovermode": "closest",
-            "xaxis": {"tickformat": "~%", "title": {"text": "lowest collateral over debt"}},
-            "yaxis": {"type": "log", "tickformat": "~s", "title": {"text": "bad debt"}},
+            "xaxis": {"tickformat": "~%", "title": titled("lowest collateral of the book, % of its debt")},
+            "yaxis": {"type": "log", "tickformat": "~s", "title": titled("bad debt, stablecoins")},
         },
     }
     label = "Each path with bad debt by the lowest ratio of all collateral to all debt, and the bad debt."

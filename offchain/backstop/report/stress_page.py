@@ -9,10 +9,14 @@ from typing import Any
 
 from backstop.files.whole import write_files
 from backstop.report.finished import read_finished
+from backstop.report.first_screen import of_groups, studied
+from backstop.report.links import path_of
 from backstop.report.rendering import render
 from backstop.report.stress_charts import charts
 from backstop.simulation.bearers import GROUPS
 from backstop.studies.stress.study import read_rows
+
+MOST_PATHS = 100  # that a page lists
 
 
 def write_page(directory: Path) -> Path:
@@ -27,11 +31,24 @@ def write_page(directory: Path) -> Path:
         charts(summary, columns),
         meta=meta,
         labels={name: group.label for name, group in GROUPS.items()},
+        finding=studied(summary),
+        worst=_worst(directory, summary, columns),
+        strip=of_groups(summary, "of bad debt on average, by who pays", "paid.mean.value_micro"),
         spreads=_spreads(summary),
         at=partial(_at, summary),
     )
     write_files(directory, {"report.html": text})
     return directory / "report.html"
+
+
+def _worst(directory: Path, summary: Mapping[str, Any], columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the paths with the most bad debt, each with the way to its run."""
+    names = ("path", "bad_debt", "outstanding", "liquidations")
+    rows = [
+        dict(zip(names, map(int, row), strict=True)) for row in zip(*(columns[n] for n in names), strict=True)
+    ]
+    found = sorted((row for row in rows if row["bad_debt"]), key=lambda row: (-row["bad_debt"], row["path"]))
+    return [row | {"link": path_of(directory, summary, row["path"])} for row in found[:MOST_PATHS]]
 
 
 def _spreads(summary: Mapping[str, Any]) -> list[tuple[str, str]]:

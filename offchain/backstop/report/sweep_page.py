@@ -11,7 +11,8 @@ from backstop.files.whole import write_files
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.report import amounts
 from backstop.report.finished import read_finished
-from backstop.report.plotting import Chart, Key
+from backstop.report.first_screen import swept
+from backstop.report.plotting import Chart, Key, titled
 from backstop.report.rendering import render
 from backstop.report.stress_table import MICRO
 from backstop.report.sweep_table import gain_text, values_of
@@ -26,6 +27,7 @@ def write_page(directory: Path) -> Path:
         summary,
         [front(summary), *heat_maps(summary)],
         meta=meta,
+        finding=swept(summary),
         gain_text=gain_text,
         order=sorted(
             range(len(points)), key=lambda i: (points[i]["gain"], -points[i]["shortfall"]["value_micro"])
@@ -78,10 +80,13 @@ def front(summary: Mapping[str, Any]) -> Chart:
         "layout": {
             "height": 380,
             "hovermode": "closest",
-            "xaxis": {"tickformat": "~%" if scale != 1 else "~s", "title": {"text": summary["gain"]}},
+            "xaxis": {
+                "tickformat": "~%" if scale != 1 else "~s",
+                "title": titled("efficiency, % of the collateral" if scale != 1 else "debt, stablecoins"),
+            },
             "yaxis": {
                 "tickformat": "~s",
-                "title": {"text": f"expected shortfall, {level}"},
+                "title": titled(f"expected shortfall at {level}, stablecoins"),
                 "rangemode": "tozero",
             },
             "shapes": [

@@ -15,7 +15,7 @@
     if (!section) return;
     // Keep each table's scroll position.
     const scrolled = [...section.querySelectorAll(".table")].map((table) => table.scrollLeft);
-    section.innerHTML = html;
+    Tables.replace(section, html);
     section.querySelectorAll(".table").forEach((table, i) => { table.scrollLeft = scrolled[i] ?? 0; });
   };
 

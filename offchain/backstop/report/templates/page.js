@@ -1,8 +1,10 @@
-// Draws the page's charts in the colours of the reader's theme, and again when the theme changes.
+// Draws the page's charts in the colours of the reader's theme, and again when the theme changes. Each can be
+// saved as a picture, read as a table, and shows the span of time that the reader chose for all.
 "use strict";
 (() => {
   const { charts } = JSON.parse(document.getElementById("page-data").textContent);
   const touch = matchMedia("(pointer: coarse)").matches;
+  const { make, save, slug } = Tables;
 
   // "@name" is a colour of page.css, "@name:40" that colour with an alpha of 40, in hex.
   const painted = (node, css) => {
@@ -49,6 +51,124 @@
     document.documentElement.dataset.charts = "drawn";
   };
 
+  // A chart as a picture, on the page's own ground and under its name.
+  const picture = async (plot, title) => {
+    const css = getComputedStyle(document.documentElement);
+    const ground = css.getPropertyValue("--paper").trim();
+    const heading = { text: title, x: 0.02, xanchor: "left", font: { size: 16, color: css.getPropertyValue("--ink").trim() } };
+    const own = { ...plot.layout, paper_bgcolor: ground, plot_bgcolor: ground, title: heading, margin: { l: 24, r: 24, t: 64, b: 24 } };
+    const url = await Plotly.toImage({ data: plot.data, layout: own }, { format: "png", scale: 2, width: 1000, height: plot.clientHeight + 60 });
+    save(`${slug(title)}.png`, Uint8Array.from(atob(url.split(",")[1]), (each) => each.charCodeAt(0)), "image/png");
+  };
+
+  // The points of a chart as rows: which series, where, how much.
+  const written = (value, own) => {
+    if (value === null || value === undefined) return "–";
+    const place = own?.tickvals?.indexOf(value) ?? -1;
+    if (own?.ticktext && place >= 0) return own.ticktext[place];
+    if (own?.type === "date") {
+      const at = new Date(value).toISOString();
+      return make("time", { datetime: at.replace(".000", "") }, `${at.slice(0, 10)} ${at.slice(11, 16)}`);
+    }
+    return typeof value === "number" ? value.toLocaleString("en", { maximumSignificantDigits: 6 }) : String(value);
+  };
+  const named = (own) => own?.title?.text ?? "";
+  const points = ({ data, layout: own }) => {
+    const lying = data.some((trace) => trace.orientation === "h");
+    const heads = ["Series", (lying ? named(own.yaxis) : named(own.xaxis)) || "Of", (lying ? named(own.xaxis) : named(own.yaxis)) || "Value"];
+    const rows = [];
+    for (const trace of data) {
+      if (trace.mode === "text" || (!trace.name && trace.hoverinfo === "skip") || !trace.x) continue;
+      if (trace.z) {
+        trace.z.forEach((line, i) => line.forEach((cell, j) => {
+          rows.push([written(trace.y[i], own.yaxis), written(trace.x[j], own.xaxis), trace.text?.[i]?.[j] ?? written(cell)]);
+        }));
+        continue;
+      }
+      trace.x.forEach((x, i) => {
+        const [across, up] = [own.xaxis, own[(trace.yaxis ?? "y").replace("y", "yaxis")]];
+        const exact = typeof trace.customdata?.[i] === "string" && trace.customdata[i];
+        const value = exact || written(lying ? x : trace.y[i], lying ? across : up);
+        rows.push([trace.name ?? "", lying ? written(trace.y[i], up) : written(x, across), value]);
+      });
+    }
+    return { heads, rows };
+  };
+  const tabled = (id, figure, title) => {
+    const { heads, rows } = points(figure);
+    const table = make("table", { "data-first": 20, "data-key": `data-${id}`, "aria-label": `${title}: data` },
+      make("thead", {}, make("tr", {}, ...heads.map((head, i) => make("th", { scope: "col", class: i < 2 ? "l" : null }, head)))),
+      make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, i) => make("td", { class: i < 2 ? "l" : null }, cell))))));
+    return make("div", { class: "table" }, table);
+  };
+
+  const timed = charts.filter(({ id, figure }) => figure.layout.xaxis?.type === "date" && document.getElementById(id));
+  for (const { id, title, figure } of charts) {
+    const plot = document.getElementById(id);
+    if (!plot) continue;
+    const box = plot.closest("figure");
+    const heading = plot.closest("section")?.querySelector("h2")?.textContent.trim();
+    const whole = box.querySelector("figcaption") && heading ? `${heading}: ${title}` : title;
+    const data = make("details", { class: "data" }, make("summary", { "aria-label": `Data of ${whole}` }, "Data"));
+    data.addEventListener("toggle", () => {
+      if (data.open && !data.querySelector("table")) { data.append(tabled(id, figure, whole)); Tables.all(data); }
+    });
+    box.append(make("div", { class: "chart-tools" },
+      make("button", { type: "button", class: "png", "aria-label": `PNG of ${whole}`, onclick: () => picture(plot, whole) }, "PNG")), data);
+  }
+
+  // One span of time for all charts over time: chosen by dragging in one of them, or with two sliders.
+  const starts = timed.map(({ figure }) => figure.layout.xaxis.range[0]);
+  const ends = timed.map(({ figure }) => figure.layout.xaxis.range[1]);
+  const [from, until] = [Math.min(...starts), Math.max(...ends)];
+  const STEPS = 200;
+  const sliders = [];
+  let busy = false;
+  const zoom = async (low, high, origin) => {
+    busy = true;
+    const all = low <= from && high >= until;
+    for (const { id, figure } of timed) {
+      const range = all ? figure.layout.xaxis.range : [low, high];
+      if (id !== origin) await Plotly.relayout(id, { "xaxis.range": [...range] });
+    }
+    for (const [slider, at] of sliders.flatMap(({ first, last }) => [[first, low], [last, high]])) {
+      slider.value = Math.round((at - from) / (until - from) * STEPS);
+      slider.setAttribute("aria-valuetext", new Date(at).toISOString().slice(0, 16).replace("T", " "));
+    }
+    for (const { said } of sliders) {
+      said.textContent = all ? "all of it" : [low, high].map((at) => new Date(at).toISOString().slice(5, 16).replace("T", " ")).join(" to ");
+    }
+    busy = false;
+  };
+  const followed = () => {
+    const sections = new Set(timed.map(({ id }) => document.getElementById(id).closest("section")).filter(Boolean));
+    for (const section of sections) {
+      const slide = (name, value) => make("input", { type: "range", min: 0, max: STEPS, value, "aria-label": `Time shown, ${name}` });
+      const entry = { first: slide("from", 0), last: slide("until", STEPS), said: make("output", {}, "all of it") };
+      const move = (moved) => {
+        const at = (slider) => from + Number(slider.value) / STEPS * (until - from);
+        if (Number(entry.last.value) - Number(entry.first.value) < 2) {
+          if (moved === entry.first) entry.first.value = Number(entry.last.value) - 2;
+          else entry.last.value = Number(entry.first.value) + 2;
+        }
+        zoom(at(entry.first), at(entry.last));
+      };
+      for (const slider of [entry.first, entry.last]) slider.addEventListener("change", () => move(slider));
+      sliders.push(entry);
+      const first = timed.map(({ id }) => document.getElementById(id).closest("figure")).find((each) => section.contains(each));
+      (first.closest(".grid, .pair") ?? first).before(make("div", { class: "span" }, "Time shown", entry.first, entry.last, entry.said));
+    }
+    for (const { id } of timed) {
+      document.getElementById(id).on("plotly_relayout", (news) => {
+        if (busy) return;
+        const range = news["xaxis.range"] ?? [news["xaxis.range[0]"], news["xaxis.range[1]"]];
+        const [low, high] = range.map((each) => (typeof each === "string" ? Date.parse(`${each.replace(" ", "T")}Z`) : each));
+        if (Number.isFinite(low) && Number.isFinite(high)) zoom(low, high, id);
+        else if (news["xaxis.autorange"]) zoom(from, until);
+      });
+    }
+  };
+
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  draw();
+  draw().then(followed);
 })();

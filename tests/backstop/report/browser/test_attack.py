@@ -45,6 +45,7 @@ def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any
 
 def test_draws_its_charts(visits: list[dict[str, Any]]) -> None:
     for visit in visits:
+        assert visit["untitled"] == []
         assert visit["drawn"]
         assert {plot["id"] for plot in visit["plots"]} == {"fan-ETH", "fan-WBTC", "converging", "where"}
         for plot in visit["plots"]:

@@ -69,6 +69,7 @@ def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any
 
 def test_draws_what_there_is(visits: list[dict[str, Any]]) -> None:
     for visit in visits:
+        assert visit["untitled"] == []
         plots = [plot["id"] for plot in visit["plots"]]
         assert visit["drawn"] and plots == ([] if "empty" in visit["path"] else ["vaults", "stages"])
         assert all(plot["marks"] > 0 and plot["label"] for plot in visit["plots"])

@@ -69,6 +69,7 @@ def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any
 
 def test_draws_every_chart(visits: list[dict[str, Any]]) -> None:
     for visit in visits:
+        assert visit["untitled"] == []
         assert visit["drawn"]
         wanted = next(wanted for name, wanted in CHARTS.items() if f"/{name}" in visit["path"])
         assert {plot["id"] for plot in visit["plots"]} == wanted

@@ -52,6 +52,7 @@ def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any
 
 def test_draws_a_chart_where_there_is_bad_debt(visits: list[dict[str, Any]]) -> None:
     for visit in visits:
+        assert visit["untitled"] == []
         assert visit["drawn"]
         (plot,) = visit["plots"]
         assert plot["id"] == "bad-0" and plot["marks"] > 0 and plot["label"]

@@ -66,6 +66,7 @@ def test_draws_its_charts(pages: list[Path], visits: list[dict[str, Any]]) -> No
         {"front", "heat-ratio-share"},
     ]
     for visit in visits:
+        assert visit["untitled"] == []
         assert visit["drawn"]
         assert {plot["id"] for plot in visit["plots"]} == wanted[pages.index(Path(visit["path"]))]
         for plot in visit["plots"]:

@@ -1,0 +1,61 @@
+"""Links between pages, up to the whole and down to the parts; before a page is there, its command."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from backstop.files.installation import spelled
+
+REPORT = "report.html"
+PATHS = "paths"  # folder of a study for the runs of single paths
+
+
+class Link(NamedTuple):
+    """Way to a page: its address once it is there, before that the command that makes it."""
+
+    title: str
+    href: str | None
+    command: str
+
+
+def link(directory: Path, target: str, title: str, command: str) -> Link:
+    """Return the link from a page in `directory` to a file below or above it."""
+    return Link(title, quote(target) if (directory / target).is_file() else None, command)
+
+
+def run_of(directory: Path, place: str, title: str) -> Link:
+    """Return the link to a run in a folder of this one, whose tables are there already."""
+    return link(directory, f"{place}/{REPORT}", title, report_command(directory / place))
+
+
+def path_of(directory: Path, summary: Mapping[str, Any], path: int) -> Link:
+    """Return the link to a path of a study as a run of its own, in a folder of the study."""
+    again = summary["worst"]["replay"].rpartition(" ")[0]  # ends with the number of the path
+    place = f"{PATHS}/{path}"
+    command = f"{again} {path} --host model --out {shlex.quote(str(directory / place))}"
+    return link(directory, f"{place}/{REPORT}", f"path {path}", spelled(command))
+
+
+def above(directory: Path) -> Link | None:
+    """Return the link from a run to the page of what it is part of, if that is there."""
+    one, two = directory.parent, directory.parent.parent
+    pages = [(one / "compare.html", "the comparison"), (two / "guards.html", "the comparison of guards")]
+    if one.name == PATHS:
+        pages.append((two / REPORT, "the study"))
+    if (one / "attack.json").is_file():
+        pages.append((one / REPORT, "the search"))
+    return next((_up(directory, page, title) for page, title in pages if page.is_file()), None)
+
+
+def _up(directory: Path, page: Path, title: str) -> Link:
+    return Link(title, quote(os.path.relpath(page, directory)), "")
+
+
+def report_command(directory: Path) -> str:
+    """Return the command that writes the page of a folder."""
+    return spelled(f"report {shlex.quote(str(directory))}")

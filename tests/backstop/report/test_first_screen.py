@@ -1,0 +1,131 @@
+"""The first screen says what the tables below it say: strips add up, and are those of the tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli import stress
+from backstop.report import compare_page, guards_page, run_page
+from backstop.report.first_screen import strip
+from backstop.simulation.run import simulate
+from backstop.simulation.run_directory import load_run
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.comparison.compare import compare
+from backstop.studies.comparison.guards import compare_guards
+from backstop.studies.comparison.presets import load_presets
+from tests.support import sample
+from tests.support.figures_of import Whole, read
+from tests.support.paths import DATA
+
+WEI = 10**27  # rad
+BRIEF = "tests/backstop/report/test_first_screen.py::test_a_run_names_the_sum_of_all_who_lost"
+
+
+def named(tables: Iterable[dict[str, list[int]]], row: str) -> list[int]:
+    """The figures of the first row of this name."""
+    return next((table[row] for table in tables if row in table), [0])
+
+
+def adds_up(whole: Whole) -> None:
+    assert whole.parts and whole.total == sum(whole.parts.values())
+
+
+def of_run(html: str) -> Whole:
+    """The strip of a run's page, which has to say what its tables do; borrowers' sales are in none."""
+    (whole,), tables = read(html)
+    adds_up(whole)
+    assert whole.title == "lost in all"
+    borrowers = sum(value for name, value in whole.parts.items() if name.startswith("Borrowers"))
+    (bad_debt,), (recovered,), (owed,) = (
+        named(tables, row)[:1] for row in ("Bad debt created", "recovered", "Owed")
+    )
+    (posted,) = named(tables, "the protocol")[:1]
+    redistributed = named(tables, "redistribution")[0]
+    apart = whole.total - borrowers + redistributed
+    assert abs(apart - (bad_debt - recovered + owed - posted)) < len(whole.parts) * WEI
+    nobody = sum(value for name, value in whole.parts.items() if name.startswith("Nobody"))
+    left = named(tables, "outstanding")[0] + named(tables, "paid by nobody")[0]
+    assert abs(nobody - left) < 2 * WEI
+    return whole
+
+
+def test_a_run_names_the_sum_of_all_who_lost() -> None:
+    """Vaults and a margin market in one run; the figures are made up, and so need not add up to the loss."""
+    (whole,), _ = read(run_page.page(sample.crash()))
+    adds_up(whole)
+    assert len(whole.parts) == 7
+    assert read(run_page.page(sample.calm()))[0] == []
+
+
+def test_a_gain_is_a_part_without_a_length() -> None:
+    found = strip(
+        {"a_wad": -(10**18), "b_wad": 3 * 10**18}, "all", [("A", "x", ["a_wad"]), ("B", "y", ["b_wad"])]
+    )
+    assert found is not None
+    gain, loss = found.shares
+    assert (found.value, found.drawn) == (2 * 10**45, 3 * 10**45)
+    assert (found.grow(gain), found.of_whole(gain)) == (0, "a gain")
+    assert (found.grow(loss), found.of_whole(loss)) == (10_000, "100.0%")
+    assert strip({"a_wad": -1}, "all", [("A", "x", ["a_wad"])]) is None
+
+
+@pytest.mark.parametrize("name", ("runs/small.yaml", "compare/crowded.yaml", "runs/margin.yaml"))
+def test_a_run_adds_up_to_its_tables(name: str, tmp_path: Path) -> None:
+    """A crash of vaults, one of a margin market, and one of both."""
+    simulate(load_scenario(DATA / name), "model", out=tmp_path)
+    whole = of_run(run_page.page(load_run(tmp_path)))
+    assert whole.total > 0
+
+
+@pytest.mark.deep(brief=BRIEF)
+def test_a_comparison_says_what_the_pages_of_its_runs_say(tmp_path: Path) -> None:
+    for name, presets in (
+        ("runs/small.yaml", "backstop,morpho"),
+        ("compare/crowded.yaml", "bitmex,okex-clawback"),
+    ):
+        out = tmp_path / presets
+        out.mkdir()
+        found = compare(str(DATA / name), load_presets(presets), "model", 1, out)
+        wholes, tables = read(compare_page.page(found, out))
+        assert [whole.title for whole in wholes] == [row["title"] for row in found["presets"]]
+        for k, (whole, row) in enumerate(zip(wholes, found["presets"], strict=True)):
+            adds_up(whole)
+            run = of_run(run_page.page(load_run(out / row["preset"])))
+            assert whole.total == pytest.approx(run.total, abs=10 * WEI)
+            assert len(whole.parts) == len(run.parts)
+            assert all(any(label.startswith(part) for label in run.parts) for part in whole.parts)
+            paid = [
+                values[k] for name, values in tables[0].items() if name.startswith(("paid by", "outstanding"))
+            ]
+            cheap = named(tables, "borrowers' cheap sales")[k]
+            own = sum(paid) + cheap
+            margin = sum(
+                values[k]
+                for name, values in (tables[1] if len(tables) > 1 else {}).items()
+                if name.startswith(("paid by", "not paid")) and name != "paid by the protocol"
+            )
+            assert whole.total == own + margin
+
+
+@pytest.mark.deep(brief=BRIEF)
+def test_guards_and_studies_add_up_to_their_tables(tmp_path: Path) -> None:
+    found = compare_guards([str(DATA / "guards" / "small.yaml")], "model", 1, tmp_path)
+    wholes, tables = read(guards_page.page(found, tmp_path))
+    titles = [row["title"] for row in found["scenarios"][0]["runs"]]
+    assert wholes and wholes[0].title == titles[0]
+    for whole in wholes:
+        adds_up(whole)
+        assert whole.total == named(tables, "bad debt")[titles.index(whole.title)]
+    out = tmp_path / "study"
+    args = [str(DATA / "stress" / "small.yaml"), "--paths", "60", "--out", str(out)]
+    assert CliRunner().invoke(stress.cli, args).exit_code == 0
+    (whole,), tables = read((out / "report.html").read_text())
+    adds_up(whole)
+    average = int(json.loads((out / "summary.json").read_text())["bad_debt"]["mean"]["value_micro"]) * 10**39
+    assert average in named(tables, "bad debt")
+    assert abs(whole.total - average) <= len(whole.parts) * 10**39  # each average is rounded to a millionth
