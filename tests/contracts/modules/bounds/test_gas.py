@@ -1,0 +1,127 @@
+"""What a contract may use when it is asked by one that must go on: with more it counts as broken. Each bound is
+well above what the worst state needs, measured on a node, all slots cold."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from backstop.hosts import by_name as hosts
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from backstop.model.bounds import MAX_REPORTERS
+from backstop.model.exits import MOST_OPEN
+from backstop.proof.lockstep import lockstep
+from tests.support.guards import BREAKER, CEILING, with_guards
+from tests.support.paths import ROOT
+from tests.support.perpetuals import by_cycle
+from tests.support.protocol import PRICES, Protocol
+from tests.support.savings import DAY, XAU, give, lose, save
+from tests.support.workouts import TERMS
+
+FOUND = re.findall(r"^(\w+_GAS): .*= ([\d_]+)$", (ROOT / "contracts/modules/bounds.vy").read_text(), re.M)
+BOUNDS = {name: int(value) for name, value in FOUND}
+FEED_GAS = 200_000
+"""What Settlement gives a feed."""
+
+
+class Asked(Protocol):
+    """A deployment on a node, which tells what calls need."""
+
+    def gas(self, call: str, *args: object, sender: str = "stranger") -> int:
+        """Gas of "Contract.method", without what the transaction itself costs."""
+        contract, method = call.split(".")
+        chain, given = self.lockstep.chain, self._resolve(contract, method, args)
+        data = chain.function(contract, method, len(args)).encode(given)
+        said = {"from": self.address(sender), "to": self.address(contract), "data": "0x" + data.hex()}
+        needed = int(chain.host.client.request("eth_estimateGas", said), 16)
+        return needed - 21_000 - sum(16 if byte else 4 for byte in data)
+
+
+@pytest.fixture
+def on_a_node(artifacts, traces):
+    """Makes deployments in which as many report as may."""
+    opened = []
+
+    def make(parameters):
+        def crowded(feed):
+            return replace(feed, reporters=MAX_REPORTERS, quorum=MAX_REPORTERS)
+
+        types = tuple(replace(each, feed=crowded(each.feed)) for each in parameters.collateral_types)
+        host = hosts.new_host("anvil")
+        opened.append(host)
+        both = lockstep(
+            host,
+            replace(parameters, collateral_types=types),
+            artifacts=artifacts,
+            check_every=None,
+            traces=traces,
+        )
+        made = Asked(both)
+        for symbol, price in PRICES.items():
+            made.post_price(symbol, price)
+        return made
+
+    yield make
+    for host in opened:
+        host.close()
+
+
+@pytest.fixture
+def guarded(on_a_node):
+    base = with_guards((CEILING,), BREAKER, (TERMS,))
+    junior = replace(base.junior, cooldown=(MOST_OPEN + 8) * DAY)
+    return on_a_node(replace(base, junior=junior))
+
+
+def test_a_policy(guarded):
+    most = 2**188
+    asked = {"limits_factor": (), "mode": (), "steepest": (0,), "call_terms": (0,)}
+    asked |= {"add_on": (0, most), "fee_at": (0, most)}
+    for question, args in asked.items():
+        assert 4 * guarded.gas(f"RiskPolicy.{question}", *args) < BOUNDS["POLICY_GAS"]
+    assert 4 * guarded.gas("RiskPolicy.reprice", 0, most, RAY, sender="VaultEngine") < BOUNDS["POLICY_GAS"]
+    assert 4 * guarded.gas("Workouts.sound_of", 0) < BOUNDS["POLICY_GAS"]
+
+
+def test_a_mark_of_as_many_reporters_as_there_may_be(on_a_node):
+    """Each lower than the one before: the order that takes longest to sort."""
+    made = on_a_node(by_cycle())
+    for k in range(MAX_REPORTERS):
+        made.do("PriceFeed.report", 0, PRICES["WETH"] * (100 - k) // 100, sender=f"reporter_{k + 1}")
+    assert 1.4 * made.gas("MarginPolicy.mark_price", 0, 60) < BOUNDS["POLICY_GAS"]
+    assert 4 * made.gas("MarginPolicy.maintenance", 0, PRICES["WETH"]) < BOUNDS["POLICY_GAS"]
+
+
+def test_a_feed(guarded):
+    assert 2 * guarded.gas("PriceFeed.look_until") < BOUNDS["LOOK_GAS"]
+    assert 2 * guarded.gas("PriceFeed.begin_final_price", XAU, sender="Settlement") < FEED_GAS
+    assert 2 * guarded.gas("PriceFeed.final_price", XAU) < FEED_GAS
+
+
+def test_stages(guarded):
+    """A pool pays all it has with as many batches under way as there may be, each cut at another price."""
+    save(guarded, "saver", 4_000 * WAD, "Junior")
+    give(guarded, "saver", 100 * WAD)
+    guarded.do("Stablecoin.approve", "Junior", MAX_UINT256, sender="saver")
+    for _ in range(MOST_OPEN):
+        shares = save(guarded, "attacker", WAD, "Junior")
+        guarded.do("Junior.add_income", WAD, sender="saver")
+        guarded.do("Junior.requestRedeem", shares, "attacker", "attacker", sender="attacker")
+        guarded.advance(DAY)
+        guarded.do("Junior.cut", sender="attacker")
+    lose(guarded)
+    deficit = guarded.read("VaultEngine.deficit_of", XAU)
+    paid = {}
+    for stage in [name for name in guarded.lockstep.addresses if name.endswith("Stage")] + ["Junior"]:
+        capacity = min(deficit, guarded.read(f"{stage}.capacity", XAU))
+        assert 2 * guarded.gas(f"{stage}.capacity", XAU) < BOUNDS["CAPACITY_GAS"]
+        paid[stage] = guarded.gas(f"{stage}.absorb", XAU, capacity, sender="LossWaterfall")
+    assert 2 * max(paid.values()) < BOUNDS["ABSORB_GAS"] < 3 * paid["Junior"]
+    assert 2 * guarded.gas("Junior.unvested") < BOUNDS["UNVESTED_GAS"]
+    unvested = guarded.read("Junior.unvested") * RAY
+    assert unvested > RAD // 2
+    assert (
+        2 * guarded.gas("Junior.claw_back", XAU, unvested, sender="ClawbackStage") < BOUNDS["CLAW_BACK_GAS"]
+    )
