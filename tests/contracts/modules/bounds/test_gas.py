@@ -1,5 +1,5 @@
-"""What a contract may use when it is asked by one that must go on: with more it counts as broken. Each bound is
-well above what the worst state needs, measured on a node, all slots cold."""
+"""What a contract may use when it is asked by one that must go on: with more it counts as broken. Each bound
+is well above what the worst state needs, measured on a node, all slots cold."""
 
 from __future__ import annotations
 
