@@ -275,16 +275,19 @@ def _taken(step: Transition, pool: str, held: int) -> tuple[int, bool]:
         deficit = step.before("VaultEngine", "ledger.deficit", c)
         mine = step.before("LossWaterfall", "reservations", (c, address)).amount
         left[c] = deficit - min(deficit, mine) + in_doubt(step, step.before, c)
-    exact = True
+    exact, pooled = True, False
     for k in step.before("LossWaterfall", "lineup").ids:
         terms = step.before("LossWaterfall", "stages", k)
         owed = sum(step.before("LossWaterfall", "missed", (k, c)) for c in types)
         if terms.stage == address:
             return -(-(sum(left.values()) + owed) // RAY), exact
-        if terms.asynchronous or owed:
+        # Nobody counts on borrowers, nor on a type's own account once something pays for all types.
+        pooled = pooled or bool(terms.pooled)
+        alone = not terms.pooled and (pooled or not terms.lifted)
+        if terms.asynchronous or owed or alone:
             continue
-        kind = stages.stage_of(step, k)
-        exact = exact and (kind.account != 2 if kind.KIND == "LedgerStage" else kind.KIND in _PAY_AT_ONCE)
+        kind = stages.stage_of(step, k).KIND
+        exact = exact and (kind == "LedgerStage" or kind in _PAY_AT_ONCE)
         spent = 0
         for c in left:
             if not left[c]:
