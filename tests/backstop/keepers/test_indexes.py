@@ -77,7 +77,7 @@ def test_flags_that_are_wrong_are_carried(seed) -> None:
     table = {(0, owner): random_vault(dice) for owner in OWNERS}
     flagged: dict[tuple[int, str], int] = {}
     vaults = Vaults(table)
-    flags = Flags(flagged, vaults)
+    flags = Flags(flagged, lambda: vaults)
     collateral, debt, seen = 100, 50, [0, 0]
     for step in range(120):
         for key in [(0, dice.choice(OWNERS)) for _ in range(dice.randrange(4))]:
