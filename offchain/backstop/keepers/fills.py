@@ -117,9 +117,9 @@ def _cheap(
     me: Keeper, view: View, worth: Mapping[int, int], slack: int, budget: int, least: int
 ) -> Iterator[Priced]:
     """Yield batches that may bring a profit: one with the largest lot and the largest target would."""
-    for each in view.batches:
+    for each in view.on_sale:
         c = each.batch.collateral_type
-        if each.needs_reset or c not in worth or each.price * BASIS_POINTS > worth[c] * me.group.takes_at:
+        if c not in worth or each.price * BASIS_POINTS > worth[c] * me.group.takes_at:
             continue
         if _may_pay(each.price, *each.batch.most, worth[c] + slack, budget, least):
             yield each
@@ -135,7 +135,7 @@ def _open(priced: Priced, worth: Mapping[int, int], slack: int, budget: int, lea
 
 def any_takeable(view: View) -> bool:
     """Tell whether any auction of collateral can be bought from."""
-    return any(not each.needs_reset for each in view.batches)
+    return bool(view.on_sale)
 
 
 def worth_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from backstop.keepers.standing import Standing
@@ -41,16 +41,19 @@ class Wrong(Under):
 
 
 class Flags(Standing):
-    """The flags of vaults that stand [wad of normalized debt], by type and owner."""
+    """The flags of vaults that stand [wad of normalized debt], by type and owner.
 
-    def __init__(self, table: Mapping[Any, int], vaults: Vaults) -> None:
+    The index of vaults is made when it is of use: a list of the flags takes none.
+    """
+
+    def __init__(self, table: Mapping[Any, int], vaults: Callable[[], Vaults]) -> None:
         super().__init__(table, bool)
         self._vaults = vaults
 
     def update(self, key: Any) -> None:
         """Look again at a flag that was written."""
         super().update(key)
-        self._vaults.look(key)
+        self._vaults().look(key)
 
     def of(self, c: int, owner: str) -> int:
         """Return a vault's flag [wad of normalized debt]; 0 without one."""
@@ -65,5 +68,5 @@ class Flags(Standing):
 
         It is normalized debt over collateral above `collateral / debt`. It stands until the next answer.
         """
-        found = self._vaults.under(c, Wrong, collateral, debt, lambda: Wrong(c, self._table, self.all(c)))
+        found = self._vaults().under(c, Wrong, collateral, debt, lambda: Wrong(c, self._table, self.all(c)))
         return cast(Wrong, found)

@@ -44,9 +44,9 @@ class Indexes:
     @property
     def flags(self) -> Flags:
         """Flags of vaults, by type and owner."""
-        path, vaults = "doubt.of_vaults", self.vaults
+        path = "doubt.of_vaults"
         found: Flags = self._index(
-            "LiquidationEngine", (path,), lambda tables: Flags(tables.get(path, {}), vaults)
+            "LiquidationEngine", (path,), lambda tables: Flags(tables.get(path, {}), lambda: self.vaults)
         )
         return found
 

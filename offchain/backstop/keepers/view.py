@@ -274,6 +274,11 @@ class View(VaultView):
             for each in self._indexes.lots.batches()
         ]
 
+    @cached_property
+    def on_sale(self) -> list[Priced]:
+        """Those of the batches that can be bought from."""
+        return [each for each in self.batches if not each.needs_reset]
+
     def run_out(self, types: Collection[int]) -> Iterator[OpenLot]:
         """Yield the auctions of these types that wait for a reset, the oldest first."""
         return merge(

@@ -77,7 +77,7 @@ def test_flags_that_are_wrong_are_carried(seed) -> None:
     table = {(0, owner): random_vault(dice) for owner in OWNERS}
     flagged: dict[tuple[int, str], int] = {}
     vaults = Vaults(table)
-    flags = Flags(flagged, vaults)
+    flags = Flags(flagged, lambda: vaults)
     collateral, debt, seen = 100, 50, [0, 0]
     for step in range(120):
         for key in [(0, dice.choice(OWNERS)) for _ in range(dice.randrange(4))]:
@@ -353,7 +353,7 @@ def test_equal_prices_are_bought_from_the_oldest_auction_on(auctions, prices, bu
         every.append(Auction(id, c, lot * RAY, target, 1, since, price, False, 0, 0, 0))
     priced = [Priced(batch, asked[key], False) for key, batch in batches.items()]
     outside = SimpleNamespace(prices=prices)
-    view = cast(View, SimpleNamespace(batches=priced, outside=outside))
+    view = cast(View, SimpleNamespace(on_sale=priced, outside=outside))
     me = Keeper("buyer", "0x1", KeeperGroup("buyer", "flash_taker", 1, GasPolicy()), 0)
     market = dict(enumerate(prices))
     cheap = [each for each in every if each.price <= market[each.collateral_type]]
