@@ -21,6 +21,7 @@ from backstop.deployment.parameters import (
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.studies.reproductions.deployed import Deployed, deployed
+from backstop.studies.reproductions.published import figures
 from backstop.studies.reproductions.table import EXACT, Reproduction, Row, by, row
 
 SAFE, STOLEN = 0, 1  # collateral types
@@ -28,7 +29,8 @@ CUSTOMERS = {"whale": 120_000_000, "trader": 79_990_000, "small": 10_000}
 """Deposits [stablecoins]: 200 million in all, of which 36.067% are 72.134 million."""
 LOST = 72_134_000
 CONVERTED = 20_000_000  # by the whale, in October
-LEFT_IN_JANUARY = 35_712_790
+PUBLISHED = figures("bitfinex")
+LEFT_IN_JANUARY = int(PUBLISHED["left_in_january"])
 EIGHT_DIGITS = Fraction(1, 10**8)
 
 OPENED, THEFT, SHARED, LAST = (2016, 8, 1), (2016, 8, 2), (2016, 8, 6), (2017, 4, 3)
@@ -60,7 +62,7 @@ def _haircut(here: Deployed) -> list[Row]:
     for who, assets in before.items():
         cut = Fraction(100 * (assets - _worth(here, who)), assets)
         name = f"haircut of {who}, who has {CUSTOMERS[who]:,}"
-        rows.append(row(name, cut, Fraction("36.067"), by(EIGHT_DIGITS), unit="%", places=8, source=1))
+        rows.append(row(name, cut, PUBLISHED["haircut"], by(EIGHT_DIGITS), unit="%", places=8, source=1))
         here.do("Savings", "collect_claims", here.at(who), 0, sender="stranger")
         claims = Fraction(here.read("Savings.Claims", "balanceOf", here.at(who)), assets - _worth(here, who))
         rows.append(row("  claims for each dollar lost", claims, 1, by(EIGHT_DIGITS), places=8, source=2))
@@ -74,10 +76,10 @@ def _claims(here: Deployed) -> list[Row]:
     claim = here.read("Savings.Claims", "balanceOf", trader)
     paid = 0
     for date, name, percent in (
-        ((2016, 9, 2), "redeemed on 2 September", "1.1812"),
-        ((2016, 9, 30), "redeemed on 30 September", "1.3152"),
+        ((2016, 9, 2), "redeemed on 2 September", PUBLISHED["redeemed_2_september"]),
+        ((2016, 9, 30), "redeemed on 30 September", PUBLISHED["redeemed_30_september"]),
     ):
-        got = _redeem(here, date, Fraction(percent) / 100)
+        got = _redeem(here, date, percent / 100)
         rows.append(_redeemed(name, got, claim - paid, percent, 3))
         paid += got
     _wait_until(here, (2016, 10, 27))
@@ -87,8 +89,9 @@ def _claims(here: Deployed) -> list[Row]:
     rows.append(row("owed after the conversion", _owed(here)))
     # Convert as much as makes January's redemption of 2% leave the published number.
     _convert(here, _owed_wei(here) - LEFT_IN_JANUARY * WAD * 100 // 98)
-    got = _redeem(here, (2017, 1, 10), Fraction(2, 100))
-    rows.append(_redeemed("redeemed on 10 January", got, claim - paid, "2", 4))
+    percent = PUBLISHED["redeemed_10_january"]
+    got = _redeem(here, (2017, 1, 10), percent / 100)
+    rows.append(_redeemed("redeemed on 10 January", got, claim - paid, percent, 4))
     paid += got
     rows.append(row("owed after that", _owed(here), LEFT_IN_JANUARY, source=4))
     paid += _redeem(here, LAST, Fraction(1))
@@ -101,13 +104,13 @@ def _claims(here: Deployed) -> list[Row]:
     return rows
 
 
-def _redeemed(name: str, got: int, owed: int, percent: str, source: int) -> Row:
+def _redeemed(name: str, got: int, owed: int, percent: Fraction, source: int) -> Row:
     """Compare what a holder was paid with the published share of what it was owed."""
     share = Fraction(100 * got, owed)
     return row(
         f"{name}, of a holder's claim",
         share,
-        Fraction(percent),
+        percent,
         by(EIGHT_DIGITS),
         unit="%",
         places=8,

@@ -15,6 +15,7 @@ from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.run_directory import column
 from backstop.simulation.scenario import load_scenario
+from backstop.studies.reproductions.published import figures
 from backstop.studies.reproductions.table import Reproduction, Row, by, factor, row, share
 
 BOOKS = 10
@@ -31,7 +32,10 @@ SOURCES = (
     "Whiterabbit, 'Black Thursday for MakerDAO: $8.32 million was liquidated for 0 DAI', 14 March 2020: 5.67 "
     "million DAI lost, 36% of all liquidations won by zero bids, 8.32 million dollars withdrawn by them",
 )
-BAD_DEBT, FREE, ZERO_BIDS = 5_670_000, 8_320_000, 36
+BAD_DEBT, FREE, ZERO_BIDS = (
+    int(figures("black-thursday")[name])
+    for name in ("bad_debt", "sold_for_nothing", "auctions_won_for_nothing")
+)
 HALF_AN_ORDER = factor(3)
 
 

@@ -26,6 +26,7 @@ from backstop.keepers.deleveraging import in_order
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
 from backstop.studies.reproductions.deployed import Deployed, deployed
+from backstop.studies.reproductions.published import table
 from backstop.studies.reproductions.table import Reproduction, Row, by, row
 
 SOURCES = (
@@ -51,23 +52,8 @@ class Wave(NamedTuple):
     won: int  # unrealised profit, of each winner at most its account's value
 
 
-WAVES = (
-    Wave(2_266_240, 414_234, 261_289_319),
-    Wave(1_383_878, 171_137, 210_635_032),
-    Wave(1_065_843, 407_593, 272_477_911),
-    Wave(115_497, 41_011, 250_526_851),
-    Wave(8_056, 8_995, 48_764),
-    Wave(1_576_039, 11_415_048, 547_076_496),
-    Wave(44_868, 16_098, 6_903_445),
-    Wave(1_622_229, 1_071_568, 401_055_615),
-    Wave(373_726, 1_202_927, 199_475_885),
-    Wave(5_177, 7_683, 13_649_077),
-    Wave(5_584_124, 38_449_033, 643_417_039),
-    Wave(1_021_113, 6_612_642, 430_615_207),
-    Wave(9_400, 243_601, 199_636_233),
-    Wave(1_545, 18_544, 4_505_482),
-    Wave(672, 17_881, 31_119_032),
-    Wave(1_263, 10_340, 37_117_880),
+WAVES = tuple(
+    Wave(*(round(Fraction(each[name])) for name in Wave._fields)) for each in table("waves-2025-10-10")
 )
 """Waves from 21:16:04 to 21:25:47 UTC, in order."""
 

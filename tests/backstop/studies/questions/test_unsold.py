@@ -79,6 +79,5 @@ def test_a_path_with_nothing_to_sell_ends_when_it_ends(known) -> None:
 def test_the_answer_says_what_is_unsold(known, tmp_path) -> None:
     short = tmp_path / "short.yaml"
     short.write_text(f"extends: {known}\nduration: 10 min\nkeepers: {{desk: null}}\n")
-    found = backstop.at_risk(short, 20).set_index("of")
-    assert set(found.loc["unsold", "mean_micro"]) == {UNSAFE * COIN}
-    assert (found.loc["all", "mean_micro"] > UNSAFE * COIN).all()
+    means = backstop.at_risk(short, 20).groupby("of")["mean_micro"].min()
+    assert means["unsold"] == UNSAFE * COIN < means["all"]

@@ -1,0 +1,49 @@
+"""The notebooks of docs/learn run, and print what they show."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.notebooks import cells, run, shown, write
+from tests.support.paths import ROOT
+
+NOTEBOOKS = ROOT / "docs" / "learn" / "notebooks"
+NEEDS_A_NODE = {"contracts"}
+FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param(file, marks=[pytest.mark.anvil] if file.stem in NEEDS_A_NODE else [], id=file.stem)
+        for file in FILES
+    ],
+)
+def test_a_notebook_prints_what_it_shows(file: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    notebook = json.loads(file.read_text())
+    found = ["".join(each) for each in run(notebook)]
+    assert found == [shown(cell) for cell in cells(notebook)]
+    assert sum(map(bool, found)) > 3
+
+
+def test_what_it_prints_is_written_into_it(tmp_path) -> None:
+    file = tmp_path / "own.ipynb"
+    source = ["x = 20\n", "print('a')\n", "x + 1"]
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "execution_count": None,
+        "metadata": {},
+        "outputs": [],
+        "source": source,
+    }
+    text = {"cell_type": "markdown", "metadata": {}, "source": ["# A title"]}
+    file.write_text(json.dumps({"cells": [text, cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    write(file)
+    notebook = json.loads(file.read_text())
+    assert shown(cells(notebook)[0]) == "a\n21" and notebook["cells"][0] == text

@@ -1,0 +1,68 @@
+"""Notebooks of docs/learn: their cells run, and what they print is what the file shows.
+
+    python -m tests.support.notebooks docs/learn/notebooks/one-crash.ipynb
+
+runs a notebook and writes its outputs anew. Only text is kept: a table as it prints.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+def cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
+    """The cells with code."""
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def shown(cell: dict[str, Any]) -> str:
+    """What the file says that a cell prints, and what its last line is."""
+    return "".join(
+        "".join(each.get("text", each.get("data", {}).get("text/plain"))) for each in cell["outputs"]
+    )
+
+
+def run(notebook: dict[str, Any]) -> list[tuple[str, str]]:
+    """Run all cells in one namespace; what each prints, and its last expression as text."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    options = ("display.width", 120, "display.max_columns", 20, "display.max_rows", 40)
+    found = []
+    with pd.option_context(*options):
+        for number, cell in enumerate(cells(notebook)):
+            tree, last = ast.parse("".join(cell["source"])), None
+            if tree.body and isinstance(tree.body[-1], ast.Expr):
+                last = ast.Expression(tree.body.pop().value)  # type: ignore[attr-defined]
+            with redirect_stdout(io.StringIO()) as printed:
+                exec(compile(tree, f"cell {number}", "exec"), names)
+                value = None if last is None else eval(compile(last, f"cell {number}", "eval"), names)
+            found.append((printed.getvalue(), "" if value is None else repr(value)))
+    return found
+
+
+def write(file: Path) -> None:
+    """Run a notebook and write what it printed into it."""
+    notebook = json.loads(file.read_text())
+    for number, (cell, (printed, value)) in enumerate(zip(cells(notebook), run(notebook), strict=True), 1):
+        cell["execution_count"], cell["outputs"] = number, []
+        if printed:
+            text = printed.splitlines(keepends=True)
+            cell["outputs"].append({"name": "stdout", "output_type": "stream", "text": text})
+        if value:
+            data = {"text/plain": value.splitlines(keepends=True)}
+            cell["outputs"].append(
+                {"data": data, "execution_count": number, "metadata": {}, "output_type": "execute_result"}
+            )
+    file.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        write(Path(name))
