@@ -309,6 +309,8 @@ _CHECKS: dict[str, Callable[[Sequence[Any], Any], None]] = {
     "eth_getBlockReceipts": _receipts,
     "eth_getTransactionReceipt": _receipt,
     "eth_getTransactionByHash": _transaction,
+    "eth_accounts": _any(listed(_address)),
+    "eth_signTransaction": _any(_bytes),
     "eth_sendRawTransaction": _sent,
     "eth_sendTransaction": _any(_word),
     "eth_getLogs": _logs,

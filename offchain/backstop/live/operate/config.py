@@ -52,6 +52,8 @@ class Settings:
     options: Mapping[str, Mapping[str, Option]] = field(default_factory=dict)  # by role
     strategies: Mapping[str, StrategySettings] = field(default_factory=dict)  # by role
     accounts: tuple[str, ...] = ()  # NAME=ALIAS
+    signer: str | None = None  # its address
+    may_sign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # Contract.function, by keeper
     minimum_profit: int = WAD
     journal: Path = Path("runs/keeper")
     snapshot: Path | None = None  # of what was followed
@@ -125,7 +127,7 @@ _OPTIONAL = (
         "patience",
     ),
     *("grace", "rpc_timeout", "most_failures", "confirmations", "fee_cap", "tip_cap", "replace_after"),
-    *("gas_token", "metrics", "stale", "alerts", "limits"),
+    *("gas_token", "metrics", "stale", "alerts", "limits", "signer", "may_sign"),
 )
 
 
@@ -147,6 +149,12 @@ def read_settings(path: Path) -> dict[str, Any]:
     if "accounts" in top:
         entries = top["accounts"].entries().items()
         found["accounts"] = tuple(f"{name}={alias.text}" for name, alias in entries)
+    if "signer" in top:
+        found["signer"] = top["signer"].text
+        _checked(top["signer"], check_scheme)
+    if "may_sign" in top:
+        entries = top["may_sign"].entries().items()
+        found["may_sign"] = {name: tuple(call.text for call in each.items()) for name, each in entries}
     for name in ("interval", "patience", "grace", "rpc_timeout", "replace_after", "stale"):
         if name in top:
             least = 10 if name in ("interval", "rpc_timeout") else 0

@@ -17,8 +17,10 @@ from eth_utils.crypto import keccak
 
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeRefused, RpcError
+from backstop.live.node.allowed import NotAllowed
 from backstop.live.node.fees import FEE_CAP, GWEI, TIP_CAP, Fees, raised
 from backstop.live.node.log import Line
+from backstop.live.node.remote_signer import SignerGone
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.journal import Attempt, Entry, Journal
@@ -308,7 +310,11 @@ class Outbox:
                 self._last(entry).at_cap = True
                 self._tell(entry, "capped", f"waits: {last.most / GWEI:.1f} gwei is all that the caps allow")
             return
-        attempt = self._sign(entry, fees, withdraws)
+        try:
+            attempt = self._sign(entry, fees, withdraws)
+        except (SignerGone, NotAllowed) as error:
+            self._tell(entry, "refused", f"could not be signed again: {error}")
+            return
         entry.attempts.append(attempt)
         self.journal.put(entry)
         self.replaced[entry.keeper] += 1
@@ -327,7 +333,11 @@ class Outbox:
             return
         for nonce in range(self.node.nonce(self.address, "pending"), first.nonce):
             entry = Entry(nonce, first.keeper, f"nothing (for nonce {nonce})", (), "", "0x", _NOTHING_GAS)
-            entry.attempts.append(self._sign(entry, market, withdraws=True))
+            try:
+                entry.attempts.append(self._sign(entry, market, withdraws=True))
+            except SignerGone as error:
+                self._tell(first, "refused", f"waits for nonce {nonce}: {error}")
+                return
             self.journal.put(entry)
             self._again(entry)
 

@@ -284,7 +284,9 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, old: str, new: str
 def test_the_guide_reads(tmp_path: Path) -> None:
     guide = (ROOT / "docs/do/operate.md").read_text()
     text = guide.partition("\n## Keepers\n")[2].partition("\n## ")[0]
-    example, of_margin, of_cycles, of_reports = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    example, of_signer, of_margin, of_cycles, of_reports = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    found = read_settings(written(tmp_path, f"schema_version: 1\n{of_signer}"))
+    assert found["signer"] == "http://127.0.0.1:9000" and "bidder" in found["may_sign"]
     found = read_settings(written(tmp_path, f"schema_version: 1\n{of_margin}"))
     assert found["roles"] == ("margin_liquidator", "deleverager", "matcher")
     found = read_settings(written(tmp_path, f"schema_version: 1\n{of_cycles}"))
