@@ -16,6 +16,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.endpoint import check_scheme, is_http
 from backstop.hosts.host import CALL_GAS
 from backstop.live.node.fees import FEE_CAP, TIP_CAP
+from backstop.live.node.relay import WAYS, RelaySettings
 from backstop.live.operate.brakes import MOST_FAILURES, Limits
 from backstop.live.operate.roles import ROLES, Option
 from backstop.live.watch.alerts import AlertSettings, webhook_host
@@ -53,6 +54,7 @@ class Settings:
     strategies: Mapping[str, StrategySettings] = field(default_factory=dict)  # by role
     accounts: tuple[str, ...] = ()  # NAME=ALIAS
     signer: str | None = None  # its address
+    relay: RelaySettings | None = None
     may_sign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # Contract.function, by keeper
     minimum_profit: int = WAD
     journal: Path = Path("runs/keeper")
@@ -127,7 +129,7 @@ _OPTIONAL = (
         "patience",
     ),
     *("grace", "rpc_timeout", "most_failures", "confirmations", "fee_cap", "tip_cap", "replace_after"),
-    *("gas_token", "metrics", "stale", "alerts", "limits", "signer", "may_sign"),
+    *("gas_token", "metrics", "stale", "alerts", "limits", "signer", "may_sign", "relay"),
 )
 
 
@@ -152,6 +154,8 @@ def read_settings(path: Path) -> dict[str, Any]:
     if "signer" in top:
         found["signer"] = top["signer"].text
         _checked(top["signer"], check_scheme)
+    if "relay" in top:
+        found["relay"] = _relay(top["relay"])
     if "may_sign" in top:
         entries = top["may_sign"].entries().items()
         found["may_sign"] = {name: tuple(call.text for call in each.items()) for name, each in entries}
@@ -179,6 +183,19 @@ def read_settings(path: Path) -> dict[str, Any]:
     if "limits" in top:
         found["limits"] = _limits(top["limits"])
     return found
+
+
+def _relay(field: Field) -> RelaySettings:
+    section = field.section(("url", "roles"), ("blocks", "way"))
+    _checked(section["url"], check_scheme)
+    if not is_http(section["url"].text):
+        section["url"].fail("a relay has an http:// or https:// address")
+    found: dict[str, Any] = {"roles": tuple(each.choice(tuple(ROLES)) for each in section["roles"].items())}
+    if "blocks" in section:
+        found["blocks"] = section["blocks"].between(units.count, 1, 25)
+    if "way" in section:
+        found["way"] = section["way"].choice(WAYS)
+    return RelaySettings(section["url"].text, **found)
 
 
 _LIMITS: dict[str, tuple[Callable[[str], int], int, int]] = {

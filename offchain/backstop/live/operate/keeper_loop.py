@@ -28,6 +28,7 @@ from backstop.live.operate.brakes import Brakes, Call
 from backstop.live.operate.journal import Entry, Journal
 from backstop.live.operate.outbox import Order, Outbox, Rules, Settled
 from backstop.live.operate.report_signing import put_report
+from backstop.live.operate.roles import role_of
 from backstop.live.operate.system import LiveSystem, market_view
 from backstop.live.operate.tally import Tally
 from backstop.live.watch.facts import COIN, Work
@@ -376,7 +377,9 @@ class KeeperLoop:
 
     def _send(self, keeper: Keeper, order: Order, fees: Fees, now: int) -> bool:
         try:
-            entry = self.boxes[keeper.address].send(order, fees)
+            relay = self.rules.relay
+            private = relay is not None and role_of(keeper.group) in relay.settings.roles
+            entry = self.boxes[keeper.address].send(order, fees, private)
         except NodeGone:
             raise
         except SignerGone as error:  # not the call's fault: it is tried again at once when the signer is back

@@ -18,6 +18,7 @@ from backstop.keepers.reports import SigningFile
 from backstop.keepers.strategy import AtMarket, Guarded, Strategy, load_strategy
 from backstop.live.node.allowed import Allowed, Call
 from backstop.live.node.log import Line
+from backstop.live.node.relay import Relay
 from backstop.live.node.remote_signer import RemoteSigner
 from backstop.live.operate.brakes import Brakes, Pauses
 from backstop.live.operate.config import Settings, StrategySettings
@@ -72,7 +73,8 @@ def start(
     # The history stays: collecting it again and again would cost hundreds of milliseconds now and then.
     gc.collect()
     gc.freeze()
-    rules = Rules(settings.fee_cap, settings.tip_cap, settings.replace_after, settings.confirmations)
+    relay = Relay(settings.relay, settings.rpc_timeout, stop) if settings.relay else None
+    rules = Rules(settings.fee_cap, settings.tip_cap, settings.replace_after, settings.confirmations, relay)
     return KeeperLoop(
         system,
         keepers,
