@@ -87,6 +87,9 @@ Examples:
 @click.option("--pause", metavar="ROLES", help="Pause roles of the keeper that uses this --journal, and end.")
 @click.option("--resume", metavar="ROLES", help="Let paused roles go on, and end.")
 @click.option("--cold", is_flag=True, default=None, help="Start from nothing, and replace the snapshot.")
+@click.option(
+    "--signer", metavar="URL", help="A Web3Signer, whose accounts may be named: --account ROLE=0xADDRESS."
+)
 @account_option
 @handle_errors
 def cli(

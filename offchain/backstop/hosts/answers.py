@@ -251,6 +251,10 @@ def _sent(params: Sequence[Any], result: Any) -> None:
         _same("transaction", "0x" + keccak(bytes.fromhex(raw[2:])).hex(), result)
 
 
+def _sent_privately(params: Sequence[Any], result: Any) -> None:
+    _sent([params[0]["tx"]], result)
+
+
 def _logs(params: Sequence[Any], result: Any) -> None:
     listed(_LOG)(result)
     wanted = params[0] if params and isinstance(params[0], dict) else {}
@@ -309,8 +313,12 @@ _CHECKS: dict[str, Callable[[Sequence[Any], Any], None]] = {
     "eth_getBlockReceipts": _receipts,
     "eth_getTransactionReceipt": _receipt,
     "eth_getTransactionByHash": _transaction,
+    "eth_accounts": _any(listed(_address)),
+    "eth_signTransaction": _any(_bytes),
     "eth_sendRawTransaction": _sent,
     "eth_sendTransaction": _any(_word),
+    "eth_sendPrivateTransaction": _sent_privately,
+    "eth_sendBundle": _any(fields({"bundleHash": _word})),
     "eth_getLogs": _logs,
     "eth_getProof": _proof,
     "eth_feeHistory": _history,

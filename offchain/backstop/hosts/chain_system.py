@@ -140,13 +140,17 @@ class ChainSystem:
 
     def function(self, contract: str, method: str, arguments: int) -> Function:
         """Return a function of a deployed contract."""
+        return self.abi(contract).function(method, arguments)
+
+    def abi(self, contract: str) -> ContractAbi:
+        """Return the functions and events of a deployed contract."""
         abi = self._abis.get(contract)
         if abi is None:
             try:
                 abi = self._abis[contract] = self.artifacts[self.kinds[contract]].abi
             except KeyError:
                 raise BackstopError(f"no {contract} here: there are {', '.join(self.kinds)}") from None
-        return abi.function(method, arguments)
+        return abi
 
     def read_call(self, contract: str, data: bytes) -> tuple[str, tuple[Any, ...]] | None:
         """Return the function that call data calls, and its arguments; None if there is none such."""

@@ -7,14 +7,25 @@ call's own answer, as a revert is; NodeGone in one of its kinds, after which ano
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from itertools import count
 from typing import Any, Protocol
 
 from backstop.hosts.answers import TooNested, check, parse, shown
 from backstop.hosts.endpoint import check_scheme, is_http, masked
-from backstop.hosts.transport import MOST_BYTES, Http, Ipc, Lost, Nobody, Patience, Slow, TooLong, Transport
+from backstop.hosts.transport import (
+    MOST_BYTES,
+    NO_HEADERS,
+    Http,
+    Ipc,
+    Lost,
+    Nobody,
+    Patience,
+    Slow,
+    TooLong,
+    Transport,
+)
 from backstop.hosts.trouble import Malformed, NodeGone, NodeRefused, NotANode, RpcError, one_line
 
 TIMEOUT = 60.0
@@ -55,14 +66,21 @@ class Client:
     """Requests to one node, by the path of its socket or its http:// or https:// address.
 
     `where` is the address without what may be secret in it. A whole answer has to be there after `timeout`
-    seconds; soon after `stop` says so none is waited for.
+    seconds; soon after `stop` says so none is waited for. `headers` tells those of a request by its body.
     """
 
-    def __init__(self, address: str, timeout: float = TIMEOUT, stop: Callable[[], bool] = never) -> None:
+    def __init__(
+        self,
+        address: str,
+        timeout: float = TIMEOUT,
+        stop: Callable[[], bool] = never,
+        headers: Callable[[bytes], Mapping[str, str]] = lambda body: NO_HEADERS,
+    ) -> None:
         check_scheme(address)
         self.where = masked(address)
         patience = Patience(timeout, stop)
         self._transport: Transport = Http(address, patience) if is_http(address) else Ipc(address, patience)
+        self._headers = headers
         self._retry_after = 0.0
         self._ids = count(1)
 
@@ -153,7 +171,7 @@ class Client:
     def _exchange(self, method: str, request: Any) -> Any:
         encoded = json.dumps(request, separators=(",", ":")).encode()
         try:
-            answer = self._transport.exchange(encoded)
+            answer = self._transport.exchange(encoded, self._headers(encoded))
         except Slow:
             raise NodeGone(f"the node at {self.where} does not answer: is it overloaded?") from None
         except Nobody as error:

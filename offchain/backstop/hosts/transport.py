@@ -10,10 +10,11 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.client import HTTPException
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -28,6 +29,8 @@ MOST_BYTES = 1 << 27
 """Of one answer: a hundred full blocks of a busy chain with their receipts are a quarter of it."""
 LAST_WORD = 1.0
 """Seconds that an answer may take once the process was told to stop."""
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 # A wait is no longer than this, so that a signal is heard.
 _SLICE = 0.2
@@ -65,8 +68,11 @@ class TooLong(Exception):
 class Transport(Protocol):
     """A connection that is opened when it is needed."""
 
-    def exchange(self, request: bytes) -> Answer:
-        """Send a request, and return the answer; raise Lost or TooLong."""
+    def exchange(self, request: bytes, headers: Mapping[str, str] = NO_HEADERS) -> Answer:
+        """Send a request, with headers of its own where there are any; return the answer.
+
+        Raises Lost or TooLong.
+        """
 
     def close(self) -> None: ...
 
@@ -149,7 +155,7 @@ class Http:
             self._connection = _PlainConnection(found.host, found.port, timeout=timeout)
             self._connection.patience = patience
 
-    def exchange(self, request: bytes) -> Answer:
+    def exchange(self, request: bytes, headers: Mapping[str, str] = NO_HEADERS) -> Answer:
         """Post a request; a connection that anything went wrong with is not used again."""
         connection, whole = self._connection, False
         self._patience.begin()
@@ -160,14 +166,13 @@ class Http:
             if connection.is_closed:
                 connection.connect()
             connection.sock.settimeout(self._patience.timeout)
-            connection.request(
-                "POST", self._path, request, self._headers, preload_content=False, decode_content=False
-            )
-            told = connection.getresponse()
-            body = self._body(told)
+            told = self._headers | dict(headers)
+            connection.request("POST", self._path, request, told, preload_content=False, decode_content=False)
+            answer = connection.getresponse()
+            body = self._body(answer)
             whole = True
-            wait = retry_after(told.headers.get("Retry-After"), time.time())
-            return Answer(body, told.status, told.reason or "", wait)
+            wait = retry_after(answer.headers.get("Retry-After"), time.time())
+            return Answer(body, answer.status, answer.reason or "", wait)
         except TimeoutError:
             raise Slow from None
         except (OSError, HTTPException, HTTPError, ValueError) as error:
@@ -201,7 +206,7 @@ class Ipc:
         self._socket: _Socket | None = None
         self._part = bytearray(_PART)
 
-    def exchange(self, request: bytes) -> Answer:
+    def exchange(self, request: bytes, headers: Mapping[str, str] = NO_HEADERS) -> Answer:
         """Send a request; what is still on its way after an error would answer another one."""
         self._patience.begin()
         whole = False

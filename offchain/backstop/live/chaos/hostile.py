@@ -402,7 +402,7 @@ class Hostile:
         """Ask the node, and tell what it said with whatever is wrong."""
         calls, fault = json.loads(request), self.fault
         if fault is not None and isinstance(calls, dict) and calls["method"] == fault.swallows:
-            answers = {"jsonrpc": "2.0", "id": calls["id"], "result": None}
+            answers: Any = {"jsonrpc": "2.0", "id": calls["id"], "result": None}
         else:
             node = HTTPConnection("127.0.0.1", port)
             node.request("POST", "/", request, {"Content-Type": "application/json"})

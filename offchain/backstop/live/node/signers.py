@@ -1,4 +1,4 @@
-"""Signers: the accounts that every local node knows, and Ape's keystores."""
+"""Signers: the accounts that every local node knows, Ape's keystores, and a signer in another process."""
 
 from __future__ import annotations
 
@@ -13,12 +13,19 @@ from eth_account.signers.local import LocalAccount
 from backstop.deployment.accounts import ACCOUNTS
 from backstop.deployment.signing import devnet_account
 from backstop.errors import BackstopError
+from backstop.live.node.allowed import Allowed
+from backstop.live.node.remote_signer import RemoteSigner
 
 
 class Signers:
-    """Keys by address (lower case). The test accounts' keys are made when first needed."""
+    """Keys by address (lower case). The test accounts' keys are made when first needed.
 
-    def __init__(self, *, test_accounts: bool) -> None:
+    `remote` has keys of its own; what is not on the list of `allowed` nobody signs.
+    """
+
+    def __init__(self, *, test_accounts: bool, remote: RemoteSigner | None = None) -> None:
+        self.allowed: Allowed | None = None
+        self._remote = remote
         self._keys: dict[str, LocalAccount] = {}
         self._places: dict[str, int] = {}
         if test_accounts:
@@ -33,15 +40,22 @@ class Signers:
 
     def has(self, address: str) -> bool:
         """Tell whether this account can sign."""
-        return address in self._keys or address in self._places
+        return address in self._keys or address in self._places or self._is_remote(address)
+
+    def _is_remote(self, address: str) -> bool:
+        return self._remote is not None and address in self._remote.accounts
 
     def ready(self, address: str) -> None:
         """Make its key now, which takes longer than signing."""
-        if address not in self._keys:
+        if address not in self._keys and not self._is_remote(address):
             self._keys[address] = devnet_account(self._places[address])
 
     def sign(self, address: str, transaction: dict[str, Any]) -> str:
-        """Return the signed raw transaction, in hex."""
+        """Return the signed raw transaction, in hex; raise NotAllowed, or SignerGone."""
+        if self.allowed is not None:
+            self.allowed.check(address, transaction)
+        if self._remote is not None and self._is_remote(address):
+            return self._remote.sign(address, transaction)
         self.ready(address)
         # The account itself would work out its public key anew each time, which takes as long as signing.
         signed = Account.sign_transaction(transaction, self._keys[address]._key_obj)
@@ -49,6 +63,8 @@ class Signers:
 
     def sign_digest(self, address: str, digest: bytes) -> bytes:
         """Sign a digest in 65 bytes: r, s (the low one), v (27 or 28)."""
+        if self._is_remote(address):
+            raise BackstopError(f"a signer in another process signs transactions only: {address} is its own")
         self.ready(address)
         signed: Any = self._keys[address]
         return bytes(signed.unsafe_sign_hash(digest).signature)

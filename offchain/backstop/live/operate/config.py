@@ -16,6 +16,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.endpoint import check_scheme, is_http
 from backstop.hosts.host import CALL_GAS
 from backstop.live.node.fees import FEE_CAP, TIP_CAP
+from backstop.live.node.relay import WAYS, RelaySettings
 from backstop.live.operate.brakes import MOST_FAILURES, Limits
 from backstop.live.operate.roles import ROLES, Option
 from backstop.live.watch.alerts import AlertSettings, webhook_host
@@ -52,6 +53,9 @@ class Settings:
     options: Mapping[str, Mapping[str, Option]] = field(default_factory=dict)  # by role
     strategies: Mapping[str, StrategySettings] = field(default_factory=dict)  # by role
     accounts: tuple[str, ...] = ()  # NAME=ALIAS
+    signer: str | None = None  # its address
+    relay: RelaySettings | None = None
+    may_sign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # Contract.function, by keeper
     minimum_profit: int = WAD
     journal: Path = Path("runs/keeper")
     snapshot: Path | None = None  # of what was followed
@@ -125,7 +129,7 @@ _OPTIONAL = (
         "patience",
     ),
     *("grace", "rpc_timeout", "most_failures", "confirmations", "fee_cap", "tip_cap", "replace_after"),
-    *("gas_token", "metrics", "stale", "alerts", "limits"),
+    *("gas_token", "metrics", "stale", "alerts", "limits", "signer", "may_sign", "relay"),
 )
 
 
@@ -147,6 +151,14 @@ def read_settings(path: Path) -> dict[str, Any]:
     if "accounts" in top:
         entries = top["accounts"].entries().items()
         found["accounts"] = tuple(f"{name}={alias.text}" for name, alias in entries)
+    if "signer" in top:
+        found["signer"] = top["signer"].text
+        _checked(top["signer"], check_scheme)
+    if "relay" in top:
+        found["relay"] = _relay(top["relay"])
+    if "may_sign" in top:
+        entries = top["may_sign"].entries().items()
+        found["may_sign"] = {name: tuple(call.text for call in each.items()) for name, each in entries}
     for name in ("interval", "patience", "grace", "rpc_timeout", "replace_after", "stale"):
         if name in top:
             least = 10 if name in ("interval", "rpc_timeout") else 0
@@ -171,6 +183,19 @@ def read_settings(path: Path) -> dict[str, Any]:
     if "limits" in top:
         found["limits"] = _limits(top["limits"])
     return found
+
+
+def _relay(field: Field) -> RelaySettings:
+    section = field.section(("url", "roles"), ("blocks", "way"))
+    _checked(section["url"], check_scheme)
+    if not is_http(section["url"].text):
+        section["url"].fail("a relay has an http:// or https:// address")
+    found: dict[str, Any] = {"roles": tuple(each.choice(tuple(ROLES)) for each in section["roles"].items())}
+    if "blocks" in section:
+        found["blocks"] = section["blocks"].between(units.count, 1, 25)
+    if "way" in section:
+        found["way"] = section["way"].choice(WAYS)
+    return RelaySettings(section["url"].text, **found)
 
 
 _LIMITS: dict[str, tuple[Callable[[str], int], int, int]] = {

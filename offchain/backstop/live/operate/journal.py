@@ -73,6 +73,7 @@ class Entry:
     at: int = 0  # when it was seen to be mined, seconds
     paid: int = 0  # wei for gas, once it was mined
     failed: bool = False  # mined and reverted
+    private_until: int = 0  # the last block that a relay may have it in; until then nobody else gets it
 
     @property
     def spent(self) -> Spent:

@@ -22,11 +22,13 @@ from backstop.live.node.failover import Takeover
 from backstop.live.node.fees import GWEI, Fees, FeesTooHigh
 from backstop.live.node.host import gas_limit
 from backstop.live.node.log import Line
+from backstop.live.node.remote_signer import SignerGone
 from backstop.live.node.rpc_node import Outlook, nap
 from backstop.live.operate.brakes import Brakes, Call
 from backstop.live.operate.journal import Entry, Journal
 from backstop.live.operate.outbox import Order, Outbox, Rules, Settled
 from backstop.live.operate.report_signing import put_report
+from backstop.live.operate.roles import role_of
 from backstop.live.operate.system import LiveSystem, market_view
 from backstop.live.operate.tally import Tally
 from backstop.live.watch.facts import COIN, Work
@@ -375,9 +377,14 @@ class KeeperLoop:
 
     def _send(self, keeper: Keeper, order: Order, fees: Fees, now: int) -> bool:
         try:
-            entry = self.boxes[keeper.address].send(order, fees)
+            relay = self.rules.relay
+            private = relay is not None and role_of(keeper.group) in relay.settings.roles
+            entry = self.boxes[keeper.address].send(order, fees, private)
         except NodeGone:
             raise
+        except SignerGone as error:  # not the call's fault: it is tried again at once when the signer is back
+            self._tell_once("signer", Line(f"{error}: {order.label} waits", "signer gone"))
+            return False
         except BackstopError as error:
             self.memories[keeper.name].note(order.about, False, now)
             self.say(
@@ -385,6 +392,7 @@ class KeeperLoop:
             )
             self._count(False)
             return False
+        self._told.discard("signer")
         self._reserve(keeper.address, entry)
         self.brakes.spent_more()
         self.tally.counts[keeper.name, "sent"] += 1
@@ -465,6 +473,7 @@ class KeeperLoop:
             reserved={(owner, token): wad for (token, owner), wad in self._reserved.items()},
             coins_needed=self._coins_needed,
             fees_too_high="fees" in self._told,
+            signer_gone="signer" in self._told,
             stopped={(each.role, each.cause): each.why for each in self.brakes.stops.values()},
             burning=self.brakes.burning(),
             budgets=self.brakes.budgets(),

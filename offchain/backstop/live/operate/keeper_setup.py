@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from backstop.deployment.file import read_deployment
@@ -16,7 +16,10 @@ from backstop.keepers.keeper import Keeper
 from backstop.keepers.orders import orders_of
 from backstop.keepers.reports import SigningFile
 from backstop.keepers.strategy import AtMarket, Guarded, Strategy, load_strategy
+from backstop.live.node.allowed import Allowed, Call
 from backstop.live.node.log import Line
+from backstop.live.node.relay import Relay
+from backstop.live.node.remote_signer import RemoteSigner
 from backstop.live.operate.brakes import Brakes, Pauses
 from backstop.live.operate.config import Settings, StrategySettings
 from backstop.live.operate.keeper_loop import KeeperLoop
@@ -43,7 +46,8 @@ def start(
         settings.networks, deployment, lambda text: say(Line(text, "node")), settings.rpc_timeout, stop
     )
     keepers = keepers_of(deployment, list(settings.roles), settings.minimum_profit, settings.options)
-    signers, named = signers_of(node, settings.accounts)
+    remote = RemoteSigner(settings.signer, settings.rpc_timeout, stop) if settings.signer else None
+    signers, named = signers_of(node, settings.accounts, remote)
     unknown = set(named) - {keeper.name for keeper in keepers}
     if unknown:
         names = ", ".join(keeper.name for keeper in keepers)
@@ -65,10 +69,12 @@ def start(
         say=lambda text: say(Line(text, "resumed")),
         stop=stop,
     )
+    signers.allowed = _allowed(settings.may_sign, keepers, system)
     # The history stays: collecting it again and again would cost hundreds of milliseconds now and then.
     gc.collect()
     gc.freeze()
-    rules = Rules(settings.fee_cap, settings.tip_cap, settings.replace_after, settings.confirmations)
+    relay = Relay(settings.relay, settings.rpc_timeout, stop) if settings.relay else None
+    rules = Rules(settings.fee_cap, settings.tip_cap, settings.replace_after, settings.confirmations, relay)
     return KeeperLoop(
         system,
         keepers,
@@ -80,6 +86,25 @@ def start(
         brakes=Brakes(keepers, settings.limits, settings.most_failures, Pauses(settings.pauses)),
         observer=observer,
     )
+
+
+def _allowed(may_sign: Mapping[str, Sequence[str]], keepers: Sequence[Keeper], system: LiveSystem) -> Allowed:
+    """Return the allow-list of the keepers' accounts: what the settings give each, else the deployment's."""
+    calls: dict[str, set[Call]] = {}
+    accounts = {keeper.name: keeper.address for keeper in keepers}
+    for name, methods in may_sign.items():
+        if name not in accounts:
+            raise BackstopError(f"may_sign: there is no keeper {name!r}; there are {', '.join(accounts)}")
+        for each in methods:
+            contract, _, method = each.partition(".")
+            if contract not in system.addresses:
+                raise BackstopError(f"may_sign.{name}: there is no contract {contract!r} in the deployment")
+            found = [f for f in system.chain.abi(contract).by_selector.values() if f.name == method]
+            if not found:
+                raise BackstopError(f"may_sign.{name}: {contract} has no function {method!r}")
+            address = system.addresses[contract].lower()
+            calls.setdefault(accounts[name], set()).update((address, f.selector) for f in found)
+    return Allowed(system.deployment.chain_id, system.addresses.values(), calls)
 
 
 def _ready(

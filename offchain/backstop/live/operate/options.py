@@ -17,6 +17,7 @@ from backstop.files.outputs import content
 from backstop.hosts.rpc import never
 from backstop.live.node.failover import Failover
 from backstop.live.node.fees import FEE_CAP, GWEI
+from backstop.live.node.remote_signer import RemoteSigner
 from backstop.live.node.rpc_node import LOCAL, TIMEOUT, Node
 from backstop.live.node.signers import Signers, parse_accounts
 from backstop.live.operate.system import LiveSystem
@@ -141,9 +142,11 @@ def connect_to(
     return node
 
 
-def signers_of(node: Node, accounts: tuple[str, ...]) -> tuple[Signers, dict[str, str]]:
+def signers_of(
+    node: Node, accounts: tuple[str, ...], remote: RemoteSigner | None = None
+) -> tuple[Signers, dict[str, str]]:
     """Return who signs here, and the accounts that were named, by role."""
-    signers = Signers(test_accounts=node.is_test_chain)
+    signers = Signers(test_accounts=node.is_test_chain, remote=remote)
     return signers, parse_accounts(accounts, signers)
 
 

@@ -17,8 +17,11 @@ from eth_utils.crypto import keccak
 
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeRefused, RpcError
+from backstop.live.node.allowed import NotAllowed
 from backstop.live.node.fees import FEE_CAP, GWEI, TIP_CAP, Fees, raised
 from backstop.live.node.log import Line
+from backstop.live.node.relay import Relay
+from backstop.live.node.remote_signer import SignerGone
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.journal import Attempt, Entry, Journal
@@ -36,6 +39,7 @@ class Rules:
     tip_cap: int = TIP_CAP
     replace_after: float = 20.0  # seconds
     confirmations: int = 2  # blocks on top, until a transaction counts as final
+    relay: Relay | None = None
 
 
 class Order(NamedTuple):
@@ -114,13 +118,21 @@ class Outbox:
 
     # -------------------------------------------------------------------- sending
 
-    def send(self, order: Order, fees: Fees) -> Entry:
-        """Sign, write down, send. Raises BackstopError if the node refuses; NodeGone leaves it to `push`."""
+    def send(self, order: Order, fees: Fees, private: bool = False) -> Entry:
+        """Sign, write down, send. Raises BackstopError if the node refuses; NodeGone leaves it to `push`.
+
+        A `private` one goes to the relay, and to the node only if that does not take it.
+        """
         entry = Entry(self._next_nonce(), *order)
         attempt = self._sign(entry, fees)
         entry.attempts.append(attempt)
+        relay = self.rules.relay if private else None
+        if relay is not None:  # on disk first: whoever goes on after a crash shows it to nobody either
+            entry.private_until = self._height + relay.settings.blocks
         self.journal.put(entry)
         self._last_sent[entry.nonce] = _LastSent(time.monotonic(), self._height)
+        if relay is not None and self._hidden(entry, relay):
+            return entry
         try:
             self._submit(attempt)
         except NodeRefused:  # it may have gone on all the same
@@ -130,6 +142,17 @@ class Outbox:
             self.journal.drop(entry)
             raise self._explained(error, order.gas * fees.most) from None
         return entry
+
+    def _hidden(self, entry: Entry, relay: Relay) -> bool:
+        """Hand an entry over to the relay; False, and a line, if it does not take it."""
+        try:
+            relay.send(entry.attempts[-1].raw, self._height)
+        except BackstopError as error:
+            entry.private_until = 0
+            self.journal.note(entry)
+            self._tell(entry, "public", f"goes the public way: {relay.why(error)}")
+            return False
+        return True
 
     def _next_nonce(self) -> int:
         used = [entry.nonce for entry in self.journal.entries]
@@ -250,6 +273,8 @@ class Outbox:
             if now < before.at + self.rules.replace_after:
                 continue
             before.at = now
+            if self._height < entry.private_until:
+                continue  # the relay has it
             known = self._known(entry)
             if known and self._height == before.height:
                 continue  # no block could have it yet
@@ -308,7 +333,11 @@ class Outbox:
                 self._last(entry).at_cap = True
                 self._tell(entry, "capped", f"waits: {last.most / GWEI:.1f} gwei is all that the caps allow")
             return
-        attempt = self._sign(entry, fees, withdraws)
+        try:
+            attempt = self._sign(entry, fees, withdraws)
+        except (SignerGone, NotAllowed) as error:
+            self._tell(entry, "refused", f"could not be signed again: {error}")
+            return
         entry.attempts.append(attempt)
         self.journal.put(entry)
         self.replaced[entry.keeper] += 1
@@ -327,7 +356,11 @@ class Outbox:
             return
         for nonce in range(self.node.nonce(self.address, "pending"), first.nonce):
             entry = Entry(nonce, first.keeper, f"nothing (for nonce {nonce})", (), "", "0x", _NOTHING_GAS)
-            entry.attempts.append(self._sign(entry, market, withdraws=True))
+            try:
+                entry.attempts.append(self._sign(entry, market, withdraws=True))
+            except SignerGone as error:
+                self._tell(first, "refused", f"waits for nonce {nonce}: {error}")
+                return
             self.journal.put(entry)
             self._again(entry)
 

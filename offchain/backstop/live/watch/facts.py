@@ -27,6 +27,7 @@ class Work:
     reserved: Mapping[tuple[str, str], int]  # wad
     coins_needed: int  # wei that a large transaction costs now
     fees_too_high: bool
+    signer_gone: bool = False
     stopped: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by role and cause, in words
     burning: Mapping[str, str] = field(default_factory=dict)  # roles whose budget would not last, in words
     # Used and allowed, by role and budget: wei, or wad of what is put at risk.

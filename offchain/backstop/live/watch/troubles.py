@@ -21,6 +21,7 @@ ALERTS = {
     "role stopped": "a limit or the operator stops a role, as far as the text says",
     "burning": "a budget would not last for half of its time at the latest rate",
     "fees too high": "gas costs more than the cap, so nothing is sent",
+    "signer gone": "the signer cannot be asked, or signs something else, so nothing of its accounts is sent",
     "empty wallet": "an account has less than a million gas costs now",
     "insolvent": "what is to cover is more than the stages would pay",
     "mode": "the circuit breaker is not at normal, or settlement has begun",
@@ -93,6 +94,8 @@ def _of_work(facts: Facts) -> dict[Trouble, str]:
         found[Trouble("failures")] = f"{work.failures_in_a_row} transactions in a row failed"
     if work.fees_too_high:
         found[Trouble("fees too high")] = "gas costs more than the cap: nothing is sent"
+    if work.signer_gone:
+        found[Trouble("signer gone")] = "the signer did not sign what it was asked for: nothing is sent"
     for (role, cause), why in work.stopped.items():
         found[Trouble("role stopped", f"{role}: {cause}")] = why
     for role, why in work.burning.items():

@@ -223,7 +223,7 @@ def test_every_alert_has_a_reason(watched_board: Board) -> None:
     work = dataclasses.replace(
         *(facts.work,),
         **{"failures_in_a_row": 3, "fees_too_high": True, "coins_needed": 2, "capital": {("0x1", "coin"): 1}},
-        **{"stopped": {("crank", "gas"): "why"}, "burning": {"crank": "how"}},
+        **{"stopped": {("crank", "gas"): "why"}, "burning": {"crank": "how"}, "signer_gone": True},
     )
     watched_board.put(
         dataclasses.replace(

@@ -21,6 +21,7 @@ from backstop.deployment.accounts import account
 from backstop.keepers.strategy import Offer
 from backstop.live.chaos.hostile import FAULTS, Hostile
 from backstop.live.node.fees import GWEI
+from backstop.live.node.relay import RelaySettings
 from backstop.live.operate.config import Settings, read_settings
 from backstop.model.arithmetic import WAD
 from tests.support.devnet import Devnet
@@ -284,7 +285,12 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, old: str, new: str
 def test_the_guide_reads(tmp_path: Path) -> None:
     guide = (ROOT / "docs/do/operate.md").read_text()
     text = guide.partition("\n## Keepers\n")[2].partition("\n## ")[0]
-    example, of_margin, of_cycles, of_reports = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    example, of_signer, of_relay, *others = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    of_margin, of_cycles, of_reports = others
+    relay = read_settings(written(tmp_path, f"schema_version: 1\n{of_relay}"))["relay"]
+    assert relay == RelaySettings("https://relay.example.org", ("taker", "bidder", "liquidator"))
+    found = read_settings(written(tmp_path, f"schema_version: 1\n{of_signer}"))
+    assert found["signer"] == "http://127.0.0.1:9000" and "bidder" in found["may_sign"]
     found = read_settings(written(tmp_path, f"schema_version: 1\n{of_margin}"))
     assert found["roles"] == ("margin_liquidator", "deleverager", "matcher")
     found = read_settings(written(tmp_path, f"schema_version: 1\n{of_cycles}"))

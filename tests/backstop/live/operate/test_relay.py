@@ -1,0 +1,134 @@
+"""Transactions that go through a relay, and the public way where that does not have them mined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli.keeper import cli
+from backstop.deployment.accounts import account
+from backstop.live.node.relay import Relay, RelaySettings
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.outbox import Rules
+from backstop.live.operate.roles import keepers_of
+from backstop.live.operate.system import LiveSystem
+from tests.support.relay import StandIn
+
+LIQUIDATOR = account("liquidator")
+Open = Callable[..., KeeperLoop]
+
+
+@pytest.fixture
+def relay(fallen: LiveSystem) -> Iterator[StandIn]:
+    """Beside a node that mines when the relay has it mine."""
+    fallen.node.request("evm_setAutomine", False)
+    made = StandIn(fallen.node)
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture
+def begin(attach_fallen: Callable[..., LiveSystem], relay: StandIn, said: list[str], tmp_path: Path) -> Open:
+    """Begins keepers of which the liquidator sends through the relay."""
+
+    def open_it(*roles: str, way: str = "private") -> KeeperLoop:
+        system = attach_fallen()
+        keepers = keepers_of(system.deployment, list(roles or ("liquidator",)))
+        through = Relay(RelaySettings(relay.url, ("liquidator",), 2, way), 2.0)
+        rules = Rules(replace_after=0.0, relay=through)
+        return KeeperLoop(system, keepers, said.append, rules=rules, journal=tmp_path / "kept")
+
+    return open_it
+
+
+def public(relay: StandIn) -> int:
+    """How many transactions everybody can see."""
+    return int(relay.node.request("txpool_status")["pending"], 16)
+
+
+@pytest.mark.parametrize("way", ["private", "bundle"])
+def test_nobody_sees_it_before_it_is_mined(begin: Open, relay: StandIn, way: str) -> None:
+    loop = begin(way=way)
+    head = relay.node.head().number
+    assert loop.round() == 1 and public(relay) == 0 and relay.unsigned == 0
+    bounds = [(first, last) for _, first, last in relay.taken]
+    assert bounds == ([(0, head + 2)] if way == "private" else [(head + 1, head + 1), (head + 2, head + 2)])
+    for _ in range(3):  # nor is it taken for lost meanwhile
+        loop.round()
+    assert public(relay) == 0 and loop.waiting == 1
+    relay.mine()
+    loop.round()
+    assert loop.tally.counts["liquidator", "done"] == 1 and loop.tally.failed == 0
+    loop.close()
+
+
+def test_what_it_does_not_have_mined_goes_the_public_way(begin: Open, relay: StandIn) -> None:
+    loop = begin()
+    loop.round()
+    for public_then in (0, 1):
+        relay.mine(includes=False)
+        loop.round()
+        assert public(relay) == public_then
+    relay.mine(includes=False)
+    loop.round()
+    assert loop.tally.counts["liquidator", "done"] == 1
+    assert relay.node.nonce(LIQUIDATOR, "latest") == 1
+    loop.close()
+
+
+@pytest.mark.parametrize("trouble", ["refuses", "lies", "gone"])
+def test_a_relay_in_trouble_holds_nothing_up(
+    begin: Open, relay: StandIn, said: list[str], trouble: str
+) -> None:
+    loop = begin()
+    relay.refuses, relay.lies = "too many" if trouble == "refuses" else "", trouble == "lies"
+    if trouble == "gone":
+        relay.server.stop()
+    assert loop.round() == 1 and public(relay) == 1
+    assert f"goes the public way: the relay at {relay.url} does not take it (" in said[0]
+    relay.mine(includes=False)
+    loop.round()
+    assert loop.tally.counts["liquidator", "done"] == 1
+    loop.close()
+
+
+def test_a_keeper_that_is_started_again_shows_it_to_nobody(begin: Open, relay: StandIn) -> None:
+    """And lets everybody see it as soon as the relay's time is over."""
+    loop = begin()
+    loop.round()
+    loop.close()
+    loop = begin()
+    assert loop.round() == 0 and public(relay) == 0 and loop.waiting == 1
+    for _ in range(2):
+        relay.mine(includes=False)
+    loop.round()
+    assert public(relay) == 1
+    loop.close()
+
+
+def test_other_roles_are_none_of_its_business(begin: Open, relay: StandIn) -> None:
+    loop = begin("accruer", "liquidator")
+    relay.node.request("anvil_setTime", relay.node.head().timestamp + 10_000)
+    relay.mine(includes=False)
+    sent = loop.round()
+    assert sent > 1 and public(relay) == sent - len(relay.taken) and len(relay.taken) <= 1
+    loop.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("{url: /run/relay.ipc, roles: [taker]}", "a relay has an http:// or https:// address"),
+        ("{url: https://x.org, roles: [baker]}", "'baker' is not one of: reporter"),
+        ("{url: https://x.org, roles: [taker], way: loud}", "'loud' is not one of: private, bundle"),
+        ("{url: https://x.org, roles: [taker], blocks: 0}", "relay.blocks: '0' is too low"),
+        ("{url: https://x.org}", "roles"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path: Path, text: str, line: str) -> None:
+    (tmp_path / "keeper.yaml").write_text(f"schema_version: 1\nrelay: {text}\n")
+    result = CliRunner(mix_stderr=False).invoke(cli, ["--config", str(tmp_path / "keeper.yaml")])
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1 and line in result.stderr

@@ -1,0 +1,224 @@
+"""A signer in another process, and the allow-list that stands before any key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from eth_utils.address import to_checksum_address
+
+from backstop.cli.keeper import cli
+from backstop.deployment.accounts import account
+from backstop.live.node.allowed import Allowed, NotAllowed
+from backstop.live.node.remote_signer import RemoteSigner, SignerGone
+from backstop.live.node.signers import Signers
+from backstop.live.operate.config import Settings
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.keeper_setup import start
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
+from tests.support.devnet import Devnet
+from tests.support.fallen import BORROWER, ETH
+from tests.support.signer import StandIn
+
+LIQUIDATOR = account("liquidator")
+
+
+@pytest.fixture
+def signer() -> Iterator[StandIn]:
+    made = StandIn()
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture
+def keeper(
+    fallen: LiveSystem, fallen_devnet: Devnet, fallen_folder: Path, signer: StandIn, said: list[str], tmp_path
+) -> Callable[..., KeeperLoop]:
+    """A liquidator whose key the signer has, where there is something to do."""
+    fallen_devnet.node.request("anvil_setBalance", signer.address, hex(WAD))
+
+    def begin(**settings: Any) -> KeeperLoop:
+        return start(
+            Settings(
+                networks=(fallen_devnet.url,),
+                deployment=fallen_folder / "deployment.json",
+                journal=tmp_path / "kept",
+                roles=("liquidator",),
+                accounts=(f"liquidator={signer.address}",),
+                signer=signer.url,
+                rpc_timeout=2.0,
+                **settings,
+            ),
+            said.append,
+        )
+
+    return begin
+
+
+def see_through(loop: KeeperLoop) -> None:
+    loop.run(interval=0.01, patience=10, once=True)
+    loop.close()
+
+
+def test_the_signer_has_the_key_and_the_keeper_has_none(
+    keeper: Callable[..., KeeperLoop], fallen: LiveSystem, signer: StandIn
+) -> None:
+    see_through(keeper())
+    assert fallen.node.nonce(signer.address) == 1
+    (asked,) = signer.asked
+    assert asked["from"] == signer.address and asked["value"] == "0x0"
+    fallen.follow()
+    assert not fallen.foresee(
+        Action("LiquidationEngine", "liquidate", (ETH, BORROWER, BORROWER), BORROWER)
+    ).ok
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"to": "0x" + "77" * 20}, "it signed for another receiver"),
+        ({"value": 5}, "it signed value 5 instead of 0"),
+        ({"chainId": 1}, "it signed chainId 1 instead of 31337"),
+        ({"maxFeePerGas": 10**12}, "it signed maxFeePerGas 1000000000000 instead of "),
+        ({"data": "0x00"}, "it signed other data"),
+    ],
+)
+def test_what_was_not_asked_for_is_not_sent(
+    keeper: Callable[..., KeeperLoop],
+    fallen: LiveSystem,
+    signer: StandIn,
+    said: list[str],
+    change: dict[str, Any],
+    line: str,
+) -> None:
+    loop = keeper()
+    signer.change = lambda transaction: transaction | change
+    assert loop.round() == 0 and loop.waiting == 0 and fallen.node.nonce(signer.address) == 0
+    assert f"the signer at {signer.url} is not believed: {line}" in said[-1]
+    assert loop._work(False).signer_gone
+    # It is no failure of the call: as soon as the signer does what it should, it goes.
+    signer.change = lambda transaction: transaction
+    loop._looked_at = None
+    assert loop.round() == 1 and not loop._work(False).signer_gone
+    loop.close()
+
+
+def test_while_the_signer_is_away_its_accounts_wait(
+    keeper: Callable[..., KeeperLoop], fallen: LiveSystem, signer: StandIn, said: list[str]
+) -> None:
+    loop = keeper()
+    signer.refuses = "the vault is sealed"
+    assert loop.round() == 0 and f"the signer at {signer.url} refuses: the vault is sealed" in said[-1]
+    signer.refuses = ""
+    loop._looked_at = None
+    fallen.node.request("evm_setAutomine", False)
+    assert loop.round() == 1
+    # Nor does a keeper end that cannot replace what waits.
+    signer.refuses = "the vault is sealed"
+    (box,) = loop.boxes.values()
+    (entry,) = box.waiting
+    fallen.node.request("anvil_setNextBlockBaseFeePerGas", hex(entry.attempts[0].most * 2))
+    fallen.node.request("evm_mine")
+    loop._follow()
+    box._last_sent[entry.nonce].at = -1e9
+    box.push(fallen.node.fees(), lambda entry, block: True)
+    assert f"could not be signed again: the signer at {signer.url} refuses: the vault" in said[-1], said
+    loop.close()
+
+
+def test_a_signer_that_is_not_there_is_one_line(
+    keeper: Callable[..., KeeperLoop], signer: StandIn, fallen_devnet: Devnet, fallen_folder: Path
+) -> None:
+    signer.server.stop()
+    flags = ["--network", fallen_devnet.url, "--deployment", str(fallen_folder / "deployment.json")]
+    flags += ["--roles", "liquidator", "--signer", signer.url]
+    result = CliRunner(mix_stderr=False).invoke(cli, flags)
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert result.stderr.startswith("Error: the signer cannot be asked: ")
+
+
+def test_it_signs_no_reports(signer: StandIn) -> None:
+    remote = RemoteSigner(signer.url, 2.0)
+    signers = Signers(test_accounts=True, remote=remote)
+    assert signers.has(signer.address) and signers.has(LIQUIDATOR)
+    with pytest.raises(Exception, match="signs transactions only"):
+        signers.sign_digest(signer.address, bytes(32))
+    with pytest.raises(SignerGone, match="does not match an available account"):
+        remote.sign(LIQUIDATOR, transaction())
+
+
+# ---------------------------------------------------------------------- allow-list
+
+CONTRACT, STRANGER = "0x" + "11" * 20, "0x" + "99" * 20
+CALL = "0x12345678" + "00" * 32
+
+
+def transaction(**changed: Any) -> dict[str, Any]:
+    """A call of a contract of the deployment."""
+    fees = {"gas": 100_000, "maxFeePerGas": 10**9, "maxPriorityFeePerGas": 1, "nonce": 0}
+    return {"type": 2, "chainId": 31_337, "to": CONTRACT, "value": 0, "data": CALL, **fees, **changed}
+
+
+def approval(spender: str) -> str:
+    return "0x095ea7b3" + spender[2:].rjust(64, "0") + "f" * 64
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"to": STRANGER}, "is no contract of the deployment"),
+        ({"to": LIQUIDATOR}, "is no contract of the deployment"),  # more than nothing to itself
+        ({"value": 1}, "it sends 1 wei"),
+        ({"chainId": 1}, "it is for chain 1"),
+        ({"data": "0xa9059cbb" + "00" * 64}, "hands something over"),
+        ({"data": "0x23b872dd" + "00" * 96}, "hands something over"),
+        ({"data": approval(STRANGER)}, f"it lets {STRANGER} take tokens"),
+        ({"data": "0x"}, None),
+        ({"data": approval(CONTRACT)}, None),
+        ({"to": LIQUIDATOR, "data": "0x"}, None),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize("key", ["here", "elsewhere"])
+def test_what_no_account_signs(signer: StandIn, changed: dict[str, Any], line: str | None, key: str) -> None:
+    signers = Signers(test_accounts=True, remote=RemoteSigner(signer.url, 2.0))
+    signers.allowed = Allowed(31_337, [CONTRACT])
+    who = signer.address if key == "elsewhere" else LIQUIDATOR
+    changed = changed | ({"to": to_checksum_address(who)} if changed.get("to") == LIQUIDATOR else {})
+    if line is None:
+        assert signers.sign(who, transaction(**changed)).startswith("0x02")
+        return
+    with pytest.raises(NotAllowed, match=line):
+        signers.sign(who, transaction(**changed))
+    assert signer.asked == []
+
+
+def test_a_keeper_signs_what_it_was_given(
+    keeper: Callable[..., KeeperLoop], fallen: LiveSystem, signer: StandIn, said: list[str]
+) -> None:
+    loop = keeper(may_sign={"liquidator": ("LiquidationEngine.flag",)})
+    assert loop.round() == 0 and signer.asked == []
+    assert " was not taken: the allow-list of 0x" in said[-1] and "is not on it" in said[-1]
+    loop.close()
+    see_through(keeper(may_sign={"liquidator": ("LiquidationEngine.liquidate",)}))
+    assert fallen.node.nonce(signer.address) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "line"),
+    [
+        ("baker", "LiquidationEngine.flag", "there is no keeper 'baker'; there are liquidator"),
+        ("liquidator", "Bakery.bake", "there is no contract 'Bakery'"),
+        ("liquidator", "LiquidationEngine.bake", "LiquidationEngine has no function 'bake'"),
+    ],
+)
+def test_a_mistake_in_the_list_is_one_line(
+    keeper: Callable[..., KeeperLoop], name: str, call: str, line: str
+) -> None:
+    with pytest.raises(Exception, match=line):
+        keeper(may_sign={name: (call,)})

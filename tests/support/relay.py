@@ -1,0 +1,80 @@
+"""A stand-in for a relay: it keeps the protocol, and has what it was given mined by an Anvil."""
+
+from __future__ import annotations
+
+import json
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from eth_account import Account
+from eth_account.messages import encode_defunct
+from eth_hash.auto import keccak
+
+from backstop.live.node.rpc_node import Node
+from tests.support.beside import Server
+
+
+class StandIn:
+    """On a port of this machine, beside a node. `refuses` is what it says instead of taking anything."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.taken: list[tuple[str, int, int]] = []
+        """Raw transactions, and the first and the last block that may have each."""
+        self.refuses = ""
+        self.lies = False
+        self.unsigned = 0
+        stand_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                call = json.loads(body)
+                if not _is_signed(body, self.headers.get("X-Flashbots-Signature", "")):
+                    stand_in.unsigned += 1
+                    told: dict[str, Any] = {"error": {"code": -32600, "message": "signature is wrong"}}
+                else:
+                    told = stand_in.answer(call)
+                answer = json.dumps({"jsonrpc": "2.0", "id": call["id"], **told}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.server = Server(Handler)
+        self.url = self.server.url
+
+    def answer(self, call: dict[str, Any]) -> dict[str, Any]:
+        """As Flashbots documents it."""
+        if self.refuses:
+            return {"error": {"code": -32000, "message": self.refuses}}
+        (asked,) = call["params"]
+        if call["method"] == "eth_sendBundle":
+            (raw,), block = asked["txs"], int(asked["blockNumber"], 16)
+            self.taken.append((raw, block, block))
+            return {"result": {"bundleHash": _name(raw)}}
+        assert call["method"] == "eth_sendPrivateTransaction"
+        self.taken.append((asked["tx"], 0, int(asked["maxBlockNumber"], 16)))
+        return {"result": _name(asked["tx"][:-2] if self.lies else asked["tx"])}
+
+    def mine(self, includes: bool = True) -> int:
+        """Mine a block, with what is due in it if it `includes` anything; return its number."""
+        next_block = self.node.head().number + 1
+        for raw, first, last in self.taken if includes else ():
+            if first <= next_block <= last:
+                self.node.request("eth_sendRawTransaction", raw)
+        self.node.request("evm_mine")
+        return next_block
+
+
+def _name(raw: str) -> str:
+    return "0x" + keccak(bytes.fromhex(raw[2:])).hex()
+
+
+def _is_signed(body: bytes, header: str) -> bool:
+    address, _, signature = header.partition(":")
+    message = encode_defunct(text="0x" + keccak(body).hex())
+    return bool(signature) and Account.recover_message(message, signature=signature) == address

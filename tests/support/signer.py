@@ -1,0 +1,61 @@
+"""A stand-in for a Web3Signer: it keeps the protocol, and signs with a key of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from eth_account import Account
+
+from tests.support.beside import Server
+
+CHAIN = 31_337
+
+
+class StandIn:
+    """On a port of this machine. `change` may change what is signed; `refuses` is what it says instead."""
+
+    def __init__(self) -> None:
+        self.key = Account.create()
+        self.address = self.key.address.lower()
+        self.asked: list[dict[str, Any]] = []
+        self.change: Callable[[dict[str, Any]], dict[str, Any]] = lambda transaction: transaction
+        self.refuses = ""
+        stand_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = json.dumps({"jsonrpc": "2.0", "id": call["id"], **stand_in.answer(call)}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.server = Server(Handler)
+        self.url = self.server.url
+
+    def answer(self, call: dict[str, Any]) -> dict[str, Any]:
+        """As Web3Signer's documents state it."""
+        if self.refuses:
+            return {"error": {"code": -32000, "message": self.refuses}}
+        if call["method"] == "eth_accounts":
+            return {"result": [self.address]}
+        if call["method"] != "eth_signTransaction":
+            return {"error": {"code": -32601, "message": "Method not found"}}
+        (asked,) = call["params"]
+        self.asked.append(asked)
+        if asked["from"].lower() != self.address:
+            return {"error": {"code": -32000, "message": "From address does not match an available account"}}
+        numbers = ("nonce", "value", "gas", "maxFeePerGas", "maxPriorityFeePerGas")
+        transaction = {name: int(asked[name], 16) for name in numbers}
+        transaction |= {"type": 2, "chainId": CHAIN, "to": asked["to"], "data": asked["data"]}
+        signed = Account.sign_transaction(self.change(transaction), self.key.key)
+        return {"result": "0x" + bytes(signed.raw_transaction).hex()}
