@@ -1,5 +1,6 @@
 // Starts headless Chromium and takes pictures. Exit code 3 and one line on stderr: it did not start.
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -29,6 +30,13 @@ export async function start() {
     console.error(`Chromium did not start; \`make testtools\` installs it: ${why}`);
     process.exit(3);
   }
+}
+
+// What axe-core finds wrong with a page for readers with other senses or tools.
+export async function faults(page) {
+  await page.evaluate(readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8"));
+  return page.evaluate(async () => (await window.axe.run(document, { resultTypes: ["violations"] })).violations
+    .map((each) => `${each.id}: ${each.nodes.slice(0, 3).map((node) => node.html.slice(0, 120)).join(" | ")} (${each.nodes.length})`));
 }
 
 export async function shoot(page, folder, name, width) {

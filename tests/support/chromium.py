@@ -21,10 +21,19 @@ TIMEOUT = 120
 
 
 def inspect(
-    pages: Sequence[Path], widths: Sequence[int] = (1280, 360), schemes: Sequence[str] = ("light",)
+    pages: Sequence[Path],
+    widths: Sequence[int] = (1280, 360),
+    schemes: Sequence[str] = ("light",),
+    axe: bool = False,
 ) -> list[dict[str, Any]]:
-    """What the browser saw of every page, at every width, in every colour scheme."""
-    request = {"pages": [str(page) for page in pages], "widths": list(widths), "schemes": list(schemes)}
+    """What the browser saw of every page, at every width, in every colour scheme; `faults` are axe's,
+    which looks at the first width."""
+    request: dict[str, Any] = {
+        "pages": [str(page) for page in pages],
+        "widths": list(widths),
+        "schemes": list(schemes),
+    }
+    request["axe"] = axe
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would unpack the browser over each other

@@ -2,7 +2,7 @@
 //   node inspect_page.mjs '{"pages": ["/a/report.html"], "widths": [1280, 360], "shots": "/folder"}'
 import { basename, dirname } from "node:path";
 import { pathToFileURL } from "node:url";
-import { shoot, start } from "./browser.mjs";
+import { faults, shoot, start } from "./browser.mjs";
 
 const request = JSON.parse(process.argv[2]);
 const HEIGHT = 800;
@@ -60,8 +60,9 @@ async function visit(browser, path, width, scheme) {
     .catch(() => problems.push("the charts were not drawn in 20 s"));
   const seen = await page.evaluate(read);
   if (request.shots) await shoot(page, request.shots, `${basename(dirname(path))}-${width}-${scheme}`, width);
+  const found = request.axe && width === request.widths[0] ? await faults(page) : []; // once a theme
   await page.close();
-  return { path, width, scheme, problems, requests, ...seen };
+  return { path, width, scheme, problems, requests, faults: found, ...seen };
 }
 
 const browser = await start();

@@ -36,8 +36,8 @@ def wait_for_page(mirror: subprocess.Popen[str], said: Path) -> None:
 class Reader:
     """A browser on a page; it notes what it sees until it is told to stop."""
 
-    def __init__(self, url: str, folder: Path, widths: Sequence[int]) -> None:
-        request = {"url": url, "widths": list(widths)}
+    def __init__(self, url: str, folder: Path, widths: Sequence[int], axe: bool = False) -> None:
+        request = {"url": url, "widths": list(widths), "axe": axe}
         self._log = folder / "notes"
         CACHE.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(

@@ -2,14 +2,12 @@
 //   node use_page.mjs '{"visits": [{"page": "/a/report.html", "width": 1400, "scheme": "dark",
 //                      "steps": [{"press": "Tab"}, {"read": "document.title"}, {"axe": true}]}]}'
 import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { shoot, start } from "./browser.mjs";
+import { faults, shoot, start } from "./browser.mjs";
 
 const request = JSON.parse(process.argv[2]);
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 async function saved(folder) {
   for (let tries = 0; tries < 200; tries++) {
@@ -33,11 +31,7 @@ async function step(page, { click, press, type, read, until, save, axe: checked,
     await page.keyboard.press("Enter");
     return saved(folder);
   }
-  if (checked) {
-    await page.evaluate(axe);
-    return page.evaluate(async () => (await window.axe.run(document, { resultTypes: ["violations"] })).violations
-      .map((each) => `${each.id}: ${each.nodes.slice(0, 3).map((node) => node.html.slice(0, 120)).join(" | ")} (${each.nodes.length})`));
-  }
+  if (checked) return faults(page);
   if (shot) return page.screenshot({ path: shot }).then(() => null);
   return page.evaluate(read);
 }

@@ -1,7 +1,7 @@
 // Opens a live page in headless Chromium and notes what it shows until its input ends; then looks at the page
 // at every width. Prints JSON.
 //   node watch_page.mjs '{"url": "http://127.0.0.1:8080/", "widths": [1280, 400], "shots": "/folder"}'
-import { shoot, start } from "./browser.mjs";
+import { faults, shoot, start } from "./browser.mjs";
 
 const request = JSON.parse(process.argv[2]);
 const EVERY = 50; // milliseconds between two notes
@@ -64,7 +64,7 @@ try {
     for (const scheme of ["light", "dark"]) {
       await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
       await page.setViewport({ width, height: 900, isMobile: width < 600, hasTouch: width < 600 });
-      seen.looks.push({ width, scheme, ...await page.evaluate(look) });
+      seen.looks.push({ width, scheme, ...await page.evaluate(look), faults: request.axe ? await faults(page) : [] });
       if (request.shots) await shoot(page, request.shots, `live-${width}-${scheme}`, width);
     }
   }

@@ -33,13 +33,16 @@ def amount(value: int | str, unit: str, style: str = "compact", name: str = "") 
     )
 
 
+def plural(count: int, noun: str) -> str:
+    """Return a noun in the number that a count asks for: run, runs; search, searches; study, studies."""
+    if count == 1 or noun == "guards":
+        return noun
+    return noun[:-1] + "ies" if noun.endswith("dy") else noun + ("es" if noun.endswith(("s", "ch")) else "s")
+
+
 def counted(count: int, noun: str) -> Markup:
-    """Render a count with its noun in the right number: 1 run, 2 runs, 3 searches, 4 studies."""
-    if count != 1 and not noun.endswith("guards"):
-        noun = (
-            noun[:-1] + "ies" if noun.endswith("dy") else noun + ("es" if noun.endswith(("s", "ch")) else "s")
-        )
-    return Markup("{} {}").format(amount(count, "count"), noun)
+    """Render a count with its noun: 1 run, 2 runs."""
+    return Markup("{} {}").format(amount(count, "count"), plural(count, noun))
 
 
 def duration(seconds: int) -> Markup:

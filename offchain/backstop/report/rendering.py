@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from backstop.files.installation import spelled
 from backstop.report import amounts
-from backstop.report.numbers import Numbers, amount, clock, counted, duration
+from backstop.report.numbers import Numbers, amount, clock, counted, duration, plural
 from backstop.report.plotly_bundle import plotly_js
 from backstop.report.plotting import Chart
 
@@ -63,11 +63,13 @@ def environment() -> Environment:
         moment=amounts.moment,
         clock=clock,
         counted=counted,
+        plural=plural,
         duration=duration,
         spelled=spelled,
         Markup=Markup,
         style=inline("page.css"),
-        tools=inline("tables.js") + inline("tips.js"),
+        words=as_script(json.loads(inline("words.json"))),
+        tools=Markup("").join(map(inline, ("words.js", "tables.js", "tips.js"))),
     )
     return found
 

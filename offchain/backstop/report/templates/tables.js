@@ -170,6 +170,8 @@ const Tables = (() => {
         else sortBy(-1, false);
       } });
       button.append(...heads[i].childNodes);
+      if (heads[i].dataset.tip) button.dataset.tip = heads[i].dataset.tip;
+      delete heads[i].dataset.tip;
       heads[i].append(button);
     }
 
@@ -304,6 +306,7 @@ const Tables = (() => {
     const tools = (root) => [...root.querySelectorAll("[data-key], .sort, .more, [tabindex]")];
     const at = tools(section).indexOf(document.activeElement);
     section.innerHTML = html;
+    Words.mark(section);
     all(section);
     headings(section);
     if (section.matches("section")) headings(section.parentElement);
@@ -324,7 +327,7 @@ const Tables = (() => {
     code.after(button);
   });
 
-  const start = () => { all(document); headings(document); commands(); addEventListener("load", go); };
+  const start = () => { Words.mark(document); all(document); headings(document); commands(); addEventListener("load", go); };
   return { start, all, replace, make, save, words, slug };
 })();
 Tables.start();

@@ -23,8 +23,8 @@
     const at = node.getBoundingClientRect();
     const own = tip.getBoundingClientRect();
     const room = document.documentElement.clientWidth;
-    tip.style.left = `${Math.max(8, Math.min(at.left, room - own.width - 8))}px`;
-    tip.style.top = `${at.top > own.height + 12 ? at.top - own.height - 6 : at.bottom + 6}px`;
+    tip.style.left = `${scrollX + Math.max(8, Math.min(at.left, room - own.width - 8))}px`;
+    tip.style.top = `${scrollY + (at.top > own.height + 12 ? at.top - own.height - 6 : at.bottom + 6)}px`;
   };
 
   document.addEventListener("click", (event) => {
@@ -41,7 +41,6 @@
     if (node && event.pointerType === "mouse") show(node);
   });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-  document.addEventListener("scroll", hide, { passive: true, capture: true });
 
   // Outside of tables each such figure is a stop of the Tab key; in tables arrows go from one to the next.
   const stops = (root) => root.querySelectorAll(SAYS).forEach((node) => {

@@ -18,7 +18,8 @@ BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_err
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
 
 ATTACK = DATA / "attack"
-WIDTHS = (1280, 360)
+WIDTHS = (1400, 768, 360)
+SCHEMES = ("light", "dark")
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +34,13 @@ def visits(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
             cli, [*args, *(["--goal", "gain"] if name == "a" else [])]
         )
         assert result.exit_code == 0, result.stderr
-    return inspect([out / name / "report.html" for name in budgets], WIDTHS)
+    return inspect([out / name / "report.html" for name in budgets], WIDTHS, SCHEMES, axe=True)
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
-    assert len(visits) == 2 * len(WIDTHS)
+    assert len(visits) == 2 * len(WIDTHS) * len(SCHEMES)
     for visit in visits:
-        assert visit["problems"] == []
+        assert visit["problems"] == [] and visit["faults"] == []
         assert visit["requests"] == [Path(visit["path"]).as_uri()]
 
 

@@ -25,7 +25,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
 
 TESTS = DATA
 SMALL, STRAINED = TESTS / "runs" / "small.yaml", TESTS / "audit" / "strained.yaml"
-WIDTHS = (1280, 768, 360)
+WIDTHS = (1400, 768, 360)
+SCHEMES = ("light", "dark")
 
 Audited = tuple[dict[str, dict[str, Any]], list[Path]]
 """Statements by name, and their pages."""
@@ -56,13 +57,13 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
 
 @pytest.fixture(scope="module")
 def visits(audited: Audited) -> list[dict[str, Any]]:
-    return inspect(audited[1], WIDTHS)
+    return inspect(audited[1], WIDTHS, SCHEMES, axe=True)
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
-    assert len(visits) == 3 * len(WIDTHS)
+    assert len(visits) == 3 * len(WIDTHS) * len(SCHEMES)
     for visit in visits:
-        assert visit["problems"] == []
+        assert visit["problems"] == [] and visit["faults"] == []
         assert visit["requests"] == [Path(visit["path"]).as_uri()]
         assert visit["title"] == "Audit of block 829 · Backstop"
 

@@ -19,7 +19,8 @@ BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_err
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
 
 TESTS = DATA
-WIDTHS = (1280, 768, 360)
+WIDTHS = (1400, 768, 360)
+SCHEMES = ("light", "dark")
 TITLE = '<script>document.title = "taken"</script> & "quotes"'
 
 
@@ -57,13 +58,13 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
 
 @pytest.fixture(scope="module")
 def visits(compared: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    return inspect([Path(path) for path in compared], WIDTHS)
+    return inspect([Path(path) for path in compared], WIDTHS, SCHEMES, axe=True)
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
-    assert len(visits) == 3 * len(WIDTHS)
+    assert len(visits) == 3 * len(WIDTHS) * len(SCHEMES)
     for visit in visits:
-        assert visit["problems"] == []
+        assert visit["problems"] == [] and visit["faults"] == []
         assert visit["requests"] == [Path(visit["path"]).as_uri()]
 
 

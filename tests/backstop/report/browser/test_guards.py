@@ -19,7 +19,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
 
 TESTS = DATA
 SMALL = TESTS / "guards" / "small.yaml"
-WIDTHS = (1280, 768, 360)
+WIDTHS = (1400, 768, 360)
+SCHEMES = ("light", "dark")
 TITLE = '<script>document.title = "taken"</script> & "quotes"'
 
 
@@ -39,13 +40,13 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
 
 @pytest.fixture(scope="module")
 def visits(compared: tuple[dict[str, Any], Path]) -> list[dict[str, Any]]:
-    return inspect([compared[1]], WIDTHS)
+    return inspect([compared[1]], WIDTHS, SCHEMES, axe=True)
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
-    assert len(visits) == len(WIDTHS)
+    assert len(visits) == len(WIDTHS) * len(SCHEMES)
     for visit in visits:
-        assert visit["problems"] == []
+        assert visit["problems"] == [] and visit["faults"] == []
         assert visit["requests"] == [Path(visit["path"]).as_uri()]
         assert visit["title"] == "Guards, with and without · Backstop"
 

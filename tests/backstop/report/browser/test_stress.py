@@ -18,7 +18,8 @@ BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_err
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
 
 STRESS = DATA / "stress"
-WIDTHS = (1280, 360)
+WIDTHS = (1400, 768, 360)
+SCHEMES = ("light", "dark")
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +48,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def visits(pages: list[Path]) -> list[dict[str, Any]]:
-    return inspect(pages, WIDTHS)
+    return inspect(pages, WIDTHS, SCHEMES, axe=True)
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
-    assert len(visits) == 3 * len(WIDTHS)
+    assert len(visits) == 3 * len(WIDTHS) * len(SCHEMES)
     for visit in visits:
-        assert visit["problems"] == []
+        assert visit["problems"] == [] and visit["faults"] == []
         # A heat map is a picture inside the page.
         outside = [url for url in visit["requests"] if not url.startswith("data:")]
         assert outside == [Path(visit["path"]).as_uri()]

@@ -114,9 +114,11 @@ def test_what_cannot_be_asked_is_one_line(known, tmp_path, args, told) -> None:
 @pytest.mark.browser
 @pytest.mark.deep(brief=BRIEF)
 def test_the_page_in_a_browser(folder, proposed) -> None:
-    wide, narrow = inspect([folder / "proposal" / "report.html"])
-    for seen in (wide, narrow):
+    page = folder / "proposal" / "report.html"
+    wide, *others = inspect([page], (1400, 768, 360), ("light", "dark"), axe=True)
+    for seen in (wide, *others):
         assert seen["drawn"] and not seen["problems"] and len(seen["requests"]) == 1
+        assert seen["faults"] == [] and seen["untitled"] == []
         assert {plot["id"] for plot in seen["plots"]} == {"figures", "worlds"}
         assert all(plot["marks"] > 2 for plot in seen["plots"])
         assert seen["scrollWidth"] <= seen["clientWidth"]

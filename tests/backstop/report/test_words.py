@@ -1,0 +1,38 @@
+"""Coined words: pages explain them as the glossary does, and count them in the right number."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from backstop.report.numbers import counted, plural
+from backstop.report.rendering import TEMPLATES
+from tests.support.paths import ROOT
+
+WORDS = json.loads((TEMPLATES / "words.json").read_text())
+GLOSSARY = (ROOT / "docs" / "learn" / "glossary.md").read_text()
+
+
+def test_each_text_is_the_glossarys() -> None:
+    entries = dict(re.findall(r"^\*\*(.+?)\.\*\* (.+)$", GLOSSARY, re.MULTILINE))
+    assert len(WORDS) > 40
+    for entry, word in WORDS.items():
+        assert word["text"] == entries[entry].replace("`", ""), (
+            f"{entry}: words.json says what the glossary does not"
+        )
+
+
+def test_a_form_belongs_to_one_word() -> None:
+    forms = [form for word in WORDS.values() for form in word["forms"]]
+    assert len(forms) == len(set(forms)) and all(form == form.lower() for form in forms)
+
+
+@pytest.mark.parametrize(
+    ("noun", "several"),
+    [("run", "runs"), ("search", "searches"), ("study", "studies"), ("way", "ways"), ("guards", "guards")],
+)
+def test_nouns_have_the_number_of_their_count(noun: str, several: str) -> None:
+    assert [plural(count, noun) for count in (0, 1, 2)] == [several, noun, several]
+    assert str(counted(1_000, noun)) == f'<data value="1000" data-unit="count">1,000</data> {several}'
