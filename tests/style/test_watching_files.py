@@ -1,0 +1,80 @@
+"""The files for Prometheus, Grafana and systemd: they can be read, and name what there is."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+
+import pytest
+import yaml
+
+from backstop.cli.keeper import cli
+from backstop.live.operate.brakes import Limits
+from tests.support.paths import ROOT
+
+FOLDER = ROOT / "docs/do/watching"
+RULES = yaml.safe_load((FOLDER / "prometheus-rules.yml").read_text())
+BOARD = json.loads((FOLDER / "grafana.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def served() -> set[str]:
+    """The metrics that the guide names, which another test compares with what is served."""
+    guide = (ROOT / "docs/do/operate.md").read_text()
+    table = guide.partition("| `backstop_` | by | |")[2].partition("\n\n")[0]
+    cells = [row.split("|")[1] for row in table.splitlines()[2:]]
+    names = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+    return {f"backstop_{name}" for name in names}
+
+
+EXPRESSIONS = [
+    *(rule["expr"] for group in RULES["groups"] for rule in group["rules"]),
+    *(target["expr"] for panel in BOARD["panels"] for target in panel["targets"]),
+]
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_every_expression_asks_for_what_is_served(expression: str, served: set[str]) -> None:
+    asked = {name.removesuffix("_bucket") for name in re.findall(r"\bbackstop_\w+", expression)}
+    assert asked and asked <= served
+    for pair in ("()", "[]", "{}"):
+        assert expression.count(pair[0]) == expression.count(pair[1])
+    assert all(re.fullmatch(r"\d+[smhd]", span) for span in re.findall(r"\[(.*?)\]", expression))
+
+
+def test_rules_say_what_is_wrong_and_how_bad_it_is() -> None:
+    (group,) = RULES["groups"]
+    names = [rule["alert"] for rule in group["rules"]]
+    assert len(set(names)) == len(names) > 10
+    for rule in group["rules"]:
+        assert rule["labels"]["severity"] in ("page", "ticket") and rule["annotations"]["summary"]
+        assert re.fullmatch(r"\d+[smh]", rule.get("for", "0s"))
+
+
+def test_panels_do_not_overlap() -> None:
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in BOARD["panels"]]
+    assert len(set(places)) == len(places) == len({panel["id"] for panel in BOARD["panels"]})
+    assert {panel["gridPos"]["w"] for panel in BOARD["panels"]} == {8} and max(x for x, _ in places) == 16
+
+
+def test_the_unit_starts_a_keeper_that_is_kept() -> None:
+    unit = configparser.RawConfigParser(strict=True)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read(FOLDER / "backstop-keeper@.service")
+    service = unit["Service"]
+    program, command, *flags = service["ExecStart"].split()
+    assert program.endswith("/.venv/bin/backstop") and command == "keeper"
+    known = {option for each in cli.params for option in each.opts}
+    assert {flag for flag in flags if flag.startswith("--")} <= known
+    # What it signed and spent outlives it, and nobody else reads it.
+    assert service["WorkingDirectory"] == f"/var/lib/{service['StateDirectory']}"
+    assert (service["StateDirectoryMode"], service["Restart"]) == ("0700", "always")
+
+
+def test_the_guide_names_every_limit() -> None:
+    guide = (ROOT / "docs/do/operate.md").read_text()
+    table = guide.partition("| limit | of |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines()[2:]))) == set(
+        Limits.__dataclass_fields__
+    )
