@@ -19,19 +19,29 @@ Examples:
   ape run report runs/my-day --json
   ape run report runs/stress-stress-day-1-fast
   ape run report runs
+  ape run report runs/my-day --against runs/black-thursday-1-anvil
 """,
 )
 @click.argument("directory", type=click.Path(path_type=Path))
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Another run: write difference.html, with every figure of both.",
+)
 @json_option
 @handle_errors
-def cli(directory: Path, as_json: bool) -> None:
+def cli(directory: Path, against: Path | None, as_json: bool) -> None:
     """Write the page of a run, study, sweep, search, proposal or comparison into its folder; print its path.
 
     Of a folder that has several of them, write index.html: each with its finding and the way to its page.
     """
-    from backstop.report import index_page, kinds
+    from backstop.report import difference_page, index_page, kinds
 
     one = kinds.kind_of(directory) is not None or (directory / "summary.json").is_file()
     several = directory.is_dir() and not one and any(each.is_dir() for each in directory.iterdir())
-    page = index_page.write_page(directory) if several else kinds.write_page(directory)
+    if against is not None:
+        page = difference_page.write_page(directory, against)
+    else:
+        page = index_page.write_page(directory) if several else kinds.write_page(directory)
     print(json.dumps({"report": str(page), "run_dir": str(directory)}) if as_json else page)
