@@ -5,9 +5,8 @@
 @title PerpetualDesk
 @license GNU Affero General Public License v3.0 only
 @notice Who may trade in the perpetual markets, and at what: trades of two signed orders in a band around the
-        mark, lots of the market's own account at the mark, liquidations for a reward. New risk needs its
-        initial margin without any gain that is not final, at marks of now. It holds nothing and keeps
-        nothing.
+        mark, lots that are nobody's at the mark, liquidations for a reward. New risk needs its initial margin
+        without any gain that is not final, at marks of now. It holds nothing and keeps nothing.
 """
 from contracts.interfaces import IMarginPolicy
 from contracts.interfaces import IPerpetualDesk
@@ -146,22 +145,23 @@ def trade(
 @nonreentrant
 def take(market: uint256, lots: uint256):
     """
-    @notice Take lots over from the market's own account, at the mark, for a taker's fee. Anyone, as a trade.
+    @notice Take lots over that were taken from debtors, at the mark, for a taker's fee. Anyone, as a trade.
             Protects: who is on the other side of an insolvent position closes against it without having to
             find anybody; others need initial margin.
     @param market [id] The market.
-    @param lots [lots] How many, of the side that the market's own account has.
+    @param lots [lots] How many, of the side that lacks them.
     """
     fresh: bool = False
     price: uint256 = 0
     fresh, price = extcall MARKET.accrue(market)
     assert fresh, "desk: no price for lots"
     self._check_solvent(msg.sender)
-    extcall MARKET.wake(MARKET.address)
-    size: int256 = self._size(MARKET.address, market)
-    assert lots != 0 and lots <= convert(abs(size), uint256), "desk: not so many lots"
+    long: uint256 = 0
+    short: uint256 = 0
+    long, short = staticcall MARKET.lots_of(market)
+    assert lots != 0 and lots <= max(long, short) - min(long, short), "desk: not so many lots"
     delta: int256 = convert(lots, int256)
-    if size < 0:
+    if long > short:
         delta = -delta
     fee: int256 = self._fee(lots * price, TAKER_FEE)
     extcall MARKET.exchange(market, msg.sender, MARKET.address, delta, price, -fee, 0)
@@ -188,7 +188,6 @@ def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
     @return [wad] The reward, rounded down; a share of it is the fund's.
     """
     assert owner != msg.sender, "desk: own account"
-    assert owner != MARKET.address, "desk: take them"
     extcall MARKET.wake(owner)
     extcall MARKET.wake(msg.sender)
     size: int256 = self._size(owner, market)

@@ -1,18 +1,19 @@
 # pragma version 0.4.3
 # pragma evm-version cancun
-# pragma optimize gas
+# pragma optimize codesize
 """
 @title PerpetualMarket
 @license GNU Affero General Public License v3.0 only
 @notice Perpetual markets in the stablecoin, at marks that are seconds old, with one margin for all positions
-        of an account. The desk says who may trade, and at what; in each market longs and shorts are of the
-        same size. Losses that an account cannot bear are borne by insurance, and then by those who gained
-        in the same time from the same moves, each by the same share of its gain, whatever it does afterwards;
-        what these leave by unvested profits, by the protocol's waterfall within the market's line, and by
-        later gains (docs/know/margin-cycles.md).
-@dev The books balance to the wei: cash of all accounts + bonds + pot + fees == held + late. The account of
-     the contract itself is the market's own: it takes the positions of the insolvent. Deposits, trades in
-     which both sides only reduce, and bookings need no mode and no fresh price.
+        of an account. The desk says who may trade, and at what. Lots of an account that owes are taken from
+        it and are nobody's until somebody takes them over: they gain and lose nothing, and the other side
+        moves by so much less. Losses that an account cannot bear are borne by insurance, and then by those
+        who gained in the same time from the same moves, each by the same share of its gain, whatever it does
+        afterwards; what these leave by unvested profits, by the protocol's waterfall within the market's
+        line, and by later gains (docs/know/margin-cycles.md).
+@dev The books balance to the wei: cash of all accounts and values of all positions + bonds + pot + fees ==
+     held + late. Deposits, trades in which both sides only reduce, and bookings need no mode and no fresh
+     price.
 """
 from contracts.interfaces import IDomain
 from contracts.interfaces import IPerpetualDesk
@@ -204,7 +205,7 @@ def exchange(
             funding of an hour by; what the two pay and do not get is insurance.
     @param market [id] The market.
     @param buyer Who gets the lots.
-    @param seller The other side.
+    @param seller The other side; the market itself for lots that are nobody's.
     @param delta [lots] Above zero, or below zero if the buyer sells.
     @param price [wei a lot] Of the lots.
     @param buyer_gets [wad] What the buyer gets beside; less than zero is paid.
@@ -212,15 +213,16 @@ def exchange(
     """
     assert msg.sender == DESK.address, "perpetuals: not the desk"
     assert self.closing_in == 0, "perpetuals: prices are final"
-    cycle_book._touch(buyer)
-    cycle_book._forget_lost(buyer)
-    cycle_book._touch(seller)
-    cycle_book._forget_lost(seller)
-    before: uint256 = price_path.opened[market]
-    at: int256 = convert(price, int256) - price_path._accrue(market)
-    cycle_book._move(buyer, market, delta, at)
-    cycle_book._move(seller, market, -delta, at)
-    opened: uint256 = price_path.opened[market]
+    cycle_book._begin(buyer)
+    if seller != self:
+        cycle_book._begin(seller)
+    before: uint256 = price_path._open(market)
+    price_path._accrue(market)
+    off: int256 = convert(price, int256) - convert(price_path._price(market), int256)
+    cycle_book._move(buyer, market, delta, off)
+    if seller != self:
+        cycle_book._move(seller, market, -delta, off)
+    opened: uint256 = price_path._open(market)
     if opened > before:
         assert opened <= staticcall price_path.POLICY.open_limit(market), "perpetuals: open limit"
     over: int256 = price_path._note_premium(market, convert(abs(delta), uint256), price)
@@ -262,11 +264,11 @@ def accrue(market: uint256) -> (bool, uint256):
 @nonreentrant
 def meet(owner: address):
     """
-    @notice Meet an account that owes: its positions go to the market's own account at marks of now, and what
-            it lacked at the end of the pending cycle is booked against those who gained. Permissionless, as
+    @notice Meet an account that owes: its positions are taken from it at marks of now, and what it lacked at
+            the end of the pending cycle is booked against those who gained. Permissionless, as
             often as there is something to do; its bond pays half for the one and half for the other.
-            Protects: a debtor keeps no option; losses are borne in the cycle they are made in; booking costs
-            the same however many gained.
+            Protects: a debtor keeps no option, and owes no more from then on, whatever the price does; losses
+            are borne in the cycle they are made in; booking costs the same however many gained.
     @param owner Whose account.
     """
     cycle_book._touch(owner)
@@ -294,9 +296,6 @@ def roll():
             window in which every loss can be booked, and a quiet time after the last.
     """
     cycle_losses._roll()
-    # What the market's own account has lost is booked at once: nobody has a bond of it.
-    cycle_book._touch(self)
-    cycle_losses._book(self)
 
 
 @external
@@ -331,7 +330,6 @@ def begin_close():
     for market: uint256 in range(staticcall price_path.POLICY.markets(), bound=bounds.MAX_MARGIN_MARKETS):
         price: uint256 = staticcall price_path.POLICY.final_price(market)
         assert price != 0, "perpetuals: no final price"
-        price_path._stop_funding(market)
         price_path._walk(market, price, True)
     self.closing_in = price_path._cycle()
     log ClosingBegun(at=block.timestamp)
@@ -341,8 +339,7 @@ def begin_close():
 @nonreentrant
 def close_out(owner: address):
     """
-    @notice Close all positions of an account at the final prices, against the market's own account.
-            Permissionless, once prices are final.
+    @notice Close all positions of an account at the final prices. Permissionless, once prices are final.
     @param owner Whose account.
     """
     assert self.closing_in != 0, "perpetuals: not closing"
@@ -406,10 +403,22 @@ def holdings_of(owner: address) -> DynArray[IPerpetualMarket.Holding, bounds.MAX
                     market=market,
                     size=size,
                     price=price_path._price(market),
-                    open=price_path.opened[market],
+                    open=price_path._open(market),
                 )
             )
     return found
+
+
+@external
+@view
+def lots_of(market: uint256) -> (uint256, uint256):
+    """
+    @notice The lots of a market that accounts hold. The difference was taken from debtors and is nobody's.
+    @param market [id] The market.
+    @return [lots] Of those who are long.
+    @return [lots] Of those who are short.
+    """
+    return price_path._lots(market, price_path.LONG), price_path._lots(market, price_path.SHORT)
 
 
 @external
@@ -424,14 +433,17 @@ def clock_of() -> price_path.Clock:
 
 @external
 @view
-def path_of(market: uint256) -> (price_path.Path, price_path.Moves):
+def path_of(market: uint256) -> (price_path.Path, price_path.Values):
     """
-    @notice A market's mark and path.
+    @notice A market's mark and path, and what lots are worth, as they were brought up to date last.
     @param market [id] The market.
     @return Mark, and last extreme.
-    @return Sums of moves.
+    @return Value of a lot that is long, and what whoever is short one owes; zero at the market's first mark.
     """
-    return price_path._load_path(market), price_path._load_moves(market)
+    word: uint256 = price_path.values[market]
+    return price_path._load_path(market), price_path.Values(
+        long=price_path._signed(word, 0, 110), short=price_path._signed(word, 110, 110)
+    )
 
 
 @external
@@ -444,7 +456,10 @@ def cycle_of(market: uint256, cycle: uint256) -> (price_path.Sides, price_path.S
     @return Gains.
     @return Losses.
     """
-    return price_path._load_totals(market, cycle), price_path._as_sides(cycle_book.losses[market][cycle])
+    return (
+        price_path._as_sides(price_path.totals[market][cycle]),
+        price_path._as_sides(cycle_book.losses[market][cycle]),
+    )
 
 
 # ------------------------------------------------------------------ helpers
@@ -452,8 +467,8 @@ def cycle_of(market: uint256, cycle: uint256) -> (price_path.Sides, price_path.S
 
 @internal
 def _seize(owner: address) -> bool:
-    """@dev Move the positions of an account that owes to the market's own, if there are marks of now."""
-    if owner == self or self.closing_in != 0 or not cycle_book._holds(owner):
+    """@dev Take the positions of an account that owes from it, if there are marks of now."""
+    if self.closing_in != 0 or not cycle_book._holds(owner):
         return False
     if not self._mark_all(owner):
         return False
@@ -468,19 +483,14 @@ def _seize(owner: address) -> bool:
 
 @internal
 def _close_out(owner: address):
-    """@dev Move all positions of a touched account to the market's own, at the marks."""
-    cycle_book._touch(self)
-    if owner == self:
-        return
+    """@dev Take all positions of a touched account from it, in markets that are up to date, at the marks."""
     markets: uint256 = cycle_book._markets(owner)
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         if (markets >> market) & 1 == 0:
             continue
         size: int256 = cycle_book._size(owner, market)
         if size != 0:
-            at: int256 = price_path._level(market)
-            cycle_book._move(owner, market, -size, at)
-            cycle_book._move(self, market, size, at)
+            cycle_book._move(owner, market, -size, 0)
 
 
 @internal

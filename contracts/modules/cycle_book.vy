@@ -5,10 +5,10 @@
 @title cycle_book
 @license GNU Affero General Public License v3.0 only
 @notice What accounts of perpetual markets hold, and what they gained and lost in the open and the pending
-        cycle. A lot bought at P when the index is F moves P - F of cash, and one held at a mark p is worth
-        p - F, so that no trade changes the sum of all cash. A position also keeps what its value was when the
-        cycle began plus what its trades paid since, and, by the market's path, what it gained and lost as
-        long and as short. An account is brought up to date when it is touched.
+        cycle. A lot that is bought moves as much cash as a lot of its side is worth, more or less by what its
+        price is off the mark, so that no trade changes the sum of what all have. A position also keeps what
+        its value was when the cycle began plus what its trades paid since, and, by the market's path, what it
+        gained and lost as long and as short. An account is brought up to date when it is touched.
 @dev Amounts in wei. Packed by hand: one record is one slot, the first field at bit 0.
 """
 from contracts.interfaces import IPerpetualMarket
@@ -73,7 +73,7 @@ late_of: HashMap[address, uint256]
 paid_in: HashMap[address, uint256]
 # owner -> market -> Position
 positions: HashMap[address, HashMap[uint256, uint256]]
-# owner -> market -> Moves up to which the next two are counted
+# owner -> market -> the moves of its side up to which the next two are counted, while it has a position
 since: HashMap[address, HashMap[uint256, uint256]]
 # owner -> market -> Sides: gains, and losses, of the open cycle
 gained: HashMap[address, HashMap[uint256, uint256]]
@@ -89,8 +89,6 @@ booked: HashMap[address, HashMap[uint256, uint256]]
 losses: HashMap[uint256, HashMap[uint256, uint256]]
 # number -> final cycle that had losses, in order
 lossy: HashMap[uint256, uint256]
-# Haircuts that were taken less what was given for losses, wei, 138 bits
-pot: uint256
 # Of what is held, fees that the fund has not collected, wad.
 fees: public(uint256)
 # [wad] Of all accounts.
@@ -151,10 +149,10 @@ def _skip(owner: address, account: Account, cycle: uint256):
         if (account.markets >> market) & 1 == 0:
             continue
         position: Position = self._load_position(owner, market)
-        position.value = position.size * price_path._level_at(market, cycle)
+        position.value = price_path._worth_at(price_path.levels[market][cycle], position.size)
         worth += position.value
         self._store_position(owner, market, position)
-        self.since[owner][market] = price_path.edges[market][cycle]
+        self.since[owner][market] = price_path.edges[market][cycle][price_path._side(position.size)]
         self.gained[owner][market] = 0
         self.lost[owner][market] = 0
         self.pending_gained[owner][market] = 0
@@ -170,19 +168,15 @@ def _close(owner: address, before: Account, lossy: uint256) -> Account:
     cycle: uint256 = account.cycle + 1
     if account.seen < lossy and self.lossy[account.seen] == account.cycle - 1:
         account = self._settle(owner, account)
-    if owner == self:
-        # What the market's own account had when the final cycle ended is insurance.
-        surplus: int256 = max(0, price_path._signed(self.worths[self], 0, 138))
-        account.cash -= surplus
-        self.fees += convert(surplus, uint256)
     worth: int256 = account.cash
     markets: uint256 = 0
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         if (account.markets >> market) & 1 == 0:
             continue
         position: Position = self._load_position(owner, market)
-        self._segment(owner, market, position.size, price_path.edges[market][cycle])
-        value: int256 = position.size * price_path._level_at(market, cycle)
+        side: uint256 = price_path._side(position.size)
+        self._segment(owner, market, position.size, price_path.edges[market][cycle][side])
+        value: int256 = price_path._worth_at(price_path.levels[market][cycle], position.size)
         worth += value
         gained: uint256 = self.gained[owner][market]
         lost: uint256 = self.lost[owner][market]
@@ -220,10 +214,9 @@ def _settle(owner: address, before: Account) -> Account:
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         if (account.markets >> market) & 1 == 0:
             continue
-        own += self._size(owner, market) * price_path._level_at(market, account.cycle + 1)
+        own += price_path._worth_at(price_path.levels[market][account.cycle + 1], self._size(owner, market))
         haircut += self._haircut_in(owner, market, account.cycle - 1)
-        sides: price_path.Sides = price_path._as_sides(self.booked[owner][market])
-        booked += sides.long + sides.short
+        booked += price_path._both(self.booked[owner][market])
         self.booked[owner][market] = 0
     self.late_of[owner] = 0
     worth: int256 = price_path._signed(self.worths[owner], 0, 138)
@@ -233,7 +226,7 @@ def _settle(owner: address, before: Account) -> Account:
     self.worths[owner] = price_path._bits(worth + change, 138)
     # What is not needed is insurance.
     self.fees += booked - given
-    self._change_pot(due - convert(booked, int256))
+    price_path._change_pot(due - convert(booked, int256))
     if haircut | booked != 0:
         log Settled(account=owner, cycle=account.cycle - 1, haircut=haircut, booked=booked, given=given)
     account.cash += change
@@ -244,26 +237,22 @@ def _settle(owner: address, before: Account) -> Account:
 @internal
 def _segment(owner: address, market: uint256, size: int256, moves: uint256):
     """
-    @dev Count what a position gained and lost up to some moves, while it had the size it has. It is part of
-         what its side gained, which is under 2**123, and what the other side gained.
+    @dev Count what a position gained and lost up to some moves of its side, while it had the size it has. It
+         is part of what its side gained, which is under 2**123, and of what the other side gained.
     """
+    if size == 0:
+        return
     word: uint256 = self.since[owner][market]
     if word == moves:
         return
     self.since[owner][market] = moves
-    if size == 0:
-        return
-    since: price_path.Moves = price_path._as_moves(word)
-    now: price_path.Moves = price_path._as_moves(moves)
-    lots: uint256 = convert(abs(size), uint256)
-    up: uint256 = unsafe_mul(lots, unsafe_sub(now.up, since.up))
-    down: uint256 = unsafe_mul(lots, unsafe_sub(now.down, since.down))
-    if size > 0:
-        self.gained[owner][market] = unsafe_add(self.gained[owner][market], up)
-        self.lost[owner][market] = unsafe_add(self.lost[owner][market], down)
-    else:
-        self.gained[owner][market] = unsafe_add(self.gained[owner][market], down << 128)
-        self.lost[owner][market] = unsafe_add(self.lost[owner][market], up << 128)
+    # Both only grow: nothing is borrowed between the two.
+    by: uint256 = unsafe_sub(moves, word)
+    lots: uint256 = price_path._as_lots(size)
+    self.gained[owner][market] = unsafe_add(
+        self.gained[owner][market], unsafe_mul(lots, by & price_path.MASK_128)
+    )
+    self.lost[owner][market] = unsafe_add(self.lost[owner][market], unsafe_mul(lots, by >> 128))
 
 
 # --------------------------------------------------------------------- values
@@ -273,18 +262,15 @@ def _segment(owner: address, market: uint256, size: int256, moves: uint256):
 @view
 def _haircut_in(owner: address, market: uint256, cycle: uint256) -> uint256:
     """@dev The haircut of the account's pending cycle in a market, wei, rounded up on each side."""
-    word: uint256 = self.losses[market][cycle]
     mine: uint256 = self.pending_gained[owner][market]
-    if word == 0 or mine == 0:
-        return 0
-    gained: price_path.Sides = price_path._as_sides(mine)
-    loss: price_path.Sides = price_path._as_sides(word)
-    total: price_path.Sides = price_path._load_totals(market, cycle)
+    loss: uint256 = self.losses[market][cycle]
+    total: uint256 = price_path.totals[market][cycle]
     found: uint256 = 0
-    if gained.long != 0 and loss.long != 0:
-        found = units._div_up(gained.long * loss.long, total.long)
-    if gained.short != 0 and loss.short != 0:
-        found += units._div_up(gained.short * loss.short, total.short)
+    for side: uint256 in range(2):
+        # Under 2**123 each.
+        both: uint256 = unsafe_mul(price_path._part(mine, side), price_path._part(loss, side))
+        if both != 0:
+            found += units._div_up(both, price_path._part(total, side))
     return found
 
 
@@ -299,11 +285,10 @@ def _standing(owner: address) -> IPerpetualMarket.Standing:
             continue
         size: int256 = self._size(owner, market)
         if size != 0:
-            found.own += size * price_path._level(market)
+            found.own += price_path._worth(market, size)
         found.haircut += self._haircut_in(owner, market, account.cycle - 1)
         found.unfinal += self._gained_now(owner, market, size)
-        pending: uint256 = self.pending_gained[owner][market]
-        found.unfinal += (pending & price_path.MASK_128) + (pending >> 128)
+        found.unfinal += price_path._both(self.pending_gained[owner][market])
     return found
 
 
@@ -311,15 +296,10 @@ def _standing(owner: address) -> IPerpetualMarket.Standing:
 @view
 def _gained_now(owner: address, market: uint256, size: int256) -> uint256:
     """@dev What a position gained in the open cycle on both sides, up to the last move, wei."""
-    word: uint256 = self.gained[owner][market]
-    found: uint256 = (word & price_path.MASK_128) + (word >> 128)
-    if size == 0:
-        return found
-    since: price_path.Moves = price_path._as_moves(self.since[owner][market])
-    moves: price_path.Moves = price_path._load_moves(market)
-    if size > 0:
-        return found + convert(size, uint256) * (moves.up - since.up)
-    return found + convert(-size, uint256) * (moves.down - since.down)
+    found: uint256 = price_path._both(self.gained[owner][market])
+    # The first of two fields.
+    by: uint256 = unsafe_sub(price_path.moves[market][price_path._side(size)], self.since[owner][market])
+    return found + convert(abs(size), uint256) * (by & price_path.MASK_128)
 
 
 @internal
@@ -337,25 +317,29 @@ def _holds(owner: address) -> bool:
 
 
 @internal
-def _move(owner: address, market: uint256, delta: int256, at: int256):
-    """@dev Buy (or sell) lots for a touched account, at a price less the index. Cash moves by delta*at."""
+def _move(owner: address, market: uint256, delta: int256, off: int256):
+    """
+    @dev Buy (or sell) lots for a touched account in a market that is up to date, at a price so far off the
+         mark. What a lot is worth differs by side: lots are closed at the one and opened at the other.
+    """
     account: Account = self._load_account(owner)
     position: Position = self._load_position(owner, market)
     old: int256 = position.size
-    self._segment(owner, market, old, price_path.moves[market])
     size: int256 = old + delta
     assert abs(size) <= convert(price_path.MASK_63, int256), "cycle_book: too many lots"
-    opened: uint256 = price_path.opened[market] + convert(max(size, 0), uint256)
-    price_path._set_opened(market, opened - convert(max(old, 0), uint256))
-    account.cash -= delta * at
+    self._segment(owner, market, old, price_path.moves[market][price_path._side(old)])
+    self.since[owner][market] = price_path.moves[market][price_path._side(size)]
+    paid: int256 = price_path._worth(market, size) - price_path._worth(market, old) + delta * off
+    price_path._change_lots(market, old, size)
+    account.cash -= paid
     account.markets |= 1 << market
-    if old == 0 and owner != self:
+    if old == 0:
         missing: uint256 = HALF_BOND * (2 - self._halves(account.bond))
         self.bonds += missing
         account.cash -= convert(missing, int256)
         account.bond = SEIZED | BOOKED
     position.size = size
-    position.value += delta * at
+    position.value += paid
     self._store_position(owner, market, position)
     self._store_account(owner, account)
     log PositionChanged(account=owner, market=market, size=size, cash=account.cash)
@@ -383,8 +367,9 @@ def _pay_in(owner: address, amount: uint256):
 
 
 @internal
-def _forget_lost(owner: address):
+def _begin(owner: address):
     """@dev Before an account trades: of its deposits no more counts than it had at the last roll."""
+    self._touch(owner)
     worth: int256 = price_path._signed(self.worths[owner], 0, 138)
     most: uint256 = convert(max(0, worth), uint256)
     if self.paid_in[owner] > most:
@@ -436,11 +421,6 @@ def _change_fees(amount: int256):
 def _take_out(owner: address, amount: uint256):
     """@dev So much of an account's deposits is withdrawn, wad."""
     self.paid_in[owner] -= amount
-
-
-@internal
-def _change_pot(amount: int256):
-    self.pot = price_path._bits(price_path._signed(self.pot, 0, 138) + amount, 138)
 
 
 # -------------------------------------------------------------------- records

@@ -97,9 +97,8 @@ def _book(owner: address) -> bool:
             everything += found
     noted: uint256 = cycle_book.late_of[owner]
     late: uint256 = noted
-    # What was noted may have been paid meanwhile: it never shrinks, and what is too much is insurance. What
-    # no gain bears of the market's own loss stays with its positions: the next turn shows who gained it.
-    if lacks > everything and not (owner == self and cycle_book._holds(self)):
+    # What was noted may have been paid meanwhile: it never shrinks, and what is too much is insurance.
+    if lacks > everything:
         late = max(noted, lacks - everything)
     borne: uint256 = min(everything, lacks - min(lacks, late))
     parts: uint256[SIDES] = self._spread(borne, shares, everything)
@@ -116,7 +115,7 @@ def _book(owner: address) -> bool:
     if late != noted:
         changed = True
         self.late += late - noted
-        cycle_book._change_pot(convert(late - noted, int256))
+        price_path._change_pot(convert(late - noted, int256))
         cycle_book._set_late(owner, late)
     if changed:
         clock: price_path.Clock = price_path._load_clock()
@@ -130,16 +129,14 @@ def _book(owner: address) -> bool:
 @view
 def _lost_in(owner: address, market: uint256, cycle: uint256) -> (uint256, uint256):
     """@dev What an account's loss can have come from in a market, wei; of that, what it lost as long."""
-    lost: price_path.Sides = price_path._as_sides(cycle_book.pending_lost[owner][market])
-    both: uint256 = lost.long + lost.short
+    lost: uint256 = cycle_book.pending_lost[owner][market]
+    both: uint256 = price_path._both(lost)
     if both == 0:
         return 0, 0
-    if owner == self:
-        return both, lost.long
     net: int256 = price_path._signed(cycle_book.nets[owner][market], 0, 138)
     haircut: int256 = convert(cycle_book._haircut_in(owner, market, cycle), int256)
     found: uint256 = min(both, convert(max(0, haircut - net), uint256))
-    return found, found * lost.long // both
+    return found, found * (lost & price_path.MASK_128) // both
 
 
 # -------------------------------------------------------------------- rolling
@@ -185,20 +182,14 @@ def _insure(cycle: uint256, markets: uint256) -> uint256:
     """@dev Have insurance take the same share off all losses of a cycle; how much, wad."""
     losses: uint256[SIDES] = empty(uint256[SIDES])
     total: uint256 = 0
-    for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
-        sides: price_path.Sides = price_path._as_sides(cycle_book.losses[market][cycle])
-        losses[2 * market] = sides.long
-        losses[2 * market + 1] = sides.short
-        total += sides.long + sides.short
+    for side: uint256 in range(2 * markets, bound=SIDES):
+        losses[side] = price_path._part(cycle_book.losses[side // 2][cycle], side % 2)
+        total = unsafe_add(total, losses[side])
     if total == 0:
         return 0
     paid: uint256 = extcall FUND.cover(total)
     self.held += paid
-    cycle_book._change_pot(convert(paid, int256))
-    parts: uint256[SIDES] = self._spread(paid, losses, total)
-    for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
-        part: uint256 = parts[2 * market] | (parts[2 * market + 1] << 128)
-        cycle_book._change_losses(market, cycle, part, 0)
+    self._charge(cycle, -convert(paid, int256), losses, total)
     return paid
 
 
@@ -207,27 +198,34 @@ def _charge_later(cycle: uint256, markets: uint256) -> uint256:
     """@dev Have gains of a cycle pay what was late before it, by what room they have; how much, wad."""
     rooms: uint256[SIDES] = empty(uint256[SIDES])
     everything: uint256 = 0
-    for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
+    for side: uint256 in range(2 * markets, bound=SIDES):
+        market: uint256 = side // 2
         share: uint256 = asking._number(
             price_path.POLICY.address, abi_encode(market, method_id=method_id("haircut(uint256)"))
         )
         if share > units.BASIS_POINTS:
             share = 0
-        totals: price_path.Sides = price_path._load_totals(market, cycle)
-        losses: price_path.Sides = price_path._as_sides(cycle_book.losses[market][cycle])
-        rooms[2 * market] = min(totals.long * share // units.BASIS_POINTS, totals.long - losses.long)
-        rooms[2 * market + 1] = min(totals.short * share // units.BASIS_POINTS, totals.short - losses.short)
-        everything += rooms[2 * market] + rooms[2 * market + 1]
+        total: uint256 = price_path._part(price_path.totals[market][cycle], side % 2)
+        loss: uint256 = price_path._part(cycle_book.losses[market][cycle], side % 2)
+        rooms[side] = min(total * share // units.BASIS_POINTS, total - loss)
+        everything = unsafe_add(everything, rooms[side])
     charged: uint256 = min(min(self.late, self.overdue), everything)
-    if charged == 0:
-        return 0
-    parts: uint256[SIDES] = self._spread(charged, rooms, everything)
-    for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
-        part: uint256 = parts[2 * market] | (parts[2 * market + 1] << 128)
-        cycle_book._change_losses(market, cycle, 0, part)
-    self.late -= charged
-    cycle_book._change_pot(-convert(charged, int256))
+    if charged != 0:
+        self._charge(cycle, convert(charged, int256), rooms, everything)
+        self.late -= charged
     return charged
+
+
+@internal
+def _charge(cycle: uint256, amount: int256, weights: uint256[SIDES], everything: uint256):
+    """@dev Have the gains of a cycle bear so much more, under zero less, by weights of some sum."""
+    parts: uint256[SIDES] = self._spread(convert(abs(amount), uint256), weights, everything)
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        part: uint256 = parts[2 * market] | (parts[2 * market + 1] << 128)
+        if part != 0:
+            more: uint256 = part * convert(amount > 0, uint256)
+            cycle_book._change_losses(market, cycle, part - more, more)
+    price_path._change_pot(-amount)
 
 
 @internal

@@ -7,7 +7,9 @@
 @notice Which way the prices of perpetual markets went, and what those who held positions gained by it. Each
         market keeps the last extreme of its price less funding, whether it is falling, and two sums that only
         rise: of the moves up and of the moves down. A move back counts once it has turned by a quarter of a
-        lot's maintenance margin. What all longs gained of a move is what all shorts lost, exactly.
+        lot's maintenance margin. Lots that were taken from debtors are nobody's: they gain and lose nothing.
+        So one side may have fewer lots than the other. It moves as the mark does; the other moves, all of its
+        lots together, by just as much.
 @dev Whole wei a lot. Packed by hand: one record is one slot, the first field at bit 0; signed fields in two's
      complement.
 """
@@ -29,14 +31,14 @@ struct Path:
     falling: bool  # 1 bit
 
 
-struct Moves:
-    up: uint256  # wei a lot, 128 bits
-    down: uint256  # wei a lot, 128 bits
-
-
 struct Sides:
-    long: uint256  # wei, 128 bits
-    short: uint256  # wei, 128 bits
+    long: uint256  # lots, or wei, 128 bits
+    short: uint256  # the same, 128 bits
+
+
+struct Values:
+    long: int256  # of a lot that is long, wei, 110 bits
+    short: int256  # wei: of what whoever is short a lot owes, 110 bits
 
 
 struct Funding:
@@ -70,6 +72,11 @@ MASK_128: constant(uint256) = 2**128 - 1
 # [wei] What one side may gain in a cycle: products of two such, and sums over 16 sides times one, fit 256
 # bits.
 MAX_GAINS: constant(uint256) = 2**123 - 1
+# [wei] What a lot may be worth, either way: 110 bits with the sign.
+MAX_VALUE: constant(int256) = 2**109 - 1
+# Sides, as they are counted.
+LONG: constant(uint256) = 0
+SHORT: constant(uint256) = 1
 
 POLICY: public(immutable(IMarginPolicy))
 # [seconds] The oldest report that makes a mark.
@@ -79,20 +86,24 @@ MARK_AGE: public(immutable(uint256))
 clock: uint256
 # market -> Path
 paths: HashMap[uint256, uint256]
-# market -> Moves
-moves: HashMap[uint256, uint256]
-# market -> lots that are long
-opened: HashMap[uint256, uint256]
+# market -> side -> what a lot of it gained, and lost, since the start; wei, 128 bits each
+moves: HashMap[uint256, HashMap[uint256, uint256]]
+# market -> Sides: lots that accounts are long, and short
+lots: HashMap[uint256, uint256]
+# market -> Values, at the mark and the index that are stored
+values: HashMap[uint256, uint256]
 # market -> cycle -> Sides: what they gained
 totals: HashMap[uint256, HashMap[uint256, uint256]]
-# market -> cycle -> the mark less the index when it began, wei a lot, 110 bits
+# market -> cycle -> Values when it began
 levels: HashMap[uint256, HashMap[uint256, uint256]]
-# market -> cycle -> Moves when it began
-edges: HashMap[uint256, HashMap[uint256, uint256]]
+# market -> cycle -> side -> the same when it began
+edges: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]
 # market -> Funding
 fundings: HashMap[uint256, uint256]
 # market -> Premium
 premiums: HashMap[uint256, uint256]
+# Haircuts that were taken less what was given for losses, and what roundings left, wei, 138 bits
+pot: uint256
 
 
 @deploy
@@ -126,12 +137,28 @@ def _mark(market: uint256) -> bool:
 
 @internal
 def _walk(market: uint256, price: uint256, final: bool):
-    """@dev Go to a price: a new extreme counts, and so does a turn; anything between only if it is final."""
+    """
+    @dev Bring the index, the mark, the path and the values of a market up to now, at a price: what is stored
+         always belongs together. On the path a new extreme counts, and so does a turn; anything between only
+         if it is final, and then all funding ends. A first mark moves nothing: nobody holds anything yet.
+    """
     path: Path = self._load_path(market)
-    level: int256 = convert(price, int256) - self._index(market)
-    if path.price == 0:
-        self._store_path(market, Path(price=price, extreme=level, falling=False))
+    funding: Funding = self._load_funding(market)
+    if price == path.price and funding.updated == block.timestamp and not final:
         return
+    due: int256 = self._due(funding)
+    values: uint256 = 0
+    left: uint256 = 0
+    values, left = self._moved(market, convert(price, int256) - convert(path.price, int256) - due)
+    self.values[market] = values
+    if left != 0:
+        self._change_pot(convert(left, int256))
+    funding.level += due
+    funding.updated = block.timestamp
+    if final:
+        funding.rate = 0
+    self._store_funding(market, funding)
+    level: int256 = convert(price, int256) - funding.level
     moved: uint256 = convert(abs(level - path.extreme), uint256)
     path.price = price
     if moved != 0:
@@ -147,46 +174,109 @@ def _walk(market: uint256, price: uint256, final: bool):
         if onward or turns:
             path.extreme = level
             path.falling = path.falling == onward
-            self._count(market, path.falling, moved)
+            self._count(market, convert(path.falling, uint256), moved)
     self._store_path(market, path)
 
 
 @internal
-def _count(market: uint256, falling: bool, moved: uint256):
+@view
+def _shared(market: uint256, winner: uint256, moved: uint256) -> (uint256, uint256, uint256):
     """
-    @dev Add a move to what one side gained. One that does not fit counts for nobody: the path never stops.
-         Lots are under 2**63 and a move is under 2**111.
+    @dev Share a move: the side with fewer lots has all of it, the other's lots together as much. Lots are
+         under 2**63 and a move is under 2**109.
+    @return What a lot that wins gains, rounded down, wei.
+    @return What all that win gain, wei.
+    @return How many lots lose as much.
     """
-    moves: Moves = self._load_moves(market)
+    winners: uint256 = self._lots(market, winner)
+    losers: uint256 = self._lots(market, 1 - winner)
+    if winners == 0 or losers == 0:
+        return 0, 0, 1
+    gain: uint256 = unsafe_div(unsafe_mul(moved, min(winners, losers)), winners)
+    return gain, unsafe_mul(winners, gain), losers
+
+
+@internal
+@view
+def _moved(market: uint256, moved: int256) -> (uint256, uint256):
+    """
+    @dev Let a mark less the index move what lots are worth. A loss is rounded up. A move that does not fit
+         counts for nobody.
+    @return Values.
+    @return What the rounding leaves, wei.
+    """
+    winner: uint256 = self._side(moved)
+    gain: uint256 = 0
+    gained: uint256 = 0
+    losers: uint256 = 0
+    gain, gained, losers = self._shared(market, winner, convert(abs(moved), uint256))
+    loss: uint256 = unsafe_div(unsafe_add(gained, unsafe_sub(losers, 1)), losers)
+    way: int256 = unsafe_sub(1, unsafe_mul(2, convert(winner, int256)))
+    values: uint256 = self.values[market]
+    at: uint256 = unsafe_mul(110, winner)
+    other: uint256 = unsafe_sub(110, at)
+    won: int256 = unsafe_add(self._signed(values, at, 110), unsafe_mul(way, convert(gain, int256)))
+    lost: int256 = unsafe_add(self._signed(values, other, 110), unsafe_mul(way, convert(loss, int256)))
+    if max(abs(won), abs(lost)) > MAX_VALUE:
+        return values, 0
+    return (self._bits(won, 110) << at) | (self._bits(lost, 110) << other), unsafe_mul(loss, losers) - gained
+
+
+@internal
+def _count(market: uint256, winner: uint256, moved: uint256):
+    """
+    @dev Add a move to what a lot of one side gained and of the other lost, rounded down: all losses are no
+         more than all gains. One that does not fit counts for nobody: the path never stops.
+    """
+    gain: uint256 = 0
+    gained: uint256 = 0
+    losers: uint256 = 0
+    gain, gained, losers = self._shared(market, winner, moved)
+    loser: uint256 = unsafe_sub(1, winner)
     cycle: uint256 = self._cycle()
-    totals: Sides = self._load_totals(market, cycle)
-    gained: uint256 = unsafe_mul(self.opened[market], moved)
-    if falling:
-        moves.down = unsafe_add(moves.down, moved)
-        totals.short = unsafe_add(totals.short, gained)
-    else:
-        moves.up = unsafe_add(moves.up, moved)
-        totals.long = unsafe_add(totals.long, gained)
-    if max(moves.up, moves.down) <= MASK_128 and max(totals.long, totals.short) <= MAX_GAINS:
-        self.moves[market] = moves.up | (moves.down << 128)
-        if gained != 0:
-            self.totals[market][cycle] = totals.long | (totals.short << 128)
+    loss: uint256 = unsafe_div(gained, losers)
+    won: uint256 = self.moves[market][winner]
+    lost: uint256 = self.moves[market][loser]
+    total: uint256 = self.totals[market][cycle]
+    if (
+        max(unsafe_add(won & MASK_128, gain), unsafe_add(lost >> 128, loss)) <= MASK_128
+        and unsafe_add(self._part(total, winner), gained) <= MAX_GAINS
+    ):
+        self.moves[market][winner] = unsafe_add(won, gain)
+        self.moves[market][loser] = unsafe_add(lost, loss << 128)
+        self.totals[market][cycle] = unsafe_add(total, gained << unsafe_mul(128, winner))
 
 
 @internal
 def _note_edge(market: uint256, cycle: uint256):
     """@dev Note where a cycle begins, at the last mark and the index of now."""
-    price: uint256 = self._price(market)
-    if price != 0:
-        self._walk(market, price, False)
-        self.levels[market][cycle] = self._bits(self._level(market), 110)
-        self.edges[market][cycle] = self.moves[market]
+    self._walk(market, self._price(market), False)
+    self.levels[market][cycle] = self.values[market]
+    for side: uint256 in range(2):
+        self.edges[market][cycle][side] = self.moves[market][side]
 
 
 @internal
-def _set_opened(market: uint256, lots: uint256):
-    assert lots <= MASK_63, "price_path: too much is open"
-    self.opened[market] = lots
+def _change_lots(market: uint256, old: int256, size: int256):
+    """@dev Have a position change in a market that is up to date: its old size has had all moves till now."""
+    lots: uint256 = unsafe_sub(self.lots[market], self._as_lots(old))
+    self.lots[market] = unsafe_add(lots, self._as_lots(size))
+    assert self._open(market) <= MASK_63, "price_path: too much is open"
+
+
+@internal
+@pure
+def _as_lots(size: int256) -> uint256:
+    """@dev A position as Sides: its lots, at its side."""
+    return convert(abs(size), uint256) << unsafe_mul(128, self._side(size))
+
+
+@internal
+@view
+def _open(market: uint256) -> uint256:
+    """@dev Lots that are open: of the side that has more. What the other has less was taken from debtors."""
+    lots: uint256 = self.lots[market]
+    return max(lots & MASK_128, lots >> 128)
 
 
 @internal
@@ -198,16 +288,23 @@ def _price(market: uint256) -> uint256:
 
 @internal
 @view
-def _level(market: uint256) -> int256:
-    """@dev The mark less the index of now, wei a lot."""
-    return convert(self._price(market), int256) - self._index(market)
+def _worth(market: uint256, size: int256) -> int256:
+    """@dev The value of so many lots at the last mark and the index of now, wei."""
+    return self._worth_at(self._moved(market, -self._due(self._load_funding(market)))[0], size)
 
 
 @internal
-@view
-def _level_at(market: uint256, cycle: uint256) -> int256:
-    """@dev The same when a cycle began."""
-    return self._signed(self.levels[market][cycle], 0, 110)
+@pure
+def _worth_at(values: uint256, size: int256) -> int256:
+    """@dev The value of so many lots, wei; under zero for what a short owes."""
+    return size * self._signed(values, unsafe_mul(110, self._side(size)), 110)
+
+
+@internal
+@pure
+def _side(size: int256) -> uint256:
+    """@dev Of a position."""
+    return convert(size < 0, uint256)
 
 
 @internal
@@ -222,33 +319,29 @@ def _cycle() -> uint256:
 
 @internal
 @view
-def _index(market: uint256) -> int256:
-    """@dev The funding index of now, wei a lot."""
-    funding: Funding = self._load_funding(market)
-    return funding.level + funding.rate * convert(block.timestamp - funding.updated, int256)
+def _due(funding: Funding) -> int256:
+    """@dev What the index has to move by until now, wei a lot."""
+    return funding.rate * convert(block.timestamp - funding.updated, int256)
 
 
 @internal
-def _accrue(market: uint256) -> int256:
+def _accrue(market: uint256):
     """
-    @dev Bring the index up to now, and after an interval have the rate follow the premium of its trades.
-         The premium is taken over all that is open, whatever was traded: no volume waters it down.
+    @dev Bring a market up to now at its mark, and after an interval have the rate follow the premium of its
+         trades. The premium is taken over all that is open, whatever was traded: no volume waters it down.
          The highest rate is a tenth of a price, under 2**89 wei, a period, and time has 32 bits: so the index
          stays under 2**107.
-    @return The index, wei a lot.
     """
-    funding: Funding = self._load_funding(market)
-    funding.level = self._index(market)
-    funding.updated = block.timestamp
+    self._walk(market, self._price(market), False)
     premium: Premium = self._load_premium(market)
     if block.timestamp >= premium.since + INTERVAL:
-        weight: uint256 = max(self.opened[market], 1)
+        funding: Funding = self._load_funding(market)
+        weight: uint256 = max(self._open(market), 1)
         rate: int256 = self._capped(market, premium.total // convert(weight, int256))
         funding.rate = rate // convert(PERIOD, int256)
+        self._store_funding(market, funding)
         self._store_premium(market, Premium(total=0, volume=0, since=block.timestamp))
         log FundingSet(market=market, index=funding.level, rate=funding.rate)
-    self._store_funding(market, funding)
-    return funding.level
 
 
 @internal
@@ -265,12 +358,6 @@ def _note_premium(market: uint256, lots: uint256, price: uint256) -> int256:
     premium.total += convert(taken, int256) * over
     self._store_premium(market, premium)
     return over
-
-
-@internal
-def _stop_funding(market: uint256):
-    """@dev End all funding, at the index of now."""
-    self._store_funding(market, Funding(level=self._index(market), rate=0, updated=block.timestamp))
 
 
 @internal
@@ -336,26 +423,33 @@ def _store_path(market: uint256, path: Path):
 
 @internal
 @view
-def _load_moves(market: uint256) -> Moves:
-    return self._as_moves(self.moves[market])
+def _lots(market: uint256, side: uint256) -> uint256:
+    return self._part(self.lots[market], side)
 
 
 @internal
 @pure
-def _as_moves(word: uint256) -> Moves:
-    return Moves(up=word & MASK_128, down=word >> 128)
+def _part(word: uint256, side: uint256) -> uint256:
+    """@dev A side's of a word with two."""
+    return (word >> unsafe_mul(128, side)) & MASK_128
 
 
 @internal
-@view
-def _load_totals(market: uint256, cycle: uint256) -> Sides:
-    return self._as_sides(self.totals[market][cycle])
+def _change_pot(amount: int256):
+    self.pot = self._bits(self._signed(self.pot, 0, 138) + amount, 138)
 
 
 @internal
 @pure
 def _as_sides(word: uint256) -> Sides:
     return Sides(long=word & MASK_128, short=word >> 128)
+
+
+@internal
+@pure
+def _both(word: uint256) -> uint256:
+    """@dev The sum of two sides."""
+    return unsafe_add(word & MASK_128, word >> 128)
 
 
 @internal

@@ -11,7 +11,7 @@ from backstop.model.margin_fund import MarginFund
 from backstop.model.perpetual_desk import PerpetualDesk as Desk
 from backstop.model.perpetual_market import PerpetualMarket as Market
 from backstop.model.price_feed import PriceFeed
-from backstop.model.price_path import Moves, PricePath, Sides
+from backstop.model.price_path import SHORT, Moves, PricePath, Sides
 from backstop.model.settlement_price import FinalPrice
 from backstop.model.state import external, view
 from backstop.proof.properties import Violation, check_state
@@ -69,10 +69,11 @@ def tamper(market, path, key, change):
         ("cycle_book.accounts", "long", {"cash": 1}),
         ("cycle_book.accounts", "long", {"markets": 0}),
         ("cycle_book.positions", ("long", ETH), {"size": 999}),
-        ("price_path.opened", ETH, 999),
+        ("price_path.lots", ETH, {"long": 999}),
+        ("price_path.values", ETH, {"short": 1}),
         ("cycle_book.bonds", (), 1),
         ("cycle_book.fees", (), 1),
-        ("cycle_book.pot", (), {"value": 1}),
+        ("price_path.pot", (), {"value": 1}),
         ("cycle_losses.held", (), 1),
         ("cycle_losses.late", (), 1),
     ],
@@ -104,6 +105,7 @@ def test_more_held_than_there_is(crowd):
         ("price_path.paths", ETH, {"price": 2**94}),
         ("price_path.totals", (ETH, 2), {"long": 2**124}),
         ("price_path.fundings", ETH, {"level": 2**110}),
+        ("price_path.values", BTC, {"long": 2**109}),
     ],
 )
 def test_figures_beyond_what_they_may_be(crowd, path, key, change):
@@ -406,7 +408,13 @@ def test_other_final_prices(at_the_end, monkeypatch, wrong):
         right = Market._walk
         monkeypatch.setattr(Market, "_walk", lambda self, m, price, final: right(self, m, price + 1, final))
     else:
-        monkeypatch.setattr(Market, "_stop_funding", lambda *_: None)
+        right = Market._walk
+
+        def walk(self, m, price, final):
+            right(self, m, price, final)
+            self.fundings[m] = self.fundings[m]._replace(rate=1)
+
+        monkeypatch.setattr(Market, "_walk", walk)
     notices(94, lambda: at_the_end.do(f"{HOUSE}.begin_close", sender="stranger"))
 
 
@@ -444,10 +452,9 @@ def test_funding_watered_down_by_volume(crowd, monkeypatch):
     right = PricePath._accrue
 
     def accrue(self, market):
-        opened, self.opened[market] = self.opened[market], 10**6
-        index = right(self, market)
-        self.opened[market] = opened
-        return index
+        lots, self.lots[market] = self.lots[market], Sides(10**6, 10**6)
+        right(self, market)
+        self.lots[market] = lots
 
     monkeypatch.setattr(PricePath, "_accrue", accrue)
     notices(95, lambda: [crowd.advance(3_601), crowd.refresh()])
@@ -468,8 +475,24 @@ def half_a_turn(self, market, price, final):
 def one_move_for_both(self, owner, market, moves):
     """A short gains what a long gains."""
     since, size = self.since[owner, market], abs(self.positions[owner, market].size)
-    self.gained[owner, market] = Sides(size * (moves.up - since.up), size * (moves.down - since.down))
+    by = size * (moves.gained - since.gained), size * (moves.lost - since.lost)
+    self.gained[owner, market], self.lost[owner, market] = Sides(by[0], 0), Sides(by[1], 0)
     self.since[owner, market] = moves
+
+
+def all_of_a_move(self, market, falling, moved):
+    """Who wins gains all of it, however few are there to pay."""
+    lots = self.lots[market]
+    winners, losers = (lots.short, lots.long) if falling else lots
+    return (moved, winners * moved, losers) if winners and losers else (0, 0, 1)
+
+
+def nothing_for_the_other_side(self, market, old, size):
+    """Lots that are taken from a debtor are taken from the other side as well."""
+    lots = self.lots[market]
+    long = lots.long + max(size, 0) - max(old, 0)
+    short = lots.short + max(-size, 0) - max(-old, 0)
+    self.lots[market] = Sides(min(long, short), min(long, short)) if size == 0 else Sides(long, short)
 
 
 RIGHT_WALK = PricePath._walk
@@ -480,8 +503,7 @@ RIGHT_WALK = PricePath._walk
     [
         (PricePath, "_walk", half_a_turn),
         (CycleBook, "_segment", one_move_for_both),
-        (CycleBook, "_forget_lost", lambda self, owner: None),
-        (CycleBook, "_hand_over", lambda self, account: account),
+        (CycleBook, "_begin", CycleBook._touch),
         (Market, "_seize", lambda self, owner, finder: False),
     ],
 )
@@ -524,6 +546,36 @@ def test_what_does_not_follow(crowd, monkeypatch, owner, name, wrong):
     notices(96, play)
 
 
+@pytest.mark.parametrize(
+    ("number", "name", "wrong"),
+    [
+        (96, "_shared", all_of_a_move),
+        (87, "_worth", lambda self, market, size: size * self.values[market].long),
+    ],
+)
+def test_what_others_gain_of_lots_that_are_nobodys(crowd, monkeypatch, number, name, wrong):
+    crowd.mark(ETH, 16 * WAD)
+    monkeypatch.setattr(PricePath, name, wrong)
+
+    def play():
+        crowd.meet("long")
+        crowd.do(f"{DESK}.take", ETH, 300, sender="other")
+        for price in (15, 17):
+            crowd.mark(ETH, price * WAD)
+            crowd.do(f"{HOUSE}.wake", crowd.at("other"), sender="keeper")
+        crowd.trade("first", "other", 1)
+
+    notices(number, play)
+
+
+def test_the_other_side_loses_its_lots_too(crowd, monkeypatch):
+    crowd.mark(ETH, 16 * WAD)
+    monkeypatch.setattr(PricePath, "_change_lots", nothing_for_the_other_side)
+    crowd.meet("long")
+    with pytest.raises(Violation, match=r"^property 84 is violated: of market 0 0 are long, 1000 short"):
+        check_state(crowd.model.snapshot(), crowd.model.addresses)
+
+
 def test_moves_that_a_sleeper_forgets(crowd, monkeypatch):
     """It skips cycles without a loss, and the moves of the last with them."""
     right = CycleBook._skip
@@ -531,7 +583,7 @@ def test_moves_that_a_sleeper_forgets(crowd, monkeypatch):
     def skip(self, owner, cycle):
         right(self, owner, cycle)
         for market in (ETH, BTC):
-            self.since[owner, market] = self.moves[market] if owner == crowd.at("first") else Moves()
+            self.since[owner, market] = self.moves[market, SHORT] if owner == crowd.at("first") else Moves()
 
     monkeypatch.setattr(CycleBook, "_skip", skip)
 
@@ -577,6 +629,7 @@ def test_a_loss_that_is_spread_over_other_markets(crowd, monkeypatch):
 def test_what_is_late_and_nobody_pays(crowd, monkeypatch, name, wrong):
     """Neither the fund at the next roll, nor later gains."""
     is_late(crowd)
+    crowd.do(f"{DESK}.take", ETH, 1_000, sender="other")
     crowd.do("MarginFund.insure", 100 * WAD, sender="rich")
     monkeypatch.setattr(CycleLosses, name, wrong)
 

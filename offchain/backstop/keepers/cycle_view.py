@@ -105,8 +105,8 @@ class Rehearsal:
 
     @property
     def owners(self) -> list[str]:
-        """All accounts but the market's own, in the order of their addresses."""
-        return sorted(owner for owner in self.market.accounts if owner != self.market.address)
+        """All accounts, in the order of their addresses."""
+        return sorted(self.market.accounts)
 
     def standing(self, owner: str) -> Standing:
         """Return what an account has at the marks, once it is up to date."""
@@ -118,15 +118,16 @@ class Rehearsal:
         """Return the accounts that may be weak or owe: most are fine, and to see that is cheap."""
         market, clock = self.market, self.market.clocks[()]
         pending = any(sum(market.losses[m, clock.cycle - 1]) for m in self.fresh)
-        levels = {m: (market._level(m), market.paths[m].price * most) for m, most in self._most.items()}
+        # All markets were marked a moment ago.
+        levels = {m: (market.values[m], market.paths[m].price * most) for m, most in self._most.items()}
         found = []
         for owner in self.owners:
             account = market.accounts[owner]
             own, needs = account.cash, 0
-            for m, (level, most) in levels.items():
+            for m, (values, most) in levels.items():
                 if account.markets >> m & 1:
                     size = market.positions[owner, m].size
-                    own += size * level
+                    own += values.of(size)
                     needs += abs(size) * most
             haircuts = pending or account.seen != clock.lossy
             if (haircuts and account.markets) or own * BASIS_POINTS < needs or own < 0:
@@ -201,9 +202,10 @@ class Rehearsal:
         outcome = self.system.foresee(Action(DESK, "liquidate", (owner, m, lots), sender))
         return int(outcome.value) if outcome.ok else 0
 
-    def own_lots(self, m: int) -> int:
-        """Return the lots of the market's own account."""
-        return int(self.market.positions[self.market.address, m].size)
+    def left_lots(self, m: int) -> int:
+        """Return the lots that were taken from debtors and are nobody's; above zero if they were long."""
+        long, short = self.market.lots[m]
+        return int(short - long)
 
 
 class CycleView:
@@ -255,13 +257,12 @@ class CycleView:
     @property
     def has_positions(self) -> bool:
         """Whether anybody has a position."""
-        return any(self._market["price_path.opened"].values())
+        return any(max(lots) for lots in self._market["price_path.lots"].values())
 
     def with_position(self) -> list[str]:
-        """Return the accounts with positions, but the market's own."""
-        own = self._view.addresses[MARKET]
+        """Return the accounts with positions."""
         found = {owner for (owner, _), each in self._market["cycle_book.positions"].items() if each.size}
-        return sorted(found - {own})
+        return sorted(found)
 
     def position(self, owner: str, m: int) -> Position:
         """Return an account's lots in a market."""

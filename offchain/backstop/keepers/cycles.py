@@ -86,7 +86,7 @@ def _has_moved(me: Keeper, cycles: CycleView, ahead: Rehearsal, m: int) -> bool:
 def take_over(me: Keeper, view: View, cycles: CycleView, gas_price: int) -> Decisions:
     """Take over lots of accounts under their maintenance margin, those that pay most first.
 
-    Then lots of the market's own account: those against which it closes its own, and of others as many as a
+    Then lots that were taken from debtors: those against which it closes its own, and of others as many as a
     share of its equity bears.
     """
     if cycles.is_closing:
@@ -130,15 +130,15 @@ def _liquidations(me: Keeper, view: View, weak: list[Weak], ahead: Rehearsal, ga
 
 
 def _relief(me: Keeper, cycles: CycleView, ahead: Rehearsal) -> Decisions:
-    """Take lots of the market's own account: it pays a fee for that, and nobody pays it."""
+    """Take lots that are nobody's: it pays a fee for that, and nobody pays it."""
     for m in cycles.feeds:
-        own, mine = ahead.own_lots(m), ahead.sizes(me.address).get(m, 0)
-        closing = min(abs(own), abs(mine)) if own * mine < 0 else 0
+        left, mine = ahead.left_lots(m), ahead.sizes(me.address).get(m, 0)
+        closing = min(abs(left), abs(mine)) if left * mine < 0 else 0
         price = ahead.market.paths[m].price
         if me.group.relieves and price:
             standing = ahead.standing(me.address)
             bears = (standing.own - standing.haircut) * me.group.relieves // BASIS_POINTS // price
-            closing = max(closing, min(abs(own), max(0, bears - abs(mine))))
+            closing = max(closing, min(abs(left), max(0, bears - abs(mine))))
         lots = ahead.most("take", m, whole=closing, sender=me.address) if ahead.fresh[m] else 0
         if lots and ahead.tries("PerpetualDesk", "take", m, lots, sender=me.address):
             yield me.intent("PerpetualDesk", "take", m, lots, about=m)

@@ -38,7 +38,7 @@ def margin_liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) ->
     """Take over lots of accounts under their maintenance margin, those that pay most first.
 
     Its stablecoins go into its account, up to its capital if that is given. What it took over it holds until
-    it takes over the other side, or its operator sells it. By cycle it takes lots of the market's own account
+    it takes over the other side, or its operator sells it. By cycle it takes lots that nobody holds
     as well.
     """
     if view.cycles is not None:

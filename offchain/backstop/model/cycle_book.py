@@ -1,9 +1,9 @@
 """What accounts of perpetual markets hold, and what they gained and lost in the open and the pending cycle.
 
-A lot bought at P when the index is F moves P - F of cash, and one held at a mark p is worth p - F, so that no
-trade changes the sum of all cash. A position also keeps what its value was when the cycle began plus what its
-trades paid since, and, by the market's path, what it gained and lost as long and as short. An account is
-brought up to date when it is touched. Amounts in wei.
+A lot that is bought moves as much cash as a lot of its side is worth, more or less by what its price is off
+the mark, so that no trade changes the sum of what all have. A position also keeps what its value was when the
+cycle began plus what its trades paid since, and, by the market's path, what it gained and lost as long and as
+short. An account is brought up to date when it is touched. Amounts in wei.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from backstop.model import bounds
 from backstop.model.arithmetic import div_up, signed
 from backstop.model.interfaces import Standing
-from backstop.model.price_path import MAX_LOTS, Clock, Moves, PricePath, Sides
+from backstop.model.price_path import MAX_LOTS, Amount, Clock, Moves, PricePath, Sides, side_of
 from backstop.model.state import World, immutable, require, slot
 
 MOST_CYCLES = 64
@@ -41,13 +41,6 @@ class Position(NamedTuple):
     value: int = 0
 
 
-@slot(-138)
-class Amount(NamedTuple):
-    """Some wei, above or below zero."""
-
-    value: int = 0
-
-
 class CycleBook(PricePath):
     """See contracts/modules/cycle_book.vy."""
 
@@ -66,7 +59,7 @@ class CycleBook(PricePath):
         self.late_of = self.table("cycle_book.late_of")
         self.deposits = self.table("cycle_book.paid_in")
         self.positions = self.table("cycle_book.positions", Position())
-        # Up to which moves its gains and losses of the open cycle are counted, and what they are.
+        # Up to which moves of its side its gains and losses of the open cycle are counted, and what they are.
         self.since = self.table("cycle_book.since", Moves())
         self.gained = self.table("cycle_book.gained", Sides())
         self.lost = self.table("cycle_book.lost", Sides())
@@ -79,7 +72,6 @@ class CycleBook(PricePath):
         self.losses = self.table("cycle_book.losses", Sides())
         # Cycles that had losses, in order.
         self.lossy = self.table("cycle_book.lossy")
-        self.pot = self.table("cycle_book.pot", Amount())
         self.fee_table = self.table("cycle_book.fees")
         self.bonds = self.table("cycle_book.bonds")
 
@@ -113,10 +105,10 @@ class CycleBook(PricePath):
         worth = account.cash
         for market in _in(account.markets):
             position: Position = self.positions[owner, market]
-            level = self.levels[market, cycle].value
-            worth += position.size * level
-            self.positions[owner, market] = position._replace(value=position.size * level)
-            self.since[owner, market] = self.edges[market, cycle]
+            value = self.levels[market, cycle].of(position.size)
+            worth += value
+            self._store_position(owner, market, position._replace(value=value))
+            self.since[owner, market] = self.edges[market, cycle, side_of(position.size)]
             for table in (self.gained, self.lost, self.pending_gained, self.pending_lost):
                 table[owner, market] = Sides()
             self.nets[owner, market] = Amount()
@@ -129,15 +121,13 @@ class CycleBook(PricePath):
         cycle = account.cycle + 1
         own = account.cash
         for market in _in(account.markets):
-            own += self.positions[owner, market].size * self.levels[market, cycle].value
+            own += self.levels[market, cycle].of(self.positions[owner, market].size)
         account = self._settle(owner, account, own)
-        if owner == self.address:
-            account = self._hand_over(account)
         worth, markets = account.cash, 0
         for market in _in(account.markets):
-            self._segment(owner, market, self.edges[market, cycle])
             position: Position = self.positions[owner, market]
-            value = position.size * self.levels[market, cycle].value
+            self._segment(owner, market, self.edges[market, cycle, side_of(position.size)])
+            value = self.levels[market, cycle].of(position.size)
             worth += value
             self._store_position(owner, market, Position(position.size, value))
             gained, lost = self.gained[owner, market], self.lost[owner, market]
@@ -168,31 +158,22 @@ class CycleBook(PricePath):
         self.worths[owner] = self._amount(worth + given - haircut)
         # What is not needed is insurance.
         self.fee_table[()] = self.fee_table[()] + booked - given
-        self.pot[()] = self._amount(self.pot[()].value + haircut - booked)
+        self._change_pot(haircut - booked)
         if haircut or booked:
             self.emit("Settled", owner, final, haircut, booked, given)
         return account._replace(cash=account.cash + given - haircut, seen=account.seen + 1)
 
-    def _hand_over(self, account: Account) -> Account:
-        """Have what the market's own account had when the final cycle ended be insurance."""
-        surplus = max(0, self.worths[self.address].value)
-        self.fee_table[()] = self.fee_table[()] + surplus
-        return account._replace(cash=account.cash - surplus)
-
     def _segment(self, owner: str, market: int, moves: Moves) -> None:
-        """Count what a position gained and lost up to some moves, while it had the size it has."""
-        since: Moves = self.since[owner, market]
+        """Count what a position gained and lost up to some moves of its side, while it had its size."""
         size = self.positions[owner, market].size
-        up, down = moves.up - since.up, moves.down - since.down
-        if size != 0 and since != moves:
-            gained, lost = self.gained[owner, market], self.lost[owner, market]
-            if size > 0:
-                gained = gained._replace(long=gained.long + size * up)
-                lost = lost._replace(long=lost.long + size * down)
-            else:
-                gained = gained._replace(short=gained.short - size * down)
-                lost = lost._replace(short=lost.short - size * up)
-            self.gained[owner, market], self.lost[owner, market] = gained, lost
+        if size == 0:
+            return
+        since: Moves = self.since[owner, market]
+        side, lots = side_of(size), abs(size)
+        gained, lost = list(self.gained[owner, market]), list(self.lost[owner, market])
+        gained[side] += lots * (moves.gained - since.gained)
+        lost[side] += lots * (moves.lost - since.lost)
+        self.gained[owner, market], self.lost[owner, market] = Sides(*gained), Sides(*lost)
         self.since[owner, market] = moves
 
     # ----------------------------------------------------------------- values
@@ -215,7 +196,7 @@ class CycleBook(PricePath):
         """Return cash and the value of all positions at the marks [wei]."""
         account: Account = self.accounts[owner]
         markets = _in(account.markets)
-        return account.cash + sum(int(self.positions[owner, m].size) * self._level(m) for m in markets)
+        return account.cash + sum(self._worth(m, self.positions[owner, m].size) for m in markets)
 
     def _standing(self, owner: str) -> Standing:
         """Return what a touched account has, at the marks."""
@@ -227,12 +208,13 @@ class CycleBook(PricePath):
 
     def _gained_now(self, owner: str, market: int) -> Sides:
         """Return what a position gained in the open cycle, up to the last move."""
-        gained: Sides = self.gained[owner, market]
-        since, moves = self.since[owner, market], self.moves[market]
+        gained: list[int] = list(self.gained[owner, market])
         size = self.positions[owner, market].size
-        if size > 0:
-            return gained._replace(long=gained.long + size * (moves.up - since.up))
-        return gained._replace(short=gained.short - size * (moves.down - since.down))
+        if size != 0:
+            side = side_of(size)
+            by = self.moves[market, side].gained - self.since[owner, market].gained
+            gained[side] += abs(size) * by
+        return Sides(*gained)
 
     def _holds(self, owner: str) -> bool:
         """Tell whether an account has a position."""
@@ -240,19 +222,24 @@ class CycleBook(PricePath):
 
     # ---------------------------------------------------------------- changes
 
-    def _move(self, owner: str, market: int, delta: int, at: int) -> None:
-        """Buy (or sell) lots for a touched account, at a price less the index. Cash moves by delta*at."""
-        self._segment(owner, market, self.moves[market])
+    def _move(self, owner: str, market: int, delta: int, off: int) -> None:
+        """Buy (or sell) lots for a touched account in a market that is up to date, so far off the mark.
+
+        What a lot is worth differs by side: lots are closed at the one and opened at the other.
+        """
         account: Account = self.accounts[owner]
         position: Position = self.positions[owner, market]
-        size = signed(position.size + delta)
+        old = position.size
+        size = signed(old + delta)
         require(abs(size) <= MAX_LOTS, "cycle_book: too many lots")
-        self.opened[market] = self.opened[market] + max(size, 0) - max(position.size, 0)
-        require(self.opened[market] <= MAX_LOTS, "price_path: too much is open")
-        account = account._replace(cash=account.cash - delta * at, markets=account.markets | 1 << market)
-        if position.size == 0 and owner != self.address:
+        self._segment(owner, market, self.moves[market, side_of(old)])
+        self.since[owner, market] = self.moves[market, side_of(size)]
+        paid = self._worth(market, size) - self._worth(market, old) + delta * off
+        self._change_lots(market, old, size)
+        account = account._replace(cash=account.cash - paid, markets=account.markets | 1 << market)
+        if old == 0:
             account = self._put_up_bond(account)
-        self._store_position(owner, market, Position(size, position.value + delta * at))
+        self._store_position(owner, market, Position(size, position.value + paid))
         self._store_account(owner, account)
         self.emit("PositionChanged", owner, market, size, account.cash)
 
@@ -268,8 +255,9 @@ class CycleBook(PricePath):
         self.worths[owner] = self._amount(self.worths[owner].value + amount)
         self.deposits[owner] = self.deposits[owner] + amount
 
-    def _forget_lost(self, owner: str) -> None:
+    def _begin(self, owner: str) -> None:
         """Before an account trades, let no more of its deposits count than it had at the last roll."""
+        self._touch(owner)
         most = max(0, self.worths[owner].value)
         if self.deposits[owner] > most:
             self.deposits[owner] = most
@@ -302,10 +290,6 @@ class CycleBook(PricePath):
     def _store_position(self, owner: str, market: int, position: Position) -> None:
         require(abs(position.value) < 2**137, "price_path: beyond all figures")
         self.positions[owner, market] = position
-
-    def _amount(self, value: int) -> Amount:
-        require(abs(value) < 2**137, "price_path: beyond all figures")
-        return Amount(value)
 
 
 def _in(markets: int) -> list[int]:

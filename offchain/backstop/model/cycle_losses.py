@@ -71,12 +71,9 @@ class CycleLosses(CycleBook):
         lacks = max(0, haircut - max(self.worths[owner].value, self._own(owner)))
         shares = [self._lost_in(owner, market) for market in markets]
         everything = sum(map(sum, shares))
-        # What no gain bears of the market's own loss stays with its positions: the next turn shows who
-        # gained it. What was noted may have been paid meanwhile: it never shrinks, and what is too much is
-        # insurance.
-        late = noted = self.late_of[owner]
-        if owner != self.address or not self._holds(owner):
-            late = max(noted, lacks - everything)
+        # What was noted may have been paid meanwhile: it never shrinks, and what is too much is insurance.
+        noted = self.late_of[owner]
+        late = max(noted, lacks - everything)
         borne = min(everything, max(0, lacks - late))
         changed = False
         for market, now in zip(markets, spread(borne, shares), strict=True):
@@ -91,7 +88,7 @@ class CycleLosses(CycleBook):
         if late != noted:
             changed = True
             self.late_table[()] = self.late_table[()] + late - noted
-            self.pot[()] = self._amount(self.pot[()].value + late - noted)
+            self._change_pot(late - noted)
             self.late_of[owner] = late
         if changed:
             self.clocks[()] = clock._replace(booked_at=self.world.timestamp)
@@ -101,8 +98,6 @@ class CycleLosses(CycleBook):
     def _lost_in(self, owner: str, market: int) -> Sides:
         """Return what an account's loss can have come from in a market, by the side that gained it."""
         lost: Sides = self.pending_lost[owner, market]
-        if owner == self.address:
-            return Sides(lost.short, lost.long)
         most = self._haircut_in(owner, market) - self.nets[owner, market].value
         found = min(lost.long + lost.short, max(0, most))
         by_long = found * lost.long // (lost.long + lost.short) if found else 0
@@ -138,16 +133,13 @@ class CycleLosses(CycleBook):
 
     def _insure(self, cycle: int, markets: int) -> int:
         """Have insurance take the same share off all losses of a cycle; how much."""
-        total = sum(sum(self.losses[market, cycle]) for market in range(markets))
+        losses = [self.losses[market, cycle] for market in range(markets)]
+        total = sum(map(sum, losses))
         if total == 0:
             return 0
         paid = self.fund.cover(self.address, total)
         self.holdings[()] = self.holdings[()] + paid
-        self.pot[()] = self._amount(self.pot[()].value + paid)
-        losses = [self.losses[market, cycle] for market in range(markets)]
-        for market, part in enumerate(spread(paid, losses)):
-            was = losses[market]
-            self.losses[market, cycle] = Sides(was.long - part.long, was.short - part.short)
+        self._charge(cycle, -paid, losses)
         return paid
 
     def _cover_late(self) -> None:
@@ -168,12 +160,17 @@ class CycleLosses(CycleBook):
         charged = int(min(self.late_table[()], self.overdue[()], sum(map(sum, rooms))))
         if charged == 0:
             return 0
-        for market, part in enumerate(spread(charged, rooms)):
-            was = self.losses[market, cycle]
-            self.losses[market, cycle] = Sides(was.long + part.long, was.short + part.short)
+        self._charge(cycle, charged, rooms)
         self.late_table[()] = self.late_table[()] - charged
-        self.pot[()] = self._amount(self.pot[()].value - charged)
         return charged
+
+    def _charge(self, cycle: int, amount: int, weights: Sequence[Sides]) -> None:
+        """Have the gains of a cycle bear so much more, under zero less, by weights."""
+        way = -1 if amount < 0 else 1
+        for market, part in enumerate(spread(abs(amount), weights)):
+            was = self.losses[market, cycle]
+            self.losses[market, cycle] = Sides(was.long + way * part.long, was.short + way * part.short)
+        self._change_pot(-amount)
 
     def _sweep(self) -> None:
         """Hand fees over to the fund."""

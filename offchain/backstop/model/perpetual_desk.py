@@ -111,14 +111,13 @@ class PerpetualDesk(Contract):
 
     @external
     def take(self, sender: str, market: int, lots: int) -> None:
-        """Take lots over from the market's own account, at the mark."""
+        """Take lots over that were taken from debtors, at the mark."""
         fresh, price = self.market.accrue(self.address, market)
         require(fresh, "desk: no price for lots")
         self._check_solvent(sender)
-        self.market.wake(self.address, self.market_address)
-        size = self._size(self.market_address, market)
-        require(0 < lots <= abs(size), "desk: not so many lots")
-        delta = lots if size > 0 else -lots
+        long, short = self.market.lots_of(self.address, market)
+        require(0 < lots <= abs(short - long), "desk: not so many lots")
+        delta = lots if short > long else -lots
         fee = _fee(lots * price, self.taker_fee)
         self.market.exchange(self.address, market, sender, self.market_address, delta, price, -fee, 0)
         self._check_side(sender, market, delta, price, price, False)
@@ -128,7 +127,6 @@ class PerpetualDesk(Contract):
     def liquidate(self, sender: str, owner: str, market: int, lots: int) -> int:
         """Take over lots of an account that is under its maintenance margin; the reward."""
         require(owner != sender, "desk: own account")
-        require(owner != self.market_address, "desk: take them")
         self.market.wake(self.address, owner)
         self.market.wake(self.address, sender)
         size = self._size(owner, market)

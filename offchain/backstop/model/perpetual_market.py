@@ -1,7 +1,7 @@
 """Perpetual markets in the stablecoin whose losses are borne by who gained while the price moved.
 
-Cash of all accounts + bonds + pot + fees == held + late, to the wei. Amounts in wad, sizes in lots, prices in
-wei a lot, margins in basis points x wei.
+Cash of all accounts and values of all positions + bonds + pot + fees == held + late, to the wei. Amounts in
+wad, sizes in lots, prices in wei a lot, margins in basis points x wei.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from backstop.model.arithmetic import add, div_up, signed
 from backstop.model.cycle_book import BOOKED, SEIZED, Account, _in
 from backstop.model.cycle_losses import CycleLosses
 from backstop.model.interfaces import Holding, IDomain, IPerpetualDesk, IVaultEngine, Standing
-from backstop.model.price_path import INTERVAL, PERIOD, Clock, Moves, Path, Sides
+from backstop.model.price_path import INTERVAL, PERIOD, Clock, Path, Sides, Values
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
 
@@ -136,14 +136,17 @@ class PerpetualMarket(CycleLosses):
         """Have lots change hands; what the two pay beside and do not get is insurance."""
         require(sender == self.desk_address, "perpetuals: not the desk")
         require(self.closing[()] == 0, "perpetuals: prices are final")
-        for owner in (buyer, seller):
-            self._touch(owner)
-            self._forget_lost(owner)
-        before = self.opened[market]
-        at = price - self._accrue(market)
-        self._move(buyer, market, delta, at)
-        self._move(seller, market, -delta, at)
-        opened = self.opened[market]
+        self._begin(buyer)
+        if seller != self.address:
+            self._begin(seller)
+        before = self._open(market)
+        self._accrue(market)
+        off = price - self.paths[market].price
+        self._move(buyer, market, delta, off)
+        # Lots that are nobody's come from the market itself.
+        if seller != self.address:
+            self._move(seller, market, -delta, off)
+        opened = self._open(market)
         if opened > before:
             require(opened <= self.policy.open_limit(self.address, market), "perpetuals: open limit")
         over = self._note_premium(market, abs(delta), price)
@@ -171,7 +174,7 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def meet(self, sender: str, owner: str) -> None:
-        """Take over the positions of an account that owes, and book what it lacks of the pending cycle."""
+        """Take the positions of an account that owes, and book what it lacks of the pending cycle."""
         self._touch(owner)
         seized = self._seize(owner, sender)
         booked = self._book(owner)
@@ -188,9 +191,6 @@ class PerpetualMarket(CycleLosses):
     def roll(self, sender: str) -> None:
         """Make the pending cycle final, the open one pending, and open the next."""
         self._roll()
-        # What the market's own account has lost is booked at once: nobody has a bond of it.
-        self._touch(self.address)
-        self._book(self.address)
 
     @external
     def post_shortfall(self, sender: str) -> int:
@@ -215,14 +215,13 @@ class PerpetualMarket(CycleLosses):
         for market in range(self.policy.markets(self.address)):
             price = self.policy.final_price(self.address, market)
             require(price != 0, "perpetuals: no final price")
-            self._stop_funding(market)
             self._walk(market, price, True)
         self.closing[()] = self.clocks[()].cycle
         self.emit("ClosingBegun", self.world.timestamp)
 
     @external
     def close_out(self, sender: str, owner: str) -> None:
-        """Close all positions of an account at the final prices, against the market's own account."""
+        """Close all positions of an account at the final prices."""
         require(self.closing[()] != 0, "perpetuals: not closing")
         self._touch(owner)
         self._close_out(owner)
@@ -243,10 +242,15 @@ class PerpetualMarket(CycleLosses):
     def holdings_of(self, sender: str, owner: str) -> tuple[Holding, ...]:
         """Return an account's positions, each with its market's last mark and open lots."""
         return tuple(
-            Holding(market, size, self.paths[market].price, self.opened[market])
+            Holding(market, size, self.paths[market].price, self._open(market))
             for market in _in(self.accounts[owner].markets)
             if (size := self.positions[owner, market].size) != 0
         )
+
+    @view
+    def lots_of(self, sender: str, market: int) -> tuple[int, int]:
+        """Return the lots that accounts are long, and short; the difference is nobody's."""
+        return tuple(self.lots[market])
 
     @view
     def clock_of(self, sender: str) -> Clock:
@@ -254,9 +258,9 @@ class PerpetualMarket(CycleLosses):
         return cast(Clock, self.clocks[()])
 
     @view
-    def path_of(self, sender: str, market: int) -> tuple[Path, Moves]:
-        """Return a market's mark and path, and its moves."""
-        return self.paths[market], self.moves[market]
+    def path_of(self, sender: str, market: int) -> tuple[Path, Values]:
+        """Return a market's mark and path, and what lots are worth."""
+        return self.paths[market], self.values[market]
 
     @view
     def cycle_of(self, sender: str, market: int, cycle: int) -> tuple[Sides, Sides]:
@@ -291,31 +295,25 @@ class PerpetualMarket(CycleLosses):
     # ---------------------------------------------------------------- helpers
 
     def _seize(self, owner: str, finder: str) -> bool:
-        """Move the positions of an account that owes to the market's own, at marks of now, if there are."""
-        if owner == self.address or not self._holds(owner):
+        """Take the positions of an account that owes from it, at marks of now, if there are."""
+        if not self._holds(owner):
             return False
         if self.closing[()] != 0 or not self._mark_all(owner):
             return False
         found = self._standing(owner)
         if found.own >= found.haircut:
             return False
-        self._touch(self.address)
         self._close_out(owner)
         self._pay_half(owner, SEIZED, finder)
         self.emit("Seized", owner, finder)
         return True
 
     def _close_out(self, owner: str) -> None:
-        """Move all positions of a touched account to the market's own, at the marks."""
-        self._touch(self.address)
-        if owner == self.address:
-            return
+        """Take all positions of a touched account from it, at the marks."""
         for market in _in(self.accounts[owner].markets):
             size = self.positions[owner, market].size
             if size != 0:
-                at = self._level(market)
-                self._move(owner, market, -size, at)
-                self._move(self.address, market, size, at)
+                self._move(owner, market, -size, 0)
 
     def _mark_all(self, owner: str) -> bool:
         """Mark all markets that an account has positions in; tell whether all have a price of now."""

@@ -2,7 +2,9 @@
 
 Each market keeps the last extreme of its price less funding, whether it is falling, and two sums that only
 rise: of the moves up and of the moves down. A move back counts once it has turned by a quarter of a lot's
-maintenance margin. What all longs gained of a move is what all shorts lost, exactly. Prices in wei a lot.
+maintenance margin. Lots that were taken from debtors are nobody's: they gain and lose nothing. The side of
+accounts with fewer lots moves as the mark does, the other moves, all of its lots together, by just as much.
+Prices in wei a lot.
 """
 
 from __future__ import annotations
@@ -11,18 +13,22 @@ from collections.abc import Callable
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, quotient
+from backstop.model.arithmetic import BASIS_POINTS, div_up, quotient
 from backstop.model.asking import NOTHING
 from backstop.model.interfaces import IMarginPolicy
-from backstop.model.state import Contract, World, immutable, slot
+from backstop.model.state import Contract, World, immutable, require, slot
 
 PERIOD = 28_800
 """Seconds: what funding may be at most is said for a period."""
 INTERVAL = 3_600
 """Seconds: a new rate follows from the trades of an interval."""
+LONG, SHORT = 0, 1
+"""Sides, as they are counted."""
 MAX_LOTS = 2**63 - 1
 MAX_SUM = 2**128 - 1
 """Wei a lot: what the moves up, or down, of a market may add up to."""
+MAX_VALUE = 2**109 - 1
+"""Wei: what a lot may be worth, either way."""
 MAX_GAINS = 2**123 - 1
 """Wei: what one side may gain in a cycle. Products of two and of sums over 16 sides fit 256 bits."""
 
@@ -38,23 +44,35 @@ class Path(NamedTuple):
 
 @slot(128, 128)
 class Moves(NamedTuple):
-    """The sum of all moves up, and of all moves down [wei a lot]."""
+    """What a lot of a side gained, and lost, since the start [wei]."""
 
-    up: int = 0
-    down: int = 0
+    gained: int = 0
+    lost: int = 0
 
 
 @slot(128, 128)
 class Sides(NamedTuple):
-    """Something of those who are long, or were, and of those who are short [wei]."""
+    """Something of those who are long, or were, and of those who are short [lots or wei]."""
 
     long: int = 0
     short: int = 0
 
 
-@slot(-110)
-class Level(NamedTuple):
-    """A mark less the funding index [wei a lot]."""
+@slot(-110, -110)
+class Values(NamedTuple):
+    """What a lot that is long is worth, and what whoever is short one owes [wei]; zero at the first mark."""
+
+    long: int = 0
+    short: int = 0
+
+    def of(self, size: int) -> int:
+        """Return the value of so many lots [wei]."""
+        return size * (self.long if size > 0 else self.short)
+
+
+@slot(-138)
+class Amount(NamedTuple):
+    """Some wei, above or below zero."""
 
     value: int = 0
 
@@ -100,15 +118,18 @@ class PricePath(Contract):
         self.mark_age = mark_age
         self.clocks = self.table("price_path.clock", Clock())
         self.paths = self.table("price_path.paths", Path())
+        # By side.
         self.moves = self.table("price_path.moves", Moves())
-        # Lots that are long.
-        self.opened = self.table("price_path.opened")
-        # By market and cycle: what its sides gained, and where it began.
+        # Lots that accounts are long, and short; what one of them is worth.
+        self.lots = self.table("price_path.lots", Sides())
+        self.values = self.table("price_path.values", Values())
+        # By market and cycle: what its sides gained, and where it began; by side the moves until then.
         self.totals = self.table("price_path.totals", Sides())
-        self.levels = self.table("price_path.levels", Level())
+        self.levels = self.table("price_path.levels", Values())
         self.edges = self.table("price_path.edges", Moves())
         self.fundings = self.table("price_path.fundings", Funding())
         self.premiums = self.table("price_path.premiums", Premium())
+        self.pot = self.table("price_path.pot", Amount())
         self.clocks[()] = Clock(1, world.timestamp, 0, 0)
 
     @property
@@ -125,12 +146,22 @@ class PricePath(Contract):
         return True
 
     def _walk(self, market: int, price: int, final: bool) -> None:
-        """Go to a price: a new extreme counts, and so does a turn; anything between only if it is final."""
+        """Bring the index, the mark, the path and the values of a market up to now, at a price.
+
+        A new extreme counts, and so does a turn; anything between only if it is final, and then all funding
+        ends.
+        """
         path: Path = self.paths[market]
-        level = price - self._index(market)
-        if path.price == 0:
-            self.paths[market] = Path(price, level, False)
+        funding: Funding = self.fundings[market]
+        if price == path.price and funding.updated == self.world.timestamp and not final:
             return
+        due = self._due(funding)
+        old: Values = self.values[market]
+        self.values[market], left = self._moved(market, old, price - path.price - due)
+        self._change_pot(left)
+        level = price - funding.level - due
+        rate = 0 if final else funding.rate
+        self.fundings[market] = Funding(funding.level + due, rate, self.world.timestamp)
         moved = abs(level - path.extreme)
         onward = moved != 0 and (level < path.extreme) == path.falling
         turns = final
@@ -148,54 +179,100 @@ class PricePath(Contract):
         answer = self.world.attempt(question)
         return NOTHING if answer is None else answer
 
-    def _count(self, market: int, falling: bool, moved: int) -> None:
-        """Add a move to what one side gained. One that does not fit counts for nobody."""
-        moves: Moves = self.moves[market]
-        cycle = self.clocks[()].cycle
-        totals: Sides = self.totals[market, cycle]
-        gained = self.opened[market] * moved
-        if falling:
-            moves = moves._replace(down=moves.down + moved)
-            totals = totals._replace(short=totals.short + gained)
+    def _shared(self, market: int, falling: bool, moved: int) -> tuple[int, int, int]:
+        """Return what a lot that wins gains, rounded down, what all that win gain, how many lots lose it.
+
+        The side with fewer lots has all of a move, the other's lots together as much.
+        """
+        lots: Sides = self.lots[market]
+        winners, losers = (lots.short, lots.long) if falling else lots
+        if winners == 0 or losers == 0:
+            return 0, 0, 1
+        gain = moved * min(winners, losers) // winners
+        return gain, winners * gain, losers
+
+    def _moved(self, market: int, values: Values, moved: int) -> tuple[Values, int]:
+        """Let a mark less the index move what lots are worth, and return what the rounding leaves.
+
+        A loss is rounded up. A move that does not fit counts for nobody.
+        """
+        gain, gained, losers = self._shared(market, moved < 0, abs(moved))
+        loss = div_up(gained, losers)
+        if moved < 0:
+            new = Values(values.long - loss, values.short - gain)
         else:
-            moves = moves._replace(up=moves.up + moved)
-            totals = totals._replace(long=totals.long + gained)
-        if max(moves) <= MAX_SUM and max(totals) <= MAX_GAINS:
-            self.moves[market] = moves
-            self.totals[market, cycle] = totals
+            new = Values(values.long + gain, values.short + loss)
+        if max(map(abs, new)) > MAX_VALUE:
+            return values, 0
+        return new, loss * losers - gained
+
+    def _count(self, market: int, falling: bool, moved: int) -> None:
+        """Add a move to what a lot of one side gained and of the other lost.
+
+        One that does not fit counts for nobody.
+        """
+        gain, gained, losers = self._shared(market, falling, moved)
+        winner, loser = (SHORT, LONG) if falling else (LONG, SHORT)
+        cycle = self.clocks[()].cycle
+        totals = list(self.totals[market, cycle])
+        totals[winner] += gained
+        won: Moves = self.moves[market, winner]
+        lost: Moves = self.moves[market, loser]
+        won = won._replace(gained=won.gained + gain)
+        # Rounded down: all losses are no more than all gains.
+        lost = lost._replace(lost=lost.lost + gained // losers)
+        if max(won.gained, lost.lost) <= MAX_SUM and max(totals) <= MAX_GAINS:
+            self.moves[market, winner], self.moves[market, loser] = won, lost
+            self.totals[market, cycle] = Sides(*totals)
 
     def _note_edge(self, market: int, cycle: int) -> None:
         """Note where a cycle begins, at the last mark and the index of now."""
-        path: Path = self.paths[market]
-        if path.price != 0:
-            self._walk(market, path.price, False)
-            self.levels[market, cycle] = Level(self._level(market))
-            self.edges[market, cycle] = self.moves[market]
+        self._walk(market, self.paths[market].price, False)
+        self.levels[market, cycle] = self.values[market]
+        for side in (LONG, SHORT):
+            self.edges[market, cycle, side] = self.moves[market, side]
 
-    def _level(self, market: int) -> int:
-        """Return the mark less the index of now [wei a lot]."""
-        return int(self.paths[market].price) - self._index(market)
+    def _change_lots(self, market: int, old: int, size: int) -> None:
+        """Have a position change in a market that is up to date."""
+        lots: Sides = self.lots[market]
+        long = lots.long + max(size, 0) - max(old, 0)
+        short = lots.short + max(-size, 0) - max(-old, 0)
+        require(max(long, short) <= MAX_LOTS, "price_path: too much is open")
+        self.lots[market] = Sides(long, short)
+
+    def _open(self, market: int) -> int:
+        """Return the lots of the side that has more: what the other has less was taken from debtors."""
+        return max(self.lots[market])
+
+    def _worth(self, market: int, size: int) -> int:
+        """Return the value of so many lots at the last mark and the index of now [wei]."""
+        values, _ = self._moved(market, self.values[market], -self._due(self.fundings[market]))
+        return values.of(size)
+
+    def _change_pot(self, amount: int) -> None:
+        self.pot[()] = self._amount(self.pot[()].value + amount)
+
+    def _amount(self, value: int) -> Amount:
+        require(abs(value) < 2**137, "price_path: beyond all figures")
+        return Amount(value)
 
     # ---------------------------------------------------------------- funding
 
-    def _index(self, market: int) -> int:
-        """Return the funding index of now [wei a lot]."""
-        funding: Funding = self.fundings[market]
-        return funding.level + funding.rate * (self.world.timestamp - funding.updated)
+    def _due(self, funding: Funding) -> int:
+        """Return what an index has to move by until now [wei a lot]."""
+        return funding.rate * (self.world.timestamp - funding.updated)
 
-    def _accrue(self, market: int) -> int:
-        """Move the index up to now; after an interval the rate follows the premium of its trades."""
-        funding = Funding(self._index(market), self.fundings[market].rate, self.world.timestamp)
+    def _accrue(self, market: int) -> None:
+        """Bring a market up to now at its mark; after an interval the rate follows its trades."""
+        self._walk(market, self.paths[market].price, False)
         premium: Premium = self.premiums[market]
         if self.world.timestamp >= premium.since + INTERVAL:
             # Over all that is open, whatever was traded: no volume waters it down.
-            weight = max(self.opened[market], 1)
+            weight = max(self._open(market), 1)
             rate = quotient(self._capped(market, quotient(premium.total, weight)), PERIOD)
-            funding = funding._replace(rate=rate)
+            self.fundings[market] = self.fundings[market]._replace(rate=rate)
             self.premiums[market] = Premium(0, 0, self.world.timestamp)
-            self.emit("FundingSet", market, funding.level, rate)
-        self.fundings[market] = funding
-        return funding.level
+            self.emit("FundingSet", market, self.fundings[market].level, rate)
 
     def _note_premium(self, market: int, lots: int, price: int) -> int:
         """Count a trade for the next rate, at most as far from the mark as a rate may go."""
@@ -207,11 +284,21 @@ class PricePath(Contract):
         )
         return over
 
-    def _stop_funding(self, market: int) -> None:
-        """End all funding, at the index of now."""
-        self.fundings[market] = Funding(self._index(market), 0, self.world.timestamp)
-
     def _capped(self, market: int, premium: int) -> int:
         """Return a premium, as far as funding may go."""
         most = self.policy.most_premium_at(self.address, market, self.paths[market].price)
         return max(-most, min(most, premium))
+
+
+def side_of(size: int) -> int:
+    """Return the side of a position."""
+    return SHORT if size < 0 else LONG
+
+
+def value_of_all(market: PricePath) -> int:
+    """Return the value of all positions of all markets, as markets were brought up to date last [wei]."""
+    found = 0
+    for m, lots in market.lots.items():
+        values: Values = market.values[m]
+        found += lots.long * values.long - lots.short * values.short
+    return int(found)

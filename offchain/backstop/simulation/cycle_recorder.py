@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from backstop.deployment.contracts import BY_CYCLE
 from backstop.model.perpetual_market import PerpetualMarket
+from backstop.model.price_path import value_of_all
 from backstop.model.state import ZERO_ADDRESS, Contract, Log
 from backstop.simulation.bearers import PAYERS
 from backstop.simulation.margin_recorder import MOST_PAYERS
@@ -29,8 +30,8 @@ class CycleRecorder:
     names: Mapping[str, str]  # address -> account name
     accounts: set[str] = field(default_factory=set)
     insolvent: set[str] = field(default_factory=set)
-    seized: int = 0  # accounts whose positions went to the market's own
-    relieved: int = 0  # times that lots of the market's own account were taken
+    seized: int = 0  # accounts whose positions were taken from them
+    relieved: int = 0  # times that somebody took such lots over
     payments: list[Row] = field(default_factory=list)
     liquidations: list[Row] = field(default_factory=list)
     totals: dict[str, int] = field(default_factory=dict)  # kind of payment -> wad
@@ -64,8 +65,7 @@ class CycleRecorder:
         self.seized += 1
 
     def _booked(self, step: int, at: int, owner: str, cycle: int, amount: int, late: int) -> None:
-        if owner != self.market.address:
-            self.insolvent.add(owner)
+        self.insolvent.add(owner)
 
     def _absorbed(self, step: int, at: int, loss: int, clawed_back: int, insured: int) -> None:
         self._pay(step, at, "clawed_back", clawed_back)
@@ -142,17 +142,14 @@ class CycleRecorder:
                 sum(market.booked[owner, m]) for m in range(len(self.symbols))
             )
             alone += max(0, standing.haircut - standing.own - booked)
-        cash = sum(each.cash for each in market.accounts.values())
+        cash = sum(each.cash for each in market.accounts.values()) + value_of_all(market)
         others = market.bonds[()] + market.pot[()].value + market.fee_table[()]
         most = sorted(haircuts.items(), key=lambda entry: (-entry[1], entry[0]))
-        own = {
-            symbol: size
-            for m, symbol in enumerate(self.symbols)
-            if (size := market.positions[market.address, m].size)
-        }
+        sides = {symbol: market.lots[m] for m, symbol in enumerate(self.symbols)}
+        left = {symbol: short - long for symbol, (long, short) in sides.items() if short != long}
         return {
             "policy": BY_CYCLE,
-            "accounts": len(self.accounts | set(market.accounts) - {market.address}),
+            "accounts": len(self.accounts | set(market.accounts)),
             "liquidations": len(self.liquidations),
             "bankruptcies": len(self.insolvent),
             "loss_wad": str(sum(self.totals.values()) + pending + late),
@@ -164,7 +161,7 @@ class CycleRecorder:
             "gap_wad": str(cash + others - market.holdings[()] - market.late_table[()]),
             "seized": self.seized,
             "relieved": self.relieved,
-            "own_lots": own,
+            "left_lots": left,
             "freezes": [],
             "cycles": [{**each, "at": each["at"] - start} for each in self.cycles],
             "payers": [

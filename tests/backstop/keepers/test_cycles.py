@@ -158,8 +158,8 @@ def test_a_loss_is_met_booked_and_borne_by_who_gained(crowd: Cycles) -> None:
     crowd.wait(60)
     crowd.see(160)
     assert methods(crowd.work(crank)) == ["bring", "accrue", "meet"]
-    own = crowd.market.positions[crowd.market.address, ETH].size
-    assert own == 1_000 and crowd.cycles.position(trader("long"), ETH).size == 0
+    long, short = crowd.market.lots[ETH]
+    assert short - long == 1_000 and crowd.cycles.position(trader("long"), ETH).size == 0
     before = crowd.equity("first"), crowd.equity("second")
     for _ in range(3):
         crowd.wait(MARGIN.window)
@@ -236,7 +236,7 @@ def test_it_counts_its_gas(crowd: Cycles) -> None:
     assert methods(crowd.work(keeper)) == ["deposit"]
 
 
-def test_it_relieves_the_markets_own_account(crowd: Cycles) -> None:
+def test_it_takes_lots_over_that_are_nobodys(crowd: Cycles) -> None:
     """As far as a share of its equity bears; whoever is on the other side closes without a share."""
     crowd.fund(400)
     crowd.wait(60)
@@ -250,7 +250,8 @@ def test_it_relieves_the_markets_own_account(crowd: Cycles) -> None:
     size = crowd.cycles.position(account("me"), ETH).size
     # Half of 400 and of the half bond that it has as finder, at 1.60 a lot.
     assert size == 405 * 5 // 16
-    assert crowd.market.positions[crowd.market.address, ETH].size == 1_000 - size
+    long, short = crowd.market.lots[ETH]
+    assert short - long == 1_000 - size
 
 
 def test_what_no_gain_bears_is_posted_within_the_line(crowd: Cycles) -> None:

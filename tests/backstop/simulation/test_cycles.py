@@ -87,7 +87,7 @@ def test_a_settlement_leaves_no_position_and_nothing_late() -> None:
     margin, done = run.summary["margin"], [row[3] for row in run.tables["actions"] if row[7]]
     assert run.summary["settlement"]["fixed_at"] and run.summary["differences"] == 0
     assert done.count("begin_close") == 1 and done.count("close_out") > 5
-    assert margin["own_lots"] == {} and margin["left_alone_wad"] == margin["gap_wad"] == "0"
+    assert margin["left_lots"] == {} and margin["left_alone_wad"] == margin["gap_wad"] == "0"
     assert margin["unpaid_wad"] == margin["pending_wad"] == "0"
 
 
@@ -198,14 +198,18 @@ def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
         market.roll()
     market.meet("long")
     assert int(recorder.summary(0)["unpaid_wad"]) == 1_000 * WAD
-    market.mark(ETH, 15 * WAD)
-    for _ in range(3):
+    # Who took its lots over lacks 300 at 14, in the cycle whose gains also pay for before.
+    market.deposit("taker", 1_700 * WAD)
+    market.do("PerpetualDesk.take", ETH, 1_000, sender="taker")
+    market.mark(ETH, 14 * WAD)
+    market.roll()
+    market.meet("taker")
+    for _ in range(2):
         market.roll()
     said = recorder.summary(0)
-    # The market's own account lost 1 on each of 1,000 lots, in the cycle whose gains also pay for before.
-    assert int(said["cut_wad"]) > 0 and int(said["taken_wad"]) == 1_000 * WAD
+    assert int(said["cut_wad"]) > 0 and int(said["taken_wad"]) == 300 * WAD
     paid = sum(int(said[f"{kind}_wad"]) for kind in (*PAYERS, "forgone", "pending", "unpaid"))
     assert paid == int(said["loss_wad"]) and said["gap_wad"] == "0"
     # What the long lacked, as far as insurance and later gains have not paid.
     assert int(said["cut_wad"]) + int(said["unpaid_wad"]) + int(said["insured_wad"]) == 1_000 * WAD
-    assert recorder.insolvent == {market.at("long")}
+    assert recorder.insolvent == {market.at("long"), market.at("taker")}

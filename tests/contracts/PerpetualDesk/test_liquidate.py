@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.perpetuals import DESK, ETH, HOUSE
+from tests.support.perpetuals import DESK, ETH
 
 
 @pytest.fixture
@@ -30,8 +30,6 @@ def test_the_reward_is_what_it_is_short_of(unsafe):
 def test_who_may_not(unsafe):
     with reverts("desk: own account"):
         liquidate(unsafe, 1, by="long")
-    with reverts("desk: take them"):
-        liquidate(unsafe, 1, name=HOUSE)
     for lots in (0, 1_001):
         with reverts("desk: not that many"):
             liquidate(unsafe, lots)

@@ -1,18 +1,18 @@
-"""take: the market's own lots, for everybody, at the mark."""
+"""take: lots that were taken from debtors, for everybody, at the mark."""
 
 import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.perpetuals import DESK, ETH, HOUSE
+from tests.support.perpetuals import DESK, ETH, crowded, opened
 
 
 @pytest.fixture
 def seized(crowd):
-    """The long owes 1,000; the market's own account has its lots."""
+    """The long owes 1,000, and its lots are nobody's."""
     crowd.mark(ETH, 16 * WAD)
     crowd.meet("long")
-    assert crowd.size(HOUSE) == 1_000 and crowd.size("long") == 0
+    assert crowd.nobodys() == 1_000 and crowd.size("long") == 0
     return crowd
 
 
@@ -22,7 +22,7 @@ def take(market, name, lots):
 
 def test_who_is_on_the_other_side_closes_against_it(seized):
     take(seized, "first", 500)
-    assert seized.size("first") == 0 and seized.size(HOUSE) == 500
+    assert seized.size("first") == 0 and seized.nobodys() == 500
     seized.check_woken()
 
 
@@ -30,7 +30,7 @@ def test_others_need_margin(seized):
     with reverts("desk: initial margin"):
         take(seized, "stranger", 1)
     take(seized, "other", 1_000)
-    assert seized.size("other") == 1_000 and seized.size(HOUSE) == 0
+    assert seized.size("other") == 1_000 and seized.nobodys() == 0
 
 
 def test_no_more_than_it_has_and_at_prices_of_now(seized):
@@ -48,6 +48,31 @@ def test_shorts_of_its_own_as_well(market):
     market.trade("other", "short", 1_000)
     market.mark(ETH, 24 * WAD)
     market.meet("short")
-    assert market.size(HOUSE) == -1_000
+    assert market.nobodys() == -1_000
     take(market, "other", 400)
-    assert market.size("other") == 600 and market.size(HOUSE) == -600
+    assert market.size("other") == 600 and market.nobodys() == -600
+
+
+def test_debtors_of_both_sides_make_each_others_lots_whole(market):
+    """A long and a short fail one after the other: only the difference of their lots is nobody's."""
+    for name, amount in (("long", 1_500), ("short", 3_000), ("other", 20_000)):
+        market.deposit(name, amount * WAD)
+    market.trade("long", "other", 500)
+    market.trade("other", "short", 1_000)
+    market.mark(ETH, 165 * WAD // 10)
+    market.meet("long")
+    assert market.nobodys() == 500
+    market.mark(ETH, 32 * WAD)
+    market.meet("short")
+    assert market.nobodys() == -500 and market.size("other") == 500
+    market.check_woken()
+
+
+def test_a_taker_pays_its_fee_to_the_insurance(new_protocol):
+    market = crowded(opened(new_protocol, taker_fee=10))
+    market.mark(ETH, 16 * WAD)
+    market.meet("long")
+    before, fees = market.equity("other"), market.market.fee_table[()]
+    take(market, "other", 100)
+    fee = 100 * 16 * WAD // 1_000
+    assert before - market.equity("other") == market.market.fee_table[()] - fees == fee

@@ -1,4 +1,4 @@
-"""meet: positions of a debtor go to the market's own account, its loss to those who gained in that cycle."""
+"""meet: lots of a debtor are taken from it and nobody's, its loss is borne by who gained in that cycle."""
 
 import pytest
 
@@ -51,10 +51,34 @@ def test_once_it_is_met_the_rebound_is_not_the_debtors(crash):
     crash.mark(ETH, 20 * WAD)
     crash.finish()
     assert crash.equity("long") == 0
-    # The shorts have lost what they had gained, and half of the loss each; insurance has the rebound.
-    assert crash.equity("first") == crash.equity("second") == 9_500 * WAD
+    # Nobody is long who could gain it: the shorts bear half of the loss each, and keep what they gained.
+    assert crash.equity("first") == crash.equity("second") == 11_500 * WAD
     insured = crash.model.world.contracts["MarginFund"].tables["insurance"][()].amount
-    assert insured + crash.market.fee_table[()] == 4_000 * WAD
+    assert insured + crash.market.fee_table[()] == 0
+
+
+def test_the_other_side_moves_by_as_much_as_is_left_of_this_one(crash):
+    """Of 1,000 lots on both sides 250 are left that are long: a short moves by a quarter."""
+    crash.meet("long")
+    crash.do(f"{DESK}.take", ETH, 250, sender="other")
+    assert crash.nobodys() == 750
+    crash.mark(ETH, 12 * WAD)
+    assert crash.equity("other") == 9_000 * WAD
+    assert crash.equity("first") == crash.equity("second") == 12_500 * WAD
+    # Whoever closes a lot leaves more of the move to those who stay: 250 of 500.
+    crash.do(f"{DESK}.take", ETH, 500, sender="first")
+    crash.mark(ETH, 20 * WAD)
+    assert crash.equity("other") == 11_000 * WAD
+    assert crash.equity("first") == 12_500 * WAD and crash.equity("second") == 10_500 * WAD
+
+
+def test_what_it_owes_is_fixed(crash):
+    """It owes 1,000 and nothing moves that: neither marks, nor what others do with its lots."""
+    crash.meet("long")
+    crash.do(f"{DESK}.take", ETH, 400, sender="other")
+    for price in (13, 24, 9, 16):
+        crash.mark(ETH, price * WAD)
+        assert crash.equity("long") == -1_000 * WAD
 
 
 def test_insurance_pays_first(crash):
@@ -116,15 +140,14 @@ def test_what_is_late_is_borne_by_the_fund_the_protocol_and_later_gains(crash):
     crash.do("MarginFund.insure", 300 * WAD, sender="rich")
     crash.roll()
     assert crash.market.late_table[()] == 700 * WAD
-    # From the next roll on half of the gains of each cycle pay: 500 of 1,000, here of the market's own.
+    # From the next roll on half of the gains of each cycle pay: 500 of 1,000, of who has taken the lots.
+    crash.do(f"{DESK}.take", ETH, 1_000, sender="other")
     crash.mark(ETH, 17 * WAD)
     for _ in range(2):
         crash.roll()
     crash.check_woken()
     assert crash.market.late_table[()] == 200 * WAD
-    # What that account has gained beyond is insurance, and pays the rest.
-    crash.finish()
-    assert crash.market.late_table[()] == 0
+    assert crash.equity("other") == 10_500 * WAD
 
 
 def test_one_lot_is_marked_before_it_is_seized(market):

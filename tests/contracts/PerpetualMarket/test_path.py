@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.price_path import MAX_GAINS
+from backstop.model.price_path import LONG, MAX_GAINS, SHORT
 from tests.support.margin import terms
 from tests.support.perpetuals import ETH, HOUSE
 
@@ -22,8 +22,8 @@ def still(market):
 
 def moves(market):
     """What went up and down so far, in cents."""
-    found = market.market.moves[ETH]
-    return found.up // CENT, found.down // CENT
+    found = market.market.moves[ETH, LONG]
+    return found.gained // CENT, found.lost // CENT
 
 
 def test_a_new_extreme_counts(still):
@@ -99,7 +99,7 @@ def test_what_does_not_fit_counts_for_nobody_and_stops_nothing(market):
         for price in (highest, 2_000 * RAY):
             market.do("PriceFeed.report", ETH, price, sender="reporter_3")
             market.do("Own.accrue", ETH, sender="keeper")
-    assert own.moves[ETH] == (fits * leap, fits * leap)
+    assert own.moves[ETH, LONG] == own.moves[ETH, SHORT] == (fits * leap, fits * leap)
     assert own.totals[ETH, 1] == (fits * leap * lots, fits * leap * lots)
     assert own.paths[ETH].price == own.paths[ETH].extreme == 20 * WAD
     assert own._standing(market.at("a")).unfinal == fits * leap * lots

@@ -66,9 +66,10 @@ def test_what_a_cycle_was_stays_to_be_read(pending):
     pending.meet("long")
     gained, losses = pending.read(f"{HOUSE}.cycle_of", ETH, 1)
     assert tuple(gained) == (0, 4_000 * WAD) and tuple(losses) == (0, 1_000 * WAD)
-    path, moves = pending.read(f"{HOUSE}.path_of", ETH)
-    assert tuple(path) == (16 * WAD, 16 * WAD, True) and tuple(moves) == (0, 4 * WAD)
+    path, values = pending.read(f"{HOUSE}.path_of", ETH)
+    assert tuple(path) == (16 * WAD, 16 * WAD, True) and tuple(values) == (-4 * WAD, -4 * WAD)
+    assert tuple(pending.read(f"{HOUSE}.lots_of", ETH)) == (1_000, 1_000)
     holding = pending.read(f"{HOUSE}.holdings_of", pending.at("first"))
     assert [tuple(each) for each in holding] == [(ETH, -500, 16 * WAD, 1_000)]
-    assert pending.read(f"{HOUSE}.account_of", pending.at("first")).cash == 20_000 * WAD
+    assert pending.read(f"{HOUSE}.account_of", pending.at("first")).cash == 10_000 * WAD
     assert pending.read(f"{HOUSE}.paid_in", pending.at("first")) == 10_000 * WAD

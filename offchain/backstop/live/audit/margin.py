@@ -11,6 +11,7 @@ from backstop.model.arithmetic import WAD
 from backstop.model.margin_fund import MarginFund
 from backstop.model.margin_market import MarginMarket
 from backstop.model.perpetual_market import PerpetualMarket
+from backstop.model.price_path import value_of_all
 from backstop.model.stablecoin import Stablecoin
 
 _NOBODY = "0x" + "00" * 20
@@ -33,6 +34,8 @@ def margin_of(model: ModelSystem, deployment: Deployment) -> dict[str, Any] | No
         cycles = cast(PerpetualMarket, contracts[name])
         held, unpaid, fees = cycles.held(_NOBODY), cycles.late(_NOBODY), cycles.fees(_NOBODY)
         others = {"bonds": int(cycles.bonds[()]), "pot": int(cycles.pot[()].value)}
+        # What positions are worth, at the marks as they were brought up to date last.
+        others["lots"] = value_of_all(cycles)
         cash = sum(each.cash for each in cycles.accounts.values())
     else:
         market = cast(MarginMarket, contracts[name])

@@ -59,7 +59,8 @@ class CycleExchange(Exchange):
         self.step(price)
         names = {trader(name): name for name in (*OWN, *HONEST)}
         for owner in names:
-            left = self.size(self.contracts[self.MARKET].address)
+            longs, shorts = self.contracts[self.MARKET].lots[MARKET]
+            left = shorts - longs
             if self.size(owner) * left < 0:
                 lots = min(abs(self.size(owner)), abs(left))
                 self.do(owner, "PerpetualDesk", "take", MARKET, lots)
@@ -73,9 +74,8 @@ class CycleExchange(Exchange):
         super().leave()
 
     def owners(self) -> list[str]:
-        """Return all accounts that ever were, but the market's own."""
-        market = self.contracts[self.MARKET]
-        return [owner for owner in market.accounts if owner != market.address]
+        """Return all accounts that ever were."""
+        return list(self.contracts[self.MARKET].accounts)
 
     def size(self, owner: str) -> int:
         """Return a position [lots]."""
@@ -100,7 +100,7 @@ class CycleExchange(Exchange):
         return int(self.contracts[self.MARKET].late_table[()])
 
     def insured(self) -> int:
-        """Return what the fund has for losses, with fees, the pot and the market's own account [wad]."""
+        """Return what the fund has for losses, with fees and the pot [wad]."""
         market = self.contracts[self.MARKET]
-        own = self.equity(market.address) + int(market.fee_table[()]) + int(market.pot[()].value)
+        own = int(market.fee_table[()]) + int(market.pot[()].value)
         return own + int(self.system.view("MarginFund", "insurance_of").amount)

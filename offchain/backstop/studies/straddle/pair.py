@@ -93,7 +93,7 @@ class _Pair:
 
     def _take_out(self) -> None:
         """Take out what no margin and no rule keeps in."""
-        opened = int(self._market.market.opened[MARKET])
+        opened = int(self._market.market._open(MARKET))
         for owner in (LEFT, RIGHT):
             spare = self._spare(owner, self._market.initial(self._market.size(owner), opened))
             if spare > 0:

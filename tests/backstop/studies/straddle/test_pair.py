@@ -95,5 +95,5 @@ def test_more_of_a_large_market_is_asked_for():
 def test_nothing_stays_of_a_pair():
     market = Market(PLAIN)
     first = play(market, path((500, 70)), OPENING)
-    assert not market.market.accounts[LEFT].cash and not market.market.opened[0]
+    assert not market.market.accounts[LEFT].cash and not any(market.market.lots[0])
     assert play(market, path((500, 70)), OPENING) == first

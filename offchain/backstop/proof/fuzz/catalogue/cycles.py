@@ -78,6 +78,16 @@ class Books:
         """Return the mark [wei a lot]."""
         return int(self.market.paths[m].price)
 
+    def index(self, m: int) -> int:
+        """Return the funding index of now [wei a lot]."""
+        funding = self.market.fundings[m]
+        return int(funding.level + self.market._due(funding))
+
+    def nobodys(self, m: int) -> int:
+        """Return the lots that were taken from debtors; above zero if they were long."""
+        long, short = self.market.lots[m]
+        return int(short - long)
+
     @property
     def closing(self) -> bool:
         return bool(self.market.closing[()])
@@ -117,7 +127,7 @@ def mark_perpetuals(s: Scene) -> Iterator[Action | Wait]:
         yield from books.refresh([m])
     else:
         turn = books.policy.maintenance("", m, price) // (4 * BASIS_POINTS)
-        level = path.extreme + books.market._index(m)
+        level = path.extreme + books.index(m)
         leap = price * s.random.randint(5_000, 19_000) // BASIS_POINTS
         little = price * s.random.randint(9_900, 10_100) // BASIS_POINTS
         target = s.some((little, little, little, leap, level - turn, level + turn, level + s.some((-1, 1))))
@@ -184,7 +194,7 @@ def trade_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         terms = books.policy.terms[m]
         needed = (terms.initial + terms.account_rate_1 + terms.market_rate_1) * price
         most = min(books.spare(maker), books.spare(taker)) // needed
-        most = min(most, max(1, int(books.policy.underlyings[m].open_limit - books.market.opened[m])))
+        most = min(most, max(1, int(books.policy.underlyings[m].open_limit - books.market._open(m))))
         lots = s.some((s.near(most), most * 9 // 10, most * 9 // 10)) * s.some((1, -1))
     if lots == 0 and s.chance(0.97):
         return
@@ -262,8 +272,6 @@ def meet_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     if books is None:
         return
     found = [*books.debtors(), *s.random.sample(TRADERS, s.random.randint(0, 1))]
-    if s.chance(0.1):
-        found.append(books.market.address)
     s.random.shuffle(found)
     if s.chance(0.85):
         yield from books.refresh(sorted({m for owner in found for m in books.held(owner)}))
@@ -291,16 +299,15 @@ def roll_cycles(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=3)
 def take_lots_in_cycles(s: Scene) -> Iterator[Action | Wait]:
-    """Take lots over from the market's own account: who has the other side, or anybody; at times too many."""
+    """Take lots over from nobody: who has the other side, or anybody; at times too many."""
     books = _books(s)
     if books is None:
         return
-    own = books.market.address
-    held = books.held(own)
-    if not held and s.chance(0.97):
+    left = [m for m in books.markets if books.nobodys(m)]
+    if not left and s.chance(0.97):
         return
-    m = s.some(held or list(books.markets))
-    size = books.size(own, m)
+    m = s.some(left or list(books.markets))
+    size = books.nobodys(m)
     others = [owner for owner in TRADERS if books.size(owner, m) * size < 0]
     by = s.some(others if others and s.chance(0.6) else TRADERS)
     if s.chance(0.9):
@@ -327,7 +334,7 @@ def liquidate_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         weak = books.weak()
     if not weak and s.chance(0.95):
         return
-    owner = s.some(weak or [*TRADERS, books.market.address])
+    owner = s.some(weak or TRADERS)
     by = s.some([each for each in TRADERS if each != owner or s.chance(0.03)])
     m = s.some(books.held(owner) or [0])
     if s.chance(0.9):
@@ -356,7 +363,7 @@ def crank_cycles(s: Scene) -> Iterator[Action | Wait]:
     owner, m = s.some(TRADERS), int(s.random.random() * (len(books.markets) + 0.1))
     kind = s.random.randrange(9)
     if kind == 0:
-        yield s.call(_MARKET, "wake", s.some((owner, books.market.address)), by=by)
+        yield s.call(_MARKET, "wake", owner, by=by)
     elif kind == 1:
         yield s.call(_MARKET, "sweep", by=by)
     elif kind == 2:
@@ -388,7 +395,7 @@ def close_cycles(s: Scene) -> Iterator[Action | Wait]:
         yield Wait(bounds.FINAL_DEADLINE)
     if not books.closing or s.chance(0.2):
         yield s.call(_MARKET, "begin_close", by=s.somebody())
-    everyone = [*TRADERS, books.market.address]
+    everyone = [*TRADERS]
     s.random.shuffle(everyone)
     if not books.closing:
         yield s.call(_MARKET, "close_out", everyone[0], by=s.somebody())
@@ -402,7 +409,7 @@ def close_cycles(s: Scene) -> Iterator[Action | Wait]:
         elif kind == 2:
             yield Wait(books.market.window)
             yield s.call(_MARKET, "roll", by=s.somebody())
-        elif owner != books.market.address:
+        else:
             yield s.call(_MARKET, "wake", owner, by=s.somebody())
             standing = books.market._standing(owner)
             spare = max(0, standing.own - standing.haircut - standing.unfinal)

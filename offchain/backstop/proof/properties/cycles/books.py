@@ -15,52 +15,59 @@ from backstop.proof.properties.figures.cycles import (
     LATE,
     LEVELS,
     LOSSES,
+    LOTS,
     MARKET,
     MOVES,
     NETS,
-    OPENED,
     PATHS,
     POSITIONS,
     POT,
     TOTALS,
+    VALUES,
     WORTHS,
 )
 from backstop.proof.properties.registry import Violation, state_property
 from backstop.system import Snapshot
 
 _MOST_LOTS, _MOST_CASH, _MOST_GAINS, _MOST_PRICE = 2**63 - 1, 2**137 - 1, 2**123 - 1, 2**93 - 1
+_MOST_VALUE = 2**109 - 1
 # A tenth of the highest price in eight hours, for as long as 32 bits count seconds.
 _MOST_FUNDING = _MOST_PRICE // 10 * 2**32 // 28_800
 
 
-@state_property(84, writes=[ACCOUNTS, POSITIONS, OPENED, POT, FEES, BONDS, HELD, LATE, "erc20.balanceOf"])
+@state_property(
+    84, writes=[ACCOUNTS, POSITIONS, LOTS, VALUES, POT, FEES, BONDS, HELD, LATE, "erc20.balanceOf"]
+)
 def all_cash_is_held_or_late(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Assert that sizes sum to 0 in each market, and cash + bonds + pot + fees == held + late, to the wei.
+    """Assert that cash + values of all lots + bonds + pot + fees == held + late, to the wei.
 
-    The market's own account is one of them. What is open is what longs have, an account with lots in a market
-    has its bit, and what the market has booked it holds.
+    Each side of a market has the lots of its accounts, an account with lots in a market has its bit, and what
+    the market has booked it holds.
     """
     if MARKET not in snapshot:
         return
     market: Mapping[str, Mapping[Any, Any]] = snapshot[MARKET]
-    sums: Counter[int] = Counter()
     longs: Counter[int] = Counter()
+    shorts: Counter[int] = Counter()
     accounts = market[ACCOUNTS]
     for (owner, m), position in market[POSITIONS].items():
-        sums[m] += position.size
         longs[m] += max(0, position.size)
+        shorts[m] += max(0, -position.size)
         if position.size and not accounts[owner].markets >> m & 1:
             raise Violation(f"{owner} has {position.size} lots in market {m}, and no bit tells of it")
-    opened = market[OPENED]
-    for m in {*sums, *opened}:
-        if sums[m] or opened.get(m, 0) != longs[m]:
-            raise Violation(f"sizes in market {m} sum to {sums[m]}: {opened.get(m, 0)} open, {longs[m]} long")
+    values = 0
+    lots, worth = market[LOTS], market[VALUES]
+    for m in {*longs, *shorts, *lots}:
+        if tuple(lots.get(m, (0, 0))) != (longs[m], shorts[m]):
+            raise Violation(f"of market {m} {longs[m]} are long, {shorts[m]} short, noted is {lots.get(m)}")
+        long, short = worth.get(m, (0, 0))
+        values += longs[m] * long - shorts[m] * short
     cash = sum(account.cash for account in accounts.values())
     bonds, fees, held, late = (market[path].get((), 0) for path in (BONDS, FEES, HELD, LATE))
     pot = sum(each.value for each in market[POT].values())
-    if cash + bonds + pot + fees != held + late:
+    if cash + values + bonds + pot + fees != held + late:
         raise Violation(
-            f"{cash} of cash, {bonds} of bonds, {pot} in the pot and {fees} of fees, "
+            f"{cash} of cash, {values} of lots, {bonds} of bonds, {pot} in the pot and {fees} of fees, "
             f"but {held} held and {late} late"
         )
     balance = snapshot["Stablecoin"]["erc20.balanceOf"].get(addresses[MARKET], 0)
@@ -69,7 +76,8 @@ def all_cash_is_held_or_late(snapshot: Snapshot, addresses: Mapping[str, str]) -
 
 
 @state_property(
-    85, writes=[LOSSES, TOTALS, POSITIONS, OPENED, ACCOUNTS, WORTHS, NETS, PATHS, MOVES, LEVELS, FUNDINGS]
+    85,
+    writes=[LOSSES, TOTALS, POSITIONS, LOTS, VALUES, ACCOUNTS, WORTHS, NETS, PATHS, MOVES, LEVELS, FUNDINGS],
 )
 def no_side_bears_more_than_it_gained(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert 0 <= L <= T of each side of each cycle, and that no figure passes what products rely on.
@@ -95,7 +103,10 @@ def no_side_bears_more_than_it_gained(snapshot: Snapshot, addresses: Mapping[str
 _WIDTHS: tuple[tuple[str, Any, int], ...] = (
     (POSITIONS, "size", _MOST_LOTS),
     (POSITIONS, "value", _MOST_CASH),
-    (OPENED, None, _MOST_LOTS),
+    (LOTS, "long", _MOST_LOTS),
+    (LOTS, "short", _MOST_LOTS),
+    (VALUES, "long", _MOST_VALUE),
+    (VALUES, "short", _MOST_VALUE),
     (ACCOUNTS, "cash", _MOST_CASH),
     (WORTHS, "value", _MOST_CASH),
     (NETS, "value", _MOST_CASH),
@@ -103,6 +114,7 @@ _WIDTHS: tuple[tuple[str, Any, int], ...] = (
     (TOTALS, "short", _MOST_GAINS),
     (PATHS, "price", _MOST_PRICE),
     (PATHS, "extreme", _MOST_PRICE + _MOST_FUNDING),
-    (LEVELS, "value", _MOST_PRICE + _MOST_FUNDING),
+    (LEVELS, "long", _MOST_VALUE),
+    (LEVELS, "short", _MOST_VALUE),
     (FUNDINGS, "level", _MOST_FUNDING),
 )

@@ -101,9 +101,8 @@ def _sent(step: Transition) -> list[tuple[Any, ...]]:
 def strangers_move_nobodys_money(step: Transition, changes: Changes) -> None:
     """Assert that a call changes the accounts that are its affair, and no others.
 
-    Whoever brings marks, fees or the protocol's money changes none; waking, its owner's; meeting, also the
-    market's own, and the finder's by bonds alone; a roll, the market's own. Tokens leave by withdrawals, and
-    as fees for the fund.
+    Whoever brings marks, rolls, fees or the protocol's money changes none; waking, its owner's; meeting, also
+    the finder's, by bonds alone. Tokens leave by withdrawals, and as fees for the fund.
     """
     if not there(step):
         return
@@ -114,15 +113,14 @@ def strangers_move_nobodys_money(step: Transition, changes: Changes) -> None:
     mine = contract in (MARKET, DESK, "MarginOrders")
     trade = trade_of(step) if mine else None
     if trade is not None:
-        concerned = {trade.one, trade.other, own if method == "take" else trade.one}
+        concerned = {trade.one, *([trade.other] if method != "take" else [])}
     elif contract == MARKET:
         concerned = {
             "deposit": {args[0]} if args else set(),
-            "withdraw": {sender, own if step.after(MARKET, CLOSING) else sender},
+            "withdraw": {sender},
             "wake": {args[0]} if args else set(),
-            "meet": {args[0], own, sender} if args else set(),
-            "close_out": {args[0], own} if args else set(),
-            "roll": {own},
+            "meet": {args[0], sender} if args else set(),
+            "close_out": {args[0]} if args else set(),
         }.get(method, set())
     else:
         concerned = set()
@@ -146,7 +144,7 @@ def _check_bonds(step: Transition, changes: Changes) -> None:
         if (amount, finder) != (half, step.action.sender) or not step.calls(MARKET, "meet"):
             raise Violation(f"{amount} of a bond of {account} went to {finder}")
     booked = {values[0] for values in told(step, "Booked")}
-    if len(finders) > len(met) + len(booked - {_address(step)}):
+    if len(finders) > len(met) + len(booked):
         raise Violation(f"{len(finders)} halves were paid for {met} seized and {booked} booked")
     by = step.action.sender
     if finders and by != finders[0][0] and up_to_date(step, step.before, by):

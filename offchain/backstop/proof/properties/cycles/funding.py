@@ -12,9 +12,9 @@ from backstop.proof.properties.figures.cycles import (
     FUNDING_INTERVAL,
     FUNDING_PERIOD,
     FUNDINGS,
+    LOTS,
     MARKET,
     MARKETS,
-    OPENED,
     ORDERS,
     PATHS,
     POLICY,
@@ -63,6 +63,8 @@ class LotsPayTheRateOfTheirTime:
         if not there(step):
             return
         closes = step.calls(MARKET, "begin_close")
+        # These mark, and ask for no new rate.
+        marks = step.calls(MARKET, "meet") or step.calls(MARKET, "roll")
         trade = None if closes else trade_of(step)
         charged = {m for path in (FUNDINGS, PREMIUMS) for m in ours(changes, path)}
         if step.calls(MARKET, "accrue") and not step.after(MARKET, CLOSING):
@@ -77,7 +79,7 @@ class LotsPayTheRateOfTheirTime:
             clock.at = step.model.timestamp
             if closes:
                 clock.rate = 0
-            else:
+            elif not marks:
                 self._follow(step, m, clock)
             if trade and trade.market == m:
                 most = self._most(step, m)
@@ -95,7 +97,7 @@ class LotsPayTheRateOfTheirTime:
         if clock.at - clock.since < FUNDING_INTERVAL:
             return
         most = self._most(step, m)
-        of_a_lot = _toward_zero(clock.premium, max(1, step.before(MARKET, OPENED, m)))
+        of_a_lot = _toward_zero(clock.premium, max(1, *step.before(MARKET, LOTS, m)))
         clock.rate = _toward_zero(max(-most, min(most, of_a_lot)), FUNDING_PERIOD)
         clock.premium, clock.lots, clock.since = 0, 0, clock.at
 

@@ -90,7 +90,7 @@ class CyclesEndInTime:
                 raise Violation(f"a cycle ends {passed} s after the last, {quiet} s after a booking")
             if new.cycle != old.cycle + 1:
                 raise Violation(f"cycle {old.cycle} is followed by {new.cycle}")
-            self._rolled_at, self._booked_at = now, now if booked else 0
+            self._rolled_at, self._booked_at = now, 0
         else:
             if (new.cycle, new.rolled_at) != (old.cycle, old.rolled_at):
                 raise Violation(f"{step.action.method} ended a cycle")
@@ -105,7 +105,7 @@ class CyclesEndInTime:
 def final_prices_are_the_last(step: Transition, changes: Changes) -> None:
     """Assert that markets close once, in settlement, at the feed's final prices, and then stand still.
 
-    Nothing is traded or seized any more, no funding is paid, and who closes out does so against the market.
+    Nothing is traded or seized any more, no funding is paid, and who closes out does so at the last mark.
     """
     if not there(step):
         return

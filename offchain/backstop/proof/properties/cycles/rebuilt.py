@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.proof.properties.cycles.shadow import BOOKED as BOOKED_HALF
-from backstop.proof.properties.cycles.shadow import SEIZED, Lots, Market, Owner, Shadow
+from backstop.proof.properties.cycles.shadow import SEIZED, Levels, Lots, Market, Owner, Shadow, To
 from backstop.proof.properties.figures.cycles import (
     ACCOUNTS,
     BASIS_POINTS,
@@ -13,17 +13,18 @@ from backstop.proof.properties.figures.cycles import (
     CLOCK,
     DESK,
     FEES,
+    FUNDINGS,
     GAINED,
     HELD,
     LATE,
     LATE_OF,
     LOSSES,
     LOST,
+    LOTS,
     MARKET,
     MARKETS,
     MOVES,
     NETS,
-    OPENED,
     ORDERS,
     OVERDUE,
     PAID_IN,
@@ -34,6 +35,7 @@ from backstop.proof.properties.figures.cycles import (
     POSITIONS,
     SINCE,
     TOTALS,
+    VALUES,
     WORTHS,
     fund_of,
     index,
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 
 _BY_OWNER = (ACCOUNTS, WORTHS, LATE_OF, PAID_IN)
 _BY_POSITION = (POSITIONS, SINCE, GAINED, LOST, PENDING_GAINED, PENDING_LOST, NETS, BOOKED)
-_OF_MARKETS = (CLOCK, PATHS, MOVES, TOTALS, LOSSES, LATE, OVERDUE, FEES, HELD)
+_OF_MARKETS = (CLOCK, PATHS, FUNDINGS, VALUES, MOVES, TOTALS, LOSSES, LATE, OVERDUE, FEES, HELD)
 _WRITES = (*_BY_OWNER, *_BY_POSITION, *_OF_MARKETS)
 
 
@@ -72,7 +74,7 @@ class WhatAnyoneHasFollowsFromWhatHappened:
         self._shadow: Shadow | None = None
         if MARKET in model.world.contracts:
             market: Any = model.world.contracts[MARKET]
-            self._shadow = _begin(market.tables, market.address, market.half_bond)
+            self._shadow = _begin(market.tables, market.half_bond)
 
     def see(self, step: Transition, changes: Changes) -> None:
         """Play a step a second time, and compare whom it touched."""
@@ -83,7 +85,7 @@ class WhatAnyoneHasFollowsFromWhatHappened:
             return
         if self._shadow is None:
             market = step.contract(MARKET)
-            self._shadow = _begin(market.tables, market.address, market.half_bond)
+            self._shadow = _begin(market.tables, market.half_bond)
             return
         shadow = self._shadow
         trade = trade_of(step) if step.action.contract in (DESK, ORDERS) else None
@@ -114,21 +116,23 @@ class WhatAnyoneHasFollowsFromWhatHappened:
         _compare(step, shadow, touched)
 
     def _walk(self, step: Transition, changes: Changes, shadow: Shadow) -> None:
-        """Move all markets that the step has marked."""
+        """Move all markets that the step has marked, or charged for time."""
         if step.calls(MARKET, "roll"):
             return
         trade = trade_of(step) if step.action.contract in (DESK, ORDERS) else None
-        marked = set(ours(changes, PATHS))
-        if step.calls(MARKET, "accrue"):
+        marked = {*ours(changes, PATHS), *ours(changes, FUNDINGS)}
+        if step.calls(MARKET, "accrue") and not step.after(MARKET, "closing_in"):
             marked.add(step.action.args[0])
         if trade is not None:
             marked.add(trade.market)
-        final = step.calls(MARKET, "begin_close")
         for m in marked:
-            price = step.after(MARKET, PATHS, m).price
-            if final or (price and price == median_within(step, m) and not step.after(MARKET, "closing_in")):
-                longs = step.before(MARKET, OPENED, m)
-                shadow.walk(m, (price, index(step, m)), _turn(step, m, price), longs, final)
+            _go_on(step, shadow, m, step.calls(MARKET, "begin_close"))
+
+
+def _go_on(step: Transition, shadow: Shadow, m: int, final: bool = False) -> None:
+    """Have a market be where the step left it."""
+    to = To(step.after(MARKET, PATHS, m).price, index(step, m), step.model.timestamp)
+    shadow.walk(m, to, _turn(step, m, to.price), step.before(MARKET, LOTS, m), final)
 
 
 def _turn(step: Transition, m: int, price: int) -> int:
@@ -136,8 +140,9 @@ def _turn(step: Transition, m: int, price: int) -> int:
     return maintenance_in(step, m, price) // (4 * BASIS_POINTS)
 
 
-def _levels(step: Transition, shadow: Shadow) -> dict[int, int]:
-    return {m: market.price - index(step, m) for m, market in shadow.markets.items()}
+def _levels(step: Transition, shadow: Shadow) -> Levels:
+    indices = {m: index(step, m) for m in shadow.markets}
+    return shadow.levels(indices, {m: step.after(MARKET, LOTS, m) for m in shadow.markets})
 
 
 # ---------------------------------------------------------------------- events
@@ -154,8 +159,7 @@ def _deposited(step: Transition, shadow: Shadow, values: tuple[Any, ...], number
 def _changed(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
     name, m, size, cash = values
     trade = trade_of(step) if step.action.contract in (DESK, ORDERS) else None
-    price = shadow.market(m).price if trade is None else trade.price
-    shadow.move(name, m, size, price - index(step, m))
+    shadow.move(name, m, size, trade.price - shadow.market(m).price if trade else 0)
     owner = shadow.owner(name)
     if owner is not None and owner.cash != cash:
         raise Violation(f"{name} has {owner.cash} once it has {size} lots of market {m}, and is told {cash}")
@@ -232,10 +236,8 @@ def _rolled(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: i
         later = shadow.charge_later(shares)
     if paid or values != (shadow.cycle, insured, later):
         raise Violation(f"cycle {shadow.cycle} ends with {values}, {insured} insured, {later} paid later")
-    for m, market in shadow.markets.items():
-        if market.price:
-            to, longs = (market.price, index(step, m)), step.before(MARKET, OPENED, m)
-            shadow.walk(m, to, _turn(step, m, market.price), longs)
+    for m in range(step.after(POLICY, "markets")):
+        _go_on(step, shadow, m)
     shadow.roll(_levels(step, shadow))
 
 
@@ -260,11 +262,10 @@ _EVENTS = {
 
 
 def _check_met(step: Transition, shadow: Shadow) -> None:
-    """Assert that whoever is met, and the market's own account at a roll, has nothing left to book."""
-    meets = step.calls(MARKET, "meet")
-    if not meets and not step.calls(MARKET, "roll"):
+    """Assert that whoever is met has nothing left to book."""
+    if not step.calls(MARKET, "meet"):
         return
-    name = step.action.args[0] if meets else shadow.own_account
+    name = step.action.args[0]
     owner = shadow.owner(name)
     if owner is None:
         return
@@ -273,7 +274,7 @@ def _check_met(step: Transition, shadow: Shadow) -> None:
         raise Violation(f"{name} was met, and what it lacks was not booked")
     held = [m for m, lots in owner.lots.items() if lots.size]
     fresh = all(median_within(step, m) == shadow.market(m).price for m in held)
-    if name == shadow.own_account or not held or not fresh or step.after(MARKET, "closing_in"):
+    if not held or not fresh or step.after(MARKET, "closing_in"):
         return
     if owner.own(levels) < sum(shadow.haircuts(owner).values()):
         raise Violation(f"{name} owes, was met at marks of now, and keeps its lots")
@@ -286,17 +287,18 @@ def _compare(step: Transition, shadow: Shadow, touched: set[str]) -> None:
     for m, market in shadow.markets.items():
         found: tuple[Any, ...] = (
             tuple(step.after(MARKET, PATHS, m)),
-            tuple(step.after(MARKET, MOVES, m)),
+            tuple(step.after(MARKET, VALUES, m)),
+            *(tuple(step.after(MARKET, MOVES, (m, side))) for side in (0, 1)),
             tuple(step.after(MARKET, TOTALS, (m, shadow.cycle))),
             tuple(step.after(MARKET, TOTALS, (m, shadow.cycle - 1))),
             tuple(step.after(MARKET, LOSSES, (m, shadow.cycle - 1))),
         )
         sides = (market.totals, market.pending_totals, market.losses)
         path = market.price, market.extreme, market.falling
-        expected = path, tuple(market.moves), *map(tuple, sides)
+        expected = path, tuple(market.values), *map(tuple, market.moves), *map(tuple, sides)
         if found != expected:
             raise Violation(
-                f"path, moves, gains, pending gains, losses of market {m}: {found}, not {expected}"
+                f"path, values, moves, gains, pending gains, losses of {m}: {found}, not {expected}"
             )
     figures = step.after(MARKET, LATE), step.after(MARKET, FEES), step.after(MARKET, OVERDUE)
     if figures != (shadow.late, shadow.fees, shadow.overdue):
@@ -336,18 +338,19 @@ def _plain(owner: Owner) -> dict[Any, Any]:
     return found
 
 
-def _begin(tables: Any, own: str, half_bond: int) -> Shadow:
+def _begin(tables: Any, half_bond: int) -> Shadow:
     """Take over the books as they are; who is asleep is followed from when it wakes."""
     clock = tables[CLOCK][()]
-    shadow = Shadow(own, half_bond, clock.cycle)
+    shadow = Shadow(half_bond, clock.cycle)
     shadow.late, shadow.fees, shadow.overdue = (tables[path][()] for path in (LATE, FEES, OVERDUE))
     shadow.booked = bool(clock.booked_at)
     for m in MARKETS:
-        path = tables[PATHS][m]
+        path, funding = tables[PATHS][m], tables[FUNDINGS][m]
         if path.price:
-            market = shadow.markets[m] = Market(
-                path.price, path.extreme, path.falling, list(tables[MOVES][m])
-            )
+            market = shadow.markets[m] = Market(path.price, funding.level, funding.updated)
+            market.extreme, market.falling = path.extreme, path.falling
+            market.values = list(tables[VALUES][m])
+            market.moves = [list(tables[MOVES][m, side]) for side in (0, 1)]
             market.totals = list(tables[TOTALS][m, clock.cycle])
             market.pending_totals = list(tables[TOTALS][m, clock.cycle - 1])
             market.losses = list(tables[LOSSES][m, clock.cycle - 1])
@@ -370,11 +373,11 @@ def _load_owner(tables: Any, name: str) -> Owner:
             continue
         size, base = tables[POSITIONS][key]
         lots = owner.lots[m] = Lots(size, base, list(tables[GAINED][key]), list(tables[LOST][key]))
-        moved = [now - then for now, then in zip(tables[MOVES][m], tables[SINCE][key], strict=True)]
         if size:
             mine = int(size < 0)
-            lots.gained[mine] += abs(size) * moved[mine]
-            lots.lost[mine] += abs(size) * moved[1 - mine]
+            now, then = tables[MOVES][m, mine], tables[SINCE][key]
+            lots.gained[mine] += abs(size) * (now.gained - then.gained)
+            lots.lost[mine] += abs(size) * (now.lost - then.lost)
         lots.pending_gained = list(tables[PENDING_GAINED][key])
         lots.pending_lost = list(tables[PENDING_LOST][key])
         lots.net, lots.booked = tables[NETS][key].value, list(tables[BOOKED][key])

@@ -8,17 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from backstop.proof.properties.figures.cycles import BASIS_POINTS, haircut_in
+from backstop.proof.properties.figures.cycles import BASIS_POINTS, haircut_in, share
 
 SEIZED, BOOKED = 1, 2
-_MOST_MOVES, _MOST_GAINS = 2**128 - 1, 2**123 - 1
+_MOST_MOVES, _MOST_GAINS, _MOST_VALUE = 2**128 - 1, 2**123 - 1, 2**109 - 1
 # Cycles with losses that an account may sleep through and still be brought up to date by one call.
 _LONGEST_SLEEP = 60
 
 
+Levels = Mapping[int, Sequence[int]]
+"""What a lot of each side is worth, by market."""
+
+
 def _none() -> list[int]:
     return [0, 0]
+
+
+def value(size: int, level: Sequence[int]) -> int:
+    """Return what so many lots are worth."""
+    return size * level[size < 0]
 
 
 @dataclass
@@ -50,29 +60,43 @@ class Owner:
     lots: dict[int, Lots] = field(default_factory=dict)
     untold: list[tuple[int, int, int, int]] = field(default_factory=list)
 
-    def own(self, levels: Mapping[int, int]) -> int:
+    def own(self, levels: Levels) -> int:
         """Return cash and the value of all lots."""
-        return self.cash + sum(lots.size * levels[m] for m, lots in self.lots.items() if lots.size)
+        return self.cash + sum(value(lots.size, levels[m]) for m, lots in self.lots.items() if lots.size)
 
 
 @dataclass
 class Market:
-    """A market: its path, what sides gained in the open and the pending cycle, what they bear of that."""
+    """A market: its path, what sides gained in the open and the pending cycle, what they bear of that.
+
+    Moves are those that a lot of each side gained, and lost; the index and values are as they were at `at`.
+    """
 
     price: int = 0
+    index: int = 0
+    at: int = 0
+    values: list[int] = field(default_factory=_none)
     extreme: int = 0
     falling: bool = False
-    moves: list[int] = field(default_factory=_none)
+    moves: list[list[int]] = field(default_factory=lambda: [_none(), _none()])
     totals: list[int] = field(default_factory=_none)
     pending_totals: list[int] = field(default_factory=_none)
     losses: list[int] = field(default_factory=_none)
 
 
+class To(NamedTuple):
+    """Where a market goes, and when."""
+
+    price: int
+    index: int
+    at: int
+
+
 class Shadow:
     """All of a market's accounts and paths."""
 
-    def __init__(self, own: str, half_bond: int, cycle: int) -> None:
-        self.own_account, self.half_bond, self.cycle = own, half_bond, cycle
+    def __init__(self, half_bond: int, cycle: int) -> None:
+        self.half_bond, self.cycle = half_bond, cycle
         self.owners: dict[str, Owner] = {}
         self.markets: dict[int, Market] = {}
         self.strangers: set[str] = set()
@@ -90,28 +114,54 @@ class Shadow:
 
     # ------------------------------------------------------------------- changes
 
-    def walk(self, m: int, to: tuple[int, int], turn: int, longs: int, final: bool = False) -> None:
-        """Go to a price and an index: a new extreme counts, a turn of so much, and a final one always."""
-        price, index = to
-        market, level = self.market(m), price - index
-        if not market.price:
-            market.price, market.extreme = price, level
+    def walk(self, m: int, to: To, turn: int, lots: Sequence[int], final: bool = False) -> None:
+        """Go to a price and an index: a new extreme counts, a turn of so much, and a final one always.
+
+        Lots are those that accounts are long and short until then.
+        """
+        market = self.market(m)
+        if (to.price, to.at) == (market.price, market.at) and not final:
             return
-        market.price, moved = price, level - market.extreme
+        level, before = to.price - to.index, market.price - market.index
+        market.values = self._revalued(market, lots, level - before)
+        market.price, market.index, market.at = to
+        moved = level - market.extreme
         onward = moved < 0 if market.falling else moved > 0
         if not moved or not (onward or final or abs(moved) >= turn):
             return
         market.extreme, market.falling = level, moved < 0
-        side, way = int(moved < 0), abs(moved)
-        if market.moves[side] + way > _MOST_MOVES or market.totals[side] + longs * way > _MOST_GAINS:
+        winner, loser = int(moved < 0), int(moved > 0)
+        gain = abs(share(lots[0], lots[1], moved)[winner])
+        everything = lots[winner] * gain
+        loss = everything // lots[loser] if everything else 0
+        most = max(market.moves[winner][0] + gain, market.moves[loser][1] + loss)
+        if most > _MOST_MOVES or market.totals[winner] + everything > _MOST_GAINS:
             return
-        market.moves[side] += way
-        market.totals[side] += longs * way
+        market.moves[winner][0] += gain
+        market.moves[loser][1] += loss
+        market.totals[winner] += everything
         for owner in self.owners.values():
-            lots = owner.lots.get(m)
-            if lots is not None and lots.size:
-                mine = int(lots.size < 0)
-                (lots.gained if mine == side else lots.lost)[mine] += abs(lots.size) * way
+            held = owner.lots.get(m)
+            if held is not None and held.size:
+                mine = int(held.size < 0)
+                if mine == winner:
+                    held.gained[mine] += abs(held.size) * gain
+                else:
+                    held.lost[mine] += abs(held.size) * loss
+
+    @staticmethod
+    def _revalued(market: Market, lots: Sequence[int], way: int) -> list[int]:
+        """Return what lots are worth after a move; one that does not fit counts for nobody."""
+        by_long, by_short, _ = share(lots[0], lots[1], way)
+        values = [market.values[0] + by_long, market.values[1] + by_short]
+        return values if max(map(abs, values)) <= _MOST_VALUE else market.values
+
+    def levels(self, indices: Mapping[int, int], lots: Mapping[int, Sequence[int]]) -> Levels:
+        """Return what lots are worth at indices of now."""
+        return {
+            m: self._revalued(market, lots[m], market.index - indices[m])
+            for m, market in self.markets.items()
+        }
 
     def pay_in(self, name: str, amount: int) -> None:
         """Credit what somebody brings."""
@@ -123,18 +173,19 @@ class Shadow:
                 owner.brought + amount,
             )
 
-    def move(self, name: str, m: int, size: int, at: int) -> None:
-        """Have an account have so many lots, the difference at a price less the index."""
+    def move(self, name: str, m: int, size: int, off: int) -> None:
+        """Have an account have so many lots, the difference at a price so far off the mark."""
         owner = self.owner(name)
         if owner is None:
             return
-        lots = owner.lots.setdefault(m, Lots())
-        delta = size - lots.size
-        owner.cash -= delta * at
-        if not lots.size and name != self.own_account:
+        lots, values = owner.lots.setdefault(m, Lots()), self.market(m).values
+        # It closes all that it has, and opens what it has then.
+        paid = value(size, values) - value(lots.size, values) + (size - lots.size) * off
+        owner.cash -= paid
+        if not lots.size:
             owner.cash -= self.half_bond * (2 - owner.bond.bit_count())
             owner.bond = SEIZED | BOOKED
-        lots.base += delta * at
+        lots.base += paid
         lots.size = size
 
     # -------------------------------------------------------------------- losses
@@ -151,7 +202,7 @@ class Shadow:
             )
         return found
 
-    def book(self, name: str, levels: Mapping[int, int]) -> tuple[bool, int]:
+    def book(self, name: str, levels: Levels) -> tuple[bool, int]:
         """Book what an account lacks of the pending cycle; return whether that is new, and how much it is."""
         owner = self.owners[name]
         haircuts = self.haircuts(owner)
@@ -160,14 +211,12 @@ class Shadow:
         for m in sorted(owner.lots):
             lots = owner.lots[m]
             both = sum(lots.pending_lost)
-            found = both if name == self.own_account else min(both, max(0, haircuts[m] - lots.net))
+            found = min(both, max(0, haircuts[m] - lots.net))
             by_long = found * lots.pending_lost[0] // both if both else 0
             places += [(m, 0), (m, 1)]
             # What was lost as short was gained as long.
             weights += [found - by_long, by_long]
-        late = owner.late
-        if name != self.own_account or not any(lots.size for lots in owner.lots.values()):
-            late = max(late, lacks - sum(weights))
+        late = max(owner.late, lacks - sum(weights))
         borne = min(sum(weights), max(0, lacks - late))
         changed = late != owner.late
         for (m, side), part in zip(places, spread(borne, weights), strict=True):
@@ -201,14 +250,10 @@ class Shadow:
             for side in (0, 1):
                 self.market(m).losses[side] += parts[2 * place + side] * (1 if amount > 0 else -1)
 
-    def roll(self, levels: Mapping[int, int]) -> None:
+    def roll(self, levels: Levels) -> None:
         """End both cycles, at these marks less the index."""
         for name, owner in self.owners.items():
             self._settle(owner, levels)
-            if name == self.own_account:
-                surplus = max(0, owner.worth)
-                owner.cash -= surplus
-                self.fees += surplus
             self._close(owner, levels)
             owner.worth = owner.own(levels)
             if len(owner.untold) > _LONGEST_SLEEP:
@@ -220,7 +265,7 @@ class Shadow:
         self.overdue, self.booked = self.late, False
         self.cycle += 1
 
-    def _settle(self, owner: Owner, levels: Mapping[int, int]) -> None:
+    def _settle(self, owner: Owner, levels: Levels) -> None:
         haircut = sum(self.haircuts(owner).values())
         booked = owner.late + sum(sum(lots.booked) for lots in owner.lots.values())
         given = min(booked, max(0, haircut - max(owner.worth, owner.own(levels))))
@@ -230,7 +275,7 @@ class Shadow:
         owner.worth += given - haircut
         owner.late = 0
 
-    def _close(self, owner: Owner, levels: Mapping[int, int]) -> None:
+    def _close(self, owner: Owner, levels: Levels) -> None:
         stays = False
         for m, lots in owner.lots.items():
             lots.booked = _none()
@@ -238,10 +283,10 @@ class Shadow:
             lots.gained, lots.lost = _none(), _none()
             if lots.size or any(lots.pending_gained) or any(lots.pending_lost):
                 stays = True
-                lots.net = lots.size * levels[m] - lots.base
+                lots.net = value(lots.size, levels[m]) - lots.base if lots.size else -lots.base
             else:
                 lots.net = 0
-            lots.base = lots.size * levels[m] if lots.size else 0
+            lots.base = value(lots.size, levels[m]) if lots.size else 0
         if not stays:
             owner.cash += self.half_bond * owner.bond.bit_count()
             owner.bond = 0

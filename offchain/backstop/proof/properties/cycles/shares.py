@@ -53,8 +53,8 @@ def _check(step: Transition, owner: str, found: tuple[int, ...] | None) -> None:
             cycle = step.after(MARKET, LOSSES, (m, final)), step.after(MARKET, TOTALS, (m, final))
             haircut += haircut_in(gained, *cycle)
             booked += sum(step.before(MARKET, BOOKED, (owner, m)))
-            level = step.after(MARKET, LEVELS, (m, final + 2)).value
-            own += step.before(MARKET, POSITIONS, (owner, m)).size * level
+            size = step.before(MARKET, POSITIONS, (owner, m)).size
+            own += size * step.after(MARKET, LEVELS, (m, final + 2))[size < 0]
             if haircut > sum(
                 step.before(MARKET, PENDING_GAINED, (owner, k))[s] for k in MARKETS for s in (0, 1)
             ):

@@ -12,16 +12,16 @@ from backstop.proof.properties.figures.cycles import (
     BASIS_POINTS,
     DESK,
     FEES,
+    LOTS,
     MARKET,
-    OPENED,
     ORDERS,
     PATHS,
     POLICY,
     POSITIONS,
     TRADES,
+    VALUES,
     Standing,
     Trade,
-    index,
     initial_in,
     maintenance_in,
     median_within,
@@ -45,7 +45,7 @@ _EMERGENCY = 2
 def lots_change_hands_near_the_mark_for_a_fee(step: Transition, changes: Changes) -> None:
     """Assert that lots and their price move between two accounts, in the band around the mark, and no others.
 
-    Lots of the market's own account and of a liquidation move at the mark. Both pay their fee of the
+    Lots that were taken from debtors, and those of a liquidation, move at the mark. Both pay their fee of the
     notional, rounded up; who has the better price for the funding that it moves pays an interval of that,
     rounded up: all of it is insurance. No more becomes open than the limit.
     """
@@ -57,11 +57,13 @@ def lots_change_hands_near_the_mark_for_a_fee(step: Transition, changes: Changes
     exactly = step.action.method in ("take", "liquidate")
     if apart * BASIS_POINTS > desk.band * mark or (exactly and apart):
         raise Violation(f"{trade} is {apart} from a mark of {mark}")
-    was, now = step.before(MARKET, OPENED, m), step.after(MARKET, OPENED, m)
+    was, now = max(step.before(MARKET, LOTS, m)), max(step.after(MARKET, LOTS, m))
     if now > was and now > step.after(POLICY, "underlyings", m).open_limit:
         raise Violation(f"{now} lots are open in market {m}")
     fee, payer = premium_of(step, trade)
     moved = {trade.one: trade.delta, trade.other: -trade.delta}
+    if step.action.method == "take":
+        del moved[trade.other]
     sizes = {
         key: each.new.size - each.old.size
         for key, each in ours(changes, POSITIONS).items()
@@ -69,7 +71,7 @@ def lots_change_hands_near_the_mark_for_a_fee(step: Transition, changes: Changes
     }
     if sizes != {(owner, m): delta for owner, delta in moved.items()}:
         raise Violation(f"{trade} moved {sizes}")
-    at = trade.price - index(step, m)
+    values = step.after(MARKET, VALUES, m)
     gets = {trade.one: trade.one_gets, trade.other: trade.other_gets}
     gets[payer] -= fee
     for owner, number, size, cash in told(step, "PositionChanged"):
@@ -80,8 +82,10 @@ def lots_change_hands_near_the_mark_for_a_fee(step: Transition, changes: Changes
             raise Violation(f"{owner} has {after - cash} beside the lots, not {gets[owner]}")
         if up_to_date(step, step.before, owner):
             before = step.before(MARKET, ACCOUNTS, owner).cash - _bond(step, owner, m)
-            if cash != before - moved[owner] * at:
-                raise Violation(f"{owner} had {before}, and {cash} after {moved[owner]} lots at {at}")
+            old = size - moved[owner]
+            paid = size * values[size < 0] - old * values[old < 0] + moved[owner] * (trade.price - mark)
+            if cash != before - paid:
+                raise Violation(f"{owner} had {before}, and {cash} after {moved[owner]} lots for {paid}")
     not_needed = sum(booked - given for _, _, _, booked, given in told(step, "Settled"))
     fees = step.after(MARKET, FEES) - step.before(MARKET, FEES) - not_needed
     if fees != -sum(gets.values()):
@@ -91,7 +95,7 @@ def lots_change_hands_near_the_mark_for_a_fee(step: Transition, changes: Changes
 def _bond(step: Transition, owner: str, m: int) -> int:
     """Return what an account that was up to date puts up with the trade [wei]."""
     market = step.contract(MARKET)
-    if owner == market.address or step.before(MARKET, POSITIONS, (owner, m)).size:
+    if step.before(MARKET, POSITIONS, (owner, m)).size:
         return 0
     return int(market.half_bond * (2 - step.before(MARKET, ACCOUNTS, owner).bond.bit_count()))
 
@@ -161,7 +165,7 @@ def _check_risk(step: Transition, owner: str) -> None:
         price = step.after(MARKET, PATHS, m).price
         if not price or price != median_within(step, m):
             raise Violation(f"{owner} took risk, and market {m} stands at {price}")
-        needed += risk_in(step, m, abs(size) * price, step.after(MARKET, OPENED, m) * price)
+        needed += risk_in(step, m, abs(size) * price, max(step.after(MARKET, LOTS, m)) * price)
     found = standing_of(step, owner)
     if (found.equity - found.unfinal) * BASIS_POINTS < needed:
         raise Violation(f"{owner} has {found}, and needs {needed} for new risk")
@@ -195,8 +199,8 @@ def who_is_over_its_margin_keeps_its_lots(step: Transition, changes: Changes) ->
     """Assert that only who is solvent under its maintenance margin is liquidated, for the terms' reward.
 
     One lot less, or all but dust, would have left it under its initial margin; no dust is left, and its
-    equity falls by no larger a share than its maintenance margin. Of the market's own account no more is
-    taken than it has.
+    equity falls by no larger a share than its maintenance margin. Of what was taken from debtors no more is
+    taken over than there is.
     """
     if not there(step):
         return
@@ -205,9 +209,9 @@ def who_is_over_its_margin_keeps_its_lots(step: Transition, changes: Changes) ->
         return
     m, price = trade.market, trade.price
     if step.action.method == "take":
-        left = step.after(MARKET, POSITIONS, (trade.other, m)).size
-        if not trade.delta or left * trade.delta < 0:
-            raise Violation(f"{trade.delta} lots were taken of {left + trade.delta}")
+        long, short = step.before(MARKET, LOTS, m)
+        if not 0 < abs(trade.delta) <= abs(short - long) or (short - long) * trade.delta < 0:
+            raise Violation(f"{trade.delta} lots were taken of {short - long}")
         return
     owner, terms = trade.one, step.after(POLICY, "terms", m)
     found = _before(step, trade, owner, None) if up_to_date(step, step.before, owner) else None

@@ -22,8 +22,9 @@ PENDING_GAINED, PENDING_LOST, NETS = (
     f"{_BOOK}.{path}" for path in ("pending_gained", "pending_lost", "nets")
 )
 BOOKED, LATE_OF, PAID_IN = (f"{_BOOK}.{path}" for path in ("booked", "late_of", "paid_in"))
-LOSSES, FEES, POT, BONDS = (f"{_BOOK}.{path}" for path in ("losses", "fees", "pot", "bonds"))
-CLOCK, PATHS, MOVES, OPENED = (f"{_PATH}.{path}" for path in ("clock", "paths", "moves", "opened"))
+LOSSES, FEES, BONDS = (f"{_BOOK}.{path}" for path in ("losses", "fees", "bonds"))
+CLOCK, PATHS, MOVES, POT = (f"{_PATH}.{path}" for path in ("clock", "paths", "moves", "pot"))
+LOTS, VALUES = (f"{_PATH}.{path}" for path in ("lots", "values"))
 TOTALS, LEVELS, FUNDINGS, PREMIUMS = (
     f"{_PATH}.{path}" for path in ("totals", "levels", "fundings", "premiums")
 )
@@ -101,9 +102,32 @@ def median_within(step: Transition, m: int) -> int:
 
 
 def index(step: Transition, m: int) -> int:
-    """Return what a long has paid in funding until now [wei a lot]."""
+    """Return what a lot would have paid in funding until now, were it long and none taken [wei a lot]."""
     level, rate, updated = step.after(MARKET, FUNDINGS, m)
     return int(level + rate * (step.model.timestamp - updated))
+
+
+def share(long: int, short: int, way: int) -> tuple[int, int, int]:
+    """Return what a lot that is long, and what one that is short, moves by when the mark moves by `way`.
+
+    Of the side with fewer lots each has all of it, the others' lots together as much: who wins rounds down,
+    who loses pays for that, rounded up. The third figure is what the rounding leaves [wei].
+    """
+    if not long or not short:
+        return 0, 0, 0
+    winners, losers = (long, short) if way > 0 else (short, long)
+    gain = abs(way) if winners <= losers else abs(way) * losers // winners
+    loss = up(winners * gain, losers)
+    left = losers * loss - winners * gain
+    return (gain, loss, left) if way > 0 else (-loss, -gain, left)
+
+
+def values_now(step: Transition, m: int, read: Read) -> tuple[int, int]:
+    """Return what a lot of each side is worth, by what a read finds stored and the funding since [wei]."""
+    _, rate, updated = read(MARKET, FUNDINGS, m)
+    long, short = read(MARKET, VALUES, m)
+    by_long, by_short, _ = share(*read(MARKET, LOTS, m), -rate * (step.model.timestamp - updated))
+    return long + by_long, short + by_short
 
 
 # -------------------------------------------------------------------- accounts
@@ -140,7 +164,7 @@ def haircut_of(step: Transition, owner: str) -> int:
     )
 
 
-def unfinal_of(step: Transition, owner: str, moves: Mapping[int, Any]) -> int:
+def unfinal_of(step: Transition, owner: str, moves: Mapping[tuple[int, int], Any]) -> int:
     """Return the gains of the open and the pending cycle, up to some moves [wei]."""
     found = 0
     for m in MARKETS:
@@ -149,7 +173,8 @@ def unfinal_of(step: Transition, owner: str, moves: Mapping[int, Any]) -> int:
         key = owner, m
         found += sum(step.after(MARKET, GAINED, key)) + sum(step.after(MARKET, PENDING_GAINED, key))
         size, since = step.after(MARKET, POSITIONS, key).size, step.after(MARKET, SINCE, key)
-        found += size * (moves[m].up - since.up) if size > 0 else -size * (moves[m].down - since.down)
+        if size:
+            found += abs(size) * (moves[m, int(size < 0)].gained - since.gained)
     return int(found)
 
 
@@ -161,8 +186,8 @@ def standing_of(step: Transition, owner: str, newly: int | None = None) -> Stand
     reads = {m: step.after if newly in (None, m) else step.before for m in MARKETS}
     own = step.after(MARKET, ACCOUNTS, owner).cash
     for m, size in sizes_of(step.after, owner).items():
-        own += size * (reads[m](MARKET, PATHS, m).price - index(step, m))
-    moves = {m: read(MARKET, MOVES, m) for m, read in reads.items()}
+        own += size * values_now(step, m, reads[m])[size < 0]
+    moves = {(m, side): read(MARKET, MOVES, (m, side)) for m, read in reads.items() for side in (0, 1)}
     return Standing(own - haircut_of(step, owner), unfinal_of(step, owner, moves))
 
 
