@@ -123,8 +123,8 @@ MAX_CURVE: constant(uint256) = 10_000
 # how far it may raise one at once, and above that in a day of 86,400 seconds: by 20% a year.
 MAX_POLICY_FEE: constant(uint256) = 31_709_791_983_764_586_505
 FEE_MOVE: constant(uint256) = 6_341_958_396_752_917_301
-# What it may use to answer: more than four times what any answer needs, but for a mark in margin markets, which
-# is the median of all reporters: 15 of them need 69,000.
+# What it may use to answer: more than four times what any answer needs, but for a mark in margin markets,
+# which is the median of all reporters: 15 of them need 69,000.
 POLICY_GAS: constant(uint256) = 100_000
 # Times a year.
 MAX_FEE_SPEED: constant(uint256) = 1_000
