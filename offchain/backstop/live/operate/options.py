@@ -121,25 +121,27 @@ def connect(network: str | None, timeout: float = TIMEOUT, stop: Callable[[], bo
 
 def connect_to(
     networks: Sequence[str],
-    deployment: Deployment,
     say: Callable[[str], None],
     timeout: float = TIMEOUT,
     stop: Callable[[], bool] = never,
 ) -> Node:
-    """Connect to the node of a deployment's chain, or to several that take over from each other.
+    """Connect to a node, or to several that take over from each other.
 
     `say` gets a line for each node that is left and each that takes over.
     """
     if len(networks) < 2:
-        node = connect(networks[0] if networks else None, timeout, stop)
-        check_chain(deployment, node.chain_id)
-        return node
+        return connect(networks[0] if networks else None, timeout, stop)
     urls = [address_of(each) for each in networks]
-    client = Failover(urls, timeout, say, stop=stop)
-    node = Node(urls[0], client=client)
-    check_chain(deployment, node.chain_id)
-    client.expect(deployment.chain_id, deployment.block, deployment.creations[0].address)
+    node = Node(urls[0], client=Failover(urls, timeout, say, stop=stop))
+    _ = node.chain_id
     return node
+
+
+def expect(node: Node, deployment: Deployment) -> None:
+    """Refuse a node of another chain than a deployment's; of several, leave those."""
+    check_chain(deployment, node.chain_id)
+    if isinstance(node.client, Failover):
+        node.client.expect(deployment.chain_id, deployment.block, deployment.creations[0].address)
 
 
 def signers_of(

@@ -19,7 +19,7 @@ from backstop.live.chaos.hostile import FAULTS, Fault, Hostile, Talk
 from backstop.live.follow.mirror import open_mirror
 from backstop.live.node.rpc_node import Head
 from backstop.live.operate.mirror_loop import MirrorLoop
-from backstop.live.operate.options import connect_to
+from backstop.live.operate.options import connect_to, expect
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
@@ -92,7 +92,8 @@ def test_of_two_nodes_one_may_be_wrong(
 ) -> None:
     """It is left in a line, nothing is told to differ, and what follows is compared."""
     hostile, told = Hostile(devnet.port), list[str]()
-    node = connect_to([hostile.url, devnet.url], deployment, said.append, timeout=1.0)
+    node = connect_to([hostile.url, devnet.url], said.append, timeout=1.0)
+    expect(node, deployment)
     loop, system = MirrorLoop(open_mirror(node, deployment), told.append, said.append), attach()
     loop.round(None, lambda: False)
     assert node.url == hostile.url
@@ -114,7 +115,8 @@ def test_a_node_that_takes_over_may_be_behind(
 ) -> None:
     """Nothing was reorganised, so nothing is taken back."""
     hostile = Hostile(devnet.port)
-    node = connect_to([proxies[0].url, hostile.url], deployment, said.append, timeout=2.0)
+    node = connect_to([proxies[0].url, hostile.url], said.append, timeout=2.0)
+    expect(node, deployment)
     loop = MirrorLoop(open_mirror(node, deployment), said.append, said.append)
     devnet.node.request("evm_mine")
     loop.round(None, lambda: False)
