@@ -130,8 +130,11 @@ def exit_neutrality(both: Both, random: Random) -> bool:
         for known in (True, False):
             with both.imagine():
                 if known:
+                    owed = pool.line[()].owed
                     settle(both, name)
                     early = _redeem(both, name, owner, batch)
+                    # What is paid while a loss is in doubt takes its share of a cap along.
+                    ahead = 0 if domain is None else pool.line[()].owed - owed
                 if domain is not None:
                     must(both, domain.label, "realise_loss", by=VISITOR)
                 losing = [c for c in types(both) if deficit(both, c)]
@@ -144,18 +147,19 @@ def exit_neutrality(both: Both, random: Random) -> bool:
                 ends.append(early if known and not pool.cooldown else late)
     # Without a cooldown what a leaver forfeits stays; from a batch all comes that a loss does not take.
     alike = pool.cooldown and pool.stage_address == pool.address
-    slack = len(losing) + 2 + _let_pass(both, name)
+    slack = len(losing) + 2 + _let_pass(both, name, ahead)
     if ends[0] > ends[1] + slack or (alike and ends[1] > ends[0] + slack):
         raise Violation(f"{owner} leaves {name} with {ends[0]} before losses are covered, {ends[1]} after")
     return bool(losing)
 
 
-def _let_pass(both: Both, name: str) -> int:
-    """Return what a pool that pays may have left to cover under a cap that is a share of it [wad]."""
+def _let_pass(both: Both, name: str, ahead: int) -> int:
+    """Return what a pool does not cover, under a cap that is a share of it, as some was paid ahead [wad]."""
     waterfall = contract_of(both, "LossWaterfall")
     place = waterfall.ids[contract_of(both, name).address]
-    cap = waterfall.stages[place - 1].cap_bps if place else 0
-    return contract_of(both, name).totalAssets("") * cap // 10**8 if cap < 10_000 else 0
+    cap = waterfall.stages[place - 1].cap_bps if place else 10_000
+    tolerated = contract_of(both, name).totalAssets("") // 10_000
+    return int(tolerated + ahead) * cap // 10_000 if cap < 10_000 else 0
 
 
 @counterfactual_property(10)
