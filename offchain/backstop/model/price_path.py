@@ -242,7 +242,7 @@ class PricePath(Contract):
 
     def _open(self, market: int) -> int:
         """Return the lots of the side that has more: what the other has less was taken from debtors."""
-        return max(self.lots[market])
+        return int(max(self.lots[market]))
 
     def _worth(self, market: int, size: int) -> int:
         """Return the value of so many lots at the last mark and the index of now [wei]."""

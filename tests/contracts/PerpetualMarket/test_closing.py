@@ -88,3 +88,17 @@ def test_the_first_and_the_last_are_paid_alike(closing):
     ends = [leave(closing, name) for name in ("first", "other", "second")]
     assert [end // WAD for end in ends] == [11_788, 9_823, 11_788]
     assert abs(ends[0] - ends[2]) <= 1
+
+
+def test_funding_ends_with_the_prices(crowd):
+    """It has run until then: nobody pays it for the days in which losses become final."""
+    crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20)
+    crowd.advance(3_601)
+    crowd.refresh()
+    assert crowd.market.fundings[ETH].rate > 0
+    begin(Protocol(crowd.system))
+    make_prices(Protocol(crowd.system))
+    crowd.do(f"{HOUSE}.begin_close", sender="stranger")
+    before = crowd.read(f"{HOUSE}.standing_of", crowd.at("other")).own
+    crowd.advance(86_400)
+    assert crowd.read(f"{HOUSE}.standing_of", crowd.at("other")).own == before

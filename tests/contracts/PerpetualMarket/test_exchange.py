@@ -5,7 +5,7 @@ import pytest
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
 from tests.support.margin import terms
-from tests.support.perpetuals import ETH
+from tests.support.perpetuals import ETH, HOUSE
 
 
 @pytest.fixture
@@ -52,3 +52,19 @@ def test_more_lots_than_any_limit(own):
 def test_cash_has_room(own):
     with reverts("price_path: beyond all figures"):
         exchange(own, 2**62, price=2**80)
+
+
+def test_a_look_between_two_marks_adds_the_funding_since(market):
+    """A premium has longs pay; who looks before anybody marks sees what a mark makes of it."""
+    for name in ("long", "short"):
+        market.deposit(name, 1_000 * WAD)
+    market.trade("long", "short", 10, price=20 * WAD + WAD // 20)
+    market.advance(3_601)
+    market.refresh()
+    rate = market.market.fundings[ETH].rate
+    before = market.read(f"{HOUSE}.standing_of", market.at("long")).own
+    market.advance(600)
+    seen = [market.read(f"{HOUSE}.standing_of", market.at(name)).own for name in ("long", "short")]
+    market.refresh()
+    marked = [market.read(f"{HOUSE}.standing_of", market.at(name)).own for name in ("long", "short")]
+    assert rate > 0 and seen == marked and before - seen[0] == 600 * 10 * rate

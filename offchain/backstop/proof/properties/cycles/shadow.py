@@ -85,10 +85,10 @@ class Market:
 
 
 class To(NamedTuple):
-    """Where a market goes, and when."""
+    """Where a market goes, and when: its mark, and what a lot has paid in funding."""
 
     price: int
-    index: int
+    paid: int
     at: int
 
 
@@ -122,7 +122,7 @@ class Shadow:
         market = self.market(m)
         if (to.price, to.at) == (market.price, market.at) and not final:
             return
-        level, before = to.price - to.index, market.price - market.index
+        level, before = to.price - to.paid, market.price - market.index
         market.values = self._revalued(market, lots, level - before)
         market.price, market.index, market.at = to
         moved = level - market.extreme

@@ -125,8 +125,8 @@ def share(long: int, short: int, way: int) -> tuple[int, int, int]:
 def values_now(step: Transition, m: int, read: Read) -> tuple[int, int]:
     """Return what a lot of each side is worth, by what a read finds stored and the funding since [wei]."""
     _, rate, updated = read(MARKET, FUNDINGS, m)
-    long, short = read(MARKET, VALUES, m)
-    by_long, by_short, _ = share(*read(MARKET, LOTS, m), -rate * (step.model.timestamp - updated))
+    (long, short), lots = read(MARKET, VALUES, m), read(MARKET, LOTS, m)
+    by_long, by_short, _ = share(lots.long, lots.short, -rate * (step.model.timestamp - updated))
     return long + by_long, short + by_short
 
 
