@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from backstop.hosts.transport import Answer, Transport
+from backstop.hosts.transport import NO_HEADERS, Answer, Transport
 
 JUNK: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1.5, 2**70, "", "0x", "0xzz", "0x1", "0x0", "latest", "execution reverted"),
@@ -24,8 +25,8 @@ class Remembering:
         self._asked = asked
         self.said: dict[str, dict[str, Any]] = {}
 
-    def exchange(self, request: bytes) -> Answer:
-        answer = self._asked.exchange(request)
+    def exchange(self, request: bytes, headers: Mapping[str, str] = NO_HEADERS) -> Answer:
+        answer = self._asked.exchange(request, headers)
         calls, answers = map(_all, (json.loads(request), json.loads(answer.body)))
         for call, told in zip(calls, sorted(answers, key=lambda each: each["id"]), strict=True):
             self.said[_key(call)] = {name: told[name] for name in ("result", "error") if name in told}
@@ -44,7 +45,7 @@ class Spoiling:
         self.left = 1
         """Answers that are still spoiled; the others are as they were."""
 
-    def exchange(self, request: bytes) -> Answer:
+    def exchange(self, request: bytes, headers: Mapping[str, str] = NO_HEADERS) -> Answer:
         calls = json.loads(request)
         told: Any = [{"id": call["id"], "jsonrpc": "2.0", **self._known(call)} for call in _all(calls)]
         told = told if isinstance(calls, list) else told[0]

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from backstop.hosts import by_name as hosts
+from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.model.bounds import MAX_REPORTERS
 from backstop.model.exits import MOST_OPEN
@@ -35,6 +36,7 @@ class Asked(Protocol):
         chain, given = self.lockstep.chain, self._resolve(contract, method, args)
         data = chain.function(contract, method, len(args)).encode(given)
         said = {"from": self.address(sender), "to": self.address(contract), "data": "0x" + data.hex()}
+        assert isinstance(chain.host, AnvilHost)
         needed = int(chain.host.client.request("eth_estimateGas", said), 16)
         return needed - 21_000 - sum(16 if byte else 4 for byte in data)
 
