@@ -184,7 +184,8 @@ def test_health_says_what_is_wrong(
     with followed(port, devnet.node, deployment) as watch:
         # It is well as long as there are blocks.
         wait_for(lambda: bool(devnet.node.request("evm_mine")) and problems() == "")
-        wait_for(lambda: problems() == f"no new block after block {devnet.node.head().number}")
+        last = f"no new block after block {devnet.node.head().number} of the node at {devnet.url}"
+        wait_for(lambda: problems() == last)
         wait_for(lambda: bool(devnet.node.request("evm_mine")) and problems() == "")
         slot = watch.mirror.chain.slot("VaultEngine", "ledger.system", ())
         where = deployment.addresses["VaultEngine"]
@@ -279,11 +280,11 @@ def test_the_commands_serve_it(
 
 
 def test_bad_input_is_one_line(devnet: Devnet, deployment: Deployment, tmp_path: Path) -> None:
-    where = ["--network", devnet.url, "--deployment", str(tmp_path / "deployment.json"), "--once"]
+    where = ["--deployment", str(tmp_path / "deployment.json"), "--once"]
     roles = ["--roles", "accruer"]
 
-    def said(cli: Any, *flags: str) -> str:
-        result = CliRunner(mix_stderr=False).invoke(cli, [*where, *flags])
+    def said(cli: Any, *flags: str, network: str = devnet.url) -> str:
+        result = CliRunner(mix_stderr=False).invoke(cli, [*where, "--network", network, *flags])
         assert result.exit_code == 1 and result.stdout == "" and result.stderr.count("\n") == 1, result.stderr
         return str(result.stderr)
 
@@ -298,7 +299,7 @@ def test_bad_input_is_one_line(devnet: Devnet, deployment: Deployment, tmp_path:
     assert "--metrics: 'x' is no port: write 9464" in said(mirror.cli, "--metrics", "x")
     assert "--page: '70000' is no port" in said(mirror.cli, "--page", "70000")
     assert "--page 203.0.113.1:9464: " in said(mirror.cli, "--page", "203.0.113.1:9464")
-    assert "no node answers at" in said(mirror.cli, "--page", "0", "--network", "http://127.0.0.1:1")
+    assert "no node answers at" in said(mirror.cli, "--page", "0", network="http://127.0.0.1:1")
 
 
 def test_the_guide_names_every_metric(
