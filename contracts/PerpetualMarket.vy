@@ -23,6 +23,7 @@ from contracts.modules import bounds
 from contracts.modules import cycle_book
 from contracts.modules import cycle_losses
 from contracts.modules import price_path
+from contracts.modules import refuse
 from contracts.modules import units
 
 implements: IPerpetualMarket
@@ -159,7 +160,8 @@ def withdraw(amount: uint256, receiver: address) -> uint256:
         ), "perpetuals: more than it has"
     available: uint256 = cycle_losses.held - min(cycle_losses.held, cycle_book.fees)
     late: uint256 = cycle_losses.late
-    assert amount <= available + late, "perpetuals: not held"
+    if amount > available + late:
+        refuse._with("perpetuals: not held")
     paid: uint256 = amount
     if late != 0:
         paid = amount * available // (available + late)
@@ -211,8 +213,10 @@ def exchange(
     @param buyer_gets [wad] What the buyer gets beside; less than zero is paid.
     @param seller_gets [wad] What the seller gets beside; together not above zero.
     """
-    assert msg.sender == DESK.address, "perpetuals: not the desk"
-    assert self.closing_in == 0, "perpetuals: prices are final"
+    if msg.sender != DESK.address:
+        refuse._with("perpetuals: not the desk")
+    if self.closing_in != 0:
+        refuse._with("perpetuals: prices are final")
     cycle_book._begin(buyer)
     if seller != self:
         cycle_book._begin(seller)
@@ -235,7 +239,8 @@ def exchange(
         fee: uint256 = units._div_up(premium, price_path.PERIOD)
         cycle_book._credit(better, -convert(fee, int256))
         cycle_book._change_fees(convert(fee, int256))
-    assert buyer_gets + seller_gets <= 0, "perpetuals: more than is paid"
+    if buyer_gets + seller_gets > 0:
+        refuse._with("perpetuals: more than is paid")
     cycle_book._credit(buyer, buyer_gets)
     cycle_book._credit(seller, seller_gets)
     cycle_book._change_fees(-(buyer_gets + seller_gets))
@@ -276,7 +281,8 @@ def meet(owner: address):
     booked: bool = cycle_losses._book(owner)
     if booked:
         cycle_book._pay_half(owner, cycle_book.BOOKED, msg.sender)
-    assert seized or booked, "perpetuals: nothing to do"
+    if not seized and not booked:
+        refuse._with("perpetuals: nothing to do")
 
 
 @external
@@ -306,7 +312,8 @@ def post_shortfall() -> uint256:
     @return [wad] How much.
     """
     late: uint256 = cycle_losses.late
-    assert late != 0 and DOMAIN != empty(address), "perpetuals: nothing to post"
+    if late == 0 or DOMAIN == empty(address):
+        refuse._with("perpetuals: nothing to post")
     posted: uint256 = extcall IDomain(DOMAIN).lose(late, self)
     cycle_losses._repay(posted)
     cycle_losses._change_held(convert(posted, int256))
@@ -326,10 +333,12 @@ def begin_close():
             more rolls.
     """
     assert staticcall VAULT_ENGINE.in_settlement(), "perpetuals: no settlement"
-    assert self.closing_in == 0, "perpetuals: closes once"
+    if self.closing_in != 0:
+        refuse._with("perpetuals: closes once")
     for market: uint256 in range(staticcall price_path.POLICY.markets(), bound=bounds.MAX_MARGIN_MARKETS):
         price: uint256 = staticcall price_path.POLICY.final_price(market)
-        assert price != 0, "perpetuals: no final price"
+        if price == 0:
+            refuse._with("perpetuals: no final price")
         price_path._walk(market, price, True)
     self.closing_in = price_path._cycle()
     log ClosingBegun(at=block.timestamp)
@@ -342,7 +351,8 @@ def close_out(owner: address):
     @notice Close all positions of an account at the final prices. Permissionless, once prices are final.
     @param owner Whose account.
     """
-    assert self.closing_in != 0, "perpetuals: not closing"
+    if self.closing_in == 0:
+        refuse._with("perpetuals: not closing")
     cycle_book._touch(owner)
     self._close_out(owner)
 
