@@ -58,9 +58,15 @@ def test_panels_do_not_overlap() -> None:
     assert {panel["gridPos"]["w"] for panel in BOARD["panels"]} == {8} and max(x for x, _ in places) == 16
 
 
+class Unit(configparser.RawConfigParser):
+    """Of systemd, where case matters."""
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
+
+
 def test_the_unit_starts_a_keeper_that_is_kept() -> None:
-    unit = configparser.RawConfigParser(strict=True)
-    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit = Unit(strict=True)
     unit.read(FOLDER / "backstop-keeper@.service")
     service = unit["Service"]
     program, command, *flags = service["ExecStart"].split()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.message import Message
 from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -53,6 +55,26 @@ class Server(ThreadingHTTPServer):
         """The connection is closed; only a mistake of the handler is told."""
         if not isinstance(sys.exc_info()[1], OSError | HTTPException | NodeGone):
             super().handle_error(request, client_address)
+
+    @classmethod
+    def of(cls, answer: Callable[[bytes, Message], dict[str, Any]]) -> Server:
+        """One that answers what is posted, and its headers, with JSON."""
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                told = json.dumps(answer(body, self.headers)).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(told)))
+                self.end_headers()
+                self.wfile.write(told)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        return cls(Handler)
 
     def stop(self) -> None:
         self.shutdown()

@@ -38,8 +38,9 @@ def run(notebook: dict[str, Any]) -> list[tuple[str, str]]:
     with pd.option_context(*options):
         for number, cell in enumerate(cells(notebook)):
             tree, last = ast.parse("".join(cell["source"])), None
-            if tree.body and isinstance(tree.body[-1], ast.Expr):
-                last = ast.Expression(tree.body.pop().value)  # type: ignore[attr-defined]
+            if tree.body and isinstance(shown := tree.body[-1], ast.Expr):
+                tree.body.pop()
+                last = ast.Expression(shown.value)
             with redirect_stdout(io.StringIO()) as printed:
                 exec(compile(tree, f"cell {number}", "exec"), names)
                 value = None if last is None else eval(compile(last, f"cell {number}", "eval"), names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from http.server import BaseHTTPRequestHandler
+from email.message import Message
 from typing import Any
 
 from eth_account import Account
@@ -24,28 +24,17 @@ class StandIn:
         self.refuses = ""
         self.lies = False
         self.unsigned = 0
-        stand_in = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                call = json.loads(body)
-                if not _is_signed(body, self.headers.get("X-Flashbots-Signature", "")):
-                    stand_in.unsigned += 1
-                    told: dict[str, Any] = {"error": {"code": -32600, "message": "signature is wrong"}}
-                else:
-                    told = stand_in.answer(call)
-                answer = json.dumps({"jsonrpc": "2.0", "id": call["id"], **told}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.server = Server(Handler)
+        self.server = Server.of(self._told)
         self.url = self.server.url
+
+    def _told(self, body: bytes, headers: Message) -> dict[str, Any]:
+        call = json.loads(body)
+        if _is_signed(body, headers.get("X-Flashbots-Signature", "")):
+            told = self.answer(call)
+        else:
+            self.unsigned += 1
+            told = {"error": {"code": -32600, "message": "signature is wrong"}}
+        return {"jsonrpc": "2.0", "id": call["id"], **told}
 
     def answer(self, call: dict[str, Any]) -> dict[str, Any]:
         """As Flashbots documents it."""

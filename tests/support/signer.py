@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler
+from email.message import Message
 from typing import Any
 
 from eth_account import Account
@@ -23,24 +23,12 @@ class StandIn:
         self.asked: list[dict[str, Any]] = []
         self.change: Callable[[dict[str, Any]], dict[str, Any]] = lambda transaction: transaction
         self.refuses = ""
-        stand_in = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                body = json.dumps({"jsonrpc": "2.0", "id": call["id"], **stand_in.answer(call)}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.server = Server(Handler)
+        self.server = Server.of(self._told)
         self.url = self.server.url
+
+    def _told(self, body: bytes, headers: Message) -> dict[str, Any]:
+        call = json.loads(body)
+        return {"jsonrpc": "2.0", "id": call["id"], **self.answer(call)}
 
     def answer(self, call: dict[str, Any]) -> dict[str, Any]:
         """As Web3Signer's documents state it."""

@@ -1,10 +1,14 @@
 """losses_beyond: what would pass the earlier stages if every deficit were covered now."""
 
+from dataclasses import replace
+
 import pytest
 
+from backstop.deployment.examples import standard
 from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
+from tests.support.plain import only
 from tests.support.reservations import reserve
-from tests.support.savings import XAU, fill, lose
+from tests.support.savings import XAU, fill, lose, save
 
 CALL = "LossWaterfall.losses_beyond"
 CAPS = {"buffer": {"cap_bps": 5_000}, "reserve": {"cap_absolute": 10 * RAD}}
@@ -44,6 +48,17 @@ def test_the_reserve_counts_once_for_all_types(protocol):
     left = sum(deficit - buffer for deficit, buffer in zip(deficits[1:], buffers[1:], strict=True))
     assert 0 < reserve < left
     assert protocol.read(CALL, "Savings") == left - reserve
+
+
+def test_a_buffer_behind_a_stage_for_all_types_does_not_count(new_protocol):
+    """What it brings depends on which type is covered first."""
+    stages = only("junior", "buffer", "savings")
+    protocol = new_protocol(replace(standard(), stages=stages), prices=True)
+    save(protocol, "elder", 1_000 * WAD, "Junior")
+    protocol.earn_fees("XAU")
+    deficit = lose(protocol)
+    assert protocol.read("VaultEngine.buffer_of", XAU) > 0
+    assert protocol.read(CALL, "Savings") == deficit - protocol.read("Junior.capacity", XAU)
 
 
 def test_nothing_if_the_buffer_and_the_reserve_are_enough(deployed):

@@ -23,8 +23,9 @@ T = TypeVar("T")
 MOST_BEHIND = 3
 """Blocks that a node may be behind another."""
 
-# Seconds that a node that took over may be behind blocks that were seen.
-_BEHIND = 5.0
+# Seconds that a node that took over may be behind blocks that were seen, and until it is asked again: loops
+# take no pause of their own then.
+_BEHIND, _AGAIN = 5.0, 0.1
 _FIRST_LEAVE, _LONGEST_LEAVE = 5.0, 300.0
 # What the newest answer counts in a node's latency; the seconds after which an error counts half.
 _WEIGHT, _HALF_LIFE = 0.1, 300.0
@@ -270,7 +271,7 @@ class Takeover:
         now = time.monotonic()
         self._since = self._since or now
         if now < self._since + _BEHIND and (node.head().number < block or node.hash_of(block) == name):
-            time.sleep(0.1)
+            time.sleep(_AGAIN)
             return True
         return False
 
