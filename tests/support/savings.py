@@ -8,6 +8,7 @@ from backstop.deployment.accounts import account, created_address
 from backstop.deployment.examples import standard
 from backstop.deployment.parameters import Parameters
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.exits import MOST_OPEN
 from backstop.model.pool import Pool
 from backstop.model.state import ZERO_ADDRESS
 from backstop.simulation.worth import stake
@@ -93,6 +94,19 @@ def save(protocol: Protocol, who: str, assets: int, pool: str = POOL) -> int:
     give(protocol, who, assets)
     protocol.do("Stablecoin.approve", pool, MAX_UINT256, sender=who)
     return int(protocol.do(f"{pool}.deposit", assets, who, sender=who))
+
+
+def leave_in_crumbs(protocol: Protocol) -> None:
+    """Junior with 4,000, and as many batches of a coin under way as may be, each cut at another price."""
+    save(protocol, "saver", 4_000 * WAD, "Junior")
+    give(protocol, "saver", 100 * WAD)
+    protocol.do("Stablecoin.approve", "Junior", 100 * WAD, sender="saver")
+    for _ in range(MOST_OPEN):
+        shares = save(protocol, "attacker", WAD, "Junior")
+        protocol.do("Junior.add_income", WAD, sender="saver")
+        protocol.do("Junior.requestRedeem", shares, "attacker", "attacker", sender="attacker")
+        protocol.advance(DAY)
+        protocol.do("Junior.cut", sender="attacker")
 
 
 def lose(protocol: Protocol, symbol: str = "XAU", debt: int = 10_000 * WAD) -> int:

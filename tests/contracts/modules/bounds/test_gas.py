@@ -10,7 +10,7 @@ import pytest
 
 from backstop.hosts import by_name as hosts
 from backstop.hosts.anvil import AnvilHost
-from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY
 from backstop.model.bounds import MAX_REPORTERS
 from backstop.model.exits import MOST_OPEN
 from backstop.proof.lockstep import lockstep
@@ -18,7 +18,7 @@ from tests.support.guards import BREAKER, CEILING, with_guards
 from tests.support.paths import ROOT
 from tests.support.perpetuals import by_cycle
 from tests.support.protocol import PRICES, Protocol
-from tests.support.savings import DAY, XAU, give, lose, save
+from tests.support.savings import DAY, XAU, leave_in_crumbs, lose
 from tests.support.workouts import TERMS
 
 FOUND = re.findall(r"^(\w+_GAS): .*= ([\d_]+)$", (ROOT / "contracts/modules/bounds.vy").read_text(), re.M)
@@ -104,15 +104,7 @@ def test_a_feed(guarded):
 
 def test_stages(guarded):
     """A pool pays all it has with as many batches under way as there may be, each cut at another price."""
-    save(guarded, "saver", 4_000 * WAD, "Junior")
-    give(guarded, "saver", 100 * WAD)
-    guarded.do("Stablecoin.approve", "Junior", MAX_UINT256, sender="saver")
-    for _ in range(MOST_OPEN):
-        shares = save(guarded, "attacker", WAD, "Junior")
-        guarded.do("Junior.add_income", WAD, sender="saver")
-        guarded.do("Junior.requestRedeem", shares, "attacker", "attacker", sender="attacker")
-        guarded.advance(DAY)
-        guarded.do("Junior.cut", sender="attacker")
+    leave_in_crumbs(guarded)
     lose(guarded)
     deficit = guarded.read("VaultEngine.deficit_of", XAU)
     paid = {}
