@@ -19,6 +19,7 @@ from backstop.proof.properties.future import (
     contract_of,
     deficit,
     give,
+    given_up,
     must,
     pick,
     settle,
@@ -367,8 +368,7 @@ def a_cover_is_foreseen(both: Both, random: Random) -> bool:
             if log.event in ("LossCovered", "LossReserved"):
                 place = waterfall.lineup[()].ids.index(log.values[2])
                 (paid if log.event == "LossCovered" else kept)[place] += log.values[3]
-        rests = sum(log.values[2] for log in outcome.logs if log.event == "NewGeneration")
-        slack = (len(stages) + 1) * (RAY + debts) + rests * RAY
+        slack = (len(stages) + 1) * (RAY + debts) + given_up(outcome) * RAY
         for place, (before, after) in enumerate(zip(*reach, strict=True)):
             if not slots[place].pooled:
                 continue

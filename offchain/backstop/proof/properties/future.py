@@ -171,6 +171,11 @@ def all_pools(both: Both) -> list[str]:
     return [*stablecoin_pools(both), *staked]
 
 
+def given_up(outcome: Outcome) -> int:
+    """Return what pools that lost all in a call gave up, mostly to the reserve [wei]."""
+    return sum(log.values[2] for log in outcome.logs if log.event == "NewGeneration")
+
+
 def open_workouts(both: Both) -> list[int]:
     """Return the ids of workouts that have something left to pay."""
     workouts = cast("Workouts | None", both.model.world.contracts.get("Workouts"))
