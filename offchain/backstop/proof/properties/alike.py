@@ -6,7 +6,6 @@ from random import Random
 from typing import Any
 
 from backstop.deployment.accounts import account
-from backstop.model.roles import STAGE
 from backstop.proof.properties.both import Both
 from backstop.proof.properties.figures.arithmetic import RAY
 from backstop.proof.properties.future import (
@@ -22,6 +21,7 @@ from backstop.proof.properties.future import (
     given_up,
     must,
     pick,
+    pools_can_pay,
     settle,
     stablecoin_pools,
     types,
@@ -343,9 +343,8 @@ def a_cover_is_foreseen(both: Both, random: Random) -> bool:
     if both.parameters is None or waterfall.KIND != "LossWaterfall" or engine.in_settlement(VISITOR):
         return False
     c = pick(random, [each for each in types(both) if deficit(both, each)] or types(both))
-    pools = [contract_of(both, name).address for name in stablecoin_pools(both)]
-    if c is None or not all(both.view("VaultEngine", "has_role", STAGE, pool) for pool in pools):
-        return False  # the clawback names what it cannot take of a pool without its role
+    if c is None or not pools_can_pay(both):
+        return False
     with both.imagine():
         if not deficit(both, c):
             for id in collapse(both, c):

@@ -32,6 +32,7 @@ from backstop.proof.properties.future import (
     payer_names,
     payers,
     pick,
+    pools_can_pay,
     raise_mode,
     report,
     settle,
@@ -119,7 +120,7 @@ def exit_neutrality(both: Both, random: Random) -> bool:
         if who not in contracts
     ]
     member, c = pick(random, found), pick(random, types(both))
-    if member is None or c is None:
+    if member is None or c is None or not pools_can_pay(both):
         return False
     name, owner = member
     pool = contract_of(both, name)
