@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ class Machine:
             if wait["condition"] == "service_completed_successfully":
                 assert self.running[other].wait(120) == 0, self.said(other)
             else:
-                wait_for(lambda other=other: self.healthy(other))
+                wait_for(partial(self.healthy, other))
         words = [self.here(word) for word in OURS[name]["command"]]
         if name == "chain":
             words += ["--port", self.ports["8545"]]
@@ -129,7 +130,7 @@ def test_all_of_it_starts_and_starts_again(machine: Machine) -> None:
             if name not in machine.running:
                 machine.start(name)
         for name in ("keepers", "mirror"):
-            wait_for(lambda name=name: machine.healthy(name))
+            wait_for(partial(machine.healthy, name))
         mirror = f"http://127.0.0.1:{machine.ports['9465']}/health"
         health = json.load(urlopen(mirror, timeout=5))
         assert health["ok"] and health["differences"] == 0 and health["block"] > 0
