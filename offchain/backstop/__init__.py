@@ -11,6 +11,7 @@ from backstop.files.installation import __version__
 
 if TYPE_CHECKING:
     from backstop.live.operate.console import attach
+    from backstop.report.kinds import write_page
     from backstop.simulation.run import simulate
     from backstop.simulation.run_directory import Run, load_run
     from backstop.simulation.scenario import load_scenario
@@ -51,6 +52,7 @@ __all__ = [
     "read_prices",
     "simulate",
     "study",
+    "write_page",
     "write_scenario",
 ]
 
@@ -74,6 +76,7 @@ _PLACES = {
     "read_prices": "backstop.simulation.sources.prices",
     "simulate": "backstop.simulation.run",
     "study": "backstop.studies.stress.notebook",
+    "write_page": "backstop.report.kinds",
     "write_scenario": "backstop.simulation.sources.scenario_file",
 }
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from backstop.simulation.sources.book import read_book
+from backstop.simulation.sources.prices import read_prices
 from backstop.studies.stress import interval_coverage, workers
 from tests.support.paths import DATA, ROOT
 
@@ -24,7 +26,7 @@ def run(tmp_path, monkeypatch) -> Run:
     """Runs a part as its command does; the rows of its tables, and what it wrote."""
     # Web3.py, which takes a second to load: not in each process that collects tests.
     from benchmarks.cli import bench
-    from benchmarks.speed import calls, fuzz, keeper, stress, vault_index
+    from benchmarks.speed import calls, files, fuzz, keeper, stress, vault_index
 
     study, measure = interval_coverage.large_study, interval_coverage.measure
     sizes: dict[Any, dict[str, Any]] = {
@@ -39,6 +41,8 @@ def run(tmp_path, monkeypatch) -> Run:
         interval_coverage: {"large_study": lambda _, **options: study(12, **options)}
         | {"measure": lambda exact, fast, studies: measure(exact, fast, 2)},
         bench: {"SCENARIOS": 1},
+        files: {"AGAIN": 5, "POSITIONS": 300}
+        | {"write": partial(files.write, count=300), "measure": partial(files.measure, paths=20)},
     }
     for module, values in sizes.items():
         for name, value in values.items():
@@ -128,3 +132,39 @@ def test_stress_studies(run) -> None:
     assert len(called) == 6 and len(ways) == 7 and len(larger) == 6
     for ratios in ([row[2] for row in called], [row[4] for row in called], [row[5] for row in ways]):
         assert numbers(ratios)[0] == 1 and min(numbers(ratios)) >= 0
+
+
+def test_the_same_positions_are_read_of_files_with_other_columns(tmp_path) -> None:
+    """But for rows that were closed, and those that cannot be read, which both leave out."""
+    from benchmarks.speed import files
+
+    files.write(tmp_path, 1_500, 40)
+    one = read_book(tmp_path / "positions.csv", bad_rows="drop")
+    other = read_book(
+        tmp_path / "other-positions.csv",
+        columns={
+            "owner": "account",
+            "collateral": "token",
+            "locked": "collateral_raw",
+            "debt": "borrowed_raw",
+        },
+        decimals={"locked": "token_decimals", "debt": 6},
+        only={"state": "open"},
+        bad_rows="drop",
+    )
+    assert [vault for _, vault in one.rows] == [vault for _, vault in other.rows]
+    assert len(one.rows) > 1_400 and len(one.symbols) == 5
+    prices = read_prices(tmp_path / "prices.csv")
+    long = read_prices(tmp_path / "other-prices.csv", time="ms", symbol="coin", price="usd")
+    assert prices.series == long.series and prices.last - prices.first == (40 * 24 - 1) * 3_600
+    told = " ".join((*one.told, *other.told, *prices.told))
+    for kind in ("cannot be read", "are not state open", "of a time that has one", "gaps: ", "Empty cells"):
+        assert kind in told, kind
+
+
+@pytest.mark.deep(brief=BRIEF)
+def test_from_files_to_the_page(run) -> None:
+    rows, found = run("files")
+    assert [row[0] for row in rows if len(row) == 3][2:] == [each["command"] for each in found["commands"]]
+    errors = [[row[0], row[4]] for row in on_the_page(rows, 8)]
+    assert errors == [[each["column"], f"{each['error']:.2%}"] for each in found["agreement"]]

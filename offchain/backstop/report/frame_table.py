@@ -91,6 +91,8 @@ def print_answer(summary: Mapping[str, Any], directory: Path) -> None:
             print_frame(pd.DataFrame(rows, columns=summary["columns"][name], dtype=object), title)
             print()
     print(summary["sentence"])
+    for line in summary.get("besides", ()):
+        print(line)
     for file in ("report.html", "summary.json"):
         if (directory / file).is_file():
             print(directory / file)

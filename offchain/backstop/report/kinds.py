@@ -78,8 +78,9 @@ def kind_of(directory: Path) -> Kind | None:
     return next((kind for kind in KINDS if (directory / kind.mark).is_file()), None)
 
 
-def write_page(directory: Path) -> Path:
+def write_page(directory: str | Path) -> Path:
     """Write the page of a folder, and anew the page of what it is part of, so that this one leads here."""
+    directory = Path(directory)
     kind = kind_of(directory)
     page = (kind.write if kind else run_page.write_report)(directory)
     refresh_above(directory)

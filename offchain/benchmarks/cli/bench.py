@@ -1,8 +1,12 @@
 """Command that measures speed: fuzz campaign, vault index, live keeper, large books, stress studies."""
 
+from __future__ import annotations
+
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -11,7 +15,10 @@ from rich.table import Table
 from backstop.cli.common import RUNS, Command, handle_errors, progress_bar
 from backstop.errors import BackstopError
 from backstop.files.whole import write_json
-from benchmarks.speed import book, fuzz, keeper, vault_index
+from benchmarks.speed import book, files, fuzz, keeper, vault_index
+
+if TYPE_CHECKING:
+    from backstop.studies.stress.engine_agreement import Agreement
 
 SCENARIOS = 200
 
@@ -21,12 +28,12 @@ Cells = tuple[str, ...]
 @click.command(cls=Command, short_help="Measure speed against Ape's and web3.py's contract calls")
 @click.option(
     "--part",
-    type=click.Choice(("all", "fuzz", "keeper", "book", "stress", "agreement")),
+    type=click.Choice(("all", "fuzz", "keeper", "book", "stress", "agreement", "files")),
     default="all",
     show_default=True,
     help="What is measured: the fuzz campaign and the vault index; how a live keeper starts and answers; a "
     "day with few vaults and with many; the speed of stress studies; how far their fast engine is from the "
-    "exact one.",
+    "exact one; from two files to the first page.",
 )
 @click.option(
     "--out",
@@ -55,6 +62,7 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
       ape run bench --part book --vaults 10000
       ape run bench --part stress
       ape run bench --part agreement
+      ape run bench --part files
     """
     console = Console(width=None if sys.stdout.isatty() else 130)
     if part in ("all", "fuzz"):
@@ -67,6 +75,8 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
         _stress(console, out / "bench-stress.json")
     if part in ("all", "agreement"):
         _agreement(console, out / "bench-agreement.json")
+    if part in ("all", "files"):
+        _files(console, out)
 
 
 def _protocol(console: Console, path: Path, vaults: int) -> None:
@@ -183,14 +193,7 @@ def _agreement(console: Console, path: Path) -> None:
         off = engine_agreement.measure(SCENARIOS, 5, workers=processes(2), progress=progress)
         large = interval_coverage.large_study(5_000, workers=processes(2), progress=progress)
     sure = interval_coverage.measure(*large, studies=300)
-    heads = "exact mean", "fast mean", "means apart", "error", "stated", "largest", "equal"
-    rows = list[Cells]()
-    for row in off:
-        unit = 1 if row.column in engine_agreement.COUNTS else 10**6
-        means = f"{row.exact / unit:,.1f}", f"{row.fast / unit:,.1f}", f"{row.bias:+.2%}"
-        stated = f"{row.bound:.1%}" + ("" if row.holds else " FAILS")
-        rows.append((row.column, *means, f"{row.error:.2%}", stated, f"{row.most:.0%}", f"{row.equal:.0%}"))
-    _print_markdown(console, "", (f"{SCENARIOS} scenarios, 5 paths each", *heads), rows)
+    _print_agreement(console, f"{SCENARIOS} scenarios, 5 paths each", off)
     figures = "paths", "studies", "holds, exact", "holds, fast", "fast engine off by"
     rows = [
         (
@@ -203,5 +206,43 @@ def _agreement(console: Console, path: Path) -> None:
     content = {"agreement": [row._asdict() for row in off], "coverage": [each._asdict() for each in sure]}
     write_json({"schema_version": 1, **content}, path)
     console.print(f"written {path}", highlight=False)
+    _refuse_beyond(off)
+
+
+def _files(console: Console, out: Path) -> None:
+    # Numba takes seconds to load, and the other parts do without it.
+    from backstop.simulation.scenario import load_scenario
+    from backstop.studies.stress import engine_agreement
+    from backstop.studies.stress.workers import processes
+
+    with tempfile.TemporaryDirectory(prefix="backstop-files-") as name:
+        folder = Path(name)
+        files.write(folder)
+        took = list(files.measure(folder))
+        day = load_scenario(folder / "mine" / "scenario.yaml")
+        with progress_bar() as progress:
+            off = engine_agreement.compare([day], files.AGAIN, 1, processes(2), progress, chunk=5)
+    rows = [(each.command, f"{each.seconds:,.1f}", f"{each.cpu:,.1f}") for each in took]
+    _print_markdown(console, f"{files.POSITIONS:,} positions", ("from files", "s", "CPU s"), rows)
+    _print_agreement(console, f"a book from files, {files.AGAIN} paths", off)
+    path = out / "bench-files.json"
+    content = {"commands": [each._asdict() for each in took], "agreement": [each._asdict() for each in off]}
+    write_json({"schema_version": 1, **content}, path)
+    console.print(f"written {path}", highlight=False)
+    _refuse_beyond(off)
+
+
+def _print_agreement(console: Console, of: str, off: Sequence[Agreement]) -> None:
+    heads = "exact mean", "fast mean", "means apart", "error", "stated", "largest", "equal"
+    rows = list[Cells]()
+    for row in off:
+        unit = 1 if row.counted else 10**6
+        means = f"{row.exact / unit:,.1f}", f"{row.fast / unit:,.1f}", f"{row.bias:+.2%}"
+        stated = f"{row.bound:.1%}" + ("" if row.holds else " FAILS")
+        rows.append((row.column, *means, f"{row.error:.2%}", stated, f"{row.most:.0%}", f"{row.equal:.0%}"))
+    _print_markdown(console, "", (of, *heads), rows)
+
+
+def _refuse_beyond(off: Sequence[Agreement]) -> None:
     if not all(row.holds for row in off):
         raise BackstopError("the fast engine is further from the exact one than it is stated to be")

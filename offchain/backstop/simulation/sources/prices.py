@@ -204,6 +204,7 @@ class _Reading:
         self.splits = splits
         self.faults: list[Fault] = []
         self.told: list[str] = []
+        self.told_of: dict[str, list[str]] = {}  # symbols by what is told of them
 
     def wide(self, time: str, columns: Mapping[str, str]) -> dict[str, list[_Quote]]:
         """Read a column for each asset; an empty cell is a price that is not there."""
@@ -217,7 +218,7 @@ class _Reading:
                 else:
                     missing += 1
         if missing:
-            self.told.append(f"{missing:,} cells are empty: the price before holds.")
+            self.told.append(f"Empty cells, where the price before holds: {missing:,}.")
         return found
 
     def long(self, time: str, symbol: str, price: str) -> dict[str, list[_Quote]]:
@@ -279,7 +280,8 @@ class _Reading:
         series = {names[symbol]: self._series(names[symbol], quotes) for symbol, quotes in found.items()}
         if self.faults:
             raise Faults(name, self.faults)
-        prices = Prices(name, series, tuple(self.told))
+        told = [f"{', '.join(symbols)}: {text}" for text, symbols in self.told_of.items()]
+        prices = Prices(name, series, (*self.told, *told))
         if prices.last <= prices.first:
             raise BackstopError(f"{name}: {_no_time_in_common(series)}")
         return prices
@@ -296,10 +298,14 @@ class _Reading:
             else:
                 kept.append(quote)
         if twice:
-            self.told.append(f"{symbol}: {twice:,} prices are of a time that has one already.")
+            self._tell(symbol, f"prices of a time that has one already: {twice:,}.")
         self._name_gaps(symbol, kept)
         self._name_splits(symbol, kept)
         return Series(tuple(quote.time for quote in kept), tuple(quote.value for quote in kept))
+
+    def _tell(self, symbol: str, text: str) -> None:
+        """Note what is odd about an asset's prices; of several assets the same is said once."""
+        self.told_of.setdefault(text, []).append(symbol)
 
     def _other(self, kept: list[_Quote], quote: _Quote) -> None:
         """Settle which of two prices of one time counts, or note that it is not said."""
@@ -316,9 +322,10 @@ class _Reading:
         gaps = [(b.time - a.time, a) for a, b in pairwise(quotes) if b.time - a.time > _GAP * usual]
         if gaps:
             longest, before = max(gaps, key=lambda gap: gap[0])
-            self.told.append(
-                f"{symbol}: {len(gaps):,} gaps, the longest of {units.duration(longest)} from "
-                f"{stamp(before.time)} on: the price before holds."
+            self._tell(
+                symbol,
+                f"gaps: {len(gaps):,}, the longest of {units.duration(longest)} from {stamp(before.time)} "
+                "on; the price before holds.",
             )
 
     def _name_splits(self, symbol: str, quotes: Sequence[_Quote]) -> None:
@@ -327,7 +334,7 @@ class _Reading:
         if not found:
             return
         if self.splits == "keep":
-            self.told.append(f"{symbol}: {len(found):,} steps look like splits, and are kept.")
+            self._tell(symbol, f"steps that look like splits, and are kept: {len(found):,}.")
             return
         for a, b in found:
             of = f"from {decimal(a.value, RAY)} to {decimal(b.value, RAY)} in one step"

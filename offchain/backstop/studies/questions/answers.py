@@ -76,7 +76,11 @@ def _proposal(scenario: str, run: Runner, options: Mapping[str, Any]) -> Answer:
         "title": found.title,
         "sentence": found.sentence,
         "verdict": found.verdict,
-        "changes": [{"field": name, "value": value} for name, value in found.changes.items()],
+        "besides": list(found.besides),
+        "changes": [
+            {"field": name, "before": found.before.get(name, ""), "value": value}
+            for name, value in found.changes.items()
+        ],
         "level_bps": found.level,
         "efficiency": {"now_bps": found.efficiency[0], "proposed_bps": found.efficiency[1]},
         "unsafe": {"now_wad": str(found.unsafe_wad[0]), "proposed_wad": str(found.unsafe_wad[1])},

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.simulation.run import simulate
-from backstop.simulation.run_directory import column
-from backstop.simulation.scenario import Scenario
+from backstop.simulation.run import Simulation
+from backstop.simulation.scenario import Scenario, drawn
+from backstop.simulation.session import open_session
 from backstop.studies.questions.setup import PATHS, Runner, loaded, vaults_of
 from backstop.studies.stress.columns import Columns
 from backstop.studies.stress.summary import worst_paths
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OTHERS = "all others"
+LATER = "opened later"
+"""Vaults that keepers opened on the way, which the book does not have."""
+
 WORST = 5
 """Worst paths that are run on the model, unless so many others are asked for."""
 
@@ -38,8 +42,9 @@ def owners(
 ) -> pd.DataFrame:
     """Return the owners who owe most, or by `lost` those whose vaults lose most on the worst paths.
 
-    The `worst` of so many paths are run again on the model, which says whose auction lost what, to the rad.
-    Vaults of one owner and type that were opened under names of their own (`anna/2`) are hers.
+    The `worst` of so many paths are run again on the model, which says whose auction lost what, to the rad;
+    what is unsold when a path ends is lost as the column `bad_debt` has it. Vaults of one owner and type that
+    were opened under names of their own (`anna/2`) are hers.
     """
     if largest < 1 or worst < 1:
         raise BackstopError("at least one owner and one path are needed")
@@ -59,11 +64,34 @@ def owners(
         counts[owner] = counts.get(owner, 0) + 1
     lost = dict.fromkeys(owed, 0)
     for path in worst_paths(Columns.of(day.parameters), outcomes, worst):
-        auctions = column(simulate(day, "model", run.seed, path=path, aftermath=0).tables, "auctions")
-        for address, amount in zip(auctions["owner"], auctions["principal_lost_rad"], strict=True):
-            if address in of:
-                lost[of[address]] += amount
+        for address, amount in _lost(day, run.seed, path):
+            if amount:
+                owner = of.get(address, LATER)
+                lost[owner] = lost.get(owner, 0) + amount
+    if LATER in lost:
+        owed[LATER] = counts[LATER] = 0
     return frame_of(_rows(owed, counts, lost, largest, lost if by == "lost" else owed))
+
+
+def _lost(day: Scenario, seed: int, path: int) -> Iterator[tuple[str, int]]:
+    """Yield what vaults lose on a path, by their owners' addresses [rad].
+
+    Principal still in auctions when the path ends is lost, and debt beyond what its collateral is worth.
+    """
+    chosen = drawn(day, seed, path)
+    with open_session(chosen, "model", seed) as session:
+        run = Simulation(chosen, session, seed)
+        run.run(lambda done, total, text: None, lambda: False, sell_out=True)
+        view, seen = run.view(), run.recorder.auctions
+        # What settlement unwinds goes back to its vault, which owes it again.
+        yield from ((each.owner, each.lost) for each in seen.values() if each.ended_by != "unwound")
+        yield from ((seen[each.id].owner, each.principal) for each in view.auctions)
+        prices = view.outside.prices
+        for each in view.workouts:
+            under = each.principal - each.lot * prices[each.collateral_type]
+            yield each.owner, max(0, under)
+        for c, price in enumerate(prices):
+            yield from ((each.owner, max(0, each.debt - each.locked * price)) for each in view.vaults(c))
 
 
 def _whose(name: str, names: set[str]) -> str:

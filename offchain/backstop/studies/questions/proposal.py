@@ -6,7 +6,7 @@ answer should still hold. Where the paths do not tell, the answer says that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.file import read_scenario
 from backstop.studies.questions.falls import falls
 from backstop.studies.questions.paired import CANNOT_TELL, SAME, Difference, compared
 from backstop.studies.questions.setup import LEVEL, PATHS, Runner, column, loaded
 from backstop.studies.questions.worlds import worlds
 from backstop.studies.stress.columns import Rows
+from backstop.studies.stress.grid import text_of
 from backstop.studies.stress.sweep import gain_of
 from backstop.studies.tables import frame_of
 
@@ -36,7 +38,9 @@ class Proposal:
 
     title: str
     changes: Mapping[str, str]
+    before: Mapping[str, str]  # what the file says of these fields now; nothing where it does not
     sentence: str
+    besides: tuple[str, ...]  # what the sentence about all of it does not show: its types, other worlds
     verdict: str  # of the expected shortfall of all bad debt
     figures: pd.DataFrame
     alone: pd.DataFrame
@@ -105,7 +109,9 @@ def proposal(
     return Proposal(
         title=now.title,
         changes=fields or {"file": str(changes)},
+        before={name: text_of(read_scenario(scenario)[0], name) for name in fields},
         sentence=_sentence(whole, level, run.paths),
+        besides=tuple(_besides(figures, found, whole.verdict)),
         verdict=whole.verdict,
         figures=frame_of(figures),
         alone=frame_of(of_alone),
@@ -195,6 +201,31 @@ def _sentence(found: Difference, level: int, paths: int) -> str:
     does, by = found.verdict.removesuffix(" it"), _coins(abs(found.change.value))
     between = f"{_coins(size[0])} to {_coins(size[1])} with 95%"
     return f"The proposal {does} {what} {from_to}: by {by} ({between})."
+
+
+def _besides(
+    figures: Sequence[Mapping[str, Any]], worlds: Sequence[Mapping[str, Any]], verdict: str
+) -> Iterator[str]:
+    """Say which types are dealt with otherwise than the whole, and in which worlds the answer is another."""
+    types = [row for row in figures if row["figure"] == "shortfall" and row["of"] != "all"]
+    found: dict[str, list[str]] = {}
+    for row in types:
+        found.setdefault(row["verdict"], []).append(row["of"])
+    if len(types) > 1:
+        said = "; ".join(f"{_of_types(each)} {', '.join(symbols)}" for each, symbols in found.items())
+        yield f"By type: {said}."
+    if worlds:
+        others = [row for row in worlds if row["verdict"] != verdict]
+        line = f"The answer is the same in {len(worlds) - len(others)} of {len(worlds)} other worlds"
+        not_there = "; ".join(f"{row['world']}: {row['verdict']}" for row in others)
+        yield f"{line}{f' ({not_there})' if others else ''}."
+
+
+def _of_types(verdict: str) -> str:
+    """Turn a verdict towards the types that it is of."""
+    return {CANNOT_TELL: f"{CANNOT_TELL} for", SAME: f"{SAME} for"}.get(
+        verdict, f"{verdict.removesuffix(' it')} that of"
+    )
 
 
 def _coins(micro: float) -> str:

@@ -52,6 +52,11 @@ class Agreement(NamedTuple):
         return (self.fast - self.exact) / max(1.0, self.exact)
 
     @property
+    def counted(self) -> bool:
+        """True if the column is no money, which is in millionths of a stablecoin."""
+        return self.column in COUNTS
+
+    @property
     def holds(self) -> bool:
         """True if the error is within its stated bound."""
         return self.error <= self.bound
@@ -95,8 +100,20 @@ def measure(
     scenarios: int, paths: int, seed: int = 1, workers: Workers = here, progress: Progress = silent
 ) -> list[Agreement]:
     """Compare both engines over random scenarios, with `paths` paths of each."""
-    tasks = [Task(scenario, seed, "model") for scenario in random_scenarios(scenarios, seed)]
-    exact = rows_of(tasks, paths, paths, workers, progress, "random scenarios on both engines")
+    return compare(list(random_scenarios(scenarios, seed)), paths, seed, workers, progress)
+
+
+def compare(
+    scenarios: Sequence[Scenario],
+    paths: int,
+    seed: int = 1,
+    workers: Workers = here,
+    progress: Progress = silent,
+    chunk: int | None = None,
+) -> list[Agreement]:
+    """Compare both engines over `paths` paths of each scenario, which workers take `chunk` at a time."""
+    tasks = [Task(scenario, seed, "model") for scenario in scenarios]
+    exact = rows_of(tasks, paths, chunk or paths, workers, progress, "paths on both engines")
     found = [
         (
             _compared(rows, task.scenario),

@@ -133,6 +133,16 @@ def set_fields(axis: Field, values: Mapping[str, Field]) -> Field:
     return top
 
 
+def text_of(top: Field, path: str) -> str:
+    """Return what a file says at a path; nothing where it says nothing, or more than one value."""
+    here = top
+    for name in _keys(path):
+        if not isinstance(here.value, dict) or name not in here.value:
+            return ""
+        here = here.value[name]
+    return here.value if isinstance(here.value, str) and not here.null else ""
+
+
 def _keys(path: str) -> list[str]:
     """Split a path into keys, where quotes keep a symbol's dots: 'types."USDC.e".initial_ratio'."""
     return [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|([^."]+)', path)]

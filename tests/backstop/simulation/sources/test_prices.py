@@ -73,7 +73,7 @@ def test_gaps_are_named_and_the_price_before_holds() -> None:
     given = hours(*map(str, range(100, 120)))
     prices = read_prices(given.drop(index=range(5, 14)))
     assert prices.told == (
-        "ETH: 1 gaps, the longest of 10 h 00 min from 2024-03-12T04:00Z on: the price before holds.",
+        "ETH: gaps: 1, the longest of 10 h 00 min from 2024-03-12T04:00Z on; the price before holds.",
     )
     assert [line.split(",")[1] for line in prices.csv().splitlines()[5:8]] == ["104", "104", "104"]
 
@@ -83,7 +83,7 @@ def test_what_is_out_of_order_or_missing_is_counted() -> None:
         frame((MIDNIGHT + 60, "2.1", "7"), (MIDNIGHT, "2", ""), (MIDNIGHT + 120, "2.2", "7.1"))
     )
     assert prices.told == (
-        "1 cells are empty: the price before holds.",
+        "Empty cells, where the price before holds: 1.",
         "1 prices are not in the order of their times, and were sorted.",
     )
     assert (prices.first, prices.last) == (MIDNIGHT + 60, MIDNIGHT + 120)
@@ -98,10 +98,7 @@ def test_two_prices_of_a_time_are_refused_unless_it_is_said_which_counts() -> No
     assert read_prices(twice, duplicates="first").series["wstETH"].values[0] == 2 * RAY
     last = read_prices(twice, duplicates="last")
     assert last.series["wstETH"].values[0] == 22 * RAY // 10
-    assert last.told == (
-        "wstETH: 1 prices are of a time that has one already.",
-        "cbBTC: 1 prices are of a time that has one already.",
-    )
+    assert last.told == ("wstETH, cbBTC: prices of a time that has one already: 1.",)
 
 
 @pytest.mark.parametrize("after", ["50", "49.9", "10.3", "300", "500"])
@@ -111,7 +108,7 @@ def test_a_step_that_looks_like_a_split_is_refused_or_kept(after) -> None:
         Faults, match=r"row 3, column ETH: from 100 to .* in one step looks like a split or a"
     ):
         read_prices(given)
-    assert read_prices(given, splits="keep").told == ("ETH: 1 steps look like splits, and are kept.",)
+    assert read_prices(given, splits="keep").told == ("ETH: steps that look like splits, and are kept: 1.",)
 
 
 @pytest.mark.parametrize("after", ["52", "48", "140", "260"])

@@ -61,8 +61,16 @@ def test_a_proposal_is_a_sentence_figures_and_a_page(known, folder, proposed) ->
     page = (folder / "proposal" / "report.html").read_text()
     again = json.loads((folder / "proposal" / "meta.json").read_text())["command"]
     assert again.endswith("--set keepers.desk.takes_at=60% --set keepers.desk.most=19 --level 50")
-    for text in (summary["sentence"], again, "keepers.desk.takes_at", "half the capital"):
+    assert summary["changes"] == [
+        {"field": "keepers.desk.takes_at", "before": "80%", "value": "60%"},
+        {"field": "keepers.desk.most", "before": "20", "value": "19"},
+    ]
+    same = sum(verdict == "raises it" for verdict in worlds.values())
+    assert summary["besides"][0] == "By type: raises that of ETH; changes nothing for BTC."
+    assert summary["besides"][1].startswith(f"The answer is the same in {same} of {len(worlds)} other worlds")
+    for text in (summary["sentence"], *summary["besides"], again, "keepers.desk.takes_at", "<td>80%</td>"):
         assert text in page
+    assert all(line in proposed.stdout for line in summary["besides"]) and "half the capital" in page
 
 
 def test_it_is_shown_again_and_not_made_of_others(known, folder, proposed) -> None:

@@ -122,8 +122,11 @@ def test_a_proposal_that_changes_nothing_or_everything(known) -> None:
         known, {RATIO.format("debt_ceiling"): "5_000_000 stablecoin"}, 20, level=5_000, sensitivity=False
     )
     assert same.verdict == "changes nothing" and "none of 20 paths" in same.sentence
+    assert same.besides == ("By type: changes nothing for ETH, BTC.",)
     assert len(same.alone) == len(same.sensitivity) == 0
     worse = backstop.proposal(known, {"keepers.desk.takes_at": "60%"}, 20, level=5_000, sensitivity=False)
+    assert worse.besides == ("By type: raises that of ETH; changes nothing for BTC.",)
+    assert dict(worse.before) == {"keepers.desk.takes_at": "80%"}
     before = backstop.at_risk(known, 20).iloc[0]["mean_micro"]
     row = worse.figures[(worse.figures["figure"] == "average") & (worse.figures["of"] == "all")].iloc[0]
     assert row["now_micro"] == before and row["verdict"] == "raises it"

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 import backstop
+from backstop.model.arithmetic import RAD
 from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.questions.setup import Runner, column
@@ -81,3 +82,34 @@ def test_the_answer_says_what_is_unsold(known, tmp_path) -> None:
     short.write_text(f"extends: {known}\nduration: 10 min\nkeepers: {{desk: null}}\n")
     means = backstop.at_risk(short, 20).groupby("of")["mean_micro"].min()
     assert means["unsold"] == UNSAFE * COIN < means["all"]
+
+
+@pytest.mark.parametrize("role", ("bidder", "liquidator"))
+def test_owners_lose_what_nobody_buys_or_liquidates(known, role) -> None:
+    """Without a buyer all that they owe; without a liquidator what their coins at 800 are short of it."""
+    day = without(replace(load_scenario(known), duration=600), role)
+    lost = backstop.owners(day, 2, worst=1).set_index("owner")["lost_rad"]
+    short = {"bidder": (100_000, 100_000), "liquidator": (100_000 - 80 * 800, 100_000 - 100 * 800)}[role]
+    assert [lost[name] / RAD for name in ("anna", "bert")] == pytest.approx(short, rel=1e-3)
+    assert lost["cleo"] == 0
+    bad_debt = outcome(day, "model")["bad_debt"]
+    # Rewards that the reserve cannot pay are nobody's.
+    assert sum(lost) / RAD == pytest.approx(bad_debt - (426 if role == "bidder" else 0), rel=1e-4)
+
+
+def test_losses_of_vaults_that_are_opened_on_the_way_are_in_a_row_of_their_own(known, tmp_path) -> None:
+    """Somebody draws at 151% before the fall, and the rows add up to all that is lost."""
+    file = tmp_path / "later.yaml"
+    file.write_text(
+        f"""extends: {known}
+prices: {{ETH: {{assumed: {{00:05: 2_000 USD, 01:00: 800 USD}}}}}}
+keepers:
+  late: {{role: borrower, collateral: ETH, capital: 200_000 stablecoin, each: 50_000 stablecoin, ratio: 156%,
+    heartbeat: 30 min, gas_price: {{follow: 110%, cap: 100 gwei}}}}
+"""
+    )
+    found = backstop.owners(file, 2, worst=1, by="lost", engine="model").set_index("owner")
+    assert found["lost_rad"]["opened later"] > 10_000 * RAD and found["debt_wad"]["opened later"] == 0
+    bad_debt = outcome(load_scenario(file), "model")["bad_debt"]
+    # But for rewards that the reserve cannot pay: 100 and a thousandth for each of three or four auctions.
+    assert 0 <= bad_debt - sum(found["lost_rad"]) / RAD < 4 * 300

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -17,6 +17,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, rpow
 from backstop.randomness import Dice
 from backstop.simulation.scenario import Scenario, vault_book
 from backstop.simulation.scenario.drawn import Draw, Prices, draw, with_depths
+from backstop.simulation.scenario.schema import Vault
 from backstop.studies.stress.fast.supported import ROLES, refuse_unsupported
 from backstop.studies.stress.fast.tables import (
     BUFFER,
@@ -39,6 +40,9 @@ from backstop.studies.stress.fast.tables import (
 
 WEI = 1e-18
 
+EDGE = 10**11
+"""Part of a debt that decides for a vault at its liquidation ratio, where floats cannot tell the side."""
+
 _KINDS = {"buffer": BUFFER, "reserve": RESERVE, "clawback": EMPTY, "redistribution": REDISTRIBUTION}
 _POOLS = ("junior", "senior", "savings")
 
@@ -57,6 +61,19 @@ _GAS = [
     )
 ]
 """Gas of each role's call, by role."""
+
+
+def _debt(scenario: Scenario, vault: Vault, c: int, opening: Mapping[str, int]) -> float:
+    """Return a vault's debt, so that a float's comparison at the first price says what the contracts' does.
+
+    Books have rows right at their ratio, which are unsafe or safe by a wei.
+    """
+    terms = scenario.parameters.collateral_types[c]
+    worth = vault.locked * opening[vault.symbol] * BASIS_POINTS
+    needed = vault.debt * RAY * terms.liquidation_ratio
+    if terms.stability_fee or abs(worth - needed) * EDGE >= needed:
+        return vault.debt / WAD
+    return vault.debt / WAD * (1 + 1 / EDGE if worth < needed else 1 - 1 / EDGE)
 
 
 @dataclass(frozen=True)
@@ -88,7 +105,7 @@ class ScenarioTables:
             seed,
             np.array([types[vault.symbol] for vault in book], dtype=np.int64),
             np.array([vault.locked / WAD for vault in book]),
-            np.array([vault.debt / WAD for vault in book]),
+            np.array([_debt(scenario, vault, types[vault.symbol], opening) for vault in book]),
             [int(account(vault.owner), 16) for vault in book],
         )
 

@@ -17,10 +17,10 @@ from backstop.deployment.parameters import (
 from backstop.errors import BackstopError
 from backstop.hosts.words import State
 from backstop.keepers.group import GasPolicy, KeeperGroup
-from backstop.model.arithmetic import WAD
+from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.processes import PriceModel
-from backstop.simulation.scenario.schema import GeneratedBook, Opening
+from backstop.simulation.scenario.schema import GeneratedBook, Opening, Vault
 from backstop.studies.stress.columns import NEVER
 from backstop.studies.stress.engine_agreement import COLUMNS, both, measure
 from backstop.studies.stress.fast import Fast, engine
@@ -200,3 +200,34 @@ def test_a_book_of_many_vaults_costs_no_more_than_its_liquidations() -> None:
         seconds.append(thread_time() - began)
     assert not rows[:, 1].any()
     assert seconds[1] < 10 * seconds[0]
+
+
+@pytest.mark.parametrize(("more", "sold"), [(-1, 1), (0, 0), (1, 0)])
+def test_a_wei_decides_at_the_liquidation_ratio(more, sold) -> None:
+    """Floats cannot tell the sides apart; books of others have many rows right there."""
+    price = DAY.prices["ETH"].points[0]
+    ratio = DAY.parameters.collateral_types[0].liquidation_ratio
+    debt = 123_457 * WAD
+    border = -(-debt * RAY * ratio // (price * 10_000))
+    book = (
+        Vault("edge", "ETH", border + more, debt),
+        Vault("rest", "ETH", 100_000 * WAD, 50_000_000 * WAD),
+    )
+    types = tuple(replace(each, stability_fee=0) for each in DAY.parameters.collateral_types)
+    still = replace(
+        severe(parameters=replace(DAY.parameters, collateral_types=types)),
+        generated={},
+        vaults=book,
+        book_total=0,
+        opened_at={"ETH": 2 * price},
+        prices={
+            symbol: replace(
+                path, model=None, volatility=0, points=dict.fromkeys((0, DAY.duration), path.points[0])
+            )
+            for symbol, path in DAY.prices.items()
+        },
+        faults={},
+    )
+    still = replace(still, keepers=tuple(replace(group, noise=0) for group in still.keepers))
+    exact, fast = (named(rows, still) for rows in both(still, 1, 1))
+    assert exact["liquidations"].tolist() == fast["liquidations"].tolist() == [sold]
