@@ -23,6 +23,7 @@ from backstop.report import (
 from backstop.report.links import PATHS, REPORT
 from backstop.report.verdict import verdict
 from backstop.simulation.headline import completed
+from backstop.studies.stress.sweep import STUDIES
 
 
 class Kind(NamedTuple):
@@ -87,14 +88,15 @@ def write_page(directory: Path) -> Path:
 
 
 def refresh_above(directory: Path) -> None:
-    """Write anew the page of the study or comparison that a run is part of, if it has one."""
+    """Write anew the page of the whole that a run or study is part of, if it has one."""
     directory = directory.resolve()
-    nested = directory.parent.name == PATHS
+    parts = {"study": PATHS, "sweep": STUDIES}  # folders of a whole for its parts
     for folder in (directory.parent, directory.parent.parent):
         kind = kind_of(folder)
         if kind is None or not (folder / kind.page).is_file():
             continue
-        if kind.name in ("comparison", "guards", "search") or (kind.name == "study" and nested):
+        whole = kind.name in ("comparison", "guards", "search")
+        if whole or directory.parent.name == parts.get(kind.name):
             kind.write(folder)
             return
 

@@ -10,7 +10,7 @@ from typing import Any
 from backstop.files.whole import write_files
 from backstop.report.finished import read_finished
 from backstop.report.first_screen import of_groups, studied
-from backstop.report.links import path_of
+from backstop.report.links import above, path_of
 from backstop.report.rendering import render
 from backstop.report.stress_charts import charts
 from backstop.simulation.bearers import GROUPS
@@ -32,6 +32,7 @@ def write_page(directory: Path) -> Path:
         meta=meta,
         labels={name: group.label for name, group in GROUPS.items()},
         finding=studied(summary),
+        above=above(directory),
         worst=_worst(directory, summary, columns),
         strip=of_groups(summary, "of bad debt on average, by who pays", "paid.mean.value_micro"),
         spreads=_spreads(summary),

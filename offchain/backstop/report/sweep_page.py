@@ -12,6 +12,7 @@ from backstop.model.arithmetic import BASIS_POINTS
 from backstop.report import amounts
 from backstop.report.finished import read_finished
 from backstop.report.first_screen import swept
+from backstop.report.links import study_of
 from backstop.report.plotting import Chart, Key, titled
 from backstop.report.rendering import render
 from backstop.report.stress_table import MICRO
@@ -32,6 +33,7 @@ def write_page(directory: Path) -> Path:
         order=sorted(
             range(len(points)), key=lambda i: (points[i]["gain"], -points[i]["shortfall"]["value_micro"])
         ),
+        studies=[study_of(directory, summary, i) for i in range(len(points))],
         best=None if summary["recommended"] is None else summary["recommended"]["point"],
     )
     write_files(directory, {"report.html": text})
