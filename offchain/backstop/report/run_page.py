@@ -14,6 +14,7 @@ from backstop.report.loss_charts import stage_color
 from backstop.report.margin_charts import steps
 from backstop.report.maturity import profile
 from backstop.report.rendering import render
+from backstop.report.run_answers import answers
 from backstop.report.run_charts import charts
 from backstop.report.verdict import verdict
 from backstop.simulation.bearers import PAYERS
@@ -36,7 +37,7 @@ def page(run: Run) -> str:
     """Render the page of a run as text."""
     summary = completed(run.summary)
     auctions, bought = run_tables.auctions(run), run_tables.purchases(run)
-    listed = auctions[: run_tables.MOST_ROWS]
+    fills, listed = run_tables.fills(run), auctions[: run_tables.MOST_ROWS]
     vaults, steps = people_tables.vaults(auctions), people_tables.loss_steps(run, auctions)
     shown_steps = people_tables.most(steps, run_tables.MOST_ROWS)
     shown_vaults, members = vaults[: run_tables.MOST_ROWS], people_tables.members(summary)
@@ -45,10 +46,11 @@ def page(run: Run) -> str:
         summary,
         charts(run),
         meta=run.meta,
+        answers=answers(run, summary, auctions, fills, vaults, steps, members),
         verdict=verdict(summary),
         strip=of_run(summary),
         stages=[(stage["stage"], stage_color(stage["stage"])[1:]) for stage in summary["losses"]["covered"]],
-        fills=run_tables.fills(run),
+        fills=fills,
         most_dots=MOST_DOTS,
         auctions=listed,
         shown_auctions={row.id for row in listed},

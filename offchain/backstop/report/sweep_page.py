@@ -10,6 +10,7 @@ from typing import Any
 from backstop.files.whole import write_files
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.report import amounts
+from backstop.report.answers import of_sweep
 from backstop.report.finished import read_finished
 from backstop.report.first_screen import swept
 from backstop.report.links import study_of
@@ -28,6 +29,7 @@ def write_page(directory: Path) -> Path:
         summary,
         [front(summary), *heat_maps(summary)],
         meta=meta,
+        answers=of_sweep(summary),
         finding=swept(summary),
         gain_text=gain_text,
         order=sorted(

@@ -107,7 +107,7 @@
     const plot = document.getElementById(id);
     if (!plot) continue;
     const box = plot.closest("figure");
-    const heading = plot.closest("section")?.querySelector("h2")?.textContent.trim();
+    const heading = Tables.named(plot.closest("section")?.querySelector("h2"));
     const whole = box.querySelector("figcaption") && heading ? `${heading}: ${title}` : title;
     const data = make("details", { class: "data" }, make("summary", { "aria-label": `Data of ${whole}` }, "Data"));
     data.addEventListener("toggle", () => {
