@@ -13,10 +13,12 @@ from backstop.errors import BackstopError
 from backstop.report import (
     attack_page,
     compare_page,
+    deleverage_page,
     first_screen,
     guards_page,
     proposal_page,
     run_page,
+    straddle_page,
     stress_page,
     sweep_page,
 )
@@ -68,6 +70,16 @@ KINDS = (
         lambda comparison: Markup(" ").join(
             first_screen.guarded(each, k, comparison) for k, each in enumerate(comparison["scenarios"])
         ),
+    ),
+    Kind(
+        *("straddle", straddle_page.FILE, straddle_page.FILE, REPORT),
+        straddle_page.write_page,
+        straddle_page.paired,
+    ),
+    Kind(
+        *("deleveraging", deleverage_page.FILE, deleverage_page.FILE, REPORT),
+        deleverage_page.write_page,
+        deleverage_page.deleveraged,
     ),
     Kind("run", "trace.json", "summary.json", REPORT, run_page.write_report, _run),
 )
