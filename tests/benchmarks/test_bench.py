@@ -24,7 +24,7 @@ def run(tmp_path, monkeypatch) -> Run:
     """Runs a part as its command does; the rows of its tables, and what it wrote."""
     # Web3.py, which takes a second to load: not in each process that collects tests.
     from benchmarks.cli import bench
-    from benchmarks.speed import calls, fuzz, keeper, stress, vault_index
+    from benchmarks.speed import calls, fuzz, keeper, pages, stress, vault_index
 
     study, measure = interval_coverage.large_study, interval_coverage.measure
     sizes: dict[Any, dict[str, Any]] = {
@@ -39,6 +39,7 @@ def run(tmp_path, monkeypatch) -> Run:
         interval_coverage: {"large_study": lambda _, **options: study(12, **options)}
         | {"measure": lambda exact, fast, studies: measure(exact, fast, 2)},
         bench: {"SCENARIOS": 1},
+        pages: {"FILLS": 600, "PATHS": 40, "OPENED": 1},
     }
     for module, values in sizes.items():
         for name, value in values.items():
@@ -128,3 +129,13 @@ def test_stress_studies(run) -> None:
     assert len(called) == 6 and len(ways) == 7 and len(larger) == 6
     for ratios in ([row[2] for row in called], [row[4] for row in called], [row[5] for row in ways]):
         assert numbers(ratios)[0] == 1 and min(numbers(ratios)) >= 0
+
+
+@pytest.mark.browser
+@pytest.mark.deep(brief=BRIEF)
+def test_opening_of_pages(run: Run) -> None:
+    rows, written = run("pages")
+    assert [row[0] for row in rows][-3:] == ["a day, as it is", "600 fills", "40 paths"]
+    for each in written["pages"]:
+        assert 0 < each["loaded"] <= each["drawn"] and each["size"] < 4_000_000 and each["wrote"] > 0
+        assert each["sorted"] > 0 and each["searched"] > 0

@@ -16,7 +16,7 @@ from backstop.report.finished import read_finished
 from backstop.report.first_screen import Strip, strip
 from backstop.report.named_bars import Part, stacked
 from backstop.report.numbers import Numbers, amount, counted
-from backstop.report.plotting import Chart
+from backstop.report.plotting import Chart, Key
 from backstop.report.rendering import render
 from backstop.report.run_tables import FIRST_ROWS, MOST_ROWS
 from backstop.studies.deleveraging.summary import FILE
@@ -115,4 +115,5 @@ def policies(summary: Mapping[str, Any]) -> Chart | None:
         Part("beyond", "@loss", [max(0, each - needed) for each in taken]),
     ]
     told = "; ".join(f"{name} {amounts.compact(each, WAD)}" for name, each in zip(names, taken, strict=True))
-    return Chart("policies", "What each policy takes", f"Taken: {told}.", stacked(names, parts, WAD))
+    legend = tuple(Key(part.name, part.color, "area") for part in parts)
+    return Chart("taken", "What each policy takes", f"Taken: {told}.", stacked(names, parts, WAD), legend)

@@ -10,7 +10,7 @@ import pandas as pd
 from backstop.deployment.contracts import POOLS
 from backstop.model.arithmetic import RAY
 from backstop.report.frames import records, table
-from backstop.report.run_tables import AuctionRow, auction_steps
+from backstop.report.run_tables import AuctionRow
 from backstop.simulation.bearers import payers_of
 from backstop.simulation.run_directory import Run
 
@@ -126,8 +126,9 @@ def _postings(run: Run, auctions: Sequence[AuctionRow]) -> Iterable[LossStep]:
     """Yield the waterfall's postings; bad debt of a step that is one auction's is its vault's."""
     by_id = {row.id: row for row in auctions}
     at_step: dict[int, set[int]] = {}
-    for step, auction, _ in auction_steps(run):
-        at_step.setdefault(step, set()).add(auction)
+    for auction in auctions:
+        for step in auction.steps:
+            at_step.setdefault(step, set()).add(auction.id)
     for each in records(table(run, "waterfall")):
         step, at, amount = int(each["step"]), int(each["timestamp"]), int(each["amount_rad"])
         what, symbol = _WHAT[each["kind"]], str(each["symbol"])

@@ -33,6 +33,7 @@ class AuctionRow(NamedTuple):
     ended_by: str
     takes: int
     owner_lost_wad: int  # worth sold beyond the debt that it stood for
+    steps: tuple[int, ...]  # at which anything happened to it
     end_step: int | None  # of the action that ended it
 
     @property
@@ -75,7 +76,12 @@ def auctions(run: Run) -> list[AuctionRow]:
         at_market = int(take["slice_wad"]) * int(take["market_price_ray"]) // RAY
         worth[int(take["auction_id"])] = worth.get(int(take["auction_id"]), 0) + at_market
         takes[int(take["auction_id"])] = takes.get(int(take["auction_id"]), 0) + 1
-    ends = {auction: step for step, auction, over in auction_steps(run) if over}
+    ends: dict[int, int] = {}
+    steps: dict[int, list[int]] = {}
+    for step, auction, over in auction_steps(run):
+        steps.setdefault(auction, []).append(step)
+        if over:
+            ends[auction] = step
     rows = [
         AuctionRow(
             id=int(row["auction_id"]),
@@ -91,6 +97,7 @@ def auctions(run: Run) -> list[AuctionRow]:
             ended_by=str(row["ended_by"]),
             takes=takes.get(int(row["auction_id"]), 0),
             owner_lost_wad=max(0, worth.get(int(row["auction_id"]), 0) - int(row["principal_rad"]) // RAY),
+            steps=tuple(steps.get(int(row["auction_id"]), ())),
             end_step=ends.get(int(row["auction_id"])),
         )
         for row in records(frame)

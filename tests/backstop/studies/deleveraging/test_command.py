@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ def test_the_first_screen_adds_up_to_the_tables(out: Path, summary: dict[str, An
 def test_every_heading_answers(out: Path, summary: dict[str, Any]) -> None:
     page = (out / "report.html").read_text()
     assert page.count("<section id=") == page.count("<small>") == 4
+    ids = re.findall(r' id="([^"]+)"', page.partition("<script")[0])
+    assert len(ids) == len(set(ids)), "a chart that has a section's name would be drawn over the section"
     greedy = int(summary["policies"][0]["taken_wad"])
     assert f'value="{greedy - int(summary["taken_wad"])}"' in page
 
