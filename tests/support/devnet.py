@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-
 from backstop.deployment.accounts import ACCOUNTS
 from backstop.hosts.anvil import AnvilProcess
+from backstop.hosts.ports import free_port
 from backstop.live.node.rpc_node import Node
 from tests.support.paths import DATA
 
 SMALL = DATA / "runs" / "small.yaml"
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Devnet:

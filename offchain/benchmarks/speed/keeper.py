@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import gc
 import random
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -21,6 +20,7 @@ from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilProcess
 from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.ports import free_port
 from backstop.live.index.views import Views
 from backstop.live.node.host import LiveHost
 from backstop.live.node.rpc_node import Node
@@ -100,7 +100,7 @@ class _Town:
         self.folder = folder
         self.book = book
         self.artifacts = Artifacts()
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         port = self.url.rpartition(":")[2]
         flags = ("--port", port, "--accounts", str(len(ACCOUNTS)), "--disable-block-gas-limit")
         self._anvil = AnvilProcess(*flags)
@@ -310,9 +310,3 @@ class _Scanner:
             host = LiveHost(self._node, Signers(test_accounts=False))
             host.static(sender, engine, data)
         return time.perf_counter() - began
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

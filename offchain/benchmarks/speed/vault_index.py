@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.abi import Event
 from backstop.hosts.anvil import AnvilProcess
 from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.ports import free_port
 from backstop.live.index.conditions import Conditions
 from backstop.live.index.follower import Follower
 from backstop.live.index.index import Block, Changed, Index
@@ -90,7 +90,7 @@ def measure(vaults: int, say: Callable[[str], None]) -> Iterator[Row]:
 def _starts(book: Book, folder: Path, say: Callable[[str], None]) -> Iterator[Row]:
     """Measure a start from the events of a real node, and from a snapshot."""
     deployment, artifacts = plan(standard()), Artifacts()
-    port = str(_free_port())
+    port = str(free_port())
     anvil = AnvilProcess("--port", port, "--no-mining", "--disable-block-gas-limit")
     try:
         url = f"http://127.0.0.1:{port}"
@@ -145,12 +145,6 @@ def _emit(node: Node, deployment: Deployment, artifacts: Artifacts, book: Book) 
         call = {"from": deployment.deployer, "to": engine, "data": "0x" + b"".join(words).hex()}
         node.request("eth_sendTransaction", call | {"gas": hex(10_000 * _LOGS_A_BLOCK), "gasPrice": "0x0"})
         node.request("evm_mine")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _vault_changed(artifacts: Artifacts) -> Event:

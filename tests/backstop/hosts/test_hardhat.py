@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import RpcHost
+from backstop.hosts.ports import free_port
 from backstop.hosts.rpc import Client
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.proof.lockstep import lockstep
@@ -43,9 +43,7 @@ def hardhat(tmp_path: Path) -> Iterator[str]:
     """The address of a Hardhat node of our own."""
     if not CLI.is_file():
         pytest.fail("hardhat is not installed: run `make testtools`", pytrace=False)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     command = [
         node_binary(),
         str(CLI),

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -16,6 +15,7 @@ from backstop.hosts.anvil import AnvilHost, AnvilProcess, RpcHost
 from backstop.hosts.by_name import new_host as open_by_name
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host import CHAIN_ID, GENESIS
+from backstop.hosts.ports import free_port
 from backstop.hosts.revm import Halted
 from backstop.hosts.rpc import Client
 from backstop.model.state import Log, Revert
@@ -225,9 +225,7 @@ def test_slots_are_read_one_by_one_where_nothing_can_be_replaced(shelf_on):
 
 @pytest.mark.anvil
 def test_a_node_over_http_is_a_host_too(shelf_artifacts):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = AnvilProcess("--port", str(port))
     try:
         host = RpcHost(process.connect(f"http://127.0.0.1:{port}"))

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 from backstop.errors import BackstopError
 from backstop.files.installation import PACKAGE
 from backstop.hosts.anvil import end_with_parent
-from backstop.live.chaos.stage import free_port
+from backstop.hosts.ports import free_port
 
 PATIENCE = 120.0
 """Seconds in which a process has to get somewhere: more than enough on a busy machine."""

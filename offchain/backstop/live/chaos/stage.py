@@ -6,7 +6,6 @@ import gzip
 import os
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from backstop.deployment.accounts import ACCOUNTS, account
 from backstop.deployment.file import read_deployment
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilProcess
+from backstop.hosts.ports import free_port
 from backstop.live.node.rpc_node import Head, Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import Crash
@@ -126,13 +126,6 @@ def start_anvil(*flags: str, port: int = 0) -> tuple[Node, AnvilProcess]:
     process = AnvilProcess(*flags, throw_away=False)
     process.connect(url).close()
     return Node(url), process
-
-
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def copy_stage(stage: Path, folder: Path) -> None:

@@ -20,6 +20,7 @@ from backstop.cli.devnet import cli
 from backstop.deployment.accounts import account
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
+from backstop.hosts.ports import free_port
 from backstop.live.audit.evidence import audit
 from backstop.live.follow.mirror import open_mirror
 from backstop.live.node.host import LiveHost
@@ -32,7 +33,7 @@ from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.beside import beside
-from tests.support.devnet import Devnet, free_port
+from tests.support.devnet import Devnet
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
 

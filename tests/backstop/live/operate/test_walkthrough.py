@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from backstop.hosts.ports import free_port
 from backstop.live.node.rpc_node import LOCAL, Node
 from backstop.simulation.run_directory import load_run
-from tests.support.devnet import SMALL, free_port
+from tests.support.devnet import SMALL
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
 

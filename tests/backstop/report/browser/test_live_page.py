@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from backstop.hosts.ports import free_port
 from backstop.live.node.signers import Signers
 from backstop.live.operate.deploying import deploy_live
 from backstop.live.operate.system import LiveSystem
 from backstop.report.live_page import SECTIONS
 from backstop.simulation.scenario import load_scenario
-from tests.support.devnet import SMALL, Devnet, free_port
+from tests.support.devnet import SMALL, Devnet
 from tests.support.fallen import fall, liquidate
 from tests.support.reader import Reader, start_mirror, wait_for_page
 

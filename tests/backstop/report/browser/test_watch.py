@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backstop.hosts.ports import free_port
 from backstop.keepers import roles
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import crash, until
@@ -15,7 +16,7 @@ from backstop.live.operate.deploying import deploy_live
 from backstop.live.operate.system import LiveSystem
 from backstop.report.live_page import SECTIONS
 from backstop.studies.comparison.presets import lay_over, load_preset
-from tests.support.devnet import SMALL, Devnet, free_port
+from tests.support.devnet import SMALL, Devnet
 from tests.support.reader import Reader, start_mirror, wait_for_page
 
 BRIEF = "tests/backstop/report/browser/test_live_page.py::test_it_shows_each_block"
