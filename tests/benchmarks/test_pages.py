@@ -20,7 +20,7 @@ from tests.support.paths import DATA
         pytest.param(
             100_000,
             marks=pytest.mark.deep(
-                brief="tests/benchmarks/test_pages.py::test_very_many_fills_are_a_page_of_a_few_megabytes"
+                brief="tests/backstop/report/test_page.py::test_a_large_book_makes_a_page_that_can_still_be_mailed"
             ),
         ),
     ],
