@@ -26,7 +26,7 @@ def run(tmp_path, monkeypatch) -> Run:
     """Runs a part as its command does; the rows of its tables, and what it wrote."""
     # Web3.py, which takes a second to load: not in each process that collects tests.
     from benchmarks.cli import bench
-    from benchmarks.speed import calls, files, fuzz, keeper, stress, vault_index
+    from benchmarks.speed import calls, files, fuzz, keeper, pages, stress, vault_index
 
     study, measure = interval_coverage.large_study, interval_coverage.measure
     sizes: dict[Any, dict[str, Any]] = {
@@ -43,6 +43,7 @@ def run(tmp_path, monkeypatch) -> Run:
         bench: {"SCENARIOS": 1},
         files: {"AGAIN": 5, "POSITIONS": 300}
         | {"write": partial(files.write, count=300), "measure": partial(files.measure, paths=20)},
+        pages: {"FILLS": 600, "PATHS": 40, "OPENED": 1},
     }
     for module, values in sizes.items():
         for name, value in values.items():
@@ -168,3 +169,13 @@ def test_from_files_to_the_page(run) -> None:
     assert [row[0] for row in rows if len(row) == 3][2:] == [each["command"] for each in found["commands"]]
     errors = [[row[0], row[4]] for row in on_the_page(rows, 8)]
     assert errors == [[each["column"], f"{each['error']:.2%}"] for each in found["agreement"]]
+
+
+@pytest.mark.browser
+@pytest.mark.deep(brief=BRIEF)
+def test_opening_of_pages(run: Run) -> None:
+    rows, written = run("pages")
+    assert [row[0] for row in rows][-3:] == ["a day, as it is", "600 fills", "40 paths"]
+    for each in written["pages"]:
+        assert 0 < each["loaded"] <= each["drawn"] and each["size"] < 4_000_000 and each["wrote"] > 0
+        assert each["sorted"] > 0 and each["searched"] > 0

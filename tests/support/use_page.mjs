@@ -18,7 +18,7 @@ async function saved(folder) {
   return null;
 }
 
-async function step(page, { click, press, type, read, until, save, axe: checked, shot, times = 1 }) {
+async function step(page, { click, press, type, read, until, save, axe: checked, shot, media, pdf, times = 1 }) {
   if (click) return page.click(click);
   if (until) return page.waitForFunction(until, { timeout: 20000 }).then(() => null);
   if (type) return page.keyboard.type(type);
@@ -31,6 +31,8 @@ async function step(page, { click, press, type, read, until, save, axe: checked,
     await page.keyboard.press("Enter");
     return saved(folder);
   }
+  if (media) return page.emulateMediaType(media).then(() => null);
+  if (pdf) return page.pdf({ path: pdf, format: "a4", preferCSSPageSize: true }).then(() => null);
   if (checked) return faults(page);
   if (shot) return page.screenshot({ path: shot }).then(() => null);
   return page.evaluate(read);

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+import shlex
+import time
+from pathlib import Path
 
 import click
 
-from backstop.cli.common import Command, handle_errors, json_option, seed_option, wide_console
+from backstop.cli.common import (
+    RUNS,
+    Command,
+    command_line,
+    handle_errors,
+    json_option,
+    open_output,
+    output_options,
+    seed_option,
+)
 
-if TYPE_CHECKING:
-    from backstop.studies.straddle.study import Gains
+REPORT = "report.html"
 
 
 @click.command(
@@ -42,72 +51,51 @@ Examples:
     help="Minutes that a pair holds at most.",
 )
 @seed_option
+@output_options("Folder of the study.", "runs/straddle-<seed>")
 @json_option
 @handle_errors
-def cli(only: tuple[str, ...], paths: int, every: int, hold: int, seed: int, as_json: bool) -> None:
+def cli(
+    only: tuple[str, ...],
+    paths: int,
+    every: int,
+    hold: int,
+    seed: int,
+    out: Path | None,
+    fresh: bool,
+    as_json: bool,
+) -> None:
     """Open one owner's pair at moments of four bad days, hold it until an account fails, count what is left.
 
     The pair is played on the model of the contracts. docs/know/straddle.md says what of the prices is
     published and what is drawn, and what the figures are for.
     """
     from backstop.errors import BackstopError
-    from backstop.model.arithmetic import WAD
+    from backstop.files.whole import write_json
+    from backstop.report.straddle_page import write_page
+    from backstop.report.straddle_table import print_straddle
+    from backstop.simulation.meta import run_meta
     from backstop.studies.straddle.market import LIBRARY
-    from backstop.studies.straddle.study import GROUPS, Scope, jumps, study, told
+    from backstop.studies.straddle.study import GROUPS, Scope, jumps, study
+    from backstop.studies.straddle.summary import FILE, summarise
 
     if unknown := sorted(set(only) - set(GROUPS)):
         raise BackstopError(f"there is no group {unknown[0]!r}; there are {', '.join(GROUPS)}")
-    scope = Scope(tuple(range(seed, seed + paths)), every * 60, hold * 60)
-    rows = study(scope, lambda text: click.echo(text, err=True), only)
-    windows = (12, LIBRARY.mark_age + LIBRARY.reaction, 300, 600)
-    moves = jumps(scope.seeds, windows)
-    if as_json:
-        found = {
-            "library": LIBRARY._asdict(),
-            "largest_moves_bps": moves,
-            "rows": [
-                {
-                    "group": row.group,
-                    "setting": row.setting,
-                    "series": row.series,
-                    **{name: _exact(getattr(row, name)) for name in ("blind", "chosen")},
-                }
-                for row in rows
-            ],
-        }
-        click.echo(json.dumps(found, indent=1))
-        return
-
-    from rich.table import Table
-
-    console = wide_console(130)
-    table = Table("within", *(f"{window} s" for window in windows), title="Largest moves, %")
-    for series, by_window in moves.items():
-        table.add_row(series, *(f"{move / 100:.2f}" for move in by_window.values()))
-    console.print(table)
-    console.print("What a pair gains, stablecoins (basis points of its notional); under 0 it loses.")
-
-    def shown(gains: Gains) -> tuple[str, ...]:
-        mean, most = (
-            f"{amount // WAD:,} ({share / 100:.1f})"
-            for amount, share in ((gains.mean, gains.mean_share), (gains.most, gains.most_share))
-        )
-        return f"{gains.pairs:,}", f"{gains.failed:,}", mean, most
-
-    def print_rows(title: str, first: str, chosen: list[tuple[str, Gains, Gains]]) -> None:
-        made = Table(first, *("pairs", "fail", "average", "most") * 2, title=title)
-        for name, blind, known in chosen:
-            made.add_row(name, *shown(blind), *shown(known))
-        console.print(made)
-
-    library = [(row.series, row.blind, row.chosen) for row in rows if row.group == "library" and row.series]
-    print_rows("The library's terms: every so many minutes, and at chosen moments", "day", library)
-    settings = [
-        (f"{row.group}: {told(row.setting)}", row.blind, row.chosen) for row in rows if not row.series
-    ]
-    print_rows("Other terms: every so many minutes, and at chosen moments", "setting", settings)
-
-
-def _exact(gains: Gains) -> dict[str, object]:
-    """Return figures as JSON has them: amounts as decimal strings."""
-    return {name: str(each) if name in ("mean", "most") else each for name, each in gains._asdict().items()}
+    directory = out or RUNS / f"straddle-{seed}"
+    inputs = {"groups": sorted(only), "paths": paths, "every": every, "hold": hold, "seed": seed}
+    output = open_output(
+        directory, "straddle", inputs, fresh=fresh, runs=["backstop.studies.straddle.summary"]
+    )
+    page = directory / REPORT
+    if not output.finished:
+        began = time.monotonic()
+        scope = Scope(tuple(range(seed, seed + paths)), every * 60, hold * 60)
+        rows = study(scope, lambda text: click.echo(text, err=True), only)
+        windows = (12, LIBRARY.mark_age + LIBRARY.reaction, 300, 600)
+        write_json(summarise(scope, rows, jumps(scope.seeds, windows), only), directory / FILE)
+        command = command_line("straddle", paths=paths, every=every, hold=hold, seed=seed)
+        command += "".join(f" --only {shlex.quote(group)}" for group in only)
+        seconds = time.monotonic() - began
+        write_json(run_meta("model", command, directory, seconds), directory / "meta.json")
+        write_page(directory)
+        output.finish()
+    print_straddle(output.result(FILE), directory, page, as_json)

@@ -87,6 +87,7 @@ def cli(
     by step. Outcomes do not depend on the workers; interrupt a study at any time, and the
     same command goes on; with more --paths it makes the study longer.
     """
+    from backstop.report.kinds import refresh_above
     from backstop.report.stress_page import write_page
     from backstop.report.stress_table import print_study
     from backstop.simulation.meta import run_meta
@@ -135,4 +136,5 @@ def cli(
     page = write_page(directory)
     if not stop():
         output.finish()
+        refresh_above(directory)
     print_study(summary, directory, page, as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from backstop.files.whole import write_files
+from backstop.report.answers import of_search
 from backstop.report.attack_charts import charts
 from backstop.report.attack_table import clock
 from backstop.report.finished import read_finished
@@ -23,6 +24,7 @@ def write_page(directory: Path) -> Path:
         summary,
         charts(summary),
         meta=meta,
+        answers=of_search(summary),
         labels={name: group.label for name, group in ALL_GROUPS.items()},
         strip=of_groups(summary, "lost in all on the worst path", "wad"),
         finding=searched(summary),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from backstop.model.arithmetic import RAY, WAD
 from backstop.report import amounts
 from backstop.report.frames import cheapest, dearest, records, table
@@ -23,7 +26,7 @@ def fills(run: Run) -> Chart | None:
         return None
     start, end = run.summary["started_at"], run.summary["ended_at"]
     symbols = [entry["symbol"] for entry in run.summary["collateral_types"]]
-    found: list[tuple[float, tuple[str, bool], int, float, list[str]]] = []
+    found: list[tuple[float, tuple[str, bool], int, float, dict[str, Any]]] = []
     hours: dict[int, list[float]] = {}
     for row in records(rows):
         market, at = int(row["market_price_ray"]), int(row["timestamp"])
@@ -31,15 +34,8 @@ def fills(run: Run) -> Chart | None:
             continue
         paid, worth = int(row["paid_wad"]), int(row["slice_wad"]) * market // RAY
         ratio = int(row["price_ray"]) / market
-        text = [
-            str(row["auction_id"]),
-            str(row["taker_name"] or row["taker"]),
-            amounts.compact(int(row["slice_wad"]), WAD),
-            amounts.compact(paid, WAD),
-            amounts.compact(worth, WAD),
-        ]
         kind = str(row["symbol"]), ratio < NEAR_ZERO
-        found.append((worth / WAD, kind, at, float(f"{ratio:.6g}"), text))
+        found.append((worth / WAD, kind, at, float(f"{ratio:.6g}"), row))
         sums = hours.setdefault(at // 3600 * 3600, [0.0, 0.0])
         sums[0] += paid / WAD
         sums[1] += worth / WAD
@@ -48,8 +44,8 @@ def fills(run: Run) -> Chart | None:
     largest = max(worth for worth, *_ in found) or 1.0
     dots: dict[tuple[str, bool], list[tuple[int, float, float, list[str]]]] = {}
     drawn = sorted(range(len(found)), key=lambda i: -found[i][0])[:MOST_DOTS]
-    for size, kind, at, ratio, text in (found[i] for i in sorted(drawn)):
-        dots.setdefault(kind, []).append((at, ratio, size, text))
+    for size, kind, at, ratio, take in (found[i] for i in sorted(drawn)):
+        dots.setdefault(kind, []).append((at, ratio, size, _told(take)))
     traces = []
     for (symbol, near_zero), group in sorted(dots.items(), key=lambda entry: entry[0][1]):
         shade = color(symbols.index(symbol) if symbol in symbols else 0)
@@ -117,3 +113,14 @@ def fills(run: Run) -> Chart | None:
         legend.append(Key(f"under {NEAR_ZERO:.0%}: close to a zero bid", "@loss:b3", "dots"))
     legend += [Key("average of the hour, by value", "@ink"), *outage_key(run)]
     return Chart("fills", "Auction price against the market", label, figure, tuple(legend))
+
+
+def _told(take: Mapping[str, Any]) -> list[str]:
+    """Say what a dot shows: auction, buyer, what it bought, what it paid, what that was worth."""
+    bought = int(take["slice_wad"])
+    return [
+        str(take["auction_id"]),
+        str(take["taker_name"] or take["taker"]),
+        *(amounts.compact(each, WAD) for each in (bought, int(take["paid_wad"]))),
+        amounts.compact(bought * int(take["market_price_ray"]) // RAY, WAD),
+    ]

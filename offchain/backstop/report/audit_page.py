@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from backstop.model.arithmetic import RAD
-from backstop.report import amounts
+from backstop.report import amounts, answers
 from backstop.report.first_screen import of_audit
 from backstop.report.maturity import agenda
 from backstop.report.named_bars import Part, stacked
@@ -27,6 +27,7 @@ def page(content: Mapping[str, Any], command: str) -> str:
         engine=content["deployment"]["contracts"]["VaultEngine"]["address"],
         chain_id=content["deployment"]["chain_id"],
         mirror=content["mirror"],
+        answers=answers.of_audit(statement, content["mirror"]["differences"]),
         command=command,
         largest=statement["vaults"][:_VAULTS],
         due=agenda(statement),

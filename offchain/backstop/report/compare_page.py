@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.files.whole import write_files
+from backstop.report import answers
 from backstop.report.compare_charts import charts
 from backstop.report.first_screen import compared, of_presets
 from backstop.report.links import run_of
@@ -37,6 +38,7 @@ def page(comparison: Mapping[str, Any], directory: Path) -> str:
             run_of(directory, row["preset"], "Its run, auction by auction") for row in comparison["presets"]
         ],
         finding=compared(comparison),
+        answers=answers.of_comparison(comparison),
         strips=of_presets(comparison),
         rows=vault_lines(comparison),
         margin_rows=margin_lines(comparison),

@@ -48,6 +48,7 @@ def write_page(directory: Path, other: Path) -> Path:
         strips=strips,
         ways=[_way(directory, each) for each in (directory, other)],
         rows=[*differing, *(row for row in rows if not row.differs)],
+        answers={"figures": Markup("{} of {} differ").format(len(differing), counted(len(rows), "figure"))},
         finding=_finding(strips, len(differing), len(rows)),
     )
     write_files(directory, {FILE: text})

@@ -8,7 +8,7 @@ from typing import Any
 
 from backstop.files.whole import write_files
 from backstop.model.arithmetic import RAD
-from backstop.report import amounts, first_screen
+from backstop.report import amounts, answers, first_screen
 from backstop.report.links import run_of
 from backstop.report.named_bars import Part, stacked
 from backstop.report.plotting import Chart, Key
@@ -40,6 +40,7 @@ def page(comparison: Mapping[str, Any], directory: Path) -> str:
         comparison,
         [chart for i, each in enumerate(scenarios) if (chart := bad_debt(i, each)) is not None],
         lines=lines,
+        answers=answers.of_guards(comparison),
         run_of=lambda each, row: run_of(
             directory, f"{each['scenario']}/{row['guard']}", f"{row['title']}: its run"
         ),

@@ -13,16 +13,19 @@ from backstop.errors import BackstopError
 from backstop.report import (
     attack_page,
     compare_page,
+    deleverage_page,
     first_screen,
     guards_page,
     proposal_page,
     run_page,
+    straddle_page,
     stress_page,
     sweep_page,
 )
 from backstop.report.links import PATHS, REPORT
 from backstop.report.verdict import verdict
 from backstop.simulation.headline import completed
+from backstop.studies.stress.sweep import STUDIES
 
 
 class Kind(NamedTuple):
@@ -68,6 +71,16 @@ KINDS = (
             first_screen.guarded(each, k, comparison) for k, each in enumerate(comparison["scenarios"])
         ),
     ),
+    Kind(
+        *("straddle", straddle_page.FILE, straddle_page.FILE, REPORT),
+        straddle_page.write_page,
+        straddle_page.paired,
+    ),
+    Kind(
+        *("deleveraging", deleverage_page.FILE, deleverage_page.FILE, REPORT),
+        deleverage_page.write_page,
+        deleverage_page.deleveraged,
+    ),
     Kind("run", "trace.json", "summary.json", REPORT, run_page.write_report, _run),
 )
 """All kinds; the first whose file is there is the folder's."""
@@ -88,14 +101,15 @@ def write_page(directory: str | Path) -> Path:
 
 
 def refresh_above(directory: Path) -> None:
-    """Write anew the page of the study or comparison that a run is part of, if it has one."""
+    """Write anew the page of the whole that a run or study is part of, if it has one."""
     directory = directory.resolve()
-    nested = directory.parent.name == PATHS
+    parts = {"study": PATHS, "sweep": STUDIES}  # folders of a whole for its parts
     for folder in (directory.parent, directory.parent.parent):
         kind = kind_of(folder)
         if kind is None or not (folder / kind.page).is_file():
             continue
-        if kind.name in ("comparison", "guards", "search") or (kind.name == "study" and nested):
+        whole = kind.name in ("comparison", "guards", "search")
+        if whole or directory.parent.name == parts.get(kind.name):
             kind.write(folder)
             return
 

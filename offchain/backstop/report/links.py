@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from backstop.files.installation import spelled
+from backstop.studies.stress.sweep import SETTINGS, STUDIES
 
 REPORT = "report.html"
 PATHS = "paths"  # folder of a study for the runs of single paths
@@ -41,12 +42,22 @@ def path_of(directory: Path, summary: Mapping[str, Any], path: int) -> Link:
     return link(directory, f"{place}/{REPORT}", f"path {path}", spelled(command))
 
 
+def study_of(directory: Path, summary: Mapping[str, Any], number: int) -> Link:
+    """Return the link from a sweep to a study of one of its settings, in a folder of the sweep."""
+    place, file = f"{STUDIES}/{number:04}", directory / SETTINGS / f"{number:04}.yaml"
+    words = ["stress", str(file), "--paths", str(summary["paths"]), "--engine", str(summary["engine"])]
+    words += ["--seed", str(summary["seed"]), "--out", str(directory / place)]
+    return link(directory, f"{place}/{REPORT}", f"setting {number + 1}", spelled(shlex.join(words)))
+
+
 def above(directory: Path) -> Link | None:
-    """Return the link from a run to the page of what it is part of, if that is there."""
+    """Return the link from a run or study to the page of what it is part of, if that is there."""
     one, two = directory.parent, directory.parent.parent
     pages = [(one / "compare.html", "the comparison"), (two / "guards.html", "the comparison of guards")]
     if one.name == PATHS:
         pages.append((two / REPORT, "the study"))
+    if one.name == STUDIES:
+        pages.append((two / REPORT, "the sweep"))
     if (one / "attack.json").is_file():
         pages.append((one / REPORT, "the search"))
     return next((_up(directory, page, title) for page, title in pages if page.is_file()), None)

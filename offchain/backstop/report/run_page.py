@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.files.whole import write_files
-from backstop.report import run_tables
+from backstop.report import people_tables, run_tables
 from backstop.report.auction_charts import MOST_DOTS
 from backstop.report.first_screen import of_run
 from backstop.report.links import above
@@ -14,6 +14,7 @@ from backstop.report.loss_charts import stage_color
 from backstop.report.margin_charts import steps
 from backstop.report.maturity import profile
 from backstop.report.rendering import render
+from backstop.report.run_answers import answers
 from backstop.report.run_charts import charts
 from backstop.report.verdict import verdict
 from backstop.simulation.bearers import PAYERS
@@ -36,17 +37,32 @@ def page(run: Run) -> str:
     """Render the page of a run as text."""
     summary = completed(run.summary)
     auctions, bought = run_tables.auctions(run), run_tables.purchases(run)
+    fills, listed = run_tables.fills(run), auctions[: run_tables.MOST_ROWS]
+    vaults, steps = people_tables.vaults(auctions), people_tables.loss_steps(run, auctions)
+    shown_steps = people_tables.most(steps, run_tables.MOST_ROWS)
+    shown_vaults, members = vaults[: run_tables.MOST_ROWS], people_tables.members(summary)
     return render(
         "run.html",
         summary,
         charts(run),
         meta=run.meta,
+        answers=answers(run, summary, auctions, fills, vaults, steps, members),
         verdict=verdict(summary),
         strip=of_run(summary),
         stages=[(stage["stage"], stage_color(stage["stage"])[1:]) for stage in summary["losses"]["covered"]],
-        fills=run_tables.fills(run),
+        fills=fills,
         most_dots=MOST_DOTS,
-        auctions=auctions[: run_tables.MOST_ROWS],
+        auctions=listed,
+        shown_auctions={row.id for row in listed},
+        vault_rows=shown_vaults,
+        vaults_in_all=len(vaults),
+        vault_anchors={row.anchor for row in shown_vaults},
+        loss_steps=shown_steps,
+        steps_in_all=len(steps),
+        stepped={row.vault for row in shown_steps if row.vault},
+        charged_stages={row.who for row in shown_steps if not row.vault},
+        member_rows=members[: run_tables.MOST_ROWS],
+        pools={row.stage for row in members},
         purchases=bought,
         listed={row.auction for row in bought},
         above=above(run.path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -12,6 +13,8 @@ from backstop.simulation.run_directory import Run
 
 FIRST_ROWS = 12  # of a long table, which a page shows before it is asked for more
 MOST_ROWS = 300  # of such a table that a page has
+
+_ENDS = ("AuctionEnded", "AuctionClosed", "AuctionUnwound")
 
 
 class AuctionRow(NamedTuple):
@@ -29,6 +32,15 @@ class AuctionRow(NamedTuple):
     resets: int
     ended_by: str
     takes: int
+    owner_lost_wad: int  # worth sold beyond the debt that it stood for
+    steps: tuple[int, ...]  # at which anything happened to it
+    end_step: int | None  # of the action that ended it
+
+    @property
+    def vault(self) -> str:
+        """Address of its vault's row on the page."""
+        plain = "".join(letter if letter.isalnum() else "-" for letter in self.symbol)
+        return f"vault-{plain}-{self.owner}"
 
 
 class Purchase(NamedTuple):
@@ -64,6 +76,12 @@ def auctions(run: Run) -> list[AuctionRow]:
         at_market = int(take["slice_wad"]) * int(take["market_price_ray"]) // RAY
         worth[int(take["auction_id"])] = worth.get(int(take["auction_id"]), 0) + at_market
         takes[int(take["auction_id"])] = takes.get(int(take["auction_id"]), 0) + 1
+    ends: dict[int, int] = {}
+    steps: dict[int, list[int]] = {}
+    for step, auction, over in auction_steps(run):
+        steps.setdefault(auction, []).append(step)
+        if over:
+            ends[auction] = step
     rows = [
         AuctionRow(
             id=int(row["auction_id"]),
@@ -78,10 +96,22 @@ def auctions(run: Run) -> list[AuctionRow]:
             resets=int(row["resets"]),
             ended_by=str(row["ended_by"]),
             takes=takes.get(int(row["auction_id"]), 0),
+            owner_lost_wad=max(0, worth.get(int(row["auction_id"]), 0) - int(row["principal_rad"]) // RAY),
+            steps=tuple(steps.get(int(row["auction_id"]), ())),
+            end_step=ends.get(int(row["auction_id"])),
         )
         for row in records(frame)
     ]
     return sorted(rows, key=lambda row: (-row.lost_rad, -row.principal_rad, row.id))
+
+
+def auction_steps(run: Run) -> list[tuple[int, int, bool]]:
+    """List what happened to auctions: the step, the auction's number, and whether it ended there."""
+    frame = table(run, "events")
+    if frame.empty:
+        return []
+    own = records(frame[frame["contract"] == "CollateralAuction"])
+    return [(int(row["step"]), int(json.loads(row["values"])[0]), row["event"] in _ENDS) for row in own]
 
 
 def purchases(run: Run) -> list[Purchase]:

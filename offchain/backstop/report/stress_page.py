@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from backstop.files.whole import write_files
+from backstop.report.answers import of_study
 from backstop.report.finished import read_finished
 from backstop.report.first_screen import of_groups, studied
-from backstop.report.links import path_of
+from backstop.report.links import above, path_of
 from backstop.report.rendering import render
 from backstop.report.stress_charts import charts
 from backstop.simulation.bearers import GROUPS
@@ -30,8 +31,10 @@ def write_page(directory: Path) -> Path:
         summary,
         charts(summary, columns),
         meta=meta,
+        answers=of_study(summary, _deepest(columns)),
         labels={name: group.label for name, group in GROUPS.items()},
         finding=studied(summary),
+        above=above(directory),
         worst=_worst(directory, summary, columns),
         strip=of_groups(summary, "of bad debt on average, by who pays", "paid.mean.value_micro"),
         spreads=_spreads(summary),
@@ -39,6 +42,12 @@ def write_page(directory: Path) -> Path:
     )
     write_files(directory, {"report.html": text})
     return directory / "report.html"
+
+
+def _deepest(columns: Mapping[str, Any]) -> int | None:
+    """Return the highest of the lowest ratios at which a path has bad debt [bps]; None if none has any."""
+    lost = columns["lowest_ratio"][columns["bad_debt"] > 0]
+    return int(lost.max()) if len(lost) else None
 
 
 def _worst(directory: Path, summary: Mapping[str, Any], columns: Mapping[str, Any]) -> list[dict[str, Any]]:

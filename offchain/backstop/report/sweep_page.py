@@ -10,8 +10,10 @@ from typing import Any
 from backstop.files.whole import write_files
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.report import amounts
+from backstop.report.answers import of_sweep
 from backstop.report.finished import read_finished
 from backstop.report.first_screen import swept
+from backstop.report.links import study_of
 from backstop.report.plotting import Chart, Key, titled
 from backstop.report.rendering import render
 from backstop.report.stress_table import MICRO
@@ -27,11 +29,13 @@ def write_page(directory: Path) -> Path:
         summary,
         [front(summary), *heat_maps(summary)],
         meta=meta,
+        answers=of_sweep(summary),
         finding=swept(summary),
         gain_text=gain_text,
         order=sorted(
             range(len(points)), key=lambda i: (points[i]["gain"], -points[i]["shortfall"]["value_micro"])
         ),
+        studies=[study_of(directory, summary, i) for i in range(len(points))],
         best=None if summary["recommended"] is None else summary["recommended"]["point"],
     )
     write_files(directory, {"report.html": text})

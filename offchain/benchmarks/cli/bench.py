@@ -28,12 +28,12 @@ Cells = tuple[str, ...]
 @click.command(cls=Command, short_help="Measure speed against Ape's and web3.py's contract calls")
 @click.option(
     "--part",
-    type=click.Choice(("all", "fuzz", "keeper", "book", "stress", "agreement", "files")),
+    type=click.Choice(("all", "fuzz", "keeper", "book", "stress", "agreement", "files", "pages")),
     default="all",
     show_default=True,
     help="What is measured: the fuzz campaign and the vault index; how a live keeper starts and answers; a "
     "day with few vaults and with many; the speed of stress studies; how far their fast engine is from the "
-    "exact one; from two files to the first page.",
+    "exact one; from two files to the first page; how fast pages open.",
 )
 @click.option(
     "--out",
@@ -63,6 +63,7 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
       ape run bench --part stress
       ape run bench --part agreement
       ape run bench --part files
+      ape run bench --part pages
     """
     console = Console(width=None if sys.stdout.isatty() else 130)
     if part in ("all", "fuzz"):
@@ -77,6 +78,8 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
         _agreement(console, out / "bench-agreement.json")
     if part in ("all", "files"):
         _files(console, out)
+    if part in ("all", "pages"):
+        _pages(console, out / "bench-pages.json")
 
 
 def _protocol(console: Console, path: Path, vaults: int) -> None:
@@ -173,6 +176,20 @@ def _stress(console: Console, path: Path) -> None:
     last = f"{longer[-1].paths:,} paths of {day.vaults:,} vaults took {longer[-1].seconds:,.0f} seconds"
     _print_markdown(console, last, ("fast engine", "liquidations a path", "CPU ms a path"), rows)
     write_results(called, speeds, larger, longer, path)
+    console.print(f"written {path}", highlight=False)
+
+
+def _pages(console: Console, path: Path) -> None:
+    from benchmarks.speed import pages
+
+    heads = ("page", "MB", "written, s", "loaded, ms", "drawn, ms", "sorted, ms", "searched, ms")
+    table, openings = Table(*heads), list[pages.Opening]()
+    for each in pages.measure(pages.FILLS, pages.PATHS, lambda text: print(text, file=sys.stderr)):
+        openings.append(each)
+        took = (f"{value:,.0f}" for value in (each.loaded, each.drawn, each.sorted, each.searched))
+        table.add_row(each.page, f"{each.size / 1e6:,.2f}", f"{each.wrote:,.1f}", *took)
+    console.print(table)
+    pages.write_results(openings, path)
     console.print(f"written {path}", highlight=False)
 
 

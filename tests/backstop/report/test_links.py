@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,28 @@ def test_the_worst_path_of_a_study_is_a_run_of_its_own(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     assert f"paths/{worst}/report.html" in hrefs((out / "report.html").read_text())
     assert "../../report.html" in hrefs(written(str(out / "paths" / str(worst))))
+
+
+@pytest.mark.deep(brief="tests/backstop/studies/stress/test_sweep.py::test_each_setting_is_a_scenario_file")
+def test_a_setting_of_a_sweep_is_a_study_of_its_own(tmp_path: Path) -> None:
+    """The command of the page makes the study, which loses what the sweep says; the page leads there."""
+    from backstop.cli import sweep
+
+    out = tmp_path / "a sweep"
+    args = [str(DATA / "stress" / "ratios.yaml"), "--paths", "40", "--out", str(out)]
+    assert CliRunner().invoke(sweep.cli, args).exit_code == 0
+    page = (out / "report.html").read_text()
+    ways = [each for each in commands(page) if " stress " in each]
+    assert len(ways) == 4 and not any(each.startswith("studies/") for each in hrefs(page))
+    (command,) = (each for each in ways if each.endswith("/studies/0002'"))
+    words = shlex.split(command)
+    result = CliRunner(mix_stderr=False).invoke(
+        stress.cli, [*words[words.index("stress") + 1 :], "--confirm", "0"]
+    )
+    assert result.exit_code == 0, result.stderr
+    study = json.loads((out / "studies" / "0002" / "summary.json").read_text())
+    point = json.loads((out / "summary.json").read_text())["points"][2]
+    assert study["bad_debt"]["mean"] == point["mean"] and point["mean"]["value_micro"] > 0
+    assert study["title"].endswith("Liquidation ratio 145%, share 10%")
+    assert "studies/0002/report.html" in hrefs((out / "report.html").read_text())
+    assert "../../report.html" in hrefs(written(str(out / "studies" / "0002")))

@@ -10,6 +10,7 @@ from backstop.deployment.accounts import ACCOUNTS
 from backstop.deployment.plan import Deployment
 from backstop.live.audit.statement import view_of
 from backstop.live.follow.mirror import Mirror, Seen
+from backstop.live.watch.told import Names, told
 from backstop.model.arithmetic import BASIS_POINTS
 
 _CALLS = 25
@@ -35,9 +36,14 @@ class Scene:
         roles = {address: role for role, address in ACCOUNTS.items()}
         self._roles = roles | {who: role for role, who in deployment.accounts.items()}
         self._calls: deque[Seen] = deque(maxlen=_CALLS)
+        self._sold: dict[int, int] = {}  # auction -> collateral type
 
     def called(self, seen: Iterable[Seen]) -> None:
         """Add calls that were mined, in their order."""
+        seen = list(seen)
+        for log in (log for each in seen for log in each.outcome.logs):
+            if (log.contract, log.event) == ("CollateralAuction", "AuctionStarted"):
+                self._sold[log.values[0]] = log.values[1]
         self._calls.extend(
             each
             for each in seen
@@ -52,12 +58,22 @@ class Scene:
     def figures(self, mirror: Mirror, statement: Mapping[str, Any]) -> dict[str, Any]:
         """Return `bands`, `nearest` and `actions`."""
         vaults = [row for row in statement["vaults"] if int(row["debt_rad"])]
-        healths = _healths(mirror, statement, vaults)
+        healths, levels = _healths(mirror, statement, vaults)
+        types = Names(dict(enumerate(row["symbol"] for row in statement["collateral_types"])), "collateral")
+        sold = {auction: types[c] for auction, c in self._sold.items()}
+        sold |= {row["id"]: row["symbol"] for row in statement["auctions"]}  # also of before it looked
+        auctions = Names(sold, "collateral")
         order = sorted(range(len(vaults)), key=lambda i: (healths[i], -int(vaults[i]["debt_rad"])))
         return {
             "bands": _bands(vaults, healths),
-            "nearest": [{**vaults[i], "health_bps": healths[i]} for i in order[:_NEAREST]],
-            "actions": [self._action(each) for each in reversed(self._calls)],
+            "nearest": [
+                {**vaults[i], "health_bps": healths[i], "unsafe_under_ray": str(levels[i])}
+                for i in order[:_NEAREST]
+            ],
+            "actions": [
+                self._action(each) | {"told": told(each.outcome, types, auctions)}
+                for each in reversed(self._calls)
+            ],
         }
 
     def _action(self, seen: Seen) -> dict[str, Any]:
@@ -73,17 +89,23 @@ class Scene:
         }
 
 
-def _healths(mirror: Mirror, statement: Mapping[str, Any], vaults: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Return each vault's collateral over what its debt asks for [basis points], rounded down."""
+def _healths(
+    mirror: Mirror, statement: Mapping[str, Any], vaults: Sequence[Mapping[str, Any]]
+) -> tuple[list[int], list[int]]:
+    """Return each vault's collateral over what its debt asks for [basis points], rounded down, and its level.
+
+    That is the lowest price at which it is safe [ray], rounded up; 0 of a vault without collateral.
+    """
     view = view_of(mirror.model, mirror.deployment)
     types = {row["symbol"]: c for c, row in enumerate(statement["collateral_types"])}
-    found = []
+    healths, levels = [], []
     for row in vaults:
         c, debt = types[row["symbol"]], int(row["debt_rad"])
         asked = debt * view.terms(c).liquidation_ratio + view.add_on(c, debt)
-        worth = int(row["locked_wad"]) * view.outside.prices[c]
-        found.append(worth * BASIS_POINTS * BASIS_POINTS // asked)
-    return found
+        locked = int(row["locked_wad"])
+        healths.append(locked * view.outside.prices[c] * BASIS_POINTS * BASIS_POINTS // asked)
+        levels.append(-(-asked // (locked * BASIS_POINTS)) if locked else 0)
+    return healths, levels
 
 
 def _short(value: Any) -> str:

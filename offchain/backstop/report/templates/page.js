@@ -107,7 +107,7 @@
     const plot = document.getElementById(id);
     if (!plot) continue;
     const box = plot.closest("figure");
-    const heading = plot.closest("section")?.querySelector("h2")?.textContent.trim();
+    const heading = Tables.named(plot.closest("section")?.querySelector("h2"));
     const whole = box.querySelector("figcaption") && heading ? `${heading}: ${title}` : title;
     const data = make("details", { class: "data" }, make("summary", { "aria-label": `Data of ${whole}` }, "Data"));
     data.addEventListener("toggle", () => {
@@ -170,5 +170,15 @@
   };
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  // On paper charts have its colours and the width of its one column (page.css), whatever the window's was.
+  const PAPER = 680;
+  const paper = matchMedia("print");
+  paper.addEventListener("change", async () => {
+    await draw();
+    for (const { id } of charts) {
+      if (document.getElementById(id)) await Plotly.relayout(id, paper.matches ? { width: PAPER } : { width: null, autosize: true });
+    }
+    document.documentElement.dataset.paper = paper.matches;
+  });
   draw().then(followed);
 })();

@@ -17,6 +17,7 @@ const Tables = (() => {
     return node;
   };
   const words = (node) => (node ? node.textContent.replace(/\s+/g, " ").trim() : "");
+  const named = (heading) => heading?.dataset.name ?? words(heading); // without what it found
   const slug = (text) => text.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 40) || "row";
   const tight = (text) => text.toLowerCase().replace(/[^a-z0-9%]+/g, "");
 
@@ -91,7 +92,7 @@ const Tables = (() => {
     if (figure) return words(figure.querySelector("figcaption")) || figure.dataset.name || "";
     const before = [...document.querySelectorAll("h1, h2, h3")]
       .filter((each) => each.compareDocumentPosition(table) & Node.DOCUMENT_POSITION_FOLLOWING);
-    return words(before.at(-1));
+    return named(before.at(-1));
   };
   const sectionOf = (node) => node.closest("section")?.id || slug(headingOf(node));
   const placeOf = (table) => table.dataset.key ??
@@ -277,7 +278,7 @@ const Tables = (() => {
     for (const heading of root.querySelectorAll("section > h2")) {
       const section = heading.parentElement;
       if (section.id && !heading.querySelector(".here")) {
-        heading.append(make("a", { class: "here", href: `#${section.id}`, "aria-label": `Link to ${words(heading)}` }));
+        heading.append(make("a", { class: "here", href: `#${section.id}`, "aria-label": `Link to ${named(heading)}` }));
       }
     }
   }
@@ -328,6 +329,6 @@ const Tables = (() => {
   });
 
   const start = () => { Words.mark(document); all(document); headings(document); commands(); addEventListener("load", go); };
-  return { start, all, replace, make, save, words, slug };
+  return { start, all, replace, make, save, words, named, slug };
 })();
 Tables.start();

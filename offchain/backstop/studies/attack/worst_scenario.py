@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from backstop.simulation.scenario.schema import PricePath
 from backstop.simulation.scenario.writer import as_yaml, decimal, price, stablecoin
 from backstop.studies.attack.space import Choice
 from backstop.studies.attack.trial import PathOutcome
+from backstop.studies.documents import plain
 
 FILE = "worst.yaml"
 RUN = "worst"
@@ -30,7 +30,7 @@ _CHANCE = ("correlation", "feed_faults", "tries", "shocks")
 def write(top: Field, choice: Choice, budget: str, command: str, out: Path) -> Path:
     """Write the attacked scenario with the chosen values in place of chance, and return its path."""
     scenario = choice.scenario
-    content = {name: value for name, value in _plain(top, scenario.name, out).items() if name not in _CHANCE}
+    content = {name: value for name, value in plain(top, scenario.name, out).items() if name not in _CHANCE}
     content["title"] = f"{scenario.title}: the worst found"
     content["description"] = (
         f"Found by a search of {scenario.name} within the budget {budget}: prices, outages, full blocks and "
@@ -109,17 +109,6 @@ def _bare(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _bare(each) for name, each in value.items()}
     return (dict(value.points), value.volatility) if isinstance(value, PricePath) else value
-
-
-def _plain(field: Field, name: str, out: Path) -> Any:
-    """Convert a document to plain values, with the paths of files made relative to `out`."""
-    if isinstance(field.value, dict):
-        return {key: _plain(each, key, out) for key, each in field.value.items()}
-    if isinstance(field.value, list):
-        return [_plain(each, name, out) for each in field.value]
-    if name == "file":
-        return os.path.relpath(field.file.parent / field.text, out)
-    return int(field.value) if field.value.isdigit() and str(int(field.value)) == field.value else field.value
 
 
 def _path(path: PricePath) -> dict[str, Any]:

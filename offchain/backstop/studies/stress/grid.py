@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 from pathlib import Path
 
@@ -52,6 +53,11 @@ class Grid:
     gain: str  # one of GAINS
     limit: int  # micro stablecoins
     level: int  # of the shortfall, basis points
+
+    def change(self, point: Point) -> Field:
+        """Return the part of a scenario file that makes this point of the scenario."""
+        chosen = (axis.changes[place] for axis, place in zip(self.axes, point.places, strict=True))
+        return reduce(lambda whole, change: merge(whole, change, ORDERS), chosen)
 
     def values(self, point: Point) -> tuple[str, ...]:
         """Return a point's values, as they are written."""

@@ -1,12 +1,14 @@
 """Sweep: a study for every setting of a grid, the settings worth having, the one to take.
 
 All settings meet the same paths (common random numbers), so that their differences are not luck. A folder
-holds a study for each setting under points/, sweep.parquet with a row for each, summary.json, and the page.
+holds the paths of each setting under points/, each setting as a scenario file under settings/, sweep.parquet
+with a row for each, summary.json, and the page.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from backstop.files.whole import read_json, write_files, write_json
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, vault_book
+from backstop.simulation.scenario.writer import as_yaml
+from backstop.studies.documents import plain
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.grid import Grid, Point
@@ -31,6 +35,10 @@ from backstop.studies.stress.workers import Workers
 
 SCHEMA_VERSION = 1
 RESAMPLES = 400
+SETTINGS = "settings"
+"""Folder of a sweep for its settings as scenario files."""
+STUDIES = "studies"
+"""Folder of a sweep for studies of single settings."""
 _CELLS = 2_000_000
 _SEED = 1
 
@@ -65,6 +73,22 @@ class Sweep:
         except OSError as error:
             raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
 
+    def write_scenarios(self) -> None:
+        """Write each setting as a scenario file of its own, by which a study of it alone is made."""
+        folder = self.out / SETTINGS
+        folder.mkdir(exist_ok=True)
+        called = self.grid.scenario
+        if called.endswith((".yaml", ".yml")):
+            called = os.path.relpath(called, folder)
+        texts = {}
+        for number, point in enumerate(self.grid.points):
+            pairs = zip(self.grid.axes, self.grid.values(point), strict=True)
+            setting = ", ".join(f"{axis.title} {value}" for axis, value in pairs)
+            content = {"extends": called, "title": f"{point.scenario.title}: {setting}"}
+            content |= plain(self.grid.change(point), "", folder)
+            texts[f"{number:04}.yaml"] = as_yaml(content)
+        write_files(folder, texts)
+
     def settings(self) -> dict[str, Any]:
         """Return sweep.json, which has to be equal for a sweep to be resumed."""
         grid = self.grid
@@ -96,6 +120,7 @@ class Sweep:
             part.replace(self.out / "sweep.parquet")
         except OSError as error:
             raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
+        self.write_scenarios()
         contents = {"summary.json": summary, "meta.json": meta}
         files = {name: json.dumps(each, indent=2, sort_keys=True) + "\n" for name, each in contents.items()}
         write_files(self.out, files)

@@ -1,6 +1,7 @@
 """`ape run straddle`: tables on stdout, what it is at on stderr; a mistake is one line."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -21,11 +22,14 @@ def one_day(monkeypatch):
         monkeypatch.setattr(module, "SERIES", ("avax-2025-10-10",))
 
 
-def test_tables_and_json_say_the_same():
-    told = run(*QUICK, "--only", "insurance in a day")
+def test_tables_json_and_page_say_the_same(tmp_path):
+    asked = (*QUICK, "--only", "insurance in a day", "--out", str(tmp_path / "pairs"))
+    told = run(*asked)
     assert told.exit_code == 0, told.stderr
     assert told.stderr.splitlines()[0] == "library: as it is"
-    found = json.loads(run(*QUICK, "--only", "insurance in a day", "--json").stdout)
+    again = run(*asked, "--json")
+    assert "was there already" in again.stderr
+    found = json.loads(again.stdout)
     assert found["largest_moves_bps"] == {
         "avax-2025-10-10": {"12": 1355, "72": 2125, "300": 3095, "600": 3965}
     }
@@ -33,8 +37,28 @@ def test_tables_and_json_say_the_same():
     everywhere = [row for row in found["rows"] if not row["series"]]
     assert [row["setting"].get("cap") for row in everywhere] == [None, 0, 0, 10_000]
     for row in everywhere:
-        gain = int(row["chosen"]["mean"]) // 10**18
+        gain = int(row["chosen"]["mean_wad"]) // 10**18
         assert f"{gain:,} ({row['chosen']['mean_share'] / 100:.1f})" in told.stdout
+    page = (tmp_path / "pairs" / "report.html").read_text()
+    for row in found["rows"]:
+        for kind in ("blind", "chosen"):
+            if row["group"] == "library" or not row["series"]:
+                assert f'value="{row[kind]["mean_wad"]}"' in page
+                assert f'value="{row[kind]["most_wad"]}"' in page
+    first_screen_adds_up(page, found)
+
+
+def first_screen_adds_up(page, found):
+    """The tiles are the sums of the table of days, and its best."""
+    tiles = dict(re.findall(r'<dt>(\w[^<]*)</dt>\s*<dd><data value="(-?\d+)"', page))
+    own = [row for row in found["rows"] if row["group"] == "library" and row["series"]]
+    days = [row[kind] for row in own for kind in ("blind", "chosen")]
+    assert int(tiles["Pairs"]) == sum(each["pairs"] for each in days) > 0
+    assert int(tiles["Failed"]) == sum(each["failed"] for each in days)
+    assert int(tiles["Earned"]) == sum(each["earned"] for each in days)
+    assert int(tiles["The best"]) == max(int(each["most_wad"]) for each in days)
+    verdict = re.search(r'<p class="verdict">(.*?)</p>', page, re.DOTALL)[1]
+    assert verdict.startswith("None of ") == (int(tiles["Earned"]) == 0)
 
 
 @pytest.mark.parametrize(

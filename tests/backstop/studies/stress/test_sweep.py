@@ -67,6 +67,18 @@ def test_every_setting_meets_the_same_paths(summary, out) -> None:
     assert points[0]["mean"] != points[2]["mean"]
 
 
+def test_each_setting_is_a_scenario_file(printed, out) -> None:
+    grid = load_grid(GRID)
+    files = sorted((out / "settings").iterdir())
+    assert [file.name for file in files] == [f"{number:04}.yaml" for number in range(len(grid.points))]
+    for file, point in zip(files, grid.points, strict=True):
+        read = load_scenario(file)
+        assert read.parameters == point.scenario.parameters and read.prices == point.scenario.prices
+        assert engine(Task(read, 1, "fast")).rows(0, 5).tolist() == (
+            engine(Task(point.scenario, 1, "fast")).rows(0, 5).tolist()
+        )
+
+
 def test_the_table_and_the_files(printed, out, summary) -> None:
     import pyarrow.parquet as pq
 

@@ -1,0 +1,252 @@
+"""Headings of pages over several runs: what each section found, in a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.report.amounts import percent
+from backstop.report.first_screen import Strip, least, of_presets
+from backstop.report.numbers import Numbers, amount, counted, duration
+from backstop.simulation.bearers import ALL_GROUPS
+
+
+def of_study(summary: Mapping[str, Any], lowest_ratio: int | None) -> dict[str, Markup]:
+    """Compose the answers of a study's page, by section.
+
+    `lowest_ratio` is the highest of the lowest ratios of paths with bad debt [bps]; None if none has any.
+    """
+    numbers, groups = Numbers(summary), summary["groups"]
+    paid = [int(each["paid"]["mean"]["value_micro"]) for each in groups]
+    most = max(range(len(paid)), key=lambda i: paid[i], default=None)
+    answers = {
+        "losses": Markup("{} on average, on {} of paths").format(
+            numbers.figure("bad_debt.mean.value_micro"), numbers.figure("bad_debt.chance.value_bps")
+        ),
+        "mirror": _confirmed(summary),
+    }
+    if not summary["bad_debt"]["largest_micro"]:
+        answers["losses"] = Markup("Nothing, on any path")
+    if most is not None and paid[most]:
+        answers["paid"] = Markup("{} most: {} on average").format(
+            _label(groups[most]["group"]), numbers.figure(f"groups.{most}.paid.mean.value_micro")
+        )
+    if lowest_ratio is not None:
+        answers["falls"] = Markup("When all collateral is worth less than {} of all debt").format(
+            percent(lowest_ratio, BASIS_POINTS)
+        )
+    return answers
+
+
+def _confirmed(summary: Mapping[str, Any]) -> Markup:
+    again = summary["confirmed"]
+    if summary["engine"] == "exact":
+        return Markup("Every path ran on the contracts")
+    if not again:
+        return Markup("No path was run again on the contracts")
+    most = max(abs(each["exact_micro"] - each["engine_micro"]) for each in again)
+    return Markup("{} run again on the contracts: at most {} apart").format(
+        counted(len(again), "path"), amount(most, "micro")
+    )
+
+
+def of_sweep(summary: Mapping[str, Any]) -> dict[str, Markup]:
+    """Compose the answers of a sweep's page, by section."""
+    numbers, points = Numbers(summary), summary["points"]
+    risks = [point["shortfall"]["value_micro"] for point in points]
+    low, high = risks.index(min(risks)), risks.index(max(risks))
+    within = sum(risk <= summary["limit_micro"] for risk in risks)
+    kept = sum(point["front"] for point in points)
+    return {
+        "gain": Markup("{} of {} beaten by no other").format(
+            amount(kept, "count"), counted(len(points), "setting")
+        ),
+        "maps": Markup("From {} with {} to {} with {}").format(
+            numbers.figure(f"points.{low}.shortfall.value_micro"),
+            _setting(summary, low),
+            numbers.figure(f"points.{high}.shortfall.value_micro"),
+            _setting(summary, high),
+        ),
+        "settings": Markup("{} of {} within the limit").format(
+            amount(within, "count"), counted(len(points), "setting")
+        ),
+        "mirror": Markup("All settings met the same {}").format(counted(summary["paths"], "path")),
+    }
+
+
+def _setting(summary: Mapping[str, Any], place: int) -> str:
+    values = summary["points"][place]["values"]
+    return ", ".join(f"{axis['name']} {values[axis['name']]}" for axis in summary["axes"])
+
+
+def of_comparison(comparison: Mapping[str, Any]) -> dict[str, Markup]:
+    """Compose the answers of a comparison's page, by section."""
+    presets, strips = comparison["presets"], of_presets(comparison)
+    answers = {"mirror": _agreed([*presets, *comparison["naive"]])}
+    answers |= {"presets": Markup("{} to bear one crash").format(counted(len(presets), "way"))}
+    if strips:
+        answers["paid"] = _most_paid(max(strips, key=lambda each: each.value))
+    else:
+        answers["paid"] = Markup("Nobody, under any preset")
+    waits = [(row["mean_wait_seconds"], row["title"]) for row in presets if row.get("mean_wait_seconds")]
+    if waits:
+        seconds, title = max(waits)
+        answers["time"] = Markup("Longest under {}: {} on average").format(title, duration(seconds))
+    gains = [
+        (int(race["gain_wad"]), race["pool"], row["title"])
+        for row in presets
+        for race in row["exit_race"]
+        if race.get("gain_wad") is not None
+    ]
+    if gains and max(gains)[0] > 0:
+        gain, pool, title = max(gains)
+        answers["race"] = Markup("Most in {} under {}: {}").format(pool, title, amount(gain, "wad"))
+    elif gains:
+        answers["race"] = Markup("Nothing, under any preset")
+    costs = [(int(p["gain_wad"]), p["party"], each) for each in comparison["naive"] for p in each["parties"]]
+    if costs:
+        gain, party, cost = max(costs, key=lambda each: each[0])
+        answers["naive"] = Markup("{} has {} more under {}").format(
+            party, amount(gain, "wad"), cost["title"].lower()
+        )
+    margins = [row for row in presets if row["margin"]]
+    if margins:
+        worst = max(margins, key=lambda row: int(row["margin"]["not_paid_wad"]))
+        left = int(worst["margin"]["not_paid_wad"])
+        answers["margin"] = (
+            Markup("Most is left unpaid under {}: {}").format(worst["title"], amount(left, "wad"))
+            if left
+            else Markup("Everything was paid")
+        )
+    return answers
+
+
+def _most_paid(strip: Strip) -> Markup:
+    name = max(strip.shares, key=lambda each: each.value).label.partition(":")[0]
+    return Markup("Most is lost under {}, most of it by {}").format(strip.title, name[:1].lower() + name[1:])
+
+
+def of_guards(comparison: Mapping[str, Any]) -> dict[str, Markup]:
+    """Compose the answers of a page of guards: of each crash, what the best saves."""
+    numbers = Numbers(comparison)
+    answers = {"mirror": _agreed([row for each in comparison["scenarios"] for row in each["runs"]])}
+    for k, each in enumerate(comparison["scenarios"]):
+        best = least(each)
+        if int(each["runs"][0]["bad_debt_rad"]) == 0:
+            answers[f"scenario-{k}"] = Markup("Nothing to save")
+        elif best == 0:
+            answers[f"scenario-{k}"] = Markup("No guard saves anything")
+        else:
+            answers[f"scenario-{k}"] = Markup("“{}” saves {} of {}").format(
+                each["runs"][best]["title"],
+                numbers.figure(f"scenarios.{k}.runs.{best}.saved_rad"),
+                numbers.figure(f"scenarios.{k}.runs.0.bad_debt_rad"),
+            )
+    return answers
+
+
+def _agreed(runs: Sequence[Mapping[str, Any]]) -> Markup:
+    if not any(row["fields_compared"] for row in runs):
+        return Markup("The model ran alone")
+    return Markup("Model and chain {}").format(
+        "differ" if any(row["differences"] for row in runs) else "agree"
+    )
+
+
+def of_search(summary: Mapping[str, Any]) -> dict[str, Markup]:
+    """Compose the answers of a search's page, by section."""
+    falls = [
+        (within["fall_bps"], within["seconds"], fall["symbol"])
+        for fall in summary["falls"]
+        for within in fall["within"]
+    ]
+    lost = [int(each["wad"]) for each in summary["groups"]]
+    most = max(range(len(lost)), key=lambda i: lost[i], default=None)
+    answers = {
+        "search": Markup("The worst of {}").format(counted(summary["trials"], "path")),
+        "loss": Markup("Nobody lost anything"),
+    }
+    if falls:
+        fall, _, symbol = max(falls)
+        answers["path"] = Markup("{} falls by {}").format(symbol, percent(fall, BASIS_POINTS))
+    if most is not None and lost[most]:
+        answers["loss"] = Markup("{} most: {}").format(
+            _label(summary["groups"][most]["group"]), amount(lost[most], "wad")
+        )
+    answers["budget"] = (
+        Markup("{} of {} standard deviations that the budget allows").format(
+            amount(summary["deviations_micro"], "micro"), amount(summary["budget"]["radius_micro"], "micro")
+        )
+        if summary["chosen"]["pushes"]
+        else Markup("Prices are given, and stay")
+    )
+    replay = summary["replay"]
+    answers["mirror"] = Markup(
+        "The worst path ran on the model alone"
+        if not replay["fields_compared"]
+        else "Model and chain agree on the worst path"
+        if not replay["differences"]
+        else "Model and chain differ on the worst path"
+    )
+    return answers
+
+
+def of_proposal(summary: Mapping[str, Any]) -> dict[str, Markup]:
+    """Compose the answers of a proposal's page, by section."""
+    whole, worlds = summary["tables"]["figures"][0], summary["tables"]["sensitivity"]
+    answers = {"figures-by-collateral": Markup("All together: {}").format(whole["verdict"])}
+    if worlds:
+        same = sum(row["verdict"] == whole["verdict"] for row in worlds)
+        answers["sensitivity"] = Markup("{} in {} of {}").format(
+            "It does" if same == len(worlds) else "The same answer",
+            amount(same, "count"),
+            counted(len(worlds), "world"),
+        )
+    return answers
+
+
+def of_audit(statement: Mapping[str, Any], differences: int) -> dict[str, Markup]:
+    """Compose the answers of an audit's page, by section."""
+    numbers, types = Numbers(statement), statement["collateral_types"]
+    uncovered = int(statement["coverage"]["uncovered_rad"])
+    debts = [int(row["performing_rad"]) for row in types]
+    most = max(range(len(debts)), key=lambda i: debts[i], default=None)
+    largest = [row for row in statement["concentration"]["largest"] if row["bps"] is not None]
+    workouts = statement["workouts"]
+    answers = {
+        "sheet": Markup("{} on both sides").format(numbers.figure("balance_sheet.liabilities_rad")),
+        "exposures": Markup("Nobody has debt"),
+        "workouts": Markup("{} of {} in good standing").format(
+            amount(sum(bool(row["good_standing"]) for row in workouts), "count"),
+            counted(len(workouts), "workout"),
+        ),
+        "domains": Markup("{} owed by {}").format(
+            amount(sum(int(row["debt_rad"]) for row in statement["domains"]), "rad"),
+            counted(len(statement["domains"]), "domain"),
+        ),
+        "losses": Markup("Nobody would pay {}").format(numbers.figure("coverage.uncovered_rad"))
+        if uncovered
+        else Markup("The stages would pay all of it"),
+        "mirror": Markup("Model and chain agree; work it out yourself")
+        if not differences
+        else Markup("Model and chain differ"),
+    }
+    if most is not None and debts[most]:
+        answers["types"] = Markup("Most is owed against {}: {}").format(
+            types[most]["symbol"], numbers.figure(f"collateral_types.{most}.performing_rad")
+        )
+    if largest:
+        answers["exposures"] = Markup("{} owe {} of all debt").format(
+            Markup("The {} largest owners").format(largest[-1]["owners"])
+            if largest[-1]["owners"] > 1
+            else "The largest owner",
+            amount(largest[-1]["bps"], "bps"),
+        )
+    return answers
+
+
+def _label(group: str) -> str:
+    return ALL_GROUPS[group].label.partition(":")[0]

@@ -1,0 +1,197 @@
+"""Headings of a run's page: what each section found, in a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from backstop.model.arithmetic import RAY
+from backstop.report.amounts import percent
+from backstop.report.frames import by_type, first, last, lowest, records, table
+from backstop.report.numbers import Numbers, amount, counted
+from backstop.report.people_tables import LossStep, MemberRow, VaultRow
+from backstop.report.run_tables import AuctionRow, Fills
+from backstop.simulation.headline import margin_left
+from backstop.simulation.run_directory import Run
+
+_MOST_NAMED = 3
+
+
+def answers(
+    run: Run,
+    summary: Mapping[str, Any],
+    auctions: Sequence[AuctionRow],
+    fills: Fills | None,
+    vaults: Sequence[VaultRow],
+    steps: Sequence[LossStep],
+    members: Sequence[MemberRow],
+) -> dict[str, Markup]:
+    """Compose the answer of each section of a run's page, by the section's id."""
+    return {
+        "crash": _crash(run),
+        "auctions": _auctions(fills),
+        "debt": _debt(run),
+        "losses": _losses(summary),
+        "margin": _margin(summary.get("margin")),
+        "guards": _guards(summary.get("guards")),
+        "keepers": _keepers(summary),
+        "lots": _lots(auctions),
+        "purchases": _purchases(run),
+        "vaults": _vaults(vaults),
+        "steps": _steps(steps),
+        "members": _members(members),
+        "mirror": _mirror(summary),
+    }
+
+
+def _crash(run: Run) -> Markup:
+    falls = []
+    for _, symbol, rows in by_type(table(run, "state")):
+        before, (low, _) = first(rows, "market_price_ray"), lowest(rows, "market_price_ray")
+        if low < before:
+            falls.append((before - low, before, symbol))
+    if not falls:
+        return Markup("No price fell")
+    falls.sort(key=lambda each: -each[0] * RAY // each[1])
+    named = Markup(", ").join(
+        Markup("{} {} {}").format(symbol, "fell by" if i == 0 else "by", percent(fall, before))
+        for i, (fall, before, symbol) in enumerate(falls[:_MOST_NAMED])
+    )
+    rest = len(falls) - _MOST_NAMED
+    return named + (Markup(", and {} less").format(counted(rest, "other")) if rest > 0 else "")
+
+
+def _auctions(fills: Fills | None) -> Markup:
+    if fills is None:
+        return Markup("Nothing was bought")
+    if fills.under_half:
+        of = counted(fills.purchases, "purchase")
+        return Markup("{} of {} paid less than half of the market price").format(
+            amount(fills.under_half, "count"), of
+        )
+    return Markup("The cheapest purchase paid {} of the market price").format(percent(*fills.lowest))
+
+
+def _debt(run: Run) -> Markup:
+    frames = [rows for _, _, rows in by_type(table(run, "state"))]
+    before, after = (sum(end(rows, "performing_rad") for rows in frames) for end in (first, last))
+    if before == after:
+        return Markup("Vaults owe {}, as before").format(amount(after, "rad"))
+    return Markup("Vaults owed {}, and owe {} now").format(amount(before, "rad"), amount(after, "rad"))
+
+
+def _losses(summary: Mapping[str, Any]) -> Markup:
+    numbers, losses = Numbers(summary), summary["losses"]
+    created, paid = int(losses["created_rad"]), [int(each["rad"]) for each in losses["covered"]]
+    if created == 0:
+        return Markup("No auction ended short")
+    if not sum(paid):
+        return Markup("No stage has paid any of {} of bad debt").format(numbers.figure("losses.created_rad"))
+    most = max(range(len(paid)), key=lambda i: paid[i])
+    return Markup("{} of {} of bad debt is paid, most by the {}").format(
+        percent(sum(paid), created),
+        numbers.figure("losses.created_rad"),
+        losses["covered"][most]["stage"].replace("_", " "),
+    )
+
+
+def _margin(margin: Mapping[str, Any] | None) -> Markup:
+    if not margin or int(margin["loss_wad"]) == 0:
+        return Markup("No account came to owe more than it had") if margin else Markup("")
+    left = margin_left(margin)
+    return Markup("{} was owed beyond margins, {} of it is paid by nobody").format(
+        amount(margin["loss_wad"], "wad"), amount(left, "wad") if left else "nothing"
+    )
+
+
+def _guards(guards: Mapping[str, Any] | None) -> Markup:
+    if not guards:
+        return Markup("")
+    calls = guards["calls"]
+    if not calls["made"]:
+        return Markup("No vault was called") if not guards["modes"] else Markup("The mode was raised")
+    return Markup("{} of {} met").format(
+        amount(calls["met"], "count"), counted(calls["made"], "margin call")
+    ) + (Markup(", and the mode was raised") if guards["modes"] else "")
+
+
+def _keepers(summary: Mapping[str, Any]) -> Markup:
+    keepers = summary["keepers"]
+    if not keepers:
+        return Markup("There were none")
+    together = sum(int(each["profit_wad"]) for each in keepers)
+    best = max(keepers, key=lambda each: int(each["profit_wad"]))
+    text = Markup("Together they {} {}").format(
+        "earned" if together >= 0 else "lost", amount(abs(together), "wad")
+    )
+    if int(best["profit_wad"]) <= 0:
+        return text
+    return text + Markup("; {} most, {}").format(best["name"], amount(best["profit_wad"], "wad"))
+
+
+def _lots(auctions: Sequence[AuctionRow]) -> Markup:
+    if not auctions:
+        return Markup("There was no auction")
+    short = [row for row in auctions if row.lost_rad]
+    if not short:
+        return Markup("All of {} raised their debt, or are open").format(counted(len(auctions), "auction"))
+    return Markup("{} of {} lost {}").format(
+        amount(len(short), "count"),
+        counted(len(auctions), "auction"),
+        amount(sum(row.lost_rad for row in short), "rad"),
+    )
+
+
+def _purchases(run: Run) -> Markup:
+    worth: dict[str, int] = {}
+    paid: dict[str, int] = {}
+    for take in records(table(run, "takes")):
+        buyer = str(take["taker_name"] or take["taker"])
+        value = int(take["slice_wad"]) * int(take["market_price_ray"]) // RAY
+        worth[buyer] = worth.get(buyer, 0) + value
+        paid[buyer] = paid.get(buyer, 0) + int(take["paid_wad"])
+    if not worth:
+        return Markup("Nobody bought anything")
+    most = max(worth, key=lambda buyer: (worth[buyer], buyer))
+    return Markup("{} bought most: {} for {}").format(
+        most, amount(worth[most], "wad"), amount(paid[most], "wad")
+    )
+
+
+def _vaults(vaults: Sequence[VaultRow]) -> Markup:
+    lost, left = sum(row.owner_lost_wad for row in vaults), sum(row.left_rad for row in vaults)
+    return Markup("Owners of {} lost {} and left {} to others").format(
+        counted(len(vaults), "vault"), amount(lost, "wad"), amount(left, "rad")
+    )
+
+
+def _steps(steps: Sequence[LossStep]) -> Markup:
+    cost: dict[int, int] = {}
+    for row in steps:
+        if row.what == "cheap sale" or row.what.startswith("bad debt"):
+            cost[row.step] = cost.get(row.step, 0) + row.amount_rad
+    if not cost:
+        return Markup("No step of an auction cost anybody anything")
+    worst = max(cost, key=lambda step: (cost[step], -step))
+    return Markup("Step {} cost most: {}").format(worst, amount(cost[worst], "rad"))
+
+
+def _members(members: Sequence[MemberRow]) -> Markup:
+    lost = sum(row.change_wad < 0 for row in members)
+    if not lost:
+        return Markup("Nobody has less than it put in")
+    return Markup("{} of {} {}").format(
+        amount(lost, "count"),
+        counted(len(members), "member"),
+        "has less than it put in" if lost == 1 else "have less than they put in",
+    )
+
+
+def _mirror(summary: Mapping[str, Any]) -> Markup:
+    if not summary["fields_compared"]:
+        return Markup("The model ran alone")
+    if summary["differences"]:
+        return Markup("Model and chain differ")
+    return Markup("Model and chain agree on every field")

@@ -1,0 +1,56 @@
+"""Figures of the study of self-made pairs, as its folder keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backstop.studies.straddle.market import LIBRARY
+from backstop.studies.straddle.study import NOTIONAL, Gains, Row, Scope, told
+
+SCHEMA_VERSION = 1
+FILE = "straddle.json"
+
+
+def summarise(
+    scope: Scope, rows: Sequence[Row], moves: Mapping[str, Mapping[int, int]], groups: Sequence[str]
+) -> dict[str, Any]:
+    """Build straddle.json: what pairs gain by each setting, at moments of a grid and at chosen ones [wad]."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "title": "The self-made pair",
+        "seed": scope.seeds[0],
+        "paths": len(scope.seeds),
+        "every_seconds": scope.every,
+        "hold_seconds": scope.hold,
+        "only": list(groups),
+        "notional": NOTIONAL,
+        "library": LIBRARY._asdict(),
+        "largest_moves_bps": {
+            series: {str(window): move for window, move in by_window.items()}
+            for series, by_window in moves.items()
+        },
+        "rows": [
+            {
+                "group": row.group,
+                "setting": dict(row.setting),
+                "told": told(row.setting),
+                "series": row.series,
+                "blind": _exact(row.blind),
+                "chosen": _exact(row.chosen),
+            }
+            for row in rows
+        ],
+    }
+
+
+def _exact(gains: Gains) -> dict[str, Any]:
+    return {
+        "pairs": gains.pairs,
+        "failed": gains.failed,
+        "earned": gains.earned,
+        "mean_wad": str(gains.mean),
+        "mean_share": gains.mean_share,
+        "most_wad": str(gains.most),
+        "most_share": gains.most_share,
+    }

@@ -1,0 +1,53 @@
+"""The live page's scene: from what price on a vault is unsafe, and what a keeper did, named."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from backstop.deployment.plan import plan
+from backstop.live.audit.statement import statement
+from backstop.live.follow.mirror import Mirror, Seen
+from backstop.live.watch.scene import Scene
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
+from tests.support.protocol import Protocol
+
+
+def figures(protocol: Protocol, scene: Scene) -> dict[str, Any]:
+    model, deployment = protocol.lockstep.model, plan(protocol.parameters)
+    mirror = cast(Mirror, SimpleNamespace(model=model, deployment=deployment))
+    return scene.figures(mirror, statement(model, deployment))
+
+
+@pytest.mark.parametrize("percent", [99, 100, 101])
+def test_a_vault_is_unsafe_under_its_level_and_not_at_it(protocol: Protocol, percent: int) -> None:
+    scene = Scene(plan(protocol.parameters))
+    protocol.borrow("borrower", "WETH", 100 * WAD, 10_000 * WAD)
+    (first,) = figures(protocol, scene)["nearest"]
+    price = int(first["unsafe_under_ray"]) * percent // 100
+    protocol.post_price("WETH", price)
+    (row,) = figures(protocol, scene)["nearest"]
+    assert int(row["unsafe_under_ray"]) == int(first["unsafe_under_ray"])
+    assert (row["health_bps"] < 10_000) == (percent < 100)
+
+
+def test_a_liquidation_is_told_with_its_auction(protocol: Protocol) -> None:
+    scene = Scene(plan(protocol.parameters))
+    protocol.borrow("borrower", "WETH", 100 * WAD, 10_000 * WAD)
+    level = int(figures(protocol, scene)["nearest"][0]["unsafe_under_ray"])
+    protocol.post_price("WETH", level * 9 // 10)
+    c = protocol.type_of("WETH")
+    protocol.do("LiquidationEngine.liquidate", c, "borrower", "liquidator", sender="liquidator")
+    borrower, liquidator = protocol.address("borrower"), protocol.address("liquidator")
+    action = Action(
+        "LiquidationEngine", "liquidate", (c, protocol.address("borrower"), liquidator), liquidator
+    )
+    scene.called([Seen("0x1", 5, protocol.timestamp, action, protocol.last, 1, 1)])
+    (row,) = figures(protocol, scene)["actions"]
+    assert row["who"] == "liquidator"
+    assert f"liquidated {borrower[:10]}…: 100 WETH" in row["told"]
+    assert " WETH for a debt of " in row["told"] and ", auction 1" in row["told"]
+    assert row["call"].startswith("LiquidationEngine.liquidate(")
