@@ -12,7 +12,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.report import amounts
 from backstop.report.loss_charts import stage_color
 from backstop.report.named_bars import Part, axis, stacked
-from backstop.report.plotting import Chart, Key, from_zero, titled
+from backstop.report.plotting import Chart, Key, from_zero, titled, upright
 from backstop.studies.stress.columns import MICRO, NEVER
 from backstop.studies.stress.statistics import Estimate, quantile, shortfall
 
@@ -47,7 +47,7 @@ def tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
         for figure, text, dash in (("at_risk", "VaR", "dot"), ("shortfall", "ES", "solid")):
             value = level[figure]["value_micro"] / COIN
             if value > 0:
-                shapes.append(_upright(value, dash))
+                shapes.append(upright(value, dash))
                 # Two rows of labels, as an expected shortfall is near the next value at risk.
                 notes.append(_note(value, f"{text} {name}", 1 if figure == "at_risk" else 0.82))
     told = "; ".join(
@@ -259,11 +259,6 @@ def _bound(x: Sequence[int], y: Sequence[float]) -> dict[str, Any]:
         "line": {"width": 0},
         "hoverinfo": "skip",
     }
-
-
-def _upright(x: float, dash: str) -> dict[str, Any]:
-    line = {"color": "@muted", "width": 1, "dash": dash}
-    return {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": line}
 
 
 def _note(x: float, text: str, y: float) -> dict[str, Any]:

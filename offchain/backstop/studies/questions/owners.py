@@ -50,7 +50,7 @@ def owners(
     (outcomes,) = run.outcomes([day])
     vaults = [vault for vault in vaults_of(day, run.seed) if vault.debt]
     names = {vault.owner for vault in vaults}
-    of = {account(name): _whose(name, names) for name in names}
+    of = {account(name): whose(name, names) for name in names}
     owed: dict[str, int] = {}
     counts: dict[str, int] = {}
     for vault in vaults:
@@ -66,7 +66,7 @@ def owners(
     return frame_of(_rows(owed, counts, lost, largest, lost if by == "lost" else owed))
 
 
-def _whose(name: str, names: set[str]) -> str:
+def whose(name: str, names: set[str]) -> str:
     """Return the owner of a vault that was opened under a name of its own."""
     base, slash, number = name.rpartition("/")
     return base if slash and number.isdigit() and base in names else name
