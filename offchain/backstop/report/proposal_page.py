@@ -9,6 +9,7 @@ from typing import Any
 from backstop.errors import BackstopError
 from backstop.files.whole import write_files
 from backstop.report import amounts
+from backstop.report.drivers import of_proposal
 from backstop.report.finished import read_finished
 from backstop.report.named_bars import axis
 from backstop.report.plotting import Chart, plotted
@@ -29,6 +30,7 @@ def write_page(directory: Path) -> Path:
     charts = [
         changes("figures", "Change by collateral, with its interval", tables["figures"], _of),
         changes("worlds", "Change in other worlds, with its interval", tables["sensitivity"], _world),
+        of_proposal(summary),
     ]
     text = render("proposal.html", summary, [each for each in charts if each], meta=meta, named=NAMES)
     write_files(directory, {"report.html": text})
