@@ -8,6 +8,7 @@ from typing import Any
 from backstop.files.whole import write_files
 from backstop.report import run_tables
 from backstop.report.auction_charts import MOST_DOTS
+from backstop.report.depth_charts import depths, slippage
 from backstop.report.first_screen import of_run
 from backstop.report.links import above
 from backstop.report.loss_charts import stage_color
@@ -49,6 +50,9 @@ def page(run: Run) -> str:
         auctions=auctions[: run_tables.MOST_ROWS],
         purchases=bought,
         listed={row.auction for row in bought},
+        depths=depths(run),
+        slippage=slippage,
+        shown={row.id for row in auctions[: run_tables.MOST_ROWS]},
         above=above(run.path),
         auctions_in_all=len(auctions),
         most_rows=run_tables.FIRST_ROWS,

@@ -63,8 +63,8 @@ def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any
 
 def test_draws_its_charts(pages: list[Path], visits: list[dict[str, Any]]) -> None:
     wanted = [
-        {"tail", "payers", "reached", "settling", "dots", "open"},
-        set(),
+        {"tail", "histogram", "payers", "reached", "settling", "dots", "open", "fan-0", "fan-1"},
+        {"fan-0", "fan-1"},
         {"front", "drivers", "heat-ratio-share"},
     ]
     for visit in visits:
