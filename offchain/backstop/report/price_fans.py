@@ -29,7 +29,10 @@ def fan(summary: Mapping[str, Any], place: int, price: Mapping[str, Any]) -> Cha
         for level, more in ((low, {}), (high, {"fill": "tonexty", "fillcolor": f"@first:{alpha}"})):
             data.append(_line(f"{level // 100}% of paths are lower", x, levels[level], "@first", 0) | more)
     data.append(_line("middle of all paths", x, levels[5_000], "@first", 1) | {"hovertemplate": "%{y:,.6~g}"})
-    legend = [Key("98, 90 and 50% of paths", "@first:40", "area"), Key("middle of all paths", "@first", "dash")]
+    legend = [
+        Key("98, 90 and 50% of paths", "@first:40", "area"),
+        Key("middle of all paths", "@first", "dash"),
+    ]
     seen, lost = [*levels[100], *levels[9_900]], summary["bad_debt"]["largest_micro"]
     symbol = short_name(price["symbol"])
     end = amounts.compact(price["fan"][3]["millionths"][-1] * first // MILLION, RAY)

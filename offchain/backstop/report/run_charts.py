@@ -11,11 +11,18 @@ from backstop.report.margin_charts import margin_payments, margin_waterfall
 from backstop.report.maturity import maturity
 from backstop.report.plotting import Chart
 from backstop.report.price_charts import network, prices
+from backstop.report.replay import replay_chart
 from backstop.simulation.run_directory import Run
 
 
 def charts(run: Run) -> list[Chart]:
     """Build each chart that the run's tables have data for."""
     found = [*prices(run), network(run), fills(run), *debt(run), maturity(run), cushions(run), waterfall(run)]
-    found += [margin_waterfall(run), margin_payments(run), *book_charts(run), market_depth(run)]
+    found += [
+        margin_waterfall(run),
+        margin_payments(run),
+        *book_charts(run),
+        market_depth(run),
+        replay_chart(run),
+    ]
     return [chart for chart in found if chart is not None]

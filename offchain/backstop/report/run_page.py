@@ -14,7 +14,8 @@ from backstop.report.links import above
 from backstop.report.loss_charts import stage_color
 from backstop.report.margin_charts import steps
 from backstop.report.maturity import profile
-from backstop.report.rendering import render
+from backstop.report.rendering import as_script, inline, render
+from backstop.report.replay import replay
 from backstop.report.run_charts import charts
 from backstop.report.verdict import verdict
 from backstop.simulation.bearers import PAYERS
@@ -37,6 +38,7 @@ def page(run: Run) -> str:
     """Render the page of a run as text."""
     summary = completed(run.summary)
     auctions, bought = run_tables.auctions(run), run_tables.purchases(run)
+    moved = replay(run)
     return render(
         "run.html",
         summary,
@@ -50,6 +52,9 @@ def page(run: Run) -> str:
         auctions=auctions[: run_tables.MOST_ROWS],
         purchases=bought,
         listed={row.auction for row in bought},
+        replay=moved,
+        replay_data=as_script(moved),
+        replay_script=inline("replay.js"),
         depths=depths(run),
         slippage=slippage,
         shown={row.id for row in auctions[: run_tables.MOST_ROWS]},

@@ -49,6 +49,7 @@
       if (document.getElementById(id)) await Plotly.react(id, data, own, config);
     }
     document.documentElement.dataset.charts = "drawn";
+    document.dispatchEvent(new Event("charts-drawn"));
   };
 
   // A chart as a picture, on the page's own ground and under its name.
