@@ -119,5 +119,4 @@ def market_depth(run: Run) -> Chart | None:
         for each in found
     )
     label = f"What a sale at once fetches less than its worth. {told}."
-    legend.append(Key("◆ largest lot, ◇ all lots together", "@muted", "dots"))
     return Chart("depth", "Depth against the lots", label, figure, tuple(legend))

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.report.depth_charts import Depth, depths, market_depth, slippage
+from backstop.report.frames import records
 from backstop.report.run_page import page
 from backstop.simulation.run_directory import Run
 from tests.support import sample
@@ -44,7 +45,7 @@ def run() -> Run:
 
 
 def auction(id: int, at: int, coins: int) -> dict[str, Any]:
-    row = sample.crash().frames["auctions"].iloc[0].to_dict()
+    row = records(sample.crash().frames["auctions"])[0]
     return row | {"auction_id": id, "started_at": at, "lot_wad": str(coins * WAD)}
 
 

@@ -7,7 +7,8 @@
   const { make } = Tables;
   const [slider, when, play] = ["at", "when", "play"].map((name) => document.getElementById(`replay-${name}`));
   const list = (name, rows) => document.getElementById(`replay-${name}`).replaceChildren(...rows);
-  const clock = (at) => new Date(at).toISOString().slice(5, 16).replace("T", " ");
+  const clock = (at) => new Date(at).toLocaleString("en-GB", // as everywhere on the page: 12 Mar 23:20
+    { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC" }).replace(",", "");
   const item = (color, head, text, part) => make("li", {},
     ...(color ? [make("i", { style: `background: var(--${color}, var(--fourth))` })] : []), make("b", {}, head), " ", text,
     ...(part === undefined ? [] : [make("span", { class: "bar", style: `width: ${part / 10}%; background: var(--${color}, var(--fourth))` })]));
