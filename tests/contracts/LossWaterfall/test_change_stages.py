@@ -2,7 +2,8 @@
 
 import pytest
 
-from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
+from backstop.deployment.parameters import PoolParameters
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.support.helpers import STAGE, reverts
 from tests.support.plain import only, steady
 from tests.support.savings import DAY, XAU, fill, leave, lose, make_pool, mature, request, save
@@ -203,6 +204,25 @@ def test_one_that_fails_when_announced_and_when_applied_goes(made):
     request(made, "elder", "Junior")
     mature(made, "Junior")
     assert leave(made, "elder", "Junior") >= 5_000 * WAD - 10
+
+
+def test_one_that_was_left_out_owes_still(new_protocol):
+    """Whoever leaves it pays a part of that, and of no loss that came afterwards."""
+    pools = {"junior": PoolParameters(cooldown=0)}
+    made = steady(new_protocol, stages=only("buffer", "reserve", "junior", "savings"), **pools)
+    save(made, "saver", 60_000 * WAD)
+    save(made, "elder", 50_000 * WAD, "Junior")
+    fill(made)
+    lose(made, debt=30_000 * WAD)
+    made.do(BREAK, STAGE, "Junior", sender="admin")
+    made.do("LossWaterfall.cover", XAU, sender="stranger")
+    owed = made.read("LossWaterfall.missed", JUNIOR, XAU)
+    assert owed != 0
+    change(made, without(made, JUNIOR))
+    made.do(REPAIR, STAGE, "Junior", sender="admin")
+    lose(made, debt=10_000 * WAD)
+    left = made.do("Junior.redeem", made.read("Junior.balanceOf", "elder"), "elder", "elder", sender="elder")
+    assert 0 <= 50_000 * WAD - owed // RAY - left <= 2
 
 
 def test_one_that_owes_stays_until_it_has_paid(made):

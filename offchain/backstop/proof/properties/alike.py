@@ -6,7 +6,6 @@ from random import Random
 from typing import Any
 
 from backstop.deployment.accounts import account
-from backstop.model.roles import STAGE
 from backstop.proof.properties.both import Both
 from backstop.proof.properties.figures.arithmetic import RAY
 from backstop.proof.properties.future import (
@@ -19,8 +18,10 @@ from backstop.proof.properties.future import (
     contract_of,
     deficit,
     give,
+    given_up,
     must,
     pick,
+    pools_can_pay,
     settle,
     stablecoin_pools,
     types,
@@ -342,9 +343,8 @@ def a_cover_is_foreseen(both: Both, random: Random) -> bool:
     if both.parameters is None or waterfall.KIND != "LossWaterfall" or engine.in_settlement(VISITOR):
         return False
     c = pick(random, [each for each in types(both) if deficit(both, each)] or types(both))
-    pools = [contract_of(both, name).address for name in stablecoin_pools(both)]
-    if c is None or not all(both.view("VaultEngine", "has_role", STAGE, pool) for pool in pools):
-        return False  # the clawback names what it cannot take of a pool without its role
+    if c is None or not pools_can_pay(both):
+        return False
     with both.imagine():
         if not deficit(both, c):
             for id in collapse(both, c):
@@ -367,8 +367,7 @@ def a_cover_is_foreseen(both: Both, random: Random) -> bool:
             if log.event in ("LossCovered", "LossReserved"):
                 place = waterfall.lineup[()].ids.index(log.values[2])
                 (paid if log.event == "LossCovered" else kept)[place] += log.values[3]
-        rests = sum(log.values[2] for log in outcome.logs if log.event == "NewGeneration")
-        slack = (len(stages) + 1) * (RAY + debts) + rests * RAY
+        slack = (len(stages) + 1) * (RAY + debts) + given_up(outcome) * RAY
         for place, (before, after) in enumerate(zip(*reach, strict=True)):
             if not slots[place].pooled:
                 continue

@@ -11,7 +11,7 @@ from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.model.arithmetic import RAD, RAY, div_up
 from backstop.model.interfaces import CAUTION, EMERGENCY
 from backstop.model.listing import ids_of
-from backstop.model.roles import GUARDIAN
+from backstop.model.roles import GUARDIAN, STAGE
 from backstop.proof.properties.both import Both
 from backstop.proof.properties.registry import Violation
 from backstop.system import Action, Outcome
@@ -169,6 +169,17 @@ def stablecoin_pools(both: Both) -> list[str]:
 def all_pools(both: Both) -> list[str]:
     staked = ["StakedEquity"] if "StakedEquity" in both.model.world.contracts else []
     return [*stablecoin_pools(both), *staked]
+
+
+def pools_can_pay(both: Both) -> bool:
+    """Return whether no pool lacks its role: the clawback names what it cannot take of one that does."""
+    pools = [contract_of(both, name).address for name in stablecoin_pools(both)]
+    return all(both.view("VaultEngine", "has_role", STAGE, pool) for pool in pools)
+
+
+def given_up(outcome: Outcome) -> int:
+    """Return what pools that lost all in a call gave up, mostly to the reserve [wei]."""
+    return sum(log.values[2] for log in outcome.logs if log.event == "NewGeneration")
 
 
 def open_workouts(both: Both) -> list[int]:

@@ -298,7 +298,10 @@ def _taken(step: Transition, pool: str, held: int) -> tuple[int, bool]:
             paid = min(left[c], capacity, max(0, room) // RAY * RAY if room != stages.NO_CAP else capacity)
             left[c] -= paid
             spent += paid
-    return 0, exact
+    # One that was left out bears nothing any more, but what it owes.
+    known = step.before("LossWaterfall", "ids", address)
+    owed = sum(step.before("LossWaterfall", "missed", (known - 1, c)) for c in types) if known else 0
+    return -(-owed // RAY), True
 
 
 def _is_pool(step: Transition, name: str) -> bool:

@@ -13,8 +13,10 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.by_name import open_host
+from backstop.proof.difference import Divergence
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.fuzz.shrink import shrink
+from backstop.proof.lockstep import replay
 
 BUGS = sorted((Path(__file__).parent / "bugs").glob("*.patch"))
 RUNS, RUN_LENGTH = 20, 1_000
@@ -31,7 +33,7 @@ def patched(patch: Path, folder: Path) -> Artifacts:
 
 
 def campaign(artifacts: Artifacts):
-    """The failing runs of `ape test`'s campaign and of `ape run fuzz --seed 1`, as traces."""
+    """The failing runs of `ape test`'s campaign and of `ape run fuzz --seed 1`, each with its last step."""
     for run in range(RUNS):
         with open_host("revm") as host:
             machine = Machine(host, run_seed(1, run), artifacts=artifacts, traces=None)
@@ -41,7 +43,7 @@ def campaign(artifacts: Artifacts):
                 machine.both.check()
                 machine.both.audit()
             except BackstopError as error:
-                yield machine.both.record(str(error))
+                yield machine.both.record(str(error)), machine.both.steps
 
 
 def shrunk_enough(trace, artifacts):
@@ -55,18 +57,24 @@ def test_there_are_ten():
 
 
 @pytest.mark.parametrize("patch", BUGS, ids=lambda patch: patch.stem)
-def test_it_is_found(patch, tmp_path):
-    trace = next(campaign(patched(patch, tmp_path)))
+def test_it_is_found_as_soon_as_when_all_is_read_after_every_step(patch, tmp_path):
+    artifacts = patched(patch, tmp_path)
+    trace, found = next(campaign(artifacts))
     assert trace.opening < len(trace.steps)
+    with open_host("revm", trace.started_at) as host, pytest.raises(Divergence) as caught:
+        replay(trace, host, artifacts=artifacts, check_every=1)
+    assert caught.value.differences[0].step == found
 
 
 # How a trace shrinks, tests/backstop/proof/fuzz/test_shrink.py tells in every run.
-@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_seeded_bugs.py::test_it_is_found")
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_seeded_bugs.py::test_it_is_found_as_soon_as_when_all_is_read_after_every_step"
+)
 @pytest.mark.parametrize("patch", BUGS, ids=lambda patch: patch.stem)
 def test_it_is_shown_in_a_few_actions(patch, tmp_path):
     artifacts = patched(patch, tmp_path)
     sizes = []
-    for trace in islice(campaign(artifacts), MOST_TRACES):
+    for trace, _ in islice(campaign(artifacts), MOST_TRACES):
         small, failure = shrunk_enough(trace, artifacts)
         assert failure.kind == "difference"
         sizes.append(len(small.steps) - small.opening)
