@@ -169,7 +169,7 @@ def health(book: Book) -> Chart:
             "xaxis": {
                 "range": [0, 1.05 * max(1.2, *data[0]["x"], *data[1]["x"])],
                 "showgrid": True,
-                "title": titled("health: collateral over what the liquidation ratio asks for"),
+                "title": titled("health, times what is asked for"),
             },
             "yaxis": axis(names),
             "shapes": [*between, upright(1, "dot", "@loss")],
