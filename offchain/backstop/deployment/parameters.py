@@ -78,6 +78,11 @@ class PolicyParameters:
     call_grace: int = 6 * 3_600  # seconds
     call_valid: int = 2 * 86_400  # seconds
 
+    @property
+    def by_size(self) -> bool:
+        """True where large vaults, or vaults of a large type, need more margin than the ratio says."""
+        return any(rate for _, rate in (*self.of_vaults, *self.of_type))
+
 
 @dataclass(frozen=True)
 class CollateralParameters:

@@ -213,6 +213,18 @@ def level(y: float, color: str = "@muted", axis: str = "y", dash: str = "dot") -
     }
 
 
+def upright(x: float, dash: str = "dot", color: str = "@muted") -> dict[str, Any]:
+    """Build a vertical line through all panels."""
+    line = {"color": color, "width": 1, "dash": dash}
+    return {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": line}
+
+
+def short_name(name: str, most: int = 20) -> str:
+    """Cut somebody's name to what an axis has room for, as text that plotly.js takes for nothing else."""
+    plain = "".join({"<": "‹", ">": "›", "&": "+"}.get(each, each) for each in name if each.isprintable())
+    return plain if len(plain) <= most else f"{plain[: most - 1]}…"
+
+
 def from_zero(values: Iterable[float | None], least: float = 10.0) -> list[float]:
     """Compute a y range from 0 to at least `least`, so that dust stays flat."""
     top = max((value for value in values if value is not None), default=0.0)

@@ -8,8 +8,7 @@ from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.files.whole import write_files
-from backstop.report import amounts
-from backstop.report.answers import of_proposal
+from backstop.report import amounts, answers, drivers
 from backstop.report.finished import read_finished
 from backstop.report.named_bars import axis
 from backstop.report.plotting import Chart, plotted
@@ -30,6 +29,7 @@ def write_page(directory: Path) -> Path:
     charts = [
         changes("figures", "Change by collateral, with its interval", tables["figures"], _of),
         changes("worlds", "Change in other worlds, with its interval", tables["sensitivity"], _world),
+        drivers.of_proposal(summary),
     ]
     text = render(
         "proposal.html",
@@ -37,7 +37,7 @@ def write_page(directory: Path) -> Path:
         [each for each in charts if each],
         meta=meta,
         named=NAMES,
-        answers=of_proposal(summary),
+        answers=answers.of_proposal(summary),
     )
     write_files(directory, {"report.html": text})
     return directory / "report.html"

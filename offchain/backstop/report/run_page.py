@@ -8,12 +8,14 @@ from typing import Any
 from backstop.files.whole import write_files
 from backstop.report import people_tables, run_tables
 from backstop.report.auction_charts import MOST_DOTS
+from backstop.report.depth_charts import depths, slippage
 from backstop.report.first_screen import of_run
 from backstop.report.links import above
 from backstop.report.loss_charts import stage_color
 from backstop.report.margin_charts import steps
 from backstop.report.maturity import profile
-from backstop.report.rendering import render
+from backstop.report.rendering import as_script, inline, render
+from backstop.report.replay import replay
 from backstop.report.run_answers import answers
 from backstop.report.run_charts import charts
 from backstop.report.verdict import verdict
@@ -41,6 +43,7 @@ def page(run: Run) -> str:
     vaults, steps = people_tables.vaults(auctions), people_tables.loss_steps(run, auctions)
     shown_steps = people_tables.most(steps, run_tables.MOST_ROWS)
     shown_vaults, members = vaults[: run_tables.MOST_ROWS], people_tables.members(summary)
+    moved = replay(run)
     return render(
         "run.html",
         summary,
@@ -65,6 +68,11 @@ def page(run: Run) -> str:
         pools={row.stage for row in members},
         purchases=bought,
         listed={row.auction for row in bought},
+        replay=moved,
+        replay_data=as_script(moved),
+        replay_script=inline("replay.js"),
+        depths=depths(run),
+        slippage=slippage,
         above=above(run.path),
         auctions_in_all=len(auctions),
         most_rows=run_tables.FIRST_ROWS,

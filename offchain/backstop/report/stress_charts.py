@@ -11,6 +11,7 @@ import numpy.typing as npt
 from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.report import amounts
 from backstop.report.loss_charts import stage_color
+from backstop.report.loss_histogram import COIN, decades, histogram, marked_levels
 from backstop.report.named_bars import Part, axis, stacked
 from backstop.report.plotting import Chart, Key, from_zero, titled
 from backstop.studies.stress.columns import MICRO, NEVER
@@ -19,7 +20,6 @@ from backstop.studies.stress.statistics import Estimate, quantile, shortfall
 Column = npt.NDArray[np.int64]
 Columns = Mapping[str, Column]
 
-COIN = RAD // MICRO  # millionths in a stablecoin
 MOST_DOTS = 2_500
 MOST_STEPS = 800
 # Numbers of paths at which an estimate is drawn.
@@ -30,7 +30,8 @@ def charts(summary: Mapping[str, Any], columns: Columns) -> list[Chart]:
     """Build the charts of a study; none if no path has bad debt."""
     if not columns["bad_debt"].any():
         return []
-    found = [tail(summary, columns), payers(summary, columns), reached(summary), settling(columns)]
+    found = [tail(summary, columns), histogram(summary, columns), payers(summary, columns), reached(summary)]
+    found.append(settling(columns))
     return [*found, falls(columns), *open_times(columns)]
 
 
@@ -41,15 +42,7 @@ def tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
     # The i-th largest loss is reached or exceeded on i paths. The first ranks are all drawn.
     ranks = np.unique(np.geomspace(1, len(losses), MOST_STEPS).round().astype(int))
     x, y = losses[ranks - 1].tolist(), [float(f"{rank / count:.6g}") for rank in ranks.tolist()]
-    shapes, notes = [], []
-    for level in summary["bad_debt"]["levels"]:
-        name = amounts.percent(level["level_bps"], BASIS_POINTS, 0)
-        for figure, text, dash in (("at_risk", "VaR", "dot"), ("shortfall", "ES", "solid")):
-            value = level[figure]["value_micro"] / COIN
-            if value > 0:
-                shapes.append(_upright(value, dash))
-                # Two rows of labels, as an expected shortfall is near the next value at risk.
-                notes.append(_note(value, f"{text} {name}", 1 if figure == "at_risk" else 0.82))
+    shapes, notes = marked_levels(summary)
     told = "; ".join(
         f"value at risk {amounts.percent(level['level_bps'], BASIS_POINTS, 0)} "
         f"{amounts.compact(level['at_risk']['value_micro'], COIN)}, expected shortfall "
@@ -70,7 +63,7 @@ def tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
         "layout": {
             "height": 340,
             "hovermode": "closest",
-            "xaxis": {"type": "log", "tickformat": "~s", "title": {"text": "bad debt, stablecoins"}},
+            "xaxis": decades(x[-1], x[0]) | {"title": titled("bad debt, stablecoins")},
             "yaxis": {"type": "log", "tickformat": "~%", "title": {"text": "paths with as much or more"}},
             "shapes": shapes,
             "annotations": notes,
@@ -258,24 +251,4 @@ def _bound(x: Sequence[int], y: Sequence[float]) -> dict[str, Any]:
         "y": list(y),
         "line": {"width": 0},
         "hoverinfo": "skip",
-    }
-
-
-def _upright(x: float, dash: str) -> dict[str, Any]:
-    line = {"color": "@muted", "width": 1, "dash": dash}
-    return {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": line}
-
-
-def _note(x: float, text: str, y: float) -> dict[str, Any]:
-    return {
-        "text": text,
-        "x": float(np.log10(x)),
-        "xref": "x",
-        "y": y,
-        "yref": "paper",
-        "yanchor": "top",
-        "xanchor": "right",
-        "textangle": -90,
-        "showarrow": False,
-        "font": {"size": 11, "color": "@muted"},
     }

@@ -12,6 +12,7 @@ from backstop.report.answers import of_study
 from backstop.report.finished import read_finished
 from backstop.report.first_screen import of_groups, studied
 from backstop.report.links import above, path_of
+from backstop.report.price_fans import price_fans
 from backstop.report.rendering import render
 from backstop.report.stress_charts import charts
 from backstop.simulation.bearers import GROUPS
@@ -26,10 +27,12 @@ def write_page(directory: Path) -> Path:
     names = study["columns"]
     rows = read_rows(directory / "paths.parquet", names)
     columns = {name: rows[:, i] for i, name in enumerate(names)}
+    fans = price_fans(summary)
     text = render(
         "stress.html",
         summary,
-        charts(summary, columns),
+        [*charts(summary, columns), *fans],
+        fans=[each.id for each in fans],
         meta=meta,
         answers=of_study(summary, _deepest(columns)),
         labels={name: group.label for name, group in GROUPS.items()},

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from backstop.files.whole import write_files
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.report import amounts
-from backstop.report.answers import of_sweep
+from backstop.report import amounts, answers, drivers
 from backstop.report.finished import read_finished
 from backstop.report.first_screen import swept
+from backstop.report.grid_edge import at_edge
 from backstop.report.links import study_of
-from backstop.report.plotting import Chart, Key, titled
+from backstop.report.plotting import Chart, Key, plotted, titled
 from backstop.report.rendering import render
 from backstop.report.stress_table import MICRO
-from backstop.report.sweep_table import gain_text, values_of
+from backstop.report.sweep_table import anchor_of, gain_text, values_of
 
 
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished sweep."""
     summary, meta = read_finished(directory, "sweep", ("summary.json", "meta.json"))
-    points = summary["points"]
+    points, maps = summary["points"], heat_maps(summary)
     text = render(
         "sweep.html",
         summary,
-        [front(summary), *heat_maps(summary)],
+        [each for each in (front(summary), drivers.of_sweep(summary), *maps) if each is not None],
+        maps=[each.id for each in maps],
         meta=meta,
-        answers=of_sweep(summary),
+        answers=answers.of_sweep(summary),
         finding=swept(summary),
         gain_text=gain_text,
+        edge=at_edge(summary),
         order=sorted(
             range(len(points)), key=lambda i: (points[i]["gain"], -points[i]["shortfall"]["value_micro"])
         ),
@@ -72,9 +74,10 @@ def front(summary: Mapping[str, Any]) -> Chart:
                 "name": name,
                 "x": [points[i]["gain"] / scale for i in chosen],
                 "y": [points[i]["shortfall"]["value_micro"] / MICRO for i in chosen],
-                "text": [_values(summary, points[i]) for i in chosen],
+                "text": [f"{_values(summary, points[i])}: {_interval(points[i])}" for i in chosen],
                 "marker": {"color": color, "size": size},
-                "hovertemplate": "%{text}: %{y:,.0f}<extra></extra>",
+                "error_y": _error_bars([points[i]["shortfall"] for i in chosen], color, chosen == kept),
+                "hovertemplate": "%{text}<extra></extra>",
             }
         )
     level = amounts.percent(summary["level_bps"], BASIS_POINTS, 0)
@@ -101,7 +104,7 @@ def front(summary: Mapping[str, Any]) -> Chart:
     }
     told = "; ".join(
         f"{_values(summary, points[i])}: {gain_text(points[i]['gain'], summary['gain'])}, "
-        f"{amounts.compact(points[i]['shortfall']['value_micro'], MICRO)}"
+        f"{_interval(points[i])}"
         for i in kept
     )
     legend = tuple(Key(name, color, "dots") for name, color, _, chosen in groups if chosen)
@@ -114,8 +117,7 @@ def heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
     The other axes stand at the recommended setting, or at the first where there is none.
     """
     axes, points = summary["axes"], summary["points"]
-    best = summary["recommended"]
-    anchor = points[best["point"] if best is not None else 0]["values"]
+    anchor = anchor_of(summary)["values"]
     by_values = {values_of(summary, point): point for point in points}
     found = []
     for across, up in combinations(axes, 2):
@@ -155,6 +157,34 @@ def heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
         label = f"Expected shortfall by {across['title']} and {up['title']}."
         found.append(Chart(f"heat-{across['name']}-{up['name']}", title, label, figure))
     return found
+
+
+def _error_bars(estimates: Sequence[Mapping[str, Any]], color: str, drawn: bool) -> dict[str, Any]:
+    """Build the intervals of points, drawn or for the data alone; an end that has no bound is not drawn."""
+
+    def gap(each: Mapping[str, Any], end: str) -> int | None:
+        return None if each[end] is None else abs(each[end] - each["value_micro"])
+
+    above = plotted((gap(each, "high_micro") for each in estimates), MICRO)
+    below = plotted((gap(each, "low_micro") for each in estimates), MICRO)
+    ends = {
+        "array": above,
+        "arrayminus": below,
+        "color": color,
+        "thickness": 1.25,
+        "width": 4,
+        "visible": drawn,
+    }
+    return {"type": "data", "symmetric": False, **ends}
+
+
+def _interval(point: Mapping[str, Any]) -> str:
+    value, low, high = (point["shortfall"][f"{end}_micro"] for end in ("value", "low", "high"))
+    told = amounts.compact(value, MICRO)
+    if low is None and high is None:
+        return f"{told}, no interval"
+    ends = ("?" if end is None else amounts.compact(end, MICRO) for end in (low, high))
+    return f"{told} ({' to '.join(ends)})"
 
 
 def _ticks(axis: Mapping[str, Any]) -> dict[str, Any]:

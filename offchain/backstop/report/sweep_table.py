@@ -13,6 +13,7 @@ from rich.table import Table
 
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.report.amounts import percent
+from backstop.report.grid_edge import at_edge
 from backstop.report.stress_table import coins, shown
 
 
@@ -50,6 +51,8 @@ def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_js
         within, chosen = (percent(best[name], BASIS_POINTS, 0) for name in ("within_limit_bps", "chosen_bps"))
         console.print(f"→ has the most {summary['gain']} with at most {limit}:")
         console.print(f"  within it in {within} of resamples of the paths, chosen in {chosen}")
+    if warning := at_edge(summary):
+        console.print(warning, soft_wrap=True)
     console.print(f"sweep      {directory}", soft_wrap=True)
     console.print(f"report     {report}", soft_wrap=True)
 
@@ -57,6 +60,24 @@ def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_js
 def values_of(summary: Mapping[str, Any], point: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a setting's values in the order of the axes, which JSON does not keep."""
     return tuple(point["values"][axis["name"]] for axis in summary["axes"])
+
+
+def anchor_of(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the setting through which cuts are drawn: the recommended one, or the first."""
+    best = summary["recommended"]
+    anchor: Mapping[str, Any] = summary["points"][0 if best is None else best["point"]]
+    return anchor
+
+
+def points_along(summary: Mapping[str, Any], axis: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """List the settings along one axis, each with its value; the other axes stand at `anchor_of`."""
+    by_values = {values_of(summary, point): point for point in summary["points"]}
+    anchor = anchor_of(summary)["values"]
+    names = [each["name"] for each in summary["axes"]]
+    return [
+        (value, by_values[tuple(value if name == axis["name"] else anchor[name] for name in names)])
+        for value in axis["values"]
+    ]
 
 
 def gain_text(gain: int, kind: str) -> str:

@@ -100,6 +100,7 @@ def _collateral_type(run: Blocks, c: int, view: View) -> dict[str, Any]:
     return {
         "symbol": collateral.symbol,
         "liquidation_ratio_bps": collateral.liquidation_ratio,
+        "margins_by_size": run.scenario.parameters.guards is not None and collateral.policy.by_size,
         "opened_vaults": run.recorder.opened[c],
         "liquidations": len(auctions),
         "auctions": {

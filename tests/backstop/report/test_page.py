@@ -18,17 +18,16 @@ from backstop.report.rendering import as_script
 from backstop.report.run_charts import charts
 from backstop.report.run_page import loss_gap, page, write_page
 from tests.support import sample
+from tests.support.colors import COLOR, filled
 
 RUNS = {"crash": sample.crash(), "calm": sample.calm()}
-COLOR = re.compile(r"@[a-z]+(:[0-9a-f]{2})?")
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_figures_are_valid_plotly(name: str) -> None:
     """plotly's own schema accepts every trace and layout once the colours are filled in."""
     for chart in charts(RUNS[name]):
-        filled = json.loads(COLOR.sub("#123456", json.dumps(chart.figure)))
-        go.Figure(filled)
+        go.Figure(filled(chart.figure))
 
 
 def test_every_colour_is_defined_for_both_schemes() -> None:
@@ -37,7 +36,7 @@ def test_every_colour_is_defined_for_both_schemes() -> None:
     used = {match.group()[1:].split(":")[0] for match in COLOR.finditer(json.dumps(charts(RUNS["crash"])))}
     assert used
     for scheme in (light, dark):
-        assert used <= set(re.findall(r"--([a-z]+):", scheme))
+        assert used <= set(re.findall(r"--([a-z_]+):", scheme))
 
 
 def test_the_page_asks_for_nothing() -> None:

@@ -13,6 +13,7 @@ from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.system import Action
 from tests.support.deep import cases
+from tests.support.paths import DATA
 
 MINUTE = 60
 ETH, WBTC = 0, 1
@@ -41,3 +42,19 @@ def test_the_mode_on_black_thursday(name) -> None:
         (18 * 60 + 15, "calm", ()),
         (24 * 60 + 26, "escalate", (FALL, ETH)),
     ]
+
+
+def test_a_summary_says_whether_margins_grow_with_size() -> None:
+    """They do with guards only; the page of the run draws no falls of the book then."""
+    small = load_scenario(DATA / "guards" / "small.yaml")
+    first, *others = small.parameters.collateral_types
+    first = replace(first, policy=replace(first.policy, of_type=((1, 100), (0, 0))))
+    guarded = replace(small.parameters, guards=GuardsParameters(breaker=BreakerParameters()))
+    sized = replace(guarded, collateral_types=(first, *others))
+    said = []
+    for parameters in (guarded, sized, replace(sized, guards=None)):
+        day = replace(small, parameters=parameters, duration=small.block_time, keepers=())
+        types = simulate(day, "model", 1, aftermath=0).summary["collateral_types"]
+        said.append([each["margins_by_size"] for each in types])
+    rest = [False] * len(others)
+    assert said == [[False, *rest], [True, *rest], [False, *rest]]

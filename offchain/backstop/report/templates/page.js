@@ -49,6 +49,7 @@
       if (document.getElementById(id)) await Plotly.react(id, data, own, config);
     }
     document.documentElement.dataset.charts = "drawn";
+    document.dispatchEvent(new Event("charts-drawn"));
   };
 
   // A chart as a picture, on the page's own ground and under its name.
@@ -72,11 +73,18 @@
     }
     return typeof value === "number" ? value.toLocaleString("en", { maximumSignificantDigits: 6 }) : String(value);
   };
+  const interval = (trace, i) => {
+    const [bars, at] = trace.error_x?.array ? [trace.error_x, trace.x[i]] : [trace.error_y ?? {}, trace.y[i]];
+    const [less, more] = [bars.arrayminus?.[i], bars.array?.[i]];
+    return [less == null ? null : at - less, more == null ? null : at + more].map((end) => written(end));
+  };
   const named = (own) => own?.title?.text ?? "";
   const points = ({ data, layout: own }) => {
     const lying = data.some((trace) => trace.orientation === "h");
     const heads = ["Series", (lying ? named(own.yaxis) : named(own.xaxis)) || "Of", (lying ? named(own.xaxis) : named(own.yaxis)) || "Value"];
     const rows = [];
+    const bounded = data.some((trace) => trace.error_x?.array || trace.error_y?.array);
+    if (bounded) heads.push("From", "To");
     for (const trace of data) {
       if (trace.mode === "text" || (!trace.name && trace.hoverinfo === "skip") || !trace.x) continue;
       if (trace.z) {
@@ -90,6 +98,7 @@
         const exact = typeof trace.customdata?.[i] === "string" && trace.customdata[i];
         const value = exact || written(lying ? x : trace.y[i], lying ? across : up);
         rows.push([trace.name ?? "", lying ? written(trace.y[i], up) : written(x, across), value]);
+        if (bounded) rows.at(-1).push(...interval(trace, i));
       });
     }
     return { heads, rows };

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from backstop.deployment.parameters import PolicyParameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.simulation.scenario import Scenario
@@ -20,6 +19,15 @@ FALLS = tuple(range(500, 6_001, 500))
 """Falls that are asked for, unless others are [bps]."""
 
 
+class Position(NamedTuple):
+    """Vault with debt: collateral [wad], debt [rad], and its type's liquidation ratio [bps]."""
+
+    symbol: str
+    locked: int
+    debt: int
+    ratio: int
+
+
 def falls(scenario: str | Path | Scenario, of: Sequence[int] = FALLS, *, seed: int = 1) -> pd.DataFrame:
     """Return, for each type's price alone and all together, what is unsafe after each fall [bps].
 
@@ -31,38 +39,49 @@ def falls(scenario: str | Path | Scenario, of: Sequence[int] = FALLS, *, seed: i
         if not 0 <= fall < BASIS_POINTS:
             raise BackstopError(f"a fall of {fall} basis points is none: write 0 to {BASIS_POINTS - 1}")
     day = loaded(scenario)
-    if any(each.policy.of_vaults != PolicyParameters().of_vaults for each in day.parameters.collateral_types):
+    if any(each.policy.by_size for each in day.parameters.collateral_types):
         raise BackstopError(f"{day.name}: margins by size are not counted here: leave its policies out")
     terms = {each.symbol: each for each in day.parameters.collateral_types}
-    vaults = [vault for vault in vaults_of(day, seed) if vault.debt]
-    whole = sum(vault.debt for vault in vaults)
+    positions = []
+    for vault in vaults_of(day, seed):
+        unit = 10 ** (18 - terms[vault.symbol].decimals)
+        locked, ratio = vault.locked // unit * unit, terms[vault.symbol].liquidation_ratio
+        if vault.debt:
+            positions.append(Position(vault.symbol, locked, vault.debt * RAY, ratio))
+    return frame_of(fallen(positions, {symbol: day.first_prices[symbol] for symbol in day.symbols}, of))
+
+
+def fallen(
+    positions: Sequence[Position], prices: Mapping[str, int], of: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Return the rows of `falls` for vaults at given prices [ray] less each fall [bps]."""
+    whole = sum(each.debt for each in positions)
     rows: list[dict[str, Any]] = []
-    for falling in (*day.symbols, "all"):
-        if falling == "all" and len(day.symbols) == 1:
+    for falling in (*prices, "all"):
+        if falling == "all" and len(prices) == 1:
             continue
         for fall in of:
+            left = {symbol: price * (BASIS_POINTS - fall) // BASIS_POINTS for symbol, price in prices.items()}
             count = debt = worth = missing = 0
-            for vault in vaults:
-                if falling not in (vault.symbol, "all"):
+            for each in positions:
+                if falling not in (each.symbol, "all"):
                     continue
-                price = day.first_prices[vault.symbol] * (BASIS_POINTS - fall) // BASIS_POINTS
-                unit = 10 ** (18 - terms[vault.symbol].decimals)
-                locked = vault.locked // unit * unit
-                if locked * price * BASIS_POINTS >= vault.debt * RAY * terms[vault.symbol].liquidation_ratio:
+                value = each.locked * left[each.symbol]
+                if value * BASIS_POINTS >= each.debt * each.ratio:
                     continue
                 count += 1
-                debt += vault.debt
-                worth += locked * price // RAY
-                missing += max(0, div_up(vault.debt * RAY - locked * price, RAY))
+                debt += each.debt
+                worth += value // RAY
+                missing += max(0, div_up(each.debt - value, RAY))
             rows.append(
                 {
                     "falling": falling,
                     "fall_bps": fall,
                     "vaults": count,
-                    "debt_wad": debt,
+                    "debt_wad": debt // RAY,
                     "debt_share_bps": debt * BASIS_POINTS // whole if whole else 0,
                     "worth_wad": worth,
                     "missing_wad": missing,
                 }
             )
-    return frame_of(rows)
+    return rows

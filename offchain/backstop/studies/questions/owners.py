@@ -55,7 +55,7 @@ def owners(
     (outcomes,) = run.outcomes([day])
     vaults = [vault for vault in vaults_of(day, run.seed) if vault.debt]
     names = {vault.owner for vault in vaults}
-    of = {account(name): _whose(name, names) for name in names}
+    of = {account(name): whose(name, names) for name in names}
     owed: dict[str, int] = {}
     counts: dict[str, int] = {}
     for vault in vaults:
@@ -94,7 +94,7 @@ def _lost(day: Scenario, seed: int, path: int) -> Iterator[tuple[str, int]]:
             yield from ((each.owner, max(0, each.debt - each.locked * price)) for each in view.vaults(c))
 
 
-def _whose(name: str, names: set[str]) -> str:
+def whose(name: str, names: set[str]) -> str:
     """Return the owner of a vault that was opened under a name of its own."""
     base, slash, number = name.rpartition("/")
     return base if slash and number.isdigit() and base in names else name

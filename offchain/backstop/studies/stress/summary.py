@@ -16,6 +16,7 @@ from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.bearers import GROUPS, group_of
 from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
 from backstop.studies.stress.engines import Task
+from backstop.studies.stress.fan import fan
 from backstop.studies.stress.statistics import (
     CONFIDENCE,
     Estimate,
@@ -76,6 +77,7 @@ def summarise(
         ],
         "groups": [{"group": name, "paid": spread(paid)} for name, paid in groups(columns, rows).items()],
         "times": _times(column["first_loss_at"], column["covered_at"]),
+        "prices": fan(task, len(rows), worst_paths(columns, rows, 1)[0]),
         "lowest_ratio": _percentiles(column["lowest_ratio"][column["lowest_ratio"] != NO_DEBT]),
         "contagion": _contagion(columns, rows),
         "sensitivity": sensitivity,

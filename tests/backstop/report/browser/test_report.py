@@ -25,7 +25,7 @@ CHARTS = {
     "crash": {
         *("price-0", "price-1", "network", "fills"),
         *("debt-0", "debt-1", "waterfall", "cushions"),
-        *("margin-waterfall", "margin-payments"),
+        *("margin-waterfall", "margin-payments", "replay-chart"),
     },
     "calm": {"network", "cushions"},
 }
@@ -115,7 +115,8 @@ def test_the_page_of_a_whole_day(tmp_path: Path) -> None:
     assert visit["problems"] == [] and visit["drawn"]
     assert {plot["id"] for plot in visit["plots"] if plot["marks"]} == {
         *("price-0", "price-1", "price-2", "network", "fills"),
-        *("debt-0", "debt-1", "debt-2", "waterfall", "cushions"),
+        *("debt-0", "debt-1", "debt-2", "waterfall", "cushions", "falls", "health", "depth"),
+        "replay-chart",
     }
     assert visit["scrollWidth"] <= visit["clientWidth"] == visit["width"], visit["wide"]
     check_figures(visit, run.summary)

@@ -13,6 +13,7 @@ from backstop.cli import stress, sweep
 from tests.support.chromium import inspect
 from tests.support.figures import check_figures
 from tests.support.paths import DATA
+from tests.support.using import use
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -62,9 +63,9 @@ def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any
 
 def test_draws_its_charts(pages: list[Path], visits: list[dict[str, Any]]) -> None:
     wanted = [
-        {"tail", "payers", "reached", "settling", "dots", "open"},
-        set(),
-        {"front", "heat-ratio-share"},
+        {"tail", "histogram", "payers", "reached", "settling", "dots", "open", "fan-0", "fan-1"},
+        {"fan-0", "fan-1"},
+        {"front", "drivers", "heat-ratio-share"},
     ]
     for visit in visits:
         assert visit["untitled"] == []
@@ -83,3 +84,25 @@ def test_every_figure_equals_the_summary(visits: list[dict[str, Any]]) -> None:
 def test_fits_its_width(visits: list[dict[str, Any]]) -> None:
     for visit in visits:
         assert visit["scrollWidth"] <= visit["clientWidth"] == visit["width"], visit["wide"]
+
+
+def test_the_data_of_a_front_has_the_ends_of_its_intervals(pages: list[Path]) -> None:
+    summary = json.loads((pages[2].parent / "summary.json").read_text())
+    table = "document.querySelector('#gain .data table')"
+    steps = [
+        {"read": "document.querySelector('#gain .data').open = true"},
+        {"until": table},
+        {"read": f"[...{table}.rows].map((row) => [...row.cells].map((cell) => cell.innerText.trim()))"},
+    ]
+    (visit,) = use([{"page": str(pages[2]), "steps": steps}])
+    heads, *rows = visit["gave"][2]
+    assert [head.rstrip(" ↕") for head in heads[3:]] == ["From", "To"]
+    bounded = [
+        point["shortfall"] for point in summary["points"] if point["shortfall"]["low_micro"] is not None
+    ]
+    again = summary["recommended"] is not None  # which is on the front as well
+    assert bounded and len(rows) == len(summary["points"]) + again
+    told = {tuple(int(cell.replace(",", "")) for cell in row[2:]) for row in rows if "–" not in row[2:]}
+    for each in bounded:
+        wanted = [each[f"{end}_micro"] / 10**6 for end in ("value", "low", "high")]
+        assert any(all(abs(a - b) < 3 for a, b in zip(row, wanted, strict=True)) for row in told), wanted

@@ -32,6 +32,16 @@ def test_falls_are_those_of_the_book(known) -> None:
     assert {type(each) for each in found["debt_wad"]} == {int}
 
 
+@pytest.mark.parametrize("size", ("of_vaults", "of_type"))
+def test_margins_that_grow_with_size_are_no_ratio(known, size) -> None:
+    day = load_scenario(known)
+    first, *others = day.parameters.collateral_types
+    policy = replace(first.policy, **{size: ((1_000, 0), (2_000, 500))})
+    types = (replace(first, policy=policy), *others)
+    with pytest.raises(BackstopError, match="margins by size are not counted"):
+        backstop.falls(replace(day, parameters=replace(day.parameters, collateral_types=types)))
+
+
 @pytest.mark.parametrize("fall", (626, 2_501))
 def test_what_falls_say_the_model_liquidates(known, fall) -> None:
     day = load_scenario(known)

@@ -1,0 +1,119 @@
+"""Tornado charts: how far each driver alone moves a figure, the strongest on top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from backstop.report import amounts
+from backstop.report.named_bars import axis
+from backstop.report.plotting import Chart, Key, plotted, short_name, titled, upright
+from backstop.report.stress_table import MICRO
+from backstop.report.sweep_table import anchor_of, points_along
+
+
+class Bar(NamedTuple):
+    """Part of a driver's row: from one figure to another [micro], and what moves it."""
+
+    start: int
+    end: int
+    told: str
+
+
+class Series(NamedTuple):
+    """Bars of one colour, one for each driver."""
+
+    name: str
+    color: str
+    bars: Sequence[Bar]
+
+
+def of_sweep(summary: Mapping[str, Any]) -> Chart | None:
+    """Draw the least and largest shortfall along each axis of a sweep; None where no axis has two values.
+
+    The other axes stand at the recommended setting, or at the first where there is none.
+    """
+    anchor = anchor_of(summary)
+    centre = anchor["shortfall"]["value_micro"]
+    rows = []
+    for along in summary["axes"]:
+        found = [(point["shortfall"]["value_micro"], value) for value, point in points_along(summary, along)]
+        if len(found) > 1:
+            rows.append((along["title"], min(found), max(found)))
+    if not rows:
+        return None
+    rows.sort(key=lambda row: row[1][0] - row[2][0])
+    series = [
+        Series(name, color, [Bar(centre, row[side][0], row[side][1]) for row in rows])
+        for name, color, side in (("least", "@third", 1), ("most", "@loss", 2))
+    ]
+    at = "the recommended setting" if summary["recommended"] is not None else "the first setting"
+    level = amounts.percent(summary["level_bps"], 10_000, 0)
+    return tornado(
+        [row[0] for row in rows],
+        series,
+        f"expected shortfall at {level}, stablecoins",
+        centre,
+        f"Expected shortfall along each axis, the others at {at}",
+    )
+
+
+def of_proposal(summary: Mapping[str, Any]) -> Chart | None:
+    """Draw what each other world adds to the expected shortfall, now and as proposed; None without worlds."""
+    rows = list(summary["tables"]["sensitivity"])
+    base = next(
+        (row for row in summary["tables"]["figures"] if (row["figure"], row["of"]) == ("shortfall", "all")),
+        None,
+    )
+    if base is None or not rows:
+        return None
+    rows.sort(key=lambda row: -abs(row["now_micro"] - base["now_micro"]))
+    series = [
+        Series(name, color, [Bar(0, row[f"{name}_micro"] - base[f"{name}_micro"], name) for row in rows])
+        for name, color in (("now", "@first"), ("proposed", "@second"))
+    ]
+    title = "What each assumption adds to the expected shortfall"
+    return tornado([row["world"] for row in rows], series, "change of the shortfall, stablecoins", 0, title)
+
+
+def tornado(names: Sequence[str], series: Sequence[Series], says: str, centre: int, title: str) -> Chart:
+    """Draw rows of two bars from a centre [micro], side by side where both go the same way."""
+    pairs = list(zip(*(each.bars for each in series), strict=True))
+    apart = any((a.end - a.start) * (b.end - b.start) > 0 for a, b in pairs)
+    width = 0.66 / (len(series) if apart else 1)
+    data = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": each.name,
+            "x": plotted((bar.end - bar.start for bar in each.bars), MICRO),
+            "base": plotted((bar.start for bar in each.bars), MICRO),
+            "y": list(range(len(names))),
+            "width": width,
+            "offset": -0.33 + (width * place if apart else 0),
+            "marker": {"color": each.color},
+            "customdata": [amounts.fixed(bar.end, MICRO) for bar in each.bars],
+            "text": [bar.told for bar in each.bars],
+            "textposition": "none" if apart else "auto",
+            "hovertemplate": "%{text}: %{customdata}<extra></extra>",
+        }
+        for place, each in enumerate(series)
+    ]
+    figure = {
+        "data": data,
+        "layout": {
+            "height": 100 + 44 * len(names),
+            "barmode": "overlay",
+            "hovermode": "closest",
+            "xaxis": {"tickformat": "~s", "showgrid": True, "title": titled(says)},
+            "yaxis": axis([short_name(name, 34) for name in names]),
+            "shapes": [upright(centre / MICRO, "solid", "@ink")],
+        },
+    }
+    told = "; ".join(
+        f"{name}: "
+        + ", ".join(f"{each.bars[i].told} {amounts.compact(each.bars[i].end, MICRO)}" for each in series)
+        for i, name in enumerate(names)
+    )
+    legend = tuple(Key(each.name, each.color, "area") for each in series)
+    return Chart("drivers", title, f"{title}. {told}.", figure, legend)

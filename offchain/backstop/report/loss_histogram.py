@@ -1,0 +1,103 @@
+"""Histogram of a study's losses, and the marks of its levels that the survival curve beside it has too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from backstop.model.arithmetic import BASIS_POINTS, RAD
+from backstop.report import amounts
+from backstop.report.plotting import Chart, titled, upright
+from backstop.studies.stress.columns import MICRO
+
+COIN = RAD // MICRO  # millionths in a stablecoin
+MOST_BINS = 40
+LEAST_BINS = 8
+
+
+def histogram(summary: Mapping[str, Any], columns: Mapping[str, npt.NDArray[np.int64]]) -> Chart:
+    """Draw how many paths lose how much, in bins of equal width in powers of ten; the rest lose nothing."""
+    losses = columns["bad_debt"][columns["bad_debt"] > 0]
+    edges, counts = bins(losses)
+    told = [
+        f"{count:,} paths lose {amounts.compact(low, COIN)} to {amounts.compact(high, COIN)}"
+        for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True)
+    ]
+    shapes, notes = marked_levels(summary)
+    figure = {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": "paths with bad debt",
+                "x": [edge / COIN for edge in edges],
+                "y": [*counts, counts[-1]],  # the last step is as wide as the others
+                "text": [*told, told[-1]],
+                "line": {"color": "@loss", "width": 1, "shape": "hv"},
+                "fill": "tozeroy",
+                "fillcolor": "@loss:66",
+                "hovertemplate": "%{text}<extra></extra>",
+            }
+        ],
+        "layout": {
+            "height": 340,
+            "hovermode": "closest",
+            "xaxis": decades(edges[0], edges[-1]) | {"title": titled("bad debt, stablecoins")},
+            "yaxis": {"rangemode": "tozero", "title": titled("paths")},
+            "shapes": shapes,
+            "annotations": notes,
+        },
+    }
+    none = len(columns["bad_debt"]) - len(losses)
+    most = max(range(len(counts)), key=lambda i: counts[i])
+    label = f"{none:,} of {len(columns['bad_debt']):,} paths lose nothing; most of the others: {told[most]}."
+    return Chart("histogram", "How many paths lose how much", label, figure)
+
+
+def bins(losses: npt.NDArray[np.int64]) -> tuple[list[int], list[int]]:
+    """Return the edges of bins of equal width in powers of ten, and how many losses are in each."""
+    low, high = int(losses.min()), int(losses.max()) + 1
+    wanted = min(MOST_BINS, max(LEAST_BINS, isqrt(len(losses))))
+    inner = np.geomspace(low, high, wanted + 1)[1:-1].round().astype(np.int64).tolist()
+    edges = sorted({low, *inner, high})
+    # Losses are integers, and so are edges: each loss is in the bin that begins at or before it.
+    counts = np.histogram(losses, bins=np.array(edges))[0].tolist()
+    return edges, counts
+
+
+def decades(low: int, high: int) -> dict[str, Any]:
+    """Build an axis of powers of ten, which alone are named where there are many."""
+    return {"type": "log", "tickformat": "~s"} | ({"dtick": 1} if high > 1_000 * low else {})
+
+
+def marked_levels(summary: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Build the lines and names of value at risk and expected shortfall, on an axis of powers of ten."""
+    shapes, notes = [], []
+    for level in summary["bad_debt"]["levels"]:
+        name = amounts.percent(level["level_bps"], BASIS_POINTS, 0)
+        for figure, text, dash in (("at_risk", "VaR", "dot"), ("shortfall", "ES", "solid")):
+            value = level[figure]["value_micro"] / COIN
+            if value > 0:
+                shapes.append(upright(value, dash))
+                # Two rows of labels, as an expected shortfall is near the next value at risk.
+                notes.append(_note(value, f"{text} {name}", 1 if figure == "at_risk" else 0.82))
+    return shapes, notes
+
+
+def _note(x: float, text: str, y: float) -> dict[str, Any]:
+    return {
+        "text": text,
+        "x": float(np.log10(x)),
+        "xref": "x",
+        "y": y,
+        "yref": "paper",
+        "yanchor": "top",
+        "xanchor": "right",
+        "textangle": -90,
+        "showarrow": False,
+        "font": {"size": 11, "color": "@muted"},
+    }

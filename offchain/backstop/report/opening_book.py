@@ -1,0 +1,92 @@
+"""Vaults of a run as its first block leaves them, from its events: what charts of the book are drawn from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from backstop.report.frames import by_type, first, table
+from backstop.simulation.run_directory import Run
+from backstop.studies.questions.falls import Position
+from backstop.studies.questions.owners import whose
+
+
+class Type(NamedTuple):
+    """Collateral type: the feed's first and lowest price [ray], and the liquidation ratio [bps]."""
+
+    symbol: str
+    price: int
+    lowest: int
+    ratio: int
+
+
+class Held(NamedTuple):
+    """Vault of an owner: its type's number, and what it has and owes."""
+
+    owner: str
+    number: int
+    position: Position
+
+
+class Book(NamedTuple):
+    """Vaults with debt and the types of a run."""
+
+    types: dict[int, Type]
+    vaults: list[Held]
+
+    @property
+    def positions(self) -> list[Position]:
+        """What every vault has and owes."""
+        return [held.position for held in self.vaults]
+
+
+def opening_book(run: Run) -> Book | None:
+    """Read the book that a run begins with; None where the run's tables do not hold all of it.
+
+    A run that goes on from the state of a chain has only the vaults that it changes itself, and where margins
+    grow with size a price alone does not say who is unsafe.
+    """
+    state, events = table(run, "state"), table(run, "events")
+    types = run.summary["collateral_types"]
+    if state.empty or events.empty or any(each.get("margins_by_size") for each in types):
+        return None
+    found: dict[tuple[int, str], tuple[int, int]] = {}
+    changed = events["event"].eq("VaultChanged") & events["timestamp"].le(int(state["timestamp"].min()))
+    for text in events.loc[changed, "values"]:
+        number, owner, locked, normalized = json.loads(text)
+        found[number, owner] = int(locked), int(normalized)
+    if any(_count(found, number) < each["opened_vaults"] for number, each in enumerate(types)):
+        return None
+    known, vaults, names = {}, [], _names(run)
+    for number, symbol, rows in by_type(state):
+        ratio = types[number].get("liquidation_ratio_bps")
+        mine = {owner: each for (c, owner), each in found.items() if c == number and each[1]}
+        if not ratio or not mine:
+            continue
+        price, lowest = first(rows, "current_ray"), min(map(int, rows["current_ray"]))
+        known[number] = Type(symbol, price, lowest, ratio)
+        # What a type's vaults owe, by their shares of it: the rate that fees have brought it to by now.
+        owed, shares = first(rows, "performing_rad"), sum(normalized for _, normalized in mine.values())
+        vaults += [
+            Held(
+                names.get(owner, owner), number, Position(symbol, locked, owed * normalized // shares, ratio)
+            )
+            for owner, (locked, normalized) in mine.items()
+        ]
+    return Book(known, vaults) if vaults else None
+
+
+def _count(found: dict[tuple[int, str], tuple[int, int]], number: int) -> int:
+    return sum(c == number for c, _ in found)
+
+
+def _names(run: Run) -> dict[str, str]:
+    """Return the names of owners by their addresses; vaults under names of their own are their owner's."""
+    actions = table(run, "actions")
+    if actions.empty:
+        return {}
+    named = actions.loc[actions["sender_name"].notna(), ["sender", "sender_name"]].drop_duplicates("sender")
+    pairs: Sequence[tuple[Any, Any]] = list(zip(named["sender"], named["sender_name"], strict=True))
+    names = {str(name) for _, name in pairs}
+    return {str(address): whose(str(name), names) for address, name in pairs}
