@@ -7,16 +7,21 @@ from typing import Any
 
 from markupsafe import Markup
 
-from backstop.model.arithmetic import RAY
+from backstop.model.arithmetic import BASIS_POINTS, RAY
 from backstop.report.amounts import percent
+from backstop.report.depth_charts import depths, slippage
 from backstop.report.frames import by_type, first, last, lowest, records, table
 from backstop.report.numbers import Numbers, amount, counted
+from backstop.report.opening_book import opening_book
 from backstop.report.people_tables import LossStep, MemberRow, VaultRow
 from backstop.report.run_tables import AuctionRow, Fills
 from backstop.simulation.headline import margin_left
 from backstop.simulation.run_directory import Run
+from backstop.studies.questions.falls import fallen
 
 _MOST_NAMED = 3
+_FALL = 3_000
+"""Fall of all prices for which the opening book's heading says what it liquidates [bps]."""
 
 
 def answers(
@@ -27,10 +32,14 @@ def answers(
     vaults: Sequence[VaultRow],
     steps: Sequence[LossStep],
     members: Sequence[MemberRow],
+    moved: Mapping[str, Any] | None,
 ) -> dict[str, Markup]:
     """Compose the answer of each section of a run's page, by the section's id."""
     return {
         "crash": _crash(run),
+        "replay": _replay(moved),
+        "book": _book(run),
+        "depth-of-markets": _depth(run),
         "auctions": _auctions(fills),
         "debt": _debt(run),
         "losses": _losses(summary),
@@ -61,6 +70,27 @@ def _crash(run: Run) -> Markup:
     )
     rest = len(falls) - _MOST_NAMED
     return named + (Markup(", and {} less").format(counted(rest, "other")) if rest > 0 else "")
+
+
+def _replay(moved: Mapping[str, Any] | None) -> Markup:
+    return Markup("{} to step through").format(counted(len(moved["times"]), "moment") if moved else "nothing")
+
+
+def _book(run: Run) -> Markup:
+    book = opening_book(run)
+    if book is None:
+        return Markup("")
+    prices = {each.symbol: each.price for each in book.types.values()}
+    rows = fallen(book.positions, prices, (_FALL,))
+    debt = sum(row["debt_wad"] for row in rows if row["falling"] in prices)
+    return Markup("{} off all prices would liquidate {}").format(
+        percent(_FALL, BASIS_POINTS, 0), amount(debt, "wad")
+    )
+
+
+def _depth(run: Run) -> Markup:
+    least = max((slippage(each.largest, each.depth) for each in depths(run)), default=0)
+    return Markup("The largest lot sold at once would bring {} less").format(percent(least, BASIS_POINTS))
 
 
 def _auctions(fills: Fills | None) -> Markup:

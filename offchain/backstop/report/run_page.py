@@ -49,7 +49,7 @@ def page(run: Run) -> str:
         summary,
         charts(run),
         meta=run.meta,
-        answers=answers(run, summary, auctions, fills, vaults, steps, members),
+        answers=answers(run, summary, auctions, fills, vaults, steps, members, moved),
         verdict=verdict(summary),
         strip=of_run(summary),
         stages=[(stage["stage"], stage_color(stage["stage"])[1:]) for stage in summary["losses"]["covered"]],

@@ -22,7 +22,8 @@ from tests.support import sample
 from tests.support.paths import DATA
 
 SECTION = re.compile(
-    r'<section id="([\w-]+)">\s*<h2 data-name="([^"]*)">(?:<small>(.*?)</small> (.*?)|(.*?))</h2>', re.DOTALL
+    r'<section id="([\w-]+)"[^>]*>\s*<h2 data-name="([^"]*)">(?:<small>(.*?)</small> (.*?)|(.*?))</h2>',
+    re.DOTALL,
 )
 
 

@@ -208,8 +208,8 @@ def test_one_that_fails_when_announced_and_when_applied_goes(made):
 
 def test_one_that_was_left_out_owes_still(new_protocol):
     """Whoever leaves it pays a part of that, and of no loss that came afterwards."""
-    pools = {"junior": PoolParameters(cooldown=0)}
-    made = steady(new_protocol, stages=only("buffer", "reserve", "junior", "savings"), **pools)
+    stages, junior = only("buffer", "reserve", "junior", "savings"), PoolParameters(cooldown=0)
+    made = steady(new_protocol, stages=stages, junior=junior)
     save(made, "saver", 60_000 * WAD)
     save(made, "elder", 50_000 * WAD, "Junior")
     fill(made)

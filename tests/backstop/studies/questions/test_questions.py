@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import backstop
+from backstop.deployment.parameters import PolicyParameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import load_scenario
@@ -32,11 +33,13 @@ def test_falls_are_those_of_the_book(known) -> None:
     assert {type(each) for each in found["debt_wad"]} == {int}
 
 
-@pytest.mark.parametrize("size", ("of_vaults", "of_type"))
-def test_margins_that_grow_with_size_are_no_ratio(known, size) -> None:
+GROWS = ((1_000, 0), (2_000, 500))
+
+
+@pytest.mark.parametrize("policy", (PolicyParameters(of_vaults=GROWS), PolicyParameters(of_type=GROWS)))
+def test_margins_that_grow_with_size_are_no_ratio(known, policy) -> None:
     day = load_scenario(known)
     first, *others = day.parameters.collateral_types
-    policy = replace(first.policy, **{size: ((1_000, 0), (2_000, 500))})
     types = (replace(first, policy=policy), *others)
     with pytest.raises(BackstopError, match="margins by size are not counted"):
         backstop.falls(replace(day, parameters=replace(day.parameters, collateral_types=types)))
