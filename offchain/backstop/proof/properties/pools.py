@@ -69,8 +69,9 @@ def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None
 
     Income counts as it vests: what is added is nobody's at once. While settlement winds up all may be lost.
     """
-    settling = step.before("LossWaterfall", "books").settlement == 1
-    if not {"assets", "token.state"} & changes.keys() or settling or loss_is_known(step):
+    if not {"assets", "token.state"} & changes.keys() or loss_is_known(step):
+        return
+    if step.before("LossWaterfall", "books").settlement == 1:
         return
     now = step.model.timestamp
     for pool in sorted(
