@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.report.amounts import percent
+from backstop.report.drivers import widest_first
 from backstop.report.first_screen import Strip, least, of_presets
 from backstop.report.numbers import Numbers, amount, counted, duration
 from backstop.simulation.bearers import ALL_GROUPS
@@ -28,6 +29,11 @@ def of_study(summary: Mapping[str, Any], lowest_ratio: int | None) -> dict[str, 
         ),
         "mirror": _confirmed(summary),
     }
+    if summary.get("prices"):
+        fell, symbol = min((min(each["worst_millionths"]), each["symbol"]) for each in summary["prices"])
+        answers["prices"] = Markup("On the worst path {} falls to {} of its price").format(
+            symbol, percent(fell, 10**6)
+        )
     if not summary["bad_debt"]["largest_micro"]:
         answers["losses"] = Markup("Nothing, on any path")
     if most is not None and paid[most]:
@@ -60,7 +66,9 @@ def of_sweep(summary: Mapping[str, Any]) -> dict[str, Markup]:
     low, high = risks.index(min(risks)), risks.index(max(risks))
     within = sum(risk <= summary["limit_micro"] for risk in risks)
     kept = sum(point["front"] for point in points)
+    drivers = widest_first(summary)
     return {
+        "what-drives-it": Markup("{} most").format(drivers[0][0]) if drivers else Markup(""),
         "gain": Markup("{} of {} beaten by no other").format(
             amount(kept, "count"), counted(len(points), "setting")
         ),

@@ -33,19 +33,12 @@ def of_sweep(summary: Mapping[str, Any]) -> Chart | None:
 
     The other axes stand at the recommended setting, or at the first where there is none.
     """
-    anchor = anchor_of(summary)
-    centre = anchor["shortfall"]["value_micro"]
-    rows = []
-    for along in summary["axes"]:
-        found = [(point["shortfall"]["value_micro"], value) for value, point in points_along(summary, along)]
-        if len(found) > 1:
-            rows.append((along["title"], min(found), max(found)))
+    centre, rows = anchor_of(summary)["shortfall"]["value_micro"], widest_first(summary)
     if not rows:
         return None
-    rows.sort(key=lambda row: row[1][0] - row[2][0])
     series = [
-        Series(name, color, [Bar(centre, row[side][0], row[side][1]) for row in rows])
-        for name, color, side in (("least", "@third", 1), ("most", "@loss", 2))
+        Series("least", "@third", [Bar(centre, *least) for _, least, _ in rows]),
+        Series("most", "@loss", [Bar(centre, *most) for _, _, most in rows]),
     ]
     at = "the recommended setting" if summary["recommended"] is not None else "the first setting"
     level = amounts.percent(summary["level_bps"], 10_000, 0)
@@ -56,6 +49,16 @@ def of_sweep(summary: Mapping[str, Any]) -> Chart | None:
         centre,
         f"Expected shortfall along each axis, the others at {at}",
     )
+
+
+def widest_first(summary: Mapping[str, Any]) -> list[tuple[str, tuple[int, str], tuple[int, str]]]:
+    """List the axes of a sweep with two values: title, least and largest shortfall [micro] with the value."""
+    rows = []
+    for along in summary["axes"]:
+        found = [(point["shortfall"]["value_micro"], value) for value, point in points_along(summary, along)]
+        if len(found) > 1:
+            rows.append((along["title"], min(found), max(found)))
+    return sorted(rows, key=lambda row: row[1][0] - row[2][0])
 
 
 def of_proposal(summary: Mapping[str, Any]) -> Chart | None:
