@@ -34,7 +34,10 @@ WHOLE: dict[str, tuple[str, Callable[[dict[str, Any]], bool]]] = {
     "owners": ("lost_rad", lambda row: True),
     "payers": ("mean_micro", lambda row: row["preset"] == "maker"),
 }
-BRIEF = "tests/backstop/studies/questions/test_answer_page.py::test_each_has_a_page_with_the_answer[falls]"
+BRIEF = (
+    "tests/backstop/studies/questions/test_answer_page.py"
+    "::test_the_index_lists_one_and_a_folder_of_another_kind_is_refused"
+)
 SLOW = pytest.mark.deep(brief=BRIEF)  # many paths on the model
 EACH = [pytest.param(name, marks=SLOW) if name in ("payers", "ceiling") else name for name in QUESTIONS]
 
