@@ -60,7 +60,7 @@ class Column(NamedTuple):
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of an answered question."""
     summary, meta = read_finished(directory, "answer", ("summary.json", "meta.json"))
-    name = summary.get("question")
+    name = str(summary.get("question"))
     if name not in QUESTIONS:
         raise BackstopError(f"{directory} answers the question {name}, which has another page")
     asked, rows = QUESTIONS[name], summary["tables"][name]
