@@ -52,6 +52,9 @@ def test_only_what_came_before_is_known() -> None:
     assert all(whole[level][:60] == short[level] for level in short)
     first = [bool(each < -0.0025) for each in wild[:6]]
     assert whole[9_900][60:66] == first and any(first)
+    # Fitted once, the law stays as surprised as it was.
+    once = forecasts.exceeded(none, np.concatenate([calm, wild]), 60, 1_000)
+    assert sum(once[9_900]) > 1.3 * sum(whole[9_900])
     # Whoever knew such moves from before is not surprised.
     before = forecasts.exceeded(0.02 * random.standard_normal(400), wild, 0, 6)
     assert sum(before[9_900]) < 3 < sum(whole[9_900][60:])
