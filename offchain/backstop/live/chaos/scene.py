@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,14 +50,22 @@ _NO_NODE = ("Error: no node answers", " is gone (")
 class Scene:
     """A scene; `faults` are what must not happen, in words."""
 
-    def __init__(self, folder: Path, scenario: Scenario, seed: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        scenario: Scenario,
+        seed: int,
+        *,
+        world: type[World] = World,
+        mirror: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.chain = Chain(folder, scenario.block_time)
-        self.world = World(self.chain, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
+        self.world = world(self.chain, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
         self.keepers = [self._keeper(*each) for each in _KEEPERS]
         flags = ["--network", self.chain.url, "--deployment", "deployment.json", "--each-block"]
         flags += ["--out", "mirror.jsonl", "--checkpoint", "checkpoint.json", "--interval", "0.02"]
-        self.mirror = Follower("mirror", "mirror", flags, folder)
+        self.mirror = Follower("mirror", "mirror", [*flags, *mirror], folder)
         self.followers = [*self.keepers, self.mirror]
         self.faults: list[str] = []
         self.deepest = 0
@@ -92,6 +101,11 @@ class Scene:
             file.write(f"{now} block {self.chain.head.number}: {text}\n")
 
     # ---------------------------------------------------------------- processes
+
+    def pids(self) -> dict[str, int]:
+        """Return the processes that run, by name; the node is one."""
+        found = {each.name: each.pid for each in self.followers if each.pid is not None}
+        return {**found, "node": self.chain.process.pid}
 
     def running(self) -> list[Follower]:
         """Return keepers that work; if none does, those that are about to."""
