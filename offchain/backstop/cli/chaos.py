@@ -28,6 +28,7 @@ from backstop.errors import BackstopError
 Examples:
   ape run chaos
   ape run chaos --part storm --blocks 300 --seed 7
+  ape run chaos --part storm --minutes 60
   ape run chaos --part restarts --kills 20
   ape run chaos --part nodes
   ape run chaos --part soak --minutes 360
@@ -49,7 +50,7 @@ Examples:
     "--minutes",
     type=click.FloatRange(0.1),
     default=None,
-    help="That the soak lasts.  [default: 360]",
+    help="That the storm lasts at least, and the soak.  [default: 0 and 360]",
 )
 @seed_option
 @output_options("Folder.", "runs/chaos-<seed>-<blocks>-<kills>")

@@ -47,7 +47,12 @@ class Results:
             return
         place, seed, scenario = self.folder / part, self.content["seed"], storm_scenario()
         if part == "storm":
-            found = storm(place, scenario, seed, self.content["blocks"], progress=progress, stop=stop)
+            found = storm(
+                *(place, scenario, seed, self.content["blocks"]),
+                minutes=self.content["minutes"] or 0.0,
+                progress=progress,
+                stop=stop,
+            )
         elif part == "soak":
             found = soak(place, scenario, seed, self.content["minutes"] or SOAK, progress=progress, stop=stop)
         elif part == "nodes":
@@ -86,6 +91,11 @@ def _storm(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for each in found["capital"]:
         had, spent, most = (int(each[f"{name}_wad"]) // WAD for name in ("had", "spent", "most_reserved"))
         yield f"money of {each['account']}", f"{spent:,} of {had:,} spent, {most:,} reserved at most"
+    for each in found["budgets"]:
+        used, limit = (int(each[f"{name}_wad"]) / WAD for name in ("most", "limit"))
+        digits, unit = (4, "coins for gas") if each["what"] == "gas" else (0, "stablecoins")
+        text = f"{used:,.{digits}f} of {limit:,.{digits}f} {unit} in any hour"
+        yield f"budget of {each['account']}", text
     yield "nonces", f"{nonces['used']} used, none open"
     yield "  longest gap", f"{nonces['longest_gap_blocks']} blocks"
     for each in found["keepers"]:

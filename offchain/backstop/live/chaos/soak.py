@@ -26,6 +26,7 @@ from backstop.hosts.ports import free_port
 from backstop.live.chaos.flat import Use, judged, use_of
 from backstop.live.chaos.scene import BIDDERS, CAPITAL, Scene
 from backstop.live.chaos.stage import Chain, prepare
+from backstop.live.chaos.storm import pause
 from backstop.live.chaos.world import World, dice
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.simulation.scenario import Scenario
@@ -168,7 +169,7 @@ def soak(
                     file.flush()
                 scene.world.act()
                 scene.chain.mine()
-                _pause(began + at + block - time.monotonic(), stop)
+                pause(began + at + block - time.monotonic(), stop)
         lasted = time.monotonic() - began
         scene.wait()
         readers.close()
@@ -178,12 +179,6 @@ def soak(
         if readers is not None:
             readers.close()
         scene.close()
-
-
-def _pause(seconds: float, stop: Callable[[], bool]) -> None:
-    over = time.monotonic() + seconds
-    while (left := over - time.monotonic()) > 0 and not stop():
-        time.sleep(min(left, 0.2))
 
 
 def _figures(
