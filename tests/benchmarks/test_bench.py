@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from backstop.simulation.sources.book import read_book
 from backstop.simulation.sources.prices import read_prices
-from backstop.studies.stress import interval_coverage, workers
+from backstop.studies.stress import interval_coverage
+from backstop.work import workers
 from tests.support.paths import DATA, ROOT
 
 Rows = list[list[str]]
@@ -26,7 +27,7 @@ def run(tmp_path, monkeypatch) -> Run:
     """Runs a part as its command does; the rows of its tables, and what it wrote."""
     # Web3.py, which takes a second to load: not in each process that collects tests.
     from benchmarks.cli import bench
-    from benchmarks.speed import calls, files, fuzz, keeper, pages, stress, vault_index
+    from benchmarks.speed import calls, cluster, files, fuzz, keeper, pages, stress, vault_index
 
     study, measure = interval_coverage.large_study, interval_coverage.measure
     sizes: dict[Any, dict[str, Any]] = {
@@ -38,6 +39,7 @@ def run(tmp_path, monkeypatch) -> Run:
         stress: {"SCENARIO": str(DATA / "stress" / "small.yaml"), "ways": partial(stress.ways, paths=20)}
         | {"growth": partial(stress.growth, vaults=(18, 36))}
         | {"lengths": partial(stress.lengths, paths=(10, 20))},
+        cluster: {"PATHS": {"fast": 20, "exact": 4}, "JOBS": 30, "CHUNKS_WRITTEN": 3},
         interval_coverage: {"large_study": lambda _, **options: study(12, **options)}
         | {"measure": lambda exact, fast, studies: measure(exact, fast, 2)},
         bench: {"SCENARIOS": 1},
@@ -89,6 +91,21 @@ def test_agreement_of_the_engines(run, monkeypatch) -> None:
     assert errors == [[each["column"], f"{each['error']:.2%}"] for each in found["agreement"]] and errors
     held = [row[3:5] for row in on_the_page(rows, 6)]
     assert held == [[f"{each[by]:.0%}" for by in ("exact", "fast")] for each in found["coverage"]] and held
+
+
+@pytest.mark.deep(brief=BRIEF)
+def test_paths_an_hour(run) -> None:
+    rows, found = run("cluster")
+    printed = on_the_page(rows, 7)
+    assert [row[:3] for row in printed] == [
+        [engine, way, workers]
+        for engine in ("fast", "exact")
+        for way in ("processes", "Dask")
+        for workers in ("1", "2")
+    ]
+    assert [row[5] for row in printed] == [f"{each['paths_an_hour']:,}" for each in found["rates"]]
+    assert all(each["paths"] == int(row[3]) for each, row in zip(found["rates"], printed, strict=True))
+    assert all(value > 0 for value in found["cost_of_a_chunk_seconds"].values())
 
 
 @pytest.mark.anvil

@@ -12,7 +12,8 @@ const request = JSON.parse(process.argv[2]);
 async function saved(folder) {
   for (let tries = 0; tries < 200; tries++) {
     const [name] = readdirSync(folder).filter((each) => !each.endsWith(".crdownload"));
-    if (name) return { name, text: readFileSync(join(folder, name)).toString(name.endsWith(".csv") ? "utf8" : "base64") };
+    const content = name ? readFileSync(join(folder, name)) : ""; // it is there before what is in it
+    if (content.length) return { name, text: content.toString(name.endsWith(".csv") ? "utf8" : "base64") };
     await new Promise((resolve) => { setTimeout(resolve, 25); });
   }
   return null;

@@ -64,6 +64,8 @@ try {
     for (const scheme of ["light", "dark"]) {
       await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
       await page.setViewport({ width, height: 900, isMobile: width < 600, hasTouch: width < 600 });
+      // Charts take the new width a moment later.
+      await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, { timeout: 5000 }).catch(() => null);
       seen.looks.push({ width, scheme, ...await page.evaluate(look), faults: request.axe ? await faults(page) : [] });
       if (request.shots) await shoot(page, request.shots, `live-${width}-${scheme}`, width);
     }

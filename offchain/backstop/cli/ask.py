@@ -86,8 +86,8 @@ def cli(
     other parameters would change, and whether the paths can tell. payers: who pays under which rules. owners:
     how much is the largest owners'. ceiling: how large a type's debt may become for a stated risk.
     """
+    from backstop.report import answer_page, proposal_page
     from backstop.report.frame_table import print_answer, write_answer
-    from backstop.report.proposal_page import write_page
     from backstop.simulation.meta import run_meta
     from backstop.simulation.scenario import load_scenario
     from backstop.studies.questions import payers
@@ -122,8 +122,7 @@ def cli(
             summary = answered(question, scenario, run, options)
             command = _again(question, scenario, paths, engine, seed, given)
             write_answer(directory, summary, run_meta(engine, command, directory, time.monotonic() - began))
-            if question == "proposal":
-                write_page(directory)
+            (proposal_page if question == "proposal" else answer_page).write_page(directory)
             output.finish()
     if as_json:
         click.echo(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))

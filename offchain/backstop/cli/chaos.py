@@ -28,22 +28,30 @@ from backstop.errors import BackstopError
 Examples:
   ape run chaos
   ape run chaos --part storm --blocks 300 --seed 7
+  ape run chaos --part storm --minutes 60
   ape run chaos --part restarts --kills 20
   ape run chaos --part nodes
+  ape run chaos --part soak --minutes 360
   ape run chaos --fresh
 """,
 )
 @click.option(
     "--part",
     "parts",
-    type=click.Choice(("storm", "restarts", "nodes")),
+    type=click.Choice(("storm", "restarts", "nodes", "soak")),
     multiple=True,
-    help="Only this one.",
+    help="Only this one. The soak runs only if it is named.",
 )
 @click.option(
     "--blocks", type=click.IntRange(40), default=2_000, show_default=True, help="Of the storm, at its end."
 )
 @click.option("--kills", type=click.IntRange(1), default=100, show_default=True, help="Of the restarts.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0.1),
+    default=None,
+    help="That the storm lasts at least, and the soak.  [default: 0 and 360]",
+)
 @seed_option
 @output_options("Folder.", "runs/chaos-<seed>-<blocks>-<kills>")
 @json_option
@@ -52,6 +60,7 @@ def cli(
     parts: tuple[str, ...],
     blocks: int,
     kills: int,
+    minutes: float | None,
     seed: int,
     out: Path | None,
     fresh: bool,
@@ -61,16 +70,17 @@ def cli(
 
     The storm: three keepers compete, a mirror compares every block. The restarts: a keeper is killed again
     and again in a short crash, and must come to the same end as one that is not. The nodes: one node lies,
-    drips, refuses and forgets, with an honest one beside it and alone. Fails if money was spent twice, a
-    nonce was left open, an auction that paid was left alone, a lie was believed, or model and chain differed.
-    See docs/do/chaos.md.
+    drips, refuses and forgets, with an honest one beside it and alone. The soak: keepers, the mirror and its
+    page under load for hours, with their memory and descriptors. Fails if money was spent twice, a nonce
+    was left open, an auction that paid was left alone, a lie was believed, model and chain differed, or a
+    process grew. See docs/do/chaos.md.
     """
     from backstop.live.chaos.results import PARTS, Results, table
 
     directory = out or RUNS / f"chaos-{seed}-{blocks}-{kills}"
-    inputs = {"seed": seed, "blocks": blocks, "kills": kills}
+    inputs = {"seed": seed, "blocks": blocks, "kills": kills, "minutes": minutes}
     output = open_output(directory, "chaos", inputs, fresh=fresh)
-    results = Results(directory, seed, blocks, kills)
+    results = Results(directory, seed, blocks, kills, minutes)
     with (
         stoppable("stopping, finished parts are kept, the same command goes on ...") as stop,
         progress_bar() as bar,

@@ -11,7 +11,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
@@ -21,6 +21,7 @@ import click
 from backstop.errors import BackstopError, refuse_url
 from backstop.files.installation import CONTRACTS, naming_extras, refuse_other_checkout, spelled
 from backstop.files.outputs import Output, content, program
+from backstop.files.store import SCHEME, Store
 from backstop.hosts.by_name import HOSTS
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
 from backstop.simulation.bearers import MARGIN_GROUPS
@@ -83,17 +84,47 @@ def seed_option(command: Callable[P, T]) -> Callable[P, T]:
     )(command)
 
 
-def output_options(what: str, default: str = "") -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """--out DIR, --fresh: every command that writes a folder has both, and opens it with `open_output`."""
+def workers_options(command: Callable[P, T]) -> Callable[P, T]:
+    """Add --workers N, --dask ADDRESS."""
+    count = click.option(
+        "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes."
+    )
+    dask = click.option(
+        "--dask", metavar="ADDRESS", default=None, help="The scheduler of a Dask cluster to run on."
+    )
+    return count(dask(command))
+
+
+class _FolderOrStore(click.Path):
+    """A folder, or the address of one in an object store."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str) or not value.startswith(SCHEME):
+            return super().convert(value, param, ctx)
+        try:
+            return Store.read(value)
+        except BackstopError as error:
+            raise click.ClickException(f"--out: {error}") from None
+
+
+def output_options(
+    what: str, default: str = "", *, store: bool = False
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """--out DIR, --fresh: every command that writes a folder has both, and opens it with `open_output`.
+
+    With `store` it may be in an object store; the command gets a folder all the same.
+    """
     shown = f"  [default: {default}]" if default else ""
+    where = "Or s3://BUCKET/PREFIX. " if store else ""
+    kind = _FolderOrStore if store else click.Path
 
     def add(command: Callable[P, T]) -> Callable[P, T]:
         out = click.option(
             "--out",
-            type=click.Path(file_okay=False, path_type=Path),
+            type=kind(file_okay=False, path_type=Path),
             default=None,
-            help=f"{what} What the same command made there is shown, or gone on with; anything else is "
-            f"refused.{shown}",
+            help=f"{what} {where}What the same command made there is shown, or gone on with; anything else "
+            f"is refused.{shown}",
         )
         return out(fresh_option(command))
 
@@ -167,7 +198,10 @@ def handle_errors(command: Callable[P, T]) -> Callable[P, T]:
             for option, value in kwargs.items():
                 if isinstance(value, Path):
                     refuse_url(str(value), functools.partial(_not_local, option))
-            with naming_extras():
+            with naming_extras(), ExitStack() as stack:
+                for option, value in kwargs.items():
+                    if isinstance(value, Store):
+                        kwargs[option] = stack.enter_context(value.folder(RUNS))
                 return command(*args, **kwargs)
         except BackstopError as error:
             raise click.ClickException(str(error)) from None

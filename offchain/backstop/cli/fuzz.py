@@ -19,9 +19,10 @@ from backstop.cli.common import (
     progress_bar,
     seed_option,
     stoppable,
+    workers_options,
 )
 from backstop.errors import BackstopError
-from backstop.files.installation import spelled
+from backstop.files.installation import CONTRACTS, spelled
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.by_name import HOSTS
 from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
@@ -30,6 +31,7 @@ from backstop.proof.fuzz.coverage import write_coverage
 from backstop.proof.fuzz.coverer import Coverer
 from backstop.proof.fuzz.findings import Finding, shrink_file
 from backstop.proof.fuzz.printing import print_campaign
+from backstop.work.cluster import cluster
 
 # The share of --seconds in which runs are played; the rest is for shrinking and covering.
 PLAYING = 0.8
@@ -51,7 +53,7 @@ RUN_BY = ("backstop.proof.fuzz.worker", "backstop.proof.fuzz.coverer")
     "--seconds", type=click.FloatRange(1), help="End after so long, covering the kept traces included."
 )
 @seed_option
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@workers_options
 @click.option("--host", type=click.Choice(HOSTS), default="revm", show_default=True)
 @click.option(
     "--check-every",
@@ -60,14 +62,26 @@ RUN_BY = ("backstop.proof.fuzz.worker", "backstop.proof.fuzz.coverer")
     show_default=True,
     help="Steps between two looks at all state.",
 )
-@output_options("Folder of the campaign.", "runs/fuzz-<seed>-<host>")
+@output_options("Folder of the campaign.", "runs/fuzz-<seed>-<host>", store=True)
 @click.option("--promises", is_flag=True, help="Assert promises too that today's rules do not keep.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first failure.")
 @contracts_option
 @json_option
 @handle_errors
 def cli(
-    steps, seconds, seed, workers, host, check_every, out, fresh, promises, keep_going, contracts, as_json
+    steps,
+    seconds,
+    seed,
+    workers,
+    dask,
+    host,
+    check_every,
+    out,
+    fresh,
+    promises,
+    keep_going,
+    contracts,
+    as_json,
 ):
     """Play random steps on fresh deployments, compare all there is to compare, keep what is worth it.
 
@@ -85,6 +99,8 @@ def cli(
     if steps is None and seconds is None:
         steps = 100_000
     out = out or RUNS / f"fuzz-{seed}-{host}{'-promises' if promises else ''}"
+    if dask is not None and contracts != CONTRACTS:
+        raise BackstopError("--dask plays the contracts that each worker has: give no --contracts")
     artifacts = Artifacts(contracts)
     settings = Settings(seed, steps, host, check_every, str(contracts), promises)
     inputs = {"seed": seed, "host": host, "check-every": check_every, "promises": promises}
@@ -105,7 +121,10 @@ def cli(
             if seconds is not None:
                 deadline = clock.began + seconds
             playing = None if seconds is None else seconds * PLAYING
-            progress = campaign.run(workers, playing, keep_going, stopped, lambda p: bar(*clock.show(p)))
+            spread = None if dask is None else cluster(dask)
+            progress = campaign.run(
+                workers, playing, keep_going, stopped, lambda p: bar(*clock.show(p)), spread
+            )
             findings = list(_shrink(progress, out, artifacts, over))
             covered = None
             if not progress.failures:

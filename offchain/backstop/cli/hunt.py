@@ -19,6 +19,7 @@ from backstop.cli.common import (
     progress_bar,
     seed_option,
     stoppable,
+    workers_options,
 )
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.by_name import HOSTS
@@ -26,6 +27,7 @@ from backstop.studies.hunt.campaign import Campaign
 from backstop.studies.hunt.case import ALARMS, Effort
 from backstop.studies.hunt.search import FIRST, LATER
 from backstop.studies.hunt.telling import Story, group, replay_story
+from backstop.work.chosen import chosen_workers
 
 INTERRUPTED = 130
 
@@ -60,7 +62,7 @@ RUN_BY = ("backstop.studies.hunt.campaign",)
     "--best", type=click.IntRange(0), default=10, show_default=True, help="Stories to tell of each alarm."
 )
 @seed_option
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@workers_options
 @click.option(
     "--host",
     type=click.Choice(HOSTS),
@@ -68,7 +70,7 @@ RUN_BY = ("backstop.studies.hunt.campaign",)
     show_default=True,
     help="Where each story is replayed, contracts against model.",
 )
-@output_options("Folder of the hunt.", "runs/hunt-<seed>")
+@output_options("Folder of the hunt.", "runs/hunt-<seed>", store=True)
 @contracts_option
 @json_option
 @handle_errors
@@ -80,6 +82,7 @@ def cli(
     best: int,
     seed: int,
     workers: int,
+    dask: str | None,
     host: str,
     out: Path | None,
     fresh: bool,
@@ -108,7 +111,13 @@ def cli(
     output = open_output(out, "hunt", inputs, {"cases": cases}, contracts=contracts, fresh=fresh, runs=RUN_BY)
     campaign = Campaign(out, seed)
     with stoppable() as stopped, progress_bar() as bar:
-        campaign.run(cases, workers, stopped, lambda n: bar(n, cases, f"{n} of {cases} cases"), effort)
+        campaign.run(
+            cases,
+            chosen_workers(workers, dask),
+            stopped,
+            lambda n: bar(n, cases, f"{n} of {cases} cases"),
+            effort,
+        )
         done = len(campaign.found) >= cases
         stories = group(campaign.found.values())
         artifacts = Artifacts(contracts)

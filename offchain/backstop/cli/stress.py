@@ -19,6 +19,7 @@ from backstop.cli.common import (
     progress_bar,
     seed_option,
     stoppable,
+    workers_options,
 )
 from backstop.errors import BackstopError
 from backstop.files.installation import has_extra
@@ -47,8 +48,7 @@ Examples:
     show_default=True,
     help="exact runs the contracts in process; model, the reference model alone.",
 )
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
-@click.option("--dask", metavar="ADDRESS", default=None, help="The scheduler of a Dask cluster to run on.")
+@workers_options
 @seed_option
 @click.option(
     "--confirm",
@@ -64,7 +64,7 @@ Examples:
     metavar="PERCENT",
     help="Run the same paths also with prices so much lower and higher: how losses answer to prices.",
 )
-@output_options("Folder of the study.", "runs/stress-<scenario>-<seed>-<engine>")
+@output_options("Folder of the study.", "runs/stress-<scenario>-<seed>-<engine>", store=True)
 @json_option
 @handle_errors
 def cli(
@@ -98,7 +98,7 @@ def cli(
     from backstop.studies.stress.sensitivity import sensitivity, shifted
     from backstop.studies.stress.study import Study, run_all
     from backstop.studies.stress.summary import summarise
-    from backstop.studies.stress.workers import chosen_workers
+    from backstop.work.chosen import chosen_workers
 
     if scenario is not None and named is not None and scenario != named:
         raise BackstopError(f"give one scenario: {scenario} or --scenario {named}")

@@ -18,6 +18,7 @@ from backstop.cli.common import (
     progress_bar,
     seed_option,
     stoppable,
+    workers_options,
 )
 from backstop.studies.stress.engines import ENGINES
 
@@ -34,10 +35,9 @@ Examples:
 @click.argument("grid", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--paths", type=click.IntRange(2, 10_000_000), default=1_000, show_default=True)
 @click.option("--engine", type=click.Choice(ENGINES), default="fast", show_default=True)
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
-@click.option("--dask", metavar="ADDRESS", default=None, help="The scheduler of a Dask cluster to run on.")
+@workers_options
 @seed_option
-@output_options("Folder of the sweep.", "runs/sweep-<grid>-<seed>-<engine>")
+@output_options("Folder of the sweep.", "runs/sweep-<grid>-<seed>-<engine>", store=True)
 @json_option
 @handle_errors
 def cli(
@@ -64,7 +64,7 @@ def cli(
     from backstop.studies.stress.engines import engine as make_engine
     from backstop.studies.stress.grid import load_grid
     from backstop.studies.stress.sweep import Sweep, summarise
-    from backstop.studies.stress.workers import chosen_workers
+    from backstop.work.chosen import chosen_workers
 
     loaded = load_grid(grid)
     for point in loaded.points:

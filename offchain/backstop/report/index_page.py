@@ -90,6 +90,8 @@ def _entry(directory: Path, folder: Path, kind: Kind) -> Entry:
 def _title(summary: Mapping[str, Any], kind: Kind) -> str:
     if kind.name == "guards":
         return ", ".join(each["title"] for each in summary["scenarios"])
+    if kind.name == "answer":
+        return f"{summary['question']}: {summary['scenario']}"
     return str(summary["title"])
 
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from backstop.errors import BackstopError
 from backstop.report import (
+    answer_page,
     attack_page,
     compare_page,
     deleverage_page,
@@ -59,6 +60,10 @@ KINDS = (
     Kind("sweep", "sweep.json", "summary.json", REPORT, sweep_page.write_page, first_screen.swept),
     Kind("search", "attack.json", "summary.json", REPORT, attack_page.write_page, first_screen.searched),
     Kind("proposal", "figures.csv", "summary.json", REPORT, proposal_page.write_page, _proposal),
+    *(
+        Kind("answer", f"{name}.csv", "summary.json", REPORT, answer_page.write_page, answer_page.finding)
+        for name in answer_page.QUESTIONS
+    ),
     Kind(
         *("comparison", "compare.json", "compare.json", compare_page.FILE),
         lambda folder: compare_page.write_page(_read(folder / "compare.json"), folder),

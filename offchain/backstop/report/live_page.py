@@ -9,12 +9,16 @@ from typing import Any
 
 from markupsafe import Markup
 
+from backstop.report.live_answers import of_live
+from backstop.report.live_charts import charts
 from backstop.report.numbers import Numbers
-from backstop.report.rendering import TEMPLATES, environment, inline
+from backstop.report.plotly_bundle import plotly_js
+from backstop.report.plotting import Chart
+from backstop.report.rendering import TEMPLATES, as_script, environment, inline
 
 SECTIONS = (
-    *("verdict", "now", "figures", "prices", "vaults", "auctions", "calls", "losses", "sheet", "actions"),
-    "mirror",
+    *("verdict", "now", "figures", "prices", "history", "vaults", "levels", "auctions", "calls", "losses"),
+    *("keepers", "actions", "sheet", "mirror"),
 )
 """Names of the sections; `verdict` is drawn from `health` alone, the others from a statement and a scene."""
 
@@ -25,6 +29,7 @@ def sections(figures: Mapping[str, Any], health: Mapping[str, Any], names: Seque
         "summary": figures,
         "drawn": bool(figures),
         "health": health,
+        "answers": of_live(figures),
         "n": Numbers(figures).figure,
         "charts": {},
         "feed": {row["symbol"]: int(row["price_ray"]) for row in figures.get("collateral_types", ())},
@@ -34,13 +39,30 @@ def sections(figures: Mapping[str, Any], health: Mapping[str, Any], names: Seque
     return {name: str(getattr(module, name)()) for name in names}
 
 
-def document(drawn: Mapping[str, str]) -> str:
-    """Render the whole page with these sections in it."""
-    html = {name: Markup(drawn[name]) for name in SECTIONS}
+def drawings(drawn: Mapping[str, Chart]) -> dict[str, dict[str, Any]]:
+    """Return what the page needs to draw each chart anew: its figure, its label, its legend as HTML."""
+    module: Any = environment().get_template("parts.html").make_module({"charts": drawn})
+    return {
+        name: {"figure": chart.figure, "label": chart.label, "legend": str(module.legend(name)).strip()}
+        for name, chart in drawn.items()
+    }
+
+
+def document(drawn: Mapping[str, str], figures: Mapping[str, Any]) -> str:
+    """Render the whole page with these sections in it, and the charts of figures."""
+    html, shown = {name: Markup(drawn[name]) for name in SECTIONS}, charts(figures)
     return (
         environment()
         .get_template("live.html")
-        .render(sections=html, script=inline("live.js"), build=build(), charts={})
+        .render(
+            sections=html,
+            charts=shown,
+            data=as_script({"charts": [chart._asdict() for chart in shown.values()]}),
+            library=Markup(plotly_js()),
+            script=inline("page.js"),
+            live=inline("live.js"),
+            build=build(),
+        )
     )
 
 

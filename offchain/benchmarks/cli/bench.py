@@ -28,12 +28,12 @@ Cells = tuple[str, ...]
 @click.command(cls=Command, short_help="Measure speed against Ape's and web3.py's contract calls")
 @click.option(
     "--part",
-    type=click.Choice(("all", "fuzz", "keeper", "book", "stress", "agreement", "files", "pages")),
+    type=click.Choice(("all", "fuzz", "keeper", "book", "stress", "cluster", "agreement", "files", "pages")),
     default="all",
     show_default=True,
     help="What is measured: the fuzz campaign and the vault index; how a live keeper starts and answers; a "
-    "day with few vaults and with many; the speed of stress studies; how far their fast engine is from the "
-    "exact one; from two files to the first page; how fast pages open.",
+    "day with few vaults and with many; the speed of stress studies; paths an hour on processes and on Dask; "
+    "how far their fast engine is from the exact one; from two files to the first page; how fast pages open.",
 )
 @click.option(
     "--out",
@@ -61,6 +61,7 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
       ape run bench --part keeper
       ape run bench --part book --vaults 10000
       ape run bench --part stress
+      ape run bench --part cluster
       ape run bench --part agreement
       ape run bench --part files
       ape run bench --part pages
@@ -74,6 +75,8 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
         _book(console, out / "bench-book.json", vaults or book.VAULTS)
     if part in ("all", "stress"):
         _stress(console, out / "bench-stress.json")
+    if part in ("all", "cluster"):
+        _cluster(console, out / "bench-cluster.json")
     if part in ("all", "agreement"):
         _agreement(console, out / "bench-agreement.json")
     if part in ("all", "files"):
@@ -179,6 +182,32 @@ def _stress(console: Console, path: Path) -> None:
     console.print(f"written {path}", highlight=False)
 
 
+def _cluster(console: Console, path: Path) -> None:
+    # Numba takes seconds to load, and the other parts do without it.
+    from benchmarks.speed.cluster import Rate, chunk_seconds, cost, rates, write_results
+    from benchmarks.speed.stress import Day
+
+    day, found, rows = Day.load(), list[Rate](), list[Cells]()
+    for each in rates(day):
+        found.append(each)
+        one = next(first for first in found if first.engine == each.engine)
+        ratio = f"{each.an_hour / one.an_hour:,.2f}"
+        took = f"{each.paths:,}", f"{each.seconds:,.1f}", f"{each.an_hour:,.0f}", ratio
+        rows.append((each.engine, each.way, f"{each.workers}", *took))
+    heads = "engine", "on", "workers", "paths", "s", "paths an hour", "times"
+    _print_markdown(console, "paths an hour, start included", heads, rows)
+    costs = cost(day)
+    passing, writing = (f"{each * 1e3:.2f} ms" for each in costs)
+    text = f"a chunk costs {passing} to be passed on, {writing} to be written"
+    console.print(text, highlight=False)
+    for name, seconds in chunk_seconds(found).items():
+        most = costs.most_workers(seconds)
+        text = f"{name} engine: {seconds:.2f} s a chunk, so one scheduler keeps {most:,} such workers busy"
+        console.print(text, highlight=False)
+    write_results(found, costs, path)
+    console.print(f"written {path}", highlight=False)
+
+
 def _pages(console: Console, path: Path) -> None:
     from benchmarks.speed import pages
 
@@ -204,7 +233,7 @@ def _print_markdown(console: Console, above: str, heads: Cells, rows: Sequence[C
 def _agreement(console: Console, path: Path) -> None:
     # Numba takes seconds to load, and the other parts do without it.
     from backstop.studies.stress import engine_agreement, interval_coverage
-    from backstop.studies.stress.workers import processes
+    from backstop.work.workers import processes
 
     with progress_bar() as progress:
         off = engine_agreement.measure(SCENARIOS, 5, workers=processes(2), progress=progress)
@@ -230,7 +259,7 @@ def _files(console: Console, out: Path) -> None:
     # Numba takes seconds to load, and the other parts do without it.
     from backstop.simulation.scenario import load_scenario
     from backstop.studies.stress import engine_agreement
-    from backstop.studies.stress.workers import processes
+    from backstop.work.workers import processes
 
     with tempfile.TemporaryDirectory(prefix="backstop-files-") as name:
         folder = Path(name)

@@ -25,10 +25,11 @@ from backstop.proof.trace import Trace
 from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import Scenario, drawn
 from backstop.simulation.session import open_session
+from backstop.studies.stress.chunks import Chunk, rows_in
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact import Exact
-from backstop.studies.stress.workers import Chunk, processes
 from backstop.system import Action
+from backstop.work.workers import processes
 from benchmarks.speed.fuzz import begin_chain, raw_call
 
 YARDSTICK = "web3.py transactions on Anvil, each receipt awaited"
@@ -82,7 +83,7 @@ def _by_workers(way: str, task: Task, number: int, count: int) -> Calls:
     """Run the path repeatedly on several processes, timed from when all of them are busy."""
     warm, began, spent = 2 * count, 0.0, 0.0
     paths = warm + count * AGAIN
-    results = processes(count)((task,), [Chunk(0, 0, 1)] * paths)
+    results = processes(count)(rows_in, (task,), [Chunk(0, 0, 1)] * paths)
     with closing(results):
         for done, _ in enumerate((each for each in results if each is not None), 1):
             if done == warm:

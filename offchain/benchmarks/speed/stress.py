@@ -20,12 +20,13 @@ import pandas as pd
 from backstop.files.whole import write_json
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario, draw, load_scenario, vault_book
+from backstop.studies.stress.chunks import Chunk, rows_in
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.fast import Fast
 from backstop.studies.stress.fast.scenario_tables import ScenarioTables
-from backstop.studies.stress.workers import Chunk, Workers, here, processes
+from backstop.work.workers import Workers, here, processes
 from benchmarks.speed.calls import YARDSTICK, Calls, cpu_seconds
 
 SCHEMA_VERSION = 2
@@ -153,7 +154,7 @@ def _on(day: Day, way: str, workers: Workers, paths: int) -> Speed:
     chunks = [Chunk(0, first, min(CHUNK, paths - first)) for first in range(0, paths, CHUNK)]
     began, spent = time.perf_counter(), cpu_seconds()
     tasks = (Task(day.scenario, SEED, "fast"),)
-    found = [done[1] for done in workers(tasks, chunks) if done is not None]
+    found = [done[1] for done in workers(rows_in, tasks, chunks) if done is not None]
     seconds = time.perf_counter() - began
     for process in active_children():
         process.join()

@@ -6,7 +6,9 @@ over. `forbids`: nobody can be expected to act.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from eth_utils.address import to_checksum_address
 
 from backstop.deployment.accounts import account
 from backstop.hosts.rpc import RpcError
+from backstop.live.chaos.hostile import FAULTS, Fault
 from backstop.live.chaos.points import POINTS
 from backstop.live.node.fees import GWEI
 from backstop.live.node.signers import Signers
@@ -276,7 +279,29 @@ class Frozen(_OfAKeeper):
         self.keeper.thaw()
 
 
-OF_THE_CHAIN: tuple[type[Disturbance], ...] = (
+class HostileNode(Disturbance):
+    """A fault of the node that everybody asks first; the other one is honest."""
+
+    blocks = 12
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.name = f"node: {fault.name}"
+        self.forbids = fault.blocks  # it shows after some blocks, and so does what came of it
+
+    def begin(self, scene: Scene, chance: Random) -> None:
+        scene.hostile.begin(self.fault)
+        if self.fault.blocks:
+            for follower in scene.followers:
+                follower.ready = False  # it catches up when it has noticed
+
+    def end(self, scene: Scene) -> None:
+        scene.hostile.begin(None)
+
+
+Kind = Callable[[], Disturbance]
+
+OF_THE_CHAIN: tuple[Kind, ...] = (
     NodeKilled,
     Reorganised,
     RolledBack,
@@ -289,4 +314,5 @@ OF_THE_CHAIN: tuple[type[Disturbance], ...] = (
     ClockAhead,
     ClockJumps,
 )
-OF_PROCESSES: tuple[type[Disturbance], ...] = (Killed, KilledAtPoint, Frozen)
+OF_PROCESSES: tuple[Kind, ...] = (Killed, KilledAtPoint, Frozen)
+OF_A_NODE: tuple[Kind, ...] = tuple(partial(HostileNode, fault) for fault in FAULTS)

@@ -393,6 +393,11 @@ class Hostile:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
+    def begin(self, fault: Fault | None) -> None:
+        """Have another fault from now on, or none."""
+        self._kept.clear()  # what another one remembered
+        self.fault = fault
+
     def close(self) -> None:
         """Free the port."""
         self._server.shutdown()

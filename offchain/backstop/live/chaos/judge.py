@@ -8,7 +8,7 @@ from typing import Any
 
 from backstop.deployment.accounts import account
 from backstop.keepers.keeper import Memory
-from backstop.live.chaos.scene import ACCOUNTS, BIDDERS, Scene
+from backstop.live.chaos.scene import ACCOUNTS, BIDDERS, BUDGETS, Scene
 from backstop.live.follow.mirror import Mirror, open_mirror
 from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import market_view
@@ -20,6 +20,9 @@ WAITS = 12
 
 CLEAR = 20 * WAD
 """What it has to pay at least to count, after gas, wad."""
+
+HOUR = 3_540
+"""What counts as an hour [seconds]: a budget's begins when a transaction is sent, this when it is mined."""
 
 _TAKES = (("FlashTaker", "take_and_sell"), ("CollateralAuction", "take"))
 _NO_MONEY = "exceeds balance"
@@ -37,6 +40,7 @@ class Capital:
         self.most_reserved = dict.fromkeys(BIDDERS, 0)
         self._gaps: Counter[str] = Counter()
         self._known: set[tuple[str, int, Action]] = set()
+        self._signed: set[tuple[str, int, int]] = set()
 
     def look(self) -> None:
         """Look at the pool and at the journals."""
@@ -75,8 +79,11 @@ class Capital:
         under_way = [each for nonce, each in entries.items() if nonce >= used and each["block"] is None]
         spends, has = sum(int(each["spends"]) for each in under_way), self.scene.world.stablecoins(name)
         self.most_reserved[name] = max(self.most_reserved[name], spends)
-        if spends > has:
+        signed = {(name, nonce, int(each["spends"])) for nonce, each in entries.items() if each in under_way}
+        # As above: what was mined waits again beside what was signed for the rest.
+        if spends > has and signed - self._signed:
             self.faults.append(f"after block {block} {name} may spend {spends} of {has}")
+        self._signed |= signed
 
 
 def judge(scene: Scene, capital: Capital, first: int, quiet: dict[str, bool]) -> dict[str, Any]:
@@ -85,15 +92,31 @@ def judge(scene: Scene, capital: Capital, first: int, quiet: dict[str, bool]) ->
     history = _replay(scene, capital, first, quiet, faults)
     compared = _compared(scene, first, faults)
     nonces = _nonces(scene, capital, faults)
+    budgets = budgets_kept(history.pop("spent"), faults)
     keepers = [_keeper(each) for each in scene.keepers]
     return {
         **history,
         "most_wait_blocks": WAITS,
         "mirror": compared,
         "nonces": nonces,
+        "budgets": budgets,
         "keepers": keepers,
         "faults": faults,
     }
+
+
+def budgets_kept(
+    paid: dict[tuple[str, str], list[tuple[float, int]]], faults: list[str]
+) -> list[dict[str, Any]]:
+    """Check what accounts with a budget spent in any hour, by the blocks that the chain has now."""
+    rows = []
+    for name, what, limit in BUDGETS:
+        events = sorted(paid.get((name, what), []))
+        most = max((sum(s for then, s in events if at - HOUR < then <= at) for at, _ in events), default=0)
+        if most > limit:
+            faults.append(f"{name} spent {most} of {limit} within an hour ({what})")
+        rows.append({"account": name, "what": what, "limit_wad": str(limit), "most_wad": str(most)})
+    return rows
 
 
 def _keeper(keeper: Any) -> dict[str, Any]:
@@ -172,11 +195,15 @@ def _replay(
     of_account = {account(name): name for name in ACCOUNTS}
     liquidations: Counter[str] = Counter()
     paying = 0
+    paid: dict[tuple[str, str], list[tuple[float, int]]] = {}
+    """What accounts spent, and when, by account and kind."""
     for number in range(first + 1, scene.chain.head.number + 1):
         mirror.advance(number)
+        at = scene.mined_at.get(mirror.hash, 0.0)
         for seen in mirror.seen:
             action, name = seen.action, of_account.get(seen.action.sender, "others")
             results[f"{name} {'done' if seen.outcome.ok else 'failed'}"] += 1
+            paid.setdefault((name, "gas"), []).append((at, seen.gas * seen.gas_price))
             if _NO_MONEY in (seen.outcome.reason or "") and name != "others":
                 faults.append(f"block {number}: {name} spends more than it has in {action.method}")
             if action.method == "liquidate" and seen.outcome.ok:
@@ -185,9 +212,10 @@ def _replay(
                 if log.contract == "Stablecoin" and log.event == "Transfer":
                     got[of_account.get(log.values[1], "others")] += log.values[2]
                 if log.event == "Taken" and log.contract == "CollateralAuction":
-                    auction, _, _, paid, _ = log.values
+                    auction, _, _, worth, _ = log.values
                     takes[name] += 1
-                    spent[name] += paid
+                    spent[name] += worth
+                    paid.setdefault((name, "risk"), []).append((at, worth))
                     waits.pop(auction, None)
         mirror.seen.clear()
         open_now = _paying(mirror, taker, scene)
@@ -225,6 +253,7 @@ def _replay(
             for name in BIDDERS
         ],
         "transactions": dict(results),
+        "spent": paid,
     }
 
 

@@ -71,6 +71,11 @@ class Follower:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int | None:
+        """The process's number, while it is there."""
+        return self._process.pid if self._process is not None and self.running else None
+
+    @property
     def code(self) -> int | None:
         """The exit code, once it has ended."""
         return None if self._process is None else self._process.poll()

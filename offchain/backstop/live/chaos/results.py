@@ -10,21 +10,26 @@ from backstop.files.outputs import refuse_other
 from backstop.files.whole import read_json, write_json
 from backstop.live.chaos.nodes import nodes
 from backstop.live.chaos.restarts import restarts
+from backstop.live.chaos.soak import soak
 from backstop.live.chaos.stage import storm_scenario
 from backstop.live.chaos.storm import storm
 from backstop.model.arithmetic import WAD
 
 SCHEMA_VERSION = 1
 PARTS = ("storm", "restarts", "nodes")
+LONG = ("soak",)
+"""Parts that are run only when they are named."""
+SOAK = 360.0
+"""Minutes of a soak, unless somebody says otherwise."""
 
 
 class Results:
     """A folder with chaos.json and what the parts leave behind; parts that are there are kept."""
 
-    def __init__(self, folder: Path, seed: int, blocks: int, kills: int) -> None:
+    def __init__(self, folder: Path, seed: int, blocks: int, kills: int, minutes: float | None) -> None:
         self.folder = folder
         self.file = folder / "chaos.json"
-        asked = {"seed": seed, "blocks": blocks, "kills": kills}
+        asked = {"seed": seed, "blocks": blocks, "kills": kills, "minutes": minutes}
         self.content: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **asked, "parts": {}}
         if self.file.exists():
             kept = read_json(self.file, "file of results", SCHEMA_VERSION, "", "give --fresh")
@@ -42,7 +47,14 @@ class Results:
             return
         place, seed, scenario = self.folder / part, self.content["seed"], storm_scenario()
         if part == "storm":
-            found = storm(place, scenario, seed, self.content["blocks"], progress=progress, stop=stop)
+            found = storm(
+                *(place, scenario, seed, self.content["blocks"]),
+                minutes=self.content["minutes"] or 0.0,
+                progress=progress,
+                stop=stop,
+            )
+        elif part == "soak":
+            found = soak(place, scenario, seed, self.content["minutes"] or SOAK, progress=progress, stop=stop)
         elif part == "nodes":
             found = nodes(place, scenario, progress=progress, stop=stop)
         else:
@@ -79,6 +91,11 @@ def _storm(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for each in found["capital"]:
         had, spent, most = (int(each[f"{name}_wad"]) // WAD for name in ("had", "spent", "most_reserved"))
         yield f"money of {each['account']}", f"{spent:,} of {had:,} spent, {most:,} reserved at most"
+    for each in found["budgets"]:
+        used, limit = (int(each[f"{name}_wad"]) / WAD for name in ("most", "limit"))
+        digits, unit = (4, "coins for gas") if each["what"] == "gas" else (0, "stablecoins")
+        text = f"{used:,.{digits}f} of {limit:,.{digits}f} {unit} in any hour"
+        yield f"budget of {each['account']}", text
     yield "nonces", f"{nonces['used']} used, none open"
     yield "  longest gap", f"{nonces['longest_gap_blocks']} blocks"
     for each in found["keepers"]:
@@ -104,6 +121,23 @@ def _restarts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "faults", str(len(found["faults"]))
 
 
+def _soak(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "lasted", f"{found['minutes']:,} minutes, {found['blocks']:,} blocks"
+    yield "load", f"{found['opened']:,} vaults opened, {found['transactions']:,} transactions of keepers"
+    yield "readers", ", ".join(f"{count:,} {name}" for name, count in sorted(found["readers"].items()))
+    yield "mirror", f"{found['differences']} differences"
+    for each in found["processes"]:
+        for what, unit, size in (("memory", "MB", 10**6), ("open", "descriptors", 1)):
+            used, digits = each[what], 1 if size > 1 else 0
+            text = f"{used['warm'] / size:,.{digits}f}, then {used['last'] / size:,.{digits}f} {unit}"
+            if used["an_hour"] is not None:
+                rate, low, high = (value / size for value in used["an_hour"])
+                text += f"; {rate:+,.2f} an hour ({low:+,.2f} to {high:+,.2f})"
+            judged = "keeps the chain's history" if each["name"] == "node" else used["verdict"]
+            yield each["name"] if what == "memory" else "", f"{text}: {judged}"
+    yield "faults", str(len(found["faults"]))
+
+
 def _nodes(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     trials = found["trials"]
     yield "of a node", f"{len({each['fault'] for each in trials})} faults, beside an honest node and alone"
@@ -117,4 +151,5 @@ _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, str]]]] = {
     "storm": _storm,
     "restarts": _restarts,
     "nodes": _nodes,
+    "soak": _soak,
 }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from backstop.deployment.accounts import account
+from backstop.live.chaos.hostile import Hostile
 from backstop.live.chaos.processes import PATIENCE, Follower, wait_until
 from backstop.live.chaos.stage import Chain
 from backstop.live.chaos.world import World
@@ -18,6 +21,20 @@ from backstop.system import Action
 MISSED = 10
 """Blocks that are mined at most while a process that was started catches up."""
 
+# Of each keeper: what its bidder may put at risk, and what housekeeping may cost.
+_LIMITS = {
+    "bidder": {"gas_hour": "0.3 coins", "risk_hour": "100_000 tokens"},
+    "crank": {"gas_hour": "0.3 coins"},
+}
+BUDGETS = (
+    ("bidder", "risk", 100_000 * WAD),
+    ("settler", "risk", 100_000 * WAD),
+    ("bidder", "gas", 3 * 10**17),
+    ("settler", "gas", 3 * 10**17),
+    ("crank", "gas", 3 * 10**17),
+)
+"""What accounts may spend in an hour: stablecoins at risk, coins for gas [wad]. As in the settings."""
+
 # Name, roles with settings, and accounts other than those of the roles' own.
 _KEEPERS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("flash", "{taker: , crank: , liquidator: }", {}),
@@ -26,7 +43,9 @@ _KEEPERS: tuple[tuple[str, str, dict[str, str]], ...] = (
 )
 _SETTINGS = """
 schema_version: 1
-network: {url}
+network: {urls}
+rpc_timeout: 1 s
+limits: {limits}
 deployment: deployment.json
 journal: journal
 log: json
@@ -49,25 +68,40 @@ _NO_NODE = ("Error: no node answers", " is gone (")
 class Scene:
     """A scene; `faults` are what must not happen, in words."""
 
-    def __init__(self, folder: Path, scenario: Scenario, seed: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        scenario: Scenario,
+        seed: int,
+        *,
+        world: type[World] = World,
+        mirror: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.chain = Chain(folder, scenario.block_time)
-        self.world = World(self.chain, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
+        self.world = world(self.chain, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
+        self.hostile = Hostile(self.chain.port)
+        """A second address of the chain's node, which may lie; everybody asks it first."""
+        self.urls = [self.hostile.url, self.chain.url]
         self.keepers = [self._keeper(*each) for each in _KEEPERS]
-        flags = ["--network", self.chain.url, "--deployment", "deployment.json", "--each-block"]
+        flags = [flag for url in self.urls for flag in ("--network", url)]
+        flags += ["--deployment", "deployment.json", "--each-block"]
         flags += ["--out", "mirror.jsonl", "--checkpoint", "checkpoint.json", "--interval", "0.02"]
-        self.mirror = Follower("mirror", "mirror", flags, folder)
+        self.mirror = Follower("mirror", "mirror", [*flags, *mirror], folder)
         self.followers = [*self.keepers, self.mirror]
         self.faults: list[str] = []
         self.deepest = 0
         """Blocks that the chain went back at most, at once."""
+        self.mined_at: dict[str, float] = {}
+        """When each block was mined, by hash."""
         self._addresses = {account(name) for name in ACCOUNTS}
         self._missed: dict[str, int] = {}
         self._kills: dict[str, float] = {}  # seconds after the next block
 
     def _keeper(self, name: str, roles: str, accounts: dict[str, str]) -> Follower:
+        limits = {role: each for role, each in _LIMITS.items() if role in roles}
         named = ", ".join(f"{role}: '{account(who)}'" for role, who in accounts.items())
-        settings = _SETTINGS.format(url=self.chain.url, roles=roles, accounts=named)
+        settings = _SETTINGS.format(urls=self.urls, limits=json.dumps(limits), roles=roles, accounts=named)
         (self.folder / f"{name}.yaml").write_text(settings, encoding="utf-8")
         return Follower(name, "keeper", ["--config", f"{name}.yaml"], self.folder)
 
@@ -83,6 +117,7 @@ class Scene:
         """End everything, so that nothing outlives the run."""
         for follower in self.followers:
             follower.close()
+        self.hostile.close()
         self.chain.close()
 
     def note(self, text: str) -> None:
@@ -92,6 +127,11 @@ class Scene:
             file.write(f"{now} block {self.chain.head.number}: {text}\n")
 
     # ---------------------------------------------------------------- processes
+
+    def pids(self) -> dict[str, int]:
+        """Return the processes that run, by name; the node is one."""
+        found = {each.name: each.pid for each in self.followers if each.pid is not None}
+        return {**found, "node": self.chain.process.pid}
 
     def running(self) -> list[Follower]:
         """Return keepers that work; if none does, those that are about to."""
@@ -111,6 +151,7 @@ class Scene:
     def wait(self) -> None:
         """Wait until everybody who works has looked at the newest block, or was killed over it."""
         head, began = self.chain.head.number, time.monotonic()
+        self.hostile.asked.clear()  # nobody looks at it here
         for follower in self.followers:
             if follower.away:
                 continue
@@ -120,6 +161,15 @@ class Scene:
                 self._missed[follower.name] = self._missed.get(follower.name, 0) + 1
             if follower.ready:
                 self._missed.pop(follower.name, None)
+        if (
+            not self.mirror.away
+            and (health := self.mirror.health())
+            and health["ok"]
+            and health["differences"]
+        ):
+            self.faults.append(
+                f"the mirror is ready at block {head}, with {health['differences']} differences"
+            )
 
     def _wait_for(self, follower: Follower, head: int, began: float | None = None) -> None:
         began = began or time.monotonic()

@@ -73,6 +73,8 @@ class Chain:
         self.file = folder / STATE
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.keeps = True
+        """Whether its state is written, as one needs that is going to be killed."""
         self._due = 0.0
         self.restart()
 
@@ -100,7 +102,7 @@ class Chain:
     def mine(self) -> Head:
         """Mine one block, with whatever of the pool has room."""
         self.node.request("evm_mine")
-        if time.monotonic() > self._due:
+        if self.keeps and time.monotonic() > self._due:
             began = time.monotonic()
             state = gzip.decompress(bytes.fromhex(self.node.request("anvil_dumpState")[2:]))
             self.file.write_bytes(state)

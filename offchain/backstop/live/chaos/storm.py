@@ -11,7 +11,14 @@ from random import Random
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.live.chaos.disturbances import OF_PROCESSES, OF_THE_CHAIN, RIVAL, Disturbance
+from backstop.live.chaos.disturbances import (
+    OF_A_NODE,
+    OF_PROCESSES,
+    OF_THE_CHAIN,
+    RIVAL,
+    Disturbance,
+    Kind,
+)
 from backstop.live.chaos.judge import Capital, judge
 from backstop.live.chaos.scene import BIDDERS, CAPITAL, Scene
 from backstop.live.chaos.stage import prepare
@@ -25,13 +32,21 @@ CALM = 40
 # A disturbance's consequences count as its own for so many blocks.
 AFTER = 10
 
+
+def pause(seconds: float, stop: Callable[[], bool]) -> None:
+    """Wait so long, unless told to stop."""
+    over = time.monotonic() + seconds
+    while (left := over - time.monotonic()) > 0 and not stop():
+        time.sleep(min(left, 0.2))
+
+
 Say = Callable[[str], None]
 
 
 class Lane:
     """A row of disturbances, in an order and at distances by seed, each kind as often as others."""
 
-    def __init__(self, kinds: Sequence[type[Disturbance]], chance: Random, gap: tuple[int, int]) -> None:
+    def __init__(self, kinds: Sequence[Kind], chance: Random, gap: tuple[int, int]) -> None:
         self.kinds = kinds
         self.chance = chance
         self.gap = gap
@@ -39,7 +54,7 @@ class Lane:
         self.now: Disturbance | None = None
         self.calm_in = 0  # blocks until what the last one did is over
         self._left = chance.randint(*gap)
-        self._bag: list[type[Disturbance]] = []
+        self._bag: list[Kind] = []
 
     def begin(self, scene: Scene) -> None:
         """Decide, before keepers look at a block, whether something starts."""
@@ -80,14 +95,15 @@ def storm(
     seed: int,
     blocks: int,
     *,
-    kinds: tuple[Sequence[type[Disturbance]], Sequence[type[Disturbance]]] = (OF_THE_CHAIN, OF_PROCESSES),
-    gaps: tuple[tuple[int, int], tuple[int, int]] = ((8, 20), (10, 30)),
+    kinds: Sequence[Sequence[Kind]] = (OF_THE_CHAIN, OF_PROCESSES, OF_A_NODE),
+    gaps: Sequence[tuple[int, int]] = ((8, 20), (10, 30), (8, 25)),
     calm: int = CALM,
+    minutes: float = 0.0,
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
     say: Say = lambda text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run until the chain is `blocks` longer; return the verdict."""
+    """Run until the chain is `blocks` longer, in `minutes` at least; return the verdict."""
     shutil.rmtree(folder, ignore_errors=True)
     prepare(folder, scenario, seed, dict.fromkeys((*BIDDERS, RIVAL), CAPITAL))
     began = time.monotonic()
@@ -99,7 +115,7 @@ def storm(
         lanes = [Lane(k, dice(seed, f"lane {i}"), gaps[i]) for i, k in enumerate(kinds) if k]
         quiet: dict[str, bool] = {}
         """By hash, whether nothing kept the takers from acting on a block."""
-        mined = 0
+        mined, started = 0, time.monotonic()
         while (height := scene.chain.head.number - first) < blocks:
             if stop():
                 raise BackstopError(f"stopped at block {height} of {blocks}")
@@ -112,11 +128,13 @@ def storm(
             names = [lane.now.name for lane in lanes if lane.now is not None]
             progress(height, blocks, ", ".join(names) or "calm")
             scene.wait()
+            pause(started + minutes * 60 * height / blocks - time.monotonic(), stop)
             capital.look()
             scene.world.act()
             for lane in lanes:
                 lane.during(scene)
             head = scene.chain.mine()
+            scene.mined_at[head.hash] = time.time()
             quiet[head.hash] = scene.keepers[0].ready and all(lane.calm_in == 0 for lane in lanes)
             mined += 1
         scene.wait()

@@ -1,10 +1,12 @@
 """A relay that has transactions mined without showing them: its JSON-RPC, as Flashbots documents it.
 
 Each request is signed in a header, by a key that holds no money: it is only a name, a new one at every start.
+A relay in trouble is left alone for a while, since each try may cost a whole timeout.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +16,13 @@ from eth_account.messages import encode_defunct
 from eth_hash.auto import keccak
 
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import Client, never
+from backstop.hosts.rpc import Client, NodeGone, RpcError, never
 
 SIGNATURE = "X-Flashbots-Signature"
 WAYS = ("private", "bundle")
+MOST_REFUSED = 3
+"""Transactions refused in a row that are the relay's own trouble."""
+_FIRST_LEAVE, _LONGEST_LEAVE = 5.0, 300.0  # seconds, as of a node
 
 
 @dataclass(frozen=True)
@@ -33,16 +38,50 @@ class RelaySettings:
 class Relay:
     """A relay. It is asked for one thing at a time, since relays take no batches."""
 
-    def __init__(self, settings: RelaySettings, timeout: float, stop: Callable[[], bool] = never) -> None:
+    def __init__(
+        self,
+        settings: RelaySettings,
+        timeout: float,
+        stop: Callable[[], bool] = never,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.settings = settings
+        self._clock = clock
+        self._failures = 0
+        self._away_until = 0.0
+        self._pause = 0.0  # how long it was left alone by the last failure
         self._key: Any = Account.create()
         self._client = Client(settings.url, timeout, stop, headers=self._headers)
+
+    @property
+    def well(self) -> bool:
+        """Whether it is asked now: after errors it is left alone, up to five minutes."""
+        return self._clock() >= self._away_until
 
     def send(self, raw: str, height: int) -> int:
         """Hand over a transaction after block `height`; return the last block that may have it.
 
         Raises BackstopError if the relay does not take it.
         """
+        try:
+            last = self._send(raw, height)
+        except BackstopError as error:
+            self._leave(error)
+            raise
+        self._failures = 0
+        return last
+
+    def _leave(self, error: BackstopError) -> None:
+        """Leave it alone, unless it has only refused this transaction."""
+        self._failures += 1
+        self._pause = 0.0
+        wanted = error.retry_after if isinstance(error, NodeGone) else 0.0
+        about_this = isinstance(error, RpcError) and not wanted
+        if not about_this or self._failures >= MOST_REFUSED:
+            self._pause = max(wanted, min(_FIRST_LEAVE * 2 ** min(self._failures - 1, 30), _LONGEST_LEAVE))
+            self._away_until = self._clock() + self._pause
+
+    def _send(self, raw: str, height: int) -> int:
         last = height + self.settings.blocks
         if self.settings.way == "private":
             self._client.request("eth_sendPrivateTransaction", {"tx": raw, "maxBlockNumber": hex(last)})
@@ -58,4 +97,5 @@ class Relay:
 
     def why(self, error: BackstopError) -> str:
         """Say why the relay did not take a transaction."""
-        return f"the relay at {self._client.where} does not take it ({error})"
+        pause = f", and is left alone for {self._pause:.0f} s" if self._pause else ""
+        return f"the relay at {self._client.where} does not take it ({error}){pause}"

@@ -115,73 +115,20 @@ _OF_ROLES: dict[str, tuple[str, ...]] = {
     "debtor": ("instalments", "most"),
     "bridge": ("domain", "each", "capital", "heartbeat", "to"),
 }
-_OPTIONAL = (
-    *(
-        "network",
-        "deployment",
-        "roles",
-        "accounts",
-        "minimum_profit",
-        "journal",
-        "snapshot",
-        "log",
-        "interval",
-        "patience",
-    ),
-    *("grace", "rpc_timeout", "most_failures", "confirmations", "fee_cap", "tip_cap", "replace_after"),
-    *("gas_token", "metrics", "stale", "alerts", "limits", "signer", "may_sign", "relay"),
-)
 
 
 def read_settings(path: Path) -> dict[str, Any]:
     """Read the fields of Settings that a file gives. Its paths start from its folder."""
-    top = read_document(path).section(("schema_version",), _OPTIONAL)
+    top = read_document(path).section(("schema_version",), ("network", "roles", *_FIELDS))
     version = top["schema_version"].read(units.count)
     if version != SCHEMA_VERSION:
         top["schema_version"].fail(f"this program reads version {SCHEMA_VERSION}")
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {name: read(top[name]) for name, read in _FIELDS.items() if name in top}
     if (network := top.get("network")) is not None:
         several = network.items() if isinstance(network.value, list) else [network]
         found["networks"] = tuple(each.text for each in several)
-    for name in ("deployment", "journal", "snapshot"):
-        if name in top:
-            found[name] = path.parent / top[name].text
     if "roles" in top:
         found |= _roles(top["roles"])
-    if "accounts" in top:
-        entries = top["accounts"].entries().items()
-        found["accounts"] = tuple(f"{name}={alias.text}" for name, alias in entries)
-    if "signer" in top:
-        found["signer"] = top["signer"].text
-        _checked(top["signer"], check_scheme)
-    if "relay" in top:
-        found["relay"] = _relay(top["relay"])
-    if "may_sign" in top:
-        entries = top["may_sign"].entries().items()
-        found["may_sign"] = {name: tuple(call.text for call in each.items()) for name, each in entries}
-    for name in ("interval", "patience", "grace", "rpc_timeout", "replace_after", "stale"):
-        if name in top:
-            least = 10 if name in ("interval", "rpc_timeout") else 0
-            found[name] = top[name].between(milliseconds, least, _MOST_TIME) / 1000
-    for name, most in (("most_failures", 1_000), ("confirmations", 1_000)):
-        if name in top:
-            found[name] = top[name].between(units.count, name == "most_failures", most)
-    if "minimum_profit" in top:
-        found["minimum_profit"] = top["minimum_profit"].between(*_READERS["minimum_profit"])
-    for name in ("fee_cap", "tip_cap"):
-        if name in top:
-            found[name] = top[name].between(units.gas_price, 1, 10**15)
-    if "log" in top:
-        found["log"] = top["log"].choice(LOGS)
-    if "gas_token" in top:
-        found["gas_token"] = top["gas_token"].text
-    if "metrics" in top:
-        found["metrics"] = top["metrics"].text
-        _checked(top["metrics"], listening)
-    if "alerts" in top:
-        found["alerts"] = _alerts(top["alerts"])
-    if "limits" in top:
-        found["limits"] = _limits(top["limits"])
     return found
 
 
@@ -299,3 +246,53 @@ def _strategy(field: Field) -> StrategySettings:
     if "otherwise" in section:
         found["otherwise"] = section["otherwise"].choice(("no bid", "built-in"))
     return StrategySettings(**found)
+
+
+def _accounts(field: Field) -> tuple[str, ...]:
+    return tuple(f"{name}={alias.text}" for name, alias in field.entries().items())
+
+
+def _may_sign(field: Field) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(call.text for call in each.items()) for name, each in field.entries().items()}
+
+
+def _path(field: Field) -> Path:
+    """Read a path from the file's folder."""
+    return field.file.parent / field.text
+
+
+def _text(field: Field, check: Callable[[str], object] = str) -> str:
+    """Read a text that passes a check."""
+    _checked(field, check)
+    return field.text
+
+
+def _duration(field: Field, least: int = 0) -> float:
+    """Read a duration of at least so many milliseconds, and a day at most [seconds]."""
+    return field.between(milliseconds, least, _MOST_TIME) / 1000
+
+
+def _between(field: Field, read: Callable[[str], int], least: int, most: int) -> int:
+    return field.between(read, least, most)
+
+
+_gas_price = partial(_between, read=units.gas_price, least=1, most=10**15)
+_FIELDS: dict[str, Callable[[Field], Any]] = {
+    **dict.fromkeys(("deployment", "journal", "snapshot"), _path),
+    **dict.fromkeys(("patience", "grace", "replace_after", "stale"), _duration),
+    **dict.fromkeys(("interval", "rpc_timeout"), partial(_duration, least=10)),
+    **dict.fromkeys(("fee_cap", "tip_cap"), _gas_price),
+    "accounts": _accounts,
+    "signer": partial(_text, check=check_scheme),
+    "relay": _relay,
+    "may_sign": _may_sign,
+    "most_failures": partial(_between, read=units.count, least=1, most=1_000),
+    "confirmations": partial(_between, read=units.count, least=0, most=1_000),
+    "minimum_profit": partial(_read, name="minimum_profit"),
+    "log": lambda field: field.choice(LOGS),
+    "gas_token": _text,
+    "metrics": partial(_text, check=listening),
+    "alerts": _alerts,
+    "limits": _limits,
+}
+"""What reads each field that means one thing by itself."""

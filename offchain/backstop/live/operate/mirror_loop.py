@@ -124,12 +124,19 @@ class MirrorLoop:
     def round(self, until: int | None, stop: Callable[[], bool]) -> bool:
         """Follow what is new, and tell of it; return whether the last block wanted was reached."""
         mirror = self.mirror
-        head = mirror.node.head().number
+        newest = mirror.node.head()
+        head = newest.number
         mirror.node.reached(head)
         last = head if until is None else min(head, until)
+
+        def between() -> bool:
+            if self.observer is not None:
+                self.observer.replayed(mirror, newest.timestamp)
+            return stop()
+
         if last - mirror.block > _BEHIND or not mirror.complete:
             while mirror.block < last and not stop():
-                mirror.advance(min(last, mirror.block + _AT_ONCE), stop)
+                mirror.advance(min(last, mirror.block + _AT_ONCE), between)
                 self._forget()
                 self._save_sometimes()
                 if self.observer is not None:
@@ -226,9 +233,11 @@ class MirrorLoop:
         try:
             resumed = self.mirror.resume(state)
             self.found = int(state["found"])
+            if resumed and self.observer is not None and state.get("history") is not None:
+                self.observer.resume(state["history"], self.mirror.block)
         except OtherState as error:
             raise BackstopError(f"{self.checkpoint} is not a whole checkpoint ({error}): {mend}") from None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise BackstopError(f"{self.checkpoint} is not a whole checkpoint ({error!r}): {mend}") from None
         except OtherDeployment:
             raise BackstopError(f"{self.checkpoint} is of another deployment: {mend}") from None
@@ -245,11 +254,11 @@ class MirrorLoop:
 
     def _save(self) -> None:
         if self.checkpoint is not None and self.mirror.complete:
-            state = self.mirror.state()
+            state = {"schema_version": CHECKPOINT_VERSION, **self.mirror.state(), "found": self.found}
+            if self.observer is not None and (history := self.observer.state()) is not None:
+                state["history"] = history
             with _writing(self.checkpoint):
-                write_json(
-                    {"schema_version": CHECKPOINT_VERSION, **state, "found": self.found}, self.checkpoint
-                )
+                write_json(state, self.checkpoint)
         self._saved_at = time.monotonic()
 
 

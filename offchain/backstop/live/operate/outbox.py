@@ -127,6 +127,8 @@ class Outbox:
         attempt = self._sign(entry, fees)
         entry.attempts.append(attempt)
         relay = self.rules.relay if private else None
+        if relay is not None and not relay.well:
+            relay = None  # it was told when it was left
         if relay is not None:  # on disk first: whoever goes on after a crash shows it to nobody either
             entry.private_until = self._height + relay.settings.blocks
         self.journal.put(entry)

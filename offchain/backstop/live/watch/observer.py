@@ -12,6 +12,7 @@ from backstop.live.follow.mirror import Mirror, Seen
 from backstop.live.node.log import Line
 from backstop.live.watch.alerts import Alerts
 from backstop.live.watch.facts import Board, Facts, Work
+from backstop.live.watch.history import DAY, REPLAYED
 from backstop.live.watch.scene import Scene
 from backstop.live.watch.troubles import troubles
 
@@ -49,6 +50,16 @@ class Observer:
         self._looked()
         self._put(mirror, head, 0, None, None, followed=False)
 
+    def replayed(self, mirror: Mirror, newest: int) -> None:
+        """Take the figures after a block of the past now and then, within a day of `newest` [timestamp]."""
+        history = None if self._scene is None else self._scene.history
+        at = mirror.model.timestamp
+        if history is None or at < newest - DAY or not mirror.configured or not history.due(at, REPLAYED):
+            return
+        figures = self._figures(mirror)
+        if figures is not None:
+            history.look(mirror.block, figures)
+
     def looked(
         self,
         mirror: Mirror,
@@ -80,6 +91,15 @@ class Observer:
         """Take note that the chain was reorganised after a block."""
         if self._scene is not None:
             self._scene.taken_back(block)
+
+    def state(self) -> dict[str, Any] | None:
+        """Return the history for a checkpoint; None without a page."""
+        return None if self._scene is None else self._scene.history.state()
+
+    def resume(self, state: Mapping[str, Any], block: int) -> None:
+        """Go on with the history of a checkpoint, as of a block."""
+        if self._scene is not None:
+            self._scene.history.resume(state, block)
 
     def gone(self, why: str) -> None:
         """Take note that no node can be asked."""

@@ -1,4 +1,4 @@
-"""The live page, and the events that keep it new: whole sections, each sent when it changed."""
+"""The live page, and the events that keep it new: whole sections and charts, each sent when it changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 from backstop.live.watch.facts import Board, Facts
 from backstop.live.watch.server import Answer, Request, Route
 from backstop.live.watch.troubles import health
-from backstop.report.live_page import SECTIONS, build, document, sections
+from backstop.report.live_charts import charts
+from backstop.report.live_page import SECTIONS, build, document, drawings, sections
+from backstop.report.plotting import Chart
 
 # Seconds without news, after which a reader is told that there are none.
 _BEAT = 2.0
@@ -27,31 +29,39 @@ class _Page:
         self._board = board
         self._stale = stale
         self._lock = threading.Lock()
-        self._drawn: tuple[Facts | None, dict[str, str]] = (None, {})
+        self._drawn: _Drawn = (None, {}, {})
 
     def document(self, _request: Request) -> Answer:
-        return Answer(document(self._sections()).encode(), "text/html; charset=utf-8")
+        return Answer(
+            document(self._sections()[0], _figures(self._board.facts)).encode(), "text/html; charset=utf-8"
+        )
 
     def events(self, request: Request) -> Iterator[bytes]:
         """Yield, for ever, what changed since the last event, or that nothing did."""
         sent: dict[str, str] = {}
+        shown: dict[str, Chart] = {}
         version = -1
         while not request.closing.is_set():
             version = self._board.wait(version, _BEAT)
-            now = self._sections()
+            now, pictures = self._sections()
             changed = {name: html for name, html in now.items() if sent.get(name) != html}
-            sent = now
-            body = json.dumps({"build": build(), "sections": changed}, separators=(",", ":"))
-            yield f"data: {body}\n\n".encode()
+            redrawn = {name: chart for name, chart in pictures.items() if shown.get(name) != chart}
+            sent, shown = now, pictures
+            news = {"build": build(), "sections": changed, "charts": drawings(redrawn)}
+            yield f"data: {json.dumps(news, separators=(',', ':'))}\n\n".encode()
 
-    def _sections(self) -> dict[str, str]:
-        """Draw the sections once for all readers; the first one also learns what does not come."""
+    def _sections(self) -> tuple[dict[str, str], dict[str, Chart]]:
+        """Draw sections and charts once for all readers; the first section also learns what does not come."""
         facts = self._board.facts
         with self._lock:
             if self._drawn[0] is not facts:
-                self._drawn = facts, sections(_figures(facts), {}, SECTIONS[1:])
-            drawn = self._drawn[1]
-        return sections({}, health(self._board, self._stale), SECTIONS[:1]) | drawn
+                figures = _figures(facts)
+                self._drawn = facts, sections(figures, {}, SECTIONS[1:]), charts(figures)
+            _, drawn, pictures = self._drawn
+        return sections({}, health(self._board, self._stale), SECTIONS[:1]) | drawn, pictures
+
+
+_Drawn = tuple[Facts | None, dict[str, str], dict[str, Chart]]
 
 
 def _figures(facts: Facts | None) -> dict[str, Any]:

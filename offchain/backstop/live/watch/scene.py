@@ -1,16 +1,17 @@
-"""Sections of the live page besides the statement: how healthy vaults are, and what keepers did of late."""
+"""Sections of the live page besides the statement: vaults' health and levels, history, what keepers did."""
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, islice
 from typing import Any
 
 from backstop.deployment.accounts import ACCOUNTS
 from backstop.deployment.plan import Deployment
 from backstop.live.audit.statement import view_of
 from backstop.live.follow.mirror import Mirror, Seen
-from backstop.live.watch.told import Names, told
+from backstop.live.watch.history import DAY, MOST, Act, History
 from backstop.model.arithmetic import BASIS_POINTS
 
 _CALLS = 25
@@ -27,6 +28,10 @@ _BANDS = (10_000, 11_000, 12_500, 15_000, 20_000)
 """Ends of the bands of health; 10,000 is where a vault becomes unsafe."""
 
 
+FALLS = tuple(range(0, 6_001, 100))
+"""Falls of prices after which unsafe debt is counted [bps]."""
+
+
 class Scene:
     """A scene that the loop that follows the chain keeps up."""
 
@@ -35,58 +40,111 @@ class Scene:
         self._deployer = deployment.deployer
         roles = {address: role for role, address in ACCOUNTS.items()}
         self._roles = roles | {who: role for role, who in deployment.accounts.items()}
-        self._calls: deque[Seen] = deque(maxlen=_CALLS)
-        self._sold: dict[int, int] = {}  # auction -> collateral type
+        self.history = History(deployment.parameters.type_names)
 
     def called(self, seen: Iterable[Seen]) -> None:
         """Add calls that were mined, in their order."""
-        seen = list(seen)
-        for log in (log for each in seen for log in each.outcome.logs):
-            if (log.contract, log.event) == ("CollateralAuction", "AuctionStarted"):
-                self._sold[log.values[0]] = log.values[1]
-        self._calls.extend(
-            each
-            for each in seen
-            if self._kinds.get(each.action.contract) in _KEPT and each.action.sender != self._deployer
-        )
+        for each in seen:
+            action = each.action
+            kept = self._kinds.get(action.contract) in _KEPT and action.sender != self._deployer
+            who = self._roles.get(action.sender, _short(action.sender)) if kept else None
+            call = f"{action.contract}.{action.method}({', '.join(map(_short, action.args))})"
+            self.history.called(each, who, call)
 
     def taken_back(self, block: int) -> None:
         """Remove what was mined after a block."""
-        kept = [each for each in self._calls if each.block <= block]
-        self._calls = deque(kept, maxlen=_CALLS)
+        self.history.taken_back(block)
 
     def figures(self, mirror: Mirror, statement: Mapping[str, Any]) -> dict[str, Any]:
-        """Return `bands`, `nearest` and `actions`."""
+        """Return `bands`, `nearest`, `levels`, `actions`, `keepers` and the `history`."""
+        history = self.history
+        if history.due(statement["timestamp"]):
+            history.look(mirror.block, statement)
         vaults = [row for row in statement["vaults"] if int(row["debt_rad"])]
         healths, levels = _healths(mirror, statement, vaults)
-        types = Names(dict(enumerate(row["symbol"] for row in statement["collateral_types"])), "collateral")
-        sold = {auction: types[c] for auction, c in self._sold.items()}
-        sold |= {row["id"]: row["symbol"] for row in statement["auctions"]}  # also of before it looked
-        auctions = Names(sold, "collateral")
         order = sorted(range(len(vaults)), key=lambda i: (healths[i], -int(vaults[i]["debt_rad"])))
+        oldest = statement["timestamp"] - DAY
+        acts = [each for each in history.acts if each.timestamp >= oldest]
         return {
             "bands": _bands(vaults, healths),
             "nearest": [
                 {**vaults[i], "health_bps": healths[i], "unsafe_under_ray": str(levels[i])}
                 for i in order[:_NEAREST]
             ],
-            "actions": [
-                self._action(each) | {"told": told(each.outcome, types, auctions)}
-                for each in reversed(self._calls)
-            ],
+            "levels": _levels(statement, vaults, levels),
+            "actions": [_action(each) for each in islice(reversed(acts), _CALLS)],
+            "keepers": _keepers(acts),
+            "history": {
+                "points": tuple(history.points),
+                "events": tuple(each for each in history.events if each.timestamp >= oldest),
+                "acts": tuple(acts),
+                "cut": MOST if MOST in (len(history.acts), len(history.events)) else 0,
+            },
         }
 
-    def _action(self, seen: Seen) -> dict[str, Any]:
-        action, outcome = seen.action, seen.outcome
-        return {
-            "block": seen.block,
-            "timestamp": seen.timestamp,
-            "who": self._roles.get(action.sender, _short(action.sender)),
-            "call": f"{action.contract}.{action.method}({', '.join(map(_short, action.args))})",
-            "ok": outcome.ok,
-            "reason": outcome.reason,
-            "gas": seen.gas,
+
+def _action(act: Act) -> dict[str, Any]:
+    return {
+        **{name: getattr(act, name) for name in ("block", "timestamp", "who", "call", "told", "gas")},
+        "ok": act.reason is None,
+        "reason": act.reason,
+    }
+
+
+def _keepers(acts: Sequence[Act]) -> list[dict[str, Any]]:
+    """Add up what each keeper did, who gained most first."""
+    by_name: dict[str, list[Act]] = {}
+    for each in acts:
+        by_name.setdefault(each.who, []).append(each)
+    rows = [
+        {
+            "who": who,
+            "done": sum(each.reason is None for each in own),
+            "failed": sum(each.reason is not None for each in own),
+            "gained_wad": str(sum(each.gained for each in own)),
+            "gas_paid_wad": str(sum(each.cost for each in own)),
+            "last": next((each.told or each.call for each in reversed(own) if each.reason is None), ""),
+            "last_at": own[-1].timestamp,
         }
+        for who, own in by_name.items()
+    ]
+    return sorted(rows, key=lambda row: (-int(str(row["gained_wad"])), -int(str(row["done"])), row["who"]))
+
+
+def _levels(
+    statement: Mapping[str, Any], vaults: Sequence[Mapping[str, Any]], levels: Sequence[int]
+) -> dict[str, Any]:
+    """Count what is unsafe after each fall of FALLS, for each type alone and all of them together.
+
+    A vault is unsafe under its level, not at it; the price after a fall is rounded down.
+    """
+    types, whole = [], sum(int(row["debt_rad"]) for row in vaults)
+    for row in statement["collateral_types"]:
+        own = sorted(
+            (levels[i], int(vault["debt_rad"]))
+            for i, vault in enumerate(vaults)
+            if vault["symbol"] == row["symbol"]
+        )
+        at, owed = [level for level, _ in own], [0, *accumulate(debt for _, debt in own)]
+        safe = [
+            bisect_right(at, int(row["price_ray"]) * (BASIS_POINTS - fall) // BASIS_POINTS) for fall in FALLS
+        ]
+        types.append(
+            {
+                "symbol": row["symbol"],
+                "vaults": [len(own) - count for count in safe],
+                "debt_rad": [str(owed[-1] - owed[count]) for count in safe],
+            }
+        )
+    together = [
+        {
+            "fall_bps": fall,
+            "vaults": sum(each["vaults"][i] for each in types),
+            "debt_rad": str(sum(int(each["debt_rad"][i]) for each in types)),
+        }
+        for i, fall in enumerate(FALLS)
+    ]
+    return {"types": types, "all": together, "debt_rad": str(whole)}
 
 
 def _healths(

@@ -12,15 +12,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.files.outputs import refuse_other
-from backstop.files.whole import read_json, write_json
+from backstop.files.whole import read_json, write_bytes, write_json
+from backstop.proof.fuzz import remote
 from backstop.proof.fuzz.tally import Tally
+from backstop.work.workers import Workers
 
 SCHEMA_VERSION = 1
 # Steps of one run. Longer ones go deeper, shorter ones see more deployments.
@@ -129,10 +131,12 @@ class Campaign:
         keep_going: bool = False,
         stopped: Callable[[], bool] = lambda: False,
         show: Callable[[Progress], None] = lambda progress: None,
+        cluster: Workers | None = None,
     ) -> Progress:
         """Play until the steps are done, the time is over, somebody stops it or something fails.
 
-        Runs under way are ended, but a few seconds after somebody stopped it they count as never begun.
+        Runs under way are ended, but a few seconds after somebody stopped it they count as never begun. Those
+        of a cluster, which takes the place of `workers` here, count so at once.
         """
         self.out.mkdir(parents=True, exist_ok=True)
         self._began, self._before = time.monotonic(), self.progress.seconds
@@ -143,6 +147,8 @@ class Campaign:
             late = deadline is not None and time.monotonic() > deadline
             return late or stopped() or (bool(self.progress.failures) and not keep_going)
 
+        if cluster is not None:
+            return self._run_on(cluster, over, show)
         crashes: list[str] = []
         threads = [
             threading.Thread(target=self._drive, args=(number, over, crashes), daemon=True)
@@ -200,6 +206,45 @@ class Campaign:
 
     # ----------------------------------------------------------------- workers
 
+    def _run_on(
+        self, cluster: Workers, over: Callable[[], bool], show: Callable[[Progress], None]
+    ) -> Progress:
+        """Give runs to workers elsewhere; their files come with what they did."""
+        saved = time.monotonic()
+        try:
+            given = {**self._for_players(), "contracts": None}  # those of each worker
+            with closing(cluster(remote.play, given, iter(self._take, None))) as results:
+                for done in results:
+                    if done is not None:
+                        _, (result, files) = done
+                        if "crash" in result:
+                            raise BackstopError(
+                                f"a worker failed, what was done is kept in {self.out}:\n{result['crash']}"
+                            )
+                        for name, content in files.items():
+                            write_bytes(content, self.out / name)
+                        self._merge(result)
+                    show(self.progress)
+                    if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                        self.save()
+                        saved = time.monotonic()
+                    if over():
+                        break
+        finally:
+            self.save()
+        return self.progress
+
+    def _for_players(self) -> dict[str, Any]:
+        """Return what a player has to know."""
+        settings = self.settings
+        return {
+            "host": settings.host,
+            "seed": settings.seed,
+            "check_every": settings.check_every,
+            "contracts": settings.contracts,
+            "promises": settings.promises,
+        }
+
     def _give_up(self) -> None:
         self._given_up = True
         for process in self._processes:
@@ -207,7 +252,6 @@ class Campaign:
 
     def _drive(self, number: int, over: Callable[[], bool], crashes: list[str]) -> None:
         """Give one process job after job."""
-        settings = self.settings
         with (self.out / f"worker-{number}.log").open("w") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "backstop.proof.fuzz.worker"],
@@ -220,14 +264,7 @@ class Campaign:
             )
             assert process.stdin is not None and process.stdout is not None
             self._processes.append(process)
-            first = {
-                "out": str(self.out),
-                "host": settings.host,
-                "seed": settings.seed,
-                "check_every": settings.check_every,
-                "contracts": settings.contracts,
-                "promises": settings.promises,
-            }
+            first = {"out": str(self.out), **self._for_players()}
             try:
                 print(json.dumps(first), file=process.stdin, flush=True)
                 while not over() and not crashes and (job := self._take()) is not None:

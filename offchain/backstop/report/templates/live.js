@@ -11,7 +11,8 @@
   const tell = (text) => { if (link.textContent !== text) link.textContent = text; };
 
   const replace = (name, html) => {
-    const section = document.getElementById(name);
+    // Beside what is told of a chart, the chart itself stays: Charts draws in it.
+    const section = document.getElementById(`${name}-told`) ?? document.getElementById(name);
     if (!section) return;
     // Keep each table's scroll position.
     const scrolled = [...section.querySelectorAll(".table")].map((table) => table.scrollLeft);
@@ -29,6 +30,7 @@
       heard = Date.now();
       tell("");
       Object.entries(news.sections).forEach(([name, html]) => replace(name, html));
+      Charts.renew(news.charts);
       document.documentElement.dataset.events = 1 + Number(document.documentElement.dataset.events ?? 0);
     };
     source.onerror = () => lost();

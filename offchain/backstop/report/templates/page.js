@@ -1,7 +1,7 @@
 // Draws the page's charts in the colours of the reader's theme, and again when the theme changes. Each can be
 // saved as a picture, read as a table, and shows the span of time that the reader chose for all.
 "use strict";
-(() => {
+const Charts = (() => {
   const { charts } = JSON.parse(document.getElementById("page-data").textContent);
   const touch = matchMedia("(pointer: coarse)").matches;
   const { make, save, slug } = Tables;
@@ -41,11 +41,12 @@
     };
   };
 
-  const draw = async () => {
+  const draw = async (only = charts.map(({ id }) => id)) => {
     const css = getComputedStyle(document.documentElement);
     const config = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: "reset" };
-    for (const { id, figure } of charts) {
+    for (const { id, figure } of charts.filter((each) => only.includes(each.id))) {
       const { data, layout: own } = painted({ data: figure.data, layout: layout(figure.layout) }, css);
+      if (chosen && own.xaxis?.type === "date") own.xaxis.range = [...chosen];
       if (document.getElementById(id)) await Plotly.react(id, data, own, config);
     }
     document.documentElement.dataset.charts = "drawn";
@@ -103,8 +104,8 @@
     }
     return { heads, rows };
   };
-  const tabled = (id, figure, title) => {
-    const { heads, rows } = points(figure);
+  const tabled = (id, title) => {
+    const { heads, rows } = points(charts.find((each) => each.id === id).figure);
     const table = make("table", { "data-first": 20, "data-key": `data-${id}`, "aria-label": `${title}: data` },
       make("thead", {}, make("tr", {}, ...heads.map((head, i) => make("th", { scope: "col", class: i < 2 ? "l" : null }, head)))),
       make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, i) => make("td", { class: i < 2 ? "l" : null }, cell))))));
@@ -112,7 +113,7 @@
   };
 
   const timed = charts.filter(({ id, figure }) => figure.layout.xaxis?.type === "date" && document.getElementById(id));
-  for (const { id, title, figure } of charts) {
+  for (const { id, title } of charts) {
     const plot = document.getElementById(id);
     if (!plot) continue;
     const box = plot.closest("figure");
@@ -120,37 +121,44 @@
     const whole = box.querySelector("figcaption") && heading ? `${heading}: ${title}` : title;
     const data = make("details", { class: "data" }, make("summary", { "aria-label": `Data of ${whole}` }, "Data"));
     data.addEventListener("toggle", () => {
-      if (data.open && !data.querySelector("table")) { data.append(tabled(id, figure, whole)); Tables.all(data); }
+      if (data.open && !data.querySelector("table")) { data.append(tabled(id, whole)); Tables.all(data); }
     });
     box.append(make("div", { class: "chart-tools" },
       make("button", { type: "button", class: "png", "aria-label": `PNG of ${whole}`, onclick: () => picture(plot, whole) }, "PNG")), data);
   }
 
-  // One span of time for all charts over time: chosen by dragging in one of them, or with two sliders.
-  const starts = timed.map(({ figure }) => figure.layout.xaxis.range[0]);
-  const ends = timed.map(({ figure }) => figure.layout.xaxis.range[1]);
-  const [from, until] = [Math.min(...starts), Math.max(...ends)];
+  // One span of time for all charts over time: chosen by dragging in one of them, or with two sliders. A section
+  // with a slider of its own has these nowhere else.
+  const ends = () => [
+    Math.min(...timed.map(({ figure }) => figure.layout.xaxis.range[0])),
+    Math.max(...timed.map(({ figure }) => figure.layout.xaxis.range[1]))];
+  let [from, until] = ends();
+  let chosen = null; // what the reader chose to see; null: all of it
   const STEPS = 200;
   const sliders = [];
   let busy = false;
-  const zoom = async (low, high, origin) => {
-    busy = true;
-    const all = low <= from && high >= until;
-    for (const { id, figure } of timed) {
-      const range = all ? figure.layout.xaxis.range : [low, high];
-      if (id !== origin) await Plotly.relayout(id, { "xaxis.range": [...range] });
-    }
+  const placed = () => {
+    const [low, high] = chosen ?? [from, until];
     for (const [slider, at] of sliders.flatMap(({ first, last }) => [[first, low], [last, high]])) {
       slider.value = Math.round((at - from) / (until - from) * STEPS);
       slider.setAttribute("aria-valuetext", new Date(at).toISOString().slice(0, 16).replace("T", " "));
     }
     for (const { said } of sliders) {
-      said.textContent = all ? "all of it" : [low, high].map((at) => new Date(at).toISOString().slice(5, 16).replace("T", " ")).join(" to ");
+      const text = chosen ? chosen.map((at) => new Date(at).toISOString().slice(5, 16).replace("T", " ")).join(" to ") : "all of it";
+      if (said.textContent !== text) said.textContent = text;
     }
+  };
+  const zoom = async (low, high, origin) => {
+    busy = true;
+    chosen = low <= from && high >= until ? null : [low, high];
+    for (const { id, figure } of timed) {
+      if (id !== origin) await Plotly.relayout(id, { "xaxis.range": [...(chosen ?? figure.layout.xaxis.range)] });
+    }
+    placed();
     busy = false;
   };
   const followed = () => {
-    const sections = new Set(timed.map(({ id }) => document.getElementById(id).closest("section")).filter(Boolean));
+    const sections = new Set(timed.map(({ id }) => document.getElementById(id).closest("section")).filter((each) => each && !each.querySelector("input[type=range]")));
     for (const section of sections) {
       const slide = (name, value) => make("input", { type: "range", min: 0, max: STEPS, value, "aria-label": `Time shown, ${name}` });
       const entry = { first: slide("from", 0), last: slide("until", STEPS), said: make("output", {}, "all of it") };
@@ -178,7 +186,7 @@
     }
   };
 
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
   // On paper charts have its colours and the width of its one column (page.css), whatever the window's was.
   const PAPER = 680;
   const paper = matchMedia("print");
@@ -189,5 +197,30 @@
     }
     document.documentElement.dataset.paper = paper.matches;
   });
-  draw().then(followed);
+
+  // A live page has new figures for its charts: a reader keeps the span of time, and a table that is open stays.
+  const renew = async (news) => {
+    const names = Object.keys(news);
+    if (!names.length) return;
+    for (const entry of charts.filter(({ id }) => names.includes(id))) {
+      const { figure, label, legend } = news[entry.id];
+      entry.figure = figure;
+      const plot = document.getElementById(entry.id);
+      const box = plot.closest("figure");
+      plot.setAttribute("aria-label", label);
+      box.querySelector(".legend")?.remove();
+      plot.insertAdjacentHTML("beforebegin", legend);
+      const data = box.querySelector("details.data");
+      if (!data.open) data.replaceChildren(data.querySelector("summary"));
+    }
+    [from, until] = ends();
+    if (chosen && (chosen[1] <= from || chosen[0] >= until)) chosen = null;
+    busy = true;
+    await drawn;
+    await draw(names);
+    placed();
+    busy = false;
+  };
+  const drawn = draw().then(followed);
+  return { renew };
 })();

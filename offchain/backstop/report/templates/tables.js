@@ -275,8 +275,8 @@ const Tables = (() => {
 
   // Headings lead to their sections.
   function headings(root) {
-    for (const heading of root.querySelectorAll("section > h2")) {
-      const section = heading.parentElement;
+    for (const heading of root.querySelectorAll("section > h2, section > div > h2")) {
+      const section = heading.closest("section");
       if (section.id && !heading.querySelector(".here")) {
         heading.append(make("a", { class: "here", href: `#${section.id}`, "aria-label": `Link to ${named(heading)}` }));
       }

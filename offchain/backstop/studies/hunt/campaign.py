@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from backstop.studies.hunt.case import Effort, Looked, look
 from backstop.studies.hunt.coalition import Doing
 from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.search import Found, draw_case
-from backstop.studies.processes import spread
 from backstop.system import Action
+from backstop.work.workers import Workers
 
 SCHEMA_VERSION = 2
 FILE = "hunt.json"
@@ -34,7 +34,7 @@ class Campaign:
     def run(
         self,
         cases: int,
-        workers: int,
+        workers: Workers,
         stopped: Callable[[], bool],
         show: Callable[[int], None],
         effort: Effort,
@@ -42,11 +42,17 @@ class Campaign:
         """Search so many cases in all, unless somebody stops it; save after each."""
         todo = (n for n in range(cases) if n not in self.found)
         show(len(self.found))
-        work = partial(_look, seed=self.seed, effort=effort)
-        for number, found in spread(work, todo, workers, stopped):
-            self.found[number] = found
-            self.save()
-            show(len(self.found))
+        if stopped():
+            return
+        with closing(workers(_look, (self.seed, effort), todo)) as results:
+            for done in results:
+                if done is not None:
+                    number, found = done
+                    self.found[number] = found
+                    self.save()
+                    show(len(self.found))
+                if stopped():
+                    return
 
     def save(self) -> None:
         """Write what was found, at once or not at all."""
@@ -63,7 +69,8 @@ class Campaign:
             ) from None
 
 
-def _look(number: int, seed: int, effort: Effort) -> Looked:
+def _look(shared: tuple[int, Effort], number: int) -> Looked:
+    seed, effort = shared
     return look(seed * 10**6 + number, effort)
 
 

@@ -62,7 +62,11 @@ def play(
         at.setdefault(doing[:2], []).append(doing)
     so_far: list[Doing] = []
     for tick, phase in moments(town, script, branch, so_far):
-        for doing in at.get((tick, phase), ()):
+        now = at.get((tick, phase), ())
+        if conduct == "quick" and now:
+            # What is asked for next is in another batch then.
+            town.settle(KEEPER)
+        for doing in now:
             town.act(doing.action)
             so_far.append(doing)
         if conduct == "quick" or (conduct == "slow" and tick % 6 == 5 and phase == 2):

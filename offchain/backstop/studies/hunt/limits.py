@@ -73,7 +73,9 @@ class Limits:
             over = engine.terms[c].debt_ceiling - most
             if over > 0 and self.system.timestamp == terms.raised_at:
                 yield Told("beyond a limit: an automatic ceiling", over * WAD, f"{over:,} above its gap")
-        if name in ("VaultEngine.deposit_and_draw", "VaultEngine.repay_and_withdraw"):
+        # A call that leaves debt alone leaves the fee alone: what was charged moves it with the next one.
+        drawn, repaid = name == "VaultEngine.deposit_and_draw", name == "VaultEngine.repay_and_withdraw"
+        if (drawn and action.args[3]) or (repaid and action.args[2]):
             yield from self._fee(action.args[0])
 
     def _left(self, name: str) -> Iterator[Told]:

@@ -18,7 +18,7 @@ from backstop.studies.stress.engines import ENGINES, Task, engine
 from backstop.studies.stress.grid import set_fields
 from backstop.studies.stress.statistics import LEAST_TAIL, Sample
 from backstop.studies.stress.study import Study, run_all
-from backstop.studies.stress.workers import chosen_workers
+from backstop.work.chosen import chosen_workers
 
 PATHS = 1_000
 LEVEL = 9_500

@@ -13,7 +13,7 @@ from typing import cast
 from backstop.errors import BackstopError
 from backstop.studies.reproductions.table import Reproduction
 
-NAMES = ("arithmetic", "black-thursday", "bitfinex", "october-2025", "spiral", "shocks")
+NAMES = ("arithmetic", "black-thursday", "bitfinex", "october-2025", "spiral", "shocks", "forecasts")
 """Names of the reproductions, in the order in which they are printed."""
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.files.whole import read_json, write_json
-from backstop.studies.processes import spread
 from backstop.studies.settings.trial import trial
+from backstop.work.chosen import chosen_workers
 
 SCHEMA_VERSION = 1
 FILE = "settings.json"
@@ -24,7 +24,13 @@ class Campaign:
 
     def __init__(self, out: Path, seed: int, steps: int, host: str, contracts: Path) -> None:
         self.file = out / FILE
-        self.work = partial(trial, seed=seed, steps=steps, host=host, contracts=str(contracts), out=str(out))
+        self.shared: dict[str, Any] = {
+            "seed": seed,
+            "steps": steps,
+            "host": host,
+            "contracts": str(contracts),
+            "out": str(out),
+        }
         self.results: dict[int, dict[str, Any]] = {}
         if self.file.exists():
             self._read()
@@ -35,12 +41,19 @@ class Campaign:
         """Try so many settings in all, unless somebody stops it."""
         todo = (n for n in range(settings) if n not in self.results)
         show(len(self.results))
+        if stopped():
+            return
         try:
-            for number, result in spread(self.work, todo, workers, stopped):
-                self.results[number] = result
-                if len(self.results) % SAVE_EVERY == 0:
-                    self.save()
-                show(len(self.results))
+            with closing(chosen_workers(workers, None)(_try, self.shared, todo)) as results:
+                for done in results:
+                    if done is not None:
+                        number, result = done
+                        self.results[number] = result
+                        if len(self.results) % SAVE_EVERY == 0:
+                            self.save()
+                        show(len(self.results))
+                    if stopped():
+                        return
         finally:
             self.save()
 
@@ -85,3 +98,7 @@ class Campaign:
             raise BackstopError(
                 f"{self.file} is not a whole campaign ({error!r}): start again in another folder"
             ) from None
+
+
+def _try(shared: Mapping[str, Any], number: int) -> dict[str, Any]:
+    return trial(number, **shared)

@@ -21,11 +21,12 @@ from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.processes import Crash, Fault
 from backstop.simulation.scenario.schema import GeneratedBook
+from backstop.studies.stress.chunks import Chunk, rows_in
 from backstop.studies.stress.columns import NEVER, Columns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.fast import Fast
-from backstop.studies.stress.workers import Chunk, Workers, here
+from backstop.work.workers import Workers, here
 
 SCENARIO = "stress-day"
 _STAGES = ("buffer", "reserve", "junior", "redistribution", "savings")
@@ -135,7 +136,7 @@ def rows_of(
         for first in range(0, paths, chunk)
     ]
     found: dict[Chunk, Rows] = {}
-    with closing(workers(tasks, chunks)) as results:
+    with closing(workers(rows_in, tasks, chunks)) as results:
         for result in results:
             if result is not None:
                 found[result[0]] = result[1]

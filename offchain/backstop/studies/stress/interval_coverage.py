@@ -20,7 +20,7 @@ from backstop.studies.stress.engine_agreement import rows_of, silent
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.fast import Fast
 from backstop.studies.stress.statistics import Estimate, Sample, mean, quantile, share, shortfall
-from backstop.studies.stress.workers import Workers, here
+from backstop.work.workers import Workers, here
 
 SCENARIO = "severe-day"
 SIZES = 250, 1_000

@@ -15,7 +15,7 @@ from backstop.studies.stress.confirm import confirm as run_again
 from backstop.studies.stress.engines import ENGINES, Task
 from backstop.studies.stress.study import Study
 from backstop.studies.stress.summary import summarise
-from backstop.studies.stress.workers import chosen_workers
+from backstop.work.chosen import chosen_workers
 
 if TYPE_CHECKING:
     import pandas as pd

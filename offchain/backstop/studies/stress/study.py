@@ -26,9 +26,10 @@ from backstop.errors import BackstopError
 from backstop.files.outputs import content, refuse_other
 from backstop.files.whole import read_json, write_files, write_json
 from backstop.simulation.progress import Interrupted, Progress
+from backstop.studies.stress.chunks import Chunk, rows_in
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import CHUNKS, Task
-from backstop.studies.stress.workers import Chunk, Workers, here
+from backstop.work.workers import Workers, here
 
 SCHEMA_VERSION = 1
 
@@ -124,7 +125,7 @@ def run_all(
     pending = [chunk for place, study in enumerate(studies) for chunk in study.pending(place)]
     total = sum(study.paths for study in studies)
     done = total - sum(chunk.paths for chunk in pending)
-    with closing(workers([study.task for study in studies], pending)) as results:
+    with closing(workers(rows_in, [study.task for study in studies], pending)) as results:
         try:
             progress(done, total, "paths")
             for result in results:

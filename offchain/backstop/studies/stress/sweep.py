@@ -31,7 +31,7 @@ from backstop.studies.stress.grid import Grid, Point
 from backstop.studies.stress.statistics import CONFIDENCE, Sample, mean, quantile, share, shortfall
 from backstop.studies.stress.study import Study, run_all
 from backstop.studies.stress.summary import estimate
-from backstop.studies.stress.workers import Workers
+from backstop.work.workers import Workers
 
 SCHEMA_VERSION = 1
 RESAMPLES = 400

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,22 @@ from backstop.cli.common import open_output
 from backstop.live.chaos.disturbances import (
     Dropped,
     FrontRunner,
+    HostileNode,
     KilledAtPoint,
+    Kind,
     NodeKilled,
     Reorganised,
     RolledBack,
     SameNonce,
 )
 from backstop.live.chaos.hostile import FAULTS, OF_LOGS, Fault
+from backstop.live.chaos.judge import HOUR, budgets_kept
 from backstop.live.chaos.nodes import nodes
 from backstop.live.chaos.points import POINTS
 from backstop.live.chaos.processes import Follower
 from backstop.live.chaos.restarts import choose, restarts, unequal
 from backstop.live.chaos.results import table
+from backstop.live.chaos.scene import BUDGETS
 from backstop.live.chaos.storm import storm
 from backstop.live.chaos.world import dice
 from backstop.simulation.scenario import load_scenario
@@ -38,14 +43,21 @@ from tests.support.paths import DATA, ROOT
 SMALL = DATA / "chaos" / "small.yaml"
 BLOCKS, KILLS = 40, 5
 ALL = (*FAULTS, *OF_LOGS)
+LIES = "wrong words", "no events", "swapped ids", "head ahead"
 OF_THE_CHAIN = (NodeKilled, Reorganised, RolledBack, Dropped, SameNonce, FrontRunner)
+
+
+def lies(*names: str) -> tuple[Kind, ...]:
+    """Nodes with these faults, one after the other."""
+    return tuple(partial(HostileNode, fault) for fault in FAULTS if fault.name in names)
 
 
 @pytest.fixture(scope="module")
 def stormed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a storm came to in which one thing follows the other."""
-    folder, kinds = tmp_path_factory.mktemp("storm"), (OF_THE_CHAIN, (KilledAtPoint,))
-    return storm(folder, load_scenario(SMALL), 1, BLOCKS, kinds=kinds, gaps=((1, 3), (4, 8)), calm=12)
+    folder, kinds = tmp_path_factory.mktemp("storm"), (OF_THE_CHAIN, (KilledAtPoint,), lies(*LIES))
+    gaps = (1, 3), (4, 8), (1, 2)
+    return storm(folder, load_scenario(SMALL), 1, BLOCKS, kinds=kinds, gaps=gaps, calm=12, minutes=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +72,11 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.anvil
 def test_keepers_and_a_mirror_come_through_a_squall(tmp_path: Path) -> None:
-    """A few blocks, of which some are taken back."""
-    kinds, gaps = ((Reorganised,), ()), ((1, 1), (1, 1))
+    """A few blocks, of which some are taken back, told by a node that lies."""
+    kinds, gaps = ((Reorganised,), (), lies("no events")), ((1, 1), (1, 1), (1, 1))
     found = storm(tmp_path, load_scenario(SMALL), 1, 8, kinds=kinds, gaps=gaps, calm=4)
+    assert found["disturbances"]["node: no events"] == 1
+    assert "left the node at " in (tmp_path / "flash.log").read_text()
     assert found["faults"] == [] and found["mirror"]["differences"] == 0 < found["mirror"]["blocks"]
     assert found["blocks"]["deepest_reorganisation"] > 0
     assert [each["starts"] for each in found["keepers"]] == [1, 1, 1]
@@ -75,7 +89,13 @@ def test_keepers_and_a_mirror_come_through_a_squall(tmp_path: Path) -> None:
 @pytest.mark.anvil
 def test_keepers_and_a_mirror_come_through_a_storm(stormed: dict[str, Any]) -> None:
     assert stormed["faults"] == []
-    assert len(stormed["disturbances"]) >= 5
+    assert len(stormed["disturbances"]) >= 6
+    assert any(name.startswith("node: ") for name in stormed["disturbances"])
+    assert stormed["seconds"] >= 6
+    budgets = {(each["account"], each["what"]): each for each in stormed["budgets"]}
+    assert set(budgets) == {(name, what) for name, what, _ in BUDGETS}
+    assert all(int(each["most_wad"]) <= int(each["limit_wad"]) for each in budgets.values())
+    assert any(int(each["most_wad"]) for each in budgets.values())
     assert stormed["blocks"]["mined"] > BLOCKS and stormed["blocks"]["deepest_reorganisation"] > 0
     mirror = stormed["mirror"]
     assert mirror["blocks"] > BLOCKS and (mirror["differences"], mirror["starts"]) == (0, 1)
@@ -103,8 +123,8 @@ def test_finished_parts_are_told_again_and_faults_fail(
     stormed: dict[str, Any], restarted: dict[str, Any], tmp_path: Path
 ) -> None:
     def again(**parts: Any) -> Any:
-        content = {"schema_version": 1, "seed": 1, "blocks": BLOCKS, "kills": KILLS, "parts": parts}
-        out, inputs = tmp_path / "chaos", {"seed": 1, "blocks": BLOCKS, "kills": KILLS}
+        inputs = {"seed": 1, "blocks": BLOCKS, "kills": KILLS, "minutes": None}
+        content, out = {"schema_version": 1, **inputs, "parts": parts}, tmp_path / "chaos"
         open_output(out, "chaos", inputs)
         (out / "chaos.json").write_text(json.dumps(content))
         only = ("--part", "storm", "--part", "restarts")
@@ -164,6 +184,17 @@ def test_a_fault_that_is_believed_is_told(tmp_path: Path) -> None:
     late = next(each for each in FAULTS if each.name == "batches in another order")
     found = nodes(tmp_path, load_scenario(SMALL), faults=[late._replace(stays=False)], within=3.0)
     assert len(found["faults"]) == 2 and all("it was not noticed" in each for each in found["faults"])
+
+
+def test_a_budget_is_of_any_hour() -> None:
+    (name, what, limit), *_ = BUDGETS
+    faults: list[str] = []
+    kept = budgets_kept({(name, what): [(0.0, limit), (HOUR, limit), (2 * HOUR + 1.0, limit - 5)]}, faults)
+    assert faults == [] and kept[0]["most_wad"] == str(limit)
+    over = [(0.0, limit // 2), (HOUR - 1.0, limit // 2 + 1), (9.0 * HOUR, 1)]
+    kept = budgets_kept({(name, what): over}, faults)
+    assert kept[0]["most_wad"] == str(limit + 1)
+    assert faults == [f"{name} spent {limit + 1} of {limit} within an hour ({what})"]
 
 
 def test_what_differs_is_named() -> None:

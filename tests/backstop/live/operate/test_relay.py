@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from backstop.cli.keeper import cli
 from backstop.deployment.accounts import account
+from backstop.errors import BackstopError
 from backstop.live.node.relay import Relay, RelaySettings
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.outbox import Rules
@@ -92,6 +93,60 @@ def test_a_relay_in_trouble_holds_nothing_up(
     relay.mine(includes=False)
     loop.round()
     assert loop.tally.counts["liquidator", "done"] == 1
+    loop.close()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_relay_in_trouble_is_left_alone_longer_and_longer(relay: StandIn) -> None:
+    clock = Clock()
+    through = Relay(RelaySettings(relay.url, ("liquidator",)), 1.0, clock=clock)
+    relay.server.stop()
+    left = []
+    for _ in range(9):
+        assert through.well
+        with pytest.raises(BackstopError) as caught:
+            through.send("0x00", 1)
+        before = clock.now
+        while not through.well:
+            clock.now += 5.0
+        left.append(clock.now - before)
+        assert through.why(caught.value).endswith(f", and is left alone for {left[-1]:.0f} s")
+    assert left == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+
+
+def test_it_is_left_alone_when_it_refuses_one_after_the_other(relay: StandIn) -> None:
+    """One refusal may be the transaction's own fault; and whatever it takes begins anew."""
+    clock, raw = Clock(), "0x" + "ab" * 100
+    through = Relay(RelaySettings(relay.url, ("liquidator",)), 1.0, clock=clock)
+    for _ in range(2):
+        for count in range(2):
+            relay.refuses = "nonce too low"
+            with pytest.raises(BackstopError) as caught:
+                through.send(raw, count)
+            assert through.well and "left alone" not in through.why(caught.value)
+        relay.refuses = ""
+        assert through.send(raw, 1) == 4
+    relay.refuses = "nonce too low"
+    for _ in range(3):
+        with pytest.raises(BackstopError):
+            through.send(raw, 1)
+    assert not through.well
+
+
+def test_nothing_waits_for_a_relay_that_is_left_alone(begin: Open, relay: StandIn, said: list[str]) -> None:
+    loop = begin()
+    through = loop.rules.relay
+    assert through is not None
+    through._away_until = through._clock() + 60.0
+    assert loop.round() == 1 and public(relay) == 1 and relay.taken == []
+    assert not any("goes the public way" in line for line in said)
     loop.close()
 
 

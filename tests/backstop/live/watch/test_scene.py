@@ -18,7 +18,7 @@ from tests.support.protocol import Protocol
 
 def figures(protocol: Protocol, scene: Scene) -> dict[str, Any]:
     model, deployment = protocol.lockstep.model, plan(protocol.parameters)
-    mirror = cast(Mirror, SimpleNamespace(model=model, deployment=deployment))
+    mirror = cast(Mirror, SimpleNamespace(model=model, deployment=deployment, block=1))
     return scene.figures(mirror, statement(model, deployment))
 
 

@@ -37,16 +37,19 @@ def test_one_slider_moves_all_by_keyboard_and_by_itself(tmp_path: Path) -> None:
         {"click": "#replay-play"},
         {"read": "document.getElementById('replay-play').innerText"},
         {"read": "document.querySelectorAll('#replay script').length"},
+        {"read": "document.querySelectorAll('#replay input').length"},
         {"axe": True},
     ]
     page = str(write_page(sample.crash(), tmp_path / "report.html"))
     for width in (1400, 360):
         (visit,) = use([{"page": page, "width": width, "scheme": "dark", "steps": steps}])
         assert visit["problems"] == []
-        start, _, _, twelfth, said, moved, _, end, link, _, _, _, paused, scripts, faults = visit["gave"]
+        start, _, _, twelfth, said, moved, _, end, link, _, _, _, paused, scripts, sliders, faults = visit[
+            "gave"
+        ]
         assert start == told["times"][0] and moved == told["times"][12]
         assert said == "12 Mar 02:00 UTC" and said in twelfth
         for part in (told["types"][0]["market"][12], "</script>", "5.67M lost so far", "450k", sample.NAME):
             assert part in twelfth
         assert told["types"][1]["market"][last] in end and link == "#auction-30" and "1 open" in end
-        assert paused == "Play" and scripts == 0 and faults == []
+        assert paused == "Play" and scripts == 0 and sliders == 1 and faults == []

@@ -100,6 +100,9 @@ def test_it_shows_what_is(watched: dict[str, Any]) -> None:
         assert "ETH" in sections["prices"] and "unsafe, under 100.0%" in sections["vaults"]
         assert "running" in sections["auctions"] and "0 differences" in sections["mirror"]
         assert "LiquidationEngine.liquidate(" in sections["actions"] and "done" in sections["actions"]
+        # The mirror was started anew since, without a checkpoint.
+        assert "liquidated for a debt of" in sections["history"] and " earned most: " in sections["keepers"]
+        assert "makes" in sections["levels"] and "of debt unsafe" in sections["levels"]
         assert "junior" in sections["losses"] and "performing debt" in sections["sheet"]
 
 

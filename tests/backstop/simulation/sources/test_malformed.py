@@ -1,9 +1,13 @@
-"""Sixty malformed books and files of prices: one clear line each, before anything runs or is written."""
+"""A hundred malformed books and files of prices: one clear line each, before anything runs or is written."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -13,6 +17,13 @@ HEAD = "owner,collateral,locked,debt\n"
 BOOK = HEAD + "a,wstETH,100,100000\nb,cbBTC,3,100000\n"
 PRICES = "time,wstETH,cbBTC\n2024-03-12,4000,95000\n2024-03-13,4010,95500\n2024-03-14,3990,94000\n"
 AAVE = "user.id,reserve.symbol,reserve.decimals,currentATokenBalance,currentTotalDebt\n0xa,WETH,18,1,1\n"
+ROW: dict[str, Any] = {"owner": ["a"], "collateral": ["wstETH"], "locked": ["100"], "debt": ["100000"]}
+
+
+def parquet(**columns: Any) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns), out)
+    return out.getvalue()
 
 
 def told(folder: Path, book: str | bytes, prices: str | bytes, *flags: str) -> str:
@@ -75,6 +86,25 @@ def test_the_two_files_as_they_should_be(tmp_path) -> None:
         (HEAD + "a,wstETH,1e20,1e20\n", "vaults owe 100,000,000,000,000,000,001 stablecoins, and a type may"),
         (HEAD + "a,wstETH,1e20,9e6\n", "book.csv: row 2: is more than a vault holds: check the decimals"),
         (HEAD + "a,wstETH,0.01,900000\n", "book.csv: none of its 1 rows is left that can be opened"),
+        (BOOK.encode("utf-16-le"), "book.csv: row 1: is no UTF-8 text: save it as CSV in UTF-8"),
+        (HEAD + "a\0,wstETH,1,1\n", "book.csv: row 2: is no UTF-8 text: save it as CSV in UTF-8"),
+        ((HEAD + "Jürgen,wstETH,1,1\n").encode("latin-1"), "book.csv cannot be read: not UTF-8 text: save i"),
+        ("a,wstETH,100,100000\n", "'owner', 'collateral', 'locked', 'debt'; there are a, wstETH, 100, 10000"),
+        ("# of today\n" + BOOK, "book.csv: row 2: has 4 columns, and the header 1"),
+        (BOOK + "Total,,103,200000\n", "book.csv: row 4, column collateral: is empty: name the collateral"),
+        (HEAD + "a" * 140_000 + ",wstETH,1,1\n", "book.csv: row 2: is no CSV: field larger than field limit"),
+        (HEAD + "a,wstETH,１２,5\n", "book.csv: row 2, column locked: '１２' is not an amount; write e.g. '"),
+        (HEAD + "a,wstETH,1/3,5\n", "book.csv: row 2, column locked: '1/3' is not an amount; write e.g. '12"),
+        (HEAD + "a,wstETH,–,5\n", "book.csv: row 2, column locked: '–' is not an amount; write e.g. '12.5'"),
+        (HEAD + "a,wstETH,1,(5)\n", "book.csv: row 2, column debt: '(5)' is not an amount; write e.g. '12.5"),
+        (HEAD + "a,wstETH,1,5%\n", "book.csv: row 2, column debt: '5%' is not an amount; write e.g. '12.5'"),
+        (HEAD + "a,wstETH,1,1.2.3\n", "book.csv: row 2, column debt: '1.2.3' is not an amount; write e.g. '"),
+        (HEAD + "a,wstETH,1,#REF!\n", "book.csv: row 2, column debt: '#REF!' is not an amount; write e.g. '"),
+        (HEAD + 'a,wstETH,1,"1.234,5"\n', "row 2, column debt: '1.234,5' is not an amount; write e.g. '12.5"),
+        (parquet(**ROW | {"locked": [100.5]}), "row 1, column locked: 100.5 is a float: give text or intege"),
+        (parquet(**ROW | {"owner": [None]}), "book.csv: row 1, column owner: is empty: name the owner"),
+        (parquet(**ROW | {"locked": [["1"]]}), "book.csv: row 1, column locked: \"['1']\" is not an amount"),
+        (parquet(owner=["a"], debt=["1"]), "book.csv: the columns are missing: 'collateral', 'locked'; ther"),
     ],
 )  # fmt: skip
 def test_a_malformed_book_is_one_line(tmp_path, book, said) -> None:
@@ -109,6 +139,25 @@ def test_a_malformed_book_is_one_line(tmp_path, book, said) -> None:
         (PRICES.replace(",cbBTC", "").replace(",95000", "").replace(",95500", "").replace(",94000", ""),
          "prices.csv: has no prices of cbBTC; there are wstETH"),
         ("time,wstETH,cbBTC\n2024-03-12,4000,95000\n2024-03-13,4010,95500\n", "for fewer than two blocks: t"),
+        ("<html>404</html>\n", "prices.csv: the column is missing: 'time', with commas between; there are <"),
+        ('{"prices": []}', "prices.csv is JSON: write it as CSV or Parquet, a row for each position or pric"),
+        (b"PK\x03\x04xlsx", "prices.csv is a spreadsheet or an archive: save the sheet as CSV in UTF-8"),
+        (b"PAR1broken", "prices.csv is no whole Parquet file: "),
+        (parquet(time=[None], wstETH=["1"], cbBTC=["1"]), "prices.csv: row 1, column time: '' is no time: w"),
+        ("2024-03-12,4000,95000\n2024-03-13,4010,95500\n", "missing: 'time'; there are 2024-03-12, 4000, 95"),
+        (PRICES + "2024-03-15,4000,95000,1\n", "prices.csv: row 5: has 4 columns, and the header 3"),
+        (PRICES + '2024-03-15,"4000,95000\n', "prices.csv: row 5: is no CSV: unexpected end of data"),
+        (PRICES + '2024-03-15,"4,000",95000\n', "prices.csv: row 5, column wstETH: '4,000' is not a price; "),
+        (PRICES + "2024-03-15,NaN,95000\n", "prices.csv: row 5, column wstETH: 'NaN' is not a price; write "),
+        (PRICES + "2024-03-15,inf,95000\n", "prices.csv: row 5, column wstETH: 'inf' is not a price; write "),
+        (PRICES + "2024-03-15,$4000,95000\n", "prices.csv: row 5, column wstETH: '$4000' is not a price; wr"),
+        (PRICES + "2024-03-15,1e-40,95000\n", "row 5, column wstETH: '1e-40' is no price: write a number ab"),
+        (PRICES + "2024-02-30,4000,95000\n", "prices.csv: row 5, column time: '2024-02-30' is no time: writ"),
+        (PRICES + "12:00,4000,95000\n", "prices.csv: row 5, column time: '12:00' is no time: write e.g. '20"),
+        (PRICES + "45366,4000,95000\n", "row 5, column time: '45366' is no time of the epoch: write e.g. '1"),
+        (PRICES + "2024-03-15 CET,4000,95000\n", "row 5, column time: '2024-03-15 CET' is no time: write e."),
+        ("time,time,wstETH,cbBTC\n2024-03-12,0,1,1\n", "prices.csv: row 1: the column 'time' is there twice"),
+        ("time,wstETH,cbBTC\n2024-03-12,1,\n2024-03-13,1,\n", "has no prices of cbBTC; there are wstETH"),
     ],
 )  # fmt: skip
 def test_a_malformed_file_of_prices_is_one_line(tmp_path, prices, said) -> None:

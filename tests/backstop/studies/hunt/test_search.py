@@ -9,8 +9,8 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.studies.hunt.alarm import taken
 from backstop.studies.hunt.coalition import Act, Doing
-from backstop.studies.hunt.history import CONDUCTS, play
-from backstop.studies.hunt.script import COMES, TICKS, Script
+from backstop.studies.hunt.history import CONDUCTS, mean_wealth, play
+from backstop.studies.hunt.script import COMES, TICKS, Intent, Script
 from backstop.studies.hunt.search import LEAST, NOTHING, Case, Found, Hunter, draw_case, hunt
 from backstop.studies.hunt.setting import PRICES, draw_setting
 from backstop.studies.hunt.story import replay, tell
@@ -75,6 +75,24 @@ def test_sees_that_a_reporter_who_falls_silent_ends_liquidations():
     assert hunter.weigh(((own, repay), (own, repay))) == NOTHING
     found = hunter.weigh(((own, lie, repay), (own, lie, repay)))
     assert found.amount > LEAST and "the house" in found.losses
+
+
+def test_income_of_who_asks_again_is_no_alarm():
+    """Its first batch is cut in time, the second waits in another and earns: anybody may do so."""
+    income = Intent(7, "income", account("saver"), "Savings", 10_000)
+    case = case_of(lambda p: p.savings.cooldown == p.savings.vesting == 3_600, intents=(income,))
+    case = case._replace(script=case.script._replace(awake=frozenset()))
+    who, shares = account("attacker"), 10_000 * 10**24
+    own = call(0, "Savings", "deposit", 50_000 * WAD, who)
+    once = call(1, "Savings", "requestRedeem", shares, who, who)
+    again = call(7, "Savings", "requestRedeem", 3 * shares, who, who)
+    hunter = Hunter(case)
+    assert hunter.weigh(in_both(own, once, call(7, "Savings", "cut"), again)).amount < WAD
+    # Beside a keeper who comes an hour later it would be one.
+    done = in_both(own, once, call(7, "Savings", "cut"), again)
+    idle = mean_wealth(case.setting, hunter.system, case.script, in_both(own, once, again))
+    earned = mean_wealth(case.setting, hunter.system, case.script, done)
+    assert earned["coalition"] - idle["coalition"] > LEAST
 
 
 def test_what_is_taken_is_what_one_has_and_others_lack():

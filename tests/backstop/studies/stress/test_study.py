@@ -14,10 +14,13 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.simulation.progress import Interrupted
 from backstop.simulation.scenario import load_scenario
-from backstop.studies.stress import workers
 from backstop.studies.stress.engines import Task, engine
 from backstop.studies.stress.study import Study, read_rows
-from backstop.studies.stress.workers import chosen_workers, cluster, here, processes
+from backstop.work import cluster as dask
+from backstop.work import workers
+from backstop.work.chosen import chosen_workers
+from backstop.work.cluster import cluster
+from backstop.work.workers import here, processes
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
 
@@ -91,9 +94,9 @@ def test_a_longer_study_takes_over_the_paths_of_a_shorter_one(task, whole, tmp_p
     out, asked = tmp_path / "out", []
     Study.open(task, 20, out).run()
 
-    def watched(tasks, chunks):
+    def watched(work, tasks, chunks):
         asked.extend(chunks)
-        return here(tasks, asked)
+        return here(work, tasks, asked)
 
     Study.open(task, PATHS, out).run(watched)
     assert asked == [(0, 20, 10), (0, 30, 10), (0, 40, 5)]
@@ -114,7 +117,7 @@ from pathlib import Path
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.study import Study
-from backstop.studies.stress.workers import processes
+from backstop.work.workers import processes
 if __name__ == "__main__":
     task = Task(load_scenario({scenario!r}), 1, "model")
     Study.open(task, {paths}, Path({out!r})).run(processes(2))
@@ -178,12 +181,12 @@ def test_a_chunk_that_is_damaged_is_named(task, tmp_path):
     assert f"{first} cannot be read" in refused(Study.open(task, 20, out).run)
 
 
-def die(chunk: workers.Chunk) -> None:
+def die(job: object) -> None:
     os._exit(9)
 
 
 def test_a_worker_that_dies_is_one_line(task, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "_rows_here", die)
+    monkeypatch.setattr(workers, "_do", die)
     text = refused(lambda: Study.open(task, PATHS, tmp_path / "out").run(processes(2)))
     assert "a worker process died" in text and "0 of 45 paths are kept" in text
 
@@ -203,7 +206,7 @@ def test_a_scenario_that_an_engine_does_not_know_is_one_line(tmp_path, count):
     ],
 )
 def test_a_scheduler_that_is_not_there(task, tmp_path, monkeypatch, address, problem):
-    monkeypatch.setattr(workers, "PATIENCE", 1)
+    monkeypatch.setattr(dask, "PATIENCE", 1)
     assert problem in refused(lambda: Study.open(task, PATHS, tmp_path / "out").run(cluster(address)))
 
 

@@ -1,0 +1,212 @@
+"""A soak: keepers, a mirror and its page under load for hours, with what each of them uses.
+
+Prices go down and up again without end, owners of a fixed number of vaults open those anew that were taken
+from them, and readers come to the page and go. So nothing that is kept for good has a reason to grow but the
+chain's own history, which the node keeps.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from itertools import count
+from pathlib import Path
+from random import Random
+from types import MappingProxyType
+from typing import Any
+
+from backstop.deployment.accounts import account
+from backstop.hosts.ports import free_port
+from backstop.live.chaos.flat import Use, judged, use_of
+from backstop.live.chaos.scene import BIDDERS, CAPITAL, Scene
+from backstop.live.chaos.stage import Chain, prepare
+from backstop.live.chaos.storm import pause
+from backstop.live.chaos.world import World, dice
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
+from backstop.simulation.scenario import Scenario
+
+OWNERS = 12
+"""Owners of vaults, for each collateral type."""
+FASTER = 6
+"""How much faster prices move than on the scenario's day, so that auctions never cease."""
+BLOCK = 4.0
+"""Seconds between two blocks."""
+SAMPLE = 30.0
+"""Seconds between two samples."""
+READERS = 3
+_STAYS = 20.0  # seconds that a reader listens
+_ABOVE = 300  # basis points above the initial ratio at which a vault is opened
+_LEAST, _MOST = 10_000, 40_000  # stablecoins that one draws
+_PLENTY = 10**30
+
+
+class Tide(World):
+    """A world whose prices go to the day's end and back for ever, and whose owners come again."""
+
+    def __init__(
+        self, chain: Chain, scenario: Scenario, seed: int, refilled: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
+        super().__init__(chain, scenario, seed, refilled)
+        self.chance: Random = dice(seed, "owners")
+        self.opened = 0
+        self._ready: set[tuple[int, str]] = set()
+
+    def price(self, symbol: str, at: int) -> int:
+        """Return the price outside [ray]."""
+        path = self.paths[symbol]
+        place = max(0, at - self.begins) * FASTER // self.scenario.block_time % (2 * len(path) - 2)
+        return path[min(place, 2 * len(path) - 2 - place)]
+
+    def act(self) -> None:
+        """Send what the world does in the next block, one owner of a vault included."""
+        super().act()
+        c = self.chance.randrange(len(self.scenario.symbols))
+        owner = f"owner {self.chance.randrange(OWNERS)}"
+        if (c, owner) not in self._ready:
+            symbol, engine = self.scenario.symbols[c], self.system.addresses["VaultEngine"]
+            self.send(owner, symbol, "mint", account(owner), _PLENTY)
+            self.send(owner, symbol, "approve", engine, 2**256 - 1)
+            self._ready.add((c, owner))
+        elif not self._has_vault(c, owner):
+            self._open(c, owner)
+
+    def _has_vault(self, c: int, owner: str) -> bool:
+        to, data = self.encoded("VaultEngine", "vault", c, account(owner))
+        return any(self.host.static(account(owner), to, bytes.fromhex(data[2:])).data)
+
+    def _open(self, c: int, owner: str) -> None:
+        """Have an owner draw as much as may be against little; the market's maker buys it."""
+        terms = self.chain.deployment.parameters.collateral_types[c]
+        price = self.price(terms.symbol, self.chain.head.timestamp)
+        draw = self.chance.randint(_LEAST, _MOST) * WAD
+        deposit = draw * (terms.initial_ratio + _ABOVE) // BASIS_POINTS * RAY // price
+        call = "VaultEngine", "deposit_and_draw", c, account(owner), deposit, draw, account("market_maker")
+        if self._would(owner, *call):
+            self.send(owner, *call)
+            self.opened += 1
+
+
+class Readers:
+    """Readers of the page, who come, listen for a while, and go without a word."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.counts: Counter[str] = Counter()
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._read, daemon=True) for _ in range(READERS)]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Have them go."""
+        self._over.set()
+        for thread in self._threads:
+            thread.join(_STAYS)
+
+    def _read(self) -> None:
+        while not self._over.is_set():
+            try:
+                for path in ("/", "/metrics", "/health"):
+                    self.counts["pages"] += bool(self._get(path, 5.0).read())
+                stream = self._get("/events", 10.0)
+                leaves = time.monotonic() + _STAYS
+                while time.monotonic() < leaves and not self._over.is_set():
+                    self.counts["events"] += stream.readline().startswith(b"data:")
+                stream.close()
+            except (OSError, HTTPException):
+                self.counts["failures"] += 1
+                self._over.wait(1.0)
+
+    def _get(self, path: str, timeout: float) -> Any:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection.request("GET", path)
+        answer = connection.getresponse()  # which closes the connection when it is closed itself
+        return answer
+
+
+def soak(
+    folder: Path,
+    scenario: Scenario,
+    seed: int,
+    minutes: float,
+    *,
+    block: float = BLOCK,
+    sample: float = SAMPLE,
+    progress: Callable[[int, int, str], None] = lambda done, total, text: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Run for so long, or until told to stop; return what each process used, and what must not be."""
+    shutil.rmtree(folder, ignore_errors=True)
+    prepare(folder, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
+    page = free_port()
+    scene = Scene(folder, scenario, seed, world=Tide, mirror=("--page", str(page)))
+    scene.chain.keeps = False  # nobody kills it
+    uses: dict[str, list[Use]] = {}
+    readers = None
+    try:
+        scene.start()
+        readers = Readers(page)
+        began, sampled, mined = time.monotonic(), 0.0, 0
+        with (folder / "samples.jsonl").open("a", encoding="utf-8") as file:
+            for mined in count():
+                at = time.monotonic() - began
+                progress(int(at), int(minutes * 60), f"{mined:,} blocks")
+                if at >= minutes * 60 or stop():
+                    break
+                scene.wait()
+                if at >= sampled:
+                    sampled = at + sample
+                    for name, pid in scene.pids().items():
+                        if (use := use_of(pid, at)) is not None:
+                            uses.setdefault(name, []).append(use)
+                            file.write(json.dumps({"name": name, **use._asdict()}) + "\n")
+                    file.flush()
+                scene.world.act()
+                scene.chain.mine()
+                pause(began + at + block - time.monotonic(), stop)
+        lasted = time.monotonic() - began
+        scene.wait()
+        readers.close()
+        scene.finish()
+        return _figures(scene, uses, readers, mined, lasted)
+    finally:
+        if readers is not None:
+            readers.close()
+        scene.close()
+
+
+def _figures(
+    scene: Scene, uses: Mapping[str, list[Use]], readers: Readers, mined: int, lasted: float
+) -> dict[str, Any]:
+    differences = 0
+    for line in (scene.folder / "mirror.jsonl").read_text(encoding="utf-8").splitlines():
+        with suppress(ValueError):
+            differences += len(json.loads(line)["differences"])
+    did = Counter(line.get("event") for keeper in scene.keepers for line in keeper.lines())
+    processes = [judged(name, of) for name, of in uses.items()]
+    faults = list(scene.faults)
+    faults += [f"the mirror found {differences} differences"] * bool(differences)
+    for each in processes:
+        if each["name"] != "node":  # it keeps the chain's history
+            faults += [
+                f"{what} of {each['name']} grows by {each[what]['an_hour'][0]:,.0f} an hour"
+                for what in ("memory", "open")
+                if each[what]["verdict"] == "grows"
+            ]
+    assert isinstance(scene.world, Tide)
+    return {
+        "minutes": round(lasted / 60, 1),
+        "blocks": mined,
+        "opened": scene.world.opened,
+        "transactions": did["sent"],
+        "readers": dict(readers.counts),
+        "differences": differences,
+        "processes": processes,
+        "faults": faults,
+    }

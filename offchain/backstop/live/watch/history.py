@@ -1,0 +1,174 @@
+"""History of the last day: figures minute by minute, events, and what keepers did and earned.
+
+It is taken from blocks in their order and goes back with the chain. A mirror keeps it with its state, so that
+one that starts again goes on with it; a mirror without a checkpoint takes it anew from the chain's past.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from backstop.files.whole import plain_int
+from backstop.live.follow.mirror import Seen
+from backstop.live.watch.told import Names, event_of, gained, told
+
+DAY = 86_400
+STEP = 60
+"""Between two points, of the chain's time [s]."""
+REPLAYED = 300
+"""Between two points of the past, where each one costs a statement [s]."""
+MOST = 5_000
+"""Events and calls that are kept, whatever happens in a day."""
+
+
+class Point(NamedTuple):
+    """The figures after a block: amounts [rad], the ratio [bps], None without debt; stages in their order."""
+
+    block: int
+    timestamp: int
+    debt: int
+    in_auction: int
+    lost: int
+    collateral: int | None
+    stages: tuple[tuple[str, int], ...]
+
+
+class Event(NamedTuple):
+    """Something that befell the protocol: its kind, and what it was, in words."""
+
+    block: int
+    timestamp: int
+    kind: str
+    text: str
+
+
+class Act(NamedTuple):
+    """A mined call of a keeper: its events in words, what it cost [wei of gas] and brought [wad]."""
+
+    block: int
+    timestamp: int
+    who: str
+    told: str
+    call: str
+    reason: str | None  # why it failed; None: it did not
+    gas: int
+    cost: int
+    gained: int
+
+
+class History:
+    """A history of a deployment whose collateral types have these symbols."""
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self._types = Names(dict(enumerate(symbols)), "collateral")
+        self.points: deque[Point] = deque()
+        self.events: deque[Event] = deque(maxlen=MOST)
+        self.acts: deque[Act] = deque(maxlen=MOST)
+        self._sold: dict[int, int] = {}  # auction -> collateral type
+        self._auctions = Names({}, "collateral")  # auction -> symbol
+        self._prices: dict[int, int] = {}  # collateral type -> the feed's price, ray
+        self._looked_at = 0
+
+    # ------------------------------------------------------------------- taking
+
+    def called(self, seen: Seen, who: str | None, call: str) -> None:
+        """Take a mined call, in the chain's order; `who` is its keeper, None of all other people."""
+        outcome = seen.outcome
+        for log in outcome.logs:
+            if (log.contract, log.event) == ("CollateralAuction", "AuctionStarted"):
+                self._sells(log.values[0], log.values[1])
+            elif (log.contract, log.event) == ("PriceFeed", "Poked"):
+                self._prices[log.values[0]] = log.values[1]
+            if found := event_of(log, self._types):
+                self.events.append(Event(seen.block, seen.timestamp, *found))
+        if who is None:
+            return
+        earned = gained(outcome, self._sold, self._prices)
+        words = told(outcome, self._types, self._auctions, earned)
+        cost = seen.gas * seen.gas_price
+        self.acts.append(
+            Act(seen.block, seen.timestamp, who, words, call, outcome.reason, seen.gas, cost, earned)
+        )
+
+    def due(self, timestamp: int, step: int = STEP) -> bool:
+        """Tell whether a point is due; asked once, it is not due again until another step has passed."""
+        if self._looked_at and timestamp < self._looked_at + step:
+            return False
+        self._looked_at = timestamp
+        return True
+
+    def look(self, block: int, statement: Mapping[str, Any]) -> None:
+        """Take the figures after a block, and forget what is older than a day."""
+        sheet, stages = statement["balance_sheet"], statement["stages"]
+        self.points.append(
+            Point(
+                *(block, statement["timestamp"], int(sheet["performing_rad"]), int(sheet["in_auction_rad"])),
+                *(int(sheet["deficit_rad"]), statement["coverage"]["collateral_bps"]),
+                tuple((row["stage"], int(row["capacity_rad"])) for row in stages),
+            )
+        )
+        for c, row in enumerate(statement["collateral_types"]):
+            self._prices.setdefault(c, int(row["price_ray"]))
+            for auction in statement["auctions"]:  # also of before it looked
+                if auction["symbol"] == row["symbol"] and auction["id"] not in self._sold:
+                    self._sells(auction["id"], c)
+        oldest = statement["timestamp"] - DAY
+        lines: Sequence[deque[Any]] = (self.points, self.events, self.acts)
+        for line in lines:
+            while line and line[0].timestamp < oldest:
+                line.popleft()
+
+    def _sells(self, auction: int, c: int) -> None:
+        self._sold[auction], self._auctions[auction] = c, self._types[c]
+
+    def taken_back(self, block: int) -> None:
+        """Forget what was mined after a block."""
+        self.points = deque(each for each in self.points if each.block <= block)
+        self.events = deque((each for each in self.events if each.block <= block), maxlen=MOST)
+        self.acts = deque((each for each in self.acts if each.block <= block), maxlen=MOST)
+        self._looked_at = self.points[-1].timestamp if self.points else 0
+
+    # ------------------------------------------------------------------ keeping
+
+    def state(self) -> dict[str, Any]:
+        """Return all of it for JSON."""
+        return {
+            "points": [
+                [*_plain(each[:-1]), [[s, plain_int(a)] for s, a in each.stages]] for each in self.points
+            ],
+            "events": [_plain(each) for each in self.events],
+            "acts": [_plain(each) for each in self.acts],
+            "sold": sorted(self._sold.items()),
+            "prices": [[c, plain_int(price)] for c, price in sorted(self._prices.items())],
+        }
+
+    def resume(self, state: Mapping[str, Any], block: int) -> None:
+        """Go on from a state as of a block. Raises KeyError, TypeError or ValueError if it is none."""
+        points = [
+            Point(
+                *(int(block), int(at), int(debt), int(sold), int(lost)),
+                None if ratio is None else int(ratio),
+                tuple((str(stage), int(amount)) for stage, amount in stages),
+            )
+            for block, at, debt, sold, lost, ratio, stages in state["points"]
+        ]
+        events = [Event(int(at), int(time), str(kind), str(text)) for at, time, kind, text in state["events"]]
+        acts = [
+            Act(
+                *(int(block), int(at), str(who), str(words), str(call)),
+                None if reason is None else str(reason),
+                *(int(gas), int(cost), int(earned)),
+            )
+            for block, at, who, words, call, reason, gas, cost, earned in state["acts"]
+        ]
+        for auction, c in state["sold"]:
+            self._sells(int(auction), int(c))
+        self._prices = {int(c): int(price) for c, price in state["prices"]}
+        self.points, self.events, self.acts = deque(points), deque(events, MOST), deque(acts, MOST)
+        self.taken_back(block)
+
+
+def _plain(values: Iterable[Any]) -> list[Any]:
+    return [plain_int(each) if isinstance(each, int) else each for each in values]

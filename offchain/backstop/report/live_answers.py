@@ -1,0 +1,89 @@
+"""Headings of the live page: what each section shows at this block, in a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.report.amounts import duration, percent
+from backstop.report.answers import of_audit
+from backstop.report.numbers import Numbers, amount, clock, counted
+
+FALL = 10
+"""Place in the levels of the fall that the heading tells of: 10%."""
+
+
+def of_live(figures: Mapping[str, Any]) -> dict[str, Markup]:
+    """Compose the answers of the live page, by section; none before the first block."""
+    if not figures:
+        return {}
+    numbers, unsafe = Numbers(figures), figures["bands"][0]
+    audited = of_audit(figures, figures["found"])
+    selling = len(figures["auctions"]) + len(figures["sales"])
+    answers = {
+        "prices": audited.get("types", Markup("Nobody has debt")),
+        "history": _history(figures["history"]["points"]),
+        "levels": _levels(figures["levels"]),
+        "vaults": Markup("No vault is unsafe"),
+        "auctions": Markup("Nothing is being sold"),
+        "calls": Markup("No vault is called"),
+        "losses": audited["losses"],
+        "sheet": audited["sheet"],
+        "keepers": Markup("Nobody did anything"),
+        "actions": Markup("Nothing yet"),
+        "mirror": Markup("Model and chain agree"),
+    }
+    if not int(figures["coverage"]["to_cover_rad"]):
+        answers["losses"] = Markup("Nothing is to cover")
+    if unsafe["vaults"]:
+        answers["vaults"] = Markup("{} with a debt of {}").format(
+            counted(unsafe["vaults"], "unsafe vault"), numbers.figure("bands.0.debt_rad")
+        )
+    if selling:
+        answers["auctions"] = Markup("{} under way").format(counted(selling, "sale"))
+    if figures["calls"]:
+        answers["calls"] = Markup("{} called").format(counted(len(figures["calls"]), "vault"))
+    if figures["keepers"]:
+        first = figures["keepers"][0]
+        answers["keepers"] = Markup("{} earned most: {}").format(
+            first["who"].replace("_", " "), numbers.figure("keepers.0.gained_wad")
+        )
+        if int(first["gained_wad"]) <= 0:
+            answers["keepers"] = Markup("Nobody earned anything")
+    if figures["actions"]:
+        last = figures["actions"][0]
+        answers["actions"] = Markup("{} last, at {}").format(
+            last["who"].replace("_", " "), clock(last["timestamp"])
+        )
+    if figures["found"]:
+        answers["mirror"] = Markup("Model and chain differ")
+    return answers
+
+
+def _history(points: Any) -> Markup:
+    if not points:
+        return Markup("")
+    first, last = points[0], points[-1]
+    now, change = last.debt + last.in_auction, last.debt + last.in_auction - first.debt - first.in_auction
+    if last.timestamp == first.timestamp:
+        return Markup("Debt of {}; it begins here").format(amount(now, "rad"))
+    went = "rose" if change > 0 else "fell"
+    if change == 0:
+        return Markup("Debt stayed at {} for {}").format(amount(now, "rad"), _span(first, last))
+    return Markup("Debt {} by {} to {} in {}").format(
+        went, amount(abs(change), "rad"), amount(now, "rad"), _span(first, last)
+    )
+
+
+def _span(first: Any, last: Any) -> str:
+    return duration(last.timestamp - first.timestamp)
+
+
+def _levels(levels: Mapping[str, Any]) -> Markup:
+    row = levels["all"][FALL]
+    return Markup("A fall of {} makes {} of debt unsafe").format(
+        percent(row["fall_bps"], BASIS_POINTS, 0), amount(row["debt_rad"], "rad")
+    )

@@ -1,0 +1,22 @@
+"""The work of a study: chunks of paths, for whatever workers there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from backstop.studies.stress.columns import Rows
+from backstop.studies.stress.engines import Task, engine
+
+
+class Chunk(NamedTuple):
+    """Consecutive paths of one task: the task's position, the first path, how many."""
+
+    task: int
+    first: int
+    paths: int
+
+
+def rows_in(tasks: Sequence[Task], chunk: Chunk) -> Rows:
+    """Run a chunk's paths."""
+    return engine(tasks[chunk.task]).rows(chunk.first, chunk.paths)

@@ -1,0 +1,1 @@
+"""Work that is spread over workers: this process, several of this machine, or a cluster."""

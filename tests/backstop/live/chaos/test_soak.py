@@ -1,0 +1,88 @@
+"""What a soak says of a process, and a soak in short."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from backstop.live.chaos.flat import MOST_BYTES, Use, judged, slope, use_of
+from backstop.live.chaos.results import table
+from backstop.live.chaos.soak import soak
+from backstop.simulation.scenario import load_scenario
+from tests.support.paths import DATA
+
+HOUR = 3_600
+SIX_HOURS = [float(at) for at in range(0, 6 * HOUR, 30)]
+
+
+def uses(an_hour: float, noise: int = 4 << 20, seed: int = 1) -> list[Use]:
+    """Six hours of a process that grows by so many bytes an hour, and in the first of them by 50 MiB."""
+    random = Random(seed)
+    start = 50 << 20
+    return [
+        Use(
+            at, int(start * (2 if at > HOUR / 2 else 1) + an_hour * at / HOUR + random.randrange(noise)), 9, 3
+        )
+        for at in SIX_HOURS
+    ]
+
+
+@pytest.mark.parametrize(
+    ("an_hour", "verdict"), [(0, "flat"), (MOST_BYTES / 4, "flat"), (2 * MOST_BYTES, "grows")]
+)
+def test_a_leak_is_told_from_noise_and_from_a_start(an_hour: float, verdict: str) -> None:
+    for seed in range(20):
+        found = judged("mirror", uses(an_hour, seed=seed))
+        assert found["memory"]["verdict"] == verdict
+        rate, low, high = found["memory"]["an_hour"]
+        assert low <= rate <= high and high - low < MOST_BYTES
+        assert found["open"] == {"warm": 9, "last": 9, "most": 9, "an_hour": [0, 0, 0], "verdict": "flat"}
+
+
+def test_a_descriptor_every_quarter_of_an_hour_is_a_leak() -> None:
+    leaking = [each._replace(open=9 + int(each.at) // 900) for each in uses(0)]
+    assert judged("mirror", leaking)["open"]["verdict"] == "grows"
+
+
+def test_a_burst_is_no_leak() -> None:
+    burst = [each._replace(open=40 if 9_000 < each.at < 9_900 else 9) for each in uses(0)]
+    assert judged("mirror", burst)["open"]["verdict"] == "flat"
+
+
+def test_of_minutes_nothing_is_known() -> None:
+    short = [each for each in uses(0) if each.at < 2_000]
+    assert judged("mirror", short)["memory"]["verdict"] == "not known yet"
+    assert slope([0.0, 10.0], [1.0, 2.0]) is None
+
+
+def test_what_a_process_uses_is_what_linux_says() -> None:
+    before = use_of(os.getpid(), 1.0)
+    assert before is not None and before.at == 1.0 and before.threads >= 1
+    held = b"x" * (64 << 20)
+    with ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(open(os.devnull))
+        after = use_of(os.getpid(), 2.0)
+    assert after is not None and after.open == before.open + 5
+    assert after.memory > before.memory + len(held) // 2
+    assert use_of(2**22 + 1, 0.0) is None  # beyond the highest number of a process
+
+
+@pytest.mark.deep(
+    brief="tests/backstop/live/chaos/test_soak.py::test_a_leak_is_told_from_noise_and_from_a_start"
+)
+@pytest.mark.anvil
+def test_keepers_a_mirror_and_its_page_under_load(tmp_path: Path) -> None:
+    found = soak(tmp_path, load_scenario(DATA / "chaos" / "small.yaml"), 1, 0.5, block=0.3, sample=2.0)
+    assert found["faults"] == [] and found["differences"] == 0
+    assert found["opened"] > 5 and found["transactions"] > 5
+    assert found["readers"]["pages"] > 8 and found["readers"]["events"] > 20
+    assert "failures" not in found["readers"]
+    assert [each["name"] for each in found["processes"]] == ["flash", "desk", "fund", "mirror", "node"]
+    assert all(each["memory"]["verdict"] == "not known yet" for each in found["processes"])
+    shown = table({"parts": {"soak": found}})
+    assert "\n          mirror" in shown and "keeps the chain's history" in shown

@@ -1,0 +1,201 @@
+"""Every kind of page, whatever it is of: at each width, in each theme, by keyboard, with names that are more.
+
+The live page and an audit's need a chain, and have tests of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli import ask, attack, deleverage, straddle, stress, sweep
+from backstop.report import compare_page, difference_page, guards_page, index_page, run_page
+from backstop.report.kinds import KINDS, kind_of
+from backstop.studies.comparison.compare import compare
+from backstop.studies.comparison.guards import compare_guards
+from backstop.studies.comparison.presets import load_presets
+from backstop.studies.straddle import paths, study
+from tests.support import sample
+from tests.support.paths import DATA
+from tests.support.using import use
+
+BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
+pytestmark = [pytest.mark.browser, pytest.mark.anvil, pytest.mark.deep(brief=BRIEF)]
+
+NAME = "<img src=x onerror=\"document.title='taken'\">\u202e" + "long-" * 40
+NAMED = ("title", "scenario", "description", "owner", "facts", "assumptions")
+"""Texts of a summary that somebody outside may have chosen."""
+
+CONTROLS = "button, a[href], input, select, summary, [tabindex]"
+# Every control that can be seen and that the Tab key has not come to; cells of a table share one stop.
+UNMET = f"""[...document.querySelectorAll('{CONTROLS}')]
+  .filter((each) => each.tabIndex >= 0 && !each.disabled && each.checkVisibility() && !window.met.has(each))
+  .map((each) => each.outerHTML.slice(0, 120))"""
+LISTEN = """(() => { window.met = new Set();
+  document.addEventListener('focusin', (event) => window.met.add(event.target)); })()"""
+# What reacts to a pointer and is no control: a reader without one could not use it.
+MOUSE_ONLY = f"""[...document.querySelectorAll('[onclick], .sort, .csv, .png, .more, .copy')]
+  .filter((each) => !each.matches('{CONTROLS}')).length"""
+CLIPPED = """[...document.querySelectorAll('main *')]
+  .filter((each) => !each.closest('.table, .js-plotly-plot, [hidden]') && each.checkVisibility())
+  .filter((each) => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+  .map((each) => each.outerHTML.slice(0, 80))"""
+BARE = "[...document.querySelectorAll('figure.chart')].filter((each) => !each.querySelector('.png')).length"
+UNSAVED = "[...document.querySelectorAll('main table')].filter((each) => !each.dataset.tool).length"
+
+
+def run_in(folder: Path) -> Path:
+    """A run's folder, of which only the tables are missing that no test here looks at."""
+    folder.mkdir(parents=True)
+    (folder / "trace.json").write_text("{}")
+    (folder / "summary.json").write_text(json.dumps(sample.crash().summary))
+    return folder
+
+
+def asked(command: Any, *args: str) -> Callable[[Path], Path]:
+    """What makes a page by a command, in a folder of its choice."""
+
+    def make(folder: Path) -> Path:
+        result = CliRunner(mix_stderr=False).invoke(command.cli, [*args, "--out", str(folder)])
+        assert result.exit_code == 0, result.stderr
+        return folder / "report.html"
+
+    return make
+
+
+def difference(folder: Path) -> Path:
+    return difference_page.write_page(run_in(folder / "one"), run_in(folder / "other"))
+
+
+def index(folder: Path) -> Path:
+    run_in(folder / "one")
+    return index_page.write_page(folder)
+
+
+def compared(folder: Path) -> Path:
+    folder.mkdir()
+    found = compare(str(DATA / "runs" / "small.yaml"), load_presets("backstop,maker"), "model", 1, folder)
+    return compare_page.write_page(found, folder)
+
+
+def guarded(folder: Path) -> Path:
+    folder.mkdir()
+    found = compare_guards([str(DATA / "guards" / "small.yaml")], "model", 1, folder)
+    return guards_page.write_page(found, folder)
+
+
+def straddled(folder: Path) -> Path:
+    """One day's pairs, of one group of settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (study, paths):
+            patch.setattr(module, "SERIES", ("avax-2025-10-10",))
+        quick = ("--every", "30", "--hold", "10", "--only", "insurance in a day")
+        return asked(straddle, *quick)(folder)
+
+
+SMALL, SEARCH = str(DATA / "stress" / "small.yaml"), str(DATA / "attack" / "hurried.yaml")
+BUDGET = str(DATA / "attack" / "insider-budget.yaml")
+MADE: dict[str, Callable[[Path], Path]] = {
+    "run": lambda folder: run_page.write_page(sample.crash(), folder.with_suffix(".html")),
+    "study": asked(stress, SMALL, "--paths", "60", "--shift", "10"),
+    "sweep": asked(sweep, str(DATA / "stress" / "ratios.yaml"), "--paths", "40"),
+    "search": asked(
+        *(attack, SEARCH, "--budget", BUDGET, "--generations", "1", "--population", "6"),
+        *("--engine", "model", "--host", "model", "--goal", "gain"),
+    ),
+    "proposal": asked(
+        *(ask, "proposal", SMALL, "--set", "parameters.collateral_types.ETH.auction.buf=110%"),
+        *("--paths", "40", "--level", "50"),
+    ),
+    "answer": asked(ask, "falls", SMALL),
+    "comparison": compared,
+    "guards": guarded,
+    "straddle": straddled,
+    "deleveraging": asked(deleverage, "--accounts", "20"),
+    "index": index,
+    "difference": difference,
+}
+"""How the page of each kind is made."""
+
+
+@pytest.fixture(scope="module")
+def page_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes the page of a kind, once."""
+    here = tmp_path_factory.mktemp("every")
+    return cache(lambda kind: MADE[kind](here / kind))
+
+
+def test_all_kinds_are_here() -> None:
+    assert {kind.name for kind in KINDS} | {"index", "difference"} == set(MADE)
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_it_fits_and_axe_finds_no_fault(page_of: Callable[[str], Path], kind: str) -> None:
+    looks: list[dict[str, Any]] = [{"read": CLIPPED}, {"read": BARE}, {"read": UNSAVED}]
+    for width, scheme, axe in (
+        (360, "dark", True),
+        (768, "light", False),
+        (1400, "light", True),
+        (2560, "dark", False),
+    ):
+        steps = [*looks, *([{"axe": True}] if axe else [])]
+        (seen,) = use([{"page": str(page_of(kind)), "width": width, "scheme": scheme, "steps": steps}])
+        clipped, bare, unsaved, *faults = seen["gave"]
+        assert seen["problems"] == [] and clipped == [], width
+        assert (bare, unsaved) == (0, 0) and faults in ([], [[]]), width
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_the_tab_key_comes_to_every_control(page_of: Callable[[str], Path], kind: str) -> None:
+    """And opens all data: what is in there can be reached, too."""
+    steps = [
+        {"read": "document.querySelectorAll('details').forEach((each) => { each.open = true; })"},
+        {"until": "[...document.querySelectorAll('.data')].every((each) => each.querySelector('table'))"},
+        {"read": LISTEN},
+        {"press": "Tab", "times": 400},
+        {"read": UNMET},
+        {"read": "window.met.size"},
+        {"read": MOUSE_ONLY},
+    ]
+    (seen,) = use([{"page": str(page_of(kind)), "steps": steps}])
+    *_, unmet, met, mouse_only = seen["gave"]
+    assert seen["problems"] == [] and unmet == [] and met > 1 and mouse_only == 0
+
+
+def poisoned(value: Any, named: bool = False) -> Any:
+    """A document in which what somebody may have named is called something else."""
+    if isinstance(value, dict):
+        return {key: poisoned(each, named=key in NAMED) for key, each in value.items()}
+    if isinstance(value, list):
+        return [poisoned(each, named) for each in value]
+    return NAME if named and isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("kind", sorted({each.name for each in KINDS} - {"run"}))
+def test_hostile_names_are_text(page_of: Callable[[str], Path], kind: str) -> None:
+    """Of a run and the index, test_names.py looks closer."""
+    folder = page_of(kind).parent
+    found = kind_of(folder)
+    assert found is not None and found.name == kind
+    file = folder / found.summary
+    before = file.read_text()
+    file.write_text(json.dumps(poisoned(json.loads(before))))
+    try:
+        page = found.write(folder)
+        assert "onerror" in page.read_text().partition("<script")[0]  # as text
+        steps = [
+            {"read": "document.querySelectorAll('main img').length"},
+            {"read": "document.title === 'taken'"},
+            {"read": CLIPPED},
+        ]
+        for seen in use([{"page": str(page), "width": width, "steps": steps} for width in (360, 1400)]):
+            assert seen["problems"] == [] and seen["gave"] == [0, False, []], seen["width"]
+    finally:
+        file.write_text(before)
+        found.write(folder)
