@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 MOST_BEHIND = 3
 """Blocks that a node may be behind another."""
+REMEMBERED = 30.0
+"""A height that no node has any more after so long is of a chain that went back [seconds]."""
 
 # Seconds that a node that took over may be behind blocks that were seen, and until it is asked again: loops
 # take no pause of their own then.
@@ -82,7 +84,7 @@ class Failover:
         self._contract: str | None = None
         self._anchored = [0]
         self._anchors: dict[int, str] = {}
-        self._height = 0
+        self._height, self._height_at = 0, 0.0
         self._trouble = ""
 
     @property
@@ -146,7 +148,8 @@ class Failover:
 
     def reached(self, height: int) -> None:
         """Take note of the height that was seen, and compare it with another node's."""
-        self._height, now = height, self._clock()
+        now = self._clock()
+        self._height, self._height_at = height, now
         if self._now is not None and not self._try(self._now):  # it may be of another chain by now
             return
         others = [each for each in self._members if each is not self._now and now >= each.away_until]
@@ -230,7 +233,7 @@ class Failover:
         if contract is not None and client.request("eth_getCode", contract, "latest") == "0x":
             return f"it has no contract at {contract}"
         behind = self._height - int(client.request("eth_blockNumber"), 16)
-        if behind > MOST_BEHIND:
+        if behind > MOST_BEHIND and self._clock() < self._height_at + REMEMBERED:
             return f"it is {behind} blocks behind"
         self._anchors |= anchors
         return None

@@ -13,7 +13,7 @@ from backstop.cli.keeper import cli
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeGone
-from backstop.live.node.failover import Failover
+from backstop.live.node.failover import MOST_BEHIND, REMEMBERED, Failover
 from backstop.live.node.fees import GWEI, TIP_CAP, offered, usual_tip
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
@@ -75,6 +75,20 @@ def test_a_node_that_lags_is_left(
     # It is not taken back as long as it lags.
     both.reached(height + 10)
     assert not both._try(both._members[0]) and "it is 10 blocks behind" in said[-1]
+
+
+def test_a_chain_that_went_back_is_followed_again(
+    proxies: tuple[Proxy, Proxy], devnet: Devnet, said: list[str]
+) -> None:
+    """While no node is asked nobody notes that blocks are gone: the height is forgotten in time."""
+    now = 1_000.0
+    client = Failover([each.url for each in proxies], 2.0, said.append, clock=lambda: now)
+    client.reached(devnet.node.head().number + MOST_BEHIND + 1)
+    client.leave("for a reason")
+    with pytest.raises(NodeGone, match=f"it is {MOST_BEHIND + 1} blocks behind"):
+        client.request("eth_blockNumber")
+    now += REMEMBERED
+    assert int(client.request("eth_blockNumber"), 16) == devnet.node.head().number
 
 
 def test_one_that_only_claims_to_be_ahead_is_not_believed(
