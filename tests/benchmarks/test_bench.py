@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from backstop.simulation.sources.book import read_book
 from backstop.simulation.sources.prices import read_prices
+from backstop.spread import workers
 from backstop.studies.stress import interval_coverage
-from backstop.work import workers
 from tests.support.paths import DATA, ROOT
 
 Rows = list[list[str]]

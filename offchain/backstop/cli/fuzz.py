@@ -31,7 +31,7 @@ from backstop.proof.fuzz.coverage import write_coverage
 from backstop.proof.fuzz.coverer import Coverer
 from backstop.proof.fuzz.findings import Finding, shrink_file
 from backstop.proof.fuzz.printing import print_campaign
-from backstop.work.cluster import cluster
+from backstop.spread.cluster import cluster
 
 # The share of --seconds in which runs are played; the rest is for shrinking and covering.
 PLAYING = 0.8

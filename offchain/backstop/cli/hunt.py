@@ -23,11 +23,11 @@ from backstop.cli.common import (
 )
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.by_name import HOSTS
+from backstop.spread.chosen import chosen_workers
 from backstop.studies.hunt.campaign import Campaign
 from backstop.studies.hunt.case import ALARMS, Effort
 from backstop.studies.hunt.search import FIRST, LATER
 from backstop.studies.hunt.telling import Story, group, replay_story
-from backstop.work.chosen import chosen_workers
 
 INTERRUPTED = 130
 

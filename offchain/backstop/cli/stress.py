@@ -92,13 +92,13 @@ def cli(
     from backstop.report.stress_table import print_study
     from backstop.simulation.meta import run_meta
     from backstop.simulation.scenario import load_scenario
+    from backstop.spread.chosen import chosen_workers
     from backstop.studies.stress.confirm import confirm as run_again
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import engine as make_engine
     from backstop.studies.stress.sensitivity import sensitivity, shifted
     from backstop.studies.stress.study import Study, run_all
     from backstop.studies.stress.summary import summarise
-    from backstop.work.chosen import chosen_workers
 
     if scenario is not None and named is not None and scenario != named:
         raise BackstopError(f"give one scenario: {scenario} or --scenario {named}")

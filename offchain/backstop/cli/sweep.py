@@ -60,11 +60,11 @@ def cli(
     from backstop.report.sweep_page import write_page
     from backstop.report.sweep_table import print_sweep
     from backstop.simulation.meta import run_meta
+    from backstop.spread.chosen import chosen_workers
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import engine as make_engine
     from backstop.studies.stress.grid import load_grid
     from backstop.studies.stress.sweep import Sweep, summarise
-    from backstop.work.chosen import chosen_workers
 
     loaded = load_grid(grid)
     for point in loaded.points:

@@ -232,8 +232,8 @@ def _print_markdown(console: Console, above: str, heads: Cells, rows: Sequence[C
 
 def _agreement(console: Console, path: Path) -> None:
     # Numba takes seconds to load, and the other parts do without it.
+    from backstop.spread.workers import processes
     from backstop.studies.stress import engine_agreement, interval_coverage
-    from backstop.work.workers import processes
 
     with progress_bar() as progress:
         off = engine_agreement.measure(SCENARIOS, 5, workers=processes(2), progress=progress)
@@ -258,8 +258,8 @@ def _agreement(console: Console, path: Path) -> None:
 def _files(console: Console, out: Path) -> None:
     # Numba takes seconds to load, and the other parts do without it.
     from backstop.simulation.scenario import load_scenario
+    from backstop.spread.workers import processes
     from backstop.studies.stress import engine_agreement
-    from backstop.work.workers import processes
 
     with tempfile.TemporaryDirectory(prefix="backstop-files-") as name:
         folder = Path(name)

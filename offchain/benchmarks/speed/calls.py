@@ -25,11 +25,11 @@ from backstop.proof.trace import Trace
 from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import Scenario, drawn
 from backstop.simulation.session import open_session
+from backstop.spread.workers import processes
 from backstop.studies.stress.chunks import Chunk, rows_in
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact import Exact
 from backstop.system import Action
-from backstop.work.workers import processes
 from benchmarks.speed.fuzz import begin_chain, raw_call
 
 YARDSTICK = "web3.py transactions on Anvil, each receipt awaited"

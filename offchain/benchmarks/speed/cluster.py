@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from backstop.files.whole import write_json
+from backstop.spread.cluster import cluster
+from backstop.spread.workers import Workers, here, processes
 from backstop.studies.stress.chunks import Chunk, rows_in
 from backstop.studies.stress.columns import Columns
 from backstop.studies.stress.engines import CHUNKS, Task, engine
 from backstop.studies.stress.study import write_rows
-from backstop.work.cluster import cluster
-from backstop.work.workers import Workers, here, processes
 from benchmarks.speed.stress import SCENARIO, SEED, Day
 
 SCHEMA_VERSION = 1

@@ -20,13 +20,13 @@ import pandas as pd
 from backstop.files.whole import write_json
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario, draw, load_scenario, vault_book
+from backstop.spread.workers import Workers, here, processes
 from backstop.studies.stress.chunks import Chunk, rows_in
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.fast import Fast
 from backstop.studies.stress.fast.scenario_tables import ScenarioTables
-from backstop.work.workers import Workers, here, processes
 from benchmarks.speed.calls import YARDSTICK, Calls, cpu_seconds
 
 SCHEMA_VERSION = 2

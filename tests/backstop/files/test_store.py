@@ -15,6 +15,7 @@ from backstop.errors import BackstopError
 from backstop.files import store as module
 from backstop.files.store import Store
 from tests.support.object_store import BUCKET, Objects, object_store
+from tests.support.waiting import wait_for
 
 HERE = Store(BUCKET, "study/one")
 
@@ -85,9 +86,7 @@ def test_it_is_copied_while_the_command_works_and_what_names_others_comes_last(
         (folder / "chunks").mkdir()
         for name in ("made.json", "chunks/a", "chunks/half.part", "tmpabcd1234", "study.json"):
             (folder / name).write_text(name)
-        deadline = time.monotonic() + 20
-        while "study.json" not in objects.under("study/one") and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for(lambda: "study.json" in objects.under("study/one"))
         assert set(objects.under("study/one")) == {"made.json", "chunks/a", "study.json"}
     assert order.index("chunks/a") < order.index("made.json") < order.index("study.json")
     assert "chunks/half.part" not in order and "tmpabcd1234" not in order

@@ -33,11 +33,15 @@ CALM = 40
 AFTER = 10
 
 
+# How often a pause asks whether to stop: who stops it sets a flag, which wakes nobody [seconds].
+_LOOK = 0.2
+
+
 def pause(seconds: float, stop: Callable[[], bool]) -> None:
     """Wait so long, unless told to stop."""
     over = time.monotonic() + seconds
     while (left := over - time.monotonic()) > 0 and not stop():
-        time.sleep(min(left, 0.2))
+        time.sleep(min(left, _LOOK))
 
 
 Say = Callable[[str], None]

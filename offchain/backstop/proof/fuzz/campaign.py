@@ -22,7 +22,7 @@ from backstop.files.outputs import refuse_other
 from backstop.files.whole import read_json, write_bytes, write_json
 from backstop.proof.fuzz import remote
 from backstop.proof.fuzz.tally import Tally
-from backstop.work.workers import Workers
+from backstop.spread.workers import Workers
 
 SCHEMA_VERSION = 1
 # Steps of one run. Longer ones go deeper, shorter ones see more deployments.

@@ -9,13 +9,13 @@ from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.files.whole import read_json, write_json
+from backstop.spread.workers import Workers
 from backstop.studies.hunt.alarm import Taken
 from backstop.studies.hunt.case import Effort, Looked, look
 from backstop.studies.hunt.coalition import Doing
 from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.search import Found, draw_case
 from backstop.system import Action
-from backstop.work.workers import Workers
 
 SCHEMA_VERSION = 2
 FILE = "hunt.json"

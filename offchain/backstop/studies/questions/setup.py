@@ -13,12 +13,12 @@ from backstop.simulation.scenario.document import Field, merge
 from backstop.simulation.scenario.file import ORDERS, read_scenario
 from backstop.simulation.scenario.loader import scenario_of
 from backstop.simulation.scenario.schema import Vault
+from backstop.spread.chosen import chosen_workers
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import ENGINES, Task, engine
 from backstop.studies.stress.grid import set_fields
 from backstop.studies.stress.statistics import LEAST_TAIL, Sample
 from backstop.studies.stress.study import Study, run_all
-from backstop.work.chosen import chosen_workers
 
 PATHS = 1_000
 LEVEL = 9_500

@@ -10,8 +10,8 @@ from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.files.whole import read_json, write_json
+from backstop.spread.chosen import chosen_workers
 from backstop.studies.settings.trial import trial
-from backstop.work.chosen import chosen_workers
 
 SCHEMA_VERSION = 1
 FILE = "settings.json"

@@ -21,12 +21,12 @@ from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.processes import Crash, Fault
 from backstop.simulation.scenario.schema import GeneratedBook
+from backstop.spread.workers import Workers, here
 from backstop.studies.stress.chunks import Chunk, rows_in
 from backstop.studies.stress.columns import NEVER, Columns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.fast import Fast
-from backstop.work.workers import Workers, here
 
 SCENARIO = "stress-day"
 _STAGES = ("buffer", "reserve", "junior", "redistribution", "savings")

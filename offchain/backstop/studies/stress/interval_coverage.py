@@ -15,12 +15,12 @@ import numpy as np
 
 from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.spread.workers import Workers, here
 from backstop.studies.stress.columns import Columns
 from backstop.studies.stress.engine_agreement import rows_of, silent
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.fast import Fast
 from backstop.studies.stress.statistics import Estimate, Sample, mean, quantile, share, shortfall
-from backstop.work.workers import Workers, here
 
 SCENARIO = "severe-day"
 SIZES = 250, 1_000

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import BackstopError
 from backstop.simulation.meta import run_meta
 from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.spread.chosen import chosen_workers
 from backstop.studies.stress.confirm import confirm as run_again
 from backstop.studies.stress.engines import ENGINES, Task
 from backstop.studies.stress.study import Study
 from backstop.studies.stress.summary import summarise
-from backstop.work.chosen import chosen_workers
 
 if TYPE_CHECKING:
     import pandas as pd

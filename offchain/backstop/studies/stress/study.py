@@ -26,10 +26,10 @@ from backstop.errors import BackstopError
 from backstop.files.outputs import content, refuse_other
 from backstop.files.whole import read_json, write_files, write_json
 from backstop.simulation.progress import Interrupted, Progress
+from backstop.spread.workers import Workers, here
 from backstop.studies.stress.chunks import Chunk, rows_in
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import CHUNKS, Task
-from backstop.work.workers import Workers, here
 
 SCHEMA_VERSION = 1
 

@@ -24,6 +24,7 @@ from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, vault_book
 from backstop.simulation.scenario.writer import as_yaml
+from backstop.spread.workers import Workers
 from backstop.studies.documents import plain
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task
@@ -31,7 +32,6 @@ from backstop.studies.stress.grid import Grid, Point
 from backstop.studies.stress.statistics import CONFIDENCE, Sample, mean, quantile, share, shortfall
 from backstop.studies.stress.study import Study, run_all
 from backstop.studies.stress.summary import estimate
-from backstop.work.workers import Workers
 
 SCHEMA_VERSION = 1
 RESAMPLES = 400

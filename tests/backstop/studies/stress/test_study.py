@@ -14,13 +14,13 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.simulation.progress import Interrupted
 from backstop.simulation.scenario import load_scenario
+from backstop.spread import cluster as dask
+from backstop.spread import workers
+from backstop.spread.chosen import chosen_workers
+from backstop.spread.cluster import cluster
+from backstop.spread.workers import here, processes
 from backstop.studies.stress.engines import Task, engine
 from backstop.studies.stress.study import Study, read_rows
-from backstop.work import cluster as dask
-from backstop.work import workers
-from backstop.work.chosen import chosen_workers
-from backstop.work.cluster import cluster
-from backstop.work.workers import here, processes
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
 
@@ -117,7 +117,7 @@ from pathlib import Path
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.study import Study
-from backstop.work.workers import processes
+from backstop.spread.workers import processes
 if __name__ == "__main__":
     task = Task(load_scenario({scenario!r}), 1, "model")
     Study.open(task, {paths}, Path({out!r})).run(processes(2))

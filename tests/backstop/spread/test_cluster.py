@@ -19,17 +19,17 @@ from backstop.cli.stress import cli as stress
 from backstop.cli.sweep import cli as sweep
 from backstop.errors import BackstopError
 from backstop.proof.fuzz.campaign import Campaign, Settings
+from backstop.spread import cluster as module
+from backstop.spread.cluster import cluster
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.study import Study
-from backstop.work import cluster as module
-from backstop.work.cluster import cluster
 from tests.support.certificates import certificates
 from tests.support.object_store import object_store
 from tests.support.paths import DATA
 
 SMALL = DATA / "stress" / "small.yaml"
 GRID = DATA / "stress" / "ratios.yaml"
-BRIEF = pytest.mark.deep(brief="tests/backstop/work/test_cluster.py::test_a_study_outlives_all_its_workers")
+BRIEF = pytest.mark.deep(brief="tests/backstop/spread/test_cluster.py::test_a_study_outlives_all_its_workers")
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backstop.work.cluster import cluster
-from backstop.work.workers import Workers, here, processes
+from backstop.spread.cluster import cluster
+from backstop.spread.workers import Workers, here, processes
 
 
 def chosen_workers(count: int, address: str | None) -> Workers:

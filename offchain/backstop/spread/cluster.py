@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from backstop.errors import BackstopError
 from backstop.files.installation import naming_extras
-from backstop.work.workers import AHEAD, TICK, Done, Workers
+from backstop.spread.workers import AHEAD, TICK, Done, Workers
 
 S = TypeVar("S")
 J = TypeVar("J")
