@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from itertools import pairwise
+from pathlib import Path
+
 from backstop.deployment.accounts import ACCOUNTS
 from backstop.hosts.anvil import AnvilProcess
 from backstop.hosts.ports import free_port
 from backstop.live.node.rpc_node import Node
+from backstop.live.operate.devnet import begun_at
 from tests.support.paths import DATA
 
 SMALL = DATA / "runs" / "small.yaml"
@@ -21,10 +26,16 @@ class Devnet:
         self.start()
 
     def start(self) -> None:
-        """Start it, again if need be."""
+        """Start it, again if need be; a chain in a file keeps its block 0, and its time goes on."""
         flags = ("--port", str(self.port), "--accounts", str(len(ACCOUNTS)), *self.flags)
+        files = [Path(file) for flag, file in pairwise(self.flags) if flag in ("--load-state", "--state")]
+        kept = [file for file in files if file.exists()]
+        for file in kept:
+            flags += ("--timestamp", str(begun_at(file)))
         self.process = AnvilProcess(*flags, throw_away=False)
         self.process.connect(self.url).close()
+        if kept:
+            self.node.request("anvil_setTime", max(int(time.time()), self.node.head().timestamp + 1))
 
     @property
     def node(self) -> Node:

@@ -103,7 +103,7 @@ def cli(
     from backstop.deployment.file import read_deployment
     from backstop.live.follow.mirror import open_mirror
     from backstop.live.operate.mirror_loop import MirrorLoop
-    from backstop.live.operate.options import connect_to, expect
+    from backstop.live.operate.options import connect_to
     from backstop.live.watch.alerts import AlertSettings, webhook_host
     from backstop.live.watch.opening import watched
 
@@ -115,7 +115,7 @@ def cli(
 
     with stoppable("stopping ...") as stop:
         node, described = connect_to(network, say, stop=stop), read_deployment(deployment)
-        expect(node, described)
+        node.expect(described)
         hook = None
         if alerts is not None:
             try:

@@ -14,7 +14,12 @@ from backstop.deployment.plan import Deployment, plan
 from backstop.errors import BackstopError
 from backstop.files.whole import plain_int, read_json, write_json
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
+_MEND = "deploy again; of one that is live see docs/do/operate.md, Upgrading"
+
+
+class OtherChain(BackstopError):
+    """An error: the node is on another chain than the deployment."""
 
 
 class OtherVersion(ValueError):
@@ -39,6 +44,7 @@ def deployment_to_json(deployment: Deployment) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "chain_id": deployment.chain_id,
+        "genesis": deployment.genesis,
         "block": deployment.block,
         "deployer": deployment.deployer,
         "first_nonce": deployment.first_nonce,
@@ -70,9 +76,11 @@ def deployment_from_json(content: Mapping[str, Any]) -> Deployment:
     planned = {c.name: (c.kind, c.address, _plain(c.args)) for c in deployment.creations}
     if planned != written or content["deployer"] != deployment.deployer:
         raise OtherVersion
+    # Audits of before have no such field: they name their block by its hash.
+    genesis = str(content.get("genesis", ""))
     # Files of before have no such field: nobody had asked.
     unsafe = tuple(str(name) for name in content.get("unsafe", ()))
-    return dataclasses.replace(deployment, block=content["block"], unsafe=unsafe)
+    return dataclasses.replace(deployment, block=content["block"], genesis=genesis, unsafe=unsafe)
 
 
 def write_deployment(deployment: Deployment, path: Path) -> None:
@@ -82,7 +90,7 @@ def write_deployment(deployment: Deployment, path: Path) -> None:
 
 def read_deployment(path: Path) -> Deployment:
     """Read a deployment file; raise one BackstopError that says what is wrong with it."""
-    content = read_json(path, "deployment file", SCHEMA_VERSION, "deploy first", "deploy again")
+    content = read_json(path, "deployment file", SCHEMA_VERSION, "deploy first", _MEND)
     try:
         return deployment_from_json(content)
     except OtherVersion:
@@ -93,13 +101,18 @@ def read_deployment(path: Path) -> Deployment:
         raise BackstopError(f"{path} is not a whole deployment file ({error!r}): deploy again") from None
 
 
-def check_chain(deployment: Deployment, chain_id: int) -> None:
-    """Raise BackstopError if the node is on another chain than the deployment."""
+def check_chain(deployment: Deployment, chain_id: int, genesis: str) -> None:
+    """Raise OtherChain if the node is on another chain than the deployment, by its id or its block 0."""
     if chain_id != deployment.chain_id:
-        raise BackstopError(
-            f"the deployment is on chain {deployment.chain_id}, the node is on chain {chain_id}: "
-            "connect to the right node or deploy again"
-        )
+        there, here = f"chain {deployment.chain_id}", f"chain {chain_id}"
+    elif genesis != deployment.genesis:
+        there = f"a chain with block 0 {deployment.genesis or 'unknown'}"
+        here = f"a chain with block 0 {genesis}"
+    else:
+        return
+    raise OtherChain(
+        f"the deployment is on {there}, the node is on {here}: connect to the right node or deploy again"
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -28,7 +28,10 @@ class Creation:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Contracts in creation order, and what they are configured with; `block` is the last one before them."""
+    """Contracts in creation order, and what they are configured with.
+
+    `block` is the last one before them; `genesis` is the hash of the chain's block 0, "" in this process.
+    """
 
     parameters: Parameters
     creations: tuple[Creation, ...]
@@ -36,6 +39,7 @@ class Deployment:
     first_nonce: int = 0
     chain_id: int = CHAIN_ID
     block: int = 0
+    genesis: str = ""
     accounts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     unsafe: tuple[str, ...] = ()  # rules of settings that it breaks, because somebody said so
 

@@ -50,6 +50,8 @@ class Asked(Protocol):
 
     def others(self) -> Sequence[Client]: ...
 
+    def expect(self, chain_id: int, genesis: str, block: int, contract: str) -> None: ...
+
     def reached(self, height: int) -> None: ...
 
     def leave(self, problem: str) -> bool: ...
@@ -130,6 +132,9 @@ class Client:
     def others(self) -> Sequence[Client]:
         """Return the other nodes that may be asked: none."""
         return ()
+
+    def expect(self, chain_id: int, genesis: str, block: int, contract: str) -> None:
+        """Leave nodes of another chain: there is no other."""
 
     def reached(self, height: int) -> None:
         """Take note of the height that was seen: there is nobody to compare it with."""

@@ -210,10 +210,27 @@ def test_a_restarted_chain_is_one_clear_error(file, new_host, artifacts):
         attach(read_deployment(file), new_host("revm"), artifacts)
 
 
-def test_the_wrong_chain_is_one_clear_error(file):
-    check_chain(read_deployment(file), 31_337)
-    with pytest.raises(BackstopError, match="the node is on chain 1:"):
-        check_chain(read_deployment(file), 1)
+def test_the_wrong_chain_is_one_clear_error(tmp_path):
+    file, genesis, other = tmp_path / "deployment.json", "0x" + "01" * 32, "0x" + "02" * 32
+    write_deployment(dataclasses.replace(plan(standard()), genesis=genesis), file)
+    check_chain(read_deployment(file), 31_337, genesis)
+    with pytest.raises(BackstopError, match="the deployment is on chain 31337, the node is on chain 1:"):
+        check_chain(read_deployment(file), 1, genesis)
+    with pytest.raises(
+        BackstopError,
+        match=f"on a chain with block 0 {genesis}, the node is on a chain with block 0 {other}:",
+    ):
+        check_chain(read_deployment(file), 31_337, other)
+
+
+def test_a_file_without_the_genesis_says_how_to_mend_it(file):
+    content = json.loads(file.read_text())
+    del content["genesis"]
+    file.write_text(json.dumps(content | {"schema_version": 7}))
+    with pytest.raises(
+        BackstopError, match="schema version 7, this program reads 8: deploy again; of one that is"
+    ):
+        read_deployment(file)
 
 
 def test_a_file_is_replaced_at_once(file, monkeypatch):

@@ -151,8 +151,6 @@ class Trial:
             node = Node(hostile, TIMEOUT)
         deployment = self.deployment
         system = LiveSystem(node, deployment, Signers(test_accounts=True))
-        if self.beside:
-            client.expect(deployment.chain_id, deployment.block, deployment.creations[0].address)
         rules, keepers = Rules(replace_after=1.0), keepers_of(deployment, [ROLE])
         alerts = Alerts(lambda body: self.said.append(body["text"]))
         stale = _STALE if self.fault.blocks else 0

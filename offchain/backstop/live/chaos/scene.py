@@ -62,7 +62,7 @@ ACCOUNTS = ("taker", "crank", "coverer", "liquidator", "bidder", "surplus_bidder
 """All accounts that keepers send from."""
 
 # What a process says that is started while there is no node.
-_NO_NODE = ("Error: no node answers", " is gone (")
+_NO_NODE = ("Error: no node answers", "nodes can be asked", " is gone (")
 
 
 class Scene:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from backstop.deployment.configuration import configuration
 from backstop.deployment.create import attach, create_on_model, model_of
-from backstop.deployment.file import check_chain
 from backstop.deployment.plan import Creation, Deployment
 from backstop.errors import BackstopError
 from backstop.hosts import layout
@@ -514,6 +513,6 @@ class Mirror:
 
 def open_mirror(node: Node, deployment: Deployment, depth: int = DEPTH) -> Mirror:
     """Open a mirror that only looks: it signs nothing and keeps no history."""
-    check_chain(deployment, node.chain_id)
+    node.expect(deployment)
     host = LiveHost(node, Signers(test_accounts=False))
     return Mirror(node, host, attach(deployment, host), deployment, depth=depth)

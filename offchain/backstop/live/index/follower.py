@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment.file import check_chain
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
@@ -42,7 +41,7 @@ class Follower:
 
         Raises UnusableSnapshot if the file is of no use for this deployment.
         """
-        check_chain(deployment, node.chain_id)
+        node.expect(deployment)
         self.node = node
         self.deployment = deployment
         self.say = say

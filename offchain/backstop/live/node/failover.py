@@ -4,8 +4,8 @@ One is asked; when it fails, stalls, lags, refuses or is of another chain it is 
 that is well takes over. An error that is the call's own answer, as a revert is, is no reason to ask another.
 
 A node is of the same chain if it has the chain id, which its contracts have to see too, a contract that has
-to be there, and the hashes of two old blocks: the genesis and the one before the deployment. The first node
-that fits sets these.
+to be there, the genesis of the deployment's file, and the block before the deployment: the first node that
+fits sets its hash.
 """
 
 from __future__ import annotations
@@ -107,9 +107,10 @@ class Failover:
         for member in self._members:
             member.client.close()
 
-    def expect(self, chain_id: int, block: int, contract: str) -> None:
+    def expect(self, chain_id: int, genesis: str, block: int, contract: str) -> None:
         """Leave nodes of another chain, with another such block, or without the contract, from now on."""
         self._chain_id, self._anchored, self._contract = chain_id, [0, block], contract
+        self._anchors = {0: genesis}
         if self._now is not None:
             self._try(self._now)
         self._member()
@@ -226,8 +227,9 @@ class Failover:
             there = _hash(client, number)
             if there is None:
                 return f"it has not reached block {number}"
-            if self._anchors.get(number, there) != there:
-                return f"it has another block {number}: it is of another chain"
+            known = self._anchors.get(number, there)
+            if known != there:
+                return f"its block {number} is {there}, not {known}: it is of another chain"
             anchors[number] = there
         contract = self._contract
         if contract is not None and client.request("eth_getCode", contract, "latest") == "0x":

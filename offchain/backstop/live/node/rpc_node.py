@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from backstop.deployment.file import OtherChain, check_chain
+from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.files.installation import spelled
 from backstop.hosts.endpoint import check_scheme, endpoint, is_http, is_path, masked
@@ -69,6 +71,7 @@ class Node:
     ) -> None:
         self.client: Asked = client or Client(check_url(url), timeout, stop)
         self._looked_at = 0.0
+        self._expected: Deployment | None = None
 
     @property
     def url(self) -> str:
@@ -89,6 +92,14 @@ class Node:
             raise NodeGone(
                 f"no node answers at {self.url} ({_cause(error)}): `{spelled('devnet')}` starts one"
             ) from None
+
+    @property
+    def genesis(self) -> str:
+        """The hash of block 0, by which chains of one id are told apart."""
+        found = self.hash_of(0)
+        if found is None:
+            raise NodeGone(f"the node at {self.url} has no block 0: name one that has all headers")
+        return found
 
     @cached_property
     def version(self) -> str:
@@ -158,6 +169,13 @@ class Node:
                     raise self.wrong(f"what {sent['hash']} created has no address")
         return found
 
+    def expect(self, deployment: Deployment) -> None:
+        """Be of a deployment's chain from now on; of several nodes, leave those of another one."""
+        where = deployment.chain_id, deployment.genesis, deployment.block, deployment.creations[0].address
+        self.client.expect(*where)
+        check_chain(deployment, chain_id_of(self.client), self.genesis)
+        self._expected = deployment
+
     def reached(self, height: int) -> None:
         """Take note of the height that was seen; now and then, raise NodeGone if this is another chain."""
         now = time.monotonic()
@@ -165,8 +183,15 @@ class Node:
             return
         self._looked_at = now
         self.client.reached(height)
-        if (found := chain_id_of(self.client)) != self.chain_id:
-            raise NodeGone(f"the node at {self.url} is on chain {found} now, not on chain {self.chain_id}")
+        self.check_chain()
+
+    def check_chain(self) -> None:
+        """Raise NodeGone if this is not the deployment's chain any more."""
+        if self._expected is not None:
+            try:
+                check_chain(self._expected, chain_id_of(self.client), self.genesis)
+            except OtherChain as error:
+                raise NodeGone(f"the node at {self.url} is of another chain now: {error}") from None
 
     def wrong(self, what: str) -> NodeGone:
         """Leave a node that told what cannot be, if there is another; return the error."""

@@ -99,7 +99,7 @@ def deploy_live(
     """
     host = LiveHost(node, signers, fee_cap=fee_cap)
     accounts = dict(accounts or {})
-    there = None if fresh else _there(out, host, node.chain_id, parameters, accounts)
+    there = None if fresh else _there(out, node, host, parameters, accounts)
     if there is not None:
         say(f"{out} was there already, and on this chain: --fresh deploys another")
         return there
@@ -152,13 +152,15 @@ def _begin(
     say: Callable[[str], None],
 ) -> tuple[Deployment, int]:
     """Return the plan, and how many of its transactions are mined already."""
+    genesis = node.genesis
     if part.exists():
         begun = read_deployment(part)
-        check_chain(begun, node.chain_id)
+        if begun.chain_id != node.chain_id:
+            check_chain(begun, node.chain_id, genesis)
         done = _mined(node, begun.deployer) - begun.first_nonce
         steps = len(begun.creations) + len(configuration(begun))
         there = [host.code_size(creation.address) > 0 for creation in begun.creations[: max(0, done)]]
-        if 0 < done <= steps and all(there):
+        if 0 < done <= steps and all(there) and begun.genesis == genesis:
             if begun.parameters != parameters or dict(begun.accounts) != dict(accounts):
                 raise BackstopError(
                     f"{part} is half a deployment with other parameters or accounts: finish it with those, "
@@ -170,7 +172,7 @@ def _begin(
             say(f"{part} does not fit the chain, or its deployer did other things since: starting anew")
     deployer = accounts.get("admin") or account("admin")
     begun = plan(parameters, _mined(node, deployer), node.chain_id, accounts)
-    return dataclasses.replace(begun, block=host.block_number()), 0
+    return dataclasses.replace(begun, genesis=genesis, block=host.block_number()), 0
 
 
 def _mined(node: Node, deployer: str) -> int:
@@ -186,7 +188,7 @@ def _mined(node: Node, deployer: str) -> int:
 
 
 def _there(
-    out: Path, host: LiveHost, chain_id: int, parameters: Parameters, accounts: Mapping[str, str]
+    out: Path, node: Node, host: LiveHost, parameters: Parameters, accounts: Mapping[str, str]
 ) -> Deployment | None:
     """Return the deployment of an earlier call, if it is the one that is asked for; refuse another.
 
@@ -197,7 +199,10 @@ def _there(
     if not out.exists():
         return None
     old = _read_own(out)
-    if old.chain_id == chain_id and not all(host.code_size(each.address) for each in old.creations):
+    chain_id = node.chain_id
+    if old.chain_id == chain_id and (
+        old.genesis != node.genesis or not all(host.code_size(each.address) for each in old.creations)
+    ):
         return None
     there = {"chain": old.chain_id, "content of the parameters": content(old.parameters)}
     wanted = {"chain": chain_id, "content of the parameters": content(parameters)}

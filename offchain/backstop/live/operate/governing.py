@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from backstop.deployment.create import attach
-from backstop.deployment.file import check_chain
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
@@ -36,7 +35,7 @@ class Governing:
     """A deployment's timelock on a node."""
 
     def __init__(self, node: Node, deployment: Deployment, signers: Signers, fee_cap: int = FEE_CAP) -> None:
-        check_chain(deployment, node.chain_id)
+        node.expect(deployment)
         if TIMELOCK not in deployment.addresses:
             raise BackstopError(
                 f"this deployment has no timelock: {deployment.account('admin')} is its admin, at once"

@@ -129,7 +129,7 @@ class KeeperLoop:
                 )
 
     def _open_boxes(self, folder: Path | None) -> None:
-        system, genesis = self.system, self.system.node.hash_of(0) or ""
+        system, genesis = self.system, self.system.deployment.genesis
         for address in dict.fromkeys(keeper.address for keeper in self.keepers if keeper.signing is None):
             journal = Journal(folder, system.node.chain_id, genesis, address)
             signers = system.host.signers

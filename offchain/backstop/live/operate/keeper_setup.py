@@ -23,7 +23,7 @@ from backstop.live.node.remote_signer import RemoteSigner
 from backstop.live.operate.brakes import Brakes, Pauses
 from backstop.live.operate.config import Settings, StrategySettings
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.options import connect_to, expect, signers_of
+from backstop.live.operate.options import connect_to, signers_of
 from backstop.live.operate.outbox import Rules
 from backstop.live.operate.report_sources import sources_of
 from backstop.live.operate.roles import keepers_of
@@ -43,7 +43,7 @@ def start(
         raise BackstopError("no --roles: name some, or give a --config with some")
     node = connect_to(settings.networks, lambda text: say(Line(text, "node")), settings.rpc_timeout, stop)
     deployment = read_deployment(settings.deployment)
-    expect(node, deployment)
+    node.expect(deployment)
     keepers = keepers_of(deployment, list(settings.roles), settings.minimum_profit, settings.options)
     remote = RemoteSigner(settings.signer, settings.rpc_timeout, stop) if settings.signer else None
     signers, named = signers_of(node, settings.accounts, remote)

@@ -9,8 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from backstop.deployment.file import check_chain, read_deployment
-from backstop.deployment.plan import Deployment
+from backstop.deployment.file import read_deployment
 from backstop.errors import BackstopError
 from backstop.files.installation import spelled
 from backstop.files.outputs import content
@@ -125,23 +124,14 @@ def connect_to(
     timeout: float = TIMEOUT,
     stop: Callable[[], bool] = never,
 ) -> Node:
-    """Connect to a node, or to several that take over from each other.
+    """Connect to a node, or to several that take over from each other, as soon as one is asked.
 
     `say` gets a line for each node that is left and each that takes over.
     """
     if len(networks) < 2:
         return connect(networks[0] if networks else None, timeout, stop)
     urls = [address_of(each) for each in networks]
-    node = Node(urls[0], client=Failover(urls, timeout, say, stop=stop))
-    _ = node.chain_id
-    return node
-
-
-def expect(node: Node, deployment: Deployment) -> None:
-    """Refuse a node of another chain than a deployment's; of several, leave those."""
-    check_chain(deployment, node.chain_id)
-    if isinstance(node.client, Failover):
-        node.client.expect(deployment.chain_id, deployment.block, deployment.creations[0].address)
+    return Node(urls[0], client=Failover(urls, timeout, say, stop=stop))
 
 
 def signers_of(
@@ -161,6 +151,6 @@ def open_system(
 ) -> tuple[LiveSystem, dict[str, str]]:
     """Open a deployment on a node; return it and the accounts that were named, by role."""
     deployment = read_deployment(file)
-    check_chain(deployment, node.chain_id)
+    node.expect(deployment)
     signers, named = signers_of(node, accounts)
     return LiveSystem(node, deployment, signers, fee_cap=fee_cap, impersonate=impersonate), named

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 from backstop.deployment.create import attach
-from backstop.deployment.file import check_chain
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
@@ -55,7 +54,7 @@ class LiveSystem:
 
         While history is followed, `stop` ends it with an error.
         """
-        check_chain(deployment, node.chain_id)
+        node.expect(deployment)
         self.node = node
         self.deployment = deployment
         self.host = LiveHost(node, signers, fee_cap=fee_cap, impersonate=impersonate)
@@ -170,7 +169,7 @@ class LiveSystem:
 
     def restart(self) -> str:
         """Follow whatever chain the node has now; return in words what that took."""
-        check_chain(self.deployment, int(self.node.request("eth_chainId"), 16))
+        self.node.check_chain()
         attach(self.deployment, self.host, self.chain.artifacts)
         done = self.mirror.restart()
         self.follow()

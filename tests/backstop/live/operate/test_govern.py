@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -143,7 +144,8 @@ def test_what_is_wrong_is_one_line(run: Run, tmp_path: Path, governed: tuple[Dev
         assert problem in result.stderr and result.stderr.count("\n") == 1, result.stderr
     devnet, _ = governed
     other = tmp_path / "other.json"
-    write_deployment(plan(load_parameters("guarded")), other)
+    made = dataclasses.replace(plan(load_parameters("guarded")), genesis=devnet.node.genesis)
+    write_deployment(made, other)
     result = CliRunner(mix_stderr=False).invoke(cli, ["--network", devnet.url, "--deployment", str(other)])
     assert "this deployment has no timelock" in result.stderr and result.stderr.count("\n") == 1
 

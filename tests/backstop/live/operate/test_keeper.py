@@ -218,8 +218,11 @@ def test_a_fresh_chain_at_the_same_address_stops_it(
     devnet.process.stop()
     devnet.flags = ()
     devnet.start()
-    with pytest.raises(BackstopError, match=r"there is no Stablecoin at 0x.*deploy again"):
-        loop.run(interval=0.01, patience=5)
+    with pytest.raises(
+        BackstopError,
+        match=r"is of another chain now: .* block 0 0x\w{64}, .* block 0 0x\w{64}: .* deploy again",
+    ):
+        loop.run(interval=0.01, patience=0)
 
 
 def test_the_fee_cap_is_kept(attach: Callable[..., LiveSystem], devnet: Devnet) -> None:
@@ -258,6 +261,9 @@ def test_stale_deployments_are_refused(
     other = new_devnet()
     file = tmp_path / "deployment.json"
     flags = ("--network", other.url, "--deployment", file, "--roles", "liquidator")
+    assert "the deployment is on a chain with block 0 0x" in run(*flags).stderr
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(content | {"genesis": other.node.genesis}))
     assert "there is no Stablecoin at" in run(*flags).stderr
     longer = json.loads(file.read_text())["parameters"]
     longer["savings"]["cooldown"] += 1

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from backstop.cli.audit import cli as audit
+from backstop.cli.export import cli as export
+from backstop.cli.index import cli as index
 from backstop.cli.keeper import cli
+from backstop.cli.mirror import cli as mirror
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeGone
@@ -28,7 +32,7 @@ from tests.support.proxy import Proxy
 def both(proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str]) -> Failover:
     """Both providers; the first is asked."""
     client = Failover([each.url for each in proxies], 2.0, said.append)
-    client.expect(deployment.chain_id, deployment.block, deployment.creations[0].address)
+    Node("", client=client).expect(deployment)
     assert said == [f"asking the node at {proxies[0].url}"]
     return client
 
@@ -116,7 +120,7 @@ def test_one_that_only_claims_to_be_ahead_is_not_believed(
             lambda method, result: (
                 result | {"hash": "0x" + "12" * 32} if method == "eth_getBlockByNumber" and result else result
             ),
-            "it has another block 0: it is of another chain",
+            f"its block 0 is 0x{'12' * 32}, not 0x",
         ),
         (lambda method, result: "0x" if method == "eth_getCode" else result, "it has no contract at 0x"),
     ],
@@ -225,3 +229,50 @@ def test_a_tip_is_what_others_paid_and_has_a_ceiling() -> None:
     assert offered(GWEI, high, 500 * GWEI) == (2 * GWEI + half, half, GWEI + half)
     assert offered(GWEI, high, 500 * GWEI, 18 * GWEI).tip == 9 * GWEI
     assert offered(GWEI, 3, 500 * GWEI).tip == 3
+
+
+@pytest.mark.parametrize("command", ["keeper", "mirror"])
+def test_a_start_beside_a_liar_goes_to_the_honest_node(
+    proxies: tuple[Proxy, Proxy], deployment: Deployment, tmp_path: Path, command: str
+) -> None:
+    """The first node that answers does not say which chain it is: the deployment's file does."""
+    proxies[0].change = lambda method, result: (
+        result | {"hash": "0x" + result["hash"][:1:-1]}
+        if method == "eth_getBlockByNumber" and result
+        else result
+    )
+    flags = [flag for proxy in proxies for flag in ("--network", proxy.url)]
+    flags += ["--deployment", str(tmp_path / "deployment.json"), "--once"]
+    of_command = {
+        "keeper": (cli, ["--roles", "accruer", "--journal", str(tmp_path / "runs")]),
+        "mirror": (mirror, []),
+    }
+    program, more = of_command[command]
+    result = CliRunner(mix_stderr=False).invoke(program, [*flags, *more])
+    assert result.exit_code == 0, result.stderr
+    lied = "0x" + deployment.genesis[:1:-1]
+    assert f"its block 0 is {lied}, not {deployment.genesis}: it is of another chain" in result.stderr
+    assert f"asking the node at {proxies[1].url}" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["keeper", "mirror", "audit", "index", "export"])
+def test_a_liar_alone_is_one_line_with_both_hashes(
+    proxies: tuple[Proxy, Proxy], deployment: Deployment, tmp_path: Path, command: str
+) -> None:
+    proxies[0].change = lambda method, result: (
+        result | {"hash": "0x" + result["hash"][:1:-1]}
+        if method == "eth_getBlockByNumber" and result
+        else result
+    )
+    program, more = {
+        "keeper": (cli, ["--roles", "accruer"]),
+        "mirror": (mirror, []),
+        "audit": (audit, ["--out", str(tmp_path / "audit")]),
+        "index": (index, []),
+        "export": (export, ["--out", str(tmp_path / "export")]),
+    }[command]
+    flags = ["--network", proxies[0].url, "--deployment", str(tmp_path / "deployment.json"), *more]
+    result = CliRunner(mix_stderr=False).invoke(program, flags)
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    there, here = deployment.genesis, "0x" + deployment.genesis[:1:-1]
+    assert f"on a chain with block 0 {there}, the node is on a chain with block 0 {here}:" in result.stderr

@@ -19,7 +19,7 @@ from backstop.live.chaos.hostile import FAULTS, Fault, Hostile, Talk
 from backstop.live.follow.mirror import open_mirror
 from backstop.live.node.rpc_node import Head
 from backstop.live.operate.mirror_loop import MirrorLoop
-from backstop.live.operate.options import connect_to, expect
+from backstop.live.operate.options import connect_to
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
@@ -93,7 +93,7 @@ def test_of_two_nodes_one_may_be_wrong(
     """It is left in a line, nothing is told to differ, and what follows is compared."""
     hostile, told = Hostile(devnet.port), list[str]()
     node = connect_to([hostile.url, devnet.url], said.append, timeout=1.0)
-    expect(node, deployment)
+    node.expect(deployment)
     loop, system = MirrorLoop(open_mirror(node, deployment), told.append, said.append), attach()
     loop.round(None, lambda: False)
     assert node.url == hostile.url
@@ -116,7 +116,7 @@ def test_a_node_that_takes_over_may_be_behind(
     """Nothing was reorganised, so nothing is taken back."""
     hostile = Hostile(devnet.port)
     node = connect_to([proxies[0].url, hostile.url], said.append, timeout=2.0)
-    expect(node, deployment)
+    node.expect(deployment)
     loop = MirrorLoop(open_mirror(node, deployment), said.append, said.append)
     devnet.node.request("evm_mine")
     loop.round(None, lambda: False)
@@ -294,7 +294,10 @@ def test_bad_input_is_one_line(run: Callable[..., Any], fresh: Devnet, tmp_path:
         return str(result.stderr)
 
     assert "no node answers at http://127.0.0.1:1" in said("--network", "http://127.0.0.1:1")
-    assert "the chain was restarted since the deployment file was written" in said("--network", fresh.url)
+    here, there = fresh.node.genesis, json.loads(file.read_text())["genesis"]
+    assert f"a chain with block 0 {there}, the node is on a chain with block 0 {here}:" in said(
+        "--network", fresh.url
+    )
     assert "--network 'mainnet' is no address" in said("--network", "mainnet")
     assert "cannot be written" in said("--once", "--out", tmp_path / "deployment.json" / "out")
     content = json.loads(file.read_text())

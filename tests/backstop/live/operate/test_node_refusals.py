@@ -246,7 +246,7 @@ def test_a_user_and_a_password_are_sent_and_never_told(
     assert "Authorization" not in proxies[1].seen
     # Whatever goes wrong.
     nodes = Failover([secret, proxies[1].url], 5.0, said.append)
-    nodes.expect(deployment.chain_id, deployment.block, deployment.creations[0].address)
+    Node("", client=nodes).expect(deployment)
     proxies[0].broken = True
     nodes.request("eth_chainId")
     proxies[0].end()
