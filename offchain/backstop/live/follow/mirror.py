@@ -127,6 +127,7 @@ class Mirror:
 
         It goes back to the last block that the chain still has, if that was kept, else to the beginning.
         """
+        self.node.check_chain()
         before = self.block
         if self._go_back():
             return f"{before - self.block} taken back"

@@ -29,8 +29,8 @@ TEST_CHAINS = (1_337, 31_337)
 _CHAIN_ID = "0x465f5260205ff3"
 
 
-class WentBack(NodeGone):
-    """An error: the chain was reorganised while it was read, so the next look is at another one."""
+class LookAgain(NodeGone):
+    """An error: the chain was reorganised while it was read, or another node is asked now."""
 
 
 class Head(NamedTuple):
@@ -156,14 +156,14 @@ class Node:
         numbers = [(hex(number),) for number in range(first, last + 1)]
         blocks = self.client.batch("eth_getBlockByNumber", [(number, True) for (number,) in numbers])
         if None in blocks:
-            raise WentBack(f"the node at {self.url} went back behind block {last}")
+            raise LookAgain(f"the node at {self.url} went back behind block {last}")
         busy = [block for block in blocks if block["transactions"]]
         receipts = iter([each for part in _parts(busy) for each in self._receipts(part)])
         found = [(block, next(receipts) if block["transactions"] else []) for block in blocks]
         for block, own in found:
             # It may have been reorganised between the two questions.
             if [each["transactionHash"] for each in own] != [each["hash"] for each in block["transactions"]]:
-                raise WentBack(f"the node at {self.url} went back while it was read")
+                raise LookAgain(f"the node at {self.url} went back while it was read")
             for sent, receipt in zip(block["transactions"], own, strict=True):
                 if sent["to"] is None and receipt["contractAddress"] is None:
                     raise self.wrong(f"what {sent['hash']} created has no address")
@@ -186,18 +186,19 @@ class Node:
         self.check_chain()
 
     def check_chain(self) -> None:
-        """Raise NodeGone if this is not the deployment's chain any more."""
+        """Leave a node that is of another chain by now; raise NodeGone if there is no other."""
         if self._expected is not None:
             try:
                 check_chain(self._expected, chain_id_of(self.client), self.genesis)
             except OtherChain as error:
-                raise NodeGone(f"the node at {self.url} is of another chain now: {error}") from None
+                where = self.url
+                if not self.client.leave(str(error)):
+                    raise NodeGone(f"the node at {where} is of another chain now: {error}") from None
 
     def wrong(self, what: str) -> NodeGone:
-        """Leave a node that told what cannot be, if there is another; return the error."""
-        error = NodeGone(f"the node at {self.url} is not believed: {what}")
-        self.client.leave(what)
-        return error
+        """Leave a node that told what cannot be; return the error, LookAgain if another node took over."""
+        text = f"the node at {self.url} is not believed: {what}"
+        return LookAgain(text) if self.client.leave(what) else NodeGone(text)
 
     def _receipts(self, blocks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         try:
@@ -207,7 +208,7 @@ class Node:
             single = iter(self.client.batch("eth_getTransactionReceipt", names))
             found = [[next(single) for _ in block["transactions"]] for block in blocks]
         if None in found or any(None in receipts for receipts in found):
-            raise WentBack(f"the node at {self.url} went back while it was read")
+            raise LookAgain(f"the node at {self.url} went back while it was read")
         return found
 
     def nonce(self, address: str, block: str = "pending") -> int:

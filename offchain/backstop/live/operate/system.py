@@ -19,8 +19,9 @@ from backstop.keepers.seen import Finder, Outside
 from backstop.keepers.view import View
 from backstop.live.follow.book import Book
 from backstop.live.follow.mirror import Mirror, Reorganised, Seen
+from backstop.live.node.failover import Takeover
 from backstop.live.node.host import LiveHost
-from backstop.live.node.rpc_node import FEE_CAP, Node, Outlook, WentBack
+from backstop.live.node.rpc_node import FEE_CAP, LookAgain, Node, Outlook, nap
 from backstop.live.node.signers import Signers
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.proof import properties
@@ -28,6 +29,8 @@ from backstop.proof.trace import Trace
 from backstop.system import Action, Outcome, Snapshot
 
 _LOOKS = 100
+# Times in vain after which a start leaves a node, and seconds between two of them.
+_TRIES, _AGAIN = 5, 0.1
 
 
 class LiveSystem:
@@ -143,17 +146,25 @@ class LiveSystem:
         self.book.update()
 
     def _follow_history(self, stop: Callable[[], bool]) -> None:
-        """Follow up to now, whatever becomes of the newest blocks meanwhile."""
+        """Follow up to now, whatever becomes of the newest blocks; leave a node that leads nowhere."""
+        mirror, takeover, tries = self.mirror, Takeover(), 0
         while True:
             try:
                 self.mirror.advance(stop=stop)
                 if stop():
                     raise BackstopError(f"stopped at block {self.mirror.block}, before anything was done")
                 return self.follow()
-            except WentBack:
-                continue
-            except Reorganised:
-                self.mirror.restart()
+            except LookAgain as error:
+                problem: BackstopError = error
+            except Reorganised as error:
+                if takeover.explains(self.node, mirror.block, mirror.hash, str(error)):
+                    continue
+                problem = error
+                mirror.restart()
+            tries += 1
+            if tries % _TRIES == 0 and not self.node.client.leave(str(problem)):
+                raise BackstopError(f"stopped: {problem}")
+            nap(_AGAIN, stop)
 
     def _check_resumed(self, snapshot: Path | None) -> None:
         """Refuse a snapshot that holds something else than the chain."""

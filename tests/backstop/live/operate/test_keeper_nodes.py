@@ -255,6 +255,27 @@ def test_a_start_beside_a_liar_goes_to_the_honest_node(
     assert f"asking the node at {proxies[1].url}" in result.stderr
 
 
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_start_with_a_chain_of_ones_own_comes_to_an_end(
+    proxies: tuple[Proxy, Proxy], deployment: Deployment, tmp_path: Path, beside: bool
+) -> None:
+    """Its block 0 is right, and no other block follows from the one before it."""
+    proxies[0].change = lambda method, result: (
+        result | {"hash": "0x" + result["hash"][:1:-1]}
+        if method == "eth_getBlockByNumber" and result and int(result["number"], 16) > deployment.block
+        else result
+    )
+    flags = [flag for proxy in proxies[: 1 + beside] for flag in ("--network", proxy.url)]
+    flags += ["--deployment", str(tmp_path / "deployment.json"), "--journal", str(tmp_path / "runs")]
+    result = run(*flags, "--roles", "accruer", "--once")
+    if beside:
+        assert result.exit_code == 0, result.stderr
+        assert f"asking the node at {proxies[1].url}" in result.stderr
+    else:
+        assert result.exit_code == 1 and result.stderr.count("\n") == 1
+        assert "Error: stopped: block " in result.stderr and "no longer part of the chain" in result.stderr
+
+
 @pytest.mark.parametrize("command", ["keeper", "mirror", "audit", "index", "export"])
 def test_a_liar_alone_is_one_line_with_both_hashes(
     proxies: tuple[Proxy, Proxy], deployment: Deployment, tmp_path: Path, command: str
