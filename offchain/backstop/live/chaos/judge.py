@@ -10,6 +10,7 @@ from backstop.deployment.accounts import account
 from backstop.keepers.keeper import Memory
 from backstop.live.chaos.scene import ACCOUNTS, BIDDERS, BUDGETS, Scene
 from backstop.live.follow.mirror import Mirror, open_mirror
+from backstop.live.operate.mirror_loop import NOT_COMPARED
 from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import market_view
 from backstop.model.arithmetic import WAD
@@ -162,13 +163,17 @@ def _compared(scene: Scene, first: int, faults: list[str]) -> dict[str, Any]:
         differences += len(record["differences"])
         faults.extend(f"mirror: {each}" for each in record["differences"])
         found.setdefault(record["block"], set()).add(record["hash"])
-    last = scene.chain.head.number
+    last, told = scene.chain.head.number, scene.mirror.log.read_text(errors="replace")
     missing = [n for n in range(first, last + 1) if scene.chain.node.hash_of(n) not in found.get(n, set())]
+    # It says so, and the node was started again before it could look.
+    forgotten = [n for n in missing if n in scene.chain.forgotten and f"{NOT_COMPARED} {n}:" in told]
+    missing = [n for n in missing if n not in forgotten]
     if missing:
         faults.append(f"the mirror did not compare {len(missing)} blocks, the first is {missing[0]}")
     replaced = sum(len(hashes) - 1 for hashes in found.values())
     return {
-        "blocks": last + 1 - first - len(missing),
+        "blocks": last + 1 - first - len(missing) - len(forgotten),
+        "blocks_forgotten_by_the_node": len(forgotten),
         "blocks_replaced_later": replaced,
         "lines": lines,
         "starts": scene.mirror.starts,

@@ -81,6 +81,8 @@ def _storm(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield from ((f"  {name}", f"{count} times") for name, count in found["disturbances"].items())
     yield "mirror", f"{mirror['differences']} differences in {mirror['blocks']:,} blocks, each compared"
     yield "", f"{mirror['blocks_replaced_later']} more were compared and then replaced"
+    if mirror["blocks_forgotten_by_the_node"]:
+        yield "", f"{mirror['blocks_forgotten_by_the_node']} the node forgot before that"
     yield "auctions", f"{auctions['started']}, {auctions['paid_at_some_time']} paid at some time"
     yield "  left alone", f"{auctions['left_alone']}"
     yield (

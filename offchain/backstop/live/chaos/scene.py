@@ -187,6 +187,7 @@ class Scene:
                     f"{follower.last_words()}"
                 )
                 follower.abort()
+                follower.start()  # as a supervisor would
                 return
             time.sleep(0.003)
 

@@ -75,6 +75,8 @@ class Chain:
         self.url = f"http://127.0.0.1:{self.port}"
         self.keeps = True
         """Whether its state is written, as one needs that is going to be killed."""
+        self.forgotten: set[int] = set()
+        """Blocks whose state the node had and has no more."""
         self._due = 0.0
         self.restart()
 
@@ -86,6 +88,7 @@ class Chain:
         head = self.node.head()
         self.oldest = head.number
         """The oldest block whose state the node still has: a chain cannot go back behind it."""
+        self.forgotten.update(range(head.number))
         self.node.request("anvil_autoImpersonateAccount", True)
         self.node.request("anvil_setBlockTimestampInterval", self.block_time)
         self.set_clock(head.timestamp)

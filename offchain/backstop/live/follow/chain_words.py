@@ -24,6 +24,10 @@ class Reorganised(BackstopError):
     """An error: the chain no longer has a block that was followed."""
 
 
+class Forgotten(BackstopError):
+    """An error: the node knows a block, and no longer its state."""
+
+
 class ChainWords:
     """The words that a node tells of a deployment's slots.
 
@@ -100,7 +104,7 @@ class ChainWords:
                 raise Reorganised(f"block {block} is no longer part of the chain") from None
             if isinstance(error, NodeRefused) and not _is_forgotten(error.reason):  # perhaps only now
                 raise
-            raise BackstopError(
+            raise Forgotten(
                 f"the node has no state of block {block} ({error.reason}): an archive node has"
             ) from None
         return list(zip(indices, words, strict=True))

@@ -19,6 +19,7 @@ from backstop.files.whole import read_json, write_json
 from backstop.hosts.rpc import NodeGone
 from backstop.hosts.words import OtherState
 from backstop.live.audit.statement import statement
+from backstop.live.follow.chain_words import Forgotten
 from backstop.live.follow.mirror import Mirror, OtherDeployment, Reorganised
 from backstop.live.node.failover import Takeover
 from backstop.live.node.rpc_node import nap
@@ -29,6 +30,8 @@ from backstop.report.amounts import clock, fixed
 
 SCHEMA_VERSION = 1
 CHECKPOINT_VERSION = 1
+NOT_COMPARED = "nothing can be compared at block"
+"""Of a block that is not the newest, and whose state no node has any more."""
 _OPEN = ("auctions", "sales", "workouts", "calls", "flags")
 # A line is printed when one of these has changed.
 _TOLD = ("balance_sheet", "stages", "open", "domains", "mode", "found")
@@ -153,7 +156,12 @@ class MirrorLoop:
             mirror.advance(last)  # nothing, but it may have been reorganised, or be shorter now
         while mirror.block < last and not stop():
             mirror.advance(mirror.block + 1)
-            self._look(head)
+            try:
+                self._look(head)
+            except Forgotten as error:  # as one that was started again has: the next block has all of it
+                if mirror.block >= last:
+                    raise
+                self.say(f"{NOT_COMPARED} {mirror.block}: {error}")
         if not self._told:
             self._look(head)
         if self.observer is not None:

@@ -285,6 +285,26 @@ def test_a_node_that_forgot_a_state_is_named(
     assert run("--network", pruned.url, "--once").exit_code == 0
 
 
+def test_what_the_node_forgot_meanwhile_is_told_and_the_newest_block_compared(
+    new_devnet: Callable[..., Devnet], deployed_folder: Path, deployment: Deployment, tmp_path: Path
+) -> None:
+    """A node that is started again, or killed, has no states of old."""
+    pruned = new_devnet("--load-state", str(deployed_folder / "state.json"), "--prune-history")
+    said, out = list[str](), tmp_path / "mirror.jsonl"
+    loop = MirrorLoop(open_mirror(pruned.node, deployment), lambda text: None, said.append, out=out)
+    loop.run(once=True)
+    block = pruned.node.head().number
+    for _ in range(3):
+        pruned.node.request("evm_mine")
+    loop.run(once=True)
+    assert [line.partition(":")[0] for line in said] == [
+        f"nothing can be compared at block {block + 1}",
+        f"nothing can be compared at block {block + 2}",
+    ]
+    compared = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [each["block"] for each in compared] == [block, block + 3] and loop.found == 0
+
+
 def test_bad_input_is_one_line(run: Callable[..., Any], fresh: Devnet, tmp_path: Path) -> None:
     file = tmp_path / "deployment.json"
 
