@@ -11,10 +11,13 @@ import yaml
 
 from backstop.cli.keeper import cli
 from backstop.live.operate.brakes import Limits
+from backstop.live.watch.troubles import ALERTS
 from tests.support.paths import ROOT
 
 FOLDER = ROOT / "docs/do/watching"
 RULES = yaml.safe_load((FOLDER / "prometheus-rules.yml").read_text())
+RECEIVERS = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())
+SEVERITIES = ("page", "ticket", "heartbeat")
 BOARD = json.loads((FOLDER / "grafana.json").read_text())
 
 
@@ -48,8 +51,38 @@ def test_rules_say_what_is_wrong_and_how_bad_it_is() -> None:
     names = [rule["alert"] for rule in group["rules"]]
     assert len(set(names)) == len(names) > 10
     for rule in group["rules"]:
-        assert rule["labels"]["severity"] in ("page", "ticket") and rule["annotations"]["summary"]
+        assert rule["labels"]["severity"] in SEVERITIES and rule["annotations"]["summary"]
         assert re.fullmatch(r"\d+[smh]", rule.get("for", "0s"))
+
+
+def test_codes_in_rules_are_those_of_alerts() -> None:
+    codes = [code for each in EXPRESSIONS for code in re.findall(r'code="([^"]*)"', each)]
+    assert codes and set(codes) <= set(ALERTS)
+
+
+def test_there_is_something_to_do_about_each_alert() -> None:
+    guide = (ROOT / "docs/do/operate.md").read_text()
+    rows = guide.partition("| alert | rule of Prometheus | do |")[2].partition("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    alerts, rules = ({name for row in cells for name in re.findall(r"`([^`]+)`", row[i])} for i in (0, 1))
+    assert alerts == set(ALERTS)
+    assert rules == {rule["alert"] for group in RULES["groups"] for rule in group["rules"]}
+    assert all(row[2] for row in cells)
+
+
+def test_every_severity_has_a_receiver() -> None:
+    receivers = {each["name"] for each in RECEIVERS["receivers"]}
+    routes = RECEIVERS["route"]["routes"]
+    assert {RECEIVERS["route"]["receiver"], *(each["receiver"] for each in routes)} == receivers
+    for severity in SEVERITIES:
+        assert any(severity in matcher for each in routes for matcher in each["matchers"])
+    names = {rule["alert"] for group in RULES["groups"] for rule in group["rules"]}
+    told = re.findall(r"Backstop\w+", json.dumps(RECEIVERS["inhibit_rules"]))
+    assert told and set(told) <= names
+    # Keys lie in files, not here.
+    assert not re.search(
+        r"(routing_key|api_url|auth_password|url): ", (FOLDER / "alertmanager.yml").read_text()
+    )
 
 
 def test_panels_do_not_overlap() -> None:
@@ -76,6 +109,8 @@ def test_the_unit_starts_a_keeper_that_is_kept() -> None:
     # What it signed and spent outlives it, and nobody else reads it.
     assert service["WorkingDirectory"] == f"/var/lib/{service['StateDirectory']}"
     assert (service["StateDirectoryMode"], service["Restart"]) == ("0700", "always")
+    # What tests/backstop/live/operate/test_metrics.py hears.
+    assert service["Type"] == "notify" and int(service["WatchdogSec"]) >= 30
 
 
 def test_the_guide_names_every_limit() -> None:

@@ -66,7 +66,7 @@ Examples:
 @click.option(
     "--metrics",
     metavar="[ADDRESS:]PORT",
-    help="Serve /metrics and /health there; for this machine alone unless an address is named.",
+    help="Serve /metrics, /livez, /readyz and /health there; for this machine unless an address is named.",
 )
 @click.option(
     "--stale",

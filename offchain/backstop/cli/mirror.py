@@ -63,7 +63,9 @@ Examples:
     metavar="[ADDRESS:]PORT",
     help="Serve a page that shows the chain as it moves; for this machine alone unless an address is named.",
 )
-@click.option("--metrics", metavar="[ADDRESS:]PORT", help="Serve /metrics and /health there, likewise.")
+@click.option(
+    "--metrics", metavar="[ADDRESS:]PORT", help="Serve /metrics, /livez, /readyz and /health there, likewise."
+)
 @click.option(
     "--stale",
     type=click.FloatRange(0),

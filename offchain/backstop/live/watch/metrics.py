@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -19,7 +20,7 @@ from prometheus_client.exposition import choose_encoder
 from backstop.files.installation import __version__
 from backstop.live.watch.facts import LATENCIES, Board, Facts, Work
 from backstop.live.watch.server import Answer, Request, Route
-from backstop.live.watch.troubles import health
+from backstop.live.watch.troubles import health, live, ready, troubles
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.report.amounts import UNITS
 from backstop.report.numbers import unit_of
@@ -50,9 +51,10 @@ _OPEN = {
 class _Collector:
     """Metrics of the newest facts, made when they are asked for."""
 
-    def __init__(self, board: Board, command: str) -> None:
+    def __init__(self, board: Board, command: str, stale: float) -> None:
         self.board = board
         self.command = command
+        self.stale = stale
 
     def collect(self) -> Iterator[Metric]:
         board, facts = self.board, self.board.facts
@@ -61,6 +63,9 @@ class _Collector:
         yield _gauge("node_up", "Whether the node could be asked at the last look.", float(up))
         since = time.monotonic() - board.looked_at
         yield _gauge("look_age_seconds", "Seconds since the chain was last looked at.", since)
+        yield _gauge("ready", "Whether /readyz says so.", float(ready(board, self.stale)["ok"]))
+        rows = [(each, 1.0) for each in troubles(board, self.stale)]
+        yield _by("trouble", "1 while something is wrong, by its code.", ("code", "subject"), rows)
         if facts is None:
             yield InfoMetricFamily("backstop", "What runs.", about)
             return
@@ -181,18 +186,21 @@ def _name(figure: str) -> str:
 
 
 def routes(board: Board, command: str, stale: float) -> dict[str, Route]:
-    """Return the answers to `/metrics` and `/health`."""
+    """Return the answers to `/metrics`, `/health`, `/livez` and `/readyz`."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(board, command))
+    registry.register(_Collector(board, command, stale))
     ProcessCollector(registry=registry)
 
     def metrics(request: Request) -> Answer:
         encode, kind = choose_encoder(request.accept)
         return Answer(encode(registry), kind)
 
-    def how_it_is(_request: Request) -> Answer:
-        content = health(board, stale)
-        body = json.dumps(content).encode() + b"\n"
-        return Answer(body, "application/json", 200 if content["ok"] else 503)
+    def told(judge: Callable[[Board, float], dict[str, Any]]) -> Route:
+        def answer(_request: Request) -> Answer:
+            content = judge(board, stale)
+            body = json.dumps(content).encode() + b"\n"
+            return Answer(body, "application/json", 200 if content["ok"] else 503)
 
-    return {"/metrics": metrics, "/health": how_it_is}
+        return answer
+
+    return {"/metrics": metrics, "/health": told(health), "/livez": told(live), "/readyz": told(ready)}

@@ -15,6 +15,8 @@ from backstop.live.watch.facts import Board
 from backstop.live.watch.observer import Observer
 from backstop.live.watch.scene import Scene
 from backstop.live.watch.server import Server
+from backstop.live.watch.supervisor import beat, supervised
+from backstop.live.watch.troubles import live
 
 # Seconds between two looks for alerts, whatever the loop does.
 _LOOK_EVERY = 1.0
@@ -33,9 +35,10 @@ def watched(
 ) -> Iterator[Observer | None]:
     """Open what watches the command's loop; None if nobody listens. A page needs the deployment.
 
+    A supervisor hears a beat every second for as long as the loop works.
     Raises BackstopError if a port cannot be had.
     """
-    if metrics_at is None and page_at is None and alerts is None:
+    if metrics_at is None and page_at is None and alerts is None and not supervised():
         yield None
         return
     board = Board()
@@ -60,6 +63,8 @@ def watched(
         observer = Observer(board, say, stale, told, scene)
         if told is not None:
             opened.enter_context(_beside(observer.alert))
+        if supervised():
+            opened.enter_context(_beside(lambda: beat() if live(board, stale)["ok"] else None))
         try:
             yield observer
         except Exception as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from backstop.live.node.rpc_node import TEST_CHAINS
 from backstop.live.watch.facts import COIN, Board, Facts
 from backstop.model.arithmetic import RAD, WAD
 from backstop.report.amounts import fixed
@@ -16,6 +18,7 @@ ALERTS = {
     "lie": "a node told what is refuted; it clears when the process is started again",
     "node gone": "no node can be asked",
     "stalled": "the node answers, and no new block comes",
+    "old blocks": "the newest block is too old by its own time: the node is syncing, or a clock is wrong",
     "hangs": "the chain was not looked at for half a minute, and no node is known to be gone",
     "failures": "three transactions in a row failed",
     "role stopped": "a limit or the operator stops a role, as far as the text says",
@@ -59,6 +62,10 @@ def troubles(board: Board, stale: float) -> dict[Trouble, str]:
     age = time.monotonic() - facts.block_at
     if stale and age > stale and not board.gone:
         found[Trouble("stalled")] = f"no new block after block {facts.block} of the node at {facts.node}"
+    old = time.time() - facts.timestamp
+    if stale and old > stale and facts.chain_id not in TEST_CHAINS:
+        text = f"block {facts.block} of the node at {facts.node} is {old:.0f} s old by its own time"
+        found[Trouble("old blocks")] = text
     if (silent := time.monotonic() - board.looked_at) > _SILENT and not board.gone:
         found[Trouble("hangs")] = f"the chain was last looked at {silent:.0f} s ago"
     return found | _of_statement(facts) | _of_work(facts)
@@ -107,19 +114,51 @@ def _of_work(facts: Facts) -> dict[Trouble, str]:
     return found
 
 
-_SICK = ("node gone", "difference", "unsettled", "stalled", "hangs")
+# With one of these it does not follow the chain; with one of those a start anew would help.
+_UNREADY = ("node gone", "difference", "unsettled", "stalled", "old blocks", "hangs", "starting", "replaying")
+_DEAD = ("hangs",)
+
+
+def _all(board: Board, stale: float) -> dict[Trouble, str]:
+    """Return all that is wrong, and what has only begun."""
+    found, facts = troubles(board, stale), board.facts
+    if facts is None:
+        found[Trouble("starting")] = "starting"
+    elif not facts.followed:
+        found[Trouble("replaying")] = f"replaying: block {facts.block} of {facts.head}"
+    return found
+
+
+def _judged(found: dict[Trouble, str], codes: Sequence[str]) -> dict[str, Any]:
+    """Say whether nothing has one of these codes: `ok`, and the `reasons` if not."""
+    reasons = _told(found, lambda code: code in codes)
+    return {"schema_version": SCHEMA_VERSION, "ok": not reasons, "reasons": reasons}
+
+
+def _told(found: dict[Trouble, str], wanted: Callable[[str], bool]) -> list[dict[str, str]]:
+    return [
+        {"code": code, "subject": subject, "text": text}
+        for (code, subject), text in found.items()
+        if wanted(code)
+    ]
+
+
+def live(board: Board, stale: float) -> dict[str, Any]:
+    """Say whether this process works at all, so that a supervisor need not start it again."""
+    return _judged(_all(board, stale), _DEAD)
+
+
+def ready(board: Board, stale: float) -> dict[str, Any]:
+    """Say whether this process follows the chain, so that its figures may be used."""
+    return _judged(_all(board, stale), _UNREADY)
 
 
 def health(board: Board, stale: float) -> dict[str, Any]:
-    """Say whether this process follows the chain: `ok`, the `problems` if not, the age of its knowledge."""
-    now, facts = time.monotonic(), board.facts
-    problems = [text for trouble, text in troubles(board, stale).items() if trouble.alert in _SICK]
-    content: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
-    if facts is None:
-        problems.append("starting")
-    elif not facts.followed:
-        problems.append(f"replaying: block {facts.block} of {facts.head}")
-    content |= {"ok": not problems, "problems": problems}
+    """Say whether it is ready, in words as well, what else is wrong, and how old its knowledge is."""
+    now, facts, found = time.monotonic(), board.facts, _all(board, stale)
+    content = _judged(found, _UNREADY)
+    content["problems"] = [each["text"] for each in content["reasons"]]
+    content["warnings"] = _told(found, lambda code: code not in _UNREADY)
     if facts is not None:
         content |= {
             "node": facts.node,

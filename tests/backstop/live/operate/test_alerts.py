@@ -229,7 +229,7 @@ def test_every_alert_has_a_reason(watched_board: Board) -> None:
         dataclasses.replace(
             *(facts,),
             **{"statement": statement, "work": work, "found": 2, "differences": ("here",)},
-            **{"block_at": facts.block_at - 9, "unsettled": 1, "lies": 1},
+            **{"block_at": facts.block_at - 9, "unsettled": 1, "lies": 1, "chain_id": 1, "timestamp": 1},
         )
     )
     watched_board.looked_at -= 40

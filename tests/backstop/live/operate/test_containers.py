@@ -133,6 +133,7 @@ def test_all_of_it_starts_and_starts_again(machine: Machine) -> None:
             wait_for(partial(machine.healthy, name))
         mirror = f"http://127.0.0.1:{machine.ports['9465']}/health"
         health = json.load(urlopen(mirror, timeout=5))
+        assert health["reasons"] == []
         assert health["ok"] and health["differences"] == 0 and health["block"] > 0
         assert b"<title>" in urlopen(f"http://127.0.0.1:{machine.ports['8080']}/", timeout=5).read()
         machine.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -25,7 +27,7 @@ from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.mirror_loop import MirrorLoop
 from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
-from backstop.live.watch import metrics
+from backstop.live.watch import metrics, opening
 from backstop.live.watch.facts import Board
 from backstop.live.watch.observer import Observer
 from backstop.live.watch.scene import Scene
@@ -80,9 +82,16 @@ class Watched:
     def samples(self) -> dict[tuple[str, ...], float]:
         return samples(self.server.url)
 
-    def health(self) -> tuple[int, dict[str, Any]]:
-        status, text = fetch(f"{self.server.url}/health")
+    def asked(self, path: str) -> tuple[int, dict[str, Any]]:
+        status, text = fetch(f"{self.server.url}/{path}")
         return status, json.loads(text)
+
+    def health(self) -> tuple[int, dict[str, Any]]:
+        return self.asked("health")
+
+    def codes(self, path: str) -> tuple[int, list[str]]:
+        status, content = self.asked(path)
+        return status, [each["code"] for each in content["reasons"]]
 
 
 @pytest.fixture
@@ -208,9 +217,83 @@ def test_a_loop_that_hangs_is_not_well(
     port.board.looked_at -= 60
     status, health = port.health()
     assert status == 503 and health["problems"] == ["the chain was last looked at 60 s ago"]
+    # A start anew may help: it is neither ready nor live.
+    hangs = {"code": "hangs", "subject": "", "text": "the chain was last looked at 60 s ago"}
+    assert port.asked("livez") == (503, {"schema_version": 1, "ok": False, "reasons": [hangs]})
+    assert port.asked("readyz") == port.asked("livez")
     port.observer.replaying(system.mirror, 10_000)
     assert port.health()[1]["problems"] == [f"replaying: block {system.mirror.block} of 10000"]
     assert port.samples()["backstop_lag_blocks",] == 10_000 - system.mirror.block
+    # It works, and cannot be used yet.
+    assert port.asked("livez") == (200, {"schema_version": 1, "ok": True, "reasons": []})
+    assert port.codes("readyz") == (503, ["replaying"])
+
+
+def test_what_a_start_anew_would_not_mend_leaves_it_live(
+    watched: Callable[..., Watched], attach: Callable[..., LiveSystem]
+) -> None:
+    port, system = watched(stale=30.0), attach()
+    assert (port.codes("livez"), port.codes("readyz")) == ((200, []), (503, ["starting"]))
+    port.observer.looked(system.mirror, 0)
+    assert port.codes("readyz") == (200, [])
+    assert port.samples()["backstop_ready",] == 1
+    port.observer.looked(system.mirror, 1, ["block 5: a slot: model 0, chain 7"])
+    assert (port.codes("livez"), port.codes("readyz")) == ((200, []), (503, ["difference"]))
+    port.observer.gone("the node is gone")
+    assert (port.codes("livez"), port.codes("readyz")) == ((200, []), (503, ["node gone", "difference"]))
+    found = port.samples()
+    assert found["backstop_ready",] == 0
+    assert {key[1] for key in found if key[0] == "backstop_trouble"} == {"node gone", "difference"}
+
+
+def test_a_chain_whose_blocks_are_old_is_not_ready(
+    watched: Callable[..., Watched], attach: Callable[..., LiveSystem]
+) -> None:
+    """A node that syncs tells new blocks all the time. On a test chain the time is anybody's."""
+    port, system = watched(stale=30.0), attach()
+    port.observer.looked(system.mirror, 0)
+    now = port.board.facts
+    assert now is not None
+    port.board.put(dataclasses.replace(now, chain_id=1, timestamp=int(time.time()) - 20))
+    assert port.codes("readyz") == (200, [])
+    port.board.put(dataclasses.replace(now, chain_id=1, timestamp=int(time.time()) - 40))
+    assert (port.codes("livez"), port.codes("readyz")) == ((200, []), (503, ["old blocks"]))
+    port.board.put(dataclasses.replace(now, timestamp=int(time.time()) - 40))
+    assert port.codes("readyz") == (200, [])
+
+
+def test_what_is_wrong_beside_is_a_warning(
+    watched: Callable[..., Watched], attach_fallen: Callable[..., LiveSystem], fallen_devnet: Devnet
+) -> None:
+    port, system = watched("keeper"), attach_fallen()
+    fallen_devnet.node.request("anvil_setBalance", LIQUIDATOR, hex(10**12))
+    keepers = keepers_of(system.deployment, ["liquidator"])
+    KeeperLoop(system, keepers, print, observer=port.observer).round()
+    status, health = port.health()
+    assert (status, health["ok"], health["reasons"]) == (200, True, [])
+    (warning,) = [each for each in health["warnings"] if each["code"] == "empty wallet"]
+    assert warning["subject"] == LIQUIDATOR and "a large transaction costs" in warning["text"]
+    assert port.samples()["backstop_trouble", "empty wallet", LIQUIDATOR] == 1
+
+
+def test_a_supervisor_hears_a_beat_while_the_loop_works(
+    attach: Callable[..., LiveSystem], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_LOOK_EVERY", 0.01)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        heard.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with opening.watched("keeper", print, 0) as observer:  # nobody else listens
+            assert observer is not None and heard.recv(99) == b"READY=1\nWATCHDOG=1"
+            observer.looked(attach().mirror, 0)
+            observer.board.looked_at -= 60
+            heard.settimeout(0.5)
+            with pytest.raises(TimeoutError):  # after those that were on their way
+                while heard.recv(99):
+                    pass
+            observer.board.looked_at += 60
+            assert heard.recv(99) == b"READY=1\nWATCHDOG=1"
 
 
 def test_no_keeper_ends_for_want_of_figures(
