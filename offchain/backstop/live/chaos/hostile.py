@@ -7,7 +7,6 @@ what has to come of each: of a keeper that knows another node besides, and of on
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,8 @@ from eth_account import Account
 from eth_account.typed_transactions import TypedTransaction
 from eth_hash.auto import keccak
 from hexbytes import HexBytes
+
+from backstop.live.watch.server import left
 
 GWEI = 10**9
 _TIP = 1_000 * GWEI
@@ -428,18 +429,7 @@ class Hostile:
         for part in [body] if talk.body is None else talk.body(body):
             handler.wfile.write(part)
             self.dripping = talk.body is not None
-            _still_there(handler.connection)
+            if left(handler.connection):  # nothing is written for nobody, for ever
+                raise ConnectionResetError
         if talk.body is not None:
             handler.close_connection = True
-
-
-def _still_there(connection: socket.socket) -> None:
-    """Raise an error if whoever asked has gone: nothing is written for nobody, for ever."""
-    connection.setblocking(False)
-    try:
-        if not connection.recv(1, socket.MSG_PEEK):
-            raise ConnectionResetError
-    except BlockingIOError:
-        pass
-    finally:
-        connection.setblocking(True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -70,6 +71,13 @@ def listening(where: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def left(connection: socket.socket) -> bool:
+    """Return whether whoever is at the other end has gone: what is written would be taken, and lost."""
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
     routes: Mapping[str, Route]
@@ -124,6 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             for part in parts:
+                if left(self.connection):
+                    return
                 self.wfile.write(part)
 
     def log_message(self, format: str, *args: object) -> None:
