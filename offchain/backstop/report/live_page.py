@@ -22,6 +22,9 @@ SECTIONS = (
 )
 """Names of the sections; `verdict` is drawn from `health` alone, the others from a statement and a scene."""
 
+# Where the library is put in.
+_HERE = "/* the library of charts */"
+
 
 def sections(figures: Mapping[str, Any], health: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
     """Render sections to HTML by name; before the first block, when figures are empty, they say so."""
@@ -48,22 +51,33 @@ def drawings(drawn: Mapping[str, Chart]) -> dict[str, dict[str, Any]]:
     }
 
 
-def document(drawn: Mapping[str, str], figures: Mapping[str, Any]) -> str:
-    """Render the whole page with these sections in it, and the charts of figures."""
+def document(drawn: Mapping[str, str], figures: Mapping[str, Any]) -> tuple[bytes, ...]:
+    """Render the whole page with these sections in it, and the charts of figures, in three pieces.
+
+    The library is one of them, and most of the page: it is not copied for each reader.
+    """
     html, shown = {name: Markup(drawn[name]) for name in SECTIONS}, charts(figures)
-    return (
+    before, after = (
         environment()
         .get_template("live.html")
         .render(
             sections=html,
             charts=shown,
             data=as_script({"charts": [chart._asdict() for chart in shown.values()]}),
-            library=Markup(plotly_js()),
+            library=Markup(_HERE),
             script=inline("page.js"),
             live=inline("live.js"),
             build=build(),
         )
+        .split(_HERE)
     )
+    return before.encode(), _library(), after.encode()
+
+
+@cache
+def _library() -> bytes:
+    """Return the library as it is sent."""
+    return plotly_js().encode()
 
 
 @cache

@@ -193,13 +193,13 @@ def routes(board: Board, command: str, stale: float) -> dict[str, Route]:
 
     def metrics(request: Request) -> Answer:
         encode, kind = choose_encoder(request.accept)
-        return Answer(encode(registry), kind)
+        return Answer([encode(registry)], kind)
 
     def told(judge: Callable[[Board, float], dict[str, Any]]) -> Route:
         def answer(_request: Request) -> Answer:
             content = judge(board, stale)
             body = json.dumps(content).encode() + b"\n"
-            return Answer(body, "application/json", 200 if content["ok"] else 503)
+            return Answer([body], "application/json", 200 if content["ok"] else 503)
 
         return answer
 

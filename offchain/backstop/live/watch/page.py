@@ -29,12 +29,11 @@ class _Page:
         self._board = board
         self._stale = stale
         self._lock = threading.Lock()
-        self._drawn: _Drawn = (None, {}, {})
+        self._drawn: _Drawn | None = None
 
     def document(self, _request: Request) -> Answer:
-        return Answer(
-            document(self._sections()[0], _figures(self._board.facts)).encode(), "text/html; charset=utf-8"
-        )
+        parts = document(self._sections()[0], _figures(self._board.facts))
+        return Answer(parts, "text/html; charset=utf-8")
 
     def events(self, request: Request) -> Iterator[bytes]:
         """Yield, for ever, what changed since the last event, or that nothing did."""
@@ -54,7 +53,7 @@ class _Page:
         """Draw sections and charts once for all readers; the first section also learns what does not come."""
         facts = self._board.facts
         with self._lock:
-            if self._drawn[0] is not facts:
+            if self._drawn is None or self._drawn[0] is not facts:
                 figures = _figures(facts)
                 self._drawn = facts, sections(figures, {}, SECTIONS[1:]), charts(figures)
             _, drawn, pictures = self._drawn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ _SLOW = 10.0
 class Answer(NamedTuple):
     """A whole answer."""
 
-    body: bytes
+    parts: Sequence[bytes]  # of the body
     kind: str  # the content type
     status: int = 200
 
@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
         route = self.server.routes.get(path)
         if route is None:
             known = " ".join(self.server.routes)
-            self._send(Answer(f"nothing here; there is {known}\n".encode(), "text/plain", 404))
+            self._send(Answer([f"nothing here; there is {known}\n".encode()], "text/plain", 404))
             return
         answer = route(Request(self.headers.get("Accept", ""), self.server.closing))
         if isinstance(answer, Answer):
@@ -112,18 +112,19 @@ class _Handler(BaseHTTPRequestHandler):
             finally:
                 self.server.streams.release()
         else:
-            self._send(Answer(b"too many listen already\n", "text/plain", 503))
+            self._send(Answer([b"too many listen already\n"], "text/plain", 503))
 
     do_HEAD = do_GET
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.kind)
-        self.send_header("Content-Length", str(len(answer.body)))
+        self.send_header("Content-Length", str(sum(map(len, answer.parts))))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(answer.body)
+            for part in answer.parts:
+                self.wfile.write(part)
 
     def _stream(self, parts: Iterator[bytes]) -> None:
         self.send_response(200)
