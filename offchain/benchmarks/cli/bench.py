@@ -188,14 +188,14 @@ def _cluster(console: Console, path: Path) -> None:
     from benchmarks.speed.stress import Day
 
     day, found, rows = Day.load(), list[Rate](), list[Cells]()
-    for each in rates(day):
+    for each in rates(day, lambda text: click.echo(text, err=True)):
         found.append(each)
         one = next(first for first in found if first.engine == each.engine)
         ratio = f"{each.an_hour / one.an_hour:,.2f}"
         took = f"{each.paths:,}", f"{each.seconds:,.1f}", f"{each.an_hour:,.0f}", ratio
         rows.append((each.engine, each.way, f"{each.workers}", *took))
     heads = "engine", "on", "workers", "paths", "s", "paths an hour", "times"
-    _print_markdown(console, "paths an hour, start included", heads, rows)
+    _print_markdown(console, "paths an hour, once started", heads, rows)
     costs = cost(day)
     passing, writing = (f"{each * 1e3:.2f} ms" for each in costs)
     text = f"a chunk costs {passing} to be passed on, {writing} to be written"

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from backstop.errors import BackstopError
 from backstop.files.whole import write_json
 from backstop.spread.cluster import cluster
 from backstop.spread.workers import Workers, here, processes
@@ -24,14 +27,18 @@ from backstop.studies.stress.study import write_rows
 from benchmarks.speed.stress import SCENARIO, SEED, Day
 
 SCHEMA_VERSION = 1
-PATHS = {"fast": 6_000, "exact": 40}
+ENGINES = "fast", "exact"
+SECONDS = 15.0
+"""For which each way works, once it has started."""
+MOST = 300.0
+"""Seconds after which a way that has finished nothing is given up."""
 JOBS = 2_000
 CHUNKS_WRITTEN = 400
 HOUR = 3_600
 
 
 class Rate(NamedTuple):
-    """Paths of an engine on workers, and the seconds they took, start included."""
+    """Paths of an engine on workers, and the seconds they took, from the first chunk on."""
 
     engine: str
     way: str
@@ -61,23 +68,32 @@ class Cost(NamedTuple):
         return int(chunk / self.slower)
 
 
-def rates(day: Day, paths: dict[str, int] | None = None) -> Iterator[Rate]:
-    """Measure each engine on one worker and on two, as processes and on a Dask cluster."""
-    for name, count in (paths or PATHS).items():
+def rates(day: Day, say: Callable[[str], None] = lambda text: None) -> Iterator[Rate]:
+    """Measure each engine on one worker and on two, as processes and on a Dask cluster.
+
+    `say` is told what is measured now.
+    """
+    for name in ENGINES:
         task = Task(day.scenario, SEED, name)
         engine(task).rows(0, 1)  # compiles for all workers
         for number in (1, 2):
-            yield Rate(name, "processes", number, *_timed(here if number == 1 else processes(2), task, count))
+            say(f"{name} engine, {number} of 2 processes")
+            yield Rate(name, "processes", number, *_timed(here if number == 1 else processes(2), task))
         for number in (1, 2):
+            say(f"{name} engine, {number} of 2 workers of a Dask cluster")
             with _dask(number) as address:
-                yield Rate(name, "Dask", number, *_timed(cluster(address), task, count))
+                yield Rate(name, "Dask", number, *_timed(cluster(address), task))
 
 
 def cost(day: Day, jobs: int = JOBS, chunks: int = CHUNKS_WRITTEN) -> Cost:
     """Measure what a chunk costs the scheduler, by jobs that do nothing, and whoever writes it."""
     with _dask(2) as address:
-        began = time.perf_counter()
-        done = sum(each is not None for each in cluster(address)(_nothing, None, range(jobs)))
+        began, done = time.perf_counter(), 0
+        with closing(cluster(address)(_nothing, None, range(jobs))) as passed:
+            for each in passed:
+                done += each is not None
+                if done and time.perf_counter() > began + MOST:
+                    break
         passing = (time.perf_counter() - began) / done
     columns = Columns.of(day.scenario.parameters)
     rows = np.random.default_rng(SEED).integers(0, 10**12, (CHUNKS["fast"], len(columns.names)))
@@ -103,12 +119,21 @@ def write_results(found: Iterable[Rate], costs: Cost, path: Path) -> None:
     write_json(content | {"cost_of_a_chunk_seconds": costs._asdict()}, path)
 
 
-def _timed(workers: Workers, task: Task, paths: int) -> tuple[int, float]:
+def _timed(workers: Workers, task: Task) -> tuple[int, float]:
+    """Return how many paths workers did in so many seconds; the first chunk, and the start, are left out."""
     size = CHUNKS[task.engine]
-    chunks = [Chunk(0, first, min(size, paths - first)) for first in range(0, paths, size)]
-    began = time.perf_counter()
-    done = sum(each[0].paths for each in workers(rows_in, (task,), chunks) if each is not None)
-    return done, time.perf_counter() - began
+    chunks = (Chunk(0, first, size) for first in count(0, size))
+    began, first, done = time.perf_counter(), 0.0, -size
+    with closing(workers(rows_in, (task,), chunks)) as found:
+        for each in found:
+            now = time.perf_counter()
+            if each is not None:
+                first, done = first or now, done + size
+            if done > 0 and now > first + SECONDS:
+                break
+            if now > began + MOST:
+                raise BackstopError(f"no chunk was done within {MOST:.0f} s: is the machine too busy?")
+    return done, time.perf_counter() - first
 
 
 def _nothing(shared: None, job: int) -> int:

@@ -214,7 +214,7 @@ def _of_receipts(change: Callable[[dict[str, Any]], Any]) -> Callable[[Talk], No
 
 
 def _other_events(receipt: dict[str, Any]) -> None:
-    for log in receipt["logs"]:
+    for log in (each for each in receipt["logs"] if each["data"] != "0x"):
         log["data"] = log["data"][:-1] + ("1" if log["data"][-1] != "1" else "2")
 
 

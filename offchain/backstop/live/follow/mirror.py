@@ -91,7 +91,7 @@ class Mirror:
         self.strangers: list[str] = []
         self._words = ChainWords(node, host, chain)
         self.rooted: bool | None = None
-        """Whether blocks hash to their transactions and receipts; None before the first of the newest."""
+        """Whether blocks hash to their transactions and receipts; None before the first."""
         self.fields_compared = 0
         self._creations = {creation.address: creation for creation in deployment.creations}
         self._configured = len(configuration(deployment))
@@ -266,8 +266,7 @@ class Mirror:
                     return
                 if block["parentHash"] != self.hash:
                     raise Reorganised(f"block {self.block} is no longer part of the chain")
-                if head.number - self.block <= self.depth:  # older ones are compared by what came of them
-                    self._check_roots(block, receipts)
+                self._check_roots(block, receipts)
                 self._follow(block, receipts)
                 self.block, self.hash = int(block["number"], 16), block["hash"]
                 progress = {"steps": len(self.steps), "to_configure": self._to_configure}

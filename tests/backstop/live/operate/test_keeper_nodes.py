@@ -17,6 +17,8 @@ from backstop.cli.mirror import cli as mirror
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeGone
+from backstop.live.chaos.hostile import FAULTS, Hostile
+from backstop.live.follow.mirror import DEPTH
 from backstop.live.node.failover import MOST_BEHIND, REMEMBERED, Failover
 from backstop.live.node.fees import GWEI, TIP_CAP, offered, usual_tip
 from backstop.live.node.rpc_node import Node
@@ -297,3 +299,30 @@ def test_a_liar_alone_is_one_line_with_both_hashes(
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
     there, here = deployment.genesis, "0x" + deployment.genesis[:1:-1]
     assert f"on a chain with block 0 {there}, the node is on a chain with block 0 {here}:" in result.stderr
+
+
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize(
+    "fault", ["no transactions", "other transactions", "failed", "no events", "other events"]
+)
+def test_history_is_not_what_one_node_says(
+    devnet: Devnet, deployment: Deployment, tmp_path: Path, fault: str, beside: bool
+) -> None:
+    """Also of blocks that are long final, as those of the deployment are here."""
+    for _ in range(DEPTH + 5):
+        devnet.node.request("evm_mine")
+    hostile = Hostile(devnet.port)
+    hostile.begin(next(each for each in FAULTS if each.name == fault))
+    flags = ["--network", hostile.url, *(["--network", devnet.url] if beside else [])]
+    flags += ["--deployment", str(tmp_path / "deployment.json"), "--journal", str(tmp_path / "runs")]
+    try:
+        result = run(*flags, "--roles", "accruer", "--once")
+    finally:
+        hostile.close()
+    assert "those that its hash stands for" in result.stderr
+    if beside:
+        assert result.exit_code == 0, result.stderr
+        assert f"left the node at {hostile.url}" in result.stderr
+    else:
+        assert result.exit_code == 1 and result.stderr.count("\n") == 1
+        assert f"the node at {hostile.url} is not believed" in result.stderr
