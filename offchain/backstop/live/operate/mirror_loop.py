@@ -6,6 +6,7 @@ compared at every block: each slot that the model ever wrote, balances of tokens
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -69,7 +70,7 @@ class MirrorLoop:
         self.observer = observer
         self.found = 0
         self._takeover = Takeover()
-        self._resumed = False
+        self._resumed = self._tidied = False
         self._told: dict[str, Any] = {}
         self._saved_at = time.monotonic()
 
@@ -96,7 +97,9 @@ class MirrorLoop:
                 if reorganised is not None:
                     self._follow_again(reorganised)
                     reorganised = None
-                if self.round(until, stop) or once:
+                over = self.round(until, stop)
+                self._tidy()
+                if over or once:
                     break
                 self._takeover.over()
                 gone_since, pause = None, interval
@@ -120,6 +123,7 @@ class MirrorLoop:
         mirror = self.mirror
         if self._takeover.explains(mirror.node, mirror.block, mirror.hash, str(error)):
             return
+        self._tidied = False  # the model may be another
         self.say(f"{error}: {self.mirror.restart()}")
         if self.observer is not None:
             self.observer.taken_back(self.mirror.block)
@@ -168,6 +172,19 @@ class MirrorLoop:
             self.observer.looked(mirror, self.found, head=head)
         self._save_sometimes()
         return until is not None and mirror.block >= until
+
+    def _tidy(self) -> None:
+        """Leave what history has made out of collections, once it was followed.
+
+        Those of old objects come when there is a quarter more of them: until then a page's drawings would
+        lie about by the thousand.
+        """
+        if not self._tidied and self.mirror.complete:
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
+            gc.collect()  # which notes how little is left
+            self._tidied = True
 
     def _look(self, head: int) -> None:
         """Compare all storage at the present block, and tell."""
