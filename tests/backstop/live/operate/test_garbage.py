@@ -75,7 +75,7 @@ def asked(deployed_folder: Path) -> Iterator[tuple[Client, dict[str, Question], 
 
 @pytest.fixture(scope="module")
 def following(deployed_folder: Path) -> Iterator[tuple[Client, Question, dict[str, Any]]]:
-    """A mirror that follows a deployment's first blocks, whose roots are too old to be checked."""
+    """A mirror that follows a deployment's first blocks, as on a chain whose roots cannot be checked."""
     devnet = Devnet("--load-state", str(deployed_folder / "state.json"))
     deployment = read_deployment(deployed_folder / "deployment.json")
     client = Client(devnet.url)
@@ -84,7 +84,8 @@ def following(deployed_folder: Path) -> Iterator[tuple[Client, Question, dict[st
     chain = attach(deployment, host)
 
     def follow() -> None:
-        mirror = Mirror(host.node, host, chain, deployment, depth=1)
+        mirror = Mirror(host.node, host, chain, deployment)
+        mirror.rooted = False
         mirror.advance(devnet_head - 2)
 
     devnet_head = host.node.head().number
