@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -104,13 +102,13 @@ def cli(
     """
     from backstop.deployment.file import read_deployment
     from backstop.live.follow.mirror import open_mirror
+    from backstop.live.node.log import to_stderr
     from backstop.live.operate.mirror_loop import MirrorLoop
     from backstop.live.operate.options import connect_to
     from backstop.live.watch.alerts import AlertSettings, webhook_host
     from backstop.live.watch.opening import watched
 
-    def say(text: str) -> None:
-        print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+    say = to_stderr(as_json=False)
 
     def tell(text: str) -> None:
         print(text, flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,12 +25,22 @@ def to_stderr(as_json: bool) -> Callable[[str], None]:
     """Print lines as they come: `12:00:00 text`, or one object a line with `time`, `event` and `text`."""
 
     def human(text: str) -> None:
-        print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+        _print(f"{datetime.now():%H:%M:%S} {text}")
 
     def structured(text: str) -> None:
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         fields = text.fields if isinstance(text, Line) else {"event": "note"}
         line = {"time": time, **fields, "text": str(text)}
-        print(json.dumps(line), file=sys.stderr, flush=True)
+        _print(json.dumps(line))
 
     return structured if as_json else human
+
+
+def _print(text: str) -> None:
+    """Print a line. A log may fail: its disk is full, or whoever read it has gone."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    except OSError:
+        pass

@@ -10,11 +10,13 @@ cost. So no crash loses or repeats a cost, and a chain that goes back takes it b
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -95,14 +97,16 @@ class Journal:
         self._spent: dict[tuple[str, int], Spent] = {}  # by keeper and minute
         self._lock: IO[str] | None = None
         self._file: IO[str] | None = None
-        self._lines = 0
+        self._lines = 0  # that only this process has added
+        self._half = False
+        """Whether the last line may be there in part, so that nothing may follow it."""
 
     def open(self) -> None:
         """Lock the file and read it."""
         if self.path is None:
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _locked(self.path.with_suffix(".lock"))
             if self.path.exists():
                 self._read(self.path.read_text(encoding="utf-8"))
@@ -115,27 +119,31 @@ class Journal:
             raise BackstopError(f"the journal {self.path} cannot be kept: {error.strerror}") from None
 
     def put(self, entry: Entry) -> None:
-        """Keep an entry as it is now; it is on disk when this returns."""
-        if entry not in self.entries:
+        """Keep an entry as it is now; it is on disk when this returns, or else it is not kept at all."""
+        new = entry not in self.entries
+        if new:
             self.entries.append(entry)
-        self._write({"entry": _plain(entry)})
-        if self._file is not None:
-            os.fdatasync(self._file.fileno())
+        try:
+            self._write({"entry": _plain(entry)}, at_once=True)
+        except OSError as error:
+            if new:
+                self.entries.remove(entry)
+            raise BackstopError(f"the journal {self.path} cannot be written: {error.strerror}") from None
 
     def note(self, entry: Entry) -> None:
         """Keep what became of an entry; if this is lost, the chain tells it again."""
-        self._write({"entry": _plain(entry)})
+        self._try({"entry": _plain(entry)})
 
     def drop(self, entry: Entry) -> None:
         """Drop an entry that never was."""
         self.entries.remove(entry)
-        self._write({"gone": entry.nonce})
+        self._try({"gone": entry.nonce})
 
     def finish(self, entry: Entry) -> None:
         """Drop an entry that is final, and keep what it cost for a day."""
         self.entries.remove(entry)
         self._add(entry.keeper, entry.at // _MINUTE, entry.spent)
-        self._write({"gone": entry.nonce, "spent": _row(entry.keeper, entry.at // _MINUTE, entry.spent)})
+        self._try({"gone": entry.nonce, "spent": _row(entry.keeper, entry.at // _MINUTE, entry.spent)})
 
     def spent(self) -> Iterator[tuple[str, int, Spent]]:
         """Yield what was spent and what may yet be: keeper, time up to the minute, amounts."""
@@ -159,8 +167,11 @@ class Journal:
         """Let others use the account; remove a journal that has nothing in it."""
         if self.path is None or self._file is None or self._lock is None:
             return
-        self._file.close()
         self._forget()
+        if self._half:
+            with suppress(OSError):
+                self._rewrite()
+        self._file.close()
         if not self.entries and not self._spent:
             self.path.unlink(missing_ok=True)
         self.path.with_suffix(".lock").unlink(missing_ok=True)
@@ -191,44 +202,61 @@ class Journal:
             )
         self.entries = list(found.values())
 
-    def _write(self, change: dict[str, Any]) -> None:
+    def _try(self, change: dict[str, Any]) -> None:
+        """Write what can be lost: all of it is written anew as soon as there is room."""
+        with suppress(OSError):
+            self._write(change)
+
+    def _write(self, change: dict[str, Any], at_once: bool = False) -> None:
         if self._file is None:
             return
-        try:
-            self._file.write(json.dumps(change) + "\n")
-            self._file.flush()
-            self._lines += 1
-            if self._lines > _MOST_LINES:
-                self._rewrite()
-        except OSError as error:
-            raise BackstopError(f"stopped: the journal {self.path} cannot be written: {error}") from None
+        if self._half or self._lines > _MOST_LINES:
+            self._rewrite()
+        self._half = True
+        line = json.dumps(change).encode() + b"\n"
+        if os.write(self._file.fileno(), line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if at_once:
+            os.fdatasync(self._file.fileno())
+        self._half = False
+        self._lines += 1
 
     def _rewrite(self) -> None:
-        """Write only what still counts, in one step."""
+        """Write only what still counts, in one step; what was there stays until that is done."""
         assert self.path is not None
-        if self._file is not None:
-            self._file.close()
         temporary = self.path.with_suffix(".part")
-        self._file = temporary.open("w", encoding="utf-8")
         self._forget()
-        self._lines = 0  # of those that only this process has added
         head = {"schema_version": SCHEMA_VERSION}
         entries = [{"entry": _plain(entry)} for entry in self.entries]
         spent = [{"spent": _row(*key, each)} for key, each in self._spent.items()]
-        for line in (head, *entries, *spent):
-            self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        os.replace(temporary, self.path)
+        file = _private(temporary)
+        try:
+            file.write("".join(json.dumps(line) + "\n" for line in (head, *entries, *spent)))
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(temporary, self.path)
+        except OSError:
+            with suppress(OSError):  # what did not fit is tried again
+                file.close()
+            raise
+        if self._file is not None:
+            self._file.close()
+        self._file, self._lines, self._half = file, 0, False
         folder = os.open(self.path.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
 
 
+def _private(path: Path) -> IO[str]:
+    """Open an empty file that only its owner reads: signed transactions are in it."""
+    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    return os.fdopen(opened, "w", encoding="utf-8")
+
+
 def _locked(path: Path) -> IO[str]:
     """Open a file and lock it; BlockingIOError if another process has it."""
     while True:
-        file = path.open("w")
+        file = _private(path)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Its owner may have removed it in between: then the lock is on a file that nobody else finds.
         if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:

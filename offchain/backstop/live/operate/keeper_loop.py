@@ -143,7 +143,7 @@ class KeeperLoop:
 
     def close(self) -> None:
         """Keep what was followed; let go of accounts and strategies."""
-        self.system.book.save()
+        self._save()
         for box in self.boxes.values():
             box.journal.close()
         for keeper in self.keepers:
@@ -223,9 +223,18 @@ class KeeperLoop:
             mirror = system.mirror
             self.observer.looked(mirror, len(mirror.differences), work=self._work)
         if time.monotonic() > self._saved_at + _SAVE_EVERY:
-            system.book.save()
-            self._saved_at = time.monotonic()
+            self._save()
         return sent
+
+    def _save(self) -> None:
+        """Keep what was followed, if that can be done: without it the next keeper replays."""
+        try:
+            self.system.book.save()
+        except BackstopError as error:
+            self._tell_once("snapshot", Line(f"{error}: it goes on without", "not saved"))
+        else:
+            self._told.discard("snapshot")
+        self._saved_at = time.monotonic()
 
     def _follow(self) -> None:
         """Follow up to the newest block, and see what became of what was sent."""

@@ -70,7 +70,7 @@ class MirrorLoop:
         self.observer = observer
         self.found = 0
         self._takeover = Takeover()
-        self._resumed = self._tidied = False
+        self._resumed = self._tidied = self._unsaved = False
         self._told: dict[str, Any] = {}
         self._saved_at = time.monotonic()
 
@@ -282,8 +282,13 @@ class MirrorLoop:
             state = {"schema_version": CHECKPOINT_VERSION, **self.mirror.state(), "found": self.found}
             if self.observer is not None and (history := self.observer.state()) is not None:
                 state["history"] = history
-            with _writing(self.checkpoint):
+            try:
                 write_json(state, self.checkpoint)
+                self._unsaved = False
+            except OSError as error:  # without it the next mirror replays
+                if not self._unsaved:
+                    self.say(f"{self.checkpoint} cannot be written: {error.strerror}: it goes on without")
+                self._unsaved = True
         self._saved_at = time.monotonic()
 
 
