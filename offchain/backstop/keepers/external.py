@@ -6,7 +6,8 @@
     < {"id": 1, "worth": ["149000000000000000000000000000", null]}
 
 Whole numbers travel as strings of digits: most readers of JSON lose those beyond 2**53. What the program
-writes to stderr goes to ours. It ends when its input ends.
+writes to stderr goes to ours. It ends when its input ends. Of the environment it gets what a program needs to
+start, and nothing of what may be secret: what it is to know is in its options.
 """
 
 from __future__ import annotations
@@ -27,6 +28,13 @@ VERSION = 1
 _START_SECONDS = 5.0
 # After a failure it is left alone for so long, twice that after the next one, then started anew.
 _FIRST_REST, _LONGEST_REST = 10.0, 300.0
+# What it gets of the environment, in which passphrases and addresses of webhooks may be.
+_INHERITED = frozenset(
+    (
+        *("PATH", "HOME", "USER", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LC_ALL", "LC_CTYPE"),
+        *("PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH"),
+    )
+)
 
 
 class External:
@@ -91,7 +99,11 @@ class External:
         try:
             # A session of its own: Ctrl-C is for the keeper, which ends it when it is done.
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+                env={name: value for name, value in os.environ.items() if name in _INHERITED},
             )
         except OSError as error:
             raise BackstopError(f"it cannot be started: {error.strerror}") from None

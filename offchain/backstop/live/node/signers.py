@@ -88,13 +88,29 @@ def _read_keystore(alias: str) -> LocalAccount:
         ) from None
     except (OSError, ValueError) as error:
         raise BackstopError(f"the keystore {path} cannot be read: {error}") from None
-    if variable not in os.environ:
-        raise BackstopError(f"the account {alias!r} is locked: put its passphrase into {variable}")
+    where, passphrase = _passphrase(alias, variable)
     try:
-        account: LocalAccount = Account.from_key(Account.decrypt(content, os.environ[variable]))
+        account: LocalAccount = Account.from_key(Account.decrypt(content, passphrase))
     except (ValueError, KeyError, TypeError, NotImplementedError):  # the last: a keystore of unknown kind
-        raise BackstopError(f"the passphrase in {variable} does not open the account {alias!r}") from None
+        raise BackstopError(f"the passphrase in {where} does not open the account {alias!r}") from None
     return account
+
+
+def _passphrase(alias: str, variable: str) -> tuple[str, str]:
+    """Return where an account's passphrase is, and what it is: from a file, else from the environment."""
+    file = os.environ.get(f"{variable}_FILE")
+    if file:
+        try:
+            return file, Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise BackstopError(f"the passphrase of {alias!r} cannot be read from {file}: {why}") from None
+    if variable not in os.environ:
+        raise BackstopError(
+            f"the account {alias!r} is locked: put its passphrase into {variable}, or into a file named by "
+            f"{variable}_FILE"
+        )
+    return variable, os.environ[variable]
 
 
 def parse_accounts(values: tuple[str, ...], signers: Signers) -> dict[str, str]:

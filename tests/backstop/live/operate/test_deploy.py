@@ -191,6 +191,25 @@ def test_bad_accounts_are_one_line(fresh: Devnet, tmp_path: Path, monkeypatch: p
         assert line in result.stderr and result.stderr.count("\n") == 1
     monkeypatch.setenv("APE_ACCOUNTS_me_PASSPHRASE", "bad")
     assert "does not open the account 'me'" in run(*network, "--account", "admin=me").stderr
+    # In a file it is in no list of processes, and handed down to none.
+    monkeypatch.setenv("APE_ACCOUNTS_me_PASSPHRASE_FILE", str(tmp_path / "none"))
+    assert "cannot be read from" in run(*network, "--account", "admin=me").stderr
+    (tmp_path / "secret").write_text("bad\n")
+    monkeypatch.setenv("APE_ACCOUNTS_me_PASSPHRASE_FILE", str(tmp_path / "secret"))
+    told = run(*network, "--account", "admin=me").stderr
+    assert f"the passphrase in {tmp_path / 'secret'} does not open the account 'me'" in told
+
+
+def test_a_passphrase_in_a_file_opens_the_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APE_DATA_FOLDER", str(tmp_path))
+    (tmp_path / "accounts").mkdir()
+    encrypted = Account.encrypt(bytes([23]) * 32, "good", iterations=2)
+    (tmp_path / "accounts" / "me.json").write_text(json.dumps(encrypted))
+    (tmp_path / "secret").write_text("good\n")
+    monkeypatch.setenv("APE_ACCOUNTS_me_PASSPHRASE", "bad")
+    monkeypatch.setenv("APE_ACCOUNTS_me_PASSPHRASE_FILE", str(tmp_path / "secret"))
+    signers = Signers(test_accounts=False)
+    assert signers.add_keystore("me") == "0x" + encrypted["address"].lower()
 
 
 def test_apes_accounts_deploy(

@@ -73,6 +73,18 @@ def offer(market: int = 100 * RAY) -> Offer:
     return Offer("collateral", 1, "ETH", 10 * WAD, 900 * WAD, 90 * RAY, market, 1_000)
 
 
+def test_a_program_gets_no_secrets(
+    program: Callable[..., External], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("APE_ACCOUNTS_me_PASSPHRASE", "BACKSTOP_ALERTS", "ANYTHING_ELSE"):
+        monkeypatch.setenv(name, "secret")
+    file = tmp_path / "environment"
+    each = program(f"import os, pathlib; pathlib.Path({str(file)!r}).write_text(repr(dict(os.environ)))")
+    each.worth([offer()])
+    told = file.read_text()
+    assert "'PATH'" in told and "secret" not in told
+
+
 def test_a_program_answers_in_whole_numbers(program: Callable[..., External]) -> None:
     odd = 10**30 + 7  # beyond what a double holds
     each = program(percent=100)
