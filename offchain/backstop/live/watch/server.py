@@ -7,13 +7,22 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import NamedTuple
+from ipaddress import ip_address
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from backstop.errors import BackstopError
 
 LOOPBACK = "127.0.0.1"
 _MOST_STREAMS = 64
+# Connections at a time, streams among them: each is a thread.
+_MOST_CONNECTIONS = 128
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
 # Seconds that a reader may take for what it asks and for what it is sent.
 _SLOW = 10.0
 
@@ -86,7 +95,22 @@ class _Http(ThreadingHTTPServer):
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.closing = threading.Event()
         self.streams = threading.Semaphore(_MOST_STREAMS)
+        self.connections = threading.Semaphore(_MOST_CONNECTIONS)
         super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread of its own, if there is room for another."""
+        if self.connections.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer, and make room."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.connections.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Keep silent about readers that come and go."""
@@ -97,6 +121,9 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _SLOW
 
     def do_GET(self) -> None:
+        if not self._is_meant():
+            self._send(Answer([b"another name than this machine's\n"], "text/plain", 421))
+            return
         path = urlsplit(self.path).path
         route = self.server.routes.get(path)
         if route is None:
@@ -116,12 +143,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
+    def _is_meant(self) -> bool:
+        """Return whether the request names this machine, where it listens for this machine alone.
+
+        A page from elsewhere may have a name of its own point here, to read what is served.
+        """
+        if not ip_address(str(self.server.server_address[0])).is_loopback:
+            return True
+        try:
+            name = urlsplit(f"//{self.headers.get('Host', LOOPBACK)}").hostname or ""
+            return name == "localhost" or ip_address(name).is_loopback
+        except ValueError:
+            return False
+
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.kind)
         self.send_header("Content-Length", str(sum(map(len, answer.parts))))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
+        self._end_headers()
         if self.command != "HEAD":
             for part in answer.parts:
                 self.wfile.write(part)
@@ -129,13 +168,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _stream(self, parts: Iterator[bytes]) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
+        self._end_headers()
         if self.command != "HEAD":
             for part in parts:
                 if left(self.connection):
                     return
                 self.wfile.write(part)
+
+    def _end_headers(self) -> None:
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
         """Silence http.server's own log."""

@@ -151,6 +151,10 @@ class Section:
         return self._entries.get(name)
 
 
+_MOST_FIELDS = 100_000
+"""Fields that aliases may stand for, where they are many times those that are written."""
+
+
 def read_document(path: Path) -> Field:
     """Read a file; its top is a mapping."""
     try:
@@ -172,9 +176,26 @@ def read_document(path: Path) -> Field:
     if not isinstance(node, MappingNode):
         raise BackstopError(f"{path.name}:1: is not a section of `name: value` lines")
     try:
+        sizes = dict[int, int]()
+        size = _size(node, sizes)
+        if size > _MOST_FIELDS and size > 10 * len(sizes):
+            raise BackstopError(f"{path.name}:1: its aliases (*) stand for {size:,} fields: write fewer")
         return _field(path, "", node)
     except RecursionError:
         raise BackstopError(f"{path.name}:1: an alias (*) of it is part of what it stands for") from None
+
+
+def _size(node: Node, sizes: dict[int, int]) -> int:
+    """Count the fields of a node once every alias is put in; what is known already is in `sizes`, by id."""
+    if id(node) not in sizes:
+        sizes[id(node)] = 1  # if it is part of itself, which comes out later
+        inside: list[Node] = []
+        if isinstance(node, SequenceNode):
+            inside = node.value
+        elif isinstance(node, MappingNode):
+            inside = [value for _, value in node.value]
+        sizes[id(node)] = 1 + sum(_size(each, sizes) for each in inside)
+    return sizes[id(node)]
 
 
 def _field(file: Path, path: str, node: Node) -> Field:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
-from http.client import HTTPConnection
+from contextlib import ExitStack
+from http.client import HTTPConnection, HTTPException
 
-from backstop.live.watch.server import Request, Server
+import pytest
+
+from backstop.live.watch import server as module
+from backstop.live.watch.server import Answer, Request, Server
 from tests.support.waiting import wait_for
 
 
@@ -59,4 +64,51 @@ def test_readers_who_left_make_room_for_others() -> None:
         connection.close()
         events.next.set()
         wait_for(events.over.is_set, seconds=10)
+    server.close()
+
+
+def asked(server: Server, host: str) -> tuple[int, dict[str, str]]:
+    connection = HTTPConnection("127.0.0.1", int(server.url.rpartition(":")[2]), timeout=10)
+    connection.request("GET", "/", headers={"Host": host})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status, dict(answer.headers)
+
+
+def test_other_names_than_this_machines_are_not_answered() -> None:
+    """A page from elsewhere could have its own name point here."""
+    server = Server("0", {"/": lambda _: Answer([b"here"], "text/plain")}, "--page")
+    for host in ("127.0.0.1:8080", "localhost", "localhost:9464", "[::1]:80", "127.0.0.2"):
+        status, headers = asked(server, host)
+        assert status == 200, host
+        assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Frame-Options"] == "DENY"
+    for host in ("evil.example", "evil.example:80", "10.0.0.1", "", "[", "127.0.0.1.evil.example"):
+        assert asked(server, host)[0] == 421, host
+    server.close()
+    # Who listens for others is reached by whatever name they have for it.
+    server = Server("0.0.0.0:0", {"/": lambda _: Answer([b"here"], "text/plain")}, "--page")
+    assert asked(server, "chain:9464")[0] == 200
+    server.close()
+
+
+def test_connections_have_a_bound_and_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_CONNECTIONS", 4)
+    monkeypatch.setattr(module._Handler, "timeout", 120.0)  # the idle ones stay
+    server = Server("0", {"/": lambda _: Answer([b"here"], "text/plain")}, "--page")
+    port = int(server.url.rpartition(":")[2])
+
+    def answered() -> bool:
+        try:
+            return asked(server, "localhost")[0] == 200
+        except (OSError, HTTPException):  # closed at once
+            return False
+
+    with ExitStack() as opened:
+        idle = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(4)]
+        for each in idle:
+            opened.enter_context(each)
+        wait_for(lambda: not answered())
+        idle[0].close()
+        wait_for(answered)
     server.close()

@@ -143,6 +143,8 @@ def test_another_way_to_say_it_takes_the_place_of_what_is_extended(tmp_path) -> 
 # ---------------------------------------------------------------------- refused
 
 RATIOS = "{ETH: {vaults: 1, debt: {from: 1 stablecoin, to: 2 stablecoin}, ratio: {from: 200%, to: 300%}}}"
+# Seven lines that stand for millions of fields.
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 7))
 
 
 @pytest.mark.parametrize(
@@ -152,6 +154,7 @@ RATIOS = "{ETH: {vaults: 1, debt: {from: 1 stablecoin, to: 2 stablecoin}, ratio:
         ("# nothing yet\n", "day.yaml:1: is empty: write a section of `name: value` lines"),
         ("- a\n", "day.yaml:1: is not a section of `name: value` lines"),
         ("a: &a [*a]\n", "day.yaml:1: an alias (*) of it is part of what it stands for"),
+        (BOMB, "day.yaml:1: its aliases (*) stand for 2,345,679 fields: write fewer"),
         ("a: [1\n", "day.yaml:2: is not YAML: did not find expected ',' or ']'"),
         (b"\xff\xfea\x00", "day.yaml: cannot be read: not UTF-8 text: save it as UTF-8"),
         ("extends: none.yaml\n", "day.yaml:1: extends: there is no scenario file "),
