@@ -27,7 +27,8 @@ from backstop.studies.stress.study import write_rows
 from benchmarks.speed.stress import SCENARIO, SEED, Day
 
 SCHEMA_VERSION = 1
-ENGINES = "fast", "exact"
+AT_ONCE = {"fast": CHUNKS["fast"], "exact": 2}
+"""Paths that a worker does at once, by engine: some dozens of times while it is measured."""
 SECONDS = 15.0
 """For which each way works, once it has started."""
 MOST = 300.0
@@ -73,7 +74,7 @@ def rates(day: Day, say: Callable[[str], None] = lambda text: None) -> Iterator[
 
     `say` is told what is measured now.
     """
-    for name in ENGINES:
+    for name in AT_ONCE:
         task = Task(day.scenario, SEED, name)
         engine(task).rows(0, 1)  # compiles for all workers
         for number in (1, 2):
@@ -121,7 +122,7 @@ def write_results(found: Iterable[Rate], costs: Cost, path: Path) -> None:
 
 def _timed(workers: Workers, task: Task) -> tuple[int, float]:
     """Return how many paths workers did in so many seconds; the first chunk, and the start, are left out."""
-    size = CHUNKS[task.engine]
+    size = AT_ONCE[task.engine]
     chunks = (Chunk(0, first, size) for first in count(0, size))
     began, first, done = time.perf_counter(), 0.0, -size
     with closing(workers(rows_in, (task,), chunks)) as found:
