@@ -16,7 +16,7 @@ from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.files.installation import spelled
-from backstop.files.whole import read_json, write_json
+from backstop.files.whole import read_json, write_text
 from backstop.hosts.rpc import NodeGone
 from backstop.hosts.words import OtherState
 from backstop.live.audit.statement import statement
@@ -24,6 +24,7 @@ from backstop.live.follow.chain_words import Forgotten
 from backstop.live.follow.mirror import Mirror, OtherDeployment, Reorganised
 from backstop.live.node.failover import Takeover
 from backstop.live.node.rpc_node import nap
+from backstop.live.operate.memory import give_back
 from backstop.live.watch.observer import Observer
 from backstop.live.watch.troubles import unsettled_text
 from backstop.model.arithmetic import RAD, WAD
@@ -276,6 +277,7 @@ class MirrorLoop:
     def _save_sometimes(self) -> None:
         if time.monotonic() - self._saved_at > _SAVE_EVERY:
             self._save()
+            give_back()  # what statements, pages and the checkpoint took for a moment
 
     def _save(self) -> None:
         if self.checkpoint is not None and self.mirror.complete:
@@ -283,7 +285,7 @@ class MirrorLoop:
             if self.observer is not None and (history := self.observer.state()) is not None:
                 state["history"] = history
             try:
-                write_json(state, self.checkpoint)
+                write_text(json.dumps(state) + "\n", self.checkpoint)
                 self._unsaved = False
             except OSError as error:  # without it the next mirror replays
                 if not self._unsaved:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from backstop.cli.mirror import cli
 from backstop.deployment.accounts import account
 from backstop.deployment.plan import Deployment
 from backstop.hosts.words import words_of
+from backstop.live.chaos.flat import use_of
 from backstop.live.chaos.hostile import FAULTS, Fault, Hostile, Talk
 from backstop.live.follow.mirror import open_mirror
 from backstop.live.node.rpc_node import Head
@@ -294,6 +296,21 @@ def test_history_is_left_out_of_collections(devnet: Devnet, deployment: Deployme
         assert len(gc.get_objects()) < 1_000 < gc.get_freeze_count()
     finally:
         gc.unfreeze()
+
+
+def test_memory_that_is_free_is_given_back(devnet: Devnet, deployment: Deployment) -> None:
+    """A mirror works out large figures at each block: the holes that they leave would be its own for good."""
+    loop = MirrorLoop(open_mirror(devnet.node, deployment), lambda text: None, lambda text: None)
+    loop.run(once=True)
+    held = [bytes(2_000) for _ in range(50_000)]
+    held = held[::50]
+    before = use_of(os.getpid(), 0.0)
+    loop._saved_at = -1e9
+    loop.run(once=True)
+    after = use_of(os.getpid(), 0.0)
+    gc.unfreeze()
+    assert before is not None and after is not None and len(held) == 1_000
+    assert before.memory - after.memory > 50 << 20
 
 
 def test_what_the_node_forgot_meanwhile_is_told_and_the_newest_block_compared(
