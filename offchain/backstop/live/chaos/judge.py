@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 from backstop.deployment.accounts import account
@@ -189,14 +190,13 @@ def _replay(
     mirror = open_mirror(scene.chain.node, deployment)
     mirror.advance(first)
     mirror.seen.clear()
-    options = {"taker": {"most": 100}}
-    (taker,) = keepers_of(deployment, ["taker"], CLEAR, options)
+    options = {"taker": {"most": 100}, "liquidator": {"most": 100}}
+    taker, liquidator = keepers_of(deployment, ["taker", "liquidator"], CLEAR, options)
     takes: Counter[str] = Counter()
     spent: Counter[str] = Counter()
     got: Counter[str] = Counter()
     results: Counter[str] = Counter()
-    waits: dict[int, int] = {}
-    longest: dict[int, int] = {}
+    auctions, vaults = Waits(), Waits()
     of_account = {account(name): name for name in ACCOUNTS}
     liquidations: Counter[str] = Counter()
     paying = 0
@@ -221,14 +221,13 @@ def _replay(
                     takes[name] += 1
                     spent[name] += worth
                     paid.setdefault((name, "risk"), []).append((at, worth))
-                    waits.pop(auction, None)
+                    auctions.over(auction)
         mirror.seen.clear()
-        open_now = _paying(mirror, taker, scene)
+        open_now = [action.args[0] for action in _paying(mirror, taker, scene)]
         paying += bool(open_now)
         counts = quiet.get(mirror.hash, False)
-        waits = {each: waits.get(each, 0) + counts for each in open_now}
-        for auction, wait in waits.items():
-            longest[auction] = max(longest.get(auction, 0), wait)
+        auctions.look(open_now, counts)
+        vaults.look([action.args[:2] for action in _paying(mirror, liquidator, scene)], counts)
     mirror.check()
     mirror.raise_differences()
     for name in BIDDERS:
@@ -236,15 +235,26 @@ def _replay(
         had = capital.before[name] + got[name]
         if had - spent[name] != left:
             faults.append(f"{name} had {had}, spent {spent[name]}, and has {left}")
-    late = {auction: wait for auction, wait in longest.items() if wait > WAITS}
+    late = auctions.longer_than(WAITS)
     faults += [f"auction {each} paid for {wait} calm blocks and nobody took" for each, wait in late.items()]
+    unsafe = vaults.longer_than(WAITS)
+    faults += [
+        f"the vault of {owner} was unsafe for {wait} calm blocks and nobody liquidated it"
+        for (_, owner), wait in unsafe.items()
+    ]
     return {
         "auctions": {
             "started": sum(liquidations.values()),
-            "paid_at_some_time": len(longest),
-            "longest_calm_wait_blocks": max(longest.values(), default=0),
+            "paid_at_some_time": len(auctions.longest),
+            "longest_calm_wait_blocks": max(auctions.longest.values(), default=0),
             "blocks_with_something_to_take": paying,
             "left_alone": len(late),
+        },
+        "vaults": {
+            "unsafe_at_some_time": len(vaults.longest),
+            "p99_blocks": vaults.percentile(99),
+            "longest_calm_wait_blocks": max(vaults.longest.values(), default=0),
+            "left_alone": len(unsafe),
         },
         "takes": dict(takes),
         "liquidations": dict(liquidations),
@@ -262,11 +272,44 @@ def _replay(
     }
 
 
-def _paying(mirror: Mirror, taker: Any, scene: Scene) -> list[int]:
-    """Return the auctions from which one without capital gains in the next block."""
+class Waits:
+    """How long things have waited that somebody would do something about, in blocks."""
+
+    def __init__(self) -> None:
+        self.longest: dict[Hashable, int] = {}
+        """Calm blocks that each waited at most."""
+        self._now: dict[Hashable, tuple[int, int]] = {}  # blocks, calm ones
+        self._waited: list[int] = []
+
+    def look(self, there: Iterable[Hashable], calm: bool) -> None:
+        """Take note of what is there after a block; `calm` if it is one in which it counts."""
+        before, self._now = self._now, {}
+        for each in there:
+            blocks, counted = before.pop(each, (0, 0))
+            self._now[each] = blocks + 1, counted + calm
+            self.longest[each] = max(self.longest.get(each, 0), counted + calm)
+        self._waited += [blocks for blocks, _ in before.values()]
+
+    def over(self, each: Hashable) -> None:
+        """Take note that somebody did something about it."""
+        blocks, _ = self._now.pop(each, (0, 0))
+        self._waited += [blocks] * bool(blocks)
+
+    def longer_than(self, most: int) -> dict[Any, int]:
+        """Return what waited for more calm blocks, and how many."""
+        return {each: wait for each, wait in self.longest.items() if wait > most}
+
+    def percentile(self, percent: int) -> int:
+        """Return the blocks that so many of a hundred waited at most, calm or not."""
+        ordered = sorted([*self._waited, *(blocks for blocks, _ in self._now.values())])
+        return ordered[-(-len(ordered) * percent // 100) - 1] if ordered else 0
+
+
+def _paying(mirror: Mirror, keeper: Any, scene: Scene) -> list[Action]:
+    """Return what a keeper without capital gains from in the next block."""
     then = mirror.model.timestamp + scene.chain.block_time
     base = int(
         scene.chain.node.request("eth_getBlockByNumber", hex(mirror.block), False)["baseFeePerGas"], 16
     )
     view = market_view(mirror, then, base)
-    return [intent.action.args[0] for intent in taker.decide(view, Memory(), base)]
+    return [intent.action for intent in keeper.decide(view, Memory(), base)]

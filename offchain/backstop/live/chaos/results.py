@@ -89,6 +89,13 @@ def _storm(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "  longest calm wait",
         f"{auctions['longest_calm_wait_blocks']} blocks of {found['most_wait_blocks']} at most",
     )
+    vaults = found["vaults"]
+    yield "unsafe vaults", f"{vaults['unsafe_at_some_time']}, {vaults['left_alone']} left alone"
+    yield "  liquidated within", f"{vaults['p99_blocks']} blocks (p99), whatever happened"
+    yield (
+        "  longest calm wait",
+        f"{vaults['longest_calm_wait_blocks']} blocks of {found['most_wait_blocks']} at most",
+    )
     yield from ((f"  takes of {name}", str(count)) for name, count in found["takes"].items())
     for each in found["capital"]:
         had, spent, most = (int(each[f"{name}_wad"]) // WAD for name in ("had", "spent", "most_reserved"))

@@ -27,7 +27,7 @@ from backstop.live.chaos.disturbances import (
     SameNonce,
 )
 from backstop.live.chaos.hostile import FAULTS, OF_LOGS, Fault
-from backstop.live.chaos.judge import HOUR, budgets_kept
+from backstop.live.chaos.judge import HOUR, Waits, budgets_kept
 from backstop.live.chaos.nodes import nodes
 from backstop.live.chaos.points import POINTS
 from backstop.live.chaos.processes import Follower
@@ -99,6 +99,9 @@ def test_keepers_and_a_mirror_come_through_a_storm(stormed: dict[str, Any]) -> N
     mirror = stormed["mirror"]
     assert mirror["blocks"] > BLOCKS and (mirror["differences"], mirror["starts"]) == (0, 1)
     assert stormed["nonces"]["used"] > 0 and stormed["auctions"]["started"] > 0
+    vaults = stormed["vaults"]
+    assert vaults["unsafe_at_some_time"] > 0 == vaults["left_alone"]
+    assert 0 <= vaults["longest_calm_wait_blocks"] <= stormed["most_wait_blocks"]
     # Three keepers, and what was started again.
     assert [each["name"] for each in stormed["keepers"]] == ["flash", "desk", "fund"]
     assert sum(each["starts"] for each in stormed["keepers"]) > 3
@@ -183,6 +186,18 @@ def test_a_fault_that_is_believed_is_told(tmp_path: Path) -> None:
     late = next(each for each in FAULTS if each.name == "batches in another order")
     found = nodes(tmp_path, load_scenario(SMALL), faults=[late._replace(stays=False)], within=3.0)
     assert len(found["faults"]) == 2 and all("it was not noticed" in each for each in found["faults"])
+
+
+def test_what_waits_is_counted_until_somebody_acts() -> None:
+    waits = Waits()
+    waits.look(["a", "b"], calm=True)
+    waits.look(["a", "b"], calm=False)
+    waits.look(["a"], calm=True)  # b is gone
+    waits.over("a")
+    waits.look(["a"], calm=True)  # another time
+    assert waits.longest == {"a": 2, "b": 1} and waits.longer_than(1) == {"a": 2}
+    assert (waits.percentile(50), waits.percentile(99)) == (2, 3)  # of 1, 2 and 3
+    assert Waits().percentile(99) == 0
 
 
 def test_a_budget_is_of_any_hour() -> None:
