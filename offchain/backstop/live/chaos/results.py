@@ -15,7 +15,7 @@ from backstop.live.chaos.stage import storm_scenario
 from backstop.live.chaos.storm import storm
 from backstop.model.arithmetic import WAD
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PARTS = ("storm", "restarts", "nodes")
 LONG = ("soak",)
 """Parts that are run only when they are named."""

@@ -126,7 +126,7 @@ def test_finished_parts_are_told_again_and_faults_fail(
 ) -> None:
     def again(**parts: Any) -> Any:
         inputs = {"seed": 1, "blocks": BLOCKS, "kills": KILLS, "minutes": None}
-        content, out = {"schema_version": 1, **inputs, "parts": parts}, tmp_path / "chaos"
+        content, out = {"schema_version": 2, **inputs, "parts": parts}, tmp_path / "chaos"
         open_output(out, "chaos", inputs)
         (out / "chaos.json").write_text(json.dumps(content))
         only = ("--part", "storm", "--part", "restarts")
