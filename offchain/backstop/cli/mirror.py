@@ -103,11 +103,13 @@ def cli(
     from backstop.deployment.file import read_deployment
     from backstop.live.follow.mirror import open_mirror
     from backstop.live.node.log import to_stderr
+    from backstop.live.operate.memory import keep_small
     from backstop.live.operate.mirror_loop import MirrorLoop
     from backstop.live.operate.options import connect_to
     from backstop.live.watch.alerts import AlertSettings, webhook_host
     from backstop.live.watch.opening import watched
 
+    keep_small()
     say = to_stderr(as_json=False)
 
     def tell(text: str) -> None:

@@ -1,0 +1,39 @@
+"""The heap of a mirror: large strings, in many threads, leave nothing behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+# Threads make and drop what is as large as a page of the mirror's, beside something small that stays.
+PROGRAM = """
+import os, sys, threading
+from backstop.live.chaos.flat import use_of
+from backstop.live.operate.memory import keep_small
+if sys.argv[1] == "small":
+    keep_small()
+kept = []
+def work():
+    for _ in range(60):
+        large = ["x" * size for size in (300_000, 700_000, 1_700_000)]
+        kept.append(bytes(1_500))
+        del large
+before = use_of(os.getpid(), 0.0).memory
+for _ in range(40):
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+print(use_of(os.getpid(), 0.0).memory - before - 1_500 * len(kept))
+"""
+
+
+def left_behind(how: str) -> int:
+    """Return the bytes that it uses more than what is kept."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, check=True, text=True)
+    return int(done.stdout)
+
+
+def test_large_strings_leave_nothing_behind() -> None:
+    assert left_behind("small") < 2 << 20 < left_behind("as it comes")
