@@ -222,6 +222,8 @@ class KeeperLoop:
         if self.observer is not None:
             mirror = system.mirror
             self.observer.looked(mirror, len(mirror.differences), work=self._work)
+        # Others may be asked how far they are, who answer late: what there was to do is done.
+        system.node.reached(system.mirror.block)
         if time.monotonic() > self._saved_at + _SAVE_EVERY:
             self._save()
         return sent
@@ -241,7 +243,6 @@ class KeeperLoop:
         system = self.system
         system.follow()
         self._takeover.over()
-        system.node.reached(system.mirror.block)
         reasons = {seen.transaction: seen.outcome.reason for seen in system.take_seen()}
         self._tell_differences()
         for box in self.boxes.values():
@@ -427,8 +428,16 @@ class KeeperLoop:
             box.push(fees, partial(self._useful, box.address))
 
     def _useful(self, sender: str, entry: Entry, block: str) -> bool:
-        """Tell whether a call would succeed on top of a block."""
+        """Tell whether a call would succeed on top of a block.
+
+        On top of the latest it counts at the next one's time, at which an auction asks for less: a node
+        would say how it was at the latest one's own.
+        """
         data = bytes.fromhex(entry.data[2:])
+        if block == "latest":
+            found = self.system.foreseen(sender, entry.to, data, self.system.outlook().timestamp)
+            if found is not None:
+                return found
         return self.system.host.static(sender, entry.to, data, block).ok
 
     def _settled(self, settled: Settled, reason: str | None) -> None:

@@ -267,7 +267,7 @@ class Outbox:
         """See to what has waited too long.
 
         `useful` tells whether a call would still do what it is to do on top of a block: the pending one has
-        what the pool has, the latest one an earlier time.
+        what the pool has, and the latest one has not.
         """
         now, waiting = time.monotonic(), self.waiting
         for entry in waiting:

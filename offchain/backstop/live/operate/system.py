@@ -123,6 +123,18 @@ class LiveSystem:
         result = self.host.tried(action.sender, *self.encoded(action))
         return self.chain.outcome(function, result), result.gas
 
+    def foreseen(self, sender: str, to: str, data: bytes, at: int) -> bool | None:
+        """Tell whether a call would succeed on top of the block followed, at a time; None of a stranger's."""
+        name, model = self.chain.names.get(to.lower(), ""), self.mirror.model
+        read = self.chain.read_call(name, data) if name in model.world.contracts else None
+        if read is None:
+            return None
+        before, model.world.timestamp = model.world.timestamp, at
+        try:
+            return model.foresee(Action(name, *read, sender)).ok
+        finally:
+            model.world.timestamp = before
+
     def encoded(self, action: Action) -> tuple[str, bytes]:
         """Return a call's target and its data."""
         function = self.chain.function(action.contract, action.method, len(action.args))

@@ -326,3 +326,22 @@ def test_history_is_not_what_one_node_says(
     else:
         assert result.exit_code == 1 and result.stderr.count("\n") == 1
         assert f"the node at {hostile.url} is not believed" in result.stderr
+
+
+def test_a_look_at_the_other_node_holds_nothing_up(
+    both: Failover, proxies: tuple[Proxy, Proxy], devnet: Devnet, deployment: Deployment, said: list[str]
+) -> None:
+    """One that is silent takes as long as any answer may: what there is to do is sent before."""
+    node = Node("", client=both)
+    system = LiveSystem(node, deployment, Signers(test_accounts=True))
+    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
+    loop.round()
+    devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 10_000)
+    devnet.node.request("evm_mine")
+    proxies[1].stalls = 60.0
+    node._looked_at = 0.0  # a look is due
+    said.clear()
+    loop.round()
+    sent = [i for i, line in enumerate(said) if " sent, nonce " in line]
+    (left,) = [i for i, line in enumerate(said) if line.startswith(f"left the node at {proxies[1].url}")]
+    assert len(sent) == 3 and max(sent) < left

@@ -334,3 +334,31 @@ def test_no_look_is_at_an_earlier_time_than_the_block_followed(
         assert system.outlook().timestamp == followed
         loop.round()
     assert len(system.mirror.model.live()["CollateralAuction"]["lots"]) == 1
+
+
+def test_what_pays_in_the_next_block_is_not_withdrawn_for_the_last_ones_price(
+    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
+) -> None:
+    """A block has passed it over, at whose time the auction still asked for too much."""
+    do(fallen, "LiquidationEngine", "liquidate", ETH, BORROWER, account("liquidator"), sender="liquidator")
+    node, system = fallen.node, attach_fallen()
+    node.request("evm_setAutomine", False)
+
+    def next_block_in(seconds: int) -> None:
+        node.request("anvil_setTime", node.head().timestamp + seconds)
+
+    next_block_in(1_800)
+    rules = Rules(replace_after=0.0)
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["taker"]), said.append, rules=rules)
+    assert loop.round() == 1
+    (box,) = loop.boxes.values()
+    (entry,) = box.waiting
+    node.request("evm_setBlockGasLimit", hex(21_000))  # there is no room for it
+    next_block_in(1)
+    node.request("evm_mine")
+    node.request("evm_setBlockGasLimit", hex(30_000_000))
+    next_block_in(1_800)
+    assert not system.host.static(box.address, entry.to, bytes.fromhex(entry.data[2:]), "latest").ok
+    loop.round()
+    assert box.waiting == [entry] and len(entry.attempts) > 1
+    assert not any(attempt.withdraws for attempt in entry.attempts), said
