@@ -6,6 +6,7 @@ the other, and the study writes them one after the other.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -148,6 +149,7 @@ class _dask:
         from distributed import LocalCluster
 
         options: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": ":0"}
+        options["silence_logs"] = logging.CRITICAL  # of what is left undone when time is up
         self._cluster = LocalCluster(n_workers=workers, **options)
 
     def __enter__(self) -> str:
