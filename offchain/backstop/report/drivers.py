@@ -76,7 +76,7 @@ def of_proposal(summary: Mapping[str, Any]) -> Chart | None:
         for name, color in (("now", "@first"), ("proposed", "@second"))
     ]
     title = "What each assumption adds to the expected shortfall"
-    return tornado([row["world"] for row in rows], series, "change of the shortfall, stablecoins", 0, title)
+    return tornado([row["world"] for row in rows], series, "change, stablecoins", 0, title)
 
 
 def tornado(names: Sequence[str], series: Sequence[Series], says: str, centre: int, title: str) -> Chart:

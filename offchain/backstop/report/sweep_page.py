@@ -24,6 +24,7 @@ def write_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished sweep."""
     summary, meta = read_finished(directory, "sweep", ("summary.json", "meta.json"))
     points, maps = summary["points"], heat_maps(summary)
+    best = None if summary["recommended"] is None else summary["recommended"]["point"]
     text = render(
         "sweep.html",
         summary,
@@ -35,10 +36,11 @@ def write_page(directory: Path) -> Path:
         gain_text=gain_text,
         edge=at_edge(summary),
         order=sorted(
-            range(len(points)), key=lambda i: (points[i]["gain"], -points[i]["shortfall"]["value_micro"])
+            range(len(points)),
+            key=lambda i: (i != best, points[i]["gain"], -points[i]["shortfall"]["value_micro"]),
         ),
         studies=[study_of(directory, summary, i) for i in range(len(points))],
-        best=None if summary["recommended"] is None else summary["recommended"]["point"],
+        best=best,
     )
     write_files(directory, {"report.html": text})
     return directory / "report.html"
@@ -191,7 +193,7 @@ def _ticks(axis: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "tickvals": list(range(len(axis["values"]))),
         "ticktext": list(axis["values"]),
-        "title": {"text": axis["title"]},
+        "title": titled(axis["title"]),
         "showgrid": False,
     }
 

@@ -89,7 +89,7 @@ def test_a_gain_is_a_part_without_a_length() -> None:
     assert strip({"a_wad": -1}, "all", [("A", "x", ["a_wad"])]) is None
 
 
-RUNS = {
+RUNS: dict[str, str | Path] = {
     "vaults": DATA / "runs" / "small.yaml",
     "margin": DATA / "runs" / "margin.yaml",
     "both": DATA / "compare" / "crowded.yaml",

@@ -2,7 +2,8 @@
 "use strict";
 const Tables = (() => {
   const MANY = 8; // rows, above which a table can be searched
-  const MOST_CHOICES = 8; // different words of a column that may be chosen from
+  const MOST_CHOICES = 12; // different words of a column that may be chosen from
+  const MOST_LABEL = 16; // letters of a column's name that fit beside a figure in half the width of a telephone
   const PLACES = { wad: 18, ray: 27, rad: 45, micro: 6, bps: 4, count: 0, seconds: 0 };
   const SCALES = { k: 3, M: 6, B: 9, T: 12, "%": -2 };
   const kept = new Map(); // what a reader chose, by table: a live page replaces the tables themselves
@@ -125,6 +126,13 @@ const Tables = (() => {
     kept.set(id, state);
     const first = Number(table.dataset.first ?? Infinity);
     table.dataset.tool = id;
+    // On a telephone the rows of a wide table are cards, each figure beside the name of its column.
+    if (heads.length > 3 && !table.classList.contains("ledger") && rows.every((row) => row.cells.length === heads.length)) {
+      table.classList.add("cards");
+      for (const row of rows) [...row.cells].forEach((cell, i) => { if (i && !cell.dataset.label) cell.dataset.label = titles[i]; });
+    }
+    const labels = rows.length ? [...rows[0].cells].map((cell) => cell.dataset.label ?? "") : [];
+    if (labels.some((label) => label.length > MOST_LABEL)) table.classList.add("long");
     if (!table.hasAttribute("aria-label")) table.setAttribute("aria-label", name || "Figures");
 
     const count = make("output", { class: "count" });

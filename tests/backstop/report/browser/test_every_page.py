@@ -46,6 +46,19 @@ CLIPPED = """[...document.querySelectorAll('main *')]
   .filter((each) => !each.closest('.table, .js-plotly-plot, [hidden]') && each.checkVisibility())
   .filter((each) => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .map((each) => each.outerHTML.slice(0, 80))"""
+# Tables that are wider than what there is for them: one has to scroll for what may be the answer.
+CUT = """[...document.querySelectorAll('.table')]
+  .filter((each) => each.checkVisibility() && each.scrollWidth > each.clientWidth + 1)
+  .map((each) => `${each.querySelector('table').dataset.tool}: ${each.scrollWidth} > ${each.clientWidth}`)"""
+# Texts of charts that stand beyond their chart, where they are cut off.
+BEYOND = """[...document.querySelectorAll('.js-plotly-plot')].flatMap((plot) => {
+  const box = plot.getBoundingClientRect();
+  return [...plot.querySelectorAll('text')].map((each) => [each, each.getBoundingClientRect()])
+    .filter(([, own]) => own.width && (own.left < box.left - 2 || own.right > box.right + 2))
+    .map(([each]) => `${plot.id}: ${each.textContent}`); })"""
+UNLABELLED = """[...document.querySelectorAll('main thead')].filter((each) =>
+  [...each.rows[0].cells].some((cell, i) => i && !cell.textContent.trim()))
+  .map((each) => each.closest('table').dataset.tool)"""
 BARE = "[...document.querySelectorAll('figure.chart')].filter((each) => !each.querySelector('.png')).length"
 UNSAVED = "[...document.querySelectorAll('main table')].filter((each) => !each.dataset.tool).length"
 
@@ -80,7 +93,7 @@ def index(folder: Path) -> Path:
 
 def compared(folder: Path) -> Path:
     folder.mkdir()
-    found = compare(str(DATA / "runs" / "small.yaml"), load_presets("backstop,maker"), "model", 1, folder)
+    found = compare(str(DATA / "runs" / "small.yaml"), load_presets("all"), "model", 1, folder)
     return compare_page.write_page(found, folder)
 
 
@@ -137,7 +150,9 @@ def test_all_kinds_are_here() -> None:
 
 @pytest.mark.parametrize("kind", MADE)
 def test_it_fits_and_axe_finds_no_fault(page_of: Callable[[str], Path], kind: str) -> None:
-    looks: list[dict[str, Any]] = [{"read": CLIPPED}, {"read": BARE}, {"read": UNSAVED}]
+    looks: list[dict[str, Any]] = [
+        {"read": each} for each in (CLIPPED, CUT, BEYOND, BARE, UNSAVED, UNLABELLED)
+    ]
     for width, scheme, axe in (
         (360, "dark", True),
         (768, "light", False),
@@ -146,8 +161,8 @@ def test_it_fits_and_axe_finds_no_fault(page_of: Callable[[str], Path], kind: st
     ):
         steps = [*looks, *([{"axe": True}] if axe else [])]
         (seen,) = use([{"page": str(page_of(kind)), "width": width, "scheme": scheme, "steps": steps}])
-        clipped, bare, unsaved, *faults = seen["gave"]
-        assert seen["problems"] == [] and clipped == [], width
+        clipped, cut, beyond, bare, unsaved, unlabelled, *faults = seen["gave"]
+        assert seen["problems"] == [] and (clipped, cut, beyond, unlabelled) == ([], [], [], []), width
         assert (bare, unsaved) == (0, 0) and faults in ([], [[]]), width
 
 
