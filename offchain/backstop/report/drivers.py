@@ -98,6 +98,7 @@ def tornado(names: Sequence[str], series: Sequence[Series], says: str, centre: i
             "customdata": [amounts.fixed(bar.end, MICRO) for bar in each.bars],
             "text": [bar.told for bar in each.bars],
             "textposition": "none" if apart else "auto",
+            "insidetextfont": {"color": "@paper"},
             "hovertemplate": "%{text}: %{customdata}<extra></extra>",
         }
         for place, each in enumerate(series)

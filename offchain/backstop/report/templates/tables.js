@@ -129,10 +129,15 @@ const Tables = (() => {
     // On a telephone the rows of a wide table are cards, each figure beside the name of its column.
     if (heads.length > 3 && !table.classList.contains("ledger") && rows.every((row) => row.cells.length === heads.length)) {
       table.classList.add("cards");
-      for (const row of rows) [...row.cells].forEach((cell, i) => { if (i && !cell.dataset.label) cell.dataset.label = titles[i]; });
+      for (const row of rows) {
+        [...row.cells].forEach((cell, i) => {
+          if ((i || cell.tagName === "TD") && !cell.dataset.label) cell.dataset.label = titles[i];
+          if (cell.querySelector(".command")) cell.classList.add("wide");
+        });
+      }
     }
     const labels = rows.length ? [...rows[0].cells].map((cell) => cell.dataset.label ?? "") : [];
-    if (labels.some((label) => label.length > MOST_LABEL)) table.classList.add("long");
+    if (labels.some((label) => label.length > MOST_LABEL) || body.querySelector("td br, td data ~ data")) table.classList.add("long");
     if (!table.hasAttribute("aria-label")) table.setAttribute("aria-label", name || "Figures");
 
     const count = make("output", { class: "count" });
@@ -192,7 +197,7 @@ const Tables = (() => {
         oninput: (event) => { state.search = event.target.value; show(); },
       }));
       titles.forEach((title, i) => {
-        const different = new Set(rows.map((row) => (row.cells[i].querySelector("data, time") ? null : words(row.cells[i]))));
+        const different = new Set(rows.map((row) => (row.cells[i].querySelector("data, time, .command") ? null : words(row.cells[i]))));
         const plain = ![...different].some((each) => each === null || printed(each) !== null);
         if (!title || !plain || different.size < 2 || different.size > MOST_CHOICES) return;
         const options = [["", `${title}: all`], ...[...different].sort().map((each) => [each, each || "(none)"])]

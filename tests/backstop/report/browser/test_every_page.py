@@ -56,6 +56,11 @@ BEYOND = """[...document.querySelectorAll('.js-plotly-plot')].flatMap((plot) => 
   return [...plot.querySelectorAll('text')].map((each) => [each, each.getBoundingClientRect()])
     .filter(([, own]) => own.width && (own.left < box.left - 2 || own.right > box.right + 2))
     .map(([each]) => `${plot.id}: ${each.textContent}`); })"""
+# Figures of a usual length whose digits stand in several lines.
+BROKEN = """[...document.querySelectorAll('main data')]
+  .filter((each) => each.textContent.length < 12 && !each.textContent.includes(' '))
+  .filter((each) => each.getClientRects().length > 1)
+  .map((each) => each.parentElement.textContent.trim().slice(0, 60))"""
 UNLABELLED = """[...document.querySelectorAll('main thead')].filter((each) =>
   [...each.rows[0].cells].some((cell, i) => i && !cell.textContent.trim()))
   .map((each) => each.closest('table').dataset.tool)"""
@@ -151,7 +156,7 @@ def test_all_kinds_are_here() -> None:
 @pytest.mark.parametrize("kind", MADE)
 def test_it_fits_and_axe_finds_no_fault(page_of: Callable[[str], Path], kind: str) -> None:
     looks: list[dict[str, Any]] = [
-        {"read": each} for each in (CLIPPED, CUT, BEYOND, BARE, UNSAVED, UNLABELLED)
+        {"read": each} for each in (CLIPPED, CUT, BEYOND, BROKEN, UNLABELLED, BARE, UNSAVED)
     ]
     for width, scheme, axe in (
         (360, "dark", True),
@@ -161,8 +166,9 @@ def test_it_fits_and_axe_finds_no_fault(page_of: Callable[[str], Path], kind: st
     ):
         steps = [*looks, *([{"axe": True}] if axe else [])]
         (seen,) = use([{"page": str(page_of(kind)), "width": width, "scheme": scheme, "steps": steps}])
-        clipped, cut, beyond, bare, unsaved, unlabelled, *faults = seen["gave"]
-        assert seen["problems"] == [] and (clipped, cut, beyond, unlabelled) == ([], [], [], []), width
+        *lists, bare, unsaved = seen["gave"][: len(looks)]
+        faults = seen["gave"][len(looks) :]
+        assert seen["problems"] == [] and lists == [[]] * len(lists), width
         assert (bare, unsaved) == (0, 0) and faults in ([], [[]]), width
 
 
