@@ -230,6 +230,7 @@ def of_audit(statement: Mapping[str, Any], differences: int) -> dict[str, Markup
     workouts = statement["workouts"]
     answers = {
         "sheet": Markup("{} on both sides").format(numbers.figure("balance_sheet.liabilities_rad")),
+        "types": Markup("Nothing is owed"),
         "exposures": Markup("Nobody has debt"),
         "workouts": Markup("{} of {} in good standing").format(
             amount(sum(bool(row["good_standing"]) for row in workouts), "count"),

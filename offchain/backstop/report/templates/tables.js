@@ -127,7 +127,7 @@ const Tables = (() => {
     const first = Number(table.dataset.first ?? Infinity);
     table.dataset.tool = id;
     // On a telephone the rows of a wide table are cards, each figure beside the name of its column.
-    if (heads.length > 3 && !table.classList.contains("ledger") && rows.every((row) => row.cells.length === heads.length)) {
+    if (heads.length > 3 && !table.matches(".ledger, .bands") && rows.every((row) => row.cells.length === heads.length)) {
       table.classList.add("cards");
       for (const row of rows) {
         [...row.cells].forEach((cell, i) => {
