@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from backstop.cli import ask, attack, deleverage, straddle, stress, sweep
+from backstop.cli import ask, attack, deleverage, hunt, straddle, stress, sweep
 from backstop.report import compare_page, difference_page, guards_page, index_page, run_page
 from backstop.report.kinds import KINDS, kind_of
 from backstop.studies.comparison.compare import compare
@@ -29,7 +29,7 @@ BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_err
 pytestmark = [pytest.mark.browser, pytest.mark.anvil, pytest.mark.deep(brief=BRIEF)]
 
 NAME = "<img src=x onerror=\"document.title='taken'\">\u202e" + "long-" * 40
-NAMED = ("title", "scenario", "description", "owner", "facts", "assumptions")
+NAMED = ("title", "scenario", "description", "owner", "facts", "assumptions", "says")
 """Texts of a summary that somebody outside may have chosen."""
 
 CONTROLS = "button, a[href], input, select, summary, [tabindex]"
@@ -117,6 +117,14 @@ def straddled(folder: Path) -> Path:
         return asked(straddle, *quick)(folder)
 
 
+def hunted(folder: Path) -> Path:
+    """A hunt of one alarm, which ends with another exit code where it found a story."""
+    args = ["--cases", "1", "--alarm", "margin", "--trials", "20", "--best", "0", "--out", str(folder)]
+    result = CliRunner(mix_stderr=False).invoke(hunt.cli, args)
+    assert result.exit_code == 1, result.stderr
+    return folder / "report.html"
+
+
 SMALL, SEARCH = str(DATA / "stress" / "small.yaml"), str(DATA / "attack" / "hurried.yaml")
 BUDGET = str(DATA / "attack" / "insider-budget.yaml")
 MADE: dict[str, Callable[[Path], Path]] = {
@@ -135,6 +143,7 @@ MADE: dict[str, Callable[[Path], Path]] = {
     "comparison": compared,
     "guards": guarded,
     "straddle": straddled,
+    "hunt": hunted,
     "deleveraging": asked(deleverage, "--accounts", "20"),
     "index": index,
     "difference": difference,
