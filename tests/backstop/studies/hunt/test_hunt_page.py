@@ -46,7 +46,7 @@ def test_report_writes_it_again_with_the_command_that_made_it(hunt):
 
 
 def test_a_hunt_that_found_nothing_says_in_how_many_cases():
-    nothing = {"taken": None, "stories": []}
+    nothing: dict[str, object] = {"taken": None, "stories": []}
     assert re.sub(r"<[^>]+>", "", hunted({"cases": {"0": nothing, "1": nothing}})) == (
         "Nothing was found in 2 cases."
     )
