@@ -99,7 +99,7 @@ def test_a_pool_that_paid_leads_to_its_members_and_back(run: Run, page: str) -> 
 
 
 def test_the_first_screen_leads_on(page: str) -> None:
-    tour = page.partition("Then: ")[2].partition("</p>")[0]
+    tour = page.partition("Next: ")[2].partition("</p>")[0]
     assert re.findall(r'href="#(\w+)"', tour) == ["replay", "losses", "members", "mirror"]
 
 
