@@ -68,6 +68,9 @@ def cli(host: str, seed: int, fresh: bool) -> None:
 
     print_summary(summary, directory, directory / "report.html", False)
     print()
+    print("Read it from the top: who lost how much; then the link to the auction that lost most, from there")
+    print("its vault and the step that cost it; who paid; and whether model and chain agreed.")
+    print()
     with_outage, without = summary["losses"]["created_rad"], healthy.summary["losses"]["created_rad"]
     print(f"The same day and parameters with working keepers: {coins(without, RAD)} stablecoins of bad debt")
     print(f"instead of {coins(with_outage, RAD)}.")

@@ -23,6 +23,7 @@ from backstop.cli.common import (
 )
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.by_name import HOSTS
+from backstop.report.hunt_page import write_page
 from backstop.spread.chosen import chosen_workers
 from backstop.studies.hunt.campaign import Campaign
 from backstop.studies.hunt.case import ALARMS, Effort
@@ -123,6 +124,7 @@ def cli(
         artifacts = Artifacts(contracts)
         told = [each for alarm in ALARMS for each in [s for s in stories if s.alarm == alarm][:best]]
         steps = [None if stopped() else replay_story(each, host, artifacts) for each in told]
+    page = write_page(out) if campaign.file.exists() else None
     if as_json:
         click.echo(json.dumps([_to_json(each) for each in stories], indent=2))
     else:
@@ -130,6 +132,8 @@ def cli(
             _tell(each, agreed, host)
         counts = " ".join(f"{alarm}={sum(s.alarm == alarm for s in stories)}" for alarm in effort.alarms)
         click.echo(f"cases={len(campaign.found)} stories={len(stories)} {counts}")
+        if page is not None:
+            click.echo(f"report     {page}")
     if done:
         output.finish()
     else:

@@ -71,6 +71,15 @@ def _file_of(module: str) -> Path | None:
     return next((each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None)
 
 
+def made_by(folder: Path) -> dict[str, Any]:
+    """Return what the record of a folder says; nothing where it has none."""
+    if not (folder / MADE).is_file():
+        return {}
+    return read_json(
+        folder / MADE, "record of what made a folder", SCHEMA_VERSION, "", "choose another --out"
+    )
+
+
 def differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """Name each input that is not the same: what there is first, then what was asked for."""
     found = []

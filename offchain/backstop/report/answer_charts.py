@@ -8,7 +8,7 @@ from typing import Any
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.report import amounts
 from backstop.report.named_bars import Part, axis, stacked
-from backstop.report.plotting import Chart, Key, color, plotted, short_name, titled
+from backstop.report.plotting import Chart, Key, color, plotted, short_name, titled, upright
 from backstop.report.stress_table import MICRO
 from backstop.simulation.bearers import ALL_GROUPS
 
@@ -135,6 +135,14 @@ def owners(summary: Mapping[str, Any]) -> Chart:
     return Chart("owners-chart", "Shares of the largest owners", f"{told}.", figure, keys)
 
 
+_CEILINGS = (
+    ("surely within the limit up to here", "@third", "dash", "sure"),
+    ("most likely up to here", "@ink", "line", "likely"),
+    ("surely beyond it from here", "@loss", "dash", "over"),
+)
+"""Ends of a ceiling as lines: name, colour, mark of the legend, key in the summary."""
+
+
 def ceiling(summary: Mapping[str, Any]) -> Chart:
     """Draw the expected shortfall by the size of the debt, with its intervals."""
     rows = sorted(summary["tables"]["ceiling"], key=lambda row: int(row["debt_wad"]))
@@ -145,6 +153,11 @@ def ceiling(summary: Mapping[str, Any]) -> Chart:
         "mode": "lines+markers",
     }
     points["error_y"] = points.pop("error_x")
+    ends = [
+        (name, color, mark, summary["stablecoins"][key])
+        for name, color, mark, key in _CEILINGS
+        if summary["stablecoins"][key] is not None
+    ]
     figure = {
         "data": [points | {"line": {"color": "@first", "width": 1.5}}],
         "layout": {
@@ -156,6 +169,9 @@ def ceiling(summary: Mapping[str, Any]) -> Chart:
                 "rangemode": "tozero",
                 "title": titled("expected shortfall, stablecoins"),
             },
+            "shapes": [
+                upright(debt, "solid" if mark == "line" else "dot", color) for _, color, mark, debt in ends
+            ],
         },
     }
     told = "; ".join(
@@ -163,7 +179,8 @@ def ceiling(summary: Mapping[str, Any]) -> Chart:
         for row in rows
     )
     label = f"Expected shortfall by the size of the debt. {told}."
-    return Chart("ceiling-chart", "Expected shortfall by debt", label, figure)
+    keys = tuple(Key(name, color, mark) for name, color, mark, _ in ends)
+    return Chart("ceiling-chart", "Expected shortfall by debt", label, figure, keys)
 
 
 def _points(

@@ -211,7 +211,7 @@ QUESTIONS: Mapping[str, Question] = {
     "owners": Question(
         "Whose are the debt and the losses?",
         "The largest owners",
-        "Debt at the opening, and what the owner's vaults lose on the worst paths, to the rad.",
+        "Debt at the opening, and what the owner's vaults lose on the worst paths, run again exactly.",
         answer_charts.owners,
         _lost,
     ),

@@ -96,7 +96,7 @@ def of_comparison(comparison: Mapping[str, Any]) -> dict[str, Markup]:
     answers = {"mirror": _agreed([*presets, *comparison["naive"]])}
     answers |= {"presets": Markup("{} to bear one crash").format(counted(len(presets), "way"))}
     if strips:
-        answers["paid"] = _most_paid(max(strips, key=lambda each: each.value))
+        answers["paid"] = _most_paid(strips)
     else:
         answers["paid"] = Markup("Nobody, under any preset")
     waits = [(row["mean_wait_seconds"], row["title"]) for row in presets if row.get("mean_wait_seconds")]
@@ -132,9 +132,13 @@ def of_comparison(comparison: Mapping[str, Any]) -> dict[str, Markup]:
     return answers
 
 
-def _most_paid(strip: Strip) -> Markup:
-    name = max(strip.shares, key=lambda each: each.value).label.partition(":")[0]
-    return Markup("Most is lost under {}, most of it by {}").format(strip.title, name[:1].lower() + name[1:])
+def _most_paid(strips: Sequence[Strip]) -> Markup:
+    most = max(strips, key=lambda each: each.value)
+    name = max(most.shares, key=lambda each: each.value).label.partition(":")[0]
+    where = Markup("Most is lost under {}").format(most.title)
+    if len(strips) > 1 and min(each.value for each in strips) == most.value:
+        where = Markup("As much is lost under every preset")
+    return where + Markup(", most of it by {}").format(name[:1].lower() + name[1:])
 
 
 def of_guards(comparison: Mapping[str, Any]) -> dict[str, Markup]:
@@ -226,6 +230,7 @@ def of_audit(statement: Mapping[str, Any], differences: int) -> dict[str, Markup
     workouts = statement["workouts"]
     answers = {
         "sheet": Markup("{} on both sides").format(numbers.figure("balance_sheet.liabilities_rad")),
+        "types": Markup("Nothing is owed"),
         "exposures": Markup("Nobody has debt"),
         "workouts": Markup("{} of {} in good standing").format(
             amount(sum(bool(row["good_standing"]) for row in workouts), "count"),

@@ -90,7 +90,7 @@ def converging(summary: Mapping[str, Any]) -> Chart:
         ],
         "layout": {
             "height": 280,
-            "xaxis": {"title": {"text": "generation"}},
+            "xaxis": {"title": titled("generation")},
             "yaxis": {"tickformat": "~s", "range": from_zero(values["best so far"])}
             | {"title": titled("stablecoins")},
         },

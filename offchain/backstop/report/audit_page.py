@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from backstop.model.arithmetic import RAD
 from backstop.report import amounts, answers
 from backstop.report.first_screen import of_audit
 from backstop.report.maturity import agenda
 from backstop.report.named_bars import Part, stacked
+from backstop.report.numbers import amount
 from backstop.report.plotting import Chart, Key
 from backstop.report.rendering import render
 
@@ -19,6 +22,11 @@ _VAULTS = 20
 def page(content: Mapping[str, Any], command: str) -> str:
     """Render the page of an audit as text; `command` verifies the audit that it shows."""
     statement = content["statement"]
+    due = agenda(statement)
+    most = max(due, key=lambda bucket: bucket.due, default=None)
+    said = answers.of_audit(statement, content["mirror"]["differences"])
+    if most is not None:
+        said["due"] = Markup("{} {}").format(amount(most.due, "rad"), most.title)
     return render(
         "audit.html",
         statement,
@@ -27,10 +35,10 @@ def page(content: Mapping[str, Any], command: str) -> str:
         engine=content["deployment"]["contracts"]["VaultEngine"]["address"],
         chain_id=content["deployment"]["chain_id"],
         mirror=content["mirror"],
-        answers=answers.of_audit(statement, content["mirror"]["differences"]),
+        answers=said,
         command=command,
         largest=statement["vaults"][:_VAULTS],
-        due=agenda(statement),
+        due=due,
         strip=of_audit(statement),
     )
 

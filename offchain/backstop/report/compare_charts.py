@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from backstop.deployment.contracts import POOLS
 from backstop.model.arithmetic import RAD, WAD
 from backstop.report import amounts
 from backstop.report.compare_margin_charts import margin_excess, margin_payers
 from backstop.report.frames import table
+from backstop.report.loss_charts import stage_color
 from backstop.report.named_bars import Part, axis, stacked
 from backstop.report.plotting import (
     Chart,
@@ -24,6 +26,8 @@ from backstop.report.plotting import (
 )
 from backstop.simulation.bearers import GROUPS
 from backstop.simulation.run_directory import Run
+
+_STAGE_OF = {contract: stage for stage, (contract, *_) in POOLS.items()}
 
 
 def charts(comparison: Mapping[str, Any], runs: Sequence[Run]) -> list[Chart]:
@@ -114,7 +118,7 @@ def exits(comparison: Mapping[str, Any]) -> Chart | None:
         values = [None if race["gain_wad"] is None else int(race["gain_wad"]) for race in races]
         if all(value is None for value in values):
             continue
-        shade = color(len(traces))
+        shade = stage_color(_STAGE_OF[pool]) if pool in _STAGE_OF else color(len(traces))
         legend.append(Key(pool, shade, "area"))
         traces.append(
             {

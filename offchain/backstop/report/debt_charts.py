@@ -42,7 +42,7 @@ def debt(run: Run) -> Iterator[Chart]:
             "data": [
                 line("ratio", x, ratio, "@first", shown=":.1%"),
                 *areas(x, [("vaults' debt", performing, "@third")], axis="y2"),
-                *areas(x, [("in auctions", in_auction, "@second"), ("deficit", deficit, "@loss")], axis="y3"),
+                *areas(x, [("deficit", deficit, "@loss"), ("in auctions", in_auction, "@second")], axis="y3"),
             ],
             "layout": {
                 "height": 430,
@@ -62,7 +62,7 @@ def debt(run: Run) -> Iterator[Chart]:
                 "annotations": [
                     panel_title("collateral ratio of all vaults, at the market price", top),
                     panel_title("debt of the vaults, stablecoins", middle),
-                    panel_title("debt in auctions, and lost but not covered, stablecoins", bottom),
+                    panel_title("debt in auctions or not covered, stablecoins", bottom),
                 ],
             },
         }

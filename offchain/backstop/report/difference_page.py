@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from backstop.errors import BackstopError
 from backstop.files.whole import write_files
+from backstop.model.arithmetic import RAD, RAY
 from backstop.report.first_screen import Strip, of_run
 from backstop.report.kinds import kind_of, summary_of
 from backstop.report.links import REPORT
@@ -21,6 +22,7 @@ from backstop.simulation.headline import completed
 
 FILE = "difference.html"
 _NAMES = ("name", "symbol", "group", "stage", "account", "series")  # by which an entry of a list is known
+_TO_RAD = {"rad": 1, "wad": RAY, "micro": RAD // 10**6}  # units of money
 _LEFT_OUT = ("started_at", "ended_at", "schema_version", "seed", "block_seconds")  # no results
 
 
@@ -32,13 +34,14 @@ class Row(NamedTuple):
     other: Markup | str
     change: Markup | str
     differs: bool
+    order: tuple[bool, int]  # money first, then by the size of the change
 
 
 def write_page(directory: Path, other: Path) -> Path:
     """Write difference.html into the folder of a run, against another run; return its path."""
     one, two = _read(directory), _read(other)
     rows = compare(one, two)
-    differing = [row for row in rows if row.differs]
+    differing = sorted((row for row in rows if row.differs), key=lambda row: row.order)
     strips = [of_run(one), of_run(two)]
     text = render(
         "difference.html",
@@ -65,7 +68,8 @@ def _row(name: str, one: int | None, other: int | None) -> Row:
     unit = unit_of(name)
     shown = ["–" if value is None else amount(value, unit) for value in (one, other)]
     change = "–" if one is None or other is None else amount(one - other, unit)
-    return Row(name, shown[0], shown[1], change, one != other)
+    size = abs((one or 0) - (other or 0)) * _TO_RAD.get(unit, 1)
+    return Row(name, shown[0], shown[1], change, one != other, (unit not in _TO_RAD, -size))
 
 
 def _figures(value: Any, path: str = "") -> Iterator[tuple[str, int]]:

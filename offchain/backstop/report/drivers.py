@@ -76,7 +76,7 @@ def of_proposal(summary: Mapping[str, Any]) -> Chart | None:
         for name, color in (("now", "@first"), ("proposed", "@second"))
     ]
     title = "What each assumption adds to the expected shortfall"
-    return tornado([row["world"] for row in rows], series, "change of the shortfall, stablecoins", 0, title)
+    return tornado([row["world"] for row in rows], series, "change, stablecoins", 0, title)
 
 
 def tornado(names: Sequence[str], series: Sequence[Series], says: str, centre: int, title: str) -> Chart:
@@ -98,6 +98,7 @@ def tornado(names: Sequence[str], series: Sequence[Series], says: str, centre: i
             "customdata": [amounts.fixed(bar.end, MICRO) for bar in each.bars],
             "text": [bar.told for bar in each.bars],
             "textposition": "none" if apart else "auto",
+            "insidetextfont": {"color": "@paper"},
             "hovertemplate": "%{text}: %{customdata}<extra></extra>",
         }
         for place, each in enumerate(series)

@@ -10,10 +10,19 @@ from markupsafe import Markup
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.report import amounts
 from backstop.report.attack_table import WANTED, wanted
-from backstop.report.numbers import Numbers, amount, unit_of
+from backstop.report.numbers import Numbers, amount, counted, unit_of
 from backstop.simulation.bearers import ALL_GROUPS, MARGIN_GROUPS
 
+_TOGETHER = "\u00a0"
 _TO_RAD = {"rad": 1, "wad": RAY, "micro": RAD // 10**6}
+
+
+_NOTHING = {
+    "loss": "Somebody paid for all that was lost, on every path",
+    "bad-debt": "No path had bad debt",
+    "gain": "Hostile members gained nothing",
+}
+"""What a search found that found none of what it wanted."""
 
 
 class Share(NamedTuple):
@@ -156,6 +165,7 @@ def compared(comparison: Mapping[str, Any]) -> Markup:
         for each in strips
     ]
     low, high = min(unpaid), max(unpaid)
+    nothing = sum(left == 0 for left, _, _ in unpaid)
 
     def of(found: tuple[int, str, int]) -> Markup:
         return Markup("{}, {} of {} lost").format(found[1], amount(found[0], "rad"), amount(found[2], "rad"))
@@ -164,6 +174,10 @@ def compared(comparison: Mapping[str, Any]) -> Markup:
         return Markup("Under every preset somebody has paid all of the loss.")
     if low[0] == high[0]:
         return Markup("Nobody has paid yet, under every preset alike: {}.").format(of(low))
+    if nothing:
+        return Markup("What nobody has paid yet is most under {}; under {} of {} it is nothing.").format(
+            of(high), amount(nothing, "count"), counted(len(unpaid), "preset")
+        )
     return Markup("What nobody has paid yet is least under {}, and most under {}.").format(of(low), of(high))
 
 
@@ -177,9 +191,12 @@ def guarded(each: Mapping[str, Any], place: int, comparison: Mapping[str, Any]) 
     if best == 0:
         return Markup("{}: {} of bad debt, which no guard makes less.").format(each["title"], bare)
     figure = numbers.figure(f"scenarios.{place}.runs.{best}.bad_debt_rad")
-    return Markup("{}: {} of bad debt without guards, {} with “{}”.").format(
+    text = Markup("{}: {} of bad debt without guards, {} with “{}”").format(
         each["title"], bare, figure, each["runs"][best]["title"]
     )
+    worst = max(each["runs"], key=lambda row: int(row["bad_debt_rad"]))
+    more = int(worst["bad_debt_rad"]) - int(each["runs"][0]["bad_debt_rad"])
+    return text + (Markup("; “{}” adds {}.").format(worst["title"], amount(more, "rad")) if more > 0 else ".")
 
 
 def studied(summary: Mapping[str, Any]) -> Markup:
@@ -204,7 +221,10 @@ def swept(summary: Mapping[str, Any]) -> Markup:
     if summary["recommended"] is None:
         return Markup("No setting keeps its expected shortfall to {} stablecoins.").format(limit)
     values = summary["points"][summary["recommended"]["point"]]["values"]
-    setting = "; ".join(f"{axis['title']} {values[axis['name']]}" for axis in summary["axes"])
+    # A figure and its unit stay on one line.
+    setting = "; ".join(
+        f"{axis['title']} {values[axis['name']].replace(' ', _TOGETHER)}" for axis in summary["axes"]
+    )
     return Markup("{}: the most {} with an expected shortfall of at most {}.").format(
         setting, summary["gain"], limit
     )
@@ -212,6 +232,8 @@ def swept(summary: Mapping[str, Any]) -> Markup:
 
 def searched(summary: Mapping[str, Any]) -> Markup:
     """Compose the finding of a search: the worst that was found within the budget."""
+    if int(wanted(summary)) <= 0:
+        return Markup("{}, within “{}”.").format(_NOTHING[summary["goal"]], summary["budget"]["title"])
     return Markup("{} stablecoins {}, within “{}”.").format(
         amount(wanted(summary), "wad"), WANTED[summary["goal"]], summary["budget"]["title"]
     )

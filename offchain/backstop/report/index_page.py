@@ -92,6 +92,8 @@ def _title(summary: Mapping[str, Any], kind: Kind) -> str:
         return ", ".join(each["title"] for each in summary["scenarios"])
     if kind.name == "answer":
         return f"{summary['question']}: {summary['scenario']}"
+    if kind.name == "hunt":
+        return "What the rules allow and should not"
     return str(summary["title"])
 
 

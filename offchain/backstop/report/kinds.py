@@ -17,6 +17,7 @@ from backstop.report import (
     deleverage_page,
     first_screen,
     guards_page,
+    hunt_page,
     proposal_page,
     run_page,
     straddle_page,
@@ -86,6 +87,7 @@ KINDS = (
         deleverage_page.write_page,
         deleverage_page.deleveraged,
     ),
+    Kind("hunt", hunt_page.FILE, hunt_page.FILE, REPORT, hunt_page.write_page, hunt_page.hunted),
     Kind("run", "trace.json", "summary.json", REPORT, run_page.write_report, _run),
 )
 """All kinds; the first whose file is there is the folder's."""

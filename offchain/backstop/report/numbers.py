@@ -37,7 +37,11 @@ def plural(count: int, noun: str) -> str:
     """Return a noun in the number that a count asks for: run, runs; search, searches; study, studies."""
     if count == 1 or noun == "guards":
         return noun
-    return noun[:-1] + "ies" if noun.endswith("dy") else noun + ("es" if noun.endswith(("s", "ch")) else "s")
+    return (
+        noun[:-1] + "ies"
+        if noun.endswith(("dy", "ry"))
+        else noun + ("es" if noun.endswith(("s", "ch")) else "s")
+    )
 
 
 def counted(count: int, noun: str) -> Markup:

@@ -26,6 +26,9 @@ _WHAT = {
 }
 """What a posting of the waterfall is called in the table of steps."""
 
+REWARD = "bad debt: a keeper's reward"
+"""What the same is called of a reward: a loss where no buffer is left to pay it."""
+
 
 class VaultRow(NamedTuple):
     """One vault that was liquidated: an owner's of one collateral."""
@@ -55,6 +58,14 @@ class LossStep(NamedTuple):
     auction: int | None
     symbol: str
     amount_rad: int
+
+
+class Causes(NamedTuple):
+    """Bad debt by what made it; the parts add up to it [rad]."""
+
+    auctions: int  # that did not raise their debt
+    rewards: int  # of keepers, where no buffer was left to pay them
+    elsewhere: int  # without an auction, as of a bridge
 
 
 class MemberRow(NamedTuple):
@@ -111,6 +122,13 @@ def loss_steps(run: Run, auctions: Sequence[AuctionRow]) -> list[LossStep]:
     return [row._replace(anchor=f"loss-{place}") for place, row in enumerate(rows, start=1)]
 
 
+def causes(created_rad: int, auctions: Iterable[AuctionRow], steps: Iterable[LossStep]) -> Causes:
+    """Split the bad debt of a run into what auctions, rewards and everything else made of it."""
+    lost = sum(row.lost_rad for row in auctions)
+    rewards = sum(row.amount_rad for row in steps if row.what == REWARD)
+    return Causes(lost, rewards, created_rad - lost - rewards)
+
+
 def _sales(auctions: Sequence[AuctionRow]) -> Iterable[LossStep]:
     for row in auctions:
         if row.owner_lost_wad and row.end_step is not None:
@@ -135,9 +153,8 @@ def _postings(run: Run, auctions: Sequence[AuctionRow]) -> Iterable[LossStep]:
         own = at_step.get(step, set()) if each["kind"] == "recognised" else set()
         row = by_id[next(iter(own))] if len(own) == 1 else None
         if row is not None:
-            # What keepers are paid is a loss where no buffer is left to pay it.
             ended = (row.end_step, row.lost_rad) == (step, amount)
-            yield _of_auction(row, step, at, what if ended else "bad debt: a keeper's reward", amount)
+            yield _of_auction(row, step, at, what if ended else REWARD, amount)
         else:
             yield LossStep("", step, at, what, str(each["stage"] or ""), "", None, symbol, amount)
 

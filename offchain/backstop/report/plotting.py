@@ -209,7 +209,7 @@ def level(y: float, color: str = "@muted", axis: str = "y", dash: str = "dot") -
         "y0": y,
         "y1": y,
         "line": {"color": color, "width": 1, "dash": dash},
-        "layer": "below",
+        "layer": "between",  # above the grid, whose lines would hide it
     }
 
 

@@ -11,7 +11,7 @@ from backstop.files.whole import write_files
 from backstop.report import amounts, answers, drivers
 from backstop.report.finished import read_finished
 from backstop.report.named_bars import axis
-from backstop.report.plotting import Chart, plotted
+from backstop.report.plotting import Chart, plotted, titled
 from backstop.report.stress_table import MICRO
 
 NAMES = {"shortfall": "shortfall", "average": "average"}
@@ -98,7 +98,7 @@ def changes(id: str, title: str, rows: Sequence[Mapping[str, Any]], name: Any) -
             "showlegend": False,
             "xaxis": {
                 "tickformat": "~s",
-                "title": {"text": "change, stablecoins"},
+                "title": titled("change, stablecoins"),
                 "zeroline": True,
                 "zerolinecolor": "@muted",
                 "rangemode": "tozero",

@@ -17,6 +17,7 @@ from backstop.report.plotting import (
     Chart,
     Key,
     color,
+    from_zero,
     line,
     milliseconds,
     panel_title,
@@ -51,12 +52,14 @@ def replay_chart(run: Run) -> Chart | None:
     start, end = run.summary["started_at"], run.summary["ended_at"]
     upper, lower = panels((1, 0.6), gap=0.14)
     data, legend, told = [], [], []
+    debts: list[float | None] = []
     for number, symbol, rows in by_type(state):
         name, ink, x = short_name(symbol), color(number), milliseconds(rows["timestamp"])
         begun = first(rows, "market_price_ray")
         share = [float(f"{int(price) / begun:.6g}") for price in rows["market_price_ray"]]
         data.append(line(f"{name}, price", x, share, ink, width=2, shown=":.1%"))
         debt = plotted(rows["in_auction_rad"], RAD)
+        debts += debt
         data.append(line(f"{name}, in auctions", x, debt, ink, axis="y2", step=True, shown=":,.0f"))
         legend.append(Key(name, ink))
         told.append(f"{name} falls to {amounts.percent(round(min(share) * BASIS_POINTS), BASIS_POINTS, 0)}")
@@ -66,7 +69,7 @@ def replay_chart(run: Run) -> Chart | None:
             "height": 320,
             "xaxis": time_axis(start, end) | {"anchor": "y2"},
             "yaxis": {"domain": upper, "tickformat": ".0%", "nticks": 5},
-            "yaxis2": {"domain": lower, "tickformat": "~s", "nticks": 4, "rangemode": "tozero"},
+            "yaxis2": {"domain": lower, "tickformat": "~s", "nticks": 4, "range": from_zero(debts)},
             "shapes": [],
             "annotations": [
                 panel_title("market price, % of the first", upper),
@@ -89,12 +92,16 @@ def replay(run: Run) -> dict[str, Any] | None:
     times = moments(sorted(set(map(int, state["timestamp"]))))
     known, at_auction = _auctions(run, times)
     acts, done = _acts(run, times)
+    debt = _sums(run, "in_auction_rad", times)
+    peak = max(range(len(times)), key=lambda i: debt[i])
     return {
         "times": [at * 1000 for at in times],
+        "peak": peak,  # the moment at which most debt is in auctions, the first of equals
+        "peak_rad": str(debt[peak]),
         "types": _types(run, times),
         "stages": _stages(run, times),
         "lost": _so_far(_amounts(run, "recognised"), times),
-        "outstanding": _outstanding(run, times),
+        "outstanding": [amounts.compact(each, RAD) for each in _sums(run, "deficit_rad", times)],
         "auctions": known,
         "open": at_auction,
         "acts": acts,
@@ -166,14 +173,15 @@ def _stages(run: Run, times: Sequence[int]) -> list[dict[str, Any]]:
     return found
 
 
-def _outstanding(run: Run, times: Sequence[int]) -> list[str]:
+def _sums(run: Run, column: str, times: Sequence[int]) -> list[int]:
+    """Sum a column of the state over all types, at each moment."""
     sums = dict.fromkeys(times, 0)
     for _, _, rows in by_type(table(run, "state")):
         at = [int(each) for each in rows["timestamp"]]
-        left = [int(each) for each in rows["deficit_rad"]]
+        values = [int(each) for each in rows[column]]
         for each in times:
-            sums[each] += left[bisect_right(at, each) - 1]
-    return [amounts.compact(sums[each], RAD) for each in times]
+            sums[each] += values[bisect_right(at, each) - 1]
+    return [sums[each] for each in times]
 
 
 def _auctions(run: Run, times: Sequence[int]) -> tuple[dict[str, Any], list[dict[str, Any]]]:

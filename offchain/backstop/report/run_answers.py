@@ -11,10 +11,11 @@ from backstop.model.arithmetic import BASIS_POINTS, RAY
 from backstop.report.amounts import percent
 from backstop.report.depth_charts import depths, slippage
 from backstop.report.frames import by_type, first, last, lowest, records, table
-from backstop.report.numbers import Numbers, amount, counted
+from backstop.report.numbers import Numbers, amount, clock, counted
 from backstop.report.opening_book import opening_book
 from backstop.report.people_tables import LossStep, MemberRow, VaultRow
 from backstop.report.run_tables import AuctionRow, Fills
+from backstop.simulation.bearers import payers_of
 from backstop.simulation.headline import margin_left
 from backstop.simulation.run_directory import Run
 from backstop.studies.questions.falls import fallen
@@ -73,7 +74,16 @@ def _crash(run: Run) -> Markup:
 
 
 def _replay(moved: Mapping[str, Any] | None) -> Markup:
-    return Markup("{} to step through").format(counted(len(moved["times"]), "moment") if moved else "nothing")
+    """Say when most debt stood at auction: where the slider begins."""
+    if not moved:
+        return Markup("")
+    at = moved["peak"]
+    count, when = moved["open"][at]["count"], clock(moved["times"][at] // 1000)
+    if not count:
+        return Markup("No auction was open at any moment")
+    return Markup("Most debt stood at auction on {}: {}, in {}").format(
+        when, amount(moved["peak_rad"], "rad"), counted(count, "auction")
+    )
 
 
 def _book(run: Run) -> Markup:
@@ -130,9 +140,14 @@ def _losses(summary: Mapping[str, Any]) -> Markup:
 def _margin(margin: Mapping[str, Any] | None) -> Markup:
     if not margin or int(margin["loss_wad"]) == 0:
         return Markup("No account came to owe more than it had") if margin else Markup("")
-    left = margin_left(margin)
-    return Markup("{} was owed beyond margins, {} of it is paid by nobody").format(
-        amount(margin["loss_wad"], "wad"), amount(left, "wad") if left else "nothing"
+    owed, left = amount(margin["loss_wad"], "wad"), margin_left(margin)
+    if left:
+        return Markup("{} was owed beyond margins, {} of it is paid by nobody").format(
+            owed, amount(left, "wad")
+        )
+    kind, payer = max(payers_of(margin).items(), key=lambda each: int(margin[f"{each[0]}_wad"]))
+    return Markup("{} was owed beyond margins and is paid, most by {}: {}").format(
+        owed, payer, amount(margin[f"{kind}_wad"], "wad")
     )
 
 
@@ -152,13 +167,17 @@ def _keepers(summary: Mapping[str, Any]) -> Markup:
     if not keepers:
         return Markup("There were none")
     together = sum(int(each["profit_wad"]) for each in keepers)
-    best = max(keepers, key=lambda each: int(each["profit_wad"]))
-    text = Markup("Together they {} {}").format(
-        "earned" if together >= 0 else "lost", amount(abs(together), "wad")
-    )
-    if int(best["profit_wad"]) <= 0:
+    # Whoever did most of what all did together: of a loss, who lost most.
+    sign = 1 if together >= 0 else -1
+    most = max(keepers, key=lambda each: sign * int(each["profit_wad"]))
+    text = Markup("Together they {} {}").format("earned" if sign > 0 else "lost", _size(together))
+    if sign * int(most["profit_wad"]) <= 0:
         return text
-    return text + Markup("; {} most, {}").format(best["name"], amount(best["profit_wad"], "wad"))
+    return text + Markup("; {} most, {}").format(most["name"], _size(int(most["profit_wad"])))
+
+
+def _size(value_wad: int) -> Markup:
+    return amount(abs(value_wad), "wad")
 
 
 def _lots(auctions: Sequence[AuctionRow]) -> Markup:
@@ -166,7 +185,20 @@ def _lots(auctions: Sequence[AuctionRow]) -> Markup:
         return Markup("There was no auction")
     short = [row for row in auctions if row.lost_rad]
     if not short:
-        return Markup("All of {} raised their debt, or are open").format(counted(len(auctions), "auction"))
+        others = {end: sum(row.ended_by == end for row in auctions) for end in ("open", "unwound")}
+        raised = len(auctions) - sum(others.values())
+        found = [
+            (raised, f"raised {'its' if raised == 1 else 'their'} debt"),
+            (others["open"], f"{'is' if others['open'] == 1 else 'are'} open"),
+            (others["unwound"], "ended in settlement"),
+        ]
+        (first, did), *rest = [(count, what) for count, what in found if count]
+        return Markup(", ").join(
+            [
+                Markup("{} {}").format(counted(first, "auction"), did),
+                *(Markup("{} {}").format(amount(count, "count"), what) for count, what in rest),
+            ]
+        )
     return Markup("{} of {} lost {}").format(
         amount(len(short), "count"),
         counted(len(auctions), "auction"),
@@ -185,7 +217,7 @@ def _purchases(run: Run) -> Markup:
     if not worth:
         return Markup("Nobody bought anything")
     most = max(worth, key=lambda buyer: (worth[buyer], buyer))
-    return Markup("{} bought most: {} for {}").format(
+    return Markup("{} bought most: collateral worth {} for {}").format(
         most, amount(worth[most], "wad"), amount(paid[most], "wad")
     )
 
@@ -193,7 +225,7 @@ def _purchases(run: Run) -> Markup:
 def _vaults(vaults: Sequence[VaultRow]) -> Markup:
     lost, left = sum(row.owner_lost_wad for row in vaults), sum(row.left_rad for row in vaults)
     return Markup("Owners of {} lost {} and left {} to others").format(
-        counted(len(vaults), "vault"), amount(lost, "wad"), amount(left, "rad")
+        counted(len(vaults), "vault"), amount(lost, "wad"), amount(left, "rad") if left else "nothing"
     )
 
 

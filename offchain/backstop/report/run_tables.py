@@ -28,7 +28,7 @@ class AuctionRow(NamedTuple):
     principal_rad: int
     raised_wad: int
     worth_wad: int  # what was sold, at the market price of each fill
-    lost_rad: int
+    lost_rad: int  # of an unwound one nothing: its debt went back to its vault
     resets: int
     ended_by: str
     takes: int
@@ -92,7 +92,7 @@ def auctions(run: Run) -> list[AuctionRow]:
             principal_rad=int(row["principal_rad"]),
             raised_wad=int(row["raised_wad"]),
             worth_wad=worth.get(int(row["auction_id"]), 0),
-            lost_rad=int(row["principal_lost_rad"]),
+            lost_rad=0 if row["ended_by"] == "unwound" else int(row["principal_lost_rad"]),
             resets=int(row["resets"]),
             ended_by=str(row["ended_by"]),
             takes=takes.get(int(row["auction_id"]), 0),

@@ -130,7 +130,7 @@ def shares(summary: Mapping[str, Any]) -> Chart:
                 "showgrid": True,
                 "zeroline": True,
                 "zerolinecolor": "@muted",
-                "title": titled("gain at chosen moments, % of the pair's notional"),
+                "title": titled("gain at chosen moments, %"),
             },
             "yaxis": axis(names),
         },

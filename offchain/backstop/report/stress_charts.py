@@ -64,7 +64,11 @@ def tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
             "height": 340,
             "hovermode": "closest",
             "xaxis": decades(x[-1], x[0]) | {"title": titled("bad debt, stablecoins")},
-            "yaxis": {"type": "log", "tickformat": "~%", "title": {"text": "paths with as much or more"}},
+            "yaxis": {
+                "type": "log",
+                "tickformat": "~%",
+                "title": titled("paths with as much or more, % of all"),
+            },
             "shapes": shapes,
             "annotations": notes,
         },
@@ -175,7 +179,7 @@ def settling(columns: Columns) -> Chart:
         "data": data,
         "layout": {
             "height": 300,
-            "xaxis": {"type": "log", "title": {"text": "paths"}},
+            "xaxis": {"type": "log", "title": titled("paths")},
             "yaxis": {"tickformat": "~s", "range": from_zero([y for trace in data for y in trace["y"]])}
             | {"title": titled("bad debt, stablecoins")},
         },
@@ -234,8 +238,8 @@ def open_times(columns: Columns) -> list[Chart]:
         "layout": {
             "height": 260,
             "hovermode": "closest",
-            "xaxis": {"title": {"text": "hours from the first loss until nothing was outstanding"}},
-            "yaxis": {"title": {"text": "paths"}},
+            "xaxis": {"title": titled("hours until nothing was outstanding")},
+            "yaxis": {"title": titled("paths")},
         },
     }
     label = f"How long losses were open on {len(hours):,} paths, in hours."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,15 @@ from backstop.report.rendering import render
 from backstop.report.stress_table import MICRO
 from backstop.report.sweep_table import anchor_of, gain_text, values_of
 
+_FULL = 0.8
+"""Share of the colour of loss beyond which a cell of a map is too strong for the text of the page."""
+
 
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished sweep."""
     summary, meta = read_finished(directory, "sweep", ("summary.json", "meta.json"))
     points, maps = summary["points"], heat_maps(summary)
+    best = None if summary["recommended"] is None else summary["recommended"]["point"]
     text = render(
         "sweep.html",
         summary,
@@ -35,10 +39,11 @@ def write_page(directory: Path) -> Path:
         gain_text=gain_text,
         edge=at_edge(summary),
         order=sorted(
-            range(len(points)), key=lambda i: (points[i]["gain"], -points[i]["shortfall"]["value_micro"])
+            range(len(points)),
+            key=lambda i: (i != best, points[i]["gain"], -points[i]["shortfall"]["value_micro"]),
         ),
         studies=[study_of(directory, summary, i) for i in range(len(points))],
-        best=None if summary["recommended"] is None else summary["recommended"]["point"],
+        best=best,
     )
     write_files(directory, {"report.html": text})
     return directory / "report.html"
@@ -138,7 +143,6 @@ def heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
                     "y": list(range(len(up["values"]))),
                     "z": [[cell / MICRO for cell in row] for row in cells],
                     "text": [[amounts.compact(cell, MICRO) for cell in row] for row in cells],
-                    "texttemplate": "%{text}",
                     "colorscale": [[0, "@wash"], [1, "@loss"]],
                     "showscale": False,
                     "xgap": 2,
@@ -151,12 +155,23 @@ def heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
                 "hovermode": "closest",
                 "xaxis": _ticks(across),
                 "yaxis": _ticks(up),
+                "annotations": list(_written(cells)),
             },
         }
         title = f"Expected shortfall{f', with {others}' if others else ''}"
         label = f"Expected shortfall by {across['title']} and {up['title']}."
         found.append(Chart(f"heat-{across['name']}-{up['name']}", title, label, figure))
     return found
+
+
+def _written(cells: Sequence[Sequence[int]]) -> Iterator[dict[str, Any]]:
+    """Build the figures within a map's cells: light on dark and dark on light, in either theme."""
+    low, high = min(map(min, cells)), max(map(max, cells))
+    for i, row in enumerate(cells):
+        for j, cell in enumerate(row):
+            full = (cell - low) > _FULL * (high - low)
+            font = {"size": 12, "color": "@paper" if full else "@ink"}
+            yield {"x": j, "y": i, "text": amounts.compact(cell, MICRO), "showarrow": False, "font": font}
 
 
 def _error_bars(estimates: Sequence[Mapping[str, Any]], color: str, drawn: bool) -> dict[str, Any]:
@@ -191,7 +206,7 @@ def _ticks(axis: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "tickvals": list(range(len(axis["values"]))),
         "ticktext": list(axis["values"]),
-        "title": {"text": axis["title"]},
+        "title": titled(axis["title"]),
         "showgrid": False,
     }
 

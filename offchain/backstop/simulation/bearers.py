@@ -49,7 +49,7 @@ MARGIN_GROUPS: dict[str, Group] = {
         "The insurance of the margin market", "the margin market's insurance paid {}", ("insured",)
     ),
     "winners": Group(
-        "Traders who had gained: withdrawn profits, deleveraging, later gains",
+        "Traders who had gained: from profits that they withdrew, had then, or made later",
         "those who gained in the margin market gave up {} of it",
         ("clawed_back", "taken", "cut"),
     ),

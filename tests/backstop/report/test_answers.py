@@ -5,16 +5,20 @@ from __future__ import annotations
 import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from backstop.cli import stress, sweep
+from backstop.model.arithmetic import WAD
 from backstop.report import compare_page, run_page
 from backstop.report.first_screen import of_presets
+from backstop.simulation.bearers import PAYERS
 from backstop.simulation.run import simulate
-from backstop.simulation.run_directory import load_run
+from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.comparison.compare import compare
 from backstop.studies.comparison.presets import load_presets
@@ -25,6 +29,11 @@ SECTION = re.compile(
     r'<section id="([\w-]+)"[^>]*>\s*<h2 data-name="([^"]*)">(?:<small>(.*?)</small> (.*?)|(.*?))</h2>',
     re.DOTALL,
 )
+
+
+def changed(run: Run, **summary: Any) -> Run:
+    """The same run with other figures in its summary."""
+    return replace(run, summary=run.summary | summary)
 
 
 def answers(page: str) -> dict[str, str]:
@@ -81,6 +90,49 @@ def test_a_name_in_an_answer_is_text() -> None:
     assert "</script> by" in answers(page)["crash"] or "&lt;/script&gt;" in page
     assert answers(page)["purchases"].startswith(f"{sample.NAME} bought most: ")
     assert answers(page)["margin"].startswith("1.00B was owed beyond margins, ")
+
+
+def test_keepers_who_lost_together_are_named_by_who_lost_most() -> None:
+    run = sample.crash()
+    for profits, said in (
+        ((5, -9, 0), f"Together they lost 4; {sample.NAME} most, 9"),
+        ((9, -5, 0), "Together they earned 4; reporter-1 most, 9"),
+        ((0, 0, 0), "Together they earned 0"),
+    ):
+        keepers = [
+            each | {"profit_wad": str(profit * WAD)}
+            for each, profit in zip(run.summary["keepers"], profits, strict=True)
+        ]
+        assert answers(run_page.page(changed(run, keepers=keepers)))["keepers"] == said
+
+
+def test_a_loss_that_is_all_paid_names_who_paid_most() -> None:
+    run = sample.crash()
+    nothing = {f"{kind}_wad": "0" for kind in PAYERS}
+    margin = run.summary["margin"] | nothing | {"loss_wad": str(7 * WAD), "insured_wad": str(7 * WAD)}
+    said = answers(run_page.page(changed(run, margin=margin)))["margin"]
+    assert said == "7 was owed beyond margins and is paid, most by insurance: 7"
+
+
+def test_auctions_that_raised_their_debt_and_those_that_are_open_are_counted() -> None:
+    run = sample.crash()
+    for ends, said in (
+        (["cleared"] * 30, "30 auctions raised their debt"),
+        (["cleared"] * 29 + ["open"], "29 auctions raised their debt, 1 is open"),
+        (["open"] * 30, "30 auctions are open"),
+    ):
+        rows = run.frames["auctions"].assign(ended_by=ends, principal_lost_rad=0)
+        page = run_page.page(replace(run, frames=dict(run.frames) | {"auctions": rows}))
+        assert answers(page)["lots"] == said
+
+
+def test_the_debt_of_an_auction_that_settlement_unwound_is_no_loss() -> None:
+    """It went back to the vault; the recorder keeps how much."""
+    run = sample.crash()
+    rows = run.frames["auctions"].assign(ended_by="unwound")
+    page = run_page.page(replace(run, frames=dict(run.frames) | {"auctions": rows}))
+    assert answers(page)["lots"] == "30 auctions ended in settlement"
+    assert "ended in settlement: the debt went back to their vaults." in page
 
 
 def test_a_comparison_answers_in_every_heading(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.report import cli
+from backstop.report import difference_page
 from backstop.report.difference_page import compare
 from tests.support import sample
 
@@ -42,6 +44,20 @@ def test_each_figure_of_both_is_there_with_its_change(tmp_path: Path) -> None:
     assert str(rows["actions.sent"].change) == '<data value="120" data-unit="count">120</data>'
     assert rows["actions.reverted.new reason"].one == "–"
     assert "losses.covered.buffer.rad" in rows and 'data-unit="rad"' in rows["losses.covered.buffer.rad"].one
+
+
+def test_money_comes_before_counts_and_the_largest_change_first(tmp_path: Path) -> None:
+    summary = sample.crash().summary
+    keepers = [
+        each | {"profit_wad": str(int(each["profit_wad"]) - 3 * 10**18)} for each in summary["keepers"]
+    ]
+    losses = summary["losses"] | {"created_rad": str(int(summary["losses"]["created_rad"]) - 10**45)}
+    changes = {"actions": summary["actions"] | {"sent": 1}, "keepers": keepers, "losses": losses}
+    one, other = run_in(tmp_path / "one"), run_in(tmp_path / "other", **changes)
+    page = difference_page.write_page(one, other).read_text()
+    rows = re.findall(r'<th scope="row">([^<]*)</th>', page)
+    assert [name.partition(".")[0] for name in rows[:5]] == ["keepers"] * 3 + ["losses", "actions"]
+    assert page.count('data-label="Change" class="plain"') == len(rows)  # less is not always a loss
 
 
 def test_a_run_against_itself_says_so(tmp_path: Path) -> None:

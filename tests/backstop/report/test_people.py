@@ -98,6 +98,11 @@ def test_a_pool_that_paid_leads_to_its_members_and_back(run: Run, page: str) -> 
         assert f'data-search="who:{row.stage}"' in row_of(page, row.anchor)
 
 
+def test_the_first_screen_leads_on(page: str) -> None:
+    tour = page.partition("Next: ")[2].partition("</p>")[0]
+    assert re.findall(r'href="#(\w+)"', tour) == ["replay", "losses", "members", "mirror"]
+
+
 def test_every_link_within_the_page_has_its_target(page: str) -> None:
     targets = set(re.findall(r' id="([^"]+)"', page))
     links = {html.unescape(each) for each in re.findall(r'href="#([^"]+)"', page)}

@@ -43,6 +43,22 @@ def test_prices_are_those_of_the_block(told: dict[str, Any]) -> None:
     assert [each["symbol"] for each in told["types"]] == ["ETH", "</script>"]
 
 
+def test_it_begins_where_most_debt_is_in_auctions(told: dict[str, Any]) -> None:
+    """In the sample the debt of both types grows by a stablecoin a row, up to the end."""
+    assert told["peak"] == len(told["times"]) - 1
+    assert int(told["peak_rad"]) == 2 * told["peak"] * RAD
+    flat = sample.crash()
+    frames = dict(flat.frames)
+    frames["state"] = frames["state"].assign(in_auction_rad=0)
+    calm = replay(replace(flat, frames=frames))
+    assert calm is not None and (calm["peak"], calm["peak_rad"]) == (0, "0")
+    chart = replay_chart(replace(flat, frames=frames))
+    assert chart is not None and chart.figure["layout"]["yaxis2"]["range"] == [
+        0,
+        10.0,
+    ]  # no "500m" for a half
+
+
 def test_stages_are_so_far_and_of_one_whole(told: dict[str, Any]) -> None:
     """Two hours in, 5,672,123 are lost, and all is paid of it that ever is."""
     assert told["lost"]["text"][11:13] == ["0", "5.67M"] and told["lost"]["part"][11:13] == [0, 1_000]

@@ -19,13 +19,27 @@ const Charts = (() => {
     return node;
   };
 
+  // On a telephone the names of bars stand in two lines, so that bars have room too; "Data" has them whole.
+  const NARROW = 600, LETTERS = 22;
+  const folded = (text) => {
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      const longer = lines.at(-1) ? `${lines.at(-1)} ${word}` : word;
+      if (longer.length <= LETTERS || !lines.at(-1)) lines[lines.length - 1] = longer;
+      else lines.push(word);
+    }
+    const short = lines.map((line) => (line.length > LETTERS ? `${line.slice(0, LETTERS - 1)}\u2026` : line));
+    return short.length > 2 ? `${short[0]}<br>${short[1].slice(0, LETTERS - 1)}\u2026` : short.join("<br>");
+  };
+
   const axis = (name, own) => ({
     gridcolor: "@rule", linecolor: "@rule", zeroline: false, automargin: true, ticks: "",
     spikecolor: "@faint", spikethickness: 1, spikedash: "solid",
     ...(name[0] === "x" ? { showgrid: false, showline: true, ticks: "outside", ticklen: 4, tickcolor: "@rule",
-                            nticks: innerWidth < 600 ? 5 : 9 } : { fixedrange: true, nticks: 6 }),
+                            nticks: innerWidth < NARROW ? 5 : 9 } : { fixedrange: true, nticks: 6 }),
     ...(touch ? { fixedrange: true } : {}),
     ...own,
+    ...(innerWidth < NARROW && name[0] === "y" && own.ticktext ? { ticktext: own.ticktext.map(folded), tickfont: { ...own.tickfont, size: 11 } } : {}),
   });
 
   const layout = (own) => {

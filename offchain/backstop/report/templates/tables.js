@@ -2,7 +2,8 @@
 "use strict";
 const Tables = (() => {
   const MANY = 8; // rows, above which a table can be searched
-  const MOST_CHOICES = 8; // different words of a column that may be chosen from
+  const MOST_CHOICES = 12; // different words of a column that may be chosen from
+  const MOST_LABEL = 16; // letters of a column's name that fit beside a figure in half the width of a telephone
   const PLACES = { wad: 18, ray: 27, rad: 45, micro: 6, bps: 4, count: 0, seconds: 0 };
   const SCALES = { k: 3, M: 6, B: 9, T: 12, "%": -2 };
   const kept = new Map(); // what a reader chose, by table: a live page replaces the tables themselves
@@ -125,6 +126,18 @@ const Tables = (() => {
     kept.set(id, state);
     const first = Number(table.dataset.first ?? Infinity);
     table.dataset.tool = id;
+    // On a telephone the rows of a wide table are cards, each figure beside the name of its column.
+    if (heads.length > 3 && !table.matches(".ledger, .bands") && rows.every((row) => row.cells.length === heads.length)) {
+      table.classList.add("cards");
+      for (const row of rows) {
+        [...row.cells].forEach((cell, i) => {
+          if ((i || cell.tagName === "TD") && !cell.dataset.label) cell.dataset.label = titles[i];
+          if (cell.querySelector(".command")) cell.classList.add("wide");
+        });
+      }
+    }
+    const labels = rows.length ? [...rows[0].cells].map((cell) => cell.dataset.label ?? "") : [];
+    if (labels.some((label) => label.length > MOST_LABEL) || body.querySelector("td br, td data ~ data")) table.classList.add("long");
     if (!table.hasAttribute("aria-label")) table.setAttribute("aria-label", name || "Figures");
 
     const count = make("output", { class: "count" });
@@ -184,7 +197,7 @@ const Tables = (() => {
         oninput: (event) => { state.search = event.target.value; show(); },
       }));
       titles.forEach((title, i) => {
-        const different = new Set(rows.map((row) => (row.cells[i].querySelector("data, time") ? null : words(row.cells[i]))));
+        const different = new Set(rows.map((row) => (row.cells[i].querySelector("data, time, .command") ? null : words(row.cells[i]))));
         const plain = ![...different].some((each) => each === null || printed(each) !== null);
         if (!title || !plain || different.size < 2 || different.size > MOST_CHOICES) return;
         const options = [["", `${title}: all`], ...[...different].sort().map((each) => [each, each || "(none)"])]

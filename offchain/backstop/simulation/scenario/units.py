@@ -194,8 +194,8 @@ def of_pool(pool: str) -> Callable[[str], int]:
 
 
 def duration(seconds: int) -> str:
-    """Write seconds as `2 h 05 min`, `14 min` or `40 s`."""
+    """Write seconds as `2 h 05 min`, `6 h`, `14 min` or `40 s`."""
     hours, rest = divmod(seconds, 3600)
     if hours:
-        return f"{hours} h {rest // 60:02} min"
+        return f"{hours} h {rest // 60:02} min" if rest >= 60 else f"{hours} h"
     return f"{rest // 60} min" if rest >= 60 else f"{rest} s"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,16 @@ class Campaign:
     def _read(self) -> None:
         content = read_json(self.file, "hunt", SCHEMA_VERSION, "check --out", "start again in another folder")
         try:
-            self.found = {int(number): _from_json(each) for number, each in content["cases"].items()}
+            self.found = found_in(content)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BackstopError(
                 f"{self.file} is not a whole hunt ({error!r}): start again in another folder"
             ) from None
+
+
+def found_in(content: Mapping[str, Any]) -> dict[int, Looked]:
+    """Return the cases of a hunt's file, by their number."""
+    return {int(number): _from_json(each) for number, each in content["cases"].items()}
 
 
 def _look(shared: tuple[int, Effort], number: int) -> Looked:

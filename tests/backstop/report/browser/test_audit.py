@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,16 @@ def test_draws_what_there_is(visits: list[dict[str, Any]]) -> None:
         plots = [plot["id"] for plot in visit["plots"]]
         assert visit["drawn"] and plots == ([] if "empty" in visit["path"] else ["vaults", "stages"])
         assert all(plot["marks"] > 0 and plot["label"] for plot in visit["plots"])
+
+
+def test_every_heading_answers_and_vaults_with_debt_are_counted(audited: Audited) -> None:
+    for file in audited[1]:
+        text = file.read_text()
+        silent = re.findall(r'<h2 data-name="([^"]*)">(?!<small>)', text)
+        indebted = sum(int(row["debt_rad"]) > 0 for row in audited[0][file.stem]["vaults"])
+        assert silent == [], file.stem
+        if indebted:
+            assert re.search(rf">{indebted}</data> vaults? with debt", text), file.stem
 
 
 def test_every_figure_equals_the_statements(audited: Audited, visits: list[dict[str, Any]]) -> None:

@@ -73,7 +73,7 @@ def test_gaps_are_named_and_the_price_before_holds() -> None:
     given = hours(*map(str, range(100, 120)))
     prices = read_prices(given.drop(index=range(5, 14)))
     assert prices.told == (
-        "ETH: gaps: 1, the longest of 10 h 00 min from 2024-03-12T04:00Z on; the price before holds.",
+        "ETH: gaps: 1, the longest of 10 h from 2024-03-12T04:00Z on; the price before holds.",
     )
     assert [line.split(",")[1] for line in prices.csv().splitlines()[5:8]] == ["104", "104", "104"]
 

@@ -72,7 +72,12 @@ def test_each_has_a_page_with_the_answer(asked: Callable[[str], Path], question:
     assert summary["sentence"] in page and again in page
     assert f'data-name="{QUESTIONS[question].table}"' in page
     assert page.count("<tr>") == 1 + len(summary["tables"][question])
-    go.Figure(filled(QUESTIONS[question].chart(summary).figure))
+    chart = QUESTIONS[question].chart(summary)
+    go.Figure(filled(chart.figure))
+    if question == "ceiling":  # its answer stands in the chart, too
+        drawn = [shape["x0"] for shape in chart.figure["layout"]["shapes"]]
+        known = [summary["stablecoins"][key] for key in ("sure", "likely", "over")]
+        assert drawn == [each for each in known if each is not None] and len(chart.legend) == len(drawn) > 0
     # It is written again by `report`, of the same folder.
     (folder / "report.html").unlink()
     assert CliRunner().invoke(report, [str(folder)]).exit_code == 0

@@ -1,0 +1,105 @@
+"""Page of a hunt: what its alarms found, one story of each kind, and how each goes."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from backstop.files.installation import spelled
+from backstop.files.outputs import made_by
+from backstop.files.whole import write_files
+from backstop.report.finished import read_finished
+from backstop.report.links import REPORT
+from backstop.report.numbers import amount, counted
+from backstop.report.rendering import render
+from backstop.studies.hunt.campaign import FILE, found_in
+from backstop.studies.hunt.case import ALARMS
+from backstop.studies.hunt.telling import Story, group
+
+MOST_STORIES = 100
+
+ABOUT = {
+    "taken": "Three accounts gain by acting together what others lose.",
+    "unequal": "Two who were alike do not end alike, though only something differs that must not matter.",
+    "stuck": "A call that must succeed does not.",
+    "margin": "One owner of several accounts takes from others in the margin market.",
+    "books": "A call moves what is not its affair, or what is owed does not arrive.",
+}
+"""What each alarm is rung by."""
+
+
+def write_page(directory: Path) -> Path:
+    """Write report.html into the folder of a hunt, of the cases that are searched so far."""
+    (content,) = read_finished(directory, "hunt", (FILE,))
+    stories = stories_of(content)
+    summary = {"seed": content["seed"], "cases": len(content["cases"])}
+    summary["stories"] = [_record(each) for each in stories[:MOST_STORIES]]
+    text = render(
+        "hunt.html",
+        summary,
+        [],
+        finding=hunted(content),
+        counts={alarm: sum(each.alarm == alarm for each in stories) for alarm in ALARMS},
+        found=len(stories),
+        about=ABOUT,
+        answers=_answers(stories),
+        again=_again(directory, content),
+    )
+    write_files(directory, {REPORT: text})
+    return directory / REPORT
+
+
+def stories_of(content: Mapping[str, Any]) -> list[Story]:
+    """Return one story of each kind that a hunt found, the largest first, then the shortest."""
+    return sorted(
+        group(found_in(content).values()), key=lambda each: (-each.size, len(each.lines), each.kind)
+    )
+
+
+def hunted(content: Mapping[str, Any]) -> Markup:
+    """Compose the finding of a hunt: how many kinds of stories each alarm found."""
+    stories, cases = stories_of(content), counted(len(content["cases"]), "case")
+    if not stories:
+        return Markup("Nothing was found in {}.").format(cases)
+    by_alarm = {alarm: sum(each.alarm == alarm for each in stories) for alarm in ALARMS}
+    parts = Markup(", ").join(
+        Markup("{} {}").format(amount(count, "count"), alarm) for alarm, count in by_alarm.items() if count
+    )
+    largest = max(each.size for each in stories)
+    worth = Markup("; the largest is worth {}").format(amount(largest, "wad")) if largest else Markup("")
+    return Markup("{} in {}: {}{}.").format(counted(len(stories), "story"), cases, parts, worth)
+
+
+def _answers(stories: list[Story]) -> dict[str, Markup]:
+    if not stories:
+        return {"stories": Markup("Nothing"), "mirror": Markup("The same command searches on")}
+    first = stories[0]
+    return {
+        "stories": Markup("The largest is of {}: {}").format(first.alarm, first.kind),
+        "how": Markup("In {}, the shortest").format(
+            counted(min(len(each.lines) for each in stories), "line")
+        ),
+        "mirror": Markup("The same command plays what it tells again on the contracts"),
+    }
+
+
+def _record(story: Story) -> dict[str, Any]:
+    kept = story._asdict()
+    del kept["source"]
+    return {**kept, "size_wad": str(kept.pop("size")), "lines": list(story.lines)}
+
+
+def _again(directory: Path, content: Mapping[str, Any]) -> str:
+    inputs = made_by(directory).get("inputs", {})
+    words = ["hunt", "--cases", str(len(content["cases"]))]
+    for name in ("plans", "trials"):
+        words += [f"--{name}", str(inputs[name])] if name in inputs else []
+    for alarm in str(inputs.get("alarms", "")).split(" and "):
+        words += (
+            ["--alarm", alarm] if alarm and len(str(inputs["alarms"]).split(" and ")) < len(ALARMS) else []
+        )
+    return spelled(shlex.join([*words, "--seed", str(content["seed"]), "--out", str(directory)]))
