@@ -277,7 +277,7 @@ def test_settlement_is_seen_through(crowd: Cycles) -> None:
     crowd.do("Settlement", "announce", by="admin")
     crowd.wait(crowd.run.scenario.parameters.settlement.delay)
     crowd.do("Settlement", "begin", by="saver")
-    assert "begin_close" not in methods(crowd.work(crank))
+    assert "end_market" not in methods(crowd.work(crank))
     for _ in range(50):
         crowd.wait(600)
         for c, price in enumerate(crowd.view.markets.values()):
@@ -286,11 +286,11 @@ def test_settlement_is_seen_through(crowd: Cycles) -> None:
                     crowd.do("PriceFeed", "report", c, price, by=f"reporter_{i + 1}")
                 crowd.do("PriceFeed", "poke", c, by="saver")
     done = methods(crowd.work(crank))
-    assert "begin_close" in done and done.count("close_out") == 3
+    assert done.count("end_market") == 2 and done.count("wake") == 3
     for _ in range(2):
         crowd.wait(4 * MARGIN.window)
         crowd.work(crank)
-    assert crowd.cycles.with_position() == [] and crowd.market.late_table[()] == 0
+    assert not crowd.cycles.has_positions and crowd.cycles.to_close() == [] and crowd.market.late_table[()] == 0
     for name in ("first", "second", "rich"):
         amount = crowd.equity(name)
         assert amount > 0

@@ -1,10 +1,10 @@
-"""begin_close, close_out: one final price, losses met as at all times, all paid alike whoever is first."""
+"""end_market in settlement: one final price, losses met as at all times, all paid alike whoever is first."""
 
 import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.perpetuals import DESK, ETH, HOUSE, RULES
+from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, RULES
 from tests.support.protocol import Protocol
 from tests.support.settling import begin, make_prices
 
@@ -22,8 +22,13 @@ def settled(crowd):
 @pytest.fixture
 def closing(settled):
     make_prices(Protocol(settled.system))
-    settled.do(f"{HOUSE}.begin_close", sender="stranger")
+    end(settled)
     return settled
+
+
+def end(market):
+    for each in (ETH, BTC):
+        market.do(f"{HOUSE}.end_market", each, sender="stranger")
 
 
 def roll(market):
@@ -33,33 +38,35 @@ def roll(market):
 
 def leave(market, name):
     """Take out all that is paid."""
-    market.do(f"{HOUSE}.close_out", market.at(name), sender="stranger")
     amount = market.standing(name)
     claims = amount.own - amount.haircut
     return market.do(f"{HOUSE}.withdraw", claims, market.at(name), sender=name)
 
 
 def test_only_in_settlement_at_final_prices_and_once(crowd):
-    with reverts("perpetuals: no settlement"):
-        crowd.do(f"{HOUSE}.begin_close", sender="stranger")
-    with reverts("perpetuals: not closing"):
-        crowd.do(f"{HOUSE}.close_out", crowd.at("first"), sender="stranger")
-    begin(Protocol(crowd.system))
-    with reverts("perpetuals: no final price"):
-        crowd.do(f"{HOUSE}.begin_close", sender="stranger")
+    for _ in range(2):
+        with reverts("perpetuals: no final price"):
+            crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger")
+        if crowd.read("VaultEngine.in_settlement"):
+            break
+        begin(Protocol(crowd.system))
     make_prices(Protocol(crowd.system))
-    crowd.do(f"{HOUSE}.begin_close", sender="stranger")
-    with reverts("perpetuals: closes once"):
-        crowd.do(f"{HOUSE}.begin_close", sender="stranger")
+    with reverts("perpetuals: no final price"):
+        crowd.do(f"{HOUSE}.end_market", 2, sender="stranger")
+    for each in (BTC, ETH):
+        crowd.do(f"{HOUSE}.end_market", each, sender="stranger")
+        with reverts("perpetuals: ends once"):
+            crowd.do(f"{HOUSE}.end_market", each, sender="stranger")
+    assert crowd.market.clocks[()].ended == 0b11
 
 
 def test_nothing_is_traded_any_more(settled):
     with reverts("desk: in settlement"):
         settled.trade("other", "first", 1)
     make_prices(Protocol(settled.system))
-    settled.do(f"{HOUSE}.begin_close", sender="stranger")
+    end(settled)
     settled.deposit("long", 2_000 * WAD)
-    with reverts("perpetuals: prices are final"):
+    with reverts("perpetuals: price is final"):
         settled.trade("first", "long", 1)
     with reverts("desk: no price for lots"):
         settled.do(f"{DESK}.take", ETH, 1, sender="first")
@@ -98,7 +105,7 @@ def test_funding_ends_with_the_prices(crowd):
     assert crowd.market.fundings[ETH].rate > 0
     begin(Protocol(crowd.system))
     make_prices(Protocol(crowd.system))
-    crowd.do(f"{HOUSE}.begin_close", sender="stranger")
+    end(crowd)
     before = crowd.read(f"{HOUSE}.standing_of", crowd.at("other")).own
     crowd.advance(86_400)
     assert crowd.read(f"{HOUSE}.standing_of", crowd.at("other")).own == before
