@@ -393,7 +393,7 @@ def crank_cycles(s: Scene) -> Iterator[Action | Wait]:
 def delist_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Announce that a market ends; at times too early, too late, again, or where the feed has a plan."""
     books = _books(s)
-    if books is None or (not s.late and s.chance(0.8)) or (s.settling and s.chance(0.8)):
+    if books is None or ((s.settling or not s.late) and s.chance(0.6)):
         return
     m = int(s.random.random() * (len(books.markets) + 0.1))
     if m in books.markets and books.policy.underlyings[m].ends_at and s.chance(0.9):
