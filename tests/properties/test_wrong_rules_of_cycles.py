@@ -13,7 +13,7 @@ from backstop.model.perpetual_desk import PerpetualDesk as Desk
 from backstop.model.perpetual_market import PerpetualMarket as Market
 from backstop.model.price_feed import PriceFeed
 from backstop.model.price_path import SHORT, Moves, PricePath, Sides
-from backstop.model.settlement_price import FinalPrice
+from backstop.model.settlement_price import Closing
 from backstop.model.state import external, view
 from backstop.model.vault_engine import VaultEngine
 from backstop.proof.properties import Violation, check_state
@@ -390,10 +390,9 @@ def at_the_end(crowd):
     """Final prices are there, and the protocol is in settlement."""
     crowd.do("Settlement.announce", sender="admin")
     crowd.advance(30 * 86_400)
+    go_on(crowd, [2_000] * 2)
     crowd.do("Settlement.begin", sender="stranger")
-    feed = crowd.world.contracts["PriceFeed"]
-    for market in (ETH, BTC):
-        feed.final_prices[market] = FinalPrice(feed.prices[market].current, True)
+    go_on(crowd, [2_000] * 7)
     return crowd
 
 
@@ -456,6 +455,21 @@ def test_a_mark_of_the_second_while_a_price_is_made(crowd, monkeypatch):
     of_now = view(lambda self, sender, c, age, at: self.price_within(sender, c, age))
     monkeypatch.setattr(PriceFeed, "mark_within", of_now)
     notices(90, lambda: crowd.mark(ETH, 19 * WAD))
+
+
+def test_a_final_price_of_seconds_that_do_not_count(crowd, monkeypatch):
+    """Three hours are as if a price had waited in them, so three later ones are in their place."""
+    wait_for(crowd, delist(crowd), 2_000)
+    right = Closing.counted
+
+    def counted(self, market, now):
+        return right(self, market._replace(waits=True), now)
+
+    monkeypatch.setattr(Closing, "counted", counted)
+    go_on(crowd, [2_000, 1_800, 1_900])
+    monkeypatch.setattr(Closing, "counted", right)
+    go_on(crowd, [1_700] * 6)
+    notices(75, lambda: crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
 
 
 def test_new_funding_in_a_market_that_is_delisted(crowd, monkeypatch):

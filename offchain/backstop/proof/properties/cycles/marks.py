@@ -108,7 +108,9 @@ class CyclesEndInTime:
 
 
 @transition_property(
-    94, writes=[CLOSING, CLOCK], calls=[f"{MARKET}.*", f"{DESK}.*", f"{ORDERS}.fill", f"{POLICY}.delist"]
+    94,
+    writes=[CLOSING, CLOCK, FUNDINGS],
+    calls=[f"{MARKET}.*", f"{DESK}.*", f"{ORDERS}.fill", f"{POLICY}.delist"],
 )
 def final_prices_are_the_last(step: Transition, changes: Changes) -> None:
     """Assert that a market ends once, delisted or in settlement, at its final price, and then stands still.
