@@ -1,8 +1,10 @@
-"""end_market in settlement: one final price, losses met as at all times, all paid alike whoever is first."""
+"""end_market: one final price, losses met as at all times, all paid alike whoever is first; others go on."""
 
 import pytest
 
 from backstop.model.arithmetic import WAD
+from backstop.system import Action
+from tests.support.delisting import delist, go_on, wait_for
 from tests.support.helpers import reverts
 from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, RULES
 from tests.support.protocol import Protocol
@@ -109,3 +111,85 @@ def test_funding_ends_with_the_prices(crowd):
     before = crowd.read(f"{HOUSE}.standing_of", crowd.at("other")).own
     crowd.advance(86_400)
     assert crowd.read(f"{HOUSE}.standing_of", crowd.at("other")).own == before
+
+
+# ---------------------------------------------------------------- one market that is delisted
+
+
+@pytest.fixture
+def ended(crowd):
+    """Ether ends at 19, with a long of 1,000 and shorts of 500; one of them and another hold bitcoin."""
+    crowd.trade("first", "other", 5, BTC)
+    wait_for(crowd, delist(crowd), 1_900)
+    go_on(crowd, [1_900] * 6)
+    crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger")
+    return crowd
+
+
+def test_it_is_told_at_what_it_ends(crowd):
+    wait_for(crowd, delist(crowd), 1_900)
+    go_on(crowd, [1_900] * 6)
+    outcome = crowd.system.apply(Action(HOUSE, "end_market", (ETH,), crowd.at("stranger")))
+    told = [log.values for log in outcome.logs if log.event == "MarketEnded"]
+    assert told == [(ETH, 19 * WAD)]
+    assert (crowd.market.clocks[()].ended, crowd.market.closing[()]) == (0b01, 0)
+    assert crowd.market.paths[ETH].extreme == 19 * WAD
+
+
+@pytest.mark.parametrize("how", ["wake", "deposit", "withdraw", "trade", "check"])
+def test_whatever_touches_an_account_closes_what_it_has(ended, how):
+    """At the final price, and nothing else of it; its bitcoin stays."""
+    before = ended.read(f"{HOUSE}.standing_of", ended.at("first")).own
+    ended.mark(BTC, 60 * WAD)
+    if how == "wake":
+        ended.do(f"{HOUSE}.wake", ended.at("first"), sender="stranger")
+    elif how == "deposit":
+        ended.deposit("first", WAD)
+        before += WAD
+    elif how == "withdraw":
+        ended.do(f"{HOUSE}.withdraw", WAD, ended.at("first"), sender="first")
+        before -= WAD
+    elif how == "trade":
+        ended.trade("other", "first", 5, BTC)
+    else:
+        ended.do(f"{HOUSE}.wake", ended.at("first"), sender="stranger")
+        ended.do(f"{DESK}.check_risk", ended.at("first"), sender="stranger")
+    assert ended.size("first") == 0 and ended.size("second") == -500
+    assert ended.size("first", BTC) == (0 if how == "trade" else 5)
+    assert ended.read(f"{HOUSE}.standing_of", ended.at("first")).own == before
+    assert tuple(ended.market.lots[ETH]) == (1_000, 500)
+
+
+def test_it_is_marked_and_traded_no_more(ended):
+    ended.report(ETH, 1_000 * 10**27)
+    assert tuple(ended.do(f"{HOUSE}.accrue", ETH, sender="stranger")) == (False, 19 * WAD)
+    with reverts("perpetuals: price is final"):
+        ended.trade("first", "long", 1, ETH)
+    with reverts("desk: no price for lots"):
+        ended.do(f"{DESK}.take", ETH, 1, sender="first")
+
+
+def test_rolls_leave_it_out_once_nobody_is_in_it(ended):
+    """As long as somebody sleeps in it they note where cycles begin."""
+    for name in ("first", "second", "long"):
+        roll(ended)
+        cycle = ended.market.clocks[()].cycle
+        assert ended.market.levels[ETH, cycle] == ended.market.values[ETH]
+        ended.do(f"{HOUSE}.wake", ended.at(name), sender="stranger")
+    assert not any(ended.market.lots[ETH])
+    roll(ended)
+    cycle = ended.market.clocks[()].cycle
+    assert not any(ended.market.levels[ETH, cycle])
+    assert not any(any(ended.market.edges[ETH, cycle, side]) for side in (0, 1))
+    ended.finish()
+    ended.check_woken()
+
+
+def test_nobody_waits_for_rolls_in_a_delisting(ended):
+    """Cash that is no gain of the last move leaves at once, as at all times."""
+    ended.do(f"{HOUSE}.withdraw", 9_000 * WAD, ended.at("second"), sender="second")
+    with reverts("perpetuals: more than it has"):
+        ended.do(f"{HOUSE}.withdraw", 1_400 * WAD, ended.at("second"), sender="second")
+    roll(ended)
+    roll(ended)
+    ended.do(f"{HOUSE}.withdraw", 1_400 * WAD, ended.at("second"), sender="second")
