@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from backstop.hosts.model import ModelSystem
 
 _FEED, _SETTLEMENT, _PERPETUALS, _POLICY = "PriceFeed", "Settlement", "PerpetualMarket", "MarginPolicy"
-_HOUR, _DAY = 3_600, 86_400
+_HOUR, _DAY, _FOREVER = 3_600, 86_400, 2**63
 
 
 class _Piece(NamedTuple):
@@ -110,7 +110,8 @@ class FinalPricesFollowFromTheFeed:
         prices, config = step.after(_FEED, "prices", c), step.after(_FEED, "configs", c)
         waits = bool(config.suspect) and not prices.next and not step.after(_FEED, "withheld", c)
         now = step.model.timestamp
-        held_until = now + 3 * _DAY if config.halted else config.grace_until
+        # A halt may be older than what it holds back.
+        held_until = _FOREVER if config.halted else config.grace_until
         return _Piece(now, prices.current, prices.fresh_until, held_until, waits)
 
     def _check(self, step: Transition, c: int, price: int) -> None:

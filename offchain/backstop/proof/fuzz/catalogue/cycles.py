@@ -405,6 +405,12 @@ def delist_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         yield s.call(
             "PriceFeed", "plan_final_price", s.some(range(s.listed)), s.now + notice, by=s.somebody()
         )
+    if s.late and not s.settling and s.chance(0.15):
+        # What begins first makes the price; in settlement nothing new is planned.
+        yield s.call("Settlement", "announce", by=s.admin)
+        yield Wait(s.settlement.delay)
+        yield s.call("Settlement", "begin", by=s.somebody())
+        yield s.call("MarginPolicy", "delist", s.some(books.markets), s.now + notice, by=s.admin)
 
 
 @move(weight=5)
