@@ -47,6 +47,11 @@ event TermsSet:
     terms: Terms
 
 
+event MarketDelisted:
+    market: indexed(uint256)  # [id]
+    ends_at: uint256  # [timestamp]
+
+
 struct Bracket:
     above: uint256  # whole stablecoins of notional, 32 bits
     rate: uint256  # basis points, 14 bits
@@ -69,12 +74,15 @@ LAST: constant(uint256) = 0  # the last one, fresh or not
 RISK: constant(uint256) = 1  # the worse of the current and the next for whoever holds the position
 LIQUIDATION: constant(uint256) = 2  # what liquidations start at
 
+MASK_8: constant(uint256) = 2**8 - 1
 MASK_14: constant(uint256) = 2**14 - 1
 MASK_16: constant(uint256) = 2**16 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_46: constant(uint256) = 2**46 - 1
 MASK_63: constant(uint256) = 2**63 - 1
 MASK_96: constant(uint256) = 2**96 - 1
+# Where the moment is in which a market begins to be settled.
+ENDS: constant(uint256) = 199
 # Where the brackets begin in their slot.
 OF_ACCOUNTS: constant(uint256) = 72
 OF_MARKET: constant(uint256) = 164
@@ -85,7 +93,8 @@ PRICE_FEED: public(immutable(IPriceFeed))
 markets: public(uint256)
 # market -> Terms up to the brackets
 terms: HashMap[uint256, uint256]
-# market -> the rest of Terms, the lot (wad, 96 bits) and the market of the feed (8 bits)
+# market -> the rest of Terms, the lot (wad, 96 bits), the market of the feed (8 bits), and when it begins to
+# be settled (seconds, 32 bits; 0 is never)
 underlyings: HashMap[uint256, uint256]
 
 
@@ -128,8 +137,30 @@ def set_terms(market: uint256, terms: Terms):
     @notice Set a market's terms. Admin only. An open limit of 0 lets it only shrink.
     """
     roles._only_admin()
-    assert market < self.markets, "margin_policy: unknown market"
+    self._check_market(market)
     self._set_terms(market, terms)
+
+
+@external
+def delist(market: uint256, at: uint256):
+    """
+    @notice End a market, for good. Admin only. From now on its positions are only reduced, and pay no new
+            funding; from a moment on the feed makes the price that they are settled at, as in settlement.
+            Protects: there is time to leave or to close elsewhere what is hedged; nobody chooses the moment
+            once it is known, and nothing takes it back.
+    @param market [id] The market.
+    @param at [timestamp] The moment, `bounds.MIN_NOTICE` to `bounds.MAX_NOTICE` from now.
+    """
+    roles._only_admin()
+    self._check_market(market)
+    word: uint256 = self.underlyings[market]
+    assert word >> ENDS == 0, "margin_policy: is delisted"
+    assert (
+        at >= block.timestamp + bounds.MIN_NOTICE and at <= block.timestamp + bounds.MAX_NOTICE
+    ), "margin_policy: notice bounds"
+    self.underlyings[market] = word | (at << ENDS)
+    log MarketDelisted(market=market, ends_at=at)
+    extcall PRICE_FEED.plan_final_price(self._feed(word), at)
 
 
 # -------------------------------------------------------------------- views
@@ -175,34 +206,49 @@ def needs_at(market: uint256, size: int256, price: uint256, open: uint256, risk:
 @view
 def mark_price(market: uint256, age: uint256) -> uint256:
     """
-    @notice The price that reports of some seconds make. Protects: a market that trades at it trades at no
-            older one.
+    @notice The price that reports of some seconds make; of a market that is being settled, what its final
+            price will be if that price holds. Protects: a market that trades at it trades at no older one,
+            and its last move is not known before it is made.
     @param market [id] The market.
     @param age [seconds] Of the oldest report that counts.
     @return [wei a lot] Rounded down, at least 1; 0 without a quorum of such reports, or halted.
     """
     base: uint256 = self.underlyings[market]
-    price: uint256 = staticcall PRICE_FEED.price_within(base >> 191, age)
+    price: uint256 = staticcall PRICE_FEED.mark_within(self._feed(base), age, base >> ENDS)
     if price == 0:
         return 0
-    return max(1, price * ((base >> 95) & MASK_96) // units.RAY)
+    return self._of_lot(base, price)
 
 
 @external
 @view
 def final_price(market: uint256) -> uint256:
     """
-    @notice The price that a market is settled at.
+    @notice The price that a market is settled at: of its own closing if it is delisted, or of the settlement
+            of the protocol if that began before. Protects: one price whoever asks, and whenever.
     @param market [id] The market.
-    @return [wei a lot] Rounded down, at least 1; 0 until it is final.
+    @return [wei a lot] Rounded down, at least 1; 0 until it is final, and of no market.
     """
     base: uint256 = self.underlyings[market]
+    if base == 0:
+        return 0
     done: bool = False
     price: uint256 = 0
-    done, price = staticcall PRICE_FEED.final_price(base >> 191)
+    done, price = staticcall PRICE_FEED.final_price_from(self._feed(base), base >> ENDS)
     if not done:
         return 0
-    return max(1, price * ((base >> 95) & MASK_96) // units.RAY)
+    return self._of_lot(base, price)
+
+
+@external
+@view
+def ends_at(market: uint256) -> uint256:
+    """
+    @notice When a market that is delisted begins to be settled.
+    @param market [id] The market.
+    @return [timestamp] The moment; 0 if it is not delisted.
+    """
+    return self.underlyings[market] >> ENDS
 
 
 @external
@@ -260,11 +306,14 @@ def most_premium(market: uint256) -> uint256:
 @view
 def most_premium_at(market: uint256, price: uint256) -> uint256:
     """
-    @notice How far from a price funding may follow trades.
+    @notice How far from a price funding may follow trades: not at all in a market that is delisted.
+            Protects: who finds nobody to close against does not pay for that.
     @param market [id] The market.
     @param price [wei a lot] Any.
     @return [wei a lot] In a period, rounded down.
     """
+    if self.underlyings[market] >> ENDS != 0:
+        return 0
     return price * ((self.terms[market] >> 58) & MASK_14) // units.BASIS_POINTS
 
 
@@ -314,7 +363,7 @@ def base_of(market: uint256) -> (uint256, uint256):
     @notice The market of the feed whose price counts, and a lot, wad of the base asset.
     """
     word: uint256 = self.underlyings[market]
-    return word >> 191, (word >> 95) & MASK_96
+    return self._feed(word), (word >> 95) & MASK_96
 
 
 # ------------------------------------------------------------------ helpers
@@ -341,7 +390,7 @@ def _needs(market: uint256, size: int256, price: uint256, open: uint256, risk: b
 @view
 def _price(market: uint256, kind: uint256, long: bool) -> uint256:
     word: uint256 = self.underlyings[market]
-    feed: uint256 = word >> 191
+    feed: uint256 = self._feed(word)
     price: uint256 = 0
     if kind == LIQUIDATION:
         price = staticcall PRICE_FEED.liquidation_price(feed)
@@ -357,9 +406,27 @@ def _price(market: uint256, kind: uint256, long: bool) -> uint256:
                 price = min(price, prices.next)
             else:
                 price = max(price, prices.next)
-    worth: uint256 = price * ((word >> 95) & MASK_96) // units.RAY
-    # Never zero: dust is counted in lots of it.
-    return max(1, worth)
+    return self._of_lot(word, price)
+
+
+@internal
+@view
+def _check_market(market: uint256):
+    assert market < self.markets, "margin_policy: unknown market"
+
+
+@internal
+@pure
+def _feed(word: uint256) -> uint256:
+    """@dev The market of the feed."""
+    return (word >> 191) & MASK_8
+
+
+@internal
+@pure
+def _of_lot(word: uint256, price: uint256) -> uint256:
+    """@dev A price as one of a lot, rounded down. Never zero: dust is counted in lots of it."""
+    return max(1, price * ((word >> 95) & MASK_96) // units.RAY)
 
 
 @internal

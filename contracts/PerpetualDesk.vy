@@ -112,7 +112,7 @@ def trade(
             band around the mark; an account takes new risk only with its initial margin, without any gain
             that is not final, at marks of now, in no emergency; one that only reduces needs no more than to
             stay solvent, to be no further below its maintenance margin than before, and to give no gain away
-            that is not final.
+            that is not final. In a market that is delisted both may only reduce.
     @param market [id] The market.
     @param maker Whose order was there first.
     @param taker The other side.
@@ -137,8 +137,9 @@ def trade(
         delta,
         price, -self._fee(notional, MAKER_FEE), -self._fee(notional, TAKER_FEE),
     )
-    self._check_side(maker, market, delta, price, mark, maker_reduces)
-    self._check_side(taker, market, -delta, price, mark, taker_reduces)
+    ends: bool = self._ends(market)
+    self._check_side(maker, market, delta, price, mark, maker_reduces or ends)
+    self._check_side(taker, market, -delta, price, mark, taker_reduces or ends)
 
 
 @external
@@ -147,7 +148,7 @@ def take(market: uint256, lots: uint256):
     """
     @notice Take lots over that were taken from debtors, at the mark, for a taker's fee. Anyone, as a trade.
             Protects: who is on the other side of an insolvent position closes against it without having to
-            find anybody; others need initial margin.
+            find anybody; others need initial margin, and a market that is not delisted.
     @param market [id] The market.
     @param lots [lots] How many, of the side that lacks them.
     """
@@ -165,7 +166,7 @@ def take(market: uint256, lots: uint256):
         delta = -delta
     fee: int256 = self._fee(lots * price, TAKER_FEE)
     extcall MARKET.exchange(market, msg.sender, MARKET.address, delta, price, -fee, 0)
-    self._check_side(msg.sender, market, delta, price, price, False)
+    self._check_side(msg.sender, market, delta, price, price, self._ends(market))
     log Taken(taker=msg.sender, market=market, delta=delta, price=price)
 
 
@@ -181,7 +182,7 @@ def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
             Permissionless. Protects: a solvent account above its maintenance margin is never touched; no more
             is taken than brings it back to its initial margin, but dust; its equity never falls faster than
             its maintenance margin, so no account is left worse; the caller needs initial margin for what it
-            takes over. No gain is reserved: nothing stops it.
+            takes over. No gain is reserved: nothing stops it, not in a market that is delisted either.
     @param owner Whose account.
     @param market [id] The market.
     @param lots [lots] How many, above zero.
@@ -238,6 +239,13 @@ def check_risk(owner: address):
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _ends(market: uint256) -> bool:
+    """@dev Whether a market is delisted: then positions are only reduced."""
+    return staticcall POLICY.ends_at(market) != 0
 
 
 @internal

@@ -69,8 +69,9 @@ event ShortfallPosted:
     amount: uint256  # [wad]
 
 
-event ClosingBegun:
-    at: uint256  # [seconds]
+event MarketEnded:
+    market: indexed(uint256)  # [id]
+    price: uint256  # [wei a lot]
 
 
 struct Wiring:
@@ -94,7 +95,7 @@ VAULT_ENGINE: public(immutable(IVaultEngine))
 DESK: public(immutable(IPerpetualDesk))
 # Bears what nobody else does, within its line; the zero address if there is none.
 DOMAIN: public(immutable(address))
-# [id] The cycle in which the prices became final, in settlement; 0: they are not.
+# [id] The cycle in which a market ended last, in settlement; 0: none has.
 closing_in: public(uint256)
 
 
@@ -149,7 +150,6 @@ def withdraw(amount: uint256, receiver: address) -> uint256:
     cycle_book._touch(msg.sender)
     if self.closing_in != 0:
         assert price_path._cycle() >= self.closing_in + 2, "perpetuals: losses are open"
-        self._close_out(msg.sender)
     cycle_book._credit(msg.sender, -convert(amount, int256))
     if cycle_book._holds(msg.sender):
         extcall DESK.check_risk(msg.sender)
@@ -215,8 +215,8 @@ def exchange(
     """
     if msg.sender != DESK.address:
         refuse._with("perpetuals: not the desk")
-    if self.closing_in != 0:
-        refuse._with("perpetuals: prices are final")
+    if price_path._has_ended(market):
+        refuse._with("perpetuals: price is final")
     cycle_book._begin(buyer)
     if seller != self:
         cycle_book._begin(seller)
@@ -256,7 +256,7 @@ def accrue(market: uint256) -> (bool, uint256):
     """
     assert market < staticcall price_path.POLICY.markets(), "perpetuals: no such market"
     fresh: bool = False
-    if self.closing_in == 0:
+    if not price_path._has_ended(market):
         fresh = price_path._mark(market)
         price_path._accrue(market)
     return fresh, price_path._price(market)
@@ -288,7 +288,8 @@ def meet(owner: address):
 @external
 def wake(owner: address):
     """
-    @notice Bring an account that has slept for long up to now, as far as one call may. Permissionless.
+    @notice Bring an account that has slept for long up to now, as far as one call may, and close its
+            positions in markets that have ended, at their final prices. Permissionless.
     @param owner Whose account.
     """
     cycle_book._wake(owner)
@@ -321,40 +322,28 @@ def post_shortfall() -> uint256:
     return posted
 
 
-# --------------------------------------------------------------- settlement
+# ------------------------------------------------------------------ the end
 
 
 @external
 @nonreentrant
-def begin_close():
+def end_market(market: uint256):
     """
-    @notice Mark all markets at the feed's final prices, for good. Permissionless, in settlement of the
-            protocol. Protects: one price whoever calls and whenever; losses are met as at all times, by two
-            more rolls.
+    @notice Mark a market that is delisted, or any in settlement of the protocol, at its final price, for
+            good. Permissionless. Its positions are closed at it, each account's as soon as anything brings
+            that up to date. Protects: one price whoever calls and whenever, no counterparty is needed; losses
+            are met as at all times, by two more rolls; other markets go on.
+    @param market [id] The market.
     """
-    assert staticcall VAULT_ENGINE.in_settlement(), "perpetuals: no settlement"
-    if self.closing_in != 0:
-        refuse._with("perpetuals: closes once")
-    for market: uint256 in range(staticcall price_path.POLICY.markets(), bound=bounds.MAX_MARGIN_MARKETS):
-        price: uint256 = staticcall price_path.POLICY.final_price(market)
-        if price == 0:
-            refuse._with("perpetuals: no final price")
-        price_path._walk(market, price, True)
-    self.closing_in = price_path._cycle()
-    log ClosingBegun(at=block.timestamp)
-
-
-@external
-@nonreentrant
-def close_out(owner: address):
-    """
-    @notice Close all positions of an account at the final prices. Permissionless, once prices are final.
-    @param owner Whose account.
-    """
-    if self.closing_in == 0:
-        refuse._with("perpetuals: not closing")
-    cycle_book._touch(owner)
-    self._close_out(owner)
+    if price_path._has_ended(market):
+        refuse._with("perpetuals: ends once")
+    price: uint256 = staticcall price_path.POLICY.final_price(market)
+    if price == 0:
+        refuse._with("perpetuals: no final price")
+    price_path._end(market, price)
+    if staticcall VAULT_ENGINE.in_settlement():
+        self.closing_in = price_path._cycle()
+    log MarketEnded(market=market, price=price)
 
 
 # -------------------------------------------------------------------- views
@@ -478,29 +467,15 @@ def cycle_of(market: uint256, cycle: uint256) -> (price_path.Sides, price_path.S
 @internal
 def _seize(owner: address) -> bool:
     """@dev Take the positions of an account that owes from it, if there are marks of now."""
-    if self.closing_in != 0 or not cycle_book._holds(owner):
-        return False
-    if not self._mark_all(owner):
+    if not cycle_book._holds(owner) or not self._mark_all(owner):
         return False
     standing: IPerpetualMarket.Standing = cycle_book._standing(owner)
     if standing.own >= convert(standing.haircut, int256):
         return False
-    self._close_out(owner)
+    cycle_book._close_out(owner, cycle_book._markets(owner))
     cycle_book._pay_half(owner, cycle_book.SEIZED, msg.sender)
     log Seized(owner=owner, finder=msg.sender)
     return True
-
-
-@internal
-def _close_out(owner: address):
-    """@dev Take all positions of a touched account from it, in markets that are up to date, at the marks."""
-    markets: uint256 = cycle_book._markets(owner)
-    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
-        if (markets >> market) & 1 == 0:
-            continue
-        size: int256 = cycle_book._size(owner, market)
-        if size != 0:
-            cycle_book._move(owner, market, -size, 0)
 
 
 @internal

@@ -99,6 +99,11 @@ event GuardsSet:
     dead_after: uint256  # [seconds]
 
 
+event FinalPricePlanned:
+    collateral_type: indexed(uint256)  # [id]
+    at: uint256  # [timestamp]
+
+
 event HaltSet:
     collateral_type: indexed(uint256)  # [id]
     halted: bool
@@ -122,6 +127,8 @@ struct Guards:  # in the slot of the Config, after it
     suspect: uint256  # for how many steps the price has been outside, `confirmations` at most, 2 bits
     grace_until: uint256  # seconds, 32 bits
     closing: bool  # the price at which the market is settled is being made, 1 bit
+    planned: bool  # another is planned or being made, 1 bit
+    settled: bool  # the settlement of the market has begun, 1 bit
 
 
 struct Average:
@@ -156,10 +163,12 @@ MASK_112: constant(uint256) = 2**112 - 1
 MASK_144: constant(uint256) = 2**144 - 1
 # Where the guards begin in their slot.
 GUARDS: constant(uint256) = 144
-# There, what can hold a price back: all but `confirmations` and `dead_after`.
-HOLDING: constant(uint256) = MASK_14 * 2**144 + MASK_24 * 2**160 + (2**48 - 1) * 2**208
-# There, the bit of `closing`.
+# There, what can hold a price back: all but `confirmations`, `dead_after` and the last three bits.
+HOLDING: constant(uint256) = MASK_14 * 2**144 + MASK_24 * 2**160 + (2**35 - 1) * 2**208
+# There, the bits of `closing`, `planned` and `settled`.
 CLOSING: constant(uint256) = 2**243
+PLANNED: constant(uint256) = 2**244
+SETTLED: constant(uint256) = 2**245
 # Chainlink-style answers have 8 decimals.
 RAY_TO_8_DECIMALS: constant(uint256) = 10**19
 
@@ -181,6 +190,8 @@ reporters: HashMap[uint256, HashMap[uint256, address]]
 reporter_index: HashMap[uint256, HashMap[address, uint256]]
 # collateral type -> whose word is the price; the zero address: reporters
 issuer_of: public(HashMap[uint256, address])
+# [seconds] collateral type -> from when on its planned price is made; the last plan, 0 is none
+planned_for: public(HashMap[uint256, uint256])
 # collateral type -> seconds: from when on a guardian may halt it again
 halt_again_at: HashMap[uint256, uint256]
 
@@ -264,8 +275,7 @@ def poke(collateral_type: uint256):
     average: uint256 = self.averages[collateral_type]
     stepped_at: uint256 = (average >> 176) & MASK_32
     assert block.timestamp >= unsafe_add(stepped_at, (word >> 16) & MASK_32), "price_feed: too early"
-    if word & CLOSING != 0:
-        word = self._count(collateral_type, word)
+    word = self._count(collateral_type, word)
 
     before: uint256 = min(was, current)
     if before == 0:
@@ -343,15 +353,33 @@ def begin_final_price(collateral_type: uint256):
     @param collateral_type [id] The market: its collateral type's id.
     """
     roles._only(roles.SETTLEMENT)
-    assert not settlement_price._has_begun(collateral_type), "price_feed: closing has begun"
-    prices: IPriceFeed.Prices = self._load_prices(collateral_type)
+    self._check_not_settled(collateral_type)
     if self.issuer_of[collateral_type] != empty(address):
-        settlement_price._set(collateral_type, prices.current)
+        settlement_price._set(collateral_type, self._load_prices(collateral_type).current)
         return
-    # The average that was known when the price was last fresh.
-    last: uint256 = min(block.timestamp, prices.fresh_until)
-    settlement_price._begin(collateral_type, self._average_at(collateral_type, prices.current, last))
-    self.configs[collateral_type] |= CLOSING
+    otherwise: uint256 = self._average_of(collateral_type, block.timestamp)
+    settlement_price._begin(collateral_type, block.timestamp, otherwise)
+    self.configs[collateral_type] |= CLOSING | SETTLED
+
+
+@external
+def plan_final_price(collateral_type: uint256, at: uint256):
+    """
+    @notice Plan to make a price in the same way from a moment on, for whoever is settled at it: it begins by
+            itself, and is asked for by its moment. Role SETTLEMENT, one at a time for each market, not once
+            settlement has begun. From the moment on reporters and guards stay as they are until it is final.
+            Protects: nobody chooses the price, nor, once it is planned, the moment that it is taken at.
+    @param collateral_type [id] The market: its collateral type's id.
+    @param at [timestamp] The moment, later than now; planning it twice is once.
+    """
+    roles._only(roles.SETTLEMENT)
+    self._check_not_settled(collateral_type)
+    word: uint256 = self._count(collateral_type, self._load_market(collateral_type))
+    assert at > block.timestamp and at <= MASK_32, "price_feed: plan bounds"
+    assert word & PLANNED == 0 or self.planned_for[collateral_type] == at, "price_feed: another is planned"
+    self.planned_for[collateral_type] = at
+    self.configs[collateral_type] = word | PLANNED
+    log FinalPricePlanned(collateral_type=collateral_type, at=at)
 
 
 # --------------------------------------------------------------- parameters
@@ -366,7 +394,7 @@ def set_issuer(collateral_type: uint256, issuer: address):
     @param issuer Whose word is the price.
     """
     roles._only_admin()
-    self._check_not_closing(self.configs[collateral_type])
+    self._open(collateral_type, self.configs[collateral_type])
     assert self.configs[collateral_type] & MASK_8 == 0, "price_feed: has reporters"
     self._check_no_issuer(collateral_type)
     assert issuer != empty(address), "price_feed: zero issuer"
@@ -408,8 +436,7 @@ def set_market(
     assert stale_after >= step and stale_after <= bounds.MAX_STALE_AFTER, "price_feed: stale bounds"
     assert window >= bounds.MIN_WINDOW and window <= bounds.MAX_WINDOW, "price_feed: window bounds"
 
-    word: uint256 = self.configs[collateral_type]
-    self._check_not_closing(word)
+    word: uint256 = self._open(collateral_type, self.configs[collateral_type])
     for i: uint256 in range(1, (word & MASK_8) + 1, bound=bounds.MAX_REPORTERS):
         self.reporter_index[collateral_type][self.reporters[collateral_type][i]] = 0
         self.reporters[collateral_type][i] = empty(address)
@@ -461,8 +488,7 @@ def set_guards(
                       0 is never.
     """
     roles._only_admin()
-    word: uint256 = self._load_market(collateral_type)
-    self._check_not_closing(word)
+    word: uint256 = self._open(collateral_type, self._load_market(collateral_type))
     guards: Guards = self._unpack_guards(word)
     assert deviation <= bounds.MAX_DEVIATION, "price_feed: deviation bounds"
     assert (
@@ -495,9 +521,7 @@ def set_halted(collateral_type: uint256, halted: bool):
     @param collateral_type [id] The market: its collateral type's id.
     @param halted True to halt, false to end it.
     """
-    word: uint256 = self._load_market(collateral_type)
-    if word & CLOSING != 0:
-        word = self._count(collateral_type, word)
+    word: uint256 = self._count(collateral_type, self._load_market(collateral_type))
     guards: Guards = self._unpack_guards(word)
     if msg.sender != roles.admin:
         roles._only(roles.GUARDIAN)
@@ -601,10 +625,38 @@ def price_within(collateral_type: uint256, age: uint256) -> uint256:
     @param age [seconds] Of the oldest report that counts; at most the market's own.
     @return [ray] For 1e18 of collateral; 0 without a quorum, or halted.
     """
+    return self._price_within(collateral_type, self.configs[collateral_type], age)
+
+
+@external
+@view
+def mark_within(collateral_type: uint256, age: uint256, at: uint256) -> uint256:
+    """
+    @notice The price of the last seconds for whoever is settled at a final price. While that is being made,
+            what it will be if the price of now holds until then: the mean of the valid time so far, with the
+            price of now for what it lacks. Once it is final, that. Protects: no last move is known before it
+            is made.
+    @param collateral_type [id] The market: its collateral type's id.
+    @param age [seconds] Of the oldest report that counts; at most the market's own.
+    @param at [timestamp] A moment that a price is planned for; 0 is none. A settlement that has begun before
+              it counts instead.
+    @return [ray] For 1e18 of collateral, rounded down; 0 is none.
+    """
     word: uint256 = self.configs[collateral_type]
-    if word & MASK_8 == 0 or (word >> 208) & 1 != 0:
+    price: uint256 = self._price_within(collateral_type, word, age)
+    if word & SETTLED == 0 and (at == 0 or block.timestamp < at):
+        return price
+    is_final: bool = False
+    fixed: uint256 = 0
+    closing: settlement_price.Closing = empty(settlement_price.Closing)
+    is_final, fixed, closing = self._settling(collateral_type, at, word)
+    if is_final:
+        return fixed
+    if price == 0:
         return 0
-    return self._median(collateral_type, word, min(age, (word >> 48) & MASK_32))
+    left: uint256 = unsafe_sub(bounds.FINAL_WINDOW, closing.valid)
+    # 112 + 15 bits.
+    return unsafe_add(closing.sum, unsafe_mul(price, left)) // bounds.FINAL_WINDOW
 
 
 @external
@@ -664,9 +716,21 @@ def final_price(collateral_type: uint256) -> (bool, uint256):
     @return True once it is final.
     @return [ray] For 1e18 of collateral, rounded down; 0 before that, or if there never was a price.
     """
-    return settlement_price._price(
-        collateral_type, self._as_it_is(collateral_type, self.configs[collateral_type])
-    )
+    return self._final(collateral_type, 0)
+
+
+@external
+@view
+def final_price_from(collateral_type: uint256, at: uint256) -> (bool, uint256):
+    """
+    @notice The same from a moment on that was planned, or from the settlement of the market if that began
+            before it.
+    @param collateral_type [id] The market: its collateral type's id.
+    @param at [timestamp] The moment; 0 is none, and the settlement counts.
+    @return True once it is final.
+    @return [ray] For 1e18 of collateral, rounded down; 0 before that, or if there never was a price.
+    """
+    return self._final(collateral_type, at)
 
 
 @external
@@ -798,18 +862,88 @@ def _check_no_issuer(collateral_type: uint256):
 
 
 @internal
-@pure
-def _check_not_closing(word: uint256):
-    assert word & CLOSING == 0, "price_feed: is closing"
+@view
+def _check_not_settled(collateral_type: uint256):
+    assert not settlement_price._has_begun(collateral_type), "price_feed: closing has begun"
+
+
+@internal
+def _open(collateral_type: uint256, word: uint256) -> uint256:
+    """@dev The slot of Config and Guards of a market of which no final price is being made any more."""
+    found: uint256 = self._count(collateral_type, word)
+    assert found & CLOSING == 0 and (
+        found & PLANNED == 0 or block.timestamp < self.planned_for[collateral_type]
+    ), "price_feed: is closing"
+    return found
 
 
 @internal
 def _count(collateral_type: uint256, word: uint256) -> uint256:
-    """@dev Count the time up to now for the final price; the slot of Config and Guards afterwards."""
-    if not settlement_price._count(collateral_type, self._as_it_is(collateral_type, word)):
+    """@dev Count the time up to now for final prices; the slot of Config and Guards afterwards."""
+    if word & (CLOSING | PLANNED) == 0:
         return word
-    self.configs[collateral_type] = word ^ CLOSING
-    return word ^ CLOSING
+    found: uint256 = word
+    market: settlement_price.Market = self._as_it_is(collateral_type, word)
+    if word & CLOSING != 0 and settlement_price._count(collateral_type, market):
+        found ^= CLOSING
+    if word & PLANNED != 0:
+        at: uint256 = self.planned_for[collateral_type]
+        if block.timestamp >= at:
+            key: uint256 = settlement_price._key(collateral_type, at)
+            if not settlement_price._has_begun(key):
+                settlement_price._begin(key, at, self._average_of(collateral_type, at))
+            if settlement_price._count(key, market):
+                found ^= PLANNED
+    self.configs[collateral_type] = found
+    return found
+
+
+@internal
+@view
+def _final(collateral_type: uint256, at: uint256) -> (bool, uint256):
+    """@dev As `final_price_from` says."""
+    is_final: bool = False
+    price: uint256 = 0
+    closing: settlement_price.Closing = empty(settlement_price.Closing)
+    is_final, price, closing = self._settling(collateral_type, at, self.configs[collateral_type])
+    return is_final, price
+
+
+@internal
+@view
+def _settling(
+    collateral_type: uint256, at: uint256, word: uint256
+) -> (bool, uint256, settlement_price.Closing):
+    """@dev Whether the price of what began first is final, the price, and the closing up to now."""
+    key: uint256 = settlement_price._first(collateral_type, at)
+    begun: uint256 = 0
+    otherwise: uint256 = 0
+    if (
+        key != collateral_type
+        and block.timestamp >= at
+        and self.planned_for[collateral_type] == at
+        and not settlement_price._has_begun(key)
+    ):
+        begun = at
+        otherwise = self._average_of(collateral_type, at)
+    return settlement_price._price(key, self._as_it_is(collateral_type, word), begun, otherwise)
+
+
+@internal
+@view
+def _average_of(collateral_type: uint256, at: uint256) -> uint256:
+    """@dev The average that was known in a second since the last step, when the price was last fresh."""
+    prices: IPriceFeed.Prices = self._load_prices(collateral_type)
+    return self._average_at(collateral_type, prices.current, min(at, prices.fresh_until))
+
+
+@internal
+@view
+def _price_within(collateral_type: uint256, word: uint256, age: uint256) -> uint256:
+    """@dev As `price_within` says; `word` is the slot of Config and Guards."""
+    if word & MASK_8 == 0 or (word >> 208) & 1 != 0:
+        return 0
+    return self._median(collateral_type, word, min(age, (word >> 48) & MASK_32))
 
 
 @internal
@@ -1025,6 +1159,8 @@ def _unpack_guards(word: uint256) -> Guards:
         suspect=(word >> 209) & MASK_2,
         grace_until=(word >> 211) & MASK_32,
         closing=word & CLOSING != 0,
+        planned=word & PLANNED != 0,
+        settled=word & SETTLED != 0,
     )
 
 
@@ -1040,4 +1176,6 @@ def _store_guards(collateral_type: uint256, guards: Guards):
         | (guards.suspect << 209)
         | (guards.grace_until << 211)
         | (convert(guards.closing, uint256) << 243)
+        | (convert(guards.planned, uint256) << 244)
+        | (convert(guards.settled, uint256) << 245)
     )

@@ -66,6 +66,9 @@ MAX_LOOK: constant(uint256) = 86_400
 FINAL_WINDOW: constant(uint256) = 6 * 3_600
 MAX_FINAL_HALT: constant(uint256) = 2 * 86_400
 FINAL_DEADLINE: constant(uint256) = 3 * 86_400
+# How long before the end of a perpetual market it is announced on chain, seconds.
+MIN_NOTICE: constant(uint256) = 3 * 86_400
+MAX_NOTICE: constant(uint256) = 90 * 86_400
 # A guardian's halt of a market, and the time after it until the next.
 GUARDIAN_HALT: constant(uint256) = 2 * 86_400
 GUARDIAN_PAUSE: constant(uint256) = 5 * 86_400

@@ -117,10 +117,14 @@ def _touch(owner: address):
 
 @internal
 def _wake(owner: address):
-    """@dev Bring an account through cycles, as many as one call may."""
+    """
+    @dev Bring an account through cycles, as many as one call may. Once it is up to date its positions in
+         markets that have ended are closed, at their final prices.
+    """
     clock: price_path.Clock = price_path._load_clock()
     account: Account = self._load_account(owner)
     if account.cycle == clock.cycle:
+        self._close_out(owner, account.markets & clock.ended)
         return
     if account.cycle == 0:
         account.cycle = clock.cycle
@@ -139,6 +143,21 @@ def _wake(owner: address):
         if account.cycle == clock.cycle:
             break
     self._store_account(owner, account)
+    if account.cycle == clock.cycle:
+        self._close_out(owner, account.markets & clock.ended)
+
+
+@internal
+def _close_out(owner: address, markets: uint256):
+    """@dev Take an account's positions in some markets, by bits, from it, at the marks."""
+    if markets == 0:
+        return
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if (markets >> market) & 1 == 0:
+            continue
+        size: int256 = self._size(owner, market)
+        if size != 0:
+            self._move(owner, market, -size, 0)
 
 
 @internal

@@ -58,6 +58,7 @@ struct Clock:
     rolled_at: uint256  # seconds, 32 bits
     booked_at: uint256  # when a loss of the pending cycle was booked last, seconds; 0 is not yet, 32 bits
     lossy: uint256  # how many final cycles had losses, 32 bits
+    ended: uint256  # bit m: market m has its final price, 8 bits
 
 
 # Funding is paid by the second; what it may be at most is said for a period.
@@ -74,6 +75,8 @@ MASK_128: constant(uint256) = 2**128 - 1
 MAX_GAINS: constant(uint256) = 2**123 - 1
 # [wei] What a lot may be worth, either way: 110 bits with the sign.
 MAX_VALUE: constant(int256) = 2**109 - 1
+# Where the markets that have ended are in the clock.
+ENDED: constant(uint256) = 128
 # Sides, as they are counted.
 LONG: constant(uint256) = 0
 SHORT: constant(uint256) = 1
@@ -115,7 +118,7 @@ def __init__(margin_policy: address, mark_age: uint256):
     """
     POLICY = IMarginPolicy(margin_policy)
     MARK_AGE = mark_age
-    self._store_clock(Clock(cycle=1, rolled_at=block.timestamp, booked_at=0, lossy=0))
+    self._store_clock(Clock(cycle=1, rolled_at=block.timestamp, booked_at=0, lossy=0, ended=0))
 
 
 # ------------------------------------------------------------------- the path
@@ -248,8 +251,27 @@ def _count(market: uint256, winner: uint256, moved: uint256):
 
 
 @internal
+def _end(market: uint256, price: uint256):
+    """@dev Have a market make its last move, to its final price: it and its funding stand still from now on.
+    """
+    self._walk(market, price, True)
+    self.clock |= 1 << (ENDED + market)
+
+
+@internal
+@view
+def _has_ended(market: uint256) -> bool:
+    return (self.clock >> ENDED) >> market & 1 == 1
+
+
+@internal
 def _note_edge(market: uint256, cycle: uint256):
-    """@dev Note where a cycle begins, at the last mark and the index of now."""
+    """
+    @dev Note where a cycle begins, at the last mark and the index of now; of a market that has ended only as
+         long as somebody has a position in it.
+    """
+    if self._has_ended(market) and self.lots[market] == 0:
+        return
     self._walk(market, self._price(market), False)
     self.levels[market][cycle] = self.values[market]
     for side: uint256 in range(2):
@@ -398,13 +420,20 @@ def _load_clock() -> Clock:
         cycle=word & MASK_32,
         rolled_at=(word >> 32) & MASK_32,
         booked_at=(word >> 64) & MASK_32,
-        lossy=word >> 96,
+        lossy=(word >> 96) & MASK_32,
+        ended=word >> ENDED,
     )
 
 
 @internal
 def _store_clock(clock: Clock):
-    self.clock = clock.cycle | (clock.rolled_at << 32) | (clock.booked_at << 64) | (clock.lossy << 96)
+    self.clock = (
+        clock.cycle
+        | (clock.rolled_at << 32)
+        | (clock.booked_at << 64)
+        | (clock.lossy << 96)
+        | (clock.ended << ENDED)
+    )
 
 
 @internal

@@ -11,7 +11,9 @@
         quarter of it, and else at the average from before the closing. So there is an answer in time,
         whatever becomes of the market.
 @dev Between two changes of a market all is constant, so the sum is carried on piece by piece: whoever is
-     about to change what counts calls `_count` before. A second belongs to what held at its end.
+     about to change what counts calls `_count` before. A second belongs to what held at its end. A closing
+     has a key: that of a market's settlement is its id; one that was planned for a moment has that moment in
+     it, so that each has its own price and the same rule makes all of them.
 """
 from contracts.modules import bounds
 
@@ -35,66 +37,94 @@ struct Market:
     waits: bool  # a price that is far off waits to be confirmed
 
 
+MASK_8: constant(uint256) = 2**8 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_112: constant(uint256) = 2**112 - 1
 # Beside a price: zero may be final as well.
 IS_FINAL: constant(uint256) = 2**112
 
-# collateral type -> Closing
+# key -> Closing
 closings: HashMap[uint256, uint256]
-# collateral type -> price (ray, 112 bits) | is it final (1 bit); before that, the price for want of time
+# key -> price (ray, 112 bits) | is it final (1 bit); before that, the price for want of time
 final_prices: HashMap[uint256, uint256]
 
 
 @internal
-def _begin(collateral_type: uint256, otherwise: uint256):
+@pure
+def _key(collateral_type: uint256, at: uint256) -> uint256:
+    """@dev Of a closing that was planned for a moment; of the settlement's without one. Ids have 8 bits."""
+    return collateral_type | (at << 8)
+
+
+@internal
+@view
+def _first(collateral_type: uint256, at: uint256) -> uint256:
+    """@dev The key of what begins first: a closing that was planned for a moment, or the settlement's."""
+    settled_at: uint256 = self.closings[collateral_type] & MASK_32
+    if settled_at != 0 and settled_at < at:
+        return collateral_type
+    return self._key(collateral_type, at)
+
+
+@internal
+def _begin(key: uint256, at: uint256, otherwise: uint256):
     """
     @dev Begin to count, once.
-    @param collateral_type The market.
+    @param key Of the closing.
+    @param at Seconds: the moment that it begins at, now or before.
     @param otherwise Ray: the price if the time with valid ones is too short.
     """
-    self.closings[collateral_type] = block.timestamp | (block.timestamp << 32)
-    self.final_prices[collateral_type] = otherwise
+    self.closings[key] = at | (at << 32)
+    self.final_prices[key] = otherwise
 
 
 @internal
-def _set(collateral_type: uint256, price: uint256):
-    self.final_prices[collateral_type] = price | IS_FINAL
-    log FinalPriceSet(collateral_type=collateral_type, price=price)
+def _set(key: uint256, price: uint256):
+    self.final_prices[key] = price | IS_FINAL
+    log FinalPriceSet(collateral_type=key & MASK_8, price=price)
 
 
 @internal
-def _count(collateral_type: uint256, market: Market) -> bool:
+def _count(key: uint256, market: Market) -> bool:
     """@dev Count the time up to now, in which the market was as given; whether the price is final now."""
-    closing: Closing = self._counted(self._load(collateral_type), market)
-    self.closings[collateral_type] = (
+    closing: Closing = self._counted(self._load(key), market)
+    self.closings[key] = (
         closing.begun_at | (closing.counted_to << 32) | (closing.valid << 64) | (closing.sum << 96)
     )
     if not self._is_over(closing):
         return False
-    self._set(collateral_type, self._mean(closing, self.final_prices[collateral_type]))
+    self._set(key, self._mean(closing, self.final_prices[key]))
     return True
 
 
 @internal
 @view
-def _has_begun(collateral_type: uint256) -> bool:
-    return self.closings[collateral_type] != 0 or self.final_prices[collateral_type] != 0
+def _has_begun(key: uint256) -> bool:
+    return self.closings[key] != 0 or self.final_prices[key] != 0
 
 
 @internal
 @view
-def _price(collateral_type: uint256, market: Market) -> (bool, uint256):
-    """@dev Whether the price is final, and the price, for a market that is as given since the last change."""
-    word: uint256 = self.final_prices[collateral_type]
+def _price(key: uint256, market: Market, at: uint256, otherwise: uint256) -> (bool, uint256, Closing):
+    """
+    @dev Whether the price is final, the price, and the closing counted up to now, for a market that is as
+         given since the last change. What was planned for a moment begins then though nobody has said so:
+         `at` is that moment, 0 if none has come, and `otherwise` the price for want of time.
+    """
+    word: uint256 = self.final_prices[key]
+    closing: Closing = self._load(key)
     if word & IS_FINAL != 0:
-        return True, word & MASK_112
-    if self.closings[collateral_type] == 0:
-        return False, 0
-    closing: Closing = self._counted(self._load(collateral_type), market)
+        return True, word & MASK_112, closing
+    if closing.begun_at == 0:
+        if at == 0:
+            return False, 0, closing
+        closing.begun_at = at
+        closing.counted_to = at
+        word = otherwise
+    closing = self._counted(closing, market)
     if not self._is_over(closing):
-        return False, 0
-    return True, self._mean(closing, word)
+        return False, 0, closing
+    return True, self._mean(closing, word), closing
 
 
 @internal
@@ -134,8 +164,8 @@ def _mean(closing: Closing, otherwise: uint256) -> uint256:
 
 @internal
 @view
-def _load(collateral_type: uint256) -> Closing:
-    word: uint256 = self.closings[collateral_type]
+def _load(key: uint256) -> Closing:
+    word: uint256 = self.closings[key]
     return Closing(
         begun_at=word & MASK_32,
         counted_to=(word >> 32) & MASK_32,

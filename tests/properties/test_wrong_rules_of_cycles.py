@@ -3,18 +3,21 @@
 import pytest
 
 from backstop.model import cycle_losses, margin_policy, perpetual_desk, perpetual_market, price_path
-from backstop.model.arithmetic import WAD
+from backstop.model.arithmetic import RAY, WAD
 from backstop.model.cycle_book import CycleBook
 from backstop.model.cycle_losses import CycleLosses
 from backstop.model.interfaces import Standing
 from backstop.model.margin_fund import MarginFund
+from backstop.model.margin_policy import MarginPolicy
 from backstop.model.perpetual_desk import PerpetualDesk as Desk
 from backstop.model.perpetual_market import PerpetualMarket as Market
 from backstop.model.price_feed import PriceFeed
 from backstop.model.price_path import SHORT, Moves, PricePath, Sides
-from backstop.model.settlement_price import FinalPrice
+from backstop.model.settlement_price import Closing
 from backstop.model.state import external, view
+from backstop.model.vault_engine import VaultEngine
 from backstop.proof.properties import Violation, check_state
+from tests.support.delisting import delist, go_on, wait_for
 from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, RULES
 from tests.support.watched import crowd_on_the_model, notices
 
@@ -258,11 +261,10 @@ def test_old_reports_make_a_mark(crowd, monkeypatch):
     crowd.report(ETH, 1_900 * 10**27)
     crowd.advance(61)
 
-    @view
-    def price_within(self, sender, c, age):
-        return self._median_within(c, self.configs[c], self.configs[c].max_age)
+    def price_within(self, c, config, age):
+        return self._median_within(c, config, config.max_age)
 
-    monkeypatch.setattr(PriceFeed, "price_within", price_within)
+    monkeypatch.setattr(PriceFeed, "_price_within", price_within)
     notices(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
 
 
@@ -270,11 +272,10 @@ def test_one_reporter_makes_a_mark(crowd, monkeypatch):
     crowd.advance(61)
     crowd.do("PriceFeed.report", ETH, 1_900 * 10**27, sender="reporter_1")
 
-    @view
-    def price_within(self, sender, c, age):
+    def price_within(self, c, config, age):
         return self.reports[c, 1].price
 
-    monkeypatch.setattr(PriceFeed, "price_within", price_within)
+    monkeypatch.setattr(PriceFeed, "_price_within", price_within)
     notices(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
 
 
@@ -389,17 +390,16 @@ def at_the_end(crowd):
     """Final prices are there, and the protocol is in settlement."""
     crowd.do("Settlement.announce", sender="admin")
     crowd.advance(30 * 86_400)
+    go_on(crowd, [2_000] * 2)
     crowd.do("Settlement.begin", sender="stranger")
-    feed = crowd.world.contracts["PriceFeed"]
-    for market in (ETH, BTC):
-        feed.final_prices[market] = FinalPrice(feed.prices[market].current, True)
+    go_on(crowd, [2_000] * 7)
     return crowd
 
 
-def test_closing_without_settlement(crowd, monkeypatch):
+def test_an_end_without_a_final_price(crowd, monkeypatch):
     monkeypatch.setattr(perpetual_market, "require", anything_goes)
     monkeypatch.setattr(Market, "_walk", lambda *_: None)
-    notices(94, lambda: crowd.do(f"{HOUSE}.begin_close", sender="stranger"))
+    notices(94, lambda: crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
 
 
 @pytest.mark.parametrize("wrong", ["price", "funding"])
@@ -415,11 +415,75 @@ def test_other_final_prices(at_the_end, monkeypatch, wrong):
             self.fundings[m] = self.fundings[m]._replace(rate=1)
 
         monkeypatch.setattr(Market, "_walk", walk)
-    notices(94, lambda: at_the_end.do(f"{HOUSE}.begin_close", sender="stranger"))
+    notices(94, lambda: at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
+
+
+def test_lots_that_stay_in_a_market_that_has_ended(at_the_end, monkeypatch):
+    at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger")
+    monkeypatch.setattr(Market, "_close_out", lambda *_: None)
+    notices(94, lambda: at_the_end.do(f"{HOUSE}.wake", at_the_end.at("first"), sender="stranger"))
+
+
+def test_a_market_that_goes_on(at_the_end, monkeypatch):
+    at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger")
+    monkeypatch.setattr(Market, "_has_ended", lambda *_: False)
+    at_the_end.report(ETH, 1_500 * RAY)
+    monkeypatch.setattr(MarginPolicy, "mark_price", view(lambda *_: 15 * WAD))
+    notices(90, lambda: at_the_end.do(f"{HOUSE}.accrue", ETH, sender="stranger"))
+
+
+def test_an_end_in_settlement_that_is_not_noted(at_the_end, monkeypatch):
+    right = Market._end
+
+    def end(self, market, price):
+        right(self, market, price)
+        monkeypatch.setattr(VaultEngine, "in_settlement", view(lambda *_: False))
+
+    monkeypatch.setattr(Market, "_end", end)
+    notices(94, lambda: at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
+
+
+def test_a_new_position_in_a_market_that_is_delisted(crowd, monkeypatch):
+    delist(crowd)
+    monkeypatch.setattr(Desk, "_ends", lambda *_: False)
+    notices(94, lambda: crowd.trade("other", "first", 10))
+
+
+def test_a_mark_of_the_second_while_a_price_is_made(crowd, monkeypatch):
+    wait_for(crowd, delist(crowd), 2_000)
+    go_on(crowd, [2_000] * 3)
+    of_now = view(lambda self, sender, c, age, at: self.price_within(sender, c, age))
+    monkeypatch.setattr(PriceFeed, "mark_within", of_now)
+    notices(90, lambda: crowd.mark(ETH, 19 * WAD))
+
+
+def test_a_final_price_of_seconds_that_do_not_count(crowd, monkeypatch):
+    """Three hours are as if a price had waited in them, so three later ones are in their place."""
+    wait_for(crowd, delist(crowd), 2_000)
+    right = Closing.counted
+
+    def counted(self, market, now):
+        return right(self, market._replace(waits=True), now)
+
+    monkeypatch.setattr(Closing, "counted", counted)
+    go_on(crowd, [2_000, 1_800, 1_900])
+    monkeypatch.setattr(Closing, "counted", right)
+    go_on(crowd, [1_700] * 6)
+    notices(75, lambda: crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
+
+
+def test_new_funding_in_a_market_that_is_delisted(crowd, monkeypatch):
+    crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20)
+    delist(crowd)
+    monkeypatch.setattr(
+        MarginPolicy, "most_premium_at", view(lambda self, sender, m, price: price * 75 // 10_000)
+    )
+    notices(95, lambda: [crowd.advance(3_601), crowd.refresh()])
 
 
 def test_who_is_first_leaves_before_losses_are_final(at_the_end, monkeypatch):
-    at_the_end.do(f"{HOUSE}.begin_close", sender="stranger")
+    for market in (ETH, BTC):
+        at_the_end.do(f"{HOUSE}.end_market", market, sender="stranger")
     monkeypatch.setattr(perpetual_market, "require", anything_goes)
     notices(86, lambda: withdraw(at_the_end, "other", 9_000 * WAD))
 

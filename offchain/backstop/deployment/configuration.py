@@ -153,7 +153,11 @@ def _domain_configuration(deployment: Deployment, c: int, domain: DomainParamete
 def _margin_configuration(deployment: Deployment, margin: MarginParameters) -> list[Action]:
     """Return the calls for perpetual markets, the fund's cap, the insured share and the domain's role."""
     symbols = [collateral.symbol for collateral in deployment.parameters.collateral_types]
-    calls: list[tuple[str, str, tuple[Any, ...]]] = [("MarginFund", "set_cap", (margin.cap,))]
+    calls: list[tuple[str, str, tuple[Any, ...]]] = [
+        ("MarginFund", "set_cap", (margin.cap,)),
+        # Whoever delists a market plans its final price.
+        ("PriceFeed", "grant_role", (SETTLEMENT, deployment.addresses["MarginPolicy"])),
+    ]
     for market in margin.markets:
         symbol, lot, *terms = dataclasses.astuple(market)
         calls.append(("MarginPolicy", "add_market", (symbols.index(symbol), lot, tuple(terms))))

@@ -64,8 +64,8 @@ _JOBS = {
     ("PerpetualMarket", "meet"): "cycles: meet",
     ("PerpetualMarket", "roll"): "cycles: roll with losses",
     ("PerpetualMarket", "post_shortfall"): "cycles: post shortfall",
-    ("PerpetualMarket", "begin_close"): "cycles: begin close",
-    ("PerpetualMarket", "close_out"): "cycles: close out",
+    ("PerpetualMarket", "end_market"): "cycles: end market",
+    ("PerpetualMarket", "wake"): "cycles: close out",
     ("PerpetualDesk", "liquidate"): "cycles: liquidate",
     ("PerpetualDesk", "take"): "cycles: take",
 }

@@ -110,9 +110,12 @@ class Rehearsal:
 
     def standing(self, owner: str) -> Standing:
         """Return what an account has at the marks, once it is up to date."""
-        while self.market.accounts[owner].cycle < self.market.clocks[()].cycle:
-            self.market.wake(ZERO_ADDRESS, owner)
-        return self.market._standing(owner)
+        market, clock = self.market, self.market.clocks[()]
+        if market.accounts[owner].markets & clock.ended:
+            market.wake(ZERO_ADDRESS, owner)
+        while market.accounts[owner].cycle < clock.cycle:
+            market.wake(ZERO_ADDRESS, owner)
+        return market._standing(owner)
 
     def _doubtful(self) -> list[str]:
         """Return the accounts that may be weak or owe: most are fine, and to see that is cheap."""
@@ -149,10 +152,9 @@ class Rehearsal:
         """The accounts that can be liquidated at marks of now, those that pay most first."""
         found = []
         for owner in self._doubtful():
-            sizes = self.sizes(owner)
+            standing, sizes = self.standing(owner), self.sizes(owner)
             if not sizes or not all(self.fresh[m] for m in sizes):
                 continue
-            standing = self.standing(owner)
             equity = standing.own - standing.haircut
             short = self.desk._margins(owner, False)[1] - equity * BASIS_POINTS
             if equity >= 0 and short > 0:
@@ -221,6 +223,8 @@ class CycleView:
         self._orders: Tables = snapshot["MarginOrders"]
         underlyings = snapshot["MarginPolicy"]["underlyings"]
         self.feeds = {m: underlyings[m].feed for m in range(snapshot["MarginPolicy"]["markets"].get((), 0))}
+        """The feed's market of each market."""
+        self._ends_at = {m: underlyings[m].ends_at for m in self.feeds}
         self._rehearsals: dict[tuple[tuple[int, str, int], ...], Rehearsal] = {}
 
     def rehearse(self, signed: Signed) -> Rehearsal:
@@ -236,10 +240,24 @@ class CycleView:
         found: Path = self._market["price_path.paths"].get(m, Path())
         return found.price
 
+    def has_ended(self, m: int) -> bool:
+        """Tell whether a market has made its last move."""
+        return bool(self.clock.ended >> m & 1)
+
+    def is_ending(self, m: int) -> bool:
+        """Tell whether a market's final price is being made, or is there: its own, or of the settlement."""
+        begun = 0 < self._ends_at[m] <= self._view.timestamp or bool(self._view.settlement.begun_at)
+        return begun and not self.has_ended(m)
+
     @property
     def is_closing(self) -> bool:
-        """Whether settlement has made the prices final."""
-        return bool(self._market["closing_in"].get((), 0))
+        """Whether all markets have ended."""
+        return not self.running
+
+    @property
+    def running(self) -> list[int]:
+        """The markets that have not ended."""
+        return [m for m in self.feeds if not self.has_ended(m)]
 
     @property
     def clock(self) -> Clock:
@@ -259,9 +277,10 @@ class CycleView:
         """Whether anybody has a position."""
         return any(max(lots) for lots in self._market["price_path.lots"].values())
 
-    def with_position(self) -> list[str]:
-        """Return the accounts with positions."""
-        found = {owner for (owner, _), each in self._market["cycle_book.positions"].items() if each.size}
+    def to_close(self) -> list[str]:
+        """Return the accounts with positions in markets that have ended."""
+        positions = self._market["cycle_book.positions"].items()
+        found = {owner for (owner, m), each in positions if each.size and self.has_ended(m)}
         return sorted(found)
 
     def position(self, owner: str, m: int) -> Position:

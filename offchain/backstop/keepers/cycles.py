@@ -21,7 +21,7 @@ def signed_for(me: Keeper, view: View, cycles: CycleView) -> Signed:
     """Return the newest reports that this keeper could bring for the markets."""
     if me.reports is None:
         return {}
-    feeds = set(cycles.feeds.values())
+    feeds = {cycles.feeds[m] for m in cycles.running}
     return {key: each for key, each in me.reports.newest(view).items() if key[0] in feeds}
 
 
@@ -41,37 +41,38 @@ def bring(me: Keeper, signed: Signed) -> Decisions:
 def margin_crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Have losses met and cycles rolled, a jump marked when it happens, what is late posted.
 
-    In settlement: final prices, two more rolls, and everybody's positions closed.
+    Markets whose final price is there are ended, and positions in them closed: those that are delisted, in
+    settlement all.
     """
     cycles = view.cycles
     if cycles is None:
         return
     if cycles.postable() >= WAD:
         yield me.intent("PerpetualMarket", "post_shortfall", about="late")
-    signed = {} if cycles.is_closing else signed_for(me, view, cycles)
+    signed = signed_for(me, view, cycles)
     ahead = cycles.rehearse(signed)
     owners = [owner for owner in ahead.to_meet(me.address) if me.mine(int(owner, 16))]
     rolls = view.timestamp >= cycles.rolls_from
-    moved = [m for m in cycles.feeds if _has_moved(me, cycles, ahead, m)]
+    moved = [m for m in cycles.running if _has_moved(me, cycles, ahead, m)]
     if owners or rolls or moved:
         yield from bring(me, signed)
-    for m in cycles.feeds:
+    for m in cycles.running:
         # What has happened until then is of the cycle that ends.
-        if (m in moved or rolls) and not cycles.is_closing:
+        if m in moved or rolls:
             yield me.intent("PerpetualMarket", "accrue", m, about=m)
     for owner in owners:
         yield me.intent("PerpetualMarket", "meet", owner, about=owner)
-    if view.settlement.begun_at and not cycles.is_closing:
-        with ahead.imagine():
-            ready = ahead.tries("PerpetualMarket", "begin_close", sender=me.address)
-        if ready:
-            yield me.intent("PerpetualMarket", "begin_close", about="close")
+    for m in cycles.running:
+        if cycles.is_ending(m):
+            with ahead.imagine():
+                ready = ahead.tries("PerpetualMarket", "end_market", m, sender=me.address)
+            if ready:
+                yield me.intent("PerpetualMarket", "end_market", m, about=("end", m))
     if rolls and not owners and me.index == 0:
         yield me.intent("PerpetualMarket", "roll", about="roll")
-    if cycles.is_closing:
-        for owner in cycles.with_position():
-            if me.mine(int(owner, 16)):
-                yield me.intent("PerpetualMarket", "close_out", owner, about=owner)
+    for owner in cycles.to_close():
+        if owner not in owners and me.mine(int(owner, 16)):
+            yield me.intent("PerpetualMarket", "wake", owner, about=("close", owner))
 
 
 def _has_moved(me: Keeper, cycles: CycleView, ahead: Rehearsal, m: int) -> bool:

@@ -55,6 +55,9 @@ MAX_LOOK = 86_400
 FINAL_WINDOW = 6 * 3_600
 MAX_FINAL_HALT = 2 * 86_400
 FINAL_DEADLINE = 3 * 86_400
+# How long before the end of a perpetual market it is announced on chain, seconds.
+MIN_NOTICE = 3 * 86_400
+MAX_NOTICE = 90 * 86_400
 GUARDIAN_HALT = 2 * 86_400
 GUARDIAN_PAUSE = 5 * 86_400
 

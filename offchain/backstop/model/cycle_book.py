@@ -83,6 +83,24 @@ class CycleBook(PricePath):
         require(self.accounts[owner].cycle == self.clocks[()].cycle, "cycle_book: wake it first")
 
     def _wake(self, owner: str) -> None:
+        """Bring an account through cycles, as many as one call may.
+
+        Once it is up to date its positions in markets that have ended are closed, at their final prices.
+        """
+        self._go_on(owner)
+        clock: Clock = self.clocks[()]
+        account: Account = self.accounts[owner]
+        if account.cycle == clock.cycle:
+            self._close_out(owner, account.markets & clock.ended)
+
+    def _close_out(self, owner: str, markets: int) -> None:
+        """Take an account's positions in some markets, by bits, from it, at the marks."""
+        for market in _in(markets):
+            size = self.positions[owner, market].size
+            if size != 0:
+                self._move(owner, market, -size, 0)
+
+    def _go_on(self, owner: str) -> None:
         """Bring an account through cycles, as many as one call may."""
         clock: Clock = self.clocks[()]
         account: Account = self.accounts[owner]

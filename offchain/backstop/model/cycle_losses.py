@@ -128,7 +128,7 @@ class CycleLosses(CycleBook):
         self.overdue[()] = self.late_table[()]
         for market in range(markets):
             self._note_edge(market, clock.cycle + 1)
-        self.clocks[()] = Clock(clock.cycle + 1, now, 0, lossy)
+        self.clocks[()] = Clock(clock.cycle + 1, now, 0, lossy, clock.ended)
         self.emit("Rolled", clock.cycle, insured, later)
 
     def _insure(self, cycle: int, markets: int) -> int:

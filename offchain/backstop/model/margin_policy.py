@@ -76,7 +76,7 @@ class Margins(NamedTuple):
         return add(mul(notional, self.maintenance), _steps(self.of_accounts, notional))
 
 
-@slot(63, 32, 96, 8)
+@slot(63, 32, 96, 8, 32)
 class Underlying(NamedTuple):
     """The rest of a market's terms, and what never changes."""
 
@@ -84,6 +84,11 @@ class Underlying(NamedTuple):
     dust: int = 0
     lot: int = 0  # wad of the base asset
     feed: int = 0  # market of the price feed
+    ends_at: int = 0  # seconds: when a market that is delisted begins to be settled
+
+    def of_lot(self, price: int) -> int:
+        """Return a price [ray] as one of a lot [wei], rounded down; never zero: dust is counted in lots."""
+        return max(1, price * self.lot // RAY)
 
 
 class MarginPolicy(Administered):
@@ -125,6 +130,19 @@ class MarginPolicy(Administered):
         require(market < self.count[()], "margin_policy: unknown market")
         self._set_terms(market, terms)
 
+    @external
+    def delist(self, sender: str, market: int, at: int) -> None:
+        """End a market, for good: it only shrinks from now on, and is settled from a moment on."""
+        self._only_admin(sender)
+        require(market < self.count[()], "margin_policy: unknown market")
+        base: Underlying = self.underlyings[market]
+        require(base.ends_at == 0, "margin_policy: is delisted")
+        now = self.world.timestamp
+        require(now + bounds.MIN_NOTICE <= at <= now + bounds.MAX_NOTICE, "margin_policy: notice bounds")
+        self.underlyings[market] = base._replace(ends_at=at)
+        self.emit("MarketDelisted", market, at)
+        self.feed.plan_final_price(self.address, base.feed, at)
+
     @view
     def price_of(self, sender: str, market: int, kind: int, long: bool) -> int:
         """Return a price of a kind [wei a lot], rounded down."""
@@ -142,17 +160,27 @@ class MarginPolicy(Administered):
 
     @view
     def mark_price(self, sender: str, market: int, age: int) -> int:
-        """Return the price of reports of at most an age [wei a lot], rounded down; 0 is none."""
+        """Return the price of reports of at most an age [wei a lot], rounded down; 0 is none.
+
+        Of a market that is being settled, what its final price will be if that holds.
+        """
         base: Underlying = self.underlyings[market]
-        price = self.feed.price_within(self.address, base.feed, age)
-        return 0 if price == 0 else max(1, price * base.lot // RAY)
+        price = self.feed.mark_within(self.address, base.feed, age, base.ends_at)
+        return base.of_lot(price) if price else 0
 
     @view
     def final_price(self, sender: str, market: int) -> int:
         """Return the price that a market is settled at [wei a lot], rounded down; 0 is none yet."""
         base: Underlying = self.underlyings[market]
-        done, price = self.feed.final_price(self.address, base.feed)
-        return max(1, price * base.lot // RAY) if done else 0
+        if base == Underlying():
+            return 0
+        done, price = self.feed.final_price_from(self.address, base.feed, base.ends_at)
+        return base.of_lot(price) if done else 0
+
+    @view
+    def ends_at(self, sender: str, market: int) -> int:
+        """Return when a market that is delisted begins to be settled [seconds]; 0 if it is not."""
+        return int(self.underlyings[market].ends_at)
 
     @view
     def maintenance(self, sender: str, market: int, notional: int) -> int:
@@ -173,7 +201,12 @@ class MarginPolicy(Administered):
 
     @view
     def most_premium_at(self, sender: str, market: int, price: int) -> int:
-        """Return how far from a price [wei a lot] funding may follow trades [wei a lot and period]."""
+        """Return how far from a price [wei a lot] funding may follow trades [wei a lot and period].
+
+        Not at all in a market that is delisted.
+        """
+        if self.underlyings[market].ends_at:
+            return 0
         return mul(price, int(self.terms[market].max_funding)) // BASIS_POINTS
 
     @view
@@ -225,8 +258,7 @@ class MarginPolicy(Administered):
                 fresh = self.world.timestamp <= prices.fresh_until
                 require(fresh and prices.next != 0, "margin_policy: no price for risk")
                 price = min(price, prices.next) if long else max(price, prices.next)
-        # Never zero: dust is counted in lots of it.
-        return max(1, price * base.lot // RAY)
+        return base.of_lot(price)
 
     def _set_terms(self, market: int, terms: Sequence[Any]) -> None:
         new = MarketTerms(*terms)

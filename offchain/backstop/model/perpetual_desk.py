@@ -106,8 +106,9 @@ class PerpetualDesk(Contract):
         notional = abs(delta) * price
         fees = _fee(notional, self.maker_fee), _fee(notional, self.taker_fee)
         self.market.exchange(self.address, market, maker, taker, delta, price, -fees[0], -fees[1])
-        self._check_side(maker, market, delta, price, mark, maker_reduces)
-        self._check_side(taker, market, -delta, price, mark, taker_reduces)
+        ends = self._ends(market)
+        self._check_side(maker, market, delta, price, mark, maker_reduces or ends)
+        self._check_side(taker, market, -delta, price, mark, taker_reduces or ends)
 
     @external
     def take(self, sender: str, market: int, lots: int) -> None:
@@ -120,7 +121,7 @@ class PerpetualDesk(Contract):
         delta = lots if short > long else -lots
         fee = _fee(lots * price, self.taker_fee)
         self.market.exchange(self.address, market, sender, self.market_address, delta, price, -fee, 0)
-        self._check_side(sender, market, delta, price, price, False)
+        self._check_side(sender, market, delta, price, price, self._ends(market))
         self.emit("Taken", sender, market, delta, price)
 
     @external
@@ -176,6 +177,10 @@ class PerpetualDesk(Contract):
             initial += needs.initial
             maintenance += needs.maintenance
         return initial, maintenance
+
+    def _ends(self, market: int) -> bool:
+        """Tell whether a market is delisted: then positions are only reduced."""
+        return self.policy.ends_at(self.address, market) != 0
 
     def _check_solvent(self, owner: str) -> None:
         self.market.wake(self.address, owner)

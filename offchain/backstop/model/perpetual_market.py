@@ -89,7 +89,6 @@ class PerpetualMarket(CycleLosses):
         self._touch(sender)
         if self.closing[()] != 0:
             require(self.clocks[()].cycle >= self.closing[()] + 2, "perpetuals: losses are open")
-            self._close_out(sender)
         self._credit(sender, -signed(amount))
         if self._holds(sender):
             self.desk.check_risk(self.address, sender)
@@ -135,7 +134,7 @@ class PerpetualMarket(CycleLosses):
     ) -> None:
         """Have lots change hands; what the two pay beside and do not get is insurance."""
         require(sender == self.desk_address, "perpetuals: not the desk")
-        require(self.closing[()] == 0, "perpetuals: prices are final")
+        require(not self._has_ended(market), "perpetuals: price is final")
         self._begin(buyer)
         if seller != self.address:
             self._begin(seller)
@@ -165,7 +164,7 @@ class PerpetualMarket(CycleLosses):
         """Bring a market's mark and funding up to now; whether there is a price of now, and the mark."""
         require(market < self.policy.markets(self.address), "perpetuals: no such market")
         fresh = False
-        if self.closing[()] == 0:
+        if not self._has_ended(market):
             fresh = self._mark(market)
             self._accrue(market)
         return fresh, int(self.paths[market].price)
@@ -184,7 +183,10 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def wake(self, sender: str, owner: str) -> None:
-        """Bring an account that has slept for long up to now, as far as one call may."""
+        """Bring an account that has slept for long up to now, as far as one call may.
+
+        Its positions in markets that have ended are closed.
+        """
         self._wake(owner)
 
     @external
@@ -204,27 +206,19 @@ class PerpetualMarket(CycleLosses):
         self.emit("ShortfallPosted", posted)
         return posted
 
-    # ------------------------------------------------------------- settlement
+    # ---------------------------------------------------------------- the end
 
     @external
-    def begin_close(self, sender: str) -> None:
-        """Mark all markets at their final prices for good, in settlement of the protocol."""
+    def end_market(self, sender: str, market: int) -> None:
+        """Mark a market that is delisted, or any in settlement, at its final price, for good."""
+        require(not self._has_ended(market), "perpetuals: ends once")
+        price = self.policy.final_price(self.address, market)
+        require(price != 0, "perpetuals: no final price")
+        self._end(market, price)
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
-        require(engine.in_settlement(self.address), "perpetuals: no settlement")
-        require(self.closing[()] == 0, "perpetuals: closes once")
-        for market in range(self.policy.markets(self.address)):
-            price = self.policy.final_price(self.address, market)
-            require(price != 0, "perpetuals: no final price")
-            self._walk(market, price, True)
-        self.closing[()] = self.clocks[()].cycle
-        self.emit("ClosingBegun", self.world.timestamp)
-
-    @external
-    def close_out(self, sender: str, owner: str) -> None:
-        """Close all positions of an account at the final prices."""
-        require(self.closing[()] != 0, "perpetuals: not closing")
-        self._touch(owner)
-        self._close_out(owner)
+        if engine.in_settlement(self.address):
+            self.closing[()] = self.clocks[()].cycle
+        self.emit("MarketEnded", market, price)
 
     # ------------------------------------------------------------------ views
 
@@ -269,7 +263,7 @@ class PerpetualMarket(CycleLosses):
 
     @view
     def closing_in(self, sender: str) -> int:
-        """Return the cycle in which the prices became final; 0 is not yet."""
+        """Return the cycle in which a market ended last, in settlement; 0 is not yet."""
         return int(self.closing[()])
 
     @view
@@ -296,24 +290,15 @@ class PerpetualMarket(CycleLosses):
 
     def _seize(self, owner: str, finder: str) -> bool:
         """Take the positions of an account that owes from it, at marks of now, if there are."""
-        if not self._holds(owner):
-            return False
-        if self.closing[()] != 0 or not self._mark_all(owner):
+        if not self._holds(owner) or not self._mark_all(owner):
             return False
         found = self._standing(owner)
         if found.own >= found.haircut:
             return False
-        self._close_out(owner)
+        self._close_out(owner, self.accounts[owner].markets)
         self._pay_half(owner, SEIZED, finder)
         self.emit("Seized", owner, finder)
         return True
-
-    def _close_out(self, owner: str) -> None:
-        """Take all positions of a touched account from it, at the marks."""
-        for market in _in(self.accounts[owner].markets):
-            size = self.positions[owner, market].size
-            if size != 0:
-                self._move(owner, market, -size, 0)
 
     def _mark_all(self, owner: str) -> bool:
         """Mark all markets that an account has positions in; tell whether all have a price of now."""

@@ -14,7 +14,7 @@ from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
 from backstop.model.falls import Falls, PriceFalls
 from backstop.model.interfaces import Prices
 from backstop.model.roles import GUARDIAN, SETTLEMENT
-from backstop.model.settlement_price import Market, SettlementPrices
+from backstop.model.settlement_price import Closing, Market, SettlementPrices, key_of
 from backstop.model.signed_reports import (
     DOMAIN_NAME,
     DOMAIN_VERSION,
@@ -31,7 +31,7 @@ RAY_TO_8_DECIMALS = 10**19
 FOREVER = 2**32 - 1
 
 
-@slot(8, 8, 32, 32, 32, 32, 14, 2, 24, 24, 1, 2, 32, 1)
+@slot(8, 8, 32, 32, 32, 32, 14, 2, 24, 24, 1, 2, 32, 1, 1, 1)
 class Config(NamedTuple):
     """How a market's price is made, and its guards; times in seconds."""
 
@@ -49,14 +49,17 @@ class Config(NamedTuple):
     suspect: int = 0
     grace_until: int = 0
     closing: bool = False
+    planned: bool = False
+    settled: bool = False
 
     def holds_back(self, now: int) -> bool:
         """Tell whether new risk and liquidations wait, whatever the price."""
         return self.halted or now < self.grace_until
 
 
-# Fields of a Config that are no guards.
+# Fields of a Config that are no guards, and those from which on nothing holds a price back.
 MAKING = Config._fields.index("deviation")
+CLOSING = Config._fields.index("closing")
 
 
 @slot(144, 32, 32, 32, 16)
@@ -129,6 +132,8 @@ class PriceFeed(PriceFalls, SettlementPrices):
         self.reporters = self.table("reporters", ZERO_ADDRESS)
         self.reporter_index = self.table("reporter_index")
         self.issuers = self.table("issuer_of", ZERO_ADDRESS)
+        # Seconds: from when on a planned price is made.
+        self.plans = self.table("planned_for")
         self.halts_again_at = self.table("halt_again_at")
 
     @external
@@ -169,8 +174,7 @@ class PriceFeed(PriceFalls, SettlementPrices):
         old: Prices = self.prices[collateral_type]
         average: Average = self.averages[collateral_type]
         require(now >= average.stepped_at + config.step, "price_feed: too early")
-        if config.closing:
-            config = self._counted(collateral_type, config)
+        config = self._counted(collateral_type, config)
 
         lowest = self._lowest(collateral_type)
         median = self._median(collateral_type, config)
@@ -209,19 +213,31 @@ class PriceFeed(PriceFalls, SettlementPrices):
         """Begin to make the price at which a market is settled; an issuer's word of now is that price."""
         self._only(sender, SETTLEMENT)
         require(not self._has_begun(collateral_type), "price_feed: closing has begun")
-        prices: Prices = self.prices[collateral_type]
+        now = self.world.timestamp
         if self.issuers[collateral_type] != ZERO_ADDRESS:
-            self._set_final(collateral_type, prices.current)
+            self._set_final(collateral_type, self.prices[collateral_type].current)
             return
-        last = min(self.world.timestamp, prices.fresh_until)
-        self._begin_closing(collateral_type, self._average_at(collateral_type, last))
-        self.configs[collateral_type] = self.configs[collateral_type]._replace(closing=True)
+        self._begin_closing(collateral_type, now, self._average_of(collateral_type, now))
+        self.configs[collateral_type] = self.configs[collateral_type]._replace(closing=True, settled=True)
+
+    @external
+    def plan_final_price(self, sender: str, collateral_type: int, at: int) -> None:
+        """Plan to make a price in the same way from a moment on, for whoever is settled at it."""
+        self._only(sender, SETTLEMENT)
+        require(not self._has_begun(collateral_type), "price_feed: closing has begun")
+        config = self._counted(collateral_type, self._market(collateral_type))
+        require(self.world.timestamp < at <= FOREVER, "price_feed: plan bounds")
+        same = self.plans[collateral_type] == at
+        require(not config.planned or same, "price_feed: another is planned")
+        self.plans[collateral_type] = at
+        self.configs[collateral_type] = config._replace(planned=True)
+        self.emit("FinalPricePlanned", collateral_type, at)
 
     @external
     def set_issuer(self, sender: str, collateral_type: int, issuer: str) -> None:
         """Have a market priced by whoever issues its token, for good."""
         self._only_admin(sender)
-        require(not self.configs[collateral_type].closing, "price_feed: is closing")
+        self._opened(collateral_type, self.configs[collateral_type])
         require(self.configs[collateral_type].reporters == 0, "price_feed: has reporters")
         require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: has an issuer")
         require(issuer != ZERO_ADDRESS, "price_feed: zero issuer")
@@ -251,7 +267,7 @@ class PriceFeed(PriceFalls, SettlementPrices):
         require(step <= stale_after <= bounds.MAX_STALE_AFTER, "price_feed: stale bounds")
         require(bounds.MIN_WINDOW <= window <= bounds.MAX_WINDOW, "price_feed: window bounds")
 
-        require(not self.configs[collateral_type].closing, "price_feed: is closing")
+        self._opened(collateral_type, self.configs[collateral_type])
         for index in range(1, self.configs[collateral_type].reporters + 1):
             self.reporter_index[collateral_type, self.reporters[collateral_type, index]] = 0
             self.reporters[collateral_type, index] = ZERO_ADDRESS
@@ -278,8 +294,7 @@ class PriceFeed(PriceFalls, SettlementPrices):
     ) -> None:
         """Set a market's guards; what they have begun goes on."""
         self._only_admin(sender)
-        config = self._market(collateral_type)
-        require(not config.closing, "price_feed: is closing")
+        config = self._opened(collateral_type, self._market(collateral_type))
         require(deviation <= bounds.MAX_DEVIATION, "price_feed: deviation bounds")
         require(
             bounds.MIN_CONFIRMATIONS <= confirmations <= bounds.MAX_CONFIRMATIONS,
@@ -298,9 +313,7 @@ class PriceFeed(PriceFalls, SettlementPrices):
 
         Prices go on.
         """
-        config = self._market(collateral_type)
-        if config.closing:
-            config = self._counted(collateral_type, config)
+        config = self._counted(collateral_type, self._market(collateral_type))
         if sender != self.admins[()]:
             self._only(sender, GUARDIAN)
             require(halted, "price_feed: only halt")
@@ -367,10 +380,20 @@ class PriceFeed(PriceFalls, SettlementPrices):
     @view
     def price_within(self, sender: str, collateral_type: int, age: int) -> int:
         """Return the median of reports of at most an age, now; 0 without a quorum, or halted."""
+        return self._price_within(collateral_type, self.configs[collateral_type], age)
+
+    @view
+    def mark_within(self, sender: str, collateral_type: int, age: int, at: int) -> int:
+        """Return the same for whoever is settled: what the final price will be if the price of now holds."""
         config: Config = self.configs[collateral_type]
-        if config.reporters == 0 or config.halted:
-            return 0
-        return self._median_within(collateral_type, config, min(age, config.max_age))
+        price = self._price_within(collateral_type, config, age)
+        if not config.settled and (at == 0 or self.world.timestamp < at):
+            return price
+        is_final, fixed, closing = self._settling(collateral_type, at, config)
+        if is_final:
+            return fixed
+        left = bounds.FINAL_WINDOW - closing.valid
+        return (closing.sum + price * left) // bounds.FINAL_WINDOW if price else 0
 
     @view
     def time_weighted(self, sender: str, collateral_type: int) -> int:
@@ -393,7 +416,17 @@ class PriceFeed(PriceFalls, SettlementPrices):
     @view
     def final_price(self, sender: str, collateral_type: int) -> tuple[bool, int]:
         """Tell whether the price at which a market is settled is final; return it [ray], 0 before."""
-        return self._final(collateral_type, self._as_it_is(collateral_type, self.configs[collateral_type]))
+        return self._settling(collateral_type, 0, self.configs[collateral_type])[:2]
+
+    @view
+    def final_price_from(self, sender: str, collateral_type: int, at: int) -> tuple[bool, int]:
+        """Tell the same of what was planned for a moment, or of the settlement if that began before it."""
+        return self._settling(collateral_type, at, self.configs[collateral_type])[:2]
+
+    @view
+    def planned_for(self, sender: str, collateral_type: int) -> int:
+        """Return from when on the planned price is made; the last plan, 0 is none [seconds]."""
+        return int(self.plans[collateral_type])
 
     @view
     def digest_of(self, sender: str, market: int, price: int, signed_at: int) -> bytes:
@@ -445,11 +478,44 @@ class PriceFeed(PriceFalls, SettlementPrices):
         return at, self.prices[collateral_type].current // RAY_TO_8_DECIMALS, at, at, at
 
     def _counted(self, c: int, config: Config) -> Config:
-        """Count the time up to now for the final price; return the configuration afterwards."""
-        if self._count(c, self._as_it_is(c, config)):
+        """Count the time up to now for final prices; return the configuration afterwards."""
+        if not config.closing and not config.planned:
+            return config
+        market, at = self._as_it_is(c, config), self.plans[c]
+        if config.closing and self._count(c, market):
             config = config._replace(closing=False)
-            self.configs[c] = config
+        if config.planned and self.world.timestamp >= at:
+            key = key_of(c, at)
+            if not self._has_begun(key):
+                self._begin_closing(key, at, self._average_of(c, at))
+            if self._count(key, market):
+                config = config._replace(planned=False)
+        self.configs[c] = config
         return config
+
+    def _opened(self, c: int, config: Config) -> Config:
+        """Return the configuration of a market of which no final price is being made any more."""
+        found = self._counted(c, config)
+        making = found.closing or (found.planned and self.world.timestamp >= self.plans[c])
+        require(not making, "price_feed: is closing")
+        return found
+
+    def _settling(self, c: int, at: int, config: Config) -> tuple[bool, int, Closing]:
+        """Tell whether the price of what began first is final; the price, and the closing up to now."""
+        key, begun, otherwise = self._first(c, at), 0, 0
+        due = key != c and self.world.timestamp >= at and self.plans[c] == at
+        if due and not self._has_begun(key):
+            begun, otherwise = at, self._average_of(c, at)
+        return self._final(key, self._as_it_is(c, config), begun, otherwise)
+
+    def _average_of(self, c: int, at: int) -> int:
+        """Return the average that was known in a second since the last step, when the price was fresh."""
+        return self._average_at(c, min(at, self.prices[c].fresh_until))
+
+    def _price_within(self, c: int, config: Config, age: int) -> int:
+        if config.reporters == 0 or config.halted:
+            return 0
+        return self._median_within(c, config, min(age, config.max_age))
 
     def _as_it_is(self, c: int, config: Config) -> Market:
         """Return what a market is at since its last change."""
@@ -488,7 +554,7 @@ class PriceFeed(PriceFalls, SettlementPrices):
     def _guard(self, c: int, config: Config, old: Prices, median: int, weighted: int) -> tuple[int, int]:
         """Return the current and the next price; without a next one that counts, the current one stays."""
         # Confirmations and the time until it is dead hold nothing back.
-        if config._replace(confirmations=0, dead_after=0)[MAKING:] == Config()[MAKING:]:
+        if config._replace(confirmations=0, dead_after=0)[MAKING:CLOSING] == Config()[MAKING:CLOSING]:
             return old.next, median
         pending = old.next or self.withheld_prices[c]
         following, suspect = median, 0

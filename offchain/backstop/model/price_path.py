@@ -95,14 +95,18 @@ class Premium(NamedTuple):
     since: int = 0
 
 
-@slot(32, 32, 32, 32)
+@slot(32, 32, 32, 32, 8)
 class Clock(NamedTuple):
-    """The open cycle, when it opened, when a loss was booked last in it, and how many had losses."""
+    """The open cycle, when it opened, when a loss was booked last in it, and how many had losses.
+
+    And a bit for each market that has its final price.
+    """
 
     cycle: int = 0
     rolled_at: int = 0
     booked_at: int = 0  # seconds; 0 is not yet
     lossy: int = 0
+    ended: int = 0
 
 
 class PricePath(Contract):
@@ -225,8 +229,22 @@ class PricePath(Contract):
             self.moves[market, winner], self.moves[market, loser] = won, lost
             self.totals[market, cycle] = Sides(*totals)
 
+    def _end(self, market: int, price: int) -> None:
+        """Have a market make its last move, to its final price: it stands still from now on."""
+        self._walk(market, price, True)
+        clock: Clock = self.clocks[()]
+        self.clocks[()] = clock._replace(ended=clock.ended | 1 << market)
+
+    def _has_ended(self, market: int) -> bool:
+        return bool(self.clocks[()].ended >> market & 1)
+
     def _note_edge(self, market: int, cycle: int) -> None:
-        """Note where a cycle begins, at the last mark and the index of now."""
+        """Note where a cycle begins, at the last mark and the index of now.
+
+        Of a market that has ended only as long as somebody has a position in it.
+        """
+        if self._has_ended(market) and self.lots[market] == Sides():
+            return
         self._walk(market, self.paths[market].price, False)
         self.levels[market, cycle] = self.values[market]
         for side in (LONG, SHORT):

@@ -59,33 +59,47 @@ class SettlementPrices(Administered):
         self.closings = self.table("settlement_price.closings", Closing())
         self.final_prices = self.table("settlement_price.final_prices", FinalPrice())
 
-    def _begin_closing(self, c: int, otherwise: int) -> None:
-        now = self.world.timestamp
-        self.closings[c] = Closing(now, now)
-        self.final_prices[c] = FinalPrice(otherwise)
+    def _first(self, c: int, at: int) -> int:
+        """Return the key of what begins first: a closing planned for a moment, or the settlement's."""
+        settled_at = self.closings[c].begun_at
+        return c if 0 < settled_at < at else key_of(c, at)
 
-    def _set_final(self, c: int, price: int) -> None:
-        self.final_prices[c] = FinalPrice(price, True)
-        self.emit("FinalPriceSet", c, price)
+    def _begin_closing(self, key: int, at: int, otherwise: int) -> None:
+        self.closings[key] = Closing(at, at)
+        self.final_prices[key] = FinalPrice(otherwise)
 
-    def _count(self, c: int, market: Market) -> bool:
+    def _set_final(self, key: int, price: int) -> None:
+        self.final_prices[key] = FinalPrice(price, True)
+        self.emit("FinalPriceSet", key & 0xFF, price)
+
+    def _count(self, key: int, market: Market) -> bool:
         """Count the time up to now, in which the market was as given; tell whether the price is final now."""
-        closing = self.closings[c].counted(market, self.world.timestamp)
-        self.closings[c] = closing
+        closing = self.closings[key].counted(market, self.world.timestamp)
+        self.closings[key] = closing
         if not closing.is_over(self.world.timestamp):
             return False
-        self._set_final(c, closing.mean(self.final_prices[c].price))
+        self._set_final(key, closing.mean(self.final_prices[key].price))
         return True
 
-    def _has_begun(self, c: int) -> bool:
-        return bool(self.closings[c] != Closing() or self.final_prices[c] != FinalPrice())
+    def _has_begun(self, key: int) -> bool:
+        return bool(self.closings[key] != Closing() or self.final_prices[key] != FinalPrice())
 
-    def _final(self, c: int, market: Market) -> tuple[bool, int]:
-        """Tell whether the price is final; return it [ray], 0 if not."""
-        now, final = self.world.timestamp, self.final_prices[c]
+    def _final(self, key: int, market: Market, at: int, otherwise: int) -> tuple[bool, int, Closing]:
+        """Tell whether the price is final; return it [ray], 0 if not, and the closing counted up to now.
+
+        What was planned begins at its moment though nobody has said so: `at`, 0 if none has come.
+        """
+        now, final, closing = self.world.timestamp, self.final_prices[key], self.closings[key]
         if final.is_final:
-            return True, final.price
-        if self.closings[c] == Closing():
-            return False, 0
-        closing = self.closings[c].counted(market, now)
-        return (True, closing.mean(final.price)) if closing.is_over(now) else (False, 0)
+            return True, final.price, closing
+        if closing.begun_at == 0:
+            if at == 0:
+                return False, 0, closing
+            closing, final = Closing(at, at), FinalPrice(otherwise)
+        closing = closing.counted(market, now)
+        return (True, closing.mean(final.price), closing) if closing.is_over(now) else (False, 0, closing)
+
+
+def key_of(c: int, at: int) -> int:
+    """Return the key of a closing that was planned for a moment; of the settlement's without one."""
+    return c | at << 8

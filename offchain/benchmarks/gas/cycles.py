@@ -127,6 +127,6 @@ class ClosingCycles(Cycles):
             self.price(2_000)
             self.price(30_000, WBTC)
         return {
-            "cycles: begin close": self.do(MARKET, "begin_close", sender="stranger"),
-            "cycles: close out": self.do(MARKET, "close_out", trader("long"), sender="stranger"),
+            "cycles: end market": self.do(MARKET, "end_market", WETH, sender="stranger"),
+            "cycles: close out": self.do(MARKET, "wake", trader("long"), sender="stranger"),
         }

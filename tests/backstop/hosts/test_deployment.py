@@ -76,7 +76,7 @@ def test_guards_are_set_where_one_is_on():
         ("set_guards", (EQUITY_MARKET, 0, 2, 60, dead)),
     ]
     _, model, _ = deploy(None, parameters)
-    assert model.view("PriceFeed", "guards_of", 1) == (1_500, 2, 0, dead, False, 0, 0, False)
+    assert model.view("PriceFeed", "guards_of", 1) == (1_500, 2, 0, dead, False, 0, 0, False, False, False)
 
 
 def test_parameters_come_back_from_json():

@@ -19,13 +19,14 @@ from backstop.keepers.cycles import signed_for
 from backstop.keepers.keeper import Intent, Keeper, Memory
 from backstop.keepers.orders import OrderFile, order_line
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.bounds import FINAL_WINDOW, MIN_NOTICE
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.simulation.worth import worth
 from tests.support.perpetuals import check_books
 from tests.support.world import World
 
-ETH = 0
+ETH, GOLD = 0, 1
 MARKETS = tuple(PerpetualParameters(symbol, WAD // 100) for symbol in ("ETH", "XAUT"))
 MARGIN = MarginParameters(MARKETS, domain="Perpetuals", policy=BY_CYCLE)
 DOMAIN = DomainParameters("Perpetuals", line=1_000)
@@ -277,7 +278,7 @@ def test_settlement_is_seen_through(crowd: Cycles) -> None:
     crowd.do("Settlement", "announce", by="admin")
     crowd.wait(crowd.run.scenario.parameters.settlement.delay)
     crowd.do("Settlement", "begin", by="saver")
-    assert "begin_close" not in methods(crowd.work(crank))
+    assert "end_market" not in methods(crowd.work(crank))
     for _ in range(50):
         crowd.wait(600)
         for c, price in enumerate(crowd.view.markets.values()):
@@ -286,11 +287,11 @@ def test_settlement_is_seen_through(crowd: Cycles) -> None:
                     crowd.do("PriceFeed", "report", c, price, by=f"reporter_{i + 1}")
                 crowd.do("PriceFeed", "poke", c, by="saver")
     done = methods(crowd.work(crank))
-    assert "begin_close" in done and done.count("close_out") == 3
+    assert done.count("end_market") == 2 and done.count("wake") == 3
     for _ in range(2):
         crowd.wait(4 * MARGIN.window)
         crowd.work(crank)
-    assert crowd.cycles.with_position() == [] and crowd.market.late_table[()] == 0
+    assert not crowd.cycles.has_positions and crowd.market.late_table[()] == 0
     for name in ("first", "second", "rich"):
         amount = crowd.equity(name)
         assert amount > 0
@@ -299,6 +300,28 @@ def test_settlement_is_seen_through(crowd: Cycles) -> None:
     check_books(crowd.market)
     crowd.wait(600)
     assert crowd.work(crank) == []
+
+
+def test_a_market_that_is_delisted_is_ended_and_the_other_goes_on(crowd: Cycles) -> None:
+    """Nothing before its price is final; then its end and everybody closed, but nobody's gold."""
+    crank = crowd.keeper("margin_crank")
+    crowd.trade("first", "second", 10, GOLD)
+    at = crowd.run.system.timestamp + MIN_NOTICE
+    crowd.do("MarginPolicy", "delist", ETH, at, by="admin")
+    crowd.wait(MIN_NOTICE)
+    done: list[str] = []
+    while crowd.run.system.timestamp < at + 2 * FINAL_WINDOW:
+        done += methods(crowd.work(crank))
+        final, _ = crowd.run.session.model.view("PriceFeed", "final_price_from", ETH, at)
+        assert ("end_market" in done) == final == crowd.cycles.has_ended(ETH)
+        crowd.wait(crowd.view.feed_config(ETH).step)
+        for i in range(4):
+            crowd.do("PriceFeed", "report", ETH, crowd.view.markets[ETH], by=f"reporter_{i + 1}")
+        crowd.do("PriceFeed", "poke", ETH, by="saver")
+    assert done.count("end_market") == 1 and done.count("wake") == 4
+    assert crowd.cycles.to_close() == [] and crowd.cycles.running == [GOLD]
+    assert crowd.cycles.position(trader("first"), GOLD).size == 10
+    assert not crowd.cycles.is_closing and not crowd.cycles.is_ending(GOLD)
 
 
 def test_a_matcher_brings_marks_for_what_it_fills(crowd: Cycles, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_a_settlement_leaves_no_position_and_nothing_late() -> None:
     run = simulate(load_scenario(DATA / "runs" / "by_cycle_settled.yaml"), "revm", 1)
     margin, done = run.summary["margin"], [row[3] for row in run.tables["actions"] if row[7]]
     assert run.summary["settlement"]["fixed_at"] and run.summary["differences"] == 0
-    assert done.count("begin_close") == 1 and done.count("close_out") > 5
+    assert done.count("end_market") == 2 and done.count("wake") > 5
     assert margin["left_lots"] == {} and margin["left_alone_wad"] == margin["gap_wad"] == "0"
     assert margin["unpaid_wad"] == margin["pending_wad"] == "0"
 

@@ -9,11 +9,11 @@ DAY = 86_400
 
 
 def test_is_logged_and_readable(market):
-    assert market.read("guards_of") == (0, 0, 0, 0, False, 0, 0, False)
+    assert market.read("guards_of") == (0, 0, 0, 0, False, 0, 0, False, False, False)
     market.guard(deviation=1_500, confirmations=2, grace=3_600, dead_after=DAY)
     (log,) = market.protocol.last.logs
     assert (log.event, log.values) == ("GuardsSet", (market.id, 1_500, 2, 3_600, DAY))
-    assert market.read("guards_of") == (1_500, 2, 3_600, DAY, False, 0, 0, False)
+    assert market.read("guards_of") == (1_500, 2, 3_600, DAY, False, 0, 0, False, False, False)
 
 
 @pytest.mark.parametrize("sender", ["stranger", "guardian", "reporter_1"])
@@ -40,7 +40,7 @@ def test_an_unknown_market(market):
 def test_bounds(market, changes, reason):
     with reverts(reason):
         market.guard(**changes)
-    assert market.read("guards_of") == (0, 0, 0, 0, False, 0, 0, False)
+    assert market.read("guards_of") == (0, 0, 0, 0, False, 0, 0, False, False, False)
 
 
 def test_at_the_bounds(market):
@@ -67,9 +67,9 @@ def test_what_they_have_begun_goes_on(market):
     market.protocol.advance(market.stale_after)
     assert market.steps(50) == [(50, 0)]
     until = market.protocol.timestamp + 7 * DAY
-    assert market.read("guards_of") == (1_000, 3, 7 * DAY, 0, False, 1, until, False)
+    assert market.read("guards_of") == (1_000, 3, 7 * DAY, 0, False, 1, until, False, False, False)
     market.guard(deviation=2_000, confirmations=2)
-    assert market.read("guards_of") == (2_000, 2, 0, 0, False, 1, until, False)
+    assert market.read("guards_of") == (2_000, 2, 0, 0, False, 1, until, False, False, False)
 
 
 def test_fewer_confirmations_end_a_wait(market):

@@ -17,7 +17,7 @@ def test_the_admin_halts_without_an_end(guarded):
     guarded.halt()
     (log,) = guarded.protocol.last.logs
     assert (log.event, log.values) == ("HaltSet", (guarded.id, True))
-    assert guarded.read("guards_of") == (0, 0, 0, 0, True, 0, 0, False)
+    assert guarded.read("guards_of") == (0, 0, 0, 0, True, 0, 0, False, False, False)
 
 
 def test_a_guardians_halt_ends_by_itself(guarded):
@@ -25,7 +25,7 @@ def test_a_guardians_halt_ends_by_itself(guarded):
     guarded.halt(sender="guardian")
     until = guarded.protocol.timestamp + GUARDIAN_HALT
     assert [log.values for log in guarded.protocol.last.logs] == [(guarded.id, until), (guarded.id, True)]
-    assert guarded.read("guards_of") == (0, 0, 0, 0, False, 0, until, False)
+    assert guarded.read("guards_of") == (0, 0, 0, 0, False, 0, until, False, False, False)
     guarded.halt(False)
     guarded.protocol.advance(GUARDIAN_HALT - 1 - guarded.step)
     assert guarded.steps(90) == [(90, 0)]

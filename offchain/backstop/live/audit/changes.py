@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from backstop.deployment.contracts import STAGES
@@ -55,14 +55,29 @@ def policy_of(model: ModelSystem, deployment: Deployment) -> dict[str, Any] | No
     return {"contract": known.label, "kind": known.KIND, "address": at, "deployed": deployed}
 
 
-def pending(waterfall: LossWaterfall, announced_for: int) -> dict[str, Any]:
-    """State what waits in the contracts themselves, None for nothing: a list of stages, and settlement."""
+def pending(waterfall: LossWaterfall, announced_for: int, model: ModelSystem) -> dict[str, Any]:
+    """State what waits in the contracts themselves, None for nothing: a list of stages, and settlement.
+
+    And perpetual markets that end, from when on they are settled, and whether they have been.
+    """
     proposed = waterfall.proposed_hash(_NOBODY)
     stages: Mapping[str, Any] = {
         "hash": "0x" + proposed.hex(),
         "ready_at": waterfall.stages_ready_at(_NOBODY),
     }
-    return {"stages": None if proposed == NOT_SET else stages, "settlement_from": announced_for or None}
+    return {
+        "stages": None if proposed == NOT_SET else stages,
+        "settlement_from": announced_for or None,
+        "delistings": list(_delistings(model)),
+    }
+
+
+def _delistings(model: ModelSystem) -> Iterator[dict[str, Any]]:
+    if "PerpetualMarket" in model.world.contracts:
+        ended = model.view("PerpetualMarket", "clock_of").ended
+        for m in range(model.view("MarginPolicy", "markets")):
+            if ends_at := model.view("MarginPolicy", "ends_at", m):
+                yield {"market": m, "ends_at": ends_at, "ended": bool(ended >> m & 1)}
 
 
 def _name(waterfall: LossWaterfall, k: int, deployment: Deployment) -> str:

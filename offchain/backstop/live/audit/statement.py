@@ -159,7 +159,7 @@ class _Books:
             "stages": stages,
             "stages_left_out": left_out(self.waterfall, self.deployment, self.types),
             "risk_policy": policy_of(self.model, self.deployment),
-            "pending": pending(self.waterfall, self.view.settlement.announced_for),
+            "pending": pending(self.waterfall, self.view.settlement.announced_for, self.model),
             "pools": self.pools(),
             "claims": self.claims(),
             "domains": self.domains(),

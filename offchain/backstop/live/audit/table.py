@@ -180,6 +180,9 @@ def _changes(statement: dict[str, Any]) -> list[str]:
         found.append(f"other stages are announced: {stages['hash']}, from {moment(stages['ready_at'])}")
     if pending["settlement_from"] is not None:
         found.append(f"settlement is announced: from {moment(pending['settlement_from'])}")
+    for each in pending["delistings"]:
+        how = "has ended, delisted" if each["ended"] else "is delisted: settled from"
+        found.append(f"perpetual market {each['market']} {how} {moment(each['ends_at'])}")
     return found
 
 

@@ -14,6 +14,7 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host import CHAIN_ID
 from backstop.hosts.revm import RevmHost
 from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.bounds import MIN_NOTICE
 from backstop.model.margin_orders import Order
 from backstop.proof.faults.calls import Call, Step
 from backstop.proof.faults.parts import Part
@@ -22,8 +23,9 @@ from backstop.proof.faults.scene import WETH, open_feeds, parameters
 from backstop.proof.lockstep import lockstep
 from backstop.system import Action
 
-PENDING = "pending"
-"""The moment: a loss is pending, and its window is over in half an hour."""
+PENDING, ENDING, ENDED = "pending", "ending", "ended"
+"""The moments: a loss is pending, and its window is over in half an hour; a market that is delisted has its
+final price; it has ended."""
 
 OWES, GONE, HOLDS, SHORT, IDLE = "owes", "gone", "holds", "short", "idle"
 _MARKET = "PerpetualMarket"
@@ -50,6 +52,14 @@ def play_cycles(artifacts: Artifacts | None = None) -> Iterator[tuple[str, Play]
     it.do(f"{_MARKET}.meet", trader(GONE), by="finder")
     it.do(f"{_MARKET}.roll", by="roller")
     yield PENDING, it
+    it.do("MarginPolicy.delist", WETH, it.both.timestamp + MIN_NOTICE, by="admin")
+    it.wait(MIN_NOTICE)
+    # An hour a step, three of them each.
+    for _ in range(3):
+        it.post(WETH=1_600)
+    yield ENDING, it
+    it.do(f"{_MARKET}.end_market", WETH, by="finder")
+    yield ENDED, it
 
 
 def _fill(it: Play, name: str, lots: int) -> Action:
@@ -91,6 +101,16 @@ def _reduce(it: Play, broken: Part | None) -> list[Step]:
     return [Step(_fill(it, HOLDS, -100))]
 
 
+def _end(it: Play, broken: Part | None) -> list[Step]:
+    return [Step(it.action(f"{_MARKET}.end_market", WETH, by="finder"))]
+
+
+def _close(it: Play, broken: Part | None) -> list[Step]:
+    who = trader(HOLDS)
+    calls = ("wake", (who,), "finder"), ("withdraw", (1_000 * WAD, who), who)
+    return [Step(it.action(f"{_MARKET}.{method}", *args, by=by)) for method, args, by in calls]
+
+
 CALLS_OF_CYCLES = (
     Call("deposit by cycle", PENDING, _deposit, parts=PARTS_OF_CYCLES),
     Call("withdraw by cycle", PENDING, _withdraw, parts=PARTS_OF_CYCLES),
@@ -99,5 +119,7 @@ CALLS_OF_CYCLES = (
     Call("roll by cycle", PENDING, _roll, parts=PARTS_OF_CYCLES),
     Call("roll with losses by cycle", PENDING, _roll_with_losses, parts=PARTS_OF_CYCLES),
     Call("reduce by cycle", PENDING, _reduce, without=("PerpetualDesk",), parts=PARTS_OF_CYCLES),
+    Call("end by cycle", ENDING, _end, without=("PriceFeed", "MarginPolicy"), parts=PARTS_OF_CYCLES),
+    Call("close by cycle", ENDED, _close, parts=PARTS_OF_CYCLES),
 )
-"""What goes on while a loss is pending, as the table has it."""
+"""What goes on while a loss is pending and a market ends, as the table has it."""

@@ -37,15 +37,19 @@ class CycleExchange(Exchange):
         if self.unpaid():
             self.do(KEEPER, self.MARKET, "post_shortfall")
 
+    def end(self, who: str = KEEPER) -> bool:
+        """Have a market end at its final price; return whether it has."""
+        return self.do(who, self.MARKET, "end_market", MARKET).ok
+
     def settle(self) -> None:
         """Wait for final prices, close at them, and take out what everybody has once all losses are final."""
         price = int(self.contracts["PriceFeed"].prices[MARKET].current)
         for _ in range(_HOURS):
-            if self.do(KEEPER, self.MARKET, "begin_close").ok:
+            if self.end():
                 break
             super().step(price)
         for owner in self.owners():
-            self.do(KEEPER, self.MARKET, "close_out", owner)
+            self.do(KEEPER, self.MARKET, "wake", owner)
         for _ in range(3):
             self.step(price)
         for owner in self.owners():

@@ -140,9 +140,13 @@ class Exchange:
         if self.unpaid():
             self.do(KEEPER, "MarginMarket", "post_shortfall", MARKET)
 
+    def end(self, who: str = KEEPER) -> bool:
+        """Have the market close for good; return whether it has."""
+        return self.do(who, self.MARKET, "begin_close").ok
+
     def settle(self) -> None:
         """Close the market for good, and everybody's position; all take out what they have."""
-        self.do(KEEPER, "MarginMarket", "begin_close")
+        self.end()
         while longs := [owner for owner in self.owners() if self.size(owner) > 0]:
             short = next(owner for owner in self.owners() if self.size(owner) < 0)
             lots = min(self.size(longs[0]), -self.size(short))

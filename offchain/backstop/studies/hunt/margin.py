@@ -239,7 +239,7 @@ def _do(exchange: Exchange, deal: Deal, outside: int) -> None:
                 exchange.notes.append("cash is withdrawn")
                 break
     elif deal.kind == "close the market":
-        if exchange.do(trader(deal.one), exchange.MARKET, "begin_close").ok:
+        if exchange.end(trader(deal.one)):
             exchange.notes.append("the market is closed")
     else:
         exchange.meet_losses()

@@ -84,7 +84,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "PerpetualMarket.roll": ("other +", "other -", "caller +", "caller -", "it +", "it -", *_INSURED),
     "PerpetualMarket.sweep": ("it -", *_INSURED),
     "PerpetualMarket.post_shortfall": ("it +", "a domain -", "the ledger -"),
-    "PerpetualMarket.begin_close": ("other +", "other -", "caller +", "caller -", "it +", "it -"),
+    "PerpetualMarket.end_market": ("other +", "other -", "caller +", "caller -", "it +", "it -"),
     "PerpetualDesk.take": ("caller -", "it -", "PerpetualMarket +"),
     "PerpetualDesk.liquidate": ("caller +", "named -", "PerpetualMarket +"),
     "MarginDeleverager.begin": ("MarginFund -", "MarginFund +", "MarginMarket -", "named +", "other -"),

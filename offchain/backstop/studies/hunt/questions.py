@@ -62,8 +62,8 @@ _CRANKS = (
     *("MarginDeleverager.begin", "MarginFund.claim", "Claims.collect"),
     *("CollateralAuction.close", "CollateralAuction.unwind", "StakeAuction.end", "MintAuction.end"),
     *("LiquidationEngine.liquidate", "Workouts.foreclose", "Domain.realise_loss", "MarginMarket.close_out"),
-    *("PerpetualMarket.accrue", "PerpetualMarket.wake", "PerpetualMarket.sweep", "PerpetualMarket.close_out"),
-    *("PerpetualMarket.post_shortfall", "PerpetualMarket.begin_close", "PerpetualMarket.roll"),
+    *("PerpetualMarket.accrue", "PerpetualMarket.wake", "PerpetualMarket.sweep"),
+    *("PerpetualMarket.post_shortfall", "PerpetualMarket.end_market", "PerpetualMarket.roll"),
 )
 _SHARE = 0.35
 _SELDOM = 0.06

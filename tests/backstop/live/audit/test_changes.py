@@ -7,9 +7,14 @@ from backstop.errors import BackstopError
 from backstop.live.audit.statement import statement
 from backstop.live.audit.table import print_statement
 from backstop.model.arithmetic import RAD, WAD
+from backstop.proof.lockstep import Lockstep
+from tests.support.delisting import delist, settle, wait_for
 from tests.support.guards import opened, with_guards
 from tests.support.helpers import STAGE
+from tests.support.perpetuals import ETH
+from tests.support.perpetuals import opened as perpetuals
 from tests.support.plain import only, steady
+from tests.support.protocol import Protocol
 from tests.support.savings import DAY, XAU, lose, make_pool, save
 from tests.support.scripted_policy import replace_policy
 
@@ -62,7 +67,7 @@ def test_a_list_that_is_announced_and_a_stage_that_is_left_out(made, capsys):
     assert [row["stage"] for row in found["stages"]] == ["buffer", "reserve", "savings"]
     (gone,) = found["stages_left_out"]
     assert (gone["stage"], gone["contract"], gone["owed_rad"]) == ("junior", "Junior", "0")
-    assert found["pending"] == {"stages": None, "settlement_from": None}
+    assert found["pending"] == {"stages": None, "settlement_from": None, "delistings": []}
 
 
 def test_a_stage_of_later_is_refused_in_one_line(made):
@@ -95,7 +100,24 @@ def test_the_policy_in_force_and_settlement_to_come(new_protocol, capsys):
     assert "settlement is announced: from " in told
 
 
+def test_a_market_that_ends(new_protocol, capsys):
+    market = perpetuals(new_protocol)
+    at = delist(market)
+    assert isinstance(market.system, Lockstep)
+    protocol = Protocol(market.system)
+    found = stated(protocol)
+    assert found["pending"]["delistings"] == [{"market": ETH, "ends_at": at, "ended": False}]
+    print_statement(found, {"number": 1, "timestamp": found["timestamp"]})
+    assert "perpetual market 0 is delisted: settled from " in capsys.readouterr().out
+    wait_for(market, at, 2_000)
+    settle(market, [2_000] * 6)
+    found = stated(protocol)
+    assert found["pending"]["delistings"] == [{"market": ETH, "ends_at": at, "ended": True}]
+    print_statement(found, {"number": 1, "timestamp": found["timestamp"]})
+    assert "perpetual market 0 has ended, delisted " in capsys.readouterr().out
+
+
 def test_nothing_has_changed(protocol):
     found = stated(protocol)
     assert found["risk_policy"] is None and found["stages_left_out"] == []
-    assert found["pending"] == {"stages": None, "settlement_from": None}
+    assert found["pending"] == {"stages": None, "settlement_from": None, "delistings": []}

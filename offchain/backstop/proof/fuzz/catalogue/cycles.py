@@ -92,6 +92,10 @@ class Books:
     def closing(self) -> bool:
         return bool(self.market.closing[()])
 
+    def ended(self, m: int) -> bool:
+        """Return whether a market has made its last move."""
+        return bool(self.market.clocks[()].ended >> m & 1)
+
     def report(self, m: int, price: int) -> Iterator[Action | Wait]:
         """Have all reporters of a market say a price of a lot."""
         base = self.policy.underlyings[m]
@@ -385,6 +389,59 @@ def crank_cycles(s: Scene) -> Iterator[Action | Wait]:
         yield s.call(_MARKET, "exchange", m, owner, s.some(TRADERS), 1, 1, 0, 0, by=by)
 
 
+@move(weight=2)
+def delist_in_cycles(s: Scene) -> Iterator[Action | Wait]:
+    """Announce that a market ends; at times too early, too late, again, or where the feed has a plan."""
+    books = _books(s)
+    if books is None or ((s.settling or not s.late) and s.chance(0.6)):
+        return
+    m = int(s.random.random() * (len(books.markets) + 0.1))
+    if m in books.markets and books.policy.underlyings[m].ends_at and s.chance(0.9):
+        return
+    notices = (bounds.MIN_NOTICE, bounds.MIN_NOTICE, bounds.MIN_NOTICE + 1, bounds.MAX_NOTICE)
+    notice = s.some((*notices, *notices, bounds.MIN_NOTICE - 1, bounds.MAX_NOTICE + 1))
+    yield s.call("MarginPolicy", "delist", m, s.now + notice, by=s.admin)
+    if s.chance(0.3):
+        yield s.call(
+            "PriceFeed", "plan_final_price", s.some(range(s.listed)), s.now + notice, by=s.somebody()
+        )
+    if s.late and not s.settling and s.chance(0.15):
+        # What begins first makes the price; in settlement nothing new is planned.
+        yield s.call("Settlement", "announce", by=s.admin)
+        yield Wait(s.settlement.delay)
+        yield s.call("Settlement", "begin", by=s.somebody())
+        yield s.call("MarginPolicy", "delist", s.some(books.markets), s.now + notice, by=s.admin)
+
+
+@move(weight=5)
+def end_in_cycles(s: Scene) -> Iterator[Action | Wait]:
+    """See a market through its last hours, with marks and debtors, end it, and have accounts closed."""
+    books = _books(s)
+    if books is None:
+        return
+    ends = {m: books.policy.underlyings[m].ends_at for m in books.markets if not books.ended(m)}
+    planned = [m for m, at in ends.items() if at]
+    if not planned and not s.settling:
+        return
+    m = s.some(planned or list(books.markets))
+    if ends.get(m, 0) > s.now and s.chance(0.5):
+        yield Wait(ends[m] - s.now + s.some((-1, 0, 1)))
+    for _ in range(s.random.randint(0, 4)):
+        yield Wait(s.some((600, 3_600, 7_200)))
+        if s.chance(0.8):
+            price = books.price(m) * s.random.randint(8_500, 11_500) // BASIS_POINTS
+            yield from books.report(m, max(1, price))
+            yield s.call("PriceFeed", "poke", books.policy.underlyings[m].feed, by=s.somebody())
+        yield s.call(_MARKET, "accrue", m, by=s.somebody())
+        for owner in books.debtors():
+            yield s.call(_MARKET, "meet", owner, by=s.somebody())
+    if s.chance(0.2):
+        yield Wait(bounds.FINAL_DEADLINE)
+    yield s.call(_MARKET, "end_market", m, by=s.somebody())
+    for owner in s.random.sample(TRADERS, s.random.randint(0, len(TRADERS))):
+        yield s.call(_MARKET, s.some(("wake", "meet")), owner, by=s.somebody())
+
+
 @move(weight=4)
 def close_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Close in settlement: have markets marked for good, roll what is left, leave, in any order."""
@@ -393,20 +450,19 @@ def close_cycles(s: Scene) -> Iterator[Action | Wait]:
         return
     if s.settling and not books.closing and s.chance(0.7):
         yield Wait(bounds.FINAL_DEADLINE)
-    if not books.closing or s.chance(0.2):
-        yield s.call(_MARKET, "begin_close", by=s.somebody())
+    markets = [m for m in books.markets if not books.ended(m) or s.chance(0.1)]
+    s.random.shuffle(markets)
+    for m in markets:
+        yield s.call(_MARKET, "end_market", m, by=s.somebody())
     everyone = [*TRADERS]
     s.random.shuffle(everyone)
     if not books.closing:
-        yield s.call(_MARKET, "close_out", everyone[0], by=s.somebody())
         return
     for owner in everyone[: s.random.randint(1, len(everyone))]:
-        kind = s.random.randrange(4)
+        kind = s.random.randrange(3)
         if kind == 0:
-            yield s.call(_MARKET, "close_out", owner, by=s.somebody())
-        elif kind == 1:
             yield s.call(_MARKET, "meet", owner, by=s.somebody())
-        elif kind == 2:
+        elif kind == 1:
             yield Wait(books.market.window)
             yield s.call(_MARKET, "roll", by=s.somebody())
         else:

@@ -70,7 +70,10 @@ def begin_settlement(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=6)
 def make_final_prices(s: Scene) -> Iterator[Action | Wait]:
     """Let the feed go on, or be silent, halted and resumed, while final prices are made of it."""
-    waiting = [c for c in range(s.listed) if s.feed.configs[c].closing]
+    feed, configs = s.feed, s.feed.configs
+    waiting = [c for c in range(s.listed) if configs[c].closing or configs[c].planned]
+    if not s.settling and s.now < min((feed.plans[c] for c in waiting), default=0) and s.chance(0.7):
+        return
     if not waiting:
         return
     for c in waiting:

@@ -120,7 +120,6 @@ def strangers_move_nobodys_money(step: Transition, changes: Changes) -> None:
             "withdraw": {sender},
             "wake": {args[0]} if args else set(),
             "meet": {args[0], sender} if args else set(),
-            "close_out": {args[0]} if args else set(),
         }.get(method, set())
     else:
         concerned = set()

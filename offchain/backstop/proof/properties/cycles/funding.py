@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from backstop.proof.properties.figures.cycles import (
     BASIS_POINTS,
-    CLOSING,
     DESK,
     FUNDING_INTERVAL,
     FUNDING_PERIOD,
@@ -19,6 +18,7 @@ from backstop.proof.properties.figures.cycles import (
     PATHS,
     POLICY,
     PREMIUMS,
+    has_ended,
     ours,
     there,
     trade_of,
@@ -49,7 +49,8 @@ class LotsPayTheRateOfTheirTime:
     """Assert that a lot pays its market's rate for each second, however often anybody looks.
 
     The rate changes once in an interval at most, to what trades since were above the mark for each lot that
-    was open, within its cap, both rounded toward zero. It ends with the final prices.
+    was open, within its cap, both rounded toward zero; to none in a market that is delisted. It ends with the
+    final price.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -62,17 +63,17 @@ class LotsPayTheRateOfTheirTime:
         """Move the clocks of the markets that the step may have charged; no record says anything else."""
         if not there(step):
             return
-        closes = step.calls(MARKET, "begin_close")
+        closes = step.calls(MARKET, "end_market")
         # These mark, and ask for no new rate.
         marks = step.calls(MARKET, "meet") or step.calls(MARKET, "roll")
         trade = None if closes else trade_of(step)
         charged = {m for path in (FUNDINGS, PREMIUMS) for m in ours(changes, path)}
-        if step.calls(MARKET, "accrue") and not step.after(MARKET, CLOSING):
+        if step.calls(MARKET, "accrue") and not has_ended(step, step.after, step.action.args[0]):
             charged.add(step.action.args[0])
         if trade:
             charged.add(trade.market)
         if closes:
-            charged |= set(range(step.after(POLICY, "markets")))
+            charged.add(step.action.args[0])
         for m in charged:
             clock = self._clocks.setdefault(m, _Clock())
             clock.paid += clock.rate * (step.model.timestamp - clock.at)
@@ -104,6 +105,8 @@ class LotsPayTheRateOfTheirTime:
     @staticmethod
     def _most(step: Transition, m: int) -> int:
         terms, price = step.after(POLICY, "terms", m), step.after(MARKET, PATHS, m).price
+        if step.after(POLICY, "underlyings", m).ends_at:
+            return 0
         return int(price * terms.max_funding // BASIS_POINTS)
 
 

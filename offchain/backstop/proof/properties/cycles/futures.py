@@ -103,10 +103,12 @@ class _Stage:
 
 def _open(both: Both, random: Random) -> _Stage | None:
     """Have fresh accounts pay in for a market that may be traded, with marks of now; None if none may."""
-    if MARKET not in both.model.world.contracts or contract_of(both, MARKET).closing[()]:
+    if MARKET not in both.model.world.contracts:
         return None
     policy = contract_of(both, POLICY)
     stage = _Stage(both, random.randrange(policy.count[()]), 0)
+    if contract_of(both, MARKET).closing[()] or policy.underlyings[stage.m].ends_at:
+        return None
     base, terms = policy.underlyings[stage.m], policy.terms[stage.m]
     price = stage.price or contract_of(both, "PriceFeed").prices[base.feed].current * base.lot // RAY
     if not price or not stage.mark(stage.m, price):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from backstop.model.arithmetic import RAY
 from backstop.proof.properties.figures.cycles import (
+    ACCOUNTS,
     CLOCK,
     CLOSING,
     DESK,
@@ -15,9 +16,14 @@ from backstop.proof.properties.figures.cycles import (
     ORDERS,
     PATHS,
     POLICY,
+    POSITIONS,
     TRADES,
+    Making,
+    final_of,
+    has_ended,
     median_within,
     ours,
+    sizes_of,
     there,
     told,
     trade_of,
@@ -33,14 +39,14 @@ if TYPE_CHECKING:
 def a_mark_is_seconds_old(step: Transition, changes: Changes) -> None:
     """Assert that a mark is the middle of a quorum of reports of the last seconds, and never comes of a halt.
 
-    Whoever brings a market up to now, or trades in it, has it marked where there is such a price; there is
-    none once prices are final.
+    Whoever brings a market up to now, or trades in it, has it marked where there is such a price. While a
+    final price is made, the mark is what that will be if the price of now holds; then there is no other.
     """
-    if not there(step) or step.calls(MARKET, "begin_close"):
+    if not there(step) or step.calls(MARKET, "end_market"):
         return
     for m, each in ours(changes, PATHS).items():
         median = median_within(step, m)
-        if each.new.price != each.old.price and (each.new.price != median or step.after(MARKET, CLOSING)):
+        if each.new.price != each.old.price and (each.new.price != median or has_ended(step, step.after, m)):
             raise Violation(f"market {m} is marked at {each.new.price}, the reports say {median}")
     concerned = None
     if step.calls(MARKET, "accrue"):
@@ -50,7 +56,7 @@ def a_mark_is_seconds_old(step: Transition, changes: Changes) -> None:
         concerned = trade and trade.market
     if concerned is None:
         return
-    found = 0 if step.after(MARKET, CLOSING) else median_within(step, concerned)
+    found = 0 if has_ended(step, step.after, concerned) else median_within(step, concerned)
     mark = step.after(MARKET, PATHS, concerned).price
     if found and mark != found:
         raise Violation(f"market {concerned} stays at {mark}, the reports say {found}")
@@ -101,34 +107,65 @@ class CyclesEndInTime:
             raise Violation(f"the clock says {new}, not {self._rolled_at} and {self._booked_at}")
 
 
-@transition_property(94, writes=[CLOSING], calls=[f"{MARKET}.*", f"{DESK}.*", f"{ORDERS}.fill"])
+@transition_property(
+    94,
+    writes=[CLOSING, CLOCK, FUNDINGS],
+    calls=[f"{MARKET}.*", f"{DESK}.*", f"{ORDERS}.fill", f"{POLICY}.delist"],
+)
 def final_prices_are_the_last(step: Transition, changes: Changes) -> None:
-    """Assert that markets close once, in settlement, at the feed's final prices, and then stand still.
+    """Assert that a market ends once, delisted or in settlement, at its final price, and then stands still.
 
-    Nothing is traded or seized any more, no funding is paid, and who closes out does so at the last mark.
+    It is not traded any more, no funding is paid, and an account that is up to date has no lots in it. In one
+    that is delisted nobody takes lots but who reduces, or takes them over from who lacks margin. In
+    settlement the cycle of the last end is noted.
     """
     if not there(step):
         return
-    was, now = step.before(MARKET, CLOSING), step.after(MARKET, CLOSING)
-    if step.calls(MARKET, "begin_close"):
-        if was or not step.after("Settlement", "progress").begun_at:
-            raise Violation("markets closed before settlement, or once more")
-        if now != step.after(MARKET, CLOCK).cycle:
-            raise Violation(f"prices are final in cycle {step.after(MARKET, CLOCK).cycle}, noted is {now}")
-        for m in range(step.after(POLICY, "markets")):
-            base, path = step.after(POLICY, "underlyings", m), step.after(MARKET, PATHS, m)
-            final = step.after("PriceFeed", "settlement_price.final_prices", base.feed)
-            price = max(1, final.price * base.lot // RAY)
-            level = path.price - step.after(MARKET, FUNDINGS, m).level
-            if (final.is_final and path.price != price) or not path.price or path.extreme != level:
-                raise Violation(f"market {m} closes at {path}, a level of {level} and {final}")
-            if step.after(MARKET, FUNDINGS, m)[1:] != (0, step.model.timestamp):
-                raise Violation(f"funding of market {m} goes on: {step.after(MARKET, FUNDINGS, m)}")
-    elif was != now:
-        raise Violation(f"{step.action.method} said that prices are final")
-    elif was:
-        fundings = [m for m in MARKETS if step.after(MARKET, FUNDINGS, m).rate]
-        if trade_of(step) or told(step, "Seized") or (PATHS in changes and ours(changes, PATHS)) or fundings:
-            raise Violation(f"{step.action.contract}.{step.action.method}, and prices are final")
-    elif step.calls(MARKET, "close_out"):
-        raise Violation(f"{step.action.args[0]} was closed out of an open market")
+    was, now = step.before(MARKET, CLOCK).ended, step.after(MARKET, CLOCK).ended
+    ending = step.action.args[0] if step.calls(MARKET, "end_market") else None
+    if now != was | (0 if ending is None else 1 << ending) or (ending is not None and was >> ending & 1):
+        raise Violation(f"{step.action.method} had markets {now:b} end, after {was:b}")
+    closing = step.before(MARKET, CLOSING)
+    if ending is not None:
+        _check_end(step, ending)
+        if step.after("Settlement", "progress").begun_at:
+            closing = step.after(MARKET, CLOCK).cycle
+    if step.after(MARKET, CLOSING) != closing:
+        raise Violation(f"the last end is noted in cycle {step.after(MARKET, CLOSING)}, not {closing}")
+    trade = trade_of(step)
+    for m in MARKETS:
+        if was >> m & 1:
+            marked = PATHS in changes and m in ours(changes, PATHS)
+            if marked or (trade and trade.market == m) or step.after(MARKET, FUNDINGS, m).rate:
+                raise Violation(f"{step.action.method}, and market {m} has ended")
+    owners = {key[0] for key in ours(changes, POSITIONS)} | set(ours(changes, ACCOUNTS))
+    if step.calls(MARKET, "wake"):
+        owners.add(step.action.args[0])
+    for owner in owners:
+        if step.after(MARKET, ACCOUNTS, owner).cycle == step.after(MARKET, CLOCK).cycle:
+            over = [m for m in sizes_of(step.after, owner) if now >> m & 1]
+            if over and ending is None:
+                raise Violation(f"{owner} is up to date, and has lots in {over}, which have ended")
+    if trade and step.after(POLICY, "underlyings", trade.market).ends_at:
+        sides = [(trade.one, trade.delta)]
+        if step.action.method == "fill":
+            sides.append((trade.other, -trade.delta))
+        for owner, delta in sides:
+            size = step.after(MARKET, POSITIONS, (owner, trade.market)).size
+            if (size - delta) * delta >= 0 or abs(delta) > abs(size - delta):
+                raise Violation(f"{owner} has {size} lots, after {delta}, of a market that is delisted")
+
+
+def _check_end(step: Transition, m: int) -> None:
+    """Assert that a market ends at its final price, on the path as well, and that funding does."""
+    base, path, made = step.after(POLICY, "underlyings", m), step.after(MARKET, PATHS, m), final_of(step, m)
+    funding = step.after(MARKET, FUNDINGS, m)
+    if made is None:
+        # A market that an issuer has the word of knows no beginning.
+        final = step.after("PriceFeed", "settlement_price.final_prices", base.feed)
+        made = Making(final.is_final, 0, final.price)
+    price = max(1, made.sum * base.lot // RAY)
+    if not made.is_final or path.price != price or path.extreme != path.price - funding.level:
+        raise Violation(f"market {m} ends at {path}, a level of {funding.level} and {made}")
+    if funding[1:] != (0, step.model.timestamp):
+        raise Violation(f"funding of market {m} goes on: {funding}")

@@ -38,6 +38,7 @@ from backstop.proof.properties.figures.cycles import (
     VALUES,
     WORTHS,
     fund_of,
+    has_ended,
     index,
     maintenance_in,
     median_within,
@@ -121,12 +122,14 @@ class WhatAnyoneHasFollowsFromWhatHappened:
             return
         trade = trade_of(step) if step.action.contract in (DESK, ORDERS) else None
         marked = {*ours(changes, PATHS), *ours(changes, FUNDINGS)}
-        if step.calls(MARKET, "accrue") and not step.after(MARKET, "closing_in"):
+        if step.calls(MARKET, "accrue") and not has_ended(step, step.after, step.action.args[0]):
+            marked.add(step.action.args[0])
+        if step.calls(MARKET, "end_market"):
             marked.add(step.action.args[0])
         if trade is not None:
             marked.add(trade.market)
         for m in marked:
-            _go_on(step, shadow, m, step.calls(MARKET, "begin_close"))
+            _go_on(step, shadow, m, step.calls(MARKET, "end_market"))
 
 
 def _go_on(step: Transition, shadow: Shadow, m: int, final: bool = False) -> None:
@@ -159,7 +162,9 @@ def _deposited(step: Transition, shadow: Shadow, values: tuple[Any, ...], number
 def _changed(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
     name, m, size, cash = values
     trade = trade_of(step) if step.action.contract in (DESK, ORDERS) else None
-    shadow.move(name, m, size, trade.price - shadow.market(m).price if trade else 0)
+    # Lots in a market that has ended are closed at its mark, whatever touches their account.
+    off = trade.price - shadow.market(m).price if trade and trade.market == m else 0
+    shadow.move(name, m, size, off)
     owner = shadow.owner(name)
     if owner is not None and owner.cash != cash:
         raise Violation(f"{name} has {owner.cash} once it has {size} lots of market {m}, and is told {cash}")
@@ -274,7 +279,7 @@ def _check_met(step: Transition, shadow: Shadow) -> None:
         raise Violation(f"{name} was met, and what it lacks was not booked")
     held = [m for m, lots in owner.lots.items() if lots.size]
     fresh = all(median_within(step, m) == shadow.market(m).price for m in held)
-    if not held or not fresh or step.after(MARKET, "closing_in"):
+    if not held or not fresh:
         return
     if owner.own(levels) < sum(shadow.haircuts(owner).values()):
         raise Violation(f"{name} owes, was met at marks of now, and keeps its lots")

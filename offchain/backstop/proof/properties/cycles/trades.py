@@ -22,6 +22,7 @@ from backstop.proof.properties.figures.cycles import (
     VALUES,
     Standing,
     Trade,
+    has_ended,
     initial_in,
     maintenance_in,
     median_within,
@@ -67,7 +68,7 @@ def lots_change_hands_near_the_mark_for_a_fee(step: Transition, changes: Changes
     sizes = {
         key: each.new.size - each.old.size
         for key, each in ours(changes, POSITIONS).items()
-        if each.new.size != each.old.size
+        if each.new.size != each.old.size and not has_ended(step, step.after, key[1])
     }
     if sizes != {(owner, m): delta for owner, delta in moved.items()}:
         raise Violation(f"{trade} moved {sizes}")
@@ -75,6 +76,8 @@ def lots_change_hands_near_the_mark_for_a_fee(step: Transition, changes: Changes
     gets = {trade.one: trade.one_gets, trade.other: trade.other_gets}
     gets[payer] -= fee
     for owner, number, size, cash in told(step, "PositionChanged"):
+        if has_ended(step, step.after, number) and size == 0:
+            continue
         after = step.after(MARKET, ACCOUNTS, owner).cash
         if number != m or size != step.after(MARKET, POSITIONS, (owner, m)).size:
             raise Violation(f"{owner} was told of {size} lots in market {number}")

@@ -32,6 +32,7 @@ HELD, LATE, OVERDUE = (f"cycle_losses.{path}" for path in ("held", "late", "over
 CLOSING = "closing_in"
 MARKETS = range(8)
 BASIS_POINTS = 10_000
+_FINAL_WINDOW, _FINAL_HALT, _FINAL_DEADLINE = 21_600, 172_800, 259_200
 FUNDING_PERIOD, FUNDING_INTERVAL = 28_800, 3_600
 """Seconds: a rate is said for a period, and follows from the trades of an interval."""
 TRADES = [f"{ORDERS}.fill", f"{DESK}.take", f"{DESK}.liquidate"]
@@ -87,8 +88,14 @@ def up(a: int, b: int) -> int:
 
 
 def median_within(step: Transition, m: int) -> int:
-    """Return what a lot costs by the reports of the last seconds; 0 without a quorum of them, or halted."""
+    """Return what a lot costs by the reports of the last seconds; 0 without a quorum of them, or halted.
+
+    While a final price is made that counts for what it lacks of valid time; once it is final, that alone.
+    """
     base, age = step.after(POLICY, "underlyings", m), step.contract(MARKET).mark_age
+    made = final_of(step, m)
+    if made is not None and made.is_final:
+        return max(1, made.sum * base.lot // RAY) if made.sum else 0
     config, now = step.after("PriceFeed", "configs", base.feed), step.model.timestamp
     if config.halted or not config.reporters:
         return 0
@@ -98,7 +105,59 @@ def median_within(step: Transition, m: int) -> int:
     if len(prices) < config.quorum:
         return 0
     price = prices[(len(prices) - 1) // 2]
+    if made is not None:
+        price = (made.sum + (_FINAL_WINDOW - made.seconds) * price) // _FINAL_WINDOW
     return max(1, price * base.lot // RAY) if price else 0
+
+
+class Making(NamedTuple):
+    """A final price that is made: seconds that count, price times seconds; once it is final, the price."""
+
+    is_final: bool
+    seconds: int
+    sum: int
+
+
+def final_of(step: Transition, m: int) -> Making | None:
+    """Return how far the final price of a market is; None if neither its end nor settlement has begun.
+
+    What it is made of until the last change of its feed is asked of the feed, the rest counted here.
+    """
+    base, now = step.after(POLICY, "underlyings", m), step.model.timestamp
+    c = base.feed
+    settled_at = step.after("PriceFeed", "settlement_price.closings", c).begun_at
+    if not (0 < settled_at <= now or 0 < base.ends_at <= now):
+        return None
+    settles = settled_at and not (base.ends_at and base.ends_at <= settled_at)
+    key = c if settles else c + 256 * base.ends_at
+    final = step.after("PriceFeed", "settlement_price.final_prices", key)
+    if final.is_final:
+        return Making(True, 0, final.price)
+    begun_at, until, seconds, total = step.after("PriceFeed", "settlement_price.closings", key)
+    prices, config = step.after("PriceFeed", "prices", c), step.after("PriceFeed", "configs", c)
+    if not begun_at:
+        begun_at = until = base.ends_at
+        average, fresh = step.after("PriceFeed", "averages", c), min(begun_at, prices.fresh_until)
+        otherwise = prices.current
+        if fresh != average.since:
+            otherwise = average.cumulative + prices.current * (fresh - average.stepped_at)
+            otherwise //= fresh - average.since
+    else:
+        otherwise = final.price
+    held = now if config.halted else config.grace_until
+    waits = config.suspect and not prices.next and not step.after("PriceFeed", "withheld", c)
+    starts = max(until, min(held, begun_at + _FINAL_HALT))
+    ends = min(now, prices.fresh_until + 1, begun_at + _FINAL_DEADLINE)
+    more = 0 if waits else max(0, min(ends - starts, _FINAL_WINDOW - seconds))
+    seconds, total = seconds + more, total + more * prices.current
+    if seconds < _FINAL_WINDOW and now < begun_at + _FINAL_DEADLINE:
+        return Making(False, seconds, total)
+    return Making(True, 0, total // seconds if 4 * seconds >= _FINAL_WINDOW else otherwise)
+
+
+def has_ended(step: Transition, read: Read, m: int) -> bool:
+    """Return whether a market has made its last move."""
+    return bool(read(MARKET, CLOCK).ended >> m & 1)
 
 
 def index(step: Transition, m: int) -> int:
@@ -134,8 +193,10 @@ def values_now(step: Transition, m: int, read: Read) -> tuple[int, int]:
 
 
 def up_to_date(step: Transition, read: Read, owner: str) -> bool:
-    """Return whether an account is in the open cycle."""
-    return bool(read(MARKET, ACCOUNTS, owner).cycle == step.after(MARKET, CLOCK).cycle)
+    """Return whether an account is in the open cycle, and has no lots in a market that has ended."""
+    clock = step.after(MARKET, CLOCK)
+    over = any(clock.ended >> m & 1 for m in sizes_of(read, owner)) if clock.ended else False
+    return bool(read(MARKET, ACCOUNTS, owner).cycle == clock.cycle) and not over
 
 
 def sizes_of(read: Read, owner: str) -> dict[int, int]:
@@ -242,6 +303,8 @@ def premium_of(step: Transition, trade: Trade) -> tuple[int, str]:
     """Return what a trade off the mark pays for the funding that it moves, and who pays it [wei]."""
     mark = step.after(MARKET, PATHS, trade.market).price
     most = mark * step.after(POLICY, "terms", trade.market).max_funding // BASIS_POINTS
+    if step.after(POLICY, "underlyings", trade.market).ends_at:
+        most = 0
     over = max(-most, min(most, trade.price - mark))
     # A price above the mark has longs pay funding: it is better for who sells.
     better = trade.other if over * trade.delta > 0 else trade.one

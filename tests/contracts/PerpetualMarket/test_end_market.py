@@ -1,0 +1,195 @@
+"""end_market: one final price, losses met as at all times, all paid alike whoever is first; others go on."""
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
+from tests.support.delisting import delist, go_on, wait_for
+from tests.support.helpers import reverts
+from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, RULES
+from tests.support.protocol import Protocol
+from tests.support.settling import begin, make_prices
+
+
+@pytest.fixture
+def settled(crowd):
+    """The price falls to 16, the long owes 1,000; then the protocol settles, and 400 are insured."""
+    crowd.do("MarginFund.insure", 400 * WAD, sender="rich")
+    crowd.post(ETH, 1_600)
+    crowd.mark(ETH, 16 * WAD)
+    begin(Protocol(crowd.system))
+    return crowd
+
+
+@pytest.fixture
+def closing(settled):
+    make_prices(Protocol(settled.system))
+    end(settled)
+    return settled
+
+
+def end(market):
+    for each in (ETH, BTC):
+        market.do(f"{HOUSE}.end_market", each, sender="stranger")
+
+
+def roll(market):
+    market.advance(RULES.window)
+    market.do(f"{HOUSE}.roll", sender="stranger")
+
+
+def leave(market, name):
+    """Take out all that is paid."""
+    amount = market.standing(name)
+    claims = amount.own - amount.haircut
+    return market.do(f"{HOUSE}.withdraw", claims, market.at(name), sender=name)
+
+
+def test_only_in_settlement_at_final_prices_and_once(crowd):
+    for _ in range(2):
+        with reverts("perpetuals: no final price"):
+            crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger")
+        if crowd.read("VaultEngine.in_settlement"):
+            break
+        begin(Protocol(crowd.system))
+    make_prices(Protocol(crowd.system))
+    with reverts("perpetuals: no final price"):
+        crowd.do(f"{HOUSE}.end_market", 2, sender="stranger")
+    for each in (BTC, ETH):
+        crowd.do(f"{HOUSE}.end_market", each, sender="stranger")
+        with reverts("perpetuals: ends once"):
+            crowd.do(f"{HOUSE}.end_market", each, sender="stranger")
+    assert crowd.market.clocks[()].ended == 0b11
+
+
+def test_nothing_is_traded_any_more(settled):
+    with reverts("desk: in settlement"):
+        settled.trade("other", "first", 1)
+    make_prices(Protocol(settled.system))
+    end(settled)
+    settled.deposit("long", 2_000 * WAD)
+    with reverts("perpetuals: price is final"):
+        settled.trade("first", "long", 1)
+    with reverts("desk: no price for lots"):
+        settled.do(f"{DESK}.take", ETH, 1, sender="first")
+
+
+def test_the_fund_pays_first_and_then_who_gained(closing):
+    """600 of the loss are left for two shorts that have gained 2,000 each; a bystander loses nothing."""
+    with reverts("perpetuals: losses are open"):
+        closing.do(f"{HOUSE}.withdraw", 1, closing.at("other"), sender="other")
+    roll(closing)
+    closing.meet("long")
+    roll(closing)
+    for name, amount in (("other", 10_000), ("first", 11_700), ("second", 11_700)):
+        assert leave(closing, name) == amount * WAD
+    assert closing.market.holdings[()] == 0
+    closing.check_woken()
+
+
+def test_the_first_and_the_last_are_paid_alike(closing):
+    """Nobody has met the long in time: 600 are late after the fund."""
+    for _ in range(2):
+        roll(closing)
+    closing.meet("long")
+    roll(closing)
+    assert closing.market.late_table[()] == 600 * WAD
+    ends = [leave(closing, name) for name in ("first", "other", "second")]
+    assert [end // WAD for end in ends] == [11_788, 9_823, 11_788]
+    assert abs(ends[0] - ends[2]) <= 1
+
+
+def test_funding_ends_with_the_prices(crowd):
+    """It has run until then: nobody pays it for the days in which losses become final."""
+    crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20)
+    crowd.advance(3_601)
+    crowd.refresh()
+    assert crowd.market.fundings[ETH].rate > 0
+    begin(Protocol(crowd.system))
+    make_prices(Protocol(crowd.system))
+    end(crowd)
+    before = crowd.read(f"{HOUSE}.standing_of", crowd.at("other")).own
+    crowd.advance(86_400)
+    assert crowd.read(f"{HOUSE}.standing_of", crowd.at("other")).own == before
+
+
+# ---------------------------------------------------------------- one market that is delisted
+
+
+@pytest.fixture
+def ended(crowd):
+    """Ether ends at 19, with a long of 1,000 and shorts of 500; one of them and another hold bitcoin."""
+    crowd.trade("first", "other", 5, BTC)
+    wait_for(crowd, delist(crowd), 1_900)
+    go_on(crowd, [1_900] * 6)
+    crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger")
+    return crowd
+
+
+def test_it_is_told_at_what_it_ends(crowd):
+    wait_for(crowd, delist(crowd), 1_900)
+    go_on(crowd, [1_900] * 6)
+    outcome = crowd.system.apply(Action(HOUSE, "end_market", (ETH,), crowd.at("stranger")))
+    told = [log.values for log in outcome.logs if log.event == "MarketEnded"]
+    assert told == [(ETH, 19 * WAD)]
+    assert (crowd.market.clocks[()].ended, crowd.market.closing[()]) == (0b01, 0)
+    assert crowd.market.paths[ETH].extreme == 19 * WAD
+
+
+@pytest.mark.parametrize("how", ["wake", "deposit", "withdraw", "trade", "check"])
+def test_whatever_touches_an_account_closes_what_it_has(ended, how):
+    """At the final price, and nothing else of it; its bitcoin stays."""
+    before = ended.read(f"{HOUSE}.standing_of", ended.at("first")).own
+    ended.mark(BTC, 60 * WAD)
+    if how == "wake":
+        ended.do(f"{HOUSE}.wake", ended.at("first"), sender="stranger")
+    elif how == "deposit":
+        ended.deposit("first", WAD)
+        before += WAD
+    elif how == "withdraw":
+        ended.do(f"{HOUSE}.withdraw", WAD, ended.at("first"), sender="first")
+        before -= WAD
+    elif how == "trade":
+        ended.trade("other", "first", 5, BTC)
+    else:
+        ended.do(f"{HOUSE}.wake", ended.at("first"), sender="stranger")
+        ended.do(f"{DESK}.check_risk", ended.at("first"), sender="stranger")
+    assert ended.size("first") == 0 and ended.size("second") == -500
+    assert ended.size("first", BTC) == (0 if how == "trade" else 5)
+    assert ended.read(f"{HOUSE}.standing_of", ended.at("first")).own == before
+    assert tuple(ended.market.lots[ETH]) == (1_000, 500)
+
+
+def test_it_is_marked_and_traded_no_more(ended):
+    ended.report(ETH, 1_000 * 10**27)
+    assert tuple(ended.do(f"{HOUSE}.accrue", ETH, sender="stranger")) == (False, 19 * WAD)
+    with reverts("perpetuals: price is final"):
+        ended.trade("first", "long", 1, ETH)
+    with reverts("desk: no price for lots"):
+        ended.do(f"{DESK}.take", ETH, 1, sender="first")
+
+
+def test_rolls_leave_it_out_once_nobody_is_in_it(ended):
+    """As long as somebody sleeps in it they note where cycles begin."""
+    for name in ("first", "second", "long"):
+        roll(ended)
+        cycle = ended.market.clocks[()].cycle
+        assert ended.market.levels[ETH, cycle] == ended.market.values[ETH]
+        ended.do(f"{HOUSE}.wake", ended.at(name), sender="stranger")
+    assert not any(ended.market.lots[ETH])
+    roll(ended)
+    cycle = ended.market.clocks[()].cycle
+    assert not any(ended.market.levels[ETH, cycle])
+    assert not any(any(ended.market.edges[ETH, cycle, side]) for side in (0, 1))
+    ended.finish()
+    ended.check_woken()
+
+
+def test_nobody_waits_for_rolls_in_a_delisting(ended):
+    """Cash that is no gain of the last move leaves at once, as at all times."""
+    ended.do(f"{HOUSE}.withdraw", 9_000 * WAD, ended.at("second"), sender="second")
+    with reverts("perpetuals: more than it has"):
+        ended.do(f"{HOUSE}.withdraw", 1_400 * WAD, ended.at("second"), sender="second")
+    roll(ended)
+    roll(ended)
+    ended.do(f"{HOUSE}.withdraw", 1_400 * WAD, ended.at("second"), sender="second")

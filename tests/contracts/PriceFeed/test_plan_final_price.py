@@ -1,0 +1,202 @@
+"""plan_final_price, final_price_from, mark_within: a price as in settlement, from a planned moment on."""
+
+from random import Random
+
+import pytest
+
+from backstop.model.arithmetic import RAY
+from backstop.model.roles import SETTLEMENT
+from tests.support.helpers import refusal, reverts
+
+HOUR, DAY = 3_600, 86_400
+NOT_YET = (False, 0)
+
+
+@pytest.fixture
+def running(market):
+    """A market at 100 for a while."""
+    market.protocol.do("PriceFeed.grant_role", SETTLEMENT, "settlement", sender="admin")
+    market.poke(100, 100, 100)
+    market.steps(100, 100)
+    return market
+
+
+def plan(market, at):
+    market.protocol.do("PriceFeed.plan_final_price", market.id, at, sender="settlement")
+
+
+def begin(market):
+    market.protocol.do("PriceFeed.begin_final_price", market.id, sender="settlement")
+
+
+def test_it_begins_by_itself_at_its_moment(running):
+    """Nobody calls in that second: half an hour of 100 is left of the step before, then all is 40."""
+    at = running.protocol.timestamp + HOUR + 1_800
+    plan(running, at)
+    assert running.read("planned_for") == at
+    running.steps(40, 40, 40, 40, 40, 40)
+    assert running.read("final_price_from", at) == NOT_YET
+    running.protocol.advance(HOUR + 1_799)
+    assert running.read("final_price_from", at) == NOT_YET
+    running.protocol.advance(1)
+    assert running.read("final_price_from", at) == (True, (1_800 * 100 + 19_800 * 40) * RAY // 21_600)
+    running.steps(9)
+    logged = [log.values for log in running.protocol.last.logs if log.event == "FinalPriceSet"]
+    assert logged == [(running.id, (1_800 * 100 + 19_800 * 40) * RAY // 21_600)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_it_is_what_settlement_would_have_made_from_that_second(running, seed):
+    """Random prices, gaps, halts and suspects before and after it; whoever asked in between."""
+    random, found = Random(seed), []
+    at = running.protocol.timestamp + random.randrange(1, 2 * DAY)
+    script = [
+        (random.choice((600, HOUR, 2 * HOUR, 20 * HOUR)), random.random(), random.choice((95, 105, 50, 200)))
+        for _ in range(20)
+    ]
+    for planned in (True, False):
+        with running.protocol.lockstep.imagine():
+            running.guard(deviation=1_000, confirmations=1, grace=600)
+            if planned:
+                plan(running, at)
+            for seconds, chance, price in script:
+                until = running.protocol.timestamp + seconds
+                if not planned and running.protocol.timestamp < at <= until:
+                    running.protocol.advance(at - running.protocol.timestamp)
+                    begin(running)
+                running.protocol.advance(until - running.protocol.timestamp)
+                if chance < 0.2:
+                    running.halt(chance < 0.1)
+                if chance < 0.9:
+                    running.report(*[price] * 3)
+                    refusal(running.protocol, "PriceFeed.poke", running.id, sender="stranger")
+            running.protocol.advance(3 * DAY)
+            view = ("final_price_from", at) if planned else ("final_price",)
+            found.append(running.read(*view))
+    assert found[0] == found[1] and found[0][0]
+
+
+def test_in_an_idle_feed_nobody_has_to_say_that_it_has_begun(running):
+    """The average of the last second that was fresh, as for settlement."""
+    at = running.protocol.timestamp + DAY
+    plan(running, at)
+    running.steps(500, 500)
+    assert running.read("final_price_from", at) == NOT_YET
+    running.protocol.advance(5 * DAY)
+    is_final, price = running.read("final_price_from", at)
+    assert is_final and 100 * RAY < price < 500 * RAY
+    before = running.read("final_price_from", at)
+    running.steps(7, 7)
+    assert running.read("final_price_from", at) == before
+
+
+def test_settlement_counts_if_it_begins_before(running):
+    at = running.protocol.timestamp + DAY
+    plan(running, at)
+    running.steps(40)
+    begin(running)
+    running.steps(*[40] * 5)
+    running.protocol.advance(HOUR)
+    settled = running.read("final_price")
+    assert settled[0] and settled == running.read("final_price_from", at)
+    running.steps(*[900] * 40)
+    assert running.read("final_price_from", at) == settled == running.read("final_price_from", 0)
+
+
+def test_settlement_later_has_a_price_of_its_own(running):
+    at = running.protocol.timestamp + HOUR
+    plan(running, at)
+    running.steps(40, 40, 40, 40)
+    begin(running)
+    running.steps(*[70] * 6)
+    running.protocol.advance(HOUR)
+    own, settled = running.read("final_price_from", at), running.read("final_price")
+    assert own[0] and settled[0] and own[1] < settled[1]
+
+
+def test_the_mark_goes_over_to_the_final_price(running):
+    """The median counts for what the window lacks of valid time; then it is final, whatever is reported."""
+    at = running.protocol.timestamp + HOUR
+    plan(running, at)
+    running.steps(100)
+    running.report(40, 40, 40)
+    assert running.read("mark_within", 60, 0) == running.read("price_within", 60) == 40 * RAY
+    assert running.read("mark_within", 60, at) == 40 * RAY
+    running.protocol.advance(10)
+    assert running.read("mark_within", 60, at) == (10 * 100 + (21_600 - 10) * 40) * RAY // 21_600
+    running.protocol.advance(60)
+    assert running.read("mark_within", 60, at) == 0
+    running.steps(*[100] * 5)
+    running.protocol.advance(HOUR - 71)
+    running.report(70, 70, 70)
+    assert running.read("mark_within", 60, at) == (21_599 * 100 + 70) * RAY // 21_600
+    running.protocol.advance(HOUR)
+    assert running.read("mark_within", 60, at) == running.read("final_price_from", at)[1] == 100 * RAY
+
+
+def test_before_its_moment_the_mark_is_that_of_now(running):
+    at = running.protocol.timestamp + 2 * HOUR
+    plan(running, at)
+    running.protocol.advance(HOUR)
+    running.report(40, 40, 40)
+    assert running.read("mark_within", 60, at) == 40 * RAY
+
+
+def test_in_settlement_the_mark_goes_over_without_a_plan(running):
+    begin(running)
+    running.protocol.advance(HOUR)
+    running.poke(40, 40, 40)
+    assert running.read("mark_within", 60, 0) == (HOUR * 100 + 5 * HOUR * 40) * RAY // 21_600
+    assert running.read("guards_of")[7:] == (True, False, True)
+
+
+def test_one_after_the_other(running):
+    at = running.protocol.timestamp + HOUR
+    plan(running, at)
+    plan(running, at)
+    with reverts("price_feed: another is planned"):
+        plan(running, at + 1)
+    running.steps(*[100] * 8)
+    plan(running, running.protocol.timestamp + DAY)
+    assert running.read("final_price_from", at) == (True, 100 * RAY)
+    # A moment that nobody planned has no price.
+    assert running.read("final_price_from", at + 1) == NOT_YET
+
+
+def test_it_is_planned_ahead_by_settlement_alone_and_not_once_that_has_begun(running):
+    now = running.protocol.timestamp
+    for at in (now, now - 1, 2**32):
+        with reverts("price_feed: plan bounds"):
+            plan(running, at)
+    with reverts("roles: missing role"):
+        running.protocol.do("PriceFeed.plan_final_price", running.id, now + 1, sender="admin")
+    with reverts("price_feed: no market"):
+        running.protocol.do("PriceFeed.plan_final_price", 31, now + 1, sender="settlement")
+    begin(running)
+    with reverts("price_feed: closing has begun"):
+        plan(running, now + 1)
+
+
+def test_reporters_and_guards_stay_as_they_are_from_the_moment_until_it_is_final(running):
+    at = running.protocol.timestamp + DAY
+    plan(running, at)
+    running.protocol.advance(DAY - 1)
+    running.set()
+    running.guard(grace=60)
+    running.protocol.advance(1)
+    for change in (running.set, running.guard):
+        with reverts("price_feed: is closing"):
+            change()
+    # A feed that is dead may have other reporters once the price is final, though nobody steps it.
+    running.protocol.advance(3 * DAY)
+    before = running.read("final_price_from", at)
+    running.set()
+    assert before[0] and running.read("final_price_from", at) == before
+
+
+def test_the_plan_is_told(running):
+    at = running.protocol.timestamp + DAY
+    plan(running, at)
+    assert [(log.event, log.values) for log in running.protocol.last.logs] == [
+        ("FinalPricePlanned", (running.id, at))
+    ]

@@ -1,0 +1,121 @@
+"""A margin market by cycles on a chain that stays: its traders, files of orders and reports, its keepers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from backstop.cli.order import cli
+from backstop.deployment.accounts import account
+from backstop.deployment.signing import sign_report, trader
+from backstop.keepers.cycle_view import CycleView
+from backstop.keepers.reports import Said, report_line
+from backstop.live.node.signers import Signers
+from backstop.live.operate.config import Settings
+from backstop.live.operate.deploying import deploy_live, load_parameters
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.keeper_setup import start
+from backstop.live.operate.system import LiveSystem, market_view
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from tests.support.devnet import Devnet
+from tests.support.fallen import do
+from tests.support.waiting import wait_for
+
+ETH = 0
+PRICES = {0: 2_000, 1: 30_000}
+LOTS = 1_000
+
+
+class Street:
+    """A devnet with such a market, the files that its keepers read, and the keepers."""
+
+    def __init__(
+        self,
+        devnet: Devnet,
+        folder: Path,
+        roles: Sequence[str] = ("margin_crank", "margin_liquidator", "matcher"),
+        deposits: Mapping[str, int] | None = None,
+    ) -> None:
+        self.node, self.said = devnet.node, list[str]()
+        self.file, self.orders, self.reports = (folder / name for name in ("d.json", "orders", "reports"))
+        signers = Signers(test_accounts=True)
+        deployment = deploy_live(self.node, load_parameters("by-cycle"), self.file, signers)
+        self.system = LiveSystem(self.node, deployment, signers, impersonate=True)
+        self.endow(deposits or {"long": 4_300, "short": 10_000})
+        self.sign(PRICES[ETH])
+        reports = (str(self.reports),)
+        options: dict[str, dict[str, Any]] = {
+            "margin_crank": {"reports": reports, "most": 40},
+            "margin_liquidator": {"reports": reports},
+            "matcher": {"reports": reports, "orders": str(self.orders)},
+            "poker": {"reports": reports},
+            "settler": {"most": 40},
+        }
+        options = {role: options[role] for role in roles}
+        self.loop: KeeperLoop = start(
+            Settings(
+                networks=(devnet.url,),
+                deployment=self.file,
+                roles=tuple(options),
+                options=options,
+                journal=folder / "journal",
+            ),
+            self.said.append,
+        )
+
+    def endow(self, deposits: Mapping[str, int]) -> None:
+        """Stablecoin for everybody, and margin for traders: a fifth of the long's, half of the short's."""
+        maker, coins, at = account("market_maker"), 1_000_000 * WAD, self.system.addresses
+        for _ in range(2):
+            self.system.advance(3_600)
+            for c, price in PRICES.items():
+                for i in range(3):
+                    do(self.system, "PriceFeed", "report", c, price * RAY, sender=f"reporter_{i + 1}")
+                do(self.system, "PriceFeed", "poke", c, sender="borrower")
+        by = {"sender": "market_maker"}
+        do(self.system, "WETH", "mint", maker, 2_000 * WAD, **by)
+        do(self.system, "WETH", "approve", at["VaultEngine"], MAX_UINT256, **by)
+        args = 0, maker, 2_000 * WAD, coins, maker
+        do(self.system, "VaultEngine", "deposit_and_draw", *args, **by)
+        do(self.system, "Stablecoin", "approve", at["PerpetualMarket"], MAX_UINT256, **by)
+        do(self.system, "Stablecoin", "transfer", account("margin_liquidator"), 1_000 * WAD, **by)
+        for name, amount in deposits.items():
+            do(self.system, "PerpetualMarket", "deposit", trader(name), amount * WAD, **by)
+
+    def sign(self, dollars: int) -> None:
+        """All reporters sign the price of ether, and the other, a second later; nobody sends anything."""
+        self.system.advance(1)
+        now, chain = self.system.timestamp, self.system.deployment.chain_id
+        feed, lines = self.system.addresses["PriceFeed"], []
+        for c, price in {**PRICES, ETH: dollars}.items():
+            for i in range(4):
+                who = account(f"reporter_{i + 1}")
+                lines.append(report_line(Said(who, sign_report(who, c, price * RAY, now, chain, feed))))
+        self.reports.write_text("".join(line + "\n" for line in lines))
+
+    def order(self, name: str, doing: str, lots: int = LOTS, symbol: str = "WETH") -> None:
+        price = dict(zip(("WETH", "WBTC"), PRICES.values(), strict=True))[symbol]
+        who = ("--deployment", self.file, "--trader", name, "--market", symbol, "--price", price)
+        flags = [str(flag) for flag in (*who, doing, lots, "--out", self.orders)]
+        assert CliRunner().invoke(cli, flags).exit_code == 0
+
+    @property
+    def seen(self) -> CycleView:
+        """The market as its keepers see it."""
+        found = market_view(self.loop.system.mirror, self.loop.system.timestamp).cycles
+        assert found is not None
+        return found
+
+    def work(self, done: Callable[[CycleView], bool], dollars: int) -> None:
+        """Look, with reports of now, until that is so and nothing waits."""
+
+        def reached() -> bool:
+            self.sign(dollars)
+            self.loop.round()
+            return self.loop.waiting == 0 and done(self.seen)
+
+        wait_for(reached)
+        assert self.loop.tally.failed == 0 and self.loop.system.mirror.differences == []
