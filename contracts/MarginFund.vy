@@ -4,9 +4,9 @@
 """
 @title MarginFund
 @license GNU Affero General Public License v3.0 only
-@notice Pays for accounts of the margin market that owe more than they have, before anybody's gain does:
-        first with profits that were withdrawn and have not vested, pro rata, then with insurance, up to a
-        cap for each bucket of time.
+@notice Pays for losses of the margin market: with insurance before gains of their cycle do, up to a cap for
+        each bucket of time; for what is late first with profits that were withdrawn and have not vested, pro
+        rata, then with insurance.
 @dev A withdrawn profit is in the bucket of time in which it was withdrawn, and vests when that many
      buckets have passed. A bucket is shares of what is left of it, so that a clawback touches one slot. If
      little is left for many shares, the rest is insurance, and the bucket begins again: its old shares are
@@ -37,36 +37,36 @@ exports: (
 
 event ProfitLocked:
     owner: indexed(address)
-    bucket: indexed(uint256)
-    amount: uint256
-    shares: uint256
+    bucket: indexed(uint256)  # [id]
+    amount: uint256  # [wad]
+    shares: uint256  # [shares]
 
 
 event ProfitClaimed:
     owner: indexed(address)
-    bucket: indexed(uint256)
-    amount: uint256
+    bucket: indexed(uint256)  # [id]
+    amount: uint256  # [wad]
 
 
 event ClawedBack:
-    bucket: indexed(uint256)
-    amount: uint256
-    dust: uint256
+    bucket: indexed(uint256)  # [id]
+    amount: uint256  # [wad]
+    dust: uint256  # [wad] That nobody has a share of any more.
 
 
 event LossAbsorbed:
-    loss: uint256
-    clawed_back: uint256
-    insured: uint256
+    loss: uint256  # [wad]
+    clawed_back: uint256  # [wad] By unvested profits.
+    insured: uint256  # [wad]
 
 
 event InsuranceAdded:
     payer: indexed(address)
-    amount: uint256
+    amount: uint256  # [wad]
 
 
 event CapSet:
-    cap: uint256
+    cap: uint256  # [whole stablecoins]
 
 
 struct Bucket:
@@ -107,9 +107,11 @@ holdings: HashMap[address, HashMap[uint256, uint256]]
 @deploy
 def __init__(stablecoin: address, margin_market: address, admin: address, length: uint256, buckets: uint256):
     """
+    @param stablecoin What it holds.
+    @param margin_market Whose losses it bears, and whose profits vest here.
     @param admin Sets the cap.
-    @param length Seconds in a bucket.
-    @param buckets How many pass until a profit has vested.
+    @param length [seconds] Of a bucket of time.
+    @param buckets [count] That pass until a profit has vested.
     """
     roles.__init__(admin)
     assert length >= bounds.MIN_BUCKET and length <= bounds.MAX_BUCKET, "margin_fund: bucket bounds"
@@ -127,7 +129,8 @@ def __init__(stablecoin: address, margin_market: address, admin: address, length
 def lock(owner: address, amount: uint256):
     """
     @notice Keep a withdrawn profit until it has vested. Margin market only, which has paid it in.
-    @param amount Wad.
+    @param owner Whose profit.
+    @param amount [wad] How much.
     """
     self._only_market()
     bucket: uint256 = block.timestamp // LENGTH
@@ -152,7 +155,9 @@ def claim(owner: address, bucket: uint256) -> uint256:
     """
     @notice Pay somebody what is left of profits that were withdrawn in a bucket of time, once it has
             vested. Anyone.
-    @return Wad, rounded down; the last one gets the rest.
+    @param owner Whose profits.
+    @param bucket [id] In which they were withdrawn.
+    @return [wad] Rounded down; the last one gets the rest.
     """
     assert bucket + BUCKETS <= block.timestamp // LENGTH, "margin_fund: not vested"
     state: Bucket = self._load_bucket(bucket)
@@ -177,7 +182,8 @@ def absorb(loss: uint256) -> uint256:
     @notice Pay for a loss. Margin market only. Protects: all unvested profits give the same share, and
             insurance nothing before they are gone, nor more than its cap in a bucket of time, however a
             loss is split.
-    @return What was paid to the market, wad.
+    @param loss [wad] What nobody else has paid.
+    @return [wad] Paid to the market, at most the loss.
     """
     self._only_market()
     clawed_back: uint256 = self._claw_back(loss)
@@ -207,7 +213,7 @@ def cover(loss: uint256) -> uint256:
 def add_fees(amount: uint256):
     """
     @notice Book fees of liquidations as insurance. Margin market only, which has paid them in.
-    @param amount Wad.
+    @param amount [wad] How much.
     """
     self._only_market()
     self._add(amount)
@@ -218,7 +224,7 @@ def add_fees(amount: uint256):
 def insure(amount: uint256):
     """
     @notice Add to the insurance, for good. Anyone, with the caller's stablecoin, on an allowance.
-    @param amount Wad.
+    @param amount [wad] How much.
     """
     self._add(amount)
     extcall STABLECOIN.transferFrom(msg.sender, self, amount)
@@ -230,7 +236,8 @@ def insure(amount: uint256):
 @external
 def set_cap(new: uint256):
     """
-    @notice Set how much insurance may be spent in a bucket of time, whole stablecoins. Admin only.
+    @notice Set how much insurance may be spent in a bucket of time. Admin only.
+    @param new [whole stablecoins] Of insurance.
     """
     roles._only_admin()
     assert new <= bounds.MAX_GLOBAL_DEBT_CEILING, "margin_fund: cap bounds"
@@ -245,7 +252,8 @@ def set_cap(new: uint256):
 @view
 def insurance_of() -> IMarginFund.Insurance:
     """
-    @notice Insurance, and what of it was spent in the bucket of time of now, wad.
+    @notice Insurance, and what of it was spent in the bucket of time of now.
+    @return Both, and that bucket.
     """
     return self._insurance()
 
@@ -255,6 +263,8 @@ def insurance_of() -> IMarginFund.Insurance:
 def bucket_of(bucket: uint256) -> Bucket:
     """
     @notice What is left of the profits of a bucket of time.
+    @param bucket [id] In which they were withdrawn.
+    @return Assets, shares, and how often it began again.
     """
     return self._load_bucket(bucket)
 
@@ -263,7 +273,10 @@ def bucket_of(bucket: uint256) -> Bucket:
 @view
 def profit_of(owner: address, bucket: uint256) -> uint256:
     """
-    @notice What is left of somebody's profits of a bucket of time, vested or not, wad, rounded down.
+    @notice What is left of somebody's profits of a bucket of time, vested or not.
+    @param owner Whose profits.
+    @param bucket [id] In which they were withdrawn.
+    @return [wad] Rounded down.
     """
     return self._value(self._load_holding(owner, bucket), self._load_bucket(bucket))
 
@@ -272,7 +285,8 @@ def profit_of(owner: address, bucket: uint256) -> uint256:
 @view
 def unvested() -> uint256:
     """
-    @notice What can be clawed back now, wad.
+    @notice What can be clawed back now.
+    @return [wad] Of all buckets that have not vested.
     """
     return self._unvested(block.timestamp // LENGTH)
 

@@ -10,7 +10,7 @@
 """
 from snekmate.utils import eip712_domain_separator
 
-from contracts.interfaces import IMarginMarket
+from contracts.interfaces import IPerpetualDesk
 from contracts.modules import signed
 
 initializes: eip712_domain_separator
@@ -21,9 +21,9 @@ exports: eip712_domain_separator.eip712Domain
 event Filled:
     maker: indexed(address)
     taker: indexed(address)
-    market: indexed(uint256)
-    lots: uint256
-    price: uint256
+    market: indexed(uint256)  # [id]
+    lots: uint256  # [lots]
+    price: uint256  # [wei a lot]
     maker_order: bytes32
     taker_order: bytes32
 
@@ -35,7 +35,7 @@ event Cancelled:
 
 event NonceRaised:
     account: indexed(address)
-    new: uint256
+    new: uint256  # [nonce]
 
 
 struct Order:
@@ -55,7 +55,7 @@ ORDER_TYPE: constant(bytes32) = keccak256(
 
 NANOSECONDS: constant(uint256) = 10**9  # in a second
 
-MARGIN_MARKET: public(immutable(IMarginMarket))
+DESK: public(immutable(IPerpetualDesk))
 
 # hash of an order -> lots that were filled; more than any size once it is cancelled
 filled: public(HashMap[bytes32, uint256])
@@ -64,12 +64,13 @@ nonce_floor: public(HashMap[address, uint256])
 
 
 @deploy
-def __init__(margin_market: address):
+def __init__(desk: address):
     """
     @notice The wiring is final.
+    @param desk Books what is matched.
     """
     eip712_domain_separator.__init__("Backstop Margin", "1")
-    MARGIN_MARKET = IMarginMarket(margin_market)
+    DESK = IPerpetualDesk(desk)
 
 
 @external
@@ -83,11 +84,15 @@ def fill(
 ):
     """
     @notice Match two orders of different accounts. Permissionless: whoever does it gets nothing. The price
-            is the limit of the maker, whose nonce is the lower one: what the other offers too much stays the
-            other's. Protects: no order is filled without its account's signature, beyond its size, after its
-            expiry, under its account's floor, at a worse price, or at another market, contract or chain; and
-            whoever matches cannot say which of the two was first.
-    @param lots How many, above zero.
+            is the limit of the maker, whose nonce is the lower one: what the other offers too much stays
+            the other's. Protects: no order is filled without its account's signature, beyond its size,
+            after its expiry, under its account's floor, at a worse price, or at another market, contract or
+            chain; and whoever matches cannot say which of the two was first.
+    @param maker The order that was signed first.
+    @param maker_signature Of its account.
+    @param taker The order that meets it.
+    @param taker_signature Of its account.
+    @param lots [lots] How many, above zero.
     """
     assert maker.account != taker.account, "margin_orders: same account"
     assert maker.market == taker.market, "margin_orders: other market"
@@ -116,7 +121,7 @@ def fill(
         maker_order=maker_order,
         taker_order=taker_order,
     )
-    extcall MARGIN_MARKET.trade(
+    extcall DESK.trade(
         maker.market,
         maker.account,
         taker.account,
@@ -131,6 +136,7 @@ def fill(
 def cancel(order: Order):
     """
     @notice Void an order for good. Its account only.
+    @param order The caller's.
     """
     assert msg.sender == order.account, "margin_orders: not its account"
     digest: bytes32 = self._digest(order)
@@ -142,6 +148,7 @@ def cancel(order: Order):
 def raise_nonce(new: uint256):
     """
     @notice Void all of the caller's orders with a nonce under a new floor, above the old one.
+    @param new [nonce] The floor.
     """
     assert new > self.nonce_floor[msg.sender], "margin_orders: floor only rises"
     self.nonce_floor[msg.sender] = new
@@ -153,6 +160,8 @@ def raise_nonce(new: uint256):
 def digest_of(order: Order) -> bytes32:
     """
     @notice What an order's account signs, and what the order is known by.
+    @param order Any.
+    @return Its EIP-712 digest in this contract, on this chain.
     """
     return self._digest(order)
 

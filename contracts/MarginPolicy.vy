@@ -37,13 +37,13 @@ exports: (
 
 
 event MarketAdded:
-    market: indexed(uint256)
-    feed: uint256
-    lot: uint256
+    market: indexed(uint256)  # [id]
+    feed: uint256  # [id] Of the price feed's market.
+    lot: uint256  # [wad] Of the base asset.
 
 
 event TermsSet:
-    market: indexed(uint256)
+    market: indexed(uint256)  # [id]
     terms: Terms
 
 
@@ -68,11 +68,6 @@ struct Terms:
     open_limit: uint256  # lots that may be long, 63 bits
     dust: uint256  # whole stablecoins of notional, 32 bits
 
-
-# How prices are chosen.
-LAST: constant(uint256) = 0  # the last one, fresh or not
-RISK: constant(uint256) = 1  # the worse of the current and the next for whoever holds the position
-LIQUIDATION: constant(uint256) = 2  # what liquidations start at
 
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_14: constant(uint256) = 2**14 - 1
@@ -115,9 +110,10 @@ def __init__(price_feed: address, admin: address):
 def add_market(feed: uint256, lot: uint256, terms: Terms) -> uint256:
     """
     @notice List a market. Admin only. Its feed and its lot never change.
-    @param feed Market of the price feed. Nobody trades before it has a price.
-    @param lot Wad of the base asset.
-    @return The market's id.
+    @param feed [id] Market of the price feed. Nobody trades before it has a price.
+    @param lot [wad] Of the base asset.
+    @param terms Margins, and what else can be changed.
+    @return [id] The market.
     """
     roles._only_admin()
     market: uint256 = self.markets
@@ -135,6 +131,8 @@ def add_market(feed: uint256, lot: uint256, terms: Terms) -> uint256:
 def set_terms(market: uint256, terms: Terms):
     """
     @notice Set a market's terms. Admin only. An open limit of 0 lets it only shrink.
+    @param market [id] The market.
+    @param terms Margins, and what else can be changed.
     """
     roles._only_admin()
     self._check_market(market)
@@ -168,27 +166,6 @@ def delist(market: uint256, at: uint256):
 
 @external
 @view
-def price_of(market: uint256, kind: uint256, long: bool) -> uint256:
-    """
-    @notice Wei a lot, rounded down. What is missing fails, but for the last price.
-    @param kind 0 the last, 1 for new risk, 2 for liquidations.
-    @param long Whether the position is: for new risk the worse of the current and the next price counts.
-    """
-    return self._price(market, kind, long)
-
-
-@external
-@view
-def needs(market: uint256, size: int256, kind: uint256, open: uint256) -> IMarginPolicy.Needs:
-    """
-    @notice The margin that a position needs, at prices of a kind.
-    @param open Lots that are long in the market; they count for new risk.
-    """
-    return self._needs(market, size, self._price(market, kind, size > 0), open, kind == RISK)
-
-
-@external
-@view
 def needs_at(market: uint256, size: int256, price: uint256, open: uint256, risk: bool) -> IMarginPolicy.Needs:
     """
     @notice The margin that a position needs at a price.
@@ -199,7 +176,18 @@ def needs_at(market: uint256, size: int256, price: uint256, open: uint256, risk:
     @param risk Whether the initial margin is that of new risk.
     @return The price, the notional and both margins, exactly.
     """
-    return self._needs(market, size, price, open, risk)
+    notional: uint256 = convert(abs(size), uint256) * price
+    terms: uint256 = self.terms[market]
+    initial: uint256 = self._initial(terms, notional)
+    if risk:
+        everything: uint256 = max(notional, open * price)
+        last: uint256 = self._steps(terms >> OF_MARKET, everything)
+        last -= self._steps(terms >> OF_MARKET, everything - notional)
+        own: uint256 = self._steps(terms >> OF_ACCOUNTS, notional)
+        initial += max(last, own) - own
+    return IMarginPolicy.Needs(
+        price=price, notional=notional, initial=initial, maintenance=self._maintenance(terms, notional)
+    )
 
 
 @external
@@ -255,7 +243,10 @@ def ends_at(market: uint256) -> uint256:
 @view
 def maintenance(market: uint256, notional: uint256) -> uint256:
     """
-    @notice The maintenance margin of a position, basis points x wei.
+    @notice The maintenance margin of a position.
+    @param market [id] The market.
+    @param notional [wei] Of the position.
+    @return [basis points x wei] Exactly.
     """
     return self._maintenance(self.terms[market], notional)
 
@@ -271,7 +262,8 @@ def reward(takeover: IMarginPolicy.Takeover) -> uint256:
             Protects: no more lots go than bring the account back to its initial margin, but dust: if the
             rest would be dust all goes, and only if the smallest rest that is none would have to; and its
             equity never falls by a larger share than its maintenance margin.
-    @return Wad, rounded down.
+    @param takeover The lots, and the account before they go.
+    @return [wad] Rounded down.
     """
     least: uint256 = max(
         1, units._div_up((self.underlyings[takeover.market] >> 63 & MASK_32) * units.WAD, takeover.price)
@@ -294,16 +286,6 @@ def reward(takeover: IMarginPolicy.Takeover) -> uint256:
 
 @external
 @view
-def most_premium(market: uint256) -> uint256:
-    """
-    @notice How far from the last price funding may follow trades, wei a lot and period.
-    """
-    share: uint256 = (self.terms[market] >> 58) & MASK_14
-    return self._price(market, LAST, True) * share // units.BASIS_POINTS
-
-
-@external
-@view
 def most_premium_at(market: uint256, price: uint256) -> uint256:
     """
     @notice How far from a price funding may follow trades: not at all in a market that is delisted.
@@ -321,7 +303,9 @@ def most_premium_at(market: uint256, price: uint256) -> uint256:
 @view
 def open_limit(market: uint256) -> uint256:
     """
-    @notice Lots that may be long.
+    @notice How much may be open in a market.
+    @param market [id] The market.
+    @return [lots] Long.
     """
     return self.underlyings[market] & MASK_63
 
@@ -330,7 +314,9 @@ def open_limit(market: uint256) -> uint256:
 @view
 def haircut(market: uint256) -> uint256:
     """
-    @notice Basis points of realised gains that repay unpaid losses.
+    @notice What gains of a cycle give at most for losses that are late.
+    @param market [id] The market.
+    @return [basis points] Of the gains.
     """
     return (self.terms[market] >> 44) & MASK_14
 
@@ -340,6 +326,8 @@ def haircut(market: uint256) -> uint256:
 def terms_of(market: uint256) -> Terms:
     """
     @notice A market's terms.
+    @param market [id] The market.
+    @return The record.
     """
     word: uint256 = self.terms[market]
     lots: uint256 = self.underlyings[market]
@@ -360,53 +348,16 @@ def terms_of(market: uint256) -> Terms:
 @view
 def base_of(market: uint256) -> (uint256, uint256):
     """
-    @notice The market of the feed whose price counts, and a lot, wad of the base asset.
+    @notice Whose price counts in a market, and what a lot is.
+    @param market [id] The market.
+    @return [id] The market of the price feed.
+    @return [wad] Of the base asset.
     """
     word: uint256 = self.underlyings[market]
     return self._feed(word), (word >> 95) & MASK_96
 
 
 # ------------------------------------------------------------------ helpers
-
-
-@internal
-@view
-def _needs(market: uint256, size: int256, price: uint256, open: uint256, risk: bool) -> IMarginPolicy.Needs:
-    notional: uint256 = convert(abs(size), uint256) * price
-    terms: uint256 = self.terms[market]
-    initial: uint256 = self._initial(terms, notional)
-    if risk:
-        everything: uint256 = max(notional, open * price)
-        last: uint256 = self._steps(terms >> OF_MARKET, everything)
-        last -= self._steps(terms >> OF_MARKET, everything - notional)
-        own: uint256 = self._steps(terms >> OF_ACCOUNTS, notional)
-        initial += max(last, own) - own
-    return IMarginPolicy.Needs(
-        price=price, notional=notional, initial=initial, maintenance=self._maintenance(terms, notional)
-    )
-
-
-@internal
-@view
-def _price(market: uint256, kind: uint256, long: bool) -> uint256:
-    word: uint256 = self.underlyings[market]
-    feed: uint256 = self._feed(word)
-    price: uint256 = 0
-    if kind == LIQUIDATION:
-        price = staticcall PRICE_FEED.liquidation_price(feed)
-        assert price != 0, "margin_policy: no price"
-    else:
-        prices: IPriceFeed.Prices = staticcall PRICE_FEED.prices_of(feed)
-        price = prices.current
-        if kind == RISK:
-            assert (
-                block.timestamp <= prices.fresh_until and prices.next != 0
-            ), "margin_policy: no price for risk"
-            if long:
-                price = min(price, prices.next)
-            else:
-                price = max(price, prices.next)
-    return self._of_lot(word, price)
 
 
 @internal

@@ -4,9 +4,9 @@
 """
 @title PerpetualDesk
 @license GNU Affero General Public License v3.0 only
-@notice Who may trade in the perpetual markets, and at what: trades of two signed orders in a band around the
-        mark, lots that are nobody's at the mark, liquidations for a reward. New risk needs its initial margin
-        without any gain that is not final, at marks of now. It holds nothing and keeps nothing.
+@notice Who may trade in the perpetual markets, and at what: trades of two signed orders in a band around
+        the mark, lots that are nobody's at the mark, liquidations for a reward. New risk needs its initial
+        margin without any gain that is not final, at marks of now. It holds nothing and keeps nothing.
 """
 from contracts.interfaces import IMarginPolicy
 from contracts.interfaces import IPerpetualDesk
@@ -36,6 +36,19 @@ event Taken:
     price: uint256  # [wei a lot]
 
 
+event Deleveraged:
+    owner: indexed(address)
+    market: indexed(uint256)  # [id]
+    delta: int256  # [lots]
+    price: uint256  # [wei a lot]
+    prover: indexed(address)
+
+
+struct Rewarded:
+    pot: uint256  # wad
+    notional: uint256  # wei
+
+
 struct Rules:
     band: uint256  # basis points that a trade may be from the mark
     maker_fee: uint256  # basis points of notional
@@ -44,12 +57,17 @@ struct Rules:
 
 
 EMERGENCY: constant(uint256) = 2
+# Funding is said for a period, and follows the trades of an interval; seconds.
+PERIOD: constant(uint256) = 28_800
+INTERVAL: constant(uint256) = 3_600
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 POLICY: public(immutable(IMarginPolicy))
 # The zero address if there is none: then there are no modes.
 RISK_POLICY: public(immutable(address))
 MARGIN_ORDERS: public(immutable(address))
+# Says whose lots are closed against those that are nobody's; the zero address if nobody does.
+CLOSER: public(immutable(address))
 MARKET: public(immutable(IPerpetualMarket))
 # [basis points] How far from the mark a trade may be.
 BAND: public(immutable(uint256))
@@ -68,6 +86,7 @@ def __init__(
     risk_policy: address,
     margin_orders: address,
     market: address,
+    closer: address,
     rules: Rules,
 ):
     """
@@ -77,6 +96,8 @@ def __init__(
     @param risk_policy Whether there are modes: the zero address if there are none.
     @param margin_orders Matches signed orders.
     @param market Whose desk it is.
+    @param closer Says whose lots are closed against those that are nobody's: the zero address if nobody
+            does.
     @param rules The band, and fees.
     """
     assert rules.band <= bounds.MAX_BAND, "desk: band bounds"
@@ -87,6 +108,7 @@ def __init__(
     RISK_POLICY = risk_policy
     MARGIN_ORDERS = margin_orders
     MARKET = IPerpetualMarket(market)
+    CLOSER = closer
     BAND = rules.band
     MAKER_FEE = rules.maker_fee
     TAKER_FEE = rules.taker_fee
@@ -109,10 +131,12 @@ def trade(
 ):
     """
     @notice Book a trade that both accounts have signed. Margin orders only. Protects: the price lies in the
-            band around the mark; an account takes new risk only with its initial margin, without any gain
-            that is not final, at marks of now, in no emergency; one that only reduces needs no more than to
-            stay solvent, to be no further below its maintenance margin than before, and to give no gain away
-            that is not final. In a market that is delisted both may only reduce.
+            band around the mark; what is open stays within the market's limit; whoever has a better price
+            than the mark pays what that moves the funding of an hour by; an account takes new risk only
+            with its initial margin, without any gain that is not final, at marks of now, in no emergency;
+            one that only reduces needs no more than to stay solvent, to be no further below its maintenance
+            margin than before, and to give no gain away that is not final. In a market that is delisted both
+            may only reduce.
     @param market [id] The market.
     @param maker Whose order was there first.
     @param taker The other side.
@@ -130,13 +154,17 @@ def trade(
     self._check_solvent(maker)
     self._check_solvent(taker)
     notional: uint256 = convert(abs(delta), uint256) * price
-    extcall MARKET.exchange(
-        market,
-        maker,
-        taker,
-        delta,
-        price, -self._fee(notional, MAKER_FEE), -self._fee(notional, TAKER_FEE),
-    )
+    maker_pays: int256 = self._fee(notional, MAKER_FEE)
+    taker_pays: int256 = self._fee(notional, TAKER_FEE)
+    if (price > mark) == (delta > 0):
+        taker_pays += self._premium_fee(market, convert(abs(delta), uint256), mark, apart)
+    else:
+        maker_pays += self._premium_fee(market, convert(abs(delta), uint256), mark, apart)
+    before: uint256 = self._open(market)
+    extcall MARKET.exchange(market, maker, taker, delta, price, -maker_pays, -taker_pays)
+    opened: uint256 = self._open(market)
+    if opened > before:
+        assert opened <= staticcall POLICY.open_limit(market), "desk: open limit"
     ends: bool = self._ends(market)
     self._check_side(maker, market, delta, price, mark, maker_reduces or ends)
     self._check_side(taker, market, -delta, price, mark, taker_reduces or ends)
@@ -148,7 +176,8 @@ def take(market: uint256, lots: uint256):
     """
     @notice Take lots over that were taken from debtors, at the mark, for a taker's fee. Anyone, as a trade.
             Protects: who is on the other side of an insolvent position closes against it without having to
-            find anybody; others need initial margin, and a market that is not delisted.
+            find anybody; others need initial margin, and a market that is not delisted; what bonds pay for
+            that is the taker's.
     @param market [id] The market.
     @param lots [lots] How many, of the side that lacks them.
     """
@@ -164,18 +193,71 @@ def take(market: uint256, lots: uint256):
     delta: int256 = convert(lots, int256)
     if long > short:
         delta = -delta
+    rewarded: Rewarded = self._rewarded()
     fee: int256 = self._fee(lots * price, TAKER_FEE)
     extcall MARKET.exchange(market, msg.sender, MARKET.address, delta, price, -fee, 0)
+    self._reward(msg.sender, rewarded, lots * price)
     self._check_side(msg.sender, market, delta, price, price, self._ends(market))
     log Taken(taker=msg.sender, market=market, delta=delta, price=price)
 
 
 @external
 @nonreentrant
+def deleverage(
+    market: uint256,
+    side: uint256,
+    accounts: DynArray[address, bounds.MAX_CLOSED],
+    most: DynArray[uint256, bounds.MAX_CLOSED],
+    prover: address,
+) -> (DynArray[uint256, bounds.MAX_CLOSED], uint256):
+    """
+    @notice Close lots of accounts against those that are nobody's, at the mark, one account after the
+            other. Closer only, which knows whose turn it is. Protects: nobody is closed that is not on the
+            side that has more lots, nor further than there are lots that are nobody's.
+    @param market [id] The market.
+    @param side [id] 0 for accounts that are long, 1 for short.
+    @param accounts Whose lots.
+    @param most [lots] For each of them.
+    @param prover Who gets what bonds pay for that.
+    @return [lots] How many were closed, for each of them.
+    @return [lots] That are nobody's, and face that side, still.
+    """
+    assert msg.sender == CLOSER, "desk: not the closer"
+    fresh: bool = False
+    price: uint256 = 0
+    fresh, price = extcall MARKET.accrue(market)
+    assert fresh, "desk: no price to close at"
+    lots: uint256[2] = empty(uint256[2])
+    lots[0], lots[1] = staticcall MARKET.lots_of(market)
+    left: uint256 = lots[side] - min(lots[side], lots[1 - side])
+    rewarded: Rewarded = self._rewarded()
+    found: DynArray[uint256, bounds.MAX_CLOSED] = []
+    all: uint256 = 0
+    for i: uint256 in range(len(accounts), bound=bounds.MAX_CLOSED):
+        owner: address = accounts[i]
+        size: int256 = self._size(owner, market)
+        closed: uint256 = 0
+        if size != 0 and convert(size < 0, uint256) == side:
+            closed = min(min(convert(abs(size), uint256), most[i]), left)
+        if closed != 0:
+            delta: int256 = convert(closed, int256)
+            if size > 0:
+                delta = -delta
+            extcall MARKET.exchange(market, owner, MARKET.address, delta, price, 0, 0)
+            left -= closed
+            all += closed
+            log Deleveraged(owner=owner, market=market, delta=delta, price=price, prover=prover)
+        found.append(closed)
+    self._reward(prover, rewarded, all * price)
+    return found, left
+
+
+@external
+@nonreentrant
 def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
     """
-    @notice Take over lots of an account that is under its maintenance margin, into the caller's own account,
-            at the mark less a reward:
+    @notice Take over lots of an account that is under its maintenance margin, into the caller's own
+            account, at the mark less a reward:
 
                 min(equity, shortage*discount) * maintenance margin relieved / maintenance margin
 
@@ -253,6 +335,54 @@ def _ends(market: uint256) -> bool:
 def _fee(notional: uint256, share: uint256) -> int256:
     """@dev Of a trade, wad, rounded up."""
     return convert(units._div_up(notional * share, units.BASIS_POINTS), int256)
+
+
+@internal
+@view
+def _premium_fee(market: uint256, lots: uint256, mark: uint256, apart: uint256) -> int256:
+    """
+    @dev What a price off the mark costs whom it is better for: at least what the premium has one side pay
+         the other in an interval, as far as funding goes; wad, rounded up.
+    """
+    over: uint256 = min(apart, staticcall POLICY.most_premium_at(market, mark))
+    return convert(units._div_up(lots * over * INTERVAL, PERIOD), int256)
+
+
+@internal
+@view
+def _open(market: uint256) -> uint256:
+    """@dev Lots of the side that has more."""
+    long: uint256 = 0
+    short: uint256 = 0
+    long, short = staticcall MARKET.lots_of(market)
+    return max(long, short)
+
+
+@internal
+@view
+def _rewarded() -> Rewarded:
+    """@dev What bonds pay for lots that are nobody's, wad, and what all of these are worth at the marks, wei.
+    """
+    found: Rewarded = Rewarded(pot=0, notional=0)
+    found.pot = staticcall MARKET.rewards()
+    if found.pot != 0:
+        for market: uint256 in range(staticcall POLICY.markets(), bound=bounds.MAX_MARGIN_MARKETS):
+            long: uint256 = 0
+            short: uint256 = 0
+            long, short = staticcall MARKET.lots_of(market)
+            lots: uint256 = max(long, short) - min(long, short)
+            found.notional += lots * staticcall MARKET.mark_of(market)
+    return found
+
+
+@internal
+def _reward(finder: address, rewarded: Rewarded, notional: uint256):
+    """@dev Pay whoever had so much of it taken over, wei, its part of the pot, rounded down."""
+    amount: uint256 = 0
+    if rewarded.notional != 0:
+        amount = rewarded.pot * notional // rewarded.notional
+    if amount != 0:
+        extcall MARKET.reward(finder, amount)
 
 
 @internal

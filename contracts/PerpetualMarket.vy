@@ -4,13 +4,13 @@
 """
 @title PerpetualMarket
 @license GNU Affero General Public License v3.0 only
-@notice Perpetual markets in the stablecoin, at marks that are seconds old, with one margin for all positions
-        of an account. The desk says who may trade, and at what. Lots of an account that owes are taken from
-        it and are nobody's until somebody takes them over: they gain and lose nothing, and the other side
-        moves by so much less. Losses that an account cannot bear are borne by insurance, and then by those
-        who gained in the same time from the same moves, each by the same share of its gain, whatever it does
-        afterwards; what these leave by unvested profits, by the protocol's waterfall within the market's
-        line, and by later gains (docs/know/margin-cycles.md).
+@notice Perpetual markets in the stablecoin, at marks that are seconds old, with one margin for all
+        positions of an account. The desk says who may trade, and at what. Lots of an account that owes are
+        taken from it and are nobody's until somebody takes them over: they gain and lose nothing, and the
+        other side moves by so much less. Losses that an account cannot bear are borne by insurance, and
+        then by those who gained in the same time from the same moves, each by the same share of its gain,
+        whatever it does afterwards; what these leave by unvested profits, by the protocol's waterfall
+        within the market's line, and by later gains (docs/know/margin-market.md).
 @dev The books balance to the wei: cash of all accounts and values of all positions + bonds + pot + fees ==
      held + late. Deposits, trades in which both sides only reduce, and bookings need no mode and no fresh
      price.
@@ -24,7 +24,6 @@ from contracts.modules import cycle_book
 from contracts.modules import cycle_losses
 from contracts.modules import price_path
 from contracts.modules import refuse
-from contracts.modules import units
 
 implements: IPerpetualMarket
 
@@ -35,8 +34,9 @@ initializes: cycle_losses[price_path := price_path, cycle_book := cycle_book]
 exports: (
     price_path.POLICY,
     price_path.MARK_AGE,
-    cycle_book.HALF_BOND,
+    cycle_book.THIRD_BOND,
     cycle_book.fees,
+    cycle_book.rewards,
     cycle_losses.STABLECOIN,
     cycle_losses.FUND,
     cycle_losses.WINDOW,
@@ -58,6 +58,11 @@ event Withdrawn:
     amount: uint256  # [wad] Of cash.
     paid: uint256  # [wad] At once.
     profit: uint256  # [wad] That has to vest.
+
+
+event Rewarded:
+    finder: indexed(address)
+    amount: uint256  # [wad]
 
 
 event Seized:
@@ -87,7 +92,7 @@ struct Rules:
     window: uint256  # seconds that a cycle is pending at least
     quiet: uint256  # seconds after the last booking
     mark_age: uint256  # seconds, of the oldest report that makes a mark
-    half_bond: uint256  # wad
+    third_bond: uint256  # wad, to each of three who act on an insolvent account
 
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
@@ -107,10 +112,10 @@ def __init__(wiring: Wiring, rules: Rules):
     @param rules Times, and the bond.
     """
     price_path.__init__(wiring.margin_policy, rules.mark_age)
-    cycle_book.__init__(rules.half_bond)
+    cycle_book.__init__(rules.third_bond)
     cycle_losses.__init__(wiring.stablecoin, wiring.fund, rules.window, rules.quiet)
     assert rules.mark_age != 0 and rules.mark_age <= bounds.MAX_MARK_AGE, "perpetuals: mark bounds"
-    assert rules.half_bond <= bounds.MAX_HALF_BOND, "perpetuals: bond bounds"
+    assert rules.third_bond <= bounds.MAX_THIRD_BOND, "perpetuals: bond bounds"
     VAULT_ENGINE = IVaultEngine(wiring.vault_engine)
     DESK = IPerpetualDesk(wiring.desk)
     DOMAIN = wiring.domain
@@ -139,10 +144,10 @@ def deposit(owner: address, amount: uint256):
 def withdraw(amount: uint256, receiver: address) -> uint256:
     """
     @notice Take cash out of the caller's account. What goes beyond its deposits is profit, which the fund
-            holds until it has vested. With positions: the initial margin has to be left without any gain that
-            is not final, at marks of now, in no emergency; without positions those gains have to be left, and
-            in settlement the losses of its cycle to be final. Protects: no gain leaves that may have to bear
-            a loss; while losses are late, the first and the last are paid alike.
+            holds until it has vested. With positions: the initial margin has to be left without any gain
+            that is not final, at marks of now, in no emergency; without positions those gains have to be
+            left, and in settlement the losses of its cycle to be final. Protects: no gain leaves that may
+            have to bear a loss; while losses are late, the first and the last are paid alike.
     @param amount [wad] Of cash.
     @param receiver Who gets it, or its profit once that has vested.
     @return [wad] What was paid and locked: less than the amount while losses are late, rounded down.
@@ -202,9 +207,8 @@ def exchange(
     seller_gets: int256,
 ):
     """
-    @notice Have lots change hands. Desk only, which knows who may. Protects: what is open stays zero-sum and
-            within the market's limit; whoever had a better price than the mark's pays what that moves the
-            funding of an hour by; what the two pay and do not get is insurance.
+    @notice Have lots change hands. Desk only, which knows who may. Protects: what is open stays zero-sum;
+            what the two pay and do not get is insurance.
     @param market [id] The market.
     @param buyer Who gets the lots.
     @param seller The other side; the market itself for lots that are nobody's.
@@ -213,37 +217,37 @@ def exchange(
     @param buyer_gets [wad] What the buyer gets beside; less than zero is paid.
     @param seller_gets [wad] What the seller gets beside; together not above zero.
     """
-    if msg.sender != DESK.address:
-        refuse._with("perpetuals: not the desk")
+    self._check_desk()
     if price_path._has_ended(market):
         refuse._with("perpetuals: price is final")
-    cycle_book._begin(buyer)
+    cycle_book._touch(buyer)
     if seller != self:
-        cycle_book._begin(seller)
-    before: uint256 = price_path._open(market)
+        cycle_book._touch(seller)
     price_path._accrue(market)
     off: int256 = convert(price, int256) - convert(price_path._price(market), int256)
     cycle_book._move(buyer, market, delta, off)
     if seller != self:
         cycle_book._move(seller, market, -delta, off)
-    opened: uint256 = price_path._open(market)
-    if opened > before:
-        assert opened <= staticcall price_path.POLICY.open_limit(market), "perpetuals: open limit"
-    over: int256 = price_path._note_premium(market, convert(abs(delta), uint256), price)
-    if over != 0:
-        better: address = buyer
-        if (over > 0) == (delta > 0):
-            better = seller
-        # At least what the premium has one side pay the other in an interval.
-        premium: uint256 = convert(abs(delta * over), uint256) * price_path.INTERVAL
-        fee: uint256 = units._div_up(premium, price_path.PERIOD)
-        cycle_book._credit(better, -convert(fee, int256))
-        cycle_book._change_fees(convert(fee, int256))
+    price_path._note_premium(market, convert(abs(delta), uint256), price)
     if buyer_gets + seller_gets > 0:
         refuse._with("perpetuals: more than is paid")
     cycle_book._credit(buyer, buyer_gets)
     cycle_book._credit(seller, seller_gets)
     cycle_book._change_fees(-(buyer_gets + seller_gets))
+
+
+@external
+@nonreentrant
+def reward(finder: address, amount: uint256):
+    """
+    @notice Pay whoever had lots of debtors taken over out of a third of their bonds. Desk only, which knows
+            what part of it that is.
+    @param finder Who is paid.
+    @param amount [wad] How much.
+    """
+    self._check_desk()
+    cycle_book._reward(finder, amount)
+    log Rewarded(finder=finder, amount=amount)
 
 
 @external
@@ -269,18 +273,19 @@ def accrue(market: uint256) -> (bool, uint256):
 @nonreentrant
 def meet(owner: address):
     """
-    @notice Meet an account that owes: its positions are taken from it at marks of now, and what it lacked at
-            the end of the pending cycle is booked against those who gained. Permissionless, as
-            often as there is something to do; its bond pays half for the one and half for the other.
-            Protects: a debtor keeps no option, and owes no more from then on, whatever the price does; losses
-            are borne in the cycle they are made in; booking costs the same however many gained.
+    @notice Meet an account that owes: its positions are taken from it at marks of now, and what it lacked
+            at the end of the pending cycle is booked against those who gained. Permissionless, as often as
+            there is something to do; its bond pays a third for the one and one for the other; the last is
+            for whoever has its lots taken over. Protects: a debtor keeps no option, and owes no more from
+            then on, whatever the price does; losses are borne in the cycle they are made in; booking costs
+            the same however many gained.
     @param owner Whose account.
     """
     cycle_book._touch(owner)
     seized: bool = self._seize(owner)
     booked: bool = cycle_losses._book(owner)
     if booked:
-        cycle_book._pay_half(owner, cycle_book.BOOKED, msg.sender)
+        cycle_book._pay_third(owner, cycle_book.BOOKED, msg.sender)
     if not seized and not booked:
         refuse._with("perpetuals: nothing to do")
 
@@ -296,11 +301,30 @@ def wake(owner: address):
 
 
 @external
+def gains_of(owner: address, market: uint256) -> IPerpetualMarket.Gains:
+    """
+    @notice Bring an account up to now, and say what it gained in the pending cycle. Permissionless.
+    @param owner Whose account.
+    @param market [id] The market.
+    @return Its gains on both sides, and what it was worth at the end of that cycle: until the next roll
+            nothing changes them.
+    """
+    cycle_book._touch(owner)
+    gained: price_path.Sides = price_path._as_sides(cycle_book.pending_gained[owner][market])
+    return IPerpetualMarket.Gains(
+        cycle=price_path._cycle() - 1,
+        long=gained.long,
+        short=gained.short,
+        worth=cycle_book._worth_at_roll(owner),
+    )
+
+
+@external
 @nonreentrant
 def roll():
     """
-    @notice Make the pending cycle final, the open one pending, and open the next. Permissionless. Protects: a
-            window in which every loss can be booked, and a quiet time after the last.
+    @notice Make the pending cycle final, the open one pending, and open the next. Permissionless. Protects:
+            a window in which every loss can be booked, and a quiet time after the last.
     """
     cycle_losses._roll()
 
@@ -343,6 +367,7 @@ def end_market(market: uint256):
     price_path._end(market, price)
     if staticcall VAULT_ENGINE.in_settlement():
         self.closing_in = price_path._cycle()
+        cycle_book._insure_rewards()
     log MarketEnded(market=market, price=price)
 
 
@@ -394,6 +419,8 @@ def holdings_of(owner: address) -> DynArray[IPerpetualMarket.Holding, bounds.MAX
     markets: uint256 = cycle_book._markets(owner)
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         size: int256 = 0
+        if markets >> market == 0:
+            break
         if (markets >> market) & 1 == 1:
             size = cycle_book._size(owner, market)
         if size != 0:
@@ -422,6 +449,30 @@ def lots_of(market: uint256) -> (uint256, uint256):
 
 @external
 @view
+def pending_of(market: uint256) -> IPerpetualMarket.Gains:
+    """
+    @notice What all accounts together gained in the pending cycle.
+    @param market [id] The market.
+    @return Their gains on both sides; no worth.
+    """
+    cycle: uint256 = price_path._cycle() - 1
+    gained: price_path.Sides = price_path._as_sides(price_path.totals[market][cycle])
+    return IPerpetualMarket.Gains(cycle=cycle, long=gained.long, short=gained.short, worth=0)
+
+
+@external
+@view
+def mark_of(market: uint256) -> uint256:
+    """
+    @notice A market's last mark.
+    @param market [id] The market.
+    @return [wei a lot] 0 is none yet.
+    """
+    return price_path._price(market)
+
+
+@external
+@view
 def clock_of() -> price_path.Clock:
     """
     @notice The open cycle, and its times.
@@ -437,7 +488,8 @@ def path_of(market: uint256) -> (price_path.Path, price_path.Values):
     @notice A market's mark and path, and what lots are worth, as they were brought up to date last.
     @param market [id] The market.
     @return Mark, and last extreme.
-    @return Value of a lot that is long, and what whoever is short one owes; zero at the market's first mark.
+    @return Value of a lot that is long, and what whoever is short one owes; zero at the market's first
+            mark.
     """
     word: uint256 = price_path.values[market]
     return price_path._load_path(market), price_path.Values(
@@ -465,6 +517,13 @@ def cycle_of(market: uint256, cycle: uint256) -> (price_path.Sides, price_path.S
 
 
 @internal
+@view
+def _check_desk():
+    if msg.sender != DESK.address:
+        refuse._with("perpetuals: not the desk")
+
+
+@internal
 def _seize(owner: address) -> bool:
     """@dev Take the positions of an account that owes from it, if there are marks of now."""
     if not cycle_book._holds(owner) or not self._mark_all(owner):
@@ -473,7 +532,8 @@ def _seize(owner: address) -> bool:
     if standing.own >= convert(standing.haircut, int256):
         return False
     cycle_book._close_out(owner, cycle_book._markets(owner))
-    cycle_book._pay_half(owner, cycle_book.SEIZED, msg.sender)
+    cycle_book._pay_third(owner, cycle_book.SEIZED, msg.sender)
+    cycle_book._keep_third(owner)
     log Seized(owner=owner, finder=msg.sender)
     return True
 
@@ -484,6 +544,8 @@ def _mark_all(owner: address) -> bool:
     fresh: bool = True
     markets: uint256 = cycle_book._markets(owner)
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if markets >> market == 0:
+            break
         if (markets >> market) & 1 == 1 and cycle_book._size(owner, market) != 0:
             marked: bool = price_path._mark(market)
             fresh = fresh and marked

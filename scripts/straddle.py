@@ -1,4 +1,4 @@
-"""What a self-made pair earns in the margin market by cycles, by its terms."""
+"""What a self-made pair earns in the margin market, by its terms."""
 
 from backstop.cli.straddle import cli
 

@@ -45,7 +45,7 @@ struct Account:
     markets: uint256  # bit m: it has something in market m, 8 bits
     cycle: uint256  # that it is in; 0 is none yet, 32 bits
     seen: uint256  # how many cycles with losses it has gone through, 32 bits
-    bond: uint256  # halves of it that are left, 2 bits
+    bond: uint256  # thirds of it that are left, 3 bits
 
 
 struct Position:
@@ -55,17 +55,20 @@ struct Position:
 
 # Cycles that one call brings an account through: each of them had losses, but for two.
 MOST_CYCLES: constant(uint256) = 64
-# Halves of a bond.
+# Thirds of a bond.
 SEIZED: constant(uint256) = 1
 BOOKED: constant(uint256) = 2
+TAKEN: constant(uint256) = 4
 MASK_8: constant(uint256) = 2**8 - 1
+MASK_118: constant(uint256) = 2**118 - 1
 
-# [wad] Half of what an account puts up with its first position.
-HALF_BOND: public(immutable(uint256))
+# [wad] A third of what an account puts up with its first position.
+THIRD_BOND: public(immutable(uint256))
 
 # owner -> Account
 accounts: HashMap[address, uint256]
-# owner -> what it was worth when the pending cycle ended, and has brought since, wei, 138 bits
+# owner -> what it was worth when the pending cycle ended, and has brought since, wei, 138 bits; what it has
+# brought, wei, 118 bits
 worths: HashMap[address, uint256]
 # owner -> what was booked of its loss that no gain of the pending cycle bears, wei
 late_of: HashMap[address, uint256]
@@ -91,16 +94,18 @@ losses: HashMap[uint256, HashMap[uint256, uint256]]
 lossy: HashMap[uint256, uint256]
 # Of what is held, fees that the fund has not collected, wad.
 fees: public(uint256)
-# [wad] Of all accounts.
+# [wad] Of all accounts, and what debtors' bonds have left for rewards.
 bonds: public(uint256)
+# [wad] Of the bonds, what is for whoever has lots of debtors taken over.
+rewards: public(uint256)
 
 
 @deploy
-def __init__(half_bond: uint256):
+def __init__(third_bond: uint256):
     """
-    @param half_bond [wad] Half of what an account puts up with its first position.
+    @param third_bond [wad] A third of what an account puts up with its first position.
     """
-    HALF_BOND = half_bond
+    THIRD_BOND = third_bond
 
 
 # ------------------------------------------------------------------- touching
@@ -153,6 +158,8 @@ def _close_out(owner: address, markets: uint256):
     if markets == 0:
         return
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if markets >> market == 0:
+            break
         if (markets >> market) & 1 == 0:
             continue
         size: int256 = self._size(owner, market)
@@ -162,22 +169,21 @@ def _close_out(owner: address, markets: uint256):
 
 @internal
 def _skip(owner: address, account: Account, cycle: uint256):
-    """@dev Go to the beginning of a cycle: neither the pending one nor those until then had losses."""
-    worth: int256 = account.cash
+    """
+    @dev Go to the beginning of a cycle: neither the pending one nor those until then had losses. What is said
+         of the pending one, and what the account was worth, the caller says anew by ending the cycle.
+    """
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if account.markets >> market == 0:
+            break
         if (account.markets >> market) & 1 == 0:
             continue
         position: Position = self._load_position(owner, market)
         position.value = price_path._worth_at(price_path.levels[market][cycle], position.size)
-        worth += position.value
         self._store_position(owner, market, position)
         self.since[owner][market] = price_path.edges[market][cycle][price_path._side(position.size)]
         self.gained[owner][market] = 0
         self.lost[owner][market] = 0
-        self.pending_gained[owner][market] = 0
-        self.pending_lost[owner][market] = 0
-        self.nets[owner][market] = 0
-    self.worths[owner] = price_path._bits(worth, 138)
 
 
 @internal
@@ -190,6 +196,8 @@ def _close(owner: address, before: Account, lossy: uint256) -> Account:
     worth: int256 = account.cash
     markets: uint256 = 0
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if account.markets >> market == 0:
+            break
         if (account.markets >> market) & 1 == 0:
             continue
         position: Position = self._load_position(owner, market)
@@ -212,7 +220,7 @@ def _close(owner: address, before: Account, lossy: uint256) -> Account:
         self._store_position(owner, market, position)
     if markets == 0:
         # The bond is free.
-        left: uint256 = HALF_BOND * self._halves(account.bond)
+        left: uint256 = THIRD_BOND * self._thirds(account.bond)
         self.bonds -= left
         account.cash += convert(left, int256)
         worth += convert(left, int256)
@@ -231,6 +239,8 @@ def _settle(owner: address, before: Account) -> Account:
     booked: uint256 = self.late_of[owner]
     own: int256 = account.cash
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if account.markets >> market == 0:
+            break
         if (account.markets >> market) & 1 == 0:
             continue
         own += price_path._worth_at(price_path.levels[market][account.cycle + 1], self._size(owner, market))
@@ -242,7 +252,6 @@ def _settle(owner: address, before: Account) -> Account:
     due: int256 = convert(haircut, int256)
     given: uint256 = min(booked, convert(max(0, due - max(worth, own)), uint256))
     change: int256 = convert(given, int256) - due
-    self.worths[owner] = price_path._bits(worth + change, 138)
     # What is not needed is insurance.
     self.fees += booked - given
     price_path._change_pot(due - convert(booked, int256))
@@ -300,6 +309,8 @@ def _standing(owner: address) -> IPerpetualMarket.Standing:
     account: Account = self._load_account(owner)
     found: IPerpetualMarket.Standing = IPerpetualMarket.Standing(own=account.cash, haircut=0, unfinal=0)
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if account.markets >> market == 0:
+            break
         if (account.markets >> market) & 1 == 0:
             continue
         size: int256 = self._size(owner, market)
@@ -327,6 +338,8 @@ def _holds(owner: address) -> bool:
     """@dev Whether an account has a position."""
     markets: uint256 = self._markets(owner)
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if markets >> market == 0:
+            break
         if (markets >> market) & 1 == 1 and self._size(owner, market) != 0:
             return True
     return False
@@ -346,6 +359,8 @@ def _move(owner: address, market: uint256, delta: int256, off: int256):
     old: int256 = position.size
     size: int256 = old + delta
     assert abs(size) <= convert(price_path.MASK_63, int256), "cycle_book: too many lots"
+    if delta * size > 0:
+        self._forget_lost(owner)
     self._segment(owner, market, old, price_path.moves[market][price_path._side(old)])
     self.since[owner][market] = price_path.moves[market][price_path._side(size)]
     paid: int256 = price_path._worth(market, size) - price_path._worth(market, old) + delta * off
@@ -353,15 +368,24 @@ def _move(owner: address, market: uint256, delta: int256, off: int256):
     account.cash -= paid
     account.markets |= 1 << market
     if old == 0:
-        missing: uint256 = HALF_BOND * (2 - self._halves(account.bond))
+        missing: uint256 = THIRD_BOND * (3 - self._thirds(account.bond))
         self.bonds += missing
         account.cash -= convert(missing, int256)
-        account.bond = SEIZED | BOOKED
+        account.bond = SEIZED | BOOKED | TAKEN
     position.size = size
     position.value += paid
     self._store_position(owner, market, position)
     self._store_account(owner, account)
     log PositionChanged(account=owner, market=market, size=size, cash=account.cash)
+
+
+@internal
+def _forget_lost(owner: address):
+    """@dev Of the deposits of whoever does more than reduce no more counts than it had at the last roll."""
+    worth: int256 = price_path._signed(self.worths[owner], 0, 138)
+    most: uint256 = convert(max(0, worth), uint256)
+    if self.paid_in[owner] > most:
+        self.paid_in[owner] = most
 
 
 @internal
@@ -380,31 +404,49 @@ def _pay_in(owner: address, amount: uint256):
     """
     self._wake(owner)
     self._credit(owner, convert(amount, int256))
-    worth: int256 = price_path._signed(self.worths[owner], 0, 138)
-    self.worths[owner] = price_path._bits(worth + convert(amount, int256), 138)
+    word: uint256 = self.worths[owner]
+    worth: int256 = price_path._signed(word, 0, 138) + convert(amount, int256)
+    brought: uint256 = (word >> 138) + amount
+    assert brought <= MASK_118, "cycle_book: too much is brought"
+    self.worths[owner] = price_path._bits(worth, 138) | (brought << 138)
     self.paid_in[owner] += amount
 
 
 @internal
-def _begin(owner: address):
-    """@dev Before an account trades: of its deposits no more counts than it had at the last roll."""
-    self._touch(owner)
-    worth: int256 = price_path._signed(self.worths[owner], 0, 138)
-    most: uint256 = convert(max(0, worth), uint256)
-    if self.paid_in[owner] > most:
-        self.paid_in[owner] = most
+def _pay_third(owner: address, third: uint256, finder: address):
+    """@dev Have an account's bond pay whoever acted on it, once for each third."""
+    account: Account = self._load_account(owner)
+    if account.bond & third != 0:
+        account.bond ^= third
+        self._store_account(owner, account)
+        self.bonds -= THIRD_BOND
+        self._pay_in(finder, THIRD_BOND)
+        log BondPaid(account=owner, finder=finder, amount=THIRD_BOND)
 
 
 @internal
-def _pay_half(owner: address, half: uint256, finder: address):
-    """@dev Have an account's bond pay whoever acted on it, once for each half."""
+def _keep_third(owner: address):
+    """@dev Have a third of a seized account's bond be for whoever has its lots taken over."""
     account: Account = self._load_account(owner)
-    if account.bond & half != 0:
-        account.bond ^= half
-        self._store_account(owner, account)
-        self.bonds -= HALF_BOND
-        self._pay_in(finder, HALF_BOND)
-        log BondPaid(account=owner, finder=finder, amount=HALF_BOND)
+    account.bond ^= TAKEN
+    self._store_account(owner, account)
+    self.rewards += THIRD_BOND
+
+
+@internal
+def _reward(finder: address, amount: uint256):
+    """@dev Pay whoever had lots of debtors taken over, wad."""
+    self.rewards -= amount
+    self.bonds -= amount
+    self._pay_in(finder, amount)
+
+
+@internal
+def _insure_rewards():
+    """@dev What nobody has got by the end is insurance."""
+    self.bonds -= self.rewards
+    self.fees += self.rewards
+    self.rewards = 0
 
 
 @internal
@@ -447,9 +489,17 @@ def _take_out(owner: address, amount: uint256):
 
 @internal
 @pure
-def _halves(bond: uint256) -> uint256:
-    """@dev [count] How many halves of a bond are left."""
-    return (bond & 1) + (bond >> 1)
+def _thirds(bond: uint256) -> uint256:
+    """@dev [count] How many thirds of a bond are left."""
+    return (bond & 1) + ((bond >> 1) & 1) + (bond >> 2)
+
+
+@internal
+@view
+def _worth_at_roll(owner: address) -> int256:
+    """@dev What a touched account was worth when the pending cycle ended, wei."""
+    word: uint256 = self.worths[owner]
+    return price_path._signed(word, 0, 138) - convert(word >> 138, int256)
 
 
 @internal

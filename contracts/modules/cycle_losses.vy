@@ -87,6 +87,8 @@ def _book(owner: address) -> bool:
     shares: uint256[SIDES] = empty(uint256[SIDES])
     everything: uint256 = 0
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if markets >> market == 0:
+            break
         if (markets >> market) & 1 == 1:
             found: uint256 = 0
             by_long: uint256 = 0
@@ -104,6 +106,8 @@ def _book(owner: address) -> bool:
     parts: uint256[SIDES] = self._spread(borne, shares, everything)
     changed: bool = False
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if markets >> market == 0:
+            break
         if (markets >> market) & 1 == 0:
             continue
         now: uint256 = parts[2 * market] | (parts[2 * market + 1] << 128)

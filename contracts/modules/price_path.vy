@@ -208,6 +208,9 @@ def _moved(market: uint256, moved: int256) -> (uint256, uint256):
     @return Values.
     @return What the rounding leaves, wei.
     """
+    values: uint256 = self.values[market]
+    if moved == 0:
+        return values, 0
     winner: uint256 = self._side(moved)
     gain: uint256 = 0
     gained: uint256 = 0
@@ -215,7 +218,6 @@ def _moved(market: uint256, moved: int256) -> (uint256, uint256):
     gain, gained, losers = self._shared(market, winner, convert(abs(moved), uint256))
     loss: uint256 = unsafe_div(unsafe_add(gained, unsafe_sub(losers, 1)), losers)
     way: int256 = unsafe_sub(1, unsafe_mul(2, convert(winner, int256)))
-    values: uint256 = self.values[market]
     at: uint256 = unsafe_mul(110, winner)
     other: uint256 = unsafe_sub(110, at)
     won: int256 = unsafe_add(self._signed(values, at, 110), unsafe_mul(way, convert(gain, int256)))
@@ -367,11 +369,8 @@ def _accrue(market: uint256):
 
 
 @internal
-def _note_premium(market: uint256, lots: uint256, price: uint256) -> int256:
-    """
-    @dev A trade counts for the next rate, as far from the mark as a rate may go.
-    @return How far that is, wei a lot.
-    """
+def _note_premium(market: uint256, lots: uint256, price: uint256):
+    """@dev A trade counts for the next rate, as far from the mark as a rate may go."""
     mark: int256 = convert(self._price(market), int256)
     over: int256 = self._capped(market, convert(price, int256) - mark)
     premium: Premium = self._load_premium(market)
@@ -379,7 +378,6 @@ def _note_premium(market: uint256, lots: uint256, price: uint256) -> int256:
     premium.volume += taken
     premium.total += convert(taken, int256) * over
     self._store_premium(market, premium)
-    return over
 
 
 @internal

@@ -1,35 +1,93 @@
-"""A coin loses two thirds in minutes: exactly what is missing is taken, where greedy engines take more."""
+"""Coins lose two fifths at once and half of all accounts owe: seized, booked, settled, and nobody gets away.
+
+`ape run deleverage` plays thousands of accounts.
+"""
 
 import pytest
 
+from backstop.errors import BackstopError
 from backstop.hosts.by_name import open_host
-from backstop.hosts.host import CALL_GAS
-from backstop.studies.deleveraging.crash import Crash
+from backstop.simulation.progress import Interrupted
+from backstop.studies.deleveraging.blocks import BLOCK_GAS
+from backstop.studies.deleveraging.closing import EXECUTING, SUBMITTING
+from backstop.studies.deleveraging.crash import BOOKING, SEIZING, SETTLING, Crash
+
+ACCOUNTS = 40
+
+
+def played(host, policy="by-cycle", accounts=ACCOUNTS, **more):
+    with open_host(host) as opened:
+        return Crash(opened, accounts, 1, policy=policy, **more).play()
+
+
+@pytest.mark.parametrize("policy", ["by-cycle", "ranked", "shared"])
+@pytest.mark.parametrize("markets", [1, 2])
+def test_everybody_pays_once(policy, markets):
+    result = played("revm", policy, markets=markets)
+    assert result.insolvent == ACCOUNTS // 2 and result.steps > 100
+    owed, *paid = result.paid
+    assert owed == sum(paid) > 0 and result.paid.nobody == 0
+    assert result.paid.winners < result.gained and 0 < result.most_taken <= 10_000
+    for name in (SEIZING, BOOKING, SETTLING):
+        assert result.phases[name].accounts == result.insolvent
+    # Nothing stops a liquidation.
+    assert result.liquidated == result.tried > 8
 
 
 @pytest.mark.parametrize("policy", ["ranked", "shared"])
-def test_no_more_is_taken_than_the_loss(policy):
-    """Twenty accounts; `ape run deleverage` plays thousands. Who pays what the crash itself compares."""
-    told: list[str] = []
-    with open_host("revm") as host:
-        crash = Crash(host, 20, 1, told.append, policy)
-        result = crash.play()
-    assert len(told) == 5
-    assert result.freezes and result.left_alone == 0
-    for each in result.freezes:
-        assert each.ranked.taken == each.shared.taken == each.taken <= min(each.loss, each.greedy.taken)
-        assert each.others >= each.shared.charged >= each.ranked.charged
-        assert each.shared.most <= 10_000
-    loss, taken = (sum(getattr(each, name) for each in result.freezes) for name in ("loss", "taken"))
-    assert taken + result.posted == loss
-    assert sum(each.greedy.taken for each in result.freezes) > taken
-    # What the protocol bore is a deficit of the market's domain.
-    assert crash.both.view("Perpetuals", "lost") == result.posted
-    assert result.calls is not None
-    assert result.calls[:2] == (1, 1) and 0 < result.calls.most_gas < CALL_GAS
+def test_no_more_is_closed_than_was_nobodys(policy):
+    result = played("revm", policy, markets=2)
+    assert [closing.market for closing in result.closings] == [0, 1]
+    for closing in result.closings:
+        assert sum(closing.did.values()) == closing.nobodys - closing.left > 0
+        assert closing.whole >= closing.nobodys
+        if policy == "ranked":
+            assert closing.left == 0
+            # In the order of rank: only the last of them may keep lots.
+            assert len(closing.did) == closing.whole_accounts
+        else:
+            assert closing.left < len(closing.would)
+    assert result.nobodys == sum(closing.left for closing in result.closings)
 
 
-def test_the_deepest_in_debt_first():
+@pytest.mark.parametrize("policy", ["by-cycle", "ranked"])
+def test_dodgers_bear_what_they_have_to(policy):
+    """A wei for each cycle, and what rounding leaves of a move."""
+    result = played("revm", policy, dodgers=50)
+    assert result.escape is not None
+    dodges = result.escape.dodges
+    assert len(dodges.dodgers) == 10 and sum(dodges.went.values()) > 20
+    assert sum(each.fees for each in dodges.dodgers) > 0
+    assert result.escape.money < 1_000_000
+    if policy == "ranked":
+        # Whoever holds the position now has gained nothing by it, and has no rank.
+        assert 0 < result.escape.missed <= result.escape.lots
+
+
+@pytest.mark.anvil
+def test_gas_does_not_depend_on_who_has_gained():
+    """Blocks are mined as they were planned; others are there, and each account costs the same."""
+    few, many = (played("anvil", "ranked", accounts) for accounts in (20, 60))
+    for result in (few, many):
+        assert result.measured and 0 < result.fullest <= BLOCK_GAS
+        assert result.phases[SUBMITTING].accounts >= result.winners
+        assert result.phases[EXECUTING].gas > 0
+    for name in (SEIZING, BOOKING, SETTLING):
+        least, most = few.phases[name].least, many.phases[name].least
+        assert abs(least - most) < 1_000
+
+
+def test_it_can_be_interrupted():
+    shown = []
     with open_host("revm") as host:
-        result = Crash(host, 20, 1, lambda _: None, most=1).play()
-    assert 0 < len(result.freezes) <= 4 and result.left_alone > 0
+        crash = Crash(
+            host, ACCOUNTS, 1, progress=lambda *what: shown.append(what), stop=lambda: len(shown) > 5
+        )
+        with pytest.raises(Interrupted, match="interrupted while accounts open"):
+            crash.play()
+    assert shown[-1][2] == "accounts open" and 0 < shown[-1][0] < shown[-1][1]
+
+
+def test_a_crash_has_debtors_and_others():
+    with pytest.raises(BackstopError, match="accounts that will owe"):
+        Crash(None, 10, 1, insolvent=10)

@@ -18,7 +18,6 @@ from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
 from backstop.system import Action
 from tests.support.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
-from tests.support.margin import opened as with_a_margin_market
 from tests.support.savings import save
 from tests.support.watched import crowd_to_ask
 from tests.support.workouts import TERMS, begin, opened_with_workouts
@@ -60,12 +59,7 @@ def alone_with_guards(new_protocol):
 
 
 @pytest.fixture
-def alone_with_margin(new_protocol):
-    return in_use(with_a_margin_market(new_protocol))
-
-
-@pytest.fixture
-def alone_by_cycle():
+def alone_with_margin():
     return crowd_to_ask()
 
 
@@ -89,8 +83,7 @@ def answers(both, number):
 
 
 # What there is to try with guards only, or with a margin market.
-FIXTURES = {25: "alone_with_guards", 67: "alone_with_margin", 68: "alone_with_margin"}
-FIXTURES |= dict.fromkeys((97, 98, 99, 100), "alone_by_cycle")
+FIXTURES = {25: "alone_with_guards"} | dict.fromkeys((97, 98, 99, 100), "alone_with_margin")
 
 
 @pytest.mark.parametrize("number", sorted(COUNTERFACTUAL_PROPERTIES))

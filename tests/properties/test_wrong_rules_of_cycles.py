@@ -1,4 +1,4 @@
-"""Rules of the margin market by cycles made wrong, as if in contract and model alike: a property notices."""
+"""Rules of the margin market made wrong, as if in contract and model alike: a property notices."""
 
 import pytest
 
@@ -173,7 +173,7 @@ def test_fees_rounded_down(monkeypatch):
 
 
 def test_no_fee_for_a_premium(crowd, monkeypatch):
-    monkeypatch.setattr(Market, "_note_premium", lambda *_: 0)
+    monkeypatch.setattr(Desk, "_premium_fee", lambda *_: 0)
     notices(87, lambda: crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20))
 
 
@@ -185,7 +185,7 @@ def test_trades_outside_the_band(crowd, monkeypatch):
 def test_more_open_than_the_limit(crowd, monkeypatch):
     policy = crowd.world.contracts["MarginPolicy"]
     policy.underlyings[ETH] = policy.underlyings[ETH]._replace(open_limit=1_005)
-    monkeypatch.setattr(perpetual_market, "require", anything_goes)
+    monkeypatch.setattr(perpetual_desk, "require", anything_goes)
     notices(87, lambda: crowd.trade("long", "other", 10))
 
 
@@ -301,22 +301,24 @@ def test_waking_somebody_pays(crowd, monkeypatch):
 
 
 def test_a_bond_for_somebody_else(monkeypatch):
-    crowd = crowd_on_the_model(half_bond=WAD)
-    right, friend = CycleBook._pay_half, crowd.at("friend")
-    monkeypatch.setattr(CycleBook, "_pay_half", lambda self, owner, half, _: right(self, owner, half, friend))
+    crowd = crowd_on_the_model(third_bond=WAD)
+    right, friend = CycleBook._pay_third, crowd.at("friend")
+    monkeypatch.setattr(
+        CycleBook, "_pay_third", lambda self, owner, half, _: right(self, owner, half, friend)
+    )
     crowd.mark(ETH, 16 * WAD)
     notices(91, lambda: meet(crowd, "long"))
 
 
 def test_a_whole_bond_for_half_of_the_work(monkeypatch):
-    crowd = crowd_on_the_model(half_bond=WAD)
-    right = CycleBook._pay_half
+    crowd = crowd_on_the_model(third_bond=WAD)
+    right = CycleBook._pay_third
 
     def pay(self, owner, half, finder):
         right(self, owner, 1, finder)
         right(self, owner, 2, finder)
 
-    monkeypatch.setattr(CycleBook, "_pay_half", pay)
+    monkeypatch.setattr(CycleBook, "_pay_third", pay)
     crowd.mark(ETH, 16 * WAD)
     notices(91, lambda: meet(crowd, "long"))
 
@@ -567,7 +569,7 @@ RIGHT_WALK = PricePath._walk
     [
         (PricePath, "_walk", half_a_turn),
         (CycleBook, "_segment", one_move_for_both),
-        (CycleBook, "_begin", CycleBook._touch),
+        (CycleBook, "_forget_lost", lambda self, owner: None),
         (Market, "_seize", lambda self, owner, finder: False),
     ],
 )

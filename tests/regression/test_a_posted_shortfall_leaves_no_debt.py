@@ -7,27 +7,28 @@ of each shortfall stayed owed.
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.margin import ETH, begin, execute, fill, move, opened, prove, stage
+from tests.support.perpetuals import ETH, HOUSE, opened
 
 PERPETUALS = 3  # its type
 
 
 @pytest.mark.parametrize("loss", [3, 1_999])
 def test_a_posted_shortfall_leaves_no_debt(new_protocol, loss):
-    made = opened(new_protocol)
-    made.do("VaultEngine.set_stability_fee", PERPETUALS, 10**18, sender="admin")
-    made.advance(86_400)
-    move(made, "WETH", 2_000)
-    stage(made, maker=2_000, taker=20_000, third=20_000)
-    fill(made, "maker", "taker", 1_000)
-    move(made, "WETH", 1_600)
-    fill(made, "third", "taker", -1_000)
-    stage(made, maker=2_000 - loss)
-    begin(made, "maker")
-    prove(made, "third")
-    execute(made)
-    assert made.do("MarginMarket.post_shortfall", ETH, sender="stranger") == loss * WAD
-    assert made.read("VaultEngine.vault", PERPETUALS, made.address("Perpetuals"))[1] == 0
+    """Who gained by it has closed its position, and its gain is final before the loss is met."""
+    market = opened(new_protocol)
+    market.do("VaultEngine.set_stability_fee", PERPETUALS, 10**18, sender="admin")
+    market.advance(86_400)
+    market.refresh()
+    for name, amount in (("maker", 4_000 - loss), ("taker", 20_000)):
+        market.deposit(name, amount * WAD)
+    market.trade("maker", "taker", 1_000)
+    market.mark(ETH, 16 * WAD)
+    for _ in range(2):
+        market.roll()
+    assert market.meet("maker")
+    assert market.do(f"{HOUSE}.post_shortfall", sender="stranger") == loss * WAD
+    vault = market.read("VaultEngine.vault", PERPETUALS, market.at("Perpetuals"))
+    assert vault[1] == 0
     # What was drawn, and less than a unit of debt more.
-    rate = made.table("VaultEngine", "ledger.debts", PERPETUALS).accumulated_rate
-    assert 0 <= made.read("VaultEngine.deficit_of", PERPETUALS) - loss * WAD * RAY < rate
+    rate = market.world.contracts["VaultEngine"].tables["ledger.debts"][PERPETUALS].accumulated_rate
+    assert 0 <= market.read("VaultEngine.deficit_of", PERPETUALS) - loss * WAD * RAY < rate

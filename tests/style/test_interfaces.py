@@ -26,12 +26,17 @@ def python_type(vyper: str) -> str:
     """The type that stands for one of Vyper's; structs keep their names."""
     vyper = vyper.strip()
     if vyper.startswith("("):
-        return f"tuple[{', '.join(map(python_type, vyper[1:-1].split(',')))}]"
+        return f"tuple[{', '.join(map(python_type, apart(vyper[1:-1])))}]"
     if several := re.fullmatch(r"DynArray\[(\w+), \d+\]", vyper):
         return f"tuple[{python_type(several[1])}, ...]"
     if re.fullmatch(r"u?int\d+", vyper):
         return "int"
     return "bytes" if vyper.startswith("Bytes[") else TYPES.get(vyper, vyper)
+
+
+def apart(listed: str) -> list[str]:
+    """The entries of a list, some of which have brackets with commas."""
+    return re.split(r",(?![^\[]*\])", listed)
 
 
 def declared(path: Path) -> dict[str, tuple[list[str], str]]:
@@ -40,7 +45,7 @@ def declared(path: Path) -> dict[str, tuple[list[str], str]]:
     for name, inside, returned in re.findall(
         r"^def (\w+)\((.*?)\)(?: -> (.+?))?:$", path.read_text(), re.M | re.S
     ):
-        pairs = [pair.split(":") for pair in inside.split(",") if pair.strip()]
+        pairs = [pair.split(":") for pair in apart(inside) if pair.strip()]
         parameters = [f"{name.strip()}: {python_type(kind)}" for name, kind in pairs]
         found[name] = (["sender: str", *parameters], python_type(returned) if returned else "None")
     return found

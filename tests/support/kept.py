@@ -112,7 +112,8 @@ class Shelf:
         free = self._free.pop(key, [])
         self._free[key] = [*free, kept]  # the last is the one used last
         if sum(map(len, self._free.values())) > MOST:
-            oldest = next(iter(self._free))
+            # Of some all are in use, or were spoilt.
+            oldest = next(key for key, free in self._free.items() if free)
             self._free[oldest].pop(0)
             if not self._free[oldest]:
                 del self._free[oldest]

@@ -1,4 +1,4 @@
-"""Perpetual markets by cycles in the tests, on the model alone or in lockstep, and what people do there."""
+"""Perpetual markets in the tests, on the model alone or in lockstep, and what people do there."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from backstop.model.interfaces import Standing
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_desk import Rules as DeskRules
 from backstop.model.perpetual_market import PerpetualMarket, Rules
+from backstop.model.perpetual_ranking import gain_on, score_of
 from backstop.model.state import ZERO_ADDRESS, Revert
 from backstop.proof.lockstep import Lockstep
 from backstop.system import Action
@@ -26,16 +27,17 @@ ETH, BTC = 0, 1
 """The markets, and the feed's: a lot is a hundredth of an ether, a thousandth of a bitcoin."""
 LOTS = {ETH: WAD // 100, BTC: WAD // 1_000}
 START = {ETH: 2_000, BTC: 60_000}
-RULES = Rules(window=1_800, quiet=300, mark_age=60, half_bond=0)
+RULES = Rules(window=1_800, quiet=300, mark_age=60, third_bond=0)
 DESK_RULES = DeskRules(band=50, maker_fee=0, taker_fee=0, fee_share=1_000)
 HOUSE, DESK, FUND, ORDERS = "PerpetualMarket", "PerpetualDesk", "MarginFund", "MarginOrders"
+CLOSER = "PerpetualCloser"
 
 
-def by_cycle(half_bond: int = 0, **desk: int) -> Parameters:
-    """A deployment with such a market, and some of the rules otherwise; the half of a bond in wad."""
+def by_cycle(third_bond: int = 0, policy: str = BY_CYCLE, **desk: int) -> Parameters:
+    """A deployment with such a market, and some of the rules otherwise; the third of a bond in wad."""
     rules, desk_rules = RULES._asdict(), DESK_RULES._replace(**desk)._asdict()
-    rules["half_bond"] = half_bond // WAD
-    return with_margin(policy=BY_CYCLE, cap=10**9, **rules, **desk_rules)
+    rules["third_bond"] = third_bond // WAD
+    return with_margin(cap=10**9, policy=policy, **rules, **desk_rules)
 
 
 class Perpetuals:
@@ -231,6 +233,30 @@ class Perpetuals:
         long, short = self.market.lots[market]
         return int(short - long)
 
+    # ------------------------------------------------------------------- closings
+
+    def ranking(self, side: int, market: int = ETH) -> tuple[str, ...]:
+        """Who gained on a side in the pending cycle, in the order of rank."""
+        ranks = []
+        for owner in self.owners():
+            gains = self.do(f"{HOUSE}.gains_of", owner, market, sender="keeper")
+            if gain_on(gains, side):
+                ranks.append((score_of(gains, side), int(owner, 16), owner))
+        return tuple(owner for _, _, owner in sorted(ranks, reverse=True))
+
+    def submit(self, side: int, accounts: tuple[str, ...], by: str = "prover", market: int = ETH) -> None:
+        """Go on with a ranking."""
+        self.do(f"{CLOSER}.submit", market, side, accounts, sender=by)
+
+    def execute(self, side: int, accounts: tuple[str, ...], by: str = "keeper", market: int = ETH) -> int:
+        """Close accounts of a proven ranking; the lots that are nobody's still."""
+        return int(self.do(f"{CLOSER}.execute", market, side, accounts, sender=by))
+
+    def share(self, side: int, *names: str, by: str = "keeper", market: int = ETH) -> int:
+        """Close the parts of accounts; the lots that are nobody's still."""
+        accounts = tuple(sorted((self.at(name) for name in names), key=lambda each: int(each, 16)))
+        return int(self.do(f"{CLOSER}.share", market, side, accounts, sender=by))
+
     # --------------------------------------------------------------------- books
 
     def check(self) -> None:
@@ -246,9 +272,11 @@ class Perpetuals:
             check_gains(self.market)
 
 
-def opened(new_protocol: Callable[..., Protocol], half_bond: int = 0, **desk: int) -> Perpetuals:
+def opened(
+    new_protocol: Callable[..., Protocol], third_bond: int = 0, policy: str = BY_CYCLE, **desk: int
+) -> Perpetuals:
     """A market in lockstep, with marks, and some of the rules otherwise."""
-    made = Perpetuals(new_protocol(by_cycle(half_bond, **desk)).lockstep)
+    made = Perpetuals(new_protocol(by_cycle(third_bond, policy, **desk)).lockstep)
     made.refresh()
     return made
 
@@ -262,9 +290,27 @@ def crowded(market: Perpetuals) -> Perpetuals:
     return market
 
 
-def alone(half_bond: int = 0, **desk: int) -> Perpetuals:
+def fallen(market: Perpetuals) -> Perpetuals:
+    """Three shorts of very different leverage gain 4,000 of a long that fails at 16; its lots are nobody's.
+
+    The cycle is pending, and its loss of 1,000 is booked. What they gained for what they were worth at its
+    end: small 1,200 of 2,700, large 2,000 of 22,000, other 800 of 1,800.
+    """
+    for name, amount in (("long", 3_000), ("small", 1_500), ("large", 20_000), ("other", 1_000)):
+        market.deposit(name, amount * WAD)
+    for name, lots in (("small", 300), ("large", 500), ("other", 200)):
+        market.trade("long", name, lots)
+    market.mark(ETH, 16 * WAD)
+    market.meet("long")
+    market.roll()
+    market.meet("long")
+    market.refresh()
+    return market
+
+
+def alone(third_bond: int = 0, policy: str = BY_CYCLE, **desk: int) -> Perpetuals:
     """A market on the model, in a deployment of its own, with some of the rules otherwise."""
-    _, model, _ = deploy(None, by_cycle(half_bond, **desk))
+    _, model, _ = deploy(None, by_cycle(third_bond, policy, **desk))
     return Perpetuals(model)
 
 

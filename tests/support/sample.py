@@ -129,29 +129,29 @@ def _summary(
 
 
 def _margin() -> dict[str, Any]:
-    """More freezes than the page shows, and a loss that others' prices have made good in part."""
+    """More closings and cycles than the page shows, a loss that is not all paid, hostile names."""
     paid = dict.fromkeys(("clawed_back_wad", "insured_wad", "posted_wad", "cut_wad"), str(7 * WAD + 1))
-    policies = {
-        "greedy_wad": str(3 * 10**9 * WAD),
-        **dict.fromkeys(("ranked_wad", "shared_wad", "minimal_wad"), "1"),
-    }
-    freeze = {"market": "</script>", "owner": NAME, "lots": 2**62, "loss_wad": str(10**9 * WAD)}
+    closing = {"market": "</script>", "lots": 2**62, "whole_lots": 2**62 + 1}
+    cycle = {"market": "</script>", "side": "long", "gained_wad": str(10**9 * WAD), "borne_wad": str(WAD)}
     return {
+        "policy": "ranked",
         "accounts": 10_000,
         "liquidations": 12,
         "bankruptcies": 44,
+        "seized": 44,
+        "relieved": 3,
+        "deleveraged": 30,
         "loss_wad": str(10**9 * WAD + 44),
         **paid,
         "taken_wad": str(9 * 10**8 * WAD),
+        "forgone_wad": "0",
+        "pending_wad": "0",
         "unpaid_wad": "5",
         "left_alone_wad": "1",
-        "freezes": [
-            freeze | {"at": 60 * i, "taken_wad": str(i), "charged": i, "policies": policies}
-            for i in range(30)
-        ],
-        "payers": [
-            {"account": name, "paid_wad": str(WAD), "gain_wad": str(10**9 * WAD)} for name in (NAME, "<b>")
-        ],
+        "left_lots": {"</script>": 3},
+        "closings": [closing | {"at": 60 * i, "accounts": i} for i in range(30)],
+        "cycles": [cycle | {"at": 60 * i, "cycle": i} for i in range(30)],
+        "payers": [{"account": name, "paid_wad": str(WAD)} for name in (NAME, "<b>")],
     }
 
 
@@ -160,7 +160,8 @@ def _payment(i: int, kind: str) -> dict[str, Any]:
         "step": i,
         "timestamp": START + 400 * i,
         "kind": kind,
-        "symbol": "ETH" if kind == "taken" else None,
+        "payer": None,
+        "payer_name": None,
         "paid_wad": str(i * 10**9 * WAD),
     }
 

@@ -1,8 +1,9 @@
-"""A margin market by cycles on a chain that stays: its traders, files of orders and reports, its keepers."""
+"""A margin market on a chain that stays: its traders, files of orders and reports, its keepers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from backstop.cli.order import cli
 from backstop.deployment.accounts import account
+from backstop.deployment.contracts import BY_CYCLE
 from backstop.deployment.signing import sign_report, trader
 from backstop.keepers.cycle_view import CycleView
 from backstop.keepers.reports import Said, report_line
@@ -38,11 +40,15 @@ class Street:
         folder: Path,
         roles: Sequence[str] = ("margin_crank", "margin_liquidator", "matcher"),
         deposits: Mapping[str, int] | None = None,
+        policy: str = BY_CYCLE,
     ) -> None:
         self.node, self.said = devnet.node, list[str]()
         self.file, self.orders, self.reports = (folder / name for name in ("d.json", "orders", "reports"))
         signers = Signers(test_accounts=True)
-        deployment = deploy_live(self.node, load_parameters("by-cycle"), self.file, signers)
+        parameters = load_parameters("margin")
+        assert parameters.margin is not None
+        chosen = replace(parameters, margin=replace(parameters.margin, policy=policy))
+        deployment = deploy_live(self.node, chosen, self.file, signers)
         self.system = LiveSystem(self.node, deployment, signers, impersonate=True)
         self.endow(deposits or {"long": 4_300, "short": 10_000})
         self.sign(PRICES[ETH])
@@ -53,6 +59,7 @@ class Street:
             "matcher": {"reports": reports, "orders": str(self.orders)},
             "poker": {"reports": reports},
             "settler": {"most": 40},
+            "deleverager": {"reports": reports, "call_gas": 150_000},
         }
         options = {role: options[role] for role in roles}
         self.loop: KeeperLoop = start(

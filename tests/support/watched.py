@@ -1,4 +1,4 @@
-"""Perpetual markets by cycles on the model alone, with properties that watch each step, or are asked."""
+"""Perpetual markets on the model alone, with properties that watch each step, or are asked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from backstop.deployment.contracts import BY_CYCLE
 from backstop.hosts.model import ModelSystem
 from backstop.proof.properties import Transition, Violation, Watch
 from backstop.system import Action, Outcome
@@ -28,9 +29,9 @@ def watched(made: Perpetuals) -> Perpetuals:
     return made
 
 
-def crowd_on_the_model(half_bond: int = 0, **desk: int) -> Perpetuals:
+def crowd_on_the_model(third_bond: int = 0, policy: str = BY_CYCLE, **desk: int) -> Perpetuals:
     """Two shorts of 500 lots and a long of 1,000 that fails under 17, watched."""
-    made = watched(alone(half_bond=half_bond, **desk))
+    made = watched(alone(third_bond, policy, **desk))
     made.refresh()
     return crowded(made)
 
@@ -58,8 +59,8 @@ class OnTheModel:
             yield self
 
 
-def crowd_to_ask(half_bond: int = 0, **desk: int) -> OnTheModel:
+def crowd_to_ask(third_bond: int = 0, policy: str = BY_CYCLE, **desk: int) -> OnTheModel:
     """Return the same crowd for questions about its future; nothing watches its steps."""
-    made = alone(half_bond=half_bond, **desk)
+    made = alone(third_bond, policy, **desk)
     made.refresh()
     return OnTheModel(crowded(made).model)

@@ -1,9 +1,11 @@
-"""A crash of a perpetual market: what deleveraging takes, by each policy, and the calls it needs."""
+"""A crash of a perpetual market with many accounts: what it costs, how long it takes, who pays."""
 
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,66 +17,120 @@ from backstop.cli.common import (
     json_option,
     open_output,
     output_options,
+    progress_bar,
     seed_option,
+    stoppable,
 )
-from backstop.deployment.contracts import DELEVERAGERS
+from backstop.deployment.contracts import BY_CYCLE, MARGIN_POLICIES
 from backstop.hosts.by_name import HOSTS
 
+if TYPE_CHECKING:
+    from backstop.studies.deleveraging.crash import Result
+
 REPORT = "report.html"
+# So many accounts crash beside more than ten times as many, on the same host.
+BESIDE = 40
 
 
 @click.command(
     cls=Command,
-    short_help="Crash a perpetual market: what deleveraging takes, of whom, in which calls",
+    short_help="Crash a perpetual market: gas, blocks and time until it is solvent, and who pays",
     epilog="""\b
 Examples:
   ape run deleverage
-  ape run deleverage --accounts 1000 --policy shared --seed 7
-  ape run deleverage --accounts 10000 --most 5
+  ape run deleverage --accounts 10000 --insolvent 5000 --policy ranked --host anvil
+  ape run deleverage --accounts 1000 --markets 2 --policy shared --dodgers 20
 """,
 )
-@click.option("--accounts", type=click.IntRange(2, 10_000), default=200, show_default=True)
-@click.option("--policy", type=click.Choice(list(DELEVERAGERS)), default="ranked", show_default=True)
-@click.option("--most", type=click.IntRange(1), help="Positions that are deleveraged at one price; else all.")
-@click.option("--host", type=click.Choice(HOSTS), default="revm", show_default=True)
+@click.option("--accounts", type=click.IntRange(2, 100_000), default=200, show_default=True)
+@click.option("--insolvent", type=click.IntRange(1), help="Accounts that will owe; else half of them.")
+@click.option("--markets", type=click.IntRange(1, 2), default=1, show_default=True)
+@click.option("--policy", type=click.Choice(MARGIN_POLICIES), default=BY_CYCLE, show_default=True)
+@click.option(
+    "--dodgers",
+    type=click.IntRange(0, 100),
+    default=0,
+    show_default=True,
+    metavar="PERCENT",
+    help="Winners who try to bear less, by trades and withdrawals after the fall.",
+)
+@click.option("--host", type=click.Choice([*HOSTS, "model"]), default="revm", show_default=True)
 @seed_option
 @output_options("Folder of the crash.", "runs/deleverage-<policy>-<accounts>-<seed>")
 @json_option
 @handle_errors
 def cli(
     accounts: int,
+    insolvent: int | None,
+    markets: int,
     policy: str,
-    most: int | None,
+    dodgers: int,
     host: str,
     seed: int,
     out: Path | None,
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Let a coin lose two thirds in minutes while no liquidator acts; model and contracts run in lockstep."""
+    """Let coins lose two fifths at once while half of all accounts are long with leverage.
+
+    Model and contracts run in lockstep, in blocks of 30M gas. Anvil and py-evm say what gas a call takes; on
+    revm and on the model alone it is that of the committed table.
+    """
     from backstop.files.whole import write_json
-    from backstop.hosts.by_name import open_host
     from backstop.report.deleverage_page import write_page
     from backstop.report.deleverage_table import print_deleverage
     from backstop.simulation.meta import run_meta
-    from backstop.studies.deleveraging.crash import Crash
-    from backstop.studies.deleveraging.summary import FILE, summarise
+    from backstop.studies.deleveraging.summary import FILE, pace, summarise
 
     directory = out or RUNS / f"deleverage-{policy}-{accounts}-{seed}"
-    inputs = {"accounts": accounts, "policy": policy, "most": most, "host": host, "seed": seed}
+    asked: dict[str, Any] = {
+        "accounts": accounts,
+        "insolvent": insolvent,
+        "markets": markets,
+        "policy": policy,
+        "dodgers": dodgers,
+        "host": host,
+        "seed": seed,
+    }
     runs = ["backstop.studies.deleveraging.summary"]
-    output = open_output(directory, "deleverage", inputs, fresh=fresh, runs=runs)
+    output = open_output(directory, "deleverage", asked, fresh=fresh, runs=runs)
     if not output.finished:
         began = time.monotonic()
-        with open_host(host) as opened:
-            crash = Crash(opened, accounts, seed, lambda text: click.echo(text, err=True), policy, most)
-            summary = summarise(crash.play(), policy, seed, host)
-        write_json(summary, directory / FILE)
-        command = command_line(
-            "deleverage", accounts=accounts, policy=policy, most=most, host=host, seed=seed
-        )
-        seconds = time.monotonic() - began
-        write_json(run_meta(host, command, directory, seconds), directory / "meta.json")
+        result = _play(accounts, insolvent, markets, policy, dodgers, host, seed)
+        beside = None
+        if result.measured and accounts > 10 * BESIDE:
+            beside = _play(BESIDE, None, markets, policy, 0, host, seed)
+        write_json(summarise(result, policy, markets, seed, host, beside), directory / FILE)
+        command = command_line("deleverage", **asked | {"dodgers": dodgers or None})
+        meta = run_meta(host, command, directory, time.monotonic() - began) | {"pace": pace(result)}
+        write_json(meta, directory / "meta.json")
         write_page(directory)
         output.finish()
     print_deleverage(output.result(FILE), directory, directory / REPORT, as_json)
+
+
+def _play(
+    accounts: int,
+    insolvent: int | None,
+    markets: int,
+    policy: str,
+    dodgers: int,
+    host: str,
+    seed: int,
+) -> Result:
+    from backstop.hosts.by_name import open_host
+    from backstop.studies.deleveraging.crash import Crash
+
+    opened = nullcontext(None) if host == "model" else open_host(host)
+    with stoppable("stopping at the end of a block ...") as stop, progress_bar() as progress, opened as chain:
+        return Crash(
+            chain,
+            accounts,
+            seed,
+            insolvent=insolvent,
+            markets=markets,
+            policy=policy,
+            dodgers=dodgers,
+            progress=progress,
+            stop=stop,
+        ).play()

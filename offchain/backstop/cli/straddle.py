@@ -1,4 +1,4 @@
-"""What a self-made pair earns in the margin market by cycles, by its terms."""
+"""What a self-made pair earns in the margin market, by its terms."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REPORT = "report.html"
 
 @click.command(
     cls=Command,
-    short_help="What a pair of one owner, long against short, earns in the margin market by cycles",
+    short_help="What a pair of one owner, long against short, earns in the margin market",
     epilog="""\b
 Examples:
   ape run straddle

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from backstop.deployment.contracts import BY_CYCLE, POOLS, domains_of, margin_market, pools_of
+from backstop.deployment.contracts import POOLS, domains_of, pools_of
 from backstop.deployment.parameters import MarginParameters, Parameters
 from backstop.model.arithmetic import WAD
 from backstop.model.ledger_stage import BUFFER, REDISTRIBUTION, RESERVE
@@ -197,34 +197,17 @@ def _margin(margin: MarginParameters, at: Mapping[str, str], admin: str) -> dict
     engine, policy, coin, fund = (
         at[name] for name in ("VaultEngine", "MarginPolicy", "Stablecoin", "MarginFund")
     )
-    risk_policy, domain = at.get("RiskPolicy", ZERO_ADDRESS), at.get(margin.domain, ZERO_ADDRESS)
-    shared = {
+    market, desk, orders = (at[name] for name in ("PerpetualMarket", "PerpetualDesk", "MarginOrders"))
+    risk_policy, domain, closer = (
+        at.get(name, ZERO_ADDRESS) for name in ("RiskPolicy", margin.domain, "PerpetualCloser")
+    )
+    rules = margin.window, margin.quiet, margin.mark_age, margin.third_bond * WAD
+    fees = margin.band, margin.maker_fee, margin.taker_fee, margin.fee_share
+    return {
         "MarginPolicy": (at["PriceFeed"], admin),
-        "MarginFund": (coin, at[margin_market(margin)], admin, margin.bucket, margin.buckets),
-    }
-    if margin.policy == BY_CYCLE:
-        market, desk, orders = (at[name] for name in ("PerpetualMarket", "PerpetualDesk", "MarginOrders"))
-        rules = margin.window, margin.quiet, margin.mark_age, margin.half_bond * WAD
-        fees = margin.band, margin.maker_fee, margin.taker_fee, margin.fee_share
-        return shared | {
-            "PerpetualMarket": ((engine, policy, coin, desk, fund, domain), rules),
-            "PerpetualDesk": (engine, policy, risk_policy, orders, market, fees),
-            "MarginOrders": (desk,),
-        }
-    market, orders, deleverager = (at[name] for name in ("MarginMarket", "MarginOrders", "MarginDeleverager"))
-    return shared | {
-        "MarginMarket": (
-            engine,
-            policy,
-            risk_policy,
-            coin,
-            orders,
-            fund,
-            deleverager,
-            domain,
-            margin.fee_share,
-            margin.freeze_time,
-        ),
-        "MarginOrders": (market,),
-        "MarginDeleverager": (market,),
+        "PerpetualMarket": ((engine, policy, coin, desk, fund, domain), rules),
+        "PerpetualDesk": (engine, policy, risk_policy, orders, market, closer, fees),
+        "MarginOrders": (desk,),
+        "MarginFund": (coin, market, admin, margin.bucket, margin.buckets),
+        "PerpetualCloser": (market, desk),
     }

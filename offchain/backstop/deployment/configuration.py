@@ -11,7 +11,6 @@ from backstop.deployment.contracts import (
     POOLS,
     STAGES,
     domains_of,
-    margin_market,
     pools_of,
 )
 from backstop.deployment.parameters import (
@@ -164,7 +163,7 @@ def _margin_configuration(deployment: Deployment, margin: MarginParameters) -> l
     if deployment.parameters.equity is not None and margin.income_share:
         calls.append(("Treasury", "set_insuring", (margin.income_share, margin.insurance_target)))
     if margin.domain:
-        bearer = deployment.addresses[margin_market(margin)]
+        bearer = deployment.addresses["PerpetualMarket"]
         calls.append((margin.domain, "grant_role", (SHORTFALL, bearer)))
     return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
 

@@ -1,4 +1,4 @@
-"""The contracts that names in the parameters stand for: stages, pools, deleveragers and domains."""
+"""The contracts that names in the parameters stand for: stages, pools, closers and domains."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ STABLECOIN_POOLS = ("Junior", "Senior", "Savings")
 NAIVE = {"LeaveAtOncePool": "Pool", "EpochCapsWaterfall": "LossWaterfall"}
 """Contracts with naive rules, which presets compare with, by the contract in whose place each stands."""
 
-DELEVERAGERS = {"ranked": "MarginDeleverager", "shared": "MarginSharer"}
-"""Who pays of those who gained - the first in rank, or all by their scores - and the contract that takes it.
+BY_CYCLE = "by-cycle"
+"""The policy by which lots of debtors are nobody's until somebody takes them over; nobody has to close."""
 
-In a deployment either is called MarginDeleverager.
+CLOSERS = {"ranked": "PerpetualRanking", "shared": "PerpetualSharer"}
+"""Whose positions are closed against such lots - the first in rank, or all by their gains - and the contract.
+
+In a deployment either is called PerpetualCloser. Who bears the losses is the same by all policies.
 """
 
-BY_CYCLE = "by-cycle"
-"""The policy by which all who gained while a loss was made pay, each the same share of its gain."""
-
-MARGIN_POLICIES = (*DELEVERAGERS, BY_CYCLE)
-"""Who pays of those who gained in a margin market."""
+MARGIN_POLICIES = (BY_CYCLE, *CLOSERS)
+"""What becomes of lots of debtors in a margin market."""
 
 
 ADMINISTERED = (
@@ -87,16 +87,9 @@ def pools_of(parameters: Parameters) -> list[str]:
 
 def margin_kinds(margin: MarginParameters) -> dict[str, str]:
     """Return name -> kind of the contracts of a margin market, in creation order."""
-    if margin.policy == BY_CYCLE:
-        own = ("PerpetualMarket", "PerpetualDesk", "MarginOrders", "MarginFund")
-        return {name: name for name in ("MarginPolicy", *own)}
-    kinds = {name: name for name in ("MarginPolicy", "MarginMarket", "MarginOrders", "MarginFund")}
-    return kinds | {"MarginDeleverager": DELEVERAGERS[margin.policy]}
-
-
-def margin_market(margin: MarginParameters) -> str:
-    """Return the contract that keeps the accounts of a margin market."""
-    return "PerpetualMarket" if margin.policy == BY_CYCLE else "MarginMarket"
+    names = ("MarginPolicy", "PerpetualMarket", "PerpetualDesk", "MarginOrders", "MarginFund")
+    closer = {"PerpetualCloser": CLOSERS[margin.policy]} if margin.policy in CLOSERS else {}
+    return {name: name for name in names} | closer
 
 
 def domains_of(parameters: Parameters) -> list[tuple[int, DomainParameters]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backstop.deployment.contracts import BY_CYCLE
 from backstop.deployment.parameters import (
     EXPONENTIAL,
     LINEAR,
@@ -121,25 +120,17 @@ def guarded() -> Parameters:
     )
 
 
-def margined() -> Parameters:
-    """Return the standard parameters with perpetual markets in ether and bitcoin, and a domain for them."""
-    plain = standard()
-    lots = {"WETH": WAD // 100, "WBTC": WAD // 1_000}
-    markets = tuple(PerpetualParameters(symbol, lot) for symbol, lot in lots.items())
-    domain = DomainParameters("Perpetuals", line=10_000_000)
-    return replace(plain, domains=(domain,), margin=MarginParameters(markets, domain.name))
-
-
-def cycled(initial: int = 2_000, maintenance: int = 1_000, more: int = 500) -> Parameters:
-    """Return the same parameters with perpetual markets whose losses are borne by cycles.
+def margined(initial: int = 2_000, maintenance: int = 1_000, more: int = 500) -> Parameters:
+    """Return the standard parameters with perpetual markets in ether and bitcoin, and a domain for them.
 
     Margins are in basis points, with `more` of what is open beyond a million. The library's were chosen by
     the study of docs/know/straddle.md.
     """
-    plain = margined()
-    assert plain.margin is not None
+    plain = standard()
+    lots = {"WETH": WAD // 100, "WBTC": WAD // 1_000}
     markets = tuple(
-        replace(each, initial=initial, maintenance=maintenance, of_market=((1_000_000, more), (0, 0)))
-        for each in plain.margin.markets
+        PerpetualParameters(symbol, lot, initial, maintenance, of_market=((1_000_000, more), (0, 0)))
+        for symbol, lot in lots.items()
     )
-    return replace(plain, margin=replace(plain.margin, markets=markets, policy=BY_CYCLE))
+    domain = DomainParameters("Perpetuals", line=10_000_000)
+    return replace(plain, domains=(domain,), margin=MarginParameters(markets, domain.name))

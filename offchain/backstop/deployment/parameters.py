@@ -219,43 +219,38 @@ class PerpetualParameters:
 
     symbol: str  # of the collateral type whose price counts
     lot: int  # wad of the base asset
-    initial: int = 1_000  # basis points of notional
-    maintenance: int = 500  # basis points of notional
+    initial: int = 2_000  # basis points of notional
+    maintenance: int = 1_000  # basis points of notional
     discount: int = 10_000  # basis points of what margin is short of, to a liquidator
     haircut: int = 5_000  # basis points of realised gains that repay unpaid losses
     max_funding: int = 75  # basis points of the price in 8 hours
     # (above, rate): notional above so many whole stablecoins needs so many basis points more.
     of_accounts: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
-    of_market: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    of_market: tuple[tuple[int, int], tuple[int, int]] = ((1_000_000, 500), (0, 0))
     open_limit: int = 10**9  # lots
     dust: int = 100  # whole stablecoins of notional
 
 
 @dataclass(frozen=True)
 class MarginParameters:
-    """The margin market: perpetual markets with one margin for all positions of an account.
-
-    A policy of deleveraging freezes a market; by cycle there are cycles, marks, a band, fees and bonds.
-    """
+    """The margin market: perpetual markets with one margin for all positions of an account."""
 
     markets: tuple[PerpetualParameters, ...]
     domain: str = ""  # that bears what nobody else does, by its name; "": none
-    policy: str = "ranked"  # how gains pay, of MARGIN_POLICIES
+    policy: str = "by-cycle"  # what becomes of lots of debtors, of MARGIN_POLICIES
     fee_share: int = 1_000  # basis points of a liquidator's reward that are insurance
-    freeze_time: int = 3_600  # seconds that a market is frozen to deleverage, at most
     bucket: int = 86_400  # seconds in which withdrawn profits are counted as one
     buckets: int = 7  # that pass until they have vested
     cap: int = 1_000_000  # whole stablecoins of insurance that are spent in a bucket of time at most
     income_share: int = 0  # basis points of the surplus that insure it
     insurance_target: int = 0  # whole stablecoins of insurance, above which no surplus does
-    # By cycle only.
     window: int = 1_800  # seconds that a cycle is pending at least; at most four times that
     quiet: int = 300  # seconds after the last booking of a loss until a cycle may be final
     mark_age: int = 60  # seconds, of the oldest report that makes a mark
     band: int = 50  # basis points that a trade's price may be from the mark
     maker_fee: int = 15  # basis points of notional, that are insurance
     taker_fee: int = 15  # basis points of notional, that are insurance
-    half_bond: int = 5  # whole stablecoins, to whoever seizes an insolvent account and to whoever books it
+    third_bond: int = 5  # whole stablecoins, to each of those who seize, book and take over a debtor
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,8 @@ class RpcHost:
                 return self._mine_alone(sent, transactions[0], questions)
             sent.append(("evm_setAutomine", (False,)))
             questions += (("evm_setAutomine", (True,)),)
+            if len(transactions) > _IN_ORDER:
+                transactions = self._numbered(transactions)
         for transaction in transactions:
             sender = transaction["from"]
             if not self._tells and sender not in self._impersonated:
@@ -171,6 +173,24 @@ class RpcHost:
                 raise BackstopError("the node mined the calls in another order: run it again")
             raise BackstopError("somebody else uses the node: give the run a node of its own")
         return [receipts, *told]
+
+    def _numbered(self, transactions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Give transactions their nonces: of calls that it takes at the same time Anvil gives two the same.
+
+        That it has looked up each sender also keeps calls in their order.
+        """
+        senders = list(dict.fromkeys(transaction["from"] for transaction in transactions))
+        counts: list[str] = []
+        for start in range(0, len(senders), _IN_ORDER):
+            some = senders[start : start + _IN_ORDER]
+            counts += self._ask_all([("eth_getTransactionCount", (sender, "latest")) for sender in some])
+        following = {sender: int(count, 16) for sender, count in zip(senders, counts, strict=True)}
+        numbered = []
+        for transaction in transactions:
+            number = following[transaction["from"]]
+            following[transaction["from"]] += 1
+            numbered.append(transaction | {"nonce": hex(number)})
+        return numbered
 
     def _mine_alone(
         self,

@@ -48,6 +48,8 @@ class ChainSystem:
         self._events: dict[tuple[str, bytes], tuple[str, Event | None]] = {}
         self._variables: dict[tuple[str, str], layout.Variable] = {}
         self.gas = 0
+        # Of each of the actions that were applied together last.
+        self.spent: list[int] = []
         self.changed: dict[Slot, int] | None = None
 
     @property
@@ -67,9 +69,14 @@ class ChainSystem:
         return self.outcome(function, result)
 
     def apply_all(self, actions: Sequence[Action]) -> list[tuple[Outcome, dict[Slot, int] | None]]:
-        """Run actions in order, in one block where the host has blocks; return their outcomes."""
+        """Run actions in order, in one block where the host has blocks; return their outcomes.
+
+        `spent` is then the gas of each, where the host knows it.
+        """
         if len(actions) == 1:
-            return [(self.apply(actions[0]), self.changed)]
+            alone = self.apply(actions[0]), self.changed
+            self.spent = [self.gas]
+            return [alone]
         functions = [self.function(a.contract, a.method, len(a.args)) for a in actions]
         results = self.host.call_all(
             [
@@ -77,6 +84,7 @@ class ChainSystem:
                 for action, function in zip(actions, functions, strict=True)
             ]
         )
+        self.spent = [result.gas for result in results]
         return [(self.outcome(f, r), r.changed) for f, r in zip(functions, results, strict=True)]
 
     def outcome(self, function: Function, result: RawResult) -> Outcome:

@@ -9,7 +9,7 @@ from backstop.model.arithmetic import MAX_UINT256
 SPENDERS = {
     "recap_bidder": ("StakeAuction", "MintAuction"),
     "surplus_bidder": ("SurplusAuction",),
-    "margin_liquidator": ("MarginMarket", "PerpetualMarket"),
+    "margin_liquidator": ("PerpetualMarket",),
 }
 """The contracts that take a keeper's money by allowance."""
 

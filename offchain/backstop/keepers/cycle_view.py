@@ -1,4 +1,4 @@
-"""What keepers see of the margin market by cycles, and what would become of it at prices that are signed.
+"""What keepers see of the margin market, and what would become of it at prices that are signed.
 
 No rule is written a second time here: a copy of the market's contracts is marked at the newest reports, all
 accounts are brought up to date in it, and calls are tried there. Figures in wei and lots.
@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from typing import Any, NamedTuple, cast
 
 from backstop.deployment.arguments import arguments
+from backstop.deployment.contracts import CLOSERS
 from backstop.deployment.create import create_on_model
 from backstop.deployment.parameters import Parameters
 from backstop.deployment.plan import Creation
@@ -30,7 +31,7 @@ from backstop.model.signed_reports import SignedReport
 from backstop.model.state import ZERO_ADDRESS, Contract, World
 from backstop.system import Action, Snapshot
 
-MARKET, DESK = "PerpetualMarket", "PerpetualDesk"
+MARKET, DESK, CLOSER = "PerpetualMarket", "PerpetualDesk", "PerpetualCloser"
 _COPIED = ("PriceFeed", "MarginPolicy", MARKET, DESK)
 
 Signed = Mapping[tuple[int, str], SignedReport]
@@ -81,6 +82,8 @@ class Rehearsal:
         self.system = ModelSystem(world)
         self.market = cast(PerpetualMarket, world.contracts[MARKET])
         self.desk = cast(PerpetualDesk, world.contracts[DESK])
+        # None where nobody's positions are closed by force.
+        self.closer = world.contracts.get(CLOSER)
         feed = cast(PriceFeed, world.contracts["PriceFeed"])
         for (c, reporter), report in signed.items():
             feed.reports[c, feed.reporter_index[c, reporter]] = Report(report.price, report.signed_at)
@@ -100,6 +103,11 @@ class Rehearsal:
     def tries(self, contract: str, method: str, *args: Any, sender: str) -> bool:
         """Make a call; whether it went."""
         return self.system.apply(Action(contract, method, args, sender)).ok
+
+    @property
+    def pending(self) -> int:
+        """The pending cycle."""
+        return int(self.market.clocks[()].cycle) - 1
 
     # ------------------------------------------------------------------ accounts
 
@@ -211,7 +219,7 @@ class Rehearsal:
 
 
 class CycleView:
-    """The margin market by cycles at one block."""
+    """The margin market at one block."""
 
     def __init__(self, view: LedgerView, snapshot: Snapshot, parameters: Parameters) -> None:
         assert parameters.margin is not None
@@ -330,4 +338,8 @@ def _highest(terms: Margins) -> int:
 def _creations(parameters: Parameters, addresses: tuple[tuple[str, str], ...]) -> tuple[Creation, ...]:
     at = dict(addresses)
     args = arguments(parameters, at, ZERO_ADDRESS, ZERO_ADDRESS, ZERO_ADDRESS)
-    return tuple(Creation(name, name, args[name], at[name]) for name in _COPIED)
+    assert parameters.margin is not None
+    kinds = {name: name for name in _COPIED}
+    if CLOSER in at:
+        kinds[CLOSER] = CLOSERS[parameters.margin.policy]
+    return tuple(Creation(name, kind, args[name], at[name]) for name, kind in kinds.items())

@@ -1,4 +1,4 @@
-"""Keepers of the margin market by cycles: they bring marks, meet losses, roll, take over, close.
+"""Keepers of the margin market: they bring marks, meet losses, roll, take over, close.
 
 What a call needs a mark for is brought in the same block before it: reports that a quorum has signed within
 seconds.
@@ -13,8 +13,8 @@ from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.bounds import MAX_REPORTERS
 
-OF_CYCLES = ("margin_crank", "margin_liquidator", "matcher")
-"""Roles that bring reports where there is a margin market by cycles."""
+OF_CYCLES = ("margin_crank", "margin_liquidator", "deleverager", "matcher")
+"""Roles that bring reports where there is a margin market."""
 
 
 def signed_for(me: Keeper, view: View, cycles: CycleView) -> Signed:
@@ -84,13 +84,16 @@ def _has_moved(me: Keeper, cycles: CycleView, ahead: Rehearsal, m: int) -> bool:
 # ---------------------------------------------------------------------- take-overs
 
 
-def take_over(me: Keeper, view: View, cycles: CycleView, gas_price: int) -> Decisions:
+@role("margin_liquidator")
+def margin_liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Take over lots of accounts under their maintenance margin, those that pay most first.
 
     Then lots that were taken from debtors: those against which it closes its own, and of others as many as a
-    share of its equity bears.
+    share of its equity bears. Its stablecoins go into its account, up to its capital if that is given. What
+    it took over it holds until it takes over the other side, or its operator sells it.
     """
-    if cycles.is_closing:
+    cycles = view.cycles
+    if cycles is None or cycles.is_closing:
         return
     amount = view.stablecoins(me.address)
     if me.group.capital:

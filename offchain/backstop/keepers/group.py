@@ -104,7 +104,7 @@ class KeeperGroup:
     pays: int | None = None  # borrower: ray a second, the fee above which it draws no more; None is any
     schedule: tuple[Instruction, ...] = ()  # guardian: what it does when
     call_gas: int = 10_000_000  # deleverager: gas that one of its calls may take
-    # margin_liquidator, by cycle: basis points of its equity for which it takes lots of the market's own
+    # margin_liquidator: basis points of its equity for which it takes lots of debtors
     relieves: int = 0
     orders: str = "orders.jsonl"  # matcher: the file that signed orders are in
     plan: tuple[Move, ...] = ()  # attacker: what it does when, in the order of time

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from backstop.keepers import attacker, buyers, cycles, guards, liquidation, margin, people, services, settling
+from backstop.keepers import (
+    attacker,
+    buyers,
+    closing,
+    cycles,
+    guards,
+    liquidation,
+    matching,
+    people,
+    services,
+    settling,
+)
 from backstop.keepers.keeper import HOLDER, REGISTER
 
-MODULES = (attacker, buyers, cycles, guards, liquidation, margin, people, services, settling)
+MODULES = (attacker, buyers, closing, cycles, guards, liquidation, matching, people, services, settling)
 """The modules that have roles."""
 
 ROLES = tuple(sorted(name for name in REGISTER if name != HOLDER))

@@ -10,13 +10,12 @@ from functools import cached_property
 from heapq import merge
 from types import MappingProxyType
 
-from backstop.deployment.contracts import BY_CYCLE, POOLS
+from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import EquityParameters, Parameters, PoolParameters
 from backstop.keepers.costs import cost_in_stablecoin, gas_needed
 from backstop.keepers.cycle_view import CycleView
 from backstop.keepers.indexes import Indexes
 from backstop.keepers.lots import Batch, OpenLot
-from backstop.keepers.margin_view import MarginView
 from backstop.keepers.seen import (
     Auction,
     EquityAuction,
@@ -64,18 +63,9 @@ class View(VaultView):
         self._fees = [0 if each.market is None else each.market.fee for each in parameters.collateral_types]
 
     @cached_property
-    def margin(self) -> MarginView | None:
-        """The margin market that deleverages, if one is deployed."""
-        margin = self._parameters.margin
-        if margin is None or margin.policy == BY_CYCLE:
-            return None
-        return MarginView(self, self._snapshot, margin)
-
-    @cached_property
     def cycles(self) -> CycleView | None:
-        """The margin market by cycles, if one is deployed."""
-        margin = self._parameters.margin
-        if margin is None or margin.policy != BY_CYCLE:
+        """The margin market, if one is deployed."""
+        if self._parameters.margin is None:
             return None
         return CycleView(self, self._snapshot, self._parameters)
 

@@ -11,18 +11,19 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from backstop.model import bounds
-from backstop.model.arithmetic import div_up, signed
+from backstop.model.arithmetic import div_up, signed, sub
 from backstop.model.interfaces import Standing
 from backstop.model.price_path import MAX_LOTS, Amount, Clock, Moves, PricePath, Sides, side_of
 from backstop.model.state import World, immutable, require, slot
 
 MOST_CYCLES = 64
 """Cycles that one call brings an account through: each of them had losses, but for two."""
-SEIZED, BOOKED = 1, 2
-"""Halves of an account's bond, by bit."""
+SEIZED, BOOKED, TAKEN = 1, 2, 4
+"""Thirds of an account's bond, by bit."""
+_MOST_BROUGHT = 2**118 - 1
 
 
-@slot(-138, 8, 32, 32, 2)
+@slot(-138, 8, 32, 32, 3)
 class Account(NamedTuple):
     """Cash; a bit for each market it is in; the cycle it is in, how many with losses it has gone through."""
 
@@ -30,7 +31,7 @@ class Account(NamedTuple):
     markets: int = 0
     cycle: int = 0
     seen: int = 0
-    bond: int = 0  # halves, by bit
+    bond: int = 0  # thirds, by bit
 
 
 @slot(-64, -138)
@@ -41,20 +42,27 @@ class Position(NamedTuple):
     value: int = 0
 
 
+@slot(-138, 118)
+class Worth(NamedTuple):
+    """What an account was worth when the pending cycle ended and has brought since; what it has brought."""
+
+    value: int = 0
+    brought: int = 0
+
+
 class CycleBook(PricePath):
     """See contracts/modules/cycle_book.vy."""
 
-    # Wad: half of what an account puts up with its first position.
-    half_bond = immutable("HALF_BOND", int)
+    # Wad: a third of what an account puts up with its first position.
+    third_bond = immutable("THIRD_BOND", int)
 
     def __init__(
-        self, world: World, name: str, address: str, margin_policy: str, mark_age: int, half_bond: int
+        self, world: World, name: str, address: str, margin_policy: str, mark_age: int, third_bond: int
     ) -> None:
         super().__init__(world, name, address, margin_policy, mark_age)
-        self.half_bond = half_bond
+        self.third_bond = third_bond
         self.accounts = self.table("cycle_book.accounts", Account())
-        # What an account was worth when the pending cycle ended, and has brought since.
-        self.worths = self.table("cycle_book.worths", Amount())
+        self.worths = self.table("cycle_book.worths", Worth())
         # What was booked of its loss that no gain of the pending cycle bears.
         self.late_of = self.table("cycle_book.late_of")
         self.deposits = self.table("cycle_book.paid_in")
@@ -74,6 +82,8 @@ class CycleBook(PricePath):
         self.lossy = self.table("cycle_book.lossy")
         self.fee_table = self.table("cycle_book.fees")
         self.bonds = self.table("cycle_book.bonds")
+        # Of the bonds, what is for whoever has lots of debtors taken over.
+        self.reward_table = self.table("cycle_book.rewards")
 
     # ---------------------------------------------------------------- touching
 
@@ -118,19 +128,17 @@ class CycleBook(PricePath):
             self._close(owner)
 
     def _skip(self, owner: str, cycle: int) -> None:
-        """Go to the beginning of a cycle: neither the pending one nor those until then had losses."""
+        """Go to the beginning of a cycle: neither the pending one nor those until then had losses.
+
+        What is said of the pending one, and what the account was worth, `_close` says anew.
+        """
         account: Account = self.accounts[owner]
-        worth = account.cash
         for market in _in(account.markets):
             position: Position = self.positions[owner, market]
             value = self.levels[market, cycle].of(position.size)
-            worth += value
             self._store_position(owner, market, position._replace(value=value))
             self.since[owner, market] = self.edges[market, cycle, side_of(position.size)]
-            for table in (self.gained, self.lost, self.pending_gained, self.pending_lost):
-                table[owner, market] = Sides()
-            self.nets[owner, market] = Amount()
-        self.worths[owner] = self._amount(worth)
+            self.gained[owner, market] = self.lost[owner, market] = Sides()
         self.accounts[owner] = account._replace(cycle=cycle)
 
     def _close(self, owner: str) -> None:
@@ -155,9 +163,9 @@ class CycleBook(PricePath):
             self.nets[owner, market] = self._amount(value - position.value if stays else 0)
             self.gained[owner, market] = self.lost[owner, market] = Sides()
         if markets == 0:
-            worth += self.half_bond * account.bond.bit_count()
+            worth += self.third_bond * account.bond.bit_count()
             account = self._free_bond(account)
-        self.worths[owner] = self._amount(worth)
+        self.worths[owner] = Worth(self._amount(worth).value)
         self._store_account(owner, account._replace(markets=markets, cycle=cycle))
 
     def _settle(self, owner: str, account: Account, own: int) -> Account:
@@ -171,9 +179,7 @@ class CycleBook(PricePath):
             booked += sum(self.booked[owner, market])
             self.booked[owner, market] = Sides()
         self.late_of[owner] = 0
-        worth = self.worths[owner].value
-        given = min(booked, max(0, haircut - max(worth, own)))
-        self.worths[owner] = self._amount(worth + given - haircut)
+        given = min(booked, max(0, haircut - max(self.worths[owner].value, own)))
         # What is not needed is insurance.
         self.fee_table[()] = self.fee_table[()] + booked - given
         self._change_pot(haircut - booked)
@@ -234,6 +240,11 @@ class CycleBook(PricePath):
             gained[side] += abs(size) * by
         return Sides(*gained)
 
+    def _worth_at_roll(self, owner: str) -> int:
+        """Return what a touched account was worth when the pending cycle ended [wei]."""
+        worth: Worth = self.worths[owner]
+        return worth.value - worth.brought
+
     def _holds(self, owner: str) -> bool:
         """Tell whether an account has a position."""
         return any(self.positions[owner, market].size for market in _in(self.accounts[owner].markets))
@@ -250,6 +261,8 @@ class CycleBook(PricePath):
         old = position.size
         size = signed(old + delta)
         require(abs(size) <= MAX_LOTS, "cycle_book: too many lots")
+        if delta * size > 0:
+            self._forget_lost(owner)
         self._segment(owner, market, self.moves[market, side_of(old)])
         self.since[owner, market] = self.moves[market, side_of(size)]
         paid = self._worth(market, size) - self._worth(market, old) + delta * off
@@ -270,36 +283,55 @@ class CycleBook(PricePath):
         """Credit what an account brings: it counts for the pending cycle, not for older ones; no profit."""
         self._wake(owner)
         self._credit(owner, signed(amount))
-        self.worths[owner] = self._amount(self.worths[owner].value + amount)
+        worth: Worth = self.worths[owner]
+        require(worth.brought + amount <= _MOST_BROUGHT, "cycle_book: too much is brought")
+        self.worths[owner] = Worth(self._amount(worth.value + amount).value, worth.brought + amount)
         self.deposits[owner] = self.deposits[owner] + amount
 
-    def _begin(self, owner: str) -> None:
-        """Before an account trades, let no more of its deposits count than it had at the last roll."""
-        self._touch(owner)
+    def _forget_lost(self, owner: str) -> None:
+        """Let no more deposits of whoever does more than reduce count than it had at the last roll."""
         most = max(0, self.worths[owner].value)
         if self.deposits[owner] > most:
             self.deposits[owner] = most
 
     def _put_up_bond(self, account: Account) -> Account:
-        """Take both halves of the bond, or what is missing of them."""
-        missing = self.half_bond * (2 - account.bond.bit_count())
+        """Take all thirds of the bond, or what is missing of them."""
+        missing = self.third_bond * (3 - account.bond.bit_count())
         self.bonds[()] = self.bonds[()] + missing
-        return account._replace(cash=account.cash - missing, bond=SEIZED | BOOKED)
+        return account._replace(cash=account.cash - missing, bond=SEIZED | BOOKED | TAKEN)
 
     def _free_bond(self, account: Account) -> Account:
         """Give back what is left of the bond."""
-        left = self.half_bond * account.bond.bit_count()
+        left = self.third_bond * account.bond.bit_count()
         self.bonds[()] = self.bonds[()] - left
         return account._replace(cash=account.cash + left, bond=0)
 
-    def _pay_half(self, owner: str, half: int, finder: str) -> None:
-        """Have an account's bond pay whoever acted on it, once for each half."""
+    def _pay_third(self, owner: str, third: int, finder: str) -> None:
+        """Have an account's bond pay whoever acted on it, once for each third."""
         account: Account = self.accounts[owner]
-        if account.bond & half:
-            self.accounts[owner] = account._replace(bond=account.bond & ~half)
-            self.bonds[()] = self.bonds[()] - self.half_bond
-            self._pay_in(finder, self.half_bond)
-            self.emit("BondPaid", owner, finder, self.half_bond)
+        if account.bond & third:
+            self.accounts[owner] = account._replace(bond=account.bond & ~third)
+            self.bonds[()] = self.bonds[()] - self.third_bond
+            self._pay_in(finder, self.third_bond)
+            self.emit("BondPaid", owner, finder, self.third_bond)
+
+    def _keep_third(self, owner: str) -> None:
+        """Have a third of a seized account's bond be for whoever has its lots taken over."""
+        account: Account = self.accounts[owner]
+        self.accounts[owner] = account._replace(bond=account.bond ^ TAKEN)
+        self.reward_table[()] = self.reward_table[()] + self.third_bond
+
+    def _reward(self, finder: str, amount: int) -> None:
+        """Pay whoever had lots of debtors taken over."""
+        self.reward_table[()] = sub(self.reward_table[()], amount)
+        self.bonds[()] = self.bonds[()] - amount
+        self._pay_in(finder, amount)
+
+    def _insure_rewards(self) -> None:
+        """Have what nobody has got by the end be insurance."""
+        self.bonds[()] = self.bonds[()] - self.reward_table[()]
+        self.fee_table[()] = self.fee_table[()] + self.reward_table[()]
+        self.reward_table[()] = 0
 
     def _store_account(self, owner: str, account: Account) -> None:
         require(abs(account.cash) < 2**137, "price_path: beyond all figures")

@@ -35,13 +35,13 @@ class CycleLosses(CycleBook):
         address: str,
         margin_policy: str,
         mark_age: int,
-        half_bond: int,
+        third_bond: int,
         stablecoin: str,
         fund: str,
         window: int,
         quiet: int,
     ) -> None:
-        super().__init__(world, name, address, margin_policy, mark_age, half_bond)
+        super().__init__(world, name, address, margin_policy, mark_age, third_bond)
         fits = bounds.MIN_CYCLE <= window <= bounds.MAX_CYCLE and quiet <= window
         require(fits, "cycle_losses: window bounds")
         self.stablecoin_address = stablecoin

@@ -13,8 +13,6 @@ from backstop.model.state import ZERO_ADDRESS, slot
 
 NORMAL, CAUTION, EMERGENCY, SETTLEMENT = range(4)
 """Modes of the protocol."""
-LAST, RISK, LIQUIDATION, FROZEN = range(4)
-"""Kinds of price: the last, the worse of two for new risk, that of liquidations, that of a frozen market."""
 MAX_DATA = 1024
 """Bytes that a taker may be handed."""
 MAX_DECIMALS = 18
@@ -145,13 +143,6 @@ class ILossWaterfall(Protocol):
     def close_books(self, sender: str) -> None: ...
 
 
-class IMarginDeleverager(Protocol):
-    """The deleverager, for the margin market while a market is frozen."""
-
-    def remember(self, sender: str, owner: str) -> None: ...
-    def reserved_of(self, sender: str, owner: str) -> int: ...
-
-
 @slot(104, 104, 32)
 class Insurance(NamedTuple):
     """The insurance of the margin market."""
@@ -189,6 +180,15 @@ class Holding(NamedTuple):
     open: int  # lots
 
 
+class Gains(NamedTuple):
+    """Gains in the pending cycle on both sides [wei], and what an account was worth at its end [wei]."""
+
+    cycle: int
+    long: int
+    short: int
+    worth: int
+
+
 class IPerpetualMarket(Protocol):
     """The perpetual markets, for their desk. Stablecoin in wad, prices in wei a lot."""
 
@@ -203,40 +203,20 @@ class IPerpetualMarket(Protocol):
         buyer_gets: int,
         seller_gets: int,
     ) -> None: ...
+    def reward(self, sender: str, finder: str, amount: int) -> None: ...
     def accrue(self, sender: str, market: int) -> tuple[bool, int]: ...
     def wake(self, sender: str, owner: str) -> None: ...
+    def gains_of(self, sender: str, owner: str, market: int) -> Gains: ...
+    def pending_of(self, sender: str, market: int) -> Gains: ...
+    def mark_of(self, sender: str, market: int) -> int: ...
+    def rewards(self, sender: str) -> int: ...
     def standing_of(self, sender: str, owner: str) -> Standing: ...
     def lots_of(self, sender: str, market: int) -> tuple[int, int]: ...
     def holdings_of(self, sender: str, owner: str) -> tuple[Holding, ...]: ...
 
 
 class IPerpetualDesk(Protocol):
-    """The desk, for the perpetual markets."""
-
-    def check_risk(self, sender: str, owner: str) -> None: ...
-
-
-class Insolvency(NamedTuple):
-    """An insolvent position that is to be deleveraged."""
-
-    lots: int = 0  # 0 if the fund has paid all
-    long: bool = False
-    loss: int = 0  # wad
-    others: int = 0  # accounts on the other side
-    until: int = 0  # seconds, the end of the freeze
-
-
-class Frozen(NamedTuple):
-    """An account and its position in the frozen market, at frozen prices."""
-
-    size: int  # lots
-    gain: int  # wad, of the position
-    equity: int  # wad, of the account
-    notional: int  # wad, of all positions
-
-
-class IMarginMarket(Protocol):
-    """The margin market, for orders and the deleverager. Stablecoin in wad, sizes in lots."""
+    """The desk, for orders, for the perpetual markets, and for whoever closes lots that are nobody's."""
 
     def trade(
         self,
@@ -249,12 +229,16 @@ class IMarginMarket(Protocol):
         maker_reduces: bool,
         taker_reduces: bool,
     ) -> None: ...
-    def freeze(self, sender: str, owner: str, market: int) -> Insolvency: ...
+    def check_risk(self, sender: str, owner: str) -> None: ...
     def deleverage(
-        self, sender: str, owner: str, winner: str, lots: int, payment: int
-    ) -> tuple[int, int]: ...
-    def finish(self, sender: str, owner: str, unpaid: int) -> None: ...
-    def frozen_of(self, sender: str, owner: str) -> Frozen: ...
+        self,
+        sender: str,
+        market: int,
+        side: int,
+        accounts: tuple[str, ...],
+        most: tuple[int, ...],
+        prover: str,
+    ) -> tuple[tuple[int, ...], int]: ...
 
 
 class Needs(NamedTuple):
@@ -282,11 +266,8 @@ class IMarginPolicy(Protocol):
     """Prices [wei a lot], margins [basis points x wei] and rewards, for the margin market."""
 
     def markets(self, sender: str) -> int: ...
-    def price_of(self, sender: str, market: int, kind: int, long: bool) -> int: ...
-    def needs(self, sender: str, market: int, size: int, kind: int, open: int) -> Needs: ...
     def maintenance(self, sender: str, market: int, notional: int) -> int: ...
     def reward(self, sender: str, takeover: Takeover) -> int: ...
-    def most_premium(self, sender: str, market: int) -> int: ...
     def open_limit(self, sender: str, market: int) -> int: ...
     def haircut(self, sender: str, market: int) -> int: ...
     def needs_at(self, sender: str, market: int, size: int, price: int, open: int, risk: bool) -> Needs: ...

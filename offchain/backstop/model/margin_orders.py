@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 
 from backstop.model.arithmetic import MAX_UINT256, add
 from backstop.model.erc20 import domain_separator, words
-from backstop.model.interfaces import IMarginMarket
+from backstop.model.interfaces import IPerpetualDesk
 from backstop.model.signatures import keccak256
 from backstop.model.signed import is_signed
 from backstop.model.state import Contract, Revert, World, external, immutable, require, view
@@ -50,11 +50,11 @@ class MarginOrders(Contract):
 
     KIND = "MarginOrders"
 
-    margin_market_address = immutable("MARGIN_MARKET", str)
+    desk_address = immutable("DESK", str)
 
-    def __init__(self, world: World, name: str, address: str, margin_market: str) -> None:
+    def __init__(self, world: World, name: str, address: str, desk: str) -> None:
         super().__init__(world, name, address)
-        self.margin_market_address = margin_market
+        self.desk_address = desk
         self.fills = self.table("filled")
         self.floors = self.table("nonce_floor")
 
@@ -91,8 +91,8 @@ class MarginOrders(Contract):
             maker_order,
             taker_order,
         )
-        market = cast(IMarginMarket, self.world.at(self.margin_market_address))
-        market.trade(
+        desk = cast(IPerpetualDesk, self.world.at(self.desk_address))
+        desk.trade(
             self.address,
             maker.market,
             maker.account,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add, div, div_up, mul, sub
-from backstop.model.interfaces import LAST, LIQUIDATION, RISK, Bracket, IPriceFeed, Needs, Takeover
+from backstop.model.interfaces import Bracket, IPriceFeed, Needs, Takeover
 from backstop.model.roles import Administered
 from backstop.model.state import World, external, immutable, require, slot, view
 
@@ -144,19 +144,15 @@ class MarginPolicy(Administered):
         self.feed.plan_final_price(self.address, base.feed, at)
 
     @view
-    def price_of(self, sender: str, market: int, kind: int, long: bool) -> int:
-        """Return a price of a kind [wei a lot], rounded down."""
-        return self._price(market, kind, long)
-
-    @view
-    def needs(self, sender: str, market: int, size: int, kind: int, open: int) -> Needs:
-        """Return the margin that a position needs, at prices of a kind."""
-        return self._needs(market, size, self._price(market, kind, size > 0), open, kind == RISK)
-
-    @view
     def needs_at(self, sender: str, market: int, size: int, price: int, open: int, risk: bool) -> Needs:
         """Return the margin that a position needs at a price [wei a lot], as new risk or as it is."""
-        return self._needs(market, size, price, open, risk)
+        notional = mul(abs(size), price)
+        terms: Margins = self.terms[market]
+        if risk:
+            initial = terms.new_risk_margin(notional, mul(open, price))
+        else:
+            initial = terms.initial_margin(notional)
+        return Needs(price, notional, initial, terms.maintenance_margin(notional))
 
     @view
     def mark_price(self, sender: str, market: int, age: int) -> int:
@@ -195,11 +191,6 @@ class MarginPolicy(Administered):
         return reward_of(self.terms[each.market], self.underlyings[each.market].dust, each)
 
     @view
-    def most_premium(self, sender: str, market: int) -> int:
-        """Return how far from the last price funding may follow trades [wei a lot and period]."""
-        return self._price(market, LAST, True) * int(self.terms[market].max_funding) // BASIS_POINTS
-
-    @view
     def most_premium_at(self, sender: str, market: int, price: int) -> int:
         """Return how far from a price [wei a lot] funding may follow trades [wei a lot and period].
 
@@ -236,29 +227,6 @@ class MarginPolicy(Administered):
     def markets(self, sender: str) -> int:
         """Return how many markets there are."""
         return int(self.count[()])
-
-    def _needs(self, market: int, size: int, price: int, open: int, risk: bool) -> Needs:
-        notional = mul(abs(size), price)
-        terms: Margins = self.terms[market]
-        if risk:
-            initial = terms.new_risk_margin(notional, mul(open, price))
-        else:
-            initial = terms.initial_margin(notional)
-        return Needs(price, notional, initial, terms.maintenance_margin(notional))
-
-    def _price(self, market: int, kind: int, long: bool) -> int:
-        base: Underlying = self.underlyings[market]
-        if kind == LIQUIDATION:
-            price = self.feed.liquidation_price(self.address, base.feed)
-            require(price != 0, "margin_policy: no price")
-        else:
-            prices = self.feed.prices_of(self.address, base.feed)
-            price = prices.current
-            if kind == RISK:
-                fresh = self.world.timestamp <= prices.fresh_until
-                require(fresh and prices.next != 0, "margin_policy: no price for risk")
-                price = min(price, prices.next) if long else max(price, prices.next)
-        return base.of_lot(price)
 
     def _set_terms(self, market: int, terms: Sequence[Any]) -> None:
         new = MarketTerms(*terms)

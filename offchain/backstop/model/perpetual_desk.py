@@ -18,6 +18,7 @@ from backstop.model.interfaces import (
     IVaultEngine,
     Takeover,
 )
+from backstop.model.price_path import INTERVAL, PERIOD, side_of
 from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require
 
 
@@ -41,6 +42,8 @@ class PerpetualDesk(Contract):
     risk_policy_address = immutable("RISK_POLICY", str)
     margin_orders_address = immutable("MARGIN_ORDERS", str)
     market_address = immutable("MARKET", str)
+    # Says whose lots are closed against those that are nobody's; the zero address if nobody does.
+    closer_address = immutable("CLOSER", str)
     band = immutable("BAND", int)
     maker_fee = immutable("MAKER_FEE", int)
     taker_fee = immutable("TAKER_FEE", int)
@@ -56,6 +59,7 @@ class PerpetualDesk(Contract):
         risk_policy: str,
         margin_orders: str,
         market: str,
+        closer: str,
         rules: Rules,
     ) -> None:
         super().__init__(world, name, address)
@@ -68,6 +72,7 @@ class PerpetualDesk(Contract):
         self.risk_policy_address = risk_policy
         self.margin_orders_address = margin_orders
         self.market_address = market
+        self.closer_address = closer
         self.band = terms.band
         self.maker_fee = terms.maker_fee
         self.taker_fee = terms.taker_fee
@@ -104,8 +109,14 @@ class PerpetualDesk(Contract):
         self._check_solvent(maker)
         self._check_solvent(taker)
         notional = abs(delta) * price
-        fees = _fee(notional, self.maker_fee), _fee(notional, self.taker_fee)
-        self.market.exchange(self.address, market, maker, taker, delta, price, -fees[0], -fees[1])
+        pays = [_fee(notional, self.maker_fee), _fee(notional, self.taker_fee)]
+        # Whoever has a better price than the mark.
+        pays[(price > mark) == (delta > 0)] += self._premium_fee(market, abs(delta), mark, abs(price - mark))
+        before = self._open(market)
+        self.market.exchange(self.address, market, maker, taker, delta, price, -pays[0], -pays[1])
+        opened = self._open(market)
+        if opened > before:
+            require(opened <= self.policy.open_limit(self.address, market), "desk: open limit")
         ends = self._ends(market)
         self._check_side(maker, market, delta, price, mark, maker_reduces or ends)
         self._check_side(taker, market, -delta, price, mark, taker_reduces or ends)
@@ -119,10 +130,42 @@ class PerpetualDesk(Contract):
         long, short = self.market.lots_of(self.address, market)
         require(0 < lots <= abs(short - long), "desk: not so many lots")
         delta = lots if short > long else -lots
+        rewarded = self._rewarded()
         fee = _fee(lots * price, self.taker_fee)
         self.market.exchange(self.address, market, sender, self.market_address, delta, price, -fee, 0)
+        self._reward(sender, rewarded, lots * price)
         self._check_side(sender, market, delta, price, price, self._ends(market))
         self.emit("Taken", sender, market, delta, price)
+
+    @external
+    def deleverage(
+        self,
+        sender: str,
+        market: int,
+        side: int,
+        accounts: tuple[str, ...],
+        most: tuple[int, ...],
+        prover: str,
+    ) -> tuple[tuple[int, ...], int]:
+        """Close lots of accounts against those that are nobody's; how many of each, and how many are left."""
+        require(sender == self.closer_address, "desk: not the closer")
+        fresh, price = self.market.accrue(self.address, market)
+        require(fresh, "desk: no price to close at")
+        lots = self.market.lots_of(self.address, market)
+        left = lots[side] - min(lots)
+        rewarded = self._rewarded()
+        found = []
+        for owner, limit in zip(accounts, most, strict=True):
+            size = self._size(owner, market)
+            closed = min(abs(size), limit, left) if side_of(size) == side else 0
+            if closed:
+                delta = -closed if size > 0 else closed
+                self.market.exchange(self.address, market, owner, self.market_address, delta, price, 0, 0)
+                left -= closed
+                self.emit("Deleveraged", owner, market, delta, price, prover)
+            found.append(closed)
+        self._reward(prover, rewarded, sum(found) * price)
+        return tuple(found), left
 
     @external
     def liquidate(self, sender: str, owner: str, market: int, lots: int) -> int:
@@ -154,6 +197,34 @@ class PerpetualDesk(Contract):
         self._check_risk(owner)
 
     # ---------------------------------------------------------------- helpers
+
+    def _premium_fee(self, market: int, lots: int, mark: int, apart: int) -> int:
+        """Return what a price off the mark costs whom it is better for [wei], rounded up.
+
+        It is at least what the premium has one side pay the other in an interval, as far as funding goes.
+        """
+        over = min(apart, self.policy.most_premium_at(self.address, market, mark))
+        return div_up(lots * over * INTERVAL, PERIOD)
+
+    def _open(self, market: int) -> int:
+        """Return the lots of the side that has more."""
+        return max(self.market.lots_of(self.address, market))
+
+    def _rewarded(self) -> tuple[int, int]:
+        """Return what bonds pay for lots that are nobody's [wad], and what all of these are worth [wei]."""
+        pot, notional = self.market.rewards(self.address), 0
+        if pot:
+            for market in range(self.policy.markets(self.address)):
+                long, short = self.market.lots_of(self.address, market)
+                notional += abs(long - short) * self.market.mark_of(self.address, market)
+        return pot, notional
+
+    def _reward(self, finder: str, rewarded: tuple[int, int], notional: int) -> None:
+        """Pay whoever had so much of it taken over its part of the pot, rounded down."""
+        pot, everything = rewarded
+        amount = pot * notional // everything if everything else 0
+        if amount:
+            self.market.reward(self.address, finder, amount)
 
     def _equity(self, owner: str) -> tuple[int, int]:
         """Return what an account has less the haircuts known, and its gains that are not final [wei]."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import add, div_up, signed
+from backstop.model.arithmetic import add, signed
 from backstop.model.cycle_book import BOOKED, SEIZED, Account, _in
 from backstop.model.cycle_losses import CycleLosses
-from backstop.model.interfaces import Holding, IDomain, IPerpetualDesk, IVaultEngine, Standing
-from backstop.model.price_path import INTERVAL, PERIOD, Clock, Path, Sides, Values
+from backstop.model.interfaces import Gains, Holding, IDomain, IPerpetualDesk, IVaultEngine, Standing
+from backstop.model.price_path import Clock, Path, Sides, Values
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
 
@@ -34,7 +34,7 @@ class Rules(NamedTuple):
     window: int  # seconds that a cycle is pending at least
     quiet: int  # seconds after the last booking
     mark_age: int  # seconds, of the oldest report that makes a mark
-    half_bond: int  # wad
+    third_bond: int  # wad, to each of three who act on an insolvent account
 
 
 class PerpetualMarket(CycleLosses):
@@ -56,14 +56,14 @@ class PerpetualMarket(CycleLosses):
             address,
             wired.margin_policy,
             terms.mark_age,
-            terms.half_bond,
+            terms.third_bond,
             wired.stablecoin,
             wired.fund,
             terms.window,
             terms.quiet,
         )
         require(0 < terms.mark_age <= bounds.MAX_MARK_AGE, "perpetuals: mark bounds")
-        require(terms.half_bond <= bounds.MAX_HALF_BOND, "perpetuals: bond bounds")
+        require(terms.third_bond <= bounds.MAX_THIRD_BOND, "perpetuals: bond bounds")
         self.vault_engine_address = wired.vault_engine
         self.desk_address = wired.desk
         self.domain_address = wired.domain
@@ -133,31 +133,29 @@ class PerpetualMarket(CycleLosses):
         seller_gets: int,
     ) -> None:
         """Have lots change hands; what the two pay beside and do not get is insurance."""
-        require(sender == self.desk_address, "perpetuals: not the desk")
+        self._check_desk(sender)
         require(not self._has_ended(market), "perpetuals: price is final")
-        self._begin(buyer)
+        self._touch(buyer)
         if seller != self.address:
-            self._begin(seller)
-        before = self._open(market)
+            self._touch(seller)
         self._accrue(market)
         off = price - self.paths[market].price
         self._move(buyer, market, delta, off)
         # Lots that are nobody's come from the market itself.
         if seller != self.address:
             self._move(seller, market, -delta, off)
-        opened = self._open(market)
-        if opened > before:
-            require(opened <= self.policy.open_limit(self.address, market), "perpetuals: open limit")
-        over = self._note_premium(market, abs(delta), price)
-        if over != 0:
-            # At least what the premium has one side pay the other in an interval.
-            fee = div_up(abs(delta * over) * INTERVAL, PERIOD)
-            self._credit(seller if (over > 0) == (delta > 0) else buyer, -fee)
-            self.fee_table[()] = self.fee_table[()] + fee
+        self._note_premium(market, abs(delta), price)
         require(buyer_gets + seller_gets <= 0, "perpetuals: more than is paid")
         self._credit(buyer, buyer_gets)
         self._credit(seller, seller_gets)
         self.fee_table[()] = self.fee_table[()] - buyer_gets - seller_gets
+
+    @external
+    def reward(self, sender: str, finder: str, amount: int) -> None:
+        """Pay whoever had lots of debtors taken over out of a third of their bonds."""
+        self._check_desk(sender)
+        self._reward(finder, amount)
+        self.emit("Rewarded", finder, amount)
 
     @external
     def accrue(self, sender: str, market: int) -> tuple[bool, int]:
@@ -178,7 +176,7 @@ class PerpetualMarket(CycleLosses):
         seized = self._seize(owner, sender)
         booked = self._book(owner)
         if booked:
-            self._pay_half(owner, BOOKED, sender)
+            self._pay_third(owner, BOOKED, sender)
         require(seized or booked, "perpetuals: nothing to do")
 
     @external
@@ -188,6 +186,14 @@ class PerpetualMarket(CycleLosses):
         Its positions in markets that have ended are closed.
         """
         self._wake(owner)
+
+    @external
+    def gains_of(self, sender: str, owner: str, market: int) -> Gains:
+        """Bring an account up to now; what it gained in the pending cycle, and its worth at the end of it."""
+        self._touch(owner)
+        gained: Sides = self.pending_gained[owner, market]
+        cycle = self.clocks[()].cycle - 1
+        return Gains(cycle, gained.long, gained.short, self._worth_at_roll(owner))
 
     @external
     def roll(self, sender: str) -> None:
@@ -218,6 +224,7 @@ class PerpetualMarket(CycleLosses):
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         if engine.in_settlement(self.address):
             self.closing[()] = self.clocks[()].cycle
+            self._insure_rewards()
         self.emit("MarketEnded", market, price)
 
     # ------------------------------------------------------------------ views
@@ -245,6 +252,18 @@ class PerpetualMarket(CycleLosses):
     def lots_of(self, sender: str, market: int) -> tuple[int, int]:
         """Return the lots that accounts are long, and short; the difference is nobody's."""
         return tuple(self.lots[market])
+
+    @view
+    def pending_of(self, sender: str, market: int) -> Gains:
+        """Return what all accounts together gained in the pending cycle."""
+        cycle = self.clocks[()].cycle - 1
+        gained: Sides = self.totals[market, cycle]
+        return Gains(cycle, gained.long, gained.short, 0)
+
+    @view
+    def mark_of(self, sender: str, market: int) -> int:
+        """Return a market's last mark [wei a lot]."""
+        return int(self.paths[market].price)
 
     @view
     def clock_of(self, sender: str) -> Clock:
@@ -277,6 +296,11 @@ class PerpetualMarket(CycleLosses):
         return int(self.fee_table[()])
 
     @view
+    def rewards(self, sender: str) -> int:
+        """Return what is for whoever has lots of debtors taken over [wad]."""
+        return int(self.reward_table[()])
+
+    @view
     def late(self, sender: str) -> int:
         """Return the losses that nobody has paid [wad]."""
         return int(self.late_table[()])
@@ -288,6 +312,9 @@ class PerpetualMarket(CycleLosses):
 
     # ---------------------------------------------------------------- helpers
 
+    def _check_desk(self, sender: str) -> None:
+        require(sender == self.desk_address, "perpetuals: not the desk")
+
     def _seize(self, owner: str, finder: str) -> bool:
         """Take the positions of an account that owes from it, at marks of now, if there are."""
         if not self._holds(owner) or not self._mark_all(owner):
@@ -296,7 +323,8 @@ class PerpetualMarket(CycleLosses):
         if found.own >= found.haircut:
             return False
         self._close_out(owner, self.accounts[owner].markets)
-        self._pay_half(owner, SEIZED, finder)
+        self._pay_third(owner, SEIZED, finder)
+        self._keep_third(owner)
         self.emit("Seized", owner, finder)
         return True
 

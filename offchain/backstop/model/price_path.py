@@ -292,7 +292,7 @@ class PricePath(Contract):
             self.premiums[market] = Premium(0, 0, self.world.timestamp)
             self.emit("FundingSet", market, self.fundings[market].level, rate)
 
-    def _note_premium(self, market: int, lots: int, price: int) -> int:
+    def _note_premium(self, market: int, lots: int, price: int) -> None:
         """Count a trade for the next rate, at most as far from the mark as a rate may go."""
         over = self._capped(market, price - self.paths[market].price)
         premium: Premium = self.premiums[market]
@@ -300,7 +300,6 @@ class PricePath(Contract):
         self.premiums[market] = premium._replace(
             total=premium.total + taken * over, volume=premium.volume + taken
         )
-        return over
 
     def _capped(self, market: int, premium: int) -> int:
         """Return a premium, as far as funding may go."""

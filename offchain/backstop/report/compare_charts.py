@@ -8,7 +8,7 @@ from typing import Any
 from backstop.deployment.contracts import POOLS
 from backstop.model.arithmetic import RAD, WAD
 from backstop.report import amounts
-from backstop.report.compare_margin_charts import margin_excess, margin_payers
+from backstop.report.compare_margin_charts import margin_closed, margin_payers
 from backstop.report.frames import table
 from backstop.report.loss_charts import stage_color
 from backstop.report.named_bars import Part, axis, stacked
@@ -37,7 +37,7 @@ def charts(comparison: Mapping[str, Any], runs: Sequence[Run]) -> list[Chart]:
         open_losses(comparison, runs),
         exits(comparison),
         margin_payers(comparison),
-        margin_excess(comparison),
+        margin_closed(comparison),
     ]
     return [chart for chart in found if chart is not None]
 

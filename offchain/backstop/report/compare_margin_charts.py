@@ -1,17 +1,16 @@
-"""Charts of the margin market in a comparison: who paid, and what each way to deleverage takes."""
+"""Charts of the margin market in a comparison: who paid, and whose positions were closed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from backstop.model.arithmetic import WAD
 from backstop.report import amounts
 from backstop.report.margin_charts import COLORS
-from backstop.report.named_bars import Part, axis, stacked
-from backstop.report.plotting import Chart, Key, color, plotted, titled
+from backstop.report.named_bars import Part, stacked
+from backstop.report.plotting import Chart, Key
 from backstop.simulation.bearers import PAYERS
-from backstop.studies.comparison.compare import WAYS
 
 
 def margin_payers(comparison: Mapping[str, Any]) -> Chart | None:
@@ -36,57 +35,24 @@ def margin_payers(comparison: Mapping[str, Any]) -> Chart | None:
     return Chart("margin-payers", "Who paid", label, stacked(names, parts, WAD), legend)
 
 
-def margin_excess(comparison: Mapping[str, Any]) -> Chart | None:
-    """Draw, for each preset and way to deleverage, what is taken beyond the least that is needed."""
+def margin_closed(comparison: Mapping[str, Any]) -> Chart | None:
+    """Draw, for each preset, what was closed by force, and what whole positions would have been beyond it."""
     rows = comparison["presets"]
-    if not any(row["margin"] and row["margin"]["freezes"] for row in rows):
+    if not any(row["margin"] and row["margin"]["closed"] for row in rows):
         return None
     names = [row["title"] for row in rows]
-    values = {way: [int(row["margin"][f"{way}_excess_wad"]) for row in rows] for way in WAYS}
-    shades = {way: color(i) for i, way in enumerate(WAYS)}
-    figure = {
-        "data": [_bars(WAYS[way], shades[way], found) for way, found in values.items()],
-        "layout": {
-            "height": 90 + 76 * len(names),
-            "barmode": "group",
-            "bargap": 0.3,
-            "hovermode": "closest",
-            "xaxis": {
-                "tickformat": "~s",
-                # Leave room for the labels at the ends.
-                "range": [0, max(1.25 * max(map(max, values.values())) / WAD, 1)],
-                "showgrid": True,
-                "zeroline": True,
-                "zerolinecolor": "@faint",
-                "title": titled("stablecoins"),
-            },
-            "yaxis": axis(names),
-        },
-    }
-    told = [
-        f"{names[i]}: {WAYS[way]} {amounts.compact(value, WAD)}"
-        for way, found in values.items()
-        for i, value in enumerate(found)
+    parts = [
+        Part(name, shade, [int(row["margin"][figure]) for row in rows])
+        for name, shade, figure in (
+            ("closed", "@first", "closed_wad"),
+            ("beyond it, by whole positions", "@loss", "greedy_excess_wad"),
+        )
     ]
-    legend = tuple(Key(name, shades[way], "area") for way, name in WAYS.items())
-    label = f"Taken from gains beyond the least that closes the same positions: {'; '.join(told)}."
-    return Chart("margin-excess", "Taken beyond the least", label, figure, legend)
-
-
-def _bars(name: str, shade: str, values: Sequence[int]) -> dict[str, Any]:
-    """Build the bars of one way to deleverage, each labelled at its end, as most of them are zero."""
-    return {
-        "type": "bar",
-        "orientation": "h",
-        "name": name,
-        "x": plotted(values, WAD),
-        "y": list(range(len(values))),
-        "marker": {"color": shade},
-        "text": [amounts.compact(value, WAD) for value in values],
-        "textposition": "outside",
-        "constraintext": "none",
-        "textfont": {"size": 12, "color": "@ink"},
-        "cliponaxis": False,
-        "customdata": [amounts.fixed(value, WAD) for value in values],
-        "hovertemplate": f"{name}: %{{customdata}}<extra></extra>",
-    }
+    told = [
+        f"{names[i]}: {part.name} {amounts.compact(value, WAD)}"
+        for part in parts
+        for i, value in enumerate(part.values)
+    ]
+    legend = tuple(Key(part.name, part.color, "area") for part in parts)
+    label = f"Positions closed against those of debtors, at the mark: {'; '.join(told)}."
+    return Chart("margin-closed", "Positions closed by force", label, stacked(names, parts, WAD), legend)

@@ -1,4 +1,4 @@
-"""Page of a crash that nobody liquidates: what deleveraging takes, of whom, in which calls."""
+"""Page of a crash of a perpetual market: who paid, what it cost and how long it took."""
 
 from __future__ import annotations
 
@@ -9,35 +9,38 @@ from typing import Any
 from markupsafe import Markup
 
 from backstop.files.whole import write_files
-from backstop.model.arithmetic import WAD
 from backstop.report import amounts
-from backstop.report.amounts import percent
+from backstop.report.deleverage_table import PAID, per_account
 from backstop.report.finished import read_finished
 from backstop.report.first_screen import Strip, strip
 from backstop.report.named_bars import Part, stacked
-from backstop.report.numbers import Numbers, amount, counted
-from backstop.report.plotting import Chart, Key
+from backstop.report.numbers import Numbers, amount, counted, duration
+from backstop.report.plotting import Chart, Key, color, titled
 from backstop.report.rendering import render
-from backstop.report.run_tables import FIRST_ROWS, MOST_ROWS
-from backstop.studies.deleveraging.summary import FILE
+from backstop.studies.deleveraging.summary import FILE, WORK
 
-MINIMAL = "minimal"  # what the market takes: the parts of positions that pay for the loss, and no more
+_COLORS = {
+    "insurance": "insurance",
+    "winners": "winners",
+    "unvested": "clawback",
+    "later": "later_gains",
+    "protocol": "protocol",
+    "nobody": "unpaid",
+}
 
 
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished crash."""
     summary, meta = read_finished(directory, "crash", (FILE, "meta.json"))
-    freezes = sorted(enumerate(summary["freezes"]), key=lambda each: (-int(each[1]["loss_wad"]), each[0]))
     text = render(
         "deleverage.html",
         summary,
-        [chart for chart in (policies(summary),) if chart],
+        [blocks(summary)],
         meta=meta,
         finding=deleveraged(summary),
         strip=whole(summary),
         answers=answers(summary),
-        order=[place for place, _ in freezes[:MOST_ROWS]],
-        most_rows=FIRST_ROWS,
+        duration=duration,
     )
     write_files(directory, {"report.html": text})
     return directory / "report.html"
@@ -45,75 +48,48 @@ def write_page(directory: Path) -> Path:
 
 def whole(summary: Mapping[str, Any]) -> Strip | None:
     """Build the strip: who paid what accounts owed beyond their margins."""
-    return strip(
-        summary,
-        "owed beyond margins",
-        [
-            ("Insurance: the margin market's fund", "insurance", ["insured_wad"]),
-            (
-                "Traders who had gained: parts of their positions closed against them",
-                "winners",
-                ["taken_wad"],
-            ),
-            ("The protocol: posted to the waterfall", "protocol", ["posted_wad"]),
-            ("Nobody yet: owed by accounts of the margin market", "unpaid", ["unpaid_wad"]),
-        ],
-    )
+    parts = [(name[0].upper() + name[1:], _COLORS[key], [f"{key}_wad"]) for key, name in PAID.items()]
+    return strip(summary, "owed beyond margins", parts)
 
 
 def deleveraged(summary: Mapping[str, Any]) -> Markup:
-    """Compose the finding: what was taken of whom, and what nobody paid."""
-    if not summary["freezes"]:
-        return Markup("No account came to owe more than it had: nobody was deleveraged.")
+    """Compose the finding: who bore what, and how fast it was over."""
     numbers = Numbers(summary)
-    left = int(summary["posted_wad"]) + int(summary["unpaid_wad"])
-    return Markup("{} deleveraged: those who had gained gave up {}, insurance paid {}, {}.").format(
-        _were(len(summary["freezes"])),
-        numbers.figure("taken_wad"),
-        numbers.figure("insured_wad"),
-        Markup("and {} is left to the protocol").format(amount(left, "wad"))
-        if left
-        else "and nothing is left",
+    return Markup("{} owed {} beyond what they had: insurance paid {}, those who had gained {}, {}.").format(
+        counted(summary["insolvent"], "account"),
+        numbers.figure("owed_wad"),
+        numbers.figure("insurance_wad"),
+        numbers.figure("winners_wad"),
+        Markup("and {} is paid by nobody yet").format(numbers.figure("nobody_wad"))
+        if int(summary["nobody_wad"])
+        else Markup("each {} of its gain").format(amount(summary["most_taken_bps"], "bps")),
     )
-
-
-def _were(count: int) -> Markup:
-    return counted(count, "position") + (" was" if count == 1 else " were")
 
 
 def answers(summary: Mapping[str, Any]) -> dict[str, Markup]:
     """Compose the answers of the page, by section."""
-    found = {"mirror": Markup("Model and chain agree on every field")}
-    if summary["policies"]:
-        greedy = int(summary["policies"][0]["taken_wad"])
-        taken = int(summary["taken_wad"])
-        found["policies"] = Markup("A greedy engine takes {}, {} more than needed").format(
-            amount(greedy, "wad"), amount(greedy - taken, "wad")
-        )
-        worst = max(summary["freezes"], key=lambda each: int(each["loss_wad"]))
-        found["freezes"] = Markup("The largest loss of one is {}, of {}").format(
-            amount(worst["loss_wad"], "wad"), counted(worst["lots"], "lot")
-        )
-    largest = summary["largest"]
-    if largest is not None:
-        found["gas"] = Markup("The largest takes {}, each at most {} of a block").format(
-            counted(largest["submit"] + largest["execute"], "call"),
-            percent(largest["most_gas"], summary["block_gas"]),
+    most = max(row["most"] for row in per_account(summary))
+    found = {
+        "cost": Markup("At most {} gas, whoever owes").format(amount(most, "count")),
+        "time": Markup("{} of 30M gas").format(counted(summary["work_blocks"], "block")),
+        "mirror": Markup("Model and chain agree on every field"),
+    }
+    if summary["closings"]:
+        beyond = sum(row["excess"] for row in summary["closings"])
+        found["closings"] = Markup("{} beyond what was nobody's").format(counted(beyond, "lot"))
+    if summary["dodging"]:
+        found["dodging"] = Markup("They bear {} less than their gains have to").format(
+            amount(summary["dodging"]["escaped_wad"], "wad")
         )
     return found
 
 
-def policies(summary: Mapping[str, Any]) -> Chart | None:
-    """Draw what each policy takes: the loss that has to be paid, and what is beyond it."""
-    if not summary["policies"]:
-        return None
-    needed = int(summary["taken_wad"])
-    names = [row["policy"] for row in summary["policies"]] + [MINIMAL]
-    taken = [int(row["taken_wad"]) for row in summary["policies"]] + [needed]
-    parts = [
-        Part("needed", "@first", [min(each, needed) for each in taken]),
-        Part("beyond", "@loss", [max(0, each - needed) for each in taken]),
-    ]
-    told = "; ".join(f"{name} {amounts.compact(each, WAD)}" for name, each in zip(names, taken, strict=True))
+def blocks(summary: Mapping[str, Any]) -> Chart:
+    """Draw how many blocks each phase took that deals with an insolvency."""
+    rows = [row for row in summary["phases"] if row["phase"] in WORK]
+    parts = [Part(row["phase"], color(i), [row["blocks"]]) for i, row in enumerate(rows)]
+    figure = stacked([summary["policy"]], parts, 1)
+    figure["layout"]["xaxis"]["title"] = titled("blocks")
+    told = "; ".join(f"{row['phase']} {amounts.exact(row['blocks'], 1)}" for row in rows)
     legend = tuple(Key(part.name, part.color, "area") for part in parts)
-    return Chart("taken", "What each policy takes", f"Taken: {told}.", stacked(names, parts, WAD), legend)
+    return Chart("blocks", "Blocks of 30M gas", f"Blocks: {told}.", figure, legend)

@@ -11,7 +11,7 @@ from backstop.report.frames import records, table
 from backstop.report.loss_charts import Step, falling
 from backstop.report.plotting import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis, titled
 from backstop.report.price_charts import bucket_seconds
-from backstop.simulation.bearers import PAYERS, payers_of
+from backstop.simulation.bearers import PAYERS
 from backstop.simulation.headline import margin_left
 from backstop.simulation.run_directory import Run
 
@@ -27,7 +27,7 @@ COLORS = {
 def steps(summary: Mapping[str, Any]) -> list[Step]:
     """List what each payer paid for the margin market's losses [wad]."""
     margin = summary["margin"]
-    return [Step(name, int(margin[f"{kind}_wad"]), COLORS[kind]) for kind, name in payers_of(margin).items()]
+    return [Step(name, int(margin[f"{kind}_wad"]), COLORS[kind]) for kind, name in PAYERS.items()]
 
 
 def margin_waterfall(run: Run) -> Chart | None:
@@ -58,10 +58,10 @@ def margin_payments(run: Run) -> Chart | None:
         at, amount = int(row["timestamp"]) // bucket * bucket, int(row["paid_wad"])
         for bars_of in (paid[row["kind"]], heights):
             bars_of[at] = bars_of.get(at, 0) + amount
-    found, names = {kind: of for kind, of in paid.items() if of}, payers_of(run.summary["margin"])
+    found = {kind: of for kind, of in paid.items() if of}
     figure = {
         "data": [
-            bars(names[kind], milliseconds(of), plotted(of.values(), WAD), COLORS[kind], bucket * 1000)
+            bars(PAYERS[kind], milliseconds(of), plotted(of.values(), WAD), COLORS[kind], bucket * 1000)
             for kind, of in found.items()
         ],
         "layout": {
@@ -72,8 +72,8 @@ def margin_payments(run: Run) -> Chart | None:
             | {"title": titled("stablecoins")},
         },
     }
-    sums = "; ".join(f"{names[kind]} {amounts.compact(sum(of.values()), WAD)}" for kind, of in found.items())
+    sums = "; ".join(f"{PAYERS[kind]} {amounts.compact(sum(of.values()), WAD)}" for kind, of in found.items())
     span = f"from {amounts.moment(first)} to {amounts.moment(last)}"
     label = f"Payments for losses of the margin market, {span}: {sums}."
-    legend = tuple(Key(names[kind], f"{COLORS[kind]}:b3", "area") for kind in found)
+    legend = tuple(Key(PAYERS[kind], f"{COLORS[kind]}:b3", "area") for kind in found)
     return Chart("margin-payments", "When they paid", label, figure, legend)

@@ -11,7 +11,7 @@ from backstop.deployment.contracts import POOLS
 from backstop.model.arithmetic import RAY
 from backstop.report.frames import records, table
 from backstop.report.run_tables import AuctionRow
-from backstop.simulation.bearers import payers_of
+from backstop.simulation.bearers import PAYERS
 from backstop.simulation.run_directory import Run
 
 _STAGE_OF = {contract: stage for stage, (contract, *_) in POOLS.items()}
@@ -161,14 +161,12 @@ def _postings(run: Run, auctions: Sequence[AuctionRow]) -> Iterable[LossStep]:
 
 def _of_margin(run: Run) -> Iterable[LossStep]:
     """Yield who paid for accounts of the margin market that owed more than they had."""
-    payers = payers_of(run.summary.get("margin") or {})
     for each in records(table(run, "margin_payments")):
         who = next((str(each[name]) for name in ("payer_name", "payer") if _given(each.get(name))), "")
         kind = str(each["kind"])
-        what = f"paid by {payers[kind]}" if kind in payers else "left unpaid"
-        symbol = str(each["symbol"]) if _given(each.get("symbol")) else ""
+        what = f"paid by {PAYERS[kind]}" if kind in PAYERS else "left unpaid"
         paid = int(each["paid_wad"]) * RAY
-        yield LossStep("", int(each["step"]), int(each["timestamp"]), what, who, "", None, symbol, paid)
+        yield LossStep("", int(each["step"]), int(each["timestamp"]), what, who, "", None, "", paid)
 
 
 def _given(value: Any) -> bool:

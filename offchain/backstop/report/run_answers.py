@@ -15,7 +15,7 @@ from backstop.report.numbers import Numbers, amount, clock, counted
 from backstop.report.opening_book import opening_book
 from backstop.report.people_tables import LossStep, MemberRow, VaultRow
 from backstop.report.run_tables import AuctionRow, Fills
-from backstop.simulation.bearers import payers_of
+from backstop.simulation.bearers import PAYERS
 from backstop.simulation.headline import margin_left
 from backstop.simulation.run_directory import Run
 from backstop.studies.questions.falls import fallen
@@ -145,7 +145,7 @@ def _margin(margin: Mapping[str, Any] | None) -> Markup:
         return Markup("{} was owed beyond margins, {} of it is paid by nobody").format(
             owed, amount(left, "wad")
         )
-    kind, payer = max(payers_of(margin).items(), key=lambda each: int(margin[f"{each[0]}_wad"]))
+    kind, payer = max(PAYERS.items(), key=lambda each: int(margin[f"{each[0]}_wad"]))
     return Markup("{} was owed beyond margins and is paid, most by {}: {}").format(
         owed, payer, amount(margin[f"{kind}_wad"], "wad")
     )

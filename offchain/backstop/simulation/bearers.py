@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
-
-from backstop.deployment.contracts import BY_CYCLE
+from typing import NamedTuple
 
 
 class Group(NamedTuple):
@@ -63,16 +61,11 @@ MARGIN_GROUPS: dict[str, Group] = {
 PAYERS = {
     "clawed_back": "withdrawn profits",
     "insured": "insurance",
-    "taken": "deleveraging",
+    "taken": "gains of the cycle",
     "posted": "the protocol",
     "cut": "later gains",
 }
 """Who pays a loss beyond an account's own margin, in this order, by the kind of a payment."""
-
-
-def payers_of(margin: Mapping[str, Any]) -> dict[str, str]:
-    """Return the payers of a run's margin market by the kind of a payment: by cycle nobody is deleveraged."""
-    return PAYERS | ({"taken": "gains of the cycle"} if margin.get("policy") == BY_CYCLE else {})
 
 
 ALL_GROUPS = GROUPS | MARGIN_GROUPS

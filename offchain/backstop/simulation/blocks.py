@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from backstop.deployment.accounts import account
-from backstop.deployment.contracts import BY_CYCLE, POOLS
+from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import FeedParameters
 from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
@@ -29,11 +29,8 @@ from backstop.keepers.strategy import strategy_of
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.model.interfaces import RISK
-from backstop.model.state import Revert
 from backstop.proof.trace import Step
 from backstop.simulation.cycle_recorder import CycleRecorder
-from backstop.simulation.margin_recorder import MarginRecorder
 from backstop.simulation.margin_trades import trade_margin
 from backstop.simulation.mempool import Mempool
 from backstop.simulation.progress import Interrupted, Progress
@@ -107,8 +104,8 @@ class Blocks:
         self.recorder = recorder or Recorder(scenario.symbols, stages, scenario.parameters.type_names)
         if scenario.parameters.margin is not None:
             contracts = session.model.world.contracts
-            kind = CycleRecorder if scenario.parameters.margin.policy == BY_CYCLE else MarginRecorder
-            self.recorder.margin = kind(contracts, scenario.margin_symbols, self.names)
+            policy = scenario.parameters.margin.policy
+            self.recorder.margin = CycleRecorder(contracts, scenario.margin_symbols, self.names, policy)
         self.mempool = Mempool()
         self.signed = self._signed_prices()
         self._groups = [
@@ -158,9 +155,9 @@ class Blocks:
         return address
 
     def _signed_prices(self) -> SignedPrices | None:
-        """Return what reporters sign for a margin market by cycles; None without one."""
+        """Return what reporters sign for a margin market; None without one."""
         parameters = self.scenario.parameters
-        if parameters.margin is None or parameters.margin.policy != BY_CYCLE:
+        if parameters.margin is None:
             return None
         group = next((each for each in self.scenario.keepers if each.role == "reporter"), None)
 
@@ -401,11 +398,9 @@ class Blocks:
             owner = trader(each.name)
             if each.takes_out > now:
                 continue
-            if self.signed is not None:
-                self.bring_marks(owner)
+            self.bring_marks(owner)
             amount = self.free_margin(owner)
-            contract = "MarginMarket" if self.signed is None else "PerpetualMarket"
-            if amount and self.apply(Action(contract, "withdraw", (amount, owner), owner)).ok:
+            if amount and self.apply(Action("PerpetualMarket", "withdraw", (amount, owner), owner)).ok:
                 self.leaving.remove(each)
 
     def bring_marks(self, sender: str) -> None:
@@ -417,17 +412,11 @@ class Blocks:
         self.must("PerpetualMarket", "wake", sender, sender=sender)
 
     def free_margin(self, owner: str) -> int:
-        """Return what an account has beyond the initial margin of its positions, wad; 0 without a price."""
-        if self.signed is not None:
-            ahead = cast(CycleView, self.view().cycles).rehearse({})
-            standing, (initial, _) = ahead.standing(owner), ahead.desk._margins(owner, True)
-            free = standing.own - standing.haircut - standing.unfinal
-            return max(0, free - div_up(initial, BASIS_POINTS))
-        try:
-            worth = self.session.model.view("MarginMarket", "worth_of", owner, RISK)
-        except Revert:
-            return 0
-        return max(0, worth.equity - div_up(worth.initial, BASIS_POINTS))
+        """Return what an account may take out beyond the initial margin of its positions, wad."""
+        ahead = cast(CycleView, self.view().cycles).rehearse({})
+        standing, (initial, _) = ahead.standing(owner), ahead.desk._margins(owner, True)
+        free = standing.own - standing.haircut - standing.unfinal
+        return max(0, free - div_up(initial, BASIS_POINTS))
 
     def refill(self, symbol: str, collateral: int, stable: int) -> None:
         """Set the amounts in a market, both wad."""

@@ -1,4 +1,4 @@
-"""The record of a margin market by cycles in a run: liquidations, who owed, and who paid for it, to the wei.
+"""The record of a margin market in a run: liquidations, who owed, and who paid for it, to the wei.
 
 What nobody's margin covered is what was booked; it is paid, in this order, by insurance, by those who gained
 in the same cycle, and, where it was late, by unvested profits, insurance, the protocol and later gains.
@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from backstop.deployment.contracts import BY_CYCLE
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.price_path import value_of_all
 from backstop.model.state import ZERO_ADDRESS, Contract, Log
 from backstop.simulation.bearers import PAYERS
-from backstop.simulation.margin_recorder import MOST_PAYERS
 from backstop.simulation.run_directory import Row
 
+MOST_PAYERS = 10
 _SIDES = ("long", "short")
 
 
@@ -28,12 +27,14 @@ class CycleRecorder:
     contracts: Mapping[str, Contract]
     symbols: tuple[str, ...]  # of the markets
     names: Mapping[str, str]  # address -> account name
+    policy: str  # of MARGIN_POLICIES
     accounts: set[str] = field(default_factory=set)
     insolvent: set[str] = field(default_factory=set)
     seized: int = 0  # accounts whose positions were taken from them
     relieved: int = 0  # times that somebody took such lots over
     payments: list[Row] = field(default_factory=list)
     liquidations: list[Row] = field(default_factory=list)
+    closings: list[Row] = field(default_factory=list)  # of accounts, against lots that were nobody's
     totals: dict[str, int] = field(default_factory=dict)  # kind of payment -> wad
     haircuts: dict[str, int] = field(default_factory=dict)  # account -> wad that its gains gave
     cycles: list[dict[str, Any]] = field(default_factory=list)  # final ones with losses, by market and side
@@ -59,6 +60,15 @@ class CycleRecorder:
 
     def _taken(self, step: int, at: int, taker: str, market: int, delta: int, price: int) -> None:
         self.relieved += 1
+
+    def _deleveraged(
+        self, step: int, at: int, owner: str, market: int, delta: int, price: int, prover: str
+    ) -> None:
+        # The model has them closed already.
+        whole = abs(delta) + abs(self.market.positions[owner, market].size)
+        self.closings.append(
+            (step, at, self.symbols[market], owner, self._name(owner), abs(delta), whole, price)
+        )
 
     def _seized(self, step: int, at: int, owner: str, finder: str) -> None:
         self.insolvent.add(owner)
@@ -98,18 +108,13 @@ class CycleRecorder:
 
     def _pay(self, step: int, at: int, kind: str, amount: int, payer: str | None = None) -> None:
         if amount:
-            who = None, None, payer, self._name(payer)
-            self.payments.append((step, at, kind, None, None, *who, 0, amount, None))
+            self.payments.append((step, at, kind, payer, self._name(payer), amount))
             self.totals[kind] = self.totals.get(kind, 0) + amount
 
     def _name(self, address: str | None) -> str | None:
         return None if address is None else self.names.get(address, "")
 
     # ------------------------------------------------------------------ results
-
-    def freeze_rows(self, now: int) -> list[Row]:
-        """Return no rows: no market is ever frozen."""
-        return []
 
     def summary(self, start: int) -> dict[str, Any]:
         """Return the margin market's part of summary.json; times count from `start`.
@@ -148,7 +153,7 @@ class CycleRecorder:
         sides = {symbol: market.lots[m] for m, symbol in enumerate(self.symbols)}
         left = {symbol: short - long for symbol, (long, short) in sides.items() if short != long}
         return {
-            "policy": BY_CYCLE,
+            "policy": self.policy,
             "accounts": len(self.accounts | set(market.accounts)),
             "liquidations": len(self.liquidations),
             "bankruptcies": len(self.insolvent),
@@ -162,7 +167,8 @@ class CycleRecorder:
             "seized": self.seized,
             "relieved": self.relieved,
             "left_lots": left,
-            "freezes": [],
+            "deleveraged": len({owner for _, _, _, owner, *_ in self.closings}),
+            "closings": self._closings(start),
             "cycles": [{**each, "at": each["at"] - start} for each in self.cycles],
             "payers": [
                 {"account": self._name(owner) or owner, "paid_wad": str(paid)}
@@ -171,11 +177,26 @@ class CycleRecorder:
             ],
         }
 
+    def _closings(self, start: int) -> list[dict[str, Any]]:
+        """Return what was closed by force in each market and second.
+
+        `whole_lots` is what an engine that closes whole positions would have closed of the same accounts.
+        """
+        found: dict[tuple[int, str], dict[str, Any]] = {}
+        for _, at, symbol, _, _, lots, whole, _ in self.closings:
+            nothing = {"at": at - start, "market": symbol, "accounts": 0, "lots": 0, "whole_lots": 0}
+            entry = found.setdefault((at, symbol), nothing)
+            entry["accounts"] += 1
+            entry["lots"] += lots
+            entry["whole_lots"] += whole
+        return list(found.values())
+
 
 _HEARD: dict[tuple[str, str], Callable[..., None]] = {
     ("PerpetualMarket", "Deposited"): CycleRecorder._deposited,
     ("PerpetualDesk", "Liquidated"): CycleRecorder._liquidated,
     ("PerpetualDesk", "Taken"): CycleRecorder._taken,
+    ("PerpetualDesk", "Deleveraged"): CycleRecorder._deleveraged,
     ("PerpetualMarket", "Seized"): CycleRecorder._seized,
     ("PerpetualMarket", "Booked"): CycleRecorder._booked,
     ("MarginFund", "LossAbsorbed"): CycleRecorder._absorbed,

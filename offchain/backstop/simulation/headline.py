@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from backstop.model.arithmetic import RAY
-from backstop.simulation.bearers import MARGIN_GROUPS, PAYERS, payers_of
+from backstop.simulation.bearers import MARGIN_GROUPS, PAYERS
 
 POSTED = "posted"
 """The kind of payment by which the margin market's loss becomes one of the protocol."""
@@ -34,9 +34,7 @@ def headline(summary: Mapping[str, Any]) -> Headline:
         lost += (int(margin["loss_wad"]) - int(margin[f"{POSTED}_wad"])) * RAY
         unpaid += margin_left(margin) * RAY
         paid += [
-            (payer, int(margin[f"{kind}_wad"]) * RAY)
-            for kind, payer in payers_of(margin).items()
-            if kind != POSTED
+            (payer, int(margin[f"{kind}_wad"]) * RAY) for kind, payer in PAYERS.items() if kind != POSTED
         ]
     return Headline(lost, int(losses["recovered_rad"]), paid, unpaid)
 

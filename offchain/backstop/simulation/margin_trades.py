@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.deployment.signing import sign_order, trader
 from backstop.model.arithmetic import MAX_UINT256
-from backstop.model.interfaces import LAST
 from backstop.model.margin_orders import NANOSECONDS, Order
 from backstop.simulation.scenario.schema import MarginTrade
 from backstop.system import Action
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def trade_margin(run: Blocks) -> None:
-    """Have those trade whose time has come, at the mark or the last price; who is refused tries again."""
+    """Have those trade whose time has come, at the mark; who is refused tries again."""
     for number, each in enumerate(list(run.trading)):
         if each.at <= run.now and run.apply(_fill(run, each, number)).ok:
             run.trading.remove(each)
@@ -24,12 +23,9 @@ def trade_margin(run: Blocks) -> None:
 
 def _fill(run: Blocks, trade: MarginTrade, number: int) -> Action:
     m, model = run.scenario.margin_symbols.index(trade.symbol), run.session.model
-    if run.signed is None:
-        price = model.view("MarginPolicy", "price_of", m, LAST, True)
-    else:
-        run.bring_marks(trader(trade.long))
-        run.must("PerpetualMarket", "accrue", m, sender=trader(trade.long))
-        price = model.view("PerpetualMarket", "path_of", m)[0].price
+    run.bring_marks(trader(trade.long))
+    run.must("PerpetualMarket", "accrue", m, sender=trader(trade.long))
+    price = model.view("PerpetualMarket", "path_of", m)[0].price
     orders: list[Any] = []
     for name, size in ((trade.long, trade.lots), (trade.short, -trade.lots)):
         nonce = run.system.timestamp * NANOSECONDS + number

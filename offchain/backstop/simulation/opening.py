@@ -10,15 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 from backstop.deployment.accounts import ACCOUNTS
-from backstop.deployment.contracts import POOLS, margin_market
+from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import MarginParameters
 from backstop.deployment.signing import sign_order, trader
 from backstop.errors import BackstopError
 from backstop.hosts.words import OtherState, State
 from backstop.keepers.approvals import SPENDERS
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
-from backstop.model.margin_book import INTERVAL
 from backstop.model.margin_orders import Order as MarginOrder
+from backstop.model.price_path import INTERVAL
 from backstop.model.roles import GUARDIAN
 from backstop.simulation.blocks import Blocks, KeeperState
 from backstop.simulation.progress import Interrupted, Progress
@@ -101,10 +101,9 @@ def open_margin_market(
 ) -> None:
     """Pay in insurance and margins, and trade the positions of the opening book.
 
-    Their prices need not be the feed's: funding that follows from that is over before the start. By cycle
-    they are the marks, which reporters have just said.
+    Their prices are the marks, which reporters have just said; funding that follows is over before the start.
     """
-    maker, book, market = run.account("market_maker"), run.margin_book, margin_market(margin)
+    maker, book, market = run.account("market_maker"), run.margin_book, "PerpetualMarket"
     for contract in (market, "MarginFund"):
         run.must("Stablecoin", "approve", run.at[contract], MAX_UINT256, sender=maker)
     if run.scenario.insurance:

@@ -12,7 +12,6 @@ from backstop.model.dutch import Terms
 from backstop.model.state import Log
 from backstop.simulation.cycle_recorder import CycleRecorder
 from backstop.simulation.guard_recorder import GuardRecorder
-from backstop.simulation.margin_recorder import MarginRecorder
 from backstop.simulation.run_directory import Row
 from backstop.system import Action, Outcome
 
@@ -77,7 +76,7 @@ class Recorder:
     claims: dict[str, list[int]] = field(default_factory=dict)  # series -> wad issued, wad repaid
     worst: dict[int, int] = field(default_factory=dict)  # collateral type -> lowest market price
     guards: GuardRecorder = field(default_factory=GuardRecorder)
-    margin: MarginRecorder | CycleRecorder | None = None  # if there is a margin market
+    margin: CycleRecorder | None = None  # if there is a margin market
 
     def __post_init__(self) -> None:
         self.opened = [0] * len(self.symbols)

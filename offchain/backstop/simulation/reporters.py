@@ -21,7 +21,7 @@ class SignedPrices:
         if not set(self._names) <= ACCOUNTS.keys():
             raise BackstopError(
                 "the scenario does not fit: five reporters have keys of local nodes, and only they can sign "
-                "marks of a margin market by cycles"
+                "marks of a margin market"
             )
         self._chain_id = chain_id
         self._feed = feed

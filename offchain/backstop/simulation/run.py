@@ -67,7 +67,7 @@ class Simulation(Blocks):
         tables["calls"] = self.recorder.guards.rows(self.scenario.symbols)
         tables["workouts"] = self.recorder.guards.workout_rows(self.scenario.symbols)
         if (margin := self.recorder.margin) is not None:
-            tables["margin_freezes"] = margin.freeze_rows(self.system.timestamp)
+            tables["margin_closings"] = margin.closings
             tables["margin_payments"] = margin.payments
             tables["margin_liquidations"] = margin.liquidations
         tables["keepers"] = [tuple(row.values()) for row in keeper_rows(self)]

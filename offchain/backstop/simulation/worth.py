@@ -21,9 +21,8 @@ def worth(run: Blocks, owner: str) -> int:
     it took and kept. After settlement a coin is worth the collateral it brings.
     """
     view, total = run.view(), run.stablecoins(owner)
-    margin = view.cycles or view.margin
-    if margin is not None:
-        total += margin.equity(owner)
+    if view.cycles is not None:
+        total += view.cycles.equity(owner)
     for member in run.members:
         if member.address == owner and member.asset == "Stablecoin" and member.pool in run.at:
             total += claim(run, member) + cash_of(run, member)

@@ -1,20 +1,24 @@
-"""Gas of the margin market by cycles: what traders, liquidators and whoever meets a loss or rolls pay."""
+"""Gas of the margin market: what traders, liquidators and whoever meets a loss or rolls pay."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from backstop.deployment.accounts import account
-from backstop.deployment.examples import cycled
+from backstop.deployment.contracts import BY_CYCLE
+from backstop.deployment.examples import margined
 from backstop.deployment.signing import sign_order, trader
 from backstop.hosts.anvil import AnvilHost
 from backstop.hosts.host import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
+from backstop.model.price_path import SHORT
 from benchmarks.gas.jobs import WETH, Jobs
 
 WBTC = 1
 WINNERS = 20
 LOT_PRICE = 20 * WAD
-MARKET, DESK = "PerpetualMarket", "PerpetualDesk"
+MARKET, DESK, CLOSER = "PerpetualMarket", "PerpetualDesk", "PerpetualCloser"
 
 
 class Cycles(Jobs):
@@ -23,10 +27,14 @@ class Cycles(Jobs):
     Whatever needs a mark asks the feed itself: that price was brought before, in a call of its own.
     """
 
+    POLICY = BY_CYCLE
+
     def __init__(self, host: AnvilHost) -> None:
         self.nonce = 0
         # Little margin, so that a small fall is enough; what is asked for makes no difference in gas.
-        super().__init__(host, cycled(1_000, 500, 0))
+        terms = margined(1_000, 500, 0)
+        assert terms.margin is not None
+        super().__init__(host, replace(terms, margin=replace(terms.margin, policy=self.POLICY)))
         self.price(2_000)
         self.price(2_000)
         self.do(self.symbol, "mint", account("rich"), 10_000 * WAD, sender="rich")
@@ -108,6 +116,60 @@ class Cycles(Jobs):
             order = Order(trader(name), WETH, size, price, MAX_UINT256, self.nonce)
             orders += [order, sign_order(name, order, CHAIN_ID, self.at("MarginOrders"))]
         return self.do("MarginOrders", "fill", *orders, lots, sender="stranger")
+
+
+class RankedCycles(Cycles):
+    """Jobs of such a market in which the first in rank are closed: all 20 have gained as much."""
+
+    POLICY = "ranked"
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of each job by name, of calls with few and with many accounts."""
+        winners = self._fall()
+        submit, execute = self._both("submit", winners), self._both("execute", winners)
+        return {
+            "cycles: submit": submit[0],
+            "cycles: submit, each account": submit[1],
+            "cycles: execute": execute[0],
+            "cycles: execute, each account": execute[1],
+        }
+
+    def _fall(self) -> list[str]:
+        """Have a long fail against all shorts and its cycle be pending; who gained, in the order of rank."""
+        self.deposit("long", 6_000)
+        for i in range(WINNERS):
+            self.deposit(f"short_{i}", 10_000)
+            self.bring(2_000)
+            self.fill("long", f"short_{i}", 100)
+        self.bring(1_600)
+        self.do(MARKET, "meet", trader("long"), sender="stranger")
+        self._roll()
+        self.bring(1_600)
+        # Whoever rolls or meets has marked it.
+        self.do(MARKET, "accrue", WETH, sender="stranger")
+        winners = [trader(f"short_{i}") for i in range(WINNERS)]
+        return sorted(winners, key=lambda each: int(each, 16), reverse=self.POLICY == "ranked")
+
+    def _both(self, method: str, winners: list[str]) -> tuple[int, int]:
+        """Return the gas of a call without its accounts, and of each account; all are in two calls."""
+        few = WINNERS // 4
+        used = [self._close(method, each) for each in (winners[:few], winners[few:])]
+        each = (used[1] - used[0]) // (WINNERS - 2 * few)
+        return max(0, used[0] - few * each), each
+
+    def _close(self, method: str, accounts: list[str]) -> int:
+        return self.do(CLOSER, method, WETH, SHORT, tuple(accounts), sender="stranger")
+
+
+class SharedCycles(RankedCycles):
+    """Jobs of such a market in which all who gained are closed alike."""
+
+    POLICY = "shared"
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of a call without its accounts, and of each account."""
+        call, each = self._both("share", self._fall())
+        return {"cycles: share": call, "cycles: share, each account": each}
 
 
 class ClosingCycles(Cycles):

@@ -14,12 +14,11 @@ from typing import NamedTuple
 
 from backstop.deployment.examples import guarded, standard
 from backstop.hosts.anvil import AnvilHost
-from benchmarks.gas.cycles import ClosingCycles, Cycles
+from benchmarks.gas.cycles import ClosingCycles, Cycles, RankedCycles, SharedCycles
 from benchmarks.gas.domains import Domains
 from benchmarks.gas.guards import Guards
 from benchmarks.gas.jobs import Jobs, calm
 from benchmarks.gas.losses import Flags, Income, OpenPool, Pool, Recapitalisation, StageJobs
-from benchmarks.gas.margin import Margin, SharedMargin
 from benchmarks.gas.vaults import GuardedVaults, Vaults
 
 
@@ -78,8 +77,8 @@ def measure() -> tuple[list[Row], dict[str, int]]:
         Flags,
         Guards,
         Domains,
-        Margin,
-        SharedMargin,
+        RankedCycles,
+        SharedCycles,
         Cycles,
         ClosingCycles,
         *(partial(StageJobs, name=name) for name in StageJobs.NAMES),

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from backstop.deployment.consistency import DOUBTFUL, REFUSED, RULES, check, refused
-from backstop.deployment.contracts import BY_CYCLE, MARGIN_POLICIES
-from backstop.deployment.examples import cycled, guarded, margined, standard
+from backstop.deployment.contracts import MARGIN_POLICIES
+from backstop.deployment.examples import guarded, margined, standard
 from backstop.deployment.parameters import MarginParameters, Parameters, StageParameters, TimelockParameters
 from backstop.proof.fuzz.deployments import draw_parameters
 
@@ -20,7 +20,6 @@ WETH = "collateral_types.0"
 AUCTION, FEED, POLICY = f"{WETH}.auction", f"{WETH}.feed", f"{WETH}.policy"
 MARKET, POOL, TERMS = "margin.markets.0", "savings", "guards.workouts.0"
 
-CYCLED = {"margin.policy": "by-cycle"}
 
 # Rule -> what of a good setting breaks it.
 BREAKS: Mapping[str, Mapping[str, Any]] = {
@@ -63,26 +62,21 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "fee-line": {f"{POLICY}.line": 50_000_001},
     "calm-period": {"guards.breaker.calm_period": 7_199},
     "silence": {f"{FEED}.dead_after": 21_599},
-    "maintenance": {f"{MARKET}.maintenance": 408},
-    "initial-margin": {f"{MARKET}.initial": 528},
-    "funding": {f"{MARKET}.max_funding": 500},
+    "funding": {f"{MARKET}.max_funding": 1_000},
     "lot": {f"{MARKET}.lot": 10**6 - 1},
-    "dust": {f"{MARKET}.dust": 0},
-    "freeze-time": {"margin.freeze_time": 4 * HOUR + 1},
-    "vesting-of-profits": {"margin.bucket": 599, "margin.buckets": 1},
     "insurance": {"margin.income_share": 1},
-    "marked-margin": {**CYCLED, f"{MARKET}.initial": 628},
-    "taker-fee": {**CYCLED, "margin.taker_fee": 12},
-    "self-made-pair": {**CYCLED, f"{MARKET}.initial": 1_959},
-    "fees-alike": {**CYCLED, "margin.maker_fee": 14},
-    "band": {**CYCLED, "margin.band": 126},
-    "mark-age": {**CYCLED, "margin.mark_age": 301, f"{FEED}.max_age": 300},
-    "quiet": {**CYCLED, "margin.quiet": 119},
-    "bond": {**CYCLED, "margin.half_bond": 51},
-    "vesting-and-cycles": {**CYCLED, "margin.bucket": 3_599, "margin.buckets": 4},
+    "marked-margin": {f"{MARKET}.initial": 1_128},
+    "taker-fee": {"margin.taker_fee": 12},
+    "self-made-pair": {f"{MARKET}.initial": 1_959},
+    "fees-alike": {"margin.maker_fee": 14},
+    "band": {"margin.band": 251},
+    "mark-age": {"margin.mark_age": 301, f"{FEED}.max_age": 300},
+    "quiet": {"margin.quiet": 119},
+    "bond": {"margin.third_bond": 34},
+    "vesting-and-cycles": {"margin.bucket": 3_599, "margin.buckets": 4},
     "timelock-delay": {"timelock.delay": 3 * DAY - 1},
     "retraction": {"timelock.retraction": DAY},
-    "timelock-and-cycles": {**CYCLED, "timelock.delay": 5 * HOUR, "margin.window": HOUR},
+    "timelock-and-cycles": {"timelock.delay": 5 * HOUR, "margin.window": HOUR},
 }
 
 
@@ -115,8 +109,6 @@ def good() -> Parameters:
 @pytest.mark.parametrize("policy", MARGIN_POLICIES)
 def test_a_good_setting_has_nothing_to_be_said_against_it(good: Parameters, policy: str) -> None:
     setting = changed(good, "margin.policy", policy)
-    if policy == BY_CYCLE:
-        setting = replace(setting, margin=cycled().margin)
     assert list(map(str, check(setting))) == []
 
 
@@ -138,7 +130,7 @@ def test_what_breaks_a_rule(good: Parameters, name: str) -> None:
         assert "\n" not in str(each)
 
 
-@pytest.mark.parametrize("example", [standard, guarded, margined, cycled])
+@pytest.mark.parametrize("example", [standard, guarded, margined])
 def test_no_example_is_refused(example) -> None:
     assert refused(example()) == []
 

@@ -21,7 +21,7 @@ def gain(initial, mark_age, fee, way):
         maker_fee=fee,
         taker_fee=fee,
         open_rate=0,
-        half_bond=0,
+        third_bond=0,
     )
     far = 100 * UNIT * (BASIS_POINTS + way * jump(mark_age + LOOK)) // BASIS_POINTS
     path = [100 * UNIT] * (START - mark_age + 1) + [far] * 10_000

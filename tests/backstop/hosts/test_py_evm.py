@@ -30,8 +30,8 @@ def test_a_crash_of_vaults_is_the_same():
 
 def test_a_crash_of_a_margin_market_is_the_same():
     with open_host("py-evm") as host:
-        result = Crash(host, 6, 1, lambda _: None).play()
-    assert result.freezes and result.left_alone == 0
+        result = Crash(host, 6, 1).play()
+    assert result.measured and result.insolvent == 3 and result.paid.nobody == 0
 
 
 def test_random_steps_and_futures_taken_back(artifacts):

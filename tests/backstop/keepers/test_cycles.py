@@ -1,121 +1,26 @@
-"""What keepers do about the margin market by cycles: marks, losses, rolls, take-overs, settlement."""
+"""What keepers do about the margin market: marks, losses, rolls, take-overs, settlement."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from backstop.deployment.accounts import account
-from backstop.deployment.contracts import BY_CYCLE
-from backstop.deployment.parameters import DomainParameters, MarginParameters, PerpetualParameters
-from backstop.deployment.signing import sign_order, trader
+from backstop.deployment.signing import trader
 from backstop.keepers.approvals import approvals
-from backstop.keepers.cycle_view import CycleView
 from backstop.keepers.cycles import signed_for
-from backstop.keepers.keeper import Intent, Keeper, Memory
 from backstop.keepers.orders import OrderFile, order_line
-from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.arithmetic import WAD
 from backstop.model.bounds import FINAL_WINDOW, MIN_NOTICE
-from backstop.model.margin_orders import Order
-from backstop.model.perpetual_market import PerpetualMarket
 from backstop.simulation.worth import worth
+from tests.support.margin_world import ETH, MARGIN, Cycles, methods
 from tests.support.perpetuals import check_books
 from tests.support.world import World
 
-ETH, GOLD = 0, 1
-MARKETS = tuple(PerpetualParameters(symbol, WAD // 100) for symbol in ("ETH", "XAUT"))
-MARGIN = MarginParameters(MARKETS, domain="Perpetuals", policy=BY_CYCLE)
-DOMAIN = DomainParameters("Perpetuals", line=1_000)
-
-
-class Cycles(World):
-    """The small crash with a margin market by cycles, at 200 an ether: a lot is 2."""
-
-    def __init__(self) -> None:
-        super().__init__({"margin": MARGIN, "domains": (DOMAIN,)})
-        self.nonce = 0
-        for contract in ("PerpetualMarket", "MarginFund"):
-            self.do("Stablecoin", "approve", self.run.at[contract], MAX_UINT256, by="market_maker")
-        self.mark()
-        self.do("PerpetualMarket", "roll", by="saver")
-
-    def do(self, contract: str, method: str, *args: object, by: str) -> None:
-        self.run.must(contract, method, *args, sender=account(by))
-
-    def keeper(self, role: str, name: str = "me", index: int = 0, **options: Any) -> Keeper:
-        found = super().keeper(role, name, index, **{"most": 100} | options)
-        return dataclasses.replace(found, reports=self.run.signed)
-
-    def see(self, dollars: float, symbol: str = "ETH") -> None:
-        """A price that reporters see from now on."""
-        path = self.run.sources[symbol]
-        path[self.run.block :] = [int(dollars * RAY)] * (len(path) - self.run.block)
-
-    def mark(self) -> None:
-        """Have all markets marked at what reporters see."""
-        assert self.run.signed is not None
-        reports = self.run.signed.newest(self.view)
-        self.do("PriceFeed", "bring", tuple(reports.values()), by="saver")
-        for m in range(len(MARKETS)):
-            self.do("PerpetualMarket", "accrue", m, by="saver")
-
-    def deposit(self, name: str, coins: int) -> None:
-        self.do("PerpetualMarket", "deposit", trader(name), coins * WAD, by="market_maker")
-
-    def signed(self, name: str, size: int, m: int = ETH) -> tuple[Order, bytes]:
-        self.nonce += 1
-        order = Order(trader(name), m, size, self.cycles.mark(m), MAX_UINT256, self.nonce)
-        chain_id = self.run.session.model.world.chain_id
-        return order, sign_order(name, order, chain_id, self.run.at["MarginOrders"])
-
-    def trade(self, buyer: str, seller: str, lots: int, m: int = ETH) -> None:
-        """At the mark."""
-        both = *self.signed(buyer, lots, m), *self.signed(seller, -lots, m)
-        self.do("MarginOrders", "fill", *both, lots, by="saver")
-
-    def fund(self, coins: int) -> None:
-        self.do("Stablecoin", "transfer", account("me"), coins * WAD, by="market_maker")
-        self.do("Stablecoin", "approve", self.run.at["PerpetualMarket"], MAX_UINT256, by="me")
-
-    @property
-    def cycles(self) -> CycleView:
-        found = self.view.cycles
-        assert found is not None
-        return found
-
-    @property
-    def market(self) -> PerpetualMarket:
-        found = self.run.session.model.world.contracts["PerpetualMarket"]
-        assert isinstance(found, PerpetualMarket)
-        return found
-
-    def wait(self, seconds: int) -> None:
-        self.run.go_to(self.run.system.timestamp + seconds)
-
-    def equity(self, name: str) -> int:
-        return self.cycles.equity(trader(name))
-
-    def work(self, *keepers: Keeper) -> list[Intent]:
-        """Have keepers act until they want nothing; every call goes."""
-        called: list[Intent] = []
-        for _ in range(50):
-            before = len(called)
-            for keeper in keepers:
-                for intent in keeper.decide(self.view, Memory(), 0):
-                    assert self.run.apply(intent.action).reason is None, intent
-                    called.append(intent)
-            if len(called) == before:
-                check_books(self.market)
-                return called
-        raise AssertionError(f"they never end: {called[-5:]}")
-
-
-def methods(called: list[Intent]) -> list[str]:
-    return [each.action.method for each in called]
+GOLD = 1
 
 
 @pytest.fixture
@@ -249,7 +154,7 @@ def test_it_takes_lots_over_that_are_nobodys(crowd: Cycles) -> None:
     called = crowd.work(willing)
     assert "take" in methods(called)
     size = crowd.cycles.position(account("me"), ETH).size
-    # Half of 400 and of the half bond that it has as finder, at 1.60 a lot.
+    # Half of 400 and of the third of a bond that it has as finder, at 1.60 a lot.
     assert size == 405 * 5 // 16
     long, short = crowd.market.lots[ETH]
     assert short - long == 1_000 - size

@@ -128,7 +128,7 @@ def sent_by_keepers() -> set[tuple[str, str]]:
 def test_every_transaction_of_a_keeper_is_measured() -> None:
     sent = sent_by_keepers()
     assert {("PriceFeed", "report"), ("Savings", "redeem"), ("MintAuction", "end")} <= sent
-    assert ("MarginMarket", "liquidate") in sent
+    assert ("PerpetualDesk", "liquidate") in sent
     assert [call for call in sorted(sent) if gas_of(*call) is None] == []
 
 

@@ -95,7 +95,7 @@ RUNS: dict[str, str | Path] = {
     "a margin market": DATA / "compare" / "crowded.yaml",
     "keepers' rewards": "black-thursday",
     "a bridge": "nomad-bridge",
-    "vaults, and a market by cycle": DATA / "runs" / "by_cycle.yaml",
+    "vaults, and a margin market": DATA / "runs" / "margin_kept.yaml",
 }
 
 

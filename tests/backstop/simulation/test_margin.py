@@ -1,4 +1,4 @@
-"""A margin market in a run: opened by signed orders, and what it did adds up to what its contracts hold."""
+"""A margin market in a run: opened by signed orders, looked after by keepers, and all adds up."""
 
 from __future__ import annotations
 
@@ -9,306 +9,287 @@ from typing import Any
 
 import pytest
 
-from backstop import load_run
-from backstop.deployment.accounts import account
+from backstop.deployment.contracts import CLOSERS
 from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
-from backstop.keepers.deleveraging import in_order, standings
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.interfaces import LAST, LIQUIDATION, RISK
-from backstop.simulation.headline import headline
+from backstop.report.run_page import page
+from backstop.simulation.bearers import PAYERS
+from backstop.simulation.cycle_recorder import CycleRecorder
+from backstop.simulation.headline import headline, margin_left
 from backstop.simulation.run import RunResult, Simulation, simulate
-from backstop.simulation.run_directory import TABLES, write_run
+from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
-from backstop.system import Action
+from backstop.system import Action, Outcome
 from tests.support.paths import DATA
+from tests.support.perpetuals import alone, check_books, crowded
 
-FILE = DATA / "runs" / "margin.yaml"
-ETH, WBTC = 0, 1
-HOUR = 3_600
-PAID = ("clawed_back", "insured", "taken", "posted", "cut", "unpaid")
-
-
-class Day:
-    """A run whose margin market nobody looks after but the test."""
-
-    def __init__(self, run: Simulation) -> None:
-        self.run, contracts = run, run.session.model.world.contracts
-        self.market: Any = contracts["MarginMarket"]
-        self.deleverager: Any = contracts["MarginDeleverager"]
-        run.open_book(lambda *_: None, lambda: False)
-
-    def block(self) -> None:
-        """One more."""
-        run = self.run
-        run.block += 1
-        run.now = run.block * run.scenario.block_time
-        run.run_block()
-
-    def until(self, hours: int) -> None:
-        """Blocks up to a time."""
-        while self.run.now < hours * HOUR:
-            self.block()
-
-    def do(self, contract: str, method: str, *args: Any, by: str = "stranger") -> Any:
-        outcome = self.run.apply(Action(contract, method, args, account(by)))
-        assert outcome.reason is None, outcome.reason
-        return outcome.value
-
-    def insolvent(self) -> list[str]:
-        """The deepest in debt first."""
-        worths = {
-            owner: self.market._worth(owner, book, LAST).equity
-            for owner, book in self.market.accounts.items()
-            if book.markets
-        }
-        return sorted((owner for owner, equity in worths.items() if equity < 0), key=lambda o: worths[o])
-
-    def thin(self) -> str | None:
-        """A long that may be liquidated."""
-        for owner, book in self.market.accounts.items():
-            worth = self.market._worth(owner, book, LIQUIDATION)
-            long = self.market.positions[owner, ETH].size > 0
-            if long and 0 <= worth.equity * 10_000 < worth.maintenance:
-                return str(owner)
-        return None
-
-    def settle(self, owner: str, *, execute: bool = True) -> int:
-        """Deleverage each of an account's markets; how many freezes it took."""
-        freezes = 0
-        for market in (ETH, WBTC):
-            if self.market._worth(owner, self.market.accounts[owner], LAST).equity >= 0:
-                break
-            if self.market.positions[owner, market].size == 0:
-                continue
-            if self.do("MarginDeleverager", "begin", owner, market) == 0:
-                break
-            freezes += 1
-            if not execute:
-                break
-            ranked = in_order(self.deleverager.KIND, standings(self.deleverager, self.market))
-            self.do("MarginDeleverager", "submit", tuple(ranked))
-            while self.deleverager.cases[()].until:
-                self.do("MarginDeleverager", "execute", 5)
-        return freezes
-
-
-@contextmanager
-def day(seed: int = 1, host: str = "model", **changes: Any) -> Iterator[Day]:
-    scenario = replace(load_scenario(FILE), **changes)
-    with open_session(scenario, host, seed) as session:
-        yield Day(Simulation(scenario, session, seed))
+FILE = DATA / "runs" / "margin_kept.yaml"
+ETH = 0
 
 
 @pytest.fixture(scope="module")
-def fallen() -> RunResult:
-    """All who were insolvent at the low were dealt with, on model and chain."""
-    with day(host="revm") as here:
-        here.until(3)
-        for owner in here.insolvent():
-            here.settle(owner)
-        for market in (ETH, WBTC):
-            if here.market.interests[market].unpaid:
-                here.do("MarginMarket", "post_shortfall", market)
-        assert here.run.session.both is not None
-        here.run.session.both.check()
-        return here.run.result()
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return tmp_path_factory.mktemp("margin") / "run"
 
 
-def margin(result: RunResult) -> dict[str, Any]:
-    found: dict[str, Any] = result.summary["margin"]
-    return found
+@pytest.fixture(scope="module")
+def result(folder: Any) -> RunResult:
+    return simulate(load_scenario(FILE), "revm", 1, folder)
 
 
-def rows(result: RunResult, table: str) -> list[dict[str, Any]]:
-    return [dict(zip(TABLES[table], row, strict=True)) for row in result.tables[table]]
+def test_model_and_contracts_agree(result: RunResult) -> None:
+    assert result.summary["completed"] and result.summary["differences"] == 0
+    assert result.summary["fields_compared"] > 10_000
+
+
+@pytest.mark.deep(brief="tests/backstop/simulation/test_margin.py::test_model_and_contracts_agree")
+@pytest.mark.anvil
+def test_a_real_node_comes_to_the_same(result: RunResult) -> None:
+    again = simulate(load_scenario(FILE), "anvil", 1)
+    assert again.summary["differences"] == 0
+    assert again.summary["state_hash"] == result.summary["state_hash"]
+
+
+def test_who_paid_adds_up_to_the_wei(result: RunResult) -> None:
+    """By the rows of payments, by the cycles, and in the first screen with the vaults' losses."""
+    margin = result.summary["margin"]
+    paid = {kind: int(margin[f"{kind}_wad"]) for kind in (*PAYERS, "forgone")}
+    assert sum(paid.values()) + sum(int(margin[f"{each}_wad"]) for each in ("pending", "unpaid")) == int(
+        margin["loss_wad"]
+    )
+    rows: dict[str, int] = {}
+    for row in result.tables["margin_payments"]:
+        rows[row[2]] = rows.get(row[2], 0) + row[5]
+    assert rows == {kind: amount for kind, amount in paid.items() if amount}
+    borne = sum(int(each["borne_wad"]) for each in margin["cycles"])
+    assert borne == paid["taken"] + paid["cut"] and paid["taken"] > 0 and paid["insured"] > 0
+    assert all(int(each["borne_wad"]) <= int(each["gained_wad"]) for each in margin["cycles"])
+    # What accounts gave is what sides bear, but for less than a wei for each account, market and cycle.
+    assert margin["gap_wad"] == "0" and margin["left_alone_wad"] == "0"
+    head = headline(result.summary)
+    assert head.lost == head.recovered + sum(amount for _, amount in head.paid) + head.unpaid
+    assert margin_left(margin) == int(margin["pending_wad"]) + int(margin["unpaid_wad"])
+
+
+def test_keepers_did_all_that_there_is_to_do(result: RunResult) -> None:
+    done = {(row[2], row[3]) for row in result.tables["actions"] if row[7]}
+    market, desk = "PerpetualMarket", "PerpetualDesk"
+    wanted = {(market, each) for each in ("deposit", "accrue", "meet", "roll", "withdraw")}
+    wanted |= {(desk, "liquidate"), (desk, "take"), ("PriceFeed", "bring"), ("MarginOrders", "fill")}
+    assert wanted <= done
+    margin = result.summary["margin"]
+    assert margin["seized"] > 0 and margin["relieved"] > 0 and margin["liquidations"] > 0
+    assert len(result.tables["margin_liquidations"]) == margin["liquidations"]
+
+
+@pytest.mark.deep(brief="tests/backstop/keepers/test_cycles.py::test_settlement_is_seen_through")
+def test_a_settlement_leaves_no_position_and_nothing_late() -> None:
+    """Prices are final for the market as for the protocol, two rolls follow; model and contracts agree."""
+    run = simulate(load_scenario(DATA / "runs" / "margin_settled.yaml"), "revm", 1)
+    margin, done = run.summary["margin"], [row[3] for row in run.tables["actions"] if row[7]]
+    assert run.summary["settlement"]["fixed_at"] and run.summary["differences"] == 0
+    assert done.count("end_market") == 2 and done.count("wake") > 5
+    assert margin["left_lots"] == {} and margin["left_alone_wad"] == margin["gap_wad"] == "0"
+    assert margin["unpaid_wad"] == margin["pending_wad"] == "0"
+
+
+def test_the_report_says_who_paid(result: RunResult, folder: Any) -> None:
+    text = " ".join(page(load_run(folder)).split())
+    assert "Cycles with losses" in text and "Whose gains paid" in text
+    assert "gains of the cycle" in text and "were frozen" not in text and ">deleveraging<" not in text
+
+
+def test_positions_open_at_the_mark_with_the_equity_they_had() -> None:
+    """Who was long 900 at 205 has lost 5 on each by the opening at 200."""
+    scenario = load_scenario(FILE)
+    with open_session(scenario, "model", 1) as session:
+        run = Simulation(scenario, session, 1)
+        run.open_book(lambda *_: None, lambda: False)
+        market: Any = session.model.world.contracts["PerpetualMarket"]
+        check_books(market)
+        view = run.view().cycles
+        assert view is not None
+        whale = trader("whale")
+        fees = 15 * WAD + 900 * 200 * WAD * 15 // 10_000 + 4 * 8_000 * WAD * 15 // 10_000
+        assert market.positions[whale, ETH].size == 90_000
+        assert 0 <= view.equity(whale) - (20_000 - 900 * 5) * WAD + fees <= fees
+        assert view.mark(ETH) == 2 * WAD
+
+
+def test_people_trade_by_signed_orders_while_it_runs(result: RunResult) -> None:
+    """At a mark that they bring; both trades of the file, one of them after a fall."""
+    start = result.summary["started_at"]
+    filled = [row for row in result.tables["actions"] if row[3] == "fill" and row[1] >= start]
+    assert [(row[1] - start, row[7]) for row in filled] == [(1_800, True), (6_600, True)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("long: desk", "long: nobody", "trades[0].long: there is no account 'nobody' in this book"),
+        ("short: long_1", "short: desk", "trades[0].short: nobody trades with itself"),
+        ("market: ETH", "market: XAUT", "trades[0].market: 'XAUT' is not one of the markets"),
+        ("size: 1 ETH", "size: 0.001 ETH", "trades[0].size: '0.001 ETH' is not a whole number of lots"),
+        ("at: 00:30", "at: 09:00", "trades[0].at: '09:00' is too high"),
+    ],
+)
+def test_a_trade_that_cannot_be_is_told_with_its_place(
+    tmp_path: Any, old: str, new: str, message: str
+) -> None:
+    text = FILE.read_text().replace("margin.yaml", str(DATA / "runs" / "margin.yaml")).replace(old, new, 1)
+    path = tmp_path / "day.yaml"
+    path.write_text(text)
+    with pytest.raises(BackstopError) as caught:
+        load_scenario(path)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_who_owes_at_the_opening_is_told(tmp_path: Any) -> None:
+    path = tmp_path / "day.yaml"
+    path.write_text(
+        f"extends: {FILE}\nmargin_book: {{accounts: {{whale: {{cash: 4_000 stablecoin, positions: "
+        "{ETH: {size: 900 ETH, price: 205 USD}, WBTC: -4 WBTC}}}}\n"
+    )
+    with pytest.raises(BackstopError, match="the account 'whale' owes 501 stablecoins at the opening"):
+        simulate(load_scenario(path), "model", 1)
+
+
+@pytest.mark.deep(brief="tests/backstop/simulation/test_margin.py::test_who_paid_adds_up_to_the_wei")
+def test_the_library_has_a_crash_in_which_gains_pay() -> None:
+    """No position is closed by force, insurance goes first, and nothing is late at the end."""
+    run = simulate(load_scenario("october-2025-perpetuals"), "model", 1)
+    margin = run.summary["margin"]
+    assert margin["bankruptcies"] > 50 and margin["closings"] == []
+    assert int(margin["insured_wad"]) == 150_000 * WAD < int(margin["loss_wad"])
+    assert int(margin["taken_wad"]) == int(margin["loss_wad"]) - 150_000 * WAD
+    assert margin["unpaid_wad"] == margin["left_alone_wad"] == margin["gap_wad"] == "0"
+    assert headline(run.summary).unpaid == int(run.summary["losses"]["outstanding_rad"]) == 0 * RAY
+
+
+def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
+    """Nobody meets the long in time: later gains pay its loss, and are not counted as its cycle's."""
+    market = alone()
+    market.refresh()
+    crowded(market).trade("other", "first", 500)
+    names = {market.at(name): name for name in ("long", "first", "second", "other")}
+    recorder = CycleRecorder(market.world.contracts, ("ETH", "BTC"), names, "by-cycle")
+    apply = market.system.apply
+
+    def heard(action: Action) -> Outcome:
+        outcome = apply(action)
+        for log in outcome.logs:
+            recorder.event(1, market.world.timestamp, log)
+        return outcome
+
+    vars(market.system)["apply"] = heard
+    market.mark(ETH, 16 * WAD)
+    for _ in range(2):
+        market.roll()
+    market.meet("long")
+    assert int(recorder.summary(0)["unpaid_wad"]) == 1_000 * WAD
+    # Who took its lots over lacks 300 at 14, in the cycle whose gains also pay for before.
+    market.deposit("taker", 1_700 * WAD)
+    market.do("PerpetualDesk.take", ETH, 1_000, sender="taker")
+    market.mark(ETH, 14 * WAD)
+    market.roll()
+    market.meet("taker")
+    for _ in range(2):
+        market.roll()
+    said = recorder.summary(0)
+    assert int(said["cut_wad"]) > 0 and int(said["taken_wad"]) == 300 * WAD
+    paid = sum(int(said[f"{kind}_wad"]) for kind in (*PAYERS, "forgone", "pending", "unpaid"))
+    assert paid == int(said["loss_wad"]) and said["gap_wad"] == "0"
+    # What the long lacked, as far as insurance and later gains have not paid.
+    assert int(said["cut_wad"]) + int(said["unpaid_wad"]) + int(said["insured_wad"]) == 1_000 * WAD
+    assert recorder.insolvent == {market.at("long"), market.at("taker")}
+
+
+def at_leisure(**changes: Any) -> Any:
+    """The same market without those who look after it."""
+    return replace(load_scenario(DATA / "runs" / "margin.yaml"), **changes)
+
+
+@contextmanager
+def opened(scenario: Any) -> Iterator[Simulation]:
+    """A run of a scenario on the model up to its opening."""
+    with open_session(scenario, "model", 1) as session:
+        run = Simulation(scenario, session, 1)
+        run.open_book(lambda *_: None, lambda: False)
+        yield run
 
 
 def test_the_book_is_open_before_the_start() -> None:
-    with day() as here:
-        book = here.run.margin_book
-        assert here.run.system.timestamp == here.run.scenario.start
-        assert here.market.holdings[()] == sum(book.deposits.values())
-        assert here.market.fund.insurances[()].amount == 10_000 * WAD
-        for trade in book.trades:
-            assert here.market.positions[trader(trade.long), trade.market].size > 0
-            assert here.market.positions[trader(trade.short), trade.market].size < 0
-        whale = here.market.positions[trader("whale"), ETH]
-        assert whale.size == 90_000
-        # A lot at 205 is 2.05; funding is taken off once there was any.
-        assert whale.cost == 90_000 * 205 * WAD // 100
-        assert all(here.market.fundings[market].rate == 0 for market in (ETH, WBTC))
-        both = here.market.accounts[trader("long_3")]
-        assert both.markets == 0b11  # one margin for both
-        assert here.run.names[trader("long_3")] == "long_3"
-        assert here.run.result().summary["margin"]["accounts"] == 26
+    with opened(at_leisure()) as run:
+        market: Any = run.session.model.world.contracts["PerpetualMarket"]
+        assert run.system.timestamp == run.scenario.start
+        assert market.holdings[()] == sum(run.margin_book.deposits.values())
+        assert market.fund.insurances[()].amount == 10_000 * WAD
+        for trade in run.margin_book.trades:
+            assert market.positions[trader(trade.long), trade.market].size > 0
+            assert market.positions[trader(trade.short), trade.market].size < 0
+        assert market.positions[trader("whale"), ETH].size == 90_000
+        assert all(market.fundings[m].rate == 0 for m in (0, 1))
+        assert market.accounts[trader("long_3")].markets == 0b11  # one margin for both
+        assert run.names[trader("long_3")] == "long_3"
 
 
-def test_left_alone_accounts_stay(tmp_path) -> None:
+def test_left_alone_accounts_stay() -> None:
     """Without a keeper of the margin market nobody touches it."""
-    found = margin(simulate(load_scenario(FILE), "model", 1))
-    assert int(found["left_alone_wad"]) > 0
-    assert found["liquidations"] == found["bankruptcies"] == 0 and found["freezes"] == []
-    assert all(found[f"{kind}_wad"] == "0" for kind in (*PAID, "loss"))
-
-
-def test_what_was_owed_is_what_was_paid_and_is_left(fallen: RunResult) -> None:
-    found = margin(fallen)
-    assert fallen.summary["fields_compared"] > 0
-    assert int(found["loss_wad"]) == sum(int(found[f"{kind}_wad"]) for kind in PAID)
-    assert int(found["insured_wad"]) == 4_000 * WAD  # the cap of a day
-    assert int(found["taken_wad"]) > 0 and found["bankruptcies"] > 3
-    assert found["left_alone_wad"] == "0"
-
-
-def test_what_was_posted_counts_once(fallen: RunResult) -> None:
-    summary = fallen.summary
-    created, posted = int(summary["losses"]["created_rad"]), int(margin(fallen)["posted_wad"])
-    assert posted > 0 and created >= posted * RAY
-    beyond = (int(margin(fallen)["loss_wad"]) - posted) * RAY
-    assert int(summary["totals"]["lost_rad"]) == created + beyond
-    found = headline(summary)
-    assert found.lost == found.recovered + sum(amount for _, amount in found.paid) + found.unpaid
-
-
-def test_tables_and_summary_agree(fallen: RunResult) -> None:
-    found, payments = margin(fallen), rows(fallen, "margin_payments")
-    for kind in PAID[:-1]:
-        assert sum(row["paid_wad"] for row in payments if row["kind"] == kind) == int(found[f"{kind}_wad"])
-    freezes = rows(fallen, "margin_freezes")
-    assert len(freezes) == len(found["freezes"]) > 3
-    assert {row["ended_by"] for row in freezes} == {"finished"}
-    for row, brief in zip(freezes, found["freezes"], strict=True):
-        mine = [each for each in payments if each["freeze_id"] == row["freeze_id"]]
-        assert sum(each["paid_wad"] for each in mine) == row["taken_wad"] == int(brief["taken_wad"])
-        assert len({each["payer"] for each in mine}) == row["charged"] == brief["charged"]
-        assert sum(each["lots"] for each in mine) == row["closed_lots"] <= row["lots"]
-        assert all(each["paid_wad"] <= each["gain_wad"] for each in mine)
-        assert row["taken_wad"] + row["left_wad"] <= row["loss_wad"]
-        # Nobody changed in a freeze: what the policy would take, the contract took.
-        assert row["taken_wad"] == row["ranked_wad"] == row["shared_wad"] == row["minimal_wad"]
-        assert row["greedy_wad"] >= row["taken_wad"]
-        assert brief["policies"] == {
-            f"{name}_wad": str(row[f"{name}_wad"]) for name in ("greedy", "ranked", "shared", "minimal")
-        }
-        assert brief["owner"] == row["owner_name"] and brief["market"] == row["symbol"]
-        assert brief["at"] == row["timestamp"] - fallen.summary["started_at"]
-
-
-def test_the_payers_are_those_who_paid_most(fallen: RunResult) -> None:
-    paid: dict[str, int] = {}
-    for row in rows(fallen, "margin_payments"):
-        if row["kind"] == "taken":
-            paid[row["payer_name"]] = paid.get(row["payer_name"], 0) + row["paid_wad"]
-    most = sorted((amount for amount in paid.values() if amount), reverse=True)[:10]
-    payers = margin(fallen)["payers"]
-    assert [int(each["paid_wad"]) for each in payers] == most
-    assert all(paid[each["account"]] == int(each["paid_wad"]) <= int(each["gain_wad"]) for each in payers)
-
-
-def test_what_is_posted_is_a_loss_of_the_protocol(fallen: RunResult) -> None:
-    found, domain = margin(fallen), fallen.summary["domains"][0]
-    assert 0 < int(found["posted_wad"]) <= 20_000 * WAD
-    assert int(domain["lost_wad"]) == int(found["posted_wad"])
-    of_domain = [row for row in rows(fallen, "waterfall") if row["symbol"] == "Perpetuals"]
-    recognised = sum(row["amount_rad"] for row in of_domain if row["kind"] == "recognised")
-    assert recognised == int(found["posted_wad"]) * 10**27
-    assert fallen.summary["ledger"]["balance_gap_rad"] == "0"
-
-
-def test_a_freeze_that_nobody_carries_through_lapses() -> None:
-    """What was paid before it counts once, however often it begins again."""
-    with day() as here:
-        here.until(3)
-        owner = here.insolvent()[0]
-        assert here.settle(owner, execute=False) == 1
-        (row,) = rows(here.run.result(), "margin_freezes")
-        assert (row["ended_by"], row["ended_at"], row["charged"]) == ("open", None, 0)
-        owed = int(margin(here.run.result())["loss_wad"])
-        here.run.go_to(row["timestamp"] + 601)
-        (row,) = rows(here.run.result(), "margin_freezes")
-        assert (row["ended_by"], row["ended_at"]) == ("lapsed", row["timestamp"] + 600)
-        again = here.settle(owner)
-        found = margin(here.run.result())
-        assert abs(int(found["loss_wad"]) - owed) < owed // 100  # but for funding
-        assert found["bankruptcies"] == 1 and len(found["freezes"]) == 1 + again
-
-
-def test_takeovers_are_listed() -> None:
-    with day() as here:
-        here.do("MarginMarket", "deposit", account("stranger"), 100_000 * WAD, by="market_maker")
-        while (owner := here.thin()) is None:
-            here.block()
-        lots, auctions = 3, len(here.run.recorder.auctions)
-        price = here.market._price(ETH, LIQUIDATION)
-        here.do("MarginMarket", "liquidate", owner, ETH, lots)
-        result = here.run.result()
-        (row,) = rows(result, "margin_liquidations")
-        assert (row["owner"], row["owner_name"]) == (owner, here.run.names[owner])
-        assert (row["liquidator"], row["symbol"], row["lots"]) == (account("stranger"), "ETH", lots)
-        assert row["price_wad"] == price and row["fee_wad"] == row["reward_wad"] // 10
-        assert margin(result)["liquidations"] == 1
-        # A position that was taken over is no liquidation of a vault.
-        assert sum(each["liquidations"] for each in result.summary["collateral_types"]) == auctions
+    found = simulate(at_leisure(), "model", 1).summary["margin"]
+    assert found["liquidations"] == found["bankruptcies"] == found["seized"] == 0
+    assert all(found[f"{kind}_wad"] == "0" for kind in (*PAYERS, "unpaid", "loss"))
 
 
 def test_an_owner_takes_out_what_he_does_not_have_to_leave() -> None:
-    scenario = load_scenario(FILE)
+    scenario = at_leisure()
     accounts = (replace(scenario.margin_book.accounts[0], takes_out=600), scenario.margin_book.accounts[1])
-    with day(margin_book=replace(scenario.margin_book, accounts=accounts)) as here:
-        whale, before = trader("whale"), here.run.stablecoins(trader("whale"))
-        while here.run.now < 600:
-            assert here.run.stablecoins(whale) == before and here.run.leaving
-            here.block()
-        assert here.run.stablecoins(whale) > before and not here.run.leaving
-        worth = here.market._worth(whale, here.market.accounts[whale], RISK)
-        assert 0 <= worth.equity * 10_000 - worth.initial < 10_000
-        after = here.run.stablecoins(whale)
-        here.block()
-        assert here.run.stablecoins(whale) == after
+    with opened(at_leisure(margin_book=replace(scenario.margin_book, accounts=accounts))) as run:
+        whale, before = trader("whale"), run.stablecoins(trader("whale"))
+        while run.now < 600:
+            assert run.stablecoins(whale) == before and run.leaving
+            run.block += 1
+            run.now = run.block * run.scenario.block_time
+            run.run_block()
+        assert run.stablecoins(whale) > before and not run.leaving
+        assert run.free_margin(whale) == 0
 
 
-def test_a_short_that_is_left_to_others() -> None:
-    """What its owner took out comes back first, and his own longs pay the rest: he has pushed himself."""
-    found = margin(simulate(load_scenario("jelly-squeeze"), "model", 1))
-    assert int(found["clawed_back_wad"]) > 300_000 * WAD
-    paid = {each["account"]: int(each["paid_wad"]) for each in found["payers"]}
-    assert 100 * (paid["buyer_1"] + paid["buyer_2"]) > 99 * sum(paid.values()) > 400_000 * WAD
-    assert found["posted_wad"] == found["unpaid_wad"] == found["left_alone_wad"] == "0"
-    assert found["freezes"][0]["owner"] == "seller" and found["liquidations"] > 10
+@pytest.mark.parametrize("name", ["jelly-squeeze", "oracle-jump"])
+def test_the_library_s_crashes_end_solvent(name: str) -> None:
+    """Whoever owed is met and booked, and all of it is paid to the wei."""
+    found = simulate(load_scenario(name), "model", 1).summary["margin"]
+    assert found["bankruptcies"] > 20 and int(found["loss_wad"]) > 50_000 * WAD
+    assert sum(int(found[f"{kind}_wad"]) for kind in PAYERS) == int(found["loss_wad"])
+    assert found["unpaid_wad"] == found["left_alone_wad"] == found["gap_wad"] == found["posted_wad"] == "0"
 
 
-def test_a_price_that_never_was() -> None:
-    """Shorts are closed at it while the market stands still, and longs pay for what they could not."""
-    result = simulate(load_scenario("oracle-jump"), "model", 1)
-    found = margin(result)
-    assert found["bankruptcies"] >= 3 and int(found["taken_wad"]) > 100_000 * WAD
-    assert {each["market"] for each in found["freezes"][:3]} == {"ETH"}
-    assert all(each["at"] >= 12_000 for each in found["freezes"])
-    eth = result.summary["collateral_types"][0]
-    assert int(eth["worst_price_ray"]) > 3_150 * 10**27 and eth["liquidations"] == 0
-
-
-def test_tables_are_written_and_read_back(fallen: RunResult, tmp_path) -> None:
-    write_run(tmp_path, fallen.summary, {"schema_version": 1}, fallen.tables, fallen.trace)
-    run = load_run(tmp_path)
-    assert run.summary["margin"] == margin(fallen)
-    for name in ("margin_freezes", "margin_payments", "margin_liquidations"):
-        assert len(run.frames[name]) == len(fallen.tables[name])
+@pytest.mark.parametrize("policy", CLOSERS)
+def test_positions_are_closed_where_a_policy_says_so(policy: str) -> None:
+    scenario = load_scenario(DATA / "compare" / "crowded.yaml")
+    assert scenario.parameters.margin is not None
+    margin = replace(scenario.parameters.margin, policy=policy)
+    scenario = replace(scenario, parameters=replace(scenario.parameters, margin=margin))
+    result = simulate(scenario, "revm", 1)
+    found, rows = result.summary["margin"], result.tables["margin_closings"]
+    assert result.summary["differences"] == 0 and found["policy"] == policy and rows
+    assert found["deleveraged"] == len({row[3] for row in rows})
+    for closing in found["closings"]:
+        assert 0 < closing["lots"] <= closing["whole_lots"]
+    assert sum(each["lots"] for each in found["closings"]) == sum(row[5] for row in rows)
 
 
 def test_margins_that_the_vaults_did_not_draw() -> None:
-    scenario = load_scenario(FILE)
     with pytest.raises(BackstopError, match="keepers' capital and margins take"):
-        simulate(replace(scenario, insurance=10**9 * WAD), "model", 1)
+        simulate(at_leisure(insurance=10**9 * WAD), "model", 1)
 
 
 def test_leverage_beyond_the_initial_margin_does_not_fit() -> None:
-    scenario = load_scenario(FILE)
+    scenario = at_leisure()
     pairs = {"ETH": replace(scenario.margin_book.pairs["ETH"], longs=(300_000, 300_000))}
     book = replace(scenario.margin_book, pairs=pairs, accounts=())
     with pytest.raises(
-        BackstopError, match=r"MarginOrders\.fill from market_maker reverted with 'margin_mark"
+        BackstopError, match=r"MarginOrders\.fill from market_maker reverted with 'desk: init"
     ):
         simulate(replace(scenario, margin_book=book), "model", 1)

@@ -3,13 +3,14 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.margin import opened
 from tests.support.margin_fund import lock, own_fund
 
 
 @pytest.fixture
 def margin(new_protocol):
-    return own_fund(opened(new_protocol))
+    made = new_protocol(prices=True)
+    made.give_stablecoin("rich", 1_000_000 * WAD)
+    return own_fund(made)
 
 
 @pytest.fixture

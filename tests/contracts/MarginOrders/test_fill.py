@@ -10,7 +10,8 @@ from backstop.model.signatures import keccak256
 from backstop.model.signed import IS_VALID
 from tests.support.auctions import event
 from tests.support.helpers import reverts
-from tests.support.margin import BTC, ETH, order, position, signed
+from tests.support.margin import BTC, ETH, order, signed
+from tests.support.trading import equity, size
 
 PRICE = 20 * WAD
 
@@ -43,7 +44,7 @@ def test_parts_of_orders_at_the_makers_price(margin, orders):
     with reverts("margin_orders: not so much left"):
         match(margin, buy, sell, 1)
     match(margin, buy, signed(margin, "third", order("third", ETH, -60, PRICE)), 40)
-    assert position(margin, "maker").size == 100
+    assert size(margin, "maker") == 100
 
 
 def test_the_digest_is_that_of_eip_712(margin, orders):
@@ -78,7 +79,10 @@ def test_what_is_offered_too_much_stays_with_who_came_later(margin, buyer, selle
     with reverts("margin_orders: taker was first"):
         match(margin, second, first, 10)
     match(margin, first, second, 10)
-    assert position(margin, "maker").cost == 10 * price == -position(margin, "taker").cost
+    assert event(margin, "Filled", "MarginOrders")[4] == price
+    # The seller pays for the premium that a price above the mark would be.
+    assert equity(margin, "maker") - 10_000 * WAD in range(10 * (PRICE - price) - 9, 10 * (PRICE - price) + 1)
+    assert equity(margin, "maker", "taker") - 20_000 * WAD in range(-9, 1)
 
 
 def test_of_one_time_neither_is_first(margin):
@@ -90,7 +94,7 @@ def test_of_one_time_neither_is_first(margin):
     buy, sell = pair(margin, PRICE, PRICE, 5, 5)
     match(margin, buy, sell, 5)
     match(margin, sell, buy, 5)
-    assert position(margin, "maker").size == 10
+    assert size(margin, "maker") == 10
 
 
 def test_first_is_who_signed_first_at_one_limit_too(margin):
@@ -146,10 +150,10 @@ def test_each_order_says_for_itself_that_it_only_reduces(margin, orders, reduces
         ]
         match(margin, one, other, 60)
 
-    with reverts("margin_market: would not reduce"):
+    with reverts("desk: would not reduce"):
         fill_back("taker" if reduces == "maker" else "maker")
     fill_back(reduces)
-    assert position(margin, "maker").size == 0
+    assert size(margin, "maker") == 0
 
 
 def test_its_own_signature(margin, orders):
@@ -164,7 +168,7 @@ def test_its_own_signature(margin, orders):
 def test_another_chain_or_contract_is_another_order(margin, orders):
     """A signature is not worth anything at a fork of the chain, nor at another deployment."""
     (buy, _), sell = orders
-    for chain, contract in ((CHAIN_ID + 1, "MarginOrders"), (CHAIN_ID, "MarginMarket")):
+    for chain, contract in ((CHAIN_ID + 1, "MarginOrders"), (CHAIN_ID, "PerpetualMarket")):
         wrong = sign_order("maker", buy, chain, margin.address(contract))
         with reverts("margin_orders: not its signer"):
             match(margin, (buy, wrong), sell, 1)
@@ -225,11 +229,11 @@ def test_a_contract_signs_by_saying_so(margin, orders, wallet):
             match(margin, (buy, b""), orders[1], 1)
     margin.do("Wallet.answer", digest, IS_VALID, sender="stranger")
     for signature in (b"", orders[0][1], bytes(1_024)):
-        with reverts("margin_market: initial margin"):  # it has no money yet
+        with reverts("desk: initial margin"):  # it has no money yet
             match(margin, (buy, signature), orders[1], 1)
     margin.give_stablecoin("patron", 1_000 * WAD)
-    margin.do("Stablecoin.approve", "MarginMarket", 1_000 * WAD, sender="patron")
-    margin.do("MarginMarket.deposit", wallet, 1_000 * WAD, sender="patron")
+    margin.do("Stablecoin.approve", "PerpetualMarket", 1_000 * WAD, sender="patron")
+    margin.do("PerpetualMarket.deposit", wallet, 1_000 * WAD, sender="patron")
     match(margin, (buy, bytes(325)), orders[1], 20)
     assert margin.read("MarginOrders.filled", digest) == 20
     margin.do("Wallet.answer", digest, bytes(32), sender="stranger")
@@ -238,8 +242,8 @@ def test_a_contract_signs_by_saying_so(margin, orders, wallet):
 
 
 def test_a_contract_that_cannot_say_so_has_not_signed(margin, orders):
-    """Neither one without the function nor the margin market, which is in the middle of a call."""
-    for name in ("Stablecoin", "MarginMarket", "MarginOrders"):
+    """Neither one without the function nor the market, whose desk is in the middle of a call."""
+    for name in ("Stablecoin", "PerpetualMarket", "MarginOrders"):
         buy = orders[0][0]._replace(account=margin.address(name))
         with reverts("margin_orders: not its signer"):
             match(margin, (buy, orders[0][1]), orders[1], 1)

@@ -1,10 +1,10 @@
-"""A protocol with a margin market."""
+"""A protocol with two perpetual markets."""
 
 import pytest
 
-from tests.support.margin import opened
+from tests.support.trading import trading
 
 
 @pytest.fixture
 def margin(new_protocol):
-    return opened(new_protocol)
+    return trading(new_protocol)

@@ -1,20 +1,32 @@
 """needs_at, most_premium_at, mark_price, final_price: for a market with marks of its own."""
 
-import pytest
-
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
-from backstop.model.interfaces import LAST, RISK
+from backstop.model.bounds import MAX_LOT_PRICE
 from tests.support.margin import ETH, terms
 from tests.support.settling import begin, make_prices
 
 
-@pytest.mark.parametrize(("risk", "kind"), [(True, RISK), (False, LAST)])
-def test_needs_are_those_at_the_same_price(margin, risk, kind):
+def test_margins_of_new_risk_count_all_that_is_open(margin):
+    """1,500 lots are 30,000; 2,000 that are open are 40,000, and pay more above 30,000."""
     steep = terms(of_accounts=((1_000, 500), (0, 0)), of_market=((30_000, 2_000), (0, 0)))
     margin.do("MarginPolicy.set_terms", ETH, steep, sender="admin")
-    for size in (1, -1_500, 40_000):
-        found = margin.read("MarginPolicy.needs_at", ETH, size, 20 * WAD, 2_000, risk)
-        assert found == margin.read("MarginPolicy.needs", ETH, size, kind, 2_000)
+    for size, own, last in (
+        (1, 0, 40_000),
+        (-1_500, 29_000 * 500, 20_000_000),
+        (2_000, 39_000 * 500, 20_000_000),
+    ):
+        notional = abs(size) * 20 * WAD
+        initial = notional * 1_000 + own * WAD
+        plain = margin.read("MarginPolicy.needs_at", ETH, size, 20 * WAD, 2_000, False)
+        assert plain == (20 * WAD, notional, initial, notional * 500 + own * WAD)
+        risk = margin.read("MarginPolicy.needs_at", ETH, size, 20 * WAD, 2_000, True)
+        assert risk == plain._replace(initial=notional * 1_000 + max(own, last) * WAD)
+
+
+def test_margins_are_those_of_the_price_that_is_asked_for(margin):
+    for price in (1, 20 * WAD, MAX_LOT_PRICE):
+        found = margin.read("MarginPolicy.needs_at", ETH, -3, price, 3, False)
+        assert found == (price, 3 * price, 3 * price * 1_000, 3 * price * 500)
     assert margin.read("MarginPolicy.most_premium_at", ETH, 20 * WAD) == 20 * WAD * 75 // BASIS_POINTS
 
 

@@ -4,7 +4,6 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.model.interfaces import LAST, LIQUIDATION, RISK
 from tests.support.auctions import event
 from tests.support.helpers import reverts
 from tests.support.margin import BTC, ETH, TERMS, terms
@@ -109,26 +108,19 @@ def test_no_more_than_eight(margin):
 
 def test_prices_are_whole_wei_of_a_lot(margin):
     price = 60_123 * RAY + 987_654_321_987_654_321_987_654_321
-    margin.post_price("WBTC", price)
-    assert margin.read("MarginPolicy.price_of", BTC, LAST, True) == price * (WAD // 1_000) // RAY
+    margin.report("WBTC", price)
+    assert margin.read("MarginPolicy.mark_price", BTC, 60) == price * (WAD // 1_000) // RAY
     margin.do("MarginPolicy.add_market", 0, 1, terms(), sender="admin")
-    assert margin.read("MarginPolicy.price_of", 2, LAST, True) == 2_000
-    margin.post_price("WETH", 1)
-    assert margin.read("MarginPolicy.price_of", 2, LAST, True) == 1
-
-
-def test_new_risk_sees_the_worse_of_two(margin):
-    margin.post_next("WETH", 1_900 * RAY)
-    for long, price in ((True, 19 * WAD), (False, 20 * WAD)):
-        assert margin.read("MarginPolicy.price_of", ETH, RISK, long) == price
-        assert margin.read("MarginPolicy.price_of", ETH, LIQUIDATION, long) == 20 * WAD
+    assert margin.read("MarginPolicy.mark_price", 2, 60) == 2_000
+    margin.report("WETH", 1)
+    assert margin.read("MarginPolicy.mark_price", 2, 60) == 1
 
 
 def test_margins_are_exact(margin):
     margin.do("MarginPolicy.set_terms", ETH, terms(of_accounts=((1_000, 100), (2_000, 300))), sender="admin")
     notional = 123 * 20 * WAD
     extra = (notional - 1_000 * WAD) * 100 + (notional - 2_000 * WAD) * 300
-    assert margin.read("MarginPolicy.needs", ETH, -123, LAST, 0) == (
+    assert margin.read("MarginPolicy.needs_at", ETH, -123, 20 * WAD, 0, False) == (
         20 * WAD,
         notional,
         notional * 1_000 + extra,

@@ -17,7 +17,7 @@ from tests.support.protocol import Protocol
     ],
 )
 def test_bounds(market, rule, amount, reason):
-    wired = [market.at(name) for name in ("VaultEngine", "MarginPolicy", "stranger", "stranger", "stranger")]
+    wired = [market.at(name) for name in ("VaultEngine", "MarginPolicy", *("stranger",) * 4)]
     rules = DESK_RULES._replace(**{rule: amount})
     check_cannot_be_made(Protocol(market.system), "PerpetualDesk", *wired, rules, reason=reason)
     market.system.create("PerpetualDesk", "Fine", *wired, DESK_RULES._replace(**{rule: amount - 1}))

@@ -140,7 +140,7 @@ def test_a_gain_that_is_not_final_is_not_given_away(market):
 def test_the_open_limit_holds(crowd):
     crowd.do("MarginPolicy.set_terms", ETH, terms(open_limit=1_001), sender="admin")
     crowd.trade("other", "first", 1)
-    with reverts("perpetuals: open limit"):
+    with reverts("desk: open limit"):
         crowd.trade("other", "first", 1)
     crowd.trade("first", "long", 10)
 

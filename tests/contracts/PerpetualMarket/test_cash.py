@@ -46,18 +46,19 @@ def test_a_gain_leaves_once_it_is_final_and_vests(crowd):
 
 
 def test_a_deposit_that_was_lost_is_no_deposit(crowd):
-    """The long loses 2,500, trades, gains as much again but for a lot, and all of that has to vest."""
+    """The long loses 2,500 and closes all but a lot; once it opens more, what it gains by that vests."""
     crowd.mark(ETH, 175 * WAD // 10)
     crowd.roll()
-    crowd.trade("first", "long", 1)
+    crowd.trade("first", "long", 999)
+    assert crowd.market.deposits[crowd.at("long")] == 3_000 * WAD
+    crowd.trade("long", "first", 1)
     assert crowd.market.deposits[crowd.at("long")] == 500 * WAD
     crowd.mark(ETH, 20 * WAD)
-    crowd.trade("first", "long", 499)
-    crowd.trade("second", "long", 500)
+    crowd.trade("first", "long", 2)
     for _ in range(2):
         crowd.roll()
-    assert withdraw(crowd, "long", 2_997) == 2_997 * WAD
-    assert crowd.read("MarginFund.unvested") == 2_497 * WAD
+    assert withdraw(crowd, "long", 505) == 505 * WAD
+    assert crowd.read("MarginFund.unvested") == 5 * WAD
 
 
 def test_nobody_else_makes_a_deposit_a_profit(crowd):

@@ -36,12 +36,6 @@ def test_positions_have_room(own, lots):
         exchange(own, lots)
 
 
-def test_open_lots_have_room_and_a_limit(own):
-    with reverts("perpetuals: open limit"):
-        exchange(own, 10**12 + 1)
-    exchange(own, 10**12)
-
-
 def test_more_lots_than_any_limit(own):
     """Each position has room, and together they have not."""
     exchange(own, 1)

@@ -15,7 +15,7 @@ from tests.support.perpetuals import HOUSE, Perpetuals, alone
 def history(seed: int, in_time: bool, steps: int = 90, wakes: bool = False) -> Perpetuals:
     """Play one, and let everything become final; a stranger may wake everybody after each step."""
     dice = random.Random(seed)
-    market = alone(half_bond=dice.choice((0, WAD)), taker_fee=dice.choice((0, 5)))
+    market = alone(third_bond=dice.choice((0, WAD)), taker_fee=dice.choice((0, 5)))
     if dice.random() < 0.5:
         market.do("MarginFund.insure", dice.randint(1, 10**4) * WAD, sender="rich")
     market.refresh()

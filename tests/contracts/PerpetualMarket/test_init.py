@@ -1,17 +1,18 @@
-"""The constructor and the deployment: what a market by cycles is wired to, and rules out of bounds."""
+"""The constructor and the deployment: what the margin market is wired to, and rules out of bounds."""
 
 from dataclasses import replace
 
 import pytest
 
 from backstop.deployment.configuration import configuration
-from backstop.deployment.contracts import BY_CYCLE
+from backstop.deployment.contracts import CLOSERS
 from backstop.deployment.create import model_class
 from backstop.deployment.examples import standard
 from backstop.deployment.parameters import GuardsParameters, TimelockParameters
 from backstop.deployment.plan import plan
 from backstop.model.arithmetic import WAD
 from backstop.model.roles import SHORTFALL
+from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import check_cannot_be_made
 from tests.support.margin import with_margin
 from tests.support.perpetuals import RULES
@@ -23,13 +24,13 @@ CASES = [
     ("quiet", 1_801, 1_800, "cycle_losses: window bounds"),
     ("mark_age", 0, 1, "perpetuals: mark bounds"),
     ("mark_age", 601, 600, "perpetuals: mark bounds"),
-    ("half_bond", 1_000 * WAD + 1, 1_000 * WAD, "perpetuals: bond bounds"),
+    ("third_bond", 1_000 * WAD + 1, 1_000 * WAD, "perpetuals: bond bounds"),
 ]
 
 
 def test_is_wired(new_protocol):
     """By the configuration alone: with guards as well, and its terms are what the contracts say."""
-    parameters = with_margin(replace(standard(), guards=GuardsParameters()), policy=BY_CYCLE)
+    parameters = with_margin(replace(standard(), guards=GuardsParameters()))
     made = new_protocol(parameters)
     terms = parameters.margin
     assert terms is not None
@@ -45,27 +46,36 @@ def test_is_wired(new_protocol):
         "PerpetualDesk.RISK_POLICY": "RiskPolicy",
         "PerpetualDesk.MARGIN_ORDERS": "MarginOrders",
         "PerpetualDesk.MARKET": "PerpetualMarket",
-        "MarginOrders.MARGIN_MARKET": "PerpetualDesk",
+        "MarginOrders.DESK": "PerpetualDesk",
         "MarginFund.MARGIN_MARKET": "PerpetualMarket",
         "Treasury.FUND": "MarginFund",
     }
     for view, contract in wired.items():
         assert made.read(view) == made.address(contract)
     assert made.read("Perpetuals.has_role", SHORTFALL, "PerpetualMarket")
-    assert not {"MarginMarket", "MarginDeleverager"} & set(made.lockstep.model.world.contracts)
+    assert "PerpetualCloser" not in made.lockstep.model.world.contracts
+    assert made.read("PerpetualDesk.CLOSER") == ZERO_ADDRESS
     for name in ("WINDOW", "QUIET", "MARK_AGE"):
         assert made.read(f"PerpetualMarket.{name}") == getattr(terms, name.lower())
-    assert made.read("PerpetualMarket.HALF_BOND") == terms.half_bond * WAD
+    assert made.read("PerpetualMarket.THIRD_BOND") == terms.third_bond * WAD
     for name in ("BAND", "MAKER_FEE", "TAKER_FEE", "FEE_SHARE"):
         assert made.read(f"PerpetualDesk.{name}") == getattr(terms, name.lower())
 
 
+@pytest.mark.parametrize("policy", CLOSERS)
+def test_a_closer_is_wired(new_protocol, policy):
+    made = new_protocol(with_margin(policy=policy))
+    assert made.read("PerpetualDesk.CLOSER") == made.address("PerpetualCloser")
+    assert made.read("PerpetualCloser.MARKET") == made.address("PerpetualMarket")
+    assert made.read("PerpetualCloser.DESK") == made.address("PerpetualDesk")
+
+
 def test_the_timelock_delays_what_can_hurt_a_position():
     """Terms and the cap of insurance; the market and its desk have nothing that anybody could set."""
-    deployment = plan(replace(with_margin(policy=BY_CYCLE), timelock=TimelockParameters()))
+    deployment = plan(replace(with_margin(), timelock=TimelockParameters()))
     handed = {each.contract for each in configuration(deployment) if each.method == "transfer_admin"}
     assert {"MarginPolicy", "MarginFund", "Perpetuals"} <= handed
-    for kind in ("PerpetualMarket", "PerpetualDesk", "MarginOrders"):
+    for kind in ("PerpetualMarket", "PerpetualDesk", "MarginOrders", *CLOSERS.values()):
         assert not any("admin" in each for each in dir(model_class(kind)))
 
 

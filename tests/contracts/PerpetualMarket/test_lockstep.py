@@ -20,7 +20,7 @@ from tests.support.perpetuals import Perpetuals, by_cycle
 )
 def test_model_and_contract_agree(new_protocol, seed):
     dice = random.Random(seed)
-    parameters = by_cycle(half_bond=WAD, taker_fee=5, maker_fee=2)
+    parameters = by_cycle(third_bond=WAD, taker_fee=5, maker_fee=2)
     market = Perpetuals(new_protocol(parameters, check_every=50).lockstep)
     market.do("MarginFund.insure", 10**3 * WAD, sender="rich")
     market.refresh()

@@ -112,22 +112,25 @@ def test_a_debt_that_its_own_haircut_makes_is_passed_on(market):
 
 
 def test_who_finds_has_the_bond(new_protocol):
-    market = opened(new_protocol, half_bond=5 * WAD)
-    for name, amount in (("long", 3_010), ("first", 10_010)):
+    market = opened(new_protocol, third_bond=5 * WAD)
+    for name, amount in (("long", 3_015), ("first", 10_015)):
         market.deposit(name, amount * WAD)
     market.trade("long", "first", 1_000)
-    assert market.equity("long") == 3_000 * WAD and market.market.bonds[()] == 20 * WAD
+    assert market.equity("long") == 3_000 * WAD and market.market.bonds[()] == 30 * WAD
     market.mark(ETH, 16 * WAD)
     market.meet("long", by="finder")
     assert market.equity("finder") == 5 * WAD
     market.roll()
     market.meet("long", by="booker")
     assert market.equity("booker") == 5 * WAD
+    # The last is for whoever takes its lots over, a lot alike.
+    market.do(f"{DESK}.take", ETH, 200, sender="first")
+    assert market.equity("first") == 13_001 * WAD
+    market.do(f"{DESK}.take", ETH, 800, sender="first")
+    assert market.equity("first") == 13_005 * WAD and market.read(f"{HOUSE}.rewards") == 0
     # The other has its own back once it has no position and no gain that is not final.
-    market.do(f"{DESK}.take", ETH, 1_000, sender="first")
-    assert market.equity("first") == 13_000 * WAD
     market.finish()
-    assert market.equity("first") == 13_010 * WAD and market.market.bonds[()] == 0
+    assert market.equity("first") == 13_020 * WAD and market.market.bonds[()] == 0
 
 
 def test_what_is_late_is_borne_by_the_fund_the_protocol_and_later_gains(crash):

@@ -64,7 +64,7 @@ def test_one_call_walks_64_cycles():
 
 def test_a_bond_that_came_back_counts_for_who_slept_too(new_protocol):
     """A deposit counts as far as the account had as much at the last roll: its bond with it."""
-    market = opened(new_protocol, half_bond=WAD)
+    market = opened(new_protocol, third_bond=WAD)
     for name in ("maker", "sleeper", "other"):
         market.deposit(name, 100 * WAD)
     for name in ("sleeper", "other"):

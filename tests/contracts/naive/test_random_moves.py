@@ -21,7 +21,7 @@ def naive_parameters(seed):
 def test_model_and_contracts_agree(new_host, tmp_path):
     """Counterfactual properties ask for what these rules do not promise: a run ends before one is asked."""
     called = set()
-    for seed in range(3):
+    for seed in range(6):
         parameters = naive_parameters(seed)
         machine = Machine(new_host(), seed, parameters=parameters, check_every=50, traces=tmp_path)
         called |= {played.action.method for played in machine.run(ASK_EVERY - 1) if played.outcome.ok}

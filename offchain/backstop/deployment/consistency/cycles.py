@@ -1,10 +1,10 @@
-"""Rules of a margin market by cycles: margins, fees, the band and times against what a mark may be off."""
+"""Rules of the margin market: margins, fees, the band and times against what a mark may be off."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backstop.deployment.consistency.margin import Market, markets
+from backstop.deployment.consistency.margin import markets
 from backstop.deployment.consistency.rule import (
     DOUBTFUL,
     REFUSED,
@@ -17,17 +17,11 @@ from backstop.deployment.consistency.rule import (
     time,
 )
 from backstop.deployment.consistency.straddle import least_initial
-from backstop.deployment.contracts import BY_CYCLE
 from backstop.deployment.parameters import MarginParameters, Parameters
 from backstop.model.arithmetic import div_up
 
 LONGEST_WINDOWS = 8
 """Windows that pass at most until what happens now is final: four in the open cycle, four pending."""
-
-
-def cycled(parameters: Parameters) -> Iterator[Market]:
-    """Yield the perpetual markets of a deployment by cycles."""
-    return (each for each in markets(parameters) if each[0].policy == BY_CYCLE)
 
 
 @rule(
@@ -39,7 +33,7 @@ def cycled(parameters: Parameters) -> Iterator[Market]:
     "one is not under its maintenance margin at the other, at 10% in a bad hour",
 )
 def _marked_margin(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    for margin, market, _ in cycled(parameters):
+    for margin, market, _ in markets(parameters):
         least = market.maintenance + reached(margin.mark_age)
         if market.initial < least:
             values = percent(market.initial), percent(market.maintenance), time(margin.mark_age)
@@ -71,7 +65,7 @@ def _taker_fee(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     "minute before the next look, more by the root of time: what its margins do not hold, others pay",
 )
 def _self_made_pair(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    for margin, market, _ in cycled(parameters):
+    for margin, market, _ in markets(parameters):
         least = least_initial(margin.mark_age, min(margin.maker_fee, margin.taker_fee))
         if market.initial < least:
             fees = percent(margin.maker_fee), percent(margin.taker_fee)
@@ -101,7 +95,7 @@ def _fees_alike(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     "what a price off the mark hands over is less than what counts as a move",
 )
 def _band(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    for margin, market, _ in cycled(parameters):
+    for margin, market, _ in markets(parameters):
         if margin.band > market.maintenance // 4:
             values = percent(margin.band), percent(market.maintenance)
             yield Misfit(market.symbol, values, f"the band to {percent(market.maintenance // 4)} or less")
@@ -114,7 +108,7 @@ def _band(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     why="no report is older than the feed takes it for: the shorter of the two ages counts",
 )
 def _mark_age(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    for margin, market, collateral in cycled(parameters):
+    for margin, market, collateral in markets(parameters):
         if margin.mark_age > collateral.feed.max_age:
             values = time(margin.mark_age), time(collateral.feed.max_age)
             yield Misfit(
@@ -138,16 +132,16 @@ def _quiet(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
 
 @rule(
     DOUBTFUL,
-    "margin.half_bond",
+    "margin.third_bond",
     "market.dust",
-    why="whoever seizes or books a crumb is paid for it, and both together get no more than the crumb is "
-    "worth",
+    why="whoever seizes, books or takes over a crumb is paid for it, and all three together get no more than "
+    "the crumb is worth",
 )
 def _bond(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
-    for margin, market, _ in cycled(parameters):
-        if not 0 < 2 * margin.half_bond <= market.dust:
-            values = coins(margin.half_bond), coins(market.dust)
-            yield Misfit(market.symbol, values, "half a bond to 1 coin or more, half the dust or less")
+    for margin, market, _ in markets(parameters):
+        if not 0 < 3 * margin.third_bond <= market.dust:
+            values = coins(margin.third_bond), coins(market.dust)
+            yield Misfit(market.symbol, values, "a third to 1 coin or more, a third of the dust or less")
 
 
 @rule(
@@ -168,8 +162,8 @@ def _vesting_and_cycles(parameters: Parameters, prices: Prices) -> Iterator[Misf
 
 
 def _once(parameters: Parameters) -> Iterator[MarginParameters]:
-    """Yield the terms of a market by cycles, if there is one."""
-    if parameters.margin is not None and parameters.margin.policy == BY_CYCLE:
+    """Yield the terms of the margin market, if there is one."""
+    if parameters.margin is not None:
         yield parameters.margin
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from backstop.deployment.consistency.cycles import LONGEST_WINDOWS
 from backstop.deployment.consistency.rule import REFUSED, Misfit, Prices, rule, time
-from backstop.deployment.contracts import BY_CYCLE, POOLS, pools_of
+from backstop.deployment.contracts import POOLS, pools_of
 from backstop.deployment.parameters import Parameters
 
 LEAD = 86_400
@@ -52,12 +52,12 @@ def _retraction(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     REFUSED,
     "timelock.delay",
     "margin.window",
-    why="a market by cycles is left in time as well: a gain is final after an open and a pending cycle of up "
+    why="the margin market is left in time as well: a gain is final after an open and a pending cycle of up "
     "to four windows each, with a day to notice",
 )
 def _timelock_and_cycles(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     margin = parameters.margin
-    if parameters.timelock is None or margin is None or margin.policy != BY_CYCLE:
+    if parameters.timelock is None or margin is None:
         return
     delay, least = parameters.timelock.delay, LONGEST_WINDOWS * margin.window + LEAD
     if delay < least:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from backstop.deployment.contracts import BY_CYCLE, margin_market
 from backstop.deployment.plan import Deployment
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import WAD
 from backstop.model.margin_fund import MarginFund
-from backstop.model.margin_market import MarginMarket
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.price_path import value_of_all
 from backstop.model.stablecoin import Stablecoin
@@ -29,20 +27,13 @@ def margin_of(model: ModelSystem, deployment: Deployment) -> dict[str, Any] | No
     insurance = fund.insurance_of(_NOBODY)
     room = max(0, fund.cap(_NOBODY) * WAD - insurance.spent)
     buckets = sum(bucket.assets for bucket in fund.buckets.values())
-    name = margin_market(margin)
-    if margin.policy == BY_CYCLE:
-        cycles = cast(PerpetualMarket, contracts[name])
-        held, unpaid, fees = cycles.held(_NOBODY), cycles.late(_NOBODY), cycles.fees(_NOBODY)
-        others = {"bonds": int(cycles.bonds[()]), "pot": int(cycles.pot[()].value)}
-        # What positions are worth, at the marks as they were brought up to date last.
-        others["lots"] = value_of_all(cycles)
-        cash = sum(each.cash for each in cycles.accounts.values())
-    else:
-        market = cast(MarginMarket, contracts[name])
-        held, fees, others = market.held(_NOBODY), market.fees(_NOBODY), {}
-        unpaid = sum(each.unpaid for each in market.interests.values())
-        cash = sum(each.cash for each in market.accounts.values())
-    has = {each: coin.balanceOf(_NOBODY, contracts[each].address) for each in (name, "MarginFund")}
+    market = cast(PerpetualMarket, contracts["PerpetualMarket"])
+    held, unpaid, fees = market.held(_NOBODY), market.late(_NOBODY), market.fees(_NOBODY)
+    # What positions are worth, at the marks as they were brought up to date last.
+    others = {"bonds": int(market.bonds[()]), "pot": int(market.pot[()].value), "lots": value_of_all(market)}
+    cash = sum(each.cash for each in market.accounts.values())
+    holds, insured = (coin.balanceOf(_NOBODY, each.address) for each in (market, fund))
+    booked = insurance.amount + buckets
     figures = {
         "cash": cash,
         **others,
@@ -54,7 +45,7 @@ def margin_of(model: ModelSystem, deployment: Deployment) -> dict[str, Any] | No
         "unvested": fund.unvested(_NOBODY),
         "profits": buckets,
         # Both hold what they have booked.
-        "short": max(0, held - has[name]) + max(0, insurance.amount + buckets - has["MarginFund"]),
+        "short": max(0, held - holds) + max(0, booked - insured),
         "gap": cash + sum(others.values()) + fees - held - unpaid,
     }
     return {"policy": margin.policy, **{f"{each}_wad": str(amount) for each, amount in figures.items()}}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.deployment.accounts import ACCOUNTS, account
-from backstop.deployment.contracts import BY_CYCLE, POOLS
+from backstop.deployment.contracts import CLOSERS, POOLS
 from backstop.deployment.create import model_of
 from backstop.deployment.file import parameters_to_json
 from backstop.deployment.plan import Deployment, plan
@@ -264,8 +264,10 @@ def _keepers(parameters: Any) -> dict[str, dict[str, Any]]:
         roles |= _OF_EQUITY
     if parameters.guards is not None:
         roles |= _OF_GUARDS
-    if parameters.margin is not None and parameters.margin.policy == BY_CYCLE:
+    if parameters.margin is not None:
         roles |= _OF_CYCLES
+        if parameters.margin.policy in CLOSERS:
+            roles["deleverager"] = "deleverager"
     found: dict[str, dict[str, Any]] = {
         "reporter": {
             "role": "reporter",

@@ -110,7 +110,7 @@ _OF_ROLES: dict[str, tuple[str, ...]] = {
     "settler": ("most",),
     "margin_crank": ("reports", "deviation", "most"),
     "margin_liquidator": ("minimum_profit", "capital", "most", "relieves", "reports"),
-    "deleverager": ("call_gas", "most"),
+    "deleverager": ("call_gas", "most", "reports"),
     "matcher": ("orders", "reports", "most"),
     "debtor": ("instalments", "most"),
     "bridge": ("domain", "each", "capital", "heartbeat", "to"),

@@ -173,10 +173,7 @@ class Bench:
 
     def _learn_rare(self) -> None:
         """Have read what is written only when something is broken: losses, payments, claims, dust."""
-        market, fees = "MarginMarket", "fees"
-        if market not in self.it.both.addresses:
-            market, fees = "PerpetualMarket", "cycle_book.fees"
-        self.it.both.learn(market, fees, ())
+        self.it.both.learn("PerpetualMarket", "cycle_book.fees", ())
         for pool in POOLS:
             self.it.both.learn(pool, "exits.claimed", (1, account("saver")))
         first = self.it.both.timestamp // self.it.parameters.epoch_length

@@ -31,7 +31,7 @@ from backstop.proof.faults.scene import (
 from backstop.system import Action
 
 OF_CYCLES = ("PerpetualDesk",)
-"""Parts that only a margin market by cycles has."""
+"""Parts that only the margin market has."""
 _SALES = 8
 """Sales after which nothing is left under an auction's cap that is worth one."""
 STEP = 3_600
@@ -209,7 +209,7 @@ def _close(it: Play, broken: Part | None) -> list[Step]:
 
 def _close_and_leave(name: str, amount: int) -> Callable[[Play, Part | None], list[Step]]:
     def steps(it: Play, broken: Part | None) -> list[Step]:
-        out = it.action("MarginMarket.withdraw", amount, trader(name), by=trader(name))
+        out = it.action("PerpetualMarket.withdraw", amount, trader(name), by=trader(name))
         return [Step(fill(it, -100)), Step(out)]
 
     return steps
@@ -217,7 +217,7 @@ def _close_and_leave(name: str, amount: int) -> Callable[[Play, Part | None], li
 
 def _withdraw_margin(it: Play, broken: Part | None) -> list[Step]:
     who = trader(IDLE)
-    return [Step(it.action("MarginMarket.withdraw", 10_000 * WAD, who, by=who))]
+    return [Step(it.action("PerpetualMarket.withdraw", 10_000 * WAD, who, by=who))]
 
 
 def _deliver(symbol: str) -> Callable[[Play, Part | None], list[Step]]:
@@ -288,7 +288,7 @@ CALLS_OF_THE_CORE = (
     Call("redeem claims", STORM, _one("Junior.Claims.collect", "saver", 0, by="saver"), ("Junior.Claims",)),
     Call("close a position", STORM, _close),
     Call("close and withdraw", STORM, _close_and_leave(TRADERS[0], MARGIN // 2)),
-    Call("close and take out", STORM, _close_and_leave(TRADERS[1], MARGIN)),
+    Call("close and take out", STORM, _close_and_leave(TRADERS[1], MARGIN * 9 // 10)),
     Call("withdraw margin", STORM, _withdraw_margin),
     *(
         Call(f"deliver {symbol}", STORM, _deliver(symbol), ("PriceFeed", f"feed of {symbol}"))
@@ -304,4 +304,4 @@ CALLS_OF_THE_CORE = (
         for c, symbol in enumerate(("WETH", "WBTC", "XAU"))
     ),
 )
-"""What works beside a margin market of any kind, as the table has it."""
+"""What works beside a margin market, as the table has it."""

@@ -1,4 +1,4 @@
-"""A margin market by cycles in which parts are broken: its scene, and the calls that must go on.
+"""A margin market in which parts are broken: its scene, and the calls that must go on.
 
 One account owes and holds lots, one owes and has none left, and its loss is not booked; others hold, or idle.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from backstop.deployment.examples import cycled
+from backstop.deployment.examples import margined
 from backstop.deployment.signing import sign_order, trader
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host import CHAIN_ID
@@ -32,12 +32,12 @@ _MARKET = "PerpetualMarket"
 _FEEDS = "PriceFeed", "MarginPolicy", "feed of WETH"
 _CONCERNED = (*_FEEDS, "a reporter", "a liar", "RiskPolicy", "CircuitBreaker", "MarginFund", "Perpetuals")
 PARTS_OF_CYCLES = (*_CONCERNED, "PerpetualDesk")
-"""The parts that a market by cycles has to do with."""
+"""The parts that the margin market has to do with."""
 
 
 def play_cycles(artifacts: Artifacts | None = None) -> Iterator[tuple[str, Play]]:
     """Play the scene on the model and on revm up to its moment."""
-    found = replace(parameters(), margin=cycled(1_000, 500, 0).margin)
+    found = replace(parameters(), margin=margined(1_000, 500, 0).margin)
     it = Play(lockstep(RevmHost(), found, artifacts=artifacts, check_every=0, traces=None))
     open_feeds(it)
     it.do("Stablecoin.transfer", "rich", 300_000 * WAD, by="maker")

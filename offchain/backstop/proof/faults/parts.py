@@ -76,7 +76,6 @@ PARTS = (
     _contract("Perpetuals"),
     _contract("MarginPolicy"),
     _contract("MarginFund"),
-    _contract("MarginDeleverager"),
     _contract("PerpetualDesk"),
 )
 """Every part that breaks. Not among them is what nothing stands without: the ledger, the waterfall, the

@@ -23,7 +23,7 @@ from backstop.hosts.revm import RevmHost
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.bounds import FINAL_DEADLINE, MAX_REPORT_AGE
 from backstop.model.equity_auction import Sale
-from backstop.model.interfaces import LAST, Vault
+from backstop.model.interfaces import Vault
 from backstop.model.margin_orders import Order
 from backstop.proof.faults.play import ADAPTED, ADAPTER, AGGREGATOR, EQUITY, Play, reporters_of
 from backstop.proof.lockstep import lockstep
@@ -75,7 +75,7 @@ def play(artifacts: Artifacts | None = None) -> Iterator[tuple[str, Play]]:
 
 def fill(it: Play, lots: int) -> Action:
     """Return the match of two signed orders: `long` buys so many lots of `short`, or sells them under 0."""
-    price = int(it.read("MarginPolicy.price_of", WETH, LAST, True))
+    price = it.read("PerpetualMarket.path_of", WETH)[0].price
     orders: list[object] = []
     for name, size in zip(TRADERS, (lots, -lots), strict=True):
         order = Order(trader(name), WETH, size, price, MAX_UINT256, it.both.steps, False)
@@ -146,7 +146,7 @@ def _savers(it: Play) -> None:
         it.do("Stablecoin.transfer", who, amount * WAD, by="maker")
     it.allow("saver", *POOLS)
     it.allow("bidder", "StakeAuction", "MintAuction")
-    it.allow("rich", "MarginMarket", "Savings", "Junior.Claims")
+    it.allow("rich", "PerpetualMarket", "Savings", "Junior.Claims")
     for pool, amount in zip(POOLS, (20_000, 10_000, 20_000), strict=True):
         it.do(f"{pool}.deposit", amount * WAD, "saver", by="saver")
     it.do("Equity.transfer", "saver", 200 * WAD, by="admin")
@@ -167,7 +167,8 @@ def _first_loss(it: Play) -> None:
 def _margin(it: Play) -> None:
     """Have two traders with a position, and money in their accounts; then savers who may leave."""
     for name in (*TRADERS, IDLE):
-        it.do("MarginMarket.deposit", trader(name), MARGIN, by="rich")
+        it.do("PerpetualMarket.deposit", trader(name), MARGIN, by="rich")
+    it.do("PerpetualMarket.accrue", WETH, by="marker")
     it.run(fill(it, 100))
     for pool in (*POOLS, "StakedEquity"):
         saver = account("saver")
@@ -200,6 +201,7 @@ def _storm(it: Play) -> None:
         decimals = it.parameters.collateral_types[c].decimals
         it.do(f"{symbol}.mint", "careful", 10**decimals, by="careful")
     it.post(WETH=1_700, WBTC=51_000)
+    it.do("PerpetualMarket.accrue", WETH, by="marker")
     for c in (WETH, WBTC):
         it.do("LiquidationEngine.liquidate", c, "sold", "liquidator", by="liquidator")
 

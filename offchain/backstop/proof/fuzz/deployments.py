@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from backstop.deployment.contracts import BY_CYCLE, MARGIN_POLICIES
+from backstop.deployment.contracts import MARGIN_POLICIES
 from backstop.deployment.parameters import (
     EXPONENTIAL,
     LINEAR,
@@ -108,32 +108,24 @@ def _margin(random: Random, parameters: Parameters) -> MarginParameters:
                 dust=random.choice((0, 1, 100)),
             )
         )
-    margin = MarginParameters(
+    window = random.choice((bounds.MIN_CYCLE, 1_800, 1_800, bounds.MAX_CYCLE))
+    return MarginParameters(
         markets=tuple(markets),
         domain=parameters.domains[0].name if parameters.domains else "",
         policy=random.choice(MARGIN_POLICIES),
         fee_share=random.choice((0, 1_000, 10_000)),
-        freeze_time=random.choice((bounds.MIN_FREEZE, HOUR, bounds.MAX_FREEZE)),
         bucket=random.choice((bounds.MIN_BUCKET, HOUR, DAY)),
         buckets=random.choice((1, 7, bounds.MAX_BUCKETS)),
         cap=random.choice((0, 1_000, 10**6)),
         income_share=random.choice((0, 1, 2_500, 10_000)),
         insurance_target=random.choice((0, 1_000, bounds.MAX_GLOBAL_DEBT_CEILING)),
-    )
-    return _cycles(random, margin) if margin.policy == BY_CYCLE else margin
-
-
-def _cycles(random: Random, margin: MarginParameters) -> MarginParameters:
-    window = random.choice((bounds.MIN_CYCLE, 1_800, 1_800, bounds.MAX_CYCLE))
-    return replace(
-        margin,
         window=window,
         quiet=random.choice((0, 300, window)),
         mark_age=random.choice((1, 60, bounds.MAX_MARK_AGE)),
         band=random.choice((0, 50, 50, bounds.MAX_BAND)),
         maker_fee=random.choice((0, 2, bounds.MAX_TRADE_FEE)),
         taker_fee=random.choice((0, 15, bounds.MAX_TRADE_FEE)),
-        half_bond=random.choice((0, 5, bounds.MAX_HALF_BOND // WAD)),
+        third_bond=random.choice((0, 5, bounds.MAX_THIRD_BOND // WAD)),
     )
 
 

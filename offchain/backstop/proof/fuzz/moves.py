@@ -12,23 +12,27 @@ Plays = Callable[[Scene], Iterator[Action | Wait]]
 
 
 class Move(NamedTuple):
-    """A generator of actions, chosen by `weight` against the others; none where it makes no sense."""
+    """A generator of actions, chosen by `weight` against the others; none where it makes no sense.
+
+    Some runs are mostly of those that are `of_traders`.
+    """
 
     name: str
     weight: float
     play: Plays
+    of_traders: bool = False
 
 
 MOVES: dict[str, Move] = {}
 
 
-def move(weight: float) -> Callable[[Plays], Plays]:
+def move(weight: float, of_traders: bool = False) -> Callable[[Plays], Plays]:
     """Put a move in the catalogue."""
 
     def register(play: Plays) -> Plays:
         name = play.__name__
         assert name not in MOVES, f"there are two moves {name}"
-        MOVES[name] = Move(name, weight, play)
+        MOVES[name] = Move(name, weight, play, of_traders)
         return play
 
     return register

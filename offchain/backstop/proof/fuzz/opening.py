@@ -23,7 +23,6 @@ FUNDED_TYPES = 4
 PULLS = (
     *STABLECOIN_POOLS,
     *(f"{pool}.Claims" for pool in STABLECOIN_POOLS),
-    "MarginMarket",
     "PerpetualMarket",
     "MarginFund",
 )

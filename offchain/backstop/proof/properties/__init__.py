@@ -34,18 +34,6 @@ from backstop.proof.properties import (  # noqa: F401
     workouts,
 )
 from backstop.proof.properties.counterfactual import ask
-from backstop.proof.properties.margin import (  # noqa: F401
-    cash,
-    freezes,
-    funding,
-    futures,
-    liquidations,
-    lives,
-    losses,
-    market,
-    profits,
-    trades,
-)
 from backstop.proof.properties.registry import COUNTERFACTUAL_PROPERTIES, Question, Violation, asserts
 from backstop.proof.properties.state import check_state
 from backstop.proof.properties.transition import Transition, Watch, check_transition

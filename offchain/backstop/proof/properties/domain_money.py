@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.domain import Domain
-from backstop.model.margin_market import MarginMarket
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.registry import Violation, history_property, transition_property
@@ -15,7 +14,7 @@ from backstop.proof.properties.transition import Changes, Transition
 if TYPE_CHECKING:
     from backstop.hosts.model import ModelSystem
 
-_MARKETS = ("MarginMarket", "PerpetualMarket")
+_MARKET = "PerpetualMarket"
 _FOREVER = 2**32 - 1
 _MONEY = ("draw", "repay", "recover", "redeem")
 
@@ -64,7 +63,7 @@ class DomainsLoseWhatWasAnnouncedInTime:
 
 
 @transition_property(
-    65, calls=["MarginMarket.post_shortfall", *(f"*.{method}" for method in _MONEY)], events=["*.Poked"]
+    65, calls=["PerpetualMarket.post_shortfall", *(f"*.{method}" for method in _MONEY)], events=["*.Poked"]
 )
 def a_domains_money_is_counted_once(step: Transition, changes: Changes) -> None:
     """Assert that what a bridge draws is owed, rounded up, and what is paid back is burned and owed no more.
@@ -74,7 +73,7 @@ def a_domains_money_is_counted_once(step: Transition, changes: Changes) -> None:
     """
     contract: Any = step.model.world.contracts.get(step.action.contract)
     if _posts(step):
-        market = cast(MarginMarket | PerpetualMarket, contract)
+        market = cast(PerpetualMarket, contract)
         contract = step.model.world.addresses[market.domain_address]
         _check_posted(step, contract)
     elif contract is None or contract.KIND != "Domain":
@@ -131,19 +130,14 @@ def _check_paid(step: Transition, domain: Any) -> None:
 
 def _posts(step: Transition) -> bool:
     """Return whether a margin market posts a loss, which has happened then."""
-    return step.action.contract in _MARKETS and step.action.method == "post_shortfall"
+    return step.action.contract == _MARKET and step.action.method == "post_shortfall"
 
 
 def _check_posted(step: Transition, domain: Any) -> None:
     """Assert that a market's unpaid loss is posted as far as the line allows, and drawn for the market."""
     c, poster, reads = domain.collateral_type, step.action.contract, (step.before, step.after)
-    if poster == "MarginMarket":
-        (m,) = step.action.args
-        unpaid = [read(poster, "margin_book.interests", m).unpaid for read in reads]
-        posted = step.after(poster, "held") - step.before(poster, "held")
-    else:
-        unpaid = [read(poster, "cycle_losses.late") for read in reads]
-        posted = step.after(poster, "cycle_losses.held") - step.before(poster, "cycle_losses.held")
+    unpaid = [read(poster, "cycle_losses.late") for read in reads]
+    posted = step.after(poster, "cycle_losses.held") - step.before(poster, "cycle_losses.held")
     rate = step.after("VaultEngine", "ledger.debts", c).accumulated_rate
     owed = -(-step.before("VaultEngine", "vaults", (c, domain.address)).normalized_debt * rate // RAY)
     line = step.after("VaultEngine", "terms.of_types", c).debt_ceiling * WAD

@@ -80,7 +80,7 @@ def _check(step: Transition, changes: Changes, domain: Domain) -> None:
 def _posts_at_once(step: Transition, domain: str) -> bool:
     """Return whether a step is a margin market's, whose losses have happened when they are posted."""
     contract, method = step.action.contract, step.action.method
-    if contract not in ("MarginMarket", "PerpetualMarket") or method != "post_shortfall":
+    if (contract, method) != ("PerpetualMarket", "post_shortfall"):
         return False
     poster = step.model.world.contracts[contract].address
     return bool(step.before(domain, "roles.access_control.hasRole", (SHORTFALL, poster)))

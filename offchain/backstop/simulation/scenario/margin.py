@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from backstop.deployment.contracts import BY_CYCLE, DELEVERAGERS, MARGIN_POLICIES
+from backstop.deployment.contracts import MARGIN_POLICIES
 from backstop.deployment.parameters import MarginParameters, PerpetualParameters
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, WAD
@@ -33,23 +33,15 @@ _TERMS: dict[str, tuple[Callable[[str], int], int, int]] = {
     "cap": (units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING),
     "income_share": (units.basis_points, 0, BASIS_POINTS),
     "insurance_target": (units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING),
-}
-"""How each figure of the market as a whole is read, and its bounds."""
-
-_TO_DELEVERAGE: dict[str, tuple[Callable[[str], int], int, int]] = {
-    "freeze_time": (units.seconds, bounds.MIN_FREEZE, bounds.MAX_FREEZE),
-}
-_OF_CYCLES: dict[str, tuple[Callable[[str], int], int, int]] = {
     "window": (units.seconds, bounds.MIN_CYCLE, bounds.MAX_CYCLE),
     "quiet": (units.seconds, 0, bounds.MAX_CYCLE),
     "mark_age": (units.seconds, 1, bounds.MAX_MARK_AGE),
     "band": (units.basis_points, 0, bounds.MAX_BAND),
     "maker_fee": (units.basis_points, 0, bounds.MAX_TRADE_FEE),
     "taker_fee": (units.basis_points, 0, bounds.MAX_TRADE_FEE),
-    "half_bond": (units.whole_stablecoin, 0, bounds.MAX_HALF_BOND // WAD),
+    "third_bond": (units.whole_stablecoin, 0, bounds.MAX_THIRD_BOND // WAD),
 }
-_OF_POLICY = {**dict.fromkeys(DELEVERAGERS, _TO_DELEVERAGE), BY_CYCLE: _OF_CYCLES}
-"""The same, of the policies that have it."""
+"""How each figure of the market as a whole is read, and its bounds."""
 
 _OF_MARKET: dict[str, tuple[Callable[[str], int], int, int]] = {
     "discount": (units.basis_points, 0, bounds.MAX_LIQUIDATION_DISCOUNT),
@@ -68,15 +60,10 @@ def margin_of(
     field: Field, symbols: Sequence[str], domains: Sequence[str], has_treasury: bool
 ) -> MarginParameters:
     """Read the margin market, with a perpetual market for each symbol that is named."""
-    known = _TERMS | _TO_DELEVERAGE | _OF_CYCLES
-    section = field.section(("markets",), ("domain", "policy", "insurance", *known))
-    found: dict[str, Any] = {name: section[name].between(*known[name]) for name in known if name in section}
-    policy = MarginParameters.policy
+    section = field.section(("markets",), ("domain", "policy", "insurance", *_TERMS))
+    found: dict[str, Any] = {name: section[name].between(*_TERMS[name]) for name in _TERMS if name in section}
     if "policy" in section:
-        found["policy"] = policy = section["policy"].choice(MARGIN_POLICIES)
-    for name in sorted(terms_of_others(policy)):
-        if name in section:
-            section[name].fail(f"is of another policy: a margin market that is {policy} has none")
+        found["policy"] = section["policy"].choice(MARGIN_POLICIES)
     if found.get("quiet", 0) > found.get("window", MarginParameters.window):
         section["quiet"].fail("must not be above `window`")
     for name in ("income_share", "insurance_target"):
@@ -94,11 +81,6 @@ def margin_of(
             entry.fail(f"{symbol!r} is not one of: {', '.join(symbols)}")
     markets = tuple(_market(symbol, entry) for symbol, entry in entries.items())
     return MarginParameters(markets, **found)
-
-
-def terms_of_others(policy: str) -> set[str]:
-    """Return the names of terms that a margin market of a policy does not have."""
-    return {name for terms in _OF_POLICY.values() for name in terms} - set(_OF_POLICY[policy])
 
 
 def insurance_of(field: Field | None) -> int:

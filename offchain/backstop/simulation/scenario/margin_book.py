@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
-from backstop.deployment.contracts import BY_CYCLE
 from backstop.deployment.parameters import PerpetualParameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
@@ -50,7 +49,7 @@ def opening_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> Op
         book.trades += _given(scenario, m, market, prices[market.symbol])
     for account in scenario.margin_book.accounts:
         book.pay_in(account.name, account.cash)
-    if margin is not None and margin.policy == BY_CYCLE:
+    if margin is not None:
         _at_the_mark(book, [_a_lot(market, prices[market.symbol]) for market in margin.markets])
     return book
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from backstop.deployment.consistency import Prices, refused
-from backstop.deployment.contracts import BY_CYCLE, POOLS
+from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import (
     AuctionParameters,
     CollateralParameters,
@@ -248,21 +248,13 @@ def _margin(margin: MarginParameters) -> dict[str, Any]:
     return found | {
         "policy": margin.policy,
         "fee_share": _bps(margin.fee_share),
-        **_of_policy(margin),
+        **{name: _seconds(getattr(margin, name)) for name in ("window", "quiet", "mark_age")},
+        **{name: _bps(getattr(margin, name)) for name in ("band", "maker_fee", "taker_fee")},
+        "third_bond": _whole(margin.third_bond),
         "bucket": _seconds(margin.bucket),
         "buckets": margin.buckets,
         "cap": _whole(margin.cap),
         "markets": markets,
-    }
-
-
-def _of_policy(margin: MarginParameters) -> dict[str, Any]:
-    if margin.policy != BY_CYCLE:
-        return {"freeze_time": _seconds(margin.freeze_time)}
-    return {
-        **{name: _seconds(getattr(margin, name)) for name in ("window", "quiet", "mark_age")},
-        **{name: _bps(getattr(margin, name)) for name in ("band", "maker_fee", "taker_fee")},
-        "half_bond": _whole(margin.half_bond),
     }
 
 
@@ -271,7 +263,8 @@ def _perpetual(market: PerpetualParameters) -> dict[str, Any]:
     for name in ("initial", "maintenance", "discount", "haircut", "max_funding"):
         found[name] = _bps(getattr(market, name))
     found |= {"open_limit": f"{market.open_limit} lots", "dust": _whole(market.dust)}
-    return found | _brackets(market, "of_accounts", "of_market")
+    brackets = _brackets(market, "of_accounts", "of_market")
+    return found | {name: brackets.get(name, []) for name in ("of_accounts", "of_market")}
 
 
 def _brackets(terms: PolicyParameters | PerpetualParameters, *names: str) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from backstop.studies.comparison.presets import NAIVE_RULES, Preset, lay_over
 from backstop.studies.comparison.side_by_side import Line, as_csv, value_at
 
 SCHEMA_VERSION = 2
-WAYS = {"greedy": "a greedy engine", "ranked": "the first in rank", "shared": "all who gained"}
-"""Ways to deleverage, each computed at every freeze, whichever of them took place."""
+DEALING = ("meet", "roll", "wake", "post_shortfall", "submit", "execute", "share")
+"""Calls that deal with debtors: what they take is the gas of a policy."""
 
 DAY = 86_400
 
@@ -88,12 +88,15 @@ def margin_lines(comparison: Mapping[str, Any]) -> list[Line]:
         *(of_margin(f"  paid by {name}", f"{kind}_wad") for kind, name in PAYERS.items()),
         of_margin("  not paid", "not_paid_wad"),
         of_margin("owed by accounts left alone", "left_alone_wad"),
+        of_margin("largest share of a gain taken", "most_taken_bps", "bps"),
         of_margin("positions taken over", "liquidations", "count"),
-        of_margin("positions deleveraged", "freezes", "count"),
-        of_margin("  accounts charged for them", "charged", "count"),
-        of_margin("  the least that closes them", "minimal_wad"),
-        of_margin("  taken beyond it", "excess_wad"),
-        *(of_margin(f"  beyond it by {name}", f"{way}_excess_wad") for way, name in WAYS.items()),
+        of_margin("accounts whose positions were taken from them", "seized", "count"),
+        of_margin("accounts closed against these", "closed", "count"),
+        of_margin("  of positions, closed", "closed_wad"),
+        of_margin("  beyond what was nobody's", "excess_wad"),
+        of_margin("  beyond it by whole positions", "greedy_excess_wad"),
+        of_margin("gas of dealing with debtors", "gas", "count"),
+        of_margin("losses final after", "final_after_seconds", "seconds"),
     ]
 
 
@@ -225,7 +228,7 @@ def row_of(preset: Preset, result: RunResult) -> dict[str, Any]:
         "exit_race": exit_races(summary["members"], summary["equity"], summary["started_at"]),
         "claims_issued_wad": _total(summary["claims"], "issued_wad"),
         "claims_repaid_wad": _total(summary["claims"], "repaid_wad"),
-        "margin": margin_of(summary["margin"]),
+        "margin": margin_of(result),
         "steps": summary["steps"],
         "fields_compared": summary["fields_compared"],
         "differences": summary["differences"],
@@ -233,36 +236,77 @@ def row_of(preset: Preset, result: RunResult) -> dict[str, Any]:
     }
 
 
-def margin_of(margin: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def margin_of(result: RunResult) -> dict[str, Any] | None:
     """Collect the margin market's figures; None without one.
 
-    The least that closes a position is what it lacks, or all gains on the other side if they are less.
+    Positions count at the marks at which they were closed. `excess_wad` is worked out from the positions of
+    all, event by event: lots that were closed though the other side had as many. An engine that closes whole
+    positions closes `greedy_excess_wad` more of the same accounts.
     """
+    margin = result.summary["margin"]
     if margin is None:
         return None
-    freezes = margin["freezes"]
-    paid = {f"{kind}_wad": margin[f"{kind}_wad"] for kind in PAYERS}
-    least = [int(freeze["policies"]["minimal_wad"]) for freeze in freezes]
-
-    def beyond(taken: Sequence[str]) -> str:
-        return str(sum(max(0, int(each) - wanted) for each, wanted in zip(taken, least, strict=True)))
-
+    closings = column(result.tables, "margin_closings")
+    whole = zip(closings["whole_lots"], closings["lots"], closings["price_wei"], strict=True)
+    actions = column(result.tables, "actions")
+    dealing = zip(actions["contract"], actions["method"], actions["gas"], strict=True)
     return {
+        "policy": margin["policy"],
         "accounts": margin["accounts"],
         "liquidations": margin["liquidations"],
         "bankruptcies": margin["bankruptcies"],
+        "seized": margin["seized"],
         "loss_wad": margin["loss_wad"],
-        **paid,
+        **{f"{kind}_wad": margin[f"{kind}_wad"] for kind in PAYERS},
         "not_paid_wad": str(margin_left(margin)),
         "left_alone_wad": margin["left_alone_wad"],
-        "freezes": len(freezes),
-        "charged": sum(freeze["charged"] for freeze in freezes),
-        "minimal_wad": str(sum(least)),
-        "excess_wad": beyond([freeze["taken_wad"] for freeze in freezes]),
-        **{
-            f"{way}_excess_wad": beyond([freeze["policies"][f"{way}_wad"] for freeze in freezes])
-            for way in WAYS
-        },
+        "most_taken_bps": max(map(_taken, margin["cycles"]), default=0),
+        "closed": margin["deleveraged"],
+        "greedy_excess_wad": str(sum((all_of - lots) * price for all_of, lots, price in whole)),
+        "gas": sum(
+            gas or 0
+            for contract, method, gas in dealing
+            if contract in ("PerpetualMarket", "PerpetualCloser") and method in DEALING
+        ),
+        **_closed(result),
+    }
+
+
+def _taken(cycle: Mapping[str, str]) -> int:
+    """Return the share of its gains that a side gave in a cycle [bps], rounded up."""
+    return -(-int(cycle["borne_wad"]) * BASIS_POINTS // int(cycle["gained_wad"]))
+
+
+def _closed(result: RunResult) -> dict[str, Any]:
+    """Compute from events what was closed by force, and how long after the first seizure all was final."""
+    sizes: dict[tuple[str, int], int] = {}
+    lots: dict[int, list[int]] = {}
+    closed = excess = facing = 0
+    began = None
+    events = column(result.tables, "events")
+    for at, contract, event, values in zip(
+        events["timestamp"], events["contract"], events["event"], events["values"], strict=True
+    ):
+        if (contract, event) == ("PerpetualMarket", "PositionChanged"):
+            owner, m, size = values[0], values[1], int(values[2])
+            old, sides = sizes.get((owner, m), 0), lots.setdefault(m, [0, 0])
+            # How many lots of the side that this account was on have nobody on the other.
+            facing = max(0, sides[old < 0] - sides[old >= 0])
+            sides[old < 0] -= abs(old)
+            sides[size < 0] += abs(size)
+            sizes[owner, m] = size
+        elif (contract, event) == ("PerpetualDesk", "Deleveraged"):
+            gone, price = abs(int(values[2])), int(values[3])
+            closed += gone * price
+            excess += max(0, gone - facing) * price
+        elif (contract, event) == ("PerpetualMarket", "Seized"):
+            began = at if began is None else began
+    cycles = result.summary["margin"]["cycles"]
+    final = result.summary["started_at"] + max(cycle["at"] for cycle in cycles) if cycles else None
+    return {
+        "closed_wad": str(closed),
+        "excess_wad": str(excess),
+        "final_after_seconds": _since(began, final),
     }
 
 

@@ -1,258 +1,295 @@
-"""Crash of a margin market with many accounts: what deleveraging takes, of whom, in which calls.
+"""Crash of a perpetual market with many accounts: seized, booked, closed against, settled, block by block.
 
-Half of the accounts are long and half short, each pair with its own leverage and at its own price; one in
-twenty shorts has sold to the same large account. The coin loses two thirds in minutes, as smaller ones did on
-10 October 2025, and no liquidator acts. The market runs in lockstep, so that the figures are those of the
-contracts. Other policies are computed for the same freezes. The largest freeze is then deleveraged again on
-Anvil, from the same state, for its gas.
+Accounts that are long have leverages with which a fall by two fifths leaves them owing. They sleep for two
+cycles; then the coins fall at once. Everybody who owes is met, the cycle ends, what they owe is booked
+against those who gained, and by policy positions of these are closed against the lots that are nobody's. In
+every phase somebody liquidates accounts that are below their maintenance margins. Each call runs in lockstep.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from random import Random
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
-from backstop.deployment.accounts import account
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import DomainParameters, MarginParameters, Parameters, PerpetualParameters
-from backstop.deployment.signing import sign_order, trader
+from backstop.deployment.contracts import CLOSERS
+from backstop.deployment.create import deploy
+from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
-from backstop.hosts.by_name import open_host
-from backstop.hosts.host import CHAIN_ID, Host
-from backstop.hosts.words import State, words_of
-from backstop.keepers.deleveraging import charges, in_order, standings
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD
-from backstop.model.interfaces import LIQUIDATION
-from backstop.model.margin_market import MarginMarket
-from backstop.model.margin_orders import Order
-from backstop.model.ranking import Ranking, Standing
-from backstop.proof.lockstep import Lockstep, lockstep
+from backstop.hosts.host import Host
+from backstop.hosts.model import ModelSystem
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.proof.lockstep import Lockstep
+from backstop.simulation.progress import Progress
+from backstop.studies.deleveraging.blocks import Blocks, Phase
+from backstop.studies.deleveraging.closing import Closing, close
+from backstop.studies.deleveraging.crowd import DESK, FALLS, FINDER, HOUSE, TAKEN, Crowd, parameters
+from backstop.studies.deleveraging.dodging import Dodges, chosen, dodge, escaped
 from backstop.system import Action, Outcome
 
-SYMBOL, MARKET = "WETH", 0
-# Prices in stablecoins, at which pairs open their positions, and through which the coin falls.
-ENTRIES = (2_000, 2_040, 1_980)
-FALL = (1_700, 1_300, 900, 680)
-LINE = 20_000_000
-# One pair in this many has the large account as its long side.
-LARGE = 20
-# Accounts in one call, if all are charged: 20 and 26 million gas at most.
-SUBMITTED, EXECUTED = 500, 400
+FALLING, SEIZING, BOOKING = "coins fall", "positions are seized", "losses are booked"
+ROLLING, SETTLING = "cycles roll", "debtors are settled"
+TRIES = 16
+"""Accounts below their margins: so many liquidations are tried over all phases."""
+# Gas of an account that is closed, at most.
+_CLOSING = 85_000
+# Seconds of a cycle that have passed when the coins fall.
+_INTO = 900
 
 
-class Toll(NamedTuple):
-    """Charge of a policy for one position: its sum [wad], accounts charged, largest share of a gain."""
+class Paid(NamedTuple):
+    """Who paid what accounts owed beyond what they had [wad]; the others add up to `owed`."""
 
-    taken: int
-    charged: int
-    most: int  # basis points of a gain
-
-
-class Freeze(NamedTuple):
-    """One insolvent position: its loss beyond insurance and what was taken for it [wad]."""
-
-    lots: int
-    loss: int
-    taken: int
-    greedy: Toll
-    ranked: Toll
-    shared: Toll
-    others: int  # accounts on the other side
+    owed: int
+    insurance: int
+    winners: int  # who gained in the cycle of the fall
+    unvested: int  # profits that had not vested, and insurance that was left
+    later: int  # gains of the cycle after that
+    protocol: int
+    nobody: int  # late at the end
 
 
-class Calls(NamedTuple):
-    """Calls that deleverage one position, and their gas."""
+class Times(NamedTuple):
+    """When what was done, in seconds since the coins fell; `closed` is 0 where nobody is closed by force."""
 
-    submit: int
-    execute: int
-    most_gas: int  # of the largest call
-    all_gas: int
+    seized: int
+    booked: int
+    closed: int
+    final: int
+
+
+class Escape(NamedTuple):
+    """What dodgers do not bear."""
+
+    dodges: Dodges
+    money: int  # wad, of all together that bear less than their gains have to
+    most: int  # wad, of one of them
+    lots: int  # that would have been closed of them
+    missed: int  # of those, that were not
 
 
 class Result(NamedTuple):
-    """Figures over all freezes [wad]."""
+    """Figures of a crash."""
 
     accounts: int
-    freezes: list[Freeze]
-    largest: Freeze | None
-    calls: Calls | None  # of the largest
-    insured: int
-    posted: int
-    left_alone: int  # insolvent accounts that nobody deleveraged
+    insolvent: int
+    winners: int
+    phases: dict[str, Phase]
+    measured: bool  # whether the host says what gas a call takes; else it is the committed table's
+    fullest: int  # gas of the fullest block
+    times: Times
+    paid: Paid
+    margins: int  # wad, of those who owed, before the coins fell
+    gained: int  # wad, by all in the cycle of the fall
+    most_taken: int  # basis points of a gain, rounded up
+    nobodys: int  # lots that are nobody's at the end
+    closings: list[Closing]
+    tried: int
+    liquidated: int
+    escape: Escape | None
     steps: int
     fields: int  # compared between model and chain
 
 
-class _Largest(NamedTuple):
-    """Freeze with the most lots, with the state right after it began."""
-
-    freeze: Freeze
-    state: State
-    timestamp: int
-    ranked: list[str]
-
-
 class Crash:
-    """Deployment with a margin market, its accounts, and the fall."""
+    """A deployment with a perpetual market, its accounts, and the fall."""
 
     def __init__(
         self,
-        host: Host,
+        host: Host | None,
         accounts: int,
         seed: int,
-        say: Callable[[str], None],
-        policy: str = "ranked",
-        most: int | None = None,
+        *,
+        insolvent: int | None = None,
+        markets: int = 1,
+        policy: str = "by-cycle",
+        dodgers: int = 0,
+        progress: Progress = lambda done, total, text: None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Deploy the market; `most` limits the accounts deleveraged at each price, deepest in debt first."""
-        if accounts < 2:
-            raise BackstopError("a market needs two accounts")
-        self.random, self.pairs, self.say, self.most = Random(seed), accounts // 2, say, most
-        self.nonce = 0
-        terms = PerpetualParameters(SYMBOL, WAD // 100)
-        margin = MarginParameters((terms,), domain="Perpetuals", policy=policy)
-        domain = DomainParameters("Perpetuals", LINE)
-        self.parameters = replace(standard(), domains=(domain,), margin=margin)
-        self.both: Lockstep = lockstep(host, self.parameters, seed=seed, check_every=0, traces=None)
-        contracts = self.both.model.world.contracts
-        self.market = cast(MarginMarket, contracts["MarginMarket"])
-        self.deleverager = cast(Ranking, contracts["MarginDeleverager"])
-        self.largest: _Largest | None = None
+        """Deploy the market on a host, with None on the model alone; `dodgers` are percent of the winners."""
+        insolvent = accounts // 2 if insolvent is None else insolvent
+        if not 0 < insolvent < accounts:
+            raise BackstopError("a crash needs accounts that will owe, and others that will not")
+        self.policy, self.seed, self.dodgers = policy, seed, dodgers
+        deployment = parameters(markets, policy)
+        _, model, chain = deploy(host, deployment)
+        system: Lockstep | ModelSystem = model
+        if chain is not None:
+            system = Lockstep(model, chain, parameters=deployment, seed=seed, check_every=0, traces=None)
+        self.blocks = Blocks(system, progress, stop)
+        self.crowd = Crowd(self.blocks, accounts, insolvent, markets, seed)
+        self.tried = self.liquidated = 0
+        self._thin: Iterator[str] = iter(())
+        self._held: list[dict[str, int]] = []
 
     def play(self) -> Result:
-        """Open the book, let the coin fall, deleverage at each price, and compare all state at the end."""
-        self._open()
-        self.say(f"{len(self.market.accounts)} accounts")
-        freezes: list[Freeze] = []
-        insured = 0
-        for dollars in FALL:
-            self._price(dollars)
-            for owner in self._insolvent()[: self.most]:
-                before = self.market.holdings[()]
-                found = self._deleverage(owner)
-                insured += self.market.holdings[()] - before
-                freezes += [found] if found else []
-            self.say(f"{dollars}: {len(freezes)} positions deleveraged")
-        unpaid = self.market.interests[MARKET].unpaid
-        posted = _do(self.both, "MarginMarket", "post_shortfall", MARKET).value if unpaid else 0
-        self.both.check()
+        """Open the book, let the coins fall, and go on until all losses are final; compare all state."""
+        blocks, crowd, market = self.blocks, self.crowd, self.crowd.market
+        crowd.open(TRIES)
+        self._thin = iter(crowd.thin)
+        blocks.begin("two cycles pass")
+        for _ in range(2):
+            self._roll()
+        blocks.wait(_INTO)
+        had = self._owned()
+        blocks.begin(FALLING)
+        fell_at = blocks.timestamp
+        for dollars in zip(*FALLS, strict=True):
+            crowd.go_to(dollars)
+        self._liquidate()
+        self._held = [
+            {owner: -market.positions[owner, m].size for owner in market.accounts} for m in crowd.markets
+        ]
+        dodges = chosen(crowd, self.dodgers, self.seed) if self.dodgers else None
+        self._dodge(dodges)
+        owing = [owner for owner, own in self._owned().items() if own < 0]
+        self._each(SEIZING, owing, self._meet)
+        seized = blocks.timestamp - fell_at
+        self._roll()
+        cycle = market.clocks[()].cycle - 1
+        self._dodge(dodges)
+        self._each(BOOKING, owing, self._meet)
+        while again := self._unbooked():
+            self._each(BOOKING, again, self._meet, liquidating=False)
+        booked = blocks.timestamp - fell_at
+        closings = self._close()
+        closed = blocks.timestamp - fell_at if closings else 0
+        owed = sum(sum(market.losses[m, cycle]) for m in crowd.markets) + market.late_table[()]
+        gained = sum(sum(market.totals[m, cycle]) for m in crowd.markets)
+        late = [market.late_table[()]]
+        insurance = _noted(self._roll(), "insured")
+        final = blocks.timestamp - fell_at
+        late.append(market.late_table[()])
+        losses = [market.losses[m, cycle] for m in crowd.markets]
+        self._each(SETTLING, owing, lambda owner: blocks.do(f"{HOUSE}.wake", owner))
+        posted = int(blocks.do(f"{HOUSE}.post_shortfall", counted=False).value) if late[-1] else 0
+        later = _noted(self._roll(), "later")
+        blocks.end()
+        system = blocks.system
+        if isinstance(system, Lockstep):
+            system.check()
+        nobody = market.late_table[()]
+        unvested = late[0] - posted - later - nobody
         return Result(
-            len(self.market.accounts),
-            freezes,
-            self.largest.freeze if self.largest else None,
-            _measured(self.parameters, self.largest) if self.largest else None,
-            insured,
-            posted,
-            len(self._insolvent()),
-            self.both.steps,
-            self.both.fields_compared,
+            accounts=len(crowd.longs) + len(crowd.shorts),
+            insolvent=len(owing),
+            winners=len(crowd.shorts),
+            phases=blocks.phases,
+            measured=blocks.measures,
+            fullest=blocks.fullest,
+            times=Times(seized, booked, closed, final),
+            paid=Paid(owed, insurance, sum(map(sum, losses)), unvested, later, posted, nobody),
+            margins=sum(had[owner] for owner in owing),
+            gained=gained,
+            most_taken=self._most_taken(cycle),
+            nobodys=sum(abs(market.lots[m].long - market.lots[m].short) for m in crowd.markets),
+            closings=closings,
+            tried=self.tried,
+            liquidated=self.liquidated,
+            escape=None if dodges is None else self._escape(dodges, cycle, closings),
+            steps=system.steps if isinstance(system, Lockstep) else 0,
+            fields=system.fields_compared if isinstance(system, Lockstep) else 0,
         )
 
-    def _open(self) -> None:
-        self._price(ENTRIES[0])
-        rich = account("rich")
-        _do(self.both, SYMBOL, "mint", rich, 50_000 * WAD, by=rich)
-        _do(self.both, SYMBOL, "approve", self.both.addresses["VaultEngine"], MAX_UINT256, by=rich)
-        drawn = 50_000 * WAD, 40_000_000 * WAD
-        _do(self.both, "VaultEngine", "deposit_and_draw", 0, rich, *drawn, rich, by=rich)
-        for contract in ("MarginMarket", "MarginFund"):
-            _do(self.both, "Stablecoin", "approve", self.both.addresses[contract], MAX_UINT256, by=rich)
-        _do(self.both, "MarginFund", "insure", 2 * self.pairs * WAD, by=rich)
-        for i in range(self.pairs):
-            if i % (self.pairs // len(ENTRIES) + 1) == 0:
-                self._price(ENTRIES[i // (self.pairs // len(ENTRIES) + 1)])
-            price = self.market._price(MARKET, LIQUIDATION)
-            lots = self.random.randint(5, 500)
-            long, short = f"long_{i}" if i % LARGE else "large", f"short_{i}"
-            for name, leverages in ((long, (2, 3, 5, 8)), (short, (1, 2, 4, 8))):
-                margin = lots * price // self.random.choice(leverages)
-                _do(self.both, "MarginMarket", "deposit", trader(name), margin, by=rich)
-            self._fill(long, short, lots, price)
+    # ------------------------------------------------------------------- acts
 
-    def _fill(self, buyer: str, seller: str, lots: int, price: int) -> None:
-        self.nonce += 1
-        sides: list[Any] = []
-        for name, size in ((buyer, lots), (seller, -lots)):
-            order = Order(trader(name), MARKET, size, price, MAX_UINT256, self.nonce)
-            sides += [order, sign_order(name, order, CHAIN_ID, self.both.addresses["MarginOrders"])]
-        _do(self.both, "MarginOrders", "fill", *sides, lots)
+    def _each(
+        self,
+        name: str,
+        owners: Sequence[str],
+        act: Callable[[str], Outcome],
+        liquidating: bool = True,
+    ) -> None:
+        """Do the same to many accounts; liquidate another before the first, halfway, and after the last."""
+        self.blocks.begin(name, len(owners))
+        for i, owner in enumerate(owners):
+            if liquidating and i in (0, len(owners) // 2):
+                self._liquidate()
+            act(owner)
+        if liquidating:
+            self._liquidate()
+        self.blocks.end()
 
-    def _insolvent(self) -> list[str]:
-        """List insolvent accounts, the deepest in debt first."""
-        worths = {
-            owner: self.market._worth(owner, book, LIQUIDATION).equity
-            for owner, book in self.market.accounts.items()
-            if book.markets
-        }
-        return sorted((owner for owner, equity in worths.items() if equity < 0), key=lambda o: worths[o])
+    def _meet(self, owner: str) -> Outcome:
+        return self.blocks.do(f"{HOUSE}.meet", owner, by=trader(FINDER))
 
-    def _deleverage(self, owner: str) -> Freeze | None:
-        if _do(self.both, "MarginDeleverager", "begin", owner, MARKET).value == 0:
-            return None
-        left = self.deleverager.left[()]
-        found = standings(self.deleverager, self.market)
-        ranked, paid = in_order(self.deleverager.KIND, found), charges(found, left)
-        own = paid.shared if self.deleverager.KIND == "MarginSharer" else paid.ranked
-        is_largest = self.largest is None or left.lots > self.largest.freeze.lots
-        state = State(words_of(self.both.model.world) if is_largest else {})
-        charged, _ = _take(self.both, ranked)
-        if charged != own:
-            raise BackstopError(f"{owner}'s position was paid for by {charged}, computed were {own}")
-        greedy, by_rank, shared = (_toll(each, found) for each in paid)
-        freeze = Freeze(left.lots, left.loss, sum(charged.values()), greedy, by_rank, shared, len(ranked))
-        if is_largest:
-            self.largest = _Largest(freeze, state, self.both.timestamp, ranked)
-        return freeze
+    def _liquidate(self) -> None:
+        """Take lots of the next account over that is below its maintenance margin."""
+        owner = next(self._thin)
+        self.tried += 1
+        args = trader(owner), 0, TAKEN
+        done = self.blocks.do(f"{DESK}.liquidate", *args, by=trader("liquidator"), counted=False, may=True)
+        self.liquidated += done.reason is None
 
-    def _price(self, dollars: int) -> None:
-        """Report a price twice, so that it is both the current and the next one."""
-        feed = standard().collateral_types[0].feed
-        for _ in range(2):
-            self.both.advance(feed.step)
-            for i in range(feed.reporters):
-                _do(self.both, "PriceFeed", "report", 0, dollars * RAY, by=account(f"reporter_{i + 1}"))
-            _do(self.both, "PriceFeed", "poke", 0)
+    def _dodge(self, dodges: Dodges | None) -> None:
+        if dodges is not None:
+            self.blocks.begin("winners dodge", len(dodges.dodgers))
+            dodge(self.crowd, dodges)
 
+    def _roll(self) -> Outcome:
+        """Wait for the window, and roll."""
+        blocks, market = self.blocks, self.crowd.market
+        if blocks.phase.name != "two cycles pass":
+            blocks.begin(ROLLING)
+        blocks.end()
+        clock = market.clocks[()]
+        soonest = max(clock.rolled_at + market.window, clock.booked_at + market.quiet)
+        blocks.wait(max(0, soonest - blocks.timestamp))
+        rolled = blocks.do(f"{HOUSE}.roll")
+        blocks.end()
+        return rolled
 
-def _toll(paid: Mapping[str, int], found: Mapping[str, Standing]) -> Toll:
-    most = max((amount * BASIS_POINTS // found[owner].gain for owner, amount in paid.items()), default=0)
-    return Toll(sum(paid.values()), len(paid), most)
+    def _close(self) -> list[Closing]:
+        """Have positions closed by the policy, in each market."""
+        if self.policy not in CLOSERS:
+            return []
+        # Who has dodged has nothing to close, and ranks first: who comes later takes far more.
+        least = _CLOSING if self.dodgers else 0
+        return [close(self.crowd, m, self._held[m], self._liquidate, least) for m in self.crowd.markets]
 
+    # -------------------------------------------------------------- questions
 
-def _take(both: Lockstep, ranked: list[str]) -> tuple[dict[str, int], Calls]:
-    """Prove the ranking and execute it; return what each account paid, and the calls."""
-    charged: Counter[str] = Counter()
-    gas: dict[str, list[int]] = {"submit": [], "execute": []}
-    deleverager = cast(Ranking, both.model.world.contracts["MarginDeleverager"])
+    def _owned(self) -> dict[str, int]:
+        """Return what each account has at the marks, less the haircuts that are known [wad]."""
+        market, found = self.crowd.market, {}
+        with self.blocks.model.imagine():
+            for owner in list(market.accounts):
+                market._wake(owner)
+                standing = market._standing(owner)
+                found[owner] = standing.own - standing.haircut
+        return found
 
-    def do(method: str, argument: Any) -> None:
-        for log in _do(both, "MarginDeleverager", method, argument).logs:
-            if log.event == "Deleveraged":
-                charged[log.values[1]] += log.values[3]
-        gas[method].append(both.chain.gas)
+    def _unbooked(self) -> list[str]:
+        """List accounts that there is something to book or to seize for."""
+        model = self.blocks.model
+        nobody = trader("nobody")
+        return [
+            owner
+            for owner in list(self.crowd.market.accounts)
+            if model.foresee(Action(HOUSE, "meet", (owner,), nobody)).reason is None
+        ]
 
-    for i in range(0, len(ranked), SUBMITTED):
-        do("submit", tuple(ranked[i : i + SUBMITTED]))
-    while deleverager.cases[()].until:
-        do("execute", EXECUTED)
-    every = [*gas["submit"], *gas["execute"]]
-    return dict(charged), Calls(len(gas["submit"]), len(gas["execute"]), max(every), sum(every))
+    def _most_taken(self, cycle: int) -> int:
+        """Return the largest share of a gain that is taken: in each market and side all bear the same."""
+        market, most = self.crowd.market, 0
+        for m in self.crowd.markets:
+            for loss, total in zip(market.losses[m, cycle], market.totals[m, cycle], strict=True):
+                most = max(most, -(-loss * BASIS_POINTS // total) if total else 0)
+        return most
 
-
-def _measured(parameters: Parameters, largest: _Largest) -> Calls:
-    """Deleverage the largest freeze on Anvil, where each call is a transaction and starts cold."""
-    with open_host("anvil") as host:
-        both = lockstep(host, parameters, check_every=0, traces=None)
-        both.advance(largest.timestamp - both.timestamp)
-        both.load(largest.state)
-        return _take(both, largest.ranked)[1]
+    def _escape(self, dodges: Dodges, cycle: int, closings: Sequence[Closing]) -> Escape:
+        with self.blocks.model.imagine():
+            money = [max(0, escaped(self.crowd, each, cycle)) for each in dodges.dodgers]
+        would = did = 0
+        for m, closing in enumerate(closings):
+            for each in dodges.dodgers:
+                owner = trader(each.name)
+                would += min(closing.would.get(owner, 0), -each.sizes[m])
+                did += closing.did.get(owner, 0)
+        return Escape(dodges, sum(money), max(money, default=0), would, max(0, would - did))
 
 
-def _do(both: Lockstep, contract: str, method: str, *args: Any, by: str = "") -> Outcome:
-    outcome = both.apply(Action(contract, method, args, by or account("stranger")))
-    if outcome.reason is not None:
-        raise BackstopError(f"{contract}.{method} reverted with {outcome.reason!r}")
-    return outcome
+def _noted(rolled: Outcome, what: str) -> int:
+    """Return what a roll says that insurance paid, or gains of later cycles."""
+    values = next(log.values for log in rolled.logs if log.event == "Rolled")
+    return int(values[1 if what == "insured" else 2])

@@ -1,81 +1,142 @@
-"""Figures of a crash of a margin market that nobody liquidates, as its folder keeps them."""
+"""Figures of a crash of a perpetual market, as its folder keeps them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from backstop.hosts.host import CALL_GAS
-from backstop.studies.deleveraging.crash import FALL, Freeze, Result
+from backstop.studies.deleveraging.blocks import BLOCK_GAS, BLOCK_SECONDS, Phase
+from backstop.studies.deleveraging.closing import EXECUTING, SHARING, SUBMITTING, Closing
+from backstop.studies.deleveraging.crash import BOOKING, SEIZING, SETTLING, Escape, Result
+from backstop.studies.deleveraging.crowd import FALLS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "deleverage.json"
-POLICIES = ("greedy", "ranked", "shared")
+MEASURED, TABLE = "the chain", "the committed table"
+PER_ACCOUNT = (SEIZING, BOOKING, SETTLING)
+"""Phases that every account goes through that owes."""
+WORK = (SEIZING, BOOKING, SUBMITTING, EXECUTING, SHARING)
+"""Phases after which an insolvency is dealt with, but for time that has to pass."""
+OLD = {
+    "accounts": 10_000,
+    "insolvent": 5_000,
+    "ranked_blocks": 12_240,
+    "ranked_hours": 41,
+    "shared_gas": 1_813_000_000_000,
+}
+"""The margin market before, which froze for each insolvent account and ranked or charged all others."""
 
 
-def summarise(result: Result, policy: str, seed: int, host: str) -> dict[str, Any]:
-    """Build deleverage.json: `loss == taken + posted + unpaid`, beyond margins and insurance [wad]."""
-    freezes = result.freezes
-    loss, taken = sum(each.loss for each in freezes), sum(each.taken for each in freezes)
+def summarise(
+    result: Result, policy: str, markets: int, seed: int, host: str, beside: Result | None = None
+) -> dict[str, Any]:
+    """Build deleverage.json; `owed_wad` is the sum of those who paid, and of what nobody did.
+
+    `beside` is a small crash of the same kind, to show what does not depend on how many accounts there are.
+    """
+    paid = result.paid
     return {
         "schema_version": SCHEMA_VERSION,
-        "title": "A crash that nobody liquidates",
+        "title": "A crash of a perpetual market",
         "policy": policy,
+        "markets": markets,
         "seed": seed,
         "host": host,
-        "prices": list(FALL),
+        "prices": [list(falls) for falls in FALLS[:markets]],
         "accounts": result.accounts,
-        "insured_wad": str(result.insured),
-        "loss_wad": str(loss),
-        "taken_wad": str(taken),
-        "posted_wad": str(result.posted),
-        "unpaid_wad": str(loss - taken - result.posted),
-        "left_alone": result.left_alone,
+        "insolvent": result.insolvent,
+        "winners": result.winners,
+        "gas_from": MEASURED if result.measured else TABLE,
+        "block_gas": BLOCK_GAS,
+        "block_seconds": BLOCK_SECONDS,
+        "fullest_block_gas": result.fullest,
+        "phases": [_phase(each) for each in result.phases.values() if each.calls],
+        "work_blocks": sum(each.blocks for each in result.phases.values() if each.name in WORK),
+        "closing_blocks": sum(
+            each.blocks for each in result.phases.values() if each.name in (SUBMITTING, EXECUTING, SHARING)
+        ),
+        "beside": None if beside is None else _beside(beside),
+        "old": OLD,
+        "seized_after_seconds": result.times.seized,
+        "booked_after_seconds": result.times.booked,
+        "closed_after_seconds": result.times.closed or None,
+        "final_after_seconds": result.times.final,
+        "owed_wad": str(paid.owed),
+        "insurance_wad": str(paid.insurance),
+        "winners_wad": str(paid.winners),
+        "unvested_wad": str(paid.unvested),
+        "later_wad": str(paid.later),
+        "protocol_wad": str(paid.protocol),
+        "nobody_wad": str(paid.nobody),
+        "margins_wad": str(result.margins),
+        "gained_wad": str(result.gained),
+        "most_taken_bps": result.most_taken,
+        "nobodys_lots": result.nobodys,
+        "closings": [_closing(each) for each in result.closings],
+        "tried": result.tried,
+        "liquidated": result.liquidated,
+        "dodging": None if result.escape is None else _dodging(result.escape),
         "steps": result.steps,
         "fields_compared": result.fields,
         "differences": 0,  # the first one would have stopped it
-        "freezes": [_freeze(each) for each in freezes],
-        "policies": [_policy(name, freezes, result.largest) for name in POLICIES if freezes],
-        "largest": _largest(result),
-        "block_gas": CALL_GAS,
     }
 
 
-def _freeze(each: Freeze) -> dict[str, Any]:
-    tolls = {name: getattr(each, name) for name in POLICIES}
+def pace(result: Result) -> list[dict[str, Any]]:
+    """Return the time of a processor that an account took in this process [microseconds]."""
+    found = []
+    for each in result.phases.values():
+        first, last = each.pace()
+        if first and last:
+            found.append({"phase": each.name, "first_half": round(first), "second_half": round(last)})
+    return found
+
+
+def _phase(each: Phase) -> dict[str, Any]:
     return {
-        "lots": each.lots,
-        "loss_wad": str(each.loss),
-        "taken_wad": str(each.taken),
-        "others": each.others,
-        **{f"{name}_wad": str(toll.taken) for name, toll in tolls.items()},
-        **{f"{name}_charged": toll.charged for name, toll in tolls.items()},
+        "phase": each.name,
+        "calls": each.calls,
+        "accounts": each.accounts,
+        "least": each.least,
+        "mean": each.gas // max(1, each.accounts),
+        "most": each.most,
+        "gas": each.gas,
+        "blocks": each.blocks,
     }
 
 
-def _policy(name: str, freezes: list[Freeze], largest: Freeze | None) -> dict[str, Any]:
-    """Sum what a policy would take in the same freezes; `charged` are accounts of a freeze, rounded down."""
-    tolls = [getattr(each, name) for each in freezes]
-    most = getattr(largest, name)
+def _beside(beside: Result) -> dict[str, Any]:
+    phases = {name: beside.phases[name] for name in PER_ACCOUNT}
     return {
-        "policy": name,
-        "taken_wad": str(sum(each.taken for each in tolls)),
-        "charged": sum(each.charged for each in tolls) // len(tolls),
-        "largest_wad": str(most.taken),
-        "largest_charged": most.charged,
-        "largest_bps": most.most,
+        "accounts": beside.accounts,
+        "winners": beside.winners,
+        "phases": [_phase(each) for each in phases.values()],
     }
 
 
-def _largest(result: Result) -> dict[str, Any] | None:
-    if result.largest is None or result.calls is None:
-        return None
-    calls = result.calls
+def _closing(each: Closing) -> dict[str, Any]:
+    """Compute what was closed, and beyond what was nobody's; the same for whole positions by rank."""
+    closed = sum(each.did.values())
     return {
-        "lots": result.largest.lots,
-        "taken_wad": str(result.largest.taken),
-        "others": result.largest.others,
-        "submit": calls.submit,
-        "execute": calls.execute,
-        "most_gas": calls.most_gas,
-        "all_gas": calls.all_gas,
+        "market": each.market,
+        "nobodys": each.nobodys,
+        "closed": closed,
+        "left": each.left,
+        "accounts": len(each.did),
+        "excess": closed - (each.nobodys - each.left),
+        "greedy": each.whole,
+        "greedy_accounts": each.whole_accounts,
+        "greedy_excess": max(0, each.whole - each.nobodys),
+    }
+
+
+def _dodging(escape: Escape) -> dict[str, Any]:
+    tried, went = escape.dodges.tried, escape.dodges.went
+    return {
+        "dodgers": len(escape.dodges.dodgers),
+        "ways": [{"way": way, "tried": tried[way], "went": went[way]} for way in sorted(tried)],
+        "fees_wad": str(sum(each.fees for each in escape.dodges.dodgers)),
+        "escaped_wad": str(escape.money),
+        "most_escaped_wad": str(escape.most),
+        "lots": escape.lots,
+        "missed": escape.missed,
     }

@@ -14,7 +14,6 @@ from backstop.deployment.plan import Deployment
 from backstop.model.arithmetic import RAY
 from backstop.model.bounds import EQUITY_MARKET as EQUITY
 from backstop.model.exits import SCALE
-from backstop.model.interfaces import LAST
 from backstop.model.pool import VIRTUAL_ASSETS, VIRTUAL_SHARES
 from backstop.model.state import World
 
@@ -69,10 +68,8 @@ class Books:
             self._pool(found, name, prices.equity if name == "StakedEquity" else prices.coin)
             if f"{name}.Claims" in self.contracts:
                 self._claims(found, f"{name}.Claims", prices.coin)
-        if "MarginMarket" in self.contracts:
-            self._margin(found, prices.coin)
         if "PerpetualMarket" in self.contracts:
-            self._cycles(found, prices.coin)
+            self._margin(found, prices.coin)
         return found
 
     def _who(self, address: str) -> str:
@@ -180,17 +177,11 @@ class Books:
             self._move(found, name, owner, cash * price)
 
     def _margin(self, found: Sheet, price: int) -> None:
-        market = self.contracts["MarginMarket"]
-        for owner in market.accounts:
-            self._move(found, "MarginMarket", owner, market.worth_of("", owner, LAST).equity * price)
-        self._profits(found, price)
-
-    def _cycles(self, found: Sheet, price: int) -> None:
         """Count accounts that are up to date: haircuts as they are known, and bonds."""
         market = self.contracts["PerpetualMarket"]
         for owner, account in market.accounts.items():
             standing = market._standing(owner)
-            bond = market.half_bond * account.bond.bit_count()
+            bond = market.third_bond * account.bond.bit_count()
             self._move(found, "PerpetualMarket", owner, (standing.own - standing.haircut + bond) * price)
         self._profits(found, price)
 

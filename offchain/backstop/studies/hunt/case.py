@@ -39,7 +39,6 @@ def look(seed: int, effort: Effort) -> Looked:
         stories += stuck.Stuck(seed).hunt(effort.trials)
     if MARGIN in effort.alarms:
         stories += margin.Margin(seed).hunt(effort.trials)
-        stories += margin.Margin(seed, by_cycle=True).hunt(effort.trials)
     if BOOKS in effort.alarms:
         stories += game.hunt(seed, effort.trials)
     return Looked(found, tuple(stories))

@@ -1,4 +1,7 @@
-"""The margin market to hunt in: a setting drawn, honest keepers who meet losses, and what everybody has."""
+"""The margin market to hunt in: a setting drawn, honest keepers who meet losses, and what everybody has.
+
+They mark, meet and roll each hour, and close by rank or by shares where a deployment does.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,15 @@ from random import Random
 from typing import Any, cast
 
 from backstop.deployment.accounts import account
-from backstop.deployment.contracts import margin_market
+from backstop.deployment.contracts import MARGIN_POLICIES
 from backstop.deployment.examples import margined
 from backstop.deployment.parameters import MarginParameters, SettlementParameters
 from backstop.deployment.signing import sign_order, trader
 from backstop.hosts.host import CHAIN_ID
 from backstop.hosts.model import ModelSystem
-from backstop.keepers.deleveraging import in_order
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.interfaces import LAST, LIQUIDATION
 from backstop.model.margin_orders import Order
+from backstop.model.perpetual_ranking import PerpetualRanking, gain_on, score_of
 from backstop.studies.hunt.setting import BANK, HOUR, KEEPER, Setting
 from backstop.system import Action, Outcome
 
@@ -26,15 +28,21 @@ OWN = ("attacker", "second_self", "third_self")
 HONEST = ("maker", "other", "bystander")
 PRICES = (2_000 * RAY, 30_000 * RAY, 2_000 * RAY)
 MARKET = 0
+HOUSE, CLOSER = "PerpetualMarket", "PerpetualCloser"
+DEBTS = "debts of its own"
+"""What the owner's accounts owed and others paid."""
+_ROUNDS = 8
+_HOURS = 100
+"""Until all final prices are there."""
 
 
-def draw_exchange(random: Random, policy: str = "") -> Setting:
-    """Draw a deployment with perpetual markets, of a policy or of one with rankings, and deposits."""
+def draw_exchange(random: Random) -> Setting:
+    """Draw a deployment with perpetual markets, of any policy, and deposits."""
     plain = margined()
     assert plain.margin is not None
     margin: MarginParameters = replace(
         plain.margin,
-        policy=policy or random.choice(("ranked", "shared")),
+        policy=random.choice(MARGIN_POLICIES),
         cap=random.choice((2_000, 100_000)),
     )
     parameters = replace(
@@ -57,22 +65,18 @@ def _opening(setting: Setting, random: Random) -> Iterator[Action]:
     yield Action("WETH", "mint", (BANK, 10**5 * WAD), BANK)
     yield Action("WETH", "approve", (at["VaultEngine"], MAX_UINT256), BANK)
     yield Action("VaultEngine", "deposit_and_draw", (0, BANK, 10**4 * WAD, 10**6 * WAD, BANK), BANK)
-    assert setting.parameters.margin is not None
-    market = margin_market(setting.parameters.margin)
-    for name in (market, "MarginFund"):
+    for name in (HOUSE, "MarginFund"):
         yield Action("Stablecoin", "approve", (at[name], MAX_UINT256), BANK)
     insured = random.choice((0, 1_500, 50_000))
     if insured:
         yield Action("MarginFund", "insure", (insured * WAD,), BANK)
     for name in (*OWN, *HONEST):
         amount = random.choice((2_000, 3_000, 7_000, 10_000, 30_000)) * WAD
-        yield Action(market, "deposit", (trader(name), amount), BANK)
+        yield Action(HOUSE, "deposit", (trader(name), amount), BANK)
 
 
 class Exchange:
     """The market with its honest people."""
-
-    MARKET = "MarginMarket"
 
     def __init__(self, setting: Setting, system: ModelSystem, in_parts: bool = False) -> None:
         self.setting = setting
@@ -85,8 +89,10 @@ class Exchange:
         self.notes: list[str] = []
         # Calls that did not give what they say, or did not succeed: how much that is [wad].
         self.broken: dict[str, int] = {}
-        # Whether a loss was met in a freeze.
-        self.froze = False
+        # Whether positions were closed by force.
+        self.closed = False
+        # What accounts of the owner of several owed and had not, and others paid [wad].
+        self.forgiven = 0
         self._nonce = 0
 
     def do(self, by: str, contract: str, method: str, *args: object) -> Outcome:
@@ -95,9 +101,21 @@ class Exchange:
         outcome = self.system.apply(action)
         if outcome.ok:
             self.done.append(action)
+            for log in outcome.logs:
+                if log.event == "Settled" and log.values[0] in map(trader, OWN):
+                    self.forgiven += log.values[4]
         return outcome
 
     def step(self, price: int) -> None:
+        """Let an hour pass; then marks are the feed's, who owes is met, and the cycle before is final."""
+        self.report(price)
+        self.do(KEEPER, HOUSE, "accrue", MARKET)
+        self.meet_losses()
+        self.do(KEEPER, HOUSE, "roll")
+        self.meet_losses()
+        self.close_by_force()
+
+    def report(self, price: int) -> None:
         """Let a step of the feed pass, at whose end all reporters have a price of the first type."""
         self.system.advance(HOUR)
         self.done.append(HOUR)
@@ -121,50 +139,78 @@ class Exchange:
         return filled
 
     def price(self) -> int:
-        """Return the feed's price [wei a lot]."""
-        return int(self.system.view("MarginPolicy", "price_of", MARKET, LAST, True))
+        """Return the mark [wei a lot]."""
+        return int(self.contracts[HOUSE].paths[MARKET].price)
 
     def meet_losses(self) -> None:
-        """Have the fund, those who gained and the protocol pay for whoever owes more than he has."""
-        for owner in self.owners():
-            if self.size(owner) and self.equity(owner, LIQUIDATION) < 0:
-                begun = self.do(KEEPER, "MarginDeleverager", "begin", owner, MARKET)
-                if begun.ok and begun.value:
-                    self.froze = True
-                    ranked = self._ranked()
-                    for part in [[each] for each in ranked] if self.in_parts else [ranked]:
-                        self.do(KEEPER, "MarginDeleverager", "submit", part)
-                    # The second round is as long as the first.
-                    for _ in range(2 * len(ranked) if self.in_parts else 1):
-                        self.do(KEEPER, "MarginDeleverager", "execute", 1 if self.in_parts else 100)
+        """Meet whoever owes, until nothing changes; have the protocol pay what is late."""
+        for _ in range(_ROUNDS):
+            everyone = self.owners()
+            if not any([self.do(KEEPER, HOUSE, "meet", owner).ok for owner in everyone]):
+                break
         if self.unpaid():
-            self.do(KEEPER, "MarginMarket", "post_shortfall", MARKET)
+            self.do(KEEPER, HOUSE, "post_shortfall")
+
+    def close_by_force(self) -> None:
+        """Have positions closed against lots of debtors, as the deployment says."""
+        long, short = self.contracts[HOUSE].lots[MARKET]
+        closer = self.contracts.get(CLOSER)
+        if closer is None or long == short:
+            return
+        side = int(short > long)
+        ranks = []
+        for owner in self.owners():
+            self.do(KEEPER, HOUSE, "wake", owner)
+            gains = self.contracts[HOUSE].gains_of("", owner, MARKET)
+            if gain_on(gains, side):
+                ranks.append((score_of(gains, side), int(owner, 16), owner))
+        ranked = isinstance(closer, PerpetualRanking)
+        order = [owner for *_, owner in sorted(ranks, reverse=True)]
+        order = order if ranked else sorted(order, key=lambda each: int(each, 16))
+        parts = [(each,) for each in order] if self.in_parts else [tuple(order)] if order else []
+        for method in ("submit", "execute") if ranked else ("share",):
+            for part in parts:
+                done = self.do(KEEPER, CLOSER, method, MARKET, side, part)
+                self.closed = self.closed or (done.ok and method != "submit")
 
     def end(self, who: str = KEEPER) -> bool:
-        """Have the market close for good; return whether it has."""
-        return self.do(who, self.MARKET, "begin_close").ok
+        """Have a market end at its final price; return whether it has."""
+        return self.do(who, HOUSE, "end_market", MARKET).ok
 
     def settle(self) -> None:
-        """Close the market for good, and everybody's position; all take out what they have."""
-        self.end()
-        while longs := [owner for owner in self.owners() if self.size(owner) > 0]:
-            short = next(owner for owner in self.owners() if self.size(owner) < 0)
-            lots = min(self.size(longs[0]), -self.size(short))
-            if not self.do(KEEPER, "MarginMarket", "close_out", longs[0], short, MARKET, lots).ok:
+        """Wait for final prices, close at them, and take out what everybody has once all losses are final."""
+        price = int(self.contracts["PriceFeed"].prices[MARKET].current)
+        for _ in range(_HOURS):
+            if self.end():
                 break
+            self.report(price)
+        for owner in self.owners():
+            self.do(KEEPER, HOUSE, "wake", owner)
+        for _ in range(3):
+            self.step(price)
         for owner in self.owners():
             cash = self.cash(owner)
             if cash > 0:
-                self.do(owner, self.MARKET, "withdraw", cash, owner)
+                self.do(owner, HOUSE, "withdraw", cash, owner)
 
     def leave(self) -> None:
-        """Have everybody close what has another side, take out what is his, and be paid profits later."""
+        """Have everybody close, against debtors' lots first, and take out what is theirs once it is final."""
+        price = int(self.contracts["PriceFeed"].prices[MARKET].current)
+        self.step(price)
         names = {trader(name): name for name in (*OWN, *HONEST)}
+        for owner in names:
+            longs, shorts = self.contracts[HOUSE].lots[MARKET]
+            left = shorts - longs
+            if self.size(owner) * left < 0:
+                lots = min(abs(self.size(owner)), abs(left))
+                self.do(owner, "PerpetualDesk", "take", MARKET, lots)
         for long in names:
             for short in names:
                 lots = min(self.size(long), -self.size(short))
                 if lots > 0:
                     self.trade(names[short], names[long], lots, self.price())
+        for _ in range(3):
+            self.step(price)
         for owner in self.owners():
             cash = self.cash(owner)
             if cash > 0 and not self.size(owner):
@@ -184,7 +230,7 @@ class Exchange:
         """Take money out, or claim a profit; complain if it does not succeed, or if less arrives."""
         had = self._coins(owner)
         if method == "withdraw":
-            outcome = self.do(owner, self.MARKET, method, amount, owner)
+            outcome = self.do(owner, HOUSE, method, amount, owner)
         else:
             outcome = self.do(KEEPER, "MarginFund", method, owner, bucket)
         if not outcome.ok:
@@ -205,26 +251,32 @@ class Exchange:
 
     def owners(self) -> list[str]:
         """Return all accounts that ever were."""
-        return list(self.contracts["MarginMarket"].tables["margin_book.accounts"])
+        return list(self.contracts[HOUSE].accounts)
 
     def cash(self, owner: str) -> int:
         """Return what an account without lots may take out [wad]."""
-        return int(self.contracts["MarginMarket"].accounts[owner].cash)
+        self.do(KEEPER, HOUSE, "wake", owner)
+        standing = self.system.view(HOUSE, "standing_of", owner)
+        return int(standing.own - standing.haircut - standing.unfinal)
 
     def size(self, owner: str) -> int:
         """Return a position [lots]."""
-        return int(self.system.view("MarginMarket", "position_of", owner, MARKET).size)
+        return int(self.contracts[HOUSE].positions[owner, MARKET].size)
 
-    def equity(self, owner: str, kind: int = LAST) -> int:
-        """Return what an account is worth [wad]."""
-        return int(self.system.view("MarginMarket", "worth_of", owner, kind).equity)
+    def equity(self, owner: str) -> int:
+        """Return what an account is worth at the mark, bond and known haircuts counted [wad]."""
+        self.do(KEEPER, HOUSE, "wake", owner)
+        market = self.contracts[HOUSE]
+        standing = self.system.view(HOUSE, "standing_of", owner)
+        bond = market.third_bond * market.accounts[owner].bond.bit_count()
+        return int(standing.own - standing.haircut + bond)
 
     def unpaid(self) -> int:
-        """Return what nobody has paid yet [wad]."""
-        return int(self.system.view("MarginMarket", "interest_of", MARKET).unpaid)
+        """Return what is late [wad]."""
+        return int(self.contracts[HOUSE].late_table[()])
 
     def wealth(self) -> dict[str, int]:
-        """Return what each honest trader, the owner of the others, and the house have [wad].
+        """Return what each honest trader, the owner of the others, and the house have, and those debts [wad].
 
         The house is the fund, of which settlement pays nothing out, and the protocol with what it bears.
         """
@@ -234,11 +286,14 @@ class Exchange:
         found["coalition"] = sum(self._has(trader(name)) for name in OWN)
         deficit = int(self.system.view("VaultEngine", "deficit_of", types.index(domain))) // RAY
         found["the house"] = self.insured() - deficit - self.unpaid()
+        found[DEBTS] = self.forgiven
         return found
 
     def insured(self) -> int:
-        """Return what the fund has for losses [wad]."""
-        return 0 if self.settling else int(self.system.view("MarginFund", "insurance_of").amount)
+        """Return what the fund has for losses, with fees and the pot [wad]."""
+        market = self.contracts[HOUSE]
+        own = int(market.fee_table[()]) + int(market.pot[()].value)
+        return own + int(self.system.view("MarginFund", "insurance_of").amount)
 
     def _has(self, owner: str) -> int:
         margin = cast(MarginParameters, self.setting.parameters.margin)
@@ -247,8 +302,3 @@ class Exchange:
         kept = sum(int(self.system.view("MarginFund", "profit_of", owner, each)) for each in profits)
         coins = int(self.contracts["Stablecoin"].balances[owner])
         return self.equity(owner) + coins + kept
-
-    def _ranked(self) -> list[str]:
-        deleverager = self.contracts["MarginDeleverager"]
-        found = {each: deleverager.standing_of("", each) for each in self.owners()}
-        return in_order(deleverager.KIND, {each: at for each, at in found.items() if at.lots})

@@ -24,7 +24,6 @@ from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.studies.hunt.books import OUTSIDE, Books, Prices, Sheet
 from backstop.studies.hunt.borne import Borne
 from backstop.studies.hunt.finding import Finding
-from backstop.studies.hunt.freezes import Freezes
 from backstop.studies.hunt.levels import Levels
 from backstop.studies.hunt.limits import Limits
 from backstop.studies.hunt.powers import CALLER, CLAIMS, DOMAIN, INCOME, IT, MAY, NAMED, OTHER, OWNER, POOL
@@ -72,7 +71,6 @@ class Game:
         self.questions = Questions(self.system, self.books, self.kind_of)
         self.levels = Levels(self.system, self.books, self.parameters)
         self.limits = Limits(self.system, self.books, self.parameters)
-        self.freezes = Freezes(self.system, self.books)
         self.borne = Borne(self.system, self.books, self.parameters, deployment.account("admin"))
         self._admin = deployment.account("admin")
         self._known: Sheet | None = None
@@ -126,7 +124,6 @@ class Game:
         least = self.least(prices)
         before = self._known or self.questions.count(prices)
         asked = Random(f"{self.run.seed} {len(self.done)}")
-        yield from self.freezes.before(action)
         yield from self.borne.before(action)
         yield from self.questions.before(action, prices, least, asked)
         owner = self._owner(action)
@@ -138,7 +135,6 @@ class Game:
         yield from self._judge(action, owner, permitted, before, after, least)
         yield from self.levels.after(action, logs, prices, before, after, least)
         yield from self.limits.after(action)
-        yield from self.freezes.after(action)
         yield from self.borne.after(action)
         yield from self.questions.after(action, prices, after, least, asked)
 
@@ -171,8 +167,6 @@ class Game:
         contracts, first = self.contracts, action.args[0] if action.args else None
         if action.contract == "MarginOrders" and action.method == "fill":
             return action.args[0].account, action.args[2].account
-        if action.contract == "MarginDeleverager":
-            return (str(contracts["MarginDeleverager"].insolvents[()]),)
         if not isinstance(first, int):
             return ()
         if action.contract == "CollateralAuction":
@@ -250,7 +244,6 @@ def _must_cover(part: str) -> bool:
         "the ledger",
         "auctions",
         "workouts",
-        "MarginMarket",
         "PerpetualMarket",
     ) and not part.startswith("Domain")
 

@@ -26,8 +26,8 @@ class Levels:
         self.books = books
         self.parameters = parameters
         self.contracts: dict[str, Any] = dict(system.world.contracts)
-        self._worth: Any = None
         self._lot: Any = None
+        self._sizes: list[int] = []
         self._held: dict[str, int] = {}
 
     def _type(self, c: int) -> CollateralParameters | None:
@@ -37,21 +37,12 @@ class Levels:
     def before(self, action: Action) -> None:
         """Look at what a call is about to change."""
         self._held = {name: self._holds(name) for name in self.books.pools}
-        if (action.contract, action.method) == ("MarginMarket", "liquidate"):
-            self._worth = self.contracts["MarginMarket"].worth_of("", action.args[0], 0)
-        if self._fills(action):
-            market = self.contracts["MarginMarket"]
-            self._worth = [market.positions[each.account, each.market].size for each in action.args[0:4:2]]
+        if (action.contract, action.method) == ("MarginOrders", "fill"):
+            market = self.contracts["PerpetualMarket"]
+            self._sizes = [market.positions[each.account, each.market].size for each in action.args[0:4:2]]
         if action.contract == "CollateralAuction" and action.args and isinstance(action.args[0], int):
             auction = self.contracts["CollateralAuction"]
             self._lot = auction.lots[action.args[0]], auction.tops[action.args[0]].top
-
-    def _fills(self, action: Action) -> bool:
-        """Tell of a fill whose price is known here: of a market with rankings."""
-        return (action.contract, action.method) == (
-            "MarginOrders",
-            "fill",
-        ) and "MarginMarket" in self.contracts
 
     def rates(self) -> list[int]:
         """Return how much each type's debts have grown, brought up to date [ray]."""
@@ -114,12 +105,8 @@ class Levels:
         name = f"{action.contract}.{action.method}"
         if name == "CollateralAuction.take":
             yield from self._sold(action, logs)
-        elif name == "MarginMarket.liquidate":
-            yield from self._taken_over(action)
-        elif self._fills(action):
-            # A gain that is realised repays unpaid losses.
-            if not any(log.event == "GainCut" for log in logs):
-                yield from self._filled(action, prices, before, after, least)
+        elif name == "MarginOrders.fill":
+            yield from self._filled(action, prices, before, after, least)
         elif name == "VaultEngine.deposit_and_draw":
             yield from self._drawn(action)
         elif name in ("LossWaterfall.cover", "Settlement.cover_last"):
@@ -163,27 +150,22 @@ class Levels:
                     should = int(collateral * top * factor) // RAY
                     yield from self._off("a price at auction", paid, should, abs(paid - should))
 
-    def _taken_over(self, action: Action) -> Iterator[Told]:
-        old, new = self._worth, self.contracts["MarginMarket"].worth_of("", action.args[0], 0)
-        if new.equity * old.maintenance * NEAR[0] // NEAR[1] < old.equity * new.maintenance - 10**12:
-            says = f"equity {old.equity / WAD:,.2f} becomes {new.equity / WAD:,.2f}"
-            yield Told("off the price list: a takeover worsens a margin", old.equity, says)
-
     def _filled(
         self, action: Action, prices: Prices, before: Sheet, after: Sheet, least: int
     ) -> Iterator[Told]:
+        """Have a fill move what both have signed, and hand over no more than its price is off the mark."""
         maker, taker, lots = action.args[0], action.args[2], action.args[4]
-        market = self.contracts["MarginMarket"]
-        last = market._price(maker.market, 0)
-        for order, had in zip((maker, taker), self._worth, strict=True):
+        market = self.contracts["PerpetualMarket"]
+        mark = market.paths[maker.market].price
+        for order, had in zip((maker, taker), self._sizes, strict=True):
             moved = lots if order.size > 0 else -lots
             has = market.positions[order.account, order.market].size
             if has - had != moved:
                 says = f"{order.size} lots are signed, {has - had} moved"
-                yield Told("off the price list: a fill is not what was signed", lots * last, says)
-            due = moved * (last - maker.price) * prices.coin
+                yield Told("off the price list: a fill is not what was signed", lots * mark, says)
+            due = moved * (mark - maker.price) * prices.coin
             change = after.get(order.account, 0) - before.get(order.account, 0)
-            if change > due + least or change < due - least - abs(lots * last) * prices.coin // 50:
+            if change > due + least:
                 says = f"an account changes by {change / RAD:,.2f} and not by {due / RAD:,.2f}"
                 yield Told("off the price list: a trade", abs(change - due) // RAY, says)
 

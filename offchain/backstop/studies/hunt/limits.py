@@ -26,7 +26,6 @@ class Limits:
         self._paid = 0
         self._spent = 0
         self._reserve = 0
-        self._sizes: dict[str, int] = {}
 
     def before(self, action: Action) -> None:
         """Look at what a call is about to change."""
@@ -35,11 +34,6 @@ class Limits:
             self._paid = self.contracts[action.contract].line[()].owed
         if "MarginFund" in self.contracts:
             self._spent = self.contracts["MarginFund"].insurances[()].amount
-        if (action.contract, action.method) == ("MarginOrders", "fill") and "MarginMarket" in self.contracts:
-            self._sizes = {each.account: self._size(each) for each in action.args[0:4:2]}
-
-    def _size(self, order: Any) -> int:
-        return int(self.contracts["MarginMarket"].positions[order.account, order.market].size)
 
     def after(self, action: Action) -> Iterator[Told]:
         """Compare with the limits what was done."""
@@ -56,15 +50,13 @@ class Limits:
             yield from self._first_ones_first(action.args[0])
         elif name == "Treasury.distribute":
             yield from self._kept()
-        elif name == "MarginDeleverager.begin":
+        elif name == "PerpetualMarket.roll":
             spent = self._spent - self.contracts["MarginFund"].insurances[()].amount
             most = self.contracts["MarginFund"].caps[()] * WAD
             if spent > most + 100 * WAD:
                 yield Told(
                     "beyond a limit: insurance", spent - most, f"{spent / WAD:,.2f} of {most / WAD:,.2f}"
                 )
-        elif name == "MarginOrders.fill" and "MarginMarket" in self.contracts:
-            yield from self._margin(action)
         elif name == "AutoCeiling.adjust":
             c = action.args[0]
             terms, engine = self.contracts["AutoCeiling"].terms[c], self.contracts["VaultEngine"]
@@ -143,17 +135,6 @@ class Limits:
         if missing > 100 * RAD and not any(name.endswith(".Claims") for name in self.contracts):
             says = f"the reserve has {has / RAD:,.2f} of {target / RAD:,.2f}"
             yield Told("beyond a limit: the reserve is spent under its target", missing // RAY, says)
-
-    def _margin(self, action: Action) -> Iterator[Told]:
-        """Have whoever takes more risk have its margin, at the last prices."""
-        market = self.contracts["MarginMarket"]
-        for order in (action.args[0], action.args[2]):
-            if abs(self._size(order)) > abs(self._sizes[order.account]):
-                worth = market.worth_of("", order.account, 0)
-                if worth.equity * BASIS_POINTS < worth.maintenance:
-                    says = f"equity {worth.equity / WAD:,.2f}, notional {worth.notional / WAD:,.2f}"
-                    stake = worth.notional
-                    yield Told("beyond a limit: a trade without its margin", stake, says)
 
     def _fee(self, c: int) -> Iterator[Told]:
         """Have a fee that moves be what its curve says of what is used of the line."""

@@ -1,34 +1,41 @@
 """What one owner of several accounts takes from others in the margin market: the alarm *margin*.
 
 Its accounts trade with each other only, so that what it wins of itself it loses to itself: all that it gains
-beside doing nothing, others lose.
+beside doing nothing, others lose. What an account of its own fails to pay others pay, by whatever rule: so
+much is no story, since margin has to see to it (`straddle` says what it comes to).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from random import Random
 from typing import NamedTuple
 
-from backstop.deployment.contracts import BY_CYCLE
 from backstop.deployment.signing import trader
 from backstop.model.arithmetic import RAY, WAD
-from backstop.studies.hunt.cycle_exchange import CycleExchange
-from backstop.studies.hunt.exchange import HONEST, MARKET, OWN, PRICES, Exchange, draw_exchange
+from backstop.studies.hunt.exchange import (
+    DEBTS,
+    HONEST,
+    HOUSE,
+    MARKET,
+    OWN,
+    PRICES,
+    Exchange,
+    draw_exchange,
+)
 from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.setting import Setting
 from backstop.system import Action
 
 PHASES = ("before the feed knows", "while it is only the next price", "once it is the price")
 LEAST = 50 * WAD
-CYCLES = ", by cycle"
-"""How the kind of a story ends that is of a market by cycles."""
 DEALS = ("trade",) * 5 + ("off the price", "withdraw", "close the market", "meet")
 EVERY = 4
 """Of so many plans, one is also looked at by what must succeed, and by what may be done in parts."""
 IN_PARTS = "losses are met in parts, or at once"
-AFTER = (0, 1)
-"""Continuations: prices stay, or are what they were."""
+AFTER = (9, 11)
+"""Continuations, in tenths of the last price."""
 LONGEST = 5
 _AS_GOOD = 9, 10
 
@@ -55,14 +62,14 @@ class Course(NamedTuple):
 class Margin:
     """The trials of one case."""
 
-    def __init__(self, seed: int, by_cycle: bool = False) -> None:
+    def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.by_cycle = by_cycle
         random = Random(f"margin {seed}")
-        self.setting: Setting = draw_exchange(random, BY_CYCLE if by_cycle else "")
+        self.setting: Setting = draw_exchange(random)
         self.system = self.setting.new()
         self.course = _draw_course(random)
-        self.idle = self.ends(())
+        # By the leg of the first act: what all end with if the owner does nothing.
+        self.idle: dict[int, dict[str, int]] = {}
 
     def hunt(self, trials: int) -> list[Finding]:
         """Try so many plans; return the best of each kind, made small."""
@@ -72,14 +79,13 @@ class Margin:
             deals = self._deals(trial)
             if trial % EVERY == 0:
                 for what, amount in self.unkept(deals).items():
-                    kind = f"{what}{CYCLES * self.by_cycle}"
-                    unkept[kind] = max(unkept.get(kind, (0, 0)), (amount, -trial))
+                    unkept[what] = max(unkept.get(what, (0, 0)), (amount, -trial))
             amount = self.taken(deals)[0]
             if amount >= LEAST:
                 least = self._least(deals, amount)
                 amount, changes = self.taken(least)
                 gains = changes["coalition"] >= amount // 2
-                kind = f"{'taken' if gains else 'harmed'} by: {self.kind(least)}{CYCLES * self.by_cycle}"
+                kind = f"{'taken' if gains else 'harmed'} by: {self.kind(least)}"
                 if kind not in best or (len(least), -amount) < (len(best[kind][2]), -best[kind][0]):
                     best[kind] = amount, trial, least
         found = [self._finding(kind, *each) for kind, each in best.items()]
@@ -99,7 +105,7 @@ class Margin:
             one = exchange.wealth()
             exchange.leave()
         found = exchange.broken
-        if exchange.froze:
+        if exchange.closed:
             with self.system.imagine():
                 other = self.play(deals, AFTER[0], in_parts=True).wealth()
             found[IN_PARTS] = max(abs(one[who] - other[who]) for who in one)
@@ -109,24 +115,36 @@ class Margin:
         return draw_deals(Random(f"deals {self.seed} {trial}"), len(self.course.prices))
 
     def taken(self, deals: tuple[Deal, ...]) -> tuple[int, dict[str, int]]:
-        """Return what others lose, net, if the owner spends less than half of it, and all changes [wad]."""
-        found = self.ends(deals)
-        changes = {who: amount - self.idle[who] for who, amount in found.items()}
-        lost = -sum(change for who, change in changes.items() if who != "coalition")
+        """Return what others lose beyond the owner's debts, and all changes [wad].
+
+        Nothing, if the owner spends half of that.
+        """
+        first = min((deal.leg for deal in deals), default=0)
+        if first not in self.idle:
+            self.idle[first] = self.ends((), first)
+        found = self.ends(deals, first)
+        changes = {who: amount - self.idle[first][who] for who, amount in found.items()}
+        lost = -sum(change for who, change in changes.items() if who not in ("coalition", DEBTS))
+        lost -= max(0, changes[DEBTS])
         # Who spends as much as it harms is no thief.
         return (lost if changes["coalition"] > -lost // 2 else 0), changes
 
-    def ends(self, deals: tuple[Deal, ...]) -> dict[str, int]:
-        """Return what everybody ends with, on the mean of the continuations [wad]."""
-        found = []
-        for after in AFTER:
-            with self.system.imagine():
-                found.append(self.play(deals, after).wealth())
-        return {who: sum(each[who] for each in found) // len(found) for who in found[0]}
+    def ends(self, deals: tuple[Deal, ...], first: int = 0) -> dict[str, int]:
+        """Return what everybody ends with on average of moves that nobody knows of at a leg [wad]."""
+        found: dict[str, Fraction] = {}
+        course = self.course
+        for chance, prices in _ways(course.prices, first):
+            self.course = course._replace(prices=prices)
+            for after in AFTER:
+                with self.system.imagine():
+                    for who, amount in self.play(deals, after).wealth().items():
+                        found[who] = found.get(who, Fraction()) + chance * amount / len(AFTER)
+        self.course = course
+        return {who: int(amount) for who, amount in found.items()}
 
     def play(self, deals: tuple[Deal, ...], after: int, in_parts: bool = False) -> Exchange:
         """Play the course with an owner that does this; it stays until whoever imagines it takes it back."""
-        exchange = (CycleExchange if self.by_cycle else Exchange)(self.setting, self.system, in_parts)
+        exchange = Exchange(self.setting, self.system, in_parts)
         exchange.step(PRICES[MARKET])
         for buyer, seller, lots in self.course.trades:
             exchange.trade(buyer, seller, lots, exchange.price())
@@ -144,7 +162,7 @@ class Margin:
                         _do(exchange, deal, price)
             exchange.meet_losses()
         for _ in range(2):
-            exchange.step(PRICES[MARKET] if after else self.course.prices[-1])
+            exchange.step(self.course.prices[-1] * after // 10)
         exchange.meet_losses()
         if exchange.settling:
             exchange.settle()
@@ -173,7 +191,7 @@ class Margin:
     def _lines(self, deals: tuple[Deal, ...]) -> Iterator[str]:
         margin = self.setting.parameters.margin
         assert margin is not None
-        yield f"deleveraging {margin.policy}; prices {[each // RAY for each in self.course.prices]}"
+        yield f"lots of debtors {margin.policy}; prices {[each // RAY for each in self.course.prices]}"
         if self.course.settles >= 0:
             yield f"settlement begins before leg {self.course.settles}"
         for buyer, seller, lots in self.course.trades:
@@ -185,7 +203,7 @@ class Margin:
 
 def histories(finding: Finding) -> Iterator[tuple[Setting, list[Action | int]]]:
     """Play a story again, on a new system, for each continuation; or in both ways, with all leaving."""
-    margin = Margin(finding.seed, finding.kind.endswith(CYCLES))
+    margin = Margin(finding.seed)
     deals = margin._deals(finding.trial)
     if finding.kind.startswith(("taken by", "harmed by")):
         deals = margin._least(deals, margin.taken(deals)[0])
@@ -208,6 +226,27 @@ def draw_deals(random: Random, legs: int) -> tuple[Deal, ...]:
         lots = random.choice((50, 200, 500, 1_000, 2_000, 3_500))
         found.add(Deal(random.randrange(legs), random.randrange(3), random.choice(DEALS), one, other, lots))
     return tuple(sorted(found))
+
+
+def _ways(prices: tuple[int, ...], first: int) -> list[tuple[Fraction, tuple[int, ...]]]:
+    """Return courses that are alike up to a leg, and how often each comes: no price tells of a later one.
+
+    After that leg a price moves as it was drawn, or the other way by as many times, and on average stays.
+    """
+    found = [(Fraction(1), prices[: first + 1])]
+    for leg in range(first + 1, len(prices)):
+        further = []
+        for chance, path in found:
+            was = path[-1]
+            one = was * prices[leg] // prices[leg - 1]
+            other = was * was // one
+            if one == other:
+                further.append((chance, (*path, one)))
+                continue
+            likely = Fraction(was - other, one - other)
+            further += [(chance * likely, (*path, one)), (chance * (1 - likely), (*path, other))]
+        found = further
+    return found
 
 
 def _draw_course(random: Random) -> Course:
@@ -235,7 +274,7 @@ def _do(exchange: Exchange, deal: Deal, outside: int) -> None:
     elif deal.kind == "withdraw":
         owner = trader(deal.one)
         for part in (1, 2, 4, 8):
-            if exchange.do(owner, exchange.MARKET, "withdraw", deal.lots * WAD * 10 // part, owner).ok:
+            if exchange.do(owner, HOUSE, "withdraw", deal.lots * WAD * 10 // part, owner).ok:
                 exchange.notes.append("cash is withdrawn")
                 break
     elif deal.kind == "close the market":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 CALLER, NAMED, OWNER, OTHER, IT = "caller", "named", "owner", "other", "it"
 POOL, CLAIMS, DOMAIN, INCOME = "a pool", "claims", "a domain", "income"
-LEDGER, LOTS, WORKOUTS, FUND, MARKET = "the ledger", "auctions", "workouts", "MarginFund", "MarginMarket"
+LEDGER, LOTS, WORKOUTS, FUND, MARKET = "the ledger", "auctions", "workouts", "MarginFund", "PerpetualMarket"
 
 # Somebody gives of his own to whom he names; what loses have brought members is handed out on the way.
 _GIFT = ("caller -", "named +", "claims -")
@@ -70,12 +70,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "Domain.realise_loss": ("it +", "the ledger -"),
     "Domain.recover": ("caller -", "the ledger +"),
     "Domain.redeem": ("it -", "caller +", "named +"),
-    "MarginMarket.deposit": _GIFT,
-    "MarginMarket.withdraw": (*_GIFT, "it +"),
-    "MarginMarket.liquidate": ("caller +", "it +", "named -", "MarginFund +"),
-    "MarginMarket.post_shortfall": ("it +", "a domain -", "the ledger -"),
-    "MarginMarket.sweep": ("it -", "MarginFund +", "the ledger +"),
-    "MarginOrders.fill": ("owner +", "owner -", "MarginMarket +", "PerpetualMarket +"),
+    "MarginOrders.fill": ("owner +", "owner -", "PerpetualMarket +"),
     "PerpetualMarket.deposit": _GIFT,
     "PerpetualMarket.withdraw": (*_GIFT, "it +"),
     # What is booked raises the haircuts of others, and comes to the house's books.
@@ -85,10 +80,10 @@ MAY: dict[str, tuple[str, ...]] = {
     "PerpetualMarket.sweep": ("it -", *_INSURED),
     "PerpetualMarket.post_shortfall": ("it +", "a domain -", "the ledger -"),
     "PerpetualMarket.end_market": ("other +", "other -", "caller +", "caller -", "it +", "it -"),
-    "PerpetualDesk.take": ("caller -", "it -", "PerpetualMarket +"),
+    "PerpetualDesk.take": ("caller -", "caller +", "it -", "PerpetualMarket +"),
+    "PerpetualCloser.execute": ("it -", "other +", "caller +", "PerpetualMarket -", "PerpetualMarket +"),
+    "PerpetualCloser.share": ("it -", "caller +", "PerpetualMarket -", "PerpetualMarket +"),
     "PerpetualDesk.liquidate": ("caller +", "named -", "PerpetualMarket +"),
-    "MarginDeleverager.begin": ("MarginFund -", "MarginFund +", "MarginMarket -", "named +", "other -"),
-    "MarginDeleverager.execute": ("owner +", "other -", "MarginMarket -", "caller -"),
     "MarginFund.insure": ("caller -", "it +"),
     "Treasury.distribute": ("the ledger -", "income +", "claims +", "other +", "caller +", "MarginFund +"),
     "SurplusAuction.start": ("the ledger -", "it +"),

@@ -36,17 +36,12 @@ _AMOUNTS: dict[str, tuple[int, ...]] = {
     "Domain.repay": (0,),
     "Domain.recover": (0,),
     "Domain.redeem": (0,),
-    "MarginMarket.deposit": (1,),
-    "MarginMarket.withdraw": (0,),
-    "MarginMarket.liquidate": (2,),
-    "MarginMarket.close_out": (3,),
     "PerpetualMarket.deposit": (1,),
     "PerpetualMarket.withdraw": (0,),
     "PerpetualDesk.take": (1,),
     "PerpetualDesk.liquidate": (2,),
     "MarginOrders.fill": (4,),
     "MarginFund.insure": (0,),
-    "MarginDeleverager.execute": (0,),
     "StakeAuction.take": (1,),
     "MintAuction.take": (1,),
     "SurplusAuction.take": (0,),
@@ -58,12 +53,12 @@ _CRANKS = (
     *("VaultEngine.accrue", "Pool.cut", "Pool.settle", "Pool.collect_claims", "LossWaterfall.cover"),
     *("LossWaterfall.make_good", "LiquidationEngine.flag", "CollateralAuction.reset", "Settlement.note"),
     *("Settlement.skim", "Settlement.cover_last", "Treasury.distribute", "AutoCeiling.adjust"),
-    *("MarginMarket.accrue", "MarginMarket.post_shortfall", "MarginMarket.sweep", "Workouts.flag"),
-    *("MarginDeleverager.begin", "MarginFund.claim", "Claims.collect"),
+    *("Workouts.flag", "MarginFund.claim", "Claims.collect"),
     *("CollateralAuction.close", "CollateralAuction.unwind", "StakeAuction.end", "MintAuction.end"),
-    *("LiquidationEngine.liquidate", "Workouts.foreclose", "Domain.realise_loss", "MarginMarket.close_out"),
+    *("LiquidationEngine.liquidate", "Workouts.foreclose", "Domain.realise_loss"),
     *("PerpetualMarket.accrue", "PerpetualMarket.wake", "PerpetualMarket.sweep"),
     *("PerpetualMarket.post_shortfall", "PerpetualMarket.end_market", "PerpetualMarket.roll"),
+    *("PerpetualCloser.execute", "PerpetualCloser.share"),
 )
 _SHARE = 0.35
 _SELDOM = 0.06
@@ -97,7 +92,7 @@ class Questions:
             return self.books.count(prices)
 
     def _wake_all(self) -> None:
-        """Bring the marks of a market by cycles, and its accounts, up to now."""
+        """Bring the marks of the margin market, and its accounts, up to now."""
         market = self.contracts["PerpetualMarket"]
         for m in range(self.contracts["MarginPolicy"].count[()]):
             self.system.apply(Action("PerpetualMarket", "accrue", (m,), KEEPER))
@@ -111,8 +106,8 @@ class Questions:
             yield from self._in_parts(kind, action, prices, least, random)
         if kind == "MarginOrders.fill":
             yield from self._void(action)
-        if kind == "MarginDeleverager.submit" and len(action.args[0]) > 1:
-            yield from self._ranked_in_parts(action, prices, least)
+        if kind in ("PerpetualCloser.submit", "PerpetualCloser.share") and len(action.args[2]) > 1:
+            yield from self._closed_in_parts(action, prices, least)
         if kind in _CRANKS and random.random() < _SHARE:
             yield from self._by_another(kind, action, prices, least)
 
@@ -162,7 +157,7 @@ class Questions:
                     return
                 sheets.append(self.count(prices))
         whole, halves = sheets
-        if kind in ("MarginMarket.liquidate", "PerpetualDesk.liquidate"):
+        if kind == "PerpetualDesk.liquidate":
             # The reward of parts is rounded down: nobody has more of it.
             whole = {who: max(amount, halves[who]) for who, amount in whole.items() if who == action.sender}
             halves = {action.sender: halves[action.sender]}
@@ -178,18 +173,18 @@ class Questions:
                     stake = action.args[4] * maker.price
                     yield Told(f"possible: to fill an order after {call}", stake, act_text(action)[:80])
 
-    def _ranked_in_parts(self, action: Action, prices: Prices, least: int) -> Iterator[Told]:
-        """Have a ranking submitted and executed at once, or one by one."""
-        sheets, many = [], list(action.args[0])
-        for parts in ([many], [[each] for each in many]):
+    def _closed_in_parts(self, action: Action, prices: Prices, least: int) -> Iterator[Told]:
+        """Have accounts ranked and closed at once, or one by one; what bonds pay is rounded down."""
+        sheets = []
+        for parts in ([action.args[2]], [(each,) for each in action.args[2]]):
             with self.system.imagine():
-                for part in parts:
-                    self.system.apply(action._replace(args=(part,)))
-                for _ in range(2 * len(many) if len(parts) > 1 else 2):
-                    count = 1 if len(parts) > 1 else 100
-                    self.system.apply(Action("MarginDeleverager", "execute", (count,), KEEPER))
+                if not all(self.system.apply(_of(action, action.method, part)).ok for part in parts):
+                    return
+                if action.method == "submit":
+                    for part in parts:
+                        self.system.apply(_of(action, "execute", part))
                 sheets.append(self.count(prices))
-        yield from self._differ("a ranking at once, or in parts", sheets[0], sheets[1], least)
+        yield from self._differ("to close at once, or in parts", sheets[0], sheets[1], least)
 
     def _by_another(self, kind: str, action: Action, prices: Prices, least: int) -> Iterator[Told]:
         """Have somebody else call: only what callers get may differ, and they get no more."""
@@ -283,7 +278,7 @@ class Questions:
                         yield "to cash", Action("Settlement", "cash", (c, left), who), left
 
     def _owed_by_cycles(self) -> Iterator[tuple[str, Action, int]]:
-        """Yield what whoever has no lots and no unfinal gain may take out of a market by cycles."""
+        """Yield what whoever has no lots and no unfinal gain may take out of the margin market."""
         market = self.contracts["PerpetualMarket"]
         self._wake_all()
         if market.late_table[()] or market.closing[()]:
@@ -298,13 +293,9 @@ class Questions:
     def _owed_by_margin(self) -> Iterator[tuple[str, Action, int]]:
         if "PerpetualMarket" in self.contracts:
             yield from self._owed_by_cycles()
-        if "MarginMarket" not in self.contracts:
+        else:
             return
-        market, fund = self.contracts["MarginMarket"], self.contracts["MarginFund"]
-        if not any(market.interests[m].unpaid for m in market.interests) and not market.closing[()]:
-            for who, each in list(market.accounts.items()):
-                if not each.markets and each.cash > 0:
-                    yield "to withdraw", Action("MarginMarket", "withdraw", (each.cash, who), who), each.cash
+        fund = self.contracts["MarginFund"]
         now = self.system.timestamp // fund.length
         for who, bucket in list(fund.holdings):
             kept = fund.profit_of("", who, bucket)
@@ -443,39 +434,22 @@ class Questions:
                         yield "to take over a sound account", take, equity
 
     def _forbidden_in_margin(self, thief: str) -> Iterator[tuple[str, Action, int]]:
-        args: tuple[Any, ...]
         if "PerpetualMarket" in self.contracts:
             with self.system.imagine():
                 yield from list(self._forbidden_by_cycles(thief))
-        if "MarginMarket" not in self.contracts:
+        else:
             return
-        market, fund = self.contracts["MarginMarket"], self.contracts["MarginFund"]
-        for who, each in list(market.accounts.items()):
-            worth = market.worth_of("", who, 0)
-            if worth.equity > 0:
-                more = worth.equity + 200 * WAD
-                yield (
-                    "to withdraw more than one has",
-                    Action("MarginMarket", "withdraw", (more, who), who),
-                    more,
-                )
-            if each.markets and worth.equity * BASIS_POINTS > 2 * max(worth.maintenance, worth.initial):
-                for m in range(4):
-                    size = market.positions[who, m].size
-                    if size:
-                        args = who, m, abs(size)
-                        take = Action("MarginMarket", "liquidate", args, _other(market, who))
-                        yield "to take over a sound account", take, worth.equity
-            if each.markets and worth.equity * BASIS_POINTS > worth.initial:
-                for m in range(4):
-                    if market.positions[who, m].size:
-                        begin = Action("MarginDeleverager", "begin", (who, m), thief)
-                        yield "to deleverage a solvent account", begin, worth.equity
+        fund = self.contracts["MarginFund"]
         now = self.system.timestamp // fund.length
         for who, bucket in list(fund.holdings):
             kept = fund.profit_of("", who, bucket)
             if kept and bucket == now:
                 yield "to claim a profit at once", Action("MarginFund", "claim", (who, bucket), thief), kept
+
+
+def _of(action: Action, method: str, accounts: tuple[str, ...]) -> Action:
+    """Return a call of a closer for some of the accounts."""
+    return action._replace(method=method, args=(*action.args[:2], accounts))
 
 
 def _other(market: Any, who: str) -> str:

@@ -5,9 +5,10 @@ what each wave needed, the sum over its fills of the gap between the mark and th
 closed at, in proportion to what winners had won, and no more than that. Accounts are not known here, so what
 the queue took from each is not compared.
 
-Then each wave goes through the margin market, on the contracts' bytecode and by either of its ways to
-deleverage: one account owes what was needed, three have gained what was won. A dollar is 10**12 wei there, so
-that the deployment's lines hold 600 million of them.
+Then each wave goes through the perpetual market, on the contracts' bytecode and by each of its policies: one
+account owes what was needed, three have gained what was won. A dollar is 10**12 wei there, so that the
+deployment's lines hold 600 million of them. How many positions a rank closes is not compared: the venue's
+accounts are not known, and three of our own say nothing about them.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from backstop.deployment.contracts import MARGIN_POLICIES
 from backstop.deployment.examples import standard
 from backstop.deployment.parameters import MarginParameters, PerpetualParameters
 from backstop.deployment.signing import sign_order, trader
 from backstop.hosts.host import CHAIN_ID
-from backstop.keepers.deleveraging import in_order
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
+from backstop.model.perpetual_ranking import PerpetualRanking, score_of
+from backstop.model.price_path import SHORT
 from backstop.studies.reproductions.deployed import Deployed, deployed
 from backstop.studies.reproductions.published import table
 from backstop.studies.reproductions.table import Reproduction, Row, by, row
@@ -42,6 +45,7 @@ DOLLAR = 10**12
 BEFORE, AFTER = 2_000, 1_000
 """Prices before and after the fall [stablecoins a coin], by which a short of one lot gains a dollar."""
 WINNERS = ("winner_1", "winner_2", "winner_3")
+HOUSE = "PerpetualMarket"
 
 
 class Wave(NamedTuple):
@@ -64,25 +68,27 @@ def minimal(wave: Wave) -> int:
 
 
 @cache
-def through_the_market(waves: tuple[Wave, ...], deleveraging: str) -> list[int]:
-    """Play waves in the margin market and return what it takes from each one's winners [wei].
+def through_the_market(waves: tuple[Wave, ...], policy: str) -> list[int]:
+    """Play waves in the perpetual market and return what it takes from each one's winners [wei].
 
-    The failing position is smaller than half of what the first winner has gained.
+    The failing position is smaller than half of what the first winner has gained. Nobody insures the market,
+    and nothing has a fee.
     """
     terms = PerpetualParameters("WETH", DOLLAR // (BEFORE - AFTER), dust=0)
-    parameters = replace(standard(), margin=MarginParameters((terms,), policy=deleveraging))
+    margin = MarginParameters((terms,), policy=policy, maker_fee=0, taker_fee=0, third_bond=0)
+    parameters = replace(standard(), margin=margin)
     with deployed(parameters) as here:
         return _Market(here).play(waves)
 
 
 class _Market:
-    """Margin market with shorts that win, a long that fails, and others who are long."""
+    """Perpetual market with shorts that win, a long that fails, and others who are long."""
 
     def __init__(self, here: Deployed) -> None:
         self.here, self.nonce = here, 0
         self._price(BEFORE)
         here.borrow("rich", 0, 100 * WAD, 20_000 * WAD)
-        here.do("Stablecoin", "approve", here.at("MarginMarket"), MAX_UINT256, sender="rich")
+        here.do("Stablecoin", "approve", here.at(HOUSE), MAX_UINT256, sender="rich")
 
     def play(self, waves: Sequence[Wave]) -> list[int]:
         """Play the waves one after the other, from the same price to the same price."""
@@ -97,46 +103,83 @@ class _Market:
         lots = [wave.won // 2, wave.won // 3, wave.won - wave.won // 2 - wave.won // 3]
         for name, size, share in zip(shorts, lots, (1, 2, 5), strict=True):
             self._deposit(name, size * share)
-        self._trade(longs[0], shorts[0], failing, BEFORE)
+        self._trade(longs[0], shorts[0], failing)
         for name, size in zip(shorts, (lots[0] - failing, *lots[1:]), strict=True):
-            self._trade(longs[1], name, size, BEFORE)
+            self._trade(longs[1], name, size)
         self._price(AFTER)
-        before = self._equity(shorts)
-        self.here.do("MarginDeleverager", "begin", trader(longs[0]), 0, sender="anybody")
-        standings = {
-            trader(name): self.here.read("MarginDeleverager", "standing_of", trader(name)) for name in shorts
-        }
-        assert sum(standing.gain for standing in standings.values()) == wave.won * DOLLAR
-        ranked = in_order(self.here.both.model.world.contracts["MarginDeleverager"].KIND, standings)
-        self.here.do("MarginDeleverager", "submit", tuple(ranked), sender="anybody")
-        self.here.do("MarginDeleverager", "execute", 2 * len(ranked), sender="anybody")
-        taken = before - self._equity(shorts)
-        # The next wave begins with an empty market.
+        self._do("meet", trader(longs[0]))
+        self._roll()
+        self._do("meet", trader(longs[0]))
+        gains = {name: self._do("gains_of", trader(name), 0) for name in shorts}
+        assert sum(gained.short for gained in gains.values()) == wave.won * DOLLAR
+        self._price(AFTER)
+        self._close(sorted(shorts, key=lambda name: score_of(gains[name], SHORT), reverse=True))
+        self._leave(longs[1], shorts)
+        before = self._cash(shorts)
+        self._roll()
         for name in shorts:
-            size = self.here.read("MarginMarket", "position_of", trader(name), 0).size
-            if size:
-                self._trade(name, longs[1], -size, AFTER)
+            self._do("wake", trader(name))
+        taken = before - self._cash(shorts)
+        # The next wave begins with an empty market.
         self._price(BEFORE)
         return taken
 
-    def _equity(self, names: Sequence[str]) -> int:
-        return sum(self.here.read("MarginMarket", "worth_of", trader(name), 0).equity for name in names)
+    def _close(self, ranked: Sequence[str]) -> None:
+        """Have positions closed against the debtor's, if the policy does that."""
+        closer = self.here.both.model.world.contracts.get("PerpetualCloser")
+        if closer is None:
+            return
+        accounts = tuple(map(trader, ranked))
+        if isinstance(closer, PerpetualRanking):
+            self.here.do("PerpetualCloser", "submit", 0, SHORT, accounts, sender="anybody")
+            self.here.do("PerpetualCloser", "execute", 0, SHORT, accounts, sender="anybody")
+        else:
+            ascending = tuple(sorted(accounts, key=lambda owner: int(owner, 16)))
+            self.here.do("PerpetualCloser", "share", 0, SHORT, ascending, sender="anybody")
+
+    def _leave(self, other: str, shorts: Sequence[str]) -> None:
+        """Have the winners close what they still have: against who is long, and against lots of nobody."""
+        for name in shorts:
+            long, short = self.here.read(HOUSE, "lots_of", 0)
+            lots = -self._size(name)
+            left = min(lots, short - long)
+            if left:
+                self.here.do("PerpetualDesk", "take", 0, left, sender=trader(name))
+            if lots > left:
+                self._trade(name, other, lots - left)
+
+    def _roll(self) -> None:
+        """Wait for the window, and roll."""
+        margin = self.here.parameters.margin
+        assert margin is not None
+        self.here.advance(4 * margin.window)
+        self._do("roll")
+
+    def _do(self, method: str, *args: Any) -> Any:
+        return self.here.do(HOUSE, method, *args, sender="anybody")
+
+    def _cash(self, names: Sequence[str]) -> int:
+        return sum(self.here.read(HOUSE, "account_of", trader(name)).cash for name in names)
+
+    def _size(self, name: str) -> int:
+        return sum(held.size for held in self.here.read(HOUSE, "holdings_of", trader(name)))
 
     def _deposit(self, name: str, dollars: int) -> None:
-        self.here.do("MarginMarket", "deposit", trader(name), dollars * DOLLAR, sender="rich")
+        self.here.do(HOUSE, "deposit", trader(name), dollars * DOLLAR, sender="rich")
 
-    def _trade(self, buyer: str, seller: str, lots: int, price: int) -> None:
+    def _trade(self, buyer: str, seller: str, lots: int) -> None:
         self.nonce += 1
+        price = self.here.read(HOUSE, "mark_of", 0)
         sides: list[Order | bytes] = []
         for name, size in ((buyer, lots), (seller, -lots)):
-            order = Order(trader(name), 0, size, price * DOLLAR // (BEFORE - AFTER), MAX_UINT256, self.nonce)
+            order = Order(trader(name), 0, size, price, MAX_UINT256, self.nonce)
             sides += [order, sign_order(name, order, CHAIN_ID, self.here.at("MarginOrders"))]
         self.here.do("MarginOrders", "fill", *sides, lots, sender="anybody")
 
     def _price(self, price: int) -> None:
-        """Report a price twice, so that it is both the current and the next one."""
-        for _ in range(2):
-            self.here.price(0, price * RAY)
+        """Have the market marked at a price of now."""
+        self.here.price(0, price * RAY)
+        self._do("accrue", 0)
 
 
 def beyond(taken: Sequence[int], needed: Sequence[int]) -> int:
@@ -152,7 +195,7 @@ def reproduce(seed: int) -> Reproduction:
     rounded = by(len(WAVES))  # half a dollar each, twice
     excess = sum(queue) - sum(needed)
 
-    market = {way: through_the_market(WAVES, way) for way in ("ranked", "shared")}
+    market = {policy: through_the_market(WAVES, policy) for policy in MARGIN_POLICIES}
 
     def dollars(figure: str, ours: int, published: int | None = None, source: int = 0) -> Row:
         return row(figure, ours, published, rounded, unit="USD", source=source)
@@ -178,12 +221,15 @@ def reproduce(seed: int) -> Reproduction:
         ),
         *(
             line
-            for way, taken in market.items()
+            for policy, taken in market.items()
             for line in (
-                row(f"taken by the margin market, {way}", Fraction(sum(taken), DOLLAR), unit="USD"),
+                row(f"taken by the perpetual market, {policy}", Fraction(sum(taken), DOLLAR), unit="USD"),
                 row(
-                    "  waves that take the minimum to the wei",
-                    sum(took == wave * DOLLAR for took, wave in zip(taken, least, strict=True)),
+                    "  waves that take the minimum, and up to a wei of each winner",
+                    sum(
+                        wave * DOLLAR <= took <= wave * DOLLAR + len(WINNERS)
+                        for took, wave in zip(taken, least, strict=True)
+                    ),
                 ),
             )
         ),

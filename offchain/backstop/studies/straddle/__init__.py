@@ -1,1 +1,1 @@
-"""What a self-made pair, long against short, earns in the margin market by cycles."""
+"""What a self-made pair, long against short, earns in the margin market."""

@@ -1,4 +1,4 @@
-"""The margin market by cycles on the model of its contracts, with an owner's two accounts and others."""
+"""The margin market on the model of its contracts, with an owner's two accounts and others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from backstop.deployment.accounts import account
 from backstop.deployment.create import deploy
-from backstop.deployment.examples import cycled
+from backstop.deployment.examples import margined
 from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
@@ -36,7 +36,7 @@ class Terms(NamedTuple):
     open_from: int  # whole stablecoins open in the market, above which new risk needs more
     open_rate: int  # basis points more, of what is above
     cap: int  # whole stablecoins of insurance that may be spent in a day
-    half_bond: int  # whole stablecoins
+    third_bond: int  # whole stablecoins
     window: int  # seconds that a cycle is pending
     quiet: int  # seconds after the last booking
     share_from: int = 250_000  # whole stablecoins of an account's notional, above which it needs more
@@ -57,13 +57,13 @@ def terms_of(parameters: Parameters) -> Terms:
         margin.taker_fee,
         *market.of_market[0],
         margin.cap,
-        margin.half_bond,
+        margin.third_bond,
         margin.window,
         margin.quiet,
     )
 
 
-LIBRARY = terms_of(cycled())
+LIBRARY = terms_of(margined())
 """The library's terms."""
 
 
@@ -173,7 +173,7 @@ class Market:
 
 def _at(terms: Terms) -> Parameters:
     """Return the library's parameters at other terms, with one market and nobody behind it."""
-    parameters = cycled()
+    parameters = margined()
     margin = parameters.margin
     assert margin is not None
     market = replace(
@@ -195,6 +195,6 @@ def _at(terms: Terms) -> Parameters:
         mark_age=terms.mark_age,
         maker_fee=terms.maker_fee,
         taker_fee=terms.taker_fee,
-        half_bond=terms.half_bond,
+        third_bond=terms.third_bond,
     )
     return replace(parameters, domains=(), margin=changed)

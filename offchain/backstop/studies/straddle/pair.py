@@ -83,7 +83,7 @@ class _Pair:
         for owner in OTHERS:
             market.do("PerpetualMarket.deposit", owner, 5 * others * price)
         market.trade(*OTHERS, others)
-        margin = market.initial(lots, others + lots) + 2 * terms.half_bond * WAD
+        margin = market.initial(lots, others + lots) + 3 * terms.third_bond * WAD
         for owner, fee in ((LEFT, terms.maker_fee), (RIGHT, terms.taker_fee)):
             amount = margin + div_up(lots * price * fee, BASIS_POINTS)
             market.do("PerpetualMarket.deposit", owner, amount)

@@ -1,4 +1,4 @@
-"""A margin market by cycles on a real chain: mirrored, audited with its proofs, begun a simulation with."""
+"""A margin market on a real chain: mirrored, audited with its proofs, begun a simulation with."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
     devnet = Devnet()
     try:
         file = folder / "deployment.json"
-        deployment = deploy_live(devnet.node, by_cycle(half_bond=WAD), file, Signers(test_accounts=True))
+        deployment = deploy_live(devnet.node, by_cycle(third_bond=WAD), file, Signers(test_accounts=True))
         crash(Town(devnet, deployment, Artifacts()))
         yield Crashed(devnet, deployment, file)
     finally:
@@ -93,8 +93,8 @@ def test_the_statement_says_what_insurance_has(market: Crashed, content: dict[st
     assert int(said["insurance_wad"]) == chain("MarginFund", "insurance_of").amount == 500 * WAD
     assert said["payable_wad"] == said["insurance_wad"]
     assert (said["unpaid_wad"], said["short_wad"], said["gap_wad"]) == ("0", "0", "0")
-    # The other half of the bonds is whoever seizes and books an account.
-    assert int(said["bonds_wad"]) == 2 * WAD
+    # The short's, and a third of the long's, for whoever has its lots taken over.
+    assert int(said["bonds_wad"]) == 4 * WAD
     assert content["mirror"]["differences"] == 0
 
 
@@ -123,7 +123,7 @@ def test_metrics_have_it(content: dict[str, Any]) -> None:
 def test_the_market_has_no_power_but_to_post(content: dict[str, Any]) -> None:
     powers = {each["contract"]: each for each in content["statement"]["powers"]["contracts"]}
     assert not {"PerpetualMarket", "PerpetualDesk", "MarginOrders"} & powers.keys()
-    at = plan(by_cycle(half_bond=WAD)).addresses["PerpetualMarket"]
+    at = plan(by_cycle(third_bond=WAD)).addresses["PerpetualMarket"]
     assert [each["role"] for each in powers["Perpetuals"]["roles"] if each["account"] == at] == ["SHORTFALL"]
 
 

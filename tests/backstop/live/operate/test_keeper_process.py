@@ -286,15 +286,13 @@ def test_the_guide_reads(tmp_path: Path) -> None:
     guide = (ROOT / "docs/do/operate.md").read_text()
     text = guide.partition("\n## Keepers\n")[2].partition("\n## ")[0]
     example, of_signer, of_relay, *others = re.findall(r"```yaml\n(.*?)```", text, re.S)
-    of_margin, of_cycles, of_reports = others
+    of_margin, of_reports = others
     relay = read_settings(written(tmp_path, f"schema_version: 1\n{of_relay}"))["relay"]
     assert relay == RelaySettings("https://relay.example.org", ("taker", "bidder", "liquidator"))
     found = read_settings(written(tmp_path, f"schema_version: 1\n{of_signer}"))
     assert found["signer"] == "http://127.0.0.1:9000" and "bidder" in found["may_sign"]
     found = read_settings(written(tmp_path, f"schema_version: 1\n{of_margin}"))
-    assert found["roles"] == ("margin_liquidator", "deleverager", "matcher")
-    found = read_settings(written(tmp_path, f"schema_version: 1\n{of_cycles}"))
-    assert found["roles"] == ("margin_crank", "margin_liquidator", "matcher")
+    assert found["roles"] == ("margin_crank", "margin_liquidator", "deleverager", "matcher")
     found = read_settings(written(tmp_path, f"schema_version: 1\n{of_reports}"))
     assert found["roles"] == ("reporter", "poker")
     found = read_settings(written(tmp_path, example))

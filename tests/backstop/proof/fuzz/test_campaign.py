@@ -28,7 +28,7 @@ EACH = 5
 LATER = pytest.mark.deep(
     brief="tests/backstop/proof/fuzz/test_campaign.py::test_both_hosts_agree_to_the_last_slot"
 )
-# A catalogue in which every move makes sense takes some forty-five: one in ten has a market by cycles.
+# A catalogue in which every move makes sense takes some forty-five: three in ten have a margin market.
 RUNS_FOR_ALL_MOVES = 60
 # They let time pass, or try what nobody may do.
 WITHOUT_SUCCESS = {"wait_a_little", "wait_long", "call_the_inside", "misuse_the_taker"}

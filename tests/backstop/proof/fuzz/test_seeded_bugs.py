@@ -33,7 +33,7 @@ def patched(patch: Path, folder: Path) -> Artifacts:
 
 
 def campaign(artifacts: Artifacts):
-    """The failing runs of `ape test`'s campaign and of `ape run fuzz --seed 1`, each with its last step."""
+    """The failing runs of `ape test`'s campaign and of `ape run fuzz --seed 1`, and where each fails."""
     for run in range(RUNS):
         with open_host("revm") as host:
             machine = Machine(host, run_seed(1, run), artifacts=artifacts, traces=None)
@@ -43,7 +43,9 @@ def campaign(artifacts: Artifacts):
                 machine.both.check()
                 machine.both.audit()
             except BackstopError as error:
-                yield machine.both.record(str(error)), machine.both.steps
+                # In a future that is asked about a difference is later than the last step that is kept.
+                found = error.differences[0].step if isinstance(error, Divergence) else machine.both.steps
+                yield machine.both.record(str(error)), found
 
 
 def shrunk_enough(trace, artifacts):

@@ -69,19 +69,19 @@ def test_a_text_that_is_gone_or_there_twice_is_told(checkout):
             pair.apply(root)
 
 
-def test_thirty_are_drawn_and_thirty_come_from_experience():
-    assert Counter(pair.source for pair in PAIRS.values()) == {DRAWN: 30, BY_HAND: 30}
-    assert len({pair.changes for pair in PAIRS.values()}) == 60
+def test_some_are_drawn_and_some_come_from_experience():
+    assert Counter(pair.source for pair in PAIRS.values()) == {DRAWN: 25, BY_HAND: 62}
+    assert len({pair.changes for pair in PAIRS.values()}) == 87
 
 
-def test_the_hunt_has_three_times_twenty_others_and_three_that_are_harmless():
-    assert Counter(pair.source for pair in FOR_THE_HUNT.values()) == {DRAWN: 60, BY_HAND: 3}
+def test_the_hunt_has_others_of_three_draws_and_two_that_are_harmless():
+    assert Counter(pair.source for pair in FOR_THE_HUNT.values()) == {DRAWN: 45, BY_HAND: 2}
     assert {pair.origin for pair in FOR_THE_HUNT.values() if pair.source == BY_HAND} == {"harmless"}
-    assert len({pair.changes for pair in ALL.values()}) == len(ALL) == 123
+    assert len({pair.changes for pair in ALL.values()}) == len(ALL) == 134
 
 
 @pytest.mark.deep(
-    brief="tests/backstop/proof/mutation/test_pairs.py::test_thirty_are_drawn_and_thirty_come_from_experience"
+    brief="tests/backstop/proof/mutation/test_pairs.py::test_some_are_drawn_and_some_come_from_experience"
 )
 def test_what_is_drawn_is_a_mutant_with_its_fault_in_the_contract(checkout):
     drawn = [pair for pair in ALL.values() if pair.source == DRAWN]

@@ -27,7 +27,7 @@ TITLE = '<script>document.title = "taken"</script> & "quotes"'
 CHARTS = {
     "crash": {"payers", "open", "exits"},
     "calm": {"exits"},
-    "margin": {"exits", "margin-payers", "margin-excess"},
+    "margin": {"exits", "margin-payers", "margin-closed"},
 }
 
 

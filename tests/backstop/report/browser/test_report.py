@@ -89,8 +89,8 @@ def test_the_figures_that_matter_are_there(runs: dict[str, Run], visits: list[di
             needed |= {f"losses.covered.{i}.rad" for i in range(3)} | {f"paid_by.{i}.wad" for i in range(4)}
         if visit["name"] == "crash":
             needed |= {"margin.loss_wad", "margin.clawed_back_wad", "margin.left_alone_wad"}
-            needed |= {f"margin.payers.{i}.gain_wad" for i in range(2)}
-            needed |= {f"margin.freezes.{i}.policies.greedy_wad" for i in range(12)}
+            needed |= {f"margin.payers.{i}.paid_wad" for i in range(2)}
+            needed |= {f"margin.closings.{i}.whole_lots" for i in range(12)}
         assert needed <= {figure["path"] for figure in visit["figures"]}
 
 

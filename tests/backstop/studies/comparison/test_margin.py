@@ -1,22 +1,25 @@
-"""A comparison of margin presets: its lines agree with the runs; who deleverages takes the least, or more."""
+"""A comparison of margin presets: its lines agree with the runs; none closes more than is nobody's."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from backstop.model.arithmetic import WAD
-from backstop.report.compare_margin_charts import margin_excess, margin_payers
+from backstop.report.compare_margin_charts import margin_closed, margin_payers
 from backstop.simulation.bearers import PAYERS
-from backstop.simulation.run_directory import load_run
-from backstop.studies.comparison.compare import WAYS, compare, lines, margin_lines, margin_of
+from backstop.simulation.run import RunResult
+from backstop.simulation.run_directory import TABLES, load_run
+from backstop.studies.comparison.compare import compare, lines, margin_lines, margin_of
 from backstop.studies.comparison.presets import load_presets
 from tests.support.paths import DATA
 
 SCENARIO = str(DATA / "compare" / "crowded.yaml")
-PRESETS = "dydx,bitmex,okex-clawback"
+PRESETS = "dydx,bitmex,okex-clawback,ccp,hyperliquid"
+FORCED = ("dydx", "bitmex", "ccp", "hyperliquid")
 
 
 @pytest.fixture(scope="module")
@@ -43,26 +46,34 @@ def test_the_loss_is_paid_exactly(compared, out):
         for kind in PAYERS:
             assert int(margin[f"{kind}_wad"]) == sum(map(int, paid[paid["kind"] == kind]["paid_wad"]))
         parts = sum(int(margin[f"{kind}_wad"]) for kind in PAYERS)
-        assert int(margin["loss_wad"]) == parts + int(margin["not_paid_wad"]) > 1_000 * WAD
-        freezes = run.frames["margin_freezes"]
-        assert margin["freezes"] == len(freezes) > 0
-        assert margin["charged"] == sum(map(int, freezes["charged"]))
+        assert int(margin["loss_wad"]) == parts + int(margin["not_paid_wad"]) > 100 * WAD
+        closings = run.frames["margin_closings"]
+        assert margin["closed"] == closings["owner"].nunique()
+        closed = sum(
+            int(lots) * int(price) for lots, price in closings[["lots", "price_wei"]].itertuples(False)
+        )
+        assert int(margin["closed_wad"]) == closed
 
 
-def test_only_a_greedy_engine_takes_more_than_the_least(by_name):
-    for margin in by_name.values():
-        assert margin["excess_wad"] == margin["ranked_excess_wad"] == margin["shared_excess_wad"] == "0"
-        assert int(margin["taken_wad"]) <= int(margin["minimal_wad"])
-    assert any(int(margin["greedy_excess_wad"]) > 100 * WAD for margin in by_name.values())
+def test_no_more_is_closed_than_was_nobodys(by_name):
+    for name, margin in by_name.items():
+        assert margin["excess_wad"] == "0"
+        assert (margin["closed"] > 0) == (name in FORCED)
+        assert (int(margin["closed_wad"]) > 1_000 * WAD) == (name in FORCED)
+    # By rank the last of them keeps lots, of which whole positions leave nothing.
+    assert int(by_name["bitmex"]["greedy_excess_wad"]) > 0
 
 
 def test_who_pays_is_what_the_preset_says(by_name):
-    for name in ("dydx", "bitmex", "okex-clawback"):
-        assert by_name[name]["posted_wad"] == "0"
-    assert by_name["okex-clawback"]["insured_wad"] == "0"
-    assert int(by_name["dydx"]["insured_wad"]) == int(by_name["bitmex"]["insured_wad"]) > 0
-    # By rank few are charged, and shared many.
-    assert by_name["bitmex"]["charged"] < by_name["dydx"]["charged"]
+    for margin in by_name.values():
+        assert margin["posted_wad"] == "0"
+        assert 0 < margin["most_taken_bps"] <= 10_000
+    for name in ("okex-clawback", "hyperliquid"):
+        assert by_name[name]["insured_wad"] == "0"
+    assert int(by_name["dydx"]["insured_wad"]) > 0 and int(by_name["bitmex"]["insured_wad"]) > 0
+    # By rank fewer keep a part of their positions.
+    assert int(by_name["bitmex"]["greedy_excess_wad"]) < int(by_name["dydx"]["greedy_excess_wad"])
+    assert by_name["dydx"]["gas"] > by_name["okex-clawback"]["gas"] > 1_000_000
 
 
 def test_the_lines(compared, out):
@@ -73,43 +84,64 @@ def test_the_lines(compared, out):
     for row, exact in zip(rows, compared["presets"], strict=True):
         whole, _, digits = row["paid by insurance"].partition(".")
         assert int(whole) * WAD + int(digits.ljust(18, "0")) == int(exact["margin"]["insured_wad"])
+    chart, bars = margin_closed(compared), margin_payers(compared)
+    assert chart is not None and bars is not None
+    assert [key.name for key in chart.legend] == ["closed", "beyond it, by whole positions"]
+    assert "not paid" in {key.name for key in bars.legend} or "gains of the cycle" in bars.label
 
 
 def test_a_run_without_a_margin_market_has_no_such_line():
-    nothing = {"presets": [{"margin": margin_of(None), "title": "x"}]}
+    nothing = {"presets": [{"margin": margin_of(_result({"margin": None})), "title": "x"}]}
     assert margin_lines(nothing) == []
-    assert margin_payers(nothing) is margin_excess(nothing) is None
+    assert margin_payers(nothing) is margin_closed(nothing) is None
 
 
 def test_by_hand():
-    """Two freezes: the first lapsed with nothing taken, in the second what was missing fell meanwhile."""
-
-    def freeze(taken, charged, **policies):
-        wads = {f"{name}_wad": str(amount) for name, amount in policies.items()}
-        return {"taken_wad": str(taken), "charged": charged, "policies": wads}
-
+    """Two shorts of 5 and 4 lots; 6 were taken from the long debtor; 5 are closed, and 2, one too many."""
     paid = {"clawed_back": 1, "insured": 2, "taken": 50, "posted": 10, "cut": 5}
-    summary = {
-        "accounts": 9,
-        "liquidations": 4,
-        "bankruptcies": 2,
-        "loss_wad": "100",
-        "left_alone_wad": "7",
+    margin = {
+        "policy": "ranked",
+        **{"accounts": 9, "liquidations": 4, "bankruptcies": 2, "seized": 2, "deleveraged": 2},
+        **{"loss_wad": "100", "left_alone_wad": "7"},
         **{f"{kind}_wad": str(amount) for kind, amount in paid.items()},
-        "freezes": [
-            freeze(0, 0, greedy=40, ranked=30, shared=30, minimal=30),
-            freeze(50, 3, greedy=90, ranked=61, shared=60, minimal=60),
+        "cycles": [
+            {"at": 700, "gained_wad": "1000", "borne_wad": "50"},
+            {"at": 1_900, "gained_wad": "3", "borne_wad": "1"},
         ],
     }
-    found = margin_of(summary)
+    house, desk = ("PerpetualMarket", "PositionChanged"), ("PerpetualDesk", "Deleveraged")
+    events = [
+        (100, *house, ("debtor", 0, 9, 0)),
+        (100, *house, ("first", 0, -5, 0)),
+        (100, *house, ("second", 0, -4, 0)),
+        (400, *house, ("debtor", 0, 3, 0)),
+        (400, "PerpetualMarket", "Seized", ("debtor", "finder")),
+        (500, *house, ("first", 0, 0, 0)),
+        (500, *desk, ("first", 0, 5, 20, "prover")),
+        (500, *house, ("second", 0, -2, 0)),
+        (500, *desk, ("second", 0, 2, 20, "prover")),
+    ]
+    calls = [("PerpetualMarket", "meet", 7), ("PerpetualCloser", "execute", 5), ("MarginOrders", "fill", 9)]
+    closings = [(5, 5, 20), (2, 4, 20)]
+    result = _result(
+        {"margin": margin, "started_at": 0},
+        events=[dict(zip(("timestamp", "contract", "event", "values"), row, strict=True)) for row in events],
+        actions=[dict(zip(("contract", "method", "gas"), row, strict=True)) for row in calls],
+        margin_closings=[
+            dict(zip(("lots", "whole_lots", "price_wei"), row, strict=True)) for row in closings
+        ],
+    )
+    found = margin_of(result)
     assert found is not None
-    assert (found["not_paid_wad"], found["freezes"], found["charged"]) == ("32", 2, 3)
-    assert (found["minimal_wad"], found["excess_wad"]) == ("90", "0")
-    assert [found[f"{way}_excess_wad"] for way in WAYS] == ["40", "1", "0"]
-    row = {"title": "One", "margin": found}
-    chart = margin_excess({"presets": [row, row]})
-    assert chart is not None
-    assert [trace["name"] for trace in chart.figure["data"]] == list(WAYS.values())
-    bars = margin_payers({"presets": [row]})
-    assert bars is not None
-    assert [key.name for key in bars.legend] == [*PAYERS.values(), "not paid"]
+    assert (found["not_paid_wad"], found["most_taken_bps"], found["gas"]) == ("32", 3_334, 12)
+    assert (found["closed"], found["closed_wad"], found["excess_wad"]) == (2, "140", "20")
+    assert (found["greedy_excess_wad"], found["final_after_seconds"]) == ("40", 1_500)
+
+
+def _result(summary: dict[str, Any], **tables: list[dict[str, Any]]) -> RunResult:
+    """A finished run, of which nothing else is asked."""
+    rows = {
+        name: [tuple(row.get(each) for each in TABLES[name]) for row in tables.get(name, ())]
+        for name in TABLES
+    }
+    return cast(RunResult, type("Result", (), {"summary": summary, "tables": rows}))

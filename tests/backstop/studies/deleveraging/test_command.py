@@ -12,12 +12,15 @@ from click.testing import CliRunner
 
 from backstop.cli import report
 from backstop.cli.deleverage import cli
-from backstop.model.arithmetic import RAY
+from backstop.hosts.host import CALL_GAS
+from backstop.model.arithmetic import RAY, WAD
 from backstop.report import deleverage_page
 from backstop.report.kinds import kind_of
 from tests.support.figures_of import read
 
 pytestmark = pytest.mark.anvil
+
+ASKED = ["--accounts", "40", "--policy", "ranked", "--host", "anvil", "--dodgers", "20"]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def printed(out: Path) -> str:
-    result = CliRunner(mix_stderr=False).invoke(cli, ["--accounts", "20", "--out", str(out)])
+    result = CliRunner(mix_stderr=False).invoke(cli, [*ASKED, "--out", str(out)])
     assert result.exit_code == 0, result.stderr
     return result.stdout
 
@@ -39,45 +42,50 @@ def summary(out: Path, printed: str) -> dict[str, Any]:
 
 
 def test_tables_and_json_say_the_same(out: Path, printed: str, summary: dict[str, Any]) -> None:
-    again = CliRunner(mix_stderr=False).invoke(cli, ["--accounts", "20", "--out", str(out), "--json"])
+    again = CliRunner(mix_stderr=False).invoke(cli, [*ASKED, "--out", str(out), "--json"])
     assert json.loads(again.stdout) == {**summary, "out": str(out)}
-    assert f"{int(summary['taken_wad']) // 10**18:,}" in printed and "minimal" in printed
-    other = CliRunner(mix_stderr=False).invoke(cli, ["--accounts", "22", "--out", str(out)])
-    assert other.exit_code == 1 and "was made with accounts 20, not 22" in other.stderr
+    assert f"{int(summary['winners_wad']) // WAD:,}" in printed
+    other = CliRunner(mix_stderr=False).invoke(cli, ["--accounts", "42", *ASKED[2:], "--out", str(out)])
+    assert other.exit_code == 1 and "was made with accounts 40, not 42" in other.stderr
+
+
+def test_gas_is_the_chains_and_each_block_has_room(summary: dict[str, Any]) -> None:
+    assert summary["gas_from"] == "the chain" and summary["fullest_block_gas"] <= CALL_GAS
+    phases = {row["phase"]: row for row in summary["phases"]}
+    for name in ("positions are seized", "losses are booked", "debtors are settled"):
+        row = phases[name]
+        assert row["accounts"] == summary["insolvent"] == 20
+        assert 0 < row["least"] <= row["mean"] <= row["most"] and row["gas"] >= row["accounts"] * row["least"]
+    assert summary["liquidated"] == summary["tried"] > 10
 
 
 def test_the_first_screen_adds_up_to_the_tables(out: Path, summary: dict[str, Any]) -> None:
-    (whole,), tables = read((out / "report.html").read_text())
-    assert whole.total == sum(whole.parts.values()) > 0
-    assert whole.total == (int(summary["loss_wad"]) + int(summary["insured_wad"])) * RAY
-    freezes = tables[1]  # loss, taken and what greedy takes, of each
-    assert len(freezes) == len(summary["freezes"]) > 2
-    assert sum(row[0] for row in freezes.values()) == int(summary["loss_wad"]) * RAY
-    assert sum(row[1] for row in freezes.values()) == int(summary["taken_wad"]) * RAY
-    traders = next(value for name, value in whole.parts.items() if name.startswith("Traders"))
-    assert traders == int(summary["taken_wad"]) * RAY
-    assert sum(row[2] for row in freezes.values()) == tables[0]["greedy"][0]
+    (whole,), _ = read((out / "report.html").read_text())
+    paid = ("insurance", "winners", "unvested", "later", "protocol", "nobody")
+    assert whole.total == sum(whole.parts.values()) == int(summary["owed_wad"]) * RAY > 0
+    assert sum(int(summary[f"{name}_wad"]) for name in paid) == int(summary["owed_wad"])
+    winners = next(value for name, value in whole.parts.items() if name.startswith("Who had gained"))
+    assert winners == int(summary["winners_wad"]) * RAY
 
 
-def test_every_heading_answers(out: Path, summary: dict[str, Any]) -> None:
+def test_every_heading_answers(out: Path) -> None:
     page = (out / "report.html").read_text()
-    assert page.count("<section id=") == page.count("<small>") == 4
+    assert page.count("<section id=") == page.count("<small>") == 5
     ids = re.findall(r' id="([^"]+)"', page.partition("<script")[0])
     assert len(ids) == len(set(ids)), "a chart that has a section's name would be drawn over the section"
-    greedy = int(summary["policies"][0]["taken_wad"])
-    assert f'value="{greedy - int(summary["taken_wad"])}"' in page
 
 
-def test_a_crash_that_nobody_pays_for_says_so(summary: dict[str, Any], tmp_path: Path) -> None:
-    nothing = {f"{name}_wad": "0" for name in ("insured", "loss", "taken", "posted", "unpaid")}
-    calm = summary | nothing | {"freezes": [], "policies": [], "largest": None}
+def test_without_closings_and_dodgers_their_parts_are_left_out(
+    summary: dict[str, Any], tmp_path: Path
+) -> None:
+    calm = summary | {"closings": [], "dodging": None, "closed_after_seconds": None, "policy": "by-cycle"}
     (tmp_path / "deleverage.json").write_text(json.dumps(calm))
     (tmp_path / "meta.json").write_text(json.dumps({"command": "again", "versions": {}}))
     page = deleverage_page.write_page(tmp_path).read_text()
-    assert "nobody was deleveraged" in page and 'class="whole"' not in page
+    assert 'id="closings"' not in page and 'id="dodging"' not in page and 'class="whole"' in page
 
 
-def test_report_writes_it_again_and_the_index_has_it(out: Path, summary: dict[str, Any]) -> None:
+def test_report_writes_it_again_and_the_index_has_it(out: Path, printed: str) -> None:
     kind = kind_of(out)
     assert kind is not None and kind.name == "deleveraging"
     before = (out / "report.html").read_text()

@@ -6,7 +6,7 @@ import pytest
 
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import RAD, RAY, WAD, div_up
-from backstop.model.margin_market import MarginMarket
+from backstop.model.perpetual_desk import PerpetualDesk
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.pool import Pool
 from backstop.model.state import external
@@ -15,8 +15,8 @@ from backstop.studies.hunt.books import Prices
 from backstop.studies.hunt.game import FOCUSES, LEAST, Game, Run
 from backstop.studies.hunt.story import replay_steps
 
-BY_CYCLE = 4, 5, 7
-"""Seeds of games about a margin market by cycles."""
+PLAYED = 4, 5, 7
+"""Seeds of games about a margin market."""
 
 
 def played(focus, steps, seed=0):
@@ -66,14 +66,14 @@ def test_income_that_nobody_brings_is_told(monkeypatch):
 
 
 def test_buyers_who_sell_are_told(monkeypatch):
-    right = MarginMarket.trade
+    right = PerpetualDesk.trade
 
     def trade(self, sender, market, maker, taker, delta, *others):
         return right(self, sender, market, maker, taker, -delta, *others)
 
     vars(trade).update(vars(right))
-    monkeypatch.setattr(MarginMarket, "trade", trade)
-    _, told = played("margin", 60)
+    monkeypatch.setattr(PerpetualDesk, "trade", trade)
+    told = (each for seed in range(12) for each in played("margin", 60, seed)[1])
     assert any(each.kind == "off the price list: a fill is not what was signed" for each in told)
 
 
@@ -93,7 +93,7 @@ def test_rounding_is_no_story():
     assert one.least(prices) > LEAST * RAY and div_up(LEAST, WAD) == 100
 
 
-def test_who_is_woken_pays_in_a_market_by_cycles(monkeypatch):
+def test_who_is_woken_pays_in_a_margin_market(monkeypatch):
     """A stranger's call hands him what another has."""
     right = PerpetualMarket.wake
 
@@ -106,13 +106,13 @@ def test_who_is_woken_pays_in_a_market_by_cycles(monkeypatch):
         self._credit(sender, amount)
 
     monkeypatch.setattr(PerpetualMarket, "wake", wake)
-    told = [each.kind for seed in BY_CYCLE for each in played("margin", 150, seed)[1]]
+    told = [each.kind for seed in PLAYED for each in played("margin", 150, seed)[1]]
     assert "PerpetualMarket.wake: named loses" in told
 
 
-def test_nothing_is_told_of_a_market_by_cycles():
+def test_nothing_is_told_of_a_margin_market():
     done: Counter[str] = Counter()
-    for seed in BY_CYCLE:
+    for seed in PLAYED:
         one, told = played("margin", 150, seed)
         assert told == []
         done.update(one.kind_of(each) for each in one.done if not isinstance(each, int))

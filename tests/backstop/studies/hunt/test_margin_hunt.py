@@ -1,93 +1,149 @@
-"""The alarm *margin*: it sees what it is shown, nothing where prices stay, and tells what happened."""
+"""The alarm *margin*: silent where gains are handed on, loud where a rule is wrong."""
+
+from fractions import Fraction
 
 import pytest
 
-from backstop.deployment.signing import trader
+from backstop.deployment.contracts import BY_CYCLE
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import RAY, WAD
+from backstop.model.cycle_book import CycleBook
+from backstop.model.price_path import Sides
 from backstop.studies.hunt import margin
 from backstop.studies.hunt.exchange import PRICES
-from backstop.studies.hunt.margin import LEAST, Course, Deal, Margin
+from backstop.studies.hunt.margin import AFTER, LEAST, Course, Deal, Margin
 from backstop.studies.hunt.story import replay_steps
 
-
-def insured():
-    """The first case with much insurance, in which the attacker has little."""
-    return next(
-        seed
-        for seed in range(100)
-        if any(
-            each.method == "insure" and each.args[0] == 50_000 * WAD for each in Margin(seed).setting.opening
-        )
-        and (trader("attacker"), 3_000 * WAD) in [each.args for each in Margin(seed).setting.opening]
-    )
+# The maker fails at the fall, and both who sold to it gain.
+FALL = Course((1_200 * RAY, 1_190 * RAY), (("maker", "attacker", 500), ("maker", "bystander", 500)), -1)
+PASSED_ON = Deal(0, 1, "trade", "attacker", "second_self", 500)
 
 
-def at(course, seed):
-    """A case with a course of one's own."""
-    found = Margin(seed)
-    found.course = course
-    found.idle = found.ends(())
-    return found
+def at(course, fitting=lambda found: True):
+    """The first case with a course of one's own that fits."""
+    for seed in range(400):
+        found = Margin(seed)
+        found.course = course
+        if fitting(found):
+            found.idle.clear()
+            return found
+    raise AssertionError("no case fits")
 
 
-def test_sees_a_pair_that_is_opened_at_a_stale_price():
-    found = at(Course((1_200 * RAY,), (), -1), insured())
-    pair = Deal(0, 0, "trade", "attacker", "second_self", 1_000)
-    amount, changes = found.taken((pair,))
-    assert amount > 1_000 * WAD and changes["coalition"] >= amount - 100
+def has_losers(found):
+    """Both trades are made; the maker owes, so that the winners' gains are cut, and nobody insures."""
+    insured = any(each.method == "insure" for each in found.setting.opening)
+    # Where positions are closed by force both are gone by then.
+    if insured or found.setting.parameters.margin.policy != BY_CYCLE:
+        return False
+    with found.system.imagine():
+        exchange = found.play((), AFTER[0])
+        shorts = [exchange.size(margin.trader(name)) for name in ("attacker", "bystander")]
+        cut = exchange.equity(margin.trader("maker")) == 0
+    return cut and shorts == [-500, -500]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.fixture(scope="module")
+def crash():
+    return at(FALL, has_losers)
+
+
+def test_a_gain_that_is_handed_on_is_no_story(crash):
+    assert crash.taken((PASSED_ON,))[0] < LEAST
+
+
+def test_a_rule_that_lets_it_go_is_one(crash, monkeypatch):
+    right = CycleBook._move
+
+    def move(self, owner, market, delta, at):
+        right(self, owner, market, delta, at)
+        if self.positions[owner, market].size == 0:
+            self.gained[owner, market] = Sides()
+            self.pending_gained[owner, market] = Sides()
+
+    monkeypatch.setattr(CycleBook, "_move", move)
+    crash.idle.clear()
+    amount, changes = crash.taken((PASSED_ON,))
+    assert amount > LEAST < changes["coalition"]
+
+
+@pytest.mark.parametrize("seed", range(2))
 def test_nothing_is_taken_while_prices_stay(seed):
-    """Whatever one owner does with itself."""
-    trades = (("maker", "other", 100), ("attacker", "bystander", 100))
-    found = at(Course((PRICES[0],) * 2, trades, -1), seed)
-    deals = [margin.draw_deals(margin.Random(f"{seed} {n}"), 2) for n in range(8)]
-    for each in deals:
-        honest = tuple(deal for deal in each if deal.kind in ("trade", "withdraw", "meet"))
-        assert found.taken(honest)[0] < LEAST
+    found = Margin(seed)
+    found.course = Course((PRICES[0],) * 2, (("maker", "other", 100), ("attacker", "bystander", 100)), -1)
+    for number in range(4):
+        deals = margin.draw_deals(margin.Random(f"{seed} {number}"), 2)
+        assert found.taken(tuple(each for each in deals if each.kind != "off the price"))[0] < LEAST
 
 
-def test_a_story_is_small_and_happens_on_the_contracts():
-    stories = Margin(4).hunt(12)
-    assert stories and stories == Margin(4).hunt(12)
-    assert all(story.size >= LEAST for story in stories)
-    story = min(stories, key=lambda each: len(each.lines))
-    assert sum(replay_steps(*each, "revm", Artifacts()) for each in margin.histories(story)) > 50
+def test_no_price_tells_of_a_later_one():
+    """After the leg that is known each price moves either way, and on average stays."""
+    ways = margin._ways((1_400 * RAY, 1_820 * RAY, 2_000 * RAY), 0)
+    assert sum(chance for chance, _ in ways) == 1 and len(ways) == 4
+    assert all(path[0] == 1_400 * RAY for _, path in ways)
+    for leg in (1, 2):
+        mean = sum((chance * path[leg] for chance, path in ways), Fraction())
+        assert abs(mean - 1_400 * RAY) <= 2
+    assert margin._ways((1_400 * RAY,) * 2, 0) == [(1, (1_400 * RAY,) * 2)]
 
 
-def frozen():
-    """A plan of the first case after which a loss is met in a freeze, and somebody has profits to be paid."""
-    found = Margin(3_000_000)
-    for trial in range(0, 40, margin.EVERY):
-        exchange = found.play(found._deals(trial), 0)
+def test_everybody_leaves_and_is_paid(crash):
+    with crash.system.imagine():
+        exchange = crash.play((PASSED_ON,), AFTER[0])
         exchange.leave()
-        methods = [each.method for each in exchange.done if not isinstance(each, int)]
-        if exchange.froze and "claim" in methods:
-            return found, found._deals(trial), exchange
-        found.system = found.setting.new()
-    raise AssertionError("no plan comes to a freeze")
+        assert exchange.broken == {}
+        assert not any(exchange.size(owner) for owner in exchange.owners())
+        assert not any(exchange.cash(owner) > 0 for owner in exchange.owners())
 
 
-def test_everybody_leaves_and_is_paid_and_keepers_may_work_in_parts():
-    found, deals, exchange = frozen()
+def test_a_settlement_ends_and_all_are_paid(crash):
+    settled = Margin(crash.seed)
+    settled.course = FALL._replace(settles=1)
+    with settled.system.imagine():
+        exchange = settled.play((), AFTER[0])
+        assert exchange.settling and exchange.contracts["PerpetualMarket"].closing[()]
+        assert not any(exchange.cash(owner) > 0 for owner in exchange.owners())
+
+
+def test_it_happens_on_the_contracts(crash):
+    steps = Margin(crash.seed)
+    steps.course = FALL
+    done = steps.play((PASSED_ON, Deal(1, 2, "trade", "second_self", "third_self", 500)), AFTER[0]).done
+    assert any(not isinstance(each, int) and each.method == "meet" for each in done)
+    assert replay_steps(steps.setting, done, "revm", Artifacts()) > 50
+
+
+def closed(methods):
+    """A plan after which positions are closed by force, by such calls."""
+    for seed in range(40):
+        found = Margin(3_000_000 + seed)
+        for trial in range(0, 12, margin.EVERY):
+            exchange = found.play(found._deals(trial), AFTER[0])
+            exchange.leave()
+            called = {each.method for each in exchange.done if not isinstance(each, int)}
+            if exchange.closed and methods <= called:
+                return found, found._deals(trial), exchange
+            found.system = found.setting.new()
+    raise AssertionError("no plan comes to that")
+
+
+@pytest.mark.parametrize("methods", [{"submit", "execute"}, {"share"}])
+def test_positions_are_closed_by_force_in_parts_or_at_once(methods):
+    found, deals, exchange = closed(methods)
     assert exchange.broken == {}
-    assert not any(exchange.size(owner) for owner in exchange.owners())
-    assert not any(exchange.contracts["MarginMarket"].accounts[owner].cash > 0 for owner in exchange.owners())
     found.system = found.setting.new()
     assert found.unkept(deals) == {}
 
 
 def test_what_is_refused_or_not_given_is_told():
-    found, deals, _ = frozen()
+    found, deals, _ = closed({"claim"})
     found.system = found.setting.new()
-    exchange = found.play(deals, 0)
+    exchange = found.play(deals, AFTER[0])
     owner = next(each for each in exchange.owners() if exchange.equity(each) > 0)
     exchange._give("withdraw", owner, 10**9 * WAD)
     exchange._give("claim", owner, 60 * WAD, bucket=10**6)
     (withdraw, amount), (claim, less) = exchange.broken.items()
-    assert withdraw.startswith("withdraw reverts (margin_market: ") and amount == 10**9 * WAD
+    assert withdraw.startswith("withdraw reverts (") and amount == 10**9 * WAD
     assert claim == "claim reverts (margin_fund: not vested)" and less == 60 * WAD
     # A story of it can be played again.
     told = margin.Finding("margin", claim, found.seed, 0, (), (), less, "", ())

@@ -8,7 +8,7 @@ from backstop.studies.straddle.pair import CLOSED, HELD, INSOLVENT, Opening, pla
 from backstop.studies.straddle.paths import UNIT
 
 PLAIN = LIBRARY._replace(
-    maintenance=500, initial=1_000, open_rate=0, maker_fee=0, taker_fee=0, cap=0, half_bond=0
+    maintenance=500, initial=1_000, open_rate=0, maker_fee=0, taker_fee=0, cap=0, third_bond=0
 )
 """Nothing in the pair's way but margin."""
 OPENING = Opening(start=100, share=2_000, notional=1_000_000, hold=7_200)
@@ -30,7 +30,7 @@ def close_to(found, coins):
 
 def test_a_quiet_time_costs_fees():
     """A maker's and a taker's at the opening, and again when it closes: 40 basis points."""
-    found = play(Market(PLAIN._replace(maker_fee=10, taker_fee=10, half_bond=5)), path(), OPENING)
+    found = play(Market(PLAIN._replace(maker_fee=10, taker_fee=10, third_bond=5)), path(), OPENING)
     assert (found.ended, found.gain, found.owed) == (HELD, -4_000 * WAD, 0)
 
 

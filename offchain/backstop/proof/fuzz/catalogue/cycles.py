@@ -1,30 +1,32 @@
-"""Traders of the margin market by cycles: marks that leap and turn, trades, debtors, rolls, the end."""
+"""Traders of the margin market: marks that leap and turn, trades, debtors, rolls, the end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from backstop.deployment.signing import sign_order
+from backstop.deployment.signing import sign_order, trader
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY
-from backstop.model.interfaces import EMERGENCY
+from backstop.model.interfaces import EMERGENCY, Gains
 from backstop.model.margin_fund import MarginFund
 from backstop.model.margin_orders import MarginOrders, Order
 from backstop.model.margin_policy import MarginPolicy
 from backstop.model.perpetual_desk import PerpetualDesk
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.proof.fuzz.catalogue.margin import NAMES, TRADERS
+from backstop.model.perpetual_ranking import PerpetualRanking, gain_on, score_of
 from backstop.proof.fuzz.catalogue.prices import report_all
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.system import Action
 
-_MARKET, _DESK = "PerpetualMarket", "PerpetualDesk"
+_MARKET, _DESK, _CLOSER = "PerpetualMarket", "PerpetualDesk", "PerpetualCloser"
+TRADERS = tuple(trader(f"trader_{i}") for i in range(5))
+NAMES = {trader(f"trader_{i}"): f"trader_{i}" for i in range(5)}
 
 
 class Books:
-    """The market by cycles as a move looks at it."""
+    """The market as a move looks at it."""
 
     def __init__(self, s: Scene) -> None:
         self.s = s
@@ -119,7 +121,7 @@ def _books(s: Scene) -> Books | None:
     return Books(s) if _MARKET in s.world.contracts else None
 
 
-@move(weight=3)
+@move(weight=3, of_traders=True)
 def mark_perpetuals(s: Scene) -> Iterator[Action | Wait]:
     """Move a mark: a little, just as far as a turn, far, or back; at times too few report, or too early."""
     books = _books(s)
@@ -141,7 +143,7 @@ def mark_perpetuals(s: Scene) -> Iterator[Action | Wait]:
     yield s.call(_MARKET, "accrue", m, by=s.somebody())
 
 
-@move(weight=2)
+@move(weight=2, of_traders=True)
 def pay_into_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Pay in of what somebody holds, for any trader; for one that owes as well."""
     books = _books(s)
@@ -154,7 +156,7 @@ def pay_into_cycles(s: Scene) -> Iterator[Action | Wait]:
     yield s.call(_MARKET, "deposit", owner, s.near(held // 20, held // 3), by=who)
 
 
-@move(weight=2)
+@move(weight=2, of_traders=True)
 def take_out_of_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Take out all that margins and gains leave, a wei more, or a part; more may be late than is held."""
     books = _books(s)
@@ -173,20 +175,30 @@ def take_out_of_cycles(s: Scene) -> Iterator[Action | Wait]:
     yield s.call(_MARKET, "withdraw", s.near(max(spare, 0)), s.somebody(), by=owner)
 
 
-@move(weight=9)
+@move(weight=9, of_traders=True)
 def trade_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Match two traders around the mark, up to what their margins bear; out of positions, or through them."""
     books = _books(s)
     if books is None:
         return
     maker, taker = s.random.sample(TRADERS, 2)
-    m = s.some(books.markets)
+    listed = [m for m in books.markets if not books.policy.underlyings[m].ends_at]
+    m = s.some(listed if listed and s.chance(0.9) else books.markets)
+    if books.ended(m) and s.chance(0.9):
+        return
+    opposite = [(a, b) for a in TRADERS for b in TRADERS if books.size(a, m) > 0 > books.size(b, m)]
+    leaving = m not in listed and bool(opposite)
+    if leaving:
+        # Only who reduces trades in it, on both sides.
+        maker, taker = s.some(opposite)
     concerned = {m, *books.held(maker), *books.held(taker)}
     if s.chance(0.9):
         yield from books.refresh(sorted(concerned))
     price = books.price(m) or 1
     size = books.size(maker, m)
-    if size and s.chance(0.35):
+    if leaving:
+        lots = -s.near(min(size, -books.size(taker, m)))
+    elif size and s.chance(0.35):
         lots = -s.near(size) if size > 0 else s.near(-size)
     elif not books.calm() and s.chance(0.95):
         return
@@ -218,13 +230,16 @@ def _fill(
     orders = cast(MarginOrders, s.world.contracts["MarginOrders"])
     first = s.random.getrandbits(40)
     args: list[object] = []
-    for owner, signed, nonce in zip(sides, (lots, -lots), (first, first + 1), strict=True):
-        order = Order(owner, m, signed, price, s.now + 3_600, nonce, s.chance(0.03))
+    # The second offers more at times: what is too much stays its own.
+    more = s.some((0, 0, 1, price // 1_000)) * (-1 if lots > 0 else 1)
+    limits = price, max(0, price + more)
+    for owner, signed, limit, nonce in zip(sides, (lots, -lots), limits, (first, first + 1), strict=True):
+        order = Order(owner, m, signed, limit, s.now + 3_600, nonce, s.chance(0.03))
         args += [order, sign_order(NAMES[owner], order, s.world.chain_id, orders.address)]
     yield s.call("MarginOrders", "fill", *args, abs(lots), by=s.somebody())
 
 
-@move(weight=3)
+@move(weight=3, of_traders=True)
 def fail_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Have a mark leap so far that a holder owes; at times back before anybody has met it, or too late."""
     books = _books(s)
@@ -242,6 +257,9 @@ def fail_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     yield s.call(_MARKET, "accrue", m, by=s.somebody())
     if s.chance(0.5):
         yield s.call(_MARKET, "meet", owner, by=s.somebody())
+        if _CLOSER in s.world.contracts and s.chance(0.6):
+            yield from close_by_force(s)
+            return
     if s.chance(0.3):
         yield from books.report(m, price)
         yield s.call(_MARKET, "accrue", m, by=s.somebody())
@@ -255,9 +273,15 @@ def _lose_late(s: Scene, books: Books) -> Iterator[Action | Wait]:
     for _ in range(s.random.randint(1, 3)):
         yield Wait(4 * window)
         yield s.call(_MARKET, "roll", by=s.somebody())
+    soon = s.chance(0.4)
+    if soon:
+        yield Wait(window)
     for owner in books.debtors():
         yield from books.refresh(books.held(owner))
         yield s.call(_MARKET, "meet", owner, by=s.somebody())
+    if soon:
+        # Whatever was booked, before it was quiet.
+        yield s.call(_MARKET, "roll", by=s.somebody())
     if books.market.late_table[()]:
         rich = [o for o in TRADERS if books.equity(o) > 0]
         for owner in rich[:2]:
@@ -269,7 +293,7 @@ def _lose_late(s: Scene, books: Books) -> Iterator[Action | Wait]:
             yield s.call(_MARKET, "post_shortfall", by=s.somebody())
 
 
-@move(weight=4)
+@move(weight=4, of_traders=True)
 def meet_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Meet those who owe in any order, twice; at times somebody who does not, or without marks of now."""
     books = _books(s)
@@ -283,9 +307,9 @@ def meet_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         yield s.call(_MARKET, "meet", owner, by=s.some((s.somebody(), s.some(TRADERS))))
 
 
-@move(weight=3)
+@move(weight=3, of_traders=True)
 def roll_cycles(s: Scene) -> Iterator[Action | Wait]:
-    """Roll, mostly when it may be; a second before; or several times, so that somebody sleeps through it."""
+    """Roll, mostly when it may be; a second or a quiet time before; or often, so that somebody sleeps."""
     books = _books(s)
     if books is None:
         return
@@ -294,6 +318,9 @@ def roll_cycles(s: Scene) -> Iterator[Action | Wait]:
         max(clock.rolled_at + market.window, clock.booked_at + market.quiet),
         clock.rolled_at + 4 * market.window,
     )
+    if s.chance(0.1):
+        # Whatever was booked since.
+        soonest = clock.rolled_at + market.window
     yield Wait(max(0, soonest - s.now - (s.chance(0.05))))
     yield s.call(_MARKET, "roll", by=s.somebody())
     for _ in range(s.some((0, 0, 0, 0, 1, 2, 5))):
@@ -301,7 +328,7 @@ def roll_cycles(s: Scene) -> Iterator[Action | Wait]:
         yield s.call(_MARKET, "roll", by=s.somebody())
 
 
-@move(weight=3)
+@move(weight=3, of_traders=True)
 def take_lots_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Take lots over from nobody: who has the other side, or anybody; at times too many."""
     books = _books(s)
@@ -320,7 +347,111 @@ def take_lots_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     yield s.call(_DESK, "take", m, s.near(abs(size), min(abs(size), least)), by=by)
 
 
-@move(weight=3)
+@move(weight=4, of_traders=True)
+def close_by_force(s: Scene) -> Iterator[Action | Wait]:
+    """Rank those who gained and close them, or close their parts; some rankings are wrong, or too late."""
+    books, closer = _books(s), s.world.contracts.get(_CLOSER)
+    if books is None or closer is None:
+        return
+    left = [m for m in books.markets if books.nobodys(m)]
+    if not left and s.chance(0.9):
+        return
+    m, by = s.some(left or list(books.markets)), s.somebody()
+    side = int(books.nobodys(m) > 0) if s.chance(0.95) else s.some((0, 1, 2))
+    now = books.market.clocks[()].cycle
+    pending, open = (books.market.totals[m, cycle] for cycle in (now - 1, now))
+    if side < 2 and open[side] and not pending[side]:
+        # Who gained by the lots of these debtors is ranked in the window of that cycle.
+        yield Wait(4 * books.market.window)
+        yield s.call(_MARKET, "roll", by=by)
+    if s.chance(0.5):
+        # What is paid in now changes no rank.
+        who = s.richest()
+        yield s.call(_MARKET, "deposit", s.some(TRADERS), s.held("Stablecoin", who) // 4, by=who)
+    ranks = []
+    for owner in list(books.market.accounts):
+        yield s.call(_MARKET, "wake", owner, by=by)
+        if books.market.accounts[owner].cycle == books.market.clocks[()].cycle:
+            # Not `gains_of`, which would close what has ended in the model alone if it was not woken.
+            gained = books.market.pending_gained[owner, m]
+            gains = Gains(0, gained.long, gained.short, books.market._worth_at_roll(owner))
+            ranks.append((score_of(gains, min(side, 1)), int(owner, 16), owner, gain_on(gains, min(side, 1))))
+    order = [owner for _, _, owner, gain in sorted(ranks, reverse=True) if gain or s.chance(0.02)]
+    if s.chance(0.9):
+        yield from books.refresh([m])
+    if not isinstance(closer, PerpetualRanking):
+        some = sorted(order[: s.random.randint(0, len(order))] if s.chance(0.5) else order, key=_as_number)
+        for accounts in (some, some[: s.random.randint(0, len(some))] * s.some((1, 1, 2))):
+            yield s.call(_CLOSER, "share", m, side, tuple(accounts), by=s.somebody())
+        return
+    if s.chance(0.2):
+        s.some((s.random.shuffle, list.reverse))(order)
+    cut = s.random.randint(0, len(order))
+    for accounts in (order[:cut], order[cut:]):
+        if accounts or s.chance(0.05):
+            yield s.call(_CLOSER, "submit", m, side, tuple(accounts), by=by)
+    if s.chance(0.2):
+        yield from take_lots_in_cycles(s)
+    if s.chance(0.1):
+        # Too late: it is of the cycle before.
+        yield Wait(4 * books.market.window)
+        yield s.call(_MARKET, "roll", by=by)
+        yield from books.refresh([m])
+    parts = [order[:cut], order[cut:], order[cut:]] if cut else [order, order]
+    for accounts in parts:
+        yield s.call(_CLOSER, "execute", m, side, tuple(accounts), by=s.somebody())
+    if s.chance(0.02):
+        yield s.call(_DESK, "deleverage", m, 0, tuple(order), tuple(1 for _ in order), by, by=by)
+
+
+@move(weight=2, of_traders=True)
+def crash_in_cycles(s: Scene) -> Iterator[Action | Wait]:
+    """Have one fail against two who have as much, and close or rank these once their gains are pending."""
+    books = _books(s)
+    if books is None or not books.calm():
+        return
+    listed = [m for m in books.markets if not books.policy.underlyings[m].ends_at]
+    free = [owner for owner in TRADERS if not books.market._holds(owner) and books.equity(owner) >= 0]
+    if not listed or len(free) < 3:
+        return
+    m = s.some(listed)
+    fails, *others = s.random.sample(free, 3)
+    yield from books.refresh([m])
+    price = books.price(m)
+    if not price:
+        return
+    for owner in (fails, *others):
+        who = s.richest()
+        yield s.call(_MARKET, "deposit", owner, s.held("Stablecoin", who) // 4, by=who)
+    yield from books.refresh([m])
+    terms = books.policy.terms[m]
+    needed = (terms.initial + terms.account_rate_1 + terms.market_rate_1) * price
+    spare = min(books.spare(owner) for owner in (fails, *others))
+    lots = (spare - 3 * books.market.third_bond * BASIS_POINTS) // needed // 2
+    if lots <= 0:
+        return
+    way = s.some((1, -1))
+    for owner in others:
+        yield from _fill(s, books, (owner, fails), m, -lots * way, price)
+        yield from books.refresh([m])
+    if not books.size(fails, m):
+        return
+    beyond = 1 + max(0, books.equity(fails)) // (2 * lots) + price * s.some((1, 50, 500)) // BASIS_POINTS
+    yield from books.report(m, max(1, price - beyond * way))
+    yield s.call(_MARKET, "meet", fails, by=s.somebody())
+    yield from close_by_force(s)
+    if s.chance(0.3):
+        # Booked late in its window, which is not over then.
+        yield Wait(books.market.window)
+        yield s.call(_MARKET, "meet", fails, by=s.somebody())
+        yield s.call(_MARKET, "roll", by=s.somebody())
+
+
+def _as_number(address: str) -> int:
+    return int(address, 16)
+
+
+@move(weight=3, of_traders=True)
 def liquidate_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Take over from a trader short of margin, at times because more is asked for now; or from another."""
     books = _books(s)
@@ -357,7 +488,7 @@ def liquidate_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         yield s.call(_DESK, "liquidate", owner, m, part, by=by)
 
 
-@move(weight=2)
+@move(weight=2, of_traders=True)
 def crank_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Wake, sweep, post, look at risk, insure, claim profits; or call what only another contract may."""
     books = _books(s)
@@ -380,7 +511,12 @@ def crank_cycles(s: Scene) -> Iterator[Action | Wait]:
         who = s.richest()
         yield s.call("MarginFund", "insure", s.near(s.held("Stablecoin", who) // 50), by=who)
     elif kind == 5 and fund.holdings:
-        yield s.call("MarginFund", "claim", *s.some(list(fund.holdings)), by=by)
+        left = [key for key, holding in fund.holdings.items() if holding.shares]
+        whose, bucket = s.some(left or list(fund.holdings))
+        vested = (bucket + fund.bucket_count) * fund.length
+        if s.chance(0.5) and vested > s.now:
+            yield Wait(vested - s.now - s.some((0, 1)))
+        yield s.call("MarginFund", "claim", whose, bucket, by=by)
     elif kind == 6:
         yield s.call(_MARKET, "accrue", m, by=by)
     elif kind == 7 and s.chance(0.2):
@@ -470,3 +606,29 @@ def close_cycles(s: Scene) -> Iterator[Action | Wait]:
             standing = books.market._standing(owner)
             spare = max(0, standing.own - standing.haircut - standing.unfinal)
             yield s.call(_MARKET, "withdraw", s.near(spare), s.somebody(), by=owner)
+
+
+@move(weight=0.5)
+def set_margin_terms(s: Scene) -> Iterator[Action | Wait]:
+    """Change terms a little, or the cap of insurance; a trader raises its floor of nonces."""
+    books = _books(s)
+    if books is None:
+        return
+    m = int(s.random.random() * (len(books.markets) + 0.1))
+    terms, lot = books.policy.terms_of("", m), max(1, int(books.policy.underlyings[m].lot))
+    most = min(bounds.MAX_OPEN_LOTS, bounds.MAX_OPEN // lot)
+    changed = terms._replace(
+        discount=s.some((0, 10_000, 50_000)),
+        haircut=s.some((100, 5_000, 10_000)),
+        max_funding=s.some((0, 75, 1_000)),
+        open_limit=s.some((10**6, min(10**9, most), most, s.some((0, most + 1)))),
+        dust=s.some((0, 100)),
+    )
+    by = s.admin if s.chance(0.95) else s.somebody()
+    kind = int(s.random.random() * 3)
+    if kind == 0:
+        yield s.call("MarginPolicy", "set_terms", m, changed, by=by)
+    if kind == 1:
+        yield s.call("MarginFund", "set_cap", s.some((0, 10, 10**6)), by=by)
+    if kind == 2:
+        yield s.call("MarginOrders", "raise_nonce", s.random.getrandbits(38), by=s.some(TRADERS))

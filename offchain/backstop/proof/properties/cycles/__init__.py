@@ -1,5 +1,27 @@
-"""Properties of the margin market by cycles."""
+"""Properties of the margin market."""
 
-from backstop.proof.properties.cycles import books, cash, funding, futures, marks, rebuilt, shares, trades
+from backstop.proof.properties.cycles import (
+    books,
+    cash,
+    closings,
+    funding,
+    futures,
+    marks,
+    profits,
+    rebuilt,
+    shares,
+    trades,
+)
 
-__all__ = ["books", "cash", "funding", "futures", "marks", "rebuilt", "shares", "trades"]
+__all__ = [
+    "books",
+    "cash",
+    "closings",
+    "funding",
+    "futures",
+    "marks",
+    "profits",
+    "rebuilt",
+    "shares",
+    "trades",
+]

@@ -1,4 +1,4 @@
-"""Properties of a state of the margin market by cycles: what balances, and what no figure passes."""
+"""Properties of a state of the margin market: what balances, and what no figure passes."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def all_cash_is_held_or_late(snapshot: Snapshot, addresses: Mapping[str, str]) -
 def no_side_bears_more_than_it_gained(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert 0 <= L <= T of each side of each cycle, and that no figure passes what products rely on.
 
-    docs/know/margin-cycles.md has these widths.
+    docs/know/margin-market.md has these widths.
     """
     if MARKET not in snapshot:
         return

@@ -1,13 +1,15 @@
-"""Properties of cash in the margin market by cycles: in, out, and whose affair a call is."""
+"""Properties of cash in the margin market: in, out, and whose affair a call is."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from backstop.proof.properties.cycles.shadow import BOOKED, SEIZED
 from backstop.proof.properties.figures.cycles import (
     ACCOUNTS,
     BONDS,
     CLOCK,
+    CLOSER,
     CLOSING,
     DESK,
     FEES,
@@ -16,8 +18,10 @@ from backstop.proof.properties.figures.cycles import (
     MARKET,
     PAID_IN,
     POSITIONS,
+    REWARDS,
     fund_of,
     ours,
+    rewarded,
     sizes_of,
     standing_of,
     there,
@@ -96,13 +100,16 @@ def _sent(step: Transition) -> list[tuple[Any, ...]]:
 
 
 @transition_property(
-    91, writes=[ACCOUNTS, POSITIONS, PAID_IN, HELD, LATE, BONDS], calls=[f"{MARKET}.*", f"{DESK}.*"]
+    91,
+    writes=[ACCOUNTS, POSITIONS, PAID_IN, HELD, LATE, BONDS, REWARDS],
+    calls=[f"{MARKET}.*", f"{DESK}.*", f"{CLOSER}.*"],
 )
 def strangers_move_nobodys_money(step: Transition, changes: Changes) -> None:
     """Assert that a call changes the accounts that are its affair, and no others.
 
     Whoever brings marks, rolls, fees or the protocol's money changes none; waking, its owner's; meeting, also
-    the finder's, by bonds alone. Tokens leave by withdrawals, and as fees for the fund.
+    the finder's, by bonds alone; closing by force, those whom it names. Tokens leave by
+    withdrawals, and as fees for the fund.
     """
     if not there(step):
         return
@@ -114,13 +121,18 @@ def strangers_move_nobodys_money(step: Transition, changes: Changes) -> None:
     trade = trade_of(step) if mine else None
     if trade is not None:
         concerned = {trade.one, *([trade.other] if method != "take" else [])}
+        concerned |= set(rewarded(step))
     elif contract == MARKET:
         concerned = {
             "deposit": {args[0]} if args else set(),
             "withdraw": {sender},
             "wake": {args[0]} if args else set(),
+            "gains_of": {args[0]} if args else set(),
             "meet": {args[0], sender} if args else set(),
         }.get(method, set())
+    elif contract == CLOSER:
+        # Whoever it names is brought up to date.
+        concerned = {*args[2], *rewarded(step)}
     else:
         concerned = set()
     if not touched <= concerned:
@@ -136,21 +148,25 @@ def _fund_address(step: Transition) -> str:
 
 
 def _check_bonds(step: Transition, changes: Changes) -> None:
-    """Assert that halves of bonds go to the finder: the one for seizing, the other for booking."""
-    half, finders = step.contract(MARKET).half_bond, told(step, "BondPaid")
+    """Assert that thirds of bonds go to the finder, for seizing and for booking, and stay for rewards."""
+    third, finders = step.contract(MARKET).third_bond, told(step, "BondPaid")
     met = {values[0] for values in told(step, "Seized")}
     for account, finder, amount in finders:
-        if (amount, finder) != (half, step.action.sender) or not step.calls(MARKET, "meet"):
+        if (amount, finder) != (third, step.action.sender) or not step.calls(MARKET, "meet"):
             raise Violation(f"{amount} of a bond of {account} went to {finder}")
     booked = {values[0] for values in told(step, "Booked")}
     if len(finders) > len(met) + len(booked):
-        raise Violation(f"{len(finders)} halves were paid for {met} seized and {booked} booked")
+        raise Violation(f"{len(finders)} thirds were paid for {met} seized and {booked} booked")
+    for bit, acted_on in ((SEIZED, met), (BOOKED, booked)):
+        if left := [each for each in acted_on if step.after(MARKET, ACCOUNTS, each).bond & bit]:
+            raise Violation(f"of the bonds of {left} a third was to be paid, and is there")
     by = step.action.sender
     if finders and by != finders[0][0] and up_to_date(step, step.before, by):
         cash = step.after(MARKET, ACCOUNTS, by).cash - step.before(MARKET, ACCOUNTS, by).cash
-        if cash != half * len(finders):
-            raise Violation(f"{by} found {len(finders)} halves of {half}, and has {cash} more")
+        if cash != third * len(finders):
+            raise Violation(f"{by} found {len(finders)} thirds of {third}, and has {cash} more")
     accounts = ours(changes, ACCOUNTS).values()
-    halves = sum(each.new.bond.bit_count() - each.old.bond.bit_count() for each in accounts)
-    if step.after(MARKET, BONDS) - step.before(MARKET, BONDS) != half * halves:
-        raise Violation(f"accounts have {halves} halves more, and bonds are {step.after(MARKET, BONDS)}")
+    thirds = sum(each.new.bond.bit_count() - each.old.bond.bit_count() for each in accounts)
+    kept = step.after(MARKET, REWARDS) - step.before(MARKET, REWARDS)
+    if step.after(MARKET, BONDS) - step.before(MARKET, BONDS) != third * thirds + kept:
+        raise Violation(f"accounts have {thirds} thirds more, and bonds are {step.after(MARKET, BONDS)}")

@@ -1,4 +1,4 @@
-"""The property of funding in the margin market by cycles, with a clock of its own."""
+"""The property of funding in the margin market, with a clock of its own."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from backstop.proof.properties.figures.cycles import (
     PATHS,
     POLICY,
     PREMIUMS,
+    closed,
     has_ended,
     ours,
     there,
@@ -72,6 +73,9 @@ class LotsPayTheRateOfTheirTime:
             charged.add(step.action.args[0])
         if trade:
             charged.add(trade.market)
+        # What is closed by force counts as traded, at the mark.
+        forced = [(m, abs(delta)) for _, m, delta, _ in closed(step)]
+        charged |= {m for m, _ in forced}
         if closes:
             charged.add(step.action.args[0])
         for m in charged:
@@ -88,6 +92,7 @@ class LotsPayTheRateOfTheirTime:
                 over = trade.price - step.after(MARKET, PATHS, m).price
                 clock.premium += counted * max(-most, min(most, over))
                 clock.lots += counted
+            clock.lots += sum(min(lots, _MOST_LOTS - clock.lots) for each, lots in forced if each == m)
             found = (*step.after(MARKET, FUNDINGS, m), *step.after(MARKET, PREMIUMS, m))
             expected = (clock.paid, clock.rate, clock.at, clock.premium, clock.lots, clock.since)
             if found != expected:

@@ -1,4 +1,4 @@
-"""Properties of what would happen in the margin market by cycles: of equals, of orders of calls, of time."""
+"""Properties of what would happen in the margin market: of equals, of orders of calls, of time."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class _Stage:
     def wealth_of(self, owner: str) -> int:
         """Return the same of an address that is up to date."""
         standing = self.both.view(MARKET, "standing_of", owner)
-        bond = self.market.half_bond * self.market.accounts[owner].bond.bit_count()
+        bond = self.market.third_bond * self.market.accounts[owner].bond.bit_count()
         return int(standing.own - standing.haircut + bond)
 
 
@@ -129,7 +129,7 @@ def _open(both: Both, random: Random) -> _Stage | None:
     fees = max(contract_of(both, DESK).maker_fee, contract_of(both, DESK).taker_fee)
     notional = stage.lots * price
     rates = terms.initial + terms.account_rate_1 + terms.account_rate_2 + terms.market_rate_1
-    needed = notional * (rates + terms.market_rate_2 + fees) // BASIS_POINTS + 2 * stage.market.half_bond + 2
+    needed = notional * (rates + terms.market_rate_2 + fees) // BASIS_POINTS + 3 * stage.market.third_bond + 2
     for name in _DEBTORS:
         if needed < amount:
             must(both, MARKET, "deposit", trader(name), needed, by=VISITOR)

@@ -1,4 +1,4 @@
-"""Properties of marks and time in the margin market by cycles: whose price counts, when cycles end."""
+"""Properties of marks and time in the margin market: whose price counts, when cycles end."""
 
 from __future__ import annotations
 

@@ -1,16 +1,19 @@
-"""The property of accounts in the margin market by cycles: all that they have follows from what happened."""
+"""The property of accounts in the margin market: all that they have follows from what happened."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backstop.model.arithmetic import WAD
 from backstop.proof.properties.cycles.shadow import BOOKED as BOOKED_HALF
-from backstop.proof.properties.cycles.shadow import SEIZED, Levels, Lots, Market, Owner, Shadow, To
+from backstop.proof.properties.cycles.shadow import SEIZED, TAKEN, Levels, Lots, Market, Owner, Shadow, To
 from backstop.proof.properties.figures.cycles import (
     ACCOUNTS,
     BASIS_POINTS,
     BOOKED,
     CLOCK,
+    CLOSER,
+    CLOSINGS,
     DESK,
     FEES,
     FUNDINGS,
@@ -33,6 +36,7 @@ from backstop.proof.properties.figures.cycles import (
     PENDING_LOST,
     POLICY,
     POSITIONS,
+    REWARDS,
     SINCE,
     TOTALS,
     VALUES,
@@ -56,18 +60,22 @@ if TYPE_CHECKING:
 
 _BY_OWNER = (ACCOUNTS, WORTHS, LATE_OF, PAID_IN)
 _BY_POSITION = (POSITIONS, SINCE, GAINED, LOST, PENDING_GAINED, PENDING_LOST, NETS, BOOKED)
-_OF_MARKETS = (CLOCK, PATHS, FUNDINGS, VALUES, MOVES, TOTALS, LOSSES, LATE, OVERDUE, FEES, HELD)
+_OF_MARKETS = (CLOCK, PATHS, FUNDINGS, VALUES, MOVES, TOTALS, LOSSES, LATE, OVERDUE, FEES, REWARDS, HELD)
 _WRITES = (*_BY_OWNER, *_BY_POSITION, *_OF_MARKETS)
 
 
 @history_property(
-    96, writes=_WRITES, calls=[f"{MARKET}.*", f"{DESK}.*", f"{ORDERS}.fill"], events=[f"{MARKET}.*"]
+    96,
+    writes=_WRITES,
+    calls=[f"{MARKET}.*", f"{DESK}.*", f"{CLOSER}.*", f"{ORDERS}.fill"],
+    events=[f"{MARKET}.*"],
 )
 class WhatAnyoneHasFollowsFromWhatHappened:
     """Assert that all that accounts have, and all that sides bear, follows from marks, trades and rolls.
 
     Lots, cash, deposits, gains and losses of the open and the pending cycle, what is booked, late and given,
-    haircuts, bonds and fees, to the wei, whoever was touched when. An account that owes is seized where its
+    haircuts, bonds and fees, to the wei, whoever was touched when. Profits that have not vested pay before
+    insurance, and that within its cap. An account that owes is seized where its
     markets have marks of now, and no other; what is met has been booked.
     """
 
@@ -75,27 +83,26 @@ class WhatAnyoneHasFollowsFromWhatHappened:
         self._shadow: Shadow | None = None
         if MARKET in model.world.contracts:
             market: Any = model.world.contracts[MARKET]
-            self._shadow = _begin(market.tables, market.half_bond)
+            self._shadow = _begin(market.tables, market.third_bond)
 
     def see(self, step: Transition, changes: Changes) -> None:
         """Play a step a second time, and compare whom it touched."""
         if not there(step):
             return
         mine = any(ours(changes, path) for path in _WRITES)
-        if not mine and step.action.contract not in (MARKET, DESK, ORDERS) and not told(step, "Rolled"):
+        if (
+            not mine
+            and step.action.contract not in (MARKET, DESK, ORDERS, CLOSER)
+            and not told(step, "Rolled")
+        ):
             return
         if self._shadow is None:
             market = step.contract(MARKET)
-            self._shadow = _begin(market.tables, market.half_bond)
+            self._shadow = _begin(market.tables, market.third_bond)
             return
         shadow = self._shadow
         trade = trade_of(step) if step.action.contract in (DESK, ORDERS) else None
         self._walk(step, changes, shadow)
-        if trade is not None:
-            for name in (trade.one, trade.other):
-                owner = shadow.owner(name)
-                if owner is not None:
-                    owner.brought = min(owner.brought, max(0, owner.worth))
         for number, log in enumerate(step.outcome.logs):
             if log.contract == MARKET:
                 _EVENTS.get(log.event, _nothing)(step, shadow, log.values, number)
@@ -109,6 +116,9 @@ class WhatAnyoneHasFollowsFromWhatHappened:
                 if owner is not None:
                     owner.cash += amount
         _check_met(step, shadow)
+        if step.calls(MARKET, "end_market") and step.after("Settlement", "progress").begun_at:
+            # What nobody has got for lots of debtors by then is insurance.
+            shadow.fees, shadow.rewards = shadow.fees + shadow.rewards, 0
         swept = min(shadow.fees, step.before(MARKET, HELD))
         if step.calls(MARKET, "sweep"):
             shadow.fees -= swept
@@ -128,6 +138,8 @@ class WhatAnyoneHasFollowsFromWhatHappened:
             marked.add(step.action.args[0])
         if trade is not None:
             marked.add(trade.market)
+        if f"{step.action.contract}.{step.action.method}" in CLOSINGS:
+            marked.add(step.action.args[0])
         for m in marked:
             _go_on(step, shadow, m, step.calls(MARKET, "end_market"))
 
@@ -183,20 +195,29 @@ def _settled(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: 
 def _bond_paid(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
     name, finder, amount = values
     later = [log.event for log in step.outcome.logs[number + 1 :] if log.contract == MARKET]
-    half = SEIZED if "Seized" in later else BOOKED_HALF
+    third = SEIZED if "Seized" in later else BOOKED_HALF
     owner = shadow.owner(name)
     if owner is not None:
-        if not owner.bond & half or amount != shadow.half_bond:
+        if not owner.bond & third or amount != shadow.third_bond:
             raise Violation(f"{amount} of {name}'s bond is paid for what is done twice")
-        owner.bond &= ~half
+        owner.bond &= ~third
     shadow.pay_in(finder, amount)
+
+
+def _rewarded(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
+    shadow.rewards -= values[1]
+    shadow.pay_in(*values)
 
 
 def _seized(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
     owner = shadow.owner(values[0])
+    shadow.rewards += shadow.third_bond
     if owner is not None:
+        if not owner.bond & TAKEN:
+            raise Violation(f"{values[0]} was seized, and has no bond for whoever has its lots taken over")
+        owner.bond ^= TAKEN
         own, haircut = owner.own(_levels(step, shadow)), sum(shadow.haircuts(owner).values())
-        # Who is met by himself has the half of his bond by now.
+        # Who is met by himself has the third of his bond by now.
         before = [log.values for log in step.outcome.logs[:number] if log.event == "BondPaid"]
         own -= sum(amount for _, finder, amount in before if finder == values[0])
         if own >= haircut or any(lots.size for lots in owner.lots.values()):
@@ -232,7 +253,9 @@ def _rolled(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: i
     shadow.fees -= min(shadow.fees, step.before(MARKET, HELD))
     paid = [clawed + insured for _, clawed, insured in told(step, "LossAbsorbed", contract=fund_of(step))]
     insured = later = 0
-    if shadow.booked and any(sum(market.losses) for market in shadow.markets.values()):
+    covers = shadow.booked and any(sum(market.losses) for market in shadow.markets.values())
+    _check_fund(step, covers)
+    if covers:
         insured = _next(paid)
         shadow.insure(insured)
     if shadow.late:
@@ -244,6 +267,25 @@ def _rolled(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: i
     for m in range(step.after(POLICY, "markets")):
         _go_on(step, shadow, m)
     shadow.roll(_levels(step, shadow))
+
+
+def _check_fund(step: Transition, covers: bool) -> None:
+    """Assert that insurance pays within its cap, and for what is late only what unvested profits do not."""
+    fund = step.contract(fund_of(step))
+    now, was = step.model.timestamp // fund.length, step.before(fund.label, "insurance")
+    profits = sum(step.before(fund.label, "buckets", now - i).assets for i in range(fund.bucket_count))
+    amount, spent = was.amount, was.spent if was.bucket == now else 0
+    for log in step.outcome.logs:
+        if log.contract == fund.label and log.event == "InsuranceAdded":
+            amount += log.values[1]
+        elif log.contract == fund.label and log.event == "LossAbsorbed":
+            loss, *found = log.values
+            clawed = 0 if covers else min(loss, profits)
+            room = max(0, step.before(fund.label, "cap") * WAD - spent)
+            insured = min(loss - clawed, amount, room)
+            if found != [clawed, insured]:
+                raise Violation(f"of {loss} profits and insurance pay {found}, not {clawed} and {insured}")
+            amount, spent, covers = amount - insured, spent + insured, False
 
 
 def _next(paid: list[int]) -> int:
@@ -258,6 +300,7 @@ _EVENTS = {
     "PositionChanged": _changed,
     "Settled": _settled,
     "BondPaid": _bond_paid,
+    "Rewarded": _rewarded,
     "Seized": _seized,
     "Booked": _booked,
     "Withdrawn": _withdrawn,
@@ -305,9 +348,10 @@ def _compare(step: Transition, shadow: Shadow, touched: set[str]) -> None:
             raise Violation(
                 f"path, values, moves, gains, pending gains, losses of {m}: {found}, not {expected}"
             )
-    figures = step.after(MARKET, LATE), step.after(MARKET, FEES), step.after(MARKET, OVERDUE)
-    if figures != (shadow.late, shadow.fees, shadow.overdue):
-        raise Violation(f"late, fees, overdue are {figures}, not {shadow.late, shadow.fees, shadow.overdue}")
+    figures = tuple(step.after(MARKET, path) for path in (LATE, FEES, OVERDUE, REWARDS))
+    expected_figures = shadow.late, shadow.fees, shadow.overdue, shadow.rewards
+    if figures != expected_figures:
+        raise Violation(f"late, fees, overdue, rewards are {figures}, not {expected_figures}")
     read = step.model.world.contracts[MARKET].tables
     for name in touched:
         if read[ACCOUNTS][name].cycle != shadow.cycle:
@@ -327,7 +371,12 @@ def _compare(step: Transition, shadow: Shadow, touched: set[str]) -> None:
 
 def _plain(owner: Owner) -> dict[Any, Any]:
     """Return all that an account has that is not zero; a net change only where a loss may come of it."""
-    found: dict[Any, Any] = {"cash": owner.cash, "brought": owner.brought, "worth": owner.worth}
+    found: dict[Any, Any] = {
+        "cash": owner.cash,
+        "brought": owner.brought,
+        "worth": owner.worth,
+        "since": owner.since_roll,
+    }
     found |= {"late": owner.late, "bond": owner.bond}
     for m, lots in owner.lots.items():
         net = lots.net if any(lots.pending_lost) else 0
@@ -343,11 +392,12 @@ def _plain(owner: Owner) -> dict[Any, Any]:
     return found
 
 
-def _begin(tables: Any, half_bond: int) -> Shadow:
+def _begin(tables: Any, third_bond: int) -> Shadow:
     """Take over the books as they are; who is asleep is followed from when it wakes."""
     clock = tables[CLOCK][()]
-    shadow = Shadow(half_bond, clock.cycle)
+    shadow = Shadow(third_bond, clock.cycle)
     shadow.late, shadow.fees, shadow.overdue = (tables[path][()] for path in (LATE, FEES, OVERDUE))
+    shadow.rewards = tables[REWARDS][()]
     shadow.booked = bool(clock.booked_at)
     for m in MARKETS:
         path, funding = tables[PATHS][m], tables[FUNDINGS][m]
@@ -370,7 +420,8 @@ def _begin(tables: Any, half_bond: int) -> Shadow:
 def _load_owner(tables: Any, name: str) -> Owner:
     """Read an account that is up to date."""
     account = tables[ACCOUNTS][name]
-    owner = Owner(account.cash, tables[PAID_IN][name], tables[WORTHS][name].value, tables[LATE_OF][name])
+    owner = Owner(account.cash, tables[PAID_IN][name], tables[WORTHS][name].value)
+    owner.since_roll, owner.late = tables[WORTHS][name].brought, tables[LATE_OF][name]
     owner.bond = account.bond
     for m in MARKETS:
         key = name, m

@@ -1,4 +1,4 @@
-"""The margin market by cycles a second time, with everybody brought up to date at once.
+"""The margin market a second time, with everybody brought up to date at once.
 
 The contracts move an account when it is touched, from sums and edges; here each move of a price and each roll
 goes through all accounts. Both have to come to the same wei. Sides are long, short; amounts in wei.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from backstop.proof.properties.figures.cycles import BASIS_POINTS, haircut_in, share
 
-SEIZED, BOOKED = 1, 2
+SEIZED, BOOKED, TAKEN = 1, 2, 4
 _MOST_MOVES, _MOST_GAINS, _MOST_VALUE = 2**128 - 1, 2**123 - 1, 2**109 - 1
 # Cycles with losses that an account may sleep through and still be brought up to date by one call.
 _LONGEST_SLEEP = 60
@@ -50,11 +50,12 @@ class Lots:
 
 @dataclass
 class Owner:
-    """An account: what it was worth at the last roll, with deposits since; what it has still to be told."""
+    """An account: what it was worth at the last roll, with deposits since; these; what is still untold."""
 
     cash: int = 0
     brought: int = 0
     worth: int = 0
+    since_roll: int = 0
     late: int = 0
     bond: int = 0
     lots: dict[int, Lots] = field(default_factory=dict)
@@ -95,13 +96,13 @@ class To(NamedTuple):
 class Shadow:
     """All of a market's accounts and paths."""
 
-    def __init__(self, half_bond: int, cycle: int) -> None:
-        self.half_bond, self.cycle = half_bond, cycle
+    def __init__(self, third_bond: int, cycle: int) -> None:
+        self.third_bond, self.cycle = third_bond, cycle
         self.owners: dict[str, Owner] = {}
         self.markets: dict[int, Market] = {}
         self.strangers: set[str] = set()
         """Accounts that were asleep when this began, or have slept for too long."""
-        self.late = self.overdue = self.fees = 0
+        self.late = self.overdue = self.fees = self.rewards = 0
         self.booked = False
 
     def owner(self, name: str) -> Owner | None:
@@ -167,11 +168,10 @@ class Shadow:
         """Credit what somebody brings."""
         owner = self.owner(name)
         if owner is not None:
-            owner.cash, owner.worth, owner.brought = (
-                owner.cash + amount,
-                owner.worth + amount,
-                owner.brought + amount,
-            )
+            owner.cash += amount
+            owner.worth += amount
+            owner.since_roll += amount
+            owner.brought += amount
 
     def move(self, name: str, m: int, size: int, off: int) -> None:
         """Have an account have so many lots, the difference at a price so far off the mark."""
@@ -179,12 +179,15 @@ class Shadow:
         if owner is None:
             return
         lots, values = owner.lots.setdefault(m, Lots()), self.market(m).values
+        if (size - lots.size) * size > 0:
+            # More than a reduction: deposits that were lost by the last roll are none any more.
+            owner.brought = min(owner.brought, max(0, owner.worth))
         # It closes all that it has, and opens what it has then.
         paid = value(size, values) - value(lots.size, values) + (size - lots.size) * off
         owner.cash -= paid
         if not lots.size:
-            owner.cash -= self.half_bond * (2 - owner.bond.bit_count())
-            owner.bond = SEIZED | BOOKED
+            owner.cash -= self.third_bond * (3 - owner.bond.bit_count())
+            owner.bond = SEIZED | BOOKED | TAKEN
         lots.base += paid
         lots.size = size
 
@@ -255,7 +258,7 @@ class Shadow:
         for name, owner in self.owners.items():
             self._settle(owner, levels)
             self._close(owner, levels)
-            owner.worth = owner.own(levels)
+            owner.worth, owner.since_roll = owner.own(levels), 0
             if len(owner.untold) > _LONGEST_SLEEP:
                 self.strangers.add(name)
         for name in self.strangers & self.owners.keys():
@@ -288,7 +291,7 @@ class Shadow:
                 lots.net = 0
             lots.base = value(lots.size, levels[m]) if lots.size else 0
         if not stays:
-            owner.cash += self.half_bond * owner.bond.bit_count()
+            owner.cash += self.third_bond * owner.bond.bit_count()
             owner.bond = 0
 
 

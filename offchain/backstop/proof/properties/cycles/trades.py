@@ -1,4 +1,4 @@
-"""Properties of trades in the margin market by cycles: what moves, what new risk needs, who is liquidated."""
+"""Properties of trades in the margin market: what moves, what new risk needs, who is liquidated."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from backstop.proof.properties.figures.cycles import (
     median_within,
     ours,
     premium_of,
+    rewarded,
     risk_in,
     sizes_of,
     standing_of,
@@ -48,7 +49,8 @@ def lots_change_hands_near_the_mark_for_a_fee(step: Transition, changes: Changes
 
     Lots that were taken from debtors, and those of a liquidation, move at the mark. Both pay their fee of the
     notional, rounded up; who has the better price for the funding that it moves pays an interval of that,
-    rounded up: all of it is insurance. No more becomes open than the limit.
+    rounded up: all of it is insurance. No more becomes open than the limit. An order is filled up to its
+    size, until it expires, over its account's floor, at the limit of the one that was signed first.
     """
     trade = trade_of(step) if there(step) else None
     if trade is None:
@@ -61,6 +63,7 @@ def lots_change_hands_near_the_mark_for_a_fee(step: Transition, changes: Changes
     was, now = max(step.before(MARKET, LOTS, m)), max(step.after(MARKET, LOTS, m))
     if now > was and now > step.after(POLICY, "underlyings", m).open_limit:
         raise Violation(f"{now} lots are open in market {m}")
+    _check_orders(step, trade)
     fee, payer = premium_of(step, trade)
     moved = {trade.one: trade.delta, trade.other: -trade.delta}
     if step.action.method == "take":
@@ -75,14 +78,15 @@ def lots_change_hands_near_the_mark_for_a_fee(step: Transition, changes: Changes
     values = step.after(MARKET, VALUES, m)
     gets = {trade.one: trade.one_gets, trade.other: trade.other_gets}
     gets[payer] -= fee
+    rewards = rewarded(step)
     for owner, number, size, cash in told(step, "PositionChanged"):
         if has_ended(step, step.after, number) and size == 0:
             continue
         after = step.after(MARKET, ACCOUNTS, owner).cash
         if number != m or size != step.after(MARKET, POSITIONS, (owner, m)).size:
             raise Violation(f"{owner} was told of {size} lots in market {number}")
-        if after - cash != gets[owner]:
-            raise Violation(f"{owner} has {after - cash} beside the lots, not {gets[owner]}")
+        if after - cash != gets[owner] + rewards.get(owner, 0):
+            raise Violation(f"{owner} has {after - cash} beside the lots, not {gets[owner]} and {rewards}")
         if up_to_date(step, step.before, owner):
             before = step.before(MARKET, ACCOUNTS, owner).cash - _bond(step, owner, m)
             old = size - moved[owner]
@@ -95,12 +99,30 @@ def lots_change_hands_near_the_mark_for_a_fee(step: Transition, changes: Changes
         raise Violation(f"{gets} of {trade}, and {fees} of fees")
 
 
+def _check_orders(step: Transition, trade: Trade) -> None:
+    """Assert that a fill is within both orders, at the limit of the one that was signed first."""
+    if not step.calls(ORDERS, "fill"):
+        return
+    maker, taker = (_as_order(order) for order in step.action.args[0:3:2])
+    if (
+        trade.price != maker.price
+        or (taker.price - trade.price) * taker.size < 0
+        or maker.nonce > taker.nonce
+    ):
+        raise Violation(f"{trade} is of {maker} and {taker}")
+    digests = told(step, "Filled", contract=ORDERS)[0][5:7]
+    for order, digest in zip((maker, taker), digests, strict=True):
+        floor, filled = step.after(ORDERS, "nonce_floor", order.account), step.after(ORDERS, "filled", digest)
+        if order.nonce < floor or step.model.timestamp > order.expiry or filled > abs(order.size):
+            raise Violation(f"{filled} lots of {order} are filled, and its account's floor is {floor}")
+
+
 def _bond(step: Transition, owner: str, m: int) -> int:
     """Return what an account that was up to date puts up with the trade [wei]."""
     market = step.contract(MARKET)
     if step.before(MARKET, POSITIONS, (owner, m)).size:
         return 0
-    return int(market.half_bond * (2 - step.before(MARKET, ACCOUNTS, owner).bond.bit_count()))
+    return int(market.third_bond * (3 - step.before(MARKET, ACCOUNTS, owner).bond.bit_count()))
 
 
 # ------------------------------------------------------------------- new risk
@@ -154,7 +176,7 @@ def _before(step: Transition, trade: Trade, owner: str, newly: int | None) -> St
     delta, gets = (trade.delta, trade.one_gets) if owner == trade.one else (-trade.delta, trade.other_gets)
     fee, payer = premium_of(step, trade)
     gained = delta * (step.after(MARKET, PATHS, trade.market).price - trade.price)
-    paid = fee * (owner == payer) - gets + _bond(step, owner, trade.market)
+    paid = fee * (owner == payer) - gets + _bond(step, owner, trade.market) - rewarded(step).get(owner, 0)
     return Standing(found.equity - gained + paid, found.unfinal)
 
 

@@ -1,4 +1,4 @@
-"""Figures of the margin market by cycles, out of tables alone: marks, margins, what an account has.
+"""Figures of the margin market, out of tables alone: marks, margins, what an account has.
 
 Here nothing asks the model: each rule is written a second time. Prices in wei a lot, margins in basis points
 x wei.
@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from backstop.model.arithmetic import RAY
-from backstop.proof.properties.figures.margin import add_on
+from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.properties.figures.prices import Read
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -22,7 +21,7 @@ PENDING_GAINED, PENDING_LOST, NETS = (
     f"{_BOOK}.{path}" for path in ("pending_gained", "pending_lost", "nets")
 )
 BOOKED, LATE_OF, PAID_IN = (f"{_BOOK}.{path}" for path in ("booked", "late_of", "paid_in"))
-LOSSES, FEES, BONDS = (f"{_BOOK}.{path}" for path in ("losses", "fees", "bonds"))
+LOSSES, FEES, BONDS, REWARDS = (f"{_BOOK}.{path}" for path in ("losses", "fees", "bonds", "rewards"))
 CLOCK, PATHS, MOVES, POT = (f"{_PATH}.{path}" for path in ("clock", "paths", "moves", "pot"))
 LOTS, VALUES = (f"{_PATH}.{path}" for path in ("lots", "values"))
 TOTALS, LEVELS, FUNDINGS, PREMIUMS = (
@@ -35,8 +34,13 @@ BASIS_POINTS = 10_000
 _FINAL_WINDOW, _FINAL_HALT, _FINAL_DEADLINE = 21_600, 172_800, 259_200
 FUNDING_PERIOD, FUNDING_INTERVAL = 28_800, 3_600
 """Seconds: a rate is said for a period, and follows from the trades of an interval."""
+CLOSER = "PerpetualCloser"
 TRADES = [f"{ORDERS}.fill", f"{DESK}.take", f"{DESK}.liquidate"]
-"""The calls in which lots change hands."""
+"""The calls in which lots change hands as two accounts, or one, want it."""
+CASES = "cases"
+"""Rankings that are proven, of the closer's."""
+CLOSINGS = [f"{CLOSER}.execute", f"{CLOSER}.share"]
+"""The calls in which positions are closed by force."""
 
 
 class Trade(NamedTuple):
@@ -275,6 +279,12 @@ def risk_in(step: Transition, m: int, notional: int, opened: int) -> int:
     return initial_in(step, m, notional) + max(0, last - add_on(terms[5:9], notional))
 
 
+def add_on(brackets: tuple[int, ...], notional: int) -> int:
+    """Return what two brackets ask of a notional: each its rate of all above its edge (whole stablecoins)."""
+    above, rate, above_2, rate_2 = brackets
+    return max(0, notional - above * WAD) * rate + max(0, notional - above_2 * WAD) * rate_2
+
+
 # ---------------------------------------------------------------------- trades
 
 
@@ -297,6 +307,19 @@ def trade_of(step: Transition) -> Trade | None:
         long = step.before(MARKET, POSITIONS, (owner, m)).size > 0
         return Trade(m, owner, by, -lots if long else lots, price, -reward, reward - fee)
     return None
+
+
+def closed(step: Transition) -> list[tuple[str, int, int, int]]:
+    """Return who was closed by force in a step, in which market, by how many lots and at what price."""
+    return [values[:4] for values in told(step, "Deleveraged", contract=DESK)]
+
+
+def rewarded(step: Transition) -> dict[str, int]:
+    """Return what bonds paid, by who got it, for lots of debtors that were taken over [wad]."""
+    found: dict[str, int] = {}
+    for finder, amount in told(step, "Rewarded"):
+        found[finder] = found.get(finder, 0) + amount
+    return found
 
 
 def premium_of(step: Transition, trade: Trade) -> tuple[int, str]:

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backstop.deployment.contracts import MARGIN_POLICIES, NAIVE
+from backstop.deployment.contracts import CLOSERS, NAIVE
 from backstop.errors import BackstopError
 from backstop.keepers.roles import ROLES
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.document import Field, Section, merge, read_document
 from backstop.simulation.scenario.file import read_scenario
 from backstop.simulation.scenario.loader import load_scenario, scenario_of
-from backstop.simulation.scenario.margin import terms_of_others
 from backstop.simulation.scenario.schema import Scenario
 
 SCHEMA_VERSION = 1
@@ -34,8 +33,13 @@ _OURS = "backstop"
 # Fields that a preset replaces in a scenario's `parameters`.
 _TERMS = ("pools", "cap_delay", "equity", "treasury", "waterfall_contract")
 # Fields that it replaces in their `margin`, and those that belong to a market or a domain.
-_OF_MARGIN = ("bucket", "buckets", "insurance", "cap", "policy")
+_OF_MARGIN = (
+    *("bucket", "buckets", "insurance", "cap", "policy", "window", "quiet", "band"),
+    *("maker_fee", "taker_fee", "fee_share", "third_bond"),
+)
 _ELSEWHERE = ("line", "haircut")
+# Roles of the keepers that have positions closed, and debtors met.
+_CLOSING, _CRANK = "deleverager", "margin_crank"
 
 
 @dataclass(frozen=True)
@@ -135,8 +139,8 @@ def lay_over(preset: Preset, scenario: str | Path, without: str = "") -> Scenari
         types = parameters["collateral_types"].entries()
         for symbol, fields in types.items():
             types[symbol] = merge(fields, terms["of_each_type"])
-    if "margin" in terms:
-        _lay_over_margin(preset, parameters, name)
+    if "margin" in terms and ("margin" in parameters or "waterfall" not in terms):
+        _lay_over_margin(preset, document.entries(), name)
     if "unsafe" in terms:
         # What a historic system breaks depends on the scenario as well, so nothing insists on it.
         top = document.entries()
@@ -161,16 +165,18 @@ def lay_over(preset: Preset, scenario: str | Path, without: str = "") -> Scenari
     return scenario_of(document, name, anew=True)
 
 
-def _lay_over_margin(preset: Preset, parameters: dict[str, Field], scenario: str) -> None:
+def _lay_over_margin(preset: Preset, document: dict[str, Field], scenario: str) -> None:
+    """Replace the terms of a margin market; where positions are closed by force, have a keeper do it.
+
+    A preset that is about vaults as well says nothing where there is no such market.
+    """
+    parameters = document["parameters"].entries()
     if "margin" not in parameters:
         raise BackstopError(
             f"the preset {preset.name!r} is about a margin market, and the scenario {scenario!r} has none"
         )
     own, margin = preset.terms["margin"].entries(), parameters["margin"].entries()
     margin |= {name: own[name] for name in _OF_MARGIN if name in own}
-    if "policy" in own and own["policy"].text in MARGIN_POLICIES:
-        for name in terms_of_others(own["policy"].text):
-            margin.pop(name, None)
     if "haircut" in own:
         markets = margin["markets"].entries()
         for fields in markets.values():
@@ -180,6 +186,21 @@ def _lay_over_margin(preset: Preset, parameters: dict[str, Field], scenario: str
             _domain_of(margin, parameters)["line"] = own["line"]
         elif own["line"].read(units.whole_stablecoin) != 0:
             own["line"].fail(f"the margin market of the scenario {scenario!r} has no domain to bear losses")
+
+    if "policy" in own and own["policy"].text in CLOSERS and "keepers" in document:
+        keepers = document["keepers"].entries()
+        if all(fields.entries()["role"].text != _CLOSING for fields in keepers.values()):
+            keepers[_CLOSING] = _deleverager(own["policy"], keepers)
+
+
+def _deleverager(why: Field, keepers: Mapping[str, Field]) -> Field:
+    """Make a group that has positions closed, which pays for gas as whoever meets debtors does."""
+    made = {"role": Field(why.file, why.line, f"keepers.{_CLOSING}.role", _CLOSING)}
+    for fields in keepers.values():
+        crank = fields.entries()
+        if crank["role"].text == _CRANK and "gas_price" in crank:
+            made["gas_price"] = crank["gas_price"]
+    return Field(why.file, why.line, f"keepers.{_CLOSING}", made)
 
 
 def _domain_of(margin: Mapping[str, Field], parameters: Mapping[str, Field]) -> dict[str, Field]:

@@ -15,7 +15,7 @@ from backstop.studies.comparison.presets import lay_over, load_preset, load_pres
 from backstop.studies.comparison.presets.loader import LIBRARY
 from tests.support.paths import ROOT
 
-OF_MARGIN = ("bitmex", "dydx", "okex-clawback")
+OF_MARGIN = ("bitmex", "dydx", "hyperliquid", "okex-clawback")
 WITH_MARGIN = ("october-2025-perpetuals", "jelly-squeeze", "oracle-jump")
 GOOD = """schema_version: 1
 title: A test
@@ -75,7 +75,12 @@ def test_every_preset_fits_every_scenario(name, scenario) -> None:
         own.members,
     )
     assert laid.name == own.name
-    assert (laid.parameters.margin, laid.insurance) == (own.parameters.margin, own.insurance)
+    margin = laid.parameters.margin
+    if name == "ccp" and margin is not None:
+        # A clearing house has both: its terms of the margin market count where there is one.
+        assert (margin.policy, margin.markets) == ("shared", margin_of(own).markets)
+    else:
+        assert (margin, laid.insurance) == (own.parameters.margin, own.insurance)
 
 
 @pytest.mark.parametrize("name", OF_MARGIN)
@@ -83,7 +88,10 @@ def test_every_preset_fits_every_scenario(name, scenario) -> None:
 def test_a_preset_for_the_margin_market_leaves_all_else(name, scenario) -> None:
     laid, own = lay_over(load_preset(name), scenario), load_scenario(scenario)
     assert (laid.parameters.stages, laid.margin_book) == (own.parameters.stages, own.margin_book)
-    assert (laid.keepers, laid.members) == (own.keepers, own.members)
+    others = [group for group in laid.keepers if group.role != "deleverager"]
+    assert (others, laid.members) == (list(own.keepers), own.members)
+    # Where positions are closed by force somebody does it.
+    assert len(others) + (margin_of(laid).policy != "by-cycle") == len(laid.keepers)
     assert margin_of(laid).markets == margin_of(own).markets
     assert line_of(laid) == 0
 
@@ -134,9 +142,9 @@ def test_it_needs_a_margin_market() -> None:
 
 
 def test_what_the_margin_presets_say() -> None:
-    """How long a withdrawn profit may come back, which contract deleverages, what insurance there is."""
+    """How long a withdrawn profit may come back, what becomes of debtors' lots, what insurance there is."""
     own, said = load_scenario("october-2025-perpetuals"), {}
-    for name in OF_MARGIN:
+    for name in (*OF_MARGIN, "ccp"):
         laid = lay_over(load_preset(name), "october-2025-perpetuals")
         margin = margin_of(laid)
         said[name] = margin.bucket * margin.buckets, margin.policy, laid.insurance, margin.cap
@@ -144,8 +152,12 @@ def test_what_the_margin_presets_say() -> None:
     assert said == {
         "dydx": (600, "shared", *insured),
         "bitmex": (600, "ranked", *insured),
-        "okex-clawback": (7 * 86_400, "shared", 0, 0),
+        "okex-clawback": (7 * 86_400, "by-cycle", 0, 0),
+        "hyperliquid": (600, "ranked", 0, 0),
+        "ccp": (600, "shared", *insured),
     }
+    fees = margin_of(lay_over(load_preset("hyperliquid"), "october-2025-perpetuals"))
+    assert (fees.maker_fee, fees.taker_fee, fees.fee_share) == (2, 5, 0)
 
 
 def test_every_term_of_the_margin_market(write) -> None:
@@ -154,18 +166,21 @@ title: Mine
 description: All that can be said.
 margin:
   {bucket: 2 h, buckets: 3, insurance: 5 stablecoin, cap: 7 stablecoin, policy: shared,
-  line: 9 stablecoin, haircut: 40%}
+  line: 9 stablecoin, haircut: 40%, window: 20 min, quiet: 1 min, band: 0.4%, maker_fee: 0.1%,
+  taker_fee: 0.2%, fee_share: 3%, third_bond: 6 stablecoin}
 """
     laid = lay_over(load_preset(write(terms)), "october-2025-perpetuals")
     margin = margin_of(laid)
     assert (margin.bucket, margin.buckets, margin.cap, margin.policy) == (7_200, 3, 7, "shared")
+    assert (margin.window, margin.quiet, margin.band, margin.third_bond) == (1_200, 60, 40, 6)
+    assert (margin.maker_fee, margin.taker_fee, margin.fee_share) == (10, 20, 300)
     assert laid.insurance == 5 * 10**18
     assert {market.haircut for market in margin.markets} == {4_000}
     assert line_of(laid) == 9
     for old, new, problem in (
         ("buckets: 3", "buckets: 9", "mine.yaml:5: margin.buckets: '9' is too high"),
         ("haircut: 40%", "haircut: 0%", "mine.yaml:6: margin.haircut: '0%' is too low"),
-        ("shared", "greedy", "mine.yaml:5: margin.policy: 'greedy' is not one of: ranked, shared, by-cycle"),
+        ("shared", "greedy", "mine.yaml:5: margin.policy: 'greedy' is not one of: by-cycle, ranked, shared"),
         ("cap:", "caps:", "mine.yaml:5: margin.caps: unknown field; known here: bucket, "),
         ("line: 9 stablecoin", "line: 9", "mine.yaml:6: margin.line: '9' is not"),
     ):

@@ -1,0 +1,130 @@
+"""The keeper that has positions closed against lots of debtors, where a deployment does that.
+
+By rank it proves an order first, which anybody may execute; by shares each account's part is closed alone.
+Both go by what accounts gained in the pending cycle, which nothing changes until the next roll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from backstop.keepers.costs import measured
+from backstop.keepers.cycle_view import CLOSER, Rehearsal
+from backstop.keepers.cycles import bring, signed_for
+from backstop.keepers.keeper import Decisions, Intent, Keeper, Memory, role
+from backstop.keepers.view import View
+from backstop.model.bounds import MAX_CLOSED
+from backstop.model.perpetual_ranking import PerpetualRanking, digest, gain_on, score_of
+from backstop.model.price_path import LONG, SHORT
+from backstop.model.state import ZERO_ADDRESS
+
+Accounts = tuple[str, ...]
+
+
+@role("deleverager")
+def deleverager(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Have positions closed against lots that are nobody's, in the order or by the parts of the deployment.
+
+    Bonds of those whose lots they were pay for it.
+    """
+    cycles = view.cycles
+    if cycles is None or cycles.is_closing or CLOSER not in view.addresses:
+        return
+    signed = signed_for(me, view, cycles)
+    ahead = cycles.rehearse(signed)
+    wanted: list[Intent] = []
+    with ahead.imagine():
+        for m in cycles.feeds:
+            left = ahead.left_lots(m)
+            if left and ahead.fresh[m] and me.mine(m):
+                # Lots of debtors that were long face those who are short.
+                wanted += _close(me, ahead, m, SHORT if left > 0 else LONG)
+    if any(intent.action.method != "submit" for intent in wanted):
+        yield from bring(me, signed)
+    yield from wanted
+
+
+def _close(me: Keeper, ahead: Rehearsal, m: int, side: int) -> Iterator[Intent]:
+    gained = ranking_of(ahead, m, side)
+    if not gained:
+        return
+    closer = ahead.closer
+    if isinstance(closer, PerpetualRanking):
+        if closer.cases[m, side].cycle != ahead.pending:
+            yield from _submit(me, ahead, m, side, gained)
+        yield from _execute(me, ahead, m, side, gained)
+    else:
+        each = measured("cycles: share, each account")
+        for accounts in batches(sorted(gained, key=_number), me.group.call_gas // each):
+            if ahead.tries(CLOSER, "share", m, side, accounts, sender=me.address):
+                gas = measured("cycles: share") + len(accounts) * each
+                yield me.intent(CLOSER, "share", m, side, accounts, about=("share", m, accounts[0]), gas=gas)
+
+
+def _submit(me: Keeper, ahead: Rehearsal, m: int, side: int, gained: list[str]) -> Iterator[Intent]:
+    """Go on with its own ranking, to its end."""
+    closer = ahead.closer
+    assert isinstance(closer, PerpetualRanking)
+    run, last = closer.runs[m, side, me.address], closer.lasts[m, side, me.address]
+    rest = gained[gained.index(last.last) + 1 :] if run.cycle == ahead.pending else gained
+    each = measured("cycles: submit, each account")
+    for accounts in batches(rest, me.group.call_gas // each):
+        if not ahead.tries(CLOSER, "submit", m, side, accounts, sender=me.address):
+            return
+        gas = measured("cycles: submit") + len(accounts) * each
+        yield me.intent(CLOSER, "submit", m, side, accounts, about=("submit", m, accounts[0]), gas=gas)
+
+
+def _execute(me: Keeper, ahead: Rehearsal, m: int, side: int, gained: list[str]) -> Iterator[Intent]:
+    """Execute what is proven, whoever proved it, until no lots are left."""
+    closer = ahead.closer
+    assert isinstance(closer, PerpetualRanking)
+    case = closer.cases[m, side]
+    if case.cycle != ahead.pending:
+        return
+    for accounts in submitted(closer, m, side, case.prover, gained)[case.executed :]:
+        if not ahead.tries(CLOSER, "execute", m, side, accounts, sender=me.address):
+            return
+        gas = measured("cycles: execute") + len(accounts) * measured("cycles: execute, each account")
+        yield me.intent(CLOSER, "execute", m, side, accounts, about=("execute", m, accounts[0]), gas=gas)
+        if not ahead.left_lots(m):
+            return
+
+
+def ranking_of(ahead: Rehearsal, m: int, side: int) -> list[str]:
+    """Return who gained on a side of a market in the pending cycle, in the order of rank."""
+    ranks = []
+    for owner in ahead.owners:
+        ahead.standing(owner)  # wakes it
+        gains = ahead.market.gains_of(ZERO_ADDRESS, owner, m)
+        if gain_on(gains, side):
+            ranks.append((score_of(gains, side), _number(owner), owner))
+    return [owner for _, _, owner in sorted(ranks, reverse=True)]
+
+
+def submitted(
+    closer: PerpetualRanking, m: int, side: int, prover: str, ranking: Sequence[str]
+) -> list[Accounts]:
+    """Cut a ranking into the calls in which it was submitted, whose digests are all that is kept."""
+    found: list[Accounts] = []
+    start = 0
+    for number in range(closer.runs[m, side, prover].batches):
+        kept = closer.digests[m, side, prover, number]
+        sizes = range(1, min(MAX_CLOSED, len(ranking) - start) + 1)
+        cuts = (tuple(ranking[start : start + size]) for size in sizes)
+        cut = next((each for each in cuts if digest(each) == kept), None)
+        if cut is None:
+            return found
+        found.append(cut)
+        start += len(cut)
+    return found
+
+
+def batches(accounts: Sequence[str], most: int) -> list[Accounts]:
+    """Cut accounts into calls of at most so many."""
+    size = max(1, min(most, MAX_CLOSED))
+    return [tuple(accounts[i : i + size]) for i in range(0, len(accounts), size)]
+
+
+def _number(owner: str) -> int:
+    return int(owner, 16)

@@ -1,0 +1,157 @@
+"""Closes positions against lots that are nobody's, those first that gained most for what they had.
+
+One ranking serves all insolvent accounts of a cycle: by the gain on a side of a market in the pending cycle,
+over what an account was worth at its end. A run that has all gains of the side has left nobody out. Who bears
+the losses is another question, which the market has answered.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from backstop.model.arithmetic import MAX_UINT256
+from backstop.model.erc20 import words
+from backstop.model.interfaces import Gains, IPerpetualDesk, IPerpetualMarket
+from backstop.model.signatures import keccak256
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, slot, view
+
+SCALE = 10**9
+"""A score is a gain over what its account was worth, in such parts of one."""
+MOST_SCORE = 2**96 - 1
+_LAST = "0x" + "ff" * 20
+
+
+@slot(32, 32, 128)
+class Run(NamedTuple):
+    """Whose gains somebody ranks, in how many calls, and the gains of all that it has [wei]."""
+
+    cycle: int = 0
+    batches: int = 0
+    gains: int = 0
+
+
+@slot(96, 160)
+class Last(NamedTuple):
+    """The last account of a run, and its score."""
+
+    score: int = 0
+    last: str = ZERO_ADDRESS
+
+
+class RunOf(NamedTuple):
+    """Both."""
+
+    cycle: int
+    batches: int
+    gains: int
+    score: int
+    last: str
+
+
+@slot(32, 32, 160)
+class Case(NamedTuple):
+    """Whose ranking is proven, how many of its calls are executed, and by whom it is."""
+
+    cycle: int = 0
+    executed: int = 0
+    prover: str = ZERO_ADDRESS
+
+
+class PerpetualRanking(Contract):
+    """See contracts/PerpetualRanking.vy."""
+
+    KIND = "PerpetualRanking"
+
+    market_address = immutable("MARKET", str)
+    desk_address = immutable("DESK", str)
+
+    def __init__(self, world: World, name: str, address: str, market: str, desk: str) -> None:
+        super().__init__(world, name, address)
+        self.market_address = market
+        self.desk_address = desk
+        # By market, side and sender.
+        self.runs = self.table("runs", Run())
+        self.lasts = self.table("lasts", Last())
+        # By those and the number of the call.
+        self.digests = self.table("digests", bytes(32))
+        # By market and side.
+        self.cases = self.table("cases", Case())
+
+    @property
+    def market(self) -> IPerpetualMarket:
+        return cast(IPerpetualMarket, self.world.at(self.market_address))
+
+    @property
+    def desk(self) -> IPerpetualDesk:
+        return cast(IPerpetualDesk, self.world.at(self.desk_address))
+
+    @external
+    def submit(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> None:
+        """Go on with the sender's ranking of those who gained on a side; complete, it is proven."""
+        everybody = self.market.pending_of(self.address, market)
+        require(self.cases[market, side].cycle != everybody.cycle, "ranking: proven")
+        key = market, side, sender
+        run, last = self.runs[key], self.lasts[key]
+        if run.cycle != everybody.cycle:
+            run, last = Run(everybody.cycle), Last(MOST_SCORE, _LAST)
+        require(len(accounts) != 0, "ranking: nobody")
+        for owner in accounts:
+            gains = self.market.gains_of(self.address, owner, market)
+            gain, score = gain_on(gains, side), score_of(gains, side)
+            require(gain != 0, "ranking: has not gained")
+            before = (last.score, int(last.last, 16))
+            require((score, int(owner, 16)) < before, "ranking: out of rank")
+            run, last = run._replace(gains=run.gains + gain), Last(score, owner)
+        self.digests[*key, run.batches] = digest(accounts)
+        run = run._replace(batches=run.batches + 1)
+        self.runs[key], self.lasts[key] = run, last
+        self.emit("Submitted", market, side, sender, len(accounts), run.gains)
+        if run.gains == gain_on(everybody, side):
+            self.cases[market, side] = Case(run.cycle, 0, sender)
+            self.emit("Proven", market, side, sender, run.cycle)
+
+    @external
+    def execute(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> int:
+        """Close the accounts of the next call of the proven ranking; the lots that are nobody's still."""
+        case: Case = self.cases[market, side]
+        cycle = self.market.pending_of(self.address, market).cycle
+        require(case.cycle == cycle and cycle != 0, "ranking: not proven")
+        # Digests of calls beyond those of this run are of runs before it.
+        kept = self.digests[market, side, case.prover, case.executed]
+        is_next = case.executed < self.runs[market, side, case.prover].batches and digest(accounts) == kept
+        require(is_next, "ranking: not the next")
+        most = (MAX_UINT256,) * len(accounts)
+        closed, left = self.desk.deleverage(self.address, market, side, accounts, most, case.prover)
+        require(left != 0 or any(closed), "ranking: no lots to close")
+        self.emit("Executed", market, side, case.executed, left)
+        if left != 0:
+            # With none left more may come: then its turn is still this call's.
+            self.cases[market, side] = case._replace(executed=case.executed + 1)
+        return left
+
+    @view
+    def run_of(self, sender: str, market: int, side: int, prover: str) -> RunOf:
+        """Return how far a sender's last ranking of a side is."""
+        key = market, side, prover
+        return RunOf(*self.runs[key], *self.lasts[key])
+
+    @view
+    def case_of(self, sender: str, market: int, side: int) -> Case:
+        """Return the last ranking of a side that was proven, and how many of its calls were executed."""
+        return cast(Case, self.cases[market, side])
+
+
+def gain_on(gains: Gains, side: int) -> int:
+    """Return the gains of one side [wei]."""
+    require(side < 2, "ranking: no such side")
+    return gains.short if side else gains.long
+
+
+def score_of(gains: Gains, side: int) -> int:
+    """Return what an account ranks by; whoever owed at the end of the cycle comes first."""
+    return min(gain_on(gains, side) * SCALE // max(gains.worth, 1), MOST_SCORE)
+
+
+def digest(accounts: tuple[str, ...]) -> bytes:
+    """Return the digest of the accounts of a call."""
+    return keccak256(words(32, len(accounts), *accounts))

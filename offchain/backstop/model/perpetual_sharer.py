@@ -1,0 +1,91 @@
+"""Closes positions against lots that are nobody's, of all who gained, each for the same share of its gain.
+
+With R lots that are nobody's, or were closed here in this cycle, T what a side gained in it and G what an
+account did, its part is floor(R*G/T), whoever comes first. Who bears the losses is another question, which
+the market has answered.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from backstop.model.interfaces import Gains, IPerpetualDesk, IPerpetualMarket
+from backstop.model.state import Contract, World, external, immutable, require, slot, view
+
+
+@slot(32, 64)
+class Closed(NamedTuple):
+    """Lots that were closed in a cycle."""
+
+    cycle: int = 0
+    lots: int = 0
+
+    def in_cycle(self, cycle: int) -> int:
+        """Return the lots, if it is that cycle."""
+        return self.lots if self.cycle == cycle else 0
+
+
+class PerpetualSharer(Contract):
+    """See contracts/PerpetualSharer.vy."""
+
+    KIND = "PerpetualSharer"
+
+    market_address = immutable("MARKET", str)
+    desk_address = immutable("DESK", str)
+
+    def __init__(self, world: World, name: str, address: str, market: str, desk: str) -> None:
+        super().__init__(world, name, address)
+        self.market_address = market
+        self.desk_address = desk
+        # By market and side.
+        self.totals = self.table("totals", Closed())
+        # By those and the owner.
+        self.parts = self.table("parts", Closed())
+
+    @property
+    def market(self) -> IPerpetualMarket:
+        return cast(IPerpetualMarket, self.world.at(self.market_address))
+
+    @property
+    def desk(self) -> IPerpetualDesk:
+        return cast(IPerpetualDesk, self.world.at(self.desk_address))
+
+    @external
+    def share(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> int:
+        """Close the parts of accounts; the lots that are nobody's still."""
+        require(side < 2, "sharer: no such side")
+        everybody = self.market.pending_of(self.address, market)
+        cycle, gained = everybody.cycle, _on(everybody, side)
+        require(gained != 0, "sharer: nobody gained")
+        lots = self.market.lots_of(self.address, market)
+        total = self.totals[market, side].in_cycle(cycle)
+        whole = total + lots[side] - min(lots)
+        most, last = [], 0
+        for owner in accounts:
+            require(int(owner, 16) > last, "sharer: out of order")
+            last = int(owner, 16)
+            part = whole * _on(self.market.gains_of(self.address, owner, market), side) // gained
+            most.append(max(0, part - self.parts[market, side, owner].in_cycle(cycle)))
+        closed, left = self.desk.deleverage(self.address, market, side, accounts, tuple(most), sender)
+        for owner, some in zip(accounts, closed, strict=True):
+            if some:
+                done = self.parts[market, side, owner].in_cycle(cycle)
+                self.parts[market, side, owner] = Closed(cycle, done + some)
+        require(any(closed), "sharer: no lots to close")
+        self.totals[market, side] = Closed(cycle, total + sum(closed))
+        self.emit("Shared", market, side, sum(closed), left)
+        return left
+
+    @view
+    def part_of(self, sender: str, market: int, side: int, owner: str) -> Closed:
+        """Return what was closed of an account's position last."""
+        return cast(Closed, self.parts[market, side, owner])
+
+    @view
+    def total_of(self, sender: str, market: int, side: int) -> Closed:
+        """Return what was closed of a side last."""
+        return cast(Closed, self.totals[market, side])
+
+
+def _on(gains: Gains, side: int) -> int:
+    return gains.short if side else gains.long

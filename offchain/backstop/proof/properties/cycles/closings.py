@@ -1,0 +1,165 @@
+"""Properties of positions that are closed by force: whose, in which order, how far, and who is paid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backstop.proof.properties.figures.cycles import (
+    ACCOUNTS,
+    CASES,
+    CLOCK,
+    CLOSER,
+    CLOSINGS,
+    DESK,
+    LOTS,
+    MARKET,
+    MARKETS,
+    PATHS,
+    PENDING_GAINED,
+    POSITIONS,
+    REWARDS,
+    TOTALS,
+    WORTHS,
+    closed,
+    median_within,
+    rewarded,
+    there,
+    told,
+)
+from backstop.proof.properties.registry import Violation, history_property, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+if TYPE_CHECKING:
+    from backstop.hosts.model import ModelSystem
+
+_SCALE, _MOST_SCORE = 10**9, 2**96 - 1
+
+
+@transition_property(110, calls=[f"{CLOSER}.*", f"{DESK}.*"], events=[f"{DESK}.Deleveraged"])
+def positions_close_against_lots_of_debtors(step: Transition, changes: Changes) -> None:
+    """Assert that only what faces lots that are nobody's is closed by force, at the mark, and for nothing.
+
+    Nobody is turned to the other side, no more is closed than there are such lots, and whoever had it done
+    (of a ranking: who has proven it), or takes such lots over, gets as much of what bonds have left as these
+    are of all such lots, by value.
+    """
+    forced = closed(step) if there(step) else []
+    if not there(step) or not (forced or step.action.contract in (CLOSER, DESK)):
+        return
+    if forced and f"{step.action.contract}.{step.action.method}" not in CLOSINGS:
+        raise Violation(f"{step.action.contract}.{step.action.method} closed {forced}")
+    over = 0
+    for owner, m, delta, price in forced:
+        old, new = (read(MARKET, POSITIONS, (owner, m)).size for read in (step.before, step.after))
+        long, short = step.before(MARKET, LOTS, m)
+        if new - old != delta or old * delta >= 0 or new * old < 0 or (long - short) * old <= 0:
+            raise Violation(
+                f"{owner} had {old} lots, of {long} and {short}, and has {new}: {delta} were closed"
+            )
+        if price != step.after(MARKET, PATHS, m).price or price != median_within(step, m):
+            raise Violation(
+                f"{owner} was closed at {price}, and the mark is {step.after(MARKET, PATHS, m).price}"
+            )
+        over += abs(delta) * price
+    taken = told(step, "Taken", contract=DESK)
+    over += sum(abs(delta) * price for _, _, delta, price in taken)
+    marked = {each[1] for each in (*forced, *taken)}
+    pot, everything = step.before(MARKET, REWARDS), 0
+    for m in MARKETS:
+        long, short = step.before(MARKET, LOTS, m)
+        left = step.after(MARKET, LOTS, m)
+        # Other markets are marked later in the step, if at all.
+        read = step.after if m in marked else step.before
+        everything += abs(long - short) * read(MARKET, PATHS, m).price
+        if forced and abs(left[0] - left[1]) > abs(long - short):
+            raise Violation(f"{abs(left[0] - left[1])} lots are nobody's, and there were {abs(long - short)}")
+    due = pot * over // everything if over else 0
+    found = rewarded(step)
+    if sum(found.values()) != due or len(found) > 1:
+        raise Violation(f"{found} was paid for {over} of {everything}, out of {pot}")
+    finder = step.action.sender
+    if step.calls(CLOSER, "execute"):
+        finder = step.before(CLOSER, CASES, step.action.args[:2]).prover
+    if found and [*found] != [finder]:
+        raise Violation(f"{found} was paid for what is the work of {finder}")
+
+
+@history_property(111, writes=[POSITIONS], calls=[f"{CLOSER}.*"])
+class ThoseWhoGainedMostAreClosedFirst:
+    """Assert that a proven ranking is of all who gained on a side in the pending cycle, and is kept to.
+
+    By their gain over what they were worth at its end. Who comes later in it is closed only once all before
+    have nothing left on that side, or had in the call that closed them: who opens anew stays. Where parts are
+    shared nobody is closed for more than its own.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        self._runs: dict[tuple[int, int, str, int], list[str]] = {}
+        self._proven: dict[tuple[int, int], tuple[int, list[str]]] = {}
+        self._done: dict[tuple[int, int], set[str]] = {}
+        self._parts: dict[tuple[int, int, int, str], int] = {}
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Follow what is submitted, and who is closed."""
+        if not there(step) or step.action.contract != CLOSER:
+            return
+        m, side, accounts = step.action.args
+        cycle = step.after(MARKET, CLOCK).cycle - 1
+        if step.action.method == "submit":
+            run = self._runs.setdefault((m, side, step.action.sender, cycle), [])
+            run += accounts
+            for market, _, _, of in told(step, "Proven", contract=CLOSER):
+                if market != m or of != cycle:
+                    raise Violation(f"a ranking of market {market} and cycle {of} is proven in {m}, {cycle}")
+                self._proven[m, side] = (cycle, list(run))
+                self._done[m, side] = set()
+                self._check_ranking(step, m, side, run)
+        elif step.action.method == "execute":
+            self._check_order(step, m, side, cycle)
+        elif step.action.method == "share":
+            self._check_parts(step, m, side, cycle)
+
+    def _check_ranking(self, step: Transition, m: int, side: int, run: list[str]) -> None:
+        tables = step.model.world.contracts[MARKET].tables
+        cycle, ranks = tables[CLOCK][()].cycle, []
+        for owner, account in tables[ACCOUNTS].items():
+            gained = tables[PENDING_GAINED][owner, m][side]
+            if account.cycle == cycle and gained:
+                worth, brought = tables[WORTHS][owner]
+                score = min(gained * _SCALE // max(worth - brought, 1), _MOST_SCORE)
+                ranks.append((score, int(owner, 16), owner, gained))
+        everybody = [owner for _, _, owner, _ in sorted(ranks, reverse=True)]
+        if everybody != run or sum(each[3] for each in ranks) != tables[TOTALS][m, cycle - 1][side]:
+            raise Violation(f"{run} is proven, and {everybody} gained in market {m}")
+
+    def _check_order(self, step: Transition, m: int, side: int, cycle: int) -> None:
+        when, ranking = self._proven.get((m, side), (0, []))
+        if when != cycle:
+            raise Violation(f"market {m} was closed by the ranking of cycle {when} in that of {cycle}")
+        for place, (owner, *_) in enumerate(closed(step)):
+            if owner not in ranking:
+                raise Violation(f"{owner} was closed as {place}, and is not in the ranking {ranking}")
+            before = ranking[: ranking.index(owner)]
+            open = [each for each in before if _on(step.after(MARKET, POSITIONS, (each, m)).size, side)]
+            if left := [each for each in open if each not in self._done[m, side]]:
+                raise Violation(f"{owner} was closed as {place}, and {left} rank before it and have lots")
+        if any(left for *_, left in told(step, "Executed", contract=CLOSER)):
+            self._done[m, side].update(step.action.args[2])
+
+    def _check_parts(self, step: Transition, m: int, side: int, cycle: int) -> None:
+        total = step.after(MARKET, TOTALS, (m, cycle))[side]
+        lots = step.before(MARKET, LOTS, m)
+        done = sum(n for (a, b, c, _), n in self._parts.items() if (a, b, c) == (m, side, cycle))
+        whole = done + max(0, lots[side] - lots[1 - side])
+        for owner, _, delta, _ in closed(step):
+            key = m, side, cycle, owner
+            self._parts[key] = self._parts.get(key, 0) + abs(delta)
+            gained = step.after(MARKET, PENDING_GAINED, (owner, m))[side]
+            part = whole * gained // total if total else 0
+            if self._parts[key] > part:
+                raise Violation(f"{self._parts[key]} lots of {owner} are closed, and its part is {part}")
+
+
+def _on(size: int, side: int) -> int:
+    """Return the lots of a position that are on a side."""
+    return abs(size) if size and int(size < 0) == side else 0

@@ -1,0 +1,89 @@
+"""The property of withdrawn profits, with a record of its own: whose they are, and from when on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from backstop.proof.properties.registry import Violation, history_property
+from backstop.proof.properties.transition import Changes, Transition
+
+if TYPE_CHECKING:
+    from backstop.hosts.model import ModelSystem
+
+FUND = "MarginFund"
+_OURS = ("buckets", "holdings")
+_TOLD = ("ProfitLocked", "ProfitClaimed", "ClawedBack")
+
+
+@dataclass
+class _Profit:
+    """What is left of somebody's profits of a bucket of time, and for how many roundings."""
+
+    amount: Fraction
+    rounded: int = 1
+
+
+@history_property(60, writes=_OURS)
+class ProfitsVestForWhoeverMadeThem:
+    """Assert that a profit can be claimed by its owner alone, whole but for clawbacks, once it has vested.
+
+    It vests after all buckets of time that count have passed, and no call before changes whose it is. Each
+    event of its bucket rounds by a wei.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        self._profits: dict[int, dict[str, _Profit]] = {}
+        if FUND in model.world.contracts:
+            tables = model.world.contracts[FUND].tables
+            for (owner, bucket), holding in tables["holdings"].items():
+                state = tables["buckets"][bucket]
+                if holding.shares and holding.generation == state.generation:
+                    amount = Fraction(holding.shares * state.assets, state.shares)
+                    self._profits.setdefault(bucket, {})[owner] = _Profit(amount)
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Follow the fund's events."""
+        if not any(each.contract == FUND for path in _OURS for each in changes.get(path, ())):
+            return
+        told = [log for log in step.outcome.logs if log.contract == FUND and log.event in _TOLD]
+        if not told:
+            raise Violation(f"{step.action.method} changed profits, and nothing was told")
+        for log in told:
+            if log.event == "ProfitLocked":
+                owner, bucket, amount, _ = log.values
+                self._lock(owner, bucket, amount)
+            elif log.event == "ClawedBack":
+                self._claw_back(step, *log.values)
+            else:
+                self._claim(step, *log.values)
+
+    def _lock(self, owner: str, bucket: int, amount: int) -> None:
+        profits = self._profits.setdefault(bucket, {})
+        self._round(bucket)
+        profits.setdefault(owner, _Profit(Fraction(0), 2)).amount += amount
+
+    def _claw_back(self, step: Transition, bucket: int, amount: int, dust: int) -> None:
+        old = step.before(FUND, "buckets", bucket).assets
+        self._round(bucket)
+        for profit in self._profits[bucket].values():
+            profit.amount *= Fraction(old - amount, old) if not dust else 0
+        if dust or amount == old:
+            del self._profits[bucket]
+
+    def _claim(self, step: Transition, owner: str, bucket: int, amount: int) -> None:
+        fund = step.contract(FUND)
+        if not step.calls(FUND, "claim") or step.model.timestamp < (bucket + fund.bucket_count) * fund.length:
+            raise Violation(f"profits of bucket {bucket} were claimed at {step.model.timestamp}")
+        self._round(bucket)
+        profit = self._profits.get(bucket, {}).pop(owner, None)
+        if profit is None or abs(profit.amount - amount) > profit.rounded:
+            raise Violation(f"{owner} claimed {amount} of bucket {bucket}, and has made {profit}")
+        sent = [log.values[1:] for log in step.outcome.logs if log.event == "Transfer"]
+        if sent != [(owner, amount)]:
+            raise Violation(f"{amount} were claimed by {owner}, and {sent} was sent")
+
+    def _round(self, bucket: int) -> None:
+        for profit in self._profits.get(bucket, {}).values():
+            profit.rounded += 1

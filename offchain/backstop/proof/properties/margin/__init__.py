@@ -1,1 +1,0 @@
-"""Properties of the margin market, by what they look at."""

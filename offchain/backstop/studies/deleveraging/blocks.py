@@ -1,0 +1,225 @@
+"""Calls in lockstep, packed into blocks of 30M gas by what calls of their kind took in the block before.
+
+A host that measures gas mines them in such blocks. Where it does not, the committed table says what a call
+takes. Blocks are 12 seconds apart; prices are reported anew before a mark would be too old.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from backstop.deployment.accounts import account
+from backstop.errors import BackstopError
+from backstop.hosts.host import CALL_GAS
+from backstop.hosts.model import ModelSystem
+from backstop.keepers.costs import gas_of, measured
+from backstop.proof.lockstep import Lockstep
+from backstop.simulation.progress import Interrupted, Progress
+from backstop.system import Action, Outcome
+
+BLOCK_GAS = CALL_GAS
+BLOCK_SECONDS = 12
+# Of a block's gas, so much is planned: a call may take a little more than those before it.
+_PLANNED = BLOCK_GAS * 97 // 100
+_SAMPLE = 20
+# Of fewer accounts nothing is said of their pace.
+_PACED = 100
+# Of the first calls of a kind, and of each account in one, until some were measured.
+_FIRST, _FIRST_EACH = 900_000, 200_000
+
+
+@dataclass
+class Phase:
+    """What the calls of one phase took: `gas` of those that it counts, for each account that a call names."""
+
+    name: str
+    began: int  # seconds, of the chain
+    calls: int = 0
+    accounts: int = 0
+    gas: int = 0
+    least: int = 0
+    most: int = 0
+    blocks: int = 0
+    ended: int = 0
+    # So many accounts were done when this process had taken so many seconds of a processor.
+    marks: list[tuple[int, float]] = field(default_factory=list)
+
+    def count(self, gas: int, accounts: int) -> None:
+        """Add a call."""
+        each = gas // accounts
+        self.least = each if not self.calls else min(self.least, each)
+        self.most = max(self.most, each)
+        self.calls += 1
+        self.accounts += accounts
+        self.gas += gas
+
+    def pace(self) -> tuple[float, float]:
+        """Return how many microseconds an account took, in the first half of them and in the second."""
+        if len(self.marks) < 3 or self.accounts < _PACED:
+            return 0.0, 0.0
+        (first, began), (last, ended) = self.marks[0], self.marks[-1]
+        middle, half = min(self.marks, key=lambda mark: abs(2 * mark[0] - first - last))
+        if middle in (first, last):
+            return 0.0, 0.0
+        return (half - began) * 1e6 / (middle - first), (ended - half) * 1e6 / (last - middle)
+
+
+class _Waiting(NamedTuple):
+    """A call that its block has not been mined with yet."""
+
+    kind: str
+    accounts: int
+    counted: bool
+
+
+class Blocks:
+    """What is done to a deployment, block by block."""
+
+    def __init__(
+        self,
+        system: Lockstep | ModelSystem,
+        progress: Progress = lambda done, total, text: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.system = system
+        self.model = system if isinstance(system, ModelSystem) else system.model
+        self.progress, self.stop = progress, stop
+        self.measures = False
+        """Whether the host says what a call takes; known once a block was mined."""
+        self.phases: dict[str, Phase] = {}
+        self.phase = Phase("", system.timestamp)
+        self.blocks = 0
+        self.fullest = 0
+        self.refresh: Callable[[], Iterable[Action]] = tuple
+        """What has to be said at the beginning of a block, so that marks are of now."""
+        self._waiting: list[_Waiting] = []
+        self._planned = 0
+        # Of each kind, what a call took at most for an account, in the last block that had any.
+        self._each: dict[str, int] = {}
+        self._total = 0
+        if isinstance(system, Lockstep):
+            system.block = 10**9  # blocks end when they are full
+
+    @property
+    def timestamp(self) -> int:
+        return self.system.timestamp
+
+    def begin(self, name: str, total: int = 0) -> Phase:
+        """End the block, and count what follows as a phase of its own."""
+        self.end()
+        self.phase.ended = self.timestamp
+        self._total = total
+        self.phase = self.phases.setdefault(name, Phase(name, self.timestamp))
+        self.phase.marks.append((self.phase.accounts, time.process_time()))
+        return self.phase
+
+    def do(
+        self,
+        call: str,
+        *args: Any,
+        by: str = "",
+        accounts: int = 1,
+        counted: bool = True,
+        may: bool = False,
+        like: str = "",
+        at_least: int = 0,
+    ) -> Outcome:
+        """Run "Contract.method" in the block, or in the next one if it is full.
+
+        It has to go, unless it `may`. What is not `counted` is no part of the phase's gas, though of its
+        blocks. Calls of a phase are expected to take alike, or those that are given the same `like`; or so
+        much gas an account, if that is more.
+        """
+        contract, method = call.split(".")
+        kind = f"{call} while {self.phase.name} {like}"
+        planned = max(self._plan(kind, accounts), at_least * accounts)
+        if self._waiting and self._planned + planned > _PLANNED:
+            self.end()
+        if not self._waiting:
+            for action in self.refresh():
+                said = f"{action.contract}.{action.method} while {self.phase.name}"
+                self._run(action, said, 1, counted=False)
+        action = Action(contract, method, args, by or account("stranger"))
+        outcome = self._run(action, kind, accounts, counted)
+        self._planned += planned - self._plan(kind, accounts)
+        if outcome.reason is not None and not may:
+            raise BackstopError(f"{call} reverted with {outcome.reason!r}")
+        return outcome
+
+    def end(self) -> None:
+        """Mine the block, if there is anything in it, and wait for the next."""
+        if not self._waiting:
+            return
+        waiting, self._waiting, self._planned = self._waiting, [], 0
+        spent = self._mine(waiting)
+        used = sum(spent)
+        self.fullest = max(self.fullest, used)
+        if used > BLOCK_GAS:
+            raise BackstopError(f"a block of {used:,} gas: calls took far more than those before them")
+        self.blocks += 1
+        self.phase.blocks += 1
+        taken: dict[str, list[int]] = {}
+        for one, gas in zip(waiting, spent, strict=True):
+            taken.setdefault(one.kind, []).append(-(-gas // one.accounts))
+            if one.counted:
+                self.phase.count(gas, one.accounts)
+        for kind, each in taken.items():
+            # Few of them are no sample.
+            known = self._each.get(kind, 0) if len(each) < _SAMPLE else 0
+            self._each[kind] = max([known, *each])
+        self.phase.marks.append((self.phase.accounts, time.process_time()))
+        self.progress(self.phase.accounts, self._total, self.phase.name)
+        if self.stop():
+            raise Interrupted(f"interrupted while {self.phase.name}")
+        self.wait(BLOCK_SECONDS)
+
+    def forget(self) -> None:
+        """Take nothing for known of what calls take: prices have moved."""
+        self.end()
+        self._each.clear()
+
+    def wait(self, seconds: int) -> None:
+        """Let time pass, in which no block has anything."""
+        self.end()
+        self.system.advance(seconds)
+
+    def _run(self, action: Action, kind: str, accounts: int, counted: bool) -> Outcome:
+        outcome = self.system.apply(action)
+        # What reverts takes gas too, which is no part of what an account costs.
+        self._waiting.append(_Waiting(kind, accounts, counted and outcome.reason is None))
+        self._planned += self._plan(kind, accounts)
+        return outcome
+
+    def _plan(self, kind: str, accounts: int) -> int:
+        """Return the gas that a call is expected to take."""
+        known = self._each.get(kind)
+        if known is not None:
+            return known * accounts
+        return _FIRST if accounts == 1 else _FIRST + _FIRST_EACH * accounts
+
+    def _mine(self, waiting: list[_Waiting]) -> list[int]:
+        """Return the gas of each call, measured or by the table."""
+        if isinstance(self.system, Lockstep):
+            self.system.settle()
+            spent = self.system.chain.spent
+            if any(spent):
+                self.measures = True
+                return spent
+        return [_by_table(one.kind.split(" ")[0], one.accounts) for one in waiting]
+
+
+_UNLISTED = 100_000
+"""Of a call that the committed table has no job for."""
+
+
+def _by_table(call: str, accounts: int) -> int:
+    """Return a call's gas by the committed table."""
+    contract, method = call.split(".")
+    try:
+        found = gas_of(contract, method) or _UNLISTED
+        return found + accounts * measured(f"cycles: {method}, each account") if accounts > 1 else found
+    except KeyError:
+        return accounts * _UNLISTED

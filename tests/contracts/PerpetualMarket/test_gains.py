@@ -1,0 +1,49 @@
+"""gains_of, pending_of, mark_of, reward: what closers go by, and how the desk pays them."""
+
+from backstop.model.arithmetic import WAD
+from backstop.proof.lockstep import Lockstep
+from tests.support.helpers import reverts
+from tests.support.perpetuals import BTC, ETH, HOUSE, fallen, opened
+from tests.support.protocol import Protocol
+from tests.support.settling import begin, make_prices
+
+
+def test_gains_are_of_the_pending_cycle_and_stay(market):
+    crash = fallen(market)
+    cycle = crash.market.clocks[()].cycle - 1
+    assert crash.read(f"{HOUSE}.pending_of", ETH) == (cycle, 0, 4_000 * WAD, 0)
+    assert crash.read(f"{HOUSE}.pending_of", BTC) == (cycle, 0, 0, 0)
+    found = crash.do(f"{HOUSE}.gains_of", crash.at("small"), ETH, sender="stranger")
+    assert found == (cycle, 0, 1_200 * WAD, 2_700 * WAD)
+    crash.deposit("small", 10_000 * WAD)
+    crash.mark(ETH, 12 * WAD)
+    assert crash.do(f"{HOUSE}.gains_of", crash.at("small"), ETH, sender="stranger") == found
+    assert crash.read(f"{HOUSE}.mark_of", ETH) == 12 * WAD
+
+
+def test_rewards_are_the_desks_to_give(market):
+    with reverts("perpetuals: not the desk"):
+        market.do(f"{HOUSE}.reward", market.at("stranger"), 1, sender="stranger")
+
+
+def test_no_more_is_given_than_bonds_have_left(market):
+    """Here the desk is somebody who can be asked."""
+    market.create_market("Own", market.at("desk"))
+    with reverts(""):
+        market.do("Own.reward", market.at("finder"), 1, sender="desk")
+
+
+def test_what_nobody_has_got_is_insurance_in_the_end(new_protocol):
+    market = fallen(opened(new_protocol, third_bond=5 * WAD))
+    fees = market.read(f"{HOUSE}.fees")
+    assert market.read(f"{HOUSE}.rewards") == 5 * WAD
+    assert isinstance(market.system, Lockstep)
+    begin(Protocol(market.system))
+    make_prices(Protocol(market.system))
+    market.do(f"{HOUSE}.end_market", ETH, sender="stranger")
+    assert market.read(f"{HOUSE}.rewards") == 0 and market.read(f"{HOUSE}.fees") - fees == 5 * WAD
+
+
+def test_more_than_can_be_counted_is_not_brought(market):
+    with reverts("cycle_book: too much is brought"):
+        market.do(f"{HOUSE}.deposit", market.at("rich"), 2**118, sender="rich")

@@ -1,0 +1,16 @@
+"""A market whose positions close by shares, and one in which a long has failed."""
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from tests.support.perpetuals import fallen, opened
+
+
+@pytest.fixture
+def market(new_protocol):
+    return opened(new_protocol, third_bond=WAD, policy="shared")
+
+
+@pytest.fixture
+def crash(market):
+    return fallen(market)

@@ -1,0 +1,395 @@
+"""Rules of positions that are closed by force made wrong, as if in contract and model alike."""
+
+import pytest
+
+from backstop.model import perpetual_desk, perpetual_ranking, perpetual_sharer
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.cycle_book import BOOKED, SEIZED, TAKEN, CycleBook
+from backstop.model.interfaces import Gains
+from backstop.model.perpetual_desk import PerpetualDesk as Desk
+from backstop.model.perpetual_market import PerpetualMarket as Market
+from backstop.model.perpetual_sharer import Closed
+from backstop.model.price_path import SHORT, side_of
+from backstop.model.state import external, view
+from tests.support.perpetuals import CLOSER, DESK, ETH, HOUSE, alone, fallen
+from tests.support.watched import crowd_on_the_model, notices, watched
+
+HOLDERS = ("other", "small", "large")
+RIGHT_REWARD, RIGHT_PAY = Desk._reward, CycleBook._pay_third
+
+
+def anything_goes(holds, reason):
+    """In place of `require`: nothing is refused."""
+
+
+def crashed(policy):
+    """Three shorts have gained 4,000 of a long whose 1,000 lots are nobody's; steps are watched."""
+    made = watched(alone(third_bond=WAD, policy=policy))
+    made.refresh()
+    return fallen(made)
+
+
+@pytest.fixture
+def ranked():
+    return crashed("ranked")
+
+
+@pytest.fixture
+def shared():
+    return crashed("shared")
+
+
+@pytest.fixture
+def proven(ranked):
+    """One account in each call; 600 lots are left."""
+    ranked.deposit("taker", 50_000 * WAD)
+    ranked.do(f"{DESK}.take", ETH, 400, sender="taker")
+    for owner in ranked.ranking(SHORT):
+        ranked.submit(SHORT, (owner,))
+    return ranked
+
+
+def take(market, lots, by="taker"):
+    market.deposit(by, 50_000 * WAD)
+    market.do(f"{DESK}.take", ETH, lots, sender=by)
+
+
+def deleverages(closes, price=0, pays=0, prover=None):
+    """A desk that closes as many lots as it is told, so much off the mark, for so much, for a prover."""
+
+    @external
+    def deleverage(self, sender, market, side, accounts, most, who):
+        _, mark = self.market.accrue(self.address, market)
+        lots = self.market.lots_of(self.address, market)
+        left, rewarded, found = lots[side] - min(lots), self._rewarded(), []
+        everything = left
+        for owner, limit in zip(accounts, most, strict=True):
+            size = self._size(owner, market)
+            closed = closes(size, limit, left, side)
+            delta = -closed if size > 0 else closed
+            if closed:
+                whole = (market, owner, self.market_address, delta, mark + price, -pays, 0)
+                self.market.exchange(self.address, *whole)
+                left -= min(left, closed)
+                self.emit("Deleveraged", owner, market, delta, mark + price, who)
+            found.append(closed)
+        self._reward(prover or who, rewarded, min(sum(found), everything) * mark)
+        return tuple(found), left
+
+    return deleverage
+
+
+def right(size, limit, left, side):
+    return min(abs(size), limit, left) if side_of(size) == side else 0
+
+
+def test_a_desk_as_it_should_be(proven, monkeypatch):
+    """Nothing is noticed where the copy above is right."""
+    monkeypatch.setattr(Desk, "deleverage", deleverages(right))
+    assert [proven.execute(SHORT, (owner,)) for owner in proven.ranking(SHORT)] == [400, 100, 0]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"closes": lambda size, limit, left, side: min(abs(size) + 1, limit, left)},
+        {"closes": right, "price": 1},
+        {"closes": right, "price": -1},
+        {"closes": lambda size, limit, left, side: min(2 * abs(size), limit, left)},
+    ],
+    ids=["a lot too much", "above the mark", "under it", "turned"],
+)
+def test_another_closing(proven, monkeypatch, wrong):
+    monkeypatch.setattr(Desk, "deleverage", deleverages(**wrong))
+    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)[:1]))
+
+
+def test_more_than_is_nobodys(proven, monkeypatch):
+    """The last has 500 lots, and 100 are left for it: it is closed whole, against those who are long."""
+    ranking = proven.ranking(SHORT)
+    for owner in ranking[:2]:
+        proven.execute(SHORT, (owner,))
+    monkeypatch.setattr(Desk, "deleverage", deleverages(lambda size, limit, left, side: abs(size)))
+    notices(110, lambda: proven.execute(SHORT, ranking[2:]))
+
+
+def test_the_side_that_has_fewer(proven, monkeypatch):
+    """It has turned since, and is long, where lots are missing."""
+    proven.deposit("other", 50_000 * WAD)
+    proven.deposit("friend", 50_000 * WAD)
+    proven.trade("other", "friend", 300)
+    monkeypatch.setattr(Desk, "deleverage", deleverages(lambda size, limit, left, side: min(abs(size), left)))
+    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)[:1]))
+
+
+def test_a_fee_for_being_closed(proven, monkeypatch):
+    monkeypatch.setattr(Desk, "deleverage", deleverages(right, pays=1))
+    notices(96, lambda: proven.execute(SHORT, proven.ranking(SHORT)[:1]))
+
+
+def test_at_a_mark_of_a_minute_ago(proven, monkeypatch):
+    proven.advance(61)
+    monkeypatch.setattr(perpetual_desk, "require", anything_goes)
+    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)[:1]))
+
+
+def test_by_somebody_else_than_the_closer(proven, monkeypatch):
+    """Whoever likes has a position closed by the desk."""
+    monkeypatch.setattr(perpetual_desk, "require", anything_goes)
+    args = (ETH, SHORT, (proven.at("large"),), (MAX_UINT256,), proven.at("stranger"))
+    notices(18, lambda: proven.do(f"{DESK}.deleverage", *args, sender="stranger"))
+
+
+# --------------------------------------------------------------------------- pay
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda self, finder, rewarded, notional: RIGHT_REWARD(
+            self, finder, (rewarded[0], notional), notional
+        ),
+        lambda self, finder, rewarded, notional: None,
+        lambda self, finder, rewarded, notional: RIGHT_REWARD(self, finder, rewarded, notional // 2),
+    ],
+    ids=["the whole pot for some lots", "nothing", "half"],
+)
+@pytest.mark.parametrize("way", ["take", "execute", "share"])
+def test_another_part_of_what_bonds_pay(monkeypatch, way, wrong):
+    market = crashed("shared" if way == "share" else "ranked")
+    if way == "execute":
+        for owner in market.ranking(SHORT):
+            market.submit(SHORT, (owner,))
+    monkeypatch.setattr(Desk, "_reward", wrong)
+
+    def play():
+        if way == "take":
+            take(market, 400)
+        elif way == "execute":
+            market.execute(SHORT, market.ranking(SHORT)[:1])
+        else:
+            market.share(SHORT, "other")
+
+    notices(110, play)
+
+
+def test_paid_twice(ranked, monkeypatch):
+    def reward(self, finder, rewarded, notional):
+        for _ in range(2):
+            RIGHT_REWARD(self, finder, (rewarded[0] // 2, rewarded[1]), notional)
+        RIGHT_REWARD(self, finder, (2 * rewarded[1], rewarded[1]), 1)
+
+    monkeypatch.setattr(Desk, "_reward", reward)
+    notices(110, lambda: take(ranked, 400))
+
+
+def test_the_executor_is_paid_in_place_of_the_prover(proven, monkeypatch):
+    """Or a friend of the desk's, by whom nothing was done."""
+    monkeypatch.setattr(Desk, "deleverage", deleverages(right, prover=proven.at("keeper")))
+    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)[:1]))
+
+
+def test_a_friend_is_paid_in_place_of_whoever_shares(shared, monkeypatch):
+    monkeypatch.setattr(Desk, "deleverage", deleverages(right, prover=shared.at("friend")))
+    notices(110, lambda: shared.share(SHORT, "other"))
+
+
+def test_what_is_paid_stays_for_the_next(ranked, monkeypatch):
+    """It comes out of nowhere."""
+
+    @external
+    def reward(self, sender, finder, amount):
+        self._pay_in(finder, amount)
+        self.emit("Rewarded", finder, amount)
+
+    monkeypatch.setattr(Market, "reward", reward)
+    notices(96, lambda: take(ranked, 400))
+
+
+# ------------------------------------------------------------------------- bonds
+
+
+def seize(crowd):
+    crowd.mark(ETH, 16 * WAD)
+    crowd.do(f"{HOUSE}.meet", crowd.at("long"), sender="keeper")
+
+
+@pytest.mark.parametrize("third", [SEIZED, TAKEN])
+def test_a_third_for_somebody_else(monkeypatch, third):
+    """The finder's for a friend; for the finder what is for whoever takes the lots over."""
+    crowd = crowd_on_the_model(third_bond=WAD)
+    friend, finder = crowd.at("friend"), crowd.at("keeper")
+    if third == SEIZED:
+        monkeypatch.setattr(
+            CycleBook, "_pay_third", lambda self, owner, which, _: RIGHT_PAY(self, owner, which, friend)
+        )
+    else:
+        monkeypatch.setattr(
+            CycleBook, "_keep_third", lambda self, owner: RIGHT_PAY(self, owner, TAKEN, finder)
+        )
+    notices(91, lambda: seize(crowd))
+
+
+@pytest.mark.parametrize("third", [SEIZED, BOOKED, TAKEN])
+def test_a_third_that_is_not_paid(monkeypatch, third):
+    crowd = crowd_on_the_model(third_bond=WAD)
+
+    def pay(self, owner, which, finder):
+        if which != third:
+            RIGHT_PAY(self, owner, which, finder)
+
+    monkeypatch.setattr(CycleBook, "_pay_third", pay)
+    if third == TAKEN:
+        monkeypatch.setattr(CycleBook, "_keep_third", lambda self, owner: None)
+
+    def play():
+        seize(crowd)
+        crowd.roll()
+        crowd.do(f"{HOUSE}.meet", crowd.at("long"), sender="keeper")
+
+    notices(91 if third != TAKEN else 96, play)
+
+
+def test_a_third_that_is_paid_twice(monkeypatch):
+    """It stays in the bond after it was paid."""
+    crowd = crowd_on_the_model(third_bond=WAD)
+
+    def pay(self, owner, which, finder):
+        bond = self.accounts[owner].bond
+        RIGHT_PAY(self, owner, which, finder)
+        self.accounts[owner] = self.accounts[owner]._replace(bond=bond)
+
+    monkeypatch.setattr(CycleBook, "_pay_third", pay)
+    notices(91, lambda: seize(crowd))
+
+
+def test_two_thirds_are_put_up(monkeypatch):
+    crowd = crowd_on_the_model(third_bond=WAD)
+    put_up = CycleBook._put_up_bond
+
+    def less(self, account):
+        return put_up(self, account)._replace(bond=SEIZED | BOOKED)
+
+    monkeypatch.setattr(CycleBook, "_put_up_bond", less)
+    notices(91, lambda: crowd.trade("other", "first", 1))
+
+
+def test_what_is_left_of_a_bond_stays(monkeypatch):
+    crowd = crowd_on_the_model(third_bond=WAD)
+    monkeypatch.setattr(CycleBook, "_free_bond", lambda self, account: account._replace(bond=0))
+
+    def play():
+        crowd.trade("other", "first", 1)
+        crowd.trade("other", "first", -1)
+        for _ in range(3):
+            crowd.roll()
+            crowd.wake_all()
+
+    notices(91, play)
+
+
+# ----------------------------------------------------------------------- rankings
+
+
+def test_a_ranking_without_everybody(ranked, monkeypatch):
+    """What its accounts gained is taken for all that was gained."""
+    monkeypatch.setattr(perpetual_ranking, "gain_on", lambda gains, side: min(gains[1 + side], 1_200 * WAD))
+    notices(111, lambda: ranked.submit(SHORT, (ranked.at("small"),)))
+
+
+@pytest.mark.parametrize("names", [("small", "other", "large"), ("large", "small", "other")])
+def test_a_ranking_out_of_order(ranked, monkeypatch, names):
+    monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
+    notices(111, lambda: ranked.submit(SHORT, tuple(ranked.at(name) for name in names)))
+
+
+def test_somebody_twice_in_place_of_others(ranked, monkeypatch):
+    """Five times the gain of 800 is all that was gained."""
+    monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
+    notices(111, lambda: ranked.submit(SHORT, (ranked.at("other"),) * 5))
+
+
+@pytest.mark.parametrize("wrong", ["brought counts", "by gain", "by worth of now"])
+def test_another_score(ranked, monkeypatch, wrong):
+    """A deposit after the roll makes it later; the largest gain is first."""
+    ranked.deposit("other", 5_000 * WAD)
+    if wrong == "brought counts":
+        monkeypatch.setattr(CycleBook, "_worth_at_roll", lambda self, owner: self.worths[owner].value)
+    elif wrong == "by gain":
+        monkeypatch.setattr(perpetual_ranking, "score_of", lambda gains, side: gains[1 + side])
+    else:
+        monkeypatch.setattr(CycleBook, "_worth_at_roll", CycleBook._own)
+    names = ("small", "large", "other") if wrong != "by gain" else ("large", "small", "other")
+
+    def play():
+        for first in (names, ("small", "other", "large")):
+            ranked.tries(f"{CLOSER}.submit", ETH, SHORT, tuple(map(ranked.at, first)), sender=first[0])
+
+    notices(111, play)
+
+
+def test_whoever_likes_is_closed_next(proven, monkeypatch):
+    """The last in place of the first."""
+    monkeypatch.setattr(perpetual_ranking, "digest", lambda accounts: b"any")
+    monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
+    notices(111, lambda: proven.execute(SHORT, proven.ranking(SHORT)[2:]))
+
+
+def test_somebody_who_is_in_no_ranking_is_closed(proven, monkeypatch):
+    proven.deposit("late", 50_000 * WAD)
+    proven.trade("taker", "late", 100)
+    monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
+    notices(111, lambda: proven.execute(SHORT, (proven.at("late"),)))
+
+
+def test_a_ranking_of_a_cycle_before(proven, monkeypatch):
+    ranking = proven.ranking(SHORT)
+    proven.roll()
+    monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
+    notices(111, lambda: proven.execute(SHORT, ranking[:1]))
+
+
+# -------------------------------------------------------------------------- parts
+
+
+@pytest.mark.parametrize("wrong", ["a lot more", "all of it", "again"])
+def test_more_than_its_part(shared, monkeypatch, wrong):
+    if wrong == "again":
+        monkeypatch.setattr(Closed, "in_cycle", lambda self, cycle: 0)
+    else:
+        desk, more = Desk.deleverage, 1 if wrong == "a lot more" else 10**9
+
+        @external
+        def deleverage(self, sender, market, side, accounts, most, prover):
+            return desk(self, sender, market, side, accounts, tuple(each + more for each in most), prover)
+
+        monkeypatch.setattr(Desk, "deleverage", deleverage)
+    # 500 are left, of which half.
+    take(shared, 500)
+    notices(111, lambda: [shared.share(SHORT, "large"), shared.share(SHORT, "large")])
+
+
+def test_all_have_the_same_part(shared, monkeypatch):
+    """A third each, whatever it gained."""
+    take(shared, 400)
+    each = lambda gains, side: 1_000 * WAD if gains.worth else 3_000 * WAD  # noqa: E731
+    monkeypatch.setattr(perpetual_sharer, "_on", each)
+    notices(111, lambda: shared.share(SHORT, *HOLDERS))
+
+
+def test_a_part_of_the_gains_of_a_cycle_before(shared, monkeypatch):
+    """Who has gained then has its part of lots that are left, in a cycle in which nobody did."""
+    right_gains = Market.gains_of
+
+    @external
+    def gains_of(self, sender, owner, market):
+        return right_gains(self, sender, owner, market)._replace(short=800 * WAD)
+
+    @view
+    def pending_of(self, sender, market):
+        return Gains(self.clocks[()].cycle - 1, 0, 4_000 * WAD, 0)
+
+    monkeypatch.setattr(Market, "gains_of", gains_of)
+    monkeypatch.setattr(Market, "pending_of", pending_of)
+    shared.roll()
+    notices(111, lambda: shared.share(SHORT, "other"))
