@@ -179,6 +179,12 @@ MAX_CLOSED: constant(uint256) = 128
 MIN_BUCKET: constant(uint256) = 600
 MAX_BUCKET: constant(uint256) = 7 * 86_400
 MAX_BUCKETS: constant(uint256) = 8
+# Of their pool: days of batches and times of quotes, in seconds; positions in basis points of its money.
+MIN_BATCH_TIME: constant(uint256) = 3_600
+MAX_BATCH_TIME: constant(uint256) = 30 * 86_400
+MAX_LEVERAGE: constant(uint256) = 100_000
+MIN_QUOTE_TIME: constant(uint256) = 60
+MAX_QUOTE_TIME: constant(uint256) = 86_400
 
 # Timelock: seconds.
 MIN_DELAY: constant(uint256) = 3_600

@@ -17,9 +17,10 @@ from backstop.model.state import Revert, external
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
 from backstop.system import Action
+from tests.support.backstop_pool import on_the_model, staffed
 from tests.support.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
 from tests.support.savings import save
-from tests.support.watched import crowd_to_ask
+from tests.support.watched import OnTheModel, crowd_to_ask
 from tests.support.workouts import TERMS, begin, opened_with_workouts
 
 QUESTIONS = 60
@@ -63,6 +64,11 @@ def alone_with_margin():
     return crowd_to_ask()
 
 
+@pytest.fixture
+def alone_with_a_pool():
+    return OnTheModel(staffed(on_the_model()).market.model)
+
+
 def in_use(protocol):
     """Vaults of two types, savers, a buffer; nothing is lost yet."""
     save(protocol, "saver", 50_000 * WAD)
@@ -82,8 +88,9 @@ def answers(both, number):
     return sum(ask(both, Question(number, seed)) for seed in range(QUESTIONS))
 
 
-# What there is to try with guards only, or with a margin market.
-FIXTURES = {25: "alone_with_guards"} | dict.fromkeys((97, 98, 99, 100), "alone_with_margin")
+# What there is to try with guards only, with a margin market, or with a pool behind one.
+FIXTURES = {25: "alone_with_guards", 126: "alone_with_a_pool"}
+FIXTURES |= dict.fromkeys((97, 98, 99, 100), "alone_with_margin")
 
 
 @pytest.mark.parametrize("number", sorted(COUNTERFACTUAL_PROPERTIES))

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from backstop.deployment.examples import margined, standard
+from backstop.deployment.examples import backed, margined, standard
 from backstop.deployment.parameters import TimelockParameters
 from backstop.deployment.plan import plan
 from backstop.hosts.artifacts import Artifacts
@@ -131,7 +131,7 @@ def test_a_property_of_states_names_all_that_it_reads():
 def kinds():
     """Which contract each name of a deployment means."""
     drawn = [draw_parameters(Random(seed)) for seed in range(8)]
-    drawn += [margined(), replace(standard(), timelock=TimelockParameters())]
+    drawn += [margined(), backed(), replace(standard(), timelock=TimelockParameters())]
     return {each.name: each.kind for parameters in drawn for each in plan(parameters).creations}
 
 

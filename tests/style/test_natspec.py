@@ -25,6 +25,7 @@ FILES = sorted([*CONTRACTS.rglob("*.vy"), *CONTRACTS.rglob("*.vyi")])
 
 # Interfaces of several contracts, of none of ours, or of contracts that say the same in words of their own.
 OWN_WORDS = {
+    "IAccounts",
     "IAggregator",
     "IAuctionTaker",
     "IMarginFund",

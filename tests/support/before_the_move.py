@@ -39,6 +39,8 @@ GAS = FOLDER / "gas.json"
 COUNT = 200
 STEPS = 80
 SEED = 20261122
+LATER: dict[str, Any] = {"backstop": None}
+"""Terms of a margin market that came after the recording, as they were before there were any."""
 TOLD = ("title", "description", "facts", "assumptions", "schema_version", "state_hash")
 """What a summary says in words, or of where storage lies: not what a run came to."""
 
@@ -100,7 +102,10 @@ class Renames:
             if "method" in step:
                 step["method"] = self.of("methods", step["method"])
             steps.append(step)
-        return {**content, "parameters": self.keys("parameters", content["parameters"]), "steps": steps}
+        parameters = self.keys("parameters", content["parameters"])
+        if parameters["margin"] is not None:
+            parameters["margin"] = {**LATER, **parameters["margin"]}
+        return {**content, "parameters": parameters, "steps": steps}
 
     def outcome(self, outcome: list[Any]) -> list[Any]:
         """An outcome under the names of today."""

@@ -39,6 +39,7 @@ ACCOUNTS = {
     "deleverager": "0x40fc963a729c542424cd800349a7e4ecc4896624",
     "matcher": "0x9dcce783b6464611f38631e6c851bf441907c710",
     "margin_crank": "0x1bcb8e569eedab4668e55145cfeaf190902d3cf2",
+    "backstop_keeper": "0x8263fce86b1b78f95ab4dae11907d8af88f841e7",
 }
 
 

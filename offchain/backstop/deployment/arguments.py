@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from backstop.deployment.contracts import POOLS, domains_of, pools_of
+from backstop.deployment.contracts import BACKSTOP, POOLS, domains_of, pools_of
 from backstop.deployment.parameters import MarginParameters, Parameters
 from backstop.model.arithmetic import WAD
 from backstop.model.ledger_stage import BUFFER, REDISTRIBUTION, RESERVE
@@ -210,4 +210,14 @@ def _margin(margin: MarginParameters, at: Mapping[str, str], admin: str) -> dict
         "MarginOrders": (desk,),
         "MarginFund": (coin, market, admin, margin.bucket, margin.buckets),
         "PerpetualCloser": (market, desk),
+        **_backstop(margin, (market, desk, orders, admin)),
     }
+
+
+def _backstop(margin: MarginParameters, wiring: tuple[str, ...]) -> dict[str, tuple[Any, ...]]:
+    """Return the arguments of the pool's constructor, if there is one."""
+    if margin.backstop is None:
+        return {}
+    rules = ("notice", "leverage", "spread", "share", "quote_time")
+    terms = tuple(getattr(margin.backstop, name) for name in rules)
+    return {"PerpetualBackstop": (*BACKSTOP, wiring, terms)}

@@ -25,6 +25,7 @@ from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, WAD
+from backstop.model.perpetual_backstop import KEEPER
 from backstop.model.roles import CEILINGS, GUARDIAN, MINTER, SETTLEMENT, SHORTFALL, STAGE
 from backstop.system import Action, System
 
@@ -162,6 +163,10 @@ def _margin_configuration(deployment: Deployment, margin: MarginParameters) -> l
         calls.append(("MarginPolicy", "add_market", (symbols.index(symbol), lot, tuple(terms))))
     if deployment.parameters.equity is not None and margin.income_share:
         calls.append(("Treasury", "set_insuring", (margin.income_share, margin.insurance_target)))
+    if margin.backstop is not None:
+        pool, keeper = "PerpetualBackstop", deployment.account("backstop_keeper")
+        calls.append((pool, "grant_role", (KEEPER, keeper)))
+        calls += [(pool, "set_limit", (m, margin.backstop.limit)) for m in range(len(margin.markets))]
     if margin.domain:
         bearer = deployment.addresses["PerpetualMarket"]
         calls.append((margin.domain, "grant_role", (SHORTFALL, bearer)))

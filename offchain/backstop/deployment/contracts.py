@@ -46,6 +46,9 @@ STABLECOIN_POOLS = ("Junior", "Senior", "Savings")
 NAIVE = {"LeaveAtOncePool": "Pool", "EpochCapsWaterfall": "LossWaterfall"}
 """Contracts with naive rules, which presets compare with, by the contract in whose place each stands."""
 
+BACKSTOP = ("Backstop Perpetual Pool", "pBSD")
+"""Name and symbol of the shares of the pool that takes over positions in a margin market."""
+
 BY_CYCLE = "by-cycle"
 """The policy by which lots of debtors are nobody's until somebody takes them over; nobody has to close."""
 
@@ -74,6 +77,7 @@ ADMINISTERED = (
     "Domain",
     "MarginPolicy",
     "MarginFund",
+    "PerpetualBackstop",
 )
 """Kinds of contracts that have an admin."""
 
@@ -89,7 +93,8 @@ def margin_kinds(margin: MarginParameters) -> dict[str, str]:
     """Return name -> kind of the contracts of a margin market, in creation order."""
     names = ("MarginPolicy", "PerpetualMarket", "PerpetualDesk", "MarginOrders", "MarginFund")
     closer = {"PerpetualCloser": CLOSERS[margin.policy]} if margin.policy in CLOSERS else {}
-    return {name: name for name in names} | closer
+    pool = {} if margin.backstop is None else {"PerpetualBackstop": "PerpetualBackstop"}
+    return {name: name for name in names} | closer | pool
 
 
 def domains_of(parameters: Parameters) -> list[tuple[int, DomainParameters]]:

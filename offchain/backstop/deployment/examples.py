@@ -1,4 +1,4 @@
-"""Whole sets of parameters: the standard one, with guards, with perpetual markets of either kind."""
+"""Whole sets of parameters: standard ones, with guards, with perpetual markets, with a pool behind these."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from backstop.deployment.parameters import (
     STAIRSTEP,
     AuctionParameters,
     AutoCeilingParameters,
+    BackstopParameters,
     BreakerParameters,
     CollateralParameters,
     DomainParameters,
@@ -134,3 +135,10 @@ def margined(initial: int = 2_000, maintenance: int = 1_000, more: int = 500) ->
     )
     domain = DomainParameters("Perpetuals", line=10_000_000)
     return replace(plain, domains=(domain,), margin=MarginParameters(markets, domain.name))
+
+
+def backed() -> Parameters:
+    """Return the same parameters with a pool that takes positions over."""
+    plain = margined()
+    assert plain.margin is not None
+    return replace(plain, margin=replace(plain.margin, backstop=BackstopParameters()))

@@ -232,6 +232,18 @@ class PerpetualParameters:
 
 
 @dataclass(frozen=True)
+class BackstopParameters:
+    """The pool that takes over positions in the margin market for its members' account."""
+
+    limit: int = 250_000  # whole stablecoins of notional that its position in a market may be
+    notice: int = 86_400  # seconds in a batch of leavers, and from its end until it is due
+    leverage: int = 10_000  # basis points of its money that all its positions may be together
+    spread: int = 20  # basis points off the mark that it quotes at least
+    share: int = 2_500  # basis points of a position that one quote offers
+    quote_time: int = 600  # seconds that a quote runs
+
+
+@dataclass(frozen=True)
 class MarginParameters:
     """The margin market: perpetual markets with one margin for all positions of an account."""
 
@@ -251,6 +263,7 @@ class MarginParameters:
     maker_fee: int = 15  # basis points of notional, that are insurance
     taker_fee: int = 15  # basis points of notional, that are insurance
     third_bond: int = 5  # whole stablecoins, to each of those who seize, book and take over a debtor
+    backstop: BackstopParameters | None = field(default=None, metadata=LATER)  # None: no pool
 
 
 @dataclass(frozen=True)

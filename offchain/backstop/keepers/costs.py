@@ -66,6 +66,10 @@ _JOBS = {
     ("PerpetualMarket", "wake"): "cycles: close out",
     ("PerpetualDesk", "liquidate"): "cycles: liquidate",
     ("PerpetualDesk", "take"): "cycles: take",
+    ("PerpetualBackstop", "leave"): "backstop: leave with profit",
+    ("PerpetualBackstop", "take"): "backstop: take",
+    ("PerpetualBackstop", "liquidate"): "backstop: liquidate",
+    ("PerpetualBackstop", "quote"): "backstop: quote",
 }
 
 

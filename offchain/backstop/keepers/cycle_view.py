@@ -224,8 +224,8 @@ class CycleView:
     def __init__(self, view: LedgerView, snapshot: Snapshot, parameters: Parameters) -> None:
         assert parameters.margin is not None
         self._view = view
-        self._snapshot = snapshot
-        self._parameters = parameters
+        self.snapshot = snapshot
+        self.parameters = parameters
         self.terms = parameters.margin
         self._market: Tables = snapshot[MARKET]
         self._orders: Tables = snapshot["MarginOrders"]
@@ -239,7 +239,7 @@ class CycleView:
         """Return the market with reports brought; the same for the same reports."""
         key = tuple(sorted((c, who, each.signed_at) for (c, who), each in signed.items()))
         if key not in self._rehearsals:
-            found = Rehearsal(self._view, self._snapshot, self._parameters, signed)
+            found = Rehearsal(self._view, self.snapshot, self.parameters, signed)
             self._rehearsals[key] = found
         return self._rehearsals[key]
 

@@ -13,7 +13,7 @@ from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.bounds import MAX_REPORTERS
 
-OF_CYCLES = ("margin_crank", "margin_liquidator", "deleverager", "matcher")
+OF_CYCLES = ("margin_crank", "margin_liquidator", "backstop_keeper", "deleverager", "matcher")
 """Roles that bring reports where there is a margin market."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backstop.keepers import (
     attacker,
+    backstop_pool,
     buyers,
     closing,
     cycles,
@@ -16,7 +17,19 @@ from backstop.keepers import (
 )
 from backstop.keepers.keeper import HOLDER, REGISTER
 
-MODULES = (attacker, buyers, closing, cycles, guards, liquidation, matching, people, services, settling)
+MODULES = (
+    attacker,
+    backstop_pool,
+    buyers,
+    closing,
+    cycles,
+    guards,
+    liquidation,
+    matching,
+    people,
+    services,
+    settling,
+)
 """The modules that have roles."""
 
 ROLES = tuple(sorted(name for name in REGISTER if name != HOLDER))

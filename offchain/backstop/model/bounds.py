@@ -150,6 +150,12 @@ MAX_CLOSED = 128
 MIN_BUCKET = 600
 MAX_BUCKET = 7 * 86_400
 MAX_BUCKETS = 8
+# Of their pool: days of batches and times of quotes, in seconds; positions in basis points of its money.
+MIN_BATCH_TIME = 3_600
+MAX_BATCH_TIME = 30 * 86_400
+MAX_LEVERAGE = 100_000
+MIN_QUOTE_TIME = 60
+MAX_QUOTE_TIME = 86_400
 
 # Timelock: seconds.
 MIN_DELAY = 3_600

@@ -22,4 +22,4 @@ def is_signed(asks: Contract, account: str, digest: bytes, signature: bytes) -> 
     if wallet is None:
         return False
     answer = asks.world.attempt(lambda: wallet.isValidSignature(asks.address, digest, signature))
-    return bool(answer == IS_VALID)
+    return answer is not None and bytes(answer).ljust(32, b"\0") == IS_VALID

@@ -42,7 +42,7 @@ def open_book(run: Blocks, progress: Progress, stop: Callable[[], bool]) -> None
     needed = sum(each.deposit for each in run.members if each.asset == "Stablecoin")
     groups = [each.keeper.group for each in run.keepers]
     needed += sum(g.endowment for g in groups if g.role != "member" and g.asset == "Stablecoin")
-    needed += scenario.insurance + sum(run.margin_book.deposits.values())
+    needed += scenario.insurance + scenario.pool_money + sum(run.margin_book.deposits.values())
     if drawn * WAD < needed:
         raise BackstopError(
             f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, members of pools, "
@@ -108,6 +108,9 @@ def open_margin_market(
         run.must("Stablecoin", "approve", run.at[contract], MAX_UINT256, sender=maker)
     if run.scenario.insurance:
         run.must("MarginFund", "insure", run.scenario.insurance, sender=maker)
+    if run.scenario.pool_money:
+        run.must("Stablecoin", "approve", run.at["PerpetualBackstop"], MAX_UINT256, sender=maker)
+        run.must("PerpetualBackstop", "deposit", run.scenario.pool_money, maker, sender=maker)
     for name, amount in book.deposits.items():
         run.names[trader(name)] = name
         run.must(market, "deposit", trader(name), amount, sender=maker)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from backstop.deployment.examples import guarded, standard
 from backstop.hosts.anvil import AnvilHost
+from benchmarks.gas.backstop_pool import BackstopPool
 from benchmarks.gas.cycles import ClosingCycles, Cycles, RankedCycles, SharedCycles
 from benchmarks.gas.domains import Domains
 from benchmarks.gas.guards import Guards
@@ -81,6 +82,7 @@ def measure() -> tuple[list[Row], dict[str, int]]:
         SharedCycles,
         Cycles,
         ClosingCycles,
+        BackstopPool,
         *(partial(StageJobs, name=name) for name in StageJobs.NAMES),
     ]
     for table in tables:

@@ -11,8 +11,14 @@ import pytest
 
 from backstop.deployment.consistency import DOUBTFUL, REFUSED, RULES, check, refused
 from backstop.deployment.contracts import MARGIN_POLICIES
-from backstop.deployment.examples import guarded, margined, standard
-from backstop.deployment.parameters import MarginParameters, Parameters, StageParameters, TimelockParameters
+from backstop.deployment.examples import backed, guarded, margined, standard
+from backstop.deployment.parameters import (
+    BackstopParameters,
+    MarginParameters,
+    Parameters,
+    StageParameters,
+    TimelockParameters,
+)
 from backstop.proof.fuzz.deployments import draw_parameters
 
 HOUR, DAY = 3_600, 86_400
@@ -20,6 +26,8 @@ WETH = "collateral_types.0"
 AUCTION, FEED, POLICY = f"{WETH}.auction", f"{WETH}.feed", f"{WETH}.policy"
 MARKET, POOL, TERMS = "margin.markets.0", "savings", "guards.workouts.0"
 
+
+POOLED = {"margin.backstop": BackstopParameters()}
 
 # Rule -> what of a good setting breaks it.
 BREAKS: Mapping[str, Mapping[str, Any]] = {
@@ -74,6 +82,10 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "quiet": {"margin.quiet": 119},
     "bond": {"margin.third_bond": 34},
     "vesting-and-cycles": {"margin.bucket": 3_599, "margin.buckets": 4},
+    "quotes-in-the-band": {**POOLED, "margin.backstop.spread": 50},
+    "spread-and-fee": {**POOLED, "margin.backstop.spread": 14},
+    "leverage-and-margin": {**POOLED, "margin.backstop.leverage": 100_000},
+    "notice-and-cycles": {**POOLED, "margin.backstop.notice": 4 * HOUR - 1},
     "timelock-delay": {"timelock.delay": 3 * DAY - 1},
     "retraction": {"timelock.retraction": DAY},
     "timelock-and-cycles": {"timelock.delay": 5 * HOUR, "margin.window": HOUR},
@@ -112,6 +124,11 @@ def test_a_good_setting_has_nothing_to_be_said_against_it(good: Parameters, poli
     assert list(map(str, check(setting))) == []
 
 
+def test_nor_has_one_with_a_pool(good: Parameters) -> None:
+    setting = changed(good, "margin.backstop", BackstopParameters())
+    assert list(map(str, check(setting))) == []
+
+
 def test_every_rule_has_a_setting_that_breaks_it() -> None:
     assert list(BREAKS) == [rule.name for rule in RULES]
 
@@ -130,7 +147,7 @@ def test_what_breaks_a_rule(good: Parameters, name: str) -> None:
         assert "\n" not in str(each)
 
 
-@pytest.mark.parametrize("example", [standard, guarded, margined])
+@pytest.mark.parametrize("example", [standard, guarded, margined, backed])
 def test_no_example_is_refused(example) -> None:
     assert refused(example()) == []
 

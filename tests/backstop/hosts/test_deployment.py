@@ -9,7 +9,7 @@ from eth_account import Account
 from backstop.deployment.accounts import ACCOUNTS, account
 from backstop.deployment.configuration import configuration
 from backstop.deployment.create import attach, deploy
-from backstop.deployment.examples import guarded, standard
+from backstop.deployment.examples import guarded, margined, standard
 from backstop.deployment.file import (
     check_chain,
     parameters_from_json,
@@ -231,6 +231,14 @@ def test_a_file_without_the_genesis_says_how_to_mend_it(file):
         BackstopError, match="schema version 7, this program reads 8: deploy again; of one that is"
     ):
         read_deployment(file)
+
+
+def test_a_file_of_before_there_was_a_pool_has_none(file):
+    write_deployment(plan(margined()), file)
+    content = json.loads(file.read_text())
+    del content["parameters"]["margin"]["backstop"]
+    file.write_text(json.dumps(content))
+    assert read_deployment(file).parameters == margined()
 
 
 def test_a_file_is_replaced_at_once(file, monkeypatch):

@@ -16,6 +16,7 @@ from backstop.deployment.consistency import (
     limits,
     losses,
     margin,
+    pool,
 )
 from backstop.deployment.consistency.rule import DOUBTFUL, REFUSED, Finding, Misfit, Prices, Rule
 from backstop.deployment.parameters import Parameters
@@ -30,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     *guards.RULES,
     *margin.RULES,
     *cycles.RULES,
+    *pool.RULES,
     *governance.RULES,
 )
 

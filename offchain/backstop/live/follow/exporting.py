@@ -268,6 +268,8 @@ def _keepers(parameters: Any) -> dict[str, dict[str, Any]]:
         roles |= _OF_CYCLES
         if parameters.margin.policy in CLOSERS:
             roles["deleverager"] = "deleverager"
+        if parameters.margin.backstop is not None:
+            roles["backstop_keeper"] = "backstop_keeper"
     found: dict[str, dict[str, Any]] = {
         "reporter": {
             "role": "reporter",

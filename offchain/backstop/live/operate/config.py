@@ -109,6 +109,7 @@ _OF_ROLES: dict[str, tuple[str, ...]] = {
     "caller": ("most",),
     "settler": ("most",),
     "margin_crank": ("reports", "deviation", "most"),
+    "backstop_keeper": ("minimum_profit", "most", "reports"),
     "margin_liquidator": ("minimum_profit", "capital", "most", "relieves", "reports"),
     "deleverager": ("call_gas", "most", "reports"),
     "matcher": ("orders", "reports", "most"),

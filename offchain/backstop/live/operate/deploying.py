@@ -19,7 +19,7 @@ from backstop.deployment.configuration import configuration
 from backstop.deployment.consistency import Prices
 from backstop.deployment.consistency.governance import LEAD, longest_exit
 from backstop.deployment.create import create_on_chain
-from backstop.deployment.examples import guarded, margined, standard
+from backstop.deployment.examples import backed, guarded, margined, standard
 from backstop.deployment.file import check_chain, parameters_from_json, read_deployment, write_deployment
 from backstop.deployment.parameters import Parameters, TimelockParameters
 from backstop.deployment.plan import Deployment, plan
@@ -47,7 +47,7 @@ class Setting(NamedTuple):
 
 def load_setting(name_or_file: str) -> Setting:
     """Load parameters that need not fit each other, with a scenario's first prices; see `load_parameters`."""
-    named = {"standard": standard, "guarded": guarded, "margin": margined}
+    named = {"standard": standard, "guarded": guarded, "margin": margined, "margin-pool": backed}
     if name_or_file in named:
         return Setting(named[name_or_file](), {})
     if not name_or_file.endswith(".json"):

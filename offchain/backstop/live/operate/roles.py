@@ -33,6 +33,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "settler": ("settler",),
     "margin_crank": ("margin_crank",),
     "margin_liquidator": ("margin_liquidator",),
+    "backstop_keeper": ("backstop_keeper",),
     "deleverager": ("deleverager",),
     "matcher": ("matcher",),
     "debtor": ("debtor",),

@@ -13,6 +13,7 @@ from backstop.deployment.parameters import (
     STAIRSTEP,
     AuctionParameters,
     AutoCeilingParameters,
+    BackstopParameters,
     BreakerParameters,
     CollateralParameters,
     DomainParameters,
@@ -126,6 +127,18 @@ def _margin(random: Random, parameters: Parameters) -> MarginParameters:
         maker_fee=random.choice((0, 2, bounds.MAX_TRADE_FEE)),
         taker_fee=random.choice((0, 15, bounds.MAX_TRADE_FEE)),
         third_bond=random.choice((0, 5, bounds.MAX_THIRD_BOND // WAD)),
+        backstop=_backstop(random) if random.random() < 0.7 else None,
+    )
+
+
+def _backstop(random: Random) -> BackstopParameters:
+    return BackstopParameters(
+        limit=random.choice((0, 10**4, 10**6, bounds.MAX_GLOBAL_DEBT_CEILING)),
+        notice=random.choice((bounds.MIN_BATCH_TIME, DAY, bounds.MAX_BATCH_TIME)),
+        leverage=random.choice((1_000, 10_000, 50_000, bounds.MAX_LEVERAGE)),
+        spread=random.choice((0, 1, 20, bounds.MAX_BAND)),
+        share=random.choice((1, 2_500, 10_000)),
+        quote_time=random.choice((bounds.MIN_QUOTE_TIME, 600, bounds.MAX_QUOTE_TIME)),
     )
 
 

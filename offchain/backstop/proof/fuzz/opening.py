@@ -24,6 +24,7 @@ PULLS = (
     *STABLECOIN_POOLS,
     *(f"{pool}.Claims" for pool in STABLECOIN_POOLS),
     "PerpetualMarket",
+    "PerpetualBackstop",
     "MarginFund",
 )
 PULLS_AT_AUCTION = ("StakeAuction", "MintAuction")

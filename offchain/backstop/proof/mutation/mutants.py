@@ -54,6 +54,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "modules/price_path.vy",
     ),
     "PerpetualDesk": ("PerpetualDesk.vy",),
+    "PerpetualBackstop": ("PerpetualBackstop.vy",),
     "PerpetualRanking": ("PerpetualRanking.vy",),
     "PerpetualSharer": ("PerpetualSharer.vy",),
     "Workouts": ("Workouts.vy",),

@@ -128,6 +128,8 @@ class WhoLeavesHasWaited:
             return
         now = step.model.timestamp
         for log in step.outcome.logs:
+            if not _is_pool(step, log.contract):
+                continue
             if log.event == "RedeemRequest":
                 controller, _, id, _, shares = log.values
                 self._began.setdefault((log.contract, id), now)

@@ -6,6 +6,7 @@ from backstop.model.circuit_breaker import State
 from backstop.model.equity import Issue
 from backstop.model.interfaces import Debts
 from backstop.model.ledger import Auctions, Balance, Income
+from backstop.model.perpetual_backstop import KEEPER
 from backstop.model.price_feed import Config
 from backstop.model.risk_policy import Flow, Modes
 from backstop.model.roles import MINTER, SHORTFALL, STAGE
@@ -62,6 +63,8 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "underlyings": None,
     "markets": None,
     "cap": None,
+    # Of the backstop pool.
+    "limit": None,
     # The timelock administers itself; its proposals have a property of their own.
     "governor": None,
     "guardian": None,
@@ -122,6 +125,8 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("MarginFund", "absorb"): "PerpetualMarket",
     ("MarginFund", "cover"): "PerpetualMarket",
     ("MarginFund", "add_fees"): "PerpetualMarket",
+    ("PerpetualBackstop", "take"): KEEPER,
+    ("PerpetualBackstop", "liquidate"): KEEPER,
     ("Perpetuals", "lose"): SHORTFALL,
     ("VaultEngine", "spend_reserve"): "Treasury",
     ("Treasury", "sell"): "SurplusAuction",

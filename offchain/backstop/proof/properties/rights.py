@@ -91,7 +91,9 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
 def _acts_for(step: Transition, pool: str, owner: str) -> bool:
     """Return whether the sender requests and claims for itself, or for whoever made it an operator."""
     sender = step.action.sender
-    return owner == sender or bool(step.before(pool, "exits.isOperator", (owner, sender)))
+    if owner == sender or "exits.isOperator" not in step.contract(pool).tables:
+        return owner == sender
+    return bool(step.before(pool, "exits.isOperator", (owner, sender)))
 
 
 @transition_property(18, writes=PARAMETERS, calls=map(".".join, DOORS))

@@ -70,6 +70,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "member": ("pool", "capital", "leaves_at", "runs"),
     "attacker": ("pool", "stake", "capital", "collateral", "each", "ratio", "most", "plan"),
     "margin_crank": ("deviation", "most"),
+    "backstop_keeper": ("minimum_profit", "most"),
     "margin_liquidator": ("capital", "minimum_profit", "most", "relieves"),
     "deleverager": ("call_gas", "most"),
     "matcher": ("orders", "most"),
@@ -98,6 +99,8 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         count = given("count", units.count, 1, 100, 1)
     if role.text == "flash_taker" and (name != "taker" or count != 1):
         field.fail("the flash taker is one keeper and called 'taker': its contract knows one owner")
+    if role.text == "backstop_keeper" and (name, count) != (role.text, 1):
+        field.fail("the pool's keeper is one keeper and called 'backstop_keeper': it may take risk")
     drawn = {}
     if role.text in ("borrower", "exploiter") or (role.text == "attacker" and "collateral" in section):
         drawn = _drawn(field, section, symbols)

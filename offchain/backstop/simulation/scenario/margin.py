@@ -13,6 +13,7 @@ from backstop.deployment.parameters import MarginParameters, PerpetualParameters
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.scenario import units
+from backstop.simulation.scenario.backstop import backstop_of
 from backstop.simulation.scenario.document import Field
 from backstop.simulation.scenario.schema import (
     MarginAccount,
@@ -60,7 +61,7 @@ def margin_of(
     field: Field, symbols: Sequence[str], domains: Sequence[str], has_treasury: bool
 ) -> MarginParameters:
     """Read the margin market, with a perpetual market for each symbol that is named."""
-    section = field.section(("markets",), ("domain", "policy", "insurance", *_TERMS))
+    section = field.section(("markets",), ("domain", "policy", "insurance", "backstop", *_TERMS))
     found: dict[str, Any] = {name: section[name].between(*_TERMS[name]) for name in _TERMS if name in section}
     if "policy" in section:
         found["policy"] = section["policy"].choice(MARGIN_POLICIES)
@@ -69,6 +70,8 @@ def margin_of(
     for name in ("income_share", "insurance_target"):
         if name in section and not has_treasury:
             section[name].fail("needs the section parameters.equity: without it no treasury is deployed")
+    if "backstop" in section:
+        found["backstop"] = backstop_of(section["backstop"])
     if "domain" in section:
         if section["domain"].text not in domains:
             section["domain"].fail(f"there is no domain {section['domain'].text!r} in parameters.domains")

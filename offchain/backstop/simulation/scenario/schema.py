@@ -161,6 +161,7 @@ class Scenario:
     shifts: Mapping[str, int] = field(default_factory=dict)  # basis points that a price jumps at the start
     scarcity: int = 0  # basis points: 10000 is a demand of so many dollars whatever the supply
     insurance: int = 0  # wad that the margin market's fund is given at the opening
+    pool_money: int = 0  # wad that is put into the pool that takes over positions, at the opening
     margin_book: MarginBook = field(default_factory=MarginBook)
     aftermath: int = 0  # seconds that a run goes on after the last block, prices standing still
     unsafe: Mapping[str, str] = field(default_factory=dict)  # rules of settings broken on purpose, and why

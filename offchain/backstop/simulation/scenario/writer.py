@@ -12,6 +12,7 @@ from backstop.deployment.consistency import Prices, refused
 from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import (
     AuctionParameters,
+    BackstopParameters,
     CollateralParameters,
     DomainParameters,
     FeedParameters,
@@ -255,6 +256,15 @@ def _margin(margin: MarginParameters) -> dict[str, Any]:
         "buckets": margin.buckets,
         "cap": _whole(margin.cap),
         "markets": markets,
+        **({} if margin.backstop is None else {"backstop": _backstop(margin.backstop)}),
+    }
+
+
+def _backstop(pool: BackstopParameters) -> dict[str, Any]:
+    return {
+        "limit": _whole(pool.limit),
+        **{name: _seconds(getattr(pool, name)) for name in ("notice", "quote_time")},
+        **{name: _bps(getattr(pool, name)) for name in ("leverage", "spread", "share")},
     }
 
 

@@ -70,6 +70,8 @@ class Books:
                 self._claims(found, f"{name}.Claims", prices.coin)
         if "PerpetualMarket" in self.contracts:
             self._margin(found, prices.coin)
+        if "PerpetualBackstop" in self.contracts:
+            self._members(found, prices.coin)
         return found
 
     def _who(self, address: str) -> str:
@@ -184,6 +186,19 @@ class Books:
             bond = market.third_bond * account.bond.bit_count()
             self._move(found, "PerpetualMarket", owner, (standing.own - standing.haircut + bond) * price)
         self._profits(found, price)
+
+    def _members(self, found: Sheet, price: int) -> None:
+        """Count what the backstop pool's account has as its members', who are on their way out with them."""
+        pool, market = self.contracts["PerpetualBackstop"], self.contracts["PerpetualMarket"]
+        state, standing = pool.state[()], market._standing(pool.address)
+        bond = market.third_bond * market.accounts[pool.address].bond.bit_count()
+        worth = max(0, standing.own - standing.haircut + bond) + VIRTUAL_ASSETS
+        held = [(who, each.shares) for (of, who), each in pool.balances.items() if of == state.generation]
+        held += [(who, each.shares) for (of, _, who), each in pool.requests.items() if of == state.generation]
+        for who, shares in held:
+            if who != pool.address:
+                own = shares * worth // (state.supply + VIRTUAL_SHARES)
+                self._move(found, "PerpetualBackstop", who, own * price)
 
     def _profits(self, found: Sheet, price: int) -> None:
         fund = self.contracts["MarginFund"]

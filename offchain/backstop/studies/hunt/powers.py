@@ -73,14 +73,19 @@ MAY: dict[str, tuple[str, ...]] = {
     "MarginOrders.fill": ("owner +", "owner -", "PerpetualMarket +"),
     "PerpetualMarket.deposit": _GIFT,
     "PerpetualMarket.withdraw": (*_GIFT, "it +"),
-    # What is booked raises the haircuts of others, and comes to the house's books.
-    "PerpetualMarket.meet": ("other -", "named -", "caller +", "caller -", "it +"),
+    # What is booked is the haircuts of others and in the books of the house; once it was paid in it is less.
+    "PerpetualMarket.meet": ("other -", "other +", "named -", "caller +", "caller -", "it +", "it -"),
     # Insurance pays for haircuts; what is late, for the house; what was booked is given.
     "PerpetualMarket.roll": ("other +", "other -", "caller +", "caller -", "it +", "it -", *_INSURED),
     "PerpetualMarket.sweep": ("it -", *_INSURED),
     "PerpetualMarket.post_shortfall": ("it +", "a domain -", "the ledger -"),
     "PerpetualMarket.end_market": ("other +", "other -", "caller +", "caller -", "it +", "it -"),
     "PerpetualDesk.take": ("caller -", "caller +", "it -", "PerpetualMarket +"),
+    "PerpetualBackstop.deposit": _GIFT,
+    "PerpetualBackstop.mint": _GIFT,
+    "PerpetualBackstop.requestRedeem": (*_GIFT, *_ON_BEHALF),
+    "PerpetualBackstop.transfer": _GIFT,
+    "PerpetualBackstop.transferFrom": (*_GIFT, *_ON_BEHALF),
     "PerpetualCloser.execute": ("it -", "other +", "caller +", "PerpetualMarket -", "PerpetualMarket +"),
     "PerpetualCloser.share": ("it -", "caller +", "PerpetualMarket -", "PerpetualMarket +"),
     "PerpetualDesk.liquidate": ("caller +", "named -", "PerpetualMarket +"),

@@ -285,16 +285,32 @@ class Questions:
             return
         free = max(0, market.holdings[()] - market.fee_table[()])
         for who in list(market.accounts):
+            if who in self.books.parts:
+                continue  # a pool's account: its members leave
             standing = market._standing(who)
             amount = min(free, standing.own - standing.haircut)
             if not market._holds(who) and not standing.unfinal and amount > 0:
                 yield "to withdraw", Action("PerpetualMarket", "withdraw", (amount, who), who), amount
+
+    def _owed_by_pool(self) -> Iterator[tuple[str, Action, int]]:
+        """Yield what whoever is due may have of the backstop pool, at rest; once the market is up to date."""
+        pool, market = self.contracts["PerpetualBackstop"], self.contracts["PerpetualMarket"]
+        if market.late_table[()] or market.closing[()] or not pool._is_at_rest():
+            return
+        present = pool.state[()].generation
+        for (generation, batch, who), each in list(pool.requests.items()):
+            if generation == present and each.shares and pool._due_at(batch) <= self.system.timestamp:
+                args = batch, who
+                worth = pool.convertToAssets("", each.shares)
+                yield "to leave the pool", Action("PerpetualBackstop", "leave", args, KEEPER), worth
 
     def _owed_by_margin(self) -> Iterator[tuple[str, Action, int]]:
         if "PerpetualMarket" in self.contracts:
             yield from self._owed_by_cycles()
         else:
             return
+        if "PerpetualBackstop" in self.contracts:
+            yield from self._owed_by_pool()
         fund = self.contracts["MarginFund"]
         now = self.system.timestamp // fund.length
         for who, bucket in list(fund.holdings):

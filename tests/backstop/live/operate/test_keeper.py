@@ -123,7 +123,8 @@ def test_all_roles_find_accounts(attach: Callable[..., LiveSystem]) -> None:
         *(f"reporter_{i + 1}" for i in range(4)),
         *("poker", "accruer", "liquidator", "taker", "bidder", "crank", "coverer"),
         *("recogniser", "recap_bidder", "surplus_bidder", "treasurer", "ceilings", "breaker"),
-        *("caller", "settler", "margin_crank", "margin_liquidator", "deleverager", "matcher"),
+        *("caller", "settler", "margin_crank", "margin_liquidator", "backstop_keeper"),
+        *("deleverager", "matcher"),
     ]
     loop = KeeperLoop(system, keepers, lambda text: None)
     loop.run(interval=0.01, patience=0, once=True)

@@ -3,6 +3,7 @@
 from backstop.proof.fuzz.catalogue import (
     administration,
     auctions,
+    backstop_pool,
     claims,
     corners,
     cycles,
@@ -25,6 +26,7 @@ from backstop.proof.fuzz.catalogue import (
 __all__ = [
     "administration",
     "auctions",
+    "backstop_pool",
     "claims",
     "corners",
     "cycles",

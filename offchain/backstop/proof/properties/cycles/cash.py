@@ -17,6 +17,7 @@ from backstop.proof.properties.figures.cycles import (
     LATE,
     MARKET,
     PAID_IN,
+    POOL,
     POSITIONS,
     REWARDS,
     fund_of,
@@ -102,7 +103,7 @@ def _sent(step: Transition) -> list[tuple[Any, ...]]:
 @transition_property(
     91,
     writes=[ACCOUNTS, POSITIONS, PAID_IN, HELD, LATE, BONDS, REWARDS],
-    calls=[f"{MARKET}.*", f"{DESK}.*", f"{CLOSER}.*"],
+    calls=[f"{MARKET}.*", f"{DESK}.*", f"{POOL}.*", f"{CLOSER}.*"],
 )
 def strangers_move_nobodys_money(step: Transition, changes: Changes) -> None:
     """Assert that a call changes the accounts that are its affair, and no others.
@@ -117,7 +118,7 @@ def strangers_move_nobodys_money(step: Transition, changes: Changes) -> None:
     own = _address(step)
     touched = {*ours(changes, ACCOUNTS), *(key[0] for key in ours(changes, POSITIONS))}
     touched |= set(ours(changes, PAID_IN))
-    mine = contract in (MARKET, DESK, "MarginOrders")
+    mine = contract in (MARKET, DESK, POOL, "MarginOrders")
     trade = trade_of(step) if mine else None
     if trade is not None:
         concerned = {trade.one, *([trade.other] if method != "take" else [])}
@@ -134,11 +135,11 @@ def strangers_move_nobodys_money(step: Transition, changes: Changes) -> None:
         # Whoever it names is brought up to date.
         concerned = {*args[2], *rewarded(step)}
     else:
-        concerned = set()
+        concerned = {step.contract(POOL).address} if contract == POOL else set()
     if not touched <= concerned:
         raise Violation(f"{contract}.{method} changed {touched - concerned}, whose affair it is not")
     left = [amount for who, to, amount in _sent(step) if who == own and to != _fund_address(step)]
-    if left and (contract, method) != (MARKET, "withdraw"):
+    if left and (contract, method) not in ((MARKET, "withdraw"), (POOL, "leave")):
         raise Violation(f"{left} left the market by {contract}.{method}")
     _check_bonds(step, changes)
 

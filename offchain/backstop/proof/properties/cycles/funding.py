@@ -17,6 +17,7 @@ from backstop.proof.properties.figures.cycles import (
     ORDERS,
     PATHS,
     POLICY,
+    POOL,
     PREMIUMS,
     closed,
     has_ended,
@@ -45,7 +46,11 @@ class _Clock:
     since: int = 0
 
 
-@history_property(95, writes=[FUNDINGS, PREMIUMS], calls=[f"{MARKET}.*", f"{DESK}.*", f"{ORDERS}.fill"])
+@history_property(
+    95,
+    writes=[FUNDINGS, PREMIUMS],
+    calls=[f"{MARKET}.*", f"{DESK}.*", f"{POOL}.*", f"{ORDERS}.fill"],
+)
 class LotsPayTheRateOfTheirTime:
     """Assert that a lot pays its market's rate for each second, however often anybody looks.
 

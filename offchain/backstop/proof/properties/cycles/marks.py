@@ -16,6 +16,7 @@ from backstop.proof.properties.figures.cycles import (
     ORDERS,
     PATHS,
     POLICY,
+    POOL,
     POSITIONS,
     TRADES,
     Making,
@@ -110,7 +111,7 @@ class CyclesEndInTime:
 @transition_property(
     94,
     writes=[CLOSING, CLOCK, FUNDINGS],
-    calls=[f"{MARKET}.*", f"{DESK}.*", f"{ORDERS}.fill", f"{POLICY}.delist"],
+    calls=[f"{MARKET}.*", f"{DESK}.*", f"{POOL}.*", f"{ORDERS}.fill", f"{POLICY}.delist"],
 )
 def final_prices_are_the_last(step: Transition, changes: Changes) -> None:
     """Assert that a market ends once, delisted or in settlement, at its final price, and then stands still.

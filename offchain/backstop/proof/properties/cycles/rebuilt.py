@@ -35,6 +35,7 @@ from backstop.proof.properties.figures.cycles import (
     PENDING_GAINED,
     PENDING_LOST,
     POLICY,
+    POOL,
     POSITIONS,
     REWARDS,
     SINCE,
@@ -67,7 +68,7 @@ _WRITES = (*_BY_OWNER, *_BY_POSITION, *_OF_MARKETS)
 @history_property(
     96,
     writes=_WRITES,
-    calls=[f"{MARKET}.*", f"{DESK}.*", f"{CLOSER}.*", f"{ORDERS}.fill"],
+    calls=[f"{MARKET}.*", f"{DESK}.*", f"{CLOSER}.*", f"{POOL}.*", f"{ORDERS}.fill"],
     events=[f"{MARKET}.*"],
 )
 class WhatAnyoneHasFollowsFromWhatHappened:
@@ -92,7 +93,7 @@ class WhatAnyoneHasFollowsFromWhatHappened:
         mine = any(ours(changes, path) for path in _WRITES)
         if (
             not mine
-            and step.action.contract not in (MARKET, DESK, ORDERS, CLOSER)
+            and step.action.contract not in (MARKET, DESK, ORDERS, CLOSER, POOL)
             and not told(step, "Rolled")
         ):
             return
@@ -101,7 +102,7 @@ class WhatAnyoneHasFollowsFromWhatHappened:
             self._shadow = _begin(market.tables, market.third_bond)
             return
         shadow = self._shadow
-        trade = trade_of(step) if step.action.contract in (DESK, ORDERS) else None
+        trade = trade_of(step) if step.action.contract in (DESK, ORDERS, POOL) else None
         self._walk(step, changes, shadow)
         for number, log in enumerate(step.outcome.logs):
             if log.contract == MARKET:
@@ -130,7 +131,7 @@ class WhatAnyoneHasFollowsFromWhatHappened:
         """Move all markets that the step has marked, or charged for time."""
         if step.calls(MARKET, "roll"):
             return
-        trade = trade_of(step) if step.action.contract in (DESK, ORDERS) else None
+        trade = trade_of(step) if step.action.contract in (DESK, ORDERS, POOL) else None
         marked = {*ours(changes, PATHS), *ours(changes, FUNDINGS)}
         if step.calls(MARKET, "accrue") and not has_ended(step, step.after, step.action.args[0]):
             marked.add(step.action.args[0])
@@ -173,7 +174,7 @@ def _deposited(step: Transition, shadow: Shadow, values: tuple[Any, ...], number
 
 def _changed(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
     name, m, size, cash = values
-    trade = trade_of(step) if step.action.contract in (DESK, ORDERS) else None
+    trade = trade_of(step) if step.action.contract in (DESK, ORDERS, POOL) else None
     # Lots in a market that has ended are closed at its mark, whatever touches their account.
     off = trade.price - shadow.market(m).price if trade and trade.market == m else 0
     shadow.move(name, m, size, off)

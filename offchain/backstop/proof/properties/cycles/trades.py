@@ -219,7 +219,7 @@ def _check_reduced(step: Transition, trade: Trade, owner: str, delta: int, newly
 # --------------------------------------------------------------- liquidations
 
 
-@transition_property(89, calls=[f"{DESK}.liquidate", f"{DESK}.take"])
+@transition_property(89, calls=TRADES[1:])
 def who_is_over_its_margin_keeps_its_lots(step: Transition, changes: Changes) -> None:
     """Assert that only who is solvent under its maintenance margin is liquidated, for the terms' reward.
 
@@ -227,10 +227,10 @@ def who_is_over_its_margin_keeps_its_lots(step: Transition, changes: Changes) ->
     equity falls by no larger a share than its maintenance margin. Of what was taken from debtors no more is
     taken over than there is.
     """
-    if not there(step):
+    if not there(step) or step.action.method not in ("take", "liquidate"):
         return
     trade = trade_of(step)
-    if trade is None or step.action.method not in ("take", "liquidate"):
+    if trade is None:
         return
     m, price = trade.market, trade.price
     if step.action.method == "take":

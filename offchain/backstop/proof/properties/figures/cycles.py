@@ -35,7 +35,9 @@ _FINAL_WINDOW, _FINAL_HALT, _FINAL_DEADLINE = 21_600, 172_800, 259_200
 FUNDING_PERIOD, FUNDING_INTERVAL = 28_800, 3_600
 """Seconds: a rate is said for a period, and follows from the trades of an interval."""
 CLOSER = "PerpetualCloser"
-TRADES = [f"{ORDERS}.fill", f"{DESK}.take", f"{DESK}.liquidate"]
+POOL = "PerpetualBackstop"
+"""Takes and liquidates for an account of its own, through the desk."""
+TRADES = [f"{ORDERS}.fill", *(f"{each}.{how}" for each in (DESK, POOL) for how in ("take", "liquidate"))]
 """The calls in which lots change hands as two accounts, or one, want it."""
 CASES = "cases"
 """Rankings that are proven, of the closer's."""
@@ -298,11 +300,11 @@ def trade_of(step: Transition) -> Trade | None:
         grew = step.after(MARKET, POSITIONS, key).size > step.before(MARKET, POSITIONS, key).size
         fees = [up(lots * price * share, BASIS_POINTS) for share in (desk.maker_fee, desk.taker_fee)]
         return Trade(m, maker, taker, lots if grew else -lots, price, -fees[0], -fees[1])
-    if (contract, method) == (DESK, "take"):
+    if contract in (DESK, POOL) and method == "take":
         taker, m, delta, price = told(step, "Taken", contract=DESK)[0]
         fee = up(abs(delta) * price * desk.taker_fee, BASIS_POINTS)
         return Trade(m, taker, market, delta, price, -fee, 0)
-    if (contract, method) == (DESK, "liquidate"):
+    if contract in (DESK, POOL) and method == "liquidate":
         owner, by, m, lots, price, reward, fee = told(step, "Liquidated", contract=DESK)[0]
         long = step.before(MARKET, POSITIONS, (owner, m)).size > 0
         return Trade(m, owner, by, -lots if long else lots, price, -reward, reward - fee)

@@ -1,0 +1,272 @@
+"""Properties of the backstop pool: at rest, shares and what they are paid, risk, quotes, and who waits."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from backstop.model.arithmetic import WAD
+from backstop.proof.properties.figures.cycles import (
+    ACCOUNTS,
+    BASIS_POINTS,
+    FEES,
+    GAINED,
+    HELD,
+    LATE,
+    LOST,
+    MARKET,
+    MARKETS,
+    ORDERS,
+    PAID_IN,
+    PATHS,
+    PENDING_GAINED,
+    PENDING_LOST,
+    POOL,
+    POSITIONS,
+    fund_of,
+    median_within,
+    sizes_of,
+    standing_of,
+    told,
+    trade_of,
+    up,
+)
+from backstop.proof.properties.registry import (
+    Violation,
+    history_property,
+    state_property,
+    transition_property,
+)
+from backstop.proof.properties.transition import Changes, Transition
+from backstop.system import Snapshot
+
+if TYPE_CHECKING:
+    from backstop.hosts.model import ModelSystem
+
+_STATE, _BALANCES, _BATCHES, _REQUESTS = "token.state", "token.balances", "batches", "requests"
+_QUOTES, _LIMITS = "quotes", "limit"
+_SHARES, _ASSETS, _MOST = 10**6, 1, 10**15
+_WAYS_IN = ("deposit", "mint")
+
+
+# ------------------------------------------------------------------------- shares
+
+
+@state_property(120, writes=[_STATE, _BALANCES, _BATCHES, _REQUESTS])
+def shares_are_members_or_on_their_way(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """Assert that shares add up; requests are the escrow, and but for crumbs batches, a list by days."""
+    if POOL not in snapshot:
+        return
+    pool: Mapping[str, Mapping[Any, Any]] = snapshot[POOL]
+    state = pool[_STATE].get(())
+    generation, mark = (state.generation, state.mark) if state else (0, 0)
+    held = {who: each.shares for (g, who), each in pool[_BALANCES].items() if g == generation}
+    if sum(held.values()) != (state.supply if state else 0):
+        raise Violation(f"{sum(held.values())} shares are held of {state}")
+    asked: Counter[int] = Counter()
+    escrow = 0
+    for (g, batch, _), request in pool[_REQUESTS].items():
+        if g == generation and request.shares:
+            escrow += request.shares
+            if request.counts:
+                asked[batch] += request.shares
+    listed = sorted(asked)
+    for before, batch, after in zip([0, *listed], listed, [*listed[1:], 0], strict=False):
+        found = tuple(pool[_BATCHES].get((generation, batch), ()))
+        if found != (asked[batch], after, before):
+            raise Violation(f"batch {batch} is {found}, asked are {asked[batch]} after {before}")
+    ends = (listed[0], listed[-1]) if listed else (0, 0)
+    if (mark % 2**32, mark >> 32) != ends or held.get(addresses[POOL], 0) != escrow:
+        raise Violation(f"batches are {ends}, noted {mark}; {escrow} were asked for")
+
+
+@transition_property(121, events=[f"{POOL}.Deposit", f"{POOL}.Withdraw"])
+def nobody_enters_or_leaves_while_anything_is_open(step: Transition, changes: Changes) -> None:
+    """Assert that shares are made and paid only while the account has nothing that is not final, at its cash.
+
+    No position, no gain or loss of the open or the pending cycle, no bond, no debt. In and out at all cash
+    for all shares, a million and a wei with them, rounded by less than a unit against the member.
+    """
+    if step.action.contract != POOL or not told(step, "Deposit", "Withdraw", contract=POOL):
+        return
+    who = step.contract(POOL).address
+    account = step.after(MARKET, ACCOUNTS, who)
+    paths = (GAINED, LOST, PENDING_GAINED, PENDING_LOST)
+    if sizes_of(step.after, who) or account.bond or account.markets or account.cash < 0:
+        raise Violation(f"{step.action.method}, and the account has {account}")
+    open_figures = [step.after(MARKET, path, (who, m)) for path in paths for m in MARKETS]
+    if any(map(any, open_figures)):
+        raise Violation(f"{step.action.method}, and the account has gains or losses that are not final")
+    old, new = step.before(POOL, _STATE), step.after(POOL, _STATE)
+    taken = sum(values[2] for values in told(step, "Withdrawn"))
+    held = account.cash + taken - sum(values[2] for values in told(step, "Deposited"))
+    supply = old.supply
+    if step.action.method in _WAYS_IN:
+        void = supply + _SHARES > (held + _ASSETS) * _MOST
+        supply = 0 if void else supply
+        if new.generation != old.generation + void:
+            raise Violation(f"generation {new.generation} follows {old}, with {held} in the account")
+    for log in step.outcome.logs:
+        if log.contract != POOL or log.event not in ("Deposit", "Withdraw"):
+            continue
+        assets, shares = log.values[-2:]
+        left, right = assets * (supply + _SHARES), shares * (held + _ASSETS)
+        enters = log.event == "Deposit"
+        unit = held + _ASSETS if step.action.method == "deposit" else supply + _SHARES
+        lost = left - right if enters else right - left
+        if not 0 <= lost < unit:
+            raise Violation(f"{assets} for {shares} shares, with {held} for {supply}")
+
+
+@transition_property(122, calls=[f"{POOL}.*"])
+def who_leaves_takes_its_part_of_deposits_and_profit(step: Transition, changes: Changes) -> None:
+    """Assert that money goes through the pool only, and out of it to whoever leaves, as its account has it.
+
+    Of what is paid the part that is profit vests in the controller's name, rounded up, and the rest is at
+    hand; while losses are late it is a withdrawal like any other, and the controller's own call.
+    """
+    if step.action.contract != POOL:
+        return
+    pool = step.contract(POOL)
+    moved: Counter[str] = Counter()
+    for owner, to, amount in told(step, "Transfer", contract="Stablecoin"):
+        moved[owner] -= amount
+        moved[to] += amount
+    if moved[pool.address]:
+        raise Violation(f"{moved[pool.address]} stay in the pool after {step.action.method}")
+    if step.action.method != "leave":
+        return
+    controller = step.action.args[1]
+    [(_, receiver, owner, assets, _)] = told(step, "Withdraw", contract=POOL)
+    late = step.before(MARKET, LATE)
+    if (receiver, owner) != (controller, controller) or (late and step.action.sender != controller):
+        raise Violation(f"{step.action.sender} had {owner} leave to {receiver}, with {late} late")
+    taken = sum(values[2] for values in told(step, "Withdrawn"))
+    held = step.after(MARKET, ACCOUNTS, pool.address).cash + taken
+    held -= sum(values[2] for values in told(step, "Deposited"))
+    paid_in = min(step.before(MARKET, PAID_IN, pool.address), held)
+    profit = up(assets * (held - paid_in), held) if assets else 0
+    if late:
+        free = max(0, step.before(MARKET, HELD) - step.after(MARKET, FEES))
+        assets = assets * free // (free + late)
+        profit = assets - min(assets, step.before(MARKET, PAID_IN, pool.address))
+    fund = fund_of(step)
+    locked = sum(values[2] for values in told(step, "ProfitLocked", contract=fund) if values[0] == controller)
+    # What contracts of the deployment get beside is their own affair.
+    at_hand = assets - profit if controller in step.model.world.addresses else moved[controller]
+    if (locked, at_hand, step.outcome.value) != (profit, assets - profit, assets):
+        raise Violation(f"{controller} got {at_hand} and {locked}, of {assets} {profit} are profit")
+    left = step.before(MARKET, PAID_IN, pool.address) - step.after(MARKET, PAID_IN, pool.address)
+    if left != assets - profit:
+        raise Violation(f"{assets - profit} of deposits have left, and {left} are counted")
+
+
+# --------------------------------------------------------------------------- risk
+
+
+@transition_property(123, calls=[f"{POOL}.take", f"{POOL}.liquidate"])
+def the_pool_takes_risk_within_its_limits(step: Transition, changes: Changes) -> None:
+    """Assert that what adds to a position, or turns it, is within the market's limit and the pool's money.
+
+    Not while a batch is due and the account is at rest, nor a batch's time later, unless losses are late.
+    """
+    trade = trade_of(step) if step.action.contract == POOL else None
+    if trade is None:
+        return
+    pool, m = step.contract(POOL), trade.market
+    key = pool.address, m
+    was, now = (read(MARKET, POSITIONS, key).size for read in (step.before, step.after))
+    if 0 <= now <= was or was <= now <= 0:
+        return
+    mark = step.after(MARKET, PATHS, m).price
+    if abs(now) * mark > step.after(POOL, _LIMITS, m) * WAD:
+        raise Violation(f"{now} lots at {mark} in market {m}, of {step.after(POOL, _LIMITS, m)}")
+    sizes = sizes_of(step.after, pool.address)
+    everything = sum(abs(size) * step.after(MARKET, PATHS, each).price for each, size in sizes.items())
+    found = standing_of(step, pool.address)
+    if everything * BASIS_POINTS > (found.equity - found.unfinal) * pool.leverage:
+        raise Violation(f"{everything} in positions with {found}")
+    first = step.before(POOL, _STATE).mark % 2**32
+    if not first or step.before(MARKET, LATE):
+        return
+    late_by = step.model.timestamp - (first + 2) * pool.notice
+    rested = not step.before(MARKET, ACCOUNTS, pool.address).markets
+    if late_by >= pool.notice or (late_by >= 0 and rested):
+        raise Violation(
+            f"batch {first} has been due for {late_by} seconds, and the pool took {now - was} lots"
+        )
+
+
+# ------------------------------------------------------------------------- quotes
+
+
+@transition_property(124, calls=[f"{ORDERS}.fill"])
+def the_pool_sells_at_the_mark_or_better(step: Transition, changes: Changes) -> None:
+    """Assert that a trade by the pool's order reduces it within a quote that runs, at the mark and spread."""
+    trade = trade_of(step) if POOL in step.model.world.contracts and step.calls(ORDERS, "fill") else None
+    if trade is None:
+        return
+    pool, m = step.contract(POOL), trade.market
+    if pool.address not in (trade.one, trade.other):
+        return
+    key = pool.address, m
+    was, now = (read(MARKET, POSITIONS, key).size for read in (step.before, step.after))
+    quote, mark = step.before(POOL, _QUOTES, m), median_within(step, m)
+    if not (0 <= now < was or was < now <= 0) or abs(now) < quote.down_to:
+        raise Violation(f"the pool had {was} lots, has {now}, and keeps {quote.down_to}")
+    if step.model.timestamp >= quote.until or not mark:
+        raise Violation(f"a quote until {quote.until} was filled at a mark of {mark}")
+    over = trade.price - mark if was > 0 else mark - trade.price
+    if over * BASIS_POINTS < mark * pool.spread:
+        raise Violation(f"the pool traded at {trade.price}, with a mark of {mark}")
+
+
+# -------------------------------------------------------------------------- waiting
+
+
+@history_property(
+    125,
+    writes=[_REQUESTS],
+    events=[f"{POOL}.{name}" for name in ("RedeemRequest", "Withdraw", "NewGeneration")],
+)
+class WhoLeavesThePoolHasWaited:
+    """Assert that each leaves with what it committed, a whole batch's time after the one in which it did.
+
+    By a clock of this property.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        self._asked: dict[tuple[int, str], int] = defaultdict(int)
+        self._since: dict[tuple[int, str], int] = {}
+        if POOL in model.world.contracts:
+            contract: Any = model.world.contracts[POOL]
+            generation = contract.tables[_STATE][()].generation
+            for (of, batch, who), request in contract.tables[_REQUESTS].items():
+                if of == generation and request.shares:
+                    self._asked[batch, who] = request.shares
+                    self._since[batch, who] = batch * contract.notice
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Count what is committed, and what is paid for."""
+        if POOL not in step.model.world.contracts:
+            return
+        now, notice = step.model.timestamp, step.contract(POOL).notice
+        for log in step.outcome.logs:
+            if log.contract != POOL:
+                continue
+            if log.event == "NewGeneration":
+                self._asked.clear()
+            elif log.event == "RedeemRequest":
+                controller, _, batch, _, shares = log.values
+                if batch != now // notice:
+                    raise Violation(f"{shares} went into batch {batch} at {now}")
+                self._asked[batch, controller] += shares
+                self._since[batch, controller] = now
+            elif log.event == "Withdraw":
+                key = step.action.args[0], log.values[2]
+                asked = self._asked.pop(key, 0)
+                if asked != log.values[4]:
+                    raise Violation(f"{key} left with {log.values[4]} shares, and had asked for {asked}")
+                if now - self._since[key] < notice or now // notice < key[0] + 2:
+                    raise Violation(f"{key} left at {now}, and had asked at {self._since[key]}")

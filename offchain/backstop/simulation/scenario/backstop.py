@@ -1,0 +1,36 @@
+"""The section of a scenario about the pool that takes over positions in the margin market."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from backstop.deployment.parameters import BackstopParameters
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.simulation.scenario import units
+from backstop.simulation.scenario.document import Field
+
+_TERMS: dict[str, tuple[Callable[[str], int], int, int]] = {
+    "limit": (units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING),
+    "notice": (units.seconds, bounds.MIN_BATCH_TIME, bounds.MAX_BATCH_TIME),
+    "leverage": (units.basis_points, 1, bounds.MAX_LEVERAGE),
+    "spread": (units.basis_points, 0, bounds.MAX_BAND),
+    "share": (units.basis_points, 1, BASIS_POINTS),
+    "quote_time": (units.seconds, bounds.MIN_QUOTE_TIME, bounds.MAX_QUOTE_TIME),
+}
+"""How each figure is read, and its bounds."""
+
+
+def backstop_of(field: Field) -> BackstopParameters:
+    """Read the pool's limit and rules; `money` is read by whoever opens the market."""
+    section = field.section((), ("money", *_TERMS))
+    found: dict[str, Any] = {name: section[name].between(*_TERMS[name]) for name in _TERMS if name in section}
+    return BackstopParameters(**found)
+
+
+def backstop_money_of(field: Field | None) -> int:
+    """Read what the market maker puts into the pool at the opening, wad; 0 without one."""
+    pool = None if field is None else field.entries().get("backstop")
+    entry = None if pool is None else pool.entries().get("money")
+    return 0 if entry is None else entry.between(units.stablecoin, 0, 10**27)

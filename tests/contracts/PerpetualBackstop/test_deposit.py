@@ -1,0 +1,84 @@
+"""deposit: into the pool's account, at rest, at what that has."""
+
+from backstop.model.arithmetic import WAD
+from backstop.model.state import ZERO_ADDRESS
+from tests.support.backstop_pool import POOL, failed, pooled, seized, staffed
+from tests.support.helpers import reverts
+from tests.support.perpetuals import ETH, HOUSE
+
+
+def test_the_first_share_is_a_millionth_of_a_wei(pool):
+    assert pool.enter("ann", 100 * WAD) == pool.shares("ann") == 100 * WAD * 10**6
+    assert pool.cash() == pool.market.market.deposits[pool.market.at(POOL)] == 100 * WAD
+    assert pool.coins(POOL) == 0
+
+
+def test_the_next_pays_for_what_there_is(members):
+    """A gift to the account is all members'; the price is rounded against who enters."""
+    members.market.do(f"{HOUSE}.deposit", members.market.at(POOL), 7 * WAD + 1, sender="rich")
+    supply, held = members.read("totalSupply"), members.cash()
+    amount = 10 * WAD + 3
+    made = members.enter("carl", amount)
+    assert made == amount * (supply + 10**6) // (held + 1) < amount * 10**6
+
+
+def test_nothing_and_nobody(pool):
+    with reverts("backstop: no shares"):
+        pool.enter("ann", 0)
+    for receiver in (pool.market.at(POOL), ZERO_ADDRESS):
+        with reverts("shares: bad receiver"):
+            pool.do("deposit", WAD, receiver, sender="rich")
+    with reverts("erc20: insufficient allowance"):
+        pool.do("deposit", WAD, pool.market.at("ann"), sender="ann")
+    with reverts(""):
+        pool.do("deposit", 2**255, pool.market.at("ann"), sender="rich")
+
+
+def test_only_at_rest(new_protocol):
+    """Neither with a position, nor with gains that are not final, nor before its bond has come back."""
+    pool = seized(staffed(pooled(new_protocol, third_bond=5 * WAD)))
+    pool.take(1_000)
+    with reverts("backstop: not at rest"):
+        pool.enter("carl", WAD)
+    pool.market.mark(ETH, 17 * WAD)
+    pool.close("first")
+    for _ in range(2):
+        assert not pool.read("at_rest")
+        with reverts("backstop: not at rest"):
+            pool.enter("carl", WAD)
+        pool.market.roll()
+    # What it gained by the move and by its quotes, and its bond, are in the price.
+    supply = pool.read("totalSupply")
+    made = pool.enter("carl", WAD)
+    assert pool.read("at_rest") and pool.cash() > 21_000 * WAD
+    assert made == WAD * (supply + 10**6) // (pool.cash() - WAD + 1) < WAD * 10**6 * 20 // 21
+
+
+def test_not_while_it_owes_and_then_shares_are_void(new_protocol):
+    pool = failed(new_protocol)
+    batch = pool.request("bob", 10**26)
+    # While nobody books what it lacks it goes on to owe.
+    for meets in (False, False, False, True, True):
+        with reverts("backstop: not at rest"):
+            pool.enter("carl", WAD)
+        pool.market.roll()
+        if meets:
+            pool.market.meet(POOL)
+    pool.settle_down()
+    assert pool.read("at_rest") and pool.cash() == 0
+    assert pool.enter("carl", 50 * WAD) == 50 * WAD * 10**6 == pool.read("totalSupply")
+    assert pool.read("generation") == 1 and pool.shares("ann") == 0
+    bob = pool.market.at("bob")
+    assert pool.read("request_of", batch, bob) == pool.read("first_batch") == 0
+    assert pool.read("batch_of", batch).shares == 0
+
+
+def test_what_a_new_generation_finds_in_the_account_is_its_own(new_protocol):
+    """A gift to a pool whose shares are void is the next member's."""
+    pool = failed(new_protocol)
+    pool.market.roll()
+    pool.market.meet(POOL)
+    pool.settle_down()
+    pool.market.do(f"{HOUSE}.deposit", pool.market.at(POOL), 10**6, sender="rich")
+    assert pool.enter("carl", WAD) == WAD * 10**6 // (10**6 + 1)
+    assert pool.read("generation") == 1

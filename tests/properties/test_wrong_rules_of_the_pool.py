@@ -1,0 +1,232 @@
+"""Rules of the backstop pool made wrong, as if in contract and model alike: a property notices."""
+
+import pytest
+
+from backstop.model import perpetual_backstop
+from backstop.model.arithmetic import WAD, div_up
+from backstop.model.perpetual_backstop import VALID, Batch, Request
+from backstop.model.perpetual_backstop import PerpetualBackstop as Pool
+from backstop.model.state import external, view
+from backstop.proof.properties import Violation, check_state
+from tests.support.backstop_pool import POOL, POOL_RULES, Pooled, on_the_model, seized, staffed
+from tests.support.perpetuals import ETH
+from tests.support.watched import notices, watched
+
+
+@pytest.fixture
+def pool() -> Pooled:
+    """With two members, beside 1,000 lots that are nobody's, on the model alone."""
+    made = staffed(on_the_model())
+    watched(made.market)
+    return seized(made)
+
+
+def anything_goes(holds: bool, reason: str) -> None:
+    """In place of `require`: nothing is refused."""
+
+
+def earn(pool: Pooled) -> int:
+    """Gain 2,000 and have both members due, at rest."""
+    pool.take(1_000)
+    pool.market.mark(ETH, 18 * WAD)
+    pool.close("first")
+    batch, _ = (pool.request(name) for name in ("ann", "bob"))
+    pool.settle_down()
+    pool.wait(batch)
+    return batch
+
+
+# ------------------------------------------------------------------------- states
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        ("token.state", {"supply": 1}),
+        ("token.state", {"mark": 1}),
+        ("batches", {"shares": 1}),
+        ("batches", {"next": 1}),
+        ("batches", {"previous": 1}),
+        ("requests", {"shares": 1}),
+        ("requests", {"counts": False}),
+    ],
+)
+def test_shares_that_do_not_add_up(pool, path, change):
+    batch = pool.request("bob")
+    table = pool.model.tables[path]
+    key = {"batches": (0, batch), "requests": (0, batch, pool.market.at("bob"))}.get(path, ())
+    table[key] = table[key]._replace(**change)
+    with pytest.raises(Violation, match=r"^property 120 is violated: "):
+        check_state(pool.market.model.snapshot(), pool.market.model.addresses)
+
+
+def test_an_escrow_that_is_not_asked_for(pool):
+    batch = pool.request("bob", 10**25)
+    key = 0, batch, pool.market.at("bob")
+    pool.model.requests[key] = Request(9, True)
+    pool.model.batches[0, batch] = Batch(9)
+    with pytest.raises(Violation, match=r"^property 120 is violated: .* were asked for"):
+        check_state(pool.market.model.snapshot(), pool.market.model.addresses)
+
+
+# ------------------------------------------------------------------ in and out
+
+
+def test_at_rest_is_without_positions_on_the_model(pool, monkeypatch):
+    """Its gains are not final, and its bond has not come back."""
+    pool.take(1_000)
+    pool.market.mark(ETH, 18 * WAD)
+    pool.close("first")
+    monkeypatch.setattr(Pool, "_is_at_rest", lambda self: True)
+    notices(121, lambda: pool.enter("eve", WAD))
+
+
+def test_entries_round_up(pool, monkeypatch):
+    @external
+    def deposit(self, sender, assets, receiver):
+        supply, held = self._begin_entry()
+        minted = div_up(assets * supply, held)
+        self._enter(sender, assets, minted, receiver)
+        return minted
+
+    pool.market.do("PerpetualMarket.deposit", pool.market.at(POOL), 7, sender="rich")
+    monkeypatch.setattr(Pool, "deposit", deposit)
+    notices(121, lambda: pool.enter("eve", WAD))
+
+
+def test_worthless_shares_count(monkeypatch):
+    """Who enters a pool that has lost all finds its old members there."""
+    made = staffed(on_the_model(POOL_RULES._replace(leverage=100_000)), 2_000)
+    watched(made.market)
+    pool = seized(made)
+    pool.take(1_000)
+    pool.market.mark(ETH, 13 * WAD)
+    pool.market.meet(POOL)
+    pool.market.roll()
+    pool.market.meet(POOL)
+    pool.settle_down()
+    monkeypatch.setattr(perpetual_backstop, "MOST_SHARES", 10**60)
+    notices(121, lambda: pool.enter("eve", WAD))
+
+
+def test_the_first_takes_all_deposits(pool, monkeypatch):
+    batch = earn(pool)
+    monkeypatch.setattr(perpetual_backstop, "div_up", lambda a, b: 0)
+    notices(122, lambda: pool.leave("bob", batch))
+
+
+def test_a_stranger_has_somebody_leave_while_losses_are_late(pool, monkeypatch):
+    batch = pool.request("bob")
+    for name in ("left", "right"):
+        pool.market.deposit(name, 2_500 * WAD)
+    pool.market.trade("left", "right", 500)
+    pool.market.mark(ETH, 32 * WAD)
+    pool.wait(batch)
+    for _ in range(3):
+        pool.market.roll()
+    pool.market.refresh()
+    assert pool.market.meet("right") and pool.market.market.late_table[()] > 0
+    monkeypatch.setattr(perpetual_backstop, "require", anything_goes)
+    notices(122, lambda: pool.leave("bob", batch))
+
+
+def test_money_that_stays(pool, monkeypatch):
+    def enter(self, sender, assets, shares, receiver):
+        self._mint(self.state[()].generation, receiver, shares)
+        self.emit("Deposit", sender, receiver, assets, shares)
+        self.coin.transferFrom(self.address, sender, self.address, assets)
+
+    monkeypatch.setattr(Pool, "_enter", enter)
+    notices(122, lambda: pool.enter("eve", WAD))
+
+
+# --------------------------------------------------------------------------- risk
+
+
+@pytest.mark.parametrize("limit", [0, 15_999])
+def test_no_limit(pool, monkeypatch, limit):
+    pool.do("set_limit", ETH, limit, sender="admin")
+    monkeypatch.setattr(perpetual_backstop, "require", anything_goes)
+    notices(123, lambda: pool.take(1_000))
+
+
+def test_more_than_its_money(pool, monkeypatch):
+    for name in ("ann", "bob"):
+        batch = pool.request(name, pool.shares(name) // 10 * 7)
+    pool.wait(batch)
+    for name in ("ann", "bob"):
+        pool.leave(name, batch)
+    pool.market.refresh()
+    monkeypatch.setattr(perpetual_backstop, "require", anything_goes)
+    notices(123, lambda: pool.take(1_000))
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_whoever_is_due_waits(pool, monkeypatch, days):
+    if days:
+        pool.take(1)
+    batch = pool.request("bob", 10**25)
+    pool.wait(batch + days)
+    pool.market.refresh()
+    monkeypatch.setattr(Pool, "_is_due", lambda self: False)
+    notices(123, lambda: pool.take(10))
+
+
+# ------------------------------------------------------------------------- quotes
+
+
+def sell(pool: Pooled, lots: int = 250, price: int | None = None) -> None:
+    pool.fill("first", -lots, pool.least() if price is None else price)
+
+
+def test_more_than_is_offered(pool, monkeypatch):
+    pool.take(1_000)
+    pool.quote()
+    monkeypatch.setattr(Pool, "isValidSignature", view(lambda *args: VALID))
+    notices(124, lambda: sell(pool, 251))
+
+
+def test_without_a_quote(pool, monkeypatch):
+    pool.take(1_000)
+    monkeypatch.setattr(Pool, "isValidSignature", view(lambda *args: VALID))
+    notices(124, lambda: sell(pool))
+
+
+def test_under_its_spread(pool, monkeypatch):
+    pool.take(1_000)
+    pool.quote()
+    price = pool.least() - 1
+    monkeypatch.setattr(Pool, "isValidSignature", view(lambda *args: VALID))
+    notices(124, lambda: sell(pool, 250, price))
+
+
+# ------------------------------------------------------------------------ waiting
+
+
+def test_before_it_is_due(pool, monkeypatch):
+    batch = pool.request("bob")
+    monkeypatch.setattr(Pool, "_due_at", lambda self, batch: 0)
+    notices(125, lambda: pool.leave("bob", batch))
+
+
+def test_into_another_batch_than_todays(pool, monkeypatch):
+    right = Pool.requestRedeem
+
+    @external
+    def request(self, sender, shares, controller, owner):
+        self.notice = 43_200
+        batch = right(self, sender, shares, controller, owner)
+        self.notice = 86_400
+        return batch
+
+    monkeypatch.setattr(Pool, "requestRedeem", request)
+    notices(125, lambda: pool.request("bob", 1))
+
+
+def test_with_more_than_was_asked_for(pool):
+    batch = pool.request("bob", 10**25)
+    key = 0, batch, pool.market.at("bob")
+    pool.wait(batch)
+    pool.model.requests[key] = Request(9, True)
+    pool.model.batches[0, batch] = Batch(9)
+    notices(125, lambda: pool.leave("bob", batch))
