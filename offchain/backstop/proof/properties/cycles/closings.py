@@ -21,6 +21,7 @@ from backstop.proof.properties.figures.cycles import (
     TOTALS,
     WORTHS,
     closed,
+    has_ended,
     median_within,
     rewarded,
     there,
@@ -66,8 +67,9 @@ def positions_close_against_lots_of_debtors(step: Transition, changes: Changes) 
     marked = {each[1] for each in (*forced, *taken)}
     pot, everything = step.before(MARKET, REWARDS), 0
     for m in MARKETS:
-        long, short = step.before(MARKET, LOTS, m)
         left = step.after(MARKET, LOTS, m)
+        # In a market that has ended whoever is woken is closed before lots are counted.
+        long, short = left if has_ended(step, step.before, m) else step.before(MARKET, LOTS, m)
         # Other markets are marked later in the step, if at all.
         read = step.after if m in marked else step.before
         everything += abs(long - short) * read(MARKET, PATHS, m).price
