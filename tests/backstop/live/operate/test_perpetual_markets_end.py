@@ -56,7 +56,11 @@ def roll(street: Street, price: int, times: int = 3) -> None:
     for _ in range(times):
         cycle = street.seen.clock.cycle
         street.system.advance(7_201)
-        street.work(lambda market, last=cycle: market.clock.cycle > last, price)  # type: ignore[misc]
+
+        def is_over(market: CycleView, last: int = cycle) -> bool:
+            return market.clock.cycle > last
+
+        street.work(is_over, price)
 
 
 def apply(street: Street, contract: str, method: str, *args: object, by: str) -> int:
