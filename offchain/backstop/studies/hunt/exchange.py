@@ -31,6 +31,8 @@ MARKET = 0
 HOUSE, CLOSER = "PerpetualMarket", "PerpetualCloser"
 DEBTS = "debts of its own"
 """What the owner's accounts owed and others paid."""
+STALE = "known moves on lots of nobody's"
+"""What the owner's acts at marks of before may have made of them, at most."""
 _ROUNDS = 8
 _HOURS = 100
 """Until all final prices are there."""
@@ -93,6 +95,8 @@ class Exchange:
         self.closed = False
         # What accounts of the owner of several owed and had not, and others paid [wad].
         self.forgiven = 0
+        # What lots of nobody's may have been worth to it, by a move that it knew of [wad].
+        self.stale = 0
         self._nonce = 0
 
     def do(self, by: str, contract: str, method: str, *args: object) -> Outcome:
@@ -263,6 +267,20 @@ class Exchange:
         """Return a position [lots]."""
         return int(self.contracts[HOUSE].positions[owner, MARKET].size)
 
+    def weights(self) -> tuple[int, int]:
+        """Return the lots that are long, and that are short."""
+        long, short = self.contracts[HOUSE].lots[MARKET]
+        return int(long), int(short)
+
+    def count_stale(self, was: tuple[int, int], outside: int) -> None:
+        """Count the move to the price outside on lots by which the smaller side of a market has changed.
+
+        Who is on the larger one has as many more or fewer against it; no more than were nobody's.
+        """
+        if was[0] != was[1]:
+            lots = min(abs(min(self.weights()) - min(was)), abs(was[0] - was[1]))
+            self.stale += lots * abs(outside * WAD // RAY // 100 - self.price())
+
     def equity(self, owner: str) -> int:
         """Return what an account is worth at the mark, bond and known haircuts counted [wad]."""
         self.do(KEEPER, HOUSE, "wake", owner)
@@ -287,6 +305,7 @@ class Exchange:
         deficit = int(self.system.view("VaultEngine", "deficit_of", types.index(domain))) // RAY
         found["the house"] = self.insured() - deficit - self.unpaid()
         found[DEBTS] = self.forgiven
+        found[STALE] = self.stale
         return found
 
     def insured(self) -> int:

@@ -1,14 +1,18 @@
 """What one owner of several accounts takes from others in the margin market: the alarm *margin*.
 
-Its accounts trade with each other only, so that what it wins of itself it loses to itself: all that it gains
-beside doing nothing, others lose. What an account of its own fails to pay others pay, by whatever rule: so
-much is no story, since margin has to see to it (`straddle` says what it comes to).
+Its accounts trade with each other and with nobody's lots only, so that what it wins of itself it loses to
+itself: all that it gains beside an honest owner, others lose. Honest is to do nothing, or to close at some
+time what its accounts hold against each other. Two things are no story, since no rule of sharing cures
+them: what an account of its own fails to pay (margin has to see to it; `straddle` says what that comes to),
+and a move that it knows of on lots of nobody's that it takes, or weighs against (the age of marks has to).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import permutations
+from operator import itemgetter
 from random import Random
 from typing import NamedTuple
 
@@ -21,6 +25,7 @@ from backstop.studies.hunt.exchange import (
     MARKET,
     OWN,
     PRICES,
+    STALE,
     Exchange,
     draw_exchange,
 )
@@ -30,7 +35,10 @@ from backstop.system import Action
 
 PHASES = ("before the feed knows", "while it is only the next price", "once it is the price")
 LEAST = 50 * WAD
-DEALS = ("trade",) * 5 + ("off the price", "withdraw", "close the market", "meet")
+_TRADES = "trade", "off the price"
+DEALS = ("trade",) * 5 + ("off the price", "take", "withdraw", "close the market", "meet")
+CLOSE_OWN = "close own pairs"
+"""What no plan draws, and an honest owner may do."""
 EVERY = 4
 """Of so many plans, one is also looked at by what must succeed, and by what may be done in parts."""
 IN_PARTS = "losses are met in parts, or at once"
@@ -68,8 +76,8 @@ class Margin:
         self.setting: Setting = draw_exchange(random)
         self.system = self.setting.new()
         self.course = _draw_course(random)
-        # By the leg of the first act: what all end with if the owner does nothing.
-        self.idle: dict[int, dict[str, int]] = {}
+        # By the leg of the first act: what all end with, by each way of an honest owner.
+        self.honest: dict[int, list[dict[str, int]]] = {}
 
     def hunt(self, trials: int) -> list[Finding]:
         """Try so many plans; return the best of each kind, made small."""
@@ -115,19 +123,17 @@ class Margin:
         return draw_deals(Random(f"deals {self.seed} {trial}"), len(self.course.prices))
 
     def taken(self, deals: tuple[Deal, ...]) -> tuple[int, dict[str, int]]:
-        """Return what others lose beyond the owner's debts, and all changes [wad].
+        """Return what others lose beside an honest owner, less what is no story, and all changes [wad].
 
         Nothing, if the owner spends half of that.
         """
         first = min((deal.leg for deal in deals), default=0)
-        if first not in self.idle:
-            self.idle[first] = self.ends((), first)
+        if first not in self.honest:
+            legs = range(first, len(self.course.prices))
+            ways = ((), *((Deal(leg, 0, CLOSE_OWN, *OWN[:2], 0),) for leg in legs))
+            self.honest[first] = [self.ends(way, first) for way in ways]
         found = self.ends(deals, first)
-        changes = {who: amount - self.idle[first][who] for who, amount in found.items()}
-        lost = -sum(change for who, change in changes.items() if who not in ("coalition", DEBTS))
-        lost -= max(0, changes[DEBTS])
-        # Who spends as much as it harms is no thief.
-        return (lost if changes["coalition"] > -lost // 2 else 0), changes
+        return min((_lost(found, way) for way in self.honest[first]), key=itemgetter(0))
 
     def ends(self, deals: tuple[Deal, ...], first: int = 0) -> dict[str, int]:
         """Return what everybody ends with on average of moves that nobody knows of at a leg [wad]."""
@@ -137,13 +143,16 @@ class Margin:
             self.course = course._replace(prices=prices)
             for after in AFTER:
                 with self.system.imagine():
-                    for who, amount in self.play(deals, after).wealth().items():
+                    for who, amount in self.play(deals, after, known=first).wealth().items():
                         found[who] = found.get(who, Fraction()) + chance * amount / len(AFTER)
         self.course = course
         return {who: int(amount) for who, amount in found.items()}
 
-    def play(self, deals: tuple[Deal, ...], after: int, in_parts: bool = False) -> Exchange:
-        """Play the course with an owner that does this; it stays until whoever imagines it takes it back."""
+    def play(self, deals: tuple[Deal, ...], after: int, in_parts: bool = False, known: int = -1) -> Exchange:
+        """Play the course with an owner that does this; it stays until whoever imagines it takes it back.
+
+        What it does in the leg whose move it knows is counted where that is against lots of nobody's.
+        """
         exchange = Exchange(self.setting, self.system, in_parts)
         exchange.step(PRICES[MARKET])
         for buyer, seller, lots in self.course.trades:
@@ -159,7 +168,10 @@ class Margin:
                     exchange.step(price)
                 for deal in deals:
                     if deal[:2] == (leg, phase):
+                        was = exchange.weights()
                         _do(exchange, deal, price)
+                        if leg == known:
+                            exchange.count_stale(was, price)
             exchange.meet_losses()
         for _ in range(2):
             exchange.step(self.course.prices[-1] * after // 10)
@@ -197,8 +209,9 @@ class Margin:
         for buyer, seller, lots in self.course.trades:
             yield f"before   {buyer} buys {lots} lots of {seller}"
         for deal in deals:
-            with_whom = f" {deal.lots} lots with {deal.other}" if deal.kind in DEALS[:6] else ""
-            yield f"leg {deal.leg}  {PHASES[deal.phase]}: {deal.one}: {deal.kind}{with_whom}"
+            many = f" {deal.lots} lots" if deal.kind in (*_TRADES, "take") else ""
+            whom = f" with {deal.other}" if deal.kind in _TRADES else ""
+            yield f"leg {deal.leg}  {PHASES[deal.phase]}: {deal.one}: {deal.kind}{many}{whom}"
 
 
 def histories(finding: Finding) -> Iterator[tuple[Setting, list[Action | int]]]:
@@ -263,14 +276,32 @@ def _draw_course(random: Random) -> Course:
     return Course(tuple(prices), tuple(trades), settles)
 
 
+def _lost(found: dict[str, int], honest: dict[str, int]) -> tuple[int, dict[str, int]]:
+    """Return what others lose, less what is no story; zero or less if the owner spends half of it [wad]."""
+    changes = {who: amount - honest[who] for who, amount in found.items()}
+    lost = -sum(changes[who] for who in (*HONEST, "the house"))
+    lost -= max(0, changes[DEBTS]) + found[STALE]
+    # Who spends as much as it harms is no thief.
+    return (lost if changes["coalition"] > -lost // 2 else 0), changes
+
+
 def _do(exchange: Exchange, deal: Deal, outside: int) -> None:
     """Do what rules allow of a deal."""
-    if deal.kind in ("trade", "off the price"):
+    if deal.kind in _TRADES:
         held = [exchange.size(trader(name)) for name in (deal.one, deal.other)]
         price = exchange.price() if deal.kind == "trade" else outside * WAD // RAY // 100
         if exchange.trade(deal.one, deal.other, deal.lots, price):
             has = [exchange.size(trader(name)) for name in (deal.one, deal.other)]
             exchange.notes.append(f"{_sort(held, has)}{'' if deal.kind == 'trade' else ', off the price'}")
+    elif deal.kind == CLOSE_OWN:
+        for buyer, seller in permutations(OWN, 2):
+            lots = min(-exchange.size(trader(buyer)), exchange.size(trader(seller)))
+            if lots > 0:
+                exchange.trade(buyer, seller, lots, exchange.price())
+    elif deal.kind == "take":
+        lots = min(deal.lots, abs(exchange.weights()[0] - exchange.weights()[1]))
+        if exchange.do(trader(deal.one), "PerpetualDesk", "take", MARKET, lots).ok:
+            exchange.notes.append("lots are taken")
     elif deal.kind == "withdraw":
         owner = trader(deal.one)
         for part in (1, 2, 4, 8):

@@ -10,7 +10,7 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.cycle_book import CycleBook
 from backstop.model.price_path import Sides
 from backstop.studies.hunt import margin
-from backstop.studies.hunt.exchange import PRICES
+from backstop.studies.hunt.exchange import PRICES, STALE
 from backstop.studies.hunt.margin import AFTER, LEAST, Course, Deal, Margin
 from backstop.studies.hunt.story import replay_steps
 
@@ -25,7 +25,7 @@ def at(course, fitting=lambda found: True):
         found = Margin(seed)
         found.course = course
         if fitting(found):
-            found.idle.clear()
+            found.honest.clear()
             return found
     raise AssertionError("no case fits")
 
@@ -62,9 +62,32 @@ def test_a_rule_that_lets_it_go_is_one(crash, monkeypatch):
             self.pending_gained[owner, market] = Sides()
 
     monkeypatch.setattr(CycleBook, "_move", move)
-    crash.idle.clear()
+    crash.honest.clear()
     amount, changes = crash.taken((PASSED_ON,))
     assert amount > LEAST < changes["coalition"]
+
+
+def test_a_known_move_on_lots_of_nobodys_is_counted(crash):
+    """The maker's lots are nobody's, and the price is about to come back: who takes some has that move."""
+    back = Margin(crash.seed)
+    back.course = FALL._replace(prices=(1_200 * RAY, 1_500 * RAY))
+    for deal in (
+        Deal(1, 0, "take", "third_self", "attacker", 50),
+        Deal(1, 0, "trade", "third_self", "second_self", 50),
+    ):
+        amount, changes = back.taken((deal,))
+        assert amount < LEAST < changes["coalition"] < changes[STALE] == 50 * 3 * WAD
+    # A leg before, nobody knows.
+    assert back.taken((Deal(0, 2, "take", "third_self", "attacker", 50),))[1][STALE] == 0
+
+
+def test_a_pair_of_ones_own_may_be_closed_before_anything_is_known():
+    """Who has nothing at stake bears no loss to come: an owner who closes its pair takes from nobody."""
+    found = Margin(24_000_100)
+    closed = (Deal(1, 0, "trade", "second_self", "third_self", 200),)
+    assert found.taken(closed)[0] < LEAST
+    idle, honest = found.ends((), 0), found.ends(closed, 0)
+    assert honest["bystander"] < idle["bystander"] - LEAST
 
 
 @pytest.mark.parametrize("seed", range(2))
