@@ -93,10 +93,12 @@ class Exchange:
         self.broken: dict[str, int] = {}
         # Whether positions were closed by force.
         self.closed = False
-        # What accounts of the owner of several owed and had not, and others paid [wad].
+        # What accounts of the owner of several owed and had not, less what their own gains gave [wad].
         self.forgiven = 0
         # What lots of nobody's may have been worth to it, by a move that it knew of [wad].
         self.stale = 0
+        # Fees of an honest owner for closing its own pairs: nobody has a right to them [wad].
+        self.fees = 0
         self._nonce = 0
 
     def do(self, by: str, contract: str, method: str, *args: object) -> Outcome:
@@ -107,7 +109,7 @@ class Exchange:
             self.done.append(action)
             for log in outcome.logs:
                 if log.event == "Settled" and log.values[0] in map(trader, OWN):
-                    self.forgiven += log.values[4]
+                    self.forgiven += log.values[4] - log.values[2]
         return outcome
 
     def step(self, price: int) -> None:
@@ -301,17 +303,21 @@ class Exchange:
         types = self.setting.parameters.type_names
         domain = cast(MarginParameters, self.setting.parameters.margin).domain
         found = {name: self._has(trader(name)) for name in HONEST}
-        found["coalition"] = sum(self._has(trader(name)) for name in OWN)
+        found["coalition"] = sum(self._has(trader(name)) for name in OWN) + self.fees
         deficit = int(self.system.view("VaultEngine", "deficit_of", types.index(domain))) // RAY
-        found["the house"] = self.insured() - deficit - self.unpaid()
-        found[DEBTS] = self.forgiven
+        found["the house"] = self.insured() - deficit - self.unpaid() - self.fees
+        found[DEBTS] = max(0, self.forgiven)
         found[STALE] = self.stale
         return found
+
+    def fees_of_market(self) -> int:
+        """Return fees that the fund has not collected [wad]."""
+        return int(self.contracts[HOUSE].fee_table[()])
 
     def insured(self) -> int:
         """Return what the fund has for losses, with fees and the pot [wad]."""
         market = self.contracts[HOUSE]
-        own = int(market.fee_table[()]) + int(market.pot[()].value)
+        own = self.fees_of_market() + int(market.pot[()].value)
         return own + int(self.system.view("MarginFund", "insurance_of").amount)
 
     def _has(self, owner: str) -> int:

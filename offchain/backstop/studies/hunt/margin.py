@@ -296,8 +296,9 @@ def _do(exchange: Exchange, deal: Deal, outside: int) -> None:
     elif deal.kind == CLOSE_OWN:
         for buyer, seller in permutations(OWN, 2):
             lots = min(-exchange.size(trader(buyer)), exchange.size(trader(seller)))
-            if lots > 0:
-                exchange.trade(buyer, seller, lots, exchange.price())
+            had = exchange.fees_of_market()
+            if lots > 0 and exchange.trade(buyer, seller, lots, exchange.price()):
+                exchange.fees += exchange.fees_of_market() - had
     elif deal.kind == "take":
         lots = min(deal.lots, abs(exchange.weights()[0] - exchange.weights()[1]))
         if exchange.do(trader(deal.one), "PerpetualDesk", "take", MARKET, lots).ok:
