@@ -632,10 +632,10 @@ def price_within(collateral_type: uint256, age: uint256) -> uint256:
 @view
 def mark_within(collateral_type: uint256, age: uint256, at: uint256) -> uint256:
     """
-    @notice The price of the last seconds for whoever is settled at a final price. While that is being made,
-            what it will be if the price of now holds until then: the mean of the valid time so far, with the
-            price of now for what it lacks. Once it is final, that. Protects: no last move is known before it
-            is made.
+    @notice The price of the last seconds for whoever is settled at a final price. What that will be if the
+            price of now holds: the mean of the valid time so far, and for what it lacks the current price
+            and the next as long as they count, then the price of now; before its moment as well, from two
+            steps on. Once it is final, that. Protects: no move of the mark is known before it is made.
     @param collateral_type [id] The market: its collateral type's id.
     @param age [seconds] Of the oldest report that counts; at most the market's own.
     @param at [timestamp] A moment that a price is planned for; 0 is none. A settlement that has begun before
@@ -644,19 +644,35 @@ def mark_within(collateral_type: uint256, age: uint256, at: uint256) -> uint256:
     """
     word: uint256 = self.configs[collateral_type]
     price: uint256 = self._price_within(collateral_type, word, age)
-    if word & SETTLED == 0 and (at == 0 or block.timestamp < at):
-        return price
-    is_final: bool = False
-    fixed: uint256 = 0
+    begins: uint256 = block.timestamp
     closing: settlement_price.Closing = empty(settlement_price.Closing)
-    is_final, fixed, closing = self._settling(collateral_type, at, word)
-    if is_final:
-        return fixed
+    if word & SETTLED != 0 or (at != 0 and block.timestamp >= at):
+        is_final: bool = False
+        fixed: uint256 = 0
+        is_final, fixed, closing = self._settling(collateral_type, at, word)
+        if is_final:
+            return fixed
+    elif at == 0:
+        return price
+    else:
+        begins = at
     if price == 0:
         return 0
-    left: uint256 = unsafe_sub(bounds.FINAL_WINDOW, closing.valid)
     # 112 + 15 bits.
-    return unsafe_add(closing.sum, unsafe_mul(price, left)) // bounds.FINAL_WINDOW
+    sum: uint256 = closing.sum
+    left: uint256 = unsafe_sub(bounds.FINAL_WINDOW, closing.valid)
+    prices: IPriceFeed.Prices = self._load_prices(collateral_type)
+    if prices.next != 0 and block.timestamp <= prices.fresh_until:
+        step: uint256 = (word >> 16) & MASK_32
+        until: uint256 = unsafe_add((self.averages[collateral_type] >> 176) & MASK_32, step)
+        known: uint256 = min(left, max(begins, until) - begins)
+        sum += prices.current * known
+        left -= known
+        begins += known
+        known = min(left, max(begins, max(block.timestamp, until) + step) - begins)
+        sum += prices.next * known
+        left -= known
+    return (sum + price * left) // bounds.FINAL_WINDOW
 
 
 @external

@@ -387,13 +387,29 @@ class PriceFeed(PriceFalls, SettlementPrices):
         """Return the same for whoever is settled: what the final price will be if the price of now holds."""
         config: Config = self.configs[collateral_type]
         price = self._price_within(collateral_type, config, age)
-        if not config.settled and (at == 0 or self.world.timestamp < at):
+        now = self.world.timestamp
+        begins, closing = now, Closing()
+        if config.settled or 0 < at <= now:
+            is_final, fixed, closing = self._settling(collateral_type, at, config)
+            if is_final:
+                return fixed
+        elif not at:
             return price
-        is_final, fixed, closing = self._settling(collateral_type, at, config)
-        if is_final:
-            return fixed
-        left = bounds.FINAL_WINDOW - closing.valid
-        return (closing.sum + price * left) // bounds.FINAL_WINDOW if price else 0
+        else:
+            begins = at
+        if not price:
+            return 0
+        total, left = closing.sum, bounds.FINAL_WINDOW - closing.valid
+        prices = self.prices[collateral_type]
+        if prices.next and now <= prices.fresh_until:
+            # The current price counts until the next step, the next one for a step after it.
+            until = self.averages[collateral_type].stepped_at + config.step
+            for known, end in ((prices.current, until), (prices.next, max(now, until) + config.step)):
+                seconds = min(left, max(0, end - begins))
+                total += known * seconds
+                left -= seconds
+                begins += seconds
+        return (total + price * left) // bounds.FINAL_WINDOW
 
     @view
     def time_weighted(self, sender: str, collateral_type: int) -> int:

@@ -115,38 +115,72 @@ def test_settlement_later_has_a_price_of_its_own(running):
 
 
 def test_the_mark_goes_over_to_the_final_price(running):
-    """The median counts for what the window lacks of valid time; then it is final, whatever is reported."""
+    """Where nothing is next the median counts for what is missing; once it is final it stays."""
     at = running.protocol.timestamp + HOUR
     plan(running, at)
     running.steps(100)
     running.report(40, 40, 40)
     assert running.read("mark_within", 60, 0) == running.read("price_within", 60) == 40 * RAY
-    assert running.read("mark_within", 60, at) == 40 * RAY
-    running.protocol.advance(10)
-    assert running.read("mark_within", 60, at) == (10 * 100 + (21_600 - 10) * 40) * RAY // 21_600
-    running.protocol.advance(60)
+    # An hour of the current price, an hour of the next.
+    assert running.read("mark_within", 60, at) == (2 * 100 + 4 * 40) * RAY // 6
+    running.protocol.advance(70)
     assert running.read("mark_within", 60, at) == 0
     running.steps(*[100] * 5)
     running.protocol.advance(HOUR - 71)
     running.report(70, 70, 70)
-    assert running.read("mark_within", 60, at) == (21_599 * 100 + 70) * RAY // 21_600
+    assert running.read("mark_within", 60, at) == 100 * RAY
     running.protocol.advance(HOUR)
     assert running.read("mark_within", 60, at) == running.read("final_price_from", at)[1] == 100 * RAY
 
 
-def test_before_its_moment_the_mark_is_that_of_now(running):
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("way", ["planned", "settled"])
+def test_no_move_of_the_mark_is_known_before_it_is_made(running, seed, way):
+    """At any second, before the moment or after it, it is the final price if all stays as it is."""
+    random = Random(f"{way} {seed}")
+    at = running.protocol.timestamp + random.randrange(1, 5 * HOUR)
+    key = at if way == "planned" else 0
+    if key:
+        plan(running, at)
+
+    def step(price, seconds=HOUR):
+        """Time passes; where nobody has begun by then, it begins."""
+        running.protocol.advance(seconds)
+        if not key and running.protocol.timestamp >= at and not running.read("guards_of")[7]:
+            begin(running)
+        running.report(*[price] * 3)
+
+    for _ in range(random.randrange(1, 8)):
+        step(random.choice((40, 100, 150, 300)))
+        running.protocol.do("PriceFeed.poke", running.id, sender="stranger")
+    waits, price = random.randrange(HOUR), random.choice((40, 100, 150, 300))
+    step(price, waits)
+    if not key and not running.read("guards_of")[7]:
+        begin(running)
+    mark = running.read("mark_within", 60, key)
+    step(price, HOUR - waits)
+    while not running.read("final_price_from", key)[0]:
+        running.protocol.do("PriceFeed.poke", running.id, sender="stranger")
+        step(price)
+    assert abs(mark - running.read("final_price_from", key)[1]) <= 1
+
+
+def test_long_before_its_moment_the_mark_is_that_of_now(running):
     at = running.protocol.timestamp + 2 * HOUR
     plan(running, at)
     running.protocol.advance(HOUR)
     running.report(40, 40, 40)
     assert running.read("mark_within", 60, at) == 40 * RAY
+    running.protocol.advance(1)
+    running.report(40, 40, 40)
+    assert running.read("mark_within", 60, at) == (100 + 21_599 * 40) * RAY // 21_600
 
 
 def test_in_settlement_the_mark_goes_over_without_a_plan(running):
     begin(running)
     running.protocol.advance(HOUR)
     running.poke(40, 40, 40)
-    assert running.read("mark_within", 60, 0) == (HOUR * 100 + 5 * HOUR * 40) * RAY // 21_600
+    assert running.read("mark_within", 60, 0) == (2 * HOUR * 100 + 4 * HOUR * 40) * RAY // 21_600
     assert running.read("guards_of")[7:] == (True, False, True)
 
 

@@ -96,7 +96,7 @@ def up(a: int, b: int) -> int:
 def median_within(step: Transition, m: int) -> int:
     """Return what a lot costs by the reports of the last seconds; 0 without a quorum of them, or halted.
 
-    While a final price is made that counts for what it lacks of valid time; once it is final, that alone.
+    Where a final price is made, or will be from a moment on, what that will be if it holds; then that alone.
     """
     base, age = step.after(POLICY, "underlyings", m), step.contract(MARKET).mark_age
     made = final_of(step, m)
@@ -111,9 +111,27 @@ def median_within(step: Transition, m: int) -> int:
     if len(prices) < config.quorum:
         return 0
     price = prices[(len(prices) - 1) // 2]
-    if made is not None:
-        price = (made.sum + (_FINAL_WINDOW - made.seconds) * price) // _FINAL_WINDOW
+    if made is not None or base.ends_at:
+        price = _if_it_holds(step, base.feed, made or Making(False, 0, 0), max(now, base.ends_at), price)
     return max(1, price * base.lot // RAY) if price else 0
+
+
+def _if_it_holds(step: Transition, c: int, made: Making, begins: int, price: int) -> int:
+    """Return a final price if prompt keepers step the feed and reports stay as they are [ray].
+
+    By a list of who counts until when: the current price, the next, and what is reported.
+    """
+    now, config = step.model.timestamp, step.after("PriceFeed", "configs", c)
+    prices = step.after("PriceFeed", "prices", c)
+    steps = [max(now, step.after("PriceFeed", "averages", c).stepped_at + config.step)]
+    steps.append(steps[0] + config.step)
+    ends = begins + _FINAL_WINDOW - made.seconds
+    if not prices.next or now > prices.fresh_until:
+        steps = [begins, begins]
+    marks = [min(max(begins, each), ends) for each in (begins, *steps, ends)]
+    rates = prices.current, prices.next, price
+    total = sum(rate * (end - start) for rate, start, end in zip(rates, marks, marks[1:], strict=False))
+    return int(made.sum + total) // _FINAL_WINDOW
 
 
 class Making(NamedTuple):
