@@ -43,6 +43,17 @@ def test_a_safe_account_is_not_touched(crowd):
         liquidate(crowd, 1)
 
 
+def test_an_account_at_its_maintenance_margin_is_safe(crowd):
+    """1,000 lots at 17.8 need 890, and the long has as much; a wei of the mark less, and it has not."""
+    crowd.deposit("long", 90 * WAD)
+    crowd.mark(ETH, 178 * WAD // 10)
+    assert crowd.equity("long") == 890 * WAD
+    with reverts("desk: safe account"):
+        liquidate(crowd, 1)
+    crowd.mark(ETH, 178 * WAD // 10 - 1)
+    assert 0 < liquidate(crowd, 500) < 1_000 and crowd.size("long") == 500
+
+
 def test_an_insolvent_one_is_met(crowd):
     crowd.mark(ETH, 16 * WAD)
     with reverts("desk: meet it"):

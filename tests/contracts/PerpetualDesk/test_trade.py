@@ -145,6 +145,12 @@ def test_the_open_limit_holds(crowd):
     crowd.trade("first", "long", 10)
 
 
+def test_a_limit_that_has_come_down_keeps_no_lots_from_changing_hands(crowd):
+    crowd.do("MarginPolicy.set_terms", ETH, terms(open_limit=1), sender="admin")
+    crowd.trade("other", "long", 10)
+    assert crowd.size("other") == 10 and crowd.size("long") == 990
+
+
 def test_lots_may_be_sold_for_as_much_less_as_their_maintenance_margin(new_protocol):
     """At 17.10 the long is under its margin: 5% under the mark it is no further under, a wei more it is."""
     market = crowded(opened(new_protocol, band=1_000))

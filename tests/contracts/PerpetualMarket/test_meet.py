@@ -153,6 +153,21 @@ def test_what_is_late_is_borne_by_the_fund_the_protocol_and_later_gains(crash):
     assert crash.equity("other") == 10_500 * WAD
 
 
+def test_later_gains_are_those_from_the_next_roll_on(crash):
+    """What turns out late while a cycle is pending is not borne by who gained in that one, elsewhere."""
+    for name in ("bull", "bear"):
+        crash.deposit(name, 10_000 * WAD)
+    crash.roll()
+    crash.trade("bull", "bear", 100, BTC)
+    crash.mark(BTC, 70 * WAD)
+    crash.roll()
+    crash.meet("long")
+    late = crash.market.late_table[()]
+    assert late == 1_000 * WAD
+    crash.roll()
+    assert crash.market.late_table[()] == late and crash.equity("bull") == 11_000 * WAD
+
+
 def test_one_lot_is_marked_before_it_is_seized(market):
     """Reports say what nobody has marked yet: whoever meets it has it marked."""
     for name, amount in (("crumb", 3), ("first", 100)):

@@ -34,6 +34,30 @@ def test_nobody_is_closed_twice_for_its_part(crash):
     assert crash.read(f"{CLOSER}.total_of", ETH, SHORT).lots == 1_000 and crash.nobodys() == 0
 
 
+def test_an_odd_number_of_lots_is_not_forgotten(crash):
+    crash.deposit("taker", 50_000 * WAD)
+    crash.do(f"{DESK}.take", ETH, 1, sender="taker")
+    assert crash.share(SHORT, "other") == 999 - 199
+    with reverts("sharer: no lots to close"):
+        crash.share(SHORT, "other")
+    # All of its gain is a fifth of 999, whatever was closed of it before.
+    assert crash.share(SHORT, "small", "large") == 999 - 199 - 299 - 499
+
+
+def test_one_lot_is_closed_and_counted(market):
+    """A short of 100 lots fails; of those who are long one has a single lot."""
+    for name, amount in (("short", 400), ("crumb", 100), ("whole", 1_000)):
+        market.deposit(name, amount * WAD)
+    market.trade("crumb", "short", 1)
+    market.trade("whole", "short", 99)
+    market.mark(ETH, 25 * WAD)
+    assert market.meet("short")
+    market.roll()
+    assert market.share(LONG, "crumb") == 99
+    assert market.size("crumb") == 0 and market.nobodys() == -99
+    assert market.read(f"{CLOSER}.part_of", ETH, LONG, market.at("crumb")).lots == 1
+
+
 def test_parts_grow_with_what_is_taken_later(crash):
     crash.deposit("taker", 50_000 * WAD)
     crash.do(f"{DESK}.take", ETH, 500, sender="taker")
