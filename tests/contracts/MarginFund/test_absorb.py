@@ -34,6 +34,13 @@ def test_what_has_vested_is_safe(profits):
     assert profits.do("Fund.claim", "winner", first, sender="stranger") == 100 * WAD
 
 
+def test_until_the_last_second_it_gives_its_share(profits):
+    first = profits.timestamp // DAY - 2
+    profits.advance((first + 7) * DAY - 1 - profits.timestamp)
+    assert absorb(profits, 400 * WAD) == 400 * WAD
+    assert profit(profits, "winner", first) == 0
+
+
 def test_what_comes_after_is_not_asked_for_what_was_before(profits):
     now = profits.timestamp // DAY
     absorb(profits, 200 * WAD)
