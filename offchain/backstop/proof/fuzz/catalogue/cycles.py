@@ -111,6 +111,14 @@ class Books:
             if self.market.policy.mark_price(self.market.address, m, self.market.mark_age) != price:
                 yield from self.report(m, price)
 
+    def insurable(self, m: int) -> int:
+        """Return the lots that may be opened with the insurance that there is."""
+        left = self.market.fund.spendable("") * BASIS_POINTS
+        for each in self.markets:
+            left -= self.desk._open(each) * self.price(each) * self.policy.underlyings[each].insured
+        share = self.price(m) * self.policy.underlyings[m].insured
+        return int(max(0, left) // share) if share else bounds.MAX_OPEN_LOTS
+
     def calm(self) -> bool:
         """Return whether anybody may take risk."""
         calm = self.s.policy is None or self.s.policy.mode("") < EMERGENCY
@@ -211,6 +219,11 @@ def trade_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         needed = (terms.initial + terms.account_rate_1 + terms.market_rate_1) * price
         most = min(books.spare(maker), books.spare(taker)) // needed
         most = min(most, max(1, int(books.policy.underlyings[m].open_limit - books.market._open(m))))
+        if books.policy.underlyings[m].insured:
+            if s.chance(0.3):
+                who = s.richest()
+                yield s.call("MarginFund", "insure", s.held("Stablecoin", who) // 20, by=who)
+            most = min(most, max(1, books.insurable(m)))
         lots = s.some((s.near(most), most * 9 // 10, most * 9 // 10)) * s.some((1, -1))
     if lots == 0 and s.chance(0.97):
         return
@@ -623,6 +636,7 @@ def set_margin_terms(s: Scene) -> Iterator[Action | Wait]:
         max_funding=s.some((0, 75, 1_000)),
         open_limit=s.some((10**6, min(10**9, most), most, s.some((0, most + 1)))),
         dust=s.some((0, 100)),
+        insured=s.some((terms.insured, 0, s.some((1, 100, BASIS_POINTS, BASIS_POINTS + 1)))),
     )
     by = s.admin if s.chance(0.95) else s.somebody()
     kind = int(s.random.random() * 3)
