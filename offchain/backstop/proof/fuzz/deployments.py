@@ -73,7 +73,7 @@ def draw_parameters(random: Random) -> Parameters:
         return parameters
     margin = _margin(random, parameters)
     # Drawn last, so that all else of a seed stays as it was.
-    insured = random.choice((0, 0, 0, 1, 100, random.choice((1_000, BASIS_POINTS))))
+    insured = random.choice((0, 0, 0, 100, 1_000, BASIS_POINTS))
     markets = tuple(
         replace(each, insured=random.choice((insured, insured, 0))) if insured else each
         for each in margin.markets
