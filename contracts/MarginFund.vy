@@ -260,6 +260,16 @@ def insurance_of() -> IMarginFund.Insurance:
 
 @external
 @view
+def spendable() -> uint256:
+    """
+    @notice What insurance may pay now: what there is, and what its cap leaves of this bucket of time.
+    @return [wad] The lesser of both.
+    """
+    return self._spendable(self._insurance())
+
+
+@external
+@view
 def bucket_of(bucket: uint256) -> Bucket:
     """
     @notice What is left of the profits of a bucket of time.
@@ -330,12 +340,19 @@ def _claw_back(loss: uint256) -> uint256:
 def _spend(loss: uint256) -> uint256:
     """@dev Insurance for a loss, up to the cap of the bucket of now, wad."""
     insurance: IMarginFund.Insurance = self._insurance()
-    insured: uint256 = min(loss, insurance.amount)
-    insured = min(insured, self.cap * units.WAD - min(self.cap * units.WAD, insurance.spent))
+    insured: uint256 = min(loss, self._spendable(insurance))
     insurance.amount -= insured
     insurance.spent += insured
     self._store_insurance(insurance)
     return insured
+
+
+@internal
+@view
+def _spendable(insurance: IMarginFund.Insurance) -> uint256:
+    """@dev What the cap of the bucket of now leaves of it, wad."""
+    cap: uint256 = self.cap * units.WAD
+    return min(insurance.amount, cap - min(cap, insurance.spent))
 
 
 @internal

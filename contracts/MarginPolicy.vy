@@ -67,6 +67,7 @@ struct Terms:
     of_market: Bracket[2]  # more margin for new risk in a large market
     open_limit: uint256  # lots that may be long, 63 bits
     dust: uint256  # whole stablecoins of notional, 32 bits
+    insured: uint256  # basis points of what is open that insurance has to have, 14 bits; 0 is off
 
 
 MASK_8: constant(uint256) = 2**8 - 1
@@ -78,6 +79,8 @@ MASK_63: constant(uint256) = 2**63 - 1
 MASK_96: constant(uint256) = 2**96 - 1
 # Where the moment is in which a market begins to be settled.
 ENDS: constant(uint256) = 199
+# Where the share is that insurance has to have.
+INSURED: constant(uint256) = 231
 # Where the brackets begin in their slot.
 OF_ACCOUNTS: constant(uint256) = 72
 OF_MARKET: constant(uint256) = 164
@@ -88,8 +91,8 @@ PRICE_FEED: public(immutable(IPriceFeed))
 markets: public(uint256)
 # market -> Terms up to the brackets
 terms: HashMap[uint256, uint256]
-# market -> the rest of Terms, the lot (wad, 96 bits), the market of the feed (8 bits), and when it begins to
-# be settled (seconds, 32 bits; 0 is never)
+# market -> the limit and the dust of Terms, the lot (wad, 96 bits), the market of the feed (8 bits), when it
+# begins to be settled (seconds, 32 bits; 0 is never), and what has to be insured
 underlyings: HashMap[uint256, uint256]
 
 
@@ -152,7 +155,7 @@ def delist(market: uint256, at: uint256):
     roles._only_admin()
     self._check_market(market)
     word: uint256 = self.underlyings[market]
-    assert word >> ENDS == 0, "margin_policy: is delisted"
+    assert self._ends(word) == 0, "margin_policy: is delisted"
     assert (
         at >= block.timestamp + bounds.MIN_NOTICE and at <= block.timestamp + bounds.MAX_NOTICE
     ), "margin_policy: notice bounds"
@@ -202,7 +205,7 @@ def mark_price(market: uint256, age: uint256) -> uint256:
     @return [wei a lot] Rounded down, at least 1; 0 without a quorum of such reports, or halted.
     """
     base: uint256 = self.underlyings[market]
-    price: uint256 = staticcall PRICE_FEED.mark_within(self._feed(base), age, base >> ENDS)
+    price: uint256 = staticcall PRICE_FEED.mark_within(self._feed(base), age, self._ends(base))
     if price == 0:
         return 0
     return self._of_lot(base, price)
@@ -222,7 +225,7 @@ def final_price(market: uint256) -> uint256:
         return 0
     done: bool = False
     price: uint256 = 0
-    done, price = staticcall PRICE_FEED.final_price_from(self._feed(base), base >> ENDS)
+    done, price = staticcall PRICE_FEED.final_price_from(self._feed(base), self._ends(base))
     if not done:
         return 0
     return self._of_lot(base, price)
@@ -236,7 +239,7 @@ def ends_at(market: uint256) -> uint256:
     @param market [id] The market.
     @return [timestamp] The moment; 0 if it is not delisted.
     """
-    return self.underlyings[market] >> ENDS
+    return self._ends(self.underlyings[market])
 
 
 @external
@@ -294,7 +297,7 @@ def most_premium_at(market: uint256, price: uint256) -> uint256:
     @param price [wei a lot] Any.
     @return [wei a lot] In a period, rounded down.
     """
-    if self.underlyings[market] >> ENDS != 0:
+    if self._ends(self.underlyings[market]) != 0:
         return 0
     return price * ((self.terms[market] >> 58) & MASK_14) // units.BASIS_POINTS
 
@@ -308,6 +311,17 @@ def open_limit(market: uint256) -> uint256:
     @return [lots] Long.
     """
     return self.underlyings[market] & MASK_63
+
+
+@external
+@view
+def insured(market: uint256) -> uint256:
+    """
+    @notice What part of all that is open in a market insurance has to have, before more is opened.
+    @param market [id] The market.
+    @return [basis points] Of lots at the mark; 0: the market does not ask.
+    """
+    return self.underlyings[market] >> INSURED
 
 
 @external
@@ -341,6 +355,7 @@ def terms_of(market: uint256) -> Terms:
         of_market=self._unpacked(word >> OF_MARKET),
         open_limit=lots & MASK_63,
         dust=(lots >> 63) & MASK_32,
+        insured=lots >> INSURED,
     )
 
 
@@ -371,6 +386,13 @@ def _check_market(market: uint256):
 def _feed(word: uint256) -> uint256:
     """@dev The market of the feed."""
     return (word >> 191) & MASK_8
+
+
+@internal
+@pure
+def _ends(word: uint256) -> uint256:
+    """@dev When it begins to be settled, seconds; 0 is never."""
+    return (word >> ENDS) & MASK_32
 
 
 @internal
@@ -432,6 +454,7 @@ def _set_terms(market: uint256, terms: Terms):
         terms.open_limit <= bounds.MAX_OPEN_LOTS and terms.open_limit * lot <= bounds.MAX_OPEN
     ), "margin_policy: open bounds"
     assert terms.dust <= bounds.MAX_DEBT_FLOOR, "margin_policy: dust bounds"
+    assert terms.insured <= units.BASIS_POINTS, "margin_policy: insured bounds"
     self.terms[market] = (
         terms.initial
         | (terms.maintenance << 14)
@@ -441,7 +464,8 @@ def _set_terms(market: uint256, terms: Terms):
         | (self._packed(terms.of_accounts) << OF_ACCOUNTS)
         | (self._packed(terms.of_market) << OF_MARKET)
     )
-    self.underlyings[market] = (self.underlyings[market] >> 95 << 95) | terms.open_limit | (terms.dust << 63)
+    kept: uint256 = (self.underlyings[market] & (2**INSURED - 1)) >> 95 << 95
+    self.underlyings[market] = kept | terms.open_limit | (terms.dust << 63) | (terms.insured << INSURED)
     log TermsSet(market=market, terms=terms)
 
 

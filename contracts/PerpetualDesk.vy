@@ -8,6 +8,7 @@
         the mark, lots that are nobody's at the mark, liquidations for a reward. New risk needs its initial
         margin without any gain that is not final, at marks of now. It holds nothing and keeps nothing.
 """
+from contracts.interfaces import IMarginFund
 from contracts.interfaces import IMarginPolicy
 from contracts.interfaces import IPerpetualDesk
 from contracts.interfaces import IPerpetualMarket
@@ -131,12 +132,12 @@ def trade(
 ):
     """
     @notice Book a trade that both accounts have signed. Margin orders only. Protects: the price lies in the
-            band around the mark; what is open stays within the market's limit; whoever has a better price
-            than the mark pays what that moves the funding of an hour by; an account takes new risk only
-            with its initial margin, without any gain that is not final, at marks of now, in no emergency;
-            one that only reduces needs no more than to stay solvent, to be no further below its maintenance
-            margin than before, and to give no gain away that is not final. In a market that is delisted both
-            may only reduce.
+            band around the mark; what is open stays within the market's limit, and within what insurance
+            covers where the market asks for that; whoever has a better price than the mark pays what that
+            moves the funding of an hour by; an account takes new risk only with its initial margin, without
+            any gain that is not final, at marks of now, in no emergency; one that only reduces needs no more
+            than to stay solvent, to be no further below its maintenance margin than before, and to give no
+            gain away that is not final. In a market that is delisted both may only reduce.
     @param market [id] The market.
     @param maker Whose order was there first.
     @param taker The other side.
@@ -165,6 +166,8 @@ def trade(
     opened: uint256 = self._open(market)
     if opened > before:
         assert opened <= staticcall POLICY.open_limit(market), "desk: open limit"
+        if staticcall POLICY.insured(market) != 0:
+            assert self._is_covered(), "desk: not insured"
     ends: bool = self._ends(market)
     self._check_side(maker, market, delta, price, mark, maker_reduces or ends)
     self._check_side(taker, market, -delta, price, mark, taker_reduces or ends)
@@ -356,6 +359,22 @@ def _open(market: uint256) -> uint256:
     short: uint256 = 0
     long, short = staticcall MARKET.lots_of(market)
     return max(long, short)
+
+
+@internal
+@view
+def _is_covered() -> bool:
+    """
+    @dev Whether insurance has what all markets that ask for it need together, at their last marks: it is one
+         insurance, and pays for each of them. Exactly, and no more than it may pay in this bucket of time.
+    """
+    needed: uint256 = 0
+    for market: uint256 in range(staticcall POLICY.markets(), bound=bounds.MAX_MARGIN_MARKETS):
+        share: uint256 = staticcall POLICY.insured(market)
+        if share != 0:
+            needed += self._open(market) * staticcall MARKET.mark_of(market) * share
+    fund: IMarginFund = staticcall MARKET.FUND()
+    return needed <= staticcall fund.spendable() * units.BASIS_POINTS
 
 
 @internal

@@ -31,6 +31,8 @@ def python_type(vyper: str) -> str:
         return f"tuple[{python_type(several[1])}, ...]"
     if re.fullmatch(r"u?int\d+", vyper):
         return "int"
+    if re.fullmatch(r"I[A-Z]\w+", vyper):
+        return "str"  # a contract is its address
     return "bytes" if vyper.startswith("Bytes[") else TYPES.get(vyper, vyper)
 
 

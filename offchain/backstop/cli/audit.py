@@ -35,6 +35,13 @@ Examples:
 @network_option
 @deployment_option
 @click.option("--block", type=click.IntRange(0), help="Which block.  [default: the newest]")
+@click.option(
+    "--gap",
+    type=click.IntRange(1, 100_000),
+    metavar="BPS",
+    help="How far prices of perpetual markets are taken to jump, basis points.  "
+    "[default: twice the initial margin of each]",
+)
 @output_options("Folder for audit.json and audit.html.", "runs/audit-<block>")
 @click.option(
     "--verify",
@@ -49,6 +56,7 @@ def cli(
     network: str | None,
     deployment: Path,
     block: int | None,
+    gap: int | None,
     out: Path | None,
     fresh: bool,
     file: Path | None,
@@ -93,13 +101,14 @@ def cli(
     last = node.head().number if block is None else block
     folder = out or RUNS / f"audit-{last}"
     mirror = open_mirror(node, read_deployment(deployment))
-    output = open_output(folder, "audit", {**of_chain(node, deployment), "block": last}, fresh=fresh)
+    settings = {**of_chain(node, deployment), "block": last} | ({} if gap is None else {"gap": gap})
+    output = open_output(folder, "audit", settings, fresh=fresh)
     if output.finished:
         content = output.result("audit.json")
     else:
         with stoppable("stopping ...") as stop, progress_bar() as progress:
             mirror.follow_to(last, lambda done, total: progress(done, total, "replaying"), stop)
-        content = audit(mirror)
+        content = audit(mirror, gap)
     command = command_line(
         "audit", **{"verify": folder / "audit.json", "block-hash": content["block"]["hash"]}
     )

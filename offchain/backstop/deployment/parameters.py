@@ -229,6 +229,8 @@ class PerpetualParameters:
     of_market: tuple[tuple[int, int], tuple[int, int]] = ((1_000_000, 500), (0, 0))
     open_limit: int = 10**9  # lots
     dust: int = 100  # whole stablecoins of notional
+    # Basis points of what is open that insurance has to have; 0: nothing.
+    insured: int = field(default=0, metadata=LATER)
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,11 @@ class MarginFund(Administered):
         return self._insurance()
 
     @view
+    def spendable(self, sender: str) -> int:
+        """Return what insurance may pay now, by what there is and by its cap [wad]."""
+        return self._spendable(self._insurance())
+
+    @view
     def bucket_of(self, sender: str, bucket: int) -> Bucket:
         """Return what is left of the profits of a bucket of time."""
         return cast(Bucket, self.buckets[bucket])
@@ -210,12 +215,15 @@ class MarginFund(Administered):
     def _spend(self, loss: int) -> int:
         """Take insurance for a loss, up to the cap of the bucket of now."""
         insurance = self._insurance()
-        room = max(0, self.caps[()] * WAD - insurance.spent)
-        insured = int(min(loss, insurance.amount, room))
+        insured = min(loss, self._spendable(insurance))
         self._store_insurance(
             insurance._replace(amount=insurance.amount - insured, spent=insurance.spent + insured)
         )
         return insured
+
+    def _spendable(self, insurance: Insurance) -> int:
+        """Return what the cap of the bucket of now leaves of it [wad]."""
+        return int(min(insurance.amount, max(0, self.caps[()] * WAD - insurance.spent)))
 
     def _add(self, payer: str, amount: int) -> None:
         insurance = self._insurance()

@@ -32,6 +32,7 @@ class MarketTerms(NamedTuple):
     of_market: tuple[Bracket, Bracket]
     open_limit: int  # lots
     dust: int  # whole stablecoins
+    insured: int  # basis points of what is open that insurance has to have; 0 is off
 
 
 @slot(14, 14, 16, 14, 14, 32, 14, 32, 14, 32, 14, 32, 14)
@@ -76,7 +77,7 @@ class Margins(NamedTuple):
         return add(mul(notional, self.maintenance), _steps(self.of_accounts, notional))
 
 
-@slot(63, 32, 96, 8, 32)
+@slot(63, 32, 96, 8, 32, 14)
 class Underlying(NamedTuple):
     """The rest of a market's terms, and what never changes."""
 
@@ -85,6 +86,7 @@ class Underlying(NamedTuple):
     lot: int = 0  # wad of the base asset
     feed: int = 0  # market of the price feed
     ends_at: int = 0  # seconds: when a market that is delisted begins to be settled
+    insured: int = 0  # basis points of what is open that insurance has to have; 0 is off
 
     def of_lot(self, price: int) -> int:
         """Return a price [ray] as one of a lot [wei], rounded down; never zero: dust is counted in lots."""
@@ -206,6 +208,11 @@ class MarginPolicy(Administered):
         return int(self.underlyings[market].open_limit)
 
     @view
+    def insured(self, sender: str, market: int) -> int:
+        """Return the part of what is open that insurance has to have [basis points]; 0: it does not ask."""
+        return int(self.underlyings[market].insured)
+
+    @view
     def haircut(self, sender: str, market: int) -> int:
         """Return the part of realised gains that repays unpaid losses [basis points]."""
         return int(self.terms[market].haircut)
@@ -215,7 +222,8 @@ class MarginPolicy(Administered):
         """Return a market's terms."""
         terms: Margins = self.terms[market]
         base: Underlying = self.underlyings[market]
-        return MarketTerms(*terms[:5], terms.of_accounts, terms.of_market, base.open_limit, base.dust)
+        last = base.open_limit, base.dust, base.insured
+        return MarketTerms(*terms[:5], terms.of_accounts, terms.of_market, *last)
 
     @view
     def base_of(self, sender: str, market: int) -> tuple[int, int]:
@@ -238,6 +246,7 @@ class MarginPolicy(Administered):
         most = min(bounds.MAX_OPEN_LOTS, bounds.MAX_OPEN // self.underlyings[market].lot)
         require(new.open_limit <= most, "margin_policy: open bounds")
         require(new.dust <= bounds.MAX_DEBT_FLOOR, "margin_policy: dust bounds")
+        require(new.insured <= BASIS_POINTS, "margin_policy: insured bounds")
         brackets: list[int] = []
         for pair in (new.of_accounts, new.of_market):
             total = 0
@@ -248,7 +257,9 @@ class MarginPolicy(Administered):
                 brackets += (above, rate)
             require(total <= bounds.MAX_MARGIN, "margin_policy: bracket rates")
         self.terms[market] = Margins(*new[:5], *brackets)
-        self.underlyings[market] = self.underlyings[market]._replace(open_limit=new.open_limit, dust=new.dust)
+        self.underlyings[market] = self.underlyings[market]._replace(
+            open_limit=new.open_limit, dust=new.dust, insured=new.insured
+        )
         plain = new._replace(
             of_accounts=cast(Any, tuple(map(tuple, new.of_accounts))),
             of_market=cast(Any, tuple(map(tuple, new.of_market))),

@@ -12,6 +12,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, div_up
 from backstop.model.interfaces import (
     EMERGENCY,
+    IMarginFund,
     IMarginPolicy,
     IPerpetualMarket,
     IRiskPolicy,
@@ -117,6 +118,8 @@ class PerpetualDesk(Contract):
         opened = self._open(market)
         if opened > before:
             require(opened <= self.policy.open_limit(self.address, market), "desk: open limit")
+            if self.policy.insured(self.address, market):
+                require(self._is_covered(), "desk: not insured")
         ends = self._ends(market)
         self._check_side(maker, market, delta, price, mark, maker_reduces or ends)
         self._check_side(taker, market, -delta, price, mark, taker_reduces or ends)
@@ -209,6 +212,16 @@ class PerpetualDesk(Contract):
     def _open(self, market: int) -> int:
         """Return the lots of the side that has more."""
         return max(self.market.lots_of(self.address, market))
+
+    def _is_covered(self) -> bool:
+        """Tell whether insurance has what all markets that ask for it need together, at their last marks."""
+        needed = 0
+        for market in range(self.policy.markets(self.address)):
+            share = self.policy.insured(self.address, market)
+            if share:
+                needed += self._open(market) * self.market.mark_of(self.address, market) * share
+        fund = cast(IMarginFund, self.world.at(self.market.FUND(self.address)))
+        return needed <= fund.spendable(self.address) * BASIS_POINTS
 
     def _rewarded(self) -> tuple[int, int]:
         """Return what bonds pay for lots that are nobody's [wad], and what all of these are worth [wei]."""

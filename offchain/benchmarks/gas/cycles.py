@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 from backstop.deployment.accounts import account
 from backstop.deployment.contracts import BY_CYCLE
@@ -11,6 +11,7 @@ from backstop.deployment.signing import sign_order, trader
 from backstop.hosts.anvil import AnvilHost
 from backstop.hosts.host import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.bounds import MAX_MARGIN_MARKETS
 from backstop.model.margin_orders import Order
 from backstop.model.price_path import SHORT
 from benchmarks.gas.jobs import WETH, Jobs
@@ -170,6 +171,34 @@ class SharedCycles(RankedCycles):
         """Return the gas of a call without its accounts, and of each account."""
         call, each = self._both("share", self._fall())
         return {"cycles: share": call, "cycles: share, each account": each}
+
+
+class InsuredCycles(Cycles):
+    """Jobs of such a market that asks for insurance, alone and with seven others that do."""
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of a fill that opens more, in a market alone and with all others."""
+        self.do("Stablecoin", "approve", self.at("MarginFund"), MAX_UINT256, sender="rich")
+        self.do("MarginFund", "insure", 1_000_000 * WAD, sender="rich")
+        margin = self.deployment.parameters.margin
+        assert margin is not None
+        lot, *terms = astuple(replace(margin.markets[0], insured=1_000))[1:]
+        self.do("MarginPolicy", "set_terms", WETH, tuple(terms), sender="admin")
+        for name in ("other", "first"):
+            self.deposit(name, 100_000)
+        used = {"cycles: fill, insured": self._again()}
+        self.do("MarginPolicy", "set_terms", WBTC, tuple(terms), sender="admin")
+        while (number := self.chain.view("MarginPolicy", "markets")) < MAX_MARGIN_MARKETS:
+            self.do("MarginPolicy", "add_market", WETH, lot, tuple(terms), sender="admin")
+            self.do(MARKET, "accrue", number, sender="stranger")
+        used["cycles: fill, eight insured"] = self._again()
+        return used
+
+    def _again(self) -> int:
+        """Add to two positions, and return the gas."""
+        self.bring(2_000)
+        self.fill("other", "first", 100)
+        return self.fill("other", "first", 100)
 
 
 class ClosingCycles(Cycles):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from backstop.deployment.examples import guarded, standard
 from backstop.hosts.anvil import AnvilHost
 from benchmarks.gas.backstop_pool import BackstopPool
-from benchmarks.gas.cycles import ClosingCycles, Cycles, RankedCycles, SharedCycles
+from benchmarks.gas.cycles import ClosingCycles, Cycles, InsuredCycles, RankedCycles, SharedCycles
 from benchmarks.gas.domains import Domains
 from benchmarks.gas.guards import Guards
 from benchmarks.gas.jobs import Jobs, calm
@@ -81,6 +81,7 @@ def measure() -> tuple[list[Row], dict[str, int]]:
         RankedCycles,
         SharedCycles,
         Cycles,
+        InsuredCycles,
         ClosingCycles,
         BackstopPool,
         *(partial(StageJobs, name=name) for name in StageJobs.NAMES),

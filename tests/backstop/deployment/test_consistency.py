@@ -19,6 +19,7 @@ from backstop.deployment.parameters import (
     StageParameters,
     TimelockParameters,
 )
+from backstop.model.arithmetic import RAY
 from backstop.proof.fuzz.deployments import draw_parameters
 
 HOUR, DAY = 3_600, 86_400
@@ -73,6 +74,7 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "funding": {f"{MARKET}.max_funding": 1_000},
     "lot": {f"{MARKET}.lot": 10**6 - 1},
     "insurance": {"margin.income_share": 1},
+    "insured": {f"{MARKET}.insured": 1_999},
     "marked-margin": {f"{MARKET}.initial": 1_128},
     "taker-fee": {"margin.taker_fee": 12},
     "self-made-pair": {f"{MARKET}.initial": 1_959},
@@ -139,12 +141,33 @@ def test_what_breaks_a_rule(good: Parameters, name: str) -> None:
     setting: Any = good
     for path, value in BREAKS[name].items():
         setting = changed(setting, path, value)
-    found = [each for each in check(setting) if each.rule.name == name]
+    # One rule asks nothing without prices.
+    prices = {"WETH": 2_000 * RAY} if name == "insured" else {}
+    found = [each for each in check(setting, prices) if each.rule.name == name]
     assert found
     for each in found:
         assert all(f"{parameter} " in str(each) for parameter in each.rule.relates)
         assert each.misfit.instead in str(each)
         assert "\n" not in str(each)
+
+
+def test_what_may_be_open_is_insured_by_its_limit_or_by_the_market_itself(good: Parameters) -> None:
+    """250,000 lots at 20 need a million, as much as is spent in a day, which all markets share."""
+    prices = {"WETH": 2_000 * RAY, "WBTC": 60_000 * RAY}
+
+    def left(**values: int) -> list[str]:
+        setting: Any = changed(good, "margin.markets.1.insured", 2_000)
+        for name, value in values.items():
+            setting = changed(setting, name.replace("__", "."), value)
+        return [each.misfit.place for each in check(setting, prices) if each.rule.name == "insured"]
+
+    assert left() == ["WETH"]
+    assert left(margin__markets__0__insured=2_000) == []
+    assert left(margin__markets__0__open_limit=250_000) == []
+    assert left(margin__markets__0__open_limit=250_001) == ["WETH"]
+    assert left(margin__markets__0__open_limit=250_000, margin__cap=999_999) == ["WETH"]
+    both = {"margin__markets__0__open_limit": 250_000, "margin__markets__1__insured": 0}
+    assert left(**both, margin__markets__1__open_limit=1) == ["WETH", "WBTC"]
 
 
 @pytest.mark.parametrize("example", [standard, guarded, margined, backed])

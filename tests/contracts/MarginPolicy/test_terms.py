@@ -12,7 +12,7 @@ NONE = ((0, 0), (0, 0))
 
 
 def test_a_market_has_its_terms(margin):
-    new = terms(of_accounts=((1, 2), (3, 4)), of_market=((5, 6), (7, 8)), dust=9)
+    new = terms(of_accounts=((1, 2), (3, 4)), of_market=((5, 6), (7, 8)), dust=9, insured=10)
     assert margin.do("MarginPolicy.add_market", 2, WAD, new, sender="admin") == 2
     assert event(margin, "MarketAdded", "MarginPolicy") == (2, 2, WAD)
     assert event(margin, "TermsSet", "MarginPolicy") == (2, new)
@@ -22,8 +22,9 @@ def test_a_market_has_its_terms(margin):
 
 
 def test_terms_change_and_what_a_lot_is_does_not(margin):
-    margin.do("MarginPolicy.set_terms", ETH, terms(open_limit=5, dust=7), sender="admin")
+    margin.do("MarginPolicy.set_terms", ETH, terms(open_limit=5, dust=7, insured=3), sender="admin")
     assert margin.read("MarginPolicy.open_limit", ETH) == 5
+    assert margin.read("MarginPolicy.insured", ETH) == 3
     assert margin.read("MarginPolicy.base_of", ETH) == (0, WAD // 100)
     assert margin.read("MarginPolicy.haircut", ETH) == TERMS.haircut
 
@@ -49,6 +50,7 @@ def test_admin_only(margin):
         ({"max_funding": 1_001}, "funding bounds"),
         ({"open_limit": 10**12 + 1}, "open bounds"),
         ({"dust": 1_000_001}, "dust bounds"),
+        ({"insured": 10_001}, "insured bounds"),
         ({"of_accounts": ((10**9 + 1, 0), (0, 0))}, "bracket bounds"),
         ({"of_market": ((0, 5_001), (0, 5_000))}, "bracket rates"),
         ({"of_accounts": ((0, 10_001), (0, 0))}, "bracket rates"),
@@ -69,6 +71,7 @@ def test_the_highest_terms_fit(margin):
         max_funding=1_000,
         open_limit=10**12,
         dust=10**6,
+        insured=10_000,
         of_accounts=brackets,
         of_market=brackets,
     )

@@ -10,6 +10,7 @@ from backstop.deployment.consistency.rule import (
     REFUSED,
     Misfit,
     Prices,
+    coins,
     percent,
     rule,
 )
@@ -19,7 +20,7 @@ from backstop.deployment.parameters import (
     Parameters,
     PerpetualParameters,
 )
-from backstop.model.arithmetic import RAY, div_up
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 
 LEAST_LOT_PRICE = 10_000
 """Wei: a price is rounded down to whole wei a lot, which is a basis point at most then."""
@@ -88,4 +89,46 @@ def _insurance(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
         yield Misfit("", values, "the share to 0, or target and cap above it, with equity")
 
 
-RULES = (_funding, _lot, _insurance)
+@rule(
+    DOUBTFUL,
+    "market.open_limit",
+    "market.insured",
+    "market.initial",
+    "margin.cap",
+    "price",
+    why="if all that may be open has just been opened, a jump of twice the initial margin is paid by what "
+    "insurance may spend in a bucket of time, at the scenario's first price; without one it is not asked",
+)
+def _insured(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    # By the market's own condition no more is open than that, whatever the limit says.
+    left = [
+        (margin, market)
+        for margin, market, _ in markets(parameters)
+        if market.insured < market.initial and market.symbol in prices
+    ]
+    # All of them share one insurance.
+    lacks = sum(_lacking(market, prices) for _, market in left)
+    for margin, market in left:
+        if lacks > margin.cap * WAD:
+            values = (
+                f"{market.open_limit} lots",
+                percent(market.insured),
+                percent(market.initial),
+                coins(margin.cap),
+                f"{prices[market.symbol] / RAY:g}",
+            )
+            least = max(1, market.open_limit * margin.cap * WAD // lacks)
+            yield Misfit(
+                market.symbol,
+                values,
+                f"`insured` to {percent(market.initial)}, or the limit to {least} lots or less",
+            )
+
+
+def _lacking(market: PerpetualParameters, prices: Prices) -> int:
+    """Return what all lots that may be open lack after such a jump, as far as nothing is insured [wei]."""
+    notional = market.open_limit * (prices[market.symbol] * market.lot // RAY)
+    return div_up(notional * market.initial, BASIS_POINTS)
+
+
+RULES = (_funding, _lot, _insurance, _insured)

@@ -45,8 +45,11 @@ class Verdict(NamedTuple):
     contracts: int
 
 
-def audit(mirror: Mirror) -> dict[str, Any]:
-    """Audit the block that a mirror has followed up to, with all of its state compared there."""
+def audit(mirror: Mirror, gap: int | None = None) -> dict[str, Any]:
+    """Audit the block that a mirror has followed up to, with all of its state compared there.
+
+    A gap is how far prices of perpetual markets are taken to jump [basis points].
+    """
     deployment, node = mirror.deployment, mirror.node
     block = node.request("eth_getBlockByNumber", hex(mirror.block), False)
     if block is None or block["hash"] != mirror.hash:
@@ -57,7 +60,7 @@ def audit(mirror: Mirror) -> dict[str, Any]:
     copy = _model(deployment, mirror.later, mirror.model.timestamp)
     load_words(copy.world, words)
     reads = note_reads(copy.world)
-    figures = statement(copy, deployment)
+    figures = statement(copy, deployment, gap)
     slots = dict.fromkeys(reads)
     evidence: dict[str, dict[str, dict[str, str]]] = {
         name: {path: {} for path in contract.tables} for name, contract in copy.world.contracts.items()
@@ -70,6 +73,7 @@ def audit(mirror: Mirror) -> dict[str, Any]:
         "block": {"number": mirror.block, "hash": mirror.hash, "timestamp": mirror.model.timestamp},
         "deployment": deployment_to_json(deployment),
         "later": later_to_json(mirror.later),
+        "gap_bps": gap,
         "statement": figures,
         "mirror": {"fields_compared": mirror.fields_compared, "differences": len(mirror.differences)},
         "evidence": {
@@ -133,9 +137,12 @@ def verify(content: dict[str, Any], block_hash: str, artifacts: Artifacts) -> Ve
         model = _model(deployment, later, header.timestamp)
         load_words(model.world, evidence["slots"])
         claimed = content["statement"]
+        gap = content.get("gap_bps")  # without in files of old
+        if gap is not None and type(gap) is not int:
+            raise TypeError("gap_bps")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BackstopError(f"this is no whole audit ({error!r}): make it again") from None
-    figures = _check(model, deployment, claimed)
+    figures = _check(model, deployment, claimed, gap)
     return Verdict(header, figures, slots, len(deployment.creations) + len(later))
 
 
@@ -192,10 +199,10 @@ def _deploy_again(deployment: Deployment, artifacts: Artifacts) -> RevmHost:
     return host
 
 
-def _check(model: ModelSystem, deployment: Deployment, claimed: Any) -> int:
+def _check(model: ModelSystem, deployment: Deployment, claimed: Any, gap: int | None) -> int:
     """Check that the statement follows from the slots, and is whole; return how many figures it has."""
     hold_to_proven(model.world)
-    follows = statement(model, deployment)
+    follows = statement(model, deployment, gap)
     for place, mine, theirs in _pairs("", follows, claimed):
         if mine != theirs:
             raise Unproven(f"{place} is {mine!r} by the block's state, the file says {theirs!r}")

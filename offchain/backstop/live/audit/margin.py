@@ -1,31 +1,46 @@
-"""The margin market's part of a statement: what it holds, what nobody has paid, what insurance has."""
+"""The margin market's part of a statement: what it holds, what nobody has paid, what insurance has.
+
+And what insurance would have to pay if prices jumped: whether it covers that.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from backstop.deployment.plan import Deployment
 from backstop.hosts.model import ModelSystem
-from backstop.model.arithmetic import WAD
+from backstop.live.audit.backstop_pool import pool_of
+from backstop.live.audit.stress import (
+    TWO,
+    asked_of,
+    holders_of,
+    jumps,
+    markets_of,
+    outcomes,
+    usual_gaps,
+)
 from backstop.model.margin_fund import MarginFund
+from backstop.model.margin_policy import MarginPolicy
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.price_path import value_of_all
 from backstop.model.stablecoin import Stablecoin
 
 _NOBODY = "0x" + "00" * 20
+_LARGEST = 5
 
 
-def margin_of(model: ModelSystem, deployment: Deployment) -> dict[str, Any] | None:
+def margin_of(model: ModelSystem, deployment: Deployment, gap: int | None = None) -> dict[str, Any] | None:
     """State the margin market's books [wad], `gap_wad` what they do not balance by; None without one.
 
-    `payable_wad` is what insurance may still pay in its bucket of time.
+    `payable_wad` is what insurance may still pay in its bucket of time. A gap is how far prices are taken to
+    jump in all markets [basis points]; without it each market's jump is twice its initial margin.
     """
     margin, contracts = deployment.parameters.margin, model.world.contracts
     if margin is None:
         return None
     fund, coin = cast(MarginFund, contracts["MarginFund"]), cast(Stablecoin, contracts["Stablecoin"])
     insurance = fund.insurance_of(_NOBODY)
-    room = max(0, fund.cap(_NOBODY) * WAD - insurance.spent)
     buckets = sum(bucket.assets for bucket in fund.buckets.values())
     market = cast(PerpetualMarket, contracts["PerpetualMarket"])
     held, unpaid, fees = market.held(_NOBODY), market.late(_NOBODY), market.fees(_NOBODY)
@@ -41,11 +56,62 @@ def margin_of(model: ModelSystem, deployment: Deployment) -> dict[str, Any] | No
         "held": held,
         "unpaid": unpaid,
         "insurance": insurance.amount,
-        "payable": min(insurance.amount, room),
+        "payable": fund.spendable(_NOBODY),
         "unvested": fund.unvested(_NOBODY),
         "profits": buckets,
         # Both hold what they have booked.
         "short": max(0, held - holds) + max(0, booked - insured),
         "gap": cash + sum(others.values()) + fees - held - unpaid,
     }
-    return {"policy": margin.policy, **{f"{each}_wad": str(amount) for each, amount in figures.items()}}
+    return {
+        "policy": margin.policy,
+        **{f"{each}_wad": str(amount) for each, amount in figures.items()},
+        "stress": _stress_of(model, deployment, figures["payable"], unpaid, gap),
+        "pool": pool_of(model),
+    }
+
+
+def names_of(deployment: Deployment, markets: int) -> Mapping[int, str]:
+    """Return what the markets are called: by the token whose price counts; by number if they came later."""
+    margin = deployment.parameters.margin
+    symbols = [] if margin is None else [each.symbol for each in margin.markets]
+    return {m: symbols[m] if m < len(symbols) else f"market {m}" for m in range(markets)}
+
+
+def _stress_of(
+    model: ModelSystem, deployment: Deployment, payable: int, unpaid: int, gap: int | None
+) -> dict[str, Any]:
+    """State what accounts would lack after each jump, and whether what insurance may pay covers the worst.
+
+    What is late waits for insurance as well. `asked_wad` is what it has to have where markets ask for it.
+    """
+    contracts = model.world.contracts
+    market = cast(PerpetualMarket, contracts["PerpetualMarket"])
+    policy = cast(MarginPolicy, contracts["MarginPolicy"])
+    markets = markets_of(market)
+    gaps = usual_gaps(policy, markets) if gap is None else dict.fromkeys(markets, gap)
+    names = names_of(deployment, policy.markets(_NOBODY))
+    found = outcomes(holders_of(market), markets, jumps(gaps, names))
+    worst = max(found, key=lambda each: each.total, default=None)
+    lacking = () if worst is None else worst.lacking
+    total = sum(amount for _, amount in lacking)
+    two = max((each.of_largest(TWO) for each in found), default=0)
+    return {
+        "jumps": [
+            {
+                "jump": each.jump.name,
+                "gaps_bps": {names[m]: bps for m, bps in each.jump.gaps.items()},
+                "accounts": len(each.lacking),
+                "shortfall_wad": str(each.total),
+                "two_largest_wad": str(each.of_largest(TWO)),
+            }
+            for each in found
+        ],
+        "worst": None if worst is None or not total else worst.jump.name,
+        "shortfall_wad": str(total),
+        "two_largest_wad": str(two),
+        "largest": [{"owner": owner, "shortfall_wad": str(lack)} for owner, lack in lacking[:_LARGEST]],
+        "asked_wad": str(asked_of(market, policy)),
+        "covered": total + unpaid <= payable,
+        "two_covered": two + unpaid <= payable,
+    }

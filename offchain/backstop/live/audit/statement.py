@@ -59,9 +59,13 @@ class Exposure(NamedTuple):
         return self.debt - self.backed
 
 
-def statement(model: ModelSystem, deployment: Deployment) -> dict[str, Any]:
-    """Draw up the whole statement at the model's time."""
-    whole, margin = _Books(model, deployment).statement(), margin_of(model, deployment)
+def statement(model: ModelSystem, deployment: Deployment, gap: int | None = None) -> dict[str, Any]:
+    """Draw up the whole statement at the model's time.
+
+    A gap is how far prices of perpetual markets are taken to jump [basis points]; without one it is twice
+    the initial margin of each.
+    """
+    whole, margin = _Books(model, deployment).statement(), margin_of(model, deployment, gap)
     whole["checks"]["margin_gap_wad"] = "0" if margin is None else margin["gap_wad"]
     return whole | {"margin": margin}
 

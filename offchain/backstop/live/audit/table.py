@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from backstop.live.audit.margin_table import covered, margin_rows
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.report.amounts import compact, fixed, moment, percent
 from backstop.report.maturity import agenda
@@ -161,12 +162,15 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
         f"{counts['workouts']} workouts, {counts['calls']} margin calls, {counts['flags']} flags"
     )
     if (margin := statement["margin"]) is not None:
-        has = {name: _coins(amount, WAD) for name, amount in margin.items() if name != "policy"}
+        has = {name: _coins(amount, WAD) for name, amount in margin.items() if name.endswith("_wad")}
         console.print(
             f"margin market ({margin['policy']}): {has['held_wad']} held, {has['unpaid_wad']} unpaid; "
             f"insurance {has['insurance_wad']}, of which {has['payable_wad']} now; "
             f"profits not vested {has['unvested_wad']}"
         )
+        console.print(covered(margin))
+        for heads, rows in margin_rows(margin):
+            _print(console, heads, rows)
     _print_powers(console, statement["powers"])
 
 

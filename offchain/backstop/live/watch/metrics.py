@@ -123,6 +123,8 @@ def _of_statement(statement: Mapping) -> Iterator[Metric]:
     if (margin := statement["margin"]) is not None:
         figures = ("held", "unpaid", "insurance", "payable", "unvested")
         amounts = [((each,), _whole(margin, f"{each}_wad")) for each in figures]
+        jumps = ("shortfall", "two_largest", "asked")
+        amounts += [((each,), _whole(margin["stress"], f"{each}_wad")) for each in jumps]
         yield _by("margin", "The margin market's books and insurance, stablecoins.", ("figure",), amounts)
     mode = "settlement" if statement["settling"] else statement["mode"]
     rows = [((each,), float(each == mode)) for each in ("normal", "caution", "emergency", "settlement")]

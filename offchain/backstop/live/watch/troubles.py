@@ -27,6 +27,7 @@ ALERTS = {
     "signer gone": "the signer cannot be asked, or signs something else, so nothing of its accounts is sent",
     "empty wallet": "an account has less than a million gas costs now",
     "insolvent": "what is to cover is more than the stages would pay",
+    "not insured": "markets that ask for insurance have more open than it covers: nothing more is opened",
     "mode": "the circuit breaker is not at normal, or settlement has begun",
     "stopped": "the keeper ended with an error; it never clears",
 }
@@ -86,6 +87,12 @@ def _of_statement(facts: Facts) -> dict[Trouble, str]:
     uncovered = int(facts.statement["coverage"]["uncovered_rad"])
     if uncovered:
         found[Trouble("insolvent")] = f"nobody would pay {fixed(uncovered, RAD, 0)} of what is to cover"
+    if (margin := facts.statement["margin"]) is not None:
+        asked, has = int(margin["stress"]["asked_wad"]), int(margin["payable_wad"])
+        if asked > has:
+            found[Trouble("not insured")] = (
+                f"what is open asks for {fixed(asked, WAD, 0)} of insurance, {fixed(has, WAD, 0)} is there"
+            )
     mode = "settlement" if facts.statement["settling"] else str(facts.statement["mode"])
     if mode != "normal":
         found[Trouble("mode", mode)] = f"the protocol's mode is {mode}"

@@ -32,7 +32,7 @@ from backstop.deployment.parameters import (
     WorkoutParameters,
 )
 from backstop.model import bounds
-from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 
 HOUR, DAY = 3_600, 86_400
 # One deployment in so many has as many collateral types as there can be, or one less.
@@ -69,7 +69,16 @@ def draw_parameters(random: Random) -> Parameters:
         **pools,
         domains=_domains(random, bounds.MAX_COLLATERAL_TYPES - count),
     )
-    return replace(parameters, margin=_margin(random, parameters) if random.random() < 0.3 else None)
+    if random.random() >= 0.3:
+        return parameters
+    margin = _margin(random, parameters)
+    # Drawn last, so that all else of a seed stays as it was.
+    insured = random.choice((0, 0, 0, 100, 1_000, BASIS_POINTS))
+    markets = tuple(
+        replace(each, insured=random.choice((insured, insured, 0))) if insured else each
+        for each in margin.markets
+    )
+    return replace(parameters, margin=replace(margin, markets=markets))
 
 
 def _domains(random: Random, most: int) -> tuple[DomainParameters, ...]:

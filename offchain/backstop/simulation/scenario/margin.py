@@ -50,6 +50,7 @@ _OF_MARKET: dict[str, tuple[Callable[[str], int], int, int]] = {
     "max_funding": (units.basis_points, 0, bounds.MAX_FUNDING),
     "open_limit": (units.lots, 0, bounds.MAX_OPEN_LOTS),
     "dust": (units.whole_stablecoin, 0, bounds.MAX_DEBT_FLOOR),
+    "insured": (units.basis_points, 0, BASIS_POINTS),
 }
 """The same of one perpetual market, but for its lot, its margins and brackets."""
 

@@ -273,6 +273,8 @@ def _perpetual(market: PerpetualParameters) -> dict[str, Any]:
     for name in ("initial", "maintenance", "discount", "haircut", "max_funding"):
         found[name] = _bps(getattr(market, name))
     found |= {"open_limit": f"{market.open_limit} lots", "dust": _whole(market.dust)}
+    if market.insured:
+        found["insured"] = _bps(market.insured)
     brackets = _brackets(market, "of_accounts", "of_market")
     return found | {name: brackets.get(name, []) for name in ("of_accounts", "of_market")}
 

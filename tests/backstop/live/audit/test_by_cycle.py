@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from click.testing import CliRunner
 
 from backstop.cli import audit as audit_script
 from backstop.cli import export as export_script
+from backstop.deployment.parameters import BackstopParameters, Parameters
 from backstop.deployment.plan import plan
 from backstop.deployment.signing import sign_order, trader
+from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.audit.evidence import audit, verify
 from backstop.live.audit.statement import statement
@@ -34,6 +37,13 @@ from tests.support.town import Town
 LOTS, PRICE = 1_000, 20 * WAD
 
 
+def parameters() -> Parameters:
+    """With a pool that nobody has entered."""
+    found = by_cycle(third_bond=WAD)
+    assert found.margin is not None
+    return replace(found, margin=replace(found.margin, backstop=BackstopParameters()))
+
+
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
     """A long of 1,000 lots at 20 with 3,000 of margin, seized at 16 and booked in the pending cycle."""
@@ -41,7 +51,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
     devnet = Devnet()
     try:
         file = folder / "deployment.json"
-        deployment = deploy_live(devnet.node, by_cycle(third_bond=WAD), file, Signers(test_accounts=True))
+        deployment = deploy_live(devnet.node, parameters(), file, Signers(test_accounts=True))
         crash(Town(devnet, deployment, Artifacts()))
         yield Crashed(devnet, deployment, file)
     finally:
@@ -98,12 +108,39 @@ def test_the_statement_says_what_insurance_has(market: Crashed, content: dict[st
     assert content["mirror"]["differences"] == 0
 
 
+def test_the_statement_says_what_a_jump_would_cost(market: Crashed, content: dict[str, Any]) -> None:
+    """The debtor owes what it owes, whatever the price does: nobody's lots move nothing."""
+    said = content["statement"]["margin"]["stress"]
+    # Nobody has traded in the other market.
+    assert [each["jump"] for each in said["jumps"]] == ["WETH up", "WETH down"]
+    assert {each["shortfall_wad"] for each in said["jumps"]} == {str(1_003 * WAD)}
+    assert said["jumps"][-1]["gaps_bps"] == {"WETH": -2_000}
+    assert said["largest"] == [{"owner": trader("long"), "shortfall_wad": str(1_003 * WAD)}]
+    assert (said["covered"], said["two_covered"], said["asked_wad"]) == (False, False, "0")
+    pool = content["statement"]["margin"]["pool"]
+    assert pool["at_rest"] and pool["value_wad"] == "0"
+    assert [each["limit_wad"] for each in pool["markets"]] == [str(250_000 * WAD)] * 2
+    other = statement(market.mirror().model, market.deployment, 500)["margin"]["stress"]
+    assert other["jumps"][0]["gaps_bps"] == {"WETH": 500}
+
+
 def test_the_command_tells_of_it(market: Crashed, tmp_path: Path) -> None:
     where = ("--network", market.devnet.url, "--deployment", str(market.file), "--out", str(tmp_path / "x"))
     result = CliRunner(mix_stderr=False).invoke(audit_script.cli, [*where])
     assert result.exit_code == 0, result.stderr
     said = " ".join(result.stdout.split())
     assert "margin market (by-cycle): 13,000 held, 0 unpaid; insurance 500, of which 500 now" in said
+    assert "the worst jump (WETH up) is NOT covered: accounts would lack 1,003 of 500 that insurance" in said
+    assert f"{trader('long')} 1,003" in said
+    gap = CliRunner(mix_stderr=False).invoke(
+        audit_script.cli, [*where[:-1], str(tmp_path / "y"), "--gap", "100"]
+    )
+    assert "WETH up 1.0% 1 1,003 1,003" in " ".join(gap.stdout.split())
+    content = json.loads((tmp_path / "y" / "audit.json").read_text())
+    verify(content, content["block"]["hash"], Artifacts())
+    for wrong in (101, None, "100"):
+        with pytest.raises(BackstopError):
+            verify(content | {"gap_bps": wrong}, content["block"]["hash"], Artifacts())
 
 
 def test_it_is_proven(content: dict[str, Any]) -> None:
@@ -117,13 +154,14 @@ def test_it_is_proven(content: dict[str, Any]) -> None:
 def test_metrics_have_it(content: dict[str, Any]) -> None:
     found = {each.name: each for each in _of_statement(content["statement"])}
     figures = {each.labels["figure"]: each.value for each in found["backstop_margin"].samples}
-    assert figures == {"held": 13_000, "unpaid": 0, "insurance": 500, "payable": 500, "unvested": 0}
+    books = {"held": 13_000, "unpaid": 0, "insurance": 500, "payable": 500, "unvested": 0}
+    assert figures == books | {"shortfall": 1_003, "two_largest": 1_003, "asked": 0}
 
 
 def test_the_market_has_no_power_but_to_post(content: dict[str, Any]) -> None:
     powers = {each["contract"]: each for each in content["statement"]["powers"]["contracts"]}
     assert not {"PerpetualMarket", "PerpetualDesk", "MarginOrders"} & powers.keys()
-    at = plan(by_cycle(third_bond=WAD)).addresses["PerpetualMarket"]
+    at = plan(parameters()).addresses["PerpetualMarket"]
     assert [each["role"] for each in powers["Perpetuals"]["roles"] if each["account"] == at] == ["SHORTFALL"]
 
 

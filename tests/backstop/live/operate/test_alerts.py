@@ -220,6 +220,7 @@ def test_every_alert_has_a_reason(watched_board: Board) -> None:
     statement = json.loads(json.dumps(facts.statement))
     statement["coverage"]["uncovered_rad"] = str(5 * 10**45)
     statement["mode"] = "caution"
+    statement["margin"] = {"stress": {"asked_wad": str(7 * 10**18)}, "payable_wad": str(5 * 10**18)}
     work = dataclasses.replace(
         *(facts.work,),
         **{"failures_in_a_row": 3, "fees_too_high": True, "coins_needed": 2, "capital": {("0x1", "coin"): 1}},
@@ -236,6 +237,7 @@ def test_every_alert_has_a_reason(watched_board: Board) -> None:
     found = troubles(watched_board, 5)
     assert {each.alert for each in found} == set(ALERTS) - {"node gone", "stopped"}
     assert found[Trouble("insolvent")] == "nobody would pay 5 of what is to cover"
+    assert found[Trouble("not insured")] == "what is open asks for 7 of insurance, 5 is there"
     assert found[Trouble("difference")] == "model and chain differ in 2 places: here"
     watched_board.put(gone="the node is gone")
     assert troubles(watched_board, 5)[Trouble("node gone")] == "the node is gone"

@@ -111,6 +111,14 @@ class Books:
             if self.market.policy.mark_price(self.market.address, m, self.market.mark_age) != price:
                 yield from self.report(m, price)
 
+    def insurable(self, m: int) -> int:
+        """Return the lots that may be opened with the insurance that there is."""
+        left = self.market.fund.spendable("") * BASIS_POINTS
+        for each in self.markets:
+            left -= self.desk._open(each) * self.price(each) * self.policy.underlyings[each].insured
+        share = self.price(m) * self.policy.underlyings[m].insured
+        return int(max(0, left) // share) if share else bounds.MAX_OPEN_LOTS
+
     def calm(self) -> bool:
         """Return whether anybody may take risk."""
         calm = self.s.policy is None or self.s.policy.mode("") < EMERGENCY
@@ -211,7 +219,18 @@ def trade_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         needed = (terms.initial + terms.account_rate_1 + terms.market_rate_1) * price
         most = min(books.spare(maker), books.spare(taker)) // needed
         most = min(most, max(1, int(books.policy.underlyings[m].open_limit - books.market._open(m))))
-        lots = s.some((s.near(most), most * 9 // 10, most * 9 // 10)) * s.some((1, -1))
+        if books.policy.underlyings[m].insured:
+            room = books.insurable(m)
+            if room == 0 and s.chance(0.7):
+                who = s.richest()
+                yield s.call("MarginFund", "set_cap", s.some((10**6, 10**6, 10**4)), by=s.admin)
+                yield s.call("MarginFund", "insure", s.held("Stablecoin", who) // s.some((20, 500)), by=who)
+                room = books.insurable(m)
+            # Exactly what is insured, or a lot more, where margins bear that.
+            most = min(most, s.some((room, room + 1, room + 1 + room // 8)))
+            lots = most * s.some((1, -1))
+        else:
+            lots = s.some((s.near(most), most * 9 // 10, most * 9 // 10)) * s.some((1, -1))
     if lots == 0 and s.chance(0.97):
         return
     if s.chance(0.3):
@@ -221,6 +240,14 @@ def trade_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     if s.chance(0.01):
         price = s.some((0, bounds.MAX_LOT_PRICE + 1))
     yield from _fill(s, books, (maker, taker), m, lots, price)
+    insured = [each for each in listed if books.policy.underlyings[each].insured]
+    if len(insured) > 1 and m in insured and s.chance(0.5):
+        # The same insurance, which may be used up.
+        other = s.some(insured)
+        yield from books.refresh([other])
+        few = s.near(1 + books.insurable(other)) if s.chance(0.5) else s.some((1, 10))
+        way = 1 if books.size(maker, other) >= 0 else -1
+        yield from _fill(s, books, (maker, taker), other, way * few, books.price(other) or 1)
 
 
 def _fill(
@@ -428,6 +455,7 @@ def crash_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     needed = (terms.initial + terms.account_rate_1 + terms.market_rate_1) * price
     spare = min(books.spare(owner) for owner in (fails, *others))
     lots = (spare - 3 * books.market.third_bond * BASIS_POINTS) // needed // 2
+    lots = min(lots, books.insurable(m) // 2)
     if lots <= 0:
         return
     way = s.some((1, -1))
@@ -623,6 +651,7 @@ def set_margin_terms(s: Scene) -> Iterator[Action | Wait]:
         max_funding=s.some((0, 75, 1_000)),
         open_limit=s.some((10**6, min(10**9, most), most, s.some((0, most + 1)))),
         dust=s.some((0, 100)),
+        insured=s.some((terms.insured, 0, s.some((1, 100, BASIS_POINTS, BASIS_POINTS + 1)))),
     )
     by = s.admin if s.chance(0.95) else s.somebody()
     kind = int(s.random.random() * 3)

@@ -110,6 +110,9 @@ def _open(both: Both, random: Random) -> _Stage | None:
     if contract_of(both, MARKET).closing[()] or policy.underlyings[stage.m].ends_at:
         return None
     base, terms = policy.underlyings[stage.m], policy.terms[stage.m]
+    if base.insured:
+        # How much more may be opened is another question, which property 130 has.
+        return None
     price = stage.price or contract_of(both, "PriceFeed").prices[base.feed].current * base.lot // RAY
     if not price or not stage.mark(stage.m, price):
         return None

@@ -1,0 +1,92 @@
+"""Rules of what insurance has to cover made wrong, in contract and model alike: property 130 notices."""
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from backstop.model.margin_fund import MarginFund
+from backstop.model.perpetual_desk import PerpetualDesk as Desk
+from backstop.model.state import view
+from tests.support.margin import terms
+from tests.support.perpetuals import BTC, ETH, FUND
+from tests.support.watched import crowd_on_the_model, notices
+
+
+@pytest.fixture
+def crowd():
+    """1,000 lots at 20 are open, half of a cap of 4,000 is insured, and a tenth of what is open has to be."""
+    made = crowd_on_the_model()
+    for number, lot in ((ETH, WAD // 100), (BTC, WAD // 1_000)):
+        asked = terms(lot=lot, insured=1_000)
+        made.do("MarginPolicy.set_terms", number, asked, sender="admin")
+    made.do(f"{FUND}.set_cap", 4_000, sender="admin")
+    made.do(f"{FUND}.insure", 2_010 * WAD, sender="rich")
+    return made
+
+
+def spendable(desk):
+    fund = desk.world.contracts[FUND]
+    return fund.spendable(desk.address)
+
+
+def more(crowd, lots=10, market=ETH):
+    return lambda: crowd.trade("other", "first", lots, market)
+
+
+def test_what_is_covered_is_opened(crowd):
+    crowd.trade("other", "first", 5)
+
+
+def test_no_rule_at_all(crowd, monkeypatch):
+    monkeypatch.setattr(Desk, "_is_covered", lambda *_: True)
+    notices(130, more(crowd))
+
+
+def test_each_market_alone(crowd, monkeypatch):
+    """10 lots of bitcoin are 600, of which 60 has to be insured, and 10 is left."""
+
+    def alone(self):
+        needed = self._open(BTC) * self.market.mark_of(self.address, BTC)
+        return needed * 1_000 <= spendable(self) * 10_000
+
+    monkeypatch.setattr(Desk, "_is_covered", alone)
+    notices(130, more(crowd, market=BTC))
+
+
+def test_what_was_open_before(crowd, monkeypatch):
+    def old(self):
+        needed = (self._open(ETH) - 10) * self.market.mark_of(self.address, ETH)
+        return needed * 1_000 <= spendable(self) * 10_000
+
+    monkeypatch.setattr(Desk, "_is_covered", old)
+    notices(130, more(crowd))
+
+
+@pytest.mark.parametrize("what", ["amount", "cap"])
+def test_money_that_may_not_be_spent(crowd, monkeypatch, what):
+    """The amount without its cap; the cap without what there is, or was spent of it."""
+
+    def amount(self, sender):
+        return self._insurance().amount
+
+    def cap(self, sender):
+        return self.caps[()] * WAD
+
+    if what == "amount":
+        crowd.do(f"{FUND}.set_cap", 2_000, sender="admin")
+    monkeypatch.setattr(MarginFund, "spendable", view({"amount": amount, "cap": cap}[what]))
+    notices(130, more(crowd, 5 if what == "amount" else 10))
+
+
+def test_what_is_spent_today_may_be_spent_again(crowd, monkeypatch):
+    crowd.do(f"{FUND}.insure", 10_000 * WAD, sender="rich")
+    crowd.mark(ETH, 16 * WAD)
+    crowd.finish()
+    assert crowd.read(f"{FUND}.insurance_of").spent == 1_000 * WAD
+    crowd.do(f"{FUND}.set_cap", 1_700, sender="admin")
+    crowd.refresh()
+
+    def again(self, sender):
+        return min(self._insurance().amount, self.caps[()] * WAD)
+
+    monkeypatch.setattr(MarginFund, "spendable", view(again))
+    notices(130, more(crowd))
