@@ -42,7 +42,7 @@ def page(comparison: Mapping[str, Any], directory: Path) -> str:
         strips=of_presets(comparison),
         rows=vault_lines(comparison),
         margin_rows=margin_lines(comparison),
-        has=lambda i, line: value_at(comparison["presets"][i], line.figure) is not None,
+        value=lambda i, line: value_at(comparison["presets"][i], line.figure),
         asked=[
             group
             for i, group in enumerate(GROUPS.values())

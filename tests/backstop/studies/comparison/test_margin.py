@@ -9,7 +9,9 @@ from typing import Any, cast
 import pytest
 
 from backstop.model.arithmetic import WAD
+from backstop.report.amounts import duration
 from backstop.report.compare_margin_charts import margin_closed, margin_payers
+from backstop.report.compare_page import page
 from backstop.simulation.bearers import PAYERS
 from backstop.simulation.run import RunResult
 from backstop.simulation.run_directory import TABLES, load_run
@@ -88,6 +90,17 @@ def test_the_lines(compared, out):
     assert chart is not None and bars is not None
     assert [key.name for key in chart.legend] == ["closed", "beyond it, by whole positions"]
     assert "not paid" in {key.name for key in bars.legend} or "gains of the cycle" in bars.label
+
+
+def test_the_page_has_every_line(compared, out):
+    """How long losses took to be final with them, in words."""
+    text = " ".join(page(compared, out).split())
+    for line in margin_lines(compared):
+        assert line.title.strip() in text.replace("&#39;", "'")
+    for row in compared["presets"]:
+        seconds = row["margin"]["final_after_seconds"]
+        assert seconds is None or duration(seconds) in text
+    assert any(row["margin"]["final_after_seconds"] for row in compared["presets"])
 
 
 def test_a_run_without_a_margin_market_has_no_such_line():
