@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, cast
 from backstop.deployment.accounts import account
 from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import FeedParameters
-from backstop.deployment.signing import trader
+from backstop.deployment.signing import sign_order, trader
 from backstop.errors import BackstopError
 from backstop.hosts.words import State, load_words
 from backstop.keepers.costs import cost_in_stablecoin, gas_needed
 from backstop.keepers.cycle_view import CycleView
-from backstop.keepers.cycles import OF_CYCLES
+from backstop.keepers.cycles import OF_CYCLES, SIGNERS
 from backstop.keepers.group import KeeperGroup
 from backstop.keepers.indexes import Indexes
 from backstop.keepers.keeper import Keeper, Memory, has_occasion
@@ -29,6 +29,7 @@ from backstop.keepers.strategy import strategy_of
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.margin_orders import Order
 from backstop.proof.trace import Step
 from backstop.simulation.cycle_recorder import CycleRecorder
 from backstop.simulation.margin_trades import trade_margin
@@ -115,13 +116,14 @@ class Blocks:
                     KeeperState(
                         Keeper(
                             name,
-                            self.account(name),
+                            self.signer(name) if group.role in SIGNERS else self.account(name),
                             group,
                             i,
                             seed,
                             strategy,
                             self.orders_of(group),
                             self.signed if group.role in OF_CYCLES else None,
+                            sign_order=self.signature_of(name) if group.role in SIGNERS else None,
                         )
                     )
                     for i, name in enumerate(group.names())
@@ -153,6 +155,18 @@ class Blocks:
         address = account(name)
         self.names[address] = name
         return address
+
+    def signer(self, name: str) -> str:
+        """Return the address of a name whose key signs orders, which the tables then show."""
+        self.names[trader(name)] = name
+        return trader(name)
+
+    def signature_of(self, name: str) -> Callable[[Order], bytes] | None:
+        """Return what signs orders of a name; None without a margin market."""
+        if "MarginOrders" not in self.at:
+            return None
+        chain_id, contract = self.session.model.world.chain_id, self.at["MarginOrders"]
+        return lambda order: sign_order(name, order, chain_id, contract)
 
     def _signed_prices(self) -> SignedPrices | None:
         """Return what reporters sign for a margin market; None without one."""

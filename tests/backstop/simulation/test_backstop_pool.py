@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from backstop.deployment.parameters import BackstopParameters, MarginParameters
+from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
 from backstop.simulation.run import RunResult, simulate
@@ -32,6 +33,15 @@ def test_its_keeper_takes_over_and_quotes(result: RunResult) -> None:
     done = Counter(row[3] for row in result.tables["actions"] if row[2] == POOL and row[7])
     assert done["deposit"] == 1 and done["quote"] > 0
     assert done["liquidate"] > 0
+
+
+def test_somebody_buys_what_it_quotes(result: RunResult) -> None:
+    """At the mark and the spread, with its own signature: no fill fails for the one or the other."""
+    fills = [row for row in result.tables["actions"] if row[3] == "fill" and row[6] == "pool_buyer"]
+    assert len(fills) > 3 and all(row[7] for row in fills)
+    buyer = trader("pool_buyer")
+    changes = [row[4] for row in result.tables["events"] if row[3] == "PositionChanged"]
+    assert [values for values in changes if values[0] == buyer][-1][2] != 0
 
 
 def text_of(old: str, new: str) -> str:
