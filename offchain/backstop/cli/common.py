@@ -393,6 +393,15 @@ def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
             yield f"lost by {entry['group']}", coins(entry["wad"], WAD), ""
     if margin is not None and int(margin["left_alone_wad"]):
         yield "owed at the last prices", coins(margin["left_alone_wad"], WAD), "by accounts left alone"
+    if margin is not None and margin.get("pool"):
+        pool = margin["pool"]
+        yield (
+            "earned by the backstop pool" if int(pool["earned_wad"]) >= 0 else "lost by the backstop pool",
+            coins(str(abs(int(pool["earned_wad"]))), WAD),
+            f"of {coins(pool['paid_in_wad'], WAD)} that members put in",
+        )
+        yield "  paid to who left it", coins(pool["paid_out_wad"], WAD), ""
+        yield "  still in it", coins(pool["left_wad"], WAD), ""
 
 
 def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:

@@ -21,7 +21,8 @@ def pool_buyer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
     """Take the pool's positions over at the price that it quotes, where they are worth that; hold them.
 
     A lot is worth what the market outside pays, and the group's premium more to whoever wants it. All its
-    positions together are never more than the money in its account, so it borrows nothing.
+    positions together are never more than the money in its account, so it borrows nothing. A group shares the
+    markets out.
     """
     cycles = view.cycles
     if cycles is None or POOL not in view.addresses or cycles.is_closing or me.sign_order is None:
@@ -34,7 +35,9 @@ def pool_buyer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
     ahead = cycles.rehearse(signed)
     pool = PoolView(ahead, dict(view.addresses), cycles.snapshot, cycles.parameters)
     with ahead.imagine():
-        wanted = [each for m in cycles.running for each in _bid(me, view, cycles, pool, m, gas_price)]
+        wanted = [
+            each for m in cycles.running if me.mine(m) for each in _bid(me, view, cycles, pool, m, gas_price)
+        ]
     if wanted:
         yield from bring(me, signed)
         yield from wanted

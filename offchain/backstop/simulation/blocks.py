@@ -34,6 +34,7 @@ from backstop.proof.trace import Step
 from backstop.simulation.cycle_recorder import CycleRecorder
 from backstop.simulation.margin_trades import trade_margin
 from backstop.simulation.mempool import Mempool
+from backstop.simulation.pool_members import ask_to_leave
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.simulation.recorder import Recorder
 from backstop.simulation.reporters import SignedPrices
@@ -143,6 +144,7 @@ class Blocks:
         self.opening_supply = 0
         self.leaving = [each for each in scenario.margin_book.accounts if each.takes_out is not None]
         self.trading = list(scenario.margin_book.trades)
+        self.asking = [each for each in scenario.pool_members if each.asks is not None]
         self.completed = False
         self.differences = 0
         self.error: BackstopError | None = None
@@ -334,6 +336,7 @@ class Blocks:
         self.move_markets(now)
         trade_margin(self)
         self.take_margin_out(now)
+        ask_to_leave(self)
 
         self.include()
         view = self.view()

@@ -16,6 +16,7 @@ from backstop.deployment.signing import sign_order, trader
 from backstop.errors import BackstopError
 from backstop.hosts.words import OtherState, State
 from backstop.keepers.approvals import SPENDERS
+from backstop.keepers.backstop_pool import POOL
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.model.margin_orders import Order as MarginOrder
 from backstop.model.price_path import INTERVAL
@@ -43,6 +44,7 @@ def open_book(run: Blocks, progress: Progress, stop: Callable[[], bool]) -> None
     groups = [each.keeper.group for each in run.keepers]
     needed += sum(g.endowment for g in groups if g.role != "member" and g.asset == "Stablecoin")
     needed += scenario.insurance + scenario.pool_money + sum(run.margin_book.deposits.values())
+    needed += sum(member.money for member in scenario.pool_members)
     if drawn * WAD < needed:
         raise BackstopError(
             f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, members of pools, "
@@ -108,9 +110,12 @@ def open_margin_market(
         run.must("Stablecoin", "approve", run.at[contract], MAX_UINT256, sender=maker)
     if run.scenario.insurance:
         run.must("MarginFund", "insure", run.scenario.insurance, sender=maker)
+    if POOL in run.at:
+        run.must("Stablecoin", "approve", run.at[POOL], MAX_UINT256, sender=maker)
     if run.scenario.pool_money:
-        run.must("Stablecoin", "approve", run.at["PerpetualBackstop"], MAX_UINT256, sender=maker)
-        run.must("PerpetualBackstop", "deposit", run.scenario.pool_money, maker, sender=maker)
+        run.must(POOL, "deposit", run.scenario.pool_money, maker, sender=maker)
+    for member in run.scenario.pool_members:
+        run.must(POOL, "deposit", member.money, run.account(member.name), sender=maker)
     for name, amount in book.deposits.items():
         run.names[trader(name)] = name
         run.must(market, "deposit", trader(name), amount, sender=maker)

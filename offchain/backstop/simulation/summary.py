@@ -13,6 +13,7 @@ from backstop.model.arithmetic import RAY
 from backstop.simulation.bearers import paid_by
 from backstop.simulation.blocks import Blocks, Member
 from backstop.simulation.headline import completed
+from backstop.simulation.pool_members import pool_of
 from backstop.simulation.run_directory import SCHEMA_VERSION
 from backstop.simulation.worth import claim, leaves, worth
 
@@ -70,7 +71,7 @@ def summarise(run: Blocks) -> dict[str, Any]:
         "losses": _losses(run, view),
         "paid_by": _paid_by(run, view),
         "guards": _guards(run, view),
-        "margin": None if run.recorder.margin is None else run.recorder.margin.summary(scenario.start),
+        "margin": _margin(run),
         "settlement": _settlement(run, view),
         "claims": _claims(run),
         "equity": _equity(run),
@@ -80,6 +81,12 @@ def summarise(run: Blocks) -> dict[str, Any]:
         "state_hash": state_hash(run),
     }
     return completed(found)
+
+
+def _margin(run: Blocks) -> dict[str, Any] | None:
+    """Return the margin market's part, and what the pool that takes over positions has come to."""
+    margin = run.recorder.margin
+    return None if margin is None else {**margin.summary(run.scenario.start), "pool": pool_of(run)}
 
 
 def _actions(run: Blocks, keepers: list[dict[str, Any]]) -> dict[str, Any]:

@@ -87,6 +87,15 @@ class MarginAccount:
 
 
 @dataclass(frozen=True)
+class PoolMember:
+    """Somebody whose money is in the pool that takes over positions of the margin market."""
+
+    name: str
+    money: int  # wad, at the opening
+    asks: int | None = None  # when it asks to leave with all that it has
+
+
+@dataclass(frozen=True)
 class MarginTrade:
     """A trade of two accounts of the margin market during the run."""
 
@@ -162,6 +171,7 @@ class Scenario:
     scarcity: int = 0  # basis points: 10000 is a demand of so many dollars whatever the supply
     insurance: int = 0  # wad that the margin market's fund is given at the opening
     pool_money: int = 0  # wad that is put into the pool that takes over positions, at the opening
+    pool_members: tuple[PoolMember, ...] = ()  # of that pool, besides the market maker
     margin_book: MarginBook = field(default_factory=MarginBook)
     aftermath: int = 0  # seconds that a run goes on after the last block, prices standing still
     unsafe: Mapping[str, str] = field(default_factory=dict)  # rules of settings broken on purpose, and why
