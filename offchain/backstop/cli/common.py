@@ -363,6 +363,8 @@ def print_summary(
 
 def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Return the rows of losses: what was lost, who paid, what nobody paid, of vaults and margin market."""
+    from backstop.report.amounts import duration
+
     head, margin = headline(summary), summary["margin"]
     bad_debt = coins(summary["losses"]["created_rad"], RAD)
     if margin is None:
@@ -393,6 +395,11 @@ def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
             yield f"lost by {entry['group']}", coins(entry["wad"], WAD), ""
     if margin is not None and int(margin["left_alone_wad"]):
         yield "owed at the last prices", coins(margin["left_alone_wad"], WAD), "by accounts left alone"
+    for ended in (margin or {}).get("ended", ()):
+        yield f"{ended['market']} ended", duration(ended["at"]), "after the start"
+    if margin is not None and margin.get("ended"):
+        yield "  taken out of accounts", coins(margin["withdrawn_wad"], WAD), ""
+        yield "  still in them", coins(margin["inside_wad"], WAD), ""
     if margin is not None and margin.get("pool"):
         pool = margin["pool"]
         yield (

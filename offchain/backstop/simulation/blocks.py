@@ -32,7 +32,7 @@ from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.margin_orders import Order
 from backstop.proof.trace import Step
 from backstop.simulation.cycle_recorder import CycleRecorder
-from backstop.simulation.margin_trades import trade_margin
+from backstop.simulation.margin_trades import delist, leavers, trade_margin
 from backstop.simulation.mempool import Mempool
 from backstop.simulation.pool_members import ask_to_leave
 from backstop.simulation.progress import Interrupted, Progress
@@ -40,7 +40,7 @@ from backstop.simulation.recorder import Recorder
 from backstop.simulation.reporters import SignedPrices
 from backstop.simulation.scenario import Scenario, drawn, opening_book, price_path, vault_book
 from backstop.simulation.scenario.margin_book import OpeningBook
-from backstop.simulation.scenario.schema import Vault
+from backstop.simulation.scenario.schema import MarginAccount, Vault
 from backstop.simulation.session import Session
 from backstop.system import Action, Outcome
 
@@ -142,8 +142,8 @@ class Blocks:
         self.now = 0  # seconds from the start
         self.scarce = RAY  # what the stablecoin costs outside
         self.opening_supply = 0
-        self.leaving = [each for each in scenario.margin_book.accounts if each.takes_out is not None]
         self.trading = list(scenario.margin_book.trades)
+        self.delisting = list(scenario.margin_book.delistings)
         self.asking = [each for each in scenario.pool_members if each.asks is not None]
         self.completed = False
         self.differences = 0
@@ -334,6 +334,7 @@ class Blocks:
         if scenario.scarcity:
             self.weigh_supply()
         self.move_markets(now)
+        delist(self)
         trade_margin(self)
         self.take_margin_out(now)
         ask_to_leave(self)
@@ -408,6 +409,11 @@ class Blocks:
                 money -= depth
             self.refill(symbol, depth * RAY // target, depth)
 
+    @cached_property
+    def leaving(self) -> list[MarginAccount]:
+        """Owners who have not taken out what they are going to."""
+        return leavers(self)
+
     def take_margin_out(self, now: int) -> None:
         """Withdraw the free margin of owners whose time has come, once each."""
         for each in list(self.leaving):
@@ -416,8 +422,10 @@ class Blocks:
             if each.takes_out > now:
                 continue
             self.bring_marks(owner)
-            amount = self.free_margin(owner)
-            if amount and self.apply(Action("PerpetualMarket", "withdraw", (amount, owner), owner)).ok:
+            amount, equity = self.free_margin(owner), cast(CycleView, self.view().cycles).equity(owner)
+            action = Action("PerpetualMarket", "withdraw", (amount, owner), owner)
+            # Who has nothing has left.
+            if equity == 0 or (amount and self.apply(action).ok):
                 self.leaving.remove(each)
 
     def bring_marks(self, sender: str) -> None:

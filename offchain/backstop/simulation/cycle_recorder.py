@@ -36,6 +36,8 @@ class CycleRecorder:
     payments: list[Row] = field(default_factory=list)
     liquidations: list[Row] = field(default_factory=list)
     closings: list[Row] = field(default_factory=list)  # of accounts, against lots that were nobody's
+    ended: list[dict[str, Any]] = field(default_factory=list)  # markets that made their last move
+    withdrawn: dict[str, int] = field(default_factory=dict)  # account -> wad, what vests with it
     pool_in: int = 0  # wad that members have put into the pool that takes over positions
     pool_out: int = 0  # wad that they were paid, what vests with it
     pool_left: dict[str, int] = field(default_factory=dict)  # member -> when it was paid
@@ -129,8 +131,12 @@ class CycleRecorder:
     def _withdrawn(
         self, step: int, at: int, owner: str, receiver: str, amount: int, own: int, profit: int
     ) -> None:
+        self.withdrawn[owner] = self.withdrawn.get(owner, 0) + own + profit
         # While losses are late, whoever leaves leaves its part of them behind.
         self._pay(step, at, "forgone", amount - own - profit, owner)
+
+    def _ended(self, step: int, at: int, market: int, price: int) -> None:
+        self.ended.append({"market": self.symbols[market], "at": at, "price_wei": str(price)})
 
     def _settled(self, step: int, at: int, owner: str, cycle: int, haircut: int, *booked: int) -> None:
         self.haircuts[owner] = self.haircuts.get(owner, 0) + haircut
@@ -169,9 +175,10 @@ class CycleRecorder:
         for log in market.world.logs[before:]:
             if log.event == "Settled":
                 haircuts[log.values[0]] = haircuts.get(log.values[0], 0) + log.values[2]
-        alone = 0
+        alone, inside = 0, list[int]()
         for owner in market.accounts:
             standing = market._standing(owner)
+            inside.append(max(0, standing.own - standing.haircut))
             booked = market.late_of[owner] + sum(
                 sum(market.booked[owner, m]) for m in range(len(self.symbols))
             )
@@ -193,6 +200,10 @@ class CycleRecorder:
             "unpaid_wad": str(late),
             "left_alone_wad": str(alone),
             "gap_wad": str(cash + others - market.holdings[()] - market.late_table[()]),
+            "ended": [{**each, "at": each["at"] - start} for each in self.ended],
+            "withdrawn_wad": str(sum(self.withdrawn.values())),
+            "inside_wad": str(sum(inside)),
+            "emptied": sum(each == 0 for each in inside),
             "seized": self.seized,
             "relieved": self.relieved,
             "left_lots": left,
@@ -235,5 +246,6 @@ _HEARD: dict[tuple[str, str], Callable[..., None]] = {
     ("PerpetualMarket", "Rolled"): CycleRecorder._rolled,
     ("PerpetualMarket", "ShortfallPosted"): CycleRecorder._posted,
     ("PerpetualMarket", "Withdrawn"): CycleRecorder._withdrawn,
+    ("PerpetualMarket", "MarketEnded"): CycleRecorder._ended,
     ("PerpetualMarket", "Settled"): CycleRecorder._settled,
 }

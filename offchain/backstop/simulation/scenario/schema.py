@@ -107,12 +107,23 @@ class MarginTrade:
 
 
 @dataclass(frozen=True)
+class Delisting:
+    """An announcement of the admin that a market ends."""
+
+    at: int  # seconds from the start
+    symbol: str
+    ends: int  # seconds from the start: when its final price begins to be made
+
+
+@dataclass(frozen=True)
 class MarginBook:
     """The accounts of the margin market at the start, and what they trade later."""
 
     pairs: Mapping[str, MarginPairs] = field(default_factory=dict)  # by symbol
     accounts: tuple[MarginAccount, ...] = ()
     trades: tuple[MarginTrade, ...] = ()  # in the order of time
+    delistings: tuple[Delisting, ...] = ()
+    leaves: int | None = None  # when everybody takes out all that may leave, seconds from the start
 
 
 @dataclass(frozen=True)
