@@ -416,12 +416,12 @@ def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool)
     if as_json:
         print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
         return
-    from backstop.studies.comparison.compare import lines
+    from backstop.studies.comparison.compare import checked, lines
 
     presets = comparison["presets"]
     _print_side_by_side(comparison["title"], lines(comparison), presets, "preset")
     _print_naive(comparison["naive"])
-    _print_files([*presets, *comparison["naive"]], directory, "compare")
+    _print_files(checked(comparison), directory, "compare")
 
 
 def _print_naive(costs: Sequence[dict[str, Any]]) -> None:
@@ -481,7 +481,7 @@ def _print_side_by_side(title: str, rows: Sequence[Line], runs: Sequence[dict[st
     wide_console(len(runs)).print(table)
 
 
-def _print_files(runs: Sequence[dict[str, Any]], directory: Path, name: str) -> None:
+def _print_files(runs: Sequence[Mapping[str, Any]], directory: Path, name: str) -> None:
     """Print whether model and chain agreed, and where the files are."""
     console = wide_console(len(runs))
     differences = sum(run["differences"] for run in runs)

@@ -32,6 +32,7 @@ from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.margin_orders import Order
 from backstop.proof.trace import Step
 from backstop.simulation.cycle_recorder import CycleRecorder
+from backstop.simulation.dodging import Dodging, dodge
 from backstop.simulation.margin_trades import delist, leavers, trade_margin
 from backstop.simulation.mempool import Mempool
 from backstop.simulation.pool_members import ask_to_leave
@@ -144,6 +145,7 @@ class Blocks:
         self.opening_supply = 0
         self.trading = list(scenario.margin_book.trades)
         self.delisting = list(scenario.margin_book.delistings)
+        self.dodging = Dodging()
         self.asking = [each for each in scenario.pool_members if each.asks is not None]
         self.completed = False
         self.differences = 0
@@ -338,6 +340,7 @@ class Blocks:
         trade_margin(self)
         self.take_margin_out(now)
         ask_to_leave(self)
+        dodge(self)
 
         self.include()
         view = self.view()

@@ -46,6 +46,7 @@ class CycleRecorder:
     pool_sales: int = 0  # times that somebody traded with it
     totals: dict[str, int] = field(default_factory=dict)  # kind of payment -> wad
     haircuts: dict[str, int] = field(default_factory=dict)  # account -> wad that its gains gave
+    all_haircuts: dict[str, int] = field(default_factory=dict)  # the same once all are up to date
     cycles: list[dict[str, Any]] = field(default_factory=list)  # final ones with losses, by market and side
 
     @property
@@ -175,6 +176,7 @@ class CycleRecorder:
         for log in market.world.logs[before:]:
             if log.event == "Settled":
                 haircuts[log.values[0]] = haircuts.get(log.values[0], 0) + log.values[2]
+        self.all_haircuts = haircuts
         alone, inside = 0, list[int]()
         for owner in market.accounts:
             standing = market._standing(owner)

@@ -22,6 +22,7 @@ from backstop.model.margin_orders import Order as MarginOrder
 from backstop.model.price_path import INTERVAL
 from backstop.model.roles import GUARDIAN
 from backstop.simulation.blocks import Blocks, KeeperState
+from backstop.simulation.dodging import fill_purse, purse_of
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.simulation.recorder import AuctionRecord
 from backstop.simulation.worth import worth
@@ -44,7 +45,7 @@ def open_book(run: Blocks, progress: Progress, stop: Callable[[], bool]) -> None
     groups = [each.keeper.group for each in run.keepers]
     needed += sum(g.endowment for g in groups if g.role != "member" and g.asset == "Stablecoin")
     needed += scenario.insurance + scenario.pool_money + sum(run.margin_book.deposits.values())
-    needed += sum(member.money for member in scenario.pool_members)
+    needed += sum(member.money for member in scenario.pool_members) + purse_of(run)
     if drawn * WAD < needed:
         raise BackstopError(
             f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, members of pools, "
@@ -129,6 +130,7 @@ def open_margin_market(
             chain_id = run.session.model.world.chain_id
             sides += [order, sign_order(name, order, chain_id, run.at["MarginOrders"])]
         run.must("MarginOrders", "fill", *sides, trade.lots, sender=maker)
+    fill_purse(run)
     for _ in ("a rate that follows from the trades", "none"):
         run.go_to(run.system.timestamp + INTERVAL)
         for m in range(len(run.scenario.margin_symbols)):

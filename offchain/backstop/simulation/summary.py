@@ -12,6 +12,7 @@ from backstop.keepers.view import View
 from backstop.model.arithmetic import RAY
 from backstop.simulation.bearers import paid_by
 from backstop.simulation.blocks import Blocks, Member
+from backstop.simulation.dodging import dodgers_of
 from backstop.simulation.headline import completed
 from backstop.simulation.pool_members import pool_of
 from backstop.simulation.run_directory import SCHEMA_VERSION
@@ -86,7 +87,10 @@ def summarise(run: Blocks) -> dict[str, Any]:
 def _margin(run: Blocks) -> dict[str, Any] | None:
     """Return the margin market's part, and what the pool that takes over positions has come to."""
     margin = run.recorder.margin
-    return None if margin is None else {**margin.summary(run.scenario.start), "pool": pool_of(run)}
+    if margin is None:
+        return None
+    found = margin.summary(run.scenario.start)
+    return {**found, "pool": pool_of(run), "dodgers": dodgers_of(run)}
 
 
 def _actions(run: Blocks, keepers: list[dict[str, Any]]) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def brackets_of(field: Field, most: int) -> tuple[tuple[int, int], ...]:
 
 def margin_book_of(field: Field, margin: MarginParameters | None, duration: int) -> MarginBook:
     """Read accounts that are drawn by lot, and those that are given one by one."""
-    section = field.section((), ("pairs", "accounts", "trades", "delistings", "leaves"))
+    section = field.section((), ("pairs", "accounts", "trades", "delistings", "leaves", "dodgers"))
     if margin is None:
         field.fail("needs the section parameters.margin: without it there is no margin market")
     if not section.entries:
@@ -156,6 +156,9 @@ def margin_book_of(field: Field, margin: MarginParameters | None, duration: int)
         {} if pairs is None else {name: _pairs(name, each, lots) for name, each in pairs.entries().items()},
         () if accounts is None else _accounts(accounts, lots, duration),
         delistings=_delistings(section["delistings"], lots, duration) if "delistings" in section else (),
+        dodgers=section["dodgers"].between(units.basis_points, 0, BASIS_POINTS)
+        if "dodgers" in section
+        else 0,
         leaves=section["leaves"].between(units.clock, 0, duration) if "leaves" in section else None,
     )
     if trades is None:

@@ -123,6 +123,8 @@ class MarginBook:
     accounts: tuple[MarginAccount, ...] = ()
     trades: tuple[MarginTrade, ...] = ()  # in the order of time
     delistings: tuple[Delisting, ...] = ()
+    dodgers: int = 0  # basis points of the winners of a crash who try to bear less
+    dodges: bool = True  # or they do nothing, and it is counted what they come to
     leaves: int | None = None  # when everybody takes out all that may leave, seconds from the start
 
 
