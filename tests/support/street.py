@@ -41,11 +41,12 @@ class Street:
         roles: Sequence[str] = ("margin_crank", "margin_liquidator", "matcher"),
         deposits: Mapping[str, int] | None = None,
         policy: str = BY_CYCLE,
+        example: str = "margin",
     ) -> None:
         self.node, self.said = devnet.node, list[str]()
         self.file, self.orders, self.reports = (folder / name for name in ("d.json", "orders", "reports"))
         signers = Signers(test_accounts=True)
-        parameters = load_parameters("margin")
+        parameters = load_parameters(example)
         assert parameters.margin is not None
         chosen = replace(parameters, margin=replace(parameters.margin, policy=policy))
         deployment = deploy_live(self.node, chosen, self.file, signers)
@@ -60,6 +61,8 @@ class Street:
             "poker": {"reports": reports},
             "settler": {"most": 40},
             "deleverager": {"reports": reports, "call_gas": 150_000},
+            "backstop_keeper": {"reports": reports, "most": 20},
+            "pool_buyer": {"reports": reports, "premium": 100, "capital": 2_000 * WAD},
         }
         options = {role: options[role] for role in roles}
         self.loop: KeeperLoop = start(

@@ -363,6 +363,8 @@ def print_summary(
 
 def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Return the rows of losses: what was lost, who paid, what nobody paid, of vaults and margin market."""
+    from backstop.report.amounts import duration
+
     head, margin = headline(summary), summary["margin"]
     bad_debt = coins(summary["losses"]["created_rad"], RAD)
     if margin is None:
@@ -393,6 +395,20 @@ def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
             yield f"lost by {entry['group']}", coins(entry["wad"], WAD), ""
     if margin is not None and int(margin["left_alone_wad"]):
         yield "owed at the last prices", coins(margin["left_alone_wad"], WAD), "by accounts left alone"
+    for ended in (margin or {}).get("ended", ()):
+        yield f"{ended['market']} ended", duration(ended["at"]), "after the start"
+    if margin is not None and margin.get("ended"):
+        yield "  taken out of accounts", coins(margin["withdrawn_wad"], WAD), ""
+        yield "  still in them", coins(margin["inside_wad"], WAD), ""
+    if margin is not None and margin.get("pool"):
+        pool = margin["pool"]
+        yield (
+            "earned by the backstop pool" if int(pool["earned_wad"]) >= 0 else "lost by the backstop pool",
+            coins(str(abs(int(pool["earned_wad"]))), WAD),
+            f"of {coins(pool['paid_in_wad'], WAD)} that members put in",
+        )
+        yield "  paid to who left it", coins(pool["paid_out_wad"], WAD), ""
+        yield "  still in it", coins(pool["left_wad"], WAD), ""
 
 
 def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
@@ -400,12 +416,12 @@ def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool)
     if as_json:
         print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
         return
-    from backstop.studies.comparison.compare import lines
+    from backstop.studies.comparison.compare import checked, lines
 
     presets = comparison["presets"]
     _print_side_by_side(comparison["title"], lines(comparison), presets, "preset")
     _print_naive(comparison["naive"])
-    _print_files([*presets, *comparison["naive"]], directory, "compare")
+    _print_files(checked(comparison), directory, "compare")
 
 
 def _print_naive(costs: Sequence[dict[str, Any]]) -> None:
@@ -465,7 +481,7 @@ def _print_side_by_side(title: str, rows: Sequence[Line], runs: Sequence[dict[st
     wide_console(len(runs)).print(table)
 
 
-def _print_files(runs: Sequence[dict[str, Any]], directory: Path, name: str) -> None:
+def _print_files(runs: Sequence[Mapping[str, Any]], directory: Path, name: str) -> None:
     """Print whether model and chain agreed, and where the files are."""
     console = wide_console(len(runs))
     differences = sum(run["differences"] for run in runs)

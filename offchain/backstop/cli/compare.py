@@ -31,6 +31,7 @@ Examples:
   ape run compare
   ape run compare --presets maker,morpho,backstop --host revm
   ape run compare --scenario my-day.yaml --presets all,mine.yaml --out runs/mine
+  ape run compare --scenario october-2025-perpetuals --presets margin --dodgers 20
 """,
 )
 @scenario_option
@@ -39,7 +40,8 @@ Examples:
     default="all",
     show_default=True,
     metavar="NAME|FILE,...",
-    help="Presets of the library, or YAML files, with commas between them; 'all' is the whole library.",
+    help="Presets of the library, or YAML files, with commas between them; 'all' are those for vaults, "
+    "'margin' those for a margin market.",
 )
 @host_option
 @seed_option
@@ -51,6 +53,14 @@ Examples:
     metavar="DAYS",
     help="Quiet days after the scenario's end, in which late payments show.",
 )
+@click.option(
+    "--dodgers",
+    type=click.IntRange(0, 100),
+    default=0,
+    show_default=True,
+    metavar="PERCENT",
+    help="Winners in a margin market who try to bear less; each preset runs once more for them.",
+)
 @output_options("Directory of the comparison.", "runs/compare-<scenario>-<presets>-<seed>-<host>")
 @json_option
 @handle_errors
@@ -60,6 +70,7 @@ def cli(
     host: str,
     seed: int,
     aftermath: int,
+    dodgers: int,
     out: Path | None,
     fresh: bool,
     as_json: bool,
@@ -69,6 +80,7 @@ def cli(
     Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
     """
     from backstop.files.outputs import content
+    from backstop.model.arithmetic import BASIS_POINTS
     from backstop.report.compare_page import write_page
     from backstop.simulation.progress import Interrupted
     from backstop.studies.comparison.compare import DAY, compare
@@ -86,11 +98,14 @@ def cli(
         "host": host,
         "days of aftermath": aftermath,
     }
+    if dodgers:
+        inputs["dodgers"] = dodgers
     output = open_output(directory, "compare", inputs, fresh=fresh)
     if output.finished:
         print_comparison(output.result("compare.json"), directory, as_json)
         return
-    command = command_line("compare", scenario=scenario_name, presets=presets, host=host, seed=seed)
+    asked = {"scenario": scenario_name, "presets": presets, "host": host, "seed": seed}
+    command = command_line("compare", **asked, dodgers=dodgers or None)
     with stoppable() as stop, progress_bar() as progress:
         try:
             comparison = compare(
@@ -100,6 +115,7 @@ def cli(
                 seed,
                 directory,
                 aftermath=aftermath * DAY,
+                dodgers=dodgers * BASIS_POINTS // 100,
                 command=command,
                 progress=progress,
                 stop=stop,

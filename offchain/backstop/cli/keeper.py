@@ -36,7 +36,7 @@ Examples:
     "--roles",
     help="Some of reporter, poker, accruer, liquidator, taker, bidder, crank, recogniser, recap_bidder, "
     "surplus_bidder, treasurer, ceilings, breaker, caller, settler, margin_crank, margin_liquidator, "
-    "backstop_keeper, deleverager, matcher, or all of them; and debtor, bridge.",
+    "backstop_keeper, pool_buyer, deleverager, matcher, or all of them; and debtor, bridge.",
 )
 @click.option("--once", is_flag=True, help="One look at the chain, then end.")
 @click.option("--dry-run", is_flag=True, help="Decide and try, print what would be sent, send nothing.")

@@ -40,6 +40,7 @@ ACCOUNTS = {
     "matcher": "0x9dcce783b6464611f38631e6c851bf441907c710",
     "margin_crank": "0x1bcb8e569eedab4668e55145cfeaf190902d3cf2",
     "backstop_keeper": "0x8263fce86b1b78f95ab4dae11907d8af88f841e7",
+    "pool_buyer": "0xcf2d5b3cbb4d7bf04e3f7bfa8e27081b52191f91",
 }
 
 

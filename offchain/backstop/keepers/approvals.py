@@ -10,6 +10,7 @@ SPENDERS = {
     "recap_bidder": ("StakeAuction", "MintAuction"),
     "surplus_bidder": ("SurplusAuction",),
     "margin_liquidator": ("PerpetualMarket",),
+    "pool_buyer": ("PerpetualMarket",),
 }
 """The contracts that take a keeper's money by allowance."""
 

@@ -11,12 +11,13 @@ from backstop.deployment.arguments import arguments
 from backstop.deployment.create import create_on_model
 from backstop.deployment.parameters import Parameters
 from backstop.deployment.plan import Creation
-from backstop.keepers.cycle_view import CycleView, Rehearsal
+from backstop.keepers.cycle_view import CycleView, Rehearsal, largest
 from backstop.keepers.cycles import bring, signed_for
 from backstop.keepers.keeper import Decisions, Keeper, Memory, role
 from backstop.keepers.view import View
-from backstop.model.arithmetic import BASIS_POINTS
-from backstop.model.perpetual_backstop import PerpetualBackstop
+from backstop.model.arithmetic import BASIS_POINTS, div_up
+from backstop.model.margin_orders import Order, order_digest
+from backstop.model.perpetual_backstop import VALID, PerpetualBackstop, encode_offer
 from backstop.model.state import ZERO_ADDRESS, Contract
 from backstop.system import Action, Snapshot
 
@@ -69,12 +70,20 @@ class PoolView:
         def goes(lots: int) -> bool:
             return self.ahead.system.foresee(Action(POOL, method, (*args, lots), sender)).ok
 
-        fits, beyond = (whole, whole) if whole and goes(whole) else (0, whole)
-        # Fewer lots need less money.
-        while beyond - fits > 1:
-            lots = (fits + beyond) // 2
-            fits, beyond = (lots, beyond) if goes(lots) else (fits, lots)
-        return fits
+        return largest(goes, whole)
+
+    def price(self, m: int) -> int:
+        """Return the worst price at which the pool signs now [wei a lot]; 0 without a mark of now."""
+        mark = self.pool.policy.mark_price(self.at, m, self.pool.mark_age)
+        if self.pool._size(m) > 0:
+            return div_up(mark * (BASIS_POINTS + self.pool.spread), BASIS_POINTS)
+        return mark * (BASIS_POINTS - self.pool.spread) // BASIS_POINTS
+
+    def signs(self, order: Order) -> bool:
+        """Tell whether the pool signs an order of its own now."""
+        pool = self.pool
+        digest = order_digest(order, pool.world.chain_id, pool.orders_address)
+        return pool.isValidSignature(pool.orders_address, digest, encode_offer(*order[1:6])) == VALID
 
 
 @role("backstop_keeper", in_settlement=True)

@@ -6,7 +6,7 @@ accounts are brought up to date in it, and calls are tried there. Figures in wei
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import Any, NamedTuple, cast
@@ -32,6 +32,7 @@ from backstop.model.state import ZERO_ADDRESS, Contract, World
 from backstop.system import Action, Snapshot
 
 MARKET, DESK, CLOSER = "PerpetualMarket", "PerpetualDesk", "PerpetualCloser"
+ORDERS = "MarginOrders"
 _COPIED = ("PriceFeed", "MarginPolicy", MARKET, DESK)
 
 Signed = Mapping[tuple[int, str], SignedReport]
@@ -200,12 +201,7 @@ class Rehearsal:
         def goes(lots: int) -> bool:
             return self.system.foresee(Action(DESK, method, (*args, lots), sender)).ok
 
-        fits, beyond = (whole, whole) if whole and goes(whole) else (0, whole)
-        # Fewer lots need less margin.
-        while beyond - fits > 1:
-            lots = (fits + beyond) // 2
-            fits, beyond = (lots, beyond) if goes(lots) else (fits, lots)
-        return fits
+        return largest(goes, whole)
 
     def reward(self, owner: str, m: int, lots: int, sender: str) -> int:
         """Return the reward for lots of an account [wei], the fund's share included; 0 if it would not go."""
@@ -228,7 +224,7 @@ class CycleView:
         self.parameters = parameters
         self.terms = parameters.margin
         self._market: Tables = snapshot[MARKET]
-        self._orders: Tables = snapshot["MarginOrders"]
+        self._orders: Tables = snapshot[ORDERS]
         underlyings = snapshot["MarginPolicy"]["underlyings"]
         self.feeds = {m: underlyings[m].feed for m in range(snapshot["MarginPolicy"]["markets"].get((), 0))}
         """The feed's market of each market."""
@@ -327,6 +323,18 @@ class CycleView:
     def nonce_floor(self, owner: str) -> int:
         """Return the nonce below which an account's orders are void."""
         return int(self._orders["nonce_floor"].get(owner, 0))
+
+
+def largest(goes: Callable[[int], bool], whole: int) -> int:
+    """Return the most lots with which something goes, up to all of them; 0 if with none.
+
+    What goes with some goes with fewer, which need less money.
+    """
+    fits, beyond = (whole, whole) if whole > 0 and goes(whole) else (0, whole)
+    while beyond - fits > 1:
+        lots = (fits + beyond) // 2
+        fits, beyond = (lots, beyond) if goes(lots) else (fits, lots)
+    return fits
 
 
 def _highest(terms: Margins) -> int:

@@ -13,8 +13,13 @@ from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.bounds import MAX_REPORTERS
 
-OF_CYCLES = ("margin_crank", "margin_liquidator", "backstop_keeper", "deleverager", "matcher")
+OF_CYCLES = (
+    *("margin_crank", "margin_liquidator", "backstop_keeper", "pool_buyer", "deleverager"),
+    "matcher",
+)
 """Roles that bring reports where there is a margin market."""
+SIGNERS = ("pool_buyer",)
+"""Roles that sign orders of their own account."""
 
 
 def signed_for(me: Keeper, view: View, cycles: CycleView) -> Signed:
@@ -32,6 +37,14 @@ def bring(me: Keeper, signed: Signed) -> Decisions:
         some = tuple(listed[i : i + MAX_REPORTERS])
         markets = len({each.market for each in some})
         yield me.intent("PriceFeed", "bring", some, about=("marks", i), gas=markets * measured("bring"))
+
+
+def to_deposit(me: Keeper, view: View, cycles: CycleView) -> int:
+    """Return the coins that go into a keeper's account, up to its capital if that is given [wad]."""
+    amount = view.stablecoins(me.address)
+    if me.group.capital:
+        amount = min(amount, me.group.capital - cycles.paid_in(me.address))
+    return amount if amount >= WAD else 0
 
 
 # -------------------------------------------------------------------------- losses
@@ -95,10 +108,8 @@ def margin_liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) ->
     cycles = view.cycles
     if cycles is None or cycles.is_closing:
         return
-    amount = view.stablecoins(me.address)
-    if me.group.capital:
-        amount = min(amount, me.group.capital - cycles.paid_in(me.address))
-    if amount >= WAD:
+    amount = to_deposit(me, view, cycles)
+    if amount:
         # Before that is mined there is no margin to take over with.
         args = (me.address, amount)
         yield me.intent("PerpetualMarket", "deposit", *args, about="capital", spends=amount)

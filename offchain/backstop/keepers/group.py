@@ -106,6 +106,8 @@ class KeeperGroup:
     call_gas: int = 10_000_000  # deleverager: gas that one of its calls may take
     # margin_liquidator: basis points of its equity for which it takes lots of debtors
     relieves: int = 0
+    # pool_buyer: basis points over what a position is worth outside that it is worth to it
+    premium: int = 0
     orders: str = "orders.jsonl"  # matcher: the file that signed orders are in
     plan: tuple[Move, ...] = ()  # attacker: what it does when, in the order of time
     fails: Spells | None = None  # outages that are drawn, besides those that are given

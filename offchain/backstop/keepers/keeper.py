@@ -12,6 +12,7 @@ from backstop.keepers.reports import Reports, SigningFile
 from backstop.keepers.strategy import AtMarket, Offer, Strategy, asked
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.margin_orders import Order
 from backstop.system import Action
 
 UNLIMITED = 1 << 255
@@ -82,7 +83,8 @@ class Memory:
 class Keeper:
     """One account of a group, its place in the group, its strategy, and what others have signed.
 
-    That is orders for a matcher, reports for who brings them; `signing` is where a reporter who signs writes.
+    That is orders for a matcher, reports for who brings them; `signing` is where a reporter who signs writes,
+    `sign_order` signs an order of the margin market with the key of the account.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Keeper:
     orders: OrderFile | None = None
     reports: Reports | None = None
     signing: SigningFile | None = None
+    sign_order: Callable[[Order], bytes] | None = None
 
     def decide(self, view: View, memory: Memory, gas_price: int) -> list[Intent]:
         """Return the calls to send now, the most important first, at most as many as the group sends."""

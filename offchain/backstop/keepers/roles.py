@@ -12,6 +12,7 @@ from backstop.keepers import (
     liquidation,
     matching,
     people,
+    pool_buyer,
     services,
     settling,
 )
@@ -27,6 +28,7 @@ MODULES = (
     liquidation,
     matching,
     people,
+    pool_buyer,
     services,
     settling,
 )

@@ -14,7 +14,7 @@ from backstop.report.links import run_of
 from backstop.report.rendering import render
 from backstop.simulation.bearers import GROUPS
 from backstop.simulation.run_directory import load_run
-from backstop.studies.comparison.compare import margin_lines, vault_lines
+from backstop.studies.comparison.compare import checked, margin_lines, vault_lines
 from backstop.studies.comparison.side_by_side import value_at
 
 FILE = "compare.html"
@@ -29,7 +29,6 @@ def write_page(comparison: Mapping[str, Any], directory: Path) -> Path:
 def page(comparison: Mapping[str, Any], directory: Path) -> str:
     """Render the page as text, from a comparison and the run directories beside it."""
     runs = [load_run(directory / row["preset"]) for row in comparison["presets"]]
-    checked = [*comparison["presets"], *comparison["naive"]]
     return render(
         "compare.html",
         comparison,
@@ -42,12 +41,13 @@ def page(comparison: Mapping[str, Any], directory: Path) -> str:
         strips=of_presets(comparison),
         rows=vault_lines(comparison),
         margin_rows=margin_lines(comparison),
-        has=lambda i, line: value_at(comparison["presets"][i], line.figure) is not None,
+        value=lambda i, line: value_at(comparison["presets"][i], line.figure),
         asked=[
             group
             for i, group in enumerate(GROUPS.values())
             if any(row["loss_paid_by"][i]["present"] for row in comparison["presets"])
         ],
-        differences=sum(row["differences"] for row in checked),
-        compared=sum(row["fields_compared"] for row in checked),
+        dodges=any((row["margin"] or {}).get("dodging") for row in comparison["presets"]),
+        differences=sum(row["differences"] for row in checked(comparison)),
+        compared=sum(row["fields_compared"] for row in checked(comparison)),
     )

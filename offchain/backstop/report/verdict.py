@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from backstop.report.numbers import Numbers
+from backstop.report.numbers import Numbers, amount
 from backstop.simulation.bearers import ALL_GROUPS
 
 
@@ -30,13 +30,30 @@ def verdict(summary: dict[str, Any]) -> Markup:
             Markup("debt of {} is still at auction").format(numbers.figure("ledger.in_auction_rad"))
         )
     if not clauses:
-        return Markup("Nobody lost anything.")
+        return Markup("Nobody lost anything.") + pool_came_to(summary)
     sentence = _listed(clauses)
     if int(summary["totals"]["lost_rad"]) == 0:
         sentence += "" if int(alone) or unsold else "; no bad debt was left for anyone else to pay"
     elif int(summary["totals"]["unpaid_rad"]) == 0:
         sentence += "; nothing is outstanding"
-    return Markup(sentence[:1].upper() + sentence[1:] + ".")
+    return Markup(sentence[:1].upper() + sentence[1:] + ".") + pool_came_to(summary)
+
+
+def pool_came_to(summary: dict[str, Any]) -> Markup:
+    """Compose the sentence on what a pool that takes over positions earned or lost; nothing without one."""
+    pool = (summary.get("margin") or {}).get("pool")
+    if not pool:
+        return Markup("")
+    numbers, at, earned = Numbers(summary), "margin.pool.", int(pool["earned_wad"])
+    took = Markup(" The backstop pool took positions over {} times and {} of its members' {}").format(
+        numbers.figure(f"{at}taken_over"),
+        Markup("lost {}" if earned < 0 else "earned {}").format(amount(abs(earned), "wad"))
+        + ("" if earned < 0 else " on top"),
+        numbers.figure(f"{at}paid_in_wad"),
+    )
+    if not int(pool["left_wad"]) and not pool["lots_left"]:
+        return took + Markup("; all of them have left with {}.").format(numbers.figure(f"{at}paid_out_wad"))
+    return took + Markup("; {} is still in it.").format(numbers.figure(f"{at}left_wad"))
 
 
 def _listed(parts: Sequence[Markup]) -> Markup:

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, cast
 from backstop.deployment.accounts import account
 from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import FeedParameters
-from backstop.deployment.signing import trader
+from backstop.deployment.signing import sign_order, trader
 from backstop.errors import BackstopError
 from backstop.hosts.words import State, load_words
 from backstop.keepers.costs import cost_in_stablecoin, gas_needed
 from backstop.keepers.cycle_view import CycleView
-from backstop.keepers.cycles import OF_CYCLES
+from backstop.keepers.cycles import OF_CYCLES, SIGNERS
 from backstop.keepers.group import KeeperGroup
 from backstop.keepers.indexes import Indexes
 from backstop.keepers.keeper import Keeper, Memory, has_occasion
@@ -29,16 +29,19 @@ from backstop.keepers.strategy import strategy_of
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.margin_orders import Order
 from backstop.proof.trace import Step
 from backstop.simulation.cycle_recorder import CycleRecorder
-from backstop.simulation.margin_trades import trade_margin
+from backstop.simulation.dodging import Dodging, dodge
+from backstop.simulation.margin_trades import delist, leavers, trade_margin
 from backstop.simulation.mempool import Mempool
+from backstop.simulation.pool_members import ask_to_leave
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.simulation.recorder import Recorder
 from backstop.simulation.reporters import SignedPrices
 from backstop.simulation.scenario import Scenario, drawn, opening_book, price_path, vault_book
 from backstop.simulation.scenario.margin_book import OpeningBook
-from backstop.simulation.scenario.schema import Vault
+from backstop.simulation.scenario.schema import MarginAccount, Vault
 from backstop.simulation.session import Session
 from backstop.system import Action, Outcome
 
@@ -115,13 +118,14 @@ class Blocks:
                     KeeperState(
                         Keeper(
                             name,
-                            self.account(name),
+                            self.signer(name) if group.role in SIGNERS else self.account(name),
                             group,
                             i,
                             seed,
                             strategy,
                             self.orders_of(group),
                             self.signed if group.role in OF_CYCLES else None,
+                            sign_order=self.signature_of(name) if group.role in SIGNERS else None,
                         )
                     )
                     for i, name in enumerate(group.names())
@@ -139,8 +143,10 @@ class Blocks:
         self.now = 0  # seconds from the start
         self.scarce = RAY  # what the stablecoin costs outside
         self.opening_supply = 0
-        self.leaving = [each for each in scenario.margin_book.accounts if each.takes_out is not None]
         self.trading = list(scenario.margin_book.trades)
+        self.delisting = list(scenario.margin_book.delistings)
+        self.dodging = Dodging()
+        self.asking = [each for each in scenario.pool_members if each.asks is not None]
         self.completed = False
         self.differences = 0
         self.error: BackstopError | None = None
@@ -153,6 +159,18 @@ class Blocks:
         address = account(name)
         self.names[address] = name
         return address
+
+    def signer(self, name: str) -> str:
+        """Return the address of a name whose key signs orders, which the tables then show."""
+        self.names[trader(name)] = name
+        return trader(name)
+
+    def signature_of(self, name: str) -> Callable[[Order], bytes] | None:
+        """Return what signs orders of a name; None without a margin market."""
+        if "MarginOrders" not in self.at:
+            return None
+        chain_id, contract = self.session.model.world.chain_id, self.at["MarginOrders"]
+        return lambda order: sign_order(name, order, chain_id, contract)
 
     def _signed_prices(self) -> SignedPrices | None:
         """Return what reporters sign for a margin market; None without one."""
@@ -318,8 +336,11 @@ class Blocks:
         if scenario.scarcity:
             self.weigh_supply()
         self.move_markets(now)
+        delist(self)
         trade_margin(self)
         self.take_margin_out(now)
+        ask_to_leave(self)
+        dodge(self)
 
         self.include()
         view = self.view()
@@ -391,6 +412,11 @@ class Blocks:
                 money -= depth
             self.refill(symbol, depth * RAY // target, depth)
 
+    @cached_property
+    def leaving(self) -> list[MarginAccount]:
+        """Owners who have not taken out what they are going to."""
+        return leavers(self)
+
     def take_margin_out(self, now: int) -> None:
         """Withdraw the free margin of owners whose time has come, once each."""
         for each in list(self.leaving):
@@ -399,8 +425,10 @@ class Blocks:
             if each.takes_out > now:
                 continue
             self.bring_marks(owner)
-            amount = self.free_margin(owner)
-            if amount and self.apply(Action("PerpetualMarket", "withdraw", (amount, owner), owner)).ok:
+            amount, equity = self.free_margin(owner), cast(CycleView, self.view().cycles).equity(owner)
+            action = Action("PerpetualMarket", "withdraw", (amount, owner), owner)
+            # Who has nothing has left.
+            if equity == 0 or (amount and self.apply(action).ok):
                 self.leaving.remove(each)
 
     def bring_marks(self, sender: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from backstop.keepers.backstop_pool import POOL
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.price_path import value_of_all
 from backstop.model.state import ZERO_ADDRESS, Contract, Log
@@ -35,13 +36,27 @@ class CycleRecorder:
     payments: list[Row] = field(default_factory=list)
     liquidations: list[Row] = field(default_factory=list)
     closings: list[Row] = field(default_factory=list)  # of accounts, against lots that were nobody's
+    ended: list[dict[str, Any]] = field(default_factory=list)  # markets that made their last move
+    withdrawn: dict[str, int] = field(default_factory=dict)  # account -> wad, what vests with it
+    pool_in: int = 0  # wad that members have put into the pool that takes over positions
+    pool_out: int = 0  # wad that they were paid, what vests with it
+    pool_left: dict[str, int] = field(default_factory=dict)  # member -> when it was paid
+    pool_rewards: int = 0  # wad, after insurance's share
+    pool_takes: int = 0  # times that it took positions or lots over
+    pool_sales: int = 0  # times that somebody traded with it
     totals: dict[str, int] = field(default_factory=dict)  # kind of payment -> wad
     haircuts: dict[str, int] = field(default_factory=dict)  # account -> wad that its gains gave
+    all_haircuts: dict[str, int] = field(default_factory=dict)  # the same once all are up to date
     cycles: list[dict[str, Any]] = field(default_factory=list)  # final ones with losses, by market and side
 
     @property
     def market(self) -> PerpetualMarket:
         return cast(PerpetualMarket, self.contracts["PerpetualMarket"])
+
+    @property
+    def pool(self) -> str | None:
+        """The address of the pool that takes over positions, if there is one."""
+        return self.contracts[POOL].address if POOL in self.contracts else None
 
     # ------------------------------------------------------------------- events
 
@@ -57,9 +72,26 @@ class CycleRecorder:
     def _liquidated(self, step: int, at: int, owner: str, liquidator: str, market: int, *how: int) -> None:
         who = owner, self._name(owner), liquidator, self._name(liquidator)
         self.liquidations.append((step, at, self.symbols[market], *who, *how))
+        if liquidator == self.pool:
+            _, _, reward, fee = how
+            self.pool_takes += 1
+            self.pool_rewards += reward - fee
 
     def _taken(self, step: int, at: int, taker: str, market: int, delta: int, price: int) -> None:
         self.relieved += 1
+        self.pool_takes += taker == self.pool
+
+    def _filled(self, step: int, at: int, maker: str, taker: str, *what: Any) -> None:
+        self.pool_sales += self.pool in (maker, taker)
+
+    def _entered(self, step: int, at: int, sender: str, owner: str, assets: int, shares: int) -> None:
+        self.pool_in += assets
+
+    def _left(
+        self, step: int, at: int, sender: str, receiver: str, owner: str, assets: int, shares: int
+    ) -> None:
+        self.pool_out += assets
+        self.pool_left[owner] = at
 
     def _deleveraged(
         self, step: int, at: int, owner: str, market: int, delta: int, price: int, prover: str
@@ -100,8 +132,12 @@ class CycleRecorder:
     def _withdrawn(
         self, step: int, at: int, owner: str, receiver: str, amount: int, own: int, profit: int
     ) -> None:
+        self.withdrawn[owner] = self.withdrawn.get(owner, 0) + own + profit
         # While losses are late, whoever leaves leaves its part of them behind.
         self._pay(step, at, "forgone", amount - own - profit, owner)
+
+    def _ended(self, step: int, at: int, market: int, price: int) -> None:
+        self.ended.append({"market": self.symbols[market], "at": at, "price_wei": str(price)})
 
     def _settled(self, step: int, at: int, owner: str, cycle: int, haircut: int, *booked: int) -> None:
         self.haircuts[owner] = self.haircuts.get(owner, 0) + haircut
@@ -140,9 +176,11 @@ class CycleRecorder:
         for log in market.world.logs[before:]:
             if log.event == "Settled":
                 haircuts[log.values[0]] = haircuts.get(log.values[0], 0) + log.values[2]
-        alone = 0
+        self.all_haircuts = haircuts
+        alone, inside = 0, list[int]()
         for owner in market.accounts:
             standing = market._standing(owner)
+            inside.append(max(0, standing.own - standing.haircut))
             booked = market.late_of[owner] + sum(
                 sum(market.booked[owner, m]) for m in range(len(self.symbols))
             )
@@ -164,6 +202,10 @@ class CycleRecorder:
             "unpaid_wad": str(late),
             "left_alone_wad": str(alone),
             "gap_wad": str(cash + others - market.holdings[()] - market.late_table[()]),
+            "ended": [{**each, "at": each["at"] - start} for each in self.ended],
+            "withdrawn_wad": str(sum(self.withdrawn.values())),
+            "inside_wad": str(sum(inside)),
+            "emptied": sum(each == 0 for each in inside),
             "seized": self.seized,
             "relieved": self.relieved,
             "left_lots": left,
@@ -197,11 +239,15 @@ _HEARD: dict[tuple[str, str], Callable[..., None]] = {
     ("PerpetualDesk", "Liquidated"): CycleRecorder._liquidated,
     ("PerpetualDesk", "Taken"): CycleRecorder._taken,
     ("PerpetualDesk", "Deleveraged"): CycleRecorder._deleveraged,
+    ("MarginOrders", "Filled"): CycleRecorder._filled,
+    (POOL, "Deposit"): CycleRecorder._entered,
+    (POOL, "Withdraw"): CycleRecorder._left,
     ("PerpetualMarket", "Seized"): CycleRecorder._seized,
     ("PerpetualMarket", "Booked"): CycleRecorder._booked,
     ("MarginFund", "LossAbsorbed"): CycleRecorder._absorbed,
     ("PerpetualMarket", "Rolled"): CycleRecorder._rolled,
     ("PerpetualMarket", "ShortfallPosted"): CycleRecorder._posted,
     ("PerpetualMarket", "Withdrawn"): CycleRecorder._withdrawn,
+    ("PerpetualMarket", "MarketEnded"): CycleRecorder._ended,
     ("PerpetualMarket", "Settled"): CycleRecorder._settled,
 }

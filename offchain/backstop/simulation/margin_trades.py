@@ -1,4 +1,7 @@
-"""Trades of the margin market during a run: two people sign an order each, and somebody matches them."""
+"""What people do in the margin market during a run: they trade, leave, and its admin ends a market.
+
+Of a trade two people sign an order each, and somebody matches them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.deployment.signing import sign_order, trader
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.margin_orders import NANOSECONDS, Order
-from backstop.simulation.scenario.schema import MarginTrade
+from backstop.simulation.scenario.schema import MarginAccount, MarginTrade
 from backstop.system import Action
 
 if TYPE_CHECKING:
@@ -19,6 +22,26 @@ def trade_margin(run: Blocks) -> None:
     for number, each in enumerate(list(run.trading)):
         if each.at <= run.now and run.apply(_fill(run, each, number)).ok:
             run.trading.remove(each)
+
+
+def delist(run: Blocks) -> None:
+    """Have the admin announce the ends of markets whose time has come."""
+    for each in list(run.delisting):
+        if each.at <= run.now:
+            m, ends = run.scenario.margin_symbols.index(each.symbol), run.scenario.start + each.ends
+            run.must("MarginPolicy", "delist", m, ends, sender=run.account("admin"))
+            run.delisting.remove(each)
+
+
+def leavers(run: Blocks) -> list[MarginAccount]:
+    """Return who takes out what may leave, and when: those for whom the scenario says it, or everybody."""
+    book = run.scenario.margin_book
+    found = [each for each in book.accounts if each.takes_out is not None]
+    if book.leaves is not None:
+        named = {each.name for each in found}
+        others = [name for name in run.margin_book.deposits if name not in named]
+        found += [MarginAccount(name, 0, takes_out=book.leaves) for name in others]
+    return found
 
 
 def _fill(run: Blocks, trade: MarginTrade, number: int) -> Action:

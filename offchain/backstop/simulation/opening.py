@@ -16,11 +16,13 @@ from backstop.deployment.signing import sign_order, trader
 from backstop.errors import BackstopError
 from backstop.hosts.words import OtherState, State
 from backstop.keepers.approvals import SPENDERS
+from backstop.keepers.backstop_pool import POOL
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.model.margin_orders import Order as MarginOrder
 from backstop.model.price_path import INTERVAL
 from backstop.model.roles import GUARDIAN
 from backstop.simulation.blocks import Blocks, KeeperState
+from backstop.simulation.dodging import fill_purse, purse_of
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.simulation.recorder import AuctionRecord
 from backstop.simulation.worth import worth
@@ -43,6 +45,7 @@ def open_book(run: Blocks, progress: Progress, stop: Callable[[], bool]) -> None
     groups = [each.keeper.group for each in run.keepers]
     needed += sum(g.endowment for g in groups if g.role != "member" and g.asset == "Stablecoin")
     needed += scenario.insurance + scenario.pool_money + sum(run.margin_book.deposits.values())
+    needed += sum(member.money for member in scenario.pool_members) + purse_of(run)
     if drawn * WAD < needed:
         raise BackstopError(
             f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, members of pools, "
@@ -108,9 +111,12 @@ def open_margin_market(
         run.must("Stablecoin", "approve", run.at[contract], MAX_UINT256, sender=maker)
     if run.scenario.insurance:
         run.must("MarginFund", "insure", run.scenario.insurance, sender=maker)
+    if POOL in run.at:
+        run.must("Stablecoin", "approve", run.at[POOL], MAX_UINT256, sender=maker)
     if run.scenario.pool_money:
-        run.must("Stablecoin", "approve", run.at["PerpetualBackstop"], MAX_UINT256, sender=maker)
-        run.must("PerpetualBackstop", "deposit", run.scenario.pool_money, maker, sender=maker)
+        run.must(POOL, "deposit", run.scenario.pool_money, maker, sender=maker)
+    for member in run.scenario.pool_members:
+        run.must(POOL, "deposit", member.money, run.account(member.name), sender=maker)
     for name, amount in book.deposits.items():
         run.names[trader(name)] = name
         run.must(market, "deposit", trader(name), amount, sender=maker)
@@ -124,6 +130,7 @@ def open_margin_market(
             chain_id = run.session.model.world.chain_id
             sides += [order, sign_order(name, order, chain_id, run.at["MarginOrders"])]
         run.must("MarginOrders", "fill", *sides, trade.lots, sender=maker)
+    fill_purse(run)
     for _ in ("a rate that follows from the trades", "none"):
         run.go_to(run.system.timestamp + INTERVAL)
         for m in range(len(run.scenario.margin_symbols)):

@@ -12,7 +12,9 @@ from backstop.keepers.view import View
 from backstop.model.arithmetic import RAY
 from backstop.simulation.bearers import paid_by
 from backstop.simulation.blocks import Blocks, Member
+from backstop.simulation.dodging import dodgers_of
 from backstop.simulation.headline import completed
+from backstop.simulation.pool_members import pool_of
 from backstop.simulation.run_directory import SCHEMA_VERSION
 from backstop.simulation.worth import claim, leaves, worth
 
@@ -70,7 +72,7 @@ def summarise(run: Blocks) -> dict[str, Any]:
         "losses": _losses(run, view),
         "paid_by": _paid_by(run, view),
         "guards": _guards(run, view),
-        "margin": None if run.recorder.margin is None else run.recorder.margin.summary(scenario.start),
+        "margin": _margin(run),
         "settlement": _settlement(run, view),
         "claims": _claims(run),
         "equity": _equity(run),
@@ -80,6 +82,15 @@ def summarise(run: Blocks) -> dict[str, Any]:
         "state_hash": state_hash(run),
     }
     return completed(found)
+
+
+def _margin(run: Blocks) -> dict[str, Any] | None:
+    """Return the margin market's part, and what the pool that takes over positions has come to."""
+    margin = run.recorder.margin
+    if margin is None:
+        return None
+    found = margin.summary(run.scenario.start)
+    return {**found, "pool": pool_of(run), "dodgers": dodgers_of(run)}
 
 
 def _actions(run: Blocks, keepers: list[dict[str, Any]]) -> dict[str, Any]:

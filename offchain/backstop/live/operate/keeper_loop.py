@@ -47,7 +47,10 @@ _SAVE_EVERY = 10.0
 
 
 # Who acts first on a new block: those who race others for something.
-_BIDS = ("flash_taker", "bidder", "recap_bidder", "surplus_bidder", "liquidator", "margin_liquidator")
+_BIDS = (
+    *("flash_taker", "bidder", "recap_bidder", "surplus_bidder", "liquidator", "margin_liquidator"),
+    "pool_buyer",
+)
 
 
 class KeeperLoop:

@@ -11,6 +11,7 @@ from backstop.deployment.file import read_deployment
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import never
+from backstop.keepers.cycles import SIGNERS
 from backstop.keepers.external import External
 from backstop.keepers.keeper import Keeper
 from backstop.keepers.orders import orders_of
@@ -29,6 +30,7 @@ from backstop.live.operate.report_sources import sources_of
 from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.live.watch.observer import Observer
+from backstop.model.margin_orders import Order, order_digest
 
 
 def start(
@@ -69,6 +71,7 @@ def start(
         stop=stop,
     )
     signers.allowed = _allowed(settings.may_sign, keepers, system)
+    keepers = [_signing(keeper, system) for keeper in keepers]
     # The history stays: collecting it again and again would cost hundreds of milliseconds now and then.
     gc.collect()
     gc.freeze()
@@ -129,6 +132,18 @@ def _ready(
     otherwise = AtMarket() if wanted.otherwise == "built-in" else None
     strategy = Guarded(_strategy(wanted, keeper.name), otherwise, teller("strategy"))
     return dataclasses.replace(ready, strategy=strategy)
+
+
+def _signing(keeper: Keeper, system: LiveSystem) -> Keeper:
+    """Let a keeper whose role signs orders sign them by its account."""
+    if keeper.group.role not in SIGNERS or "MarginOrders" not in system.addresses:
+        return keeper
+
+    def sign(order: Order) -> bytes:
+        digest = order_digest(order, system.deployment.chain_id, system.addresses["MarginOrders"])
+        return system.host.signers.sign_digest(keeper.address, digest)
+
+    return dataclasses.replace(keeper, sign_order=sign)
 
 
 def _strategy(wanted: StrategySettings, role: str) -> Strategy:

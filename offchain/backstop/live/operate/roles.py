@@ -34,6 +34,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "margin_crank": ("margin_crank",),
     "margin_liquidator": ("margin_liquidator",),
     "backstop_keeper": ("backstop_keeper",),
+    "pool_buyer": ("pool_buyer",),
     "deleverager": ("deleverager",),
     "matcher": ("matcher",),
     "debtor": ("debtor",),

@@ -72,6 +72,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "margin_crank": ("deviation", "most"),
     "backstop_keeper": ("minimum_profit", "most"),
     "margin_liquidator": ("capital", "minimum_profit", "most", "relieves"),
+    "pool_buyer": ("capital", "premium", "minimum_profit", "most"),
     "deleverager": ("call_gas", "most"),
     "matcher": ("orders", "most"),
 }
@@ -141,6 +142,7 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         plan=() if plan is None else _plan(plan, "collateral" in section),
         fails=fails_of(section["fails"]) if "fails" in section else None,
         runs=given("runs", units.seconds, 60, 365 * DAY, 0),
+        premium=given("premium", units.basis_points, 0, BASIS_POINTS, 0),
         relieves=given("relieves", units.basis_points, 0, 100_000, 0),
         call_gas=given("call_gas", units.gas, 100_000, BLOCK_GAS, 10_000_000),
         orders=str(section["orders"].beside()) if "orders" in section else "",

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from backstop.simulation.scenario import units
-from backstop.simulation.scenario.backstop import backstop_money_of
+from backstop.simulation.scenario.backstop import backstop_money_of, pool_members_of
 from backstop.simulation.scenario.book import fitted
 from backstop.simulation.scenario.chance import correlation_of, faults_of, spike_of
 from backstop.simulation.scenario.collateral import symbols_of
@@ -174,6 +174,7 @@ def _read(top: Field, name: str, *, anew: bool = False) -> Scenario:
         scarcity=section["scarcity"].between(units.basis_points, 0, 100_000) if "scarcity" in section else 0,
         insurance=insurance_of(section["parameters"].entries().get("margin")),
         pool_money=backstop_money_of(section["parameters"].entries().get("margin")),
+        pool_members=pool_members_of(section["parameters"].entries().get("margin"), duration),
         margin_book=(
             margin_book_of(section["margin_book"], parameters.margin, duration)
             if "margin_book" in section

@@ -16,6 +16,7 @@ from backstop.simulation.scenario import units
 from backstop.simulation.scenario.backstop import backstop_of
 from backstop.simulation.scenario.document import Field
 from backstop.simulation.scenario.schema import (
+    Delisting,
     MarginAccount,
     MarginBook,
     MarginPairs,
@@ -145,7 +146,7 @@ def brackets_of(field: Field, most: int) -> tuple[tuple[int, int], ...]:
 
 def margin_book_of(field: Field, margin: MarginParameters | None, duration: int) -> MarginBook:
     """Read accounts that are drawn by lot, and those that are given one by one."""
-    section = field.section((), ("pairs", "accounts", "trades"))
+    section = field.section((), ("pairs", "accounts", "trades", "delistings", "leaves", "dodgers"))
     if margin is None:
         field.fail("needs the section parameters.margin: without it there is no margin market")
     if not section.entries:
@@ -155,6 +156,11 @@ def margin_book_of(field: Field, margin: MarginParameters | None, duration: int)
     book = MarginBook(
         {} if pairs is None else {name: _pairs(name, each, lots) for name, each in pairs.entries().items()},
         () if accounts is None else _accounts(accounts, lots, duration),
+        delistings=_delistings(section["delistings"], lots, duration) if "delistings" in section else (),
+        dodgers=section["dodgers"].between(units.basis_points, 0, BASIS_POINTS)
+        if "dodgers" in section
+        else 0,
+        leaves=section["leaves"].between(units.clock, 0, duration) if "leaves" in section else None,
     )
     if trades is None:
         return book
@@ -163,6 +169,20 @@ def margin_book_of(field: Field, margin: MarginParameters | None, duration: int)
     names |= {f"{side}_{i + 1}" for side in ("long", "short") for i in range(most)}
     found = [_trade(each, lots, names, duration) for each in trades.items()]
     return replace(book, trades=tuple(sorted(found, key=lambda each: each.at)))
+
+
+def _delistings(field: Field, lots: dict[str, int], duration: int) -> tuple[Delisting, ...]:
+    """Read a list of `{market: ALT, at: 01:00, ends: 74:00}`."""
+    found = []
+    for each in field.items():
+        section = each.section(("market", "at", "ends"))
+        _listed(section["market"].text, section["market"], lots)
+        at = section["at"].between(units.clock, 0, duration)
+        ends = section["ends"].between(units.clock, 0, at + bounds.MAX_NOTICE)
+        if ends < at + bounds.MIN_NOTICE:
+            section["ends"].fail(f"must be {bounds.MIN_NOTICE // 86_400} days after `at`, or later")
+        found.append(Delisting(at, section["market"].text, ends))
+    return tuple(found)
 
 
 def _trade(field: Field, lots: dict[str, int], names: set[str], duration: int) -> MarginTrade:

@@ -87,6 +87,15 @@ class MarginAccount:
 
 
 @dataclass(frozen=True)
+class PoolMember:
+    """Somebody whose money is in the pool that takes over positions of the margin market."""
+
+    name: str
+    money: int  # wad, at the opening
+    asks: int | None = None  # when it asks to leave with all that it has
+
+
+@dataclass(frozen=True)
 class MarginTrade:
     """A trade of two accounts of the margin market during the run."""
 
@@ -98,12 +107,25 @@ class MarginTrade:
 
 
 @dataclass(frozen=True)
+class Delisting:
+    """An announcement of the admin that a market ends."""
+
+    at: int  # seconds from the start
+    symbol: str
+    ends: int  # seconds from the start: when its final price begins to be made
+
+
+@dataclass(frozen=True)
 class MarginBook:
     """The accounts of the margin market at the start, and what they trade later."""
 
     pairs: Mapping[str, MarginPairs] = field(default_factory=dict)  # by symbol
     accounts: tuple[MarginAccount, ...] = ()
     trades: tuple[MarginTrade, ...] = ()  # in the order of time
+    delistings: tuple[Delisting, ...] = ()
+    dodgers: int = 0  # basis points of the winners of a crash who try to bear less
+    dodges: bool = True  # or they do nothing, and it is counted what they come to
+    leaves: int | None = None  # when everybody takes out all that may leave, seconds from the start
 
 
 @dataclass(frozen=True)
@@ -162,6 +184,7 @@ class Scenario:
     scarcity: int = 0  # basis points: 10000 is a demand of so many dollars whatever the supply
     insurance: int = 0  # wad that the margin market's fund is given at the opening
     pool_money: int = 0  # wad that is put into the pool that takes over positions, at the opening
+    pool_members: tuple[PoolMember, ...] = ()  # of that pool, besides the market maker
     margin_book: MarginBook = field(default_factory=MarginBook)
     aftermath: int = 0  # seconds that a run goes on after the last block, prices standing still
     unsafe: Mapping[str, str] = field(default_factory=dict)  # rules of settings broken on purpose, and why

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from backstop.deployment.contracts import POOLS
+from backstop.errors import BackstopError
 from backstop.files.whole import write_files
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.simulation.bearers import GROUPS, PAYERS, group_of
@@ -97,7 +99,24 @@ def margin_lines(comparison: Mapping[str, Any]) -> list[Line]:
         of_margin("  beyond it by whole positions", "greedy_excess_wad"),
         of_margin("gas of dealing with debtors", "gas", "count"),
         of_margin("losses final after", "final_after_seconds", "seconds"),
+        *(_dodged_lines() if _dodges(comparison) else []),
     ]
+
+
+def _dodged_lines() -> list[Line]:
+    """List the lines about winners who try to bear less, beside the same run in which they do not."""
+    found = [
+        ("winners who dodge", "dodgers", "count"),
+        ("  what they tried", "tried", "count"),
+        ("  of this, that went", "went", "count"),
+        ("  fees that they paid", "fees_wad", "wad"),
+        ("borne by their gains, if they do nothing", "idle_borne_wad", "wad"),
+        ("  if they dodge", "borne_wad", "wad"),
+        ("closed of their positions, if they do nothing", "idle_closed_wad", "wad"),
+        ("  if they dodge", "closed_wad", "wad"),
+        ("have more by dodging, fees paid", "won_wad", "wad"),
+    ]
+    return [Line(title, f"margin.dodging.{figure}", unit) for title, figure, unit in found]
 
 
 # ------------------------------------------------------------------------- runs
@@ -111,17 +130,23 @@ def compare(
     out: Path,
     *,
     aftermath: int = 30 * DAY,
+    dodgers: int = 0,
     command: str = "",
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Run a scenario under each preset; write a run directory for each, and the comparison.
 
-    A preset that has naive rules runs once more for each of them, with ours in its place.
+    A preset that has naive rules runs once more for each of them, with ours in its place. With `dodgers`,
+    basis points of the winners in a margin market, it runs once more, and these try to bear less.
     """
     # All of them are read before anything runs.
     laid = [
-        [lay_over(preset, scenario, without=rule) for rule in ("", *preset.naive_rules)] for preset in presets
+        [
+            with_dodgers(lay_over(preset, scenario, without=rule), dodgers)
+            for rule in ("", *preset.naive_rules)
+        ]
+        for preset in presets
     ]
 
     def run(each: Scenario, name: str) -> RunResult:
@@ -140,6 +165,8 @@ def compare(
     for preset, (own, *with_ours) in zip(presets, laid, strict=True):
         result = run(own, preset.name)
         row = row_of(preset, result)
+        if dodgers:
+            row["margin"]["dodging"] = dodged(result, run(dodging(own), f"{preset.name}-dodged"))
         rows.append(row)
         for rule, each in zip(preset.naive_rules, with_ours, strict=True):
             beside = run(each, f"{preset.name}-without-{rule}")
@@ -160,6 +187,42 @@ def compare(
     }
     write(comparison, out)
     return comparison
+
+
+def with_dodgers(scenario: Scenario, share: int) -> Scenario:
+    """Have a share of the winners [bps] chosen, who do nothing; refuse a scenario without a margin market."""
+    if not share:
+        return scenario
+    if scenario.parameters.margin is None:
+        raise BackstopError(f"there is nothing to dodge in {scenario.name!r}: it has no margin market")
+    return replace(scenario, margin_book=replace(scenario.margin_book, dodgers=share, dodges=False))
+
+
+def dodging(scenario: Scenario) -> Scenario:
+    """Have those who are chosen try to bear less."""
+    return replace(scenario, margin_book=replace(scenario.margin_book, dodges=True))
+
+
+def dodged(idle: RunResult, result: RunResult) -> dict[str, Any]:
+    """Compute what winners have made of dodging, beside the run in which the same do nothing."""
+    before, after = idle.summary["margin"]["dodgers"], result.summary["margin"]["dodgers"]
+    return {
+        **after,
+        "idle_borne_wad": before["borne_wad"],
+        "idle_closed_wad": before["closed_wad"],
+        "won_wad": str(int(after["have_wad"]) - int(before["have_wad"])),
+        **{name: result.summary[name] for name in ("steps", "fields_compared", "differences", "state_hash")},
+    }
+
+
+def checked(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return all runs of a comparison, to say whether model and chain agreed in them."""
+    return [*comparison["presets"], *comparison["naive"], *_dodges(comparison)]
+
+
+def _dodges(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    found = [(row["margin"] or {}).get("dodging") for row in comparison["presets"]]
+    return [each for each in found if each]
 
 
 def cost_of(

@@ -124,7 +124,7 @@ def test_all_roles_find_accounts(attach: Callable[..., LiveSystem]) -> None:
         *("poker", "accruer", "liquidator", "taker", "bidder", "crank", "coverer"),
         *("recogniser", "recap_bidder", "surplus_bidder", "treasurer", "ceilings", "breaker"),
         *("caller", "settler", "margin_crank", "margin_liquidator", "backstop_keeper"),
-        *("deleverager", "matcher"),
+        *("pool_buyer", "deleverager", "matcher"),
     ]
     loop = KeeperLoop(system, keepers, lambda text: None)
     loop.run(interval=0.01, patience=0, once=True)

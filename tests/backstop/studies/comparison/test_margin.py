@@ -8,12 +8,15 @@ from typing import Any, cast
 
 import pytest
 
+from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
+from backstop.report.amounts import duration
 from backstop.report.compare_margin_charts import margin_closed, margin_payers
+from backstop.report.compare_page import page
 from backstop.simulation.bearers import PAYERS
 from backstop.simulation.run import RunResult
 from backstop.simulation.run_directory import TABLES, load_run
-from backstop.studies.comparison.compare import compare, lines, margin_lines, margin_of
+from backstop.studies.comparison.compare import checked, compare, lines, margin_lines, margin_of
 from backstop.studies.comparison.presets import load_presets
 from tests.support.paths import DATA
 
@@ -88,6 +91,40 @@ def test_the_lines(compared, out):
     assert chart is not None and bars is not None
     assert [key.name for key in chart.legend] == ["closed", "beyond it, by whole positions"]
     assert "not paid" in {key.name for key in bars.legend} or "gains of the cycle" in bars.label
+
+
+def test_the_page_has_every_line(compared, out):
+    """How long losses took to be final with them, in words."""
+    text = " ".join(page(compared, out).split())
+    for line in margin_lines(compared):
+        assert line.title.strip() in text.replace("&#39;", "'")
+    for row in compared["presets"]:
+        seconds = row["margin"]["final_after_seconds"]
+        assert seconds is None or duration(seconds) in text
+    assert any(row["margin"]["final_after_seconds"] for row in compared["presets"])
+
+
+def test_winners_who_dodge_bear_the_same(tmp_path: Path) -> None:
+    """But for a wei that is rounded up for each of their accounts; and they have less by the fees."""
+    found = compare(
+        SCENARIO, load_presets("by-cycle,ranked"), "model", 1, tmp_path, aftermath=0, dodgers=2_000
+    )
+    for row in found["presets"]:
+        dodging = row["margin"]["dodging"]
+        assert dodging["dodgers"] > 0 and 0 < dodging["went"] < dodging["tried"]
+        assert int(dodging["fees_wad"]) > 0 and int(dodging["won_wad"]) < 0
+        if row["preset"] == "by-cycle":
+            more = int(dodging["borne_wad"]) - int(dodging["idle_borne_wad"])
+            assert 0 <= more <= 4 * dodging["dodgers"] and int(dodging["borne_wad"]) > 0
+    assert checked(found)[-1]["differences"] == 0 and len(checked(found)) == 4
+    titles = [line.title for line in margin_lines(found)]
+    assert "winners who dodge" in titles and "have more by dodging, fees paid" in titles
+    assert "winners who dodge" in page(found, tmp_path)
+
+
+def test_where_there_is_no_margin_market_nobody_can_dodge(tmp_path: Path) -> None:
+    with pytest.raises(BackstopError, match="there is nothing to dodge in 'black-thursday'"):
+        compare("black-thursday", load_presets("maker"), "model", 1, tmp_path, dodgers=2_000)
 
 
 def test_a_run_without_a_margin_market_has_no_such_line():

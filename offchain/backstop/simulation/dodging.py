@@ -1,0 +1,199 @@
+"""Winners of a crash who try to bear less: they pass positions on, trade off the mark, and withdraw.
+
+They are chosen when the first account loses its positions, among those who have gained by then. They try at
+once, and again after the next roll. Each has a second account that others do not know of. A run in which they
+are chosen and do nothing says what it would have come to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from backstop.deployment.signing import sign_order, trader
+from backstop.keepers.cycle_view import CycleView
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
+from backstop.model.margin_fund import MarginFund
+from backstop.model.margin_orders import NANOSECONDS, Order
+from backstop.model.perpetual_market import PerpetualMarket
+from backstop.randomness import Dice
+from backstop.system import Action
+
+if TYPE_CHECKING:
+    from backstop.simulation.blocks import Blocks
+
+WAYS = (
+    "passes its position on",
+    "trades off the mark with itself",
+    "trades at the mark with itself",
+    "withdraws",
+)
+_PASSES, _OFF_MARK, _ITSELF, _WITHDRAWS = WAYS
+
+
+PURSE = "dodgers"
+"""The account with the margins of second accounts."""
+
+
+@dataclass
+class Dodger:
+    """A winner, its second account, and what both tried."""
+
+    name: str
+    pal: str
+    way: str
+    tried: int = 0
+    went: int = 0
+    fees: int = 0  # wad, that both paid
+    brought: int = 0  # wad, into the second account
+
+
+@dataclass
+class Dodging:
+    """The dodgers of a run, once they are chosen, and the cycle in which they have tried last."""
+
+    dodgers: list[Dodger] = field(default_factory=list)
+    cycle: int = 0
+    rounds: int = 0
+
+
+def purse_of(run: Blocks) -> int:
+    """Return what second accounts need for margins [wad]: half of the notional that dodgers may have."""
+    notional = sum(trade.lots * trade.price for trade in run.margin_book.trades)
+    return notional * run.scenario.margin_book.dodgers // BASIS_POINTS // 2
+
+
+def fill_purse(run: Blocks) -> None:
+    """Give second accounts the money for their margins, from what the vaults drew."""
+    amount, maker, purse = purse_of(run), run.account("market_maker"), run.account(PURSE)
+    if amount:
+        run.must("Stablecoin", "transfer", purse, amount, sender=maker)
+        run.must("Stablecoin", "approve", run.at["PerpetualMarket"], MAX_UINT256, sender=purse)
+
+
+def dodge(run: Blocks) -> None:
+    """Choose dodgers once a crash has begun, and have them do what they do, in its cycle and in the next."""
+    book, margin, state = run.scenario.margin_book, run.recorder.margin, run.dodging
+    if not book.dodgers or margin is None or not margin.seized or state.rounds == 2:
+        return
+    cycle = int(_market(run).clocks[()].cycle)
+    if cycle == state.cycle:
+        return
+    if not state.dodgers:
+        state.dodgers = _chosen(run)
+    state.cycle, state.rounds = cycle, state.rounds + 1
+    for each in state.dodgers:
+        # Marks of now move everybody: they are brought in both runs, so that nothing else differs.
+        run.bring_marks(trader(each.name))
+        for m in range(len(run.scenario.margin_symbols)):
+            run.must("PerpetualMarket", "accrue", m, sender=trader(each.name))
+        if book.dodges:
+            _do(run, each)
+
+
+def _market(run: Blocks) -> PerpetualMarket:
+    return cast(PerpetualMarket, run.session.model.world.contracts["PerpetualMarket"])
+
+
+def _chosen(run: Blocks) -> list[Dodger]:
+    """Choose so many of those who have gained in the cycle, by lot, each with one way."""
+    market, winners = _market(run), list[str]()
+    with run.session.model.imagine():
+        for name in sorted(run.margin_book.deposits):
+            owner = trader(name)
+            market._wake(owner)
+            gains = [sum(market._gained_now(owner, m)) for m in range(len(run.scenario.margin_symbols))]
+            if sum(gains) and market.accounts[owner].markets:
+                winners.append(name)
+    dice, left = Dice(run.seed, "dodgers"), winners
+    found = []
+    for i in range(len(winners) * run.scenario.margin_book.dodgers // BASIS_POINTS):
+        name = left.pop(dice.below(len(left)))
+        found.append(Dodger(name, f"second_{i + 1}", WAYS[i % len(WAYS)]))
+        run.signer(found[-1].pal)
+    return found
+
+
+def _do(run: Blocks, each: Dodger) -> None:
+    owner = trader(each.name)
+    if each.way != _WITHDRAWS:
+        for m in range(len(run.scenario.margin_symbols)):
+            size = int(_market(run).positions[owner, m].size)
+            if size:
+                _pass_on(run, each, m, size)
+    for name in (each.name, each.pal):
+        if _market(run).accounts[trader(name)].cycle:
+            _withdraw(run, each, trader(name))
+
+
+def _pass_on(run: Blocks, each: Dodger, m: int, size: int) -> None:
+    """Have the second account take a position over, with a fifth of its notional as margin; back, if so."""
+    purse, mark = run.account(PURSE), int(_market(run).paths[m].price)
+    margin = min(abs(size) * mark // 5, run.stablecoins(purse))
+    if run.apply(Action("PerpetualMarket", "deposit", (trader(each.pal), margin), purse)).ok:
+        each.brought += margin
+    off = 0
+    if each.way == _OFF_MARK:
+        assert run.scenario.parameters.margin is not None
+        # What is worse for who had gained is better for its second account.
+        off = mark * run.scenario.parameters.margin.band // BASIS_POINTS * (-1 if size > 0 else 1)
+    _trade(run, each, m, size, mark + off)
+    if each.way == _ITSELF:
+        _trade(run, each, m, -size, mark)
+
+
+def _trade(run: Blocks, each: Dodger, m: int, size: int, price: int) -> None:
+    """Move lots from the dodger to its second account, or back if they are under zero."""
+    chain_id, contract = run.session.model.world.chain_id, run.at["MarginOrders"]
+    nonce, signed = run.system.timestamp * NANOSECONDS + each.tried, list[Any]()
+    for name, delta in ((each.name, -size), (each.pal, size)):
+        order = Order(trader(name), m, delta, price, MAX_UINT256, nonce)
+        signed += [order, sign_order(name, order, chain_id, contract)]
+    fees = _market(run).fee_table[()]
+    action = Action("MarginOrders", "fill", (*signed, abs(size)), trader(each.name))
+    _note(each, run.apply(action).ok)
+    each.fees += _market(run).fee_table[()] - fees
+
+
+def _withdraw(run: Blocks, each: Dodger, owner: str) -> None:
+    """Take out all that there is, and if that is refused what is no gain and no margin."""
+    own = cast(CycleView, run.view().cycles).rehearse({}).standing(owner).own
+    for amount in (own, run.free_margin(owner)):
+        if amount > 0:
+            went = run.apply(Action("PerpetualMarket", "withdraw", (amount, owner), owner)).ok
+            _note(each, went)
+            if went:
+                return
+
+
+def _note(each: Dodger, went: bool) -> None:
+    each.tried += 1
+    each.went += went
+
+
+def dodgers_of(run: Blocks) -> dict[str, Any] | None:
+    """Return what dodgers tried and came to, their second accounts with them; None where nobody is to dodge.
+
+    What they have counts in hand, in accounts and in the fund, less what was brought into second accounts.
+    """
+    margin = run.recorder.margin
+    if not run.scenario.margin_book.dodgers or margin is None:
+        return None
+    pairs = [(trader(each.name), trader(each.pal)) for each in run.dodging.dodgers]
+    both = {owner for pair in pairs for owner in pair}
+    brought = sum(each.brought for each in run.dodging.dodgers)
+    return {
+        "dodgers": len(pairs),
+        "tried": sum(each.tried for each in run.dodging.dodgers),
+        "went": sum(each.went for each in run.dodging.dodgers),
+        "fees_wad": str(sum(each.fees for each in run.dodging.dodgers)),
+        "borne_wad": str(sum(margin.all_haircuts.get(owner, 0) for owner in both)),
+        "closed_wad": str(sum(row[5] * row[7] for row in margin.closings if row[3] in both)),
+        "have_wad": str(sum(_has(run, owner) for owner in sorted(both)) - brought),
+    }
+
+
+def _has(run: Blocks, owner: str) -> int:
+    fund = cast(MarginFund, run.session.model.world.contracts["MarginFund"])
+    vests = sum(fund.profit_of(owner, owner, bucket) for who, bucket in list(fund.holdings) if who == owner)
+    return run.stablecoins(owner) + vests + cast(CycleView, run.view().cycles).equity(owner)

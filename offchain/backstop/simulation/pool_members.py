@@ -1,0 +1,76 @@
+"""Members of the pool that takes over positions: when they ask to leave, and what each has in the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from backstop.deployment.accounts import account
+from backstop.keepers.backstop_pool import POOL
+from backstop.model.margin_fund import MarginFund
+from backstop.model.perpetual_backstop import VIRTUAL_ASSETS, VIRTUAL_SHARES, PerpetualBackstop
+from backstop.system import Action
+
+if TYPE_CHECKING:
+    from backstop.simulation.blocks import Blocks
+
+
+def ask_to_leave(run: Blocks) -> None:
+    """Have those ask whose time has come, with all they have; once due, the pool's keeper pays them."""
+    for each in list(run.asking):
+        assert each.asks is not None
+        who = account(each.name)
+        pool = cast(PerpetualBackstop, run.session.model.world.contracts[POOL])
+        action = Action(POOL, "requestRedeem", (pool.held(who), who, who), who)
+        if each.asks <= run.now and run.apply(action).ok:
+            run.asking.remove(each)
+
+
+def pool_of(run: Blocks) -> dict[str, Any] | None:
+    """Return what the pool has earned or lost by the end, and what its members have of it; None without one.
+
+    What it still has counts at the last marks, less the haircuts that are known.
+    """
+    view, margin = run.view(), run.recorder.margin
+    if POOL not in run.at or margin is None or view.cycles is None:
+        return None
+    pool = cast(PerpetualBackstop, run.session.model.world.contracts[POOL])
+    left = view.cycles.equity(pool.address)
+    mine = view.cycles.rehearse({}).sizes(pool.address)
+    paid_in, paid_out = margin.pool_in, margin.pool_out
+    return {
+        "paid_in_wad": str(paid_in),
+        "paid_out_wad": str(paid_out),
+        "left_wad": str(left),
+        "earned_wad": str(paid_out + left - paid_in),
+        "rewards_wad": str(margin.pool_rewards),
+        "taken_over": margin.pool_takes,
+        "sold": margin.pool_sales,
+        "lots_left": {run.scenario.margin_symbols[m]: size for m, size in sorted(mine.items())},
+        "members": [_member(run, pool, each.name, each.money, left) for each in run.scenario.pool_members],
+    }
+
+
+def _member(run: Blocks, pool: PerpetualBackstop, name: str, money: int, left: int) -> dict[str, Any]:
+    """Return what a member put in and has: in its hand, in the fund until it has vested, in the pool."""
+    who = account(name)
+    fund = cast(MarginFund, run.session.model.world.contracts["MarginFund"])
+    generation = pool.state[()].generation
+    asked = [
+        request.shares
+        for (g, _, controller), request in pool.requests.items()
+        if (g, controller) == (generation, who)
+    ]
+    shares = pool.held(who) + sum(asked)
+    inside = shares * (left + VIRTUAL_ASSETS) // (pool.state[()].supply + VIRTUAL_SHARES)
+    buckets = [bucket for owner, bucket in fund.holdings if owner == who]
+    vests = sum(fund.profit_of(who, who, bucket) for bucket in buckets)
+    margin = run.recorder.margin
+    left_at = None if margin is None else margin.pool_left.get(who)
+    return {
+        "name": name,
+        "paid_in_wad": str(money),
+        "has_wad": str(run.stablecoins(who) + vests + inside),
+        "vests_wad": str(vests),
+        "inside_wad": str(inside),
+        "left_at": None if left_at is None else left_at - run.scenario.start,
+    }

@@ -1,0 +1,63 @@
+"""On a node: a pool takes positions over, and a buyer with a key of its own takes them from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.keepers.cycle_view import CycleView
+from backstop.live.operate.config import read_settings
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from tests.support.devnet import Devnet
+from tests.support.fallen import do
+from tests.support.street import ETH, LOTS, Street
+
+ROLES = ("margin_crank", "matcher", "backstop_keeper", "pool_buyer")
+
+
+@pytest.fixture
+def street(fresh: Devnet, tmp_path: Path):
+    """A long of 1,000 lots with a fifth of margin against a short, a pool of 20,000, a buyer with 3,000."""
+    made = Street(fresh, tmp_path, ROLES, example="margin-pool")
+    at, by = made.system.addresses, {"sender": "market_maker"}
+    do(made.system, "Stablecoin", "approve", at["PerpetualBackstop"], MAX_UINT256, **by)
+    do(made.system, "PerpetualBackstop", "deposit", 20_000 * WAD, account("saver"), **by)
+    do(made.system, "Stablecoin", "transfer", account("pool_buyer"), 3_000 * WAD, **by)
+    made.order("long", "--buy")
+    made.order("short", "--sell")
+    yield made
+    made.loop.close()
+    made.system.check()
+
+
+def test_it_signs_with_its_own_account_and_buys_what_is_quoted(street: Street) -> None:
+    """The long owes at 1,500: the pool takes its lots, as far as its money goes, and sells a part of them."""
+    pool, buyer = street.system.addresses["PerpetualBackstop"], account("pool_buyer")
+    street.work(lambda market: market.position(pool, ETH).size == 0 and market.paid_in(buyer) > 0, 2_000)
+
+    def bought(market: CycleView) -> bool:
+        return market.position(buyer, ETH).size > 0
+
+    street.work(bought, 1_500)
+    held = street.seen.position(buyer, ETH).size
+    # It has deposited its capital, and holds no more than that is worth.
+    assert street.seen.paid_in(buyer) == 2_000 * WAD and 0 < held * 15 <= 2_000
+    assert street.seen.position(pool, ETH).size > 0
+    sent = [
+        line for line in street.said if line.startswith("pool_buyer: MarginOrders.fill") and "done" in line
+    ]
+    assert len(sent) == 1 and held <= LOTS
+
+
+def test_its_settings_are_read_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "keeper.yaml"
+    path.write_text(
+        "schema_version: 1\nroles: {pool_buyer: {reports: r.jsonl, capital: 500 stablecoin, premium: 0.5%}}\n"
+    )
+    assert read_settings(path)["options"]["pool_buyer"] == {
+        "reports": (str(tmp_path / "r.jsonl"),),
+        "capital": 500 * WAD,
+        "premium": 50,
+    }
