@@ -110,8 +110,11 @@ def _dodged_lines() -> list[Line]:
         ("  what they tried", "tried", "count"),
         ("  of this, that went", "went", "count"),
         ("  fees that they paid", "fees_wad", "wad"),
+        ("lost by insolvent accounts, if they dodge", "loss_wad", "wad"),
         ("borne by their gains, if they do nothing", "idle_borne_wad", "wad"),
         ("  if they dodge", "borne_wad", "wad"),
+        ("of all that gains bore, if they do nothing", "idle_part_bps", "bps"),
+        ("  if they dodge", "part_bps", "bps"),
         ("closed of their positions, if they do nothing", "idle_closed_wad", "wad"),
         ("  if they dodge", "closed_wad", "wad"),
         ("have more by dodging, fees paid", "won_wad", "wad"),
@@ -210,9 +213,19 @@ def dodged(idle: RunResult, result: RunResult) -> dict[str, Any]:
         **after,
         "idle_borne_wad": before["borne_wad"],
         "idle_closed_wad": before["closed_wad"],
+        "idle_part_bps": _part(idle),
+        "part_bps": _part(result),
+        "loss_wad": result.summary["margin"]["loss_wad"],
         "won_wad": str(int(after["have_wad"]) - int(before["have_wad"])),
         **{name: result.summary[name] for name in ("steps", "fields_compared", "differences", "state_hash")},
     }
+
+
+def _part(result: RunResult) -> int | None:
+    """Return the part that dodgers bear of all that gains bore [bps]; None if these bore nothing."""
+    margin = result.summary["margin"]
+    borne = sum(int(margin[f"{kind}_wad"]) for kind in ("taken", "cut"))
+    return int(margin["dodgers"]["borne_wad"]) * BASIS_POINTS // borne if borne else None
 
 
 def checked(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
