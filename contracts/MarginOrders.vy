@@ -11,6 +11,7 @@
 from snekmate.utils import eip712_domain_separator
 
 from contracts.interfaces import IPerpetualDesk
+from contracts.modules import owned
 from contracts.modules import signed
 
 initializes: eip712_domain_separator
@@ -135,24 +136,27 @@ def fill(
 @external
 def cancel(order: Order):
     """
-    @notice Void an order for good. Its account only.
-    @param order The caller's.
+    @notice Void an order for good. Whose account it is only.
+    @param order Of an account of the caller's.
     """
-    assert msg.sender == order.account, "margin_orders: not its account"
+    assert owned._by(order.account, msg.sender), "margin_orders: not its account"
     digest: bytes32 = self._digest(order)
     self.filled[digest] = max_value(uint256)
     log Cancelled(account=order.account, order=digest)
 
 
 @external
-def raise_nonce(new: uint256):
+def raise_nonce(new: uint256, account: address = msg.sender):
     """
-    @notice Void all of the caller's orders with a nonce under a new floor, above the old one.
+    @notice Void all orders of an account with a nonce under a new floor, above the old one. Whose account it
+            is only. Protects: each account has a floor of its own.
     @param new [nonce] The floor.
+    @param account One of the caller's.
     """
-    assert new > self.nonce_floor[msg.sender], "margin_orders: floor only rises"
-    self.nonce_floor[msg.sender] = new
-    log NonceRaised(account=msg.sender, new=new)
+    assert owned._by(account, msg.sender), "margin_orders: not its owner"
+    assert new > self.nonce_floor[account], "margin_orders: floor only rises"
+    self.nonce_floor[account] = new
+    log NonceRaised(account=account, new=new)
 
 
 @external

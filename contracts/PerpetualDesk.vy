@@ -15,6 +15,7 @@ from contracts.interfaces import IPerpetualMarket
 from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
+from contracts.modules import owned
 from contracts.modules import units
 
 implements: IPerpetualDesk
@@ -175,20 +176,23 @@ def trade(
 
 @external
 @nonreentrant
-def take(market: uint256, lots: uint256):
+def take(market: uint256, lots: uint256, owner: address = msg.sender):
     """
-    @notice Take lots over that were taken from debtors, at the mark, for a taker's fee. Anyone, as a trade.
+    @notice Take lots over that were taken from debtors, at the mark, for a taker's fee. Anyone, as a trade,
+            into an account of its own.
             Protects: who is on the other side of an insolvent position closes against it without having to
             find anybody; others need initial margin, and a market that is not delisted; what bonds pay for
             that is the taker's.
     @param market [id] The market.
     @param lots [lots] How many, of the side that lacks them.
+    @param owner Whose account gets them, one of the caller's.
     """
+    assert owned._by(owner, msg.sender), "desk: not its owner"
     fresh: bool = False
     price: uint256 = 0
     fresh, price = extcall MARKET.accrue(market)
     assert fresh, "desk: no price for lots"
-    self._check_solvent(msg.sender)
+    self._check_solvent(owner)
     long: uint256 = 0
     short: uint256 = 0
     long, short = staticcall MARKET.lots_of(market)
@@ -198,10 +202,10 @@ def take(market: uint256, lots: uint256):
         delta = -delta
     rewarded: Rewarded = self._rewarded()
     fee: int256 = self._fee(lots * price, TAKER_FEE)
-    extcall MARKET.exchange(market, msg.sender, MARKET.address, delta, price, -fee, 0)
-    self._reward(msg.sender, rewarded, lots * price)
-    self._check_side(msg.sender, market, delta, price, price, self._ends(market))
-    log Taken(taker=msg.sender, market=market, delta=delta, price=price)
+    extcall MARKET.exchange(market, owner, MARKET.address, delta, price, -fee, 0)
+    self._reward(owner, rewarded, lots * price)
+    self._check_side(owner, market, delta, price, price, self._ends(market))
+    log Taken(taker=owner, market=market, delta=delta, price=price)
 
 
 @external
@@ -257,25 +261,27 @@ def deleverage(
 
 @external
 @nonreentrant
-def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
+def liquidate(owner: address, market: uint256, lots: uint256, liquidator: address = msg.sender) -> uint256:
     """
-    @notice Take over lots of an account that is under its maintenance margin, into the caller's own
-            account, at the mark less a reward:
+    @notice Take over lots of an account that is under its maintenance margin, into an account of the
+            caller's, at the mark less a reward:
 
                 min(equity, shortage*discount) * maintenance margin relieved / maintenance margin
 
             Permissionless. Protects: a solvent account above its maintenance margin is never touched; no more
             is taken than brings it back to its initial margin, but dust; its equity never falls faster than
-            its maintenance margin, so no account is left worse; the caller needs initial margin for what it
-            takes over. No gain is reserved: nothing stops it, not in a market that is delisted either.
+            its maintenance margin, so no account is left worse; whose account gets them needs initial margin
+            there. No gain is reserved: nothing stops it, not in a market that is delisted either.
     @param owner Whose account.
     @param market [id] The market.
     @param lots [lots] How many, above zero.
+    @param liquidator Whose account gets them and the reward, another one and the caller's.
     @return [wad] The reward, rounded down; a share of it is the fund's.
     """
-    assert owner != msg.sender, "desk: own account"
+    assert owner != liquidator, "desk: own account"
+    assert owned._by(liquidator, msg.sender), "desk: not its liquidator"
     extcall MARKET.wake(owner)
-    extcall MARKET.wake(msg.sender)
+    extcall MARKET.wake(liquidator)
     size: int256 = self._size(owner, market)
     whole: uint256 = convert(abs(size), uint256)
     assert lots != 0 and lots <= whole, "desk: not that many"
@@ -304,10 +310,10 @@ def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
         delta = -delta
     cost: int256 = -convert(reward, int256)
     gain: int256 = convert(reward - fee, int256)
-    extcall MARKET.exchange(market, owner, msg.sender, delta, price, cost, gain)
-    self._check_side(msg.sender, market, -delta, price, price, False)
+    extcall MARKET.exchange(market, owner, liquidator, delta, price, cost, gain)
+    self._check_side(liquidator, market, -delta, price, price, False)
     log Liquidated(
-        owner=owner, liquidator=msg.sender, market=market, lots=lots, price=price, reward=reward, fee=fee
+        owner=owner, liquidator=liquidator, market=market, lots=lots, price=price, reward=reward, fee=fee
     )
     return reward
 

@@ -22,6 +22,7 @@ from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
 from contracts.modules import cycle_book
 from contracts.modules import cycle_losses
+from contracts.modules import owned
 from contracts.modules import price_path
 from contracts.modules import refuse
 
@@ -141,28 +142,30 @@ def deposit(owner: address, amount: uint256):
 
 @external
 @nonreentrant
-def withdraw(amount: uint256, receiver: address) -> uint256:
+def withdraw(amount: uint256, receiver: address, owner: address = msg.sender) -> uint256:
     """
-    @notice Take cash out of the caller's account. What goes beyond its deposits is profit, which the fund
-            holds until it has vested. With positions: the initial margin has to be left without any gain
-            that is not final, at marks of now, in no emergency; without positions those gains have to be
-            left, and in settlement the losses of its cycle to be final. Protects: no gain leaves that may
+    @notice Take cash out of an account of the caller's. What goes beyond its deposits is profit, which the
+            fund holds until it has vested. With positions: the initial margin has to be left without any
+            gain that is not final, at marks of now, in no emergency; without positions those gains have to
+            be left, and in settlement the losses of its cycle to be final. Protects: no gain leaves that may
             have to bear a loss; while losses are late, the first and the last are paid alike.
     @param amount [wad] Of cash.
     @param receiver Who gets it, or its profit once that has vested.
+    @param owner Whose account, one of the caller's.
     @return [wad] What was paid and locked: less than the amount while losses are late, rounded down.
     """
-    cycle_book._touch(msg.sender)
-    if self.closing_in != 0:
-        assert price_path._cycle() >= self.closing_in + 2, "perpetuals: losses are open"
-    cycle_book._credit(msg.sender, -convert(amount, int256))
-    if cycle_book._holds(msg.sender):
-        extcall DESK.check_risk(msg.sender)
+    if not owned._by(owner, msg.sender):
+        refuse._with("perpetuals: not its owner")
+    cycle_book._touch(owner)
+    if self.closing_in != 0 and price_path._cycle() < self.closing_in + 2:
+        refuse._with("perpetuals: losses are open")
+    cycle_book._credit(owner, -convert(amount, int256))
+    if cycle_book._holds(owner):
+        extcall DESK.check_risk(owner)
     else:
-        standing: IPerpetualMarket.Standing = cycle_book._standing(msg.sender)
-        assert standing.own - convert(standing.haircut, int256) >= convert(
-            standing.unfinal, int256
-        ), "perpetuals: more than it has"
+        standing: IPerpetualMarket.Standing = cycle_book._standing(owner)
+        if standing.own - convert(standing.haircut, int256) < convert(standing.unfinal, int256):
+            refuse._with("perpetuals: more than it has")
     available: uint256 = cycle_losses.held - min(cycle_losses.held, cycle_book.fees)
     late: uint256 = cycle_losses.late
     if amount > available + late:
@@ -171,10 +174,10 @@ def withdraw(amount: uint256, receiver: address) -> uint256:
     if late != 0:
         paid = amount * available // (available + late)
         cycle_losses._repay(amount - paid)
-    own: uint256 = min(paid, cycle_book.paid_in[msg.sender])
-    cycle_book._take_out(msg.sender, own)
+    own: uint256 = min(paid, cycle_book.paid_in[owner])
+    cycle_book._take_out(owner, own)
     cycle_losses._change_held(-convert(paid, int256))
-    log Withdrawn(owner=msg.sender, receiver=receiver, amount=amount, paid=own, profit=paid - own)
+    log Withdrawn(owner=owner, receiver=receiver, amount=amount, paid=own, profit=paid - own)
     if own != 0:
         extcall cycle_losses.STABLECOIN.transfer(receiver, own)
     if paid != own:
@@ -258,7 +261,8 @@ def accrue(market: uint256) -> (bool, uint256):
     @return Whether there is a price of now.
     @return [wei a lot] The mark; 0 is none yet.
     """
-    assert market < staticcall price_path.POLICY.markets(), "perpetuals: no such market"
+    if market >= staticcall price_path.POLICY.markets():
+        refuse._with("perpetuals: no such market")
     fresh: bool = False
     if not price_path._has_ended(market):
         fresh = price_path._mark(market)

@@ -5,8 +5,9 @@
 @title signed
 @license GNU Affero General Public License v3.0 only
 @notice Whether an account has signed something: by its key, or, where it is a contract, by saying so
-        (ERC-1271).
+        (ERC-1271). A key signs for every account of its address, a contract for its own alone.
 """
+from contracts.modules import owned
 
 # [bytes] Enough for a wallet of fifteen keys.
 LONGEST: constant(uint256) = 1_024
@@ -28,8 +29,9 @@ def _by(account: address, digest: bytes32, signature: Bytes[LONGEST]) -> bool:
         half: uint256 = convert(extract32(signature, 32), uint256)
         v: uint256 = convert(slice(signature, 64, 1), uint256)
         signer: address = ecrecover(digest, v, convert(extract32(signature, 0), uint256), half)
-        if half <= convert(HIGHEST_HALF, uint256) and signer != empty(address) and signer == account:
-            return True
+        if half <= convert(HIGHEST_HALF, uint256) and signer != empty(address):
+            if owned._by(account, signer):
+                return True
     if not account.is_contract:
         return False
     success: bool = False

@@ -90,7 +90,7 @@ def answers(both, number):
 
 # What there is to try with guards only, with a margin market, or with a pool behind one.
 FIXTURES = {25: "alone_with_guards", 126: "alone_with_a_pool"}
-FIXTURES |= dict.fromkeys((97, 98, 99, 100), "alone_with_margin")
+FIXTURES |= dict.fromkeys((97, 98, 99, 100, 131), "alone_with_margin")
 
 
 @pytest.mark.parametrize("number", sorted(COUNTERFACTUAL_PROPERTIES))

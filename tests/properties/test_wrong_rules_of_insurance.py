@@ -1,4 +1,4 @@
-"""Rules of what insurance has to cover made wrong, in contract and model alike: property 130 notices."""
+"""Rules of what insurance has to cover made wrong, in contract and model alike: property 132 notices."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_what_is_covered_is_opened(crowd):
 
 def test_no_rule_at_all(crowd, monkeypatch):
     monkeypatch.setattr(Desk, "_is_covered", lambda *_: True)
-    notices(130, more(crowd))
+    notices(132, more(crowd))
 
 
 def test_each_market_alone(crowd, monkeypatch):
@@ -49,7 +49,7 @@ def test_each_market_alone(crowd, monkeypatch):
         return needed * 1_000 <= spendable(self) * 10_000
 
     monkeypatch.setattr(Desk, "_is_covered", alone)
-    notices(130, more(crowd, market=BTC))
+    notices(132, more(crowd, market=BTC))
 
 
 def test_what_was_open_before(crowd, monkeypatch):
@@ -58,7 +58,7 @@ def test_what_was_open_before(crowd, monkeypatch):
         return needed * 1_000 <= spendable(self) * 10_000
 
     monkeypatch.setattr(Desk, "_is_covered", old)
-    notices(130, more(crowd))
+    notices(132, more(crowd))
 
 
 @pytest.mark.parametrize("what", ["amount", "cap"])
@@ -74,7 +74,7 @@ def test_money_that_may_not_be_spent(crowd, monkeypatch, what):
     if what == "amount":
         crowd.do(f"{FUND}.set_cap", 2_000, sender="admin")
     monkeypatch.setattr(MarginFund, "spendable", view({"amount": amount, "cap": cap}[what]))
-    notices(130, more(crowd, 5 if what == "amount" else 10))
+    notices(132, more(crowd, 5 if what == "amount" else 10))
 
 
 def test_what_is_spent_today_may_be_spent_again(crowd, monkeypatch):
@@ -89,4 +89,4 @@ def test_what_is_spent_today_may_be_spent_again(crowd, monkeypatch):
         return min(self._insurance().amount, self.caps[()] * WAD)
 
     monkeypatch.setattr(MarginFund, "spendable", view(again))
-    notices(130, more(crowd))
+    notices(132, more(crowd))

@@ -19,6 +19,7 @@ Examples:
   ape run order --trader ann --market WETH --buy 100 --price 2000 --out orders.jsonl
   ape run order --trader margin_liquidator --market WETH --sell 40 --price 1995.5 --reduce-only
   ape run order --keystore me --market WBTC --sell 5 --price 60000 --expiry 1797044400
+  ape run order --keystore me --account 1 --market WETH --buy 5 --price 2000
 """,
 )
 @deployment_option
@@ -31,6 +32,14 @@ Examples:
     "--keystore",
     metavar="ALIAS",
     help="Ape's account that signs; APE_ACCOUNTS_<alias>_PASSPHRASE unlocks it.",
+)
+@click.option(
+    "--account",
+    type=click.IntRange(0, 255),
+    default=0,
+    show_default=True,
+    metavar="NUMBER",
+    help="Which of the signer's accounts: 0 is its address.",
 )
 @click.option("--market", required=True, metavar="SYMBOL", help="Whose price the market follows.")
 @click.option("--buy", type=click.IntRange(1), metavar="LOTS", help="So many lots at most.")
@@ -53,6 +62,7 @@ def cli(
     deployment: Path,
     trader: str | None,
     keystore: str | None,
+    account: int,
     market: str,
     buy: int | None,
     sell: int | None,
@@ -88,6 +98,7 @@ def cli(
         expiry=MAX_UINT256 if expiry is None else expiry,
         nonce=time.time_ns() if nonce is None else nonce,
         reduce_only=reduce_only,
+        number=account,
     )
     if out is None:
         click.echo(line)

@@ -2,6 +2,8 @@
 
 A signature's nonce is always 1, its point the generator: it costs one multiplication and tells the key,
 which everybody knows anyway. Nobody with money may sign like this.
+
+A name that ends in "#1" to "#255" stands for one of the trader's other accounts, which have the same key.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from backstop.deployment.accounts import ACCOUNTS
 from backstop.model.margin_orders import Order, order_digest
+from backstop.model.owned import account_of
 from backstop.model.signatures import GENERATOR, ORDER, ecrecover, keccak256
 from backstop.model.signed_reports import SignedReport, report_digest
 
@@ -23,12 +26,21 @@ _R, _PARITY = GENERATOR[0], GENERATOR[1] & 1
 @cache
 def key_of(name: str) -> int:
     """Return the private key of a trader."""
-    return int.from_bytes(keccak256(f"backstop trader: {name}".encode()), "big") % (ORDER - 1) + 1
+    person = person_of(name)
+    return int.from_bytes(keccak256(f"backstop trader: {person}".encode()), "big") % (ORDER - 1) + 1
+
+
+def person_of(name: str) -> str:
+    """Return the name of whose account it is."""
+    return name.partition("#")[0]
 
 
 @cache
 def trader(name: str) -> str:
-    """Return the address of a trader: what its signature tells, as to the contracts."""
+    """Return the account of a trader: what its signature tells, as to the contracts, or one beside it."""
+    person, _, number = name.partition("#")
+    if number:
+        return account_of(trader(person), int(number))
     digest = keccak256(name.encode())
     signature = sign_digest(key_of(name), digest)
     r, s, v = (int.from_bytes(part, "big") for part in (signature[:32], signature[32:64], signature[64:]))
@@ -50,7 +62,7 @@ def sign_digest(key: int, digest: bytes, *, low: bool = True) -> bytes:
 
 
 def sign_order(name: str, order: Order, chain_id: int, contract: str) -> bytes:
-    """Sign a trader's order at a contract."""
+    """Sign an order of a trader's accounts at a contract."""
     return sign_digest(key_of(name), order_digest(order, chain_id, contract))
 
 

@@ -19,6 +19,7 @@ from backstop.keepers.group import KeeperGroup
 from backstop.keepers.lines import hex_of, number_of, object_of
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.margin_orders import Order, order_digest
+from backstop.model.owned import same_address
 from backstop.model.signatures import ORDER, ecrecover
 
 SCHEMA_VERSION = 1
@@ -96,7 +97,8 @@ class OrderFile:
         order, signature = parse_order(line)
         digest = order_digest(order, self._chain_id, self._contract)
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
-        if s > ORDER // 2 or ecrecover(digest, signature[64], r, s) != order.account:
+        signer = ecrecover(digest, signature[64], r, s) if s <= ORDER // 2 else None
+        if signer is None or not same_address(signer, order.account):
             raise BackstopError(f"{order.account} has not signed it for {self._contract}")
         return SignedOrder(order, signature, digest, len(self._known))
 

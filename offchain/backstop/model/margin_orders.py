@@ -7,6 +7,7 @@ from typing import NamedTuple, cast
 from backstop.model.arithmetic import MAX_UINT256, add
 from backstop.model.erc20 import domain_separator, words
 from backstop.model.interfaces import IPerpetualDesk
+from backstop.model.owned import is_owned
 from backstop.model.signatures import keccak256
 from backstop.model.signed import is_signed
 from backstop.model.state import Contract, Revert, World, external, immutable, require, view
@@ -107,17 +108,19 @@ class MarginOrders(Contract):
     def cancel(self, sender: str, order: Order) -> None:
         """Void an order for good."""
         order = Order(*order)
-        require(sender == order.account, "margin_orders: not its account")
+        require(is_owned(self.world, order.account, sender), "margin_orders: not its account")
         digest = self._digest(order)
         self.fills[digest] = MAX_UINT256
         self.emit("Cancelled", order.account, digest)
 
     @external
-    def raise_nonce(self, sender: str, new: int) -> None:
-        """Void all of the sender's orders with a nonce under a new floor."""
-        require(new > self.floors[sender], "margin_orders: floor only rises")
-        self.floors[sender] = new
-        self.emit("NonceRaised", sender, new)
+    def raise_nonce(self, sender: str, new: int, account: str | None = None) -> None:
+        """Void all orders of an account, by default the sender's, with a nonce under a new floor."""
+        account = account or sender
+        require(is_owned(self.world, account, sender), "margin_orders: not its owner")
+        require(new > self.floors[account], "margin_orders: floor only rises")
+        self.floors[account] = new
+        self.emit("NonceRaised", account, new)
 
     @view
     def digest_of(self, sender: str, order: Order) -> bytes:

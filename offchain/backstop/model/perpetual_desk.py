@@ -19,6 +19,7 @@ from backstop.model.interfaces import (
     IVaultEngine,
     Takeover,
 )
+from backstop.model.owned import is_owned
 from backstop.model.price_path import INTERVAL, PERIOD, side_of
 from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require
 
@@ -125,20 +126,22 @@ class PerpetualDesk(Contract):
         self._check_side(taker, market, -delta, price, mark, taker_reduces or ends)
 
     @external
-    def take(self, sender: str, market: int, lots: int) -> None:
-        """Take lots over that were taken from debtors, at the mark."""
+    def take(self, sender: str, market: int, lots: int, owner: str | None = None) -> None:
+        """Take lots over that were taken from debtors, at the mark, into an account of the sender's."""
+        owner = owner or sender
+        require(is_owned(self.world, owner, sender), "desk: not its owner")
         fresh, price = self.market.accrue(self.address, market)
         require(fresh, "desk: no price for lots")
-        self._check_solvent(sender)
+        self._check_solvent(owner)
         long, short = self.market.lots_of(self.address, market)
         require(0 < lots <= abs(short - long), "desk: not so many lots")
         delta = lots if short > long else -lots
         rewarded = self._rewarded()
         fee = _fee(lots * price, self.taker_fee)
-        self.market.exchange(self.address, market, sender, self.market_address, delta, price, -fee, 0)
-        self._reward(sender, rewarded, lots * price)
-        self._check_side(sender, market, delta, price, price, self._ends(market))
-        self.emit("Taken", sender, market, delta, price)
+        self.market.exchange(self.address, market, owner, self.market_address, delta, price, -fee, 0)
+        self._reward(owner, rewarded, lots * price)
+        self._check_side(owner, market, delta, price, price, self._ends(market))
+        self.emit("Taken", owner, market, delta, price)
 
     @external
     def deleverage(
@@ -171,11 +174,15 @@ class PerpetualDesk(Contract):
         return tuple(found), left
 
     @external
-    def liquidate(self, sender: str, owner: str, market: int, lots: int) -> int:
-        """Take over lots of an account that is under its maintenance margin; the reward."""
-        require(owner != sender, "desk: own account")
+    def liquidate(
+        self, sender: str, owner: str, market: int, lots: int, liquidator: str | None = None
+    ) -> int:
+        """Take over lots of an account under its maintenance margin, into one of the sender's; the reward."""
+        liquidator = liquidator or sender
+        require(owner != liquidator, "desk: own account")
+        require(is_owned(self.world, liquidator, sender), "desk: not its liquidator")
         self.market.wake(self.address, owner)
-        self.market.wake(self.address, sender)
+        self.market.wake(self.address, liquidator)
         size = self._size(owner, market)
         require(0 < lots <= abs(size), "desk: not that many")
         require(self._mark_all(owner), "desk: no price of now")
@@ -189,9 +196,9 @@ class PerpetualDesk(Contract):
         )
         fee = reward * self.fee_share // BASIS_POINTS
         delta = -lots if size > 0 else lots
-        self.market.exchange(self.address, market, owner, sender, delta, price, -reward, reward - fee)
-        self._check_side(sender, market, -delta, price, price, False)
-        self.emit("Liquidated", owner, sender, market, lots, price, reward, fee)
+        self.market.exchange(self.address, market, owner, liquidator, delta, price, -reward, reward - fee)
+        self._check_side(liquidator, market, -delta, price, price, False)
+        self.emit("Liquidated", owner, liquidator, market, lots, price, reward, fee)
         return reward
 
     @external

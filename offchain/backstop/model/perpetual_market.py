@@ -13,6 +13,7 @@ from backstop.model.arithmetic import add, signed
 from backstop.model.cycle_book import BOOKED, SEIZED, Account, _in
 from backstop.model.cycle_losses import CycleLosses
 from backstop.model.interfaces import Gains, Holding, IDomain, IPerpetualDesk, IVaultEngine, Standing
+from backstop.model.owned import is_owned
 from backstop.model.price_path import Clock, Path, Sides, Values
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
@@ -84,16 +85,18 @@ class PerpetualMarket(CycleLosses):
         self.stablecoin.transferFrom(self.address, sender, self.address, amount)
 
     @external
-    def withdraw(self, sender: str, amount: int, receiver: str) -> int:
+    def withdraw(self, sender: str, amount: int, receiver: str, owner: str | None = None) -> int:
         """Take cash out; what goes beyond deposits is profit, which the fund holds until it has vested."""
-        self._touch(sender)
+        owner = owner or sender
+        require(is_owned(self.world, owner, sender), "perpetuals: not its owner")
+        self._touch(owner)
         if self.closing[()] != 0:
             require(self.clocks[()].cycle >= self.closing[()] + 2, "perpetuals: losses are open")
-        self._credit(sender, -signed(amount))
-        if self._holds(sender):
-            self.desk.check_risk(self.address, sender)
+        self._credit(owner, -signed(amount))
+        if self._holds(owner):
+            self.desk.check_risk(self.address, owner)
         else:
-            found = self._standing(sender)
+            found = self._standing(owner)
             require(found.own - found.haircut >= found.unfinal, "perpetuals: more than it has")
         available = self.holdings[()] - min(self.holdings[()], self.fee_table[()])
         late = self.late_table[()]
@@ -102,10 +105,10 @@ class PerpetualMarket(CycleLosses):
         if late != 0:
             paid = amount * available // (available + late)
             self.late_table[()] = late - (amount - paid)
-        own = min(paid, self.deposits[sender])
-        self.deposits[sender] = self.deposits[sender] - own
+        own = min(paid, self.deposits[owner])
+        self.deposits[owner] = self.deposits[owner] - own
         self.holdings[()] = self.holdings[()] - paid
-        self.emit("Withdrawn", sender, receiver, amount, own, paid - own)
+        self.emit("Withdrawn", owner, receiver, amount, own, paid - own)
         if own != 0:
             self.stablecoin.transfer(self.address, receiver, own)
         if paid != own:

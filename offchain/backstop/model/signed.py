@@ -1,9 +1,13 @@
-"""Whether an account has signed something, as a key or as a contract; see contracts/modules/signed.vy."""
+"""Whether an account has signed something, as a key or as a contract; see contracts/modules/signed.vy.
+
+A key signs for every account of its address, a contract for its own alone.
+"""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
+from backstop.model.owned import is_owned
 from backstop.model.signatures import ORDER, ecrecover
 from backstop.model.state import Contract
 
@@ -16,7 +20,8 @@ def is_signed(asks: Contract, account: str, digest: bytes, signature: bytes) -> 
     if len(signature) == 65:
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
         # Of the two signatures of a key that sign the same, the one with the lower half counts.
-        if s <= ORDER // 2 and ecrecover(digest, signature[64], r, s) == account:
+        signer = ecrecover(digest, signature[64], r, s) if s <= ORDER // 2 else None
+        if signer is not None and is_owned(asks.world, account, signer):
             return True
     wallet = cast(Any, asks.world.addresses.get(account))
     if wallet is None:

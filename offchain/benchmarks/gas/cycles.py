@@ -52,6 +52,10 @@ class Cycles(Jobs):
         used["cycles: deposit"] = self.deposit("first", 1_000)
         self.bring(2_000)
         used["cycles: withdraw"] = self.do(MARKET, "withdraw", WAD, trader("first"), sender=trader("first"))
+        self.deposit("first#1", 1_000)
+        self.bring(2_000)
+        args = WAD, trader("first"), trader("first#1")
+        used["cycles: withdraw of a sub-account"] = self.do(MARKET, "withdraw", *args, sender=trader("first"))
         for i in range(WINNERS):
             self.deposit(f"short_{i}", 10_000)
             self.bring(2_000)

@@ -15,8 +15,8 @@ from backstop.deployment.accounts import account
 from backstop.deployment.examples import margined, standard
 from backstop.deployment.file import read_deployment, write_deployment
 from backstop.deployment.plan import plan
-from backstop.deployment.signing import trader
-from backstop.keepers.orders import OrderFile
+from backstop.deployment.signing import sign_order, trader
+from backstop.keepers.orders import OrderFile, order_line
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
 
@@ -53,6 +53,27 @@ def test_orders_are_printed_or_appended(deployment: Path) -> None:
         Order(trader("ann"), 1, 3, price, MAX_UINT256, 7, False),
         Order(account("margin_liquidator"), 1, -4, price, 99, 7, True),
     ]
+
+
+def test_an_order_of_another_account_of_the_signer(deployment: Path) -> None:
+    """A matcher takes it: the address is the signer's but for the last byte."""
+    out = Path("orders.jsonl")
+    flags = ("--market", "WETH", "--buy", 1, "--price", 2_000, "--out", out)
+    for number in (0, 1, 255):
+        assert run("--trader", "ann", "--account", number, *flags).exit_code == 0
+    found = [each.account for each in orders(deployment, out)]
+    assert found == [trader("ann"), trader("ann#1"), trader("ann#255")]
+    assert run("--trader", "ann", "--account", 256, *flags).exit_code == 2
+
+
+def test_a_key_of_a_like_address_is_none_of_it(deployment: Path) -> None:
+    read, said = read_deployment(deployment), list[str]()
+    order = Order(trader("ann#1")[:-4] + "0000", 0, 1, WAD, MAX_UINT256, 1)
+    signature = sign_order("ann", order, read.chain_id, read.addresses["MarginOrders"])
+    file = Path("orders.jsonl")
+    file.write_text(order_line(order, signature) + "\n")
+    assert OrderFile(file, read.chain_id, read.addresses["MarginOrders"], said.append).read() == []
+    assert f"{order.account} has not signed it" in said[0]
 
 
 def test_apes_accounts_sign(deployment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,3 +53,26 @@ def test_a_floor_only_rises(margin, new):
     margin.do("MarginOrders.raise_nonce", 8, sender=trader("maker"))
     with reverts("margin_orders: floor only rises"):
         margin.do("MarginOrders.raise_nonce", new, sender=trader("maker"))
+
+
+@pytest.mark.parametrize("name", ["maker#1", "maker#255"])
+def test_an_account_of_ones_own(margin, name):
+    """Its orders are cancelled, and its floor is raised, by its address; other accounts' stay."""
+    mine = order(name, ETH, 100, PRICE, nonce=7)
+    for sender in (trader("taker"), trader(name)[:-4] + "0000"):
+        with reverts("margin_orders: not its account"):
+            margin.do("MarginOrders.cancel", mine, sender=sender)
+        with reverts("margin_orders: not its owner"):
+            margin.do("MarginOrders.raise_nonce", 8, trader(name), sender=sender)
+    margin.do("MarginOrders.cancel", mine, sender=trader("maker"))
+    assert event(margin, "Cancelled", "MarginOrders")[0] == trader(name)
+    margin.do("MarginOrders.raise_nonce", 8, trader(name), sender=trader("maker"))
+    assert event(margin, "NonceRaised", "MarginOrders") == (trader(name), 8)
+    floors = [margin.read("MarginOrders.nonce_floor", trader(each)) for each in (name, "maker", "maker#2")]
+    assert floors == [8, 0, 0]
+    assert margin.read("MarginOrders.filled", margin.read("MarginOrders.digest_of", mine)) == MAX_UINT256
+    other = margin.read("MarginOrders.digest_of", mine._replace(account=trader("maker")))
+    assert margin.read("MarginOrders.filled", other) == 0
+    # The own one may be named as well.
+    margin.do("MarginOrders.raise_nonce", 9, trader("maker"), sender=trader("maker"))
+    assert margin.read("MarginOrders.nonce_floor", trader("maker")) == 9

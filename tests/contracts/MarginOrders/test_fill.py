@@ -6,6 +6,7 @@ from backstop.deployment.signing import key_of, sign_digest, sign_order, trader
 from backstop.hosts.host import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import order_digest
+from backstop.model.owned import account_of
 from backstop.model.signatures import keccak256
 from backstop.model.signed import IS_VALID
 from tests.support.auctions import event
@@ -247,3 +248,36 @@ def test_a_contract_that_cannot_say_so_has_not_signed(margin, orders):
         buy = orders[0][0]._replace(account=margin.address(name))
         with reverts("margin_orders: not its signer"):
             match(margin, (buy, orders[0][1]), orders[1], 1)
+
+
+@pytest.mark.parametrize("number", [1, 64, 255])
+def test_a_key_signs_for_all_accounts_of_its_address(margin, number):
+    name = f"maker#{number}"
+    margin.do("PerpetualMarket.deposit", trader(name), 1_000 * WAD, sender=trader("rich"))
+    buy, sell = order(name, ETH, 100, PRICE), order("taker", ETH, -100, PRICE)
+    match(margin, signed(margin, name, buy), signed(margin, "taker", sell), 100)
+    assert [size(margin, each) for each in (name, "maker", "taker")] == [100, 0, -100]
+    assert equity(margin, "maker") == 10_000 * WAD
+
+
+def test_two_accounts_of_one_address_may_trade(margin):
+    margin.do("PerpetualMarket.deposit", trader("maker#1"), 1_000 * WAD, sender=trader("rich"))
+    buy, sell = order("maker#1", ETH, 100, PRICE), order("maker", ETH, -100, PRICE)
+    match(margin, signed(margin, "maker", buy), signed(margin, "maker", sell), 100)
+    assert [size(margin, each) for each in ("maker#1", "maker")] == [100, -100]
+    with reverts("margin_orders: same account"):
+        match(margin, signed(margin, "maker", buy), signed(margin, "maker", buy._replace(size=-100)), 1)
+
+
+def test_a_contract_signs_for_no_account_but_its_own(margin, wallet):
+    """Where it has no code nobody answers."""
+    beside = account_of(wallet, 1)
+    sell = signed(margin, "taker", order("taker", ETH, -10, PRICE))
+    margin.do("Wallet.answer", margin.read("MarginOrders.digest_of", of(beside)), IS_VALID, sender="stranger")
+    with reverts("margin_orders: not its signer"):
+        match(margin, (of(beside), b""), sell, 10)
+
+
+def of(account):
+    """An order to buy of any account."""
+    return order("maker", ETH, 10, PRICE)._replace(account=account)

@@ -71,3 +71,23 @@ def test_a_gain_elsewhere_that_is_not_final_stops_nothing(unsafe):
     assert unsafe.standing("first").unfinal > 0
     unsafe.do(f"{DESK}.liquidate", unsafe.at("long"), ETH, 800, sender="first")
     assert unsafe.size("first") == 300
+
+
+def test_into_another_account_of_ones_own(unsafe):
+    """Of the other owner, or of the same one: as by two addresses, the reward is the account's own money."""
+    for name in ("other#9", "long#1"):
+        unsafe.deposit(name, 5_000 * WAD)
+        unsafe.do(
+            f"{DESK}.liquidate", unsafe.at("long"), ETH, 400, unsafe.at(name), sender=name.partition("#")[0]
+        )
+        assert unsafe.size(name) == 400
+    assert unsafe.size("long") == 200 and unsafe.size("other") == 0
+    unsafe.check_woken()
+
+
+def test_not_into_a_strangers(unsafe):
+    for name in ("first", "first#1"):
+        with reverts("desk: not its liquidator"):
+            unsafe.do(f"{DESK}.liquidate", unsafe.at("long"), ETH, 1, unsafe.at(name), sender="other")
+    with reverts("desk: own account"):
+        unsafe.do(f"{DESK}.liquidate", unsafe.at("long"), ETH, 1, unsafe.at("long"), sender="other")

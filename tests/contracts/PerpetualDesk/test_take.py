@@ -76,3 +76,20 @@ def test_a_taker_pays_its_fee_to_the_insurance(new_protocol):
     take(market, "other", 100)
     fee = 100 * 16 * WAD // 1_000
     assert before - market.equity("other") == market.market.fee_table[()] - fees == fee
+
+
+def test_into_another_account_of_ones_own(seized):
+    """By its own margin, and what bonds pay is that account's."""
+    seized.deposit("other#3", 2_000 * WAD)
+    seized.do(f"{DESK}.take", ETH, 1_000, seized.at("other#3"), sender="other")
+    assert (seized.size("other#3"), seized.size("other")) == (1_000, 0)
+    assert seized.equity("other") == 10_000 * WAD
+    seized.check_woken()
+
+
+def test_not_into_a_strangers(seized):
+    for name in ("first", "first#1"):
+        with reverts("desk: not its owner"):
+            seized.do(f"{DESK}.take", ETH, 1, seized.at(name), sender="other")
+    with reverts("desk: initial margin"):
+        seized.do(f"{DESK}.take", ETH, 1, seized.at("other#1"), sender="other")

@@ -1,6 +1,10 @@
 """deposit, withdraw, and what only the desk and the waterfall may do."""
 
+import pytest
+
 from backstop.model.arithmetic import WAD
+from backstop.model.owned import account_of
+from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
 from tests.support.perpetuals import DESK, ETH, HOUSE
 
@@ -10,8 +14,8 @@ def withdraw(market, name, amount):
 
 
 def paid(market, name):
-    tables = market.world.contracts["Stablecoin"].tables
-    return tables["token.balanceOf"][market.at(f"wallet_of_{name}")] // WAD
+    """What has come to somebody's wallet, whole stablecoins."""
+    return market.read("Stablecoin.balanceOf", market.at(f"wallet_of_{name}")) // WAD
 
 
 def test_who_has_no_position_needs_no_price(crowd):
@@ -115,3 +119,53 @@ def test_only_the_desk_has_lots_change_hands(crowd):
     args = (ETH, crowd.at("first"), crowd.at("second"), 1, 20 * WAD, 0, 0)
     with reverts("perpetuals: not the desk"):
         crowd.do(f"{HOUSE}.exchange", *args, sender="stranger")
+
+
+def withdraw_of(market, owner, amount, by):
+    address = market.at(owner) if "0x" not in owner else owner
+    return market.do(f"{HOUSE}.withdraw", amount * WAD, market.at("wallet_of_all"), address, sender=by)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 127, 255])
+def test_all_accounts_of_an_address_are_its_own(market, number):
+    name = f"ann#{number}"
+    market.deposit("ann#77", 50 * WAD)
+    market.deposit(name, 70 * WAD)
+    assert withdraw_of(market, name, 70, "ann") == 70 * WAD
+    assert paid(market, "all") == 70
+    assert market.equity("ann#77") == 50 * WAD
+    with reverts("perpetuals: more than it has"):
+        withdraw_of(market, name, 1, "ann")
+
+
+def test_nobody_elses(market):
+    """One bit off in each of the other bytes, or anybody."""
+    market.deposit("ann", 100 * WAD)
+    ann = int(market.at("ann"), 16)
+    others = [f"0x{ann ^ 1 << bit:040x}" for bit in (8, 9, 15, 16, 80, 152, 159)]
+    for sender in (*others, market.at("bob"), ZERO_ADDRESS[:-2] + market.at("ann")[-2:]):
+        for owner in ("ann", "ann#1"):
+            with reverts("perpetuals: not its owner"):
+                withdraw_of(market, owner, 0, sender)
+    withdraw_of(market, "ann", 100, "ann")
+
+
+def test_an_account_beside_the_margin_of_another(crowd):
+    """What the long owes in one account is nothing to the other, nor to who withdraws from it."""
+    crowd.deposit("long#1", 700 * WAD)
+    crowd.mark(ETH, 16 * WAD)
+    crowd.meet("long")
+    assert crowd.equity("long") == -1_000 * WAD
+    assert crowd.equity("long#1") == 700 * WAD
+    with reverts("perpetuals: more than it has"):
+        withdraw_of(crowd, "long", 1, "long")
+    assert withdraw_of(crowd, "long#1", 700, "long") == 700 * WAD
+
+
+def test_the_account_of_a_contract_is_its_own_alone(market):
+    """Whoever makes a contract might have looked for an address beside that of a key."""
+    market.system.create("Wallet", "Wallet")
+    wallet = market.at("Wallet")
+    market.do(f"{HOUSE}.deposit", wallet, 100 * WAD, sender="rich")
+    with reverts("perpetuals: not its owner"):
+        withdraw_of(market, wallet, 1, account_of(wallet, 1))

@@ -15,6 +15,7 @@ from backstop.live.node.rpc_node import TEST_CHAINS
 from backstop.live.node.signers import keystore_key
 from backstop.model.arithmetic import WAD
 from backstop.model.margin_orders import Order, order_digest
+from backstop.model.owned import account_of
 
 
 def order_key(deployment: Deployment, trader: str | None, keystore: str | None) -> bytes:
@@ -39,8 +40,12 @@ def signed_order(
     expiry: int,
     nonce: int,
     reduce_only: bool = False,
+    number: int = 0,
 ) -> str:
-    """Sign an order for lots (above zero buys) at a price [wad a coin]; return its line."""
+    """Sign an order for lots (above zero buys) at a price [wad a coin]; return its line.
+
+    The number says which of the signer's accounts it is of.
+    """
     margin = deployment.parameters.margin
     if margin is None:
         raise BackstopError("this deployment has no margin market: deploy --params margin")
@@ -52,7 +57,8 @@ def signed_order(
     if rest:
         raise BackstopError(f"a lot of {symbol} would cost parts of a wei: give a rounder --price")
     signer: Any = Account.from_key(key)
-    order = Order(str(signer.address).lower(), market, size, each, expiry, nonce, reduce_only)
+    account = account_of(str(signer.address).lower(), number)
+    order = Order(account, market, size, each, expiry, nonce, reduce_only)
     digest = order_digest(order, deployment.chain_id, deployment.addresses["MarginOrders"])
     line = order_line(order, bytes(signer.unsafe_sign_hash(digest).signature))
     parse_order(line.encode())

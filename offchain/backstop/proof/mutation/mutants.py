@@ -44,7 +44,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "AutoCeiling": ("AutoCeiling.vy",),
     "Domain": ("Domain.vy",),
     "CircuitBreaker": ("CircuitBreaker.vy",),
-    "MarginOrders": ("MarginOrders.vy", "modules/signed.vy"),
+    "MarginOrders": ("MarginOrders.vy", "modules/owned.vy", "modules/signed.vy"),
     "MarginPolicy": ("MarginPolicy.vy",),
     "MarginFund": ("MarginFund.vy",),
     "PerpetualMarket": (

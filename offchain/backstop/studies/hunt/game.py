@@ -15,6 +15,7 @@ from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.deployment.parameters import Parameters, StageParameters, TreasuryParameters
 from backstop.deployment.plan import plan
 from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.owned import same_address
 from backstop.model.state import Revert
 from backstop.proof.fuzz import catalogue  # noqa: F401 (it registers the moves)
 from backstop.proof.fuzz.deployments import draw_parameters
@@ -204,7 +205,8 @@ class Game:
                 yield Told(f"{kind}: {roles[0]} owes more than it has", -after[who] // RAY, says)
 
     def _roles(self, action: Action, owner: tuple[str, ...], who: str) -> Iterator[str]:
-        if who == action.sender:
+        if same_address(who, action.sender):
+            # With all of its accounts.
             yield CALLER
         if who in owner:
             yield OWNER

@@ -48,7 +48,7 @@ def test_each_room_is_entered():
     """A run that is about something comes to it."""
     found: Counter[str] = Counter()
     for focus in ("margin", "savings", "losses"):
-        one, _ = played(focus, 120)
+        one, _ = played(focus, 120, 2)
         found.update(one.kind_of(each) for each in one.done if not isinstance(each, int))
     for call in ("MarginOrders.fill", "Pool.requestRedeem", "LiquidationEngine.liquidate"):
         assert found[call]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from backstop.deployment.signing import sign_order, trader
+from backstop.deployment.signing import person_of, sign_order, trader
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY
 from backstop.model.interfaces import EMERGENCY, Gains
@@ -21,8 +21,12 @@ from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.system import Action
 
 _MARKET, _DESK, _CLOSER = "PerpetualMarket", "PerpetualDesk", "PerpetualCloser"
-TRADERS = tuple(trader(f"trader_{i}") for i in range(5))
-NAMES = {trader(f"trader_{i}"): f"trader_{i}" for i in range(5)}
+_NAMES = (*(f"trader_{i}" for i in range(5)), "trader_0#1", "trader_1#255")
+NAMES = {trader(name): name for name in _NAMES}
+TRADERS = tuple(NAMES)
+"""Accounts; some people have two."""
+OWNERS = {trader(name): trader(person_of(name)) for name in _NAMES}
+"""Whose they are: who calls for them."""
 
 
 class Books:
@@ -129,6 +133,18 @@ def _books(s: Scene) -> Books | None:
     return Books(s) if _MARKET in s.world.contracts else None
 
 
+def _named(s: Scene, account: str) -> tuple[str, ...]:
+    """Return the last argument of a call for an account, which may be left out for the caller's own."""
+    return () if OWNERS[account] == account and s.chance(0.8) else (account,)
+
+
+def _withdraw(s: Scene, amount: int, account: str) -> Action:
+    """Take out of an account; at times somebody tries whose it is not."""
+    by = OWNERS[account] if s.chance(0.97) else s.some(TRADERS)
+    named = _named(s, account) if by == account else (account,)
+    return s.call(_MARKET, "withdraw", amount, s.somebody(), *named, by=by)
+
+
 @move(weight=3, of_traders=True)
 def mark_perpetuals(s: Scene) -> Iterator[Action | Wait]:
     """Move a mark: a little, just as far as a turn, far, or back; at times too few report, or too early."""
@@ -180,7 +196,7 @@ def take_out_of_cycles(s: Scene) -> Iterator[Action | Wait]:
         spare -= books.desk._margins(owner, True)[0] // BASIS_POINTS
     if spare <= 0 and s.chance(0.9):
         return
-    yield s.call(_MARKET, "withdraw", s.near(max(spare, 0)), s.somebody(), by=owner)
+    yield _withdraw(s, s.near(max(spare, 0)), owner)
 
 
 @move(weight=9, of_traders=True)
@@ -239,7 +255,7 @@ def trade_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         price = max(1, price * (BASIS_POINTS + off) // BASIS_POINTS)
     if s.chance(0.01):
         price = s.some((0, bounds.MAX_LOT_PRICE + 1))
-    yield from _fill(s, books, (maker, taker), m, lots, price)
+    yield from fill(s, books, (maker, taker), m, lots, price)
     insured = [each for each in listed if books.policy.underlyings[each].insured]
     if len(insured) > 1 and m in insured and s.chance(0.5):
         # The same insurance, which may be used up.
@@ -247,10 +263,10 @@ def trade_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         yield from books.refresh([other])
         few = s.near(1 + books.insurable(other)) if s.chance(0.5) else s.some((1, 10))
         way = 1 if books.size(maker, other) >= 0 else -1
-        yield from _fill(s, books, (maker, taker), other, way * few, books.price(other) or 1)
+        yield from fill(s, books, (maker, taker), other, way * few, books.price(other) or 1)
 
 
-def _fill(
+def fill(
     s: Scene, books: Books, sides: tuple[str, str], m: int, lots: int, price: int
 ) -> Iterator[Action | Wait]:
     """Sign for both, the maker first, and match them."""
@@ -315,7 +331,7 @@ def _lose_late(s: Scene, books: Books) -> Iterator[Action | Wait]:
             standing = books.market._standing(owner)
             most = standing.own - standing.haircut - standing.unfinal
             if most > 0 and not books.market._holds(owner):
-                yield s.call(_MARKET, "withdraw", s.near(most), s.somebody(), by=owner)
+                yield _withdraw(s, s.near(most), owner)
         if s.chance(0.5):
             yield s.call(_MARKET, "post_shortfall", by=s.somebody())
 
@@ -371,7 +387,8 @@ def take_lots_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     if s.chance(0.9):
         yield from books.refresh(sorted({m, *books.held(by)}))
     least = abs(books.size(by, m)) if by in others else abs(size)
-    yield s.call(_DESK, "take", m, s.near(abs(size), min(abs(size), least)), by=by)
+    lots = s.near(abs(size), min(abs(size), least))
+    yield s.call(_DESK, "take", m, lots, *_named(s, by), by=OWNERS[by])
 
 
 @move(weight=4, of_traders=True)
@@ -460,7 +477,7 @@ def crash_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         return
     way = s.some((1, -1))
     for owner in others:
-        yield from _fill(s, books, (owner, fails), m, -lots * way, price)
+        yield from fill(s, books, (owner, fails), m, -lots * way, price)
         yield from books.refresh([m])
     if not books.size(fails, m):
         return
@@ -507,13 +524,13 @@ def liquidate_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         lots = max(1, abs(books.size(owner, m)) // 1_000) * (-1 if books.size(owner, m) > 0 else 1)
         off = -books.desk.band if lots < 0 else books.desk.band
         price = max(1, books.price(m) * (BASIS_POINTS + off) // BASIS_POINTS)
-        yield from _fill(s, books, (owner, by), m, lots, price)
+        yield from fill(s, books, (owner, by), m, lots, price)
     if s.chance(0.6):
         rich = s.richest()
         yield s.call(_MARKET, "deposit", by, s.held("Stablecoin", rich) // 4, by=rich)
     lots = s.near(abs(books.size(owner, m)))
     for part in (lots, max(1, lots // 3), max(1, lots // 10)):
-        yield s.call(_DESK, "liquidate", owner, m, part, by=by)
+        yield s.call(_DESK, "liquidate", owner, m, part, *_named(s, by), by=OWNERS[by])
 
 
 @move(weight=2, of_traders=True)
@@ -633,7 +650,7 @@ def close_cycles(s: Scene) -> Iterator[Action | Wait]:
             yield s.call(_MARKET, "wake", owner, by=s.somebody())
             standing = books.market._standing(owner)
             spare = max(0, standing.own - standing.haircut - standing.unfinal)
-            yield s.call(_MARKET, "withdraw", s.near(spare), s.somebody(), by=owner)
+            yield _withdraw(s, s.near(spare), owner)
 
 
 @move(weight=0.5)
@@ -660,4 +677,6 @@ def set_margin_terms(s: Scene) -> Iterator[Action | Wait]:
     if kind == 1:
         yield s.call("MarginFund", "set_cap", s.some((0, 10, 10**6)), by=by)
     if kind == 2:
-        yield s.call("MarginOrders", "raise_nonce", s.random.getrandbits(38), by=s.some(TRADERS))
+        account = s.some(TRADERS)
+        floor = s.random.getrandbits(38)
+        yield s.call("MarginOrders", "raise_nonce", floor, *_named(s, account), by=OWNERS[account])

@@ -21,6 +21,7 @@ from backstop.proof.properties.figures.cycles import (
     POSITIONS,
     REWARDS,
     fund_of,
+    leaver_of,
     ours,
     rewarded,
     sizes_of,
@@ -63,8 +64,8 @@ def a_shortage_is_shared_by_who_leaves(step: Transition, changes: Changes) -> No
 
 
 def _check_withdrawal(step: Transition, held: int, late: int) -> None:
-    amount, receiver = step.action.args
-    owner = step.action.sender
+    amount, receiver = step.action.args[:2]
+    owner = leaver_of(step.action)
     was = step.before(MARKET, LATE)
     free = max(0, step.before(MARKET, HELD) - step.after(MARKET, FEES))
     paid = amount * free // (free + was) if was else amount
@@ -126,7 +127,7 @@ def strangers_move_nobodys_money(step: Transition, changes: Changes) -> None:
     elif contract == MARKET:
         concerned = {
             "deposit": {args[0]} if args else set(),
-            "withdraw": {sender},
+            "withdraw": {leaver_of(step.action)},
             "wake": {args[0]} if args else set(),
             "gains_of": {args[0]} if args else set(),
             "meet": {args[0], sender} if args else set(),

@@ -79,7 +79,7 @@ def positions_close_against_lots_of_debtors(step: Transition, changes: Changes) 
     found = rewarded(step)
     if sum(found.values()) != due or len(found) > 1:
         raise Violation(f"{found} was paid for {over} of {everything}, out of {pot}")
-    finder = step.action.sender
+    finder = taken[0][0] if taken else step.action.sender
     if step.calls(CLOSER, "execute"):
         finder = step.before(CLOSER, CASES, step.action.args[:2]).prover
     if found and [*found] != [finder]:

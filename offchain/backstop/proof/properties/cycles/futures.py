@@ -16,14 +16,14 @@ from backstop.proof.properties.figures.cycles import BASIS_POINTS, DESK, MARKET,
 from backstop.proof.properties.future import VISITOR, apply, contract_of, give, must
 from backstop.proof.properties.registry import Violation, counterfactual_property
 
-_TWIN, _SECOND_SELF, _OTHER, _COUNTER = "twin", "second self", "other twin", "counter"
+TWIN, _SECOND_SELF, _OTHER, COUNTER = "twin", "second self", "other twin", "counter"
 _TAKER = "taker"
 _DEBTORS = ("debtor", "other debtor", "third debtor")
 _MOST_ROUNDS = 12
 
 
 @dataclass
-class _Stage:
+class Stage:
     """A market of a future: lots of each of its people, and the number of its next order."""
 
     both: Both
@@ -101,17 +101,17 @@ class _Stage:
         return int(standing.own - standing.haircut + bond)
 
 
-def _open(both: Both, random: Random) -> _Stage | None:
+def open_stage(both: Both, random: Random) -> Stage | None:
     """Have fresh accounts pay in for a market that may be traded, with marks of now; None if none may."""
     if MARKET not in both.model.world.contracts:
         return None
     policy = contract_of(both, POLICY)
-    stage = _Stage(both, random.randrange(policy.count[()]), 0)
+    stage = Stage(both, random.randrange(policy.count[()]), 0)
     if contract_of(both, MARKET).closing[()] or policy.underlyings[stage.m].ends_at:
         return None
     base, terms = policy.underlyings[stage.m], policy.terms[stage.m]
     if base.insured:
-        # How much more may be opened is another question, which property 130 has.
+        # How much more may be opened is another question, which property 132 has.
         return None
     price = stage.price or contract_of(both, "PriceFeed").prices[base.feed].current * base.lot // RAY
     if not price or not stage.mark(stage.m, price):
@@ -125,9 +125,9 @@ def _open(both: Both, random: Random) -> _Stage | None:
     if stage.lots <= 0 or not give(both, VISITOR, 20 * amount):
         return None
     must(both, "Stablecoin", "approve", stage.market.address, MAX_UINT256, by=VISITOR)
-    for name in (_TWIN, _SECOND_SELF, _OTHER):
+    for name in (TWIN, _SECOND_SELF, _OTHER):
         must(both, MARKET, "deposit", trader(name), amount, by=VISITOR)
-    must(both, MARKET, "deposit", trader(_COUNTER), 5 * amount, by=VISITOR)
+    must(both, MARKET, "deposit", trader(COUNTER), 5 * amount, by=VISITOR)
     must(both, MARKET, "deposit", trader(_TAKER), 8 * amount, by=VISITOR)
     fees = max(contract_of(both, DESK).maker_fee, contract_of(both, DESK).taker_fee)
     notional = stage.lots * price
@@ -139,7 +139,7 @@ def _open(both: Both, random: Random) -> _Stage | None:
     return stage
 
 
-def _leap(stage: _Stage, random: Random, against: int) -> bool:
+def leap(stage: Stage, random: Random, against: int) -> bool:
     """Have the mark leap against the longs, or the shorts; by so much that a thin margin is gone."""
     change = random.randint(500, 6_000) if against > 0 else -random.randint(500, 9_000)
     return stage.mark(stage.m, max(1, stage.price * (BASIS_POINTS - change) // BASIS_POINTS))
@@ -154,15 +154,15 @@ def who_fidgets_ends_as_who_holds(both: Both, random: Random) -> bool:
     lots are nobody's both sides together are a risk: then it only passes on, or somebody takes them at once.
     """
     with both.imagine():
-        stage = _open(both, random)
+        stage = open_stage(both, random)
         if stage is None:
             return False
         side = random.choice((1, -1))
-        for debtor, twin in zip(_DEBTORS, (_TWIN, _OTHER), strict=False):
+        for debtor, twin in zip(_DEBTORS, (TWIN, _OTHER), strict=False):
             if not stage.fill(debtor, twin, side * stage.lots):
                 return False
-        begun = stage.wealth(_TWIN, _SECOND_SELF), stage.wealth(_OTHER)
-        if not _leap(stage, random, side):
+        begun = stage.wealth(TWIN, _SECOND_SELF), stage.wealth(_OTHER)
+        if not leap(stage, random, side):
             return False
         kinds, relieved = ["pass on", "pass on", "out", "wake", "time"], random.random() < 0.5
         if relieved:
@@ -180,11 +180,11 @@ def who_fidgets_ends_as_who_holds(both: Both, random: Random) -> bool:
                 stage.roll()
                 stage.refresh()
                 if random.random() < 0.3:
-                    _leap(stage, random, random.choice((1, -1)))
+                    leap(stage, random, random.choice((1, -1)))
                 continue
             # Fees, and what leaves; what a shortage keeps of that is gone.
-            cost += stage.wealth(_TWIN, _SECOND_SELF) - _fidget(stage, random, kind, -side)
-            cost -= stage.wealth(_TWIN, _SECOND_SELF)
+            cost += stage.wealth(TWIN, _SECOND_SELF) - _fidget(stage, random, kind, -side)
+            cost -= stage.wealth(TWIN, _SECOND_SELF)
             alike &= kind in ("pass on", "wake")
             moves += 1
         stage.refresh()
@@ -196,16 +196,16 @@ def who_fidgets_ends_as_who_holds(both: Both, random: Random) -> bool:
             if roll < 2:
                 stage.roll()
                 stage.refresh()
-        gained = stage.wealth(_TWIN, _SECOND_SELF) + cost - begun[0], stage.wealth(_OTHER) - begun[1]
+        gained = stage.wealth(TWIN, _SECOND_SELF) + cost - begun[0], stage.wealth(_OTHER) - begun[1]
         slack = 4 * (stage.rolls + 2) * (1 + moves)
     if ended and (gained[0] > gained[1] + slack or (alike and gained[0] < gained[1] - slack)):
         raise Violation(f"of two equal holders the one that fidgets gains {gained[0]}, the other {gained[1]}")
     return True
 
 
-def _fidget(stage: _Stage, random: Random, kind: str, side: int) -> int:
+def _fidget(stage: Stage, random: Random, kind: str, side: int) -> int:
     """Have a twin do something with itself, if it may; return what it loses to a shortage."""
-    both, mine, other = stage.both, _TWIN, _SECOND_SELF
+    both, mine, other = stage.both, TWIN, _SECOND_SELF
     size = int(stage.market.positions[trader(mine), stage.m].size)
     part = random.randint(1, stage.lots)
     if kind == "wake":
@@ -236,17 +236,17 @@ def _fidget(stage: _Stage, random: Random, kind: str, side: int) -> int:
 def the_order_of_bookings_is_nothing(both: Both, random: Random) -> bool:
     """Assert that all end alike to the wei, in whatever order those who owe are met."""
     with both.imagine():
-        stage = _open(both, random)
+        stage = open_stage(both, random)
         if stage is None:
             return False
-        for debtor, other in zip(_DEBTORS, (*_DEBTORS[1:], _COUNTER), strict=True):
+        for debtor, other in zip(_DEBTORS, (*_DEBTORS[1:], COUNTER), strict=True):
             # Gains of who fails himself, too.
             lots = random.choice((1, -1)) * stage.lots
-            if not stage.fill(debtor, random.choice((_TWIN, _COUNTER, other)), lots):
+            if not stage.fill(debtor, random.choice((TWIN, COUNTER, other)), lots):
                 return False
         against = random.choice((1, -1))
         for _ in range(random.randint(1, 3)):
-            if not _leap(stage, random, against):
+            if not leap(stage, random, against):
                 return False
             if random.random() < 0.7:
                 # Who is taken out here owes; who gained by it may fail at the next leap, back.
@@ -280,20 +280,20 @@ def the_first_and_the_last_are_paid_alike(both: Both, random: Random) -> bool:
     Whatever nobody has paid of a loss that was met too late for any gain.
     """
     with both.imagine():
-        stage = _open(both, random)
-        if stage is None or not stage.fill(_DEBTORS[0], _COUNTER, stage.lots):
+        stage = open_stage(both, random)
+        if stage is None or not stage.fill(_DEBTORS[0], COUNTER, stage.lots):
             return False
-        if not _leap(stage, random, 1):
+        if not leap(stage, random, 1):
             return False
         for _ in range(2):
             stage.roll()
         stage.refresh()
         stage.meet_all()
-        amount = stage.wealth(_TWIN)
+        amount = stage.wealth(TWIN)
         if amount <= 0 or stage.wealth(_OTHER) != amount:
             return False
         got: list[dict[str, int]] = []
-        for pair in ((_TWIN, _OTHER), (_OTHER, _TWIN)):
+        for pair in ((TWIN, _OTHER), (_OTHER, TWIN)):
             with both.imagine():
                 paid = {}
                 for name in pair:
@@ -318,7 +318,7 @@ def whatever_is_pending_becomes_final(both: Both, random: Random) -> bool:
         return False
     with both.imagine():
         market, feed = contract_of(both, MARKET), contract_of(both, "PriceFeed")
-        stage = _Stage(both, 0, 0)
+        stage = Stage(both, 0, 0)
         if random.random() < 0.5:
             for m in range(contract_of(both, POLICY).count[()]):
                 c = contract_of(both, POLICY).underlyings[m].feed

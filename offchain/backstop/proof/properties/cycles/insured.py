@@ -18,7 +18,7 @@ from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
 
-@transition_property(130, writes=[LOTS])
+@transition_property(132, writes=[LOTS])
 def no_more_is_open_than_insurance_covers(step: Transition, changes: Changes) -> None:
     """Assert that where more lots are open after a call than before, insurance has its share of everything.
 

@@ -24,6 +24,7 @@ from backstop.proof.properties.figures.cycles import (
     Trade,
     has_ended,
     initial_in,
+    leaver_of,
     maintenance_in,
     median_within,
     ours,
@@ -138,8 +139,8 @@ def new_risk_needs_its_margin_at_marks_of_now(step: Transition, changes: Changes
     if not there(step):
         return
     if step.calls(MARKET, "withdraw"):
-        if sizes_of(step.after, step.action.sender):
-            _check_risk(step, step.action.sender)
+        if sizes_of(step.after, leaver_of(step.action)):
+            _check_risk(step, leaver_of(step.action))
         return
     trade = trade_of(step)
     if trade is None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.properties.figures.prices import Read
 from backstop.proof.properties.transition import Changes, Transition
+from backstop.system import Action
 
 MARKET, DESK, POLICY, ORDERS = "PerpetualMarket", "PerpetualDesk", "MarginPolicy", "MarginOrders"
 _BOOK, _PATH = "cycle_book", "price_path"
@@ -303,6 +304,11 @@ def add_on(brackets: tuple[int, ...], notional: int) -> int:
     """Return what two brackets ask of a notional: each its rate of all above its edge (whole stablecoins)."""
     above, rate, above_2, rate_2 = brackets
     return max(0, notional - above * WAD) * rate + max(0, notional - above_2 * WAD) * rate_2
+
+
+def leaver_of(action: Action) -> str:
+    """Return whose account a withdrawal is out of: the third argument's, or the caller's."""
+    return str(action.args[2]) if len(action.args) > 2 else action.sender
 
 
 # ---------------------------------------------------------------------- trades

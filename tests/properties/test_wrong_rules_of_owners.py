@@ -1,0 +1,142 @@
+"""Rules of whose an account is, made wrong as if in contract and model alike: a property notices."""
+
+import pytest
+
+from backstop.deployment.signing import sign_order
+from backstop.model import margin_orders, perpetual_desk, perpetual_market, signed
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.margin_orders import MarginOrders, Order
+from backstop.model.owned import same_address
+from backstop.model.perpetual_market import PerpetualMarket
+from backstop.model.state import external
+from backstop.proof.properties import Question, Violation, ask
+from tests.support.perpetuals import DESK, ETH, HOUSE, ORDERS
+from tests.support.watched import crowd_on_the_model, crowd_to_ask, notices
+
+
+@pytest.fixture
+def crowd():
+    made = crowd_on_the_model()
+    made.deposit("other#1", 5_000 * WAD)
+    return made
+
+
+def by_the_first_byte(world, account, who):
+    """The address is compared from the wrong end."""
+    return account[:4] == who[:4]
+
+
+def beside_contracts_too(world, account, who):
+    return same_address(account, who)
+
+
+def everybody(world, account, who):
+    return True
+
+
+def use(monkeypatch, rule):
+    for module in (margin_orders, perpetual_desk, perpetual_market, signed):
+        monkeypatch.setattr(module, "is_owned", rule)
+
+
+def like(market, name):
+    """Whose address begins as another's does."""
+    return next(f"thief {i}" for i in range(5_000) if market.at(f"thief {i}")[:4] == market.at(name)[:4])
+
+
+@pytest.mark.parametrize("account", ["other", "other#1"])
+def test_who_takes_out(crowd, monkeypatch, account):
+    use(monkeypatch, by_the_first_byte)
+    args = 1, crowd.at("purse"), crowd.at(account)
+    notices(130, lambda: crowd.do(f"{HOUSE}.withdraw", *args, sender=like(crowd, "other")))
+
+
+def test_who_takes_over(crowd, monkeypatch):
+    use(monkeypatch, everybody)
+    crowd.mark(ETH, 175 * WAD // 10)
+    args = crowd.at("long"), ETH, 1, crowd.at("other#1")
+    notices(130, lambda: crowd.do(f"{DESK}.liquidate", *args, sender="thief"))
+
+
+def test_who_takes_lots_of_nobody(crowd, monkeypatch):
+    use(monkeypatch, everybody)
+    crowd.mark(ETH, 16 * WAD)
+    crowd.meet("long")
+    notices(130, lambda: crowd.do(f"{DESK}.take", ETH, 1, crowd.at("other#1"), sender="thief"))
+
+
+@pytest.mark.parametrize("call", ["cancel", "raise_nonce"])
+def test_who_voids_orders(crowd, monkeypatch, call):
+    use(monkeypatch, everybody)
+    account = crowd.at("other#1")
+    order = Order(account, ETH, 1, 20 * WAD, MAX_UINT256, 1)
+    args = (order,) if call == "cancel" else (2, account)
+    notices(130, lambda: crowd.do(f"{ORDERS}.{call}", *args, sender="thief"))
+
+
+def test_whose_key_signs(crowd, monkeypatch):
+    use(monkeypatch, everybody)
+    price, sides = crowd.price(ETH), []
+    for name, by, lots in (("other#1", "thief", 1), ("first", "first", -1)):
+        order = Order(crowd.at(name), ETH, lots, price, MAX_UINT256, 9)
+        sides += [order, sign_order(by, order, crowd.world.chain_id, crowd.at(ORDERS))]
+    notices(130, lambda: crowd.do(f"{ORDERS}.fill", *sides, 1, sender="thief"))
+
+
+def test_the_account_of_a_contract(crowd, monkeypatch):
+    use(monkeypatch, beside_contracts_too)
+    contract = crowd.at("MarginFund")
+    crowd.do(f"{HOUSE}.deposit", contract, WAD, sender="rich")
+    beside = f"{contract[:-2]}{int(contract[-2:], 16) ^ 1:02x}"
+    args = 1, crowd.at("purse"), contract
+    notices(130, lambda: crowd.do(f"{HOUSE}.withdraw", *args, sender=beside))
+
+
+def test_a_floor_that_all_accounts_share(crowd, monkeypatch):
+    right = MarginOrders.raise_nonce
+
+    @external
+    def raise_nonce(self, sender, new, account=None):
+        right(self, sender, new, account)
+        self.floors[sender] = new
+
+    monkeypatch.setattr(MarginOrders, "raise_nonce", raise_nonce)
+    args = 7, crowd.at("other#1")
+    notices(130, lambda: crowd.do(f"{ORDERS}.raise_nonce", *args, sender="other"))
+
+
+def test_an_order_that_is_of_all_accounts(crowd, monkeypatch):
+    """What is counted as filled is the order of the address."""
+    right = MarginOrders._digest
+    monkeypatch.setattr(
+        MarginOrders,
+        "_digest",
+        lambda self, order: right(self, order._replace(account=order.account[:-2] + "00")),
+    )
+    order = Order(crowd.at("other#1"), ETH, 1, 20 * WAD, MAX_UINT256, 1)
+    notices(130, lambda: crowd.do(f"{ORDERS}.cancel", order, sender="other"))
+
+
+@pytest.fixture(params=[0, WAD], ids=["without bonds", "with bonds"])
+def both(request):
+    """To be asked about the future."""
+    return crowd_to_ask(third_bond=request.param)
+
+
+def test_an_account_that_pays_for_one_beside_it(both, monkeypatch):
+    """What is seized and owes takes what others of its address have."""
+    right = PerpetualMarket._seize
+
+    def seize(self, owner, finder):
+        seized = right(self, owner, finder)
+        for other in list(self.accounts) if seized else ():
+            if other != owner and same_address(other, owner):
+                paid = min(max(0, self.accounts[other].cash), max(0, -self.accounts[owner].cash))
+                self._credit(other, -paid)
+                self._credit(owner, paid)
+        return seized
+
+    monkeypatch.setattr(PerpetualMarket, "_seize", seize)
+    with pytest.raises(Violation, match=r"^property 131 .* failed, or a stranger's: then some have "):
+        for seed in range(60):
+            ask(both, Question(131, seed))
