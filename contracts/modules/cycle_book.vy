@@ -14,6 +14,7 @@
 from contracts.interfaces import IPerpetualMarket
 from contracts.modules import bounds
 from contracts.modules import price_path
+from contracts.modules import refuse
 from contracts.modules import units
 
 uses: price_path
@@ -115,9 +116,8 @@ def __init__(third_bond: uint256):
 def _touch(owner: address):
     """@dev Bring an account up to the open cycle."""
     self._wake(owner)
-    assert (
-        self.accounts[owner] >> 146
-    ) & price_path.MASK_32 == price_path._cycle(), "cycle_book: wake it first"
+    if (self.accounts[owner] >> 146) & price_path.MASK_32 != price_path._cycle():
+        refuse._with("cycle_book: wake it first")
 
 
 @internal
@@ -358,7 +358,8 @@ def _move(owner: address, market: uint256, delta: int256, off: int256):
     position: Position = self._load_position(owner, market)
     old: int256 = position.size
     size: int256 = old + delta
-    assert abs(size) <= convert(price_path.MASK_63, int256), "cycle_book: too many lots"
+    if abs(size) > convert(price_path.MASK_63, int256):
+        refuse._with("cycle_book: too many lots")
     if delta * size > 0:
         self._forget_lost(owner)
     self._segment(owner, market, old, price_path.moves[market][price_path._side(old)])
@@ -407,7 +408,8 @@ def _pay_in(owner: address, amount: uint256):
     word: uint256 = self.worths[owner]
     worth: int256 = price_path._signed(word, 0, 138) + convert(amount, int256)
     brought: uint256 = (word >> 138) + amount
-    assert brought <= MASK_118, "cycle_book: too much is brought"
+    if brought > MASK_118:
+        refuse._with("cycle_book: too much is brought")
     self.worths[owner] = price_path._bits(worth, 138) | (brought << 138)
     self.paid_in[owner] += amount
 

@@ -19,6 +19,7 @@ from contracts.modules import asking
 from contracts.modules import bounds
 from contracts.modules import cycle_book
 from contracts.modules import price_path
+from contracts.modules import refuse
 from contracts.modules import units
 
 uses: price_path
@@ -150,9 +151,10 @@ def _lost_in(owner: address, market: uint256, cycle: uint256) -> (uint256, uint2
 def _roll():
     """@dev Make the pending cycle final, the open one pending, and open the next."""
     clock: price_path.Clock = price_path._load_clock()
-    assert (
-        block.timestamp >= clock.rolled_at + WINDOW and block.timestamp >= clock.booked_at + QUIET
-    ) or block.timestamp >= clock.rolled_at + 4 * WINDOW, "cycle_losses: too early"
+    if block.timestamp < clock.rolled_at + 4 * WINDOW and (
+        block.timestamp < clock.rolled_at + WINDOW or block.timestamp < clock.booked_at + QUIET
+    ):
+        refuse._with("cycle_losses: too early")
     # All of them where the policy does not say.
     markets: uint256 = min(
         asking._number(price_path.POLICY.address, method_id("markets()")), bounds.MAX_MARGIN_MARKETS

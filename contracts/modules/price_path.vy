@@ -16,6 +16,7 @@
 from contracts.interfaces import IMarginPolicy
 from contracts.modules import asking
 from contracts.modules import bounds
+from contracts.modules import refuse
 from contracts.modules import units
 
 
@@ -285,7 +286,8 @@ def _change_lots(market: uint256, old: int256, size: int256):
     """@dev Have a position change in a market that is up to date: its old size has had all moves till now."""
     lots: uint256 = unsafe_sub(self.lots[market], self._as_lots(old))
     self.lots[market] = unsafe_add(lots, self._as_lots(size))
-    assert self._open(market) <= MASK_63, "price_path: too much is open"
+    if self._open(market) > MASK_63:
+        refuse._with("price_path: too much is open")
 
 
 @internal
@@ -406,7 +408,8 @@ def _bits(amount: int256, width: uint256) -> uint256:
     """@dev A signed value as a field of so many bits."""
     one: uint256 = 1
     most: int256 = convert(unsafe_sub(one << unsafe_sub(width, 1), 1), int256)
-    assert amount >= -most and amount <= most, "price_path: beyond all figures"
+    if amount < -most or amount > most:
+        refuse._with("price_path: beyond all figures")
     return convert(convert(amount, bytes32), uint256) & unsafe_sub(one << width, 1)
 
 

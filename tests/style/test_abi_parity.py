@@ -80,4 +80,6 @@ def test_the_model_has_no_other_external_functions(kind, artifacts):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_contract_fits(kind, artifacts):
-    assert artifacts[kind].deployed_size <= 24_576
+    # What is new has room for a mended rule; the older ones have what is left to them.
+    room = 1_000 if kind.startswith(("Perpetual", "Margin")) else 0
+    assert artifacts[kind].deployed_size + room <= 24_576
