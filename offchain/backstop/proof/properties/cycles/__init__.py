@@ -11,6 +11,7 @@ from backstop.proof.properties.cycles import (
     pool_futures,
     profits,
     rebuilt,
+    refusals,
     shares,
     trades,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "pool_futures",
     "profits",
     "rebuilt",
+    "refusals",
     "shares",
     "trades",
 ]
