@@ -14,6 +14,7 @@ from backstop.proof.properties.registry import (
     HISTORY_PROMISES,
     HISTORY_PROPERTIES,
     PROPERTIES,
+    REFUSAL_PROPERTIES,
     STATE_PROPERTIES,
     TRANSITION_PROMISES,
     TRANSITION_PROPERTIES,
@@ -26,6 +27,7 @@ KINDS: dict[str, dict[int, Any]] = {
     "state": STATE_PROPERTIES,
     "step": {**TRANSITION_PROPERTIES, **TRANSITION_PROMISES},
     "history": {**HISTORY_PROPERTIES, **HISTORY_PROMISES},
+    "refusal": REFUSAL_PROPERTIES,
     "future": COUNTERFACTUAL_PROPERTIES,
 }
 # Properties that are asserted where the thing itself is done.
@@ -76,6 +78,7 @@ def test_properties_of_a_kind_are_in_the_order_of_their_numbers():
         TRANSITION_PROMISES,
         HISTORY_PROPERTIES,
         HISTORY_PROMISES,
+        REFUSAL_PROPERTIES,
         COUNTERFACTUAL_PROPERTIES,
     ):
         assert list(properties) == sorted(properties)
@@ -102,7 +105,8 @@ def test_the_page_lists_the_promises_of_today():
 
 def test_each_number_is_written_once_in_the_sources():
     decorator = re.compile(
-        r"^\s*@(?:asserts|(?:state|transition|history|counterfactual)_(?:property|promise))\(\s*(\d+)\b", re.M
+        r"^\s*@(?:asserts|(?:state|transition|history|refusal|counterfactual)_(?:property|promise))\(\s*(\d+)\b",
+        re.M,
     )
     found = [
         int(number)

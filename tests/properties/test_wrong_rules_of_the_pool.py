@@ -200,7 +200,30 @@ def test_under_its_spread(pool, monkeypatch):
     notices(124, lambda: sell(pool, 250, price))
 
 
+def test_again_while_a_quote_runs(pool, monkeypatch):
+    pool.take(1_000)
+    pool.quote()
+    monkeypatch.setattr(perpetual_backstop, "require", anything_goes)
+    notices(143, pool.quote)
+
+
+@pytest.mark.parametrize("share", [2_499, 2_510])
+def test_another_share(pool, monkeypatch, share):
+    """A quarter of 1,000 lots is for sale, not a lot less or more."""
+    pool.take(1_000)
+    monkeypatch.setattr(perpetual_backstop, "div_up", lambda a, b: a * share // (b * pool.model.share))
+    notices(143, pool.quote)
+
+
 # ------------------------------------------------------------------------ waiting
+
+
+@pytest.mark.parametrize("crumbs", [10**3, 10**5])
+def test_crumbs_of_another_size(pool, monkeypatch, crumbs):
+    """A thousandth, and a thirty-thousandth, of all shares."""
+    monkeypatch.setattr(perpetual_backstop, "CRUMBS", crumbs)
+    supply = pool.model.state[()].supply
+    notices(144, lambda: pool.request("bob", supply * 2 // 10**4 if crumbs < 10**4 else supply // 30_000))
 
 
 def test_before_it_is_due(pool, monkeypatch):

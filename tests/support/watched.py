@@ -9,7 +9,7 @@ import pytest
 
 from backstop.deployment.contracts import BY_CYCLE
 from backstop.hosts.model import ModelSystem
-from backstop.proof.properties import Transition, Violation, Watch
+from backstop.proof.properties import Transition, Violation, Watch, check_refused
 from backstop.system import Action, Outcome
 from tests.support.perpetuals import Perpetuals, alone, crowded
 
@@ -21,8 +21,7 @@ def watched(made: Perpetuals) -> Perpetuals:
 
     def apply(action: Action) -> Outcome:
         outcome = right(action)
-        if outcome.ok:
-            watch(Transition(action, outcome, model))
+        (watch if outcome.ok else check_refused)(Transition(action, outcome, model))
         return outcome
 
     model.apply = apply  # type: ignore[method-assign]

@@ -35,6 +35,7 @@ from backstop.proof.properties import (
     Watch,
     ask,
     asserts,
+    check_refused,
     check_state,
     check_transition,
 )
@@ -136,9 +137,10 @@ class Lockstep:
         self._waiting.append(_Waiting(action, expected, *self._expect_written()))
         if len(self._waiting) >= self.block:
             self.settle()
-        if self.step_check is not None and expected.reason is None:
+        if self.step_check is not None:
+            check = self.step_check if expected.reason is None else check_refused
             try:
-                self.step_check(Transition(action, expected, self.model))
+                check(Transition(action, expected, self.model))
             except BackstopError as violation:
                 self._place(violation, action)
                 raise

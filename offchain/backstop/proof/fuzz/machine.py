@@ -6,11 +6,12 @@ import hashlib
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, count
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from backstop.deployment.contracts import MARGIN_POLICIES
 from backstop.deployment.parameters import Parameters
 from backstop.deployment.plan import plan
 from backstop.hosts.artifacts import Artifacts
@@ -34,14 +35,35 @@ SPOILED = 0.06
 ASK_EVERY = 200
 # The share of a run after which it may be wound up.
 LATE = 0.85
-# How much more moves of traders weigh in every second run that has a margin market: what follows from a loss,
+# How much more moves of traders weigh in most runs that have a margin market: what follows from a loss,
 # a ranking above all, takes many of them in a row.
 TRADERS = 8
+
+
+# Runs of ten that have a margin market, by their place, and its policy.
+_MARGIN_AT = dict(zip((8, 2, 5), MARGIN_POLICIES, strict=True))
 
 
 def run_seed(seed: int, index: int) -> int:
     """Return the seed of one run of a campaign."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{index}".encode()).digest()[:8], "big")
+
+
+def campaign_seed(seed: int, index: int) -> int:
+    """Return the seed of a campaign's run: of ten in a row three have a margin market, one of each policy.
+
+    Two of these three are mostly its traders', by turns. Whatever a campaign's seed is, and however short it
+    is, no policy is left out for want of luck.
+    """
+    turn, place = divmod(index, 10)
+    kind = _MARGIN_AT.get(place)
+    of_traders = kind is not None and (place // 3 + turn) % 3 != 2
+    for attempt in count():
+        found = run_seed(seed, index + (attempt << 64))
+        margin = draw_parameters(Random(found)).margin
+        if (margin.policy if margin else None) == kind and (kind is None or found % 2 == of_traders):
+            return found
+    raise AssertionError("unreachable")
 
 
 class Played(NamedTuple):

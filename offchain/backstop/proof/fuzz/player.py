@@ -12,7 +12,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.by_name import open_host
 from backstop.proof.difference import Divergence
-from backstop.proof.fuzz.machine import BLOCK, Machine, Played, run_seed
+from backstop.proof.fuzz.machine import BLOCK, Machine, Played, campaign_seed
 from backstop.proof.fuzz.tally import Tally, paid_by
 from backstop.proof.properties import Violation
 from backstop.proof.trace import Trace, write_trace
@@ -55,7 +55,7 @@ class Player:
         with open_host(self.host) as host:
             machine = Machine(
                 host,
-                run_seed(self.seed, index),
+                campaign_seed(self.seed, index),
                 artifacts=self.artifacts,
                 parameters=parameters,
                 check_every=self.check_every,

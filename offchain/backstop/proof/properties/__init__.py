@@ -36,7 +36,7 @@ from backstop.proof.properties import (  # noqa: F401
 from backstop.proof.properties.counterfactual import ask
 from backstop.proof.properties.registry import COUNTERFACTUAL_PROPERTIES, Question, Violation, asserts
 from backstop.proof.properties.state import check_state
-from backstop.proof.properties.transition import Transition, Watch, check_transition
+from backstop.proof.properties.transition import Transition, Watch, check_refused, check_transition
 
 __all__ = [
     "COUNTERFACTUAL_PROPERTIES",
@@ -46,6 +46,7 @@ __all__ = [
     "Watch",
     "ask",
     "asserts",
+    "check_refused",
     "check_state",
     "check_transition",
 ]

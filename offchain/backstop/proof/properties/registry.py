@@ -71,6 +71,8 @@ TRANSITION_PROPERTIES: dict[int, Callable[..., None]] = {}
 TRANSITION_PROMISES: dict[int, Callable[..., None]] = {}
 HISTORY_PROMISES: dict[int, Callable[[ModelSystem], History]] = {}
 HISTORY_PROPERTIES: dict[int, Callable[[ModelSystem], History]] = {}
+# Properties of calls that are refused: what nothing may stand in the way of.
+REFUSAL_PROPERTIES: dict[int, Callable[..., None]] = {}
 COUNTERFACTUAL_PROPERTIES: dict[int, Callable[[Both, Random], bool]] = {}
 
 
@@ -142,4 +144,5 @@ transition_property = _registers_in(TRANSITION_PROPERTIES)
 history_property = _registers_in(HISTORY_PROPERTIES)
 transition_promise = _registers_in(TRANSITION_PROMISES)
 history_promise = _registers_in(HISTORY_PROMISES)
+refusal_property = _registers_in(REFUSAL_PROPERTIES)
 counterfactual_property = _registers_in(COUNTERFACTUAL_PROPERTIES)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from backstop.proof.properties.registry import (
     HISTORY_PROMISES,
     HISTORY_PROPERTIES,
+    REFUSAL_PROPERTIES,
     TRANSITION_PROMISES,
     TRANSITION_PROPERTIES,
     check_all,
@@ -69,6 +70,13 @@ def check_transition(step: Transition) -> None:
     """Assert the properties of one step that have an occasion in it; raises Violation with its number."""
     changes = changes_of(step)
     check_all(TRANSITION_PROPERTIES, _concerned(tuple(TRANSITION_PROPERTIES), step, changes), step, changes)
+
+
+def check_refused(step: Transition) -> None:
+    """Assert the properties of a call that was refused; raises Violation with its number."""
+    contract, method, _, _ = step.action
+    numbers = concerned(tuple(REFUSAL_PROPERTIES), contract, method, frozenset(), frozenset())
+    check_all(REFUSAL_PROPERTIES, numbers, step)
 
 
 class Watch:

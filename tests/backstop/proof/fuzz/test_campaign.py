@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import re
+from random import Random
 
 import pytest
 
+from backstop.deployment.contracts import MARGIN_POLICIES
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.by_name import open_host
 from backstop.model.collateral_auction import Lot
 from backstop.model.interfaces import Prices
+from backstop.proof.fuzz.deployments import draw_parameters
 from backstop.proof.fuzz.failure import find_failure
-from backstop.proof.fuzz.machine import BLOCK, Machine, run_seed
+from backstop.proof.fuzz.machine import BLOCK, Machine, campaign_seed, run_seed
 from backstop.proof.fuzz.moves import MOVES
 from backstop.proof.fuzz.player import Player
 from backstop.proof.lockstep import replay
@@ -82,6 +85,17 @@ def test_both_hosts_agree_to_the_last_slot(artifacts, tmp_path, run, length, see
     with open_host("anvil", trace.started_at) as host:
         replay(trace, host, artifacts=artifacts, check_every=0, block=BLOCK)
         assert host.storage(addresses) == expected
+
+
+@pytest.mark.parametrize("first", [0, 10, 70])
+def test_of_ten_runs_of_a_campaign_three_have_a_margin_market(first):
+    """One of each policy, and two of them are mostly of traders; runs differ."""
+    seeds = [campaign_seed(7, index) for index in range(first, first + 10)]
+    margins = {seed: draw_parameters(Random(seed)).margin for seed in seeds}
+    policies = {seed: margin.policy for seed, margin in margins.items() if margin is not None}
+    assert len(margins) == 10
+    assert sorted(policies.values()) == sorted(MARGIN_POLICIES)
+    assert sum(seed % 2 for seed in policies) == 2
 
 
 def idle_moves(artifacts: Artifacts, got_done: dict[int, set[str]], most: int) -> set[str]:

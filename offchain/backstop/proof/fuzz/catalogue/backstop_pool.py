@@ -83,6 +83,12 @@ def ask_backstop(s: Scene) -> Iterator[Action | Wait]:
     who = s.some(members)
     by, controller = who, s.some((who, who, who, s.somebody()))
     amount = s.near(pool.pool.held(who))
+    if s.chance(0.2):
+        # Crumbs, which count once they are together no crumbs any more.
+        for part in (1, 2, 2):
+            crumb = int(pool.pool.state[()].supply) // (10_000 * part) + s.some((0, 1))
+            yield s.call(_POOL, "requestRedeem", crumb, controller, who, by=who)
+        return
     if s.chance(0.1):
         yield s.call(_POOL, "transfer", s.some((s.somebody(), pool.at)), amount, by=who)
         return
@@ -159,6 +165,8 @@ def quote_backstop(s: Scene) -> Iterator[Action | Wait]:
     if s.now < found.until and s.chance(0.5):
         yield Wait(found.until - s.now - s.chance(0.1))
     if s.now >= pool.pool.quotes[m].until or s.chance(0.2):
+        yield s.call(_POOL, "quote", m, by=s.somebody())
+    if s.chance(0.2):
         yield s.call(_POOL, "quote", m, by=s.somebody())
     size, down_to = pool.size(pool.at, m), pool.pool.quotes[m].down_to
     if not size:

@@ -8,24 +8,25 @@ from typing import cast
 from backstop.deployment.signing import person_of, sign_order, trader
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY
-from backstop.model.interfaces import EMERGENCY, Gains
+from backstop.model.interfaces import EMERGENCY
 from backstop.model.margin_fund import MarginFund
 from backstop.model.margin_orders import MarginOrders, Order
 from backstop.model.margin_policy import MarginPolicy
 from backstop.model.perpetual_desk import PerpetualDesk
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.model.perpetual_ranking import PerpetualRanking, gain_on, score_of
 from backstop.proof.fuzz.catalogue.prices import report_all
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.system import Action
 
-_MARKET, _DESK, _CLOSER = "PerpetualMarket", "PerpetualDesk", "PerpetualCloser"
+_MARKET, _DESK = "PerpetualMarket", "PerpetualDesk"
 _NAMES = (*(f"trader_{i}" for i in range(5)), "trader_0#1", "trader_1#255")
-NAMES = {trader(name): name for name in _NAMES}
-TRADERS = tuple(NAMES)
+TRADERS = tuple(map(trader, _NAMES))
 """Accounts; some people have two."""
-OWNERS = {trader(name): trader(person_of(name)) for name in _NAMES}
+# With three more, who trade where somebody fails: they hold little else, and are free for it.
+NAMES = {trader(name): name for name in (*_NAMES, "trader_5", "trader_6", "trader_7")}
+CROWD = tuple(NAMES)
+OWNERS = {owner: trader(person_of(name)) for owner, name in NAMES.items()}
 """Whose they are: who calls for them."""
 
 
@@ -45,6 +46,10 @@ class Books:
         found = self.market._standing(owner)
         return found.own - found.haircut
 
+    def haircut(self, owner: str) -> int:
+        """Return the haircuts of an account, as they are known [wei]."""
+        return int(self.market._standing(owner).haircut)
+
     def margins(self, owner: str) -> tuple[int, int]:
         """Return initial and maintenance margin [basis points x wei]."""
         return self.desk._margins(owner, False)
@@ -54,7 +59,7 @@ class Books:
 
     def holders(self) -> list[str]:
         """Return who has a position."""
-        return [owner for owner in TRADERS if self.market._holds(owner)]
+        return [owner for owner in CROWD if self.market._holds(owner)]
 
     def held(self, owner: str) -> list[int]:
         """Return the markets in which an account has lots."""
@@ -66,9 +71,37 @@ class Books:
         equity = found.own - found.haircut - found.unfinal
         return max(0, equity * BASIS_POINTS - self.desk._margins(owner, True)[0])
 
+    def most_lots(self, owner: str, m: int, way: int, room: int) -> int:
+        """Return how many lots more of new risk an account's margin bears, at a taker's fee."""
+        spare, size, price = self.spare(owner), self.size(owner, m), self.price(m)
+        if not size:
+            spare -= 3 * self.market.third_bond * BASIS_POINTS
+        others = max(self.market.lots[m]) - abs(size)
+
+        def needs(lots: int) -> int:
+            open = others + max(abs(lots), abs(size))
+            return int(self.policy.needs_at("", m, lots, price, open, True).initial)
+
+        now, least = needs(size), 0
+        most = max(0, min(room, spare // max(1, int(self.policy.terms[m].initial) * price)))
+        while least < most:
+            lots = (least + most + 1) // 2
+            if needs(size + way * lots) - now + lots * price * self.desk.taker_fee <= spare:
+                least = lots
+            else:
+                most = lots - 1
+        return least
+
+    def moved(self, owner: str, m: int, loss: int) -> int:
+        """Return the price at which an account has lost so much by a market, at what its lots move by."""
+        size = self.size(owner, m)
+        mine, others = self.market.lots[m] if size > 0 else reversed(self.market.lots[m])
+        move = -(-loss // abs(size)) * mine // max(1, min(mine, others))
+        return max(1, self.price(m) - (move if size > 0 else -move))
+
     def debtors(self) -> list[str]:
         """Return who has less than nothing, and lots; at times who has none left as well."""
-        owing = [owner for owner in TRADERS if self.equity(owner) < 0]
+        owing = [owner for owner in CROWD if self.equity(owner) < 0]
         return [owner for owner in owing if self.market._holds(owner) or self.s.chance(0.05)]
 
     def weak(self) -> list[str]:
@@ -129,11 +162,11 @@ class Books:
         return calm and not self.s.settling
 
 
-def _books(s: Scene) -> Books | None:
+def books_of(s: Scene) -> Books | None:
     return Books(s) if _MARKET in s.world.contracts else None
 
 
-def _named(s: Scene, account: str) -> tuple[str, ...]:
+def named(s: Scene, account: str) -> tuple[str, ...]:
     """Return the last argument of a call for an account, which may be left out for the caller's own."""
     return () if OWNERS[account] == account and s.chance(0.8) else (account,)
 
@@ -141,14 +174,14 @@ def _named(s: Scene, account: str) -> tuple[str, ...]:
 def _withdraw(s: Scene, amount: int, account: str) -> Action:
     """Take out of an account; at times somebody tries whose it is not."""
     by = OWNERS[account] if s.chance(0.97) else s.some(TRADERS)
-    named = _named(s, account) if by == account else (account,)
-    return s.call(_MARKET, "withdraw", amount, s.somebody(), *named, by=by)
+    said = named(s, account) if by == account else (account,)
+    return s.call(_MARKET, "withdraw", amount, s.somebody(), *said, by=by)
 
 
 @move(weight=3, of_traders=True)
 def mark_perpetuals(s: Scene) -> Iterator[Action | Wait]:
     """Move a mark: a little, just as far as a turn, far, or back; at times too few report, or too early."""
-    books = _books(s)
+    books = books_of(s)
     if books is None:
         return
     m = s.some(books.markets)
@@ -170,7 +203,7 @@ def mark_perpetuals(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=2, of_traders=True)
 def pay_into_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Pay in of what somebody holds, for any trader; for one that owes as well."""
-    books = _books(s)
+    books = books_of(s)
     if books is None:
         return
     who, owner = s.richest(), s.some(TRADERS)
@@ -183,10 +216,13 @@ def pay_into_cycles(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=2, of_traders=True)
 def take_out_of_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Take out all that margins and gains leave, a wei more, or a part; more may be late than is held."""
-    books = _books(s)
-    if books is None:
-        return
-    owner = s.some(TRADERS)
+    books = books_of(s)
+    if books is not None:
+        yield from take_out(s, books, s.some(TRADERS))
+
+
+def take_out(s: Scene, books: Books, owner: str) -> Iterator[Action | Wait]:
+    """Wake an account and take out what it may, about."""
     yield s.call(_MARKET, "wake", owner, by=s.somebody())
     standing = books.market._standing(owner)
     spare = standing.own - standing.haircut - standing.unfinal
@@ -202,7 +238,7 @@ def take_out_of_cycles(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=9, of_traders=True)
 def trade_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Match two traders around the mark, up to what their margins bear; out of positions, or through them."""
-    books = _books(s)
+    books = books_of(s)
     if books is None:
         return
     maker, taker = s.random.sample(TRADERS, 2)
@@ -235,6 +271,7 @@ def trade_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         needed = (terms.initial + terms.account_rate_1 + terms.market_rate_1) * price
         most = min(books.spare(maker), books.spare(taker)) // needed
         most = min(most, max(1, int(books.policy.underlyings[m].open_limit - books.market._open(m))))
+        way = s.some((1, -1))
         if books.policy.underlyings[m].insured:
             room = books.insurable(m)
             if room == 0 and s.chance(0.7):
@@ -244,9 +281,14 @@ def trade_in_cycles(s: Scene) -> Iterator[Action | Wait]:
                 room = books.insurable(m)
             # Exactly what is insured, or a lot more, where margins bear that.
             most = min(most, s.some((room, room + 1, room + 1 + room // 8)))
-            lots = most * s.some((1, -1))
+            lots = most * way
         else:
-            lots = s.some((s.near(most), most * 9 // 10, most * 9 // 10)) * s.some((1, -1))
+            lots = s.some((s.near(most), most * 9 // 10, most * 9 // 10)) * way
+            if s.chance(0.2):
+                # Just what the margin of one of them bears, by brackets of accounts and of the market.
+                room = max(1, int(books.policy.underlyings[m].open_limit - books.market._open(m)))
+                most = books.most_lots(*s.some(((maker, m, way), (taker, m, -way))), room)
+                lots = s.some((most, s.near(most))) * way
     if lots == 0 and s.chance(0.97):
         return
     if s.chance(0.3):
@@ -282,35 +324,7 @@ def fill(
     yield s.call("MarginOrders", "fill", *args, abs(lots), by=s.somebody())
 
 
-@move(weight=3, of_traders=True)
-def fail_in_cycles(s: Scene) -> Iterator[Action | Wait]:
-    """Have a mark leap so far that a holder owes; at times back before anybody has met it, or too late."""
-    books = _books(s)
-    holders = books.holders() if books is not None else []
-    if books is None or not holders:
-        return
-    owner = s.some(holders)
-    m = s.some(books.held(owner))
-    yield from books.refresh(sorted({*books.held(owner)}))
-    size, price = books.size(owner, m), books.price(m)
-    away = max(books.equity(owner), 0) // abs(size)
-    target = price - away if size > 0 else price + away
-    beyond = price * s.some((1, 1, 50, 500, 2_000)) // BASIS_POINTS
-    yield from books.report(m, max(1, target - beyond if size > 0 else target + beyond))
-    yield s.call(_MARKET, "accrue", m, by=s.somebody())
-    if s.chance(0.5):
-        yield s.call(_MARKET, "meet", owner, by=s.somebody())
-        if _CLOSER in s.world.contracts and s.chance(0.6):
-            yield from close_by_force(s)
-            return
-    if s.chance(0.3):
-        yield from books.report(m, price)
-        yield s.call(_MARKET, "accrue", m, by=s.somebody())
-    elif s.chance(0.4):
-        yield from _lose_late(s, books)
-
-
-def _lose_late(s: Scene, books: Books) -> Iterator[Action | Wait]:
+def lose_late(s: Scene, books: Books) -> Iterator[Action | Wait]:
     """Let cycles pass before anybody meets those who owe, and leave meanwhile."""
     window = books.market.window
     for _ in range(s.random.randint(1, 3)):
@@ -339,7 +353,7 @@ def _lose_late(s: Scene, books: Books) -> Iterator[Action | Wait]:
 @move(weight=4, of_traders=True)
 def meet_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Meet those who owe in any order, twice; at times somebody who does not, or without marks of now."""
-    books = _books(s)
+    books = books_of(s)
     if books is None:
         return
     found = [*books.debtors(), *s.random.sample(TRADERS, s.random.randint(0, 1))]
@@ -353,7 +367,7 @@ def meet_in_cycles(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=3, of_traders=True)
 def roll_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Roll, mostly when it may be; a second or a quiet time before; or often, so that somebody sleeps."""
-    books = _books(s)
+    books = books_of(s)
     if books is None:
         return
     clock, market = books.market.clocks[()], books.market
@@ -374,7 +388,7 @@ def roll_cycles(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=3, of_traders=True)
 def take_lots_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Take lots over from nobody: who has the other side, or anybody; at times too many."""
-    books = _books(s)
+    books = books_of(s)
     if books is None:
         return
     left = [m for m in books.markets if books.nobodys(m)]
@@ -388,118 +402,13 @@ def take_lots_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         yield from books.refresh(sorted({m, *books.held(by)}))
     least = abs(books.size(by, m)) if by in others else abs(size)
     lots = s.near(abs(size), min(abs(size), least))
-    yield s.call(_DESK, "take", m, lots, *_named(s, by), by=OWNERS[by])
-
-
-@move(weight=4, of_traders=True)
-def close_by_force(s: Scene) -> Iterator[Action | Wait]:
-    """Rank those who gained and close them, or close their parts; some rankings are wrong, or too late."""
-    books, closer = _books(s), s.world.contracts.get(_CLOSER)
-    if books is None or closer is None:
-        return
-    left = [m for m in books.markets if books.nobodys(m)]
-    if not left and s.chance(0.9):
-        return
-    m, by = s.some(left or list(books.markets)), s.somebody()
-    side = int(books.nobodys(m) > 0) if s.chance(0.95) else s.some((0, 1, 2))
-    now = books.market.clocks[()].cycle
-    pending, open = (books.market.totals[m, cycle] for cycle in (now - 1, now))
-    if side < 2 and open[side] and not pending[side]:
-        # Who gained by the lots of these debtors is ranked in the window of that cycle.
-        yield Wait(4 * books.market.window)
-        yield s.call(_MARKET, "roll", by=by)
-    if s.chance(0.5):
-        # What is paid in now changes no rank.
-        who = s.richest()
-        yield s.call(_MARKET, "deposit", s.some(TRADERS), s.held("Stablecoin", who) // 4, by=who)
-    ranks = []
-    for owner in list(books.market.accounts):
-        yield s.call(_MARKET, "wake", owner, by=by)
-        if books.market.accounts[owner].cycle == books.market.clocks[()].cycle:
-            # Not `gains_of`, which would close what has ended in the model alone if it was not woken.
-            gained = books.market.pending_gained[owner, m]
-            gains = Gains(0, gained.long, gained.short, books.market._worth_at_roll(owner))
-            ranks.append((score_of(gains, min(side, 1)), int(owner, 16), owner, gain_on(gains, min(side, 1))))
-    order = [owner for _, _, owner, gain in sorted(ranks, reverse=True) if gain or s.chance(0.02)]
-    if s.chance(0.9):
-        yield from books.refresh([m])
-    if not isinstance(closer, PerpetualRanking):
-        some = sorted(order[: s.random.randint(0, len(order))] if s.chance(0.5) else order, key=_as_number)
-        for accounts in (some, some[: s.random.randint(0, len(some))] * s.some((1, 1, 2))):
-            yield s.call(_CLOSER, "share", m, side, tuple(accounts), by=s.somebody())
-        return
-    if s.chance(0.2):
-        s.some((s.random.shuffle, list.reverse))(order)
-    cut = s.random.randint(0, len(order))
-    for accounts in (order[:cut], order[cut:]):
-        if accounts or s.chance(0.05):
-            yield s.call(_CLOSER, "submit", m, side, tuple(accounts), by=by)
-    if s.chance(0.2):
-        yield from take_lots_in_cycles(s)
-    if s.chance(0.1):
-        # Too late: it is of the cycle before.
-        yield Wait(4 * books.market.window)
-        yield s.call(_MARKET, "roll", by=by)
-        yield from books.refresh([m])
-    parts = [order[:cut], order[cut:], order[cut:]] if cut else [order, order]
-    for accounts in parts:
-        yield s.call(_CLOSER, "execute", m, side, tuple(accounts), by=s.somebody())
-    if s.chance(0.02):
-        yield s.call(_DESK, "deleverage", m, 0, tuple(order), tuple(1 for _ in order), by, by=by)
-
-
-@move(weight=2, of_traders=True)
-def crash_in_cycles(s: Scene) -> Iterator[Action | Wait]:
-    """Have one fail against two who have as much, and close or rank these once their gains are pending."""
-    books = _books(s)
-    if books is None or not books.calm():
-        return
-    listed = [m for m in books.markets if not books.policy.underlyings[m].ends_at]
-    free = [owner for owner in TRADERS if not books.market._holds(owner) and books.equity(owner) >= 0]
-    if not listed or len(free) < 3:
-        return
-    m = s.some(listed)
-    fails, *others = s.random.sample(free, 3)
-    yield from books.refresh([m])
-    price = books.price(m)
-    if not price:
-        return
-    for owner in (fails, *others):
-        who = s.richest()
-        yield s.call(_MARKET, "deposit", owner, s.held("Stablecoin", who) // 4, by=who)
-    yield from books.refresh([m])
-    terms = books.policy.terms[m]
-    needed = (terms.initial + terms.account_rate_1 + terms.market_rate_1) * price
-    spare = min(books.spare(owner) for owner in (fails, *others))
-    lots = (spare - 3 * books.market.third_bond * BASIS_POINTS) // needed // 2
-    lots = min(lots, books.insurable(m) // 2)
-    if lots <= 0:
-        return
-    way = s.some((1, -1))
-    for owner in others:
-        yield from fill(s, books, (owner, fails), m, -lots * way, price)
-        yield from books.refresh([m])
-    if not books.size(fails, m):
-        return
-    beyond = 1 + max(0, books.equity(fails)) // (2 * lots) + price * s.some((1, 50, 500)) // BASIS_POINTS
-    yield from books.report(m, max(1, price - beyond * way))
-    yield s.call(_MARKET, "meet", fails, by=s.somebody())
-    yield from close_by_force(s)
-    if s.chance(0.3):
-        # Booked late in its window, which is not over then.
-        yield Wait(books.market.window)
-        yield s.call(_MARKET, "meet", fails, by=s.somebody())
-        yield s.call(_MARKET, "roll", by=s.somebody())
-
-
-def _as_number(address: str) -> int:
-    return int(address, 16)
+    yield s.call(_DESK, "take", m, lots, *named(s, by), by=OWNERS[by])
 
 
 @move(weight=3, of_traders=True)
 def liquidate_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Take over from a trader short of margin, at times because more is asked for now; or from another."""
-    books = _books(s)
+    books = books_of(s)
     if books is None:
         return
     weak, holders = books.weak(), books.holders()
@@ -530,13 +439,13 @@ def liquidate_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         yield s.call(_MARKET, "deposit", by, s.held("Stablecoin", rich) // 4, by=rich)
     lots = s.near(abs(books.size(owner, m)))
     for part in (lots, max(1, lots // 3), max(1, lots // 10)):
-        yield s.call(_DESK, "liquidate", owner, m, part, *_named(s, by), by=OWNERS[by])
+        yield s.call(_DESK, "liquidate", owner, m, part, *named(s, by), by=OWNERS[by])
 
 
 @move(weight=2, of_traders=True)
 def crank_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Wake, sweep, post, look at risk, insure, claim profits; or call what only another contract may."""
-    books = _books(s)
+    books = books_of(s)
     if books is None:
         return
     fund, by = cast(MarginFund, s.world.contracts["MarginFund"]), s.somebody()
@@ -573,7 +482,7 @@ def crank_cycles(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=2)
 def delist_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Announce that a market ends; at times too early, too late, again, or where the feed has a plan."""
-    books = _books(s)
+    books = books_of(s)
     if books is None or ((s.settling or not s.late) and s.chance(0.6)):
         return
     m = int(s.random.random() * (len(books.markets) + 0.1))
@@ -597,7 +506,7 @@ def delist_in_cycles(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=5)
 def end_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     """See a market through its last hours, with marks and debtors, end it, and have accounts closed."""
-    books = _books(s)
+    books = books_of(s)
     if books is None:
         return
     ends = {m: books.policy.underlyings[m].ends_at for m in books.markets if not books.ended(m)}
@@ -626,7 +535,7 @@ def end_in_cycles(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=4)
 def close_cycles(s: Scene) -> Iterator[Action | Wait]:
     """Close in settlement: have markets marked for good, roll what is left, leave, in any order."""
-    books = _books(s)
+    books = books_of(s)
     if books is None or (not s.settling and s.chance(0.98)):
         return
     if s.settling and not books.closing and s.chance(0.7):
@@ -656,7 +565,7 @@ def close_cycles(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=0.5)
 def set_margin_terms(s: Scene) -> Iterator[Action | Wait]:
     """Change terms a little, or the cap of insurance; a trader raises its floor of nonces."""
-    books = _books(s)
+    books = books_of(s)
     if books is None:
         return
     m = int(s.random.random() * (len(books.markets) + 0.1))
@@ -679,4 +588,4 @@ def set_margin_terms(s: Scene) -> Iterator[Action | Wait]:
     if kind == 2:
         account = s.some(TRADERS)
         floor = s.random.getrandbits(38)
-        yield s.call("MarginOrders", "raise_nonce", floor, *_named(s, account), by=OWNERS[account])
+        yield s.call("MarginOrders", "raise_nonce", floor, *named(s, account), by=OWNERS[account])

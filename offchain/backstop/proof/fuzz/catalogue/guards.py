@@ -122,7 +122,7 @@ def break_the_calm(s: Scene) -> Iterator[Action | Wait]:
         yield from post_price(s, c, price)
 
 
-@move(weight=2)
+@move(weight=2, of_traders=True)
 def calm_down(s: Scene) -> Iterator[Action | Wait]:
     """Lower the mode once the calm period is over, or a second before."""
     breaker = _breaker(s)

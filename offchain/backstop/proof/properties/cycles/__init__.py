@@ -13,6 +13,7 @@ from backstop.proof.properties.cycles import (
     pool_futures,
     profits,
     rebuilt,
+    refusals,
     shares,
     trades,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "pool_futures",
     "profits",
     "rebuilt",
+    "refusals",
     "shares",
     "trades",
 ]

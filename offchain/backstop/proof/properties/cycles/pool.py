@@ -222,7 +222,34 @@ def the_pool_sells_at_the_mark_or_better(step: Transition, changes: Changes) -> 
         raise Violation(f"the pool traded at {trade.price}, with a mark of {mark}")
 
 
+@transition_property(143, calls=[f"{POOL}.quote"])
+def one_share_is_for_sale_at_a_time(step: Transition, changes: Changes) -> None:
+    """Assert that a quote of the pool begins once the last is over, and is of its share, rounded up."""
+    if not step.calls(POOL, "quote"):
+        return
+    pool, m, now = step.contract(POOL), step.action.args[0], step.model.timestamp
+    was, quote = step.before(POOL, _QUOTES, m), step.after(POOL, _QUOTES, m)
+    if now < was.until or quote.until != now + pool.quote_time:
+        raise Violation(f"{quote} was made at {now}, and {was} ran")
+    whole = abs(step.after(MARKET, POSITIONS, (pool.address, m)).size)
+    missing = (whole - quote.down_to) * BASIS_POINTS - whole * pool.share
+    if not whole or not 0 <= missing < BASIS_POINTS:
+        raise Violation(f"{quote} is of {whole} lots, and {pool.share} of ten thousand are for sale")
+
+
 # -------------------------------------------------------------------------- waiting
+
+
+@transition_property(144, calls=[f"{POOL}.requestRedeem"])
+def whoever_asks_for_more_than_crumbs_is_waited_for(step: Transition, changes: Changes) -> None:
+    """Assert that a controller's shares of a batch count from a ten-thousandth of all on, for good."""
+    if not step.calls(POOL, "requestRedeem"):
+        return
+    state = step.before(POOL, _STATE)
+    key = state.generation, step.outcome.value, step.action.args[1]
+    was, now = (read(POOL, _REQUESTS, key) for read in (step.before, step.after))
+    if now.counts != (was.counts or now.shares * BASIS_POINTS >= state.supply):
+        raise Violation(f"{now} follows {was}, of {state.supply} shares in all")
 
 
 @history_property(

@@ -1,0 +1,93 @@
+"""Rules that refuse too much, as if in contract and model alike: a property of refused calls notices each."""
+
+import pytest
+
+from backstop.model import cycle_losses, margin_fund, perpetual_ranking
+from backstop.model.arithmetic import WAD
+from backstop.model.perpetual_market import PerpetualMarket as Market
+from backstop.model.price_path import SHORT
+from backstop.model.state import Revert
+from tests.support.margin_fund import DAY
+from tests.support.perpetuals import CLOSER, ETH, HOUSE, RULES, alone, fallen
+from tests.support.watched import crowd_on_the_model, notices, watched
+
+
+@pytest.fixture
+def crowd():
+    return crowd_on_the_model()
+
+
+def refuse(holds, reason):
+    """In place of `require`: everything is refused."""
+    raise Revert(reason)
+
+
+def meet(crowd):
+    crowd.tries(f"{HOUSE}.meet", crowd.at("long"), sender="keeper")
+
+
+def test_whoever_owes_is_not_met(crowd, monkeypatch):
+    crowd.mark(ETH, 16 * WAD)
+    for method in ("_seize", "_book"):
+        monkeypatch.setattr(Market, method, lambda *args: False)
+    notices(140, lambda: meet(crowd))
+
+
+@pytest.mark.parametrize("mark", [16, 20], ids=["without a mark of now", "who is solvent"])
+def test_nobody_has_to_be_met(crowd, monkeypatch, mark):
+    crowd.mark(ETH, mark * WAD)
+    if mark == 16:
+        crowd.advance(61)
+    for method in ("_seize", "_book"):
+        monkeypatch.setattr(Market, method, lambda *args: False)
+    meet(crowd)
+
+
+@pytest.mark.parametrize("late", [RULES.window, 4 * RULES.window])
+def test_a_cycle_that_goes_on(crowd, monkeypatch, late):
+    """In a window that was quiet, or after four of them, with a booking late in the last."""
+    crowd.roll()
+    clock = crowd.market.clocks[()]
+    if late > RULES.window:
+        crowd.market.clocks[()] = clock._replace(booked_at=clock.rolled_at + late - 1)
+    monkeypatch.setattr(cycle_losses, "require", refuse)
+    crowd.advance(late - 1)
+    crowd.tries(f"{HOUSE}.roll", sender="keeper")
+    crowd.advance(1)
+    notices(141, lambda: crowd.tries(f"{HOUSE}.roll", sender="keeper"))
+
+
+def test_a_vested_profit_stays(crowd, monkeypatch):
+    crowd.mark(ETH, 18 * WAD)
+    crowd.trade("first", "other", 500)
+    for _ in range(2):
+        crowd.roll()
+    crowd.do(f"{HOUSE}.withdraw", 11_000 * WAD, crowd.at("first"), sender="first")
+    [(owner, bucket)] = crowd.world.contracts["MarginFund"].holdings
+    monkeypatch.setattr(margin_fund, "require", refuse)
+
+    def claim():
+        crowd.tries("MarginFund.claim", owner, bucket, sender="stranger")
+
+    claim()
+    crowd.advance(8 * DAY)
+    notices(142, claim)
+
+
+def test_a_right_ranking_is_refused(monkeypatch):
+    """By what accounts are worth with their deposits since; one that is wrong is refused rightly."""
+    made = watched(alone(third_bond=WAD, policy="ranked"))
+    made.refresh()
+    market = fallen(made)
+    ranking = market.ranking(SHORT)
+    for owner in ranking:
+        market.do(f"{HOUSE}.wake", owner, sender="keeper")
+
+    def submit(accounts):
+        market.tries(f"{CLOSER}.submit", ETH, SHORT, accounts, sender="prover")
+
+    submit(ranking[::-1])
+    submit(ranking[:1] * 2)
+    monkeypatch.setattr(perpetual_ranking, "score_of", lambda gains, side: 0)
+    monkeypatch.setattr(perpetual_ranking, "require", refuse)
+    notices(145, lambda: submit(ranking))
