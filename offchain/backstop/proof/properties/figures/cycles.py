@@ -112,8 +112,10 @@ def median_within(step: Transition, m: int) -> int:
     if len(prices) < config.quorum:
         return 0
     price = prices[(len(prices) - 1) // 2]
-    if made is not None or base.ends_at:
-        price = _if_it_holds(step, base.feed, made or Making(False, 0, 0), max(now, base.ends_at), price)
+    if made is not None:
+        price = _if_it_holds(step, base.feed, made, now, price)
+    elif base.ends_at:
+        price = _if_it_holds(step, base.feed, Making(False, 0, 0), base.ends_at, price)
     return max(1, price * base.lot // RAY) if price else 0
 
 
