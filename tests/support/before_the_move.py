@@ -41,6 +41,8 @@ STEPS = 80
 SEED = 20261122
 LATER: dict[str, Any] = {"backstop": None}
 """Terms of a margin market that came after the recording, as they were before there were any."""
+LATER_FIGURES = ("ended", "withdrawn_wad", "inside_wad", "emptied", "pool", "dodgers")
+"""Figures of a margin market that are told since."""
 TOLD = ("title", "description", "facts", "assumptions", "schema_version", "state_hash")
 """What a summary says in words, or of where storage lies: not what a run came to."""
 
@@ -66,7 +68,10 @@ def balances_of(both: Lockstep) -> dict[str, dict[str, int]]:
 
 def money_of(summary: dict[str, Any]) -> dict[str, Any]:
     """The figures of a run's summary."""
-    return {name: value for name, value in summary.items() if name not in TOLD}
+    found = {name: value for name, value in summary.items() if name not in TOLD}
+    if found["margin"]:
+        found["margin"] = {name: each for name, each in found["margin"].items() if name not in LATER_FIGURES}
+    return found
 
 
 def plain(value: Any) -> Any:

@@ -292,7 +292,8 @@ def test_the_guide_reads(tmp_path: Path) -> None:
     found = read_settings(written(tmp_path, f"schema_version: 1\n{of_signer}"))
     assert found["signer"] == "http://127.0.0.1:9000" and "bidder" in found["may_sign"]
     found = read_settings(written(tmp_path, f"schema_version: 1\n{of_margin}"))
-    assert found["roles"] == ("margin_crank", "margin_liquidator", "deleverager", "matcher")
+    roles = ("margin_crank", "margin_liquidator", "pool_buyer", "deleverager", "matcher")
+    assert found["roles"] == roles
     found = read_settings(written(tmp_path, f"schema_version: 1\n{of_reports}"))
     assert found["roles"] == ("reporter", "poker")
     found = read_settings(written(tmp_path, example))
