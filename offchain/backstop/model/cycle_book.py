@@ -8,6 +8,7 @@ short. An account is brought up to date when it is touched. Amounts in wei.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 from backstop.model import bounds
@@ -342,6 +343,7 @@ class CycleBook(PricePath):
         self.positions[owner, market] = position
 
 
-def _in(markets: int) -> list[int]:
+@cache
+def _in(markets: int) -> tuple[int, ...]:
     """Return the markets of bits."""
-    return [market for market in range(bounds.MAX_MARGIN_MARKETS) if markets >> market & 1]
+    return tuple(market for market in range(bounds.MAX_MARGIN_MARKETS) if markets >> market & 1)

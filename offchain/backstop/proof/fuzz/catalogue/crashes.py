@@ -176,12 +176,12 @@ def _ranked(s: Scene, books: Books, m: int, side: int) -> Generator[Action | Wai
             ranks.append(
                 (score_of(gains, min(side, 1)), _as_number(owner), owner, gain_on(gains, min(side, 1)))
             )
-    return [owner for _, _, owner, gain in sorted(ranks, reverse=True) if gain or s.chance(0.02)]
+    return [owner for _, _, owner, gain in sorted(ranks, reverse=True) if gain or s.chance(0.005)]
 
 
 def _close_by_rank(s: Scene, books: Books, m: int, side: int, order: list[str]) -> Iterator[Action | Wait]:
-    """Have somebody submit a wrong ranking, another the right one; execute that, at times too late."""
-    wrong, by = s.random.sample(s.people, 2)
+    """Have two submit wrong rankings, another the right one; execute that, at times too late."""
+    by, *others = s.random.sample(s.people, 3)
     if order and s.chance(0.8):
         # Turned round, two exchanged, one in place of the next, without the last, or in any order.
         place = s.random.randrange(max(1, len(order) - 1))
@@ -197,8 +197,9 @@ def _close_by_rank(s: Scene, books: Books, m: int, side: int, order: list[str]) 
             order[:-1],
             s.random.sample(order, len(order)),
         ]
-        if accounts := s.some(wrongs):
-            yield s.call(_CLOSER, "submit", m, side, tuple(accounts), by=wrong)
+        for wrong, accounts in zip(others, s.random.sample(wrongs, 2), strict=True):
+            if accounts:
+                yield s.call(_CLOSER, "submit", m, side, tuple(accounts), by=wrong)
     cut = s.some((0, s.random.randint(0, len(order))))
     for accounts in (order[:cut], order[cut:]):
         if accounts or s.chance(0.05):

@@ -291,6 +291,7 @@ class Shadow:
                 lots.net = 0
             lots.base = value(lots.size, levels[m]) if lots.size else 0
         if not stays:
+            owner.lots.clear()
             owner.cash += self.third_bond * owner.bond.bit_count()
             owner.bond = 0
 
