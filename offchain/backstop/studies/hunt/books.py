@@ -118,6 +118,9 @@ class Books:
             ledger += engine.income[c].buffer - engine.deficit[c]
             if not prices.fixed:
                 self._move(found, "VaultEngine", LEDGER, engine.salvage[c] * price[c])
+        if not prices.fixed:
+            # Collateral of vaults that settlement has settled is owed to whoever has their coins.
+            ledger -= engine.settled_debt[()]
         found[LEDGER] += ledger
         settlement = self.contracts["Settlement"]
         if prices.fixed:
