@@ -317,6 +317,7 @@ def _stake(s: Scene, books: Books, m: int, people: Sequence[str]) -> Iterator[Ac
 def _strain(s: Scene, books: Books, m: int, others: Sequence[str]) -> Iterator[Action | Wait]:
     """Have the mark come back until somebody has less than its haircuts, and more than nothing; meet it."""
     for owner in others:
+        yield s.call(_MARKET, "wake", owner, by=s.somebody())
         haircut = books.haircut(owner)
         if not haircut or not books.size(owner, m):
             continue
