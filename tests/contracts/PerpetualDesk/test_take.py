@@ -3,6 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
+from backstop.system import Action
 from tests.support.helpers import reverts
 from tests.support.perpetuals import DESK, ETH, crowded, opened
 
@@ -93,3 +94,11 @@ def test_not_into_a_strangers(seized):
             seized.do(f"{DESK}.take", ETH, 1, seized.at(name), sender="other")
     with reverts("desk: initial margin"):
         seized.do(f"{DESK}.take", ETH, 1, seized.at("other#1"), sender="other")
+
+
+def test_nor_into_a_contracts_by_whoever_has_the_address_beside_it(seized):
+    """A contract's account is its own alone."""
+    contract = seized.at("MarginFund")
+    beside = f"0x{int(contract, 16) ^ 1:040x}"
+    outcome = seized.system.apply(Action(DESK, "take", (ETH, 1, contract), beside))
+    assert outcome.reason == "desk: not its owner"
