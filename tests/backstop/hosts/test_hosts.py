@@ -1,9 +1,11 @@
 """All hosts run the same bytecode to the same effect, block time included."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -288,7 +290,11 @@ def test_old_states_are_no_burden(tmp_path, monkeypatch):
 
 @pytest.mark.anvil
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_anvil_ends_with_its_process(number):
+def test_anvil_ends_with_its_process(number, monkeypatch):
+    # Temporary files of its own: any other node that begins would remove what a killed process leaves.
+    own = tempfile.mkdtemp(prefix="own-")
+    monkeypatch.setenv("TMPDIR", own)
+    monkeypatch.setattr(tempfile, "tempdir", own)
     program = textwrap.dedent(
         """
         import time
@@ -312,6 +318,7 @@ def test_anvil_ends_with_its_process(number):
     assert Path(folder).exists() == (number == signal.SIGKILL)
     AnvilProcess("--port", "0").stop()
     assert not Path(folder).exists()
+    shutil.rmtree(own)
 
 
 def _runs(pid: int) -> bool:

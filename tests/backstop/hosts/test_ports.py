@@ -17,9 +17,12 @@ def test_no_connection_is_given_it_while_its_process_is_down() -> None:
 
 
 def test_somebody_elses_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = free_port()
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", taken))
+    """One is listened on; the other is bound only, which keeps it from everybody else meanwhile."""
+    with socket.socket() as other, socket.socket() as kept:
+        for each in (other, kept):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            each.bind(("127.0.0.1", 0))
         other.listen()
-        monkeypatch.setattr("backstop.hosts.ports._OURS", range(taken, taken + 2))
-        assert {free_port() for _ in range(20)} == {taken + 1}
+        taken, free = (each.getsockname()[1] for each in (other, kept))
+        monkeypatch.setattr("backstop.hosts.ports._OURS", (taken, free))
+        assert {free_port() for _ in range(20)} == {free}

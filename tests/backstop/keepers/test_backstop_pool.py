@@ -2,104 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from backstop.deployment.accounts import account
-from backstop.deployment.parameters import (
-    BackstopParameters,
-    DomainParameters,
-    MarginParameters,
-    PerpetualParameters,
-)
-from backstop.deployment.signing import sign_order, trader
-from backstop.keepers.keeper import Intent, Keeper, Memory
-from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.margin_orders import Order
-from backstop.model.perpetual_backstop import PerpetualBackstop
+from backstop.deployment.signing import trader
+from backstop.keepers.keeper import Memory
+from backstop.model.arithmetic import WAD
+from tests.support.pool_world import ETH, HOUSE, POOL, PoolWorld
 from tests.support.world import World
-
-ETH, POOL, HOUSE, DAY = 0, "PerpetualBackstop", "PerpetualMarket", 86_400
-MARGIN = MarginParameters(
-    (PerpetualParameters("ETH", WAD // 100, 1_000, 500),), backstop=BackstopParameters(limit=1_500)
-)
-
-
-class PoolWorld(World):
-    """The small crash with a margin market and 2,000 of the saver's in a pool; a lot is 2 at first."""
-
-    def __init__(self) -> None:
-        super().__init__({"margin": MARGIN, "domains": (DomainParameters("Perpetuals", line=1_000),)})
-        self.nonce = 0
-        for contract in (HOUSE, POOL):
-            self.do("Stablecoin", "approve", self.run.at[contract], MAX_UINT256, by="market_maker")
-        self.mark()
-        self.do(HOUSE, "roll", by="saver")
-        self.do(POOL, "deposit", 2_000 * WAD, account("saver"), by="market_maker")
-
-    def do(self, contract: str, method: str, *args: object, by: str) -> Any:
-        return self.run.must(contract, method, *args, sender=account(by))
-
-    def keeper(self, role: str = "backstop_keeper", name: str = "", index: int = 0, **options: Any) -> Keeper:
-        found = super().keeper(role, name or role, index, **{"most": 100} | options)
-        return dataclasses.replace(found, reports=self.run.signed)
-
-    def see(self, dollars: float) -> None:
-        """A price that reporters see from now on."""
-        path = self.run.sources["ETH"]
-        path[self.run.block :] = [int(dollars * RAY)] * (len(path) - self.run.block)
-
-    def mark(self) -> None:
-        assert self.run.signed is not None
-        self.do("PriceFeed", "bring", tuple(self.run.signed.newest(self.view).values()), by="saver")
-        self.do(HOUSE, "accrue", ETH, by="saver")
-
-    def deposit(self, name: str, coins: int) -> None:
-        self.do(HOUSE, "deposit", trader(name), coins * WAD, by="market_maker")
-
-    def trade(self, buyer: str, seller: str, lots: int) -> None:
-        """At the mark."""
-        orders: list[Any] = []
-        assert self.view.cycles is not None
-        price, chain_id = self.view.cycles.mark(ETH), self.run.session.model.world.chain_id
-        for name, size in ((buyer, lots), (seller, -lots)):
-            self.nonce += 1
-            order = Order(trader(name), ETH, size, price, MAX_UINT256, self.nonce)
-            orders += [order, sign_order(name, order, chain_id, self.run.at["MarginOrders"])]
-        self.do("MarginOrders", "fill", *orders, lots, by="saver")
-
-    @property
-    def pool(self) -> PerpetualBackstop:
-        found = self.run.session.model.world.contracts[POOL]
-        assert isinstance(found, PerpetualBackstop)
-        return found
-
-    @property
-    def size(self) -> int:
-        return self.pool._size(ETH)
-
-    def wait(self, seconds: int) -> None:
-        self.run.go_to(self.run.system.timestamp + seconds)
-
-    def request(self, shares: int | None = None) -> int:
-        amount = self.pool.held(account("saver")) if shares is None else shares
-        self.do(POOL, "requestRedeem", amount, account("saver"), account("saver"), by="saver")
-        return self.run.system.timestamp // DAY
-
-    def work(self, keeper: Keeper) -> list[str]:
-        """Have a keeper act until it wants nothing; every call goes. Their methods."""
-        called: list[Intent] = []
-        for _ in range(20):
-            before = len(called)
-            for intent in keeper.decide(self.view, Memory(), 0):
-                assert self.run.apply(intent.action).reason is None, intent
-                called.append(intent)
-            if len(called) == before:
-                return [each.action.method for each in called]
-        raise AssertionError(f"it never ends: {called[-5:]}")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from backstop.deployment.signing import trader
 from backstop.keepers.keeper import Intent, Keeper, Memory
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.margin_orders import Order
-from tests.backstop.keepers.test_backstop_pool import ETH, HOUSE, POOL, PoolWorld
+from tests.support.pool_world import ETH, HOUSE, POOL, PoolWorld
 
 NAME = "buyer"
 FEE, SPREAD = 15, 20
@@ -54,7 +54,7 @@ class QuoteWorld(PoolWorld):
     @property
     def lots(self) -> int:
         """What the buyer has."""
-        return int(self.pool.world.contracts[HOUSE].positions[trader(NAME), ETH].size)  # type: ignore[attr-defined]
+        return self.size_of(NAME)
 
     def bids(self, keeper: Keeper) -> list[Intent]:
         return keeper.decide(self.view, Memory(), 0)
