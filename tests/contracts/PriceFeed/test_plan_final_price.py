@@ -176,6 +176,27 @@ def test_long_before_its_moment_the_mark_is_that_of_now(running):
     assert running.read("mark_within", 60, at) == (100 + 21_599 * 40) * RAY // 21_600
 
 
+def test_while_a_guard_keeps_the_next_price_back_that_of_now_counts(running):
+    """Whether it will be the next is not known; nothing counts for the final price meanwhile."""
+    at = running.protocol.timestamp + HOUR
+    plan(running, at)
+    running.guard(deviation=1_000, confirmations=2)
+    running.steps(40)
+    assert running.protocol.timestamp == at and running.read("prices_of")[1] == 0
+    assert running.read("mark_within", 60, at) == 40 * RAY
+
+
+def test_in_the_last_second_of_a_price_the_next_still_counts(running):
+    """Whoever steps the feed in it makes the next current; a second later all is set anew."""
+    fresh_until = running.read("prices_of")[2]
+    plan(running, fresh_until)
+    running.protocol.advance(fresh_until - running.protocol.timestamp)
+    running.report(40, 40, 40)
+    assert running.read("mark_within", 60, fresh_until) == (HOUR * 100 + 5 * HOUR * 40) * RAY // 21_600
+    running.protocol.advance(1)
+    assert running.read("mark_within", 60, fresh_until) == (100 + 21_599 * 40) * RAY // 21_600
+
+
 def test_in_settlement_the_mark_goes_over_without_a_plan(running):
     begin(running)
     running.protocol.advance(HOUR)
