@@ -290,6 +290,23 @@ def crowded(market: Perpetuals) -> Perpetuals:
     return market
 
 
+def shorted(market: Perpetuals) -> Perpetuals:
+    """Two equal shorts of 500 lots, at 20 against a maker who fails under 17; the first has two accounts."""
+    names = (("maker", 3_000), ("attacker", 10_000), ("bystander", 10_000), ("second_self", 20_000))
+    for name, amount in names:
+        market.deposit(name, amount * WAD)
+    for name in ("attacker", "bystander"):
+        market.trade("maker", name, 500)
+    return market
+
+
+def ends_of_shorts(market: Perpetuals) -> tuple[int, int, int]:
+    """Have losses met; what both end with [stablecoins], and what the protocol bears [wad]."""
+    market.finish()
+    attacker = market.equity("attacker") + market.equity("second_self")
+    return attacker // WAD, market.equity("bystander") // WAD, int(market.market.late_table[()])
+
+
 def fallen(market: Perpetuals) -> Perpetuals:
     """Three shorts of very different leverage gain 4,000 of a long that fails at 16; its lots are nobody's.
 
