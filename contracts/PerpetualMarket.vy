@@ -179,9 +179,9 @@ def withdraw(amount: uint256, receiver: address, owner: address = msg.sender) ->
     cycle_losses._change_held(-convert(paid, int256))
     log Withdrawn(owner=owner, receiver=receiver, amount=amount, paid=own, profit=paid - own)
     if own != 0:
-        extcall cycle_losses.STABLECOIN.transfer(receiver, own)
+        cycle_losses._pay(receiver, own)
     if paid != own:
-        extcall cycle_losses.STABLECOIN.transfer(cycle_losses.FUND.address, paid - own)
+        cycle_losses._pay(cycle_losses.FUND.address, paid - own)
         extcall cycle_losses.FUND.lock(receiver, paid - own)
     return paid
 
@@ -286,12 +286,25 @@ def meet(owner: address):
     @param owner Whose account.
     """
     cycle_book._touch(owner)
-    seized: bool = self._seize(owner)
-    booked: bool = cycle_losses._book(owner)
-    if booked:
-        cycle_book._pay_third(owner, cycle_book.BOOKED, msg.sender)
-    if not seized and not booked:
+    if not self._meet(owner):
         refuse._with("perpetuals: nothing to do")
+
+
+@external
+@nonreentrant
+def meet_all(owners: DynArray[address, bounds.MAX_CLOSED]) -> uint256:
+    """
+    @notice Bring many accounts up to now, in order, and meet each that there is something to do for.
+            Permissionless. Protects: of thousands who owe each costs far less than by itself; one that
+            somebody else has met, or that has slept for too long, holds up no other.
+    @param owners Whose accounts.
+    @return [count] How many there was something to do for.
+    """
+    found: uint256 = 0
+    for owner: address in owners:
+        if cycle_book._wake(owner):
+            found += convert(self._meet(owner), uint256)
+    return found
 
 
 @external
@@ -314,9 +327,10 @@ def gains_of(owner: address, market: uint256) -> IPerpetualMarket.Gains:
             nothing changes them.
     """
     cycle_book._touch(owner)
-    gained: price_path.Sides = price_path._as_sides(cycle_book.pending_gained[owner][market])
+    cycle: uint256 = price_path._cycle() - 1
+    gained: price_path.Sides = price_path._as_sides(cycle_book.gained[owner][market][cycle % 2])
     return IPerpetualMarket.Gains(
-        cycle=price_path._cycle() - 1,
+        cycle=cycle,
         long=gained.long,
         short=gained.short,
         worth=cycle_book._worth_at_roll(owner),
@@ -528,23 +542,33 @@ def _check_desk():
 
 
 @internal
+def _meet(owner: address) -> bool:
+    """@dev Seize the positions of a touched account and book its loss, whatever there is to do."""
+    seized: bool = self._seize(owner)
+    booked: bool = cycle_losses._book(owner)
+    if booked:
+        cycle_book._pay_third(owner, cycle_book.BOOKED, msg.sender)
+    return seized or booked
+
+
+@internal
 def _seize(owner: address) -> bool:
     """@dev Take the positions of an account that owes from it, if there are marks of now."""
-    if not cycle_book._holds(owner) or not self._mark_all(owner):
+    if not self._mark_all(owner):
         return False
     standing: IPerpetualMarket.Standing = cycle_book._standing(owner)
     if standing.own >= convert(standing.haircut, int256):
         return False
     cycle_book._close_out(owner, cycle_book._markets(owner))
     cycle_book._pay_third(owner, cycle_book.SEIZED, msg.sender)
-    cycle_book._keep_third(owner)
     log Seized(owner=owner, finder=msg.sender)
     return True
 
 
 @internal
 def _mark_all(owner: address) -> bool:
-    """@dev Mark all markets that an account has positions in; whether all have a price of now."""
+    """@dev Mark all markets that an account has positions in; whether it has any, all with prices of now."""
+    held: bool = False
     fresh: bool = True
     markets: uint256 = cycle_book._markets(owner)
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
@@ -552,5 +576,6 @@ def _mark_all(owner: address) -> bool:
             break
         if (markets >> market) & 1 == 1 and cycle_book._size(owner, market) != 0:
             marked: bool = price_path._mark(market)
+            held = True
             fresh = fresh and marked
-    return fresh
+    return held and fresh

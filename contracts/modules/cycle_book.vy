@@ -54,6 +54,11 @@ struct Position:
     value: int256  # wei, when the cycle began, plus what trades paid since, 138 bits
 
 
+struct Pending:
+    net: int256  # how a position's value changed in the pending cycle, wei, 138 bits
+    booked: uint256  # of a loss, what gains of that cycle bear, wei, 118 bits
+
+
 # Cycles that one call brings an account through: each of them had losses, but for two.
 MOST_CYCLES: constant(uint256) = 64
 # Thirds of a bond.
@@ -62,6 +67,7 @@ BOOKED: constant(uint256) = 2
 TAKEN: constant(uint256) = 4
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_118: constant(uint256) = 2**118 - 1
+MASK_138: constant(uint256) = 2**138 - 1
 
 # [wad] A third of what an account puts up with its first position.
 THIRD_BOND: public(immutable(uint256))
@@ -79,16 +85,11 @@ paid_in: HashMap[address, uint256]
 positions: HashMap[address, HashMap[uint256, uint256]]
 # owner -> market -> the moves of its side up to which the next two are counted, while it has a position
 since: HashMap[address, HashMap[uint256, uint256]]
-# owner -> market -> Sides: gains, and losses, of the open cycle
-gained: HashMap[address, HashMap[uint256, uint256]]
-lost: HashMap[address, HashMap[uint256, uint256]]
-# owner -> market -> Sides: gains, and losses, of the pending cycle
-pending_gained: HashMap[address, HashMap[uint256, uint256]]
-pending_lost: HashMap[address, HashMap[uint256, uint256]]
-# owner -> market -> how the value changed in the pending cycle, wei, 138 bits
-nets: HashMap[address, HashMap[uint256, uint256]]
-# owner -> market -> Sides: what was booked of its loss, by who gained it
-booked: HashMap[address, HashMap[uint256, uint256]]
+# owner -> market -> a cycle's number modulo 2 -> Sides: gains, and losses, of the open and the pending cycle
+gained: HashMap[address, HashMap[uint256, HashMap[uint256, uint256]]]
+lost: HashMap[address, HashMap[uint256, HashMap[uint256, uint256]]]
+# owner -> market -> Pending
+pendings: HashMap[address, HashMap[uint256, uint256]]
 # market -> cycle -> Sides: what those who gained bear together
 losses: HashMap[uint256, HashMap[uint256, uint256]]
 # number -> final cycle that had losses, in order
@@ -115,41 +116,39 @@ def __init__(third_bond: uint256):
 @internal
 def _touch(owner: address):
     """@dev Bring an account up to the open cycle."""
-    self._wake(owner)
-    if (self.accounts[owner] >> 146) & price_path.MASK_32 != price_path._cycle():
+    if not self._wake(owner):
         refuse._with("cycle_book: wake it first")
 
 
 @internal
-def _wake(owner: address):
+def _wake(owner: address) -> bool:
     """
-    @dev Bring an account through cycles, as many as one call may. Once it is up to date its positions in
-         markets that have ended are closed, at their final prices.
+    @dev Bring an account through cycles, as many as one call may, and say whether it is up to date. Then its
+         positions in markets that have ended are closed, at their final prices.
     """
     clock: price_path.Clock = price_path._load_clock()
     account: Account = self._load_account(owner)
     if account.cycle == clock.cycle:
         self._close_out(owner, account.markets & clock.ended)
-        return
+        return True
     if account.cycle == 0:
         account.cycle = clock.cycle
         account.seen = clock.lossy
         self._store_account(owner, account)
-        return
+        return True
     for _: uint256 in range(MOST_CYCLES):
         # Cycles in which nothing was lost leave no trace.
         following: uint256 = clock.cycle - 1
         if account.seen < clock.lossy:
             following = self.lossy[account.seen]
-        if following > account.cycle:
-            self._skip(owner, account, following)
-            account.cycle = following
-        account = self._close(owner, account, clock.lossy)
+        account = self._close(owner, account, following, clock.lossy)
         if account.cycle == clock.cycle:
             break
     self._store_account(owner, account)
-    if account.cycle == clock.cycle:
-        self._close_out(owner, account.markets & clock.ended)
+    if account.cycle != clock.cycle:
+        return False
+    self._close_out(owner, account.markets & clock.ended)
+    return True
 
 
 @internal
@@ -168,28 +167,15 @@ def _close_out(owner: address, markets: uint256):
 
 
 @internal
-def _skip(owner: address, account: Account, cycle: uint256):
+def _close(owner: address, before: Account, following: uint256, lossy: uint256) -> Account:
     """
-    @dev Go to the beginning of a cycle: neither the pending one nor those until then had losses. What is said
-         of the pending one, and what the account was worth, the caller says anew by ending the cycle.
+    @dev End the account's cycle, or one that follows it if none before that had losses: the one before is
+         final, this one is pending. The caller stores it.
     """
-    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
-        if account.markets >> market == 0:
-            break
-        if (account.markets >> market) & 1 == 0:
-            continue
-        position: Position = self._load_position(owner, market)
-        position.value = price_path._worth_at(price_path.levels[market][cycle], position.size)
-        self._store_position(owner, market, position)
-        self.since[owner][market] = price_path.edges[market][cycle][price_path._side(position.size)]
-        self.gained[owner][market] = 0
-        self.lost[owner][market] = 0
-
-
-@internal
-def _close(owner: address, before: Account, lossy: uint256) -> Account:
-    """@dev End the account's cycle: the one before is final, this one is pending. The caller stores it."""
     account: Account = before
+    skips: bool = following > account.cycle
+    if skips:
+        account.cycle = following
     cycle: uint256 = account.cycle + 1
     if account.seen < lossy and self.lossy[account.seen] == account.cycle - 1:
         account = self._settle(owner, account)
@@ -202,20 +188,22 @@ def _close(owner: address, before: Account, lossy: uint256) -> Account:
             continue
         position: Position = self._load_position(owner, market)
         side: uint256 = price_path._side(position.size)
-        self._segment(owner, market, position.size, price_path.edges[market][cycle][side])
+        if skips:
+            position.value = price_path._worth_at(price_path.levels[market][account.cycle], position.size)
+            self.since[owner][market] = price_path.edges[market][account.cycle][side]
+            self._clear(owner, market, account.cycle)
+        self._segment(owner, market, account.cycle, position.size, price_path.edges[market][cycle][side])
         value: int256 = price_path._worth_at(price_path.levels[market][cycle], position.size)
         worth += value
-        gained: uint256 = self.gained[owner][market]
-        lost: uint256 = self.lost[owner][market]
+        gained: uint256 = self.gained[owner][market][account.cycle % 2]
+        lost: uint256 = self.lost[owner][market][account.cycle % 2]
         net: int256 = 0
         if position.size != 0 or gained | lost != 0:
             markets |= 1 << market
             net = value - position.value
-        self.pending_gained[owner][market] = gained
-        self.pending_lost[owner][market] = lost
-        self.nets[owner][market] = price_path._bits(net, 138)
-        self.gained[owner][market] = 0
-        self.lost[owner][market] = 0
+        self.pendings[owner][market] = price_path._bits(net, 138)
+        # What was kept of the cycle that is final makes room for the one that opens.
+        self._clear(owner, market, cycle)
         position.value = value
         self._store_position(owner, market, position)
     if markets == 0:
@@ -233,7 +221,10 @@ def _close(owner: address, before: Account, lossy: uint256) -> Account:
 
 @internal
 def _settle(owner: address, before: Account) -> Account:
-    """@dev Take the haircuts of a final cycle and give what was booked, as far as it is missing."""
+    """
+    @dev Take the haircuts of a final cycle and give what was booked, as far as it is missing. The caller
+         forgets what was booked, as it ends the next cycle.
+    """
     account: Account = before
     haircut: uint256 = 0
     booked: uint256 = self.late_of[owner]
@@ -244,9 +235,9 @@ def _settle(owner: address, before: Account) -> Account:
         if (account.markets >> market) & 1 == 0:
             continue
         own += price_path._worth_at(price_path.levels[market][account.cycle + 1], self._size(owner, market))
-        haircut += self._haircut_in(owner, market, account.cycle - 1)
-        booked += price_path._both(self.booked[owner][market])
-        self.booked[owner][market] = 0
+        # Sums over all sides of parts of gains stay under 2**123.
+        haircut = unsafe_add(haircut, self._haircut_in(owner, market, unsafe_sub(account.cycle, 1)))
+        booked = unsafe_add(booked, self.pendings[owner][market] >> 138)
     self.late_of[owner] = 0
     worth: int256 = price_path._signed(self.worths[owner], 0, 138)
     due: int256 = convert(haircut, int256)
@@ -263,10 +254,17 @@ def _settle(owner: address, before: Account) -> Account:
 
 
 @internal
-def _segment(owner: address, market: uint256, size: int256, moves: uint256):
+def _clear(owner: address, market: uint256, cycle: uint256):
+    """@dev Forget what was gained and lost in a cycle, or the one two before it."""
+    self.gained[owner][market][cycle % 2] = 0
+    self.lost[owner][market][cycle % 2] = 0
+
+
+@internal
+def _segment(owner: address, market: uint256, cycle: uint256, size: int256, moves: uint256):
     """
-    @dev Count what a position gained and lost up to some moves of its side, while it had the size it has. It
-         is part of what its side gained, which is under 2**123, and of what the other side gained.
+    @dev Count what a position gained and lost in a cycle up to some moves of its side, while it had the size
+         it has. It is part of what its side gained, which is under 2**117, and of what the other side gained.
     """
     if size == 0:
         return
@@ -277,10 +275,12 @@ def _segment(owner: address, market: uint256, size: int256, moves: uint256):
     # Both only grow: nothing is borrowed between the two.
     by: uint256 = unsafe_sub(moves, word)
     lots: uint256 = price_path._as_lots(size)
-    self.gained[owner][market] = unsafe_add(
-        self.gained[owner][market], unsafe_mul(lots, by & price_path.MASK_128)
+    self.gained[owner][market][cycle % 2] = unsafe_add(
+        self.gained[owner][market][cycle % 2], unsafe_mul(lots, by & price_path.MASK_128)
     )
-    self.lost[owner][market] = unsafe_add(self.lost[owner][market], unsafe_mul(lots, by >> 128))
+    self.lost[owner][market][cycle % 2] = unsafe_add(
+        self.lost[owner][market][cycle % 2], unsafe_mul(lots, by >> 128)
+    )
 
 
 # --------------------------------------------------------------------- values
@@ -290,12 +290,12 @@ def _segment(owner: address, market: uint256, size: int256, moves: uint256):
 @view
 def _haircut_in(owner: address, market: uint256, cycle: uint256) -> uint256:
     """@dev The haircut of the account's pending cycle in a market, wei, rounded up on each side."""
-    mine: uint256 = self.pending_gained[owner][market]
+    mine: uint256 = self.gained[owner][market][cycle % 2]
     loss: uint256 = self.losses[market][cycle]
     total: uint256 = price_path.totals[market][cycle]
     found: uint256 = 0
     for side: uint256 in range(2):
-        # Under 2**123 each.
+        # Under 2**117 each.
         both: uint256 = unsafe_mul(price_path._part(mine, side), price_path._part(loss, side))
         if both != 0:
             found += units._div_up(both, price_path._part(total, side))
@@ -316,17 +316,21 @@ def _standing(owner: address) -> IPerpetualMarket.Standing:
         size: int256 = self._size(owner, market)
         if size != 0:
             found.own += price_path._worth(market, size)
-        found.haircut += self._haircut_in(owner, market, account.cycle - 1)
-        found.unfinal += self._gained_now(owner, market, size)
-        found.unfinal += price_path._both(self.pending_gained[owner][market])
+        # Sums over all sides of parts of gains stay under 2**123.
+        pending: uint256 = unsafe_sub(account.cycle, 1)
+        found.haircut = unsafe_add(found.haircut, self._haircut_in(owner, market, pending))
+        found.unfinal = unsafe_add(
+            unsafe_add(found.unfinal, self._gained_now(owner, market, account.cycle, size)),
+            price_path._both(self.gained[owner][market][pending % 2]),
+        )
     return found
 
 
 @internal
 @view
-def _gained_now(owner: address, market: uint256, size: int256) -> uint256:
+def _gained_now(owner: address, market: uint256, cycle: uint256, size: int256) -> uint256:
     """@dev What a position gained in the open cycle on both sides, up to the last move, wei."""
-    found: uint256 = price_path._both(self.gained[owner][market])
+    found: uint256 = price_path._both(self.gained[owner][market][cycle % 2])
     # The first of two fields.
     by: uint256 = unsafe_sub(price_path.moves[market][price_path._side(size)], self.since[owner][market])
     return found + convert(abs(size), uint256) * (by & price_path.MASK_128)
@@ -362,7 +366,7 @@ def _move(owner: address, market: uint256, delta: int256, off: int256):
         refuse._with("cycle_book: too many lots")
     if delta * size > 0:
         self._forget_lost(owner)
-    self._segment(owner, market, old, price_path.moves[market][price_path._side(old)])
+    self._segment(owner, market, account.cycle, old, price_path.moves[market][price_path._side(old)])
     self.since[owner][market] = price_path.moves[market][price_path._side(size)]
     paid: int256 = price_path._worth(market, size) - price_path._worth(market, old) + delta * off
     price_path._change_lots(market, old, size)
@@ -416,23 +420,20 @@ def _pay_in(owner: address, amount: uint256):
 
 @internal
 def _pay_third(owner: address, third: uint256, finder: address):
-    """@dev Have an account's bond pay whoever acted on it, once for each third."""
+    """
+    @dev Have an account's bond pay whoever acted on it, once for each third. Whoever holds positions has all
+         of it; as they are seized, the last third is set apart for whoever has its lots taken over.
+    """
     account: Account = self._load_account(owner)
     if account.bond & third != 0:
         account.bond ^= third
+        if third == SEIZED:
+            account.bond ^= TAKEN
+            self.rewards += THIRD_BOND
         self._store_account(owner, account)
         self.bonds -= THIRD_BOND
         self._pay_in(finder, THIRD_BOND)
         log BondPaid(account=owner, finder=finder, amount=THIRD_BOND)
-
-
-@internal
-def _keep_third(owner: address):
-    """@dev Have a third of a seized account's bond be for whoever has its lots taken over."""
-    account: Account = self._load_account(owner)
-    account.bond ^= TAKEN
-    self._store_account(owner, account)
-    self.rewards += THIRD_BOND
 
 
 @internal
@@ -461,8 +462,8 @@ def _change_losses(market: uint256, cycle: uint256, less: uint256, more: uint256
 
 
 @internal
-def _set_booked(owner: address, market: uint256, parts: uint256):
-    self.booked[owner][market] = parts
+def _set_booked(owner: address, market: uint256, amount: uint256):
+    self.pendings[owner][market] = (self.pendings[owner][market] & MASK_138) | (amount << 138)
 
 
 @internal
@@ -540,6 +541,13 @@ def _store_account(owner: address, account: Account):
         | (account.seen << 178)
         | (account.bond << 210)
     )
+
+
+@internal
+@view
+def _load_pending(owner: address, market: uint256) -> Pending:
+    word: uint256 = self.pendings[owner][market]
+    return Pending(net=price_path._signed(word, 0, 138), booked=word >> 138)
 
 
 @internal

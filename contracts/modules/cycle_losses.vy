@@ -91,13 +91,8 @@ def _book(owner: address) -> bool:
         if markets >> market == 0:
             break
         if (markets >> market) & 1 == 1:
-            found: uint256 = 0
-            by_long: uint256 = 0
-            found, by_long = self._lost_in(owner, market, cycle)
-            # What was lost as long was gained as short.
-            shares[2 * market + 1] = by_long
-            shares[2 * market] = found - by_long
-            everything += found
+            shares[market] = self._lost_in(owner, market, cycle)
+            everything += shares[market]
     noted: uint256 = cycle_book.late_of[owner]
     late: uint256 = noted
     # What was noted may have been paid meanwhile: it never shrinks, and what is too much is insurance.
@@ -111,12 +106,14 @@ def _book(owner: address) -> bool:
             break
         if (markets >> market) & 1 == 0:
             continue
-        now: uint256 = parts[2 * market] | (parts[2 * market + 1] << 128)
-        before: uint256 = cycle_book.booked[owner][market]
-        if now != before:
+        before: uint256 = cycle_book._load_pending(owner, market).booked
+        if parts[market] != before:
             changed = True
-            cycle_book._change_losses(market, cycle, before, now)
-            cycle_book._set_booked(owner, market, now)
+            lost: uint256 = cycle_book.lost[owner][market][cycle % 2]
+            cycle_book._change_losses(
+                market, cycle, self._by_winners(before, lost), self._by_winners(parts[market], lost)
+            )
+            cycle_book._set_booked(owner, market, parts[market])
     if late != noted:
         changed = True
         self.late += late - noted
@@ -132,16 +129,26 @@ def _book(owner: address) -> bool:
 
 @internal
 @view
-def _lost_in(owner: address, market: uint256, cycle: uint256) -> (uint256, uint256):
-    """@dev What an account's loss can have come from in a market, wei; of that, what it lost as long."""
-    lost: uint256 = cycle_book.pending_lost[owner][market]
-    both: uint256 = price_path._both(lost)
+def _lost_in(owner: address, market: uint256, cycle: uint256) -> uint256:
+    """@dev What an account's loss can have come from in a market, wei."""
+    both: uint256 = price_path._both(cycle_book.lost[owner][market][cycle % 2])
     if both == 0:
-        return 0, 0
-    net: int256 = price_path._signed(cycle_book.nets[owner][market], 0, 138)
+        return 0
     haircut: int256 = convert(cycle_book._haircut_in(owner, market, cycle), int256)
-    found: uint256 = min(both, convert(max(0, haircut - net), uint256))
-    return found, found * (lost & price_path.MASK_128) // both
+    return min(both, convert(max(0, haircut - cycle_book._load_pending(owner, market).net), uint256))
+
+
+@internal
+@pure
+def _by_winners(part: uint256, lost: uint256) -> uint256:
+    """
+    @dev Part of a loss as Sides, wei: what was lost as long, rounded down, was gained as short. No side has
+         more than was lost to it.
+    """
+    if part == 0:
+        return 0
+    by_long: uint256 = part * (lost & price_path.MASK_128) // price_path._both(lost)
+    return (part - by_long) | (by_long << 128)
 
 
 # -------------------------------------------------------------------- rolling
@@ -269,5 +276,10 @@ def _sweep():
     if amount != 0:
         cycle_book._change_fees(-convert(amount, int256))
         self.held -= amount
-        extcall STABLECOIN.transfer(FUND.address, amount)
+        self._pay(FUND.address, amount)
         extcall FUND.add_fees(amount)
+
+
+@internal
+def _pay(receiver: address, amount: uint256):
+    extcall STABLECOIN.transfer(receiver, amount)

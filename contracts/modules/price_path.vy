@@ -71,9 +71,9 @@ MASK_63: constant(uint256) = 2**63 - 1
 MASK_64: constant(uint256) = 2**64 - 1
 MASK_96: constant(uint256) = 2**96 - 1
 MASK_128: constant(uint256) = 2**128 - 1
-# [wei] What one side may gain in a cycle: products of two such, and sums over 16 sides times one, fit 256
-# bits.
-MAX_GAINS: constant(uint256) = 2**123 - 1
+# [wei] What one side may gain in a cycle. So both sides of a loss fit 118 bits, products of two such and sums
+# over 16 sides times one fit 256.
+MAX_GAINS: constant(uint256) = 2**117 - 1
 # [wei] What a lot may be worth, either way: 110 bits with the sign.
 MAX_VALUE: constant(int256) = 2**109 - 1
 # Where the markets that have ended are in the clock.

@@ -33,7 +33,7 @@ def test_a_gain_that_is_traded_away(both, monkeypatch):
     def move(self, owner, market, delta, at):
         right(self, owner, market, delta, at)
         if self.positions[owner, market].size == 0:
-            self.gained[owner, market] = Sides()
+            self.gained[owner, market, self.accounts[owner].cycle % 2] = Sides()
 
     monkeypatch.setattr(CycleBook, "_move", move)
     with pytest.raises(Violation, match=r"^property 97 .* the one that fidgets gains "):
@@ -58,7 +58,7 @@ def test_who_is_booked_first_is_booked_whole(both, monkeypatch):
     right = CycleLosses._book
 
     def book(self, owner):
-        return not any(any(self.booked[owner, m]) for m in range(2)) and right(self, owner)
+        return not any(self.pendings[owner, m].booked for m in range(2)) and right(self, owner)
 
     monkeypatch.setattr(CycleLosses, "_book", book)
     with pytest.raises(Violation, match=r"^property 98 .* in two orders of bookings "):

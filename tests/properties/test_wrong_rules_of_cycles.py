@@ -538,11 +538,12 @@ def half_a_turn(self, market, price, final):
         RIGHT_WALK(self, market, price, final)
 
 
-def one_move_for_both(self, owner, market, moves):
+def one_move_for_both(self, owner, market, cycle, moves):
     """A short gains what a long gains."""
     since, size = self.since[owner, market], abs(self.positions[owner, market].size)
     by = size * (moves.gained - since.gained), size * (moves.lost - since.lost)
-    self.gained[owner, market], self.lost[owner, market] = Sides(by[0], 0), Sides(by[1], 0)
+    key = owner, market, cycle % 2
+    self.gained[key], self.lost[key] = Sides(by[0], 0), Sides(by[1], 0)
     self.since[owner, market] = moves
 
 
@@ -682,10 +683,9 @@ def test_a_loss_that_is_spread_over_other_markets(crowd, monkeypatch):
     crowd.roll()
 
     def all_it_ever_lost(self, owner, market):
-        lost = self.pending_lost[owner, market]
-        return Sides(lost.short, lost.long)
+        return sum(self.lost_in(owner, market, self.clocks[()].cycle - 1))
 
-    monkeypatch.setattr(CycleLosses, "_lost_in", all_it_ever_lost)
+    monkeypatch.setattr(CycleLosses, "_borne_in", all_it_ever_lost)
     notices(96, lambda: meet(crowd, "thin"))
 
 

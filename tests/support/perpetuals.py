@@ -195,7 +195,7 @@ class Perpetuals:
         self.refresh()
         self.do(f"{HOUSE}.roll", sender="keeper")
         # What was booked and is not needed is insurance once its account is touched.
-        booked = {owner for (owner, _), sides in self.market.booked.items() if any(sides)}
+        booked = {owner for (owner, _), each in self.market.pendings.items() if each.booked}
         for owner in sorted(booked):
             self.do(f"{HOUSE}.wake", owner, sender="keeper")
 
@@ -358,8 +358,8 @@ def check_gains(market: PerpetualMarket) -> None:
     for number in range(2):
         mine = [key for key in keys if key[1] == number]
         now = [market._gained_now(*key) for key in mine]
-        pending = [market.pending_gained[key] for key in mine]
-        lost = [market.pending_lost[key] for key in mine]
+        pending = [market.pending_gained(*key) for key in mine]
+        lost = [market.lost_in(*key, cycle - 1) for key in mine]
         for found, total in (
             (now, market.totals[number, cycle]),
             (pending, market.totals[number, cycle - 1]),

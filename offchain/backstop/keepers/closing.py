@@ -10,15 +10,13 @@ from collections.abc import Iterator, Sequence
 
 from backstop.keepers.costs import measured
 from backstop.keepers.cycle_view import CLOSER, Rehearsal
-from backstop.keepers.cycles import bring, signed_for
+from backstop.keepers.cycles import Accounts, batches, bring, signed_for
 from backstop.keepers.keeper import Decisions, Intent, Keeper, Memory, role
 from backstop.keepers.view import View
 from backstop.model.bounds import MAX_CLOSED
 from backstop.model.perpetual_ranking import PerpetualRanking, digest, gain_on, score_of
 from backstop.model.price_path import LONG, SHORT
 from backstop.model.state import ZERO_ADDRESS
-
-Accounts = tuple[str, ...]
 
 
 @role("deleverager")
@@ -118,12 +116,6 @@ def submitted(
         found.append(cut)
         start += len(cut)
     return found
-
-
-def batches(accounts: Sequence[str], most: int) -> list[Accounts]:
-    """Cut accounts into calls of at most so many."""
-    size = max(1, min(most, MAX_CLOSED))
-    return [tuple(accounts[i : i + size]) for i in range(0, len(accounts), size)]
 
 
 def _number(owner: str) -> int:

@@ -60,6 +60,7 @@ _JOBS = {
     ("PerpetualMarket", "withdraw"): "cycles: withdraw",
     ("PerpetualMarket", "accrue"): "cycles: mark",
     ("PerpetualMarket", "meet"): "cycles: meet",
+    ("PerpetualMarket", "meet_all"): "cycles: meet_all",
     ("PerpetualMarket", "roll"): "cycles: roll with losses",
     ("PerpetualMarket", "post_shortfall"): "cycles: post shortfall",
     ("PerpetualMarket", "end_market"): "cycles: end market",

@@ -6,18 +6,24 @@ seconds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backstop.keepers.costs import measured
 from backstop.keepers.cycle_view import CycleView, Rehearsal, Signed, Weak
 from backstop.keepers.keeper import Decisions, Keeper, Memory, role
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, WAD
-from backstop.model.bounds import MAX_REPORTERS
+from backstop.model.bounds import MAX_CLOSED, MAX_REPORTERS
 
 OF_CYCLES = (
     *("margin_crank", "margin_liquidator", "backstop_keeper", "pool_buyer", "deleverager"),
     "matcher",
 )
 """Roles that bring reports where there is a margin market."""
+Accounts = tuple[str, ...]
+
+MEETING = 40
+"""Accounts that one call meets: a block has room for four such calls."""
 SIGNERS = ("pool_buyer",)
 """Roles that sign orders of their own account."""
 
@@ -37,6 +43,12 @@ def bring(me: Keeper, signed: Signed) -> Decisions:
         some = tuple(listed[i : i + MAX_REPORTERS])
         markets = len({each.market for each in some})
         yield me.intent("PriceFeed", "bring", some, about=("marks", i), gas=markets * measured("bring"))
+
+
+def batches(accounts: Sequence[str], most: int) -> list[Accounts]:
+    """Cut accounts into calls of at most so many."""
+    size = max(1, min(most, MAX_CLOSED))
+    return [tuple(accounts[i : i + size]) for i in range(0, len(accounts), size)]
 
 
 def to_deposit(me: Keeper, view: View, cycles: CycleView) -> int:
@@ -73,8 +85,12 @@ def margin_crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Deci
         # What has happened until then is of the cycle that ends.
         if m in moved or rolls:
             yield me.intent("PerpetualMarket", "accrue", m, about=m)
-    for owner in owners:
-        yield me.intent("PerpetualMarket", "meet", owner, about=owner)
+    for some in batches(owners, MEETING):
+        if len(some) == 1:
+            yield me.intent("PerpetualMarket", "meet", some[0], about=some[0])
+        else:
+            gas = measured("cycles: meet_all") + len(some) * measured("cycles: meet_all, each account")
+            yield me.intent("PerpetualMarket", "meet_all", some, about=("meet", some[0]), gas=gas)
     for m in cycles.running:
         if cycles.is_ending(m):
             with ahead.imagine():

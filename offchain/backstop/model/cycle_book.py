@@ -9,12 +9,12 @@ short. An account is brought up to date when it is touched. Amounts in wei.
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import div_up, signed, sub
 from backstop.model.interfaces import Standing
-from backstop.model.price_path import MAX_LOTS, Amount, Clock, Moves, PricePath, Sides, side_of
+from backstop.model.price_path import MAX_LOTS, Clock, Moves, PricePath, Sides, side_of
 from backstop.model.state import World, immutable, require, slot
 
 MOST_CYCLES = 64
@@ -44,6 +44,14 @@ class Position(NamedTuple):
 
 
 @slot(-138, 118)
+class Pending(NamedTuple):
+    """How a position's value changed in the pending cycle; of a loss, what gains of that cycle bear."""
+
+    net: int = 0
+    booked: int = 0
+
+
+@slot(-138, 118)
 class Worth(NamedTuple):
     """What an account was worth when the pending cycle ended and has brought since; what it has brought."""
 
@@ -68,15 +76,12 @@ class CycleBook(PricePath):
         self.late_of = self.table("cycle_book.late_of")
         self.deposits = self.table("cycle_book.paid_in")
         self.positions = self.table("cycle_book.positions", Position())
-        # Up to which moves of its side its gains and losses of the open cycle are counted, and what they are.
+        # Up to which moves of its side its gains and losses of the open cycle are counted.
         self.since = self.table("cycle_book.since", Moves())
+        # By market and a cycle's number modulo 2: of the open and of the pending cycle.
         self.gained = self.table("cycle_book.gained", Sides())
         self.lost = self.table("cycle_book.lost", Sides())
-        # Of the pending cycle: gains, losses, how its value changed; what was booked, by who gained it.
-        self.pending_gained = self.table("cycle_book.pending_gained", Sides())
-        self.pending_lost = self.table("cycle_book.pending_lost", Sides())
-        self.nets = self.table("cycle_book.nets", Amount())
-        self.booked = self.table("cycle_book.booked", Sides())
+        self.pendings = self.table("cycle_book.pendings", Pending())
         # By market and cycle: what those who gained as long, as short, bear together.
         self.losses = self.table("cycle_book.losses", Sides())
         # Cycles that had losses, in order.
@@ -90,19 +95,20 @@ class CycleBook(PricePath):
 
     def _touch(self, owner: str) -> None:
         """Bring an account up to the open cycle."""
-        self._wake(owner)
-        require(self.accounts[owner].cycle == self.clocks[()].cycle, "cycle_book: wake it first")
+        require(self._wake(owner), "cycle_book: wake it first")
 
-    def _wake(self, owner: str) -> None:
-        """Bring an account through cycles, as many as one call may.
+    def _wake(self, owner: str) -> bool:
+        """Bring an account through cycles, as many as one call may; tell whether it is up to date.
 
-        Once it is up to date its positions in markets that have ended are closed, at their final prices.
+        Then its positions in markets that have ended are closed, at their final prices.
         """
         self._go_on(owner)
         clock: Clock = self.clocks[()]
         account: Account = self.accounts[owner]
-        if account.cycle == clock.cycle:
-            self._close_out(owner, account.markets & clock.ended)
+        if account.cycle != clock.cycle:
+            return False
+        self._close_out(owner, account.markets & clock.ended)
+        return True
 
     def _close_out(self, owner: str, markets: int) -> None:
         """Take an account's positions in some markets, by bits, from it, at the marks."""
@@ -139,7 +145,7 @@ class CycleBook(PricePath):
             value = self.levels[market, cycle].of(position.size)
             self._store_position(owner, market, position._replace(value=value))
             self.since[owner, market] = self.edges[market, cycle, side_of(position.size)]
-            self.gained[owner, market] = self.lost[owner, market] = Sides()
+            self._clear(owner, market, cycle)
         self.accounts[owner] = account._replace(cycle=cycle)
 
     def _close(self, owner: str) -> None:
@@ -153,16 +159,20 @@ class CycleBook(PricePath):
         worth, markets = account.cash, 0
         for market in _in(account.markets):
             position: Position = self.positions[owner, market]
-            self._segment(owner, market, self.edges[market, cycle, side_of(position.size)])
+            self._segment(owner, market, account.cycle, self.edges[market, cycle, side_of(position.size)])
             value = self.levels[market, cycle].of(position.size)
             worth += value
             self._store_position(owner, market, Position(position.size, value))
-            gained, lost = self.gained[owner, market], self.lost[owner, market]
+            gained, lost = (
+                self.gained_in(owner, market, account.cycle),
+                self.lost_in(owner, market, account.cycle),
+            )
             stays = position.size != 0 or gained != Sides() or lost != Sides()
             markets |= stays << market
-            self.pending_gained[owner, market], self.pending_lost[owner, market] = gained, lost
-            self.nets[owner, market] = self._amount(value - position.value if stays else 0)
-            self.gained[owner, market] = self.lost[owner, market] = Sides()
+            net = self._amount(value - position.value if stays else 0).value
+            self.pendings[owner, market] = Pending(net)
+            # What was kept of the cycle that is final makes room for the one that opens.
+            self._clear(owner, market, cycle)
         if markets == 0:
             worth += self.third_bond * account.bond.bit_count()
             account = self._free_bond(account)
@@ -170,15 +180,17 @@ class CycleBook(PricePath):
         self._store_account(owner, account._replace(markets=markets, cycle=cycle))
 
     def _settle(self, owner: str, account: Account, own: int) -> Account:
-        """Take the haircuts of a final cycle and give what was booked, as far as it is missing."""
+        """Take the haircuts of a final cycle and give what was booked, as far as it is missing.
+
+        The caller forgets what was booked, as it ends the next cycle.
+        """
         clock: Clock = self.clocks[()]
         final = account.cycle - 1
         if account.seen == clock.lossy or self.lossy[account.seen] != final:
             return account
         haircut, booked = self._haircut(owner, account.markets), self.late_of[owner]
         for market in _in(account.markets):
-            booked += sum(self.booked[owner, market])
-            self.booked[owner, market] = Sides()
+            booked += self.pendings[owner, market].booked
         self.late_of[owner] = 0
         given = min(booked, max(0, haircut - max(self.worths[owner].value, own)))
         # What is not needed is insurance.
@@ -188,17 +200,36 @@ class CycleBook(PricePath):
             self.emit("Settled", owner, final, haircut, booked, given)
         return account._replace(cash=account.cash + given - haircut, seen=account.seen + 1)
 
-    def _segment(self, owner: str, market: int, moves: Moves) -> None:
-        """Count what a position gained and lost up to some moves of its side, while it had its size."""
+    def gained_in(self, owner: str, market: int, cycle: int) -> Sides:
+        """Return what an account gained in the cycle that is open for it, or pending [wei]."""
+        return cast(Sides, self.gained[owner, market, cycle % 2])
+
+    def lost_in(self, owner: str, market: int, cycle: int) -> Sides:
+        """Return what an account lost in the cycle that is open for it, or pending [wei]."""
+        return cast(Sides, self.lost[owner, market, cycle % 2])
+
+    def pending_gained(self, owner: str, market: int) -> Sides:
+        """Return what an account gained in its pending cycle [wei]."""
+        return self.gained_in(owner, market, self.accounts[owner].cycle - 1)
+
+    def _clear(self, owner: str, market: int, cycle: int) -> None:
+        """Forget what was gained and lost in a cycle, or the one two before it."""
+        self.gained[owner, market, cycle % 2] = self.lost[owner, market, cycle % 2] = Sides()
+
+    def _segment(self, owner: str, market: int, cycle: int, moves: Moves) -> None:
+        """Count what a position gained and lost in a cycle up to some moves, while it had its size."""
         size = self.positions[owner, market].size
         if size == 0:
             return
         since: Moves = self.since[owner, market]
         side, lots = side_of(size), abs(size)
-        gained, lost = list(self.gained[owner, market]), list(self.lost[owner, market])
+        gained, lost = list(self.gained_in(owner, market, cycle)), list(self.lost_in(owner, market, cycle))
         gained[side] += lots * (moves.gained - since.gained)
         lost[side] += lots * (moves.lost - since.lost)
-        self.gained[owner, market], self.lost[owner, market] = Sides(*gained), Sides(*lost)
+        self.gained[owner, market, cycle % 2], self.lost[owner, market, cycle % 2] = (
+            Sides(*gained),
+            Sides(*lost),
+        )
         self.since[owner, market] = moves
 
     # ----------------------------------------------------------------- values
@@ -206,7 +237,7 @@ class CycleBook(PricePath):
     def _haircut_in(self, owner: str, market: int) -> int:
         """Return the haircut of the account's pending cycle in a market [wei], rounded up."""
         cycle = self.accounts[owner].cycle - 1
-        gained, losses = self.pending_gained[owner, market], self.losses[market, cycle]
+        gained, losses = self.gained_in(owner, market, cycle), self.losses[market, cycle]
         totals: Sides = self.totals[market, cycle]
         found = 0
         for mine, loss, total in zip(gained, losses, totals, strict=True):
@@ -225,15 +256,16 @@ class CycleBook(PricePath):
 
     def _standing(self, owner: str) -> Standing:
         """Return what a touched account has, at the marks."""
-        markets = _in(self.accounts[owner].markets)
+        account: Account = self.accounts[owner]
         unfinal = 0
-        for market in markets:
-            unfinal += sum(self._gained_now(owner, market)) + sum(self.pending_gained[owner, market])
-        return Standing(self._own(owner), self._haircut(owner, self.accounts[owner].markets), unfinal)
+        for market in _in(account.markets):
+            unfinal += sum(self._gained_now(owner, market))
+            unfinal += sum(self.pending_gained(owner, market))
+        return Standing(self._own(owner), self._haircut(owner, account.markets), unfinal)
 
     def _gained_now(self, owner: str, market: int) -> Sides:
         """Return what a position gained in the open cycle, up to the last move."""
-        gained: list[int] = list(self.gained[owner, market])
+        gained: list[int] = list(self.gained_in(owner, market, self.accounts[owner].cycle))
         size = self.positions[owner, market].size
         if size != 0:
             side = side_of(size)
@@ -264,7 +296,7 @@ class CycleBook(PricePath):
         require(abs(size) <= MAX_LOTS, "cycle_book: too many lots")
         if delta * size > 0:
             self._forget_lost(owner)
-        self._segment(owner, market, self.moves[market, side_of(old)])
+        self._segment(owner, market, account.cycle, self.moves[market, side_of(old)])
         self.since[owner, market] = self.moves[market, side_of(size)]
         paid = self._worth(market, size) - self._worth(market, old) + delta * off
         self._change_lots(market, old, size)
@@ -308,19 +340,20 @@ class CycleBook(PricePath):
         return account._replace(cash=account.cash + left, bond=0)
 
     def _pay_third(self, owner: str, third: int, finder: str) -> None:
-        """Have an account's bond pay whoever acted on it, once for each third."""
+        """Have an account's bond pay whoever acted on it, once for each third.
+
+        As positions are seized, the last third is set apart for whoever has their lots taken over.
+        """
         account: Account = self.accounts[owner]
         if account.bond & third:
-            self.accounts[owner] = account._replace(bond=account.bond & ~third)
+            gone = third
+            if third == SEIZED:
+                gone |= TAKEN
+                self.reward_table[()] = self.reward_table[()] + self.third_bond
+            self.accounts[owner] = account._replace(bond=account.bond & ~gone)
             self.bonds[()] = self.bonds[()] - self.third_bond
             self._pay_in(finder, self.third_bond)
             self.emit("BondPaid", owner, finder, self.third_bond)
-
-    def _keep_third(self, owner: str) -> None:
-        """Have a third of a seized account's bond be for whoever has its lots taken over."""
-        account: Account = self.accounts[owner]
-        self.accounts[owner] = account._replace(bond=account.bond ^ TAKEN)
-        self.reward_table[()] = self.reward_table[()] + self.third_bond
 
     def _reward(self, finder: str, amount: int) -> None:
         """Pay whoever had lots of debtors taken over."""

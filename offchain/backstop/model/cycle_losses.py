@@ -13,7 +13,7 @@ from typing import cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.model.cycle_book import CycleBook, _in
+from backstop.model.cycle_book import CycleBook, Pending, _in
 from backstop.model.interfaces import IERC20, IMarginFund
 from backstop.model.price_path import Clock, Sides
 from backstop.model.state import World, immutable, require
@@ -69,22 +69,24 @@ class CycleLosses(CycleBook):
         markets = _in(self.accounts[owner].markets)
         haircut = self._haircut(owner, self.accounts[owner].markets)
         lacks = max(0, haircut - max(self.worths[owner].value, self._own(owner)))
-        shares = [self._lost_in(owner, market) for market in markets]
-        everything = sum(map(sum, shares))
+        shares = [self._borne_in(owner, market) for market in markets]
+        everything = sum(shares)
         # What was noted may have been paid meanwhile: it never shrinks, and what is too much is insurance.
         noted = self.late_of[owner]
         late = max(noted, lacks - everything)
         borne = min(everything, max(0, lacks - late))
         changed = False
-        for market, now in zip(markets, spread(borne, shares), strict=True):
-            before: Sides = self.booked[owner, market]
-            if before != now:
+        for market, part in zip(markets, spread(borne, shares), strict=True):
+            noted_in: Pending = self.pendings[owner, market]
+            if part != noted_in.booked:
                 changed = True
+                lost = self.lost_in(owner, market, clock.cycle - 1)
+                before, now = by_winners(noted_in.booked, lost), by_winners(part, lost)
                 losses: Sides = self.losses[market, clock.cycle - 1]
                 self.losses[market, clock.cycle - 1] = Sides(
                     losses.long + now.long - before.long, losses.short + now.short - before.short
                 )
-                self.booked[owner, market] = now
+                self.pendings[owner, market] = noted_in._replace(booked=part)
         if late != noted:
             changed = True
             self.late_table[()] = self.late_table[()] + late - noted
@@ -95,14 +97,11 @@ class CycleLosses(CycleBook):
             self.emit("Booked", owner, clock.cycle - 1, lacks, late)
         return changed
 
-    def _lost_in(self, owner: str, market: int) -> Sides:
-        """Return what an account's loss can have come from in a market, by the side that gained it."""
-        lost: Sides = self.pending_lost[owner, market]
-        most = self._haircut_in(owner, market) - self.nets[owner, market].value
-        found = min(lost.long + lost.short, max(0, most))
-        by_long = found * lost.long // (lost.long + lost.short) if found else 0
-        # What was lost as long was gained as short.
-        return Sides(found - by_long, by_long)
+    def _borne_in(self, owner: str, market: int) -> int:
+        """Return what an account's loss can have come from in a market [wei]."""
+        lost = self.lost_in(owner, market, self.accounts[owner].cycle - 1)
+        most = self._haircut_in(owner, market) - self.pendings[owner, market].net
+        return int(min(sum(lost), max(0, most)))
 
     # ---------------------------------------------------------------- rolling
 
@@ -167,7 +166,8 @@ class CycleLosses(CycleBook):
     def _charge(self, cycle: int, amount: int, weights: Sequence[Sides]) -> None:
         """Have the gains of a cycle bear so much more, under zero less, by weights."""
         way = -1 if amount < 0 else 1
-        for market, part in enumerate(spread(abs(amount), weights)):
+        parts = spread(abs(amount), [each for sides in weights for each in sides])
+        for market, part in enumerate(map(Sides, parts[::2], parts[1::2])):
             was = self.losses[market, cycle]
             self.losses[market, cycle] = Sides(was.long + way * part.long, was.short + way * part.short)
         self._change_pot(-amount)
@@ -182,12 +182,18 @@ class CycleLosses(CycleBook):
             self.fund.add_fees(self.address, amount)
 
 
-def spread(amount: int, weights: Sequence[Sides]) -> list[Sides]:
+def by_winners(part: int, lost: Sides) -> Sides:
+    """Return a part of a loss by the side that gained it; what was lost as long is rounded down [wei]."""
+    by_long = part * lost.long // sum(lost) if part else 0
+    return Sides(part - by_long, by_long)
+
+
+def spread(amount: int, weights: Sequence[int]) -> list[int]:
     """Return parts of an amount by weights, by floors of running sums: they add up to it."""
-    everything, passed, given, parts = sum(map(sum, weights)), 0, 0, []
-    for weight in [each for sides in weights for each in sides]:
+    everything, passed, given, parts = sum(weights), 0, 0, []
+    for weight in weights:
         passed += weight
         so_far = amount * passed // everything if amount else 0
         parts.append(so_far - given)
         given = so_far
-    return [Sides(*parts[at : at + 2]) for at in range(0, len(parts), 2)]
+    return parts

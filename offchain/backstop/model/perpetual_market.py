@@ -6,6 +6,7 @@ wad, sizes in lots, prices in wei a lot, margins in basis points x wei.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
@@ -176,11 +177,12 @@ class PerpetualMarket(CycleLosses):
     def meet(self, sender: str, owner: str) -> None:
         """Take the positions of an account that owes, and book what it lacks of the pending cycle."""
         self._touch(owner)
-        seized = self._seize(owner, sender)
-        booked = self._book(owner)
-        if booked:
-            self._pay_third(owner, BOOKED, sender)
-        require(seized or booked, "perpetuals: nothing to do")
+        require(self._meet(owner, sender), "perpetuals: nothing to do")
+
+    @external
+    def meet_all(self, sender: str, owners: Sequence[str]) -> int:
+        """Bring many accounts up to now, in order, and meet each that there is something to do for."""
+        return sum(self._wake(owner) and self._meet(owner, sender) for owner in owners)
 
     @external
     def wake(self, sender: str, owner: str) -> None:
@@ -194,8 +196,8 @@ class PerpetualMarket(CycleLosses):
     def gains_of(self, sender: str, owner: str, market: int) -> Gains:
         """Bring an account up to now; what it gained in the pending cycle, and its worth at the end of it."""
         self._touch(owner)
-        gained: Sides = self.pending_gained[owner, market]
         cycle = self.clocks[()].cycle - 1
+        gained = self.gained_in(owner, market, cycle)
         return Gains(cycle, gained.long, gained.short, self._worth_at_roll(owner))
 
     @external
@@ -318,6 +320,14 @@ class PerpetualMarket(CycleLosses):
     def _check_desk(self, sender: str) -> None:
         require(sender == self.desk_address, "perpetuals: not the desk")
 
+    def _meet(self, owner: str, finder: str) -> bool:
+        """Seize the positions of a touched account and book its loss, whatever there is to do."""
+        seized = self._seize(owner, finder)
+        booked = self._book(owner)
+        if booked:
+            self._pay_third(owner, BOOKED, finder)
+        return seized or booked
+
     def _seize(self, owner: str, finder: str) -> bool:
         """Take the positions of an account that owes from it, at marks of now, if there are."""
         if not self._holds(owner) or not self._mark_all(owner):
@@ -327,7 +337,6 @@ class PerpetualMarket(CycleLosses):
             return False
         self._close_out(owner, self.accounts[owner].markets)
         self._pay_third(owner, SEIZED, finder)
-        self._keep_third(owner)
         self.emit("Seized", owner, finder)
         return True
 

@@ -29,8 +29,8 @@ MAX_SUM = 2**128 - 1
 """Wei a lot: what the moves up, or down, of a market may add up to."""
 MAX_VALUE = 2**109 - 1
 """Wei: what a lot may be worth, either way."""
-MAX_GAINS = 2**123 - 1
-"""Wei: what one side may gain in a cycle. Products of two and of sums over 16 sides fit 256 bits."""
+MAX_GAINS = 2**117 - 1
+"""Wei: what one side may gain in a cycle. Both sides of a loss fit 118 bits."""
 
 
 @slot(96, -110, 1)

@@ -182,7 +182,7 @@ class CycleRecorder:
             standing = market._standing(owner)
             inside.append(max(0, standing.own - standing.haircut))
             booked = market.late_of[owner] + sum(
-                sum(market.booked[owner, m]) for m in range(len(self.symbols))
+                market.pendings[owner, m].booked for m in range(len(self.symbols))
             )
             alone += max(0, standing.haircut - standing.own - booked)
         cash = sum(each.cash for each in market.accounts.values()) + value_of_all(market)

@@ -166,6 +166,29 @@ class RankedCycles(Cycles):
         return self.do(CLOSER, method, WETH, SHORT, tuple(accounts), sender="stranger")
 
 
+class CrowdedCycles(Cycles):
+    """Jobs of such a market in which 20 longs of 100 lots fail at once."""
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of a call that meets many, without its accounts, and of each account."""
+        self.deposit("first", 100_000)
+        debtors = [f"debtor_{i}" for i in range(WINNERS)]
+        for name in debtors:
+            self.deposit(name, 300)
+            self.bring(2_000)
+            self.fill(name, "first", 100)
+        self.bring(1_600)
+        self.do(MARKET, "accrue", WETH, sender="stranger")
+        few, accounts = WINNERS // 4, tuple(map(trader, debtors))
+        calls = accounts[:few], accounts[few:]
+        used = [self.do(MARKET, "meet_all", some, sender="stranger") for some in calls]
+        each = (used[1] - used[0]) // (WINNERS - 2 * few)
+        return {
+            "cycles: meet_all": max(0, used[0] - few * each),
+            "cycles: meet_all, each account": each,
+        }
+
+
 class SharedCycles(RankedCycles):
     """Jobs of such a market in which all who gained are closed alike."""
 

@@ -15,7 +15,14 @@ from typing import NamedTuple
 from backstop.deployment.examples import guarded, standard
 from backstop.hosts.anvil import AnvilHost
 from benchmarks.gas.backstop_pool import BackstopPool
-from benchmarks.gas.cycles import ClosingCycles, Cycles, InsuredCycles, RankedCycles, SharedCycles
+from benchmarks.gas.cycles import (
+    ClosingCycles,
+    CrowdedCycles,
+    Cycles,
+    InsuredCycles,
+    RankedCycles,
+    SharedCycles,
+)
 from benchmarks.gas.domains import Domains
 from benchmarks.gas.guards import Guards
 from benchmarks.gas.jobs import Jobs, calm
@@ -78,6 +85,7 @@ def measure() -> tuple[list[Row], dict[str, int]]:
         Flags,
         Guards,
         Domains,
+        CrowdedCycles,
         RankedCycles,
         SharedCycles,
         Cycles,

@@ -27,7 +27,7 @@ from backstop.studies.comparison.presets import NAIVE_RULES, Preset, lay_over
 from backstop.studies.comparison.side_by_side import Line, as_csv, value_at
 
 SCHEMA_VERSION = 2
-DEALING = ("meet", "roll", "wake", "post_shortfall", "submit", "execute", "share")
+DEALING = ("meet", "meet_all", "roll", "wake", "post_shortfall", "submit", "execute", "share")
 """Calls that deal with debtors: what they take is the gas of a policy."""
 
 DAY = 86_400

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from backstop.deployment.signing import trader
-from backstop.keepers.closing import batches
+from backstop.keepers.cycles import batches
 from backstop.model.interfaces import Gains
 from backstop.model.perpetual_ranking import PerpetualRanking, score_of
 from backstop.model.price_path import SHORT

@@ -17,6 +17,7 @@ from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
 from backstop.hosts.host import Host
 from backstop.hosts.model import ModelSystem
+from backstop.keepers.cycles import MEETING, Accounts, batches
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.proof.lockstep import Lockstep
 from backstop.simulation.progress import Progress
@@ -143,14 +144,14 @@ class Crash:
         dodges = chosen(crowd, self.dodgers, self.seed) if self.dodgers else None
         self._dodge(dodges)
         owing = [owner for owner, own in self._owned().items() if own < 0]
-        self._each(SEIZING, owing, self._meet)
+        self._each(SEIZING, batches(owing, MEETING), self._meet)
         seized = blocks.timestamp - fell_at
         self._roll()
         cycle = market.clocks[()].cycle - 1
         self._dodge(dodges)
-        self._each(BOOKING, owing, self._meet)
+        self._each(BOOKING, batches(owing, MEETING), self._meet)
         while again := self._unbooked():
-            self._each(BOOKING, again, self._meet, liquidating=False)
+            self._each(BOOKING, batches(again, MEETING), self._meet, liquidating=False)
         booked = blocks.timestamp - fell_at
         closings = self._close()
         closed = blocks.timestamp - fell_at if closings else 0
@@ -161,7 +162,7 @@ class Crash:
         final = blocks.timestamp - fell_at
         late.append(market.late_table[()])
         losses = [market.losses[m, cycle] for m in crowd.markets]
-        self._each(SETTLING, owing, lambda owner: blocks.do(f"{HOUSE}.wake", owner))
+        self._each(SETTLING, batches(owing, MEETING), self._meet)
         posted = int(blocks.do(f"{HOUSE}.post_shortfall", counted=False).value) if late[-1] else 0
         later = _noted(self._roll(), "later")
         blocks.end()
@@ -196,22 +197,22 @@ class Crash:
     def _each(
         self,
         name: str,
-        owners: Sequence[str],
-        act: Callable[[str], Outcome],
+        calls: Sequence[Accounts],
+        act: Callable[[Accounts], Outcome],
         liquidating: bool = True,
     ) -> None:
         """Do the same to many accounts; liquidate another before the first, halfway, and after the last."""
-        self.blocks.begin(name, len(owners))
-        for i, owner in enumerate(owners):
-            if liquidating and i in (0, len(owners) // 2):
+        self.blocks.begin(name, sum(map(len, calls)))
+        for i, owners in enumerate(calls):
+            if liquidating and i in (0, len(calls) // 2):
                 self._liquidate()
-            act(owner)
+            act(owners)
         if liquidating:
             self._liquidate()
         self.blocks.end()
 
-    def _meet(self, owner: str) -> Outcome:
-        return self.blocks.do(f"{HOUSE}.meet", owner, by=trader(FINDER))
+    def _meet(self, owners: Accounts) -> Outcome:
+        return self.blocks.do(f"{HOUSE}.meet_all", owners, by=trader(FINDER), accounts=len(owners))
 
     def _liquidate(self) -> None:
         """Take lots of the next account over that is below its maintenance margin."""

@@ -75,6 +75,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "PerpetualMarket.withdraw": (*_GIFT, "it +"),
     # What is booked is the haircuts of others and in the books of the house; once it was paid in it is less.
     "PerpetualMarket.meet": ("other -", "other +", "named -", "caller +", "caller -", "it +", "it -"),
+    "PerpetualMarket.meet_all": ("other -", "other +", "named -", "caller +", "caller -", "it +", "it -"),
     # Insurance pays for haircuts; what is late, for the house; what was booked is given.
     "PerpetualMarket.roll": ("other +", "other -", "caller +", "caller -", "it +", "it -", *_INSURED),
     "PerpetualMarket.sweep": ("it -", *_INSURED),

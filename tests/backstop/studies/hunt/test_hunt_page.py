@@ -22,7 +22,8 @@ class Forgetful(CycleBook):
     def _move(self, owner, market, delta, off):
         Forgetful.right(self, owner, market, delta, off)
         if self.positions[owner, market].size == 0:
-            self.gained[owner, market] = self.pending_gained[owner, market] = Sides()
+            for parity in (0, 1):
+                self.gained[owner, market, parity] = Sides()
 
 
 @pytest.fixture(scope="module")

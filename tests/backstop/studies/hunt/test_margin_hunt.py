@@ -58,8 +58,8 @@ def test_a_rule_that_lets_it_go_is_one(crash, monkeypatch):
     def move(self, owner, market, delta, at):
         right(self, owner, market, delta, at)
         if self.positions[owner, market].size == 0:
-            self.gained[owner, market] = Sides()
-            self.pending_gained[owner, market] = Sides()
+            for parity in (0, 1):
+                self.gained[owner, market, parity] = Sides()
 
     monkeypatch.setattr(CycleBook, "_move", move)
     crash.honest.clear()

@@ -136,7 +136,7 @@ def _to_fall_behind(books: Books, m: int, side: int, two: Sequence[str]) -> int:
     """Return what the first of two would have had to have more to rank after the second [wei]."""
     market = books.market
     (gain, worth), (other, its) = (
-        (market.pending_gained[owner, m][side], max(1, market._worth_at_roll(owner))) for owner in two
+        (market.pending_gained(owner, m)[side], max(1, market._worth_at_roll(owner))) for owner in two
     )
     return max(0, gain * its // max(1, other) - worth) + its // 10**6 + 1
 
@@ -171,7 +171,7 @@ def _ranked(s: Scene, books: Books, m: int, side: int) -> Generator[Action | Wai
             yield s.call(_MARKET, "wake", owner, by=s.somebody())
         if market.accounts[owner].cycle == market.clocks[()].cycle:
             # Not `gains_of`, which would close what has ended in the model alone if it was not woken.
-            gained = market.pending_gained[owner, m]
+            gained = market.pending_gained(owner, m)
             gains = Gains(0, gained.long, gained.short, market._worth_at_roll(owner))
             ranks.append(
                 (score_of(gains, min(side, 1)), _as_number(owner), owner, gain_on(gains, min(side, 1)))

@@ -360,7 +360,14 @@ def meet_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     s.random.shuffle(found)
     if s.chance(0.85):
         yield from books.refresh(sorted({m for owner in found for m in books.held(owner)}))
-    for owner in (*found, *(found if s.chance(0.3) else ())):
+    met = (*found, *(found if s.chance(0.3) else ()))
+    if s.chance(0.4):
+        # All in one call, at times with somebody whom another has met a moment before.
+        if met and s.chance(0.2):
+            yield s.call(_MARKET, "meet", s.some(met), by=s.somebody())
+        yield s.call(_MARKET, "meet_all", met, by=s.some((s.somebody(), s.some(TRADERS))))
+        return
+    for owner in met:
         yield s.call(_MARKET, "meet", owner, by=s.some((s.somebody(), s.some(TRADERS))))
 
 

@@ -18,8 +18,8 @@ from backstop.proof.properties.figures.cycles import (
     LOTS,
     MARKET,
     MOVES,
-    NETS,
     PATHS,
+    PENDINGS,
     POSITIONS,
     POT,
     TOTALS,
@@ -29,7 +29,7 @@ from backstop.proof.properties.figures.cycles import (
 from backstop.proof.properties.registry import Violation, state_property
 from backstop.system import Snapshot
 
-_MOST_LOTS, _MOST_CASH, _MOST_GAINS, _MOST_PRICE = 2**63 - 1, 2**137 - 1, 2**123 - 1, 2**93 - 1
+_MOST_LOTS, _MOST_CASH, _MOST_GAINS, _MOST_PRICE = 2**63 - 1, 2**137 - 1, 2**117 - 1, 2**93 - 1
 _MOST_VALUE = 2**109 - 1
 # A tenth of the highest price in eight hours, for as long as 32 bits count seconds.
 _MOST_FUNDING = _MOST_PRICE // 10 * 2**32 // 28_800
@@ -77,7 +77,20 @@ def all_cash_is_held_or_late(snapshot: Snapshot, addresses: Mapping[str, str]) -
 
 @state_property(
     85,
-    writes=[LOSSES, TOTALS, POSITIONS, LOTS, VALUES, ACCOUNTS, WORTHS, NETS, PATHS, MOVES, LEVELS, FUNDINGS],
+    writes=[
+        LOSSES,
+        TOTALS,
+        POSITIONS,
+        LOTS,
+        VALUES,
+        ACCOUNTS,
+        WORTHS,
+        PENDINGS,
+        PATHS,
+        MOVES,
+        LEVELS,
+        FUNDINGS,
+    ],
 )
 def no_side_bears_more_than_it_gained(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert 0 <= L <= T of each side of each cycle, and that no figure passes what products rely on.
@@ -109,7 +122,8 @@ _WIDTHS: tuple[tuple[str, Any, int], ...] = (
     (VALUES, "short", _MOST_VALUE),
     (ACCOUNTS, "cash", _MOST_CASH),
     (WORTHS, "value", _MOST_CASH),
-    (NETS, "value", _MOST_CASH),
+    (PENDINGS, "net", _MOST_CASH),
+    (PENDINGS, "booked", 2 * _MOST_GAINS),
     (TOTALS, "long", _MOST_GAINS),
     (TOTALS, "short", _MOST_GAINS),
     (PATHS, "price", _MOST_PRICE),

@@ -22,6 +22,7 @@ from backstop.proof.properties.figures.cycles import (
     REWARDS,
     fund_of,
     leaver_of,
+    met,
     ours,
     rewarded,
     sizes_of,
@@ -130,7 +131,8 @@ def strangers_move_nobodys_money(step: Transition, changes: Changes) -> None:
             "withdraw": {leaver_of(step.action)},
             "wake": {args[0]} if args else set(),
             "gains_of": {args[0]} if args else set(),
-            "meet": {args[0], sender} if args else set(),
+            "meet": {*met(step), sender},
+            "meet_all": {*met(step), sender},
         }.get(method, set())
     elif contract == CLOSER:
         # Whoever it names is brought up to date.
@@ -152,18 +154,18 @@ def _fund_address(step: Transition) -> str:
 def _check_bonds(step: Transition, changes: Changes) -> None:
     """Assert that thirds of bonds go to the finder, for seizing and for booking, and stay for rewards."""
     third, finders = step.contract(MARKET).third_bond, told(step, "BondPaid")
-    met = {values[0] for values in told(step, "Seized")}
+    seized = {values[0] for values in told(step, "Seized")}
     for account, finder, amount in finders:
-        if (amount, finder) != (third, step.action.sender) or not step.calls(MARKET, "meet"):
+        if (amount, finder) != (third, step.action.sender) or account not in met(step):
             raise Violation(f"{amount} of a bond of {account} went to {finder}")
     booked = {values[0] for values in told(step, "Booked")}
-    if len(finders) > len(met) + len(booked):
-        raise Violation(f"{len(finders)} thirds were paid for {met} seized and {booked} booked")
-    for bit, acted_on in ((SEIZED, met), (BOOKED, booked)):
+    if len(finders) > len(seized) + len(booked):
+        raise Violation(f"{len(finders)} thirds were paid for {seized} seized and {booked} booked")
+    for bit, acted_on in ((SEIZED, seized), (BOOKED, booked)):
         if left := [each for each in acted_on if step.after(MARKET, ACCOUNTS, each).bond & bit]:
             raise Violation(f"of the bonds of {left} a third was to be paid, and is there")
     by = step.action.sender
-    if finders and by != finders[0][0] and up_to_date(step, step.before, by):
+    if finders and by not in met(step) and up_to_date(step, step.before, by):
         cash = step.after(MARKET, ACCOUNTS, by).cash - step.before(MARKET, ACCOUNTS, by).cash
         if cash != third * len(finders):
             raise Violation(f"{by} found {len(finders)} thirds of {third}, and has {cash} more")

@@ -11,17 +11,18 @@ from backstop.proof.properties.figures.cycles import (
     CLOSER,
     CLOSINGS,
     DESK,
+    GAINED,
     LOTS,
     MARKET,
     MARKETS,
     PATHS,
-    PENDING_GAINED,
     POSITIONS,
     REWARDS,
     TOTALS,
     WORTHS,
     closed,
     has_ended,
+    in_cycle,
     median_within,
     rewarded,
     there,
@@ -125,7 +126,7 @@ class ThoseWhoGainedMostAreClosedFirst:
         tables = step.model.world.contracts[MARKET].tables
         cycle, ranks = tables[CLOCK][()].cycle, []
         for owner, account in tables[ACCOUNTS].items():
-            gained = tables[PENDING_GAINED][owner, m][side]
+            gained = tables[GAINED][in_cycle(owner, m, cycle - 1)][side]
             if account.cycle == cycle and gained:
                 worth, brought = tables[WORTHS][owner]
                 score = min(gained * _SCALE // max(worth - brought, 1), _MOST_SCORE)
@@ -156,7 +157,7 @@ class ThoseWhoGainedMostAreClosedFirst:
         for owner, _, delta, _ in closed(step):
             key = m, side, cycle, owner
             self._parts[key] = self._parts.get(key, 0) + abs(delta)
-            gained = step.after(MARKET, PENDING_GAINED, (owner, m))[side]
+            gained = step.after(MARKET, GAINED, in_cycle(owner, m, cycle))[side]
             part = whole * gained // total if total else 0
             if self._parts[key] > part:
                 raise Violation(f"{self._parts[key]} lots of {owner} are closed, and its part is {part}")

@@ -21,6 +21,7 @@ from backstop.proof.properties.figures.cycles import (
     PREMIUMS,
     closed,
     has_ended,
+    met,
     ours,
     there,
     trade_of,
@@ -71,7 +72,7 @@ class LotsPayTheRateOfTheirTime:
             return
         closes = step.calls(MARKET, "end_market")
         # These mark, and ask for no new rate.
-        marks = step.calls(MARKET, "meet") or step.calls(MARKET, "roll")
+        marks = met(step) or step.calls(MARKET, "roll")
         trade = None if closes else trade_of(step)
         charged = {m for path in (FUNDINGS, PREMIUMS) for m in ours(changes, path)}
         if step.calls(MARKET, "accrue") and not has_ended(step, step.after, step.action.args[0]):

@@ -13,6 +13,7 @@ from backstop.proof.properties.figures.cycles import (
     FUNDINGS,
     MARKET,
     MARKETS,
+    MEETINGS,
     ORDERS,
     PATHS,
     POLICY,
@@ -67,7 +68,7 @@ def a_mark_is_seconds_old(step: Transition, changes: Changes) -> None:
         raise Violation(f"lots were taken over at a mark of {mark} that nobody brought")
 
 
-@history_property(92, writes=[CLOCK], calls=[f"{MARKET}.roll", f"{MARKET}.meet"])
+@history_property(92, writes=[CLOCK], calls=[f"{MARKET}.roll", *MEETINGS])
 class CyclesEndInTime:
     """Assert that a cycle ends a window after the last, quiet after a booking, or after four windows.
 
@@ -101,8 +102,11 @@ class CyclesEndInTime:
         else:
             if (new.cycle, new.rolled_at) != (old.cycle, old.rolled_at):
                 raise Violation(f"{step.action.method} ended a cycle")
-            if step.calls(MARKET, "meet") and not booked and not told(step, "Seized"):
+            acted = booked or bool(told(step, "Seized"))
+            if step.calls(MARKET, "meet") and not acted:
                 raise Violation(f"{step.action.args[0]} was met, and there was nothing to do")
+            if step.calls(MARKET, "meet_all") and bool(step.outcome.value) != acted:
+                raise Violation(f"{step.outcome.value} were met of {step.action.args[0]}")
             self._booked_at = now if booked else self._booked_at
         if (new.rolled_at, new.booked_at) != (self._rolled_at, self._booked_at):
             raise Violation(f"the clock says {new}, not {self._rolled_at} and {self._booked_at}")

@@ -20,8 +20,6 @@ from backstop.proof.properties.figures.cycles import (
     ORDERS,
     PAID_IN,
     PATHS,
-    PENDING_GAINED,
-    PENDING_LOST,
     POOL,
     POSITIONS,
     fund_of,
@@ -92,10 +90,10 @@ def nobody_enters_or_leaves_while_anything_is_open(step: Transition, changes: Ch
         return
     who = step.contract(POOL).address
     account = step.after(MARKET, ACCOUNTS, who)
-    paths = (GAINED, LOST, PENDING_GAINED, PENDING_LOST)
     if sizes_of(step.after, who) or account.bond or account.markets or account.cash < 0:
         raise Violation(f"{step.action.method}, and the account has {account}")
-    open_figures = [step.after(MARKET, path, (who, m)) for path in paths for m in MARKETS]
+    keys = [(who, m, parity) for m in MARKETS for parity in (0, 1)]
+    open_figures = [step.after(MARKET, path, key) for path in (GAINED, LOST) for key in keys]
     if any(map(any, open_figures)):
         raise Violation(f"{step.action.method}, and the account has gains or losses that are not final")
     old, new = step.before(POOL, _STATE), step.after(POOL, _STATE)

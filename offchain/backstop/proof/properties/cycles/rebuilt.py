@@ -10,7 +10,6 @@ from backstop.proof.properties.cycles.shadow import SEIZED, TAKEN, Levels, Lots,
 from backstop.proof.properties.figures.cycles import (
     ACCOUNTS,
     BASIS_POINTS,
-    BOOKED,
     CLOCK,
     CLOSER,
     CLOSINGS,
@@ -27,13 +26,11 @@ from backstop.proof.properties.figures.cycles import (
     MARKET,
     MARKETS,
     MOVES,
-    NETS,
     ORDERS,
     OVERDUE,
     PAID_IN,
     PATHS,
-    PENDING_GAINED,
-    PENDING_LOST,
+    PENDINGS,
     POLICY,
     POOL,
     POSITIONS,
@@ -44,9 +41,11 @@ from backstop.proof.properties.figures.cycles import (
     WORTHS,
     fund_of,
     has_ended,
+    in_cycle,
     index,
     maintenance_in,
     median_within,
+    met,
     ours,
     premium_of,
     there,
@@ -60,9 +59,10 @@ if TYPE_CHECKING:
     from backstop.hosts.model import ModelSystem
 
 _BY_OWNER = (ACCOUNTS, WORTHS, LATE_OF, PAID_IN)
-_BY_POSITION = (POSITIONS, SINCE, GAINED, LOST, PENDING_GAINED, PENDING_LOST, NETS, BOOKED)
+_BY_POSITION = (POSITIONS, SINCE, PENDINGS)
+_BY_CYCLE = (GAINED, LOST)
 _OF_MARKETS = (CLOCK, PATHS, FUNDINGS, VALUES, MOVES, TOTALS, LOSSES, LATE, OVERDUE, FEES, REWARDS, HELD)
-_WRITES = (*_BY_OWNER, *_BY_POSITION, *_OF_MARKETS)
+_WRITES = (*_BY_OWNER, *_BY_POSITION, *_BY_CYCLE, *_OF_MARKETS)
 
 
 @history_property(
@@ -124,7 +124,7 @@ class WhatAnyoneHasFollowsFromWhatHappened:
         if step.calls(MARKET, "sweep"):
             shadow.fees -= swept
         touched = {name for path in _BY_OWNER for name in ours(changes, path)}
-        touched |= {name for path in _BY_POSITION for name, _ in ours(changes, path)}
+        touched |= {key[0] for path in (*_BY_POSITION, *_BY_CYCLE) for key in ours(changes, path)}
         _compare(step, shadow, touched)
 
     def _walk(self, step: Transition, changes: Changes, shadow: Shadow) -> None:
@@ -311,15 +311,16 @@ _EVENTS = {
 
 
 def _check_met(step: Transition, shadow: Shadow) -> None:
-    """Assert that whoever is met has nothing left to book."""
-    if not step.calls(MARKET, "meet"):
+    """Assert that whoever is met, as the last of a call, has nothing left to book."""
+    if not met(step):
         return
-    name = step.action.args[0]
+    name = met(step)[-1]
     owner = shadow.owner(name)
     if owner is None:
         return
     levels = _levels(step, shadow)
-    if not told(step, "Booked") and shadow.book(name, levels)[0]:
+    booked = {values[0] for values in told(step, "Booked")}
+    if name not in booked and shadow.book(name, levels)[0]:
         raise Violation(f"{name} was met, and what it lacks was not booked")
     held = [m for m, lots in owner.lots.items() if lots.size]
     fresh = all(median_within(step, m) == shadow.market(m).price for m in held)
@@ -381,14 +382,15 @@ def _plain(owner: Owner) -> dict[Any, Any]:
     found |= {"late": owner.late, "bond": owner.bond}
     for m, lots in owner.lots.items():
         net = lots.net if any(lots.pending_lost) else 0
-        sides = lots.gained, lots.lost, lots.pending_gained, lots.pending_lost, lots.booked
+        sides = lots.gained, lots.lost, lots.pending_gained, lots.pending_lost
         record = (
             lots.size,
             lots.base if lots.size or any(map(any, sides[:2])) else 0,
             net,
+            lots.booked,
             *map(tuple, sides),
         )
-        if any(record[:3]) or any(map(any, sides)):
+        if any(record[:4]) or any(map(any, sides)):
             found[m] = record
     return found
 
@@ -429,13 +431,13 @@ def _load_owner(tables: Any, name: str) -> Owner:
         if not account.markets >> m & 1:
             continue
         size, base = tables[POSITIONS][key]
-        lots = owner.lots[m] = Lots(size, base, list(tables[GAINED][key]), list(tables[LOST][key]))
+        opened, ended = in_cycle(name, m, account.cycle), in_cycle(name, m, account.cycle - 1)
+        lots = owner.lots[m] = Lots(size, base, list(tables[GAINED][opened]), list(tables[LOST][opened]))
         if size:
             mine = int(size < 0)
             now, then = tables[MOVES][m, mine], tables[SINCE][key]
             lots.gained[mine] += abs(size) * (now.gained - then.gained)
             lots.lost[mine] += abs(size) * (now.lost - then.lost)
-        lots.pending_gained = list(tables[PENDING_GAINED][key])
-        lots.pending_lost = list(tables[PENDING_LOST][key])
-        lots.net, lots.booked = tables[NETS][key].value, list(tables[BOOKED][key])
+        lots.pending_gained, lots.pending_lost = list(tables[GAINED][ended]), list(tables[LOST][ended])
+        lots.net, lots.booked = tables[PENDINGS][key]
     return owner

@@ -14,17 +14,20 @@ from backstop.proof.properties.figures.cycles import (
     CLOCK,
     CLOSER,
     FUNDINGS,
+    GAINED,
     LOTS,
     MARKET,
+    MEETINGS,
     PATHS,
-    PENDING_GAINED,
     VALUES,
     WORTHS,
     fund_of,
     haircut_of,
     has_ended,
+    in_cycle,
     index,
     median_within,
+    met,
     share,
     sizes_of,
     there,
@@ -33,12 +36,15 @@ from backstop.proof.properties.registry import Violation, refusal_property
 from backstop.proof.properties.transition import Transition
 
 
-@refusal_property(140, calls=[f"{MARKET}.meet"])
+@refusal_property(140, calls=MEETINGS)
 def who_owes_can_be_met(step: Transition) -> None:
     """Assert that whoever is refused to be met has no lots, or has at least its haircuts at marks of now."""
-    owner = step.action.args[0]
-    if not there(step):
-        return
+    if there(step):
+        for owner in met(step):
+            _check_refused(step, owner)
+
+
+def _check_refused(step: Transition, owner: str) -> None:
     account = step.after(MARKET, ACCOUNTS, owner)
     if not account.cycle or account.cycle != step.after(MARKET, CLOCK).cycle:
         return
@@ -100,7 +106,7 @@ def a_right_ranking_is_taken(step: Transition) -> None:
     ranks = []
     for owner in accounts:
         gained, worth = (
-            step.after(MARKET, PENDING_GAINED, (owner, m))[side],
+            step.after(MARKET, GAINED, in_cycle(owner, m, cycle - 1))[side],
             step.after(MARKET, WORTHS, owner),
         )
         if step.after(MARKET, ACCOUNTS, owner).cycle != cycle or not gained:

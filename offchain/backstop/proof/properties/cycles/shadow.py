@@ -13,7 +13,7 @@ from typing import NamedTuple
 from backstop.proof.properties.figures.cycles import BASIS_POINTS, haircut_in, share
 
 SEIZED, BOOKED, TAKEN = 1, 2, 4
-_MOST_MOVES, _MOST_GAINS, _MOST_VALUE = 2**128 - 1, 2**123 - 1, 2**109 - 1
+_MOST_MOVES, _MOST_GAINS, _MOST_VALUE = 2**128 - 1, 2**117 - 1, 2**109 - 1
 # Cycles with losses that an account may sleep through and still be brought up to date by one call.
 _LONGEST_SLEEP = 60
 
@@ -35,7 +35,7 @@ def value(size: int, level: Sequence[int]) -> int:
 class Lots:
     """A position: its value at the last roll plus what its trades paid since, gains and losses by side.
 
-    What is booked of its owner's loss is by the side that gained it.
+    What is booked of its owner's loss is for both sides together.
     """
 
     size: int = 0
@@ -45,7 +45,7 @@ class Lots:
     pending_gained: list[int] = field(default_factory=_none)
     pending_lost: list[int] = field(default_factory=_none)
     net: int = 0
-    booked: list[int] = field(default_factory=_none)
+    booked: int = 0
 
 
 @dataclass
@@ -214,19 +214,20 @@ class Shadow:
         for m in sorted(owner.lots):
             lots = owner.lots[m]
             both = sum(lots.pending_lost)
-            found = min(both, max(0, haircuts[m] - lots.net))
-            by_long = found * lots.pending_lost[0] // both if both else 0
-            places += [(m, 0), (m, 1)]
-            # What was lost as short was gained as long.
-            weights += [found - by_long, by_long]
+            places.append(m)
+            weights.append(min(both, max(0, haircuts[m] - lots.net)))
         late = max(owner.late, lacks - sum(weights))
         borne = min(sum(weights), max(0, lacks - late))
         changed = late != owner.late
-        for (m, side), part in zip(places, spread(borne, weights), strict=True):
-            lots, market = owner.lots[m], self.market(m)
-            changed |= part != lots.booked[side]
-            market.losses[side] += part - lots.booked[side]
-            lots.booked[side] = part
+        for m, part in zip(places, spread(borne, weights), strict=True):
+            lots, losses = owner.lots[m], self.market(m).losses
+            changed |= part != lots.booked
+            for much, way in ((part, 1), (lots.booked, -1)):
+                # What was lost as long, rounded down, was gained as short.
+                by_long = much * lots.pending_lost[0] // sum(lots.pending_lost) if much else 0
+                losses[0] += way * (much - by_long)
+                losses[1] += way * by_long
+            lots.booked = part
         self.late += late - owner.late
         owner.late = late
         self.booked |= changed
@@ -270,7 +271,7 @@ class Shadow:
 
     def _settle(self, owner: Owner, levels: Levels) -> None:
         haircut = sum(self.haircuts(owner).values())
-        booked = owner.late + sum(sum(lots.booked) for lots in owner.lots.values())
+        booked = owner.late + sum(lots.booked for lots in owner.lots.values())
         given = min(booked, max(0, haircut - max(owner.worth, owner.own(levels))))
         if haircut or booked:
             owner.untold.append((self.cycle - 1, haircut, booked, given))
@@ -281,7 +282,7 @@ class Shadow:
     def _close(self, owner: Owner, levels: Levels) -> None:
         stays = False
         for m, lots in owner.lots.items():
-            lots.booked = _none()
+            lots.booked = 0
             lots.pending_gained, lots.pending_lost = lots.gained, lots.lost
             lots.gained, lots.lost = _none(), _none()
             if lots.size or any(lots.pending_gained) or any(lots.pending_lost):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from backstop.proof.properties.figures.cycles import (
     ACCOUNTS,
-    BOOKED,
     CLOCK,
+    GAINED,
     LATE_OF,
     LEVELS,
     LOSSES,
     MARKET,
     MARKETS,
-    PENDING_GAINED,
+    PENDINGS,
     POSITIONS,
     TOTALS,
     WORTHS,
     haircut_in,
+    in_cycle,
     ours,
     there,
     told,
@@ -49,14 +50,14 @@ def _check(step: Transition, owner: str, found: tuple[int, ...] | None) -> None:
     haircut, booked, own = 0, step.before(MARKET, LATE_OF, owner), account.cash
     for m in MARKETS:
         if account.markets >> m & 1:
-            gained = step.before(MARKET, PENDING_GAINED, (owner, m))
+            gained = step.before(MARKET, GAINED, in_cycle(owner, m, final))
             cycle = step.after(MARKET, LOSSES, (m, final)), step.after(MARKET, TOTALS, (m, final))
             haircut += haircut_in(gained, *cycle)
-            booked += sum(step.before(MARKET, BOOKED, (owner, m)))
+            booked += step.before(MARKET, PENDINGS, (owner, m)).booked
             size = step.before(MARKET, POSITIONS, (owner, m)).size
             own += size * step.after(MARKET, LEVELS, (m, final + 2))[size < 0]
             if haircut > sum(
-                step.before(MARKET, PENDING_GAINED, (owner, k))[s] for k in MARKETS for s in (0, 1)
+                step.before(MARKET, GAINED, in_cycle(owner, k, final))[s] for k in MARKETS for s in (0, 1)
             ):
                 raise Violation(f"{owner} bears {haircut}, more than it gained in cycle {final}")
     most = max(step.before(MARKET, WORTHS, owner).value, own)

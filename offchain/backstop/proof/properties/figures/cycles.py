@@ -18,10 +18,7 @@ MARKET, DESK, POLICY, ORDERS = "PerpetualMarket", "PerpetualDesk", "MarginPolicy
 _BOOK, _PATH = "cycle_book", "price_path"
 ACCOUNTS, POSITIONS, WORTHS = (f"{_BOOK}.{path}" for path in ("accounts", "positions", "worths"))
 GAINED, LOST, SINCE = (f"{_BOOK}.{path}" for path in ("gained", "lost", "since"))
-PENDING_GAINED, PENDING_LOST, NETS = (
-    f"{_BOOK}.{path}" for path in ("pending_gained", "pending_lost", "nets")
-)
-BOOKED, LATE_OF, PAID_IN = (f"{_BOOK}.{path}" for path in ("booked", "late_of", "paid_in"))
+PENDINGS, LATE_OF, PAID_IN = (f"{_BOOK}.{path}" for path in ("pendings", "late_of", "paid_in"))
 LOSSES, FEES, BONDS, REWARDS = (f"{_BOOK}.{path}" for path in ("losses", "fees", "bonds", "rewards"))
 CLOCK, PATHS, MOVES, POT = (f"{_PATH}.{path}" for path in ("clock", "paths", "moves", "pot"))
 LOTS, VALUES = (f"{_PATH}.{path}" for path in ("lots", "values"))
@@ -42,6 +39,8 @@ TRADES = [f"{ORDERS}.fill", *(f"{each}.{how}" for each in (DESK, POOL) for how i
 """The calls in which lots change hands as two accounts, or one, want it."""
 CASES = "cases"
 """Rankings that are proven, of the closer's."""
+MEETINGS = [f"{MARKET}.meet", f"{MARKET}.meet_all"]
+"""The calls in which accounts that owe are met."""
 CLOSINGS = [f"{CLOSER}.execute", f"{CLOSER}.share"]
 """The calls in which positions are closed by force."""
 
@@ -238,12 +237,25 @@ def haircut_in(gained: tuple[int, int], losses: tuple[int, int], totals: tuple[i
     return sum(up(mine * loss, total) for mine, loss, total in sides if mine and loss)
 
 
+def in_cycle(owner: str, m: int, cycle: int) -> tuple[str, int, int]:
+    """Return the key of what an account gained or lost in the cycle that is open for it, or pending."""
+    return owner, m, cycle % 2
+
+
+def met(step: Transition) -> list[str]:
+    """Return the accounts that a call of anybody's has met, in order."""
+    action = step.action
+    if f"{action.contract}.{action.method}" not in MEETINGS:
+        return []
+    return [action.args[0]] if action.method == "meet" else list(action.args[0])
+
+
 def haircut_of(step: Transition, owner: str) -> int:
     """Return the haircuts of an account's pending cycle as they are known now [wei]."""
     cycle = step.after(MARKET, ACCOUNTS, owner).cycle - 1
     return sum(
         haircut_in(
-            step.after(MARKET, PENDING_GAINED, (owner, m)),
+            step.after(MARKET, GAINED, in_cycle(owner, m, cycle)),
             step.after(MARKET, LOSSES, (m, cycle)),
             step.after(MARKET, TOTALS, (m, cycle)),
         )
@@ -259,7 +271,7 @@ def unfinal_of(step: Transition, owner: str, moves: Mapping[tuple[int, int], Any
         if not step.after(MARKET, ACCOUNTS, owner).markets >> m & 1:
             continue
         key = owner, m
-        found += sum(step.after(MARKET, GAINED, key)) + sum(step.after(MARKET, PENDING_GAINED, key))
+        found += sum(sum(step.after(MARKET, GAINED, (*key, parity))) for parity in (0, 1))
         size, since = step.after(MARKET, POSITIONS, key).size, step.after(MARKET, SINCE, key)
         if size:
             found += abs(size) * (moves[m, int(size < 0)].gained - since.gained)
