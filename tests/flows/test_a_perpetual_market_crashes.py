@@ -7,6 +7,7 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.hosts.by_name import open_host
+from backstop.keepers.cycles import MEETING
 from backstop.simulation.progress import Interrupted
 from backstop.studies.deleveraging.blocks import BLOCK_GAS
 from backstop.studies.deleveraging.closing import EXECUTING, SUBMITTING
@@ -31,7 +32,7 @@ def test_everybody_pays_once(policy, markets):
     for name in (SEIZING, BOOKING, SETTLING):
         assert result.phases[name].accounts == result.insolvent
     # Nothing stops a liquidation.
-    assert result.liquidated == result.tried > 8
+    assert result.liquidated == result.tried >= 7
 
 
 @pytest.mark.parametrize("policy", ["ranked", "shared"])
@@ -66,8 +67,8 @@ def test_dodgers_bear_what_they_have_to(policy):
 
 @pytest.mark.anvil
 def test_gas_does_not_depend_on_who_has_gained():
-    """Blocks are mined as they were planned; others are there, and each account costs the same."""
-    few, many = (played("anvil", "ranked", accounts) for accounts in (20, 60))
+    """Blocks are mined as planned; others are there, and an account of a whole call costs the same."""
+    few, many = (played("anvil", "ranked", accounts) for accounts in (2 * MEETING, 4 * MEETING))
     for result in (few, many):
         assert result.measured and 0 < result.fullest <= BLOCK_GAS
         assert result.phases[SUBMITTING].accounts >= result.winners

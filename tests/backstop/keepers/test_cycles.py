@@ -99,8 +99,8 @@ def test_whom_a_booking_makes_owe_is_met_as_well(world: Cycles) -> None:
     assert ahead.short() == [trader("long")]
     assert ahead.to_meet(crank.address) == [trader("long"), trader("short")]
     called = world.work(crank)
-    met = [each.action.args[0] for each in called if each.action.method == "meet"]
-    assert set(met) == {trader("long"), trader("short")}
+    met = [each.action.args[0] for each in called if each.action.method == "meet_all"]
+    assert met == [(trader("long"), trader("short"))]
     assert world.cycles.rehearse({}).to_meet(crank.address) == []
 
 

@@ -56,7 +56,7 @@ def test_gas_is_the_chains_and_each_block_has_room(summary: dict[str, Any]) -> N
         row = phases[name]
         assert row["accounts"] == summary["insolvent"] == 20
         assert 0 < row["least"] <= row["mean"] <= row["most"] and row["gas"] >= row["accounts"] * row["least"]
-    assert summary["liquidated"] == summary["tried"] > 10
+    assert summary["liquidated"] == summary["tried"] >= 10
 
 
 def test_the_first_screen_adds_up_to_the_tables(out: Path, summary: dict[str, Any]) -> None:

@@ -195,8 +195,9 @@ def _settled(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: 
 
 def _bond_paid(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
     name, finder, amount = values
-    later = [log.event for log in step.outcome.logs[number + 1 :] if log.contract == MARKET]
-    third = SEIZED if "Seized" in later else BOOKED_HALF
+    # Whose lots are taken is paid for first, and said to be seized after that.
+    later = [log.values[0] for log in step.outcome.logs[number + 1 :] if log.event == "Seized"]
+    third = SEIZED if name in later else BOOKED_HALF
     owner = shadow.owner(name)
     if owner is not None:
         if not owner.bond & third or amount != shadow.third_bond:
@@ -219,8 +220,8 @@ def _seized(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: i
         owner.bond ^= TAKEN
         own, haircut = owner.own(_levels(step, shadow)), sum(shadow.haircuts(owner).values())
         # Who is met by himself has the third of his bond by now.
-        before = [log.values for log in step.outcome.logs[:number] if log.event == "BondPaid"]
-        own -= sum(amount for _, finder, amount in before if finder == values[0])
+        paid = [log.values for log in step.outcome.logs[:number] if log.event == "BondPaid"]
+        own -= sum(amount for name, finder, amount in paid[-1:] if name == finder == values[0])
         if own >= haircut or any(lots.size for lots in owner.lots.values()):
             raise Violation(f"{values[0]} has {own}, bears {haircut}, and was seized")
 
