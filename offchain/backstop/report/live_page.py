@@ -10,7 +10,6 @@ from typing import Any
 from markupsafe import Markup
 
 from backstop.report.live_answers import of_live
-from backstop.report.live_charts import charts
 from backstop.report.numbers import Numbers
 from backstop.report.plotly_bundle import plotly_js
 from backstop.report.plotting import Chart
@@ -51,12 +50,12 @@ def drawings(drawn: Mapping[str, Chart]) -> dict[str, dict[str, Any]]:
     }
 
 
-def document(drawn: Mapping[str, str], figures: Mapping[str, Any]) -> tuple[bytes, ...]:
-    """Render the whole page with these sections in it, and the charts of figures, in three pieces.
+def document(drawn: Mapping[str, str], shown: Mapping[str, Chart]) -> tuple[bytes, ...]:
+    """Render the whole page with these sections and charts in it, in three pieces.
 
     The library is one of them, and most of the page: it is not copied for each reader.
     """
-    html, shown = {name: Markup(drawn[name]) for name in SECTIONS}, charts(figures)
+    html = {name: Markup(drawn[name]) for name in SECTIONS}
     before, after = (
         environment()
         .get_template("live.html")

@@ -240,7 +240,7 @@ class MirrorLoop:
         }
 
     def _forget(self) -> None:
-        """Forget the calls that the mirror has collected."""
+        """Forget the calls, and the slots they wrote, that the mirror has collected."""
         mirror = self.mirror
         if self.observer is not None:
             self.observer.called(mirror.seen)
@@ -248,6 +248,7 @@ class MirrorLoop:
             self.say(f"{transaction} came through an unknown contract: what it opened may be missed")
         mirror.seen.clear()
         mirror.strangers.clear()
+        mirror.touched.clear()  # nobody keeps an index by it here
 
     # ---------------------------------------------------------------- checkpoint
 

@@ -14,13 +14,15 @@ from backstop.files.whole import plain_int
 from backstop.live.follow.mirror import Seen
 from backstop.live.watch.told import Names, event_of, gained, told
 
-DAY = 86_400
+DAY, HOUR = 86_400, 3_600
 STEP = 60
-"""Between two points, of the chain's time [s]."""
-REPLAYED = 300
-"""Between two points of the past, where each one costs a statement [s]."""
+"""Between two points of the last hour, of the chain's time [s]."""
+SPARSE = 300
+"""Between two points of the day before it; where they are replayed, each one costs a statement [s]."""
 MOST = 5_000
 """Events and calls that are kept, whatever happens in a day."""
+ENDED = 500
+"""Auctions that are known although they are over: a reorganisation may bring them back."""
 
 
 class Point(NamedTuple):
@@ -114,11 +116,15 @@ class History:
             for auction in statement["auctions"]:  # also of before it looked
                 if auction["symbol"] == row["symbol"] and auction["id"] not in self._sold:
                     self._sells(auction["id"], c)
-        oldest = statement["timestamp"] - DAY
+        now = statement["timestamp"]
         lines: Sequence[deque[Any]] = (self.points, self.events, self.acts)
         for line in lines:
-            while line and line[0].timestamp < oldest:
+            while line and line[0].timestamp < now - DAY:
                 line.popleft()
+        self.points = _thinned(self.points, now)
+        opened = {auction["id"] for auction in statement["auctions"]}
+        for auction in [each for each in self._sold if each not in opened][:-ENDED]:
+            del self._sold[auction], self._auctions[auction]
 
     def _sells(self, auction: int, c: int) -> None:
         self._sold[auction], self._auctions[auction] = c, self._types[c]
@@ -168,6 +174,19 @@ class History:
         self._prices = {int(c): int(price) for c, price in state["prices"]}
         self.points, self.events, self.acts = deque(points), deque(events, MOST), deque(acts, MOST)
         self.taken_back(block)
+
+
+def _thinned(points: Iterable[Point], now: int) -> deque[Point]:
+    """Return the points of the last hour, and of those before it what has some distance from each other.
+
+    They are drawn at each block and written with each checkpoint: what a day of them takes counts many times.
+    """
+    kept: deque[Point] = deque()
+    for each in points:
+        recent = each.timestamp >= now - HOUR
+        if recent or not kept or each.timestamp >= kept[-1].timestamp + SPARSE:
+            kept.append(each)
+    return kept
 
 
 def _plain(values: Iterable[Any]) -> list[Any]:

@@ -12,7 +12,7 @@ from backstop.live.follow.mirror import Mirror, Seen
 from backstop.live.node.log import Line
 from backstop.live.watch.alerts import Alerts
 from backstop.live.watch.facts import Board, Facts, Work
-from backstop.live.watch.history import DAY, REPLAYED
+from backstop.live.watch.history import DAY, SPARSE
 from backstop.live.watch.scene import Scene
 from backstop.live.watch.troubles import troubles
 
@@ -54,7 +54,7 @@ class Observer:
         """Take the figures after a block of the past now and then, within a day of `newest` [timestamp]."""
         history = None if self._scene is None else self._scene.history
         at = mirror.model.timestamp
-        if history is None or at < newest - DAY or not mirror.configured or not history.due(at, REPLAYED):
+        if history is None or at < newest - DAY or not mirror.configured or not history.due(at, SPARSE):
             return
         figures = self._figures(mirror)
         if figures is not None:

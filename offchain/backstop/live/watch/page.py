@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from backstop.live.watch.facts import Board, Facts
 from backstop.live.watch.server import Answer, Request, Route
@@ -24,43 +24,62 @@ def routes(board: Board, stale: float) -> dict[str, Route]:
     return {"/": page.document, "/events": page.events}
 
 
+class _Drawn(NamedTuple):
+    """What is drawn once for all readers: sections as HTML, charts, and these as JSON for events."""
+
+    facts: Facts | None
+    sections: dict[str, str]
+    charts: dict[str, Chart]
+    told: dict[str, str]
+
+
 class _Page:
     def __init__(self, board: Board, stale: float) -> None:
         self._board = board
         self._stale = stale
         self._lock = threading.Lock()
-        self._drawn: _Drawn | None = None
+        self._newest: _Drawn | None = None
 
     def document(self, _request: Request) -> Answer:
-        parts = document(self._sections()[0], _figures(self._board.facts))
+        drawn = self._drawn()
+        parts = document(self._sections(drawn), drawn.charts)
         return Answer(parts, "text/html; charset=utf-8")
 
     def events(self, request: Request) -> Iterator[bytes]:
         """Yield, for ever, what changed since the last event, or that nothing did."""
         sent: dict[str, str] = {}
-        shown: dict[str, Chart] = {}
+        shown: dict[str, str] = {}
         version = -1
         while not request.closing.is_set():
             version = self._board.wait(version, _BEAT)
-            now, pictures = self._sections()
+            drawn = self._drawn()
+            now = self._sections(drawn)
             changed = {name: html for name, html in now.items() if sent.get(name) != html}
-            redrawn = {name: chart for name, chart in pictures.items() if shown.get(name) != chart}
-            sent, shown = now, pictures
-            news = {"build": build(), "sections": changed, "charts": drawings(redrawn)}
-            yield f"data: {json.dumps(news, separators=(',', ':'))}\n\n".encode()
+            redrawn = [f'"{name}":{told}' for name, told in drawn.told.items() if shown.get(name) != told]
+            sent, shown = now, drawn.told
+            del drawn  # while it waits it holds no charts that are old by then
+            news = f'{{"build":"{build()}","sections":{_json(changed)},"charts":{{{",".join(redrawn)}}}}}'
+            yield f"data: {news}\n\n".encode()
 
-    def _sections(self) -> tuple[dict[str, str], dict[str, Chart]]:
-        """Draw sections and charts once for all readers; the first section also learns what does not come."""
+    def _drawn(self) -> _Drawn:
+        """Draw sections and charts once for all readers."""
         facts = self._board.facts
         with self._lock:
-            if self._drawn is None or self._drawn[0] is not facts:
+            if self._newest is None or self._newest.facts is not facts:
+                self._newest = None  # the old ones are gone before there are new ones
                 figures = _figures(facts)
-                self._drawn = facts, sections(figures, {}, SECTIONS[1:]), charts(figures)
-            _, drawn, pictures = self._drawn
-        return sections({}, health(self._board, self._stale), SECTIONS[:1]) | drawn, pictures
+                pictures = charts(figures)
+                told = {name: _json(drawing) for name, drawing in drawings(pictures).items()}
+                self._newest = _Drawn(facts, sections(figures, {}, SECTIONS[1:]), pictures, told)
+            return self._newest
+
+    def _sections(self, drawn: _Drawn) -> dict[str, str]:
+        """Return all sections; the first also learns what does not come."""
+        return sections({}, health(self._board, self._stale), SECTIONS[:1]) | drawn.sections
 
 
-_Drawn = tuple[Facts | None, dict[str, str], dict[str, Chart]]
+def _json(content: Any) -> str:
+    return json.dumps(content, separators=(",", ":"))
 
 
 def _figures(facts: Facts | None) -> dict[str, Any]:

@@ -298,6 +298,14 @@ def test_history_is_left_out_of_collections(devnet: Devnet, deployment: Deployme
         gc.unfreeze()
 
 
+def test_what_calls_wrote_is_not_kept_for_nobody(devnet: Devnet, deployment: Deployment) -> None:
+    """A keeper's index takes it; beside a mirror each slot that was ever written would be there once more."""
+    loop = MirrorLoop(open_mirror(devnet.node, deployment), lambda text: None, lambda text: None)
+    loop.run(once=True)
+    gc.unfreeze()
+    assert loop.mirror.configured and not loop.mirror.touched
+
+
 def test_memory_that_is_free_is_given_back(devnet: Devnet, deployment: Deployment) -> None:
     """A mirror works out large figures at each block: the holes that they leave would be its own for good."""
     loop = MirrorLoop(open_mirror(devnet.node, deployment), lambda text: None, lambda text: None)

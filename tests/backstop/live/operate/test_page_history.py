@@ -13,7 +13,7 @@ from backstop.live.follow.mirror import open_mirror
 from backstop.live.operate.mirror_loop import MirrorLoop
 from backstop.live.operate.system import LiveSystem
 from backstop.live.watch.facts import Board
-from backstop.live.watch.history import REPLAYED, STEP, History
+from backstop.live.watch.history import SPARSE, STEP, History
 from backstop.live.watch.observer import Observer
 from backstop.live.watch.scene import Scene
 from tests.support.devnet import Devnet
@@ -56,7 +56,7 @@ def test_it_outlives_the_mirror(fallen: LiveSystem, fallen_devnet: Devnet, tmp_p
     assert (anew.acts, anew.events) == (after.acts, after.events)
     assert anew.points[-1] == after.points[-1] and len(anew.points) > 1
     gaps = [b.timestamp - a.timestamp for a, b in zip(anew.points, list(anew.points)[1:-1], strict=False)]
-    assert all(gap >= REPLAYED > STEP for gap in gaps)
+    assert all(gap >= SPARSE > STEP for gap in gaps)
     assert len(after.points) > len(anew.points) + 4
     whole = {each.block: each for each in after.points}
     assert all(whole[each.block] == each for each in anew.points if each.block in whole)

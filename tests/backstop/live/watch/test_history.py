@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ import pytest
 from backstop.deployment.plan import plan
 from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror, Seen
-from backstop.live.watch.history import DAY, STEP, Act, Event, History
+from backstop.live.watch.history import DAY, ENDED, HOUR, SPARSE, STEP, Act, Event, History
 from backstop.live.watch.scene import FALLS, Scene
 from backstop.live.watch.told import event_of, gained, told
 from backstop.model.arithmetic import RAD, RAY, WAD
@@ -89,6 +90,33 @@ def test_a_point_each_minute_for_a_day() -> None:
     assert [each.timestamp for each in history.points] == [start + DAY, start + DAY + 1]
     assert [each.block for each in history.events] == [each.block for each in history.acts]
     assert history.events[0].timestamp == start + DAY
+
+
+def test_of_a_day_the_last_hour_has_all_points_and_each_five_minutes_before_it_one() -> None:
+    """As many points as minutes are drawn for each reader and written twice a minute."""
+    history = History(["ETH"])
+    last = 1_000_000 + 2 * DAY
+    most = 0
+    for at in range(1_000_000, last + 1, STEP):
+        history.look(at, figures(at))
+        most = max(most, len(history.points))
+    assert most <= HOUR // STEP + (DAY - HOUR) // SPARSE + 2
+    times = [each.timestamp for each in history.points]
+    assert times[0] < last - DAY + SPARSE
+    recent = [at for at in times if at >= last - HOUR]
+    assert recent == list(range(last - HOUR, last + 1, STEP))
+    old = times[: -len(recent)]
+    assert {b - a for a, b in pairwise(old)} == {SPARSE}
+
+
+def test_auctions_that_are_long_over_are_forgotten() -> None:
+    history = History(["ETH"])
+    for auction in range(1, 3 * ENDED):
+        started = ("CollateralAuction", "AuctionStarted", (auction, 0, OWNER, WAD, RAY, RAD, RAD))
+        history.called(seen(auction, 1_000 + auction, started), None, "")
+        history.look(auction, figures(1_000 + auction))
+    known = [auction for auction, _ in history.state()["sold"]]
+    assert known == [7, *range(2 * ENDED, 3 * ENDED)]  # 7 is open
 
 
 def test_it_goes_back_with_the_chain_and_survives_as_json() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import tracemalloc
-from typing import cast
+from collections.abc import Iterator
+from typing import Any, cast
 
 from backstop.live.watch.facts import Board
 from backstop.live.watch.page import routes
@@ -25,3 +27,21 @@ def test_a_reader_costs_less_than_the_page_is_large() -> None:
     finally:
         tracemalloc.stop()
     assert most < len(whole) // 2
+
+
+def test_readers_share_what_is_drawn_and_get_it_once() -> None:
+    """A drawing of its own for each reader would be what the history takes, once more."""
+    board, request = Board(), Request("", threading.Event())
+    events = routes(board, 0)["/events"]
+    first, second = (cast("Iterator[bytes]", events(request)) for _ in range(2))
+    told = next(first)
+    charts = news(told)["charts"]
+    assert "levels-chart" in charts and all(each["figure"] and each["label"] for each in charts.values())
+    assert next(second) == told
+    board.put(gone="nobody answers")
+    later = news(next(first))
+    assert later["charts"] == {} and list(later["sections"]) == ["verdict"]
+
+
+def news(event: bytes) -> dict[str, Any]:
+    return dict(json.loads(event.removeprefix(b"data: ")))
