@@ -7,11 +7,10 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.hosts.by_name import open_host
-from backstop.keepers.cycles import MEETING
 from backstop.simulation.progress import Interrupted
 from backstop.studies.deleveraging.blocks import BLOCK_GAS
 from backstop.studies.deleveraging.closing import EXECUTING, SUBMITTING
-from backstop.studies.deleveraging.crash import BOOKING, SEIZING, SETTLING, Crash
+from backstop.studies.deleveraging.crash import BOOKING, MEETING, SEIZING, SETTLING, Crash
 
 ACCOUNTS = 40
 

@@ -95,6 +95,24 @@ class Cycles(World):
     def equity(self, name: str) -> int:
         return self.cycles.equity(trader(name))
 
+    def lose(self, number: int) -> None:
+        """A long fails against `rich`, who closes; the price comes back; then a cycle without losses."""
+        name, crank = f"thin_{number}", self.keeper("margin_crank")
+        self.deposit(name, 60)
+        self.trade(name, "rich", 100)
+        self.wait(60)
+        self.see(120)
+        self.work(crank)
+        self.wait(1_800)
+        self.work(crank)
+        self.mark()
+        self.do("PerpetualDesk", "take", ETH, 100, by=trader("rich"))
+        for _ in range(2):
+            self.wait(1_800)
+            self.see(200)
+            self.work(crank)
+        self.mark()
+
     def work(self, *keepers: Keeper) -> list[Intent]:
         """Have keepers act until they want nothing; every call goes."""
         called: list[Intent] = []

@@ -12,7 +12,7 @@ from backstop.deployment.create import create_on_model
 from backstop.deployment.parameters import Parameters
 from backstop.deployment.plan import Creation
 from backstop.keepers.cycle_view import CycleView, Rehearsal, largest
-from backstop.keepers.cycles import bring, signed_for
+from backstop.keepers.cycles import bring, signed_for, wake_first
 from backstop.keepers.keeper import Decisions, Keeper, Memory, role
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, div_up
@@ -95,6 +95,9 @@ def backstop_keeper(me: Keeper, view: View, memory: Memory, gas_price: int) -> D
     cycles = view.cycles
     if cycles is None or POOL not in view.addresses:
         return
+    if asleep := wake_first(me, cycles, [view.addresses[POOL]]):
+        yield from asleep
+        return
     signed = {} if cycles.is_closing else signed_for(me, view, cycles)
     ahead = cycles.rehearse(signed)
     pool = PoolView(ahead, dict(view.addresses), cycles.snapshot, cycles.parameters)
@@ -107,7 +110,7 @@ def backstop_keeper(me: Keeper, view: View, memory: Memory, gas_price: int) -> D
     with ahead.imagine():
         wanted = [*_closing(me, cycles, pool)]
         if not pool.waits:
-            wanted += [*_weak(me, pool, [each.owner for each in weak]), *_nobodys(me, cycles, pool)]
+            wanted += [*_weak(me, cycles, pool, [each.owner for each in weak]), *_nobodys(me, cycles, pool)]
     if wanted:
         yield from bring(me, signed)
         yield from wanted
@@ -126,7 +129,7 @@ def _closing(me: Keeper, cycles: CycleView, pool: PoolView) -> Decisions:
                 yield me.intent("PerpetualBackstop", "take", m, lots, about=m)
 
 
-def _weak(me: Keeper, pool: PoolView, owners: list[str]) -> Decisions:
+def _weak(me: Keeper, cycles: CycleView, pool: PoolView, owners: list[str]) -> Decisions:
     """Take over lots of accounts under their maintenance margin, those that pay most first."""
     ahead = pool.ahead
     for owner in owners:
@@ -141,7 +144,8 @@ def _weak(me: Keeper, pool: PoolView, owners: list[str]) -> Decisions:
                 and kept >= me.group.minimum_profit
                 and ahead.tries(POOL, "liquidate", owner, m, lots, sender=me.address)
             ):
-                yield me.intent("PerpetualBackstop", "liquidate", owner, m, lots, about=owner)
+                asleep = wake_first(me, cycles, [owner])
+                yield from asleep or [me.intent(POOL, "liquidate", owner, m, lots, about=owner)]
                 break
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from backstop.keepers.costs import measured
-from backstop.keepers.cycle_view import CLOSER, Rehearsal
-from backstop.keepers.cycles import Accounts, batches, bring, signed_for
+from backstop.keepers.cycle_view import CLOSER, CycleView, Rehearsal
+from backstop.keepers.cycles import Accounts, batches, bring, room, signed_for, wake_first
 from backstop.keepers.keeper import Decisions, Intent, Keeper, Memory, role
 from backstop.keepers.view import View
 from backstop.model.bounds import MAX_CLOSED
@@ -36,40 +36,45 @@ def deleverager(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decis
             left = ahead.left_lots(m)
             if left and ahead.fresh[m] and me.mine(m):
                 # Lots of debtors that were long face those who are short.
-                wanted += _close(me, ahead, m, SHORT if left > 0 else LONG)
-    if any(intent.action.method != "submit" for intent in wanted):
+                wanted += _close(me, cycles, ahead, m, SHORT if left > 0 else LONG)
+    if any(intent.action.method in ("execute", "share") for intent in wanted):
         yield from bring(me, signed)
     yield from wanted
 
 
-def _close(me: Keeper, ahead: Rehearsal, m: int, side: int) -> Iterator[Intent]:
+def _close(me: Keeper, cycles: CycleView, ahead: Rehearsal, m: int, side: int) -> Iterator[Intent]:
     gained = ranking_of(ahead, m, side)
+    if asleep := wake_first(me, cycles, gained):
+        yield from asleep
+        return
     if not gained:
         return
     closer = ahead.closer
     if isinstance(closer, PerpetualRanking):
         if closer.cases[m, side].cycle != ahead.pending:
-            yield from _submit(me, ahead, m, side, gained)
+            yield from _submit(me, cycles, ahead, m, side, gained)
         yield from _execute(me, ahead, m, side, gained)
     else:
         each = measured("cycles: share, each account")
-        for accounts in batches(sorted(gained, key=_number), me.group.call_gas // each):
+        for accounts in batches(sorted(gained, key=_number), room(me, "cycles: share"), cycles.weight):
             if ahead.tries(CLOSER, "share", m, side, accounts, sender=me.address):
-                gas = measured("cycles: share") + len(accounts) * each
+                gas = measured("cycles: share") + sum(map(cycles.weight, accounts)) * each
                 yield me.intent(CLOSER, "share", m, side, accounts, about=("share", m, accounts[0]), gas=gas)
 
 
-def _submit(me: Keeper, ahead: Rehearsal, m: int, side: int, gained: list[str]) -> Iterator[Intent]:
+def _submit(
+    me: Keeper, cycles: CycleView, ahead: Rehearsal, m: int, side: int, gained: list[str]
+) -> Iterator[Intent]:
     """Go on with its own ranking, to its end."""
     closer = ahead.closer
     assert isinstance(closer, PerpetualRanking)
     run, last = closer.runs[m, side, me.address], closer.lasts[m, side, me.address]
     rest = gained[gained.index(last.last) + 1 :] if run.cycle == ahead.pending else gained
     each = measured("cycles: submit, each account")
-    for accounts in batches(rest, me.group.call_gas // each):
+    for accounts in batches(rest, room(me, "cycles: submit"), cycles.weight):
         if not ahead.tries(CLOSER, "submit", m, side, accounts, sender=me.address):
             return
-        gas = measured("cycles: submit") + len(accounts) * each
+        gas = measured("cycles: submit") + sum(map(cycles.weight, accounts)) * each
         yield me.intent(CLOSER, "submit", m, side, accounts, about=("submit", m, accounts[0]), gas=gas)
 
 

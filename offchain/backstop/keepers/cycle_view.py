@@ -20,7 +20,7 @@ from backstop.hosts.model import ModelSystem
 from backstop.keepers.ledger_view import LedgerView
 from backstop.keepers.seen import Tables
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
-from backstop.model.cycle_book import Position
+from backstop.model.cycle_book import MOST_CYCLES, Account, Position
 from backstop.model.interfaces import EMERGENCY, Standing
 from backstop.model.margin_policy import MarginPolicy, Margins
 from backstop.model.perpetual_desk import PerpetualDesk
@@ -291,6 +291,23 @@ class CycleView:
         """Return an account's lots in a market."""
         found: Position = self._market["cycle_book.positions"].get((owner, m), Position())
         return found
+
+    def slept(self, owner: str) -> int:
+        """Return the cycles with losses that an account has not gone through."""
+        account: Account = self._market["cycle_book.accounts"].get(owner, Account())
+        if not account.cycle:
+            return 0
+        return min(self.clock.lossy - account.seen, self.clock.cycle - account.cycle)
+
+    def sleeps_long(self, owner: str) -> bool:
+        """Tell whether one call may not bring an account up to date, so that all others about it revert."""
+        # A cycle with losses is closed, and made final by closing the next one.
+        return 2 * self.slept(owner) + 1 > MOST_CYCLES
+
+    def weight(self, owner: str) -> int:
+        """Return how much of a call an account takes: its markets, times the cycles it is brought through."""
+        account: Account = self._market["cycle_book.accounts"].get(owner, Account())
+        return max(1, account.markets.bit_count()) * (1 + self.slept(owner))
 
     def paid_in(self, owner: str) -> int:
         """Return deposits less what was withdrawn of them or lost [wad]."""

@@ -6,11 +6,11 @@ seconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 
 from backstop.keepers.costs import measured
-from backstop.keepers.cycle_view import CycleView, Rehearsal, Signed, Weak
-from backstop.keepers.keeper import Decisions, Keeper, Memory, role
+from backstop.keepers.cycle_view import MARKET, CycleView, Rehearsal, Signed, Weak
+from backstop.keepers.keeper import Decisions, Intent, Keeper, Memory, role
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.bounds import MAX_CLOSED, MAX_REPORTERS
@@ -22,8 +22,6 @@ OF_CYCLES = (
 """Roles that bring reports where there is a margin market."""
 Accounts = tuple[str, ...]
 
-MEETING = 40
-"""Accounts that one call meets: a block has room for four such calls."""
 SIGNERS = ("pool_buyer",)
 """Roles that sign orders of their own account."""
 
@@ -45,10 +43,33 @@ def bring(me: Keeper, signed: Signed) -> Decisions:
         yield me.intent("PriceFeed", "bring", some, about=("marks", i), gas=markets * measured("bring"))
 
 
-def batches(accounts: Sequence[str], most: int) -> list[Accounts]:
-    """Cut accounts into calls of at most so many."""
-    size = max(1, min(most, MAX_CLOSED))
-    return [tuple(accounts[i : i + size]) for i in range(0, len(accounts), size)]
+def batches(accounts: Iterable[str], most: int, weigh: Callable[[str], int] = lambda _: 1) -> list[Accounts]:
+    """Cut accounts into calls of at most so much weight; who has more is alone in one."""
+    found: list[list[str]] = []
+    room = 0
+    for owner in accounts:
+        weight = weigh(owner)
+        if room < weight or len(found[-1]) == MAX_CLOSED:
+            found.append([])
+            room = max(most, weight)
+        found[-1].append(owner)
+        room -= weight
+    return [tuple(each) for each in found]
+
+
+def room(me: Keeper, job: str) -> int:
+    """Return the weight that one call of a job has room for, beside what any such call needs."""
+    return (me.group.call_gas - measured(job)) // measured(f"{job}, each account")
+
+
+def wake_first(me: Keeper, cycles: CycleView, owners: Iterable[str]) -> list[Intent]:
+    """Bring those on who have slept too long for one call: until they are awake all calls about them fail."""
+    each = measured("cycles: wake")
+    return [
+        me.intent(MARKET, "wake", owner, about=("wake", owner), gas=cycles.weight(owner) * each)
+        for owner in owners
+        if cycles.sleeps_long(owner)
+    ]
 
 
 def to_deposit(me: Keeper, view: View, cycles: CycleView) -> int:
@@ -73,7 +94,7 @@ def margin_crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Deci
     if cycles is None:
         return
     if cycles.postable() >= WAD:
-        yield me.intent("PerpetualMarket", "post_shortfall", about="late")
+        yield me.intent(MARKET, "post_shortfall", about="late")
     signed = signed_for(me, view, cycles)
     ahead = cycles.rehearse(signed)
     owners = [owner for owner in ahead.to_meet(me.address) if me.mine(int(owner, 16))]
@@ -84,24 +105,26 @@ def margin_crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Deci
     for m in cycles.running:
         # What has happened until then is of the cycle that ends.
         if m in moved or rolls:
-            yield me.intent("PerpetualMarket", "accrue", m, about=m)
-    for some in batches(owners, MEETING):
-        if len(some) == 1:
-            yield me.intent("PerpetualMarket", "meet", some[0], about=some[0])
+            yield me.intent(MARKET, "accrue", m, about=m)
+    # Whoever takes much gas comes last, and holds up nobody.
+    for some in batches(sorted(owners, key=cycles.weight), room(me, "cycles: meet_all"), cycles.weight):
+        if len(some) == 1 and not cycles.sleeps_long(some[0]):
+            yield me.intent(MARKET, "meet", some[0], about=some[0])
         else:
-            gas = measured("cycles: meet_all") + len(some) * measured("cycles: meet_all, each account")
-            yield me.intent("PerpetualMarket", "meet_all", some, about=("meet", some[0]), gas=gas)
+            weights = sum(map(cycles.weight, some))
+            gas = measured("cycles: meet_all") + weights * measured("cycles: meet_all, each account")
+            yield me.intent(MARKET, "meet_all", some, about=("meet", some[0]), gas=gas)
     for m in cycles.running:
         if cycles.is_ending(m):
             with ahead.imagine():
-                ready = ahead.tries("PerpetualMarket", "end_market", m, sender=me.address)
+                ready = ahead.tries(MARKET, "end_market", m, sender=me.address)
             if ready:
-                yield me.intent("PerpetualMarket", "end_market", m, about=("end", m))
+                yield me.intent(MARKET, "end_market", m, about=("end", m))
     if rolls and not owners and me.index == 0:
-        yield me.intent("PerpetualMarket", "roll", about="roll")
+        yield me.intent(MARKET, "roll", about="roll")
     for owner in cycles.to_close():
         if owner not in owners and me.mine(int(owner, 16)):
-            yield me.intent("PerpetualMarket", "wake", owner, about=("close", owner))
+            yield me.intent(MARKET, "wake", owner, about=("close", owner))
 
 
 def _has_moved(me: Keeper, cycles: CycleView, ahead: Rehearsal, m: int) -> bool:
@@ -128,19 +151,21 @@ def margin_liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) ->
     if amount:
         # Before that is mined there is no margin to take over with.
         args = (me.address, amount)
-        yield me.intent("PerpetualMarket", "deposit", *args, about="capital", spends=amount)
+        yield me.intent(MARKET, "deposit", *args, about="capital", spends=amount)
         return
     signed = signed_for(me, view, cycles)
     ahead = cycles.rehearse(signed)
     weak = ahead.weak  # before anything is tried
     with ahead.imagine():
-        wanted = [*_liquidations(me, view, weak, ahead, gas_price), *_relief(me, cycles, ahead)]
+        wanted = [*_liquidations(me, view, cycles, weak, ahead, gas_price), *_relief(me, cycles, ahead)]
     if wanted:
         yield from bring(me, signed)
         yield from wanted
 
 
-def _liquidations(me: Keeper, view: View, weak: list[Weak], ahead: Rehearsal, gas_price: int) -> Decisions:
+def _liquidations(
+    me: Keeper, view: View, cycles: CycleView, weak: list[Weak], ahead: Rehearsal, gas_price: int
+) -> Decisions:
     least = view.cost("PerpetualDesk", "liquidate", gas_price) + me.group.minimum_profit
     for each in weak:
         # Were it weak itself it could not bear its own lots either.
@@ -154,9 +179,11 @@ def _liquidations(me: Keeper, view: View, weak: list[Weak], ahead: Rehearsal, ga
             if kept >= least and ahead.tries(
                 "PerpetualDesk", "liquidate", each.owner, m, lots, sender=me.address
             ):
-                yield me.intent(
-                    "PerpetualDesk", "liquidate", each.owner, m, lots, about=each.owner, gain=kept
-                )
+                asleep = wake_first(me, cycles, [each.owner])
+                args = each.owner, m, lots
+                yield from asleep or [
+                    me.intent("PerpetualDesk", "liquidate", *args, about=each.owner, gain=kept)
+                ]
                 break
 
 

@@ -103,7 +103,9 @@ class KeeperGroup:
     ratio: int = 0
     pays: int | None = None  # borrower: ray a second, the fee above which it draws no more; None is any
     schedule: tuple[Instruction, ...] = ()  # guardian: what it does when
-    call_gas: int = 10_000_000  # deleverager: gas that one of its calls may take
+    # margin_crank, deleverager: gas that one of their calls for many accounts may take. The default gets in
+    # where the protocol has 3% of a block of 45M gas.
+    call_gas: int = 1_250_000
     # margin_liquidator: basis points of its equity for which it takes lots of debtors
     relieves: int = 0
     # pool_buyer: basis points over what a position is worth outside that it is worth to it

@@ -104,6 +104,71 @@ def test_whom_a_booking_makes_owe_is_met_as_well(world: Cycles) -> None:
     assert world.cycles.rehearse({}).to_meet(crank.address) == []
 
 
+def test_debtors_come_in_calls_that_get_into_a_full_block(world: Cycles) -> None:
+    """A call that is larger than what blocks have room for would wait for ever, and all behind it."""
+    world.deposit("rich", 20_000)
+    for number in range(12):
+        world.deposit(f"thin_{number}", 60)
+        world.trade(f"thin_{number}", "rich", 100)
+    world.wait(60)
+    world.see(120)
+    crank = world.keeper("margin_crank")
+    met = [each for each in world.work(crank) if each.action.method == "meet_all"]
+    assert [len(each.action.args[0]) for each in met] == [10, 2]
+    assert all(each.gas is not None and each.gas <= crank.group.call_gas for each in met)
+    world.wait(MARGIN.window)
+    met = [each for each in world.work(world.keeper("margin_crank", call_gas=700_000)) if each.gas]
+    assert {each.action.method for each in met} == {"bring", "meet_all"}
+    assert all(each.gas is not None and each.gas <= 700_000 for each in met)
+    assert world.cycles.rehearse({}).to_meet(crank.address) == []
+
+
+@pytest.fixture
+def long_asleep() -> Iterator[Cycles]:
+    """One who holds 100 lots long, and 100 short of gold, has slept through 32 cycles with losses."""
+    world = Cycles()
+    for name, coins in (("sleeper", 150), ("rich", 5_000)):
+        world.deposit(name, coins)
+    world.trade("sleeper", "rich", 100)
+    world.trade("rich", "sleeper", 1, GOLD)
+    for number in range(32):
+        world.lose(number)
+    yield world
+    world.close()
+
+
+def test_who_has_slept_weighs_more(long_asleep: Cycles) -> None:
+    cycles, sleeper = long_asleep.cycles, trader("sleeper")
+    assert cycles.slept(sleeper) == 32 and cycles.sleeps_long(sleeper)
+    assert cycles.weight(sleeper) == 2 * 33
+    assert cycles.weight(trader("rich")) <= 2 * 2 and not cycles.sleeps_long(trader("rich"))
+    assert cycles.weight(trader("nobody")) == 1
+
+
+def test_who_has_slept_is_met_in_the_end_and_holds_up_nobody(long_asleep: Cycles) -> None:
+    """One call brings the sleeper on, the next one meets it; the other debtor is met in a call of its own."""
+    world = long_asleep
+    world.deposit("thin", 60)
+    world.trade("thin", "rich", 100)
+    world.wait(60)
+    world.see(10)
+    called = [each for each in world.work(world.keeper("margin_crank")) if "meet" in each.action.method]
+    assert {each.action.args for each in called[:2]} == {((trader("sleeper"),),), (trader("thin"),)}
+    assert [each.action.args for each in called[2:]] == [(trader("sleeper"),)]
+    assert world.cycles.rehearse({}).to_meet("") == []
+    assert world.cycles.position(trader("sleeper"), ETH).size == 0
+
+
+def test_a_liquidator_wakes_first_whom_it_takes_over(long_asleep: Cycles) -> None:
+    world = long_asleep
+    world.fund(2_000)
+    keeper = world.keeper("margin_liquidator")
+    world.wait(60)
+    world.see(68)
+    called = world.work(keeper)
+    assert methods(called)[:4] == ["deposit", "bring", "wake", "liquidate"]
+
+
 def test_a_liquidator_deposits_first_and_takes_over(crowd: Cycles) -> None:
     """At 176 the long has 60 of 88 it needs; the liquidator brings the mark itself."""
     keeper = crowd.keeper("margin_liquidator")

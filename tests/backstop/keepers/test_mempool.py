@@ -110,6 +110,8 @@ def sent_by_keepers() -> set[tuple[str, str]]:
         "me.group.domain": ["Domain"],
         "order.announce": ["Domain"],
         "name": ["Domain"],
+        "MARKET": ["PerpetualMarket"],
+        "POOL": ["PerpetualBackstop"],
         "pool": [contract for contract, _, _ in POOLS.values()],
     }
     found = set()

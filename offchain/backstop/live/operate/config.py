@@ -109,7 +109,7 @@ _OF_ROLES: dict[str, tuple[str, ...]] = {
     "treasurer": ("heartbeat",),
     "caller": ("most",),
     "settler": ("most",),
-    "margin_crank": ("reports", "deviation", "most"),
+    "margin_crank": ("call_gas", "reports", "deviation", "most"),
     "backstop_keeper": ("minimum_profit", "most", "reports"),
     "margin_liquidator": ("minimum_profit", "capital", "most", "relieves", "reports"),
     "pool_buyer": ("minimum_profit", "capital", "premium", "most", "reports"),

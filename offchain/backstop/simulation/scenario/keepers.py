@@ -69,7 +69,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "settler": ("most",),
     "member": ("pool", "capital", "leaves_at", "runs"),
     "attacker": ("pool", "stake", "capital", "collateral", "each", "ratio", "most", "plan"),
-    "margin_crank": ("deviation", "most"),
+    "margin_crank": ("call_gas", "deviation", "most"),
     "backstop_keeper": ("minimum_profit", "most"),
     "margin_liquidator": ("capital", "minimum_profit", "most", "relieves"),
     "pool_buyer": ("capital", "premium", "minimum_profit", "most"),
@@ -144,7 +144,7 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         runs=given("runs", units.seconds, 60, 365 * DAY, 0),
         premium=given("premium", units.basis_points, 0, BASIS_POINTS, 0),
         relieves=given("relieves", units.basis_points, 0, 100_000, 0),
-        call_gas=given("call_gas", units.gas, 100_000, BLOCK_GAS, 10_000_000),
+        call_gas=given("call_gas", units.gas, 100_000, BLOCK_GAS, KeeperGroup.call_gas),
         orders=str(section["orders"].beside()) if "orders" in section else "",
         **drawn,
     )

@@ -17,7 +17,7 @@ from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
 from backstop.hosts.host import Host
 from backstop.hosts.model import ModelSystem
-from backstop.keepers.cycles import MEETING, Accounts, batches
+from backstop.keepers.cycles import Accounts, batches
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.proof.lockstep import Lockstep
 from backstop.simulation.progress import Progress
@@ -29,6 +29,8 @@ from backstop.system import Action, Outcome
 
 FALLING, SEIZING, BOOKING = "coins fall", "positions are seized", "losses are booked"
 ROLLING, SETTLING = "cycles roll", "debtors are settled"
+MEETING = 40
+"""Accounts that one call meets: a block has room for four such calls in two markets."""
 TRIES = 16
 """Accounts below their margins: so many liquidations are tried over all phases."""
 # Gas of an account that is closed, at most.
