@@ -52,6 +52,12 @@ Examples:
     default=None,
     help="That the storm lasts at least, and the soak.  [default: 0 and 360]",
 )
+@click.option(
+    "--block-time",
+    default="4 s",
+    show_default=True,
+    help="Between two blocks of the soak: half of it has as many in half the time.",
+)
 @seed_option
 @output_options("Folder.", "runs/chaos-<seed>-<blocks>-<kills>")
 @json_option
@@ -61,6 +67,7 @@ def cli(
     blocks: int,
     kills: int,
     minutes: float | None,
+    block_time: str,
     seed: int,
     out: Path | None,
     fresh: bool,
@@ -76,11 +83,16 @@ def cli(
     process grew. See docs/do/chaos.md.
     """
     from backstop.live.chaos.results import PARTS, Results, table
+    from backstop.simulation.scenario import units
 
+    try:
+        pace = units.seconds(block_time)
+    except ValueError as error:
+        raise BackstopError(f"--block-time: {error}") from None
     directory = out or RUNS / f"chaos-{seed}-{blocks}-{kills}"
-    inputs = {"seed": seed, "blocks": blocks, "kills": kills, "minutes": minutes}
+    inputs = {"seed": seed, "blocks": blocks, "kills": kills, "minutes": minutes, "block_time": pace}
     output = open_output(directory, "chaos", inputs, fresh=fresh)
-    results = Results(directory, seed, blocks, kills, minutes)
+    results = Results(directory, seed, blocks, kills, minutes, pace)
     with (
         stoppable("stopping, finished parts are kept, the same command goes on ...") as stop,
         progress_bar() as bar,

@@ -15,7 +15,7 @@ from backstop.live.chaos.stage import storm_scenario
 from backstop.live.chaos.storm import storm
 from backstop.model.arithmetic import WAD
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 PARTS = ("storm", "restarts", "nodes")
 LONG = ("soak",)
 """Parts that are run only when they are named."""
@@ -26,10 +26,13 @@ SOAK = 360.0
 class Results:
     """A folder with chaos.json and what the parts leave behind; parts that are there are kept."""
 
-    def __init__(self, folder: Path, seed: int, blocks: int, kills: int, minutes: float | None) -> None:
+    def __init__(
+        self, folder: Path, seed: int, blocks: int, kills: int, minutes: float | None, block_time: int
+    ) -> None:
         self.folder = folder
         self.file = folder / "chaos.json"
-        asked = {"seed": seed, "blocks": blocks, "kills": kills, "minutes": minutes}
+        limits = {"blocks": blocks, "kills": kills, "minutes": minutes}
+        asked = {"seed": seed, **limits, "block_time": block_time}
         self.content: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **asked, "parts": {}}
         if self.file.exists():
             kept = read_json(self.file, "file of results", SCHEMA_VERSION, "", "give --fresh")
@@ -54,7 +57,12 @@ class Results:
                 stop=stop,
             )
         elif part == "soak":
-            found = soak(place, scenario, seed, self.content["minutes"] or SOAK, progress=progress, stop=stop)
+            found = soak(
+                *(place, scenario, seed, self.content["minutes"] or SOAK),
+                block=self.content["block_time"],
+                progress=progress,
+                stop=stop,
+            )
         elif part == "nodes":
             found = nodes(place, scenario, progress=progress, stop=stop)
         else:

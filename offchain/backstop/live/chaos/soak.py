@@ -35,8 +35,6 @@ OWNERS = 12
 """Owners of vaults, for each collateral type."""
 FASTER = 6
 """How much faster prices move than on the scenario's day, so that auctions never cease."""
-BLOCK = 4.0
-"""Seconds between two blocks."""
 SAMPLE = 30.0
 """Seconds between two samples."""
 READERS = 3
@@ -136,12 +134,12 @@ def soak(
     seed: int,
     minutes: float,
     *,
-    block: float = BLOCK,
+    block: float,
     sample: float = SAMPLE,
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run for so long, or until told to stop; return what each process used, and what must not be."""
+    """Run for so long, a block every so many seconds; return what each process used, and what must not be."""
     shutil.rmtree(folder, ignore_errors=True)
     prepare(folder, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
     page = free_port()

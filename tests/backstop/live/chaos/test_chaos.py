@@ -125,8 +125,8 @@ def test_finished_parts_are_told_again_and_faults_fail(
     stormed: dict[str, Any], restarted: dict[str, Any], tmp_path: Path
 ) -> None:
     def again(**parts: Any) -> Any:
-        inputs = {"seed": 1, "blocks": BLOCKS, "kills": KILLS, "minutes": None}
-        content, out = {"schema_version": 2, **inputs, "parts": parts}, tmp_path / "chaos"
+        inputs = {"seed": 1, "blocks": BLOCKS, "kills": KILLS, "minutes": None, "block_time": 4}
+        content, out = {"schema_version": 3, **inputs, "parts": parts}, tmp_path / "chaos"
         open_output(out, "chaos", inputs)
         (out / "chaos.json").write_text(json.dumps(content))
         only = ("--part", "storm", "--part", "restarts")
