@@ -65,6 +65,8 @@ def test_the_other_side_moves_by_as_much_as_is_left_of_this_one(crash):
     crash.mark(ETH, 12 * WAD)
     assert crash.equity("other") == 9_000 * WAD
     assert crash.equity("first") == crash.equity("second") == 12_500 * WAD
+    _, values = crash.read(f"{HOUSE}.path_of", ETH)
+    assert (values.long, values.short) == (-8 * WAD, -5 * WAD)
     # Whoever closes a lot leaves more of the move to those who stay: 250 of 500.
     crash.do(f"{DESK}.take", ETH, 500, sender="first")
     crash.mark(ETH, 20 * WAD)
