@@ -359,6 +359,8 @@ def _closed(result: RunResult) -> dict[str, Any]:
     lots: dict[int, list[int]] = {}
     closed = excess = facing = 0
     began = None
+    started = result.summary["started_at"]
+    final = [started + cycle["at"] for cycle in result.summary["margin"]["cycles"]]
     events = column(result.tables, "events")
     for at, contract, event, values in zip(
         events["timestamp"], events["contract"], events["event"], events["values"], strict=True
@@ -377,12 +379,13 @@ def _closed(result: RunResult) -> dict[str, Any]:
             excess += max(0, gone - facing) * price
         elif (contract, event) == ("PerpetualMarket", "Seized"):
             began = at if began is None else began
-    cycles = result.summary["margin"]["cycles"]
-    final = result.summary["started_at"] + max(cycle["at"] for cycle in cycles) if cycles else None
+        elif (contract, event) == ("PerpetualMarket", "Rolled") and any(values[1:]):
+            # Of a cycle whose losses insurance paid, all of them perhaps.
+            final.append(at)
     return {
         "closed_wad": str(closed),
         "excess_wad": str(excess),
-        "final_after_seconds": _since(began, final),
+        "final_after_seconds": _since(began, max(final, default=None)),
     }
 
 

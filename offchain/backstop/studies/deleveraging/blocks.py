@@ -1,4 +1,4 @@
-"""Calls in lockstep, packed into blocks of 30M gas by what calls of their kind took in the block before.
+"""Calls in lockstep, packed into blocks of 30M gas by what calls of their kind took in blocks before.
 
 A host that measures gas mines them in such blocks. Where it does not, the committed table says what a call
 takes. Blocks are 12 seconds apart; prices are reported anew before a mark would be too old.
@@ -7,7 +7,7 @@ takes. Blocks are 12 seconds apart; prices are reported anew before a mark would
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ from backstop.errors import BackstopError
 from backstop.hosts.host import CALL_GAS
 from backstop.hosts.model import ModelSystem
 from backstop.keepers.costs import gas_of, measured
+from backstop.model.arithmetic import div_up
+from backstop.model.bounds import MAX_CLOSED
 from backstop.proof.lockstep import Lockstep
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.system import Action, Outcome
@@ -25,10 +27,14 @@ BLOCK_SECONDS = 12
 # Of a block's gas, so much is planned: a call may take a little more than those before it.
 _PLANNED = BLOCK_GAS * 97 // 100
 _SAMPLE = 20
+MANY = ("meet_all", "submit", "execute", "share")
+"""Calls for many accounts."""
 # Of fewer accounts nothing is said of their pace.
 _PACED = 100
-# Of the first calls of a kind, and of each account in one, until some were measured.
-_FIRST, _FIRST_EACH = 900_000, 200_000
+# Of the first calls of a kind, until some were measured; of those that the committed table has, so much more.
+_FIRST, _FIRST_MORE = 900_000, 110
+# Accounts in a call: fewer are not worth one.
+_FEW = 8
 
 
 @dataclass
@@ -93,11 +99,13 @@ class Blocks:
         self.phase = Phase("", system.timestamp)
         self.blocks = 0
         self.fullest = 0
+        self.positions = 1
+        """Positions of an account, at most: it takes so much more than the table says."""
         self.refresh: Callable[[], Iterable[Action]] = tuple
         """What has to be said at the beginning of a block, so that marks are of now."""
         self._waiting: list[_Waiting] = []
         self._planned = 0
-        # Of each kind, what a call took at most for an account, in the last block that had any.
+        # Of each kind, what a call took at most for an account, beside what any such call takes.
         self._each: dict[str, int] = {}
         self._total = 0
         if isinstance(system, Lockstep):
@@ -134,7 +142,7 @@ class Blocks:
         much gas an account, if that is more.
         """
         contract, method = call.split(".")
-        kind = f"{call} while {self.phase.name} {like}"
+        kind = self._kind(call, like)
         planned = max(self._plan(kind, accounts), at_least * accounts)
         if self._waiting and self._planned + planned > _PLANNED:
             self.end()
@@ -148,6 +156,20 @@ class Blocks:
         if outcome.reason is not None and not may:
             raise BackstopError(f"{call} reverted with {outcome.reason!r}")
         return outcome
+
+    def cut(
+        self, call: str, accounts: Sequence[str], like: str = "", at_least: int = 0
+    ) -> Iterator[tuple[str, ...]]:
+        """Yield calls of "Contract.method" for many accounts, each for as many as the block has room for."""
+        kind, done = self._kind(call, like), 0
+        while done < len(accounts):
+            each = max(self._each_of(kind), at_least)
+            room = (_PLANNED - self._planned - _base(kind)) // each
+            if room < _FEW:
+                room = (_PLANNED - _base(kind)) // each  # of the next block
+            some = tuple(accounts[done : done + min(room, MAX_CLOSED)])
+            done += len(some)
+            yield some
 
     def end(self) -> None:
         """Mine the block, if there is anything in it, and wait for the next."""
@@ -163,7 +185,8 @@ class Blocks:
         self.phase.blocks += 1
         taken: dict[str, list[int]] = {}
         for one, gas in zip(waiting, spent, strict=True):
-            taken.setdefault(one.kind, []).append(-(-gas // one.accounts))
+            beside = max(0, gas - _base(one.kind))
+            taken.setdefault(one.kind, []).append(div_up(beside, one.accounts))
             if one.counted:
                 self.phase.count(gas, one.accounts)
         for kind, each in taken.items():
@@ -195,10 +218,16 @@ class Blocks:
 
     def _plan(self, kind: str, accounts: int) -> int:
         """Return the gas that a call is expected to take."""
+        return _base(kind) + self._each_of(kind) * accounts
+
+    def _each_of(self, kind: str) -> int:
         known = self._each.get(kind)
-        if known is not None:
-            return known * accounts
-        return _FIRST if accounts == 1 else _FIRST + _FIRST_EACH * accounts
+        if known is None and _base(kind):
+            known = _table_each(kind) * self.positions * _FIRST_MORE // 100
+        return _FIRST if known is None else known
+
+    def _kind(self, call: str, like: str) -> str:
+        return f"{call} while {self.phase.name} {like}"
 
     def _mine(self, waiting: list[_Waiting]) -> list[int]:
         """Return the gas of each call, measured or by the table."""
@@ -208,18 +237,28 @@ class Blocks:
             if any(spent):
                 self.measures = True
                 return spent
-        return [_by_table(one.kind.split(" ")[0], one.accounts) for one in waiting]
+        return [_by_table(one.kind, one.accounts) for one in waiting]
 
 
 _UNLISTED = 100_000
 """Of a call that the committed table has no job for."""
 
 
-def _by_table(call: str, accounts: int) -> int:
+def _by_table(kind: str, accounts: int) -> int:
     """Return a call's gas by the committed table."""
-    contract, method = call.split(".")
-    try:
-        found = gas_of(contract, method) or _UNLISTED
-        return found + accounts * measured(f"cycles: {method}, each account") if accounts > 1 else found
-    except KeyError:
-        return accounts * _UNLISTED
+    base = _base(kind)
+    return base + accounts * _table_each(kind) if base else gas_of(*_call(kind)) or _UNLISTED
+
+
+def _base(kind: str) -> int:
+    """Return what a call for many accounts takes beside them, by the committed table; 0 of any other call."""
+    return measured(f"cycles: {method}") if (method := _call(kind)[1]) in MANY else 0
+
+
+def _table_each(kind: str) -> int:
+    return measured(f"cycles: {_call(kind)[1]}, each account")
+
+
+def _call(kind: str) -> list[str]:
+    """Return contract and method."""
+    return kind.split(" ")[0].split(".")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from backstop.deployment.signing import trader
-from backstop.keepers.cycles import batches
 from backstop.model.interfaces import Gains
 from backstop.model.perpetual_ranking import PerpetualRanking, score_of
 from backstop.model.price_path import SHORT
@@ -15,8 +14,6 @@ from backstop.model.state import ZERO_ADDRESS
 from backstop.studies.deleveraging.crowd import CLOSER, FINDER, Crowd
 from backstop.system import Action, Outcome
 
-CALL = 90
-"""Accounts in a call: a block has room for three that submit so many, and for five that execute them."""
 SUBMITTING, EXECUTING, SHARING = "ranks are submitted", "ranks are executed", "lots are shared"
 
 
@@ -57,7 +54,7 @@ def close(
             if log.event == "Deleveraged":
                 did[log.values[0]] += abs(log.values[2])
 
-    calls = batches(order, CALL)
+    like = f"in {m}"
 
     def do(method: str, accounts: Sequence[str], may: bool = False) -> Outcome:
         call, count = f"{CLOSER}.{method}", len(accounts)
@@ -66,7 +63,7 @@ def close(
             by=trader(FINDER),
             accounts=count,
             may=may,
-            like=f"in {m}",
+            like=like,
             at_least=at_least,
         )
 
@@ -77,8 +74,10 @@ def close(
             left -= would[owner]
         blocks.begin(SUBMITTING, len(order))
         between()
-        for accounts in calls:
+        calls = []
+        for accounts in blocks.cut(f"{CLOSER}.submit", order, like, at_least):
             do("submit", accounts)
+            calls.append(accounts)
         blocks.begin(EXECUTING, sum(lots != 0 for lots in would.values()))
         between()
         for accounts in calls:
@@ -93,7 +92,8 @@ def close(
         }
         blocks.begin(SHARING, len(order))
         between()
-        for accounts in batches(sorted(order, key=lambda owner: int(owner, 16)), CALL):
+        ascending = sorted(order, key=lambda owner: int(owner, 16))
+        for accounts in blocks.cut(f"{CLOSER}.share", ascending, like, at_least):
             action = Action(CLOSER, "share", (m, SHORT, accounts), trader(FINDER))
             if blocks.model.foresee(action).reason is None:
                 note(do("share", accounts))

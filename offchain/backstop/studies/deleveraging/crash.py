@@ -17,7 +17,6 @@ from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
 from backstop.hosts.host import Host
 from backstop.hosts.model import ModelSystem
-from backstop.keepers.cycles import Accounts, batches
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.proof.lockstep import Lockstep
 from backstop.simulation.progress import Progress
@@ -29,8 +28,6 @@ from backstop.system import Action, Outcome
 
 FALLING, SEIZING, BOOKING = "coins fall", "positions are seized", "losses are booked"
 ROLLING, SETTLING = "cycles roll", "debtors are settled"
-MEETING = 40
-"""Accounts that one call meets: a block has room for four such calls in two markets."""
 TRIES = 16
 """Accounts below their margins: so many liquidations are tried over all phases."""
 # Gas of an account that is closed, at most.
@@ -120,6 +117,7 @@ class Crash:
         if chain is not None:
             system = Lockstep(model, chain, parameters=deployment, seed=seed, check_every=0, traces=None)
         self.blocks = Blocks(system, progress, stop)
+        self.blocks.positions = markets
         self.crowd = Crowd(self.blocks, accounts, insolvent, markets, seed)
         self.tried = self.liquidated = 0
         self._thin: Iterator[str] = iter(())
@@ -146,14 +144,14 @@ class Crash:
         dodges = chosen(crowd, self.dodgers, self.seed) if self.dodgers else None
         self._dodge(dodges)
         owing = [owner for owner, own in self._owned().items() if own < 0]
-        self._each(SEIZING, batches(owing, MEETING), self._meet)
+        self._meet(SEIZING, owing)
         seized = blocks.timestamp - fell_at
         self._roll()
         cycle = market.clocks[()].cycle - 1
         self._dodge(dodges)
-        self._each(BOOKING, batches(owing, MEETING), self._meet)
+        self._meet(BOOKING, owing)
         while again := self._unbooked():
-            self._each(BOOKING, batches(again, MEETING), self._meet, liquidating=False)
+            self._meet(BOOKING, again, liquidating=False)
         booked = blocks.timestamp - fell_at
         closings = self._close()
         closed = blocks.timestamp - fell_at if closings else 0
@@ -164,7 +162,7 @@ class Crash:
         final = blocks.timestamp - fell_at
         late.append(market.late_table[()])
         losses = [market.losses[m, cycle] for m in crowd.markets]
-        self._each(SETTLING, batches(owing, MEETING), self._meet)
+        self._meet(SETTLING, owing)
         posted = int(blocks.do(f"{HOUSE}.post_shortfall", counted=False).value) if late[-1] else 0
         later = _noted(self._roll(), "later")
         blocks.end()
@@ -196,25 +194,20 @@ class Crash:
 
     # ------------------------------------------------------------------- acts
 
-    def _each(
-        self,
-        name: str,
-        calls: Sequence[Accounts],
-        act: Callable[[Accounts], Outcome],
-        liquidating: bool = True,
-    ) -> None:
-        """Do the same to many accounts; liquidate another before the first, halfway, and after the last."""
-        self.blocks.begin(name, sum(map(len, calls)))
-        for i, owners in enumerate(calls):
-            if liquidating and i in (0, len(calls) // 2):
+    def _meet(self, name: str, owners: Sequence[str], liquidating: bool = True) -> None:
+        """Meet many accounts; liquidate another before the first, halfway, and after the last."""
+        blocks, call = self.blocks, f"{HOUSE}.meet_all"
+        blocks.begin(name, len(owners))
+        done, liquidations = 0, [0, len(owners) // 2, len(owners)] if liquidating else []
+        for some in blocks.cut(call, owners):
+            if liquidations and done >= liquidations[0]:
+                liquidations.pop(0)
                 self._liquidate()
-            act(owners)
-        if liquidating:
+            blocks.do(call, some, by=trader(FINDER), accounts=len(some))
+            done += len(some)
+        for _ in liquidations:
             self._liquidate()
-        self.blocks.end()
-
-    def _meet(self, owners: Accounts) -> Outcome:
-        return self.blocks.do(f"{HOUSE}.meet_all", owners, by=trader(FINDER), accounts=len(owners))
+        blocks.end()
 
     def _liquidate(self) -> None:
         """Take lots of the next account over that is below its maintenance margin."""

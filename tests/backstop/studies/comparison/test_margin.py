@@ -157,6 +157,8 @@ def test_by_hand():
         (500, *desk, ("first", 0, 5, 20, "prover")),
         (500, *house, ("second", 0, -2, 0)),
         (500, *desk, ("second", 0, 2, 20, "prover")),
+        (2_100, "PerpetualMarket", "Rolled", (6, 3, 0)),
+        (2_500, "PerpetualMarket", "Rolled", (7, 0, 0)),
     ]
     calls = [("PerpetualMarket", "meet", 7), ("PerpetualCloser", "execute", 5), ("MarginOrders", "fill", 9)]
     closings = [(5, 5, 20), (2, 4, 20)]
@@ -172,7 +174,7 @@ def test_by_hand():
     assert found is not None
     assert (found["not_paid_wad"], found["most_taken_bps"], found["gas"]) == ("32", 3_334, 12)
     assert (found["closed"], found["closed_wad"], found["excess_wad"]) == (2, "140", "20")
-    assert (found["greedy_excess_wad"], found["final_after_seconds"]) == ("40", 1_500)
+    assert (found["greedy_excess_wad"], found["final_after_seconds"]) == ("40", 1_700)
 
 
 def _result(summary: dict[str, Any], **tables: list[dict[str, Any]]) -> RunResult:
