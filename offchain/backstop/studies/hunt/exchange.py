@@ -93,8 +93,8 @@ class Exchange:
         self.broken: dict[str, int] = {}
         # Whether positions were closed by force.
         self.closed = False
-        # What accounts of the owner of several owed and had not, less what their own gains gave [wad].
-        self.forgiven = 0
+        # By cycle: what debtors were given, of these the owner's, and haircuts of the owner's gains [wad].
+        self.settled: dict[int, list[int]] = {}
         # What lots of nobody's may have been worth to it, by a move that it knew of [wad].
         self.stale = 0
         # Fees of an honest owner for closing its own pairs: nobody has a right to them [wad].
@@ -108,9 +108,25 @@ class Exchange:
         if outcome.ok:
             self.done.append(action)
             for log in outcome.logs:
-                if log.event == "Settled" and log.values[0] in map(trader, OWN):
-                    self.forgiven += log.values[4] - log.values[2]
+                if log.event == "Settled":
+                    self._note_settled(*log.values)
         return outcome
+
+    def _note_settled(self, owner: str, cycle: int, haircut: int, _booked: int, given: int) -> None:
+        sums = self.settled.setdefault(cycle, [0, 0, 0])
+        sums[0] += given
+        if owner in map(trader, OWN):
+            sums[1] += given
+            sums[2] += haircut
+
+    def forgiven(self) -> int:
+        """Return what the owner's accounts owed and others paid [wad], rounded down.
+
+        Of the haircuts of its own gains so much is for its own debts as these are of all debts of a cycle.
+        """
+        return sum(
+            own - haircut * own // everybody for everybody, own, haircut in self.settled.values() if everybody
+        )
 
     def step(self, price: int) -> None:
         """Let an hour pass; then marks are the feed's, who owes is met, and the cycle before is final."""
@@ -306,7 +322,7 @@ class Exchange:
         found["coalition"] = sum(self._has(trader(name)) for name in OWN) + self.fees
         deficit = int(self.system.view("VaultEngine", "deficit_of", types.index(domain))) // RAY
         found["the house"] = self.insured() - deficit - self.unpaid() - self.fees
-        found[DEBTS] = max(0, self.forgiven)
+        found[DEBTS] = max(0, self.forgiven())
         found[STALE] = self.stale
         return found
 

@@ -10,7 +10,7 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.cycle_book import CycleBook
 from backstop.model.price_path import Sides
 from backstop.studies.hunt import margin
-from backstop.studies.hunt.exchange import PRICES, STALE
+from backstop.studies.hunt.exchange import DEBTS, PRICES, STALE, Exchange
 from backstop.studies.hunt.margin import AFTER, LEAST, Course, Deal, Margin
 from backstop.studies.hunt.story import replay_steps
 
@@ -79,6 +79,29 @@ def test_a_known_move_on_lots_of_nobodys_is_counted(crash):
         assert amount < LEAST < changes["coalition"] < changes[STALE] == 50 * 3 * WAD
     # A leg before, nobody knows.
     assert back.taken((Deal(0, 2, "take", "third_self", "attacker", 50),))[1][STALE] == 0
+
+
+@pytest.mark.parametrize("seed, trial", [(33000710, 24), (33000925, 19), (33000941, 4), (33000941, 21)])
+def test_what_gains_pay_for_others_makes_own_debts_no_smaller(seed, trial):
+    """An account of the owner fails, and others of it bear the debts of strangers, in that cycle or before."""
+    found = Margin(seed)
+    amount, changes = found.taken(found._deals(trial))
+    assert amount <= 0 < changes[DEBTS]
+
+
+def test_own_debts_are_what_others_paid_of_them(crash):
+    """Of 900 that debtors were given 300 were the owner's; a third of its haircuts is for these."""
+    exchange = Exchange(crash.setting, crash.system)
+    for owner, cycle, haircut, given in (
+        ("maker", 1, 0, 600),
+        ("attacker", 1, 0, 300),
+        ("third_self", 1, 450, 0),
+        ("bystander", 1, 450, 0),
+        ("second_self", 2, 100, 0),
+        ("other", 2, 0, 100),
+    ):
+        exchange._note_settled(margin.trader(owner), cycle, haircut, given, given)
+    assert exchange.forgiven() == 300 - 150
 
 
 def test_a_pair_of_ones_own_may_be_closed_before_anything_is_known():
