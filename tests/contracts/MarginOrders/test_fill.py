@@ -106,8 +106,8 @@ def test_first_is_who_signed_first_at_one_limit_too(margin):
 
 
 def test_nobody_comes_later_than_now(margin):
-    """An order that says so waits for its time, where it would have a better price than its own."""
-    soon = (margin.timestamp + 2) * 10**9
+    """An order that says so waits for its second, where it would have a better price than its own."""
+    soon = (margin.timestamp + 2) * 10**9 + 999_999_999
     buy, sell = pair(margin, PRICE, PRICE - 7, 1, soon)
     with reverts("margin_orders: not signed yet"):
         match(margin, buy, sell, 10)

@@ -32,6 +32,10 @@ def test_no_more_than_brings_it_back_to_its_initial_margin(margin):
     assert reward(margin, lots=551) == 0
     with reverts("margin_policy: more than needed"):
         reward(margin, lots=552)
+    # With 801 to the wei the 450 that are left need no more to go.
+    assert reward(margin, lots=551, equity=801 * WAD - 1) == 0
+    with reverts("margin_policy: more than needed"):
+        reward(margin, lots=551, equity=801 * WAD)
     with reverts("margin_policy: more than needed"):
         reward(margin, lots=1_000)
 

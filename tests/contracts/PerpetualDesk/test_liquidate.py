@@ -3,6 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
+from backstop.system import Action
 from tests.support.helpers import reverts
 from tests.support.perpetuals import DESK, ETH
 
@@ -91,3 +92,11 @@ def test_not_into_a_strangers(unsafe):
             unsafe.do(f"{DESK}.liquidate", unsafe.at("long"), ETH, 1, unsafe.at(name), sender="other")
     with reverts("desk: own account"):
         unsafe.do(f"{DESK}.liquidate", unsafe.at("long"), ETH, 1, unsafe.at("long"), sender="other")
+
+
+def test_nor_into_a_contracts_by_whoever_has_the_address_beside_it(unsafe):
+    """A contract's account is its own alone."""
+    contract = unsafe.at("MarginFund")
+    beside = f"0x{int(contract, 16) ^ 1:040x}"
+    outcome = unsafe.system.apply(Action(DESK, "liquidate", (unsafe.at("long"), ETH, 1, contract), beside))
+    assert outcome.reason == "desk: not its liquidator"

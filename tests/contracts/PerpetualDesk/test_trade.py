@@ -1,6 +1,6 @@
 """trade: in the band, with margin at marks of now that no gain serves as before it is final."""
 
-from backstop.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD, div_up
 from tests.support.helpers import reverts
 from tests.support.margin import terms
 from tests.support.perpetuals import BTC, DESK, ETH, crowded, opened
@@ -135,6 +135,27 @@ def test_a_gain_that_is_not_final_is_not_given_away(market):
         market.trade("dodger", "friend", 100, price=18 * WAD + 1)
     market.trade("dodger", "friend", 100, price=18 * WAD)
     market.trade("dodger", "friend", 100, price=18 * WAD - 1)
+
+
+def test_beyond_gains_that_are_not_final_all_may_be_given_away(market):
+    """Down to the wei: what is left, fees paid, has to be as much as they are."""
+    for name, amount in (("dodger", 1_000), ("thin", 50_000), ("friend", 50_000)):
+        market.deposit(name, amount * WAD)
+    market.trade("thin", "dodger", 450)
+    market.trade("friend", "thin", 450)
+    for dollars in (18, 21, 18):
+        market.mark(ETH, dollars * WAD)
+    had = market.standing("dodger").own
+    market.trade("dodger", "friend", 100, price=18 * WAD)
+    found = market.standing("dodger")
+    fee = div_up(100 * (18 * WAD + 1) * (had - found.own), 1_800 * WAD)
+    market.deposit("dodger", found.unfinal - found.own + 100 + fee - 1)
+    with reverts("desk: gains are not final"):
+        market.trade("dodger", "friend", 100, price=18 * WAD + 1)
+    market.deposit("dodger", 1)
+    market.trade("dodger", "friend", 100, price=18 * WAD + 1)
+    found = market.standing("dodger")
+    assert found.own == found.unfinal > 0
 
 
 def test_the_open_limit_holds(crowd):

@@ -83,7 +83,7 @@ def test_a_known_move_on_lots_of_nobodys_is_counted(crash):
 
 @pytest.mark.parametrize("seed, trial", [(33000710, 24), (33000925, 19), (33000941, 4), (33000941, 21)])
 def test_what_gains_pay_for_others_makes_own_debts_no_smaller(seed, trial):
-    """An account of the owner fails, and others of it bear the debts of strangers, in that cycle or before."""
+    """An account of the owner fails, and others bear the debts of strangers, in that cycle or before."""
     found = Margin(seed)
     amount, changes = found.taken(found._deals(trial))
     assert amount <= 0 < changes[DEBTS]
