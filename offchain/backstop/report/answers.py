@@ -135,8 +135,10 @@ def of_comparison(comparison: Mapping[str, Any]) -> dict[str, Markup]:
 def _most_paid(strips: Sequence[Strip]) -> Markup:
     most = max(strips, key=lambda each: each.value)
     name = max(most.shares, key=lambda each: each.value).label.partition(":")[0]
-    where = Markup("Most is lost under {}").format(most.title)
-    if len(strips) > 1 and min(each.value for each in strips) == most.value:
+    # Who reads the page sees no more digits than these.
+    alike = sum(each.whole.striptags() == most.whole.striptags() for each in strips)
+    where = Markup("Most is lost under {}").format(most.title if alike == 1 else f"{alike} presets")
+    if len(strips) == alike > 1:
         where = Markup("As much is lost under every preset")
     return where + Markup(", most of it by {}").format(name[:1].lower() + name[1:])
 

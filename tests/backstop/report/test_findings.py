@@ -59,6 +59,12 @@ def test_no_preset_is_called_worst_where_all_lose_as_much() -> None:
     assert text(of_comparison(same)["paid"]) == "As much is lost under every preset, most of it by savers"
     worst = comparison(preset("A", 0, 7), preset("B", 2, 6))
     assert text(of_comparison(worst)["paid"]) == "Most is lost under B, most of it by savers"
+    two = comparison(preset("A", 0, 7), preset("B", 2, 6), preset("C", 0, 8))
+    assert text(of_comparison(two)["paid"]) == "Most is lost under 2 presets, most of it by savers"
+    shown = comparison(preset("A", 0, 7_000_001), preset("B", 0, 7_000_002), preset("C", 0, 8_000_000))
+    assert text(of_comparison(shown)["paid"]) == "Most is lost under C, most of it by savers"
+    same = comparison(preset("A", 0, 7_000_001), preset("B", 0, 7_000_002))
+    assert text(of_comparison(same)["paid"]) == "As much is lost under every preset, most of it by savers"
 
 
 def test_a_guard_that_costs_is_named_beside_the_one_that_saves() -> None:
