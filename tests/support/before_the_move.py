@@ -43,6 +43,8 @@ LATER: dict[str, Any] = {"backstop": None}
 """Terms of a margin market that came after the recording, as they were before there were any."""
 LATER_FIGURES = ("ended", "withdrawn_wad", "inside_wad", "emptied", "pool", "dodgers")
 """Figures of a margin market that are told since."""
+LATER_TERMS = (0,)
+"""Terms of a market that came after it, as they were before there were any: nothing had to be insured."""
 TOLD = ("title", "description", "facts", "assumptions", "schema_version", "state_hash")
 """What a summary says in words, or of where storage lies: not what a run came to."""
 
@@ -106,6 +108,8 @@ class Renames:
                     step[key] = self.of("contracts", step[key])
             if "method" in step:
                 step["method"] = self.of("methods", step["method"])
+            if (step.get("contract"), step.get("method")) == ("MarginPolicy", "set_terms"):
+                step["args"] = _with_later_terms(step["args"])
             steps.append(step)
         parameters = self.keys("parameters", content["parameters"])
         if parameters["margin"] is not None:
@@ -116,7 +120,11 @@ class Renames:
         """An outcome under the names of today."""
         reason, value, logs = outcome
         told = [
-            [self.of("contracts", contract), self.of("events", event), values]
+            [
+                self.of("contracts", contract),
+                self.of("events", event),
+                _with_later_terms(values) if (contract, event) == ("MarginPolicy", "TermsSet") else values,
+            ]
             for contract, event, values in logs
         ]
         return [None if reason is None else self.of("reasons", reason), value, told]
@@ -128,6 +136,11 @@ class Renames:
         if isinstance(value, list):
             return [self.keys(kind, item) for item in value]
         return self.of(kind, value) if isinstance(value, str) else value
+
+
+def _with_later_terms(values: list[Any]) -> list[Any]:
+    market, terms = values
+    return [market, [*terms, *LATER_TERMS]]
 
 
 # ----------------------------------------------------------------- playing again
