@@ -105,6 +105,7 @@ def test_the_cap(margin):
         margin.do("Fund.set_cap", 1, sender="guardian")
     with reverts("margin_fund: cap bounds"):
         margin.do("Fund.set_cap", 8 * 10**9 + 1, sender="admin")
+    margin.do("Fund.set_cap", 8 * 10**9, sender="admin")
     insure(margin, 10 * WAD)
     absorb(margin, 5 * WAD)
     margin.do("Fund.set_cap", 4, sender="admin")
@@ -115,5 +116,7 @@ def test_the_cap(margin):
 def test_more_insurance_than_there_is_stablecoin(margin):
     with reverts("margin_fund: too much insurance"):
         insure(margin, 2**104)
+    with reverts("erc20: transfer amount exceeds balance"):
+        insure(margin, 2**104 - 1)
     with reverts("erc20: insufficient allowance"):
         margin.do("Fund.insure", 1, sender="stranger")

@@ -69,3 +69,10 @@ def test_the_market_only(margin):
 )
 def test_bounds(margin, length, buckets, reason):
     check_cannot_be_made(margin, "MarginFund", ZERO, ZERO, ZERO, length, buckets, reason=reason)
+
+
+def test_the_longest_and_the_shortest_bucket(margin):
+    for index, length in enumerate((600, 7 * DAY)):
+        name = f"Fund {index}"
+        margin.lockstep.create("MarginFund", name, ZERO, ZERO, ZERO, length, 7)
+        assert margin.read(f"{name}.LENGTH") == length

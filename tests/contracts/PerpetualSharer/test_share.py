@@ -5,7 +5,7 @@ import pytest
 from backstop.model.arithmetic import WAD
 from backstop.model.price_path import LONG, SHORT
 from tests.support.helpers import reverts
-from tests.support.perpetuals import BTC, CLOSER, DESK, ETH
+from tests.support.perpetuals import BTC, CLOSER, DESK, ETH, fallen
 
 
 def test_parts_by_gain_whoever_comes_first(crash):
@@ -32,6 +32,17 @@ def test_nobody_is_closed_twice_for_its_part(crash):
     assert crash.read(f"{CLOSER}.total_of", ETH, SHORT).lots == 200
     crash.share(SHORT, "other", "small", "large")
     assert crash.read(f"{CLOSER}.total_of", ETH, SHORT).lots == 1_000 and crash.nobodys() == 0
+
+
+def test_a_part_is_remembered_in_a_late_cycle(market):
+    for _ in range(64):
+        market.roll()
+    fallen(market)
+    market.deposit("taker", 50_000 * WAD)
+    market.do(f"{DESK}.take", ETH, 299, sender="taker")
+    assert market.share(SHORT, "large") == 701 - 350
+    with reverts("sharer: no lots to close"):
+        market.share(SHORT, "large")
 
 
 def test_an_odd_number_of_lots_is_not_forgotten(crash):
