@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.by_name import open_host
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.model import ModelSystem
+from backstop.hosts.ports import free_port
 from backstop.hosts.revm import RevmHost
 from backstop.hosts.rpc import Client
 from backstop.proof.fuzz.machine import BLOCK, Machine
@@ -282,6 +284,8 @@ def _ape(trace: Trace, steps: int) -> float:
     from ape.logging import LogLevel, logger
 
     opening, rest = _cut(trace, steps)
+    # One that Ape draws may be some connection's.
+    os.environ["APE_FOUNDRY_HOST"] = f"http://127.0.0.1:{free_port()}"
     # Ape prints every transaction, and a call trace for every revert.
     quiet = (logger.at_level(LogLevel.ERROR), redirect_stdout(io.StringIO()))
     with quiet[0], quiet[1], ape.networks.parse_network_choice("ethereum:local:foundry") as provider:

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -96,6 +97,7 @@ def _starts(book: Book, folder: Path, say: Callable[[str], None]) -> Iterator[Ro
         url = f"http://127.0.0.1:{port}"
         anvil.connect(url).close()
         node = Node(url, timeout=600.0)
+        deployment = replace(deployment, genesis=node.genesis)
         say("events on a node")
         _emit(node, deployment, artifacts, book)
         say("a start from its events")

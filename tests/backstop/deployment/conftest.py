@@ -17,6 +17,7 @@ from backstop.deployment.configuration import configuration
 from backstop.deployment.examples import standard
 from backstop.deployment.plan import Deployment, plan
 from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.ports import free_port
 from tests.support.ape_replay import Replay
 
 if TYPE_CHECKING:
@@ -38,11 +39,13 @@ def project() -> LocalProject:
 
 @pytest.fixture(scope="session")
 def chain() -> Iterator[ChainManager]:
-    """A chain of Ape's."""
+    """A chain of Ape's, at a free port: those that Ape draws may be some connection's."""
     import ape
 
-    with ape.networks.parse_network_choice("ethereum:local:foundry"):
-        yield ape.chain
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("APE_FOUNDRY_HOST", f"http://127.0.0.1:{free_port()}")
+        with ape.networks.parse_network_choice("ethereum:local:foundry"):
+            yield ape.chain
 
 
 @pytest.fixture(scope="session")
