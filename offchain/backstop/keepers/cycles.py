@@ -62,6 +62,11 @@ def room(me: Keeper, job: str) -> int:
     return (me.group.call_gas - measured(job)) // measured(f"{job}, each account")
 
 
+def gas_of_call(cycles: CycleView, job: str, accounts: Iterable[str]) -> int:
+    """Return the gas of a call for many accounts, by the committed table."""
+    return measured(job) + sum(map(cycles.weight, accounts)) * measured(f"{job}, each account")
+
+
 def wake_first(me: Keeper, cycles: CycleView, owners: Iterable[str]) -> list[Intent]:
     """Bring those on who have slept too long for one call: until they are awake all calls about them fail."""
     each = measured("cycles: wake")
@@ -111,8 +116,7 @@ def margin_crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Deci
         if len(some) == 1 and not cycles.sleeps_long(some[0]):
             yield me.intent(MARKET, "meet", some[0], about=some[0])
         else:
-            weights = sum(map(cycles.weight, some))
-            gas = measured("cycles: meet_all") + weights * measured("cycles: meet_all, each account")
+            gas = gas_of_call(cycles, "cycles: meet_all", some)
             yield me.intent(MARKET, "meet_all", some, about=("meet", some[0]), gas=gas)
     for m in cycles.running:
         if cycles.is_ending(m):
