@@ -195,3 +195,18 @@ def test_a_market_that_was_won_in_the_end_bears_nothing(market):
     losses = [market.read(f"{HOUSE}.cycle_of", number, cycle)[1] for number in (ETH, BTC)]
     # 1,500 of ether less 40 of bitcoin less its margin.
     assert [sum(each) for each in losses] == [460 * WAD, 0]
+
+
+def test_of_a_loss_on_both_sides_the_long_part_is_rounded_down(market):
+    """It lost 1,200 on each; of the odd amount that it owes who gained as short bears a wei less."""
+    market.deposit("both", 2_000 * WAD + 1)
+    market.deposit("other", 10_000 * WAD)
+    market.trade("both", "other", 300)
+    market.mark(ETH, 16 * WAD)
+    market.trade("both", "other", -600)
+    market.mark(ETH, 20 * WAD)
+    market.roll()
+    market.meet("both")
+    cycle = market.market.clocks[()].cycle - 1
+    _, losses = market.read(f"{HOUSE}.cycle_of", ETH, cycle)
+    assert tuple(losses) == (200 * WAD, 200 * WAD - 1)
