@@ -64,8 +64,9 @@ def signed(a: int) -> int:
     return a
 
 
-# Prices and rates of one time are asked for again and again.
-@lru_cache(maxsize=2**12)
+# Prices and rates of one time are asked for again and again, those of another block hardly: a keeper has two
+# new ones in each, and would fill a larger cache for hours.
+@lru_cache(maxsize=2**9)
 def rpow(base: int, exponent: int) -> int:
     """Return base ** exponent [ray], rounded half up at every square and multiply (dss `Jug._rpow`).
 
