@@ -133,6 +133,8 @@ def lock(owner: address, amount: uint256):
     @param amount [wad] How much.
     """
     self._only_market()
+    # Nobody could be paid.
+    assert owner != empty(address), "margin_fund: zero owner"
     bucket: uint256 = block.timestamp // LENGTH
     state: Bucket = self._load_bucket(bucket)
     shares: uint256 = amount

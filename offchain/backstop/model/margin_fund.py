@@ -12,7 +12,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import WAD, add
 from backstop.model.interfaces import IERC20, Insurance
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, immutable, require, slot, view
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 MAX_SHARES = 2**32
 """A bucket with more shares for a wei of assets begins again."""
@@ -80,6 +80,7 @@ class MarginFund(Administered):
     def lock(self, sender: str, owner: str, amount: int) -> None:
         """Keep a withdrawn profit until it has vested."""
         self._only_market(sender)
+        require(owner != ZERO_ADDRESS, "margin_fund: zero owner")
         bucket = self._now()
         state: Bucket = self.buckets[bucket]
         shares = amount * state.shares // state.assets if state.assets else amount

@@ -52,6 +52,11 @@ def test_the_last_one_gets_the_rest(margin):
     assert booked(margin) == 0
 
 
+def test_a_profit_that_nobody_could_be_paid_is_not_locked(margin):
+    with reverts("margin_fund: zero owner"):
+        lock(margin, ZERO, 5 * WAD)
+
+
 def test_the_market_only(margin):
     for method, args in {"lock": ("winner", 1), "absorb": (1,), "add_fees": (1,)}.items():
         with reverts("margin_fund: not the market"):

@@ -115,6 +115,17 @@ def test_nobody_has_more_than_what_is_held(crowd):
         withdraw(crowd, "second", 18_000)
 
 
+def test_no_profit_is_withdrawn_for_nobody(crowd):
+    crowd.mark(ETH, 19 * WAD)
+    crowd.trade("first", "other", 500, ETH)
+    for _ in range(2):
+        crowd.roll()
+    withdraw(crowd, "first", 10_000)
+    with reverts("margin_fund: zero owner"):
+        crowd.do(f"{HOUSE}.withdraw", 500 * WAD, ZERO_ADDRESS, sender="first")
+    assert withdraw(crowd, "first", 500) == 500 * WAD
+
+
 def test_only_the_desk_has_lots_change_hands(crowd):
     args = (ETH, crowd.at("first"), crowd.at("second"), 1, 20 * WAD, 0, 0)
     with reverts("perpetuals: not the desk"):
