@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from backstop.files.installation import EXTRAS
 from backstop.hosts.artifacts import Artifacts
 from tests.distribution.conftest import ROOT, Built, Installed
 
@@ -54,8 +55,24 @@ def test_a_wheel_carries_all_and_needs_no_compiler(built: Built) -> None:
     assert not [name for name in contents[0] if name.startswith(("benchmarks", "tests", "scripts"))]
 
 
+def test_a_study_and_its_page_import_nothing_of_an_extra(tmp_path: Path) -> None:
+    """As in the next test, where the extras are not installed at all."""
+    absent = sorted({module for modules in EXTRAS.values() for module in modules})
+    args = [str(STUDY), "--paths", "2", "--out", str(tmp_path / "a")]
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys({absent}))
+from backstop.cli.stress import cli
+cli({args})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert "needs pip install 'backstop[chain]'" in done.stderr
+    assert (tmp_path / "a" / "report.html").is_file()
+
+
 @pytest.mark.deep(
-    brief="tests/distribution/test_distribution.py::test_a_wheel_carries_all_and_needs_no_compiler"
+    brief="tests/distribution/test_distribution.py::test_a_study_and_its_page_import_nothing_of_an_extra"
 )
 def test_core_alone_makes_a_study_and_its_page(installed: Installed) -> None:
     before = files(installed.package)

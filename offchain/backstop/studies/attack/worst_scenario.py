@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
 from backstop.files.whole import write_files
@@ -17,8 +17,10 @@ from backstop.simulation.scenario.document import Field
 from backstop.simulation.scenario.schema import PricePath
 from backstop.simulation.scenario.writer import as_yaml, decimal, price, stablecoin
 from backstop.studies.attack.space import Choice
-from backstop.studies.attack.trial import PathOutcome
 from backstop.studies.documents import plain
+
+if TYPE_CHECKING:  # a page of what was found needs no contracts
+    from backstop.studies.attack.trial import PathOutcome
 
 FILE = "worst.yaml"
 RUN = "worst"
