@@ -24,6 +24,7 @@ def state_machine(artifacts, host, parameters):
         def __init__(self):
             super().__init__()
             self.machine = opened
+            opened.scene.announced.clear()  # what another example announced is not there
             self.imagined = ExitStack()
             self.imagined.enter_context(opened.both.imagine())
 

@@ -18,9 +18,10 @@ def large():
     return large_study(paths=120)
 
 
-def test_some_paths_lose(large) -> None:
+def test_most_paths_lose_and_some_do_not(large) -> None:
+    """All that is left is sold at the last prices: without that, half of them would not have lost yet."""
     for losses in large:
-        assert 0.2 < (losses > 0).mean() < 0.8
+        assert 0.8 < (losses > 0).mean() < 1
 
 
 def test_most_intervals_hold_the_truth(large) -> None:
