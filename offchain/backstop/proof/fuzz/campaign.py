@@ -195,7 +195,7 @@ class Campaign:
             },
             "run_length": RUN_LENGTH,
             "done": _ranges(progress.done),
-            "seconds": round(progress.seconds, 3),
+            "seconds": progress.seconds,
             "steps_done": progress.tally.steps,
             "tally": progress.tally.to_json(),
             "failures": progress.failures,
@@ -310,7 +310,8 @@ class Campaign:
         before = progress.tally.features
         progress.tally.add(Tally.from_json(result["tally"]))
         progress.done.add(result["index"])
-        progress.seconds = self._before + time.monotonic() - self._began
+        # As it is kept: what is shown again is what was printed.
+        progress.seconds = round(self._before + time.monotonic() - self._began, 3)
         branches = bytes.fromhex(result.get("branches", ""))
         reached = sum(progress.branches)
         if len(progress.branches) < len(branches):

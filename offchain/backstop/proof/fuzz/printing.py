@@ -171,7 +171,7 @@ def _as_json(
     reasons = reached_reasons(tally, protocol)
     return {
         "steps": tally.steps,
-        "seconds": round(progress.seconds, 3),
+        "seconds": progress.seconds,
         "differences": progress.differences,
         "violations": progress.violations,
         **tally.to_json(),
