@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from backstop.keepers.costs import measured
 from backstop.keepers.cycle_view import CLOSER, CycleView, Rehearsal
-from backstop.keepers.cycles import Accounts, batches, bring, gas_of_call, room, signed_for, wake_first
+from backstop.keepers.cycles import Accounts, bring, calls, gas_of_call, signed_for, wake_first
 from backstop.keepers.keeper import Decisions, Intent, Keeper, Memory, role
 from backstop.keepers.view import View
 from backstop.model.bounds import MAX_CLOSED
@@ -55,7 +55,7 @@ def _close(me: Keeper, cycles: CycleView, ahead: Rehearsal, m: int, side: int) -
             yield from _submit(me, cycles, ahead, m, side, gained)
         yield from _execute(me, ahead, m, side, gained)
     else:
-        for accounts in batches(sorted(gained, key=_number), room(me, "cycles: share"), cycles.weight):
+        for accounts in calls(me, cycles, "cycles: share", sorted(gained, key=_number)):
             if ahead.tries(CLOSER, "share", m, side, accounts, sender=me.address):
                 gas = gas_of_call(cycles, "cycles: share", accounts)
                 yield me.intent(CLOSER, "share", m, side, accounts, about=("share", m, accounts[0]), gas=gas)
@@ -69,7 +69,7 @@ def _submit(
     assert isinstance(closer, PerpetualRanking)
     run, last = closer.runs[m, side, me.address], closer.lasts[m, side, me.address]
     rest = gained[gained.index(last.last) + 1 :] if run.cycle == ahead.pending else gained
-    for accounts in batches(rest, room(me, "cycles: submit"), cycles.weight):
+    for accounts in calls(me, cycles, "cycles: submit", rest):
         if not ahead.tries(CLOSER, "submit", m, side, accounts, sender=me.address):
             return
         gas = gas_of_call(cycles, "cycles: submit", accounts)

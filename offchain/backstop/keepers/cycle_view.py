@@ -304,10 +304,10 @@ class CycleView:
         # A cycle with losses is closed, and made final by closing the next one.
         return 2 * self.slept(owner) + 1 > MOST_CYCLES
 
-    def weight(self, owner: str) -> int:
-        """Return how much of a call an account takes: its markets, times the cycles it is brought through."""
+    def markets_of(self, owner: str) -> int:
+        """Return in how many markets an account has something."""
         account: Account = self._market["cycle_book.accounts"].get(owner, Account())
-        return max(1, account.markets.bit_count()) * (1 + self.slept(owner))
+        return account.markets.bit_count()
 
     def paid_in(self, owner: str) -> int:
         """Return deposits less what was withdrawn of them or lost [wad]."""

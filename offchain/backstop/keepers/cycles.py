@@ -44,7 +44,7 @@ def bring(me: Keeper, signed: Signed) -> Decisions:
 
 
 def batches(accounts: Iterable[str], most: int, weigh: Callable[[str], int] = lambda _: 1) -> list[Accounts]:
-    """Cut accounts into calls of at most so much weight; who has more is alone in one."""
+    """Cut accounts into calls of at most so much weight, as gas; who has more is alone in one."""
     found: list[list[str]] = []
     room = 0
     for owner in accounts:
@@ -57,21 +57,32 @@ def batches(accounts: Iterable[str], most: int, weigh: Callable[[str], int] = la
     return [tuple(each) for each in found]
 
 
-def room(me: Keeper, job: str) -> int:
-    """Return the weight that one call of a job has room for, beside what any such call needs."""
-    return (me.group.call_gas - measured(job)) // measured(f"{job}, each account")
+def calls(me: Keeper, cycles: CycleView, job: str, accounts: Iterable[str]) -> list[Accounts]:
+    """Cut accounts into calls of a job of at most the group's `call_gas`; who needs more is alone in one."""
+    most = me.group.call_gas - measured(job)
+    return batches(accounts, most, lambda owner: gas_of_each(cycles, job, owner))
 
 
 def gas_of_call(cycles: CycleView, job: str, accounts: Iterable[str]) -> int:
     """Return the gas of a call for many accounts, by the committed table."""
-    return measured(job) + sum(map(cycles.weight, accounts)) * measured(f"{job}, each account")
+    return measured(job) + sum(gas_of_each(cycles, job, owner) for owner in accounts)
+
+
+def gas_of_each(cycles: CycleView, job: str, owner: str) -> int:
+    """Return what an account adds to the gas of a call, in each of its markets and cycles with losses."""
+    slept = cycles.slept(owner) * measured("cycles: wake, each cycle")
+    return max(1, cycles.markets_of(owner)) * (measured(f"{job}, each account") + slept)
 
 
 def wake_first(me: Keeper, cycles: CycleView, owners: Iterable[str]) -> list[Intent]:
     """Bring those on who have slept too long for one call: until they are awake all calls about them fail."""
-    each = measured("cycles: wake")
+    once, each = measured("cycles: wake"), measured("cycles: wake, each cycle")
     return [
-        me.intent(MARKET, "wake", owner, about=("wake", owner), gas=cycles.weight(owner) * each)
+        me.intent(
+            *(MARKET, "wake", owner),
+            about=("wake", owner),
+            gas=cycles.markets_of(owner) * (once + cycles.slept(owner) * each),
+        )
         for owner in owners
         if cycles.sleeps_long(owner)
     ]
@@ -112,7 +123,8 @@ def margin_crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Deci
         if m in moved or rolls:
             yield me.intent(MARKET, "accrue", m, about=m)
     # Whoever takes much gas comes last, and holds up nobody.
-    for some in batches(sorted(owners, key=cycles.weight), room(me, "cycles: meet_all"), cycles.weight):
+    owners.sort(key=lambda owner: gas_of_each(cycles, "cycles: meet_all", owner))
+    for some in calls(me, cycles, "cycles: meet_all", owners):
         if len(some) == 1 and not cycles.sleeps_long(some[0]):
             yield me.intent(MARKET, "meet", some[0], about=some[0])
         else:

@@ -189,6 +189,45 @@ class CrowdedCycles(Cycles):
         }
 
 
+class SleptCycles(Cycles):
+    """Jobs of such a market in which two sleep through cycles with losses."""
+
+    CYCLES, FEW = 12, 2
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of each cycle that an account with one position is brought through."""
+        self.deposit("first", 1_000_000)
+        for name in ("few", "many"):
+            self.deposit(name, 100_000)
+            self.bring(2_000)
+            self.fill("first", name, 100)
+        for cycle in range(self.CYCLES):
+            if cycle == self.CYCLES - self.FEW:
+                self._wake("few")
+            self._lose(f"thin_{cycle}")
+        for _ in range(2):
+            self._roll()
+        few, many = map(self._wake, ("few", "many"))
+        return {"cycles: wake, each cycle": (many - few) // (self.CYCLES - self.FEW)}
+
+    def _wake(self, name: str) -> int:
+        return self.do(MARKET, "wake", trader(name), sender="stranger")
+
+    def _lose(self, name: str) -> None:
+        """Have somebody lose more than it has in a cycle of its own, and its lots be taken over."""
+        self.deposit(name, 250)
+        self.bring(2_000)
+        self.fill(name, "first", 100)
+        self.bring(1_600)
+        self.do(MARKET, "meet", trader(name), sender="stranger")
+        self._roll()
+        self.bring(1_600)
+        self.do(MARKET, "meet", trader(name), sender="stranger")
+        self.do(DESK, "take", WETH, 100, sender=trader("first"))
+        self.bring(2_000)
+        self.do(MARKET, "accrue", WETH, sender="stranger")
+
+
 class SharedCycles(RankedCycles):
     """Jobs of such a market in which all who gained are closed alike."""
 

@@ -22,6 +22,7 @@ from benchmarks.gas.cycles import (
     InsuredCycles,
     RankedCycles,
     SharedCycles,
+    SleptCycles,
 )
 from benchmarks.gas.domains import Domains
 from benchmarks.gas.guards import Guards
@@ -88,6 +89,7 @@ def measure() -> tuple[list[Row], dict[str, int]]:
         CrowdedCycles,
         RankedCycles,
         SharedCycles,
+        SleptCycles,
         Cycles,
         InsuredCycles,
         ClosingCycles,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from backstop.deployment.signing import trader
-from backstop.keepers.closing import batches, submitted
+from backstop.keepers.closing import submitted
 from backstop.keepers.costs import measured
+from backstop.keepers.cycles import batches
 from backstop.model.perpetual_ranking import PerpetualRanking
 from backstop.model.price_path import SHORT
 from tests.support.margin_world import ETH, Cycles, methods

@@ -11,7 +11,8 @@ import pytest
 from backstop.deployment.accounts import account
 from backstop.deployment.signing import trader
 from backstop.keepers.approvals import approvals
-from backstop.keepers.cycles import signed_for
+from backstop.keepers.costs import measured
+from backstop.keepers.cycles import gas_of_call, gas_of_each, signed_for
 from backstop.keepers.orders import OrderFile, order_line
 from backstop.model.arithmetic import WAD
 from backstop.model.bounds import FINAL_WINDOW, MIN_NOTICE
@@ -137,12 +138,16 @@ def long_asleep() -> Iterator[Cycles]:
     world.close()
 
 
-def test_who_has_slept_weighs_more(long_asleep: Cycles) -> None:
-    cycles, sleeper = long_asleep.cycles, trader("sleeper")
+def test_who_has_slept_takes_more_gas(long_asleep: Cycles) -> None:
+    cycles, sleeper, job = long_asleep.cycles, trader("sleeper"), "cycles: meet_all"
+    once, cycle = measured(f"{job}, each account"), measured("cycles: wake, each cycle")
     assert cycles.slept(sleeper) == 32 and cycles.sleeps_long(sleeper)
-    assert cycles.weight(sleeper) == 2 * 33
-    assert cycles.weight(trader("rich")) <= 2 * 2 and not cycles.sleeps_long(trader("rich"))
-    assert cycles.weight(trader("nobody")) == 1
+    assert gas_of_each(cycles, job, sleeper) == 2 * (once + 32 * cycle)
+    assert cycles.slept(trader("rich")) <= 1 and not cycles.sleeps_long(trader("rich"))
+    assert gas_of_each(cycles, job, trader("rich")) <= 2 * (once + cycle)
+    assert gas_of_each(cycles, job, trader("nobody")) == once
+    both = [sleeper, trader("rich")]
+    assert gas_of_call(cycles, job, both) > measured(job) + gas_of_each(cycles, job, sleeper)
 
 
 def test_who_has_slept_is_met_in_the_end_and_holds_up_nobody(long_asleep: Cycles) -> None:
