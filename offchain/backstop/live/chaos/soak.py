@@ -1,8 +1,9 @@
 """A soak: keepers, a mirror and its page under load for hours, with what each of them uses.
 
 Prices go down and up again without end, owners of a fixed number of vaults open those anew that were taken
-from them, and readers come to the page and go. So nothing that is kept for good has a reason to grow but the
-chain's own history, which the node keeps.
+from them, and readers come to the page and go. What keepers earn they keep, and a patron's vault replaces it
+in the markets. So nothing that is kept for good has a reason to grow but the chain's own history, which the
+node keeps; and a load that ends before the soak does is a fault of the soak.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from backstop.simulation.scenario import Scenario
 
 OWNERS = 12
 """Owners of vaults, for each collateral type."""
-FASTER = 6
-"""How much faster prices move than on the scenario's day, so that auctions never cease."""
+FASTER = 6, 5, 4
+"""How much faster prices move than on the scenario's day, by type in turn: some fall while others rise."""
 SAMPLE = 30.0
 """Seconds between two samples."""
 READERS = 3
@@ -42,6 +43,8 @@ _STAYS = 20.0  # seconds that a reader listens
 _ABOVE = 300  # basis points above the initial ratio at which a vault is opened
 _LEAST, _MOST = 10_000, 40_000  # stablecoins that one draws
 _PLENTY = 10**30
+# A patron's vault, [basis points] over what its type asks for at first: no fall of the day reaches it.
+_PATRON = 100_000
 
 
 class Tide(World):
@@ -52,42 +55,59 @@ class Tide(World):
     ) -> None:
         super().__init__(chain, scenario, seed, refilled)
         self.chance: Random = dice(seed, "owners")
-        self.opened = 0
+        self.opened: list[int] = []
+        """Blocks in which vaults were opened."""
         self._ready: set[tuple[int, str]] = set()
+
+    @property
+    def cycle(self) -> int:
+        """Return how many blocks the slowest price takes down and up again."""
+        return max(2 * len(path) - 2 for path in self.paths.values()) // min(FASTER)
 
     def price(self, symbol: str, at: int) -> int:
         """Return the price outside [ray]."""
-        path = self.paths[symbol]
-        place = max(0, at - self.begins) * FASTER // self.scenario.block_time % (2 * len(path) - 2)
+        path, speed = self.paths[symbol], FASTER[self.scenario.symbols.index(symbol) % len(FASTER)]
+        place = max(0, at - self.begins) * speed // self.scenario.block_time % (2 * len(path) - 2)
         return path[min(place, 2 * len(path) - 2 - place)]
 
     def act(self) -> None:
         """Send what the world does in the next block, one owner of a vault included."""
         super().act()
+        head = self.chain.head
         c = self.chance.randrange(len(self.scenario.symbols))
         owner = f"owner {self.chance.randrange(OWNERS)}"
-        if (c, owner) not in self._ready:
-            symbol, engine = self.scenario.symbols[c], self.system.addresses["VaultEngine"]
-            self.send(owner, symbol, "mint", account(owner), _PLENTY)
-            self.send(owner, symbol, "approve", engine, 2**256 - 1)
-            self._ready.add((c, owner))
-        elif not self._has_vault(c, owner):
-            self._open(c, owner)
+        if self._is_ready(c, owner) and not self._owes(c, owner):
+            draw = self.chance.randint(_LEAST, _MOST) * WAD
+            if self._draw(c, owner, draw, _ABOVE, head.timestamp):
+                self.opened.append(head.number + 1)
+        depth = sum(market.depth for market in self.scenario.markets.values())
+        if self.stablecoins("market_maker") < depth and self._is_ready(c, "patron"):
+            self._draw(c, "patron", depth, _PATRON, head.timestamp)
 
-    def _has_vault(self, c: int, owner: str) -> bool:
-        to, data = self.encoded("VaultEngine", "vault", c, account(owner))
-        return any(self.host.static(account(owner), to, bytes.fromhex(data[2:])).data)
+    def _is_ready(self, c: int, owner: str) -> bool:
+        """Return whether an owner has collateral; who has none is given it in the next block."""
+        if (c, owner) in self._ready:
+            return True
+        symbol, engine = self.scenario.symbols[c], self.system.addresses["VaultEngine"]
+        self.send(owner, symbol, "mint", account(owner), _PLENTY)
+        self.send(owner, symbol, "approve", engine, 2**256 - 1)
+        self._ready.add((c, owner))
+        return False
 
-    def _open(self, c: int, owner: str) -> None:
-        """Have an owner draw as much as may be against little; the market's maker buys it."""
+    def _owes(self, c: int, owner: str) -> bool:
+        """Return whether a vault has debt; one that was taken keeps the mark of it, and maybe a rest."""
+        return bool(self.system.view("VaultEngine", "vault", c, account(owner))[1])
+
+    def _draw(self, c: int, owner: str, amount: int, above: int, now: int) -> bool:
+        """Have an owner draw against as little as may be and some more; the market's maker buys it."""
         terms = self.chain.deployment.parameters.collateral_types[c]
-        price = self.price(terms.symbol, self.chain.head.timestamp)
-        draw = self.chance.randint(_LEAST, _MOST) * WAD
-        deposit = draw * (terms.initial_ratio + _ABOVE) // BASIS_POINTS * RAY // price
-        call = "VaultEngine", "deposit_and_draw", c, account(owner), deposit, draw, account("market_maker")
-        if self._would(owner, *call):
+        price = self.price(terms.symbol, now)
+        deposit = amount * (terms.initial_ratio + above) // BASIS_POINTS * RAY // price
+        call = "VaultEngine", "deposit_and_draw", c, account(owner), deposit, amount, account("market_maker")
+        would = self._would(owner, *call)
+        if would:
             self.send(owner, *call)
-            self.opened += 1
+        return would
 
 
 class Readers:
@@ -198,10 +218,13 @@ def _figures(
                 if each[what]["verdict"] == "grows"
             ]
     assert isinstance(scene.world, Tide)
+    opened, cycle = scene.world.opened, scene.world.cycle
+    if mined > 2 * cycle and opened[-1] < scene.chain.head.number - cycle:
+        faults.append(f"the load ended at block {opened[-1]:,}: no vault was opened after it")
     return {
         "minutes": round(lasted / 60, 1),
         "blocks": mined,
-        "opened": scene.world.opened,
+        "opened": len(opened),
         "transactions": did["sent"],
         "readers": dict(readers.counts),
         "differences": differences,
