@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from itertools import count
@@ -199,6 +199,14 @@ def soak(
         scene.close()
 
 
+def lull(opened: Sequence[int], head: int, mined: int, cycle: int) -> list[str]:
+    """Return, in words, that no vault was opened in the last tide; nothing of a soak of fewer than two."""
+    last = max(opened, default=head - mined)
+    if mined < 2 * cycle or last >= head - cycle:
+        return []
+    return [f"the load ended: no vault was opened in the {head - last:,} blocks after block {last:,}"]
+
+
 def _figures(
     scene: Scene, uses: Mapping[str, list[Use]], readers: Readers, mined: int, lasted: float
 ) -> dict[str, Any]:
@@ -218,13 +226,11 @@ def _figures(
                 if each[what]["verdict"] == "grows"
             ]
     assert isinstance(scene.world, Tide)
-    opened, cycle = scene.world.opened, scene.world.cycle
-    if mined > 2 * cycle and opened[-1] < scene.chain.head.number - cycle:
-        faults.append(f"the load ended at block {opened[-1]:,}: no vault was opened after it")
+    faults += lull(scene.world.opened, scene.chain.head.number, mined, scene.world.cycle)
     return {
         "minutes": round(lasted / 60, 1),
         "blocks": mined,
-        "opened": len(opened),
+        "opened": len(scene.world.opened),
         "transactions": did["sent"],
         "readers": dict(readers.counts),
         "differences": differences,

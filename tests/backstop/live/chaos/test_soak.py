@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from backstop.deployment.accounts import account
 from backstop.live.chaos.flat import MOST_BYTES, Use, judged, slope, use_of
 from backstop.live.chaos.results import table
-from backstop.live.chaos.soak import soak
+from backstop.live.chaos.soak import OWNERS, Tide, lull, soak
+from backstop.live.chaos.stage import Chain, prepare
 from backstop.simulation.scenario import load_scenario
 from tests.support.paths import DATA
 
@@ -70,6 +73,58 @@ def test_what_a_process_uses_is_what_linux_says() -> None:
     assert after is not None and after.open == before.open + 5
     assert after.memory > before.memory + len(held) // 2
     assert use_of(2**22 + 1, 0.0) is None  # beyond the highest number of a process
+
+
+def test_a_load_that_ends_is_a_fault() -> None:
+    assert lull([300, 2_100], 3_000, 2_700, 1_000) == []
+    assert lull([300, 1_900], 3_000, 2_700, 1_000) == [
+        "the load ended: no vault was opened in the 1,100 blocks after block 1,900"
+    ]
+    assert len(lull([], 3_000, 2_700, 1_000)) == 1
+    assert lull([], 3_000, 1_900, 1_000) == []
+
+
+@pytest.fixture
+def tide(tmp_path: Path) -> Iterator[Tide]:
+    """A world whose prices fall at once, beside no keeper."""
+    scenario = load_scenario(DATA / "chaos" / "small.yaml")
+    prepare(tmp_path, scenario, 1, {})
+    chain = Chain(tmp_path, scenario.block_time)
+    chain.keeps = False
+    yield Tide(chain, scenario, 1)
+    chain.close()
+
+
+@pytest.mark.anvil
+def test_whose_vault_was_taken_borrows_again(tide: Tide) -> None:
+    def owes(c: int, owner: str) -> bool:
+        return bool(tide.system.view("VaultEngine", "vault", c, account(owner))[1])
+
+    taken: set[tuple[int, str]] = set()
+    owners = [(c, f"owner {i}") for c in range(3) for i in range(OWNERS)]
+    for _ in range(200):
+        tide.act()
+        tide.chain.mine()
+        if any(owes(*each) for each in taken):
+            break
+        for c, owner in owners:
+            call = "LiquidationEngine", "liquidate", c, account(owner), account("stranger")
+            if (c, owner) not in taken and tide._would("stranger", *call):
+                tide.send("stranger", *call)
+                tide.chain.mine()
+                taken.add((c, owner))
+    assert any(owes(*each) for each in taken)
+
+
+@pytest.mark.anvil
+def test_a_maker_who_runs_dry_is_given_more(tide: Tide) -> None:
+    depth = sum(market.depth for market in tide.scenario.markets.values())
+    tide.send("market_maker", "Stablecoin", "transfer", account("stranger"), tide.stablecoins("market_maker"))
+    tide.chain.mine()
+    for _ in range(30):
+        tide.act()
+        tide.chain.mine()
+    assert tide.stablecoins("market_maker") >= depth // 2
 
 
 @pytest.mark.deep(
