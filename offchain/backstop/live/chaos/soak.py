@@ -1,9 +1,10 @@
 """A soak: keepers, a mirror and its page under load for hours, with what each of them uses.
 
-Prices go down and up again without end, owners of a fixed number of vaults open those anew that were taken
-from them, and readers come to the page and go. What keepers earn they keep, and a patron's vault replaces it
-in the markets. So nothing that is kept for good has a reason to grow but the chain's own history, which the
-node keeps; and a load that ends before the soak does is a fault of the soak.
+Prices go down and up again without end. Owners of a fixed number of vaults open those anew that were taken
+from them, and draw what prices that rise allow, so that each fall takes some. Readers come to the page and
+go. What keepers earn they keep, and a patron's vault replaces it in the markets. So nothing that is kept for
+good has a reason to grow but the chain's own history, which the node keeps; and a load that ends before the
+soak does is a fault of the soak.
 """
 
 from __future__ import annotations
@@ -76,10 +77,15 @@ class Tide(World):
         head = self.chain.head
         c = self.chance.randrange(len(self.scenario.symbols))
         owner = f"owner {self.chance.randrange(OWNERS)}"
-        if self._is_ready(c, owner) and not self._owes(c, owner):
-            draw = self.chance.randint(_LEAST, _MOST) * WAD
-            if self._draw(c, owner, draw, _ABOVE, head.timestamp):
-                self.opened.append(head.number + 1)
+        if self._is_ready(c, owner):
+            locked, debt, *_ = self.system.view("VaultEngine", "vault", c, account(owner))
+            # One that was taken keeps the mark of it, and maybe a rest.
+            if not debt:
+                draw = self.chance.randint(_LEAST, _MOST) * WAD
+                if self._draw(c, owner, draw, _ABOVE, head.timestamp):
+                    self.opened.append(head.number + 1)
+            else:
+                self._draw_more(c, owner, locked, debt, head.timestamp)
         depth = sum(market.depth for market in self.scenario.markets.values())
         if self.stablecoins("market_maker") < depth and self._is_ready(c, "patron"):
             self._draw(c, "patron", depth, _PATRON, head.timestamp)
@@ -94,10 +100,6 @@ class Tide(World):
         self._ready.add((c, owner))
         return False
 
-    def _owes(self, c: int, owner: str) -> bool:
-        """Return whether a vault has debt; one that was taken keeps the mark of it, and maybe a rest."""
-        return bool(self.system.view("VaultEngine", "vault", c, account(owner))[1])
-
     def _draw(self, c: int, owner: str, amount: int, above: int, now: int) -> bool:
         """Have an owner draw against as little as may be and some more; the market's maker buys it."""
         terms = self.chain.deployment.parameters.collateral_types[c]
@@ -108,6 +110,16 @@ class Tide(World):
         if would:
             self.send(owner, *call)
         return would
+
+    def _draw_more(self, c: int, owner: str, locked: int, debt: int, now: int) -> None:
+        """Have an owner draw what a price that rose allows, if that is as much as a vault begins with."""
+        terms = self.chain.deployment.parameters.collateral_types[c]
+        # The feed's price is behind the one outside.
+        price = min(self.price(terms.symbol, now), self.system.view("PriceFeed", "last_price", c))
+        most = locked * price // RAY * BASIS_POINTS // (terms.initial_ratio + _ABOVE)
+        call = "VaultEngine", "deposit_and_draw", c, account(owner), 0, most - debt, account("market_maker")
+        if most - debt >= _LEAST * WAD and self._would(owner, *call):
+            self.send(owner, *call)
 
 
 class Readers:

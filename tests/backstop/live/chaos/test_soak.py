@@ -15,6 +15,7 @@ from backstop.live.chaos.flat import MOST_BYTES, Use, judged, slope, use_of
 from backstop.live.chaos.results import table
 from backstop.live.chaos.soak import OWNERS, Tide, lull, soak
 from backstop.live.chaos.stage import Chain, prepare
+from backstop.model.arithmetic import RAY
 from backstop.simulation.scenario import load_scenario
 from tests.support.paths import DATA
 
@@ -95,17 +96,34 @@ def tide(tmp_path: Path) -> Iterator[Tide]:
     chain.close()
 
 
+def debt(tide: Tide, c: int, owner: str) -> int:
+    return int(tide.system.view("VaultEngine", "vault", c, account(owner))[1])
+
+
+@pytest.mark.anvil
+def test_owners_draw_what_rising_prices_allow(tide: Tide) -> None:
+    """Else no later fall reaches a vault that was opened where prices were lowest."""
+
+    def debts_after(blocks: int) -> list[int]:
+        for _ in range(blocks):
+            tide.act()
+            tide.chain.mine()
+        return [debt(tide, 0, f"owner {i}") for i in range(OWNERS)]
+
+    before = debts_after(90)
+    tide.paths["ETH"] = [300 * RAY] * len(tide.paths["ETH"])
+    after = debts_after(60)
+    assert any(0 < was < now for was, now in zip(before, after, strict=True))
+
+
 @pytest.mark.anvil
 def test_whose_vault_was_taken_borrows_again(tide: Tide) -> None:
-    def owes(c: int, owner: str) -> bool:
-        return bool(tide.system.view("VaultEngine", "vault", c, account(owner))[1])
-
     taken: set[tuple[int, str]] = set()
     owners = [(c, f"owner {i}") for c in range(3) for i in range(OWNERS)]
     for _ in range(200):
         tide.act()
         tide.chain.mine()
-        if any(owes(*each) for each in taken):
+        if any(debt(tide, *each) for each in taken):
             break
         for c, owner in owners:
             call = "LiquidationEngine", "liquidate", c, account(owner), account("stranger")
@@ -113,7 +131,7 @@ def test_whose_vault_was_taken_borrows_again(tide: Tide) -> None:
                 tide.send("stranger", *call)
                 tide.chain.mine()
                 taken.add((c, owner))
-    assert any(owes(*each) for each in taken)
+    assert any(debt(tide, *each) for each in taken)
 
 
 @pytest.mark.anvil
