@@ -70,19 +70,19 @@ def gas_of_call(cycles: CycleView, job: str, accounts: Iterable[str]) -> int:
 
 def gas_of_each(cycles: CycleView, job: str, owner: str) -> int:
     """Return what an account adds to the gas of a call, in each of its markets and cycles with losses."""
+    return _with_cycles(cycles, owner, measured(f"{job}, each account"))
+
+
+def _with_cycles(cycles: CycleView, owner: str, once: int) -> int:
     slept = cycles.slept(owner) * measured("cycles: wake, each cycle")
-    return max(1, cycles.markets_of(owner)) * (measured(f"{job}, each account") + slept)
+    return max(1, cycles.markets_of(owner)) * (once + slept)
 
 
 def wake_first(me: Keeper, cycles: CycleView, owners: Iterable[str]) -> list[Intent]:
     """Bring those on who have slept too long for one call: until they are awake all calls about them fail."""
-    once, each = measured("cycles: wake"), measured("cycles: wake, each cycle")
+    once = measured("cycles: wake")
     return [
-        me.intent(
-            *(MARKET, "wake", owner),
-            about=("wake", owner),
-            gas=cycles.markets_of(owner) * (once + cycles.slept(owner) * each),
-        )
+        me.intent(MARKET, "wake", owner, about=("wake", owner), gas=_with_cycles(cycles, owner, once))
         for owner in owners
         if cycles.sleeps_long(owner)
     ]

@@ -52,6 +52,19 @@ def test_the_last_one_gets_the_rest(margin):
     assert booked(margin) == 0
 
 
+@pytest.mark.parametrize(
+    ("first", "lost", "amount", "shares", "left"), [(7, 1, 5, 5, 4), (7, 6, 2, 14, 2), (7, 7, 2, 2, 2)]
+)
+def test_who_locks_after_a_clawback_gets_no_part_of_others(margin, first, lost, amount, shares, left):
+    """Shares are rounded down, also where a wei is left; of a bucket that is empty they begin again."""
+    bucket = lock(margin, "winner", first)
+    absorb(margin, lost)
+    lock(margin, "late", amount)
+    assert event(margin, "ProfitLocked", "Fund") == (margin.address("late"), bucket, amount, shares)
+    assert profit(margin, "late", bucket) == left
+    assert profit(margin, "winner", bucket) <= first - lost + amount - left
+
+
 def test_a_profit_that_nobody_could_be_paid_is_not_locked(margin):
     with reverts("margin_fund: zero owner"):
         lock(margin, ZERO, 5 * WAD)

@@ -198,15 +198,15 @@ def test_a_market_that_was_won_in_the_end_bears_nothing(market):
 
 
 def test_of_a_loss_on_both_sides_the_long_part_is_rounded_down(market):
-    """It lost 1,200 on each; of the odd amount that it owes who gained as short bears a wei less."""
-    market.deposit("both", 2_000 * WAD + 1)
+    """It lost 400 as long and 1,200 as short, and owes 600 less a wei: the wei is of who gained as short."""
+    market.deposit("both", 1_000 * WAD + 1)
     market.deposit("other", 10_000 * WAD)
-    market.trade("both", "other", 300)
+    market.trade("both", "other", 100)
     market.mark(ETH, 16 * WAD)
-    market.trade("both", "other", -600)
+    market.trade("both", "other", -400)
     market.mark(ETH, 20 * WAD)
     market.roll()
     market.meet("both")
     cycle = market.market.clocks[()].cycle - 1
     _, losses = market.read(f"{HOUSE}.cycle_of", ETH, cycle)
-    assert tuple(losses) == (200 * WAD, 200 * WAD - 1)
+    assert tuple(losses) == (450 * WAD, 150 * WAD - 1)

@@ -82,13 +82,13 @@ class Tide(World):
             # One that was taken keeps the mark of it, and maybe a rest.
             if not debt:
                 draw = self.chance.randint(_LEAST, _MOST) * WAD
-                if self._draw(c, owner, draw, _ABOVE, head.timestamp):
+                if self._open(c, owner, draw, _ABOVE, head.timestamp):
                     self.opened.append(head.number + 1)
             else:
                 self._draw_more(c, owner, locked, debt, head.timestamp)
         depth = sum(market.depth for market in self.scenario.markets.values())
         if self.stablecoins("market_maker") < depth and self._is_ready(c, "patron"):
-            self._draw(c, "patron", depth, _PATRON, head.timestamp)
+            self._open(c, "patron", depth, _PATRON, head.timestamp)
 
     def _is_ready(self, c: int, owner: str) -> bool:
         """Return whether an owner has collateral; who has none is given it in the next block."""
@@ -100,11 +100,15 @@ class Tide(World):
         self._ready.add((c, owner))
         return False
 
-    def _draw(self, c: int, owner: str, amount: int, above: int, now: int) -> bool:
-        """Have an owner draw against as little as may be and some more; the market's maker buys it."""
+    def _open(self, c: int, owner: str, amount: int, above: int, now: int) -> bool:
+        """Have an owner draw against as little as may be and some more."""
         terms = self.chain.deployment.parameters.collateral_types[c]
         price = self.price(terms.symbol, now)
         deposit = amount * (terms.initial_ratio + above) // BASIS_POINTS * RAY // price
+        return self._draw(c, owner, deposit, amount)
+
+    def _draw(self, c: int, owner: str, deposit: int, amount: int) -> bool:
+        """Have an owner draw if it may; the market's maker buys what is drawn."""
         call = "VaultEngine", "deposit_and_draw", c, account(owner), deposit, amount, account("market_maker")
         would = self._would(owner, *call)
         if would:
@@ -117,9 +121,8 @@ class Tide(World):
         # The feed's price is behind the one outside.
         price = min(self.price(terms.symbol, now), self.system.view("PriceFeed", "last_price", c))
         most = locked * price // RAY * BASIS_POINTS // (terms.initial_ratio + _ABOVE)
-        call = "VaultEngine", "deposit_and_draw", c, account(owner), 0, most - debt, account("market_maker")
-        if most - debt >= _LEAST * WAD and self._would(owner, *call):
-            self.send(owner, *call)
+        if most - debt >= _LEAST * WAD:
+            self._draw(c, owner, 0, most - debt)
 
 
 class Readers:
