@@ -52,6 +52,8 @@ class Asked(Protocol):
 
     def expect(self, chain_id: int, genesis: str, block: int, contract: str) -> None: ...
 
+    def confirms(self, number: int, block: str) -> bool: ...
+
     def reached(self, height: int) -> None: ...
 
     def leave(self, problem: str) -> bool: ...
@@ -135,6 +137,10 @@ class Client:
 
     def expect(self, chain_id: int, genesis: str, block: int, contract: str) -> None:
         """Leave nodes of another chain: there is no other."""
+
+    def confirms(self, number: int, block: str) -> bool:
+        """Tell whether another node has this block, or there is no other: there is none."""
+        return True
 
     def reached(self, height: int) -> None:
         """Take note of the height that was seen: there is nobody to compare it with."""

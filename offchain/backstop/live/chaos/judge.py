@@ -70,18 +70,22 @@ class Capital:
     def _reserved(self, name: str, block: int) -> None:
         """Check that what is signed and not mined cannot spend more than there is."""
         used = self.scene.chain.node.nonce(account(name), "latest")
-        entries: dict[int, dict[str, Any]] = {}
+        entries: dict[str, dict[str, Any]] = {}
         for file in (self.scene.folder / "journal").glob(f"*-{account(name)}.jsonl"):
             for line in file.read_text(encoding="utf-8").split("\n")[1:-1]:
                 change = json.loads(line)
                 if "gone" in change:
                     entries.pop(change["gone"], None)
                 elif "entry" in change:
-                    entries[change["entry"]["nonce"]] = change["entry"]
-        under_way = [each for nonce, each in entries.items() if nonce >= used and each["block"] is None]
-        spends, has = sum(int(each["spends"]) for each in under_way), self.scene.world.stablecoins(name)
+                    entries[change["entry"]["attempts"][0]["hash"]] = change["entry"]
+        under_way = [each for each in entries.values() if each["nonce"] >= used and each["block"] is None]
+        # Of several with one nonce one is mined at most.
+        most: dict[int, int] = {}
+        for each in under_way:
+            most[each["nonce"]] = max(most.get(each["nonce"], 0), int(each["spends"]))
+        spends, has = sum(most.values()), self.scene.world.stablecoins(name)
         self.most_reserved[name] = max(self.most_reserved[name], spends)
-        signed = {(name, nonce, int(each["spends"])) for nonce, each in entries.items() if each in under_way}
+        signed = {(name, each["nonce"], int(each["spends"])) for each in under_way}
         # As above: what was mined waits again beside what was signed for the rest.
         if spends > has and signed - self._signed:
             self.faults.append(f"after block {block} {name} may spend {spends} of {has}")

@@ -34,8 +34,8 @@ POINTS = {
     "before a receipt": Point(Client, "batch", "before", "eth_getTransactionReceipt"),
     "receipt read": Point(Journal, "note", "before"),
     "outcome noted": Point(Journal, "note", "after"),
-    "final": Point(Journal, "drop", "before"),
-    "forgotten": Point(Journal, "drop", "after"),
+    "final": Point(Journal, "finish", "before"),
+    "forgotten": Point(Journal, "finish", "after"),
     "half a line": Point(Journal, "_write", "before"),
     "journal rewritten": Point(journal.os, "replace", "before"),
 }

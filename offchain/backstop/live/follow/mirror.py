@@ -32,7 +32,7 @@ from backstop.live.follow.policies import (
 from backstop.live.node.host import LiveHost, raw_logs
 from backstop.live.node.proofs import Unproven
 from backstop.live.node.roots import ETHEREUM, check_roots
-from backstop.live.node.rpc_node import Node
+from backstop.live.node.rpc_node import LookAgain, Node
 from backstop.live.node.signers import Signers
 from backstop.model.state import Log, World, Written
 from backstop.proof.difference import as_tuples
@@ -279,6 +279,18 @@ class Mirror:
                 f"{missing[0]} was not deployed after block {self.deployment.block}: the deployment file is "
                 "of another chain; deploy again"
             )
+
+    def told(self, number: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Return a block that was followed, with its transactions and receipts, as its hash stands for them.
+
+        Raises LookAgain if the chain has another one there by now.
+        """
+        ((block, receipts),) = self.node.blocks(number, number)
+        kept = {each.number: each.hash for each in self._past.blocks} | {self.block: self.hash}
+        if kept.get(number, block["hash"]) != block["hash"]:
+            raise LookAgain(f"the node at {self.node.url} has another block {number} than was followed")
+        self._check_roots(block, receipts)
+        return block, receipts
 
     def _check_roots(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
         """Leave a node whose block does not hash to what it tells; other kinds of chains are told apart."""

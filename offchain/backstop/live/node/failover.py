@@ -33,6 +33,10 @@ _FIRST_LEAVE, _LONGEST_LEAVE = 5.0, 300.0
 _WEIGHT, _HALF_LIFE = 0.1, 300.0
 
 
+class _Behind(str):
+    """Why a node is left that answers, and is of this chain as far as it got."""
+
+
 class _Member:
     def __init__(self, url: str, timeout: float, stop: Callable[[], bool]) -> None:
         self.client = Client(check_url(url), timeout, stop)
@@ -41,6 +45,8 @@ class _Member:
         # Until then it wants to be left alone; before `away_until` it is asked if there is nobody else.
         self.not_before = 0.0
         self.failures = 0
+        self.behind = False
+        """Whether that was why it was left the last time: it answers."""
         self._seconds = self._errors = self._erred_at = 0.0
 
     def took(self, seconds: float) -> None:
@@ -147,6 +153,27 @@ class Failover:
                     pass
         return False
 
+    def confirms(self, number: int, block: str) -> bool:
+        """Tell whether another node has this block, or no other one of this chain answers.
+
+        One that was left for being behind is asked too: it may be the only one that is on no fork.
+        """
+        alone = True
+        for member in self._members:
+            if member is self._now or (self._clock() < member.away_until and not member.behind):
+                continue
+            try:
+                if _hash(member.client, number) == block:
+                    return True
+            except BackstopError as error:
+                self._leave(member, error)
+            else:
+                alone = alone and not (member.behind or self._is_of_this_chain(member))
+        return alone
+
+    def _is_of_this_chain(self, member: _Member) -> bool:
+        return self._try(member) or member.behind
+
     def reached(self, height: int) -> None:
         """Take note of the height that was seen, and compare it with another node's."""
         now = self._clock()
@@ -164,7 +191,7 @@ class Failover:
             return
         # Whoever claims to be ahead has to be of this chain, and to have the blocks.
         if ahead > MOST_BEHIND and self._try(other) and _has(other.client, height + ahead):
-            self.leave(f"it is {ahead} blocks behind {other.client.where}")
+            self.leave(_Behind(f"it is {ahead} blocks behind {other.client.where}"))
 
     def _ask(self, question: Callable[[Client], T]) -> T:
         asked: list[_Member] = []
@@ -214,7 +241,9 @@ class Failover:
             problem = self._problem(member.client)
         except BackstopError as error:
             problem = error
-        if problem is not None:
+        if problem is None:
+            member.behind = False
+        else:
             self._leave(member, problem)
         return problem is None
 
@@ -236,13 +265,14 @@ class Failover:
             return f"it has no contract at {contract}"
         behind = self._height - int(client.request("eth_blockNumber"), 16)
         if behind > MOST_BEHIND and self._clock() < self._height_at + REMEMBERED:
-            return f"it is {behind} blocks behind"
+            return _Behind(f"it is {behind} blocks behind")
         self._anchors |= anchors
         return None
 
     def _leave(self, member: _Member, problem: str | BackstopError) -> None:
         now = self._clock()
         member.erred(now)
+        member.behind = isinstance(problem, _Behind)
         wanted = problem.retry_after if isinstance(problem, NodeGone) else 0.0
         # 2 to the power of some thousand is too large for a float.
         pause = max(wanted, min(_FIRST_LEAVE * 2 ** min(member.failures - 1, 30), _LONGEST_LEAVE))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import rlp
+from eth_utils.crypto import keccak
 from trie import HexaryTrie
 
 from backstop.live.node.proofs import Unproven, encode_header
@@ -45,6 +46,14 @@ def check_roots(block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]])
     ):
         if str(block[name]).lower() != root:
             raise Unproven(f"the {what} of block {number} are not those that its hash stands for")
+
+
+def transaction_hash(sent: Mapping[str, Any]) -> str:
+    """Return the hash of a transaction by its fields, "" if they are of no known form."""
+    try:
+        return "0x" + keccak(_transaction(sent)).hex()
+    except (KeyError, TypeError, ValueError, AttributeError, rlp.exceptions.RLPException):
+        return ""
 
 
 def _root(items: Iterable[bytes]) -> str:

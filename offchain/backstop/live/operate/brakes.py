@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from typing import NamedTuple
 from backstop.errors import BackstopError
 from backstop.keepers.keeper import Intent, Keeper
 from backstop.keepers.view import View
-from backstop.live.operate.journal import DAY, Journal, Spent
+from backstop.live.operate.journal import DAY, Entry, Journal, Spent
 from backstop.live.operate.roles import ROLES, role_of
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.report.amounts import fixed
@@ -54,7 +54,7 @@ class Stop(NamedTuple):
     """A role that is stopped, as far as `why` says."""
 
     role: str
-    cause: str  # paused, gas, risk, failures, difference, deviation
+    cause: str  # paused, gas, risk, failures, difference, fork, deviation
     why: str
 
 
@@ -117,6 +117,8 @@ class Brakes:
     ) -> None:
         self.journals: Sequence[Journal] = ()
         """What tells what was spent."""
+        self.confirmed: Callable[[], bool] = lambda: True
+        """Whether another node has the block that was followed, as far as there is another."""
         self._roles = {keeper.name: role_of(keeper.group) for keeper in keepers}
         others = limits.get("others", Limits())
         self._limits = {role: limits.get(role, others) for role in self._roles.values()}
@@ -147,6 +149,16 @@ class Brakes:
         """Take note that something was sent."""
         self._spent.clear()
 
+    def affords(self, keeper: str, entry: Entry, most: int) -> bool:
+        """Tell whether the role's budgets have room for a transaction at a higher price [wei a gas]."""
+        role = self._roles[keeper]
+        more = entry.gas * most - entry.spent.gas
+        return all(
+            self._used(role, what, window) + more <= amount
+            for what, window, amount in self._limits[role].budgets()
+            if what == "gas"
+        )
+
     def stop(self, call: Call, view: View, differences: int) -> Stop | None:
         """Return what stops a call; None if it may be sent."""
         role = self._roles[call.keeper.name]
@@ -171,6 +183,9 @@ class Brakes:
         if spends and differences:
             text = f"model and chain differed: {role} puts no money at risk until it is started again"
             return Stop(role, "difference", text)
+        if spends and not self.confirmed():
+            text = f"no other node has the newest block: {role} puts no money at risk until one has"
+            return Stop(role, "fork", text)
         c = call.intent.of
         if spends and limits.deviation is not None and c is not None:
             feed, market = view.prices(c).current, view.outside.prices[c]
@@ -221,6 +236,8 @@ class Brakes:
                 for what, window, amount in self._limits[stop.role].budgets()
                 if what == stop.cause
             )
+        if stop.cause == "fork":
+            return not self.confirmed()
         return stop.cause == "difference"
 
     # ------------------------------------------------------------------------- telling

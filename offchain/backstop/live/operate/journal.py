@@ -1,11 +1,12 @@
 """A journal of what an account signed and what became of it, on disk before anything is sent.
 
 A keeper that was killed finds what may be on its way, and what was spent in the last day. A line for each
-change, the last one of a nonce counts; a line that was cut off says nothing, as nothing was sent for it. The
+change, the last one of an entry counts; a line that was cut off says nothing, as nothing was sent for it. The
 file is locked while a keeper uses it.
 
 What a nonce costs follows from what is known of it: all that it may cost until it is mined, then what it did
-cost. So no crash loses or repeats a cost, and a chain that goes back takes it back.
+cost. So no crash loses or repeats a cost, and a chain that goes back takes it back. What was signed can be
+mined, whatever a node said of it: it stays until its nonce is used up, and counts for a day.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from typing import IO, Any, NamedTuple
 from backstop.errors import BackstopError
 from backstop.files.whole import plain_int
 
-SCHEMA_VERSION = 2
-_READ = (1, SCHEMA_VERSION)
-"""Version 1 knows nothing of what was spent."""
+SCHEMA_VERSION = 3
+_READ = (1, 2, SCHEMA_VERSION)
+"""Version 1 knows nothing of what was spent, 2 of transactions that were given up."""
 _MOST_LINES = 10_000
 DAY = 86_400
 _MINUTE = 60
@@ -58,7 +59,7 @@ class Spent(NamedTuple):
 
 @dataclass
 class Entry:
-    """A nonce of an account, from signing until its block is deep enough."""
+    """A call with a nonce of an account, from signing until its block is deep enough."""
 
     nonce: int
     keeper: str
@@ -69,6 +70,8 @@ class Entry:
     gas: int
     token: str = ""  # the contract of the token it may spend
     spends: int = 0  # wad
+    gain: int | None = None  # wad of stablecoin before gas; None if it is not made for profit
+    needs: int = 0  # gas that it took when it was tried
     attempts: list[Attempt] = field(default_factory=list)
     block: int | None = None  # where it was mined
     ok: bool = False  # whether it then did what it was to do
@@ -76,6 +79,12 @@ class Entry:
     paid: int = 0  # wei for gas, once it was mined
     failed: bool = False  # mined and reverted
     private_until: int = 0  # the last block that a relay may have it in; until then nobody else gets it
+    given_up: bool = False  # nobody sends it any more, since `at`; its nonce may have another entry
+
+    @property
+    def key(self) -> str:
+        """The hash of its first transaction."""
+        return self.attempts[0].hash
 
     @property
     def spent(self) -> Spent:
@@ -135,21 +144,32 @@ class Journal:
         self._try({"entry": _plain(entry)})
 
     def drop(self, entry: Entry) -> None:
-        """Drop an entry that never was."""
+        """Drop an entry that can never be mined."""
         self.entries.remove(entry)
-        self._try({"gone": entry.nonce})
+        self._try({"gone": entry.key})
 
     def finish(self, entry: Entry) -> None:
         """Drop an entry that is final, and keep what it cost for a day."""
         self.entries.remove(entry)
         self._add(entry.keeper, entry.at // _MINUTE, entry.spent)
-        self._try({"gone": entry.nonce, "spent": _row(entry.keeper, entry.at // _MINUTE, entry.spent)})
+        self._try({"gone": entry.key, "spent": _row(entry.keeper, entry.at // _MINUTE, entry.spent)})
 
     def spent(self) -> Iterator[tuple[str, int, Spent]]:
         """Yield what was spent and what may yet be: keeper, time up to the minute, amounts."""
         now = int(time.time())
+        mined = {entry.nonce for entry in self.entries if entry.block is not None}
+        open_: dict[tuple[int, str], tuple[int, Spent]] = {}
         for entry in self.entries:
-            yield entry.keeper, now if entry.block is None else entry.at, entry.spent
+            if entry.block is not None:
+                yield entry.keeper, entry.at, entry.spent
+            if entry.nonce in mined:
+                continue
+            # Of several with one nonce one is mined at most.
+            at, most = open_.get((entry.nonce, entry.keeper), (0, Spent()))
+            at = max(at, entry.at if entry.given_up else now)
+            open_[entry.nonce, entry.keeper] = at, Spent(*map(max, most, entry.spent))
+        for (_, keeper), (at, most) in open_.items():
+            yield keeper, at, most
         for (keeper, minute), spent in self._spent.items():
             # Rounded up, so that nothing leaves an hour before it is over.
             yield keeper, (minute + 1) * _MINUTE, spent
@@ -182,7 +202,7 @@ class Journal:
         lines = text.split("\n")
         try:
             version = json.loads(lines[0])["schema_version"]
-            found: dict[int, Entry] = {}
+            found: dict[str, Entry] = {}
             # What follows the last line feed was cut off.
             for line in lines[1:-1]:
                 change = json.loads(line)
@@ -190,10 +210,11 @@ class Journal:
                     keeper, minute, *amounts = change["spent"]
                     self._add(keeper, minute, Spent(*map(int, amounts)))
                 if "gone" in change:
-                    found.pop(change["gone"], None)
+                    gone = change["gone"]  # a nonce before version 3
+                    found = {key: each for key, each in found.items() if gone not in (key, each.nonce)}
                 elif "entry" in change:
                     entry = _entry(change["entry"])
-                    found[entry.nonce] = entry
+                    found[entry.key] = entry
         except (KeyError, TypeError, ValueError) as error:
             raise BackstopError(f"{self.path} is not a whole journal ({error!r}): move it away") from None
         if version not in _READ:
@@ -265,7 +286,8 @@ def _locked(path: Path) -> IO[str]:
 
 
 def _plain(entry: Entry) -> dict[str, Any]:
-    return asdict(entry) | {"spends": plain_int(entry.spends), "paid": plain_int(entry.paid)}
+    amounts = {name: plain_int(getattr(entry, name)) for name in ("spends", "paid")}
+    return asdict(entry) | amounts | {"gain": None if entry.gain is None else plain_int(entry.gain)}
 
 
 def _row(keeper: str, minute: int, spent: Spent) -> list[int | str]:
@@ -276,6 +298,8 @@ def _entry(content: dict[str, Any]) -> Entry:
     attempts = [Attempt(**each) for each in content["attempts"]]
     changed = {"about": _tuples(content["about"]), "spends": int(content["spends"]), "attempts": attempts}
     changed["paid"] = int(content.get("paid", 0))
+    gain = content.get("gain")
+    changed["gain"] = None if gain is None else int(gain)
     return Entry(**(content | changed))
 
 

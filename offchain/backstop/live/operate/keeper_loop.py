@@ -46,6 +46,10 @@ _MUCH_GAS = 1_000_000
 _SAVE_EVERY = 10.0
 
 
+# Seconds between two questions whether another node has a block that none has yet.
+_ASK_EVERY = 0.5
+
+
 # Who acts first on a new block: those who race others for something.
 _BIDS = (
     *("flash_taker", "bidder", "recap_bidder", "surplus_bidder", "liquidator", "margin_liquidator"),
@@ -84,6 +88,8 @@ class KeeperLoop:
         self.tally = Tally()
         self._coins: dict[str, int] = {}
         self._coins_needed = 0
+        self._ether_price = 0
+        self._confirmed, self._asked_at = "", 0.0
         self._failures_in_a_row = 0
         self._looked_at: tuple[str, int] | None = None
         self._reported = self._strangers = 0
@@ -137,8 +143,10 @@ class KeeperLoop:
             journal = Journal(folder, system.node.chain_id, genesis, address)
             signers = system.host.signers
             signers.ready(address)
-            self.boxes[address] = Outbox(system.node, signers, address, journal, self.rules, self.say)
+            read = system.mirror.told
+            self.boxes[address] = Outbox(system.node, signers, address, journal, self.rules, self.say, read)
         self.brakes.journals = [box.journal for box in self.boxes.values()]
+        self.brakes.confirmed = self._is_confirmed
 
     def summary(self) -> str:
         """Write the figures of the run."""
@@ -301,6 +309,7 @@ class KeeperLoop:
                 self._reserve(box.address, entry)
         mirror, finder = self.system.mirror, self.system.book.index
         view = market_view(mirror, now, fees.expected, self.gas_token, self._reserved, finder)
+        self._ether_price = view.outside.ether_price
         sent = 0
         for keeper in self.keepers:
             memory = self.memories[keeper.name]
@@ -360,6 +369,8 @@ class KeeperLoop:
             gas_limit(gas),
             keeper.group.asset if intent.spends else "",
             intent.spends,
+            gain,
+            gas,
         )
         return self._send(keeper, order, fees, view.timestamp)
 
@@ -404,6 +415,7 @@ class KeeperLoop:
                 Line(f"{keeper.name}: {order.label} was not taken: {error}", "refused", keeper=keeper.name)
             )
             self._count(False)
+            self.brakes.spent_more()  # what a node refused may be mined all the same
             return False
         self._told.discard("signer")
         self._reserve(keeper.address, entry)
@@ -423,12 +435,28 @@ class KeeperLoop:
 
     # -------------------------------------------------------------- seeing through
 
+    def _is_confirmed(self) -> bool:
+        """Tell whether another node has the block that was followed; asked until one has."""
+        mirror, now = self.system.mirror, time.monotonic()
+        if self._confirmed != mirror.hash:
+            self._looked_at = None  # what waits for it is decided again
+            if now < self._asked_at + _ASK_EVERY:
+                return False
+            if not self.system.node.client.confirms(mirror.block, mirror.hash):
+                self._asked_at = now
+                return False
+            self._confirmed = mirror.hash
+        return True
+
     def _push(self) -> None:
+        """See to what waits too long; what would be signed for it rests on what is known, as all else."""
+        if self.system.mirror.unsettled:
+            return
         due = [box for box in self.boxes.values() if box.due()]
         fees = self._fees(self.system.outlook()) if due else None
         for box in due if fees is not None else []:
             assert fees is not None
-            box.push(fees, partial(self._useful, box.address))
+            box.push(fees, partial(self._useful, box.address), self._affords)
 
     def _useful(self, sender: str, entry: Entry, block: str) -> bool:
         """Tell whether a call would succeed on top of a block.
@@ -442,6 +470,16 @@ class KeeperLoop:
             if found is not None:
                 return found
         return self.system.host.static(sender, entry.to, data, block).ok
+
+    def _affords(self, entry: Entry, fees: Fees) -> bool:
+        """Tell whether a call still pays at these fees; of one that need not, whether its budget has them."""
+        keeper = next((each for each in self.keepers if each.name == entry.keeper), None)
+        if keeper is None:  # of an earlier process, with other keepers
+            return True
+        if entry.gain is None:
+            return self.brakes.affords(keeper.name, entry, fees.most)
+        cost = cost_in_stablecoin(entry.needs, fees.expected, self._ether_price)
+        return entry.gain - cost >= keeper.group.minimum_profit
 
     def _settled(self, settled: Settled, reason: str | None) -> None:
         entry = settled.entry

@@ -3,6 +3,9 @@
 Each is signed, written to the journal and only then sent. One that waits too long is sent again if the node
 has lost it, else replaced at the same nonce for more, or withdrawn if it would fail by now. Since a nonce is
 mined once, nothing is done twice, whichever of its transactions that is.
+
+What was signed may be mined, whatever a node says of it. So a transaction that nobody sends any more is given
+up, and no more than that: the next call has its nonce, and the journal keeps both until one of them is final.
 """
 
 from __future__ import annotations
@@ -22,13 +25,19 @@ from backstop.live.node.fees import FEE_CAP, GWEI, TIP_CAP, Fees, raised
 from backstop.live.node.log import Line
 from backstop.live.node.relay import Relay
 from backstop.live.node.remote_signer import SignerGone
-from backstop.live.node.rpc_node import Node
+from backstop.live.node.roots import transaction_hash
+from backstop.live.node.rpc_node import LookAgain, Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.journal import Attempt, Entry, Journal
 
 _NOTHING_GAS = 21_000
-# Looks at a nonce that is used up until it counts as used by somebody else: receipts can come late.
+# Blocks that a nonce is used up until it counts as used by somebody else: receipts can come late.
 _LATE_RECEIPTS = 20
+# Calls that are given up with one nonce until it is used up for nothing.
+_MOST_GIVEN_UP = 16
+# Nonces that are used up for nothing so that what follows can be mined. More are no accident: a node that
+# once told a nonce from far ahead would have them all paid for.
+_MOST_MISSING = 16
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,8 @@ class Order(NamedTuple):
     gas: int
     token: str = ""
     spends: int = 0
+    gain: int | None = None
+    needs: int = 0
 
 
 class Settled(NamedTuple):
@@ -71,9 +82,13 @@ class _LastSent:
     def __init__(self, at: float, height: int) -> None:
         self.at = at
         self.height = height
-        self.at_cap = False
+        self.at_cap = self.too_dear = False
         self.doubted = False
-        self.missing = 0
+        self.missing_at: set[int] = set()
+
+
+Block = tuple[dict[str, Any], list[dict[str, Any]]]
+"""A block with its transactions, and their receipts, as a node tells them."""
 
 
 class Outbox:
@@ -87,8 +102,11 @@ class Outbox:
         journal: Journal,
         rules: Rules,
         say: Callable[[str], None],
+        block: Callable[[int], Block] | None = None,
     ) -> None:
+        """Read blocks by `block`, which raises NodeGone if one is not as the chain's hashes say."""
         self.node = node
+        self._block = block or (lambda number: node.blocks(number, number)[0])
         self.signers = signers
         self.address = address
         self.journal = journal
@@ -108,7 +126,7 @@ class Outbox:
     @property
     def waiting(self) -> list[Entry]:
         """The entries that are signed and not mined, by nonce."""
-        waiting = [entry for entry in self.journal.entries if entry.block is None]
+        waiting = [entry for entry in self.journal.entries if entry.block is None and not entry.given_up]
         return sorted(waiting, key=lambda entry: entry.nonce)
 
     def due(self) -> bool:
@@ -120,6 +138,8 @@ class Outbox:
 
     def send(self, order: Order, fees: Fees, private: bool = False) -> Entry:
         """Sign, write down, send. Raises BackstopError if the node refuses; NodeGone leaves it to `push`.
+
+        What a node refused is given up: it, or another one before it, may have it all the same.
 
         A `private` one goes to the relay, and to the node only if that does not take it.
         """
@@ -140,8 +160,7 @@ class Outbox:
         except NodeRefused:  # it may have gone on all the same
             raise
         except RpcError as error:
-            # It never was on its way.
-            self.journal.drop(entry)
+            self._give_up(entry)
             raise self._explained(error, order.gas * fees.most) from None
         return entry
 
@@ -157,11 +176,19 @@ class Outbox:
         return True
 
     def _next_nonce(self) -> int:
-        used = [entry.nonce for entry in self.journal.entries]
-        if self.waiting:
-            return max(used) + 1
+        entries = self.journal.entries
+        after = [entry.nonce + 1 for entry in entries if not entry.given_up]
         # Somebody else may have used the account since.
-        return max([self.node.nonce(self.address), *(nonce + 1 for nonce in used)])
+        nonce = max(after) if self.waiting else max([self.node.nonce(self.address), *after])
+        given_up = Counter(entry.nonce for entry in entries if entry.given_up)
+        while given_up[nonce] >= _MOST_GIVEN_UP:
+            nonce += 1
+        return nonce
+
+    def _give_up(self, entry: Entry) -> None:
+        entry.given_up, entry.at = True, int(time.time())
+        self._last_sent.pop(entry.nonce, None)
+        self.journal.note(entry)
 
     def _sign(self, entry: Entry, fees: Fees, withdraws: bool = False) -> Attempt:
         transaction = {
@@ -183,7 +210,8 @@ class Outbox:
         try:
             self.node.request("eth_sendRawTransaction", attempt.raw)
         except RpcError as error:
-            if "already" not in error.reason.lower():  # known, imported
+            reason = error.reason.lower()
+            if "already" not in reason and not reason.startswith("known transaction"):
                 raise
 
     def _explained(self, error: RpcError, cost: int) -> BackstopError:
@@ -204,33 +232,37 @@ class Outbox:
         """Return what was mined up to a block since the last call; forget what is deep enough."""
         self._height = height
         found = list[Settled]()
-        waiting = self.waiting
-        if waiting:
+        unmined = [entry for entry in self.journal.entries if entry.block is None]
+        if unmined:
             count = self.node.nonce(self.address, "latest")
-            used = [entry for entry in waiting if entry.nonce < count]
+            used = [entry for entry in unmined if entry.nonce < count]
             for entry, receipt in zip(used, self._receipts(used), strict=True):
                 if receipt is None:
                     self._missing(entry)
                 elif int(receipt["blockNumber"], 16) <= height:
-                    found.append(self._mined(entry, receipt))
+                    settled = self._mined(entry, receipt)
+                    if settled is not None:
+                        found.append(settled)
         for entry in list(self.journal.entries):
             if entry.block is not None and entry.block + self.rules.confirmations <= height:
                 self.journal.finish(entry)
+                for other in [each for each in self.journal.entries if each.nonce == entry.nonce]:
+                    self.journal.drop(other)
         return found
 
     def recheck(self) -> None:
-        """Have what is no longer mined after a reorganisation wait again."""
+        """Have what is no longer mined after a reorganisation, or with another outcome, wait again."""
         mined = [entry for entry in self.journal.entries if entry.block is not None]
         for entry, receipt in zip(mined, self._receipts(mined), strict=True):
-            if receipt is None:
-                entry.block = None
+            before = entry.ok, entry.failed
+            same = receipt is not None and self._mined(entry, receipt) is not None
+            if not same or (entry.ok, entry.failed) != before:
+                entry.block, entry.ok, entry.failed, entry.paid = None, False, False, 0
                 self._tell(entry, "unmined", "is no longer part of the chain")
-            else:
-                entry.block = int(receipt["blockNumber"], 16)
             self.journal.note(entry)
 
     def _receipts(self, entries: list[Entry]) -> list[dict[str, Any] | None]:
-        """Return the receipt of whichever attempt was mined."""
+        """Return the receipt of whichever attempt was mined, as a node tells it."""
         names = [(attempt.hash,) for entry in entries for attempt in entry.attempts]
         receipts = iter(self.node.client.batch("eth_getTransactionReceipt", names))
         found = []
@@ -239,23 +271,45 @@ class Outbox:
             found.append(next((each for each in own if each is not None), None))
         return found
 
-    def _mined(self, entry: Entry, receipt: dict[str, Any]) -> Settled:
+    def _mined(self, entry: Entry, told: dict[str, Any]) -> Settled | None:
+        """Take note of an outcome; None if the chain went back while it was read.
+
+        A receipt that is asked for says where to look. The outcome is what the block's own roots bind.
+        """
+        number, name = int(told["blockNumber"], 16), str(told["transactionHash"])
+        try:
+            block, receipts = self._block(number)
+        except LookAgain:
+            return None
+        place = next((i for i, sent in enumerate(block["transactions"]) if sent["hash"] == name), None)
+        attempt = next((each for each in entry.attempts if each.hash == name), None)
+        if place is None or attempt is None or transaction_hash(block["transactions"][place]) != name:
+            raise self.node.wrong(f"its block {number} has no transaction {name}")
+        receipt = receipts[place]
         self._last_sent.pop(entry.nonce, None)
-        name = str(receipt["transactionHash"])
-        withdrawn = any(attempt.hash == name and attempt.withdraws for attempt in entry.attempts)
-        entry.block = int(receipt["blockNumber"], 16)
-        entry.ok = receipt["status"] == "0x1" and not withdrawn
-        entry.failed = not entry.ok and not withdrawn
-        gas, price = int(receipt["gasUsed"], 16), int(receipt.get("effectiveGasPrice") or "0x0", 16)
+        before = int(receipts[place - 1]["cumulativeGasUsed"], 16) if place else 0
+        gas = int(receipt["cumulativeGasUsed"], 16) - before
+        price = _price(attempt, block, receipt)
+        entry.block, entry.given_up = number, False
+        entry.ok = receipt["status"] == "0x1" and not attempt.withdraws
+        entry.failed = not entry.ok and not attempt.withdraws
         entry.at, entry.paid = int(time.time()), gas * price
         self.journal.note(entry)
-        return Settled(entry, name, withdrawn, gas, price)
+        return Settled(entry, name, attempt.withdraws, gas, price)
 
     def _missing(self, entry: Entry) -> None:
-        last = self._last(entry)
-        last.missing += 1
-        if last.missing >= _LATE_RECEIPTS:
-            self.journal.drop(entry)
+        """Take note that a nonce is used up, and not by what any node has a receipt of."""
+        if any(each.nonce == entry.nonce and each.block is not None for each in self.journal.entries):
+            if not entry.given_up:
+                self._give_up(entry)
+            return  # one with the same nonce was mined, and takes it along when it is final
+        blocks = self._last(entry).missing_at
+        blocks.add(self._height)
+        if len(blocks) >= _LATE_RECEIPTS:
+            if not entry.given_up:
+                self._give_up(entry)
+            # No proof says that it was not mined: it counts as spent.
+            self.journal.finish(entry)
             text = (
                 f"{entry.keeper}: {entry.label} lost its nonce {entry.nonce}: somebody else uses the account"
             )
@@ -263,11 +317,16 @@ class Outbox:
 
     # -------------------------------------------------------------------- pushing
 
-    def push(self, market: Fees, useful: Callable[[Entry, str], bool]) -> None:
+    def push(
+        self,
+        market: Fees,
+        useful: Callable[[Entry, str], bool],
+        affords: Callable[[Entry, Fees], bool] = lambda entry, fees: True,
+    ) -> None:
         """See to what has waited too long.
 
         `useful` tells whether a call would still do what it is to do on top of a block: the pending one has
-        what the pool has, and the latest one has not.
+        what the pool has, and the latest one has not. `affords` tells whether it may cost more by now.
         """
         now, waiting = time.monotonic(), self.waiting
         for entry in waiting:
@@ -286,14 +345,18 @@ class Outbox:
                 if known or not last:
                     self._replace(entry, market, withdraws=True)
                 else:
-                    self.journal.drop(entry)
-                    self._tell(entry, "forgotten", "is not needed any more and on no node: forgotten")
+                    self._tell(entry, "given up", "is not needed any more and on no node: given up")
+                    self._give_up(entry)
             elif not known and entry.attempts[-1].most >= market.expected:
                 self._again(entry)
             elif self._elsewhere(entry):
                 pass  # it costs no more, and may do
             else:
-                self._replace(entry, market, entry.attempts[-1].withdraws)
+                withdraws = entry.attempts[-1].withdraws
+                if withdraws or self._affordable(entry, market, affords):
+                    self._replace(entry, market, withdraws)
+                elif any(each.gain is not None for each in waiting if each.nonce > entry.nonce):
+                    self._replace(entry, market, withdraws=True)  # it makes room for what pays for itself
             before.height = self._height
         if waiting:
             self._fill_gap(waiting[0], market, now)
@@ -326,10 +389,24 @@ class Outbox:
             self._tell(entry, "passed over", text)
         return news
 
+    def _raised(self, entry: Entry, market: Fees) -> Fees | None:
+        last = entry.attempts[-1]
+        return raised(Fees(last.most, last.tip, 0), market, self.rules.fee_cap, self.rules.tip_cap)
+
+    def _affordable(self, entry: Entry, market: Fees, affords: Callable[[Entry, Fees], bool]) -> bool:
+        """Tell whether an entry may cost more; one that may not waits for a cheaper hour, and says so."""
+        fees = self._raised(entry, market)
+        if fees is None or affords(entry, fees):
+            return True
+        if not self._last(entry).too_dear:
+            self._last(entry).too_dear = True
+            text = f"waits: {fees.most / GWEI:.1f} gwei are more than it may cost"
+            self._tell(entry, "too dear", text)
+        return False
+
     def _replace(self, entry: Entry, market: Fees, withdraws: bool) -> None:
         """Send another transaction with this nonce, for more."""
-        last = entry.attempts[-1]
-        fees = raised(Fees(last.most, last.tip, 0), market, self.rules.fee_cap, self.rules.tip_cap)
+        last, fees = entry.attempts[-1], self._raised(entry, market)
         if fees is None:
             if not self._last(entry).at_cap:
                 self._last(entry).at_cap = True
@@ -356,7 +433,14 @@ class Outbox:
         """Fill nonces before ours that have no transaction and keep all others waiting."""
         if self._last(first).at != now or self.node.nonce(self.address, "latest") >= first.nonce:
             return
-        for nonce in range(self.node.nonce(self.address, "pending"), first.nonce):
+        pending = self.node.nonce(self.address, "pending")
+        if first.nonce - pending > _MOST_MISSING:
+            for entry in self.waiting:
+                text = f"has nonce {entry.nonce}, the account is at {pending}: given up, decided anew"
+                self._tell(entry, "given up", text)
+                self._give_up(entry)
+            return
+        for nonce in range(pending, first.nonce):
             entry = Entry(nonce, first.keeper, f"nothing (for nonce {nonce})", (), "", "0x", _NOTHING_GAS)
             try:
                 entry.attempts.append(self._sign(entry, market, withdraws=True))
@@ -382,6 +466,14 @@ class Outbox:
         self.say(
             Line(line, event, keeper=entry.keeper, nonce=entry.nonce, transaction=entry.attempts[-1].hash)
         )
+
+
+def _price(attempt: Attempt, block: dict[str, Any], receipt: dict[str, Any]) -> int:
+    """Return what a unit of gas cost [wei]: what the header binds, else what the receipt says."""
+    base = block.get("baseFeePerGas")
+    if base is None:
+        return int(receipt.get("effectiveGasPrice") or "0x0", 16)
+    return min(attempt.most, int(base, 16) + attempt.tip)
 
 
 def _checksummed(address: str) -> str:

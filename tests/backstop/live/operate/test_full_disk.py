@@ -43,7 +43,7 @@ def full(left: int) -> Iterator[None]:
 
 def entry(nonce: int) -> Entry:
     made = Entry(nonce, "bidder", "take", (), "0x1", "0x", 100)
-    made.attempts.append(Attempt("0x1", "0x", 5, 1))
+    made.attempts.append(Attempt(hex(nonce + 1), "0x", 5, 1))
     return made
 
 

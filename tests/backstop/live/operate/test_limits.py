@@ -53,6 +53,7 @@ def failed(loop: KeeperLoop, keeper: str, times: int, gas: int = 10**15) -> None
     journal = loop.boxes[address].journal
     for _ in range(times):
         entry = Entry(9, keeper, "bait", (), "", "0x", 0, at=int(time.time()), block=1, failed=True)
+        entry.attempts.append(Attempt("0x1", "0x", 5, 1))
         entry.paid = gas
         journal.entries.append(entry)
         journal.finish(entry)
@@ -248,7 +249,7 @@ def test_a_journal_cut_anywhere_forgets_no_cost(tmp_path: Path) -> None:
     assert [each for _, _, each in journal.spent()] == [Spent(123, 70, 1, 0)]
     content = journal.path.read_bytes()
     found = set()
-    for end in (*range(least, len(content), 13), len(content) - 1, len(content)):
+    for end in {*range(least, len(content), 13), len(content) - 1, len(content)}:
         other = Journal(tmp_path / str(end), 1, "0x12345678", "0xabc")
         assert other.path is not None
         other.path.parent.mkdir()

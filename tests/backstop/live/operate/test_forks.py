@@ -1,0 +1,145 @@
+"""A node with a chain of its own, whole in every proof, moves no money beside one that has another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.deployment.file import read_deployment
+from backstop.deployment.plan import Deployment
+from backstop.live.node.failover import Failover
+from backstop.live.node.rpc_node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
+from tests.support.devnet import Devnet
+from tests.support.fallen import do, liquidate
+from tests.support.proxy import Proxy
+
+NewDevnet = Callable[..., Devnet]
+BIDDER = account("bidder")
+FAIR, FALSE = (5_000 * WAD, 250_000 * WAD), (5_000 * WAD, 1_500_000 * WAD)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def honest(new_devnet: NewDevnet, fallen_folder: Path) -> Devnet:
+    """Its market pays a third of what the auction asks."""
+    devnet = started(new_devnet, fallen_folder)
+    offered(devnet, fallen_folder, FAIR)
+    return devnet
+
+
+def started(new_devnet: NewDevnet, folder: Path) -> Devnet:
+    devnet = new_devnet("--load-state", str(folder / "state.json"))
+    devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 1)
+    return devnet
+
+
+def offered(devnet: Devnet, folder: Path, liquidity: tuple[int, int]) -> None:
+    """An auction, a bidder with money, and a market with some price."""
+    deployment = read_deployment(folder / "deployment.json")
+    system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
+    do(system, "Stablecoin", "transfer", BIDDER, 9_000 * WAD, sender="market_maker")
+    do(system, "Stablecoin", "approve", system.addresses["CollateralAuction"], 1 << 255, sender="bidder")
+    liquidate(system)
+    do(system, "Market.ETH", "set_liquidity", *liquidity, sender="market_maker")
+
+
+def bidding(client: Failover, folder: Path, said: list[str]) -> KeeperLoop:
+    deployment = read_deployment(folder / "deployment.json")
+    system = LiveSystem(Node("", client=client), deployment, Signers(test_accounts=True))
+    return KeeperLoop(system, keepers_of(deployment, ["bidder"]), said.append)
+
+
+def rounds(loop: KeeperLoop, count: int = 3) -> int:
+    """Look so often as if time had passed."""
+    sent = 0
+    for _ in range(count):
+        loop._looked_at, loop._asked_at, loop.system.node._looked_at = None, 0.0, 0.0
+        sent += loop.round()
+    return sent
+
+
+@pytest.mark.parametrize("beside", ["fork", "same", "silent"])
+def test_a_fork_of_the_same_height(
+    new_devnet: NewDevnet, honest: Devnet, fallen_folder: Path, said: list[str], beside: str
+) -> None:
+    """Two histories from one block on: only the word of two nodes, or of a single one, is bid on."""
+    liar = started(new_devnet, fallen_folder)
+    offered(liar, fallen_folder, FALSE)
+    assert liar.node.head().number == honest.node.head().number
+    assert liar.node.head().hash != honest.node.head().hash
+    proxy = Proxy(honest.port if beside != "same" else liar.port)
+    loop = bidding(Failover([liar.url, proxy.url], 5.0, said.append), fallen_folder, said)
+    if beside == "silent":
+        proxy.end()
+    assert (rounds(loop) > 0) == (beside != "fork")
+    assert (("bidder", "fork") in loop.brakes.stops) == (beside == "fork")
+    assert sum("no other node has the newest block" in line for line in said) == (beside == "fork")
+    if beside == "fork":
+        # As soon as another one has it, it is bid on.
+        proxy.change = lambda method, result: (
+            result | {"hash": loop.system.mirror.hash} if method == "eth_getBlockByNumber" else result
+        )
+        assert rounds(loop, 1) == 1 and loop.brakes.stops == {}
+    proxy.end()
+
+
+def test_a_fork_that_is_ahead(
+    new_devnet: NewDevnet, honest: Devnet, fallen_folder: Path, said: list[str]
+) -> None:
+    """It goes on from the honest node's newest block, and has that left for being behind."""
+    liar = new_devnet("--fork-url", honest.url, "--chain-id", "31337")
+    loop = bidding(Failover([honest.url, liar.url], 5.0, said.append), fallen_folder, said)
+    assert rounds(loop, 1) == 0
+    to, data = loop.system.encoded(Action("Market.ETH", "set_liquidity", FALSE, account("market_maker")))
+    request = liar.node.request
+    request("anvil_autoImpersonateAccount", True)
+    request("evm_setAutomine", False)
+    sent = {"from": account("market_maker"), "to": to, "data": "0x" + data.hex(), "gas": hex(10**6)}
+    request("eth_sendTransaction", sent)
+    for _ in range(5):
+        request("evm_mine")
+    assert rounds(loop, 4) == 0
+    assert loop.system.node.url == liar.url and loop.system.mirror.block == liar.node.head().number
+    assert ("bidder", "fork") in loop.brakes.stops
+
+
+@pytest.mark.parametrize(
+    ("other", "confirmed"),
+    [("same", True), ("fork", False), ("behind", False), ("other chain", True), ("silent", True)],
+)
+def test_who_confirms_a_block(
+    devnet: Devnet, deployment: Deployment, said: list[str], other: str, confirmed: bool
+) -> None:
+    """One of this chain that answers has to have it; of another chain, or silent, it counts for nothing."""
+    proxy, head = Proxy(devnet.port), devnet.node.head()
+    client = Failover([devnet.url, proxy.url], 0.5, said.append)
+    client.expect(31_337, deployment.genesis, deployment.block, deployment.creations[0].address)
+
+    def change(method: str, result: Any) -> Any:
+        if other == "silent":
+            time.sleep(0.7)
+        if other == "other chain" and method == "eth_chainId":
+            return "0x1"
+        if method != "eth_getBlockByNumber" or int(result["number"], 16) < head.number or other == "same":
+            return result
+        return result | {"hash": "0x" + "12" * 32} if other == "fork" else None
+
+    proxy.change = change
+    for _ in range(2):
+        assert client.confirms(head.number, head.hash) == confirmed
+    proxy.end()

@@ -1,0 +1,304 @@
+"""What was signed may be mined, whatever a node says: it counts until its nonce is used up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.errors import BackstopError
+from backstop.keepers.costs import cost_in_stablecoin
+from backstop.live.node.failover import Failover
+from backstop.live.node.fees import GWEI, Fees
+from backstop.live.node.rpc_node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.brakes import Brakes, Limits
+from backstop.live.operate.journal import Attempt, Entry, Journal
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.outbox import Order, Outbox, Rules
+from backstop.live.operate.roles import keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
+from tests.support.devnet import Devnet
+from tests.support.fallen import do, liquidate
+from tests.support.proxy import Proxy
+
+ME, BIDDER = account("accruer"), account("bidder")
+TAKE = Order("bidder", "take", ("take", 0), ME, "0x", 60_000, "Stablecoin", 5_000 * WAD)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def proxy(fresh: Devnet) -> Iterator[Proxy]:
+    """In front of a node that mines when it is told to."""
+    fresh.node.request("evm_setAutomine", False)
+    made = Proxy(fresh.port)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def outbox(proxy: Proxy, said: list[str]) -> Outbox:
+    return box_of(Node(proxy.url, 5.0), said)
+
+
+def box_of(node: Node, said: list[str]) -> Outbox:
+    journal = Journal(None, 31_337, "0x12345678", ME)
+    signers, rules = Signers(test_accounts=True), Rules(replace_after=0.0, confirmations=2)
+    return Outbox(node, signers, ME, journal, rules, said.append)
+
+
+def at_risk(box: Outbox) -> int:
+    """What may have been paid, or was."""
+    return sum(spent.risk for *_, spent in box.journal.spent())
+
+
+def refusing(proxy: Proxy, words: str) -> None:
+    """Have the node take what it is sent, and say that it does not."""
+    proxy.errors = {"eth_sendRawTransaction": {"code": -32_000, "message": words}}
+
+
+@pytest.mark.parametrize("words", ["nonce too low", "transaction underpriced", "intrinsic gas too low"])
+def test_what_a_node_refuses_and_sends_on_counts(
+    outbox: Outbox, proxy: Proxy, fresh: Devnet, words: str
+) -> None:
+    refusing(proxy, words)
+    with pytest.raises(BackstopError):
+        outbox.send(TAKE, outbox.node.fees())
+    assert outbox.waiting == [] and at_risk(outbox) == TAKE.spends
+    fresh.node.request("evm_mine")
+    (settled,) = outbox.settle(fresh.node.head().number)
+    assert settled.entry.ok and at_risk(outbox) == TAKE.spends
+
+
+@pytest.mark.parametrize("words", ["already known", "Known transaction: 0x1", "AlreadyKnown"])
+def test_what_a_node_has_already_is_sent(outbox: Outbox, proxy: Proxy, words: str) -> None:
+    refusing(proxy, words)
+    outbox.send(TAKE, outbox.node.fees())
+    assert len(outbox.waiting) == 1
+
+
+def test_what_a_silent_node_took_counts(fresh: Devnet, proxy: Proxy, said: list[str]) -> None:
+    """The second one says that its nonce is too low: it is mined by then."""
+    fresh.node.request("evm_setAutomine", True)
+
+    def late(method: str, result: Any) -> Any:
+        if method == "eth_sendRawTransaction":
+            time.sleep(1.5)
+        return result
+
+    proxy.change = late
+    box = box_of(Node("", client=Failover([proxy.url, fresh.url], 0.5, said.append)), said)
+    with pytest.raises(BackstopError, match="nonce too low"):
+        box.send(TAKE, box.node.fees())
+    (settled,) = box.settle(fresh.node.head().number)
+    assert settled.entry.ok and at_risk(box) == TAKE.spends
+
+
+def test_of_several_with_one_nonce_one_counts(outbox: Outbox, proxy: Proxy, fresh: Devnet) -> None:
+    """The one that was mined, once it is known; until then the most that it may be."""
+    refusing(proxy, "transaction underpriced")
+    dear = TAKE._replace(spends=7_000 * WAD, data="0x01")
+    proxy.change = lambda method, result: "0x0" if method == "eth_getTransactionCount" else result
+    for i, each in enumerate((dear, TAKE)):
+        with pytest.raises(BackstopError):  # each at a price at which it takes the place of the one before
+            outbox.send(each, Fees((3 + i) * 10 * GWEI, (1 + i) * GWEI, 0))
+    assert [entry.nonce for entry in outbox.journal.entries] == [0, 0] and at_risk(outbox) == dear.spends
+    proxy.change = lambda method, result: result
+    for _ in range(3):
+        fresh.node.request("evm_mine")
+        outbox.settle(fresh.node.head().number)
+    assert at_risk(outbox) == TAKE.spends and outbox.journal.entries == []
+
+
+def test_a_nonce_with_many_is_used_up_for_nothing(outbox: Outbox, fresh: Devnet) -> None:
+    for i in range(16):
+        entry = Entry(0, *TAKE._replace(spends=i + 1), given_up=True, at=int(time.time()))
+        entry.attempts.append(Attempt(f"{i + 1:#066x}", "0x", 1, 1))
+        outbox.journal.put(entry)
+    assert outbox.send(TAKE, outbox.node.fees()).nonce == 1
+    outbox.push(outbox.node.fees(), lambda entry, block: True)
+    fresh.node.request("evm_mine")
+    outbox.settle(fresh.node.head().number)
+    assert outbox.waiting == [] and fresh.node.nonce(ME, "latest") == 2 and at_risk(outbox) == TAKE.spends
+
+
+def test_nobody_pays_for_a_nonce_from_nowhere(
+    outbox: Outbox, proxy: Proxy, fresh: Devnet, said: list[str]
+) -> None:
+    """A node that tells one from far ahead once would have every one before it used up for nothing."""
+    proxy.change = lambda method, result: "0x12c" if method == "eth_getTransactionCount" else result
+    assert outbox.send(TAKE, outbox.node.fees()).nonce == 300
+    proxy.change = lambda method, result: result
+    fresh.node.request("evm_mine")
+    outbox.settle(fresh.node.head().number)
+    outbox.push(outbox.node.fees(), lambda entry, block: True)
+    assert outbox.waiting == [] and fresh.node.nonce(ME) == 0 and at_risk(outbox) == TAKE.spends
+    assert said[-1] == "bidder: take has nonce 300, the account is at 0: given up, decided anew"
+    assert outbox.send(TAKE, outbox.node.fees()).nonce == 0
+
+
+def test_receipts_that_are_late_by_blocks_count(outbox: Outbox, proxy: Proxy, fresh: Devnet) -> None:
+    """However often somebody looks; and after as many blocks as it takes all of it counts as paid."""
+    entry = outbox.send(TAKE, outbox.node.fees())
+    entry.attempts[0] = Attempt("0x" + "11" * 32, *list(vars(entry.attempts[0]).values())[1:])
+    fresh.node.request("evm_mine")
+    for _ in range(100):
+        outbox.settle(fresh.node.head().number)
+    assert outbox.waiting == [entry]
+    for _ in range(20):
+        fresh.node.request("evm_mine")
+        outbox.settle(fresh.node.head().number)
+    assert outbox.journal.entries == [] and at_risk(outbox) == TAKE.spends
+
+
+def test_another_outcome_after_a_reorganisation_counts(outbox: Outbox, fresh: Devnet) -> None:
+    """The withdrawal was mined; the other branch has the purchase."""
+    snapshot = fresh.node.request("evm_snapshot")
+    entry = outbox.send(TAKE, Fees(3 * GWEI, GWEI, 2 * GWEI))
+    outbox.settle(fresh.node.head().number)
+    outbox._replace(entry, Fees(100 * GWEI, 3 * GWEI, 0), withdraws=True)
+    fresh.node.request("evm_mine")
+    outbox.settle(fresh.node.head().number)
+    assert entry.block is not None and at_risk(outbox) == 0
+    fresh.node.request("evm_revert", snapshot)
+    fresh.node.request("eth_sendRawTransaction", entry.attempts[0].raw)
+    fresh.node.request("evm_mine")
+    outbox.recheck()
+    (settled,) = outbox.settle(fresh.node.head().number)
+    assert settled.entry.ok and not settled.withdrawn and at_risk(outbox) == TAKE.spends
+
+
+def test_a_relay_may_have_it_mined_when_it_likes(outbox: Outbox, fresh: Devnet) -> None:
+    """No node knows it, nobody needs it, nothing comes after it: the next call has its nonce."""
+    entry = outbox.send(TAKE, outbox.node.fees())
+    fresh.node.request("anvil_dropTransaction", entry.attempts[0].hash)
+    outbox.push(outbox.node.fees(), lambda entry, block: False)
+    assert outbox.waiting == [] and at_risk(outbox) == TAKE.spends
+    fresh.node.request("eth_sendRawTransaction", entry.attempts[0].raw)
+    fresh.node.request("evm_mine")
+    (settled,) = outbox.settle(fresh.node.head().number)
+    assert settled.entry is entry and entry.ok and at_risk(outbox) == TAKE.spends
+
+
+def test_it_outlives_the_process(tmp_path: Path) -> None:
+    """Two with one nonce are two; what is gone in a file of the version before is gone by its nonce."""
+    journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
+    journal.open()
+    for name, given_up in (("0x1", True), ("0x2", False)):
+        entry = Entry(5, "bidder", "take", (), "0x1", "0x", 100, gain=10**20, given_up=given_up, at=7)
+        entry.attempts.append(Attempt(name, "0x", 5, 1))
+        journal.put(entry)
+    journal.close()
+    again = Journal(tmp_path, 1, "0x12345678", "0xabc")
+    again.open()
+    assert [(e.key, e.given_up, e.gain) for e in again.entries] == [
+        ("0x1", True, 10**20),
+        ("0x2", False, 10**20),
+    ]
+    again.close()
+    assert again.path is not None
+    text = again.path.read_text().replace('"schema_version": 3', '"schema_version": 2')
+    again.path.write_text(text + '{"gone": 5}\n')
+    again.open()
+    assert again.entries == []
+    again.close()
+
+
+# ------------------------------------------------------------------ whole keepers
+
+
+@pytest.fixture
+def ready(fallen: LiveSystem) -> LiveSystem:
+    """A chain with an auction and a bidder that has money."""
+    liquidate(fallen)
+    do(fallen, "Stablecoin", "transfer", BIDDER, 9_000 * WAD, sender="market_maker")
+    do(fallen, "Stablecoin", "approve", fallen.addresses["CollateralAuction"], 1 << 255, sender="bidder")
+    return fallen
+
+
+@pytest.mark.parametrize("lie", [{"status": "0x0", "gasUsed": "0x0"}, {"effectiveGasPrice": "0x1"}])
+def test_a_receipt_is_what_the_block_says(
+    ready: LiveSystem, attach_fallen: Callable[..., LiveSystem], said: list[str], lie: dict[str, str]
+) -> None:
+    """A node that says that a purchase failed, or cost nothing, would have the budget begin anew."""
+    system = attach_fallen()
+    client: Any = system.node.client
+    true = client._result
+
+    def told(method: str, params: Any, answer: Any) -> Any:
+        result = true(method, params, answer)
+        return result | lie if method == "eth_getTransactionReceipt" and result else result
+
+    client._result = told
+    keepers = keepers_of(system.deployment, ["bidder"])
+    limits = {"bidder": Limits(risk_hour=9_500 * WAD, gas_hour=10**16)}
+    loop = KeeperLoop(system, keepers, said.append, brakes=Brakes(keepers, limits))
+    before = ready.node.balance(BIDDER), ready.view("Stablecoin", "balanceOf", BIDDER)
+    assert loop.round() == 1
+    loop._follow()
+    ready.follow()
+    after = ready.node.balance(BIDDER), ready.view("Stablecoin", "balanceOf", BIDDER)
+    used = {name: amount for (_, name), (amount, _) in loop.brakes.budgets().items()}
+    assert before[1] - after[1] <= used["risk_hour"] and after[1] < before[1]
+    assert used["gas_hour"] == before[0] - after[0] == loop.tally.gas_paid
+
+
+@pytest.fixture
+def dear(
+    fallen: LiveSystem, attach_fallen: Callable[..., LiveSystem], said: list[str]
+) -> Callable[..., KeeperLoop]:
+    """Has keepers send on a chain that mines when it is told to, and its gas cost 400 gwei then."""
+
+    def open_it(*roles: str, limits: dict[str, Limits] | None = None, **options: Any) -> KeeperLoop:
+        fallen.node.request("evm_setAutomine", False)
+        system = attach_fallen()
+        keepers = keepers_of(system.deployment, list(roles), options=options)
+        rules, brakes = Rules(replace_after=0.0, tip_cap=20 * GWEI), Brakes(keepers, limits or {})
+        loop = KeeperLoop(system, keepers, said.append, brakes=brakes, rules=rules)
+        assert loop.round() >= 1
+        mine_at(loop, 400 * GWEI)
+        for _ in range(2):
+            loop._looked_at = None
+            loop.round()
+        mine_at(loop, 400 * GWEI)
+        loop._follow()
+        return loop
+
+    return open_it
+
+
+def mine_at(loop: KeeperLoop, base: int) -> None:
+    loop.system.node.request("anvil_setNextBlockBaseFeePerGas", hex(base))
+    loop.system.node.request("evm_mine")
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_a_replacement_stays_within_the_budget(
+    dear: Callable[..., KeeperLoop], said: list[str], limited: bool
+) -> None:
+    """Nothing behind it pays for itself: it waits for a cheaper hour."""
+    limits = {"accruer": Limits(gas_day=2 * 10**15 if limited else 10**20)}
+    loop = dear("accruer", limits=limits, accruer={"heartbeat": 1})
+    used, limit = loop.brakes.budgets()["accruer", "gas_day"]
+    assert 0 < used <= limit and (loop.replaced == 0) == limited
+    assert any(line.endswith("gwei are more than it may cost") for line in said) == limited
+
+
+@pytest.mark.parametrize(("least", "sent"), [(20 * WAD, True), (130 * WAD, False)])
+def test_a_replacement_still_pays(dear: Callable[..., KeeperLoop], least: int, sent: bool) -> None:
+    loop = dear("liquidator", liquidator={"minimum_profit": least})
+    assert loop.replaced == loop.tally.counts["liquidator", "done"] == sent
+    if sent:
+        (box,) = loop.boxes.values()
+        (entry,) = [each for each in box.journal.entries if each.gain is not None]
+        paid = cost_in_stablecoin(1, loop.tally.gas_paid, loop._ether_price)
+        assert entry.gain is not None and entry.gain - paid >= least
