@@ -236,6 +236,16 @@ def _other_input(talk: Talk) -> None:
     talk.results("eth_getBlockByNumber", changed)
 
 
+def _other_sender(talk: Talk) -> None:
+    def changed(params: Any, block: dict[str, Any]) -> dict[str, Any]:
+        for each in block["transactions"]:
+            if isinstance(each, dict):
+                each["from"] = "0x" + each["from"][:1:-1]
+        return block
+
+    talk.results("eth_getBlockByNumber", changed)
+
+
 def _tips(tip: int | None) -> Callable[[Talk], None]:
     told = None if tip is None else hex(tip)
 
@@ -324,6 +334,7 @@ FAULTS = (
     Fault("other events", "receipts with other events", _of_receipts(_other_events)),
     Fault("no transactions", "blocks without their transactions", _left_out),
     Fault("other transactions", "blocks with other calls in them", _other_input),
+    Fault("other senders", "blocks whose calls are said to be somebody else's", _other_sender),
     Fault("high tips", "others are said to tip 1,000 gwei", _tips(_TIP), stays=True, works=True),
     Fault("null tips", "others are said to tip null", _tips(None)),
     Fault("head ahead", "a newest block that nobody has", _ahead),

@@ -31,8 +31,8 @@ from backstop.live.follow.policies import (
 )
 from backstop.live.node.host import LiveHost, raw_logs
 from backstop.live.node.proofs import Unproven
-from backstop.live.node.roots import ETHEREUM, check_roots
-from backstop.live.node.rpc_node import LookAgain, Node
+from backstop.live.node.roots import ETHEREUM, check_roots, check_senders
+from backstop.live.node.rpc_node import TEST_CHAINS, LookAgain, Node
 from backstop.live.node.signers import Signers
 from backstop.model.state import Log, World, Written
 from backstop.proof.difference import as_tuples
@@ -96,6 +96,8 @@ class Mirror:
         self._creations = {creation.address: creation for creation in deployment.creations}
         self._configured = len(configuration(deployment))
         self._engine = deployment.addresses["VaultEngine"]
+        # Whether Anvil may play somebody who signs nothing.
+        self._plays = deployment.chain_id in TEST_CHAINS or host.impersonate
         self._start()
 
     def _start(self) -> None:
@@ -304,6 +306,12 @@ class Mirror:
             self.rooted = False
         else:
             self.rooted = True
+            # A policy may be called in the block in which it is created.
+            known = self.chain.names.keys() | {str(each.get("contractAddress")).lower() for each in receipts}
+            try:
+                check_senders(block, known, unsigned=self._plays)
+            except Unproven as error:
+                raise self.node.wrong(str(error)) from None
 
     def follow_to(
         self,

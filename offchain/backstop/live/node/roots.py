@@ -1,25 +1,28 @@
 """Whether a block's transactions and receipts are those that its hash stands for.
 
 A header holds the roots of two tries, and hashes to the block's hash. So a node that leaves a transaction
-out, or tells another outcome of one or other events, cannot keep to the hash on which the next is built.
+out, or tells another outcome of one or other events, cannot keep to the hash on which the next is built. Nor
+can it tell another sender: that is whoever signed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import rlp
-from eth_utils.crypto import keccak
 from trie import HexaryTrie
 
 from backstop.live.node.proofs import Unproven, encode_header
 from backstop.live.node.rpc_node import TEST_CHAINS
+from backstop.model.signatures import ecrecover, keccak256
 
 ETHEREUM = (1, 17_000, 560_048, 11_155_111, *TEST_CHAINS)
 """Chains whose blocks have to hold: others may have headers, receipts or transactions of their own kind."""
 
 _NO_CREATION = "0x"
+_REPLAYABLE = 35
+"""From here on `v` of a transaction without a type names a chain; those below count on every one."""
 _COMMON = ("nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gas")
 # What is encoded of a transaction, by its type, between the chain id and the signature.
 _FIELDS: dict[int, tuple[str, ...]] = {
@@ -51,9 +54,41 @@ def check_roots(block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]])
 def transaction_hash(sent: Mapping[str, Any]) -> str:
     """Return the hash of a transaction by its fields, "" if they are of no known form."""
     try:
-        return "0x" + keccak(_transaction(sent)).hex()
+        return "0x" + keccak256(_transaction(sent)).hex()
     except (KeyError, TypeError, ValueError, AttributeError, rlp.exceptions.RLPException):
         return ""
+
+
+def check_senders(block: Mapping[str, Any], to: Container[str], *, unsigned: bool = False) -> None:
+    """Raise Unproven unless each transaction to these addresses is signed by whom the node says it is from.
+
+    `check_roots` comes first: the hash binds the signature. With `unsigned`, one without any counts as well,
+    as Anvil has them of those whom it plays.
+    """
+    for sent in block["transactions"]:
+        if str(sent["to"]).lower() not in to:
+            continue
+        if unsigned and not int(sent["r"], 16) and not int(sent["s"], 16):
+            continue
+        if _signer(sent) != str(sent.get("from")).lower():
+            raise Unproven(f"{sent.get('from')} did not sign {sent['hash']}")
+
+
+def _signer(sent: Mapping[str, Any]) -> str | None:
+    """Recover who signed a transaction; None if nobody did."""
+    kind = int(sent["type"], 16)
+    fields = [_field(name, sent.get(name)) for name in _FIELDS[kind]]
+    v = int(sent["v"], 16)
+    if kind:
+        v = int(sent.get("yParity", sent["v"]), 16) + 27
+        signed = _typed(sent, rlp.encode([_number(sent["chainId"]), *fields]))
+    elif v < _REPLAYABLE:
+        signed = bytes(rlp.encode(fields))
+    else:
+        # The id of the chain is in the last field of the signature, and is signed with the rest.
+        signed = bytes(rlp.encode([*fields, _number(hex((v - _REPLAYABLE) // 2)), b"", b""]))
+        v = 27 + (v - _REPLAYABLE) % 2
+    return ecrecover(keccak256(signed), v, int(sent["r"], 16), int(sent["s"], 16))
 
 
 def _root(items: Iterable[bytes]) -> str:

@@ -17,8 +17,11 @@ from backstop.hosts.words import words_of
 from backstop.live.chaos.hostile import FAULTS, Hostile
 from backstop.live.follow.mirror import Mirror, open_mirror
 from backstop.live.node.failover import Failover
+from backstop.live.node.host import LiveHost
+from backstop.live.node.proofs import Unproven
+from backstop.live.node.roots import check_roots, check_senders
 from backstop.live.node.rpc_node import Node
-from backstop.live.node.settle import proven
+from backstop.live.node.settle import proven, settle
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.roles import keepers_of
@@ -167,6 +170,80 @@ def test_a_block_is_what_its_hash_stands_for(
     assert loop.system.node.url == devnet.url
     rounds(loop, lambda: loop.tally.counts["accruer", "done"])
     assert loop.system.mirror.differences == []
+
+
+def test_who_sent_a_call_is_who_signed_it(
+    devnet: Devnet, hostile: Hostile, keeper: Open, deployment: Deployment
+) -> None:
+    """The model would follow somebody else's calls, and differ from the chain for good."""
+    loop = keeper(beside=True)
+    loop.round()
+    hostile.fault = FAULT["other senders"]
+    allow = Action("Stablecoin", "approve", (account("taker"), 1), account("borrower"))
+    assert LiveSystem(devnet.node, deployment, Signers(test_accounts=True)).apply(allow).ok
+    with pytest.raises(NodeGone, match=f"the node at {hostile.url} is not believed: 0x[0-9a-f]+ did not"):
+        rounds(loop, lambda: False)
+    assert loop.system.node.url == devnet.url
+    loop.round()
+    assert loop.system.mirror.differences == []
+
+
+def test_nobody_needs_to_sign_where_anvil_plays_them(attach: Callable[..., LiveSystem]) -> None:
+    """On a test chain alone, unless whoever follows it plays them himself."""
+    playing = attach(impersonate=True)
+    with playing.driven():
+        allow = Action("Stablecoin", "approve", (account("taker"), 1), "0x" + "42" * 20)
+        assert playing.apply(allow).ok
+    mirror = attach().mirror
+    assert mirror.differences == [] and mirror.block == playing.mirror.block
+    (block, receipts), *_ = playing.node.blocks(mirror.block, mirror.block)
+    check_roots(block, receipts)
+    check_senders(block, mirror.chain.names, unsigned=True)
+    with pytest.raises(Unproven, match=r"0x(42)+ did not sign"):
+        check_senders(block, mirror.chain.names)
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2])
+def test_every_kind_of_transaction_has_its_signer(devnet: Devnet, kind: int) -> None:
+    to, sender = "0x" + "43" * 20, account("borrower")
+    sent = {"nonce": devnet.node.nonce(sender), "chainId": 31_337, "gas": 50_000, "to": to, "value": 0}
+    sent |= {"data": "0x"} | ({"type": kind} if kind else {})
+    price = {"gasPrice": 10**10} if kind < 2 else {"maxFeePerGas": 10**10, "maxPriorityFeePerGas": 1}
+    host = LiveHost(devnet.node, Signers(test_accounts=True))
+    mined = devnet.node.request("eth_sendRawTransaction", host.signers.sign(sender, sent | price))
+    number = int(host.wait(mined)["blockNumber"], 16)
+    (block, receipts), *_ = devnet.node.blocks(number, number)
+    check_roots(block, receipts)
+    (only,) = block["transactions"]
+    assert int(only["type"], 16) == kind and only["from"] == sender
+    check_senders(block, [to])
+    only["from"] = account("taker")
+    check_senders(block, [])  # whom it does not concern
+    with pytest.raises(Unproven, match=f"{account('taker')} did not sign"):
+        check_senders(block, [to], unsigned=True)
+
+
+def test_nodes_that_contradict_each_other_settle_nothing(
+    devnet: Devnet, hostile: Hostile, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that answer have to agree; one that is silent does not count."""
+
+    def refused(*_: object) -> dict[tuple[str, int], int]:
+        raise BackstopError("no proofs here")
+
+    monkeypatch.setattr("backstop.live.node.settle.proven", refused)
+    own = Hostile(devnet.port)
+    node = Node("", client=Failover([own.url, devnet.url, hostile.url], 5.0, lambda text: None))
+    slot, head = (deployment.addresses["VaultEngine"], 0), devnet.node.head()
+    (word,) = LiveHost(devnet.node, Signers(test_accounts=True)).read([slot])
+    try:
+        assert settle(node, *head[:2], {slot: 7}) == ({slot: word}, "another node")
+        hostile.fault = FAULT["wrong words unproven"]
+        assert settle(node, *head[:2], {slot: 7}) == ({}, "another node")
+        hostile.fault = FAULT["busy"]
+        assert settle(node, *head[:2], {slot: 7}) == ({slot: word}, "another node")
+    finally:
+        own.close()
 
 
 def test_a_difference_that_is_proven_counts_and_ends_the_file(
