@@ -70,13 +70,17 @@ class Memory:
             self.failures[about] = (self.failures.get(about, (0, 0))[0] + 1, now)
 
     def may(self, about: tuple[Hashable, ...], now: int) -> bool:
-        """Tell whether to try again: the pause doubles with each failure in a row, up to about an hour."""
+        """Tell whether to try again: the pause doubles with each failure in a row, up to about an hour.
+
+        A failure that is yet to come was noted at a wrong time, and holds up nothing.
+        """
         count, at = self.failures.get(about, (0, 0))
-        return count == 0 or now > at + _PATIENCE * 2 ** min(count - 1, 6)
+        return count == 0 or now < at or now > at + _PATIENCE * 2 ** min(count - 1, 6)
 
     def since(self, about: tuple[Hashable, ...], now: int) -> int:
-        """Return the seconds since the last success; a very long time if there was none."""
-        return now - self.done[about] if about in self.done else 1 << 62
+        """Return the seconds since the last success; a very long time if there was none up to now."""
+        at = self.done.get(about)
+        return 1 << 62 if at is None or now < at else now - at
 
 
 @dataclass(frozen=True)

@@ -1141,3 +1141,24 @@ def test_a_keeper_backs_off_after_failures() -> None:
 def test_no_more_than_the_most(world) -> None:
     world.feed(150)
     assert len(world.wants(world.keeper("liquidator", most=1))) == 1
+
+
+# ------------------------------------------------------------------------------ memory
+
+
+def test_a_failure_holds_up_for_a_while_unless_it_is_yet_to_come() -> None:
+    """Somebody may have said a wrong time when it was noted."""
+    memory, about = Memory(), ("take", 1)
+    assert memory.may(about, 0)
+    memory.note(about, False, 1_000)
+    assert [memory.may(about, at) for at in (999, 1_000, 1_060, 1_061)] == [True, False, False, True]
+    memory.note(about, False, 1_061)
+    assert [memory.may(about, at) for at in (1_060, 1_061, 1_181, 1_182)] == [True, False, False, True]
+
+
+def test_a_success_counts_from_when_it_was_unless_it_is_yet_to_come() -> None:
+    memory, about = Memory(), ("accrue", 0)
+    assert memory.since(about, 1_000) > 10**9
+    memory.note(about, True, 1_000)
+    assert [memory.since(about, at) for at in (1_000, 1_005)] == [0, 5]
+    assert memory.since(about, 999) > 10**9

@@ -485,7 +485,8 @@ class KeeperLoop:
         entry = settled.entry
         memory = self.memories.get(entry.keeper)
         if memory is not None:  # else another keeper's, of an earlier process
-            memory.note(entry.about, entry.ok, self.system.timestamp)
+            # The time of a block, which its hash binds: a node may say anything of the next one.
+            memory.note(entry.about, entry.ok, self.system.mirror.model.timestamp)
         self.tally.gas_paid += settled.gas * settled.gas_price
         result = "done" if entry.ok else "withdrawn" if settled.withdrawn else "FAILED"
         why = f": {reason}" if reason and result == "FAILED" else ""

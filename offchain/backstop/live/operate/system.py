@@ -21,7 +21,7 @@ from backstop.live.follow.book import Book
 from backstop.live.follow.mirror import Mirror, Reorganised, Seen
 from backstop.live.node.failover import Takeover
 from backstop.live.node.host import LiveHost
-from backstop.live.node.rpc_node import FEE_CAP, LookAgain, Node, Outlook, nap
+from backstop.live.node.rpc_node import FEE_CAP, TEST_CHAINS, LookAgain, Node, Outlook, nap
 from backstop.live.node.signers import Signers
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.proof import properties
@@ -31,6 +31,8 @@ from backstop.system import Action, Outcome, Snapshot
 _LOOKS = 100
 # Times in vain after which a start leaves a node, and seconds between two of them.
 _TRIES, _AGAIN = 5, 0.1
+# Seconds after the block followed by which the next one may come, as far as a node is believed.
+_AHEAD = 3_600
 
 
 class LiveSystem:
@@ -73,16 +75,23 @@ class LiveSystem:
 
     @property
     def timestamp(self) -> int:
-        return self.node.next_time() if self._driven_to is None else self._driven_to
+        return self._believed(self.node.next_time()) if self._driven_to is None else self._driven_to
 
     def outlook(self) -> Outlook:
-        """Return the conditions of a transaction that is sent now.
-
-        The time is no earlier than that of the block followed, though the node may have gone back since.
-        """
+        """Return the conditions of a transaction that is sent now."""
         found = self.node.outlook()
         at = found.timestamp if self._driven_to is None else self._driven_to
-        return found._replace(timestamp=max(at, self.mirror.model.timestamp))
+        return found._replace(timestamp=self._believed(at))
+
+    def _believed(self, at: int) -> int:
+        """Return a time that a node tells for the next block, within bounds.
+
+        It is no earlier than that of the block followed, though the node may have gone back since, and no
+        more than an hour later: nothing binds it. A test chain's clock jumps, and its blocks wait for calls.
+        """
+        followed = self.mirror.model.timestamp
+        latest = at if self.node.chain_id in TEST_CHAINS else followed + _AHEAD
+        return max(min(at, latest), followed)
 
     @property
     def addresses(self) -> Mapping[str, str]:

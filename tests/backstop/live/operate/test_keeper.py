@@ -25,7 +25,7 @@ from backstop.live.operate.roles import ROLES, keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario
-from backstop.system import Action
+from backstop.system import Action, Outcome
 from tests.support.beside import Server, beside
 from tests.support.devnet import Devnet
 from tests.support.fallen import BORROWER, ETH, do, liquidate, post
@@ -82,6 +82,36 @@ def test_what_would_revert_is_not_sent(attach_fallen: Callable[..., LiveSystem])
     assert said[-1] == (
         "liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) would revert: liquidation_engine: safe vault"
     )
+
+
+def test_a_wrong_time_is_forgotten_with_the_next_block(
+    fallen: LiveSystem, attach_fallen: Callable[..., LiveSystem]
+) -> None:
+    """One look at a node whose next block is of ten years from now, and in which calls revert."""
+    said: list[str] = []
+    system = attach_fallen()
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["liquidator"]), said.append)
+    ahead = system.node.outlook()._replace(timestamp=system.node.head().timestamp + 10 * 365 * 86_400)
+    reverts = Outcome("", None, ()), 0
+    with (
+        patch.object(system.node, "outlook", return_value=ahead),
+        patch.object(system, "tried", return_value=reverts),
+    ):
+        assert loop.round() == 0 and said[-1].endswith("would revert: no reason")
+    assert loop.round() == 1
+
+
+def test_a_time_is_an_hour_ahead_at_most(attach_fallen: Callable[..., LiveSystem]) -> None:
+    """But on a test chain: nothing is mined there until somebody sends, or sets the clock."""
+    system = attach_fallen()
+    told = system.node.outlook()
+    followed = system.mirror.model.timestamp
+    for ahead, believed in ((-5, 0), (12, 12), (3_600, 3_600), (3_601, 3_600), (86_400, 3_600)):
+        ahead_of_it = told._replace(timestamp=followed + ahead)
+        with patch.object(system.node, "outlook", return_value=ahead_of_it):
+            assert system.outlook().timestamp == system.timestamp == followed + max(ahead, 0)
+            with patch.object(system.node, "chain_id", 1):
+                assert system.outlook().timestamp == system.timestamp == followed + believed
 
 
 def test_a_batch_that_a_loss_holds_up_is_paid(
