@@ -198,7 +198,7 @@ def _liquidations(
                 asleep = wake_first(me, cycles, [each.owner])
                 args = each.owner, m, lots
                 yield from asleep or [
-                    me.intent("PerpetualDesk", "liquidate", *args, about=each.owner, gain=kept)
+                    me.intent("PerpetualDesk", "liquidate", *args, about=each.owner, gain=kept, at_risk=True)
                 ]
                 break
 
@@ -215,4 +215,4 @@ def _relief(me: Keeper, cycles: CycleView, ahead: Rehearsal) -> Decisions:
             closing = max(closing, min(abs(left), max(0, bears - abs(mine))))
         lots = ahead.most("take", m, whole=closing, sender=me.address) if ahead.fresh[m] else 0
         if lots and ahead.tries("PerpetualDesk", "take", m, lots, sender=me.address):
-            yield me.intent("PerpetualDesk", "take", m, lots, about=m)
+            yield me.intent("PerpetualDesk", "take", m, lots, about=m, at_risk=True)

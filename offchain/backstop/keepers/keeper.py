@@ -34,6 +34,7 @@ class Intent(NamedTuple):
     gain: int | None = None  # wad of stablecoin before gas; None for a call that is not made for profit
     gas: int | None = None  # gas that it needs; None where a job of the gas table stands for it
     of: int | None = None  # the collateral type that it buys
+    at_risk: bool = False  # whether it takes over what may lose value, besides what it pays
 
     @property
     def label(self) -> str:
@@ -130,9 +131,11 @@ class Keeper:
         gain: int | None = None,
         gas: int | None = None,
         of: int | None = None,
+        at_risk: bool = False,
     ) -> Intent:
         """Make a call of this keeper's account."""
-        return Intent(Action(contract, method, args, self.address), (method, about), spends, gain, gas, of)
+        action = Action(contract, method, args, self.address)
+        return Intent(action, (method, about), spends, gain, gas, of, at_risk)
 
     def worth(self, offers: Sequence[Offer]) -> dict[Hashable, int]:
         """Value offers by the strategy, and drop those whose price is above `takes_at` of their value.

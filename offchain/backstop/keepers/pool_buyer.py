@@ -68,9 +68,10 @@ def _bid(me: Keeper, view: View, cycles: CycleView, pool: PoolView, m: int, gas_
     if pool.signs(offer) and pool.ahead.tries(DESK, "trade", *trade, sender=view.addresses[ORDERS]):
         assert me.sign_order is not None
         if asks:
-            yield me.intent("PerpetualBackstop", "quote", m, about=m)
+            # Without the purchase it would be gas for nothing: what stops one stops both.
+            yield me.intent("PerpetualBackstop", "quote", m, about=m, at_risk=True)
         both = offer, encode_offer(*offer[1:6]), mine, me.sign_order(mine)
-        yield me.intent("MarginOrders", "fill", *both, lots, about=m, gain=gain)
+        yield me.intent("MarginOrders", "fill", *both, lots, about=m, gain=gain, at_risk=True)
 
 
 def _affordable(me: Keeper, pool: PoolView, m: int, way: int, price: int) -> int:

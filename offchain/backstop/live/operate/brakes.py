@@ -3,7 +3,8 @@
 Whoever can stop a keeper can rob the protocol: so each brake stops what it saves, and no more. Gas that is
 lost stops what does not pay for itself. Knowledge that may be wrong stops what puts money at risk. What pays
 for itself in the next block, and risks no more than its gas, is stopped by nobody but the operator: after
-many failures it goes on one call at a time.
+many failures it goes on one call at a time. A take-over of a position pays for itself, too, so failures and
+gas do not stop it; but the position may lose, so doubt and a budget for risk that is used up do.
 """
 
 from __future__ import annotations
@@ -67,8 +68,13 @@ class Call(NamedTuple):
 
     @property
     def pays(self) -> bool:
-        """Whether it pays for itself, and risks no more than its gas: its gain was compared with its cost."""
+        """Whether it pays for itself, out of no money of its own: its gain was compared with its cost."""
         return self.intent.gain is not None and not self.intent.spends
+
+    @property
+    def risks(self) -> bool:
+        """Whether it puts money at risk: it pays with it, or takes over what may lose it."""
+        return self.intent.spends > 0 or self.intent.at_risk
 
 
 class Pauses:
@@ -172,22 +178,24 @@ class Brakes:
             return self.stops[role, "paused"]
         if self._failing(role) and (not call.pays or self._under_way(role)):
             return self._failures(role)
-        limits, spends = self._limits[role], call.intent.spends
+        limits = self._limits[role]
+        # What it takes over has no amount: it needs that anything is left.
+        risk = max(call.intent.spends, int(call.risks))
         for what, window, amount in limits.budgets():
-            needed = call.gas if what == "gas" else spends
+            needed = call.gas if what == "gas" else risk
             if (what == "gas" and call.pays) or not needed:
                 continue
             if self._used(role, what, window) + needed > amount:
                 self._needed[role, what] = needed
                 return Stop(role, what, self._budget(role, what, window, amount))
-        if spends and differences:
+        if call.risks and differences:
             text = f"model and chain differed: {role} puts no money at risk until it is started again"
             return Stop(role, "difference", text)
         if spends and not self.confirmed():
             text = f"no other node has the newest block: {role} puts no money at risk until one has"
             return Stop(role, "fork", text)
         c = call.intent.of
-        if spends and limits.deviation is not None and c is not None:
+        if call.risks and limits.deviation is not None and c is not None:
             feed, market = view.prices(c).current, view.outside.prices[c]
             if abs(market - feed) * BASIS_POINTS > feed * limits.deviation:
                 what = f"the market of {view.symbols[c]} is at {fixed(market, RAY, 2)}, the feed at "

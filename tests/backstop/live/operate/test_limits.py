@@ -14,12 +14,12 @@ from click.testing import CliRunner
 from backstop.cli.keeper import cli
 from backstop.deployment.accounts import account
 from backstop.live.node.fees import GWEI
-from backstop.live.operate.brakes import MOST_FAILURES, Brakes, Limits, Pauses
+from backstop.live.operate.brakes import MOST_FAILURES, Brakes, Call, Limits, Pauses
 from backstop.live.operate.config import read_settings
-from backstop.live.operate.journal import Attempt, Entry, Journal, Spent
+from backstop.live.operate.journal import DAY, Attempt, Entry, Journal, Spent
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.system import LiveSystem, market_view
 from backstop.live.watch.facts import Board
 from backstop.live.watch.observer import Observer
 from backstop.live.watch.troubles import Trouble, troubles
@@ -125,6 +125,25 @@ def test_after_failures_it_goes_on_one_at_a_time(attach_it: Open, fallen: LiveSy
     assert loop.tally.counts["liquidator", "done"] == 2
 
 
+def test_failures_are_too_many_beside_as_many_successes(attach_it: Open) -> None:
+    """A role that does much fails often: its failures count where they are half of it."""
+    loop = attach_it("liquidator")
+    failed(loop, "liquidator", MOST_FAILURES)
+    journal = loop.boxes[LIQUIDATOR].journal
+
+    def done(times: int) -> None:
+        for _ in range(times):
+            entry = Entry(9, "liquidator", "sale", (), "", "0x", 0, at=int(time.time()), block=1, ok=True)
+            journal.entries.append(entry)
+            journal.finish(entry)
+
+    done(MOST_FAILURES)
+    loop.brakes.look()
+    assert ("liquidator", "failures") in loop.brakes.stops
+    done(1)
+    assert [stop.cause for stop in loop.brakes.look()] == ["failures"] and not loop.brakes.stops
+
+
 # ---------------------------------------------------------------------- budgets
 
 
@@ -195,6 +214,48 @@ def test_wrong_knowledge_stops_money_at_risk_alone(
     loop.round()
     assert [line.partition(":")[0] for line in said if " sent, nonce" in line] == ["taker"], said
     assert loop.brakes.stops["bidder", cause]
+
+
+@pytest.mark.parametrize(("away", "stopped"), [(106, True), (104, False), (96, False), (94, True)])
+def test_the_market_may_be_above_or_below_the_feed(
+    attach_it: Open, fallen: LiveSystem, away: int, stopped: bool
+) -> None:
+    loop = attach_it("bidder", limits={"bidder": Limits(deviation=500)})
+    view = market_view(loop.system.mirror, loop.system.timestamp)
+    feed = view.prices(ETH).current
+    view.outside = view.outside._replace(prices=(feed * away // 100, *view.outside.prices[1:]))
+    (bidder,) = loop.keepers
+    take = bidder.intent("CollateralAuction", "take", 1, about=1, spends=1, gain=1, of=ETH)
+    found = loop.brakes.stop(Call(bidder, take, 0), view, 0)
+    assert (found is not None and found.cause == "deviation") == stopped
+
+
+@pytest.mark.parametrize("cause", ["difference", "risk"])
+def test_a_position_that_is_taken_over_is_money_at_risk(
+    attach_it: Open, fallen: LiveSystem, cause: str
+) -> None:
+    """It pays for itself, so failures and gas leave it alone; what is wrong or used up does not."""
+    limits = {"liquidator": Limits(gas_hour=1, risk_hour=100)}
+    loop = attach_it("liquidator", limits=limits)
+    (liquidator,) = loop.keepers
+    taken = liquidator.intent("PerpetualDesk", "liquidate", about=1, gain=1, at_risk=True)
+    call, view = Call(liquidator, taken, 10), market_view(loop.system.mirror, loop.system.timestamp)
+    failed(loop, "liquidator", MOST_FAILURES)
+    assert loop.brakes.stop(call, view, 0) is None
+    if cause == "risk":
+        journal = loop.boxes[LIQUIDATOR].journal
+        for spends, stopped in ((99, False), (1, True)):
+            entry = Entry(9, "liquidator", "deposit", (), "", "0x", 0, spends=spends, block=1, ok=True)
+            entry.at = int(time.time())
+            journal.entries.append(entry)
+            loop.brakes.spent_more()
+            assert (loop.brakes.stop(call, view, 0) is not None) == stopped
+    else:
+        assert loop.brakes.stop(call, view, 1) is not None
+    assert loop.brakes.stops["liquidator", cause]
+    # What only earns a reward goes on.
+    reward = call._replace(intent=taken._replace(at_risk=False))
+    assert loop.brakes.stop(reward, view, 1) is None
 
 
 def run(*flags: object):
