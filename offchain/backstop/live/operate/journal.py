@@ -179,8 +179,12 @@ class Journal:
         self._spent[key] = self._spent.get(key, Spent()).and_also(spent)
 
     def _forget(self) -> None:
-        """Forget what was spent more than a day ago."""
-        oldest = (int(time.time()) - DAY) // _MINUTE - 1
+        """Forget what was spent more than a day ago, and a day before the newest.
+
+        A clock that is ahead for a while erases nothing so.
+        """
+        newest = max((minute for _, minute in self._spent), default=0) * _MINUTE
+        oldest = (min(int(time.time()), newest) - DAY) // _MINUTE - 1
         self._spent = {key: spent for key, spent in self._spent.items() if key[1] >= oldest}
 
     def close(self) -> None:

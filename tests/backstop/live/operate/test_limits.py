@@ -344,6 +344,50 @@ def test_an_hour_and_a_day_pass(tmp_path: Path, attach_it: Open) -> None:
     loop.close()
 
 
+def test_an_hour_is_over_when_its_last_minute_is(
+    tmp_path: Path, attach_it: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row is of a whole minute, and counts as long as any of it is within the hour."""
+    loop = attach_it("accruer", limits={"accruer": Limits(gas_hour=10**18)})
+    journal = loop.boxes[account("accruer")].journal
+    entry = Entry(9, "accruer", "accrue", (), "", "0x", 0, at=6_000_059, block=1, ok=True, paid=5)
+    journal.entries.append(entry)
+    journal.finish(entry)
+    for now, used in ((6_003_659, 5), (6_003_660, 0)):
+        monkeypatch.setattr(time, "time", lambda now=now: float(now))
+        loop.brakes.look()
+        assert loop.brakes.budgets()["accruer", "gas_hour"][0] == used
+
+
+def test_what_failed_put_nothing_at_risk() -> None:
+    entry = Entry(0, "bidder", "take", (), "0x1", "0x", 100, spends=70, attempts=[Attempt("0x", "0x", 5, 1)])
+    assert entry.spent == Spent(500, 70)
+    entry.block, entry.paid = 3, 123
+    entry.failed = True
+    assert entry.spent == Spent(123, 0, 0, 1)
+    entry.ok, entry.failed = True, False
+    assert entry.spent == Spent(123, 70, 1, 0)
+
+
+def test_a_clock_that_was_ahead_forgets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that starts with a wrong clock is set right a minute later: no budget begins anew."""
+    now = int(time.time()) // 60 * 60
+    clock = [now + 2 * DAY]
+    monkeypatch.setattr(time, "time", lambda: float(clock[0]))
+    journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
+    assert journal.path is not None
+    rows = [["bidder", now // 60 - ago, gas, 0, 1, 0] for ago, gas in ((1, 5), (1_400, 7), (1_600, 11))]
+    lines = [{"schema_version": 2}, *({"spent": row} for row in rows)]
+    journal.path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    journal.open()
+    journal.close()
+    clock[0] = now
+    journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
+    journal.open()
+    assert [spent.gas for _, _, spent in journal.spent()] == [5, 7]
+    journal.close()
+
+
 def test_a_journal_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
     journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
     assert journal.path is not None
