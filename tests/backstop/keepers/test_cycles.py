@@ -183,6 +183,7 @@ def test_a_liquidator_deposits_first_and_takes_over(crowd: Cycles) -> None:
     called = crowd.work(keeper)
     assert methods(called)[:3] == ["deposit", "bring", "liquidate"]
     assert called[2].gain and called[2].gain > 0
+    assert [each.at_risk for each in called[:3]] == [False, False, True]
     me = account("me")
     assert crowd.cycles.position(me, ETH).size > 0
     assert worth(crowd.run, me) == crowd.run.stablecoins(me) + crowd.cycles.equity(me) > 2_000 * WAD
@@ -223,6 +224,7 @@ def test_it_takes_lots_over_that_are_nobodys(crowd: Cycles) -> None:
     willing = crowd.keeper("margin_liquidator", minimum_profit=10**6 * WAD, relieves=5_000)
     called = crowd.work(willing)
     assert "take" in methods(called)
+    assert {each.action.method for each in called if each.at_risk} == {"take"}
     size = crowd.cycles.position(account("me"), ETH).size
     # Half of 400 and of the third of a bond that it has as finder, at 1.60 a lot.
     assert size == 405 * 5 // 16

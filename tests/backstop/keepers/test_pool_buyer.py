@@ -115,6 +115,12 @@ def test_it_asks_for_a_quote_and_fills_it_at_the_pools_price(world: QuoteWorld) 
     assert (world.size, world.lots) == (702 - 176, 235 + 176)
 
 
+def test_what_it_takes_over_is_money_at_risk(world: QuoteWorld) -> None:
+    """Also the quote, which is gas for nothing unless it fills it."""
+    found = {each.action.method: each.at_risk for each in world.bids(world.funded(premium=100))}
+    assert found["quote"] and found["fill"] and not found.get("bring")
+
+
 def test_a_quote_of_somebody_else_is_filled(world: QuoteWorld) -> None:
     world.do(POOL, "quote", ETH, by="saver")
     assert "quote" not in world.work(world.funded(premium=100))
