@@ -191,7 +191,7 @@ class Brakes:
         if call.risks and differences:
             text = f"model and chain differed: {role} puts no money at risk until it is started again"
             return Stop(role, "difference", text)
-        if spends and not self.confirmed():
+        if call.risks and not self.confirmed():
             text = f"no other node has the newest block: {role} puts no money at risk until one has"
             return Stop(role, "fork", text)
         c = call.intent.of
