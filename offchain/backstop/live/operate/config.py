@@ -122,7 +122,10 @@ _OF_ROLES: dict[str, tuple[str, ...]] = {
 
 def read_settings(path: Path) -> dict[str, Any]:
     """Read the fields of Settings that a file gives. Its paths start from its folder."""
-    top = read_document(path).section(("schema_version",), ("network", "roles", *_FIELDS))
+    document = read_document(path)
+    if (may_sign := document.entries().get("may_sign")) is not None and may_sign.null:
+        _may_sign(may_sign)  # left empty is not left out
+    top = document.section(("schema_version",), ("network", "roles", *_FIELDS))
     version = top["schema_version"].read(units.count)
     if version != SCHEMA_VERSION:
         top["schema_version"].fail(f"this program reads version {SCHEMA_VERSION}")
@@ -256,6 +259,9 @@ def _accounts(field: Field) -> tuple[str, ...]:
 
 
 def _may_sign(field: Field) -> dict[str, tuple[str, ...]]:
+    """Read what accounts may sign. Who empties it wants to stop them: it is not read as no list."""
+    if field.null or field.value == {}:
+        field.fail("is empty: give a keeper `[]`, which may sign nothing then, or leave may_sign out")
     return {name: tuple(call.text for call in each.items()) for name, each in field.entries().items()}
 
 

@@ -97,6 +97,7 @@ def _allowed(may_sign: Mapping[str, Sequence[str]], keepers: Sequence[Keeper], s
     for name, methods in may_sign.items():
         if name not in accounts:
             raise BackstopError(f"may_sign: there is no keeper {name!r}; there are {', '.join(accounts)}")
+        given = calls.setdefault(accounts[name], set())  # also where the list is empty: it allows nothing
         for each in methods:
             contract, _, method = each.partition(".")
             if contract not in system.addresses:
@@ -105,7 +106,7 @@ def _allowed(may_sign: Mapping[str, Sequence[str]], keepers: Sequence[Keeper], s
             if not found:
                 raise BackstopError(f"may_sign.{name}: {contract} has no function {method!r}")
             address = system.addresses[contract].lower()
-            calls.setdefault(accounts[name], set()).update((address, f.selector) for f in found)
+            given.update((address, f.selector) for f in found)
     return Allowed(system.deployment.chain_id, system.addresses.values(), calls)
 
 

@@ -12,10 +12,11 @@ from eth_utils.address import to_checksum_address
 
 from backstop.cli.keeper import cli
 from backstop.deployment.accounts import account
+from backstop.errors import BackstopError
 from backstop.live.node.allowed import Allowed, NotAllowed
 from backstop.live.node.remote_signer import RemoteSigner, SignerGone
 from backstop.live.node.signers import Signers
-from backstop.live.operate.config import Settings
+from backstop.live.operate.config import Settings, read_settings
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.keeper_setup import start
 from backstop.live.operate.system import LiveSystem
@@ -207,6 +208,35 @@ def test_a_keeper_signs_what_it_was_given(
     loop.close()
     see_through(keeper(may_sign={"liquidator": ("LiquidationEngine.liquidate",)}))
     assert fallen.node.nonce(signer.address) == 1
+
+
+def test_a_keeper_with_an_empty_list_signs_nothing(
+    keeper: Callable[..., KeeperLoop], signer: StandIn, said: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "keeper.yaml"
+    file.write_text("schema_version: 1\nmay_sign: {liquidator: []}\n")
+    loop = keeper(may_sign=read_settings(file)["may_sign"])
+    assert loop.round() == 0 and signer.asked == []
+    assert " was not taken: the allow-list of 0x" in said[-1] and "is not on it" in said[-1]
+    loop.close()
+
+
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        ("", "may_sign: is empty: give a keeper `[]`"),
+        (" null", "may_sign: is empty: give a keeper `[]`"),
+        (" {}", "may_sign: is empty: give a keeper `[]`"),
+        (" []", "may_sign: is a list: "),
+        (" {liquidator: }", "may_sign.liquidator: is empty: write a list"),
+    ],
+)
+def test_a_list_that_says_nothing_is_refused(tmp_path: Path, written: str, line: str) -> None:
+    file = tmp_path / "keeper.yaml"
+    file.write_text(f"schema_version: 1\nmay_sign:{written}\n")
+    with pytest.raises(BackstopError) as caught:
+        read_settings(file)
+    assert str(caught.value).startswith(f"keeper.yaml:2: {line}")
 
 
 @pytest.mark.parametrize(
