@@ -17,12 +17,13 @@ from eth_hash.auto import keccak
 
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import Client, NodeGone, RpcError, never
+from backstop.live.node.rest import Rest
 
 SIGNATURE = "X-Flashbots-Signature"
 WAYS = ("private", "bundle")
 MOST_REFUSED = 3
 """Transactions refused in a row that are the relay's own trouble."""
-_FIRST_LEAVE, _LONGEST_LEAVE = 5.0, 300.0  # seconds, as of a node
+_LONGEST_REST = 300.0  # seconds, as of a node
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,8 @@ class Relay:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self._clock = clock
         self._failures = 0
-        self._away_until = 0.0
+        self._rest = Rest(_LONGEST_REST, clock)
         self._pause = 0.0  # how long it was left alone by the last failure
         self._key: Any = Account.create()
         self._client = Client(settings.url, timeout, stop, headers=self._headers)
@@ -56,7 +56,7 @@ class Relay:
     @property
     def well(self) -> bool:
         """Whether it is asked now: after errors it is left alone, up to five minutes."""
-        return self._clock() >= self._away_until
+        return self._rest.over
 
     def send(self, raw: str, height: int) -> int:
         """Hand over a transaction after block `height`; return the last block that may have it.
@@ -78,8 +78,7 @@ class Relay:
         wanted = error.retry_after if isinstance(error, NodeGone) else 0.0
         about_this = isinstance(error, RpcError) and not wanted
         if not about_this or self._failures >= MOST_REFUSED:
-            self._pause = max(wanted, min(_FIRST_LEAVE * 2 ** min(self._failures - 1, 30), _LONGEST_LEAVE))
-            self._away_until = self._clock() + self._pause
+            self._pause = self._rest.begin(self._failures, wanted)
 
     def _send(self, raw: str, height: int) -> int:
         last = height + self.settings.blocks

@@ -6,6 +6,7 @@ asked for, signed by the account.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,8 +16,11 @@ from hexbytes import HexBytes
 
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import Client, NodeGone, RpcError, never
+from backstop.live.node.rest import Rest
 
 _NUMBERS = ("chainId", "nonce", "value", "gas", "maxFeePerGas", "maxPriorityFeePerGas")
+_TYPE = b"\x02"  # that of EIP-1559: others have fields that nobody asked for
+_LONGEST_REST = 60.0  # seconds; nothing of its accounts is sent meanwhile
 
 
 class SignerGone(BackstopError):
@@ -24,10 +28,22 @@ class SignerGone(BackstopError):
 
 
 class RemoteSigner:
-    """The accounts of a signer at an http:// or https:// address, which are asked for now."""
+    """The accounts of a signer at an http:// or https:// address, which are asked for now.
 
-    def __init__(self, url: str, timeout: float, stop: Callable[[], bool] = never) -> None:
+    One that does not answer is left alone for a while: others' transactions would wait for it, too.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout: float,
+        stop: Callable[[], bool] = never,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = Client(url, timeout, stop)
+        self._failures = 0
+        self._problem = ""  # of the last failure
+        self._rest = Rest(_LONGEST_REST, clock)
         self.accounts = frozenset(each.lower() for each in self._ask("eth_accounts"))
 
     def sign(self, address: str, transaction: Mapping[str, Any]) -> str:
@@ -41,20 +57,38 @@ class RemoteSigner:
         return raw
 
     def _ask(self, method: str, *params: Any) -> Any:
-        where = self._client.where
+        if not self._rest.over:
+            raise SignerGone(self._problem)
         try:
-            return self._client.request(method, *params)
-        except RpcError as error:
-            raise SignerGone(f"the signer at {where} refuses: {error.reason}") from None
-        except NodeGone as error:
-            raise SignerGone(f"the signer cannot be asked: {error}") from None
+            answer = self._client.request(method, *params)
+        except (RpcError, NodeGone) as error:
+            self._note(error)
+            raise SignerGone(self._problem) from None
+        self._failures = 0
+        return answer
+
+    def _note(self, error: RpcError | NodeGone) -> None:
+        """Say what it failed with, and leave it alone unless it has only refused."""
+        wanted = error.retry_after if isinstance(error, NodeGone) else 0.0
+        if isinstance(error, RpcError):
+            self._problem = f"the signer at {self._client.where} refuses: {error.reason}"
+            if not wanted:
+                self._failures = 0
+                return
+        else:
+            self._problem = f"the signer cannot be asked: {error}"
+        self._failures += 1
+        self._rest.begin(self._failures, wanted)
 
 
 def _difference(address: str, transaction: Mapping[str, Any], raw: str) -> str | None:
     """Return in words what a signed transaction has that was not asked for; None if nothing."""
     try:
-        told = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
-        sender = str(Account.recover_transaction(raw)).lower()
+        signed = HexBytes(raw)
+        if signed[:1] != _TYPE:
+            return "it signed a transaction of another type"
+        told = TypedTransaction.from_bytes(signed).as_dict()
+        sender = str(Account.recover_transaction(signed)).lower()
         for name in _NUMBERS:
             if int(told[name]) != transaction[name]:
                 return f"it signed {name} {told[name]} instead of {transaction[name]}"
@@ -62,6 +96,6 @@ def _difference(address: str, transaction: Mapping[str, Any], raw: str) -> str |
             return "it signed for another receiver"
         if "0x" + bytes(told["data"]).hex() != transaction["data"].lower() or told["accessList"]:
             return "it signed other data"
-    except (KeyError, TypeError, ValueError) as error:  # another type, or none at all
+    except Exception as error:  # whatever libraries say of bytes that are no transaction
         return f"what it signed cannot be read ({type(error).__name__})"
     return None if sender == address.lower() else f"it signed as {sender}"

@@ -406,7 +406,7 @@ class KeeperLoop:
             entry = self.boxes[keeper.address].send(order, fees, private)
         except NodeGone:
             raise
-        except SignerGone as error:  # not the call's fault: it is tried again at once when the signer is back
+        except SignerGone as error:  # not the call's fault: it is tried again when the signer is back
             self._tell_once("signer", Line(f"{error}: {order.label} waits", "signer gone"))
             return False
         except BackstopError as error:

@@ -144,7 +144,7 @@ def test_nothing_waits_for_a_relay_that_is_left_alone(begin: Open, relay: StandI
     loop = begin()
     through = loop.rules.relay
     assert through is not None
-    through._away_until = through._clock() + 60.0
+    through._rest.begin(1, wanted=60.0)
     assert loop.round() == 1 and public(relay) == 1 and relay.taken == []
     assert not any("goes the public way" in line for line in said)
     loop.close()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from eth_account import Account
 from eth_utils.address import to_checksum_address
 
 from backstop.cli.keeper import cli
 from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
 from backstop.live.node.allowed import Allowed, NotAllowed
-from backstop.live.node.remote_signer import RemoteSigner, SignerGone
+from backstop.live.node.remote_signer import RemoteSigner, SignerGone, _difference
 from backstop.live.node.signers import Signers
 from backstop.live.operate.config import Settings, read_settings
 from backstop.live.operate.keeper_loop import KeeperLoop
@@ -24,7 +26,7 @@ from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.devnet import Devnet
 from tests.support.fallen import BORROWER, ETH
-from tests.support.signer import StandIn
+from tests.support.signer import CHAIN, StandIn
 
 LIQUIDATOR = account("liquidator")
 
@@ -79,6 +81,24 @@ def test_the_signer_has_the_key_and_the_keeper_has_none(
     ).ok
 
 
+# Fields of other types: code for the account of who signs, and a price for what is beside the gas.
+DELEGATION = {
+    "type": 4,
+    "authorizationList": [
+        Account.sign_authorization(
+            {"chainId": CHAIN, "address": "0x" + "99" * 20, "nonce": 1}, Account.create().key
+        )
+    ],
+    "accessList": [],
+}
+BLOB = {
+    "type": 3,
+    "maxFeePerBlobGas": 10**18,
+    "blobVersionedHashes": ["0x01" + "00" * 31],
+    "accessList": [],
+}
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
@@ -87,6 +107,9 @@ def test_the_signer_has_the_key_and_the_keeper_has_none(
         ({"chainId": 1}, "it signed chainId 1 instead of 31337"),
         ({"maxFeePerGas": 10**12}, "it signed maxFeePerGas 1000000000000 instead of "),
         ({"data": "0x00"}, "it signed other data"),
+        ({"accessList": [{"address": "0x" + "77" * 20, "storageKeys": []}]}, "it signed other data"),
+        (DELEGATION, "it signed a transaction of another type"),
+        (BLOB, "it signed a transaction of another type"),
     ],
 )
 def test_what_was_not_asked_for_is_not_sent(
@@ -107,6 +130,95 @@ def test_what_was_not_asked_for_is_not_sent(
     loop._looked_at = None
     assert loop.round() == 1 and not loop._work(False).signer_gone
     loop.close()
+
+
+def test_what_another_key_signed_is_not_sent(
+    keeper: Callable[..., KeeperLoop], fallen: LiveSystem, signer: StandIn, said: list[str]
+) -> None:
+    loop = keeper()
+    signer.key = Account.create()
+    assert loop.round() == 0 and fallen.node.nonce(signer.address) == 0
+    assert f"is not believed: it signed as {signer.key.address.lower()}" in said[-1]
+    loop.close()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *("", "0x", "0x0", "hello", "0xc0", "0x02", "0x02c0", "0x02f8", "0x02" + "c1" * 5_000),
+        "0x02f86f" + "00" * 16,
+        None,
+        ["0x02"],
+    ],
+)
+def test_what_is_no_transaction_is_the_signers_error(
+    keeper: Callable[..., KeeperLoop], signer: StandIn, said: list[str], raw: Any
+) -> None:
+    loop = keeper()
+    signer.answer = lambda call: {"result": raw}  # type: ignore[method-assign]
+    assert loop.round() == 0 and loop._work(False).signer_gone
+    assert "the signer " in said[-1] and "\n" not in said[-1]
+    loop.close()
+
+
+def test_no_bytes_get_further_than_the_check(signer: StandIn) -> None:
+    """Neither a part of a signed transaction nor one with other bytes in it, a wrong signature among them."""
+    asked, random = transaction(to=to_checksum_address(CONTRACT)), Random(1)
+    remote = RemoteSigner(signer.url, 2.0)
+    good = bytes.fromhex(remote.sign(signer.address, asked)[2:])
+    assert _difference(signer.address, asked, "0x" + good.hex()) is None
+    for _ in range(300):
+        changed = bytearray(good)
+        for _ in range(random.choice((1, 2, 5))):
+            changed[random.randrange(len(changed))] ^= random.randrange(1, 256)
+        part = changed[: random.randrange(len(changed))] if random.random() < 0.3 else changed
+        assert bytes(part) == good or _difference(signer.address, asked, "0x" + bytes(part).hex())
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_silent_signer_is_left_alone_longer_and_longer(signer: StandIn) -> None:
+    """Each try costs a whole timeout, which everybody's transactions wait for."""
+    clock, asked = Clock(), transaction(to=to_checksum_address(CONTRACT))
+    remote = RemoteSigner(signer.url, 2.0, clock=clock)
+    calls: list[object] = []
+    real = signer.answer
+
+    def silent(call: dict[str, Any]) -> dict[str, Any]:
+        calls.append(call)
+        raise ConnectionResetError
+
+    def left_alone() -> list[float]:
+        found: list[float] = []
+        for _ in range(6):
+            with pytest.raises(SignerGone, match="the signer cannot be asked: ") as first:
+                remote.sign(signer.address, asked)
+            before, tries = clock.now, len(calls)
+            while not remote._rest.over:
+                with pytest.raises(SignerGone) as caught:
+                    remote.sign(signer.address, asked)
+                assert str(caught.value) == str(first.value) and len(calls) == tries
+                clock.now += 5.0
+            found.append(clock.now - before)
+        return found
+
+    for _ in range(2):  # one that answers begins anew
+        signer.answer = silent  # type: ignore[method-assign]
+        assert left_alone() == [5, 10, 20, 40, 60, 60] and calls
+        signer.answer = real  # type: ignore[method-assign]
+        assert remote.sign(signer.address, asked).startswith("0x02")
+    signer.refuses = "the vault is sealed"  # which costs no timeout
+    for _ in range(3):
+        with pytest.raises(SignerGone, match="refuses: the vault is sealed"):
+            remote.sign(signer.address, asked)
+    signer.refuses = ""
+    assert remote.sign(signer.address, asked).startswith("0x02")
 
 
 def test_while_the_signer_is_away_its_accounts_wait(
