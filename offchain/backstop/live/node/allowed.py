@@ -6,12 +6,13 @@ can send what is on the list and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from eth_hash.auto import keccak
 
 from backstop.errors import BackstopError
+from backstop.hosts.abi import Function, Parameter
 
 Call = tuple[str, bytes]
 """An address in lower case, and a selector."""
@@ -28,8 +29,18 @@ _GIVES = {
     for each in (
         *("transfer(address,uint256)", "transferFrom(address,address,uint256)"),
         *("approve_operator(address,bool)", "setOperator(address,bool)"),
-        "grant_role(bytes32,address)",
+        *("grant_role(bytes32,address)", "transfer_admin(address)"),
+        "propose((address,bytes)[],bytes32)",  # any call at all, for later
     )
+}
+# The addresses that say whom a call is about: it may be anybody, and gets nothing of the account's. Any other
+# address may be one that gets something.
+_ABOUT: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("call", "flag", "liquidate", "enter", "skim", "meet", "wake"), ("owner",)),
+    **dict.fromkeys(("share", "submit", "execute"), ("accounts",)),
+    "meet_all": ("owners",),
+    "leave": ("controller",),
+    "fill": ("maker.account", "taker.account"),
 }
 
 
@@ -40,16 +51,25 @@ class NotAllowed(BackstopError):
 class Allowed:
     """The allow-list of accounts: of each that `calls` names those calls, of others a deployment's calls.
 
-    Nothing that others may call sends coins, hands over tokens, or lets anybody else do so. An account may
-    always send nothing to itself, which withdraws a transaction.
+    `contracts` are the deployment's, with their functions by selector. No call sends coins, hands anything
+    over, or lets anybody else do so: whoever may get something by it is the account, a contract of the
+    deployment, or whom `named` has for the account. An account may always send nothing to itself, which
+    withdraws a transaction.
     """
 
     def __init__(
-        self, chain_id: int, contracts: Iterable[str], calls: Mapping[str, Iterable[Call]] | None = None
+        self,
+        chain_id: int,
+        contracts: Mapping[str, Mapping[bytes, Function]],
+        calls: Mapping[str, Iterable[Call]] | None = None,
+        named: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         self._chain_id = chain_id
-        self._contracts = {each.lower() for each in contracts}
+        self._contracts = {address.lower(): functions for address, functions in contracts.items()}
         self._calls = {account.lower(): set(each) for account, each in (calls or {}).items()}
+        self._named = {
+            account.lower(): {address.lower() for address in each} for account, each in (named or {}).items()
+        }
 
     def check(self, account: str, transaction: Mapping[str, Any]) -> None:
         """Raise NotAllowed for a transaction that the account may not sign."""
@@ -72,6 +92,41 @@ class Allowed:
             return f"0x{selector.hex()} of {to} is not on it"
         if selector in _GIVES:
             return f"0x{selector.hex()} of {to} hands something over"
-        if selector == _APPROVE and "0x" + data[16:36].hex() not in self._contracts:
-            return f"it lets 0x{data[16:36].hex()} take tokens"
+        function = self._contracts[to].get(selector)
+        if function is None:
+            return f"0x{selector.hex()} is no function of {to}"
+        args = _arguments(function, data)
+        if args is None:
+            return f"the arguments of {function.name} cannot be read"
+        may_get = {account, *self._named.get(account, ())}
+        for parameter, value in zip(function.inputs, args, strict=True):
+            for name, address in _addresses(parameter, value, parameter.name):
+                if address in self._contracts or name in _ABOUT.get(function.name, ()):
+                    continue
+                if selector == _APPROVE:
+                    return f"it lets {address} take tokens"
+                if address not in may_get:
+                    return f"the {name} of {function.name} is {address}"
         return None
+
+
+def _arguments(function: Function, data: bytes) -> tuple[Any, ...] | None:
+    """Read the arguments in call data; None where it is not exactly what encodes them."""
+    try:
+        args = function.decode_arguments(data)
+        return args if function.encode(args) == data else None
+    except (BackstopError, ArithmeticError, LookupError, MemoryError, ValueError):
+        return None
+
+
+def _addresses(parameter: Parameter, value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the addresses in an argument, with their names: a member of a struct is `struct.member`."""
+    if parameter.type.endswith("]"):
+        item = parameter._replace(type=parameter.type.rpartition("[")[0])
+        for each in value:
+            yield from _addresses(item, each, name)
+    elif parameter.type == "tuple":
+        for member, each in zip(parameter.components, value, strict=True):
+            yield from _addresses(member, each, f"{name}.{member.name}")
+    elif parameter.type == "address":
+        yield name, value

@@ -10,6 +10,7 @@ from pathlib import Path
 from backstop.deployment.file import read_deployment
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
+from backstop.hosts.abi import Function
 from backstop.hosts.rpc import never
 from backstop.keepers.cycles import SIGNERS
 from backstop.keepers.external import External
@@ -107,7 +108,14 @@ def _allowed(may_sign: Mapping[str, Sequence[str]], keepers: Sequence[Keeper], s
                 raise BackstopError(f"may_sign.{name}: {contract} has no function {method!r}")
             address = system.addresses[contract].lower()
             given.update((address, f.selector) for f in found)
-    return Allowed(system.deployment.chain_id, system.addresses.values(), calls)
+    contracts: dict[str, dict[bytes, Function]] = {}
+    for contract, address in system.addresses.items():
+        contracts.setdefault(address.lower(), {}).update(system.chain.abi(contract).by_selector)
+    named: dict[str, set[str]] = {}
+    for keeper in keepers:
+        if keeper.group.to:
+            named.setdefault(keeper.address, set()).add(keeper.group.to)
+    return Allowed(system.deployment.chain_id, contracts, calls, named)
 
 
 def _ready(

@@ -14,6 +14,7 @@ from backstop.live.node.signers import Signers
 from backstop.live.operate.config import read_settings
 from backstop.live.operate.deploying import deploy_live
 from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.keeper_setup import _allowed
 from backstop.live.operate.roles import ROLES, keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
@@ -60,6 +61,7 @@ def loop(place: Town) -> Callable[..., KeeperLoop]:
         signers = Signers(test_accounts=True)
         system = LiveSystem(place.devnet.node, place.deployment, signers, artifacts=place.artifacts)
         keepers = keepers_of(place.deployment, [role], options={role: options})
+        signers.allowed = _allowed({}, keepers, system)
         return KeeperLoop(system, keepers, print)
 
     return begin

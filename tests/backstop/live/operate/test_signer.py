@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,11 +12,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from eth_account import Account
+from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
 
 from backstop.cli.keeper import cli
 from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
+from backstop.hosts.abi import Function, Parameter
+from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.live.node.allowed import Allowed, NotAllowed
 from backstop.live.node.remote_signer import RemoteSigner, SignerGone, _difference
 from backstop.live.node.signers import Signers
@@ -268,7 +273,17 @@ def test_it_signs_no_reports(signer: StandIn) -> None:
 # ---------------------------------------------------------------------- allow-list
 
 CONTRACT, STRANGER = "0x" + "11" * 20, "0x" + "99" * 20
-CALL = "0x12345678" + "00" * 32
+CALL = "0x" + keccak(b"accrue(uint256)")[:4].hex() + "00" * 32
+KINDS = sorted(path.stem for path in [*CONTRACTS.glob("*.vy"), *CONTRACTS.glob("devnet/*Taker.vy")])
+MARKET = "ConstantProductMarket"
+TAKE = "take(uint256,uint256,uint256,address,bytes)"
+
+
+@pytest.fixture(scope="module")
+def functions(artifacts: Artifacts) -> dict[str, dict[bytes, Function]]:
+    """Those of all contracts, each under an address of its own; `CONTRACT` has all of them."""
+    places = {f"0x{i:040x}": artifacts[kind].abi.by_selector for i, kind in enumerate([*KINDS, MARKET], 1)}
+    return {**places, CONTRACT: {k: f for each in places.values() for k, f in each.items()}}
 
 
 def transaction(**changed: Any) -> dict[str, Any]:
@@ -281,6 +296,11 @@ def approval(spender: str) -> str:
     return "0x095ea7b3" + spender[2:].rjust(64, "0") + "f" * 64
 
 
+def endless() -> str:
+    """A list that says it has more members than there are bytes in the world."""
+    return "0x" + (keccak(b"meet_all(address[])")[:4] + (32).to_bytes(32, "big") + b"\xff" * 32).hex()
+
+
 @pytest.mark.parametrize(
     ("changed", "line"),
     [
@@ -291,16 +311,28 @@ def approval(spender: str) -> str:
         ({"data": "0xa9059cbb" + "00" * 64}, "hands something over"),
         ({"data": "0x23b872dd" + "00" * 96}, "hands something over"),
         ({"data": approval(STRANGER)}, f"it lets {STRANGER} take tokens"),
-        ({"data": "0x"}, None),
+        ({"data": approval(LIQUIDATOR)}, f"it lets {LIQUIDATOR} take tokens"),
+        ({"data": "0x"}, f"0x is no function of {CONTRACT}"),
+        ({"data": "0x12345678"}, f"0x12345678 is no function of {CONTRACT}"),
+        ({"data": CALL[:-2]}, "the arguments of accrue cannot be read"),
+        ({"data": CALL + "00"}, "the arguments of accrue cannot be read"),
+        ({"data": approval("0x01" + CONTRACT[2:])}, "the arguments of approve cannot be read"),
+        ({"data": endless()}, "the arguments of meet_all cannot be read"),
         ({"data": approval(CONTRACT)}, None),
         ({"to": LIQUIDATOR, "data": "0x"}, None),
         ({}, None),
     ],
 )
 @pytest.mark.parametrize("key", ["here", "elsewhere"])
-def test_what_no_account_signs(signer: StandIn, changed: dict[str, Any], line: str | None, key: str) -> None:
+def test_what_no_account_signs(
+    functions: dict[str, dict[bytes, Function]],
+    signer: StandIn,
+    changed: dict[str, Any],
+    line: str | None,
+    key: str,
+) -> None:
     signers = Signers(test_accounts=True, remote=RemoteSigner(signer.url, 2.0))
-    signers.allowed = Allowed(31_337, [CONTRACT])
+    signers.allowed = Allowed(31_337, functions)
     who = signer.address if key == "elsewhere" else LIQUIDATOR
     changed = changed | ({"to": to_checksum_address(who)} if changed.get("to") == LIQUIDATOR else {})
     if line is None:
@@ -309,6 +341,106 @@ def test_what_no_account_signs(signer: StandIn, changed: dict[str, Any], line: s
     with pytest.raises(NotAllowed, match=line):
         signers.sign(who, transaction(**changed))
     assert signer.asked == []
+
+
+def filled(parameter: Parameter, name: str, addresses: Callable[[str], str]) -> Any:
+    """A value for a parameter, with the addresses that its names have."""
+    if parameter.type.endswith("]"):
+        item, _, size = parameter.type[:-1].rpartition("[")
+        return (filled(parameter._replace(type=item), name, addresses),) * int(size or 1)
+    if parameter.type == "tuple":
+        return tuple(filled(each, f"{name}.{each.name}", addresses) for each in parameter.components)
+    if parameter.type == "address":
+        return addresses(name)
+    if parameter.type.startswith("bytes"):
+        return b"\x01" * int(parameter.type[5:] or 40)
+    return {"bool": True, "string": ""}.get(parameter.type, 1)
+
+
+def call_of(function: Function, addresses: Callable[[str], str]) -> str:
+    args = [filled(each, each.name, addresses) for each in function.inputs]
+    return "0x" + function.encode(args).hex()
+
+
+GIVES = (
+    *("transfer", "transferFrom", "approve_operator", "setOperator", "grant_role", "transfer_admin"),
+    "propose",
+)
+ABOUT = {
+    *("LiquidationEngine.call owner", "LiquidationEngine.flag owner", "LiquidationEngine.liquidate owner"),
+    *("PerpetualDesk.liquidate owner", "PerpetualBackstop.liquidate owner"),
+    "PerpetualBackstop.leave controller",
+    *("PerpetualMarket.meet owner", "PerpetualMarket.meet_all owners", "PerpetualMarket.wake owner"),
+    *("PerpetualRanking.submit accounts", "PerpetualRanking.execute accounts"),
+    "PerpetualSharer.share accounts",
+    *("MarginOrders.fill maker.account", "MarginOrders.fill taker.account"),
+    *("Settlement.skim owner", "VaultEngine.skim owner", "Workouts.enter owner"),
+}
+
+
+def test_a_stranger_gets_nothing_by_any_function(functions: dict[str, dict[bytes, Function]]) -> None:
+    """Of all contracts; those are left whom a call is about, as the owner of an unsafe vault."""
+    allowed, passed = Allowed(31_337, functions), set()
+    for kind, (address, own) in zip([*KINDS, MARKET], functions.items(), strict=False):
+        for function in own.values():
+            names: set[str] = set()
+
+            def to_itself(name: str, names: set[str] = names) -> str:
+                names.add(name)
+                return LIQUIDATOR
+
+            call = call_of(function, to_itself)
+            if function.name in GIVES:
+                with pytest.raises(NotAllowed, match="hands something over"):
+                    allowed.check(LIQUIDATOR, transaction(to=address, data=call))
+                continue
+            if function.name != "approve":
+                allowed.check(LIQUIDATOR, transaction(to=address, data=call))
+            for name in names:
+                only = partial(lambda name, each: STRANGER if each == name else LIQUIDATOR, name)
+                with suppress(NotAllowed):
+                    allowed.check(LIQUIDATOR, transaction(to=address, data=call_of(function, only)))
+                    passed.add(f"{kind}.{function.name} {name}")
+    assert passed == ABOUT
+
+
+@pytest.mark.parametrize("name", GIVES)
+def test_what_hands_over_is_refused_whoever_gets_it(
+    functions: dict[str, dict[bytes, Function]], name: str
+) -> None:
+    """Also where a list names the function."""
+    found = [each for each in functions[CONTRACT].values() if each.name == name]
+    assert found
+    for function in found:
+        allowed = Allowed(31_337, functions, {LIQUIDATOR: [(CONTRACT, function.selector)]})
+        for who in (LIQUIDATOR, CONTRACT):
+            with pytest.raises(NotAllowed, match="hands something over"):
+                allowed.check(
+                    LIQUIDATOR, transaction(data=call_of(function, partial(lambda who, _: who, who)))
+                )
+
+
+def test_who_is_named_for_an_account_gets_what_it_sends(
+    functions: dict[str, dict[bytes, Function]],
+) -> None:
+    allowed = Allowed(31_337, functions, named={LIQUIDATOR: [STRANGER.upper().replace("X", "x")]})
+    (draw,) = (each for each in functions[CONTRACT].values() if each.signature == "draw(uint256,address)")
+    call = transaction(data=call_of(draw, lambda name: STRANGER))
+    allowed.check(LIQUIDATOR, call)
+    with pytest.raises(NotAllowed, match=f"the receiver of draw is {STRANGER}"):
+        allowed.check(account("bidder"), call)
+    with pytest.raises(NotAllowed, match="take tokens"):
+        allowed.check(LIQUIDATOR, transaction(data=approval(STRANGER)))
+
+
+def test_what_is_bought_goes_to_nobody_else(functions: dict[str, dict[bytes, Function]]) -> None:
+    """Not even by a function that the account's list has."""
+    (take,) = (each for each in functions[CONTRACT].values() if each.signature == TAKE)
+    allowed = Allowed(31_337, functions, {LIQUIDATOR: [(CONTRACT, take.selector)]})
+    for who in (LIQUIDATOR, CONTRACT):  # the second as FlashTaker, which has what it takes for its owner
+        allowed.check(LIQUIDATOR, transaction(data="0x" + take.encode((1, 1, 1, who, b"data")).hex()))
+    with pytest.raises(NotAllowed, match=f"the receiver of take is {STRANGER}"):
+        allowed.check(LIQUIDATOR, transaction(data="0x" + take.encode((1, 1, 1, STRANGER, b"")).hex()))
 
 
 def test_a_keeper_signs_what_it_was_given(
