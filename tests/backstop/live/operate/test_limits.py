@@ -134,6 +134,7 @@ def test_failures_are_too_many_beside_as_many_successes(attach_it: Open) -> None
     def done(times: int) -> None:
         for _ in range(times):
             entry = Entry(9, "liquidator", "sale", (), "", "0x", 0, at=int(time.time()), block=1, ok=True)
+            entry.attempts.append(Attempt("0x1", "0x", 5, 1))
             journal.entries.append(entry)
             journal.finish(entry)
 
@@ -351,6 +352,7 @@ def test_an_hour_is_over_when_its_last_minute_is(
     loop = attach_it("accruer", limits={"accruer": Limits(gas_hour=10**18)})
     journal = loop.boxes[account("accruer")].journal
     entry = Entry(9, "accruer", "accrue", (), "", "0x", 0, at=6_000_059, block=1, ok=True, paid=5)
+    entry.attempts.append(Attempt("0x1", "0x", 5, 1))
     journal.entries.append(entry)
     journal.finish(entry)
     for now, used in ((6_003_659, 5), (6_003_660, 0)):
