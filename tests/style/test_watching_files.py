@@ -23,12 +23,12 @@ BOARD = json.loads((FOLDER / "grafana.json").read_text())
 
 @pytest.fixture(scope="module")
 def served() -> set[str]:
-    """The metrics that the guide names, which another test compares with what is served."""
+    """The metrics that the guide names, which another test compares with what is served, and a process's."""
     guide = (ROOT / "docs/do/operate.md").read_text()
     table = guide.partition("| `backstop_` | by | |")[2].partition("\n\n")[0]
     cells = [row.split("|")[1] for row in table.splitlines()[2:]]
     names = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
-    return {f"backstop_{name}" for name in names}
+    return {f"backstop_{name}" for name in names} | {"process_start_time_seconds"}
 
 
 EXPRESSIONS = [
@@ -39,7 +39,7 @@ EXPRESSIONS = [
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_every_expression_asks_for_what_is_served(expression: str, served: set[str]) -> None:
-    asked = {name.removesuffix("_bucket") for name in re.findall(r"\bbackstop_\w+", expression)}
+    asked = {name.removesuffix("_bucket") for name in re.findall(r"\b(?:backstop|process)_\w+", expression)}
     assert asked and asked <= served
     for pair in ("()", "[]", "{}"):
         assert expression.count(pair[0]) == expression.count(pair[1])

@@ -129,6 +129,8 @@ def cli(
     if pause is not None or resume is not None:
         paused = Pauses(settings.pauses).change(_names(pause or ""), _names(resume or ""))
         click.echo(f"paused: {', '.join(sorted(paused)) or 'none'}")
+        if not any(settings.journal.glob("*.jsonl")):
+            click.echo(f"no keeper has a journal in {settings.journal.resolve()} yet", err=True)
         return
 
     say = to_stderr(settings.log == "json")

@@ -10,7 +10,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property, lru_cache
 from importlib import metadata
@@ -155,8 +155,13 @@ def only_once(files: Mapping[str, Path]) -> Iterator[None]:
         return
     names = "\n".join(sorted(map(str, files.values())))
     folder = next(iter(files.values())).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{hashlib.sha256(names.encode()).hexdigest()[:24]}.lock").open("w") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / f"{hashlib.sha256(names.encode()).hexdigest()[:24]}.lock").open("w")
+    except OSError:  # nobody can write there, so nobody waits for a file
+        yield
+        return
+    with lock as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -290,7 +295,7 @@ def ship(folder: Path) -> None:
     artifacts = Artifacts()
     artifacts.load()
     for kind in artifacts.paths:
-        _write_cached(folder / f"{kind}.json", artifacts[kind])
+        write_artifact(folder / f"{kind}.json", artifacts[kind])
     write_json(made_with(), folder / MADE_WITH)
 
 
@@ -302,6 +307,13 @@ def made_with() -> dict[str, str]:
 
 
 def _write_cached(file: Path, artifact: Artifact) -> None:
+    """Keep an artifact where the cache can be written; elsewhere the next process compiles it again."""
+    with suppress(OSError):
+        write_artifact(file, artifact)
+
+
+def write_artifact(file: Path, artifact: Artifact) -> None:
+    """Write an artifact in one step."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as temporary:
         json.dump(asdict(artifact), temporary)

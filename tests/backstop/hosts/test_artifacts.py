@@ -79,6 +79,16 @@ def test_half_a_cache_file_is_compiled_again(root):
     assert compiled(root) == first
 
 
+def test_a_cache_that_cannot_be_written_is_done_without(root):
+    """As in a sandbox in which the program's own folder is read-only."""
+    (root / "Other.vy").write_text((root / "Shelf.vy").read_text())
+    file = root.parent / "file"
+    file.write_text("no folder")
+    made = Artifacts(root, file / "cache")
+    made.load()
+    assert made["Shelf"] == compiled(root) and made["Other"].bytecode == made["Shelf"].bytecode
+
+
 def test_a_source_that_does_not_compile_is_one_clear_error(root):
     (root / "Shelf.vy").write_text("x: uint256 = \n")
     (root / "Other.vy").write_text("# pragma version 0.4.3\n")

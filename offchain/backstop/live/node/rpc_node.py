@@ -44,12 +44,14 @@ class Head(NamedTuple):
 class Outlook(NamedTuple):
     """The conditions of a transaction that is sent now.
 
-    The next block's time, as far as the node tells; the newest block's base fee, the last blocks' tip, wei.
+    The next block's time, as far as the node tells; the newest block's base fee, the last blocks' tip, wei;
+    the newest block's number.
     """
 
     timestamp: int
     base: int
     tip: int
+    head: int
 
     def fees(self, cap: int = FEE_CAP, tip_cap: int = TIP_CAP) -> Fees:
         """Offer twice the base fee and the tip, within their caps."""
@@ -149,6 +151,7 @@ class Node:
             int(latest["timestamp"], 16) + 1 if at is None else int(at, 16),
             int(latest.get("baseFeePerGas") or "0x0", 16),
             GWEI if isinstance(history, RpcError) else usual_tip(history),
+            int(latest["number"], 16),
         )
 
     def blocks(self, first: int, last: int) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:

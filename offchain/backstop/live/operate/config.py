@@ -135,6 +135,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         found["networks"] = tuple(each.text for each in several)
     if "roles" in top:
         found |= _roles(top["roles"])
+    # As all its paths: whoever names the same file from another folder means the same keeper.
+    found.setdefault("journal", path.parent / Settings.journal)
     return found
 
 

@@ -75,7 +75,7 @@ class Entry:
     attempts: list[Attempt] = field(default_factory=list)
     block: int | None = None  # where it was mined
     ok: bool = False  # whether it then did what it was to do
-    at: int = 0  # when it was seen to be mined, seconds
+    at: int = 0  # when it was signed, given up, or seen to be mined, whichever was last, seconds
     paid: int = 0  # wei for gas, once it was mined
     failed: bool = False  # mined and reverted
     private_until: int = 0  # the last block that a relay may have it in; until then nobody else gets it

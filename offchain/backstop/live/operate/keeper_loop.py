@@ -90,6 +90,7 @@ class KeeperLoop:
         self._coins_needed = 0
         self._ether_price = 0
         self._confirmed, self._asked_at = "", 0.0
+        self._signer_gone = False
         self._failures_in_a_row = 0
         self._looked_at: tuple[str, int] | None = None
         self._reported = self._strangers = 0
@@ -232,7 +233,8 @@ class KeeperLoop:
         self._push()
         if self.observer is not None:
             mirror = system.mirror
-            self.observer.looked(mirror, len(mirror.differences), work=self._work)
+            head = max(outlook.head, mirror.block)
+            self.observer.looked(mirror, len(mirror.differences), work=self._work, head=head)
         # Others may be asked how far they are, who answer late: what there was to do is done.
         system.node.reached(system.mirror.block)
         if time.monotonic() > self._saved_at + _SAVE_EVERY:
@@ -310,6 +312,7 @@ class KeeperLoop:
         mirror, finder = self.system.mirror, self.system.book.index
         view = market_view(mirror, now, fees.expected, self.gas_token, self._reserved, finder)
         self._ether_price = view.outside.ether_price
+        self._signer_gone = False
         sent = 0
         for keeper in self.keepers:
             memory = self.memories[keeper.name]
@@ -328,6 +331,8 @@ class KeeperLoop:
                 sent += 1
                 if sent == 1 and began is not None:
                     self.tally.answer_took(time.monotonic() - began)
+        if not self._signer_gone:  # nobody waits for it any more
+            self._told.discard("signer")
         return sent
 
     def _try(self, keeper: Keeper, intent: Intent, view: View, fees: Fees) -> bool:
@@ -407,6 +412,7 @@ class KeeperLoop:
         except NodeGone:
             raise
         except SignerGone as error:  # not the call's fault: it is tried again when the signer is back
+            self._signer_gone = True
             self._tell_once("signer", Line(f"{error}: {order.label} waits", "signer gone"))
             return False
         except BackstopError as error:
@@ -417,7 +423,6 @@ class KeeperLoop:
             self._count(False)
             self.brakes.spent_more()  # what a node refused may be mined all the same
             return False
-        self._told.discard("signer")
         self._reserve(keeper.address, entry)
         self.brakes.spent_more()
         self.tally.counts[keeper.name, "sent"] += 1
@@ -529,11 +534,12 @@ class KeeperLoop:
             answered_in=self.tally.answered_in,
             failures_in_a_row=self._failures_in_a_row,
             pending={each: len(box.waiting) for each, box in self.boxes.items()},
+            oldest={each: box.oldest(int(time.time())) for each, box in self.boxes.items()},
             capital=capital,
             reserved={(owner, token): wad for (token, owner), wad in self._reserved.items()},
             coins_needed=self._coins_needed,
             fees_too_high="fees" in self._told,
-            signer_gone="signer" in self._told,
+            signer_gone=self._signer_gone,
             stopped={(each.role, each.cause): each.why for each in self.brakes.stops.values()},
             burning=self.brakes.burning(),
             budgets=self.brakes.budgets(),

@@ -70,6 +70,7 @@ def start(
         cold=settings.cold,
         say=lambda text: say(Line(text, "resumed")),
         stop=stop,
+        progress=observer.replaying if observer is not None else lambda mirror, head: None,
     )
     signers.allowed = _allowed(settings.may_sign, keepers, system)
     keepers = [_signing(keeper, system) for keeper in keepers]

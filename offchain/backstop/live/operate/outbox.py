@@ -129,6 +129,10 @@ class Outbox:
         waiting = [entry for entry in self.journal.entries if entry.block is None and not entry.given_up]
         return sorted(waiting, key=lambda entry: entry.nonce)
 
+    def oldest(self, now: int) -> int:
+        """Return how long the oldest of them has waited [seconds]."""
+        return max([0, *(now - entry.at for entry in self.waiting if entry.at)])
+
     def due(self) -> bool:
         """Tell whether anything has waited for too long."""
         now = time.monotonic()
@@ -143,7 +147,7 @@ class Outbox:
 
         A `private` one goes to the relay, and to the node only if that does not take it.
         """
-        entry = Entry(self._next_nonce(), *order)
+        entry = Entry(self._next_nonce(), *order, at=int(time.time()))
         attempt = self._sign(entry, fees)
         entry.attempts.append(attempt)
         relay = self.rules.relay if private else None

@@ -54,10 +54,11 @@ class LiveSystem:
         cold: bool = False,
         say: Callable[[str], None] = lambda text: None,
         stop: Callable[[], bool] = never,
+        progress: Callable[[Mirror, int], None] = lambda mirror, head: None,
     ) -> None:
         """Go on from what was saved in `snapshot`, a file, unless it is to start `cold`.
 
-        While history is followed, `stop` ends it with an error.
+        While history is followed, `stop` ends it with an error, and `progress` is told the newest block.
         """
         node.expect(deployment)
         self.node = node
@@ -69,7 +70,7 @@ class LiveSystem:
         self.book = Book(self.mirror, snapshot, say)
         resumed = not cold and self.book.load()
         self._driven_to: int | None = None
-        self._follow_history(stop)
+        self._follow_history(stop, progress)
         if resumed:
             self._check_resumed(snapshot)
 
@@ -166,12 +167,18 @@ class LiveSystem:
         self.mirror.catch_up()
         self.book.update()
 
-    def _follow_history(self, stop: Callable[[], bool]) -> None:
+    def _follow_history(self, stop: Callable[[], bool], progress: Callable[[Mirror, int], None]) -> None:
         """Follow up to now, whatever becomes of the newest blocks; leave a node that leads nowhere."""
         mirror, takeover, tries = self.mirror, Takeover(), 0
         while True:
             try:
-                self.mirror.advance(stop=stop)
+                head = self.node.head().number
+
+                def between(head: int = head) -> bool:
+                    progress(self.mirror, head)
+                    return stop()
+
+                self.mirror.advance(stop=between)
                 if stop():
                     raise BackstopError(f"stopped at block {self.mirror.block}, before anything was done")
                 return self.follow()

@@ -23,6 +23,7 @@ class Work:
     answered_in: float  # seconds, together
     failures_in_a_row: int
     pending: Mapping[str, int]
+    oldest: Mapping[str, int]  # seconds since the oldest of them was signed
     capital: Mapping[tuple[str, str], int]  # wad; coins in wei
     reserved: Mapping[tuple[str, str], int]  # wad
     coins_needed: int  # wei that a large transaction costs now

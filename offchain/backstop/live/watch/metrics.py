@@ -158,6 +158,8 @@ def _of_work(work: Work) -> Iterator[Metric]:
         yield _by(f"budget_{name}", f"{text[:-1]}, whole coins or tokens.", ("role", "budget"), rows)
     pending = [((account,), count) for account, count in work.pending.items()]
     yield _by("pending_transactions", "Signed and not mined.", ("account",), pending)
+    oldest = [((account,), seconds) for account, seconds in work.oldest.items()]
+    yield _by("oldest_pending_seconds", "Since the oldest of them was signed.", ("account",), oldest)
     for name, amounts in (("capital", work.capital), ("reserved", work.reserved)):
         text = {"capital": "What an account has.", "reserved": "What of it is under way."}[name]
         yield _by(name, text, ("account", "token"), [(key, wad / _WAD) for key, wad in amounts.items()])

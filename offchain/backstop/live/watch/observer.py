@@ -48,10 +48,13 @@ class Observer:
     def replaying(self, mirror: Mirror, head: int) -> None:
         """Take note that history is followed."""
         self._looked()
-        self._put(mirror, head, 0, None, None, followed=False)
+        before = self.board.facts
+        if before is None or before.followed or self._put_at + _REFRESH < self.board.looked_at:
+            self._put(mirror, head, 0, None, None, followed=False)
 
     def replayed(self, mirror: Mirror, newest: int) -> None:
         """Take the figures after a block of the past now and then, within a day of `newest` [timestamp]."""
+        self._looked()
         history = None if self._scene is None else self._scene.history
         at = mirror.model.timestamp
         if history is None or at < newest - DAY or not mirror.configured or not history.due(at, SPARSE):

@@ -280,6 +280,22 @@ def test_a_role_is_paused_and_resumed(attach_it: Open, said: list[str], tmp_path
     loop.close()
 
 
+def test_who_names_the_same_settings_means_the_same_keeper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From whichever folder: a pause that no keeper reads would be one that says it is."""
+    settings, elsewhere = tmp_path / "kept" / "keeper.yaml", tmp_path / "elsewhere"
+    settings.parent.mkdir()
+    elsewhere.mkdir()
+    settings.write_text("schema_version: 1\nroles: [accruer]\n")
+    monkeypatch.chdir(elsewhere)
+    result = run("--config", settings, "--pause", "accruer")
+    assert result.stdout == "paused: accruer\n" and list(elsewhere.iterdir()) == []
+    journal = tmp_path / "kept" / "runs" / "keeper"
+    assert (journal / "paused" / "accruer").exists()
+    assert result.stderr == f"no keeper has a journal in {journal} yet\n"
+
+
 def test_all_are_paused_at_once(tmp_path: Path) -> None:
     pauses = Pauses(tmp_path / "paused")
     assert "bidder" in pauses.change(["all"], []) and "crank" in pauses.read()

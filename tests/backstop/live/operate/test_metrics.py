@@ -21,7 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from backstop.cli import keeper, mirror
 from backstop.deployment.accounts import account
 from backstop.deployment.plan import Deployment
-from backstop.live.follow.mirror import open_mirror
+from backstop.live.follow.mirror import Mirror, open_mirror
+from backstop.live.node.signers import Signers
 from backstop.live.operate.brakes import Brakes, Limits, Pauses
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.mirror_loop import MirrorLoop
@@ -159,9 +160,27 @@ def test_a_keepers_figures_are_what_it_did(
     assert found["backstop_transactions_total", "liquidator", "sent"] == 1
     assert ("backstop_transactions_total", "liquidator", "done") not in found
     assert found["backstop_pending_transactions", LIQUIDATOR] == 1
+    assert 0 <= found["backstop_oldest_pending_seconds", LIQUIDATOR] < 60
+    (entry,) = loop.boxes[LIQUIDATOR].waiting
+    entry.at -= 700
     node.request("evm_mine")
+    loop._push()
+    assert loop._work(False).oldest == {LIQUIDATOR: pytest.approx(700, abs=60)}
+    follow = loop._follow
+
+    def slow() -> None:
+        follow()
+        for _ in range(5):  # blocks that come while it looks
+            node.request("evm_mine")
+
+    loop._follow = slow  # type: ignore[method-assign]
     loop.round()
     found = port.samples()
+    assert found["backstop_lag_blocks",] == 5 and found["backstop_oldest_pending_seconds", LIQUIDATOR] == 0
+    loop._follow = follow  # type: ignore[method-assign]
+    loop.round()
+    found = port.samples()
+    assert found["backstop_lag_blocks",] == 0
     assert found["backstop_transactions_total", "liquidator", "done"] == 1
     assert found["backstop_pending_transactions", LIQUIDATOR] == 0
     assert found["backstop_capital", LIQUIDATOR, "coin"] == node.balance(LIQUIDATOR) / WAD
@@ -206,6 +225,25 @@ def test_health_says_what_is_wrong(
         devnet.process.stop()
         wait_for(lambda: "is gone" in problems())
         assert port.samples()["backstop_node_up",] == 0
+
+
+def test_a_keeper_that_replays_says_so(
+    watched: Callable[..., Watched], devnet: Devnet, deployment: Deployment
+) -> None:
+    """From the first block on, so that nobody starts it anew for hanging, or has it for without a node."""
+    port, told = watched("keeper"), list[tuple[int, int]]()
+
+    def progress(mirror: Mirror, head: int) -> None:
+        port.observer.replaying(mirror, head)
+        told.append((mirror.block, head))
+        port.board.looked_at -= 2.0
+        assert port.samples()["backstop_node_up",] == 1
+        assert port.codes("readyz") == (503, ["replaying"]) and port.asked("livez")[0] == 200
+
+    signers = Signers(test_accounts=True)
+    LiveSystem(devnet.node, deployment, signers, progress=progress)
+    head = devnet.node.head().number
+    assert told == [(number, head) for number in range(deployment.block, head)]
 
 
 def test_a_loop_that_hangs_is_not_well(

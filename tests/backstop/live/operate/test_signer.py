@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -232,6 +233,12 @@ def test_while_the_signer_is_away_its_accounts_wait(
     loop = keeper()
     signer.refuses = "the vault is sealed"
     assert loop.round() == 0 and f"the signer at {signer.url} refuses: the vault is sealed" in said[-1]
+    assert loop._work(False).signer_gone
+    # Once somebody else has done it, nobody waits for the signer.
+    decide, loop.keepers[0] = loop.keepers[0], dataclasses.replace(loop.keepers[0], index=5)
+    loop._looked_at = None
+    assert loop.round() == 0 and not loop._work(False).signer_gone
+    loop.keepers[0] = decide
     signer.refuses = ""
     loop._looked_at = None
     fallen.node.request("evm_setAutomine", False)
