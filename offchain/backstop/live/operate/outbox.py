@@ -314,6 +314,7 @@ class Outbox:
                 self._give_up(entry)
             # No proof says that it was not mined: it counts as spent.
             self.journal.finish(entry)
+            self._last_sent.pop(entry.nonce, None)
             text = (
                 f"{entry.keeper}: {entry.label} lost its nonce {entry.nonce}: somebody else uses the account"
             )
@@ -359,8 +360,8 @@ class Outbox:
                 withdraws = entry.attempts[-1].withdraws
                 if withdraws or self._affordable(entry, market, affords):
                     self._replace(entry, market, withdraws)
-                elif any(each.gain is not None for each in waiting if each.nonce > entry.nonce):
-                    self._replace(entry, market, withdraws=True)  # it makes room for what pays for itself
+                elif any(self._pays(each, market, affords) for each in waiting if each.nonce > entry.nonce):
+                    self._replace(entry, market, withdraws=True)  # it makes room
             before.height = self._height
         if waiting:
             self._fill_gap(waiting[0], market, now)
@@ -407,6 +408,11 @@ class Outbox:
             text = f"waits: {fees.most / GWEI:.1f} gwei are more than it may cost"
             self._tell(entry, "too dear", text)
         return False
+
+    def _pays(self, entry: Entry, market: Fees, affords: Callable[[Entry, Fees], bool]) -> bool:
+        """Tell whether an entry pays for itself, also at what it would cost now."""
+        fees = self._raised(entry, market)
+        return entry.gain is not None and fees is not None and affords(entry, fees)
 
     def _replace(self, entry: Entry, market: Fees, withdraws: bool) -> None:
         """Send another transaction with this nonce, for more."""

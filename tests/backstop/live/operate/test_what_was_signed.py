@@ -189,6 +189,31 @@ def test_a_relay_may_have_it_mined_when_it_likes(outbox: Outbox, fresh: Devnet) 
     assert settled.entry is entry and entry.ok and at_risk(outbox) == TAKE.spends
 
 
+@pytest.mark.parametrize(
+    ("affords", "replaced"),
+    [
+        (lambda entry, fees: True, ["replaced", "replaced"]),
+        (lambda entry, fees: entry.gain is not None, ["withdrawn", "replaced"]),
+        (lambda entry, fees: entry.gain is None, ["replaced", None]),
+        (lambda entry, fees: False, [None, None]),
+    ],
+)
+def test_what_may_not_cost_more_makes_room_for_what_pays(
+    outbox: Outbox, fresh: Devnet, affords: Callable[[Entry, Fees], bool], replaced: list[str | None]
+) -> None:
+    """And for nothing else: it would be paid for what waits as well."""
+    entries = [outbox.send(TAKE._replace(gain=gain), outbox.node.fees()) for gain in (None, WAD)]
+    fresh.node.request("anvil_setNextBlockBaseFeePerGas", hex(entries[0].attempts[0].most * 3))
+    fresh.node.request("evm_mine")
+    outbox.settle(fresh.node.head().number)
+    outbox.push(outbox.node.fees(), lambda entry, block: True, affords)
+    became = [
+        None if len(entry.attempts) == 1 else "withdrawn" if entry.attempts[-1].withdraws else "replaced"
+        for entry in entries
+    ]
+    assert became == replaced
+
+
 def test_it_outlives_the_process(tmp_path: Path) -> None:
     """Two with one nonce are two; what is gone in a file of the version before is gone by its nonce."""
     journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
