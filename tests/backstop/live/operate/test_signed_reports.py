@@ -52,8 +52,7 @@ def test_what_is_signed_here_is_brought_there(
         return Settings(
             networks=(fallen_devnet.url,),
             deployment=tmp_path / "deployment.json",
-            journal=tmp_path / "journal",
-            **read_settings(file),
+            **read_settings(file) | {"journal": tmp_path / "journal"},
         )
 
     fallen.advance(7 * 3_600)  # nobody's reports count any more
