@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import http.server
 import json
-import time
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +13,11 @@ from tests.support.beside import Server
 
 
 class Proxy:
-    """A provider in front of a node, which may stall, or change what is said."""
+    """A provider in front of a node, which may keep answers to itself, or change what is said."""
 
     def __init__(self, port: int) -> None:
-        self.stalls = 0.0
+        self.stalls: Callable[[str], bool] = lambda method: False
+        self._over = threading.Event()
         self.ended = False
         self.broken = self.refuses = False
         self.status, self.headers = 200, dict[str, str]()
@@ -35,11 +36,13 @@ class Proxy:
                     self.close_connection = True
                     return
                 request = self.rfile.read(int(self.headers["Content-Length"]))
-                time.sleep(proxy.stalls)
                 node = http.client.HTTPConnection("127.0.0.1", port)
                 node.request("POST", "/", request, {"Content-Type": "application/json"})
                 answer = json.loads(node.getresponse().read())
                 asked = json.loads(request)
+                if any(proxy.stalls(each["method"]) for each in _all(asked)):
+                    proxy._over.wait()
+                    return
                 proxy.asked.append(asked["method"] if isinstance(asked, dict) else "batch")
                 proxy.seen = dict(self.headers) | {"path": self.path}
                 if proxy.refuses:
@@ -70,6 +73,7 @@ class Proxy:
 
     def end(self) -> None:
         self.ended = True  # for connections that are open
+        self._over.set()
         self.server.stop()
 
 

@@ -15,7 +15,10 @@ CHAIN = 31_337
 
 
 class StandIn:
-    """On a port of this machine. `change` may change what is signed; `refuses` is what it says instead."""
+    """On a port of this machine.
+
+    `change` may change what is signed, `answer` all that is said; `refuses` is what it says instead.
+    """
 
     def __init__(self) -> None:
         self.key = Account.create()
@@ -23,6 +26,7 @@ class StandIn:
         self.asked: list[dict[str, Any]] = []
         self.change: Callable[[dict[str, Any]], dict[str, Any]] = lambda transaction: transaction
         self.refuses = ""
+        self.answer = self.as_documented
         self.server = Server.of(self._told)
         self.url = self.server.url
 
@@ -30,7 +34,7 @@ class StandIn:
         call = json.loads(body)
         return {"jsonrpc": "2.0", "id": call["id"], **self.answer(call)}
 
-    def answer(self, call: dict[str, Any]) -> dict[str, Any]:
+    def as_documented(self, call: dict[str, Any]) -> dict[str, Any]:
         """As Web3Signer's documents state it."""
         if self.refuses:
             return {"error": {"code": -32000, "message": self.refuses}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,15 +130,13 @@ def test_who_confirms_a_block(
     client.expect(31_337, deployment.genesis, deployment.block, deployment.creations[0].address)
 
     def change(method: str, result: Any) -> Any:
-        if other == "silent":
-            time.sleep(0.7)
         if other == "other chain" and method == "eth_chainId":
             return "0x1"
         if method != "eth_getBlockByNumber" or int(result["number"], 16) < head.number or other == "same":
             return result
         return result | {"hash": "0x" + "12" * 32} if other == "fork" else None
 
-    proxy.change = change
+    proxy.change, proxy.stalls = change, lambda method: other == "silent"
     for _ in range(2):
         assert client.confirms(head.number, head.hash) == confirmed
     proxy.end()

@@ -148,7 +148,10 @@ def test_a_mirrors_figures_are_the_chains(
 
 
 def test_a_keepers_figures_are_what_it_did(
-    watched: Callable[..., Watched], attach_fallen: Callable[..., LiveSystem], fallen_devnet: Devnet
+    watched: Callable[..., Watched],
+    attach_fallen: Callable[..., LiveSystem],
+    fallen_devnet: Devnet,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     port, node, said = watched("keeper"), fallen_devnet.node, list[str]()
     system = attach_fallen()
@@ -173,11 +176,11 @@ def test_a_keepers_figures_are_what_it_did(
         for _ in range(5):  # blocks that come while it looks
             node.request("evm_mine")
 
-    loop._follow = slow  # type: ignore[method-assign]
-    loop.round()
+    with monkeypatch.context() as while_it_looks:
+        while_it_looks.setattr(loop, "_follow", slow)
+        loop.round()
     found = port.samples()
     assert found["backstop_lag_blocks",] == 5 and found["backstop_oldest_pending_seconds", LIQUIDATOR] == 0
-    loop._follow = follow  # type: ignore[method-assign]
     loop.round()
     found = port.samples()
     assert found["backstop_lag_blocks",] == 0

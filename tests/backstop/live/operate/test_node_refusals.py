@@ -18,25 +18,11 @@ from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
+from tests.support.clock import Clock
 from tests.support.devnet import Devnet
 from tests.support.proxy import Proxy
 
 REVERTED = {"code": 3, "message": "execution reverted: ledger: paused", "data": "0x08c379a0"}
-
-
-class Clock:
-    """Seconds that pass when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def pass_by(self, seconds: float, result: Any) -> Any:
-        """Let time pass before a result."""
-        self.now += seconds
-        return result
 
 
 @pytest.fixture

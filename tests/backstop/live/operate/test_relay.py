@@ -16,6 +16,7 @@ from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.outbox import Rules
 from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
+from tests.support.clock import Clock
 from tests.support.relay import StandIn
 
 LIQUIDATOR = account("liquidator")
@@ -94,14 +95,6 @@ def test_a_relay_in_trouble_holds_nothing_up(
     loop.round()
     assert loop.tally.counts["liquidator", "done"] == 1
     loop.close()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_relay_in_trouble_is_left_alone_longer_and_longer(relay: StandIn) -> None:

@@ -76,6 +76,12 @@ def pass_time(devnet: Devnet) -> None:
     devnet.node.request("evm_mine")
 
 
+def call(devnet: Devnet, deployment: Deployment) -> None:
+    """Have somebody's call mined, which the model follows."""
+    allow = Action("Stablecoin", "approve", (account("taker"), 1), account("borrower"))
+    assert LiveSystem(devnet.node, deployment, Signers(test_accounts=True)).apply(allow).ok
+
+
 def rounds(loop: KeeperLoop, wanted: Callable[[], object]) -> None:
     """Look until something is so."""
     for _ in range(20):
@@ -162,8 +168,7 @@ def test_a_block_is_what_its_hash_stands_for(
     loop = keeper(beside=True)
     loop.round()
     hostile.fault = FAULT["other transactions"]
-    allow = Action("Stablecoin", "approve", (account("taker"), 1), account("borrower"))
-    assert LiveSystem(devnet.node, deployment, Signers(test_accounts=True)).apply(allow).ok
+    call(devnet, deployment)
     pass_time(devnet)
     with pytest.raises(NodeGone, match=f"the node at {hostile.url} is not believed"):
         rounds(loop, lambda: False)
@@ -179,8 +184,7 @@ def test_who_sent_a_call_is_who_signed_it(
     loop = keeper(beside=True)
     loop.round()
     hostile.fault = FAULT["other senders"]
-    allow = Action("Stablecoin", "approve", (account("taker"), 1), account("borrower"))
-    assert LiveSystem(devnet.node, deployment, Signers(test_accounts=True)).apply(allow).ok
+    call(devnet, deployment)
     with pytest.raises(NodeGone, match=f"the node at {hostile.url} is not believed: 0x[0-9a-f]+ did not"):
         rounds(loop, lambda: False)
     assert loop.system.node.url == devnet.url

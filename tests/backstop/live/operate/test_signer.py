@@ -30,6 +30,7 @@ from backstop.live.operate.keeper_setup import start
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
+from tests.support.clock import Clock
 from tests.support.devnet import Devnet
 from tests.support.fallen import BORROWER, ETH
 from tests.support.signer import CHAIN, StandIn
@@ -161,7 +162,7 @@ def test_what_is_no_transaction_is_the_signers_error(
     keeper: Callable[..., KeeperLoop], signer: StandIn, said: list[str], raw: Any
 ) -> None:
     loop = keeper()
-    signer.answer = lambda call: {"result": raw}  # type: ignore[method-assign]
+    signer.answer = lambda call: {"result": raw}
     assert loop.round() == 0 and loop._work(False).signer_gone
     assert "the signer " in said[-1] and "\n" not in said[-1]
     loop.close()
@@ -181,20 +182,11 @@ def test_no_bytes_get_further_than_the_check(signer: StandIn) -> None:
         assert bytes(part) == good or _difference(signer.address, asked, "0x" + bytes(part).hex())
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_a_silent_signer_is_left_alone_longer_and_longer(signer: StandIn) -> None:
     """Each try costs a whole timeout, which everybody's transactions wait for."""
     clock, asked = Clock(), transaction(to=to_checksum_address(CONTRACT))
     remote = RemoteSigner(signer.url, 2.0, clock=clock)
     calls: list[object] = []
-    real = signer.answer
 
     def silent(call: dict[str, Any]) -> dict[str, Any]:
         calls.append(call)
@@ -215,9 +207,9 @@ def test_a_silent_signer_is_left_alone_longer_and_longer(signer: StandIn) -> Non
         return found
 
     for _ in range(2):  # one that answers begins anew
-        signer.answer = silent  # type: ignore[method-assign]
+        signer.answer = silent
         assert left_alone() == [5, 10, 20, 40, 60, 60] and calls
-        signer.answer = real  # type: ignore[method-assign]
+        signer.answer = signer.as_documented
         assert remote.sign(signer.address, asked).startswith("0x02")
     signer.refuses = "the vault is sealed"  # which costs no timeout
     for _ in range(3):

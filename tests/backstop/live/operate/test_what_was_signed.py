@@ -89,13 +89,7 @@ def test_what_a_node_has_already_is_sent(outbox: Outbox, proxy: Proxy, words: st
 def test_what_a_silent_node_took_counts(fresh: Devnet, proxy: Proxy, said: list[str]) -> None:
     """The second one says that its nonce is too low: it is mined by then."""
     fresh.node.request("evm_setAutomine", True)
-
-    def late(method: str, result: Any) -> Any:
-        if method == "eth_sendRawTransaction":
-            time.sleep(1.5)
-        return result
-
-    proxy.change = late
+    proxy.stalls = lambda method: method == "eth_sendRawTransaction"
     box = box_of(Node("", client=Failover([proxy.url, fresh.url], 0.5, said.append)), said)
     with pytest.raises(BackstopError, match="nonce too low"):
         box.send(TAKE, box.node.fees())
