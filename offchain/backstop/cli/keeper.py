@@ -134,9 +134,14 @@ def cli(
         return
 
     say = to_stderr(settings.log == "json")
-    watching = watched("keeper", say, settings.stale, metrics_at=settings.metrics, alerts=settings.alerts)
+    watching = watched(
+        *("keeper", say, settings.stale),
+        metrics_at=settings.metrics,
+        alerts=settings.alerts,
+        answers_within=settings.answers_within,
+    )
     with stoppable("stopping ...") as stop, watching as observer:
-        runner = start(settings, say, click.echo if dry_run else None, observer, stop)
+        runner = start(settings, say, click.echo if dry_run else None, observer, stop, once)
         names = [keeper.name for keeper in runner.keepers]
         say(Line(f"watching {runner.system.node.url} as {', '.join(names)}", "watching", keepers=names))
         try:

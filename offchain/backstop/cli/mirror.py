@@ -103,9 +103,10 @@ def cli(
     from backstop.deployment.file import read_deployment
     from backstop.live.follow.mirror import open_mirror
     from backstop.live.node.log import to_stderr
+    from backstop.live.node.rpc_node import TIMEOUT
     from backstop.live.operate.memory import keep_small
     from backstop.live.operate.mirror_loop import MirrorLoop
-    from backstop.live.operate.options import connect_to
+    from backstop.live.operate.options import reach
     from backstop.live.watch.alerts import AlertSettings, webhook_host
     from backstop.live.watch.opening import watched
 
@@ -116,8 +117,7 @@ def cli(
         print(text, flush=True)
 
     with stoppable("stopping ...") as stop:
-        node, described = connect_to(network, say, stop=stop), read_deployment(deployment)
-        node.expect(described)
+        described = read_deployment(deployment)
         hook = None
         if alerts is not None:
             try:
@@ -125,8 +125,10 @@ def cli(
             except BackstopError as error:
                 raise BackstopError(f"--alerts {error}") from None
             hook = AlertSettings(alerts, alert_on or tuple(ALERTS))
-        where = {"metrics_at": metrics, "page_at": page}
-        with watched("mirror", say, stale, **where, deployment=described, alerts=hook) as observer:
+        where: dict[str, Any] = {"metrics_at": metrics, "page_at": page, "deployment": described}
+        within = len(network) * TIMEOUT
+        with watched("mirror", say, stale, **where, alerts=hook, answers_within=within) as observer:
+            node = reach(network, described, say, observer, 0 if once else patience, stop=stop)
             mirror = open_mirror(node, described, depth)
             options: dict[str, Any] = {"out": out, "checkpoint": checkpoint, "each_block": each_block}
             watch = MirrorLoop(mirror, tell, say, **options, observer=observer)

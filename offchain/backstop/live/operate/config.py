@@ -81,6 +81,11 @@ class Settings:
         """The folder with roles that are paused."""
         return self.journal / "paused"
 
+    @property
+    def answers_within(self) -> float:
+        """The time that nodes, a signer and a relay may take one after the other [seconds]."""
+        return self.rpc_timeout * (len(self.networks) + bool(self.signer) + bool(self.relay))
+
 
 _READERS: dict[str, tuple[Callable[[str], int], int, int]] = {
     "minimum_profit": (units.stablecoin, 0, 10**24),

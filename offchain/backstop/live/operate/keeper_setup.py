@@ -25,7 +25,7 @@ from backstop.live.node.remote_signer import RemoteSigner
 from backstop.live.operate.brakes import Brakes, Pauses
 from backstop.live.operate.config import Settings, StrategySettings
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.options import connect_to, signers_of
+from backstop.live.operate.options import reach, signers_of
 from backstop.live.operate.outbox import Rules
 from backstop.live.operate.report_sources import sources_of
 from backstop.live.operate.roles import keepers_of
@@ -40,14 +40,15 @@ def start(
     dry: Callable[[str], None] | None = None,
     observer: Observer | None = None,
     stop: Callable[[], bool] = never,
+    once: bool = False,
 ) -> KeeperLoop:
-    """Set up a KeeperLoop that has followed the chain up to now."""
+    """Set up a KeeperLoop that has followed the chain up to now; if `once`, no node is waited for."""
     if not settings.roles:
         raise BackstopError("no --roles: name some, or give a --config with some")
-    node = connect_to(settings.networks, lambda text: say(Line(text, "node")), settings.rpc_timeout, stop)
     deployment = read_deployment(settings.deployment)
-    node.expect(deployment)
     keepers = keepers_of(deployment, list(settings.roles), settings.minimum_profit, settings.options)
+    patience = 0 if once else settings.patience
+    node = reach(settings.networks, deployment, say, observer, patience, settings.rpc_timeout, stop)
     remote = RemoteSigner(settings.signer, settings.rpc_timeout, stop) if settings.signer else None
     signers, named = signers_of(node, settings.accounts, remote)
     unknown = set(named) - {keeper.name for keeper in keepers}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -10,19 +11,25 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from backstop.deployment.file import read_deployment
+from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.files.installation import spelled
 from backstop.files.outputs import content
-from backstop.hosts.rpc import never
+from backstop.hosts.rpc import NodeGone, never
 from backstop.live.node.failover import Failover
 from backstop.live.node.fees import FEE_CAP, GWEI
+from backstop.live.node.log import Line
 from backstop.live.node.remote_signer import RemoteSigner
-from backstop.live.node.rpc_node import LOCAL, TIMEOUT, Node
+from backstop.live.node.rpc_node import LOCAL, TIMEOUT, Node, nap
 from backstop.live.node.signers import Signers, parse_accounts
 from backstop.live.operate.system import LiveSystem
+from backstop.live.watch.observer import Observer
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# Seconds between two looks for a node that is gone.
+_AGAIN = 1.0
 
 
 def networks_option(command: Callable[P, T]) -> Callable[P, T]:
@@ -131,7 +138,38 @@ def connect_to(
     if len(networks) < 2:
         return connect(networks[0] if networks else None, timeout, stop)
     urls = [address_of(each) for each in networks]
-    return Node(urls[0], client=Failover(urls, timeout, say, stop=stop))
+    return Node(urls[0], client=Failover(urls, timeout, lambda text: say(Line(text, "node")), stop=stop))
+
+
+def reach(
+    networks: Sequence[str],
+    deployment: Deployment,
+    say: Callable[[str], None],
+    observer: Observer | None,
+    patience: float,
+    timeout: float = TIMEOUT,
+    stop: Callable[[], bool] = never,
+) -> Node:
+    """Connect to a node, or to several, that have a deployment on their chain; NodeGone if none can be asked.
+
+    A person at a terminal is told so at once. Who is watched waits up to `patience` seconds, as later: else a
+    supervisor would start it again and again, and each start would end with an alert.
+    """
+    began, node = time.monotonic(), None
+    while True:
+        try:
+            node = node or connect_to(networks, say, timeout, stop)
+            node.expect(deployment)
+            if observer is not None and observer.board.gone:
+                say(Line("the node is back", "node back"))
+            return node
+        except NodeGone as error:
+            if observer is None or stop() or time.monotonic() - began > patience:
+                raise
+            if not observer.board.gone:
+                say(Line(f"{error}; waiting up to {patience:.0f} s", "node gone"))
+            observer.gone(str(error))
+            nap(max(_AGAIN, error.retry_after), stop)
 
 
 def signers_of(

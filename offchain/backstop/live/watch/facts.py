@@ -38,6 +38,8 @@ class Work:
 LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper ends in seconds; what took longer is counted last."""
 
+SILENT = 30.0
+"""Seconds without a look at the chain that are too many, unless whoever is asked may take longer."""
 COIN = "coin"
 """The token that gas is paid in, beside the names of contracts."""
 
@@ -68,9 +70,13 @@ class Facts:
 
 
 class Board:
-    """A board with the newest facts, and why there are no newer ones."""
+    """A board with the newest facts, and why there are no newer ones.
 
-    def __init__(self) -> None:
+    The loop hangs that has not looked for `silent` seconds.
+    """
+
+    def __init__(self, silent: float = SILENT) -> None:
+        self.silent = silent
         self.facts: Facts | None = None
         self.gone = ""  # why the node cannot be asked
         self.looked_at = time.monotonic()

@@ -11,7 +11,7 @@ from backstop.errors import BackstopError
 from backstop.live.node.log import Line
 from backstop.live.watch import metrics
 from backstop.live.watch.alerts import Alerts, AlertSettings, Webhook
-from backstop.live.watch.facts import Board
+from backstop.live.watch.facts import SILENT, Board
 from backstop.live.watch.observer import Observer
 from backstop.live.watch.scene import Scene
 from backstop.live.watch.server import Server
@@ -20,6 +20,8 @@ from backstop.live.watch.troubles import live
 
 # Seconds between two looks for alerts, whatever the loop does.
 _LOOK_EVERY = 1.0
+# Seconds that a look takes besides waiting for answers, at most.
+_MARGIN = 10.0
 
 
 @contextmanager
@@ -32,8 +34,11 @@ def watched(
     page_at: str | None = None,
     deployment: Deployment | None = None,
     alerts: AlertSettings | None = None,
+    answers_within: float = 0.0,
 ) -> Iterator[Observer | None]:
     """Open what watches the command's loop; None if nobody listens. A page needs the deployment.
+
+    `answers_within` is the time that all together may take whom one look asks [seconds].
 
     A supervisor hears a beat every second for as long as the loop works.
     Raises BackstopError if a port cannot be had.
@@ -41,7 +46,7 @@ def watched(
     if metrics_at is None and page_at is None and alerts is None and not supervised():
         yield None
         return
-    board = Board()
+    board = Board(max(SILENT, answers_within + _MARGIN))
     with ExitStack() as opened:
         scene, told = None, None
         routes = metrics.routes(board, command, stale)

@@ -19,7 +19,7 @@ ALERTS = {
     "node gone": "no node can be asked",
     "stalled": "the node answers, and no new block comes",
     "old blocks": "the newest block is too old by its own time: the node is syncing, or a clock is wrong",
-    "hangs": "the chain was not looked at for half a minute, and no node is known to be gone",
+    "hangs": "the chain was not looked at for half a minute, or as long as all who are asked may take",
     "failures": "three transactions in a row failed",
     "role stopped": "a limit or the operator stops a role, as far as the text says",
     "burning": "a budget would not last for half of its time at the latest rate",
@@ -34,7 +34,6 @@ ALERTS = {
 STALE = 120.0
 """Seconds without a new block."""
 
-_SILENT = 30.0  # seconds since the loop last looked: it hangs
 _FAILURES = 3
 
 
@@ -67,7 +66,7 @@ def troubles(board: Board, stale: float) -> dict[Trouble, str]:
     if stale and old > stale and facts.chain_id not in TEST_CHAINS:
         text = f"block {facts.block} of the node at {facts.node} is {old:.0f} s old by its own time"
         found[Trouble("old blocks")] = text
-    if (silent := time.monotonic() - board.looked_at) > _SILENT and not board.gone:
+    if (silent := time.monotonic() - board.looked_at) > board.silent and not board.gone:
         found[Trouble("hangs")] = f"the chain was last looked at {silent:.0f} s ago"
     return found | _of_statement(facts) | _of_work(facts)
 

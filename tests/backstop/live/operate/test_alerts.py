@@ -7,6 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,25 @@ from backstop.cli.keeper import cli
 from backstop.cli.mirror import cli as mirror_cli
 from backstop.deployment.accounts import account
 from backstop.deployment.file import read_deployment
+from backstop.deployment.plan import Deployment
 from backstop.live.follow.mirror import open_mirror
 from backstop.live.operate.config import read_settings
 from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.options import reach
 from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.live.watch import alerts as module
+from backstop.live.watch import opening
 from backstop.live.watch.alerts import Alerts, AlertSettings, Webhook
 from backstop.live.watch.facts import Board
 from backstop.live.watch.observer import Observer
 from backstop.live.watch.opening import watched
 from backstop.live.watch.troubles import ALERTS, Trouble, troubles
 from backstop.model.arithmetic import WAD
-from tests.support.beside import Server
+from tests.support.beside import Server, Stop, beside
 from tests.support.devnet import Devnet
 from tests.support.paths import ROOT
+from tests.support.proxy import Proxy
 from tests.support.waiting import wait_for
 
 LIQUIDATOR = account("liquidator")
@@ -370,3 +375,78 @@ def test_the_command_tells_why_it_stopped(
     (body,) = receiver.got
     assert (body["alert"], body["state"], body["command"]) == ("stopped", "raised", "keeper")
     assert body["text"] in result.stderr
+
+
+def test_who_is_watched_waits_for_a_node_at_the_start(
+    receiver: Receiver, devnet: Devnet, deployment: Deployment, said: list[str]
+) -> None:
+    """A supervisor starts it again and again: without that each start would be an alert that it stopped."""
+    proxy = Proxy(devnet.port)
+    proxy.ended = True
+    hook = AlertSettings(receiver.url)
+    with watched("keeper", said.append, 0, alerts=hook) as observer:
+
+        def wait(stop: Stop) -> None:
+            reach([proxy.url], deployment, said.append, observer, 60.0, stop=stop)
+
+        with beside(wait):
+            wait_for(lambda: receiver.got)
+            proxy.ended = False
+            wait_for(lambda: "the node is back" in said)
+    assert [(body["alert"], body["state"]) for body in receiver.got] == [("node gone", "raised")]
+    assert len(said) == 2 and said[0].startswith(f"no node answers at {proxy.url} ")
+    proxy.end()
+
+
+@pytest.mark.parametrize("command", ["keeper", "mirror"])
+def test_a_start_without_a_node_is_told_before_it_ends(
+    receiver: Receiver, deployed_folder: Path, tmp_path: Path, command: str
+) -> None:
+    deployment = str(deployed_folder / "deployment.json")
+    config = written(tmp_path, deployment=deployment, url=receiver.url)
+    nowhere = ["--network", "http://127.0.0.1:1", "--deployment", deployment, "--alerts", receiver.url]
+    program, flags = (cli, ["--config", str(config)]) if command == "keeper" else (mirror_cli, nowhere)
+
+    def told(*more: str) -> list[str]:
+        receiver.got.clear()
+        result = CliRunner(mix_stderr=False).invoke(program, [*flags, *more])
+        assert result.exit_code == 1 and "Error: no node answers at http://127.0.0.1:1 " in result.stderr
+        return [body["alert"] for body in receiver.got]
+
+    assert told("--patience", "0.1") == ["node gone", "stopped"]
+    assert told("--once") == ["stopped"]
+
+
+def test_all_who_are_asked_may_take_their_time(
+    monkeypatch: pytest.MonkeyPatch, receiver: Receiver, deployed_folder: Path, tmp_path: Path
+) -> None:
+    """A loop that waits for one silent node after the other does not hang: it is not to be started again."""
+    found = list[float]()
+    real = opening.watched
+
+    @contextmanager
+    def noted(*args: Any, **options: Any) -> Iterator[Observer | None]:
+        with real(*args, **options) as observer:
+            assert observer is not None
+            found.append(observer.board.silent)
+            yield observer
+
+    monkeypatch.setattr(opening, "watched", noted)
+    deployment = str(deployed_folder / "deployment.json")
+    config = written(tmp_path, deployment=deployment, url=receiver.url)
+    keeper = ["--config", str(config), "--once"]
+    mirror = [
+        "--deployment",
+        deployment,
+        "--once",
+        "--alerts",
+        receiver.url,
+        "--network",
+        "http://127.0.0.1:1",
+    ]
+    CliRunner().invoke(cli, keeper)
+    config.write_text(config.read_text() + "rpc_timeout: 60 s\nsigner: http://127.0.0.1:1\n")
+    CliRunner().invoke(cli, keeper)
+    CliRunner().invoke(mirror_cli, mirror)
+    CliRunner().invoke(mirror_cli, [*mirror, "--network", "http://127.0.0.1:2"])
+    assert found == [30, 60 + 60 + 10, 20 + 10, 20 + 20 + 10]
