@@ -22,7 +22,6 @@ def _selector(signature: str) -> bytes:
     return keccak(signature.encode())[:4]
 
 
-_APPROVE = _selector("approve(address,uint256)")
 # What hands money or power to whomever it names: no keeper does that.
 _GIVES = {
     _selector(each)
@@ -33,8 +32,10 @@ _GIVES = {
         "propose((address,bytes)[],bytes32)",  # any call at all, for later
     )
 }
+# The addresses by which a call's money goes on: contracts of the deployment, which do with it what they do.
+_THROUGH = ("spender", "auction", "market")
 # The addresses that say whom a call is about: it may be anybody, and gets nothing of the account's. Any other
-# address may be one that gets something.
+# address may be one that gets something, and keeps it.
 _ABOUT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("call", "flag", "liquidate", "enter", "skim", "meet", "wake"), ("owner",)),
     **dict.fromkeys(("share", "submit", "execute"), ("accounts",)),
@@ -52,9 +53,9 @@ class Allowed:
     """The allow-list of accounts: of each that `calls` names those calls, of others a deployment's calls.
 
     `contracts` are the deployment's, with their functions by selector. No call sends coins, hands anything
-    over, or lets anybody else do so: whoever may get something by it is the account, a contract of the
-    deployment, or whom `named` has for the account. An account may always send nothing to itself, which
-    withdraws a transaction.
+    over, or lets anybody but a contract of the deployment do so: whoever may get something by it is the
+    account, or whom `named` has for it. An account may always send nothing to itself, which withdraws a
+    transaction.
     """
 
     def __init__(
@@ -101,11 +102,9 @@ class Allowed:
         may_get = {account, *self._named.get(account, ())}
         for parameter, value in zip(function.inputs, args, strict=True):
             for name, address in _addresses(parameter, value, parameter.name):
-                if address in self._contracts or name in _ABOUT.get(function.name, ()):
+                if name in _ABOUT.get(function.name, ()):
                     continue
-                if selector == _APPROVE:
-                    return f"it lets {address} take tokens"
-                if address not in may_get:
+                if address not in (self._contracts if name in _THROUGH else may_get):
                     return f"the {name} of {function.name} is {address}"
         return None
 

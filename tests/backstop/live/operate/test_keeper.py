@@ -316,8 +316,8 @@ def test_stale_deployments_are_refused(
         ),
     ],
 )
-def test_bad_networks_are_one_line(flags: tuple[str, ...], line: str) -> None:
-    result = run(*flags)
+def test_bad_networks_are_one_line(deployed_folder: Path, flags: tuple[str, ...], line: str) -> None:
+    result = run("--deployment", deployed_folder / "deployment.json", *flags)
     assert result.exit_code == 1 and line in result.stderr and result.stderr.count("\n") == 1
 
 
