@@ -30,8 +30,7 @@ from backstop.live.follow.policies import (
     policy_in,
 )
 from backstop.live.node.host import LiveHost, raw_logs
-from backstop.live.node.proofs import Unproven
-from backstop.live.node.roots import ETHEREUM, check_roots, check_senders
+from backstop.live.node.roots import Roots
 from backstop.live.node.rpc_node import TEST_CHAINS, LookAgain, Node
 from backstop.live.node.signers import Signers
 from backstop.model.state import Log, World, Written
@@ -90,14 +89,12 @@ class Mirror:
         self.differences: list[str] = []
         self.strangers: list[str] = []
         self._words = ChainWords(node, host, chain)
-        self.rooted: bool | None = None
-        """Whether blocks hash to their transactions and receipts; None before the first."""
+        # Anvil may play somebody who signs nothing.
+        self.roots = Roots(node, deployment.chain_id in TEST_CHAINS or host.impersonate)
         self.fields_compared = 0
         self._creations = {creation.address: creation for creation in deployment.creations}
         self._configured = len(configuration(deployment))
         self._engine = deployment.addresses["VaultEngine"]
-        # Whether Anvil may play somebody who signs nothing.
-        self._plays = deployment.chain_id in TEST_CHAINS or host.impersonate
         self._start()
 
     def _start(self) -> None:
@@ -268,7 +265,7 @@ class Mirror:
                     return
                 if block["parentHash"] != self.hash:
                     raise Reorganised(f"block {self.block} is no longer part of the chain")
-                self._check_roots(block, receipts)
+                self._check(block, receipts)
                 self._follow(block, receipts)
                 self.block, self.hash = int(block["number"], 16), block["hash"]
                 progress = {"steps": len(self.steps), "to_configure": self._to_configure}
@@ -291,27 +288,13 @@ class Mirror:
         kept = {each.number: each.hash for each in self._past.blocks} | {self.block: self.hash}
         if kept.get(number, block["hash"]) != block["hash"]:
             raise LookAgain(f"the node at {self.node.url} has another block {number} than was followed")
-        self._check_roots(block, receipts)
+        self._check(block, receipts)
         return block, receipts
 
-    def _check_roots(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
-        """Leave a node whose block does not hash to what it tells; other kinds of chains are told apart."""
-        if self.rooted is False:
-            return
-        try:
-            check_roots(block, receipts)
-        except Unproven as error:
-            if self.rooted or self.node.chain_id in ETHEREUM:
-                raise self.node.wrong(str(error)) from None
-            self.rooted = False
-        else:
-            self.rooted = True
-            # A policy may be called in the block in which it is created.
-            known = self.chain.names.keys() | {str(each.get("contractAddress")).lower() for each in receipts}
-            try:
-                check_senders(block, known, unsigned=self._plays)
-            except Unproven as error:
-                raise self.node.wrong(str(error)) from None
+    def _check(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
+        # A policy may be called in the block in which it is created.
+        to = self.chain.names.keys() | {str(each.get("contractAddress")).lower() for each in receipts}
+        self.roots.check(block, receipts, to)
 
     def follow_to(
         self,

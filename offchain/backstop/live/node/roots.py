@@ -14,7 +14,7 @@ import rlp
 from trie import HexaryTrie
 
 from backstop.live.node.proofs import Unproven, encode_header
-from backstop.live.node.rpc_node import TEST_CHAINS
+from backstop.live.node.rpc_node import TEST_CHAINS, Node
 from backstop.model.signatures import ecrecover, keccak256
 
 ETHEREUM = (1, 17_000, 560_048, 11_155_111, *TEST_CHAINS)
@@ -32,6 +32,38 @@ _FIELDS: dict[int, tuple[str, ...]] = {
     3: (*_COMMON, "to", "value", "input", "accessList", "maxFeePerBlobGas", "blobVersionedHashes"),
     4: (*_COMMON, "to", "value", "input", "accessList", "authorizationList"),
 }
+
+
+class Roots:
+    """The check of each block that a node tells; with `unsigned`, a call may have no signature."""
+
+    def __init__(self, node: Node, unsigned: bool) -> None:
+        self._node = node
+        self._unsigned = unsigned
+        self.hold: bool | None = None
+        """Whether blocks hash to their transactions and receipts; None before the first."""
+
+    def check(
+        self, block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]], to: Container[str]
+    ) -> None:
+        """Leave a node whose block does not hash to what it tells, or has another sender of a call to these.
+
+        Chains whose blocks are of another kind are told apart by the first one.
+        """
+        if self.hold is False:
+            return
+        try:
+            check_roots(block, receipts)
+        except Unproven as error:
+            if self.hold or self._node.chain_id in ETHEREUM:
+                raise self._node.wrong(str(error)) from None
+            self.hold = False
+            return
+        self.hold = True
+        try:
+            check_senders(block, to, unsigned=self._unsigned)
+        except Unproven as error:
+            raise self._node.wrong(str(error)) from None
 
 
 def check_roots(block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]]) -> None:

@@ -26,30 +26,24 @@ from backstop.live.node.remote_signer import SignerGone
 from backstop.live.node.rpc_node import Outlook, nap
 from backstop.live.operate.brakes import Brakes, Call
 from backstop.live.operate.journal import Entry, Journal
+from backstop.live.operate.means import Means
 from backstop.live.operate.outbox import Order, Outbox, Rules, Settled
 from backstop.live.operate.report_signing import put_report
 from backstop.live.operate.roles import role_of
 from backstop.live.operate.system import LiveSystem, market_view
 from backstop.live.operate.tally import Tally
-from backstop.live.watch.facts import COIN, Work
+from backstop.live.operate.telling import Telling
+from backstop.live.watch.facts import Work
 from backstop.live.watch.observer import Observer
 from backstop.live.watch.troubles import unsettled_text
 
 _LONGEST_PAUSE = 10.0
-
-
 # Gas of a large transaction: an account that cannot pay for it is as good as empty.
 _MUCH_GAS = 1_000_000
-
-
 # Between two saves of what was followed.
 _SAVE_EVERY = 10.0
-
-
 # Seconds between two questions whether another node has a block that none has yet.
 _ASK_EVERY = 0.5
-
-
 # Who acts first on a new block: those who race others for something.
 _BIDS = (
     *("flash_taker", "bidder", "recap_bidder", "surplus_bidder", "liquidator", "margin_liquidator"),
@@ -86,15 +80,13 @@ class KeeperLoop:
         self.observer = observer
         self.memories = {keeper.name: Memory() for keeper in keepers}
         self.tally = Tally()
-        self._coins: dict[str, int] = {}
         self._coins_needed = 0
         self._ether_price = 0
         self._confirmed, self._asked_at = "", 0.0
         self._signer_gone = False
         self._failures_in_a_row = 0
         self._looked_at: tuple[str, int] | None = None
-        self._reported = self._strangers = 0
-        self._told: set[object] = set()
+        self._lines = Telling(say, dry)
         self._reserved: dict[tuple[str, str], int] = {}
         self._takeover = Takeover()
         self._saved_at = 0.0
@@ -107,6 +99,7 @@ class KeeperLoop:
             except BackstopError:
                 self.close()
                 raise
+        self._means = Means(system, self.boxes)
 
     @property
     def replaced(self) -> int:
@@ -223,9 +216,9 @@ class KeeperLoop:
         new_block = self._looked_at is None or self._looked_at[0] != system.mirror.hash
         sent = 0
         if system.mirror.unsettled:
-            self._tell_once("unsettled", Line(unsettled_text(len(system.mirror.unsettled)), "unsettled"))
+            self._lines.once("unsettled", Line(unsettled_text(len(system.mirror.unsettled)), "unsettled"))
         elif self._looked_at != (system.mirror.hash, now):
-            self._told.discard("unsettled")
+            self._lines.over("unsettled")
             self._looked_at = (system.mirror.hash, now)
             fees = self._fees(outlook)
             if fees is not None:
@@ -246,9 +239,9 @@ class KeeperLoop:
         try:
             self.system.book.save()
         except BackstopError as error:
-            self._tell_once("snapshot", Line(f"{error}: it goes on without", "not saved"))
+            self._lines.once("snapshot", Line(f"{error}: it goes on without", "not saved"))
         else:
-            self._told.discard("snapshot")
+            self._lines.over("snapshot")
         self._saved_at = time.monotonic()
 
     def _follow(self) -> None:
@@ -257,7 +250,7 @@ class KeeperLoop:
         system.follow()
         self._takeover.over()
         reasons = {seen.transaction: seen.outcome.reason for seen in system.take_seen()}
-        self._tell_differences()
+        self._lines.found(system.mirror)
         for box in self.boxes.values():
             for settled in box.settle(system.mirror.block):
                 self._settled(settled, reasons.get(settled.transaction))
@@ -296,9 +289,9 @@ class KeeperLoop:
         try:
             fees = outlook.fees(self.rules.fee_cap, self.rules.tip_cap)
         except FeesTooHigh as error:
-            self._tell_once("fees", Line(str(error), "fees too high"))
+            self._lines.once("fees", Line(str(error), "fees too high"))
             return None
-        self._told.discard("fees")
+        self._lines.over("fees")
         self._coins_needed = _MUCH_GAS * fees.expected
         return fees
 
@@ -332,7 +325,7 @@ class KeeperLoop:
                 if sent == 1 and began is not None:
                     self.tally.answer_took(time.monotonic() - began)
         if not self._signer_gone:  # nobody waits for it any more
-            self._told.discard("signer")
+            self._lines.over("signer")
         return sent
 
     def _try(self, keeper: Keeper, intent: Intent, view: View, fees: Fees) -> bool:
@@ -353,17 +346,18 @@ class KeeperLoop:
         if gain is not None:
             net = gain - cost_in_stablecoin(gas, fees.expected, view.outside.ether_price)
             if net < keeper.group.minimum_profit:
-                self._tell_once((keeper.name, intent.about), Line(f"{what} would not pay", "would not pay"))
+                self._lines.once((keeper.name, intent.about), Line(f"{what} would not pay", "would not pay"))
                 return False
-        self._told.discard((keeper.name, intent.about))
+        self._lines.over((keeper.name, intent.about))
         call = Call(keeper, intent, gas_limit(gas) * fees.most)
         stop = self.brakes.stop(call, view, len(self.system.mirror.differences))
         if stop is not None:
-            self._tell_once(stop[:2], Line(f"{stop.why}: {what} waits", "stopped", **stop._asdict()))
+            self._lines.once(stop[:2], Line(f"{stop.why}: {what} waits", "stopped", **stop._asdict()))
             return False
         if self.dry is not None:
             most = gas * fees.expected
-            self._tell_dry(keeper, intent, f"{what} would be sent: {gas} gas, {most / 10**18:.6f} coins")
+            text = f"{what} would be sent: {gas} gas, {most / 10**18:.6f} coins"
+            self._lines.would_send((keeper.name, intent.about), text)
             return False
         order = Order(
             keeper.name,
@@ -381,25 +375,27 @@ class KeeperLoop:
 
     def _look_at_brakes(self) -> None:
         for stop in self.brakes.look():
-            self._told.discard(stop[:2])
+            self._lines.over(stop[:2])
             self.say(
                 Line(f"{stop.role} goes on: no longer stopped ({stop.cause})", "goes on", role=stop.role)
             )
         for stop in self.brakes.stops.values():
-            self._tell_once(stop[:2], Line(stop.why, "stopped", **stop._asdict()))
+            self._lines.once(stop[:2], Line(stop.why, "stopped", **stop._asdict()))
 
     def _sign(self, keeper: Keeper, intent: Intent) -> bool:
         """Put a signed report where others find it; send nothing."""
         what = f"{keeper.name}: {intent.label}"
         if self.dry is not None:
-            self._tell_dry(keeper, intent, f"{what} would be signed")
+            self._lines.would_send((keeper.name, intent.about), f"{what} would be signed")
             return False
         try:
             signed = intent.action.method == "report" and put_report(self.system, keeper, *intent.action.args)
         except BackstopError as error:
-            self._tell_once((keeper.name, "signing"), Line(f"{what}: {error}", "refused", keeper=keeper.name))
+            self._lines.once(
+                (keeper.name, "signing"), Line(f"{what}: {error}", "refused", keeper=keeper.name)
+            )
             return False
-        self._told.discard((keeper.name, "signing"))
+        self._lines.over((keeper.name, "signing"))
         if signed:
             self.say(Line(f"{what} signed", "signed", keeper=keeper.name))
         return False
@@ -413,7 +409,7 @@ class KeeperLoop:
             raise
         except SignerGone as error:  # not the call's fault: it is tried again when the signer is back
             self._signer_gone = True
-            self._tell_once("signer", Line(f"{error}: {order.label} waits", "signer gone"))
+            self._lines.once("signer", Line(f"{error}: {order.label} waits", "signer gone"))
             return False
         except BackstopError as error:
             self.memories[keeper.name].note(order.about, False, now)
@@ -516,14 +512,8 @@ class KeeperLoop:
 
     def _work(self, new_block: bool) -> Work:
         """Return what was done, and the means that are left."""
-        system, accounts = self.system, list(self.boxes)
-        if new_block and accounts:
-            held = system.node.client.batch("eth_getBalance", [(each, "latest") for each in accounts])
-            self._coins = {each: int(wei, 16) for each, wei in zip(accounts, held, strict=True)}
-        capital = {(each, COIN): wei for each, wei in self._coins.items()}
-        for token, unit in self._units().items():
-            balance = partial(system.mirror.model.view, token, "balanceOf")
-            capital |= {(each, token): balance(each) * unit for each in accounts}
+        if new_block:
+            self._means.ask()
         counts = self.tally.counts.copy()
         for box in self.boxes.values():
             counts.update({(keeper, "replaced"): count for keeper, count in box.replaced.items()})
@@ -535,45 +525,12 @@ class KeeperLoop:
             failures_in_a_row=self._failures_in_a_row,
             pending={each: len(box.waiting) for each, box in self.boxes.items()},
             oldest={each: box.oldest(int(time.time())) for each, box in self.boxes.items()},
-            capital=capital,
+            capital=self._means.capital(),
             reserved={(owner, token): wad for (token, owner), wad in self._reserved.items()},
             coins_needed=self._coins_needed,
-            fees_too_high="fees" in self._told,
+            fees_too_high=self._lines.goes_on("fees"),
             signer_gone=self._signer_gone,
             stopped={(each.role, each.cause): each.why for each in self.brakes.stops.values()},
             burning=self.brakes.burning(),
             budgets=self.brakes.budgets(),
         )
-
-    def _units(self) -> dict[str, int]:
-        """Return the tokens that keepers have, and one unit of each [wad]."""
-        contracts = self.system.mirror.model.world.contracts
-        terms = contracts["VaultEngine"].tables["terms.of_types"]
-        symbols = [each.symbol for each in self.system.deployment.parameters.collateral_types]
-        units = {"Stablecoin": 1, **{symbol: terms[c].unit for c, symbol in enumerate(symbols)}}
-        return units | ({"Equity": 1} if "Equity" in contracts else {})
-
-    def _tell_once(self, key: object, line: Line) -> None:
-        if key not in self._told:
-            self._told.add(key)
-            self.say(line)
-
-    def _tell_dry(self, keeper: Keeper, intent: Intent, text: str) -> None:
-        assert self.dry is not None
-        key = ("dry", keeper.name, intent.about)
-        if key not in self._told:
-            self._told.add(key)
-            self.dry(text)
-
-    def _tell_differences(self) -> None:
-        mirror = self.system.mirror
-        for difference in mirror.differences[self._reported :]:
-            self.say(Line(f"model and chain differ, the chain counts: {difference}", "difference"))
-        self._reported = len(mirror.differences)
-        for lie in mirror.lies:
-            self.say(Line(lie, "lie"))
-        mirror.lies.clear()
-        for transaction in mirror.strangers[self._strangers :]:
-            text = f"{transaction} came through an unknown contract: what it opened may be missed"
-            self.say(Line(text, "stranger", transaction=transaction))
-        self._strangers = len(mirror.strangers)

@@ -142,7 +142,7 @@ class Observer:
                 unsettled=len(mirror.unsettled),
                 lies=mirror.lies_told,
                 nodes=mirror.node.client.count,
-                rooted=mirror.rooted,
+                rooted=mirror.roots.hold,
                 statement=figures,
                 work=work,
                 scene={} if figures is None or self._scene is None else self._scene.figures(mirror, figures),

@@ -85,7 +85,7 @@ def following(deployed_folder: Path) -> Iterator[tuple[Client, Question, dict[st
 
     def follow() -> None:
         mirror = Mirror(host.node, host, chain, deployment)
-        mirror.rooted = False
+        mirror.roots.hold = False
         mirror.advance(devnet_head - 2)
 
     devnet_head = host.node.head().number
