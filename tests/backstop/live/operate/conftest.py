@@ -13,7 +13,11 @@ from backstop.deployment.plan import Deployment
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import until
 from backstop.live.operate.deploying import deploy_live
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
+from backstop.live.watch.facts import Board
+from backstop.live.watch.observer import Observer
 from backstop.simulation.scenario import Scenario, load_scenario
 from tests.support.devnet import SMALL, Devnet
 from tests.support.fallen import fall
@@ -51,6 +55,15 @@ def fresh(new_devnet: Callable[..., Devnet]) -> Devnet:
 def devnet(new_devnet: Callable[..., Devnet], deployed_folder: Path) -> Devnet:
     """An Anvil with the small crash's deployment."""
     return new_devnet("--load-state", str(deployed_folder / "state.json"))
+
+
+@pytest.fixture
+def watched_board(attach: Callable[..., LiveSystem]) -> Board:
+    """What a keeper put up that has nothing to do, and nothing to fear."""
+    system, board = attach(), Board()
+    observer = Observer(board, lambda text: None, 0)
+    KeeperLoop(system, keepers_of(system.deployment, ["crank"]), lambda text: None, observer=observer).round()
+    return board
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import threading
@@ -38,6 +37,7 @@ from tests.support.beside import Server, Stop, beside
 from tests.support.devnet import Devnet
 from tests.support.paths import ROOT
 from tests.support.proxy import Proxy
+from tests.support.troubles import in_trouble
 from tests.support.waiting import wait_for
 
 LIQUIDATOR = account("liquidator")
@@ -220,25 +220,8 @@ def test_what_happens_to_a_keeper(attach: Callable[..., LiveSystem], devnet: Dev
 
 def test_every_alert_has_a_reason(watched_board: Board) -> None:
     """Those that are worked out from facts, by facts; `stopped` is told by the command."""
-    facts = watched_board.facts
-    assert facts is not None and facts.work is not None and troubles(watched_board, 0) == {}
-    statement = json.loads(json.dumps(facts.statement))
-    statement["coverage"]["uncovered_rad"] = str(5 * 10**45)
-    statement["mode"] = "caution"
-    statement["margin"] = {"stress": {"asked_wad": str(7 * 10**18)}, "payable_wad": str(5 * 10**18)}
-    work = dataclasses.replace(
-        *(facts.work,),
-        **{"failures_in_a_row": 3, "fees_too_high": True, "coins_needed": 2, "capital": {("0x1", "coin"): 1}},
-        **{"stopped": {("crank", "gas"): "why"}, "burning": {"crank": "how"}, "signer_gone": True},
-    )
-    watched_board.put(
-        dataclasses.replace(
-            *(facts,),
-            **{"statement": statement, "work": work, "found": 2, "differences": ("here",)},
-            **{"block_at": facts.block_at - 9, "unsettled": 1, "lies": 1, "chain_id": 1, "timestamp": 1},
-        )
-    )
-    watched_board.looked_at -= 40
+    assert troubles(watched_board, 0) == {}
+    in_trouble(watched_board)
     found = troubles(watched_board, 5)
     assert {each.alert for each in found} == set(ALERTS) - {"node gone", "stopped"}
     assert found[Trouble("insolvent")] == "nobody would pay 5 of what is to cover"
@@ -266,14 +249,6 @@ def test_a_loop_that_hangs_is_told_from_outside(
         raise ZeroDivisionError
     assert [body["state"] for body in receiver.got] == ["raised", "cleared", "raised"]
     assert receiver.got[2]["alert"] == "stopped" and receiver.got[2]["text"] == "ZeroDivisionError()"
-
-
-@pytest.fixture
-def watched_board(attach: Callable[..., LiveSystem]) -> Board:
-    system, board = attach(), Board()
-    observer = Observer(board, lambda text: None, 0)
-    KeeperLoop(system, keepers_of(system.deployment, ["crank"]), lambda text: None, observer=observer).round()
-    return board
 
 
 def test_the_guide_names_every_alert() -> None:
