@@ -85,9 +85,13 @@ def rules_of() -> dict[str, set[str]]:
 
 
 def test_a_rule_fires_for_each_alert_and_none_when_all_is_well(watched_board: Board) -> None:
-    assert firing(served(watched_board)) == {"BackstopHeartbeat"}
+    well, beside = served(watched_board), rules_of()
+    assert firing(well) == {"BackstopHeartbeat"}
+    for alert, rules in beside.items():
+        alone = [*well, ("backstop_trouble", {"code": alert, "subject": ""}, 1.0)]
+        assert firing(alone) <= {"BackstopHeartbeat"} | rules, alert
     in_trouble(watched_board)
-    found, beside = firing(served(watched_board)), rules_of()
+    found = firing(served(watched_board))
     assert beside.keys() == set(ALERTS)
     for alert, rules in beside.items():
         assert rules & found or alert in ("node gone", "stopped"), alert
