@@ -291,9 +291,11 @@ class HostileNode(Disturbance):
 
     def begin(self, scene: Scene, chance: Random) -> None:
         scene.hostile.begin(self.fault)
+        self.during(scene, chance)
+
+    def during(self, scene: Scene, chance: Random) -> None:
         if self.fault.blocks:
-            for follower in scene.followers:
-                follower.ready = False  # it catches up when it has noticed
+            scene.excuse()  # who asks this node notices by blocks that come, and none comes while one waits
 
     def end(self, scene: Scene) -> None:
         scene.hostile.begin(None)

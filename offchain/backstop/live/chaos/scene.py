@@ -148,6 +148,12 @@ class Scene:
         if not follower.running:
             follower.start()
 
+    def excuse(self) -> None:
+        """Have nobody waited for at the next block, also who was started long ago and is not there yet."""
+        self._missed.clear()
+        for follower in self.followers:
+            follower.ready = False
+
     def wait(self) -> None:
         """Wait until everybody who works has looked at the newest block, or was killed over it."""
         head, began = self.chain.head.number, time.monotonic()

@@ -89,7 +89,6 @@ class Chain:
         self.oldest = head.number
         """The oldest block whose state the node still has: a chain cannot go back behind it."""
         self.forgotten.update(range(head.number))
-        self.node.request("anvil_autoImpersonateAccount", True)
         self.node.request("anvil_setBlockTimestampInterval", self.block_time)
         self.set_clock(head.timestamp)
 

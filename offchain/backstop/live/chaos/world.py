@@ -10,7 +10,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
-from backstop.deployment.accounts import account
+from backstop.deployment.accounts import ACCOUNTS, account
 from backstop.deployment.create import attach
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.chaos.stage import Chain
@@ -25,6 +25,7 @@ _FUNDS = hex(10**24)
 _GAS = hex(400_000)
 # At any base fee, and a little more than keepers offer: the lowest tip of a block is what they offer next.
 _MOST, _TIP = hex(100_000 * GWEI), hex(2 * GWEI)
+_WITH_KEYS = frozenset(ACCOUNTS.values())
 # Blocks between two looks at a market by those who trade it back to the price outside.
 _MARKETS_EVERY = 4
 
@@ -114,11 +115,17 @@ class World:
         return self.send_raw(who, *self.encoded(contract, method, *args))
 
     def send_raw(self, who: str, to: str, data: str, **more: str) -> str:
-        """Send raw fields (`more` are others of the transaction), and return the hash."""
+        """Send raw fields (`more` are others of the transaction), and return the hash.
+
+        The node signs for the roles' accounts, as their owners would: of a call that nobody signed no node
+        can prove the sender. It plays others, whose keys nobody has.
+        """
         sender = account(who)
         if sender not in self._funded:
             self.chain.node.request("anvil_setBalance", sender, _FUNDS)
             self._funded.add(sender)
+        if sender not in _WITH_KEYS:
+            self.chain.node.request("anvil_impersonateAccount", sender)
         call = {"from": sender, "to": to, "data": data, "gas": _GAS}
         call |= {"maxFeePerGas": _MOST, "maxPriorityFeePerGas": _TIP} | more
         return str(self.chain.node.request("eth_sendTransaction", call))

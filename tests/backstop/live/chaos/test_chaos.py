@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from backstop.cli.chaos import cli
 from backstop.cli.common import open_output
+from backstop.live.chaos import scene
 from backstop.live.chaos.disturbances import (
     Dropped,
     FrontRunner,
@@ -71,15 +72,29 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.anvil
-def test_keepers_and_a_mirror_come_through_a_squall(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lie", ["no events", "other senders"])
+def test_keepers_and_a_mirror_come_through_a_squall(tmp_path: Path, lie: str) -> None:
     """A few blocks, of which some are taken back, told by a node that lies."""
-    kinds, gaps = ((Reorganised,), (), lies("no events")), ((1, 1), (1, 1), (1, 1))
+    kinds, gaps = ((Reorganised,), (), lies(lie)), ((1, 1), (1, 1), (1, 1))
     found = storm(tmp_path, load_scenario(SMALL), 1, 8, kinds=kinds, gaps=gaps, calm=4)
-    assert found["disturbances"]["node: no events"] == 1
+    assert found["disturbances"][f"node: {lie}"] == 1
     assert "left the node at " in (tmp_path / "flash.log").read_text()
     assert found["faults"] == [] and found["mirror"]["differences"] == 0 < found["mirror"]["blocks"]
     assert found["blocks"]["deepest_reorganisation"] > 0
     assert [each["starts"] for each in found["keepers"]] == [1, 1, 1]
+
+
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_keeper_nodes.py")
+@pytest.mark.anvil
+def test_nobody_is_waited_for_whose_node_stands_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left when it is more than three blocks behind, which takes as many blocks."""
+    monkeypatch.setattr(scene, "MISSED", 1)  # as one that was started some blocks ago
+    kinds, gaps = ((), (), lies("stale head")), ((1, 1), (1, 1), (1, 1))
+    found = storm(tmp_path, load_scenario(SMALL), 1, 24, kinds=kinds, gaps=gaps, calm=8, minutes=0.5)
+    assert found["faults"] == [] and found["mirror"]["differences"] == 0
+    assert "blocks behind" in (tmp_path / "flash.log").read_text()
 
 
 # Of every kind of disturbance at least one, and auctions.

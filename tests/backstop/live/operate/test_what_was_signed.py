@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
+from backstop.hosts.rpc import NodeGone
 from backstop.keepers.costs import cost_in_stablecoin
 from backstop.live.node.failover import Failover
 from backstop.live.node.fees import GWEI, Fees
@@ -19,7 +21,7 @@ from backstop.live.node.signers import Signers
 from backstop.live.operate.brakes import Brakes, Limits
 from backstop.live.operate.journal import Attempt, Entry, Journal
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.outbox import Order, Outbox, Rules
+from backstop.live.operate.outbox import Block, Order, Outbox, Rules
 from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
@@ -107,10 +109,13 @@ def test_of_several_with_one_nonce_one_counts(outbox: Outbox, proxy: Proxy, fres
             outbox.send(each, Fees((3 + i) * 10 * GWEI, (1 + i) * GWEI, 0))
     assert [entry.nonce for entry in outbox.journal.entries] == [0, 0] and at_risk(outbox) == dear.spends
     proxy.change = lambda method, result: result
-    for _ in range(3):
+    outbox.rules = dataclasses.replace(outbox.rules, confirmations=30)
+    for _ in range(31):
+        assert len(outbox.journal.entries) == 2
         fresh.node.request("evm_mine")
         outbox.settle(fresh.node.head().number)
-    assert at_risk(outbox) == TAKE.spends and outbox.journal.entries == []
+        assert at_risk(outbox) == TAKE.spends
+    assert outbox.journal.entries == []
 
 
 def test_a_nonce_with_many_is_used_up_for_nothing(outbox: Outbox, fresh: Devnet) -> None:
@@ -138,6 +143,75 @@ def test_nobody_pays_for_a_nonce_from_nowhere(
     assert outbox.waiting == [] and fresh.node.nonce(ME) == 0 and at_risk(outbox) == TAKE.spends
     assert said[-1] == "bidder: take has nonce 300, the account is at 0: given up, decided anew"
     assert outbox.send(TAKE, outbox.node.fees()).nonce == 0
+    # While anything waits it is what tells the next one.
+    proxy.change = lambda method, result: "0x12c" if method == "eth_getTransactionCount" else result
+    assert outbox.send(TAKE, outbox.node.fees()).nonce == 1
+
+
+def test_what_a_node_has_too_much_for_waits(outbox: Outbox, proxy: Proxy, fresh: Devnet) -> None:
+    """It is the node that refuses, not the call: nothing is decided anew, and it is sent again."""
+    proxy.errors = {"eth_sendRawTransaction": {"code": -32_005, "message": "limit exceeded"}}
+    with pytest.raises(NodeGone):
+        outbox.send(TAKE, outbox.node.fees())
+    (entry,) = outbox.waiting
+    proxy.errors = {}
+    outbox.push(outbox.node.fees(), lambda entry, block: True)
+    fresh.node.request("evm_mine")
+    assert [each.entry for each in outbox.settle(fresh.node.head().number)] == [entry]
+
+
+def test_only_what_was_followed_is_settled(outbox: Outbox, fresh: Devnet) -> None:
+    entry = outbox.send(TAKE, outbox.node.fees())
+    fresh.node.request("evm_mine")
+    head = fresh.node.head().number
+    assert outbox.settle(head - 1) == [] and outbox.waiting == [entry]
+    assert len(outbox.settle(head)) == 1
+
+
+@pytest.fixture
+def behind_another(outbox: Outbox, fresh: Devnet) -> Entry:
+    """What was sent is mined, behind somebody else's transaction that needs more gas."""
+    other = {"from": BIDDER, "to": BIDDER, "data": "0x" + "ff" * 100, "gas": hex(60_000)}
+    fees = {"maxFeePerGas": hex(100 * GWEI), "maxPriorityFeePerGas": hex(50 * GWEI)}
+    entry = outbox.send(TAKE, outbox.node.fees())
+    fresh.node.request("eth_sendTransaction", other | fees)
+    fresh.node.request("evm_mine")
+    return entry
+
+
+def test_gas_is_what_it_took_itself(outbox: Outbox, fresh: Devnet, behind_another: Entry) -> None:
+    before = fresh.node.request("eth_getBalance", ME, hex(fresh.node.head().number - 1))
+    (settled,) = outbox.settle(fresh.node.head().number)
+    assert settled.gas == 21_000
+    assert behind_another.paid == int(before, 16) - fresh.node.balance(ME) > 0
+
+
+@pytest.mark.parametrize("lie", ["names", "another"])
+def test_another_transaction_is_not_ours(
+    outbox: Outbox, fresh: Devnet, behind_another: Entry, monkeypatch: pytest.MonkeyPatch, lie: str
+) -> None:
+    """A block binds its transactions, and not what a node calls them."""
+    read, receipts = outbox._block, outbox._receipts
+
+    def renamed(number: int) -> Block:
+        block, found = read(number)
+        for each, name in zip(block["transactions"], block["transactions"][::-1], strict=True):
+            each["was"] = name["hash"]
+        for each in block["transactions"]:
+            each["hash"] = each.pop("was")
+        return block, found
+
+    def of_another(entries: list[Entry]) -> list[dict[str, Any] | None]:
+        first = read(fresh.node.head().number)[1][0]
+        return [first for _ in receipts(entries)]
+
+    if lie == "names":
+        monkeypatch.setattr(outbox, "_block", renamed)
+    else:
+        monkeypatch.setattr(outbox, "_receipts", of_another)
+    with pytest.raises(NodeGone, match="has no transaction 0x"):
+        outbox.settle(fresh.node.head().number)
+    assert outbox.waiting == [behind_another]
 
 
 def test_receipts_that_are_late_by_blocks_count(outbox: Outbox, proxy: Proxy, fresh: Devnet) -> None:
@@ -147,8 +221,8 @@ def test_receipts_that_are_late_by_blocks_count(outbox: Outbox, proxy: Proxy, fr
     fresh.node.request("evm_mine")
     for _ in range(100):
         outbox.settle(fresh.node.head().number)
-    assert outbox.waiting == [entry]
-    for _ in range(20):
+    for _ in range(19):
+        assert outbox.waiting == [entry]
         fresh.node.request("evm_mine")
         outbox.settle(fresh.node.head().number)
     assert outbox.journal.entries == [] and at_risk(outbox) == TAKE.spends
@@ -178,25 +252,35 @@ def test_a_relay_may_have_it_mined_when_it_likes(outbox: Outbox, fresh: Devnet) 
     outbox.push(outbox.node.fees(), lambda entry, block: False)
     assert outbox.waiting == [] and at_risk(outbox) == TAKE.spends
     fresh.node.request("eth_sendRawTransaction", entry.attempts[0].raw)
+    before = fresh.node.request("evm_snapshot")
     fresh.node.request("evm_mine")
     (settled,) = outbox.settle(fresh.node.head().number)
     assert settled.entry is entry and entry.ok and at_risk(outbox) == TAKE.spends
+    # What was mined once is seen through, should the chain go back.
+    fresh.node.request("evm_revert", before)
+    outbox.recheck()
+    assert outbox.waiting == [entry]
 
 
 @pytest.mark.parametrize(
-    ("affords", "replaced"),
+    ("gains", "affords", "replaced"),
     [
-        (lambda entry, fees: True, ["replaced", "replaced"]),
-        (lambda entry, fees: entry.gain is not None, ["withdrawn", "replaced"]),
-        (lambda entry, fees: entry.gain is None, ["replaced", None]),
-        (lambda entry, fees: False, [None, None]),
+        ((None, WAD), lambda entry, fees: True, ["replaced", "replaced"]),
+        ((None, WAD), lambda entry, fees: entry.gain is not None, ["withdrawn", "replaced"]),
+        ((None, WAD), lambda entry, fees: entry.gain is None, ["replaced", None]),
+        ((WAD, None), lambda entry, fees: entry.gain is None, [None, "replaced"]),
+        ((None, WAD), lambda entry, fees: False, [None, None]),
     ],
 )
 def test_what_may_not_cost_more_makes_room_for_what_pays(
-    outbox: Outbox, fresh: Devnet, affords: Callable[[Entry, Fees], bool], replaced: list[str | None]
+    outbox: Outbox,
+    fresh: Devnet,
+    gains: tuple[int | None, ...],
+    affords: Callable[[Entry, Fees], bool],
+    replaced: list[str | None],
 ) -> None:
     """And for nothing else: it would be paid for what waits as well."""
-    entries = [outbox.send(TAKE._replace(gain=gain), outbox.node.fees()) for gain in (None, WAD)]
+    entries = [outbox.send(TAKE._replace(gain=gain), outbox.node.fees()) for gain in gains]
     fresh.node.request("anvil_setNextBlockBaseFeePerGas", hex(entries[0].attempts[0].most * 3))
     fresh.node.request("evm_mine")
     outbox.settle(fresh.node.head().number)
