@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -231,7 +232,7 @@ def test_the_market_may_be_above_or_below_the_feed(
     assert (found is not None and found.cause == "deviation") == stopped
 
 
-@pytest.mark.parametrize("cause", ["difference", "risk"])
+@pytest.mark.parametrize("cause", ["difference", "risk", "fork"])
 def test_a_position_that_is_taken_over_is_money_at_risk(
     attach_it: Open, fallen: LiveSystem, cause: str
 ) -> None:
@@ -251,6 +252,9 @@ def test_a_position_that_is_taken_over_is_money_at_risk(
             journal.entries.append(entry)
             loop.brakes.spent_more()
             assert (loop.brakes.stop(call, view, 0) is not None) == stopped
+    elif cause == "fork":
+        loop.brakes.confirmed = lambda: False
+        assert loop.brakes.stop(call, view, 0) is not None
     else:
         assert loop.brakes.stop(call, view, 1) is not None
     assert loop.brakes.stops["liquidator", cause]
@@ -342,6 +346,31 @@ def test_a_journal_cut_anywhere_forgets_no_cost(tmp_path: Path) -> None:
         again.close()
     assert found == {Spent(600, 70, 0, 0), Spent(123, 70, 1, 0)}
     journal.close()
+
+
+def waiting(loop: KeeperLoop, keeper: str, **fields: Any) -> Entry:
+    """Have something wait, as the journal keeps it: 100 gas at up to 50 wei."""
+    entry = Entry(9, keeper, "call", (), "", "0x", 100, attempts=[Attempt("0x2", "0x", 50, 1)], **fields)
+    address = next(each.address for each in loop.keepers if each.name == keeper)
+    loop.boxes[address].journal.entries.append(entry)
+    loop.brakes.spent_more()
+    return entry
+
+
+def test_a_replacement_needs_room_for_what_it_costs_more(attach_it: Open) -> None:
+    """Beside all else that was spent; what it replaces is counted already."""
+    loop = attach_it("accruer", limits={"accruer": Limits(gas_hour=10_000)})
+    failed(loop, "accruer", 1, gas=4_000)
+    entry = waiting(loop, "accruer", at=int(time.time()))
+    assert loop.brakes.affords("accruer", entry, 60) and not loop.brakes.affords("accruer", entry, 61)
+
+
+@pytest.mark.parametrize(("given_up", "used"), [(False, 5_000), (True, 0)])
+def test_what_waits_counts_however_long(attach_it: Open, given_up: bool, used: int) -> None:
+    """It may be mined in the next block; what nobody sends any more counts from when it was given up."""
+    loop = attach_it("accruer", limits={"accruer": Limits(gas_hour=10_000)})
+    waiting(loop, "accruer", at=int(time.time()) - 2 * 3_600, given_up=given_up)
+    assert loop.brakes.budgets()["accruer", "gas_hour"][0] == used
 
 
 def test_an_hour_and_a_day_pass(tmp_path: Path, attach_it: Open) -> None:

@@ -14,6 +14,7 @@ from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeGone
 from backstop.keepers.costs import cost_in_stablecoin
+from backstop.live.node.allowed import Allowed
 from backstop.live.node.failover import Failover
 from backstop.live.node.fees import GWEI, Fees
 from backstop.live.node.rpc_node import Node
@@ -25,6 +26,7 @@ from backstop.live.operate.outbox import Block, Order, Outbox, Rules
 from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
+from backstop.model.state import Written
 from tests.support.devnet import Devnet
 from tests.support.fallen import do, liquidate
 from tests.support.proxy import Proxy
@@ -292,6 +294,18 @@ def test_what_may_not_cost_more_makes_room_for_what_pays(
     assert became == replaced
 
 
+def test_what_is_not_allowed_any_more_waits(outbox: Outbox, fresh: Devnet, said: list[str]) -> None:
+    """A process before had a longer list; this one goes on, and says so."""
+    entry = outbox.send(TAKE._replace(to=BIDDER), outbox.node.fees())
+    outbox.signers.allowed = Allowed(31_337, {})
+    fresh.node.request("anvil_setNextBlockBaseFeePerGas", hex(entry.attempts[0].most * 3))
+    fresh.node.request("evm_mine")
+    outbox.settle(fresh.node.head().number)
+    outbox.push(outbox.node.fees(), lambda entry, block: True)
+    assert outbox.waiting == [entry] and len(entry.attempts) == 1
+    assert said[-1].startswith("bidder: take could not be signed again: the allow-list of 0x")
+
+
 def test_it_outlives_the_process(tmp_path: Path) -> None:
     """Two with one nonce are two; what is gone in a file of the version before is gone by its nonce."""
     journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
@@ -353,6 +367,61 @@ def test_a_receipt_is_what_the_block_says(
     used = {name: amount for (_, name), (amount, _) in loop.brakes.budgets().items()}
     assert before[1] - after[1] <= used["risk_hour"] and after[1] < before[1]
     assert used["gas_hour"] == before[0] - after[0] == loop.tally.gas_paid
+
+
+def test_what_a_node_refuses_counts_at_once(fallen: LiveSystem, said: list[str]) -> None:
+    """The next call of the same look has what is left of the budget, and not more."""
+    proxy = Proxy(int(fallen.node.url.rpartition(":")[2]))
+    refusing(proxy, "nonce too low")
+    system = LiveSystem(Node(proxy.url), fallen.deployment, Signers(test_accounts=True))
+    keepers = keepers_of(system.deployment, ["accruer"], options={"accruer": {"heartbeat": 1}})
+
+    def refused(limits: Limits) -> int:
+        """How much gas was signed for in one look [wei]."""
+        brakes = Brakes(keepers, {"accruer": limits})
+        loop = KeeperLoop(system, keepers, said.append, brakes=brakes)
+        assert loop.round() == 0
+        (box,) = loop.boxes.values()
+        return sum(entry.spent.gas for entry in box.journal.entries)
+
+    three = refused(Limits(gas_day=10**18))
+    assert sum(" was not taken: " in line for line in said) == 3
+    limit = three * 2 // 3
+    assert 0 < refused(Limits(gas_day=limit)) <= limit
+    proxy.end()
+
+
+def test_what_a_keeper_did_has_the_time_of_its_block(
+    fallen: LiveSystem, attach_fallen: Callable[..., LiveSystem], said: list[str]
+) -> None:
+    """A node may tell any time of the next one, in years from now: it would be done until then."""
+    system = attach_fallen()
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["liquidator"]), said.append)
+    assert loop.round() == 1
+    mined = fallen.node.head().timestamp
+    fallen.node.request("anvil_setTime", mined + 10**6)
+    loop._follow()
+    assert list(loop.memories["liquidator"].done.values()) == [mined]
+
+
+def test_nothing_is_signed_while_a_word_is_in_doubt(
+    fallen: LiveSystem, attach_fallen: Callable[..., LiveSystem], said: list[str]
+) -> None:
+    """Whether a replacement still pays is what the model says."""
+    fallen.node.request("evm_setAutomine", False)
+    system = attach_fallen()
+    rules = Rules(replace_after=0.0)
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["liquidator"]), said.append, rules=rules)
+    assert loop.round() == 1
+    mine_at(loop, 10 * GWEI)
+    loop._follow()
+    word = Written("VaultEngine", "ledger.system", ())
+    system.mirror.unsettled.add(word)
+    loop._push()
+    assert loop.replaced == 0
+    system.mirror.unsettled.remove(word)
+    loop._push()
+    assert loop.replaced == 1
 
 
 @pytest.fixture
