@@ -241,9 +241,7 @@ class Failover:
             problem = self._problem(member.client)
         except BackstopError as error:
             problem = error
-        if problem is None:
-            member.behind = False
-        else:
+        if problem is not None:
             self._leave(member, problem)
         return problem is None
 

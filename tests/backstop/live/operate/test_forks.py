@@ -125,7 +125,14 @@ def test_a_fork_that_is_ahead(
 
 @pytest.mark.parametrize(
     ("other", "confirmed"),
-    [("same", True), ("fork", False), ("behind", False), ("other chain", True), ("silent", True)],
+    [
+        ("same", True),
+        ("fork", False),
+        ("behind", False),
+        ("far behind", False),
+        ("other chain", True),
+        ("silent", True),
+    ],
 )
 def test_who_confirms_a_block(
     devnet: Devnet, deployment: Deployment, said: list[str], other: str, confirmed: bool
@@ -138,10 +145,13 @@ def test_who_confirms_a_block(
     def change(method: str, result: Any) -> Any:
         if other == "other chain" and method == "eth_chainId":
             return "0x1"
+        if other == "far behind" and method == "eth_blockNumber":
+            return "0x0"
         if method != "eth_getBlockByNumber" or int(result["number"], 16) < head.number or other == "same":
             return result
         return result | {"hash": "0x" + "12" * 32} if other == "fork" else None
 
+    client.reached(head.number)
     proxy.change, proxy.stalls = change, lambda method: other == "silent"
     for _ in range(2):
         assert client.confirms(head.number, head.hash) == confirmed
