@@ -155,4 +155,7 @@ def test_who_confirms_a_block(
     proxy.change, proxy.stalls = change, lambda method: other == "silent"
     for _ in range(2):
         assert client.confirms(head.number, head.hash) == confirmed
+    # One that is silent is not waited for again.
+    left = any(line.startswith(f"left the node at {proxy.url}") for line in said)
+    assert left == (other in ("far behind", "other chain", "silent"))
     proxy.end()
