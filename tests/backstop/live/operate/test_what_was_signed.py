@@ -221,7 +221,7 @@ def test_receipts_that_are_late_by_blocks_count(outbox: Outbox, proxy: Proxy, fr
     entry = outbox.send(TAKE, outbox.node.fees())
     entry.attempts[0] = Attempt("0x" + "11" * 32, *list(vars(entry.attempts[0]).values())[1:])
     fresh.node.request("evm_mine")
-    for _ in range(100):
+    for _ in range(25):
         outbox.settle(fresh.node.head().number)
     for _ in range(19):
         assert outbox.waiting == [entry]
