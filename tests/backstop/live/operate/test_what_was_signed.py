@@ -371,6 +371,7 @@ def test_a_receipt_is_what_the_block_says(
 
 def test_what_a_node_refuses_counts_at_once(fallen: LiveSystem, said: list[str]) -> None:
     """The next call of the same look has what is left of the budget, and not more."""
+    fallen.node.request("evm_setAutomine", False)
     proxy = Proxy(int(fallen.node.url.rpartition(":")[2]))
     refusing(proxy, "nonce too low")
     system = LiveSystem(Node(proxy.url), fallen.deployment, Signers(test_accounts=True))
@@ -386,7 +387,7 @@ def test_what_a_node_refuses_counts_at_once(fallen: LiveSystem, said: list[str])
 
     three = refused(Limits(gas_day=10**18))
     assert sum(" was not taken: " in line for line in said) == 3
-    limit = three * 2 // 3
+    limit = three // 2
     assert 0 < refused(Limits(gas_day=limit)) <= limit
     proxy.end()
 
