@@ -19,6 +19,7 @@ from backstop.cli.mirror import cli as mirror_cli
 from backstop.deployment.accounts import account
 from backstop.deployment.file import read_deployment
 from backstop.deployment.plan import Deployment
+from backstop.hosts.rpc import NodeGone
 from backstop.live.follow.mirror import open_mirror
 from backstop.live.operate.config import read_settings
 from backstop.live.operate.keeper_loop import KeeperLoop
@@ -371,6 +372,19 @@ def test_who_is_watched_waits_for_a_node_at_the_start(
     assert [(body["alert"], body["state"]) for body in receiver.got] == [("node gone", "raised")]
     assert len(said) == 2 and said[0].startswith(f"no node answers at {proxy.url} ")
     proxy.end()
+
+
+def test_who_is_told_to_stop_waits_for_no_node(watched_board: Board, deployment: Deployment) -> None:
+    asked = list[bool]()
+
+    def stop() -> bool:
+        asked.append(len(asked) > 2)
+        return asked[-1]
+
+    observer = Observer(watched_board, lambda text: None, 0)
+    with pytest.raises(NodeGone):
+        reach(["http://127.0.0.1:1"], deployment, lambda text: None, observer, 2.0, stop=stop)
+    assert len(asked) < 20
 
 
 @pytest.mark.parametrize("command", ["keeper", "mirror"])
