@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -21,6 +22,7 @@ from backstop.deployment.file import read_deployment
 from backstop.deployment.plan import Deployment
 from backstop.hosts.rpc import NodeGone
 from backstop.live.follow.mirror import open_mirror
+from backstop.live.operate import options
 from backstop.live.operate.config import read_settings
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.options import reach
@@ -354,23 +356,44 @@ def test_the_command_tells_why_it_stopped(
 
 
 def test_who_is_watched_waits_for_a_node_at_the_start(
-    receiver: Receiver, devnet: Devnet, deployment: Deployment, said: list[str]
+    receiver: Receiver,
+    devnet: Devnet,
+    deployment: Deployment,
+    said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A supervisor starts it again and again: without that each start would be an alert that it stopped."""
-    proxy = Proxy(devnet.port)
+    monkeypatch.setattr(options, "_AGAIN", 0.02)
+    proxy, tries = Proxy(devnet.port), list[float]()
     proxy.ended = True
     hook = AlertSettings(receiver.url)
     with watched("keeper", said.append, 0, alerts=hook) as observer:
 
         def wait(stop: Stop) -> None:
-            reach([proxy.url], deployment, said.append, observer, 60.0, stop=stop)
+            def note() -> bool:
+                tries.append(time.monotonic())
+                return stop()
+
+            reach([proxy.url], deployment, said.append, observer, 60.0, stop=note)
 
         with beside(wait):
-            wait_for(lambda: receiver.got)
+            wait_for(lambda: receiver.got and len(tries) > 20)
             proxy.ended = False
             wait_for(lambda: "the node is back" in said)
     assert [(body["alert"], body["state"]) for body in receiver.got] == [("node gone", "raised")]
     assert len(said) == 2 and said[0].startswith(f"no node answers at {proxy.url} ")
+    proxy.end()
+
+
+def test_a_node_is_asked_again_when_it_says(
+    watched_board: Board, devnet: Devnet, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "_AGAIN", 0.01)
+    proxy, observer = Proxy(devnet.port), Observer(watched_board, lambda text: None, 0)
+    proxy.status, proxy.headers = 429, {"Retry-After": "1"}
+    with pytest.raises(NodeGone):
+        reach([proxy.url], deployment, lambda text: None, observer, 0.5)
+    assert len(proxy.asked) == 2
     proxy.end()
 
 

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from backstop.live.follow.mirror import Mirror, open_mirror
 from backstop.live.node.failover import Failover
 from backstop.live.node.host import LiveHost
 from backstop.live.node.proofs import Unproven
-from backstop.live.node.roots import check_roots, check_senders
+from backstop.live.node.roots import Roots, check_roots, check_senders
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.settle import proven, settle
 from backstop.live.node.signers import Signers
@@ -207,11 +208,15 @@ def test_nobody_needs_to_sign_where_anvil_plays_them(attach: Callable[..., LiveS
         check_senders(block, mirror.chain.names)
 
 
-@pytest.mark.parametrize("kind", [0, 1, 2])
-def test_every_kind_of_transaction_has_its_signer(devnet: Devnet, kind: int) -> None:
+@pytest.mark.parametrize("value", range(4))  # both parities of signatures are among them
+@pytest.mark.parametrize(("kind", "chain"), [(0, None), (0, 31_337), (1, 31_337), (2, 31_337)])
+def test_every_kind_of_transaction_has_its_signer(
+    devnet: Devnet, kind: int, chain: int | None, value: int
+) -> None:
+    """One of the oldest kind names no chain, and counts on every one."""
     to, sender = "0x" + "43" * 20, account("borrower")
-    sent = {"nonce": devnet.node.nonce(sender), "chainId": 31_337, "gas": 50_000, "to": to, "value": 0}
-    sent |= {"data": "0x"} | ({"type": kind} if kind else {})
+    sent: dict[str, Any] = {"nonce": devnet.node.nonce(sender), "gas": 50_000, "to": to, "value": value}
+    sent |= {"data": "0x"} | ({"type": kind} if kind else {}) | ({"chainId": chain} if chain else {})
     price = {"gasPrice": 10**10} if kind < 2 else {"maxFeePerGas": 10**10, "maxPriorityFeePerGas": 1}
     host = LiveHost(devnet.node, Signers(test_accounts=True))
     mined = devnet.node.request("eth_sendRawTransaction", host.signers.sign(sender, sent | price))
@@ -225,6 +230,29 @@ def test_every_kind_of_transaction_has_its_signer(devnet: Devnet, kind: int) -> 
     check_senders(block, [])  # whom it does not concern
     with pytest.raises(Unproven, match=f"{account('taker')} did not sign"):
         check_senders(block, [to], unsigned=True)
+
+
+@pytest.mark.parametrize(
+    ("chain", "good_before", "left"), [(1, False, True), (10, False, False), (10, True, True)]
+)
+def test_chains_of_another_kind_are_told_apart_by_their_first_block(
+    devnet: Devnet, deployment: Deployment, chain: int, good_before: bool, left: bool
+) -> None:
+    """On one that is known to be of Ethereum's kind, or has shown it, a block that does not hash is a lie."""
+    number = deployment.block + 1
+    (good,), (bad,) = (devnet.node.blocks(number, number) for _ in range(2))
+    bad[0]["gasUsed"] = "0x1"
+    node = Node(devnet.url)
+    node.chain_id = chain
+    roots = Roots(node, unsigned=True)
+    if good_before:
+        roots.check(*good, [])
+    if left:
+        with pytest.raises(NodeGone, match="is not believed"):
+            roots.check(*bad, [])
+    else:
+        roots.check(*bad, [])
+        assert roots.hold is False
 
 
 def test_nodes_that_contradict_each_other_settle_nothing(

@@ -23,6 +23,7 @@ from backstop.hosts.abi import Function, Parameter
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.live.node.allowed import Allowed, NotAllowed
 from backstop.live.node.remote_signer import RemoteSigner, SignerGone, _difference
+from backstop.live.node.rest import Rest
 from backstop.live.node.signers import Signers
 from backstop.live.operate.config import Settings, read_settings
 from backstop.live.operate.keeper_loop import KeeperLoop
@@ -215,8 +216,20 @@ def test_a_silent_signer_is_left_alone_longer_and_longer(signer: StandIn) -> Non
     for _ in range(3):
         with pytest.raises(SignerGone, match="refuses: the vault is sealed"):
             remote.sign(signer.address, asked)
-    signer.refuses = ""
+    signer.answer = silent
+    assert left_alone()[0] == 5  # who refuses has answered
+    signer.answer, signer.refuses = signer.as_documented, ""
     assert remote.sign(signer.address, asked).startswith("0x02")
+
+
+def test_who_asks_for_a_time_is_left_alone_as_long() -> None:
+    clock = Clock()
+    rest = Rest(60.0, clock)
+    assert rest.begin(1, wanted=90.0) == 90
+    clock.now += 89
+    assert not rest.over
+    clock.now += 1
+    assert rest.over
 
 
 def test_while_the_signer_is_away_its_accounts_wait(
