@@ -21,7 +21,7 @@ from backstop.live.node.failover import Failover
 from backstop.live.node.host import LiveHost
 from backstop.live.node.proofs import Unproven
 from backstop.live.node.roots import Roots, check_roots, check_senders
-from backstop.live.node.rpc_node import Node
+from backstop.live.node.rpc_node import LookAgain, Node
 from backstop.live.node.settle import proven, settle
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
@@ -191,6 +191,26 @@ def test_who_sent_a_call_is_who_signed_it(
     assert loop.system.node.url == devnet.url
     loop.round()
     assert loop.system.mirror.differences == []
+
+
+@pytest.mark.parametrize("back", [1, 2])
+def test_a_block_that_was_followed_is_told_or_none(
+    devnet: Devnet, attach: Callable[..., LiveSystem], back: int
+) -> None:
+    """What became of a transaction is read from it: another block at its height says something else."""
+    for _ in range(2):
+        devnet.node.request("evm_mine")
+    mirror = attach().mirror
+    number = mirror.block - back + 1
+    followed = devnet.node.hash_of(number)
+    assert mirror.told(number)[0]["hash"] == followed
+    devnet.node.request("anvil_rollback", back)
+    devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 10_000)
+    for _ in range(back):
+        devnet.node.request("evm_mine")
+    assert devnet.node.hash_of(number) != followed
+    with pytest.raises(LookAgain, match=f"has another block {number} than was followed"):
+        mirror.told(number)
 
 
 def test_nobody_needs_to_sign_where_anvil_plays_them(attach: Callable[..., LiveSystem]) -> None:
