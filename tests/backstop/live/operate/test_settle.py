@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_utils.address import to_checksum_address
 
-from backstop.deployment.accounts import account
+from backstop.deployment.accounts import account, created_address
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeGone
@@ -191,6 +192,29 @@ def test_who_sent_a_call_is_who_signed_it(
     assert loop.system.node.url == devnet.url
     loop.round()
     assert loop.system.mirror.differences == []
+
+
+def test_who_calls_a_contract_in_its_first_block_has_signed(
+    devnet: Devnet, attach: Callable[..., LiveSystem]
+) -> None:
+    """A policy may be one: it is followed from its creation on."""
+    mirror, sender = attach().mirror, account("borrower")
+    nonce, signers = devnet.node.nonce(sender), Signers(test_accounts=True)
+    born = created_address(sender, nonce)
+    fees = {"chainId": 31_337, "gas": 100_000, "maxFeePerGas": 10**10, "maxPriorityFeePerGas": 1, "value": 0}
+    devnet.node.request("evm_setAutomine", False)
+    for more in (
+        {"nonce": nonce, "data": "0x00"},
+        {"nonce": nonce + 1, "to": to_checksum_address(born), "data": "0x"},
+    ):
+        devnet.node.request("eth_sendRawTransaction", signers.sign(sender, {"type": 2} | fees | more))
+    devnet.node.request("evm_mine")
+    head = devnet.node.head().number
+    ((block, receipts),) = devnet.node.blocks(head, head)
+    mirror._check(block, receipts)
+    block["transactions"][1]["from"] = account("taker")
+    with pytest.raises(NodeGone, match=f"{account('taker')} did not sign"):
+        mirror._check(block, receipts)
 
 
 @pytest.mark.parametrize("back", [1, 2])
