@@ -200,12 +200,12 @@ def test_who_calls_a_contract_in_its_first_block_has_signed(
     """A policy may be one: it is followed from its creation on."""
     mirror, sender = attach().mirror, account("borrower")
     nonce, signers = devnet.node.nonce(sender), Signers(test_accounts=True)
-    born = created_address(sender, nonce)
+    born = to_checksum_address(created_address(sender, nonce))
     fees = {"chainId": 31_337, "gas": 100_000, "maxFeePerGas": 10**10, "maxPriorityFeePerGas": 1, "value": 0}
     devnet.node.request("evm_setAutomine", False)
     for more in (
         {"nonce": nonce, "data": "0x00"},
-        {"nonce": nonce + 1, "to": to_checksum_address(born), "data": "0x"},
+        {"nonce": nonce + 1, "to": born, "data": "0x"},
     ):
         devnet.node.request("eth_sendRawTransaction", signers.sign(sender, {"type": 2} | fees | more))
     devnet.node.request("evm_mine")
