@@ -232,7 +232,8 @@ def test_every_alert_has_a_reason(watched_board: Board) -> None:
     assert found[Trouble("difference")] == "model and chain differ in 2 places: here"
     watched_board.put(gone="the node is gone")
     assert troubles(watched_board, 5)[Trouble("node gone")] == "the node is gone"
-    assert Trouble("stalled") not in troubles(watched_board, 5)
+    # Who has no node looks at nothing.
+    assert not {Trouble("stalled"), Trouble("hangs")} & troubles(watched_board, 5).keys()
 
 
 def test_a_loop_that_hangs_is_told_from_outside(
@@ -430,7 +431,11 @@ def test_a_start_without_a_node_is_told_before_it_ends(
 
 
 def test_all_who_are_asked_may_take_their_time(
-    monkeypatch: pytest.MonkeyPatch, receiver: Receiver, deployed_folder: Path, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    receiver: Receiver,
+    deployed_folder: Path,
+    tmp_path: Path,
+    watched_board: Board,
 ) -> None:
     """A loop that waits for one silent node after the other does not hang: it is not to be started again."""
     found = list[float]()
@@ -462,3 +467,7 @@ def test_all_who_are_asked_may_take_their_time(
     CliRunner().invoke(mirror_cli, mirror)
     CliRunner().invoke(mirror_cli, [*mirror, "--network", "http://127.0.0.1:2"])
     assert found == [30, 60 + 60 + 10, 20 + 10, 20 + 20 + 10]
+    watched_board.looked_at -= 40
+    assert Trouble("hangs") in troubles(watched_board, 0)
+    watched_board.silent = 50
+    assert Trouble("hangs") not in troubles(watched_board, 0)

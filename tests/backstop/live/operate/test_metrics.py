@@ -239,8 +239,9 @@ def test_a_keeper_that_replays_says_so(
     def progress(mirror: Mirror, head: int) -> None:
         port.observer.replaying(mirror, head)
         told.append((mirror.block, head))
-        port.board.looked_at -= 2.0
-        assert port.samples()["backstop_node_up",] == 1
+        found = port.samples()
+        assert (found["backstop_node_up",], found["backstop_block",]) == (1, mirror.block)
+        port.observer._put_at -= 2.0  # as if that had been then
         assert port.codes("readyz") == (503, ["replaying"]) and port.asked("livez")[0] == 200
 
     signers = Signers(test_accounts=True)
@@ -262,6 +263,8 @@ def test_a_loop_that_hangs_is_not_well(
     hangs = {"code": "hangs", "subject": "", "text": "the chain was last looked at 60 s ago"}
     assert port.asked("livez") == (503, {"schema_version": 1, "ok": False, "reasons": [hangs]})
     assert port.asked("readyz") == port.asked("livez")
+    port.observer.replayed(system.mirror, system.mirror.model.timestamp)
+    assert port.health()[0] == 200
     port.observer.replaying(system.mirror, 10_000)
     assert port.health()[1]["problems"] == [f"replaying: block {system.mirror.block} of 10000"]
     assert port.samples()["backstop_lag_blocks",] == 10_000 - system.mirror.block
