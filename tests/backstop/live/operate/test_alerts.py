@@ -464,9 +464,11 @@ def test_all_who_are_asked_may_take_their_time(
     CliRunner().invoke(cli, keeper)
     config.write_text(config.read_text() + "rpc_timeout: 60 s\nsigner: http://127.0.0.1:1\n")
     CliRunner().invoke(cli, keeper)
+    config.write_text(config.read_text() + "relay: {url: 'http://127.0.0.1:1', roles: [accruer]}\n")
+    CliRunner().invoke(cli, keeper)
     CliRunner().invoke(mirror_cli, mirror)
     CliRunner().invoke(mirror_cli, [*mirror, "--network", "http://127.0.0.1:2"])
-    assert found == [30, 60 + 60 + 10, 20 + 10, 20 + 20 + 10]
+    assert found == [30, 60 + 60 + 10, 60 + 60 + 60 + 10, 20 + 10, 20 + 20 + 10]
     watched_board.looked_at -= 40
     assert Trouble("hangs") in troubles(watched_board, 0)
     watched_board.silent = 50
