@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Hashable, Iterable
+from pathlib import Path
 from typing import Any
 
 from backstop.deployment.accounts import account
@@ -70,26 +71,36 @@ class Capital:
     def _reserved(self, name: str, block: int) -> None:
         """Check that what is signed and not mined cannot spend more than there is."""
         used = self.scene.chain.node.nonce(account(name), "latest")
-        entries: dict[str, dict[str, Any]] = {}
-        for file in (self.scene.folder / "journal").glob(f"*-{account(name)}.jsonl"):
-            for line in file.read_text(encoding="utf-8").split("\n")[1:-1]:
-                change = json.loads(line)
-                if "gone" in change:
-                    entries.pop(change["gone"], None)
-                elif "entry" in change:
-                    entries[change["entry"]["attempts"][0]["hash"]] = change["entry"]
-        under_way = [each for each in entries.values() if each["nonce"] >= used and each["block"] is None]
-        # Of several with one nonce one is mined at most.
-        most: dict[int, int] = {}
-        for each in under_way:
-            most[each["nonce"]] = max(most.get(each["nonce"], 0), int(each["spends"]))
-        spends, has = sum(most.values()), self.scene.world.stablecoins(name)
+        under_way = may_be_mined(self.scene.folder / "journal", account(name), used)
+        spends, has = most_spent(under_way), self.scene.world.stablecoins(name)
         self.most_reserved[name] = max(self.most_reserved[name], spends)
-        signed = {(name, each["nonce"], int(each["spends"])) for each in under_way}
+        signed = {(name, *each) for each in under_way}
         # As above: what was mined waits again beside what was signed for the rest.
         if spends > has and signed - self._signed:
             self.faults.append(f"after block {block} {name} may spend {spends} of {has}")
         self._signed |= signed
+
+
+def may_be_mined(journal: Path, address: str, used: int) -> list[tuple[int, int]]:
+    """Read what an account signed and may yet be mined, from nonce `used` on: nonces, and wads spent."""
+    entries: dict[str, dict[str, Any]] = {}
+    for file in journal.glob(f"*-{address}.jsonl"):
+        for line in file.read_text(encoding="utf-8").split("\n")[1:-1]:
+            change = json.loads(line)
+            if "gone" in change:
+                entries.pop(change["gone"], None)
+            elif "entry" in change:
+                entries[change["entry"]["attempts"][0]["hash"]] = change["entry"]
+    open_ = [each for each in entries.values() if each["nonce"] >= used and each["block"] is None]
+    return [(each["nonce"], int(each["spends"])) for each in open_]
+
+
+def most_spent(under_way: Iterable[tuple[int, int]]) -> int:
+    """Return what they spend together at most [wad]: of several with one nonce one is mined."""
+    most: dict[int, int] = {}
+    for nonce, spends in under_way:
+        most[nonce] = max(most.get(nonce, 0), spends)
+    return sum(most.values())
 
 
 def judge(scene: Scene, capital: Capital, first: int, quiet: dict[str, bool]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from backstop.cli.chaos import cli
 from backstop.cli.common import open_output
+from backstop.deployment.accounts import account
 from backstop.live.chaos import scene
 from backstop.live.chaos.disturbances import (
     Dropped,
@@ -28,7 +29,7 @@ from backstop.live.chaos.disturbances import (
     SameNonce,
 )
 from backstop.live.chaos.hostile import FAULTS, OF_LOGS, Fault
-from backstop.live.chaos.judge import HOUR, Waits, budgets_kept
+from backstop.live.chaos.judge import HOUR, Waits, budgets_kept, may_be_mined, most_spent
 from backstop.live.chaos.nodes import nodes
 from backstop.live.chaos.points import POINTS
 from backstop.live.chaos.processes import Follower
@@ -37,6 +38,7 @@ from backstop.live.chaos.results import table
 from backstop.live.chaos.scene import BUDGETS
 from backstop.live.chaos.storm import storm
 from backstop.live.chaos.world import dice
+from backstop.live.operate.journal import Attempt, Entry, Journal
 from backstop.simulation.scenario import load_scenario
 from tests.support.beside import Server
 from tests.support.paths import DATA, ROOT
@@ -213,6 +215,23 @@ def test_what_waits_is_counted_until_somebody_acts() -> None:
     assert waits.longest == {"a": 2, "b": 1} and waits.longer_than(1) == {"a": 2}
     assert (waits.percentile(50), waits.percentile(99)) == (2, 3)  # of 1, 2 and 3
     assert Waits().percentile(99) == 0
+
+
+def test_of_several_with_one_nonce_the_dearest_is_reserved(tmp_path: Path) -> None:
+    """As a journal has them that gave the first one up; what is mined, or used up, is no longer open."""
+    who = account("bidder")
+    journal = Journal(tmp_path, 31_337, "0x12345678", who)
+    journal.open()
+    for i, (nonce, spends) in enumerate([(4, 100), (5, 7), (5, 3), (6, 2), (7, 50)]):
+        entry = Entry(nonce, "bidder", "take", (), "0x1", "0x", 100, spends=spends, given_up=i == 1)
+        entry.attempts.append(Attempt(f"0x{i}", "0x", 5, 1))
+        entry.block = 9 if nonce == 7 else None
+        journal.put(entry)
+    found = may_be_mined(tmp_path, who, 5)
+    assert sorted(found) == [(5, 3), (5, 7), (6, 2)] and most_spent(found) == 9
+    journal.drop(journal.entries[3])
+    assert most_spent(may_be_mined(tmp_path, who, 5)) == 7
+    journal.close()
 
 
 def test_a_budget_is_of_any_hour() -> None:
