@@ -86,7 +86,7 @@ def test_keepers_and_a_mirror_come_through_a_squall(tmp_path: Path, lie: str) ->
     assert [each["starts"] for each in found["keepers"]] == [1, 1, 1]
 
 
-@pytest.mark.deep(brief="tests/backstop/live/operate/test_keeper_nodes.py")
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_keeper_nodes.py::test_a_node_that_lags_is_left")
 @pytest.mark.anvil
 def test_nobody_is_waited_for_whose_node_stands_still(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
