@@ -207,19 +207,20 @@ def test_a_silent_signer_is_left_alone_longer_and_longer(signer: StandIn) -> Non
             found.append(clock.now - before)
         return found
 
-    for _ in range(2):  # one that answers begins anew
+    def refused() -> None:
+        signer.answer, signer.refuses = signer.as_documented, "the vault is sealed"
+        for _ in range(3):  # which costs no timeout
+            with pytest.raises(SignerGone, match="refuses: the vault is sealed"):
+                remote.sign(signer.address, asked)
+
+    def signed() -> None:
+        signer.answer, signer.refuses = signer.as_documented, ""
+        assert remote.sign(signer.address, asked).startswith("0x02")
+
+    for answers in (signed, refused, signed):  # with one that answers it begins anew
         signer.answer = silent
         assert left_alone() == [5, 10, 20, 40, 60, 60] and calls
-        signer.answer = signer.as_documented
-        assert remote.sign(signer.address, asked).startswith("0x02")
-    signer.refuses = "the vault is sealed"  # which costs no timeout
-    for _ in range(3):
-        with pytest.raises(SignerGone, match="refuses: the vault is sealed"):
-            remote.sign(signer.address, asked)
-    signer.answer = silent
-    assert left_alone()[0] == 5  # who refuses has answered
-    signer.answer, signer.refuses = signer.as_documented, ""
-    assert remote.sign(signer.address, asked).startswith("0x02")
+        answers()
 
 
 def test_who_asks_for_a_time_is_left_alone_as_long() -> None:
