@@ -21,7 +21,7 @@ from contracts.interfaces import IAuctionTaker
 from contracts.interfaces import IEquity
 from contracts.interfaces import IEquityAuction
 from contracts.interfaces import ILossWaterfall
-from contracts.interfaces import IPool
+from contracts.interfaces import IEquityPool
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IStage
 from contracts.interfaces import IVaultEngine
@@ -177,7 +177,7 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
         # What this contract calls without a look is of the protocol: its code is there.
         extcall EQUITY.book(lot, skip_contract_check=True)
     else:
-        extcall IPool(SOURCE).slash(lot, self)
+        extcall IEquityPool(SOURCE).slash(lot, self)
     return 0, unsafe_mul(target, units.RAY)
 
 
@@ -197,7 +197,7 @@ def capacity(collateral_type: uint256) -> uint256:
     if SOURCE == empty(address):
         available = staticcall EQUITY.mintable()
     else:
-        available = staticcall IPool(SOURCE).slashable()
+        available = staticcall IEquityPool(SOURCE).slashable()
     average: uint256 = staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET)
     # There is less equity than 2**143 wei, and a price has 112 bits.
     raised: uint256 = unsafe_mul(available, self._floor(average))
@@ -406,7 +406,7 @@ def _restore(amount: uint256):
     """@dev What is left of a lot goes back to the pool it was slashed from."""
     if amount != 0:
         extcall IERC20(EQUITY.address).approve(SOURCE, amount)
-        extcall IPool(SOURCE).restore(amount)
+        extcall IEquityPool(SOURCE).restore(amount)
 
 
 @internal

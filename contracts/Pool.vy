@@ -4,23 +4,18 @@
 """
 @title Pool
 @license GNU Affero General Public License v3.0 only
-@notice An ERC-4626 vault, with a cooldown an ERC-7540 one, of an 18-decimal token of the protocol whose
-        members bear losses and earn income. Leaving takes time: a request commits shares to the batch of the
-        day, a batch is cut at one price and earns nothing from then on, and after a cooldown it is paid out,
-        but for what the losses known then could take of it; that is paid as they turn out smaller. Until then
-        a batch bears what its shares would bear as members'. Income vests over time. A pool of stablecoin is
-        a stage of the waterfall itself, and may have a series of recovery claims, which its members get for
-        losses; a pool of equity is slashed by an auction, and its batches stay members until no loss is
-        known.
+@notice A pool of stablecoin: an ERC-4626 vault, with a cooldown an ERC-7540 one, whose members bear losses
+        and earn income. It is a stage of the waterfall, and may have a series of recovery claims, which its
+        members get for losses. Leaving takes time: a request commits shares to the batch of the day, a batch
+        is cut at one price and earns nothing from then on, and after a cooldown it is paid out, but for what
+        the losses known then could take of it; that is paid as they turn out smaller. Until then a batch
+        bears what its shares would bear as members'. Income vests over time. Equity is staked in EquityPool.
 @dev With A the vested assets less what batches hold (see exits), and S the shares:
      entry   shares = floor(a * (S + 1e6) / (A + 1))
      cut     assets = floor(units * floor-price of a share), the virtual share and asset counted as at the
              entry
      exit    assets = floor(s * (A - UL + 1) / (S + 1e6)), without a cooldown; UL is the part of A that known
              losses will take
-     While slashed equity is under auction, A at the entry counts it: it may come back to those who were
-     slashed. Assets are booked, so donations change nothing. State is written before every outside call:
-     a price read in the middle of one is the price after it.
      When a loss leaves (nearly) nothing, a new generation of shares starts at the first price; those of
      the old one are void, batches with them, and what is left goes to the reserve. After every loss
      S + 1e6 <= 1e15 * (A + 1), and no other call raises S / A: with A under 2**96, shares stay under 2**147.
@@ -34,7 +29,6 @@ from ethereum.ercs import IERC165
 from ethereum.ercs import IERC20
 from ethereum.ercs import IERC4626
 
-from contracts.interfaces import IEquityAuction
 from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IPool
 from contracts.interfaces import IRecoveryClaims
@@ -44,6 +38,7 @@ from contracts.modules import bounds
 from contracts.modules import exits
 from contracts.modules import shares as token
 from contracts.modules import units
+from contracts.modules import vesting_assets as funds
 
 implements: IERC165
 implements: IERC20
@@ -53,6 +48,7 @@ implements: IStage
 
 initializes: exits
 initializes: token
+initializes: funds
 
 exports: (
     token.name,
@@ -69,6 +65,11 @@ exports: (
     token.generation,
     exits.setOperator,
     exits.isOperator,
+    funds.asset,
+    funds.VESTING,
+    funds.add_income,
+    funds.unvested,
+    funds.maxDeposit,
 )
 
 
@@ -97,12 +98,6 @@ event LossAbsorbed:
     assets: uint256  # [wad]
 
 
-event IncomeAdded:
-    payer: indexed(address)
-    assets: uint256  # [wad]
-    ends_at: uint256  # [timestamp]
-
-
 event IncomeClawedBack:
     collateral_type: indexed(uint256)  # [id]
     assets: uint256  # [wad]
@@ -121,13 +116,6 @@ event NewGeneration:
     generation: indexed(uint256)  # [generation]
     voided: uint256  # [shares] the supply of the last one: every balance is 0 from here on
     given_up: uint256  # [wad] left by the members of the last one
-
-
-struct Assets:
-    booked: uint256  # wad, all of them, 96 bits
-    unvested: uint256  # wad of income that had not vested at `vested_at`, 96 bits
-    vested_at: uint256  # seconds, 32 bits
-    ends_at: uint256  # seconds, when all is vested, 32 bits
 
 
 struct Checkpoint:
@@ -170,11 +158,8 @@ MASK_96: constant(uint256) = 2**96 - 1
 MASK_152: constant(uint256) = 2**152 - 1
 MASK_224: constant(uint256) = 2**224 - 1
 
-asset: public(immutable(address))
 VAULT_ENGINE: public(immutable(IVaultEngine))
 LOSS_WATERFALL: public(immutable(ILossWaterfall))
-# The stage of the waterfall in whose place losses come here: this pool, or the auction that slashes it.
-STAGE: public(immutable(address))
 # The stage that takes unvested income; zero if there is none.
 CLAWBACK: public(immutable(address))
 # The claims that members get for losses; zero if there are none.
@@ -182,11 +167,7 @@ CLAIMS: public(immutable(IRecoveryClaims))
 # Seconds from the cut of a batch to its first payment, but for bounds.LOOK. 0: leaving needs no request, as
 # in pools that take no care.
 COOLDOWN: public(immutable(uint256))
-# Seconds over which income vests.
-VESTING: public(immutable(uint256))
 
-# Assets
-assets: uint256
 # generation -> checkpoint -> Checkpoint
 checkpoints: HashMap[uint256, HashMap[uint256, uint256]]
 # generation -> checkpoint -> what was paid to the claims of one share before it got them, less what is
@@ -203,7 +184,6 @@ def __init__(
     asset_: address,
     vault_engine: address,
     loss_waterfall: address,
-    stage: address,
     clawback: address,
     claims: address,
     cooldown: uint256,
@@ -212,10 +192,9 @@ def __init__(
     """
     @param token_name The shares' name, also of their EIP-712 domain.
     @param token_symbol The shares' symbol.
-    @param asset_ The token held, 18 decimals: the stablecoin, or equity.
-    @param vault_engine The ledger; a pool of stablecoin needs its STAGE role.
+    @param asset_ The token held: the stablecoin.
+    @param vault_engine The ledger; the pool needs its STAGE role.
     @param loss_waterfall Where losses come from.
-    @param stage The auction that slashes a pool of equity; zero for a pool that is a stage itself.
     @param clawback The stage that takes unvested income, or zero.
     @param claims The series of claims for losses, or zero.
     @param cooldown [seconds] From the cut of a batch to its first payment; 0: leaving needs no request. It
@@ -224,18 +203,14 @@ def __init__(
     """
     token.__init__(token_name, token_symbol)
     exits.__init__()
+    funds.__init__(asset_, vesting)
     assert cooldown <= bounds.MAX_COOLDOWN, "pool: cooldown bounds"
     assert cooldown < staticcall ILossWaterfall(loss_waterfall).CAP_DELAY(), "pool: cooldown too long"
-    assert vesting >= bounds.MIN_VESTING, "pool: short vesting"
-    assert vesting <= bounds.MAX_VESTING, "pool: long vesting"
-    asset = asset_
     VAULT_ENGINE = IVaultEngine(vault_engine)
     LOSS_WATERFALL = ILossWaterfall(loss_waterfall)
-    STAGE = stage if stage != empty(address) else self
     CLAWBACK = clawback
     CLAIMS = IRecoveryClaims(claims)
     COOLDOWN = cooldown
-    VESTING = vesting
 
 
 # -------------------------------------------------------------------- entry
@@ -255,7 +230,7 @@ def deposit(assets: uint256, receiver: address) -> uint256:
     held: uint256 = 0
     supply, held = self._entry_terms()
     minted: uint256 = units._mul_div(assets, supply, held)
-    self._enter(supply, assets, minted, receiver)
+    self._enter(assets, minted, receiver)
     return minted
 
 
@@ -273,7 +248,7 @@ def mint(shares: uint256, receiver: address) -> uint256:
     held: uint256 = 0
     supply, held = self._entry_terms()
     assets: uint256 = units._div_up(shares * held, supply)
-    self._enter(supply, assets, shares, receiver)
+    self._enter(assets, shares, receiver)
     return assets
 
 
@@ -322,8 +297,7 @@ def cut() -> uint256:
     """
     @notice End the collecting of a batch, a day after its first request or a cooldown if that is shorter.
             Anyone. Its shares leave the live ones at one price, earn nothing from now on and bear losses as
-            before; those of a pool of equity stay members'. Protects: who leaves does not earn while the
-            others wait for what they do not know.
+            before. Protects: who leaves does not earn while the others wait for what they do not know.
     @return [id] The batch.
     """
     state: token.State = token._load()
@@ -333,20 +307,18 @@ def cut() -> uint256:
     assert batch.units != 0, "pool: no requests"
     assert block.timestamp >= batch.since + min(COOLDOWN, exits.DAY), "pool: batch collects"
     assert state.open < exits.MOST_OPEN, "pool: too many batches"
-    held: uint256 = 0
-    if STAGE == self:
-        # One wei for each open batch: what floor has cut off of what it holds may yet be the pool's to give.
-        spare: uint256 = self._live(state.open, queue.held) + VIRTUAL_ASSETS
-        spare -= min(spare, state.open)
-        price: uint256 = units._mul_div(spare, exits.SCALE, state.supply + VIRTUAL_SHARES)
-        if state.open == 0:
-            exits._set_index(0)
-        else:
-            price = max(price, exits.ceilings[id - 1] - exits.index)
-        exits._set_ceiling(id, exits.index + price)
-        held = units._mul_div(batch.units, price, exits.SCALE)
-        queue.held += held
-        token._burn(state.generation, self, batch.units)
+    # One wei for each open batch: what floor has cut off of what it holds may yet be the pool's to give.
+    spare: uint256 = self._live(state.open, queue.held) + VIRTUAL_ASSETS
+    spare -= min(spare, state.open)
+    price: uint256 = units._mul_div(spare, exits.SCALE, state.supply + VIRTUAL_SHARES)
+    if state.open == 0:
+        exits._set_index(0)
+    else:
+        price = max(price, exits.ceilings[id - 1] - exits.index)
+    exits._set_ceiling(id, exits.index + price)
+    held: uint256 = units._mul_div(batch.units, price, exits.SCALE)
+    queue.held += held
+    token._burn(state.generation, self, batch.units)
     token._set_open(state.open + 1)
     batch.since = block.timestamp
     exits._store_batch(id, batch)
@@ -361,10 +333,9 @@ def cut() -> uint256:
 def settle():
     """
     @notice Pay the batches whose cooldown is over what no known loss can take of them. Anyone, at once when
-            it is over, and again whenever less is known to be lost; claims are open from then on. A pool of
-            equity pays in full, and only while no loss is known and nothing of it is under auction. Nothing
-            is paid while what a price has just shown may not be flagged yet. Protects: whoever has left bears
-            of every loss known now what those bear who stay, and nobody chooses the moment.
+            it is over, and again whenever less is known to be lost; claims are open from then on. Nothing is
+            paid while what a price has just shown may not be flagged yet. Protects: whoever has left bears of
+            every loss known now what those bear who stay, and nobody chooses the moment.
     """
     state: token.State = token._load()
     queue: exits.Queue = exits._load_queue()
@@ -377,14 +348,8 @@ def settle():
             break
         queue.unsettled += 1
     assert first < queue.unsettled, "pool: nothing to settle"
-    losses: uint256 = staticcall LOSS_WATERFALL.losses_at_payment(STAGE)
-    if STAGE == self:
-        self._pay_out(state, queue, first, losses)
-    else:
-        assert (
-            losses == 0 and staticcall IEquityAuction(STAGE).under_auction() == 0
-        ), "pool: losses are open"
-        self._pay_members(state, queue, first)
+    losses: uint256 = staticcall LOSS_WATERFALL.losses_at_payment(self)
+    self._pay_out(state, queue, first, losses)
 
 
 @external
@@ -434,34 +399,6 @@ def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
 # ------------------------------------------------------------------- income
 
 
-@external
-@nonreentrant
-def add_income(assets: uint256):
-    """
-    @notice Give the members income. Anyone. It vests evenly over VESTING seconds; what has not vested yet
-            goes on with it, up to the mean of both ends, weighted by the amounts. Protects: nobody earns by
-            entering just before an income and leaving just after; dust prolongs nothing.
-    @param assets [wad] Pulled from the caller.
-    """
-    assert assets != 0, "pool: no income"
-    held: Assets = self._load_assets()
-    self._check_room(held.booked, assets)
-    unvested: uint256 = self._unvested(held)
-    rest: uint256 = held.ends_at - min(held.ends_at, block.timestamp)
-    total: uint256 = unvested + assets
-    ends_at: uint256 = block.timestamp + (unvested * rest + assets * VESTING) // total
-    self._store_assets(
-        Assets(
-            booked=held.booked + assets,
-            unvested=total,
-            vested_at=block.timestamp,
-            ends_at=ends_at,
-        )
-    )
-    log IncomeAdded(payer=msg.sender, assets=assets, ends_at=ends_at)
-    self._pull(assets)
-
-
 # -------------------------------------------------------------------- losses
 
 
@@ -477,11 +414,11 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     @return [rad] Reserved: always 0.
     """
     assert msg.sender == LOSS_WATERFALL.address, "pool: not loss waterfall"
-    held: Assets = self._load_assets()
-    vested: uint256 = held.booked - self._unvested(held)
+    held: funds.Assets = funds._load()
+    vested: uint256 = held.booked - funds._unvested(held)
     most: uint256 = min(vested * units.RAY, amount)
     assets: uint256 = units._div_up(most, units.RAY)
-    self.assets -= assets
+    funds.assets -= assets
     log LossAbsorbed(collateral_type=collateral_type, assets=assets)
     state: token.State = token._load()
     live: uint256 = vested - assets
@@ -514,49 +451,10 @@ def claw_back(collateral_type: uint256, amount: uint256) -> uint256:
     @return [rad] Covered.
     """
     assert msg.sender == CLAWBACK, "pool: not clawback stage"
-    held: Assets = self._load_assets()
-    unvested: uint256 = self._unvested(held)
     assets: uint256 = units._div_up(amount, units.RAY)
-    assert assets <= unvested, "pool: vested already"
-    held.booked -= assets
-    held.unvested = unvested - assets
-    held.vested_at = block.timestamp
-    self._store_assets(held)
+    funds._take_unvested(assets)
     log IncomeClawedBack(collateral_type=collateral_type, assets=assets)
     return extcall VAULT_ENGINE.cover_from_tokens(collateral_type, self, amount)
-
-
-@external
-@nonreentrant
-def slash(assets: uint256, receiver: address) -> uint256:
-    """
-    @notice Take vested assets to sell them for a loss. The auction only. Shares stay as they are: what is not
-            sold comes back to them. Those that were left with nothing are void when somebody enters after the
-            auction.
-    @param assets [wad] Wanted.
-    @param receiver Who gets them.
-    @return [wad] Sent: at most what is vested.
-    """
-    self._only_stage()
-    sent: uint256 = min(assets, self._all_vested())
-    self.assets -= sent
-    log Slashed(receiver=receiver, assets=sent)
-    self._push(receiver, sent)
-    return sent
-
-
-@external
-@nonreentrant
-def restore(assets: uint256):
-    """
-    @notice Bring back what was slashed and not sold. The auction only.
-    @param assets [wad] Pulled from the caller.
-    """
-    self._only_stage()
-    # All equity that there is fits.
-    self.assets += assets
-    log Restored(assets=assets)
-    self._pull(assets)
 
 
 @external
@@ -617,27 +515,7 @@ def capacity(collateral_type: uint256) -> uint256:
     @param collateral_type [id] Any; it makes no difference.
     @return [rad] Whole wei.
     """
-    return self._all_vested() * units.RAY
-
-
-@external
-@view
-def slashable() -> uint256:
-    """
-    @notice What can be slashed: all vested assets.
-    @return [wad] Rounded down.
-    """
-    return self._all_vested()
-
-
-@external
-@view
-def unvested() -> uint256:
-    """
-    @notice Income that has not vested yet.
-    @return [wad] Rounded up.
-    """
-    return self._unvested(self._load_assets())
+    return funds._vested() * units.RAY
 
 
 @external
@@ -658,7 +536,7 @@ def pending_losses() -> uint256:
     @notice UL: the part of all vested assets, those that batches hold with them, that known losses will take.
     @return [wad] Rounded up.
     """
-    vested: uint256 = self._all_vested()
+    vested: uint256 = funds._vested()
     return vested - self._left(vested)
 
 
@@ -772,24 +650,13 @@ def convertToAssets(shares: uint256) -> uint256:
 
 @external
 @view
-def maxDeposit(receiver: address) -> uint256:
-    """
-    @notice What can still be booked: far more than there is.
-    @param receiver Any; it makes no difference.
-    @return [wad] The most that a deposit may be.
-    """
-    return MASK_96 - self._load_assets().booked
-
-
-@external
-@view
 def maxMint(receiver: address) -> uint256:
     """
     @notice Shares for all that can still be booked.
     @param receiver Any; it makes no difference.
     @return [shares] The most that may be minted, rounded down.
     """
-    return self._to_shares(MASK_96 - self._load_assets().booked)
+    return self._to_shares(funds._room())
 
 
 @external
@@ -874,25 +741,18 @@ def previewRedeem(shares: uint256) -> uint256:
 
 
 @internal
-def _enter(supply: uint256, assets: uint256, shares: uint256, receiver: address):
+def _enter(assets: uint256, shares: uint256, receiver: address):
     """
-    @dev Books the assets and creates the shares, then pulls the assets. The supply is that of the entry
-         terms: without any share it is that of a new generation.
+    @dev Books the assets and creates the shares, then pulls the assets.
     """
     assert shares != 0, "pool: no shares"
     token._check_receiver(receiver)
     state: token.State = token._load()
-    if supply == VIRTUAL_SHARES and state.supply != 0:
-        # What equity is left stays here for good, as a donation does.
-        self._new_generation()
-        state = token._load()
-    word: uint256 = self.assets
-    self._check_room(word & MASK_96, assets)
-    self.assets = unsafe_add(word, assets)
+    funds._add(assets)
     self._settle(state.generation, receiver, state.mark)
     token._mint(state.generation, receiver, shares)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
-    self._pull(assets)
+    funds._pull(assets)
 
 
 @internal
@@ -912,9 +772,9 @@ def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
         state: token.State = token._load()
         self._settle(state.generation, owner, state.mark)
         token._burn(state.generation, owner, shares)
-        self.assets -= assets
+        funds.assets -= assets
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
-    self._push(receiver, assets)
+    funds._push(receiver, assets)
 
 
 @internal
@@ -924,32 +784,6 @@ def _move(owner: address, to: address, amount: uint256):
     self._settle(state.generation, owner, state.mark)
     self._settle(state.generation, to, state.mark)
     token._transfer(state.generation, owner, to, amount)
-
-
-@internal
-@view
-def _only_stage():
-    assert msg.sender == STAGE, "pool: not its stage"
-
-
-@internal
-@pure
-def _check_room(booked: uint256, assets: uint256):
-    assert assets <= MASK_96 - booked, "pool: too many assets"
-
-
-@internal
-def _pull(assets: uint256):
-    assert extcall IERC20(asset).transferFrom(
-        msg.sender, self, assets, default_return_value=True
-    ), "pool: transfer in failed"
-
-
-@internal
-def _push(receiver: address, assets: uint256):
-    assert extcall IERC20(asset).transfer(
-        receiver, assets, default_return_value=True
-    ), "pool: transfer out failed"
 
 
 @internal
@@ -969,7 +803,7 @@ def _pay_out(state: token.State, before: exits.Queue, first: uint256, losses: ui
          live shares.
     """
     queue: exits.Queue = before
-    vested: uint256 = self._all_vested()
+    vested: uint256 = funds._vested()
     level: uint256 = exits._level(
         first, state.open, state.supply + VIRTUAL_SHARES, min(units._div_up(losses, units.RAY), vested)
     )
@@ -993,34 +827,10 @@ def _pay_out(state: token.State, before: exits.Queue, first: uint256, losses: ui
         if lower == index:
             exits._end(id, state.mark)
             open -= 1
-    self.assets -= total
+    funds.assets -= total
     exits._store_queue(queue)
     if open != state.open:
         token._set_open(open)
-
-
-@internal
-def _pay_members(state: token.State, before: exits.Queue, first: uint256):
-    """
-    @dev Pay batches whose shares are members' at the price of now, in full.
-    """
-    queue: exits.Queue = before
-    vested: uint256 = self._all_vested()
-    supply: uint256 = state.supply
-    total: uint256 = 0
-    for id: uint256 in range(first, queue.unsettled, bound=exits.MOST_OPEN):
-        shares: uint256 = exits._load_batch(id).units
-        paid: uint256 = units._mul_div(shares, vested - total + VIRTUAL_ASSETS, supply + VIRTUAL_SHARES)
-        supply -= shares
-        total += paid
-        exits._pay(id, paid)
-        exits._end(id, state.mark)
-        log BatchPaid(batch=id, assets=paid, held=0)
-    token._burn(state.generation, self, state.supply - supply)
-    token._set_open(queue.collecting - queue.unsettled)
-    self.assets -= total
-    queue.owed += total
-    exits._store_queue(queue)
 
 
 @internal
@@ -1161,33 +971,8 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
 
 @internal
 @view
-def _unvested(held: Assets) -> uint256:
-    """
-    @dev Wad, rounded up.
-    """
-    if block.timestamp >= held.ends_at:
-        return 0
-    # 96 + 32 bits.
-    return units._div_up(
-        unsafe_mul(held.unvested, unsafe_sub(held.ends_at, block.timestamp)),
-        unsafe_sub(held.ends_at, held.vested_at),
-    )
-
-
-@internal
-@view
-def _all_vested() -> uint256:
-    """
-    @dev Vested assets, those that batches hold with them, wad.
-    """
-    held: Assets = self._load_assets()
-    return unsafe_sub(held.booked, self._unvested(held))
-
-
-@internal
-@view
 def _live(open: uint256, held: uint256) -> uint256:
-    return self._all_vested() - (held if open != 0 else 0)
+    return funds._vested() - (held if open != 0 else 0)
 
 
 @internal
@@ -1196,7 +981,7 @@ def _vested(open: uint256) -> uint256:
     """
     @dev A: assets that shares are worth, wad. What batches hold is looked up where there are any.
     """
-    vested: uint256 = self._all_vested()
+    vested: uint256 = funds._vested()
     if open != 0:
         vested -= exits._load_queue().held
     return vested
@@ -1208,31 +993,20 @@ def _left(vested: uint256) -> uint256:
     """
     @dev What known losses will leave of assets, wad, rounded down.
     """
-    losses: uint256 = staticcall LOSS_WATERFALL.losses_beyond(STAGE)
+    losses: uint256 = staticcall LOSS_WATERFALL.losses_beyond(self)
     if losses == 0:
         return vested
-    if STAGE == self:
-        return vested - min(vested, units._div_up(losses, units.RAY))
-    return vested - min(vested, staticcall IEquityAuction(STAGE).pending_assets(losses))
+    return vested - min(vested, units._div_up(losses, units.RAY))
 
 
 @internal
 @view
 def _entry_terms() -> (uint256, uint256):
     """
-    @dev Shares and assets, the virtual ones included, that an entry is priced by. Under auction there can
-         only be something while losses are pending.
+    @dev Shares and assets, the virtual ones included, that an entry is priced by.
     """
     state: token.State = token._load()
-    supply: uint256 = state.supply
-    held: uint256 = self._vested(state.open)
-    if STAGE != self:
-        if staticcall LOSS_WATERFALL.pending_total() != 0:
-            held += staticcall IEquityAuction(STAGE).under_auction()
-        if self._void(supply, held):
-            supply = 0
-            held = 0
-    return supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
+    return state.supply + VIRTUAL_SHARES, self._vested(state.open) + VIRTUAL_ASSETS
 
 
 @internal
@@ -1263,7 +1037,7 @@ def _to_claim(supply: uint256, shares: uint256) -> uint256:
     """
     @dev Exit price, rounded down.
     """
-    return units._mul_div(shares, self._left(self._all_vested()) + VIRTUAL_ASSETS, supply + VIRTUAL_SHARES)
+    return units._mul_div(shares, self._left(funds._vested()) + VIRTUAL_ASSETS, supply + VIRTUAL_SHARES)
 
 
 @internal
@@ -1272,25 +1046,8 @@ def _to_burn(assets: uint256) -> uint256:
     """
     @dev Shares for assets at the exit price, rounded up.
     """
-    left: uint256 = self._left(self._all_vested())
+    left: uint256 = self._left(funds._vested())
     return units._div_up(assets * (token._load().supply + VIRTUAL_SHARES), left + VIRTUAL_ASSETS)
-
-
-@internal
-@view
-def _load_assets() -> Assets:
-    word: uint256 = self.assets
-    return Assets(
-        booked=word & MASK_96,
-        unvested=(word >> 96) & MASK_96,
-        vested_at=(word >> 192) & MASK_32,
-        ends_at=word >> 224,
-    )
-
-
-@internal
-def _store_assets(held: Assets):
-    self.assets = held.booked | (held.unvested << 96) | (held.vested_at << 192) | (held.ends_at << 224)
 
 
 # ------------------------------------------------------- claims, generations
@@ -1397,7 +1154,6 @@ def _new_generation() -> uint256:
     queue.unsettled = queue.collecting
     queue.held = 0
     exits._store_queue(queue)
-    rest: uint256 = self.assets & MASK_96
-    self.assets = 0
+    rest: uint256 = funds._clear()
     log NewGeneration(generation=state.generation + 1, voided=state.supply, given_up=rest)
     return rest

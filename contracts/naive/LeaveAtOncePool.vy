@@ -41,7 +41,6 @@ exports: (
     Pool.asset,
     Pool.VAULT_ENGINE,
     Pool.LOSS_WATERFALL,
-    Pool.STAGE,
     Pool.CLAWBACK,
     Pool.CLAIMS,
     Pool.COOLDOWN,
@@ -56,13 +55,10 @@ exports: (
     Pool.add_income,
     Pool.absorb,
     Pool.claw_back,
-    Pool.slash,
-    Pool.restore,
     Pool.collect_claims,
     Pool.transfer,
     Pool.transferFrom,
     Pool.capacity,
-    Pool.slashable,
     Pool.unvested,
     Pool.totalAssets,
     Pool.pendingRedeemRequest,
@@ -88,7 +84,6 @@ def __init__(
     asset_: address,
     vault_engine: address,
     loss_waterfall: address,
-    stage: address,
     clawback: address,
     claims: address,
     cooldown: uint256,
@@ -100,13 +95,11 @@ def __init__(
     @param asset_ The token held: the stablecoin.
     @param vault_engine The ledger; the pool needs its STAGE role.
     @param loss_waterfall Where losses come from.
-    @param stage Zero: the pool is a stage itself.
     @param clawback The stage that takes unvested income, or zero.
     @param claims The series of claims for losses, or zero.
     @param cooldown [seconds] 0: leaving takes no time.
     @param vesting [seconds] Over which income vests.
     """
-    assert stage == empty(address), "leave_at_once: own stage only"
     assert cooldown == 0, "leave_at_once: no cooldown"
     Pool.__init__(
         token_name,
@@ -114,7 +107,6 @@ def __init__(
         asset_,
         vault_engine,
         loss_waterfall,
-        stage,
         clawback,
         claims,
         cooldown,
@@ -205,7 +197,7 @@ def _to_assets(supply: uint256, shares: uint256) -> uint256:
     """
     @dev Exit price, rounded down.
     """
-    return units._mul_div(shares, Pool._all_vested() + Pool.VIRTUAL_ASSETS, supply + Pool.VIRTUAL_SHARES)
+    return units._mul_div(shares, Pool.funds._vested() + Pool.VIRTUAL_ASSETS, supply + Pool.VIRTUAL_SHARES)
 
 
 @internal
@@ -214,4 +206,4 @@ def _to_burn(supply: uint256, assets: uint256) -> uint256:
     """
     @dev Exit price, rounded up.
     """
-    return units._div_up(assets * (supply + Pool.VIRTUAL_SHARES), Pool._all_vested() + Pool.VIRTUAL_ASSETS)
+    return units._div_up(assets * (supply + Pool.VIRTUAL_SHARES), Pool.funds._vested() + Pool.VIRTUAL_ASSETS)

@@ -18,11 +18,13 @@ from backstop.model import (
     ledger,
     liquidation_engine,
     loss_waterfall,
+    member_pool,
     pool,
     price_feed,
     settlement,
     terms,
     vault_engine,
+    vesting_assets,
 )
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.state import external
@@ -397,8 +399,8 @@ WRONG = [
     (79, ledger.Ledger, "_set_redistribution_cap", lambda self, c, new: None, cap_redistribution),
     (31, pool.Pool, "_entry_terms", dear_shares, come_and_go),
     (31, pool.Pool, "_left", lambda self, assets: RIGHT_LEFT(self, assets) + WAD, come_and_go),
-    (31, pool, "unvested", lambda held, now: 0, come_and_go),
-    (31, pool, "div_up", lambda x, y: x // y, come_and_go),
+    (31, vesting_assets, "unvested", lambda held, now: 0, come_and_go),
+    (31, member_pool, "div_up", lambda x, y: x // y, come_and_go),
     (32, pool.Pool, "add_income", income_at_once, come_and_go),
     (33, pool.Pool, "cut_from", lambda self: 0, leave_at_once),
     (33, pool.Pool, "matures_at", lambda self, id: 0, leave_after_a_day),

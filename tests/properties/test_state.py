@@ -47,7 +47,7 @@ WRONG = [
     (2, add(ENGINE, "vaults", "locked_collateral", 10**30)),
     (2, add(ENGINE, "ledger.salvage", by=10**30)),
     (2, add("CollateralAuction", "lots", "lot", 10**30)),
-    (2, add(POOL, "assets", "booked", 10**30)),
+    (2, add(POOL, "funds.assets", "booked", 10**30)),
     (2, add(POOL, "exits.requests", "shares")),
     (2, add(POOL, "exits.lines", "first")),
     (2, add(POOL, "exits.lines", "last")),

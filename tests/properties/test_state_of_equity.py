@@ -48,9 +48,9 @@ def pools(new_protocol):
 @pytest.mark.parametrize(
     "tamper",
     [
-        add("Junior", "assets", "booked", 10**30),
+        add("Junior", "funds.assets", "booked", 10**30),
         add("Junior", "exits.requests", "shares", 10**40),
-        add("StakedEquity", "assets", "booked", 10**30),
+        add("StakedEquity", "funds.assets", "booked", 10**30),
         add("StakeAuction", "sales", "target", 10**27),
         add("Junior.Claims", "paid_per_token", by=10**30),
     ],

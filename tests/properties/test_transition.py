@@ -132,7 +132,7 @@ def test_a_rate_that_falls(protocol, model):
 def test_a_share_price_that_falls(protocol, model):
     save(protocol, "saver", WAD)
     step = last(protocol)
-    assets = model.world.contracts["Savings"].tables["assets"]
+    assets = model.world.contracts["Savings"].tables["funds.assets"]
     assets[()] = assets[()]._replace(booked=assets[()].booked - 10)
     breaks(11, step)
 

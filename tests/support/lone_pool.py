@@ -40,7 +40,7 @@ def lone_pool(cooldown: int, vesting: int, clawback: str = ZERO_ADDRESS) -> Lone
     coin = Token(world, "Token", token, "Token", "TOK", 18)
     Ledger(world, "Ledger", ledger)
     told = ScriptedWaterfall(world, "Waterfall", waterfall)
-    wiring = token, ledger, waterfall, ZERO_ADDRESS, clawback, claims
+    wiring = token, ledger, waterfall, clawback, claims
     made = Pool(world, "Pool", pool, "Pool", "POOL", *wiring, cooldown, vesting)
     nobody = ZERO_ADDRESS, ZERO_ADDRESS
     owed = RecoveryClaims(world, "Claims", claims, "Claims", "CLAIM", token, pool, *nobody, 0, 0)

@@ -9,7 +9,7 @@ from backstop.deployment.examples import standard
 from backstop.deployment.parameters import Parameters
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.exits import MOST_OPEN
-from backstop.model.pool import Pool
+from backstop.model.member_pool import MemberPool
 from backstop.model.state import ZERO_ADDRESS
 from backstop.simulation.worth import stake
 from tests.support.helpers import STAGE, refusal
@@ -39,20 +39,19 @@ def give(protocol: Protocol, who: str, assets: int) -> None:
 
 
 def pool_arguments(protocol: Protocol, token: str = "Stablecoin", **others: Any) -> tuple[Any, ...]:
-    """The arguments of a pool's constructor: no stage but its own, no clawback and no claims."""
+    """The arguments of a pool's constructor: no clawback and no claims."""
     values: dict[str, Any] = {
         "name": "Made",
         "symbol": "MADE",
         "token": token,
         "vault_engine": "VaultEngine",
         "loss_waterfall": "LossWaterfall",
-        "stage": ZERO_ADDRESS,
         "clawback": ZERO_ADDRESS,
         "claims": ZERO_ADDRESS,
         "cooldown": DAY,
         "vesting": 7 * DAY,
     } | others
-    places = ("token", "vault_engine", "loss_waterfall", "stage", "clawback", "claims")
+    places = ("token", "vault_engine", "loss_waterfall", "clawback", "claims")
     return tuple(protocol.address(value) if name in places else value for name, value in values.items())
 
 
@@ -60,6 +59,15 @@ def make_pool(protocol: Protocol, name: str = "Made", **others: Any) -> str:
     """A pool beside those of the deployment, which may cover; its name."""
     protocol.lockstep.create("Pool", name, *pool_arguments(protocol, **others))
     protocol.do("VaultEngine.grant_role", STAGE, name, sender="admin")
+    return name
+
+
+def make_equity_pool(protocol: Protocol, name: str, token: str, stage: str, **others: Any) -> str:
+    """A pool of a token of its own kind that a stage slashes; its name."""
+    values: dict[str, Any] = {"loss_waterfall": "LossWaterfall", "cooldown": DAY, "vesting": 7 * DAY} | others
+    wiring = (protocol.address(each) for each in (token, values["loss_waterfall"], stage))
+    times = values["cooldown"], values["vesting"]
+    protocol.lockstep.create("EquityPool", name, "Staked", "STK", *wiring, *times)
     return name
 
 
@@ -178,7 +186,7 @@ def requested(protocol: Protocol, who: str, batch: int = 1, pool: str = POOL) ->
 def worth(protocol: Protocol, who: str, pool: str = POOL) -> int:
     """What somebody has in a pool and its batches after all known losses; wei, about."""
     found = protocol.lockstep.model.world.contracts[pool]
-    assert isinstance(found, Pool)
+    assert isinstance(found, MemberPool)
     return stake(found, protocol.address(who))
 
 

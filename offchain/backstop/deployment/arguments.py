@@ -90,17 +90,15 @@ def arguments(
             admin,
         ),
     }
-    for name in (*pools_of(parameters), "staked_equity"):
+    for name in pools_of(parameters):
         pool, (contract, title, symbol) = getattr(parameters, name), POOLS[name]
-        own_stage = name != "staked_equity"
         args[contract] = (
             title,
             symbol,
-            at["Stablecoin"] if own_stage else at.get("Equity", ZERO_ADDRESS),
+            at["Stablecoin"],
             at["VaultEngine"],
             at["LossWaterfall"],
-            ZERO_ADDRESS if own_stage else at.get("StakeAuction", ZERO_ADDRESS),
-            at.get("ClawbackStage", ZERO_ADDRESS) if own_stage else ZERO_ADDRESS,
+            at.get("ClawbackStage", ZERO_ADDRESS),
             at.get(f"{contract}.Claims", ZERO_ADDRESS),
             pool.cooldown,
             pool.vesting,
@@ -149,6 +147,14 @@ def _equity(parameters: Parameters, at: Mapping[str, str], admin: str) -> dict[s
             equity.supply,
             parameters.epoch_length,
             equity.mint_cap,
+        ),
+        "StakedEquity": (
+            *POOLS["staked_equity"][1:],
+            at["Equity"],
+            at["LossWaterfall"],
+            at.get("StakeAuction", ZERO_ADDRESS),
+            parameters.staked_equity.cooldown,
+            parameters.staked_equity.vesting,
         ),
         "StakeAuction": (*auction, at.get("StakedEquity", ZERO_ADDRESS), *prices),
         "MintAuction": (*auction, ZERO_ADDRESS, *prices),

@@ -128,7 +128,7 @@ def _pools_and_equity(parameters: Parameters) -> dict[str, str]:
         kinds |= {f"{POOLS[name][0]}.Claims": "RecoveryClaims" for name in pools_of(parameters)}
         kinds |= {"Equity": "Equity", "SurplusAuction": "SurplusAuction", "Treasury": "Treasury"}
         if parameters.has_stage("staked_equity"):
-            kinds["StakedEquity"] = "Pool"
+            kinds["StakedEquity"] = "EquityPool"
     elif parameters.has_stage("staked_equity") or parameters.has_stage("minted_equity"):
         raise BackstopError("stages of equity need the parameters of equity")
     return kinds

@@ -22,9 +22,9 @@ from backstop.model import (
     stage_caps,
     stage_order,
 )
-from backstop.model import pool as pools
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, rpow
 from backstop.model.settlement import Progress
+from backstop.model.vesting_assets import Assets, vested
 from backstop.system import Snapshot
 
 
@@ -153,8 +153,8 @@ class LedgerView(PriceView):
 
     def assets(self, pool: str) -> int:
         """Return what a pool holds for its members [wad of its asset]."""
-        held: pools.Assets = self._snapshot[POOLS[pool][0]]["assets"].get((), pools.Assets())
-        return pools.vested(held, self.timestamp)
+        held: Assets = self._snapshot[POOLS[pool][0]]["funds.assets"].get((), Assets())
+        return vested(held, self.timestamp)
 
     def flags(self) -> dict[tuple[int, str], int]:
         """Return all flags of vaults, by (type, owner) [wad of normalized debt]."""

@@ -17,8 +17,8 @@ from backstop.model.interfaces import (
     MAX_DATA,
     IAuctionTaker,
     IEquity,
+    IEquityPool,
     ILossWaterfall,
-    IPool,
     IPriceFeed,
     IVaultEngine,
 )
@@ -139,11 +139,11 @@ class EquityAuction(Contract):
         return cast(IERC20, self.world.at(self.equity_address))
 
     @property
-    def source(self) -> IPool | None:
+    def source(self) -> IEquityPool | None:
         """The pool of staked equity, if there is one."""
         if self.source_address == ZERO_ADDRESS:
             return None
-        return cast(IPool, self.world.at(self.source_address))
+        return cast(IEquityPool, self.world.at(self.source_address))
 
     # ------------------------------------------------------------------- stage
 

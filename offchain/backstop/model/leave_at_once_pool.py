@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backstop.model.pool import Pool
-from backstop.model.state import ZERO_ADDRESS, World, require, view
+from backstop.model.state import World, require, view
 
 
 class LeaveAtOncePool(Pool):
@@ -21,15 +21,13 @@ class LeaveAtOncePool(Pool):
         asset: str,
         vault_engine: str,
         loss_waterfall: str,
-        stage: str,
         clawback: str,
         claims: str,
         cooldown: int,
         vesting: int,
     ) -> None:
-        require(stage == ZERO_ADDRESS, "leave_at_once: own stage only")
         require(cooldown == 0, "leave_at_once: no cooldown")
-        wiring = asset, vault_engine, loss_waterfall, stage, clawback, claims
+        wiring = asset, vault_engine, loss_waterfall, clawback, claims
         super().__init__(world, name, address, token_name, token_symbol, *wiring, cooldown, vesting)
 
     @view

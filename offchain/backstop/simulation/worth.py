@@ -9,7 +9,8 @@ from typing import cast
 from backstop.keepers.view import View
 from backstop.model.arithmetic import RAY
 from backstop.model.exits import SCALE
-from backstop.model.pool import VIRTUAL_SHARES, Pool
+from backstop.model.member_pool import VIRTUAL_SHARES, MemberPool
+from backstop.model.pool import Pool
 from backstop.simulation.blocks import Blocks, Member
 from backstop.system import Action
 
@@ -75,7 +76,7 @@ def claim(run: Blocks, member: Member) -> int:
     Nobody is paid by this: an exit holds back all that is in doubt. But most of that is not lost.
     """
     with _at_the_market(run):
-        return stake(cast(Pool, run.session.model.world.contracts[member.pool]), member.address)
+        return stake(cast(MemberPool, run.session.model.world.contracts[member.pool]), member.address)
 
 
 @contextmanager
@@ -109,12 +110,12 @@ def _shortfalls(run: Blocks) -> list[int]:
     return found
 
 
-def stake(pool: Pool, owner: str) -> int:
+def stake(pool: MemberPool, owner: str) -> int:
     """Return what somebody has in a pool and its batches after all known losses [wad of the asset]."""
     supply, everything = pool.state[()].supply + VIRTUAL_SHARES, pool._all_vested()
     lost = everything - pool._left(everything)
     open, level, of_live = pool.open_batches(), 0, lost
-    if pool.stage_address == pool.address and open:
+    if isinstance(pool, Pool) and open:
         # Live shares and those in batches bear alike, each batch up to its ceiling.
         level = pool._level(supply, lost)
         kept = sum(pool._held(id, max(level, pool.ceilings[id]), level) // SCALE for id in open)

@@ -85,12 +85,3 @@ def test_at_the_price_of_a_share_rounded_for_those_who_stay(junior, loss):
     held = junior.read("Young.batch_of", 1)[3]
     assert 0 <= exact - held * (supply + 10**6) < 2 * (supply + 10**6)
     assert junior.read("Young.totalAssets") == booked - held
-
-
-def test_a_batch_of_equity_stays_members(staked):
-    staked.do("Staked.requestRedeem", 300 * WAD * 10**6, "staker", "staker", sender="staker")
-    cut(staked, "Staked")
-    assert staked.read("Staked.totalSupply") == 400 * WAD * 10**6
-    assert staked.read("Staked.totalAssets") == 400 * WAD
-    logs = [log.values for log in staked.last.logs if log.event == "BatchCut"]
-    assert logs == [(1, 300 * WAD * 10**6, 0)]

@@ -62,13 +62,3 @@ def test_balances_and_supply_follow_from_events(protocol):
     junior.do("Young.settle", sender="stranger")
     assert claim(junior, "newcomer", "Young") == 100 * WAD
     junior.check()
-
-
-def test_an_entry_that_begins_a_generation_says_so_before_its_shares(staked):
-    """Equity that was all sold: who enters next voids what was there."""
-    supply = staked.read("Staked.totalSupply")
-    staked.do("Staked.slash", 400 * WAD, "stranger", sender="auction")
-    staked.do("Staked.deposit", 10 * WAD, "newcomer", sender="newcomer")
-    begun, minted = [log for log in staked.last.logs if log.contract == "Staked"][:2]
-    assert (begun.event, begun.values) == ("NewGeneration", (1, supply, 0))
-    assert (minted.event, minted.values[2]) == ("Transfer", 10 * WAD * 10**6)

@@ -2,7 +2,6 @@
 
 import pytest
 
-from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import check_cannot_be_made
 from tests.support.savings import DAY, make_junior, make_pool, pool_arguments
 
@@ -45,16 +44,11 @@ def test_is_wired_and_named(protocol):
     assert protocol.read("Savings.symbol") == "sBSD"
     assert protocol.read("Savings.decimals") == 18
     assert protocol.read("Savings.totalSupply") == 0
-    assert protocol.read("Savings.STAGE") == protocol.address("Savings")
     assert protocol.read("Savings.CLAWBACK") == protocol.address("ClawbackStage")
     assert protocol.read("Savings.CLAIMS") == protocol.address("Savings.Claims")
-    assert protocol.read("StakedEquity.STAGE") == protocol.address("StakeAuction")
-    assert protocol.read("StakedEquity.CLAWBACK") == protocol.read("StakedEquity.CLAIMS") == ZERO_ADDRESS
 
 
-def test_may_be_slashed_and_have_claims(protocol):
-    make_pool(protocol, stage="auction")
-    assert protocol.read("Made.STAGE") == protocol.address("auction")
+def test_may_have_claims(protocol):
     make_junior(protocol)
     assert protocol.read("Young.CLAIMS") == protocol.address("Young.Claims")
     assert protocol.read("Young.CLAWBACK") == protocol.address("clawback")

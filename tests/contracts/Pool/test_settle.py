@@ -178,16 +178,3 @@ def test_a_crumb_that_stays_is_no_reason_to_void_a_batch(junior):
     bear(junior, "Young", 2_000 * WAD)
     assert junior.read("Young.generation") == 0
     assert abs(paid_and_held(junior, 1, "Young")[1] - 2_000 * WAD) < 100
-
-
-def test_equity_leaves_in_full_while_no_loss_is_known(selling):
-    selling.do("Staked.requestRedeem", 200 * WAD * 10**6, "staker", "staker", sender="staker")
-    mature(selling, "Staked")
-    selling.do("Auction.claim", 0, 0, 100 * WAD, sender="stranger")
-    with reverts("pool: losses are open"):
-        selling.do("Staked.settle", sender="stranger")
-    selling.do("Auction.claim", 0, 0, 0, sender="stranger")
-    selling.do("Staked.settle", sender="stranger")
-    assert paid_and_held(selling, 1, "Staked") == (200 * WAD, 0)
-    assert selling.read("Staked.totalSupply") == 100 * WAD * 10**6
-    assert claim(selling, "staker", "Staked") == 200 * WAD

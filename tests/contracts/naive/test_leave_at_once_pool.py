@@ -71,7 +71,6 @@ def test_assets_are_taken_out_at_book_value(pool):
     ("others", "reason"),
     [
         ({"cooldown": 86_400}, "leave_at_once: no cooldown"),
-        ({"cooldown": 0, "stage": "stranger"}, "leave_at_once: own stage only"),
     ],
 )
 def test_what_it_cannot_be(protocol, others, reason):

@@ -30,7 +30,7 @@ from backstop.model.interfaces import Debts
 from backstop.model.ledger import Balance
 from backstop.model.liquidation_engine import LiquidationEngine
 from backstop.model.loss_waterfall import LossWaterfall
-from backstop.model.pool import Pool
+from backstop.model.member_pool import MemberPool
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.model.state import Revert
 
@@ -338,7 +338,7 @@ class _Books:
         rows = []
         for name in names:
             pool = self.model.world.contracts.get(name)
-            if not isinstance(pool, Pool):
+            if not isinstance(pool, MemberPool):
                 continue
             try:
                 pending: str | None = str(pool.pending_losses(_NOBODY))

@@ -24,7 +24,7 @@ from backstop.keepers.view import View
 from backstop.live.follow.mirror import Mirror
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.model.pool import Pool
+from backstop.model.member_pool import MemberPool
 from backstop.model.state import ZERO_ADDRESS, Table, World
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.loader import SCHEMA_VERSION
@@ -238,7 +238,7 @@ def _members(mirror: Mirror) -> dict[str, dict[str, str]]:
     own = {contract.address for contract in contracts}
     for name, (label, _, _) in POOLS.items():
         pool = mirror.model.world.contracts.get(label)
-        if not isinstance(pool, Pool):
+        if not isinstance(pool, MemberPool):
             continue
         unit, members = "equity" if name == "staked_equity" else "stablecoin", {}
         owners = {owner for _, owner in {*pool.tables["token.balances"], *pool.tables["exits.requests"]}}

@@ -67,7 +67,7 @@ def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
         at[SEQUENCER],
         SEQUENCER_GRACE,
     )
-    wiring = at["Odd"], own["VaultEngine"], own["LossWaterfall"], ZERO_ADDRESS, ZERO_ADDRESS, ZERO_ADDRESS
+    wiring = at["Odd"], own["VaultEngine"], own["LossWaterfall"], ZERO_ADDRESS, ZERO_ADDRESS
     yield creation("Pool", "OddPool", "Odd Pool", "pODD", *wiring, 3_600, 3_600)
     parts = own["VaultEngine"], own["LiquidationEngine"], deployment.account("admin")
     if "Equity" in own:

@@ -153,7 +153,7 @@ def exit_neutrality(both: Both, random: Random) -> bool:
                 late = _redeem(both, name, owner, batch)
                 ends.append(early if known and not pool.cooldown else late)
     # Without a cooldown what a leaver forfeits stays; from a batch all comes that a loss does not take.
-    alike = pool.cooldown and pool.stage_address == pool.address
+    alike = pool.cooldown and pool.KIND != "EquityPool"
     slack = len(losing) + 2 + _let_pass(both, name, ahead)
     if ends[0] > ends[1] + slack or (alike and ends[1] > ends[0] + slack):
         raise Violation(f"{owner} leaves {name} with {ends[0]} before losses are covered, {ends[1]} after")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.pool import LEAST_ASSETS, MOST_SHARES, VIRTUAL_SHARES, Pool
+from backstop.model.member_pool import MOST_SHARES, VIRTUAL_SHARES, MemberPool
+from backstop.model.pool import LEAST_ASSETS
 from backstop.model.recovery_claims import MAX_DILUTION
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.figures import arithmetic as own
@@ -14,13 +15,13 @@ from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
 
-@transition_property(11, writes=["assets", "token.state"])
+@transition_property(11, writes=["funds.assets", "token.state"])
 def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None:
     """Assert that (A + 1)/(S + 1e6) of a pool never falls by more than the losses it absorbed."""
-    pools = {pool for path in ("assets", "token.state") for pool, *_ in changes.get(path, ())}
+    pools = {pool for path in ("funds.assets", "token.state") for pool, *_ in changes.get(path, ())}
     for pool in sorted(pools):
         contract = step.model.world.contracts[pool]
-        if not isinstance(contract, Pool):
+        if not isinstance(contract, MemberPool):
             continue  # a series of claims
         lost = sum(
             log.values[1]
@@ -32,7 +33,7 @@ def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None
         each = borne(step.before, pool, lost)
         assets = live(step.before, pool, now) - int(each * (old.supply + VIRTUAL_SHARES))
         if new.generation != old.generation:
-            left = own.vested(step.before(pool, "assets"), now) - lost
+            left = own.vested(step.before(pool, "funds.assets"), now) - lost
             # The wei that rounding may move between batches and live shares.
             dust = old.open + 1
             if left >= LEAST_ASSETS and old.supply + VIRTUAL_SHARES <= (assets - dust) * MOST_SHARES:

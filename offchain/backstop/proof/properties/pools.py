@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _WAYS_IN, _WAYS_OUT = ("deposit", "mint"), ("redeem", "withdraw")
 _PAY_AT_ONCE = ("Pool", "ClawbackStage")
+POOLS = ("Pool", "EquityPool")
 _OF_BATCHES = ("exits.batches", "exits.payments", "exits.requests", "token.state")
 
 
@@ -40,7 +41,7 @@ def conversions_round_against_the_caller(step: Transition, changes: Changes) -> 
     same = step.after(pool, "token.state").generation == before.generation
     supply = before.supply if same else 0
     held = batches.live(step.before, pool, step.model.timestamp) if same else 0
-    direct = step.contract(pool).stage_address == step.contract(pool).address
+    direct = step.contract(pool).KIND != "EquityPool"
     settling = step.before("LossWaterfall", "books").settlement == 1
     ours = _is_ours(step, pool)
     exact = ours and (direct or not (settling or loss_is_known(step)))
@@ -63,19 +64,19 @@ def conversions_round_against_the_caller(step: Transition, changes: Changes) -> 
             raise Violation(f"{pool}: {method} of {assets} for {shares} at {held} for {supply} shares")
 
 
-@transition_property(32, writes=["assets", "token.state"])
+@transition_property(32, writes=["funds.assets", "token.state"])
 def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None:
     """Assert that no step raises a pool's price by more than a unit's rounding, where no loss is known.
 
     Income counts as it vests: what is added is nobody's at once. While settlement winds up all may be lost.
     """
-    if not {"assets", "token.state"} & changes.keys() or loss_is_known(step):
+    if not {"funds.assets", "token.state"} & changes.keys() or loss_is_known(step):
         return
     if step.before("LossWaterfall", "books").settlement == 1:
         return
     now = step.model.timestamp
     for pool in sorted(
-        {each.contract for path in ("assets", "token.state") for each in changes.get(path, ())}
+        {each.contract for path in ("funds.assets", "token.state") for each in changes.get(path, ())}
     ):
         old, new = step.before(pool, "token.state"), step.after(pool, "token.state")
         if not _is_pool(step, pool) or not _is_ours(step, pool) or old.generation != new.generation:
@@ -108,7 +109,7 @@ class WhoLeavesHasWaited:
         self._claimed: Counter[tuple[str, str]] = Counter()
         self._units: dict[tuple[str, int], int] = {}
         for name, contract in model.world.contracts.items():
-            if contract.KIND != "Pool":
+            if contract.KIND not in POOLS:
                 continue
             tables = contract.tables
             collecting = tables["exits.queue"][()].collecting
@@ -192,7 +193,7 @@ def members_bear_what_is_covered(step: Transition, changes: Changes) -> None:
     for log in absorbed:
         burned[log.contract] += log.values[1]
     for pool, assets in burned.items():
-        given = step.before(pool, "assets").booked - step.after(pool, "assets").booked
+        given = step.before(pool, "funds.assets").booked - step.after(pool, "funds.assets").booked
         # What its members have left, if they lost all, is the reserve's.
         left = sum(
             log.values[2] for log in step.outcome.logs if (log.contract, log.event) == (pool, "NewGeneration")
@@ -260,7 +261,7 @@ def nobody_finds_anything_in_an_empty_pool(step: Transition, changes: Changes) -
             for each in step.outcome.logs
             if (each.contract, each.event) == (log.contract, "Deposit")
         )
-        found = step.after(log.contract, "assets")
+        found = step.after(log.contract, "funds.assets")
         if found.booked != brought or found.unvested:
             raise Violation(f"{log.contract}: {found} is there for {brought} that were brought")
 
@@ -310,7 +311,7 @@ def _taken(step: Transition, pool: str, held: int) -> tuple[int, bool]:
 
 def _is_pool(step: Transition, name: str) -> bool:
     contract = step.model.world.contracts.get(name)
-    return contract is not None and contract.KIND == "Pool"
+    return contract is not None and contract.KIND in POOLS
 
 
 def _pool(step: Transition, name: str) -> Any:

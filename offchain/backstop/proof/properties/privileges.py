@@ -137,8 +137,8 @@ DOORS: dict[tuple[str, str], str | bytes] = {
         for stage in ("StakeAuction", "MintAuction", "ClawbackStage", "BufferStage", "ReserveStage")
     },
     ("RedistributionStage", "absorb"): "LossWaterfall",
-    **{(pool, "absorb"): "LossWaterfall" for pool in ("Junior", "Senior", "Savings", "StakedEquity")},
-    **{(pool, "claw_back"): "ClawbackStage" for pool in ("Junior", "Senior", "Savings", "StakedEquity")},
+    **{(pool, "absorb"): "LossWaterfall" for pool in ("Junior", "Senior", "Savings")},
+    **{(pool, "claw_back"): "ClawbackStage" for pool in ("Junior", "Senior", "Savings")},
     **{(f"{pool}.Claims", "record"): pool for pool in ("Junior", "Senior", "Savings")},
     **{(f"{pool}.Claims", "issue"): pool for pool in ("Junior", "Senior", "Savings")},
 }

@@ -83,12 +83,14 @@ def capacity(step: Transition, k: int, c: int) -> int:
     """Return what a stage held for a type before the step, from the tables behind it [rad]."""
     stage = stage_of(step, k)
     if stage.KIND in ("Pool", "LeaveAtOncePool"):
-        return own.vested(step.before(stage.label, "assets"), step.model.timestamp) * RAY
+        return own.vested(step.before(stage.label, "funds.assets"), step.model.timestamp) * RAY
     if stage.KIND == "ClawbackStage":
         pools = [step.model.world.addresses[address].label for address in stage.pool_addresses]
         # Where an earlier stage's payment has voided all shares, the rest has gone to the reserve.
         kept = [pool for pool in pools if not _voided(step, pool, k)]
-        return sum(own.unvested(step.before(pool, "assets"), step.model.timestamp) for pool in kept) * RAY
+        return (
+            sum(own.unvested(step.before(pool, "funds.assets"), step.model.timestamp) for pool in kept) * RAY
+        )
     if stage.KIND == "LedgerStage" and stage.account == 0:
         return int(step.before("VaultEngine", "ledger.income", c).buffer)
     if stage.KIND == "LedgerStage" and stage.account == 1:
@@ -130,7 +132,7 @@ def _kept_back(step: Transition, k: int) -> int:
         if not step.before("VaultEngine", "roles.access_control.hasRole", (STAGE, address))
     ]
     kept = [pool for pool in lacking if not _voided(step, pool, k)]
-    return sum(own.unvested(step.before(pool, "assets"), step.model.timestamp) for pool in kept) * RAY
+    return sum(own.unvested(step.before(pool, "funds.assets"), step.model.timestamp) for pool in kept) * RAY
 
 
 def _voided(step: Transition, pool: str, k: int) -> bool:
@@ -166,7 +168,9 @@ def _capacity_of_equity(step: Transition, stage: Any, c: int) -> int:
         minted = issue.minted if issue.epoch == now // cast(Equity, equity).epoch_length else 0
         free = max(0, issue.mint_cap * WAD - minted - issue.booked)
     else:
-        free = own.vested(step.after(step.model.world.addresses[stage.source_address].label, "assets"), now)
+        free = own.vested(
+            step.after(step.model.world.addresses[stage.source_address].label, "funds.assets"), now
+        )
     lot = step.after(stage.label, "sales", c).lot
     bottom = div_up(average * stage.floor // BASIS_POINTS, PRICE_UNIT) * PRICE_UNIT
     return int((free + lot) * bottom // RAY * RAY)

@@ -13,10 +13,10 @@ from typing import Any
 from backstop.model.arithmetic import RAD, RAY
 from backstop.model.exits import SCALE, Claimed, Line, Payment, Queue
 from backstop.model.ledger import DISTRESSED, Auctions, Balance, Income
-from backstop.model.pool import Assets
 from backstop.model.settlement import Progress
 from backstop.model.shares import Balance as ShareBalance
 from backstop.model.shares import State as ShareState
+from backstop.model.vesting_assets import Assets
 from backstop.proof.properties.registry import (
     OCCASIONS,
     STATE_PROPERTIES,
@@ -45,7 +45,7 @@ _EXITS = [
     f"exits.{path}"
     for path in ("queue", "batches", "payments", "claimed", "requests", "ceilings", "index", "lines")
 ]
-_HELD = ["assets", "token.state", "token.balances", "erc20.balanceOf", "balanceOf", "sales"]
+_HELD = ["funds.assets", "token.state", "token.balances", "erc20.balanceOf", "balanceOf", "sales"]
 
 
 def check_state(
@@ -138,7 +138,7 @@ def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
             continue
         pool, address = snapshot[name], addresses[name]
         queue = _table(pool, "exits.queue").get((), Queue())
-        assets = _table(pool, "assets").get((), Assets()).booked + queue.owed
+        assets = _table(pool, "funds.assets").get((), Assets()).booked + queue.owed
         if assets > _held(snapshot, asset, address):
             raise Violation(f"{name}: {assets} assets booked, less held")
         _batches(name, pool, address, queue)

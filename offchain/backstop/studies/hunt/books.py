@@ -14,7 +14,7 @@ from backstop.deployment.plan import Deployment
 from backstop.model.arithmetic import RAY
 from backstop.model.bounds import EQUITY_MARKET as EQUITY
 from backstop.model.exits import SCALE
-from backstop.model.pool import VIRTUAL_ASSETS, VIRTUAL_SHARES
+from backstop.model.member_pool import VIRTUAL_ASSETS, VIRTUAL_SHARES
 from backstop.model.state import World
 
 MICRO_RAD = 10**39

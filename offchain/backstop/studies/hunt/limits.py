@@ -87,7 +87,7 @@ class Limits:
             if waiting > 100 * WAD:
                 says = f"{waiting / WAD:,.2f} are held back, and nothing is in doubt"
                 yield Told("beyond a limit: an exit is held back for nothing", waiting, says)
-        if pool.stage_address != pool.address or closed or "Workouts" in self.contracts:
+        if pool.KIND == "EquityPool" or closed or "Workouts" in self.contracts:
             return
         before = engine.system[()].reserve + sum(engine.income[c].buffer for c in count)
         for each in ("Junior", "Senior", "Savings", "StakedEquity"):

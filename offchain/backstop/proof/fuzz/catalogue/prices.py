@@ -7,7 +7,7 @@ from typing import cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.model.pool import Pool
+from backstop.model.member_pool import MemberPool
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.opening import (
     ADAPTED,
@@ -138,7 +138,7 @@ def wait_a_little(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=0.5)
 def wait_long(s: Scene) -> Iterator[Action | Wait]:
     """Wait for hours, days, a cooldown; at times months, longer than one accrual charges."""
-    pool = cast(Pool, s.world.contracts[s.some(s.pools)])
+    pool = cast(MemberPool, s.world.contracts[s.some(s.pools)])
     yield Wait(s.some((HOUR, 6 * HOUR, DAY, pool.cooldown + 1, 2 * pool.cooldown + 600)))
     if s.chance(0.02):
         yield Wait(s.some((90 * DAY, 400 * DAY)))

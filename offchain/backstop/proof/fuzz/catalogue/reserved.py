@@ -17,7 +17,7 @@ from backstop.system import Action
 def call_the_inside(s: Scene) -> Iterator[Action | Wait]:
     """Pretend to be a contract of the protocol."""
     c, who, amount = s.type(), s.somebody(), s.some((0, 1, WAD, RAD))
-    pool = s.some((*s.pools, "OddPool"))
+    pool = s.some((*s.savers, "OddPool"))
     stages = [STAGES[stage.name].contract for stage in s.deployment.parameters.stages]
     stages = [pool, *(stage for stage in stages if stage != "ScriptedStage")]
     contract, method, args = s.some(
@@ -61,8 +61,6 @@ def call_the_inside(s: Scene) -> Iterator[Action | Wait]:
             (s.some(stages), "absorb", (c, amount)),
             (s.some(stages), "absorb", (c, amount)),
             (pool, "claw_back", (c, amount)),
-            (pool, "slash", (amount, who)),
-            (pool, "restore", (amount,)),
             *_of_equity(s, who, amount),
         )
     )
@@ -91,6 +89,8 @@ def _of_equity(s: Scene, who: str, amount: int) -> tuple[tuple[str, str, tuple[A
         ("Equity", "unbook", (amount,)),
         ("Equity", "mint_booked", (who, amount, 0)),
         ("Treasury", "sell", (amount, who)),
+        *((pool, "slash", (amount, who)) for pool in s.pools if pool not in s.savers),
+        *((pool, "restore", (amount,)) for pool in s.pools if pool not in s.savers),
     )
 
 

@@ -7,7 +7,7 @@ from typing import cast
 
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.erc20 import ERC20
-from backstop.model.pool import Pool
+from backstop.model.member_pool import MemberPool
 from backstop.proof.fuzz.catalogue.prices import post_price
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait
@@ -18,7 +18,7 @@ def _pool(s: Scene) -> str:
     return "OddPool" if s.chance(0.08) else s.some(s.pools)
 
 
-def _held(s: Scene, pool: Pool, who: str) -> int:
+def _held(s: Scene, pool: MemberPool, who: str) -> int:
     return int(cast(ERC20, pool.token).balances[who])
 
 
@@ -26,7 +26,7 @@ def _held(s: Scene, pool: Pool, who: str) -> int:
 def save(s: Scene) -> Iterator[Action | Wait]:
     """Deposit into a pool."""
     name, who = _pool(s), s.some((s.richest(), s.somebody()))
-    pool = cast(Pool, s.world.contracts[name])
+    pool = cast(MemberPool, s.world.contracts[name])
     held = min(_held(s, pool, who), 10**7 * WAD)
     if held == 0:
         return
@@ -36,7 +36,7 @@ def save(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=0.5)
 def donate(s: Scene) -> Iterator[Action | Wait]:
     """Send a pool what it never booked."""
-    pool, who = cast(Pool, s.world.contracts[_pool(s)]), s.somebody()
+    pool, who = cast(MemberPool, s.world.contracts[_pool(s)]), s.somebody()
     given = s.near(_held(s, pool, who) // 100)
     yield s.call(cast(ERC20, pool.token).label, "transfer", pool.address, given, by=who)
 
@@ -45,7 +45,7 @@ def donate(s: Scene) -> Iterator[Action | Wait]:
 def save_for_shares(s: Scene) -> Iterator[Action | Wait]:
     """Deposit for a number of shares."""
     name, who = _pool(s), s.some((s.richest(), s.somebody()))
-    pool = cast(Pool, s.world.contracts[name])
+    pool = cast(MemberPool, s.world.contracts[name])
     held = min(_held(s, pool, who), 10**7 * WAD)
     if held == 0:
         return
@@ -56,7 +56,7 @@ def save_for_shares(s: Scene) -> Iterator[Action | Wait]:
 def ask_to_leave(s: Scene) -> Iterator[Action | Wait]:
     """Commit some shares to a batch, and at times stay until it is cut and paid."""
     name = _pool(s)
-    pool = cast(Pool, s.world.contracts[name])
+    pool = cast(MemberPool, s.world.contracts[name])
     holders = [who for who in s.people if pool.held(who)]
     if not holders or (pool.cooldown == 0 and s.chance(0.9)):
         return
@@ -77,7 +77,7 @@ def ask_to_leave(s: Scene) -> Iterator[Action | Wait]:
 
 def _let(s: Scene, name: str, owner: str, sender: str) -> Iterator[Action | Wait]:
     """Have an owner let somebody act: as an operator, by an allowance, or not at all."""
-    pool = cast(Pool, s.world.contracts[name])
+    pool = cast(MemberPool, s.world.contracts[name])
     how = s.some(("operator", "operator", "allowance", "no longer", "nothing"))
     if how == "allowance":
         yield s.call(name, "approve", sender, s.near(pool.held(owner) + 1), by=owner)
@@ -89,7 +89,7 @@ def _let(s: Scene, name: str, owner: str, sender: str) -> Iterator[Action | Wait
 def cut(s: Scene) -> Iterator[Action | Wait]:
     """Cut the batch that collects, as soon as it may be or a second early."""
     name = _pool(s)
-    pool = cast(Pool, s.world.contracts[name])
+    pool = cast(MemberPool, s.world.contracts[name])
     if not pool.batches[pool.line[()].collecting].units and s.chance(0.9):
         return
     yield from _until(s, pool.cut_from())
@@ -100,7 +100,7 @@ def cut(s: Scene) -> Iterator[Action | Wait]:
 def settle(s: Scene) -> Iterator[Action | Wait]:
     """Have the next batch paid, when it may be or a second early, or others again, or while prices fall."""
     name = _pool(s)
-    pool = cast(Pool, s.world.contracts[name])
+    pool = cast(MemberPool, s.world.contracts[name])
     waits = pool.settled_batches().stop
     if s.chance(0.6) and waits < pool.line[()].collecting:
         yield from _until(s, pool.matures_at(waits))
@@ -129,7 +129,7 @@ def _settle_and_claim(s: Scene, name: str) -> Iterator[Action | Wait]:
 def claim(s: Scene) -> Iterator[Action | Wait]:
     """Claim for somebody what a batch was paid, or, without a cooldown, redeem shares."""
     name = _pool(s)
-    pool = cast(Pool, s.world.contracts[name])
+    pool = cast(MemberPool, s.world.contracts[name])
     if pool.cooldown:
         yield from _claim(s, name)
         return
@@ -139,7 +139,7 @@ def claim(s: Scene) -> Iterator[Action | Wait]:
 
 
 def _claim(s: Scene, name: str) -> Iterator[Action | Wait]:
-    pool = cast(Pool, s.world.contracts[name])
+    pool = cast(MemberPool, s.world.contracts[name])
     mine = [who for who in s.people if pool.lines[who].first]
     if not mine and s.chance(0.9):
         return
@@ -158,7 +158,7 @@ def _claim(s: Scene, name: str) -> Iterator[Action | Wait]:
 
 
 def _redeem(s: Scene, name: str, owner: str) -> Iterator[Action | Wait]:
-    pool = cast(Pool, s.world.contracts[name])
+    pool = cast(MemberPool, s.world.contracts[name])
     sender = owner
     if s.chance(0.1):
         sender = s.somebody()
@@ -176,7 +176,7 @@ def add_income(s: Scene) -> Iterator[Action | Wait]:
     """Give income to a pool's members, which vests; dust at times, to prolong it."""
     name = _pool(s)
     who = s.richest()
-    held = min(_held(s, cast(Pool, s.world.contracts[name]), who), 10**6 * WAD)
+    held = min(_held(s, cast(MemberPool, s.world.contracts[name]), who), 10**6 * WAD)
     amount = s.some((s.near(held // 100), s.part(max(held // 10, 1)), 1))
     yield s.call(name, "add_income", amount, by=who)
     yield Wait(s.some((0, 0, 600, 3_600)))
@@ -186,7 +186,7 @@ def add_income(s: Scene) -> Iterator[Action | Wait]:
 def collect_claims(s: Scene) -> Iterator[Action | Wait]:
     """Hand somebody the claims for losses borne, of this generation or the last."""
     name = s.some(s.savers)
-    pool = cast(Pool, s.world.contracts[name])
+    pool = cast(MemberPool, s.world.contracts[name])
     state = pool.state[()]
     generation = state.generation if s.chance(0.7) else s.random.randrange(state.generation + 2)
     if (state.mark or state.generation) or s.chance(0.1):
@@ -197,7 +197,7 @@ def collect_claims(s: Scene) -> Iterator[Action | Wait]:
 def ask_twice(s: Scene) -> Iterator[Action | Wait]:
     """Commit a part to one batch and the rest to the next, and have both paid at once."""
     name, who = s.some(s.pools), s.somebody()
-    pool = cast(Pool, s.world.contracts[name])
+    pool = cast(MemberPool, s.world.contracts[name])
     held = pool.held(who)
     if held < 2 or not pool.cooldown:
         return

@@ -32,7 +32,7 @@ def held(read: Read, pool: str, id: int) -> Fraction:
 def live(read: Read, pool: str, now: int) -> int:
     """Return the vested assets that are live shares' [wei]."""
     batches = sum(int(held(read, pool, id)) for id in open_batches(read, pool))
-    return own.vested(read(pool, "assets"), now) - batches
+    return own.vested(read(pool, "funds.assets"), now) - batches
 
 
 def borne(read: Read, pool: str, lost: int) -> Fraction:

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.savings import DAY, make_pool
+from tests.support.savings import DAY
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "staker"])
@@ -13,12 +13,6 @@ def test_only_its_stage_may_call(staked, sender):
         staked.do("Staked.slash", 1, sender, sender=sender)
     with reverts("pool: not its stage"):
         staked.do("Staked.restore", 1, sender=sender)
-
-
-def test_a_pool_that_is_a_stage_itself_is_never_slashed(protocol):
-    make_pool(protocol)
-    with reverts("pool: not its stage"):
-        protocol.do("Made.slash", 1, "stranger", sender="stranger")
 
 
 def test_assets_are_sent_and_shares_stay(staked):
@@ -101,3 +95,13 @@ def test_what_losses_will_take(selling):
     assert selling.read("Staked.pending_losses") == 60 * WAD
     selling.do("Auction.claim", 0, 301 * WAD, 0, sender="stranger")
     assert selling.read("Staked.pending_losses") == 300 * WAD
+
+
+def test_an_entry_that_begins_a_generation_says_so_before_its_shares(staked):
+    """Equity that was all sold: who enters next voids what was there."""
+    supply = staked.read("Staked.totalSupply")
+    staked.do("Staked.slash", 400 * WAD, "stranger", sender="auction")
+    staked.do("Staked.deposit", 10 * WAD, "newcomer", sender="newcomer")
+    begun, minted = [log for log in staked.last.logs if log.contract == "Staked"][:2]
+    assert (begun.event, begun.values) == ("NewGeneration", (1, supply, 0))
+    assert (minted.event, minted.values[2]) == ("Transfer", 10 * WAD * 10**6)

@@ -1,0 +1,116 @@
+"""A pool's assets: one token, booked in one slot, and income that vests; see modules/vesting_assets.vy."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import div_up
+from backstop.model.interfaces import IERC20
+from backstop.model.state import Contract, World, external, immutable, require, slot, view
+
+MOST_ASSETS = 2**96 - 1
+
+
+@slot(96, 96, 32, 32)
+class Assets(NamedTuple):
+    """What a pool holds, wad; times in seconds."""
+
+    booked: int = 0  # all of them
+    unvested: int = 0  # income that had not vested at `vested_at`
+    vested_at: int = 0
+    ends_at: int = 0  # when all is vested
+
+
+class VestingAssets(Contract):
+    """Entries and exits belong to the subclass."""
+
+    asset_address = immutable("asset", str)
+    # Seconds over which income vests.
+    vesting = immutable("VESTING", int)
+
+    def __init__(self, world: World, name: str, address: str, asset: str, vesting: int, *others: Any) -> None:
+        super().__init__(world, name, address, *others)
+        require(vesting >= bounds.MIN_VESTING, "pool: short vesting")
+        require(vesting <= bounds.MAX_VESTING, "pool: long vesting")
+        self.asset_address = asset
+        self.vesting = vesting
+        self.assets = self.table("funds.assets", Assets())
+
+    @property
+    def token(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.asset_address))
+
+    @external
+    def add_income(self, sender: str, assets: int) -> None:
+        """Give the members income, which vests evenly; its end is the weighted mean of old and new."""
+        require(assets != 0, "pool: no income")
+        held: Assets = self.assets[()]
+        self._check_room(assets)
+        now = self.world.timestamp
+        rest = unvested(held, now)
+        total = rest + assets
+        ends_at = now + (rest * max(0, held.ends_at - now) + assets * self.vesting) // total
+        self.assets[()] = Assets(held.booked + assets, total, now, ends_at)
+        self.emit("IncomeAdded", sender, assets, ends_at)
+        self._pull(sender, assets)
+
+    @view
+    def unvested(self, sender: str) -> int:
+        """Return the income that has not vested yet, rounded up."""
+        return unvested(self.assets[()], self.world.timestamp)
+
+    @view
+    def maxDeposit(self, sender: str, receiver: str) -> int:
+        """Return what can be booked: far more than there is."""
+        return self._room()
+
+    # --------------------------------------------------------------- internals
+
+    def _all_vested(self) -> int:
+        """Return the vested assets [wad], rounded down."""
+        return vested(self.assets[()], self.world.timestamp)
+
+    def _room(self) -> int:
+        return int(MOST_ASSETS - self.assets[()].booked)
+
+    def _check_room(self, assets: int) -> None:
+        require(assets <= self._room(), "pool: too many assets")
+
+    def _book(self, change: int) -> None:
+        held: Assets = self.assets[()]
+        self.assets[()] = held._replace(booked=held.booked + change)
+
+    def _take_unvested(self, assets: int) -> None:
+        """Book income out that has not vested; the rest vests as before."""
+        held: Assets = self.assets[()]
+        now = self.world.timestamp
+        rest = unvested(held, now)
+        require(assets <= rest, "pool: vested already")
+        self.assets[()] = Assets(held.booked - assets, rest - assets, now, held.ends_at)
+
+    def _clear(self) -> int:
+        """Book all out, income that has not vested with it; how much that is."""
+        rest = int(self.assets[()].booked)
+        self.assets[()] = Assets()
+        return rest
+
+    def _pull(self, sender: str, assets: int) -> None:
+        moved = self.token.transferFrom(self.address, sender, self.address, assets)
+        require(moved is not False, "pool: transfer in failed")
+
+    def _push(self, receiver: str, assets: int) -> None:
+        moved = self.token.transfer(self.address, receiver, assets)
+        require(moved is not False, "pool: transfer out failed")
+
+
+def unvested(held: Assets, now: int) -> int:
+    """Return the income that has not vested yet, rounded up."""
+    if now >= held.ends_at:
+        return 0
+    return div_up(held.unvested * (held.ends_at - now), held.ends_at - held.vested_at)
+
+
+def vested(held: Assets, now: int) -> int:
+    """Return the assets that shares are worth."""
+    return held.booked - unvested(held, now)

@@ -1,0 +1,34 @@
+"""The constructor: what a pool of equity can be made with."""
+
+import pytest
+
+from tests.support.helpers import check_cannot_be_made
+from tests.support.savings import DAY, make_equity_pool
+
+
+@pytest.mark.parametrize("cooldown", [0, 1, 30 * DAY - 1], ids=["naive", "least", "most"])
+def test_times_within_bounds(staked, cooldown):
+    make_equity_pool(staked, "Made", "BSE", "auction", cooldown=cooldown)
+    assert staked.read("Made.COOLDOWN") == cooldown
+
+
+@pytest.mark.parametrize(
+    ("cooldown", "vesting", "reason"),
+    [
+        (90 * DAY + 1, 7 * DAY, "pool: cooldown bounds"),
+        (30 * DAY, 7 * DAY, "pool: cooldown too long"),
+        (DAY, 3_599, "pool: short vesting"),
+        (DAY, 365 * DAY + 1, "pool: long vesting"),
+    ],
+)
+def test_times_out_of_bounds(staked, cooldown, vesting, reason):
+    wiring = (staked.address(name) for name in ("BSE", "LossWaterfall", "auction"))
+    arguments = "Staked", "STK", *wiring, cooldown, vesting
+    check_cannot_be_made(staked, "EquityPool", *arguments, reason=reason)
+
+
+def test_is_wired_and_named(protocol):
+    assert protocol.read("StakedEquity.asset") == protocol.address("Equity")
+    assert protocol.read("StakedEquity.LOSS_WATERFALL") == protocol.address("LossWaterfall")
+    assert protocol.read("StakedEquity.STAGE") == protocol.address("StakeAuction")
+    assert protocol.read("StakedEquity.symbol") == "sBSE"
