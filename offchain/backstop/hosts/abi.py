@@ -1,6 +1,9 @@
 """Codecs built once from an ABI: calls, return values, events and revert data.
 
 Values: integers, bools, `bytes`, strings, lower-case addresses; tuples for structs and arrays.
+
+No length and no offset is believed: each is checked against the data that is there. Answers and events are
+read as strictly as eth-abi reads them, call data as a contract reads it.
 """
 
 from __future__ import annotations
@@ -14,18 +17,59 @@ from eth_hash.auto import keccak
 
 from backstop.errors import BackstopError
 
+_REREAD = 2**17
+"""Bytes that may be read out of shorter data, whose offsets may overlap. `Timelock.propose` takes the longest
+arguments of all functions, half of this."""
+_ZEROS = 2**13
+"""Bytes of zeros that a contract may read after the end of call data: twice its longest bytes or array."""
+_WORDS = 2**256
+
+
+class AbiDecodingError(BackstopError, ValueError):
+    """An error: bytes are not what the ABI says they are."""
+
 
 class Codec(NamedTuple):
     """How one type is written. `size` is what it takes in the head; dynamic types keep an offset there.
 
-    What always is one word has `word`, which reads it by itself: tuples of words are read faster so.
+    What always is one word has `word`, which reads it by itself: tuples of words are read faster so. A static
+    `decode` expects that `size` bytes are there. A dynamic one reads a `Payload` and checks everything.
     """
 
     size: int
     dynamic: bool
     encode: Callable[[Any], bytes]
-    decode: Callable[[bytes, int], Any]
+    decode: Callable[[Any, int], Any]
     word: Callable[[bytes], Any] | None = None
+    slots: int = 1  # words of a head that eth-abi counts for it: a struct is one, an array its outer length
+
+
+class Payload(bytes):
+    """Data with dynamic types in it, while it is read.
+
+    `left` is how many bytes may still be read out of it: offsets that overlap could make gigabytes of a
+    megabyte. `call` is set for call data, which a contract reads without a look at padding or at its end.
+    """
+
+    left: int
+    call: bool
+
+    def charge(self, at: int, size: int) -> None:
+        """Check that so many bytes are there, and may be read."""
+        if at + size > len(self):
+            raise AbiDecodingError(f"{size} bytes are promised at {at}, and it has {len(self)}")
+        self.left -= size
+        if self.left < 0:
+            raise AbiDecodingError("its offsets overlap")
+
+    def follow(self, base: int, place: int, head: int) -> int:
+        """Return where the offset at a place leads, which is neither in the head nor beyond the end."""
+        offset = int.from_bytes(self[place : place + 32])
+        if self.call:
+            return min((base + offset) % _WORDS, len(self) - _ZEROS)
+        if offset < head or base + offset >= len(self):
+            raise AbiDecodingError(f"the offset {offset} at {place} leads out of its {len(self)} bytes")
+        return base + offset
 
 
 class Parameter(NamedTuple):
@@ -46,8 +90,11 @@ class Function:
         self.view = entry["stateMutability"] in ("view", "pure")
         self.signature = f"{self.name}({','.join(map(_type_name, self.inputs))})"
         self.selector: bytes = keccak(self.signature.encode())[:4]
-        self._arguments = _tuple([_codec(p) for p in self.inputs])
+        arguments = [_codec(p) for p in self.inputs]
+        self._arguments = _tuple(arguments)
+        self._least = 4 + sum(each.size for each in arguments)
         self._results = _tuple([_codec(p) for p in self.outputs])
+        self._read = _reader(self._results)
 
     def encode(self, args: Sequence[Any]) -> bytes:
         """Encode call data."""
@@ -59,19 +106,33 @@ class Function:
     def decode(self, data: bytes) -> Any:
         """Decode the returned value: None, one value, or a tuple of several."""
         if len(data) < self._results.size:
-            raise BackstopError(f"{self.signature} returned {len(data)} bytes: is this the right contract?")
-        values = self._results.decode(data, 0)
+            raise AbiDecodingError(
+                f"{self.signature} returned {len(data)} bytes: is this the right contract?"
+            )
+        try:
+            values = self._read(data, 0)
+        except AbiDecodingError as error:
+            raise AbiDecodingError(
+                f"{self.signature} returned {len(data)} bytes that cannot be read: {error}; "
+                "expected what its ABI says: is this the right contract?"
+            ) from None
         if not self.outputs:
             return None
         return values[0] if len(self.outputs) == 1 else values
 
     def has_arguments(self, data: bytes) -> bool:
         """Tell whether call data is long enough for all arguments."""
-        return len(data) >= 4 + self._arguments.size
+        return len(data) >= self._least
 
     def decode_arguments(self, data: bytes) -> tuple[Any, ...]:
-        """Decode the arguments in call data."""
-        return self._arguments.decode(data, 4)
+        """Decode the arguments in call data as a contract of Vyper reads them; raise AbiDecodingError.
+
+        What a contract takes is read, as anybody may send it: padding that is not zero, bytes after the last
+        one, and zeros where call data has ended. What is refused here, a contract refuses.
+        """
+        if not self.has_arguments(data):
+            raise AbiDecodingError(f"{self.signature} is called with {len(data)} bytes of {self._least}")
+        return self._arguments.decode(_payload(data, call=True) if self._arguments.dynamic else data, 4)
 
 
 class Event:
@@ -86,15 +147,24 @@ class Event:
         self._data = _tuple([_codec(p) for p, i in zip(self.inputs, indexed, strict=True) if not i])
         # Of what takes more than a word, a topic has the hash.
         self._topics = tuple(_codec(p).word or bytes for p, i in zip(self.inputs, indexed, strict=True) if i)
+        self._read, self._count = _reader(self._data), len(self._topics) + 1
         # Where each value is: topics first, then data.
         topics, data = iter(range(len(self._topics))), iter(range(len(self._topics), len(indexed)))
         self._order = tuple(next(topics) if i else next(data) for i in indexed)
         self._in_order = self._order == tuple(range(len(indexed)))
 
     def decode(self, topics: Sequence[bytes], data: bytes) -> tuple[Any, ...]:
-        """Decode the values, in the ABI's order."""
-        values = [read(topic) for read, topic in zip(self._topics, topics[1:], strict=True)]
-        values.extend(self._data.decode(data, 0))
+        """Decode the values, in the ABI's order; raise AbiDecodingError."""
+        if len(topics) != self._count or len(data) < self._data.size:
+            raise AbiDecodingError(
+                f"the event {self.name} has {len(topics)} topics and {len(data)} bytes; "
+                f"expected {self._count} topics and {self._data.size} bytes or more"
+            )
+        try:
+            values = [read(topic) for read, topic in zip(self._topics, topics[1:], strict=True)]
+            values.extend(self._read(data, 0))
+        except AbiDecodingError as error:
+            raise AbiDecodingError(f"the event {self.name} cannot be read: {error}") from None
         return tuple(values) if self._in_order else tuple([values[i] for i in self._order])
 
 
@@ -133,10 +203,24 @@ class ContractAbi:
 def decode_revert(data: bytes) -> str:
     """Return the reason in revert data; "" for a bare revert and for a panic."""
     if data[:4] == b"\x08\xc3\x79\xa0":
-        return str(_STRING.decode(data, 36))
+        length = int.from_bytes(data[36:68])
+        return data[68 : 68 + length].decode("utf-8", "replace")
     if not data or data[:4] == b"\x4e\x48\x7b\x71":
         return ""
     return "0x" + data.hex()
+
+
+def _payload(data: bytes, call: bool) -> Payload:
+    found = Payload(data + bytes(_ZEROS) if call else data)
+    found.left, found.call = max(len(data), _REREAD), call
+    return found
+
+
+def _reader(codec: Codec) -> Callable[[bytes, int], Any]:
+    """Return how answers are decoded that are long enough for the head."""
+    if not codec.dynamic:
+        return codec.decode
+    return lambda data, at: codec.decode(_payload(data, call=False), at)
 
 
 def _parameters(items: list[dict[str, Any]]) -> tuple[Parameter, ...]:
@@ -181,7 +265,16 @@ def _uint(bits: int) -> Codec:
             raise ValueError(f"{value} is no uint{bits}")
         return value.to_bytes(32, "big")
 
-    return _one_word(encode, int.from_bytes)
+    if bits == 256:
+        return _one_word(encode, int.from_bytes)
+
+    def word(data: bytes) -> int:
+        value = int.from_bytes(data)
+        if value >> bits:
+            raise AbiDecodingError(f"{value} is no uint{bits}")
+        return value
+
+    return _one_word(encode, word)
 
 
 def _int(bits: int) -> Codec:
@@ -190,7 +283,13 @@ def _int(bits: int) -> Codec:
             raise ValueError(f"{value} is no int{bits}")
         return value.to_bytes(32, "big", signed=True)
 
-    return _one_word(encode, lambda word: int.from_bytes(word, signed=True))
+    def word(data: bytes) -> int:
+        value = int.from_bytes(data, signed=True)
+        if not -(1 << bits - 1) <= value < 1 << bits - 1:
+            raise AbiDecodingError(f"{value} is no int{bits}")
+        return value
+
+    return _one_word(encode, word)
 
 
 def _fixed_bytes(length: int) -> Codec:
@@ -199,7 +298,16 @@ def _fixed_bytes(length: int) -> Codec:
             raise ValueError(f"{len(value)} bytes are no bytes{length}")
         return value.ljust(32, b"\0")
 
-    return _one_word(encode, lambda word: word[:length])
+    if length == 32:
+        return _one_word(encode, bytes)
+    padding = bytes(32 - length)
+
+    def word(data: bytes) -> bytes:
+        if data[length:] != padding:
+            raise AbiDecodingError(f"0x{data.hex()} is no bytes{length}")
+        return data[:length]
+
+    return _one_word(encode, word)
 
 
 # The same accounts come again and again.
@@ -213,6 +321,8 @@ def _encode_address(value: str) -> bytes:
 
 @lru_cache(maxsize=2**14)
 def _decode_address(word: bytes) -> str:
+    if word[:12] != bytes(12):
+        raise AbiDecodingError(f"0x{word.hex()} is no address")
     return "0x" + word[12:].hex()
 
 
@@ -222,8 +332,16 @@ def _encode_bool(value: bool) -> bytes:
     return bytes(31) + bytes([value])
 
 
+def _decode_bool(word: bytes) -> bool:
+    value = _BOOLS.get(word)
+    if value is None:
+        raise AbiDecodingError(f"0x{word.hex()} is no bool")
+    return value
+
+
+_BOOLS = {bytes(32): False, bytes(31) + b"\1": True}
 _ADDRESS = _one_word(_encode_address, _decode_address)
-_BOOL = _one_word(_encode_bool, lambda word: word[31] != 0)
+_BOOL = _one_word(_encode_bool, _decode_bool)
 
 
 # --------------------------------------------------------------------- dynamic
@@ -233,18 +351,34 @@ def _encode_bytes(value: bytes) -> bytes:
     return len(value).to_bytes(32, "big") + value + bytes(-len(value) % 32)
 
 
-def _decode_bytes(data: bytes, at: int) -> bytes:
-    length = int.from_bytes(data[at : at + 32], "big")
-    return bytes(data[at + 32 : at + 32 + length])
+def _decode_bytes(data: Payload, at: int) -> bytes:
+    length, start = _length(data, at, 1)
+    end = start + length
+    if not data.call:
+        padding = data[end : end + -length % 32]
+        if len(padding) < -length % 32 or any(padding):
+            raise AbiDecodingError(f"the {length} bytes at {at} are not padded with zeros to whole words")
+    return data[start:end]
+
+
+def _decode_string(data: Payload, at: int) -> str:
+    raw = _decode_bytes(data, at)
+    try:
+        return raw.decode("utf-8", "replace" if data.call else "strict")
+    except UnicodeDecodeError:
+        raise AbiDecodingError(f"the string at {at} is no UTF-8") from None
+
+
+def _length(data: Payload, at: int, size: int) -> tuple[int, int]:
+    """Return the number of items at a place, all of which are there, and where the first one is."""
+    data.charge(at, 32)
+    length, start = int.from_bytes(data[at : at + 32]), at + 32
+    data.charge(start, length * size)
+    return length, start
 
 
 _BYTES = Codec(32, True, _encode_bytes, _decode_bytes)
-_STRING = Codec(
-    32,
-    True,
-    lambda value: _encode_bytes(value.encode()),
-    lambda data, at: _decode_bytes(data, at).decode("utf-8", "replace"),
-)
+_STRING = Codec(32, True, lambda value: _encode_bytes(value.encode()), _decode_string)
 
 
 def _tuple(items: Sequence[Codec]) -> Codec:
@@ -287,12 +421,15 @@ def _tuple(items: Sequence[Codec]) -> Codec:
                 heads.append(encoded)
         return b"".join(heads + tails)
 
-    def decode(data: bytes, at: int) -> tuple[Any, ...]:
+    least = 32 * sum(item.slots for item in items)
+
+    def decode(data: Payload, at: int) -> tuple[Any, ...]:
+        data.charge(at, head)
         values = []
         for item, (place, decode_item) in zip(items, places, strict=True):
             here = at + place
             if item.dynamic:
-                here = at + int.from_bytes(data[here : here + 32], "big")
+                here = data.follow(at, here, least)
             values.append(decode_item(data, here))
         return tuple(values)
 
@@ -301,15 +438,19 @@ def _tuple(items: Sequence[Codec]) -> Codec:
 
 
 def _array(item: Codec, length: int) -> Codec:
-    return _tuple([item] * length)
+    found = _tuple([item] * length)
+    return found if found.dynamic else found._replace(slots=length)
 
 
 def _dynamic_array(item: Codec) -> Codec:
     def encode(values: Sequence[Any]) -> bytes:
         return len(values).to_bytes(32, "big") + _array(item, len(values)).encode(values)
 
-    def decode(data: bytes, at: int) -> tuple[Any, ...]:
-        length = int.from_bytes(data[at : at + 32], "big")
-        return _array(item, length).decode(data, at + 32)
+    def decode(data: Payload, at: int) -> tuple[Any, ...]:
+        length, start = _length(data, at, item.size)
+        places = range(start, start + length * item.size, item.size)
+        if not item.dynamic:
+            return tuple([item.decode(data, place) for place in places])
+        return tuple([item.decode(data, data.follow(start, place, 32 * length)) for place in places])
 
     return Codec(32, True, encode, decode)

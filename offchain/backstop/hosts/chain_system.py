@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
 from backstop.hosts import layout
-from backstop.hosts.abi import ContractAbi, Event, Function, decode_revert
+from backstop.hosts.abi import AbiDecodingError, ContractAbi, Event, Function, decode_revert
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host import Host, RawLog, RawResult, Slot
 from backstop.model.state import ZERO_ADDRESS, Log, Revert, World
@@ -163,9 +163,12 @@ class ChainSystem:
     def read_call(self, contract: str, data: bytes) -> tuple[str, tuple[Any, ...]] | None:
         """Return the function that call data calls, and its arguments; None if there is none such."""
         found = self.artifacts[self.kinds[contract]].abi.by_selector.get(data[:4])
-        if found is None or not found.has_arguments(data):
+        if found is None:
             return None
-        return found.name, found.decode_arguments(data)
+        try:
+            return found.name, found.decode_arguments(data)
+        except AbiDecodingError:
+            return None
 
     def decode_log(self, log: RawLog) -> Log:
         """Decode an event under its contract's name; leave one of a stranger raw."""

@@ -1,12 +1,19 @@
 """The codecs against eth_abi, over every type that Vyper's ABI has."""
 
+import time
+import tracemalloc
+from random import Random
+
 import eth_abi
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from vyper import compile_code
 
+from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
-from backstop.hosts.abi import ContractAbi, Parameter, _codec, _tuple, decode_revert
+from backstop.hosts.abi import AbiDecodingError, ContractAbi, Parameter, decode_revert
+from backstop.hosts.revm import RevmHost
 
 WORDS = {
     "uint256": st.integers(0, 2**256 - 1),
@@ -51,13 +58,78 @@ def type_name(parameter):
     return f"({','.join(map(type_name, parameter.components))}){parameter.type[5:]}"
 
 
-@given(arguments.flatmap(lambda parts: st.tuples(st.just(parts), st.tuples(*(v for _, v in parts)))))
+def entry_for(parameters):
+    outputs = [described(each) for each in parameters]
+    return {"type": "function", "name": "f", "inputs": outputs, "outputs": outputs, "stateMutability": "view"}
+
+
+def described(parameter):
+    return {"name": "", "type": parameter.type, "components": [described(c) for c in parameter.components]}
+
+
+def function_for(parameters):
+    return ContractAbi("Shop", [entry_for(parameters)]).function("f", len(parameters))
+
+
+def read_results(function, data):
+    """Decode as `Function.decode` does, always into a tuple."""
+    value = function.decode(data)
+    return () if not function.outputs else (value,) if len(function.outputs) == 1 else value
+
+
+with_values = arguments.flatmap(
+    lambda parts: st.tuples(st.just([each for each, _ in parts]), st.tuples(*(v for _, v in parts)))
+)
+
+
+@given(with_values)
 def test_every_type_is_encoded_and_decoded_as_by_eth_abi(drawn):
-    parts, values = drawn
-    codec = _tuple([_codec(parameter) for parameter, _ in parts])
-    encoded = codec.encode(values)
-    assert encoded == eth_abi.encode([type_name(parameter) for parameter, _ in parts], values)
-    assert codec.decode(encoded, 0) == values
+    parameters, values = drawn
+    function = function_for(parameters)
+    encoded = function.encode(values)
+    assert encoded[4:] == eth_abi.encode([type_name(parameter) for parameter in parameters], values)
+    assert read_results(function, encoded[4:]) == values
+    assert function.decode_arguments(encoded) == values
+
+
+EDGES = (1, 2, 31, 33, 2**24, 2**60, 2**63, 2**64, 2**160, 2**255, 2**256 - 32, 2**256 - 1)
+
+
+def spoil(data, random):
+    """Replace the last bytes of some words, and sometimes cut the data or append something."""
+    spoiled = bytearray(data)
+    for _ in range(random.randrange(4) if data else 0):
+        at, size = random.randrange(0, len(data), 32), random.choice((1, 20, 32, 32, 32))
+        value = random.choice((32 * random.randrange(12), random.choice(EDGES), random.randrange(200)))
+        spoiled[at + 32 - size : at + 32] = value.to_bytes(32)[32 - size :]
+    if random.random() < 0.2:
+        del spoiled[max(0, len(spoiled) - random.choice((1, 31, 32, 64))) :]
+    return bytes(spoiled) + (random.randbytes(random.randrange(70)) if random.random() < 0.2 else b"")
+
+
+def expect(types, data):
+    """Return the values that eth-abi reads; None if it refuses."""
+    try:
+        return eth_abi.decode(types, data)
+    except Exception:  # for a huge length it is none of its own errors
+        return None
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(with_values, st.integers(0, 2**32))
+def test_what_eth_abi_refuses_is_refused_and_all_else_is_equal(drawn, seed):
+    parameters, values = drawn
+    types, function = [type_name(parameter) for parameter in parameters], function_for(parameters)
+    encoded, random = eth_abi.encode(types, values), Random(seed)
+    for _ in range(20):
+        data = spoil(encoded, random)
+        expected = expect(types, data)
+        if expected is not None:
+            assert read_results(function, data) == expected
+            continue
+        with pytest.raises(AbiDecodingError) as refused:
+            function.decode(data)
+        assert "\n" not in str(refused.value)
 
 
 def entry(name, inputs, outputs=(), mutability="nonpayable"):
@@ -112,3 +184,98 @@ def test_revert_data():
     assert decode_revert(reason) == "shop: closed"
     assert decode_revert(b"") == decode_revert(panic) == ""
     assert decode_revert(b"\xde\xad\xbe\xef") == "0xdeadbeef"
+
+
+def words(*values):
+    return b"".join(value.to_bytes(32) for value in values)
+
+
+@pytest.mark.parametrize("kind", ["uint256[]", "string[]", "bytes", "(address,bytes)[]"])
+@pytest.mark.parametrize("promised", [3, 2**24, 2**60, 2**256 - 1])
+def test_a_promised_length_costs_nothing(kind, promised):
+    """64 bytes that promise 2^24 items took 75 seconds and 4 GB, 2^60 ended in a MemoryError."""
+    item = {"name": "", "type": kind}
+    if kind.startswith("("):
+        parts = [{"name": "", "type": each} for each in ("address", "bytes")]
+        item = {"name": "", "type": "tuple[]", "components": parts}
+    function = ContractAbi("Shop", [entry("stock", []) | {"outputs": [item]}]).function("stock", 0)
+    tracemalloc.start()
+    began = time.process_time()
+    with pytest.raises(AbiDecodingError, match=r"64 bytes that cannot be read.* is this the right contract"):
+        function.decode(words(32, promised))
+    assert time.process_time() - began < 0.1 and tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()
+
+
+def test_offsets_that_overlap_make_no_more_than_there_is():
+    """Each of 4,000 offsets leads to the same 128,000 bytes, which would be half a gigabyte of strings."""
+    function = ContractAbi("Shop", [entry("names", [], ["bytes[]"])]).function("names", 0)
+    count = 4_000
+    data = words(32, count, *[32 * count] * count, 32 * count) + bytes(32 * count)
+    with pytest.raises(AbiDecodingError, match="overlap"):
+        function.decode(data)
+    few = words(32, 3, 96, 96, 96, 5) + b"value".ljust(32, b"\0")
+    assert function.decode(few) == (b"value",) * 3 == eth_abi.decode(["bytes[]"], few)[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        *(("uint8", 256), ("int128", 2**127), ("bool", 2), ("bool", 2**255), ("address", 2**160)),
+        *(("bytes4", 1), ("bytes4", 2**223)),
+    ],
+)
+def test_a_word_that_is_not_of_its_type_is_refused(kind, word):
+    function = ContractAbi("Shop", [entry("sell", [kind], [kind])]).function("sell", 1)
+    for decode, data in ((function.decode, words(word)), (function.decode_arguments, bytes(4) + words(word))):
+        with pytest.raises(AbiDecodingError, match=f"no {kind}"):
+            decode(data)
+
+
+def test_an_event_of_another_form_is_refused():
+    item = {"name": "", "type": "uint256[]", "indexed": False}
+    event = next(
+        iter(ContractAbi("Shop", [{"type": "event", "name": "Sold", "inputs": [item]}]).events.values())
+    )
+    assert event.decode([event.topic], words(32, 2, 7, 8)) == ((7, 8),)
+    for topics, data, problem in (
+        ([event.topic], words(32, 3, 7, 8), "96 bytes are promised"),
+        ([event.topic], b"", "1 topics and 0 bytes"),
+        ([event.topic, bytes(32)], words(32, 0), "2 topics"),
+    ):
+        with pytest.raises(AbiDecodingError, match=problem):
+            event.decode(topics, data)
+
+
+ECHO = """
+struct Item:
+    owner: address
+    note: Bytes[40]
+
+@external
+@view
+def echo(
+    numbers: DynArray[uint256, 5], note: Bytes[70], items: DynArray[Item, 3],
+    on: bool, small: uint8, tag: bytes4,
+) -> (DynArray[uint256, 5], Bytes[70], DynArray[Item, 3], bool, uint8, bytes4):
+    return numbers, note, items, on, small, tag
+"""
+
+
+def test_call_data_is_read_as_a_contract_reads_it():
+    """Whoever follows a chain has to read what strangers send: dirty padding, offsets anywhere, a cut end."""
+    made = compile_code(ECHO, output_formats=["abi", "bytecode"])
+    function = ContractAbi("Echo", made["abi"]).function("echo", 6)
+    values = ((1, 2, 3), b"n" * 33, (("0x" + "ab" * 20, b"i" * 5), ("0x" + "cd" * 20, b"")), True, 7, b"tag!")
+    encoded, taken, odd = function.encode(values), 0, 0
+    types = [type_name(each) for each in function.inputs]
+    host = RevmHost(1)
+    address = host.deploy(bytes.fromhex(made["bytecode"][2:]), account("stranger"))
+    for seed in range(3_000):
+        data = encoded[:4] + spoil(encoded[4:], Random(seed))
+        result = host.static(account("stranger"), address, data)
+        if result.ok:
+            assert function.decode_arguments(data) == function.decode(result.data), data.hex()
+            taken, odd = taken + 1, odd + (expect(types, data[4:]) is None)
+    assert taken > 500 and odd > 100, (taken, odd)
+    host.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.deployment.accounts import account
+from backstop.hosts.abi import AbiDecodingError
 from backstop.live.chaos.hostile import Hostile
 from backstop.live.chaos.processes import PATIENCE, Follower, wait_until
 from backstop.live.chaos.stage import Chain
@@ -280,8 +281,11 @@ class Scene:
         function = system.artifacts[system.kinds[name]].abi.by_selector.get(data[:4])
         if function is None:
             return None
-        sender = transaction["from"].lower()
-        return Action(name, function.name, function.decode_arguments(data), sender)
+        try:
+            args = function.decode_arguments(data)
+        except AbiDecodingError:
+            return None
+        return Action(name, function.name, args, transaction["from"].lower())
 
     def signed_in(self, first: int, last: int) -> list[tuple[str, str]]:
         """Return what keepers signed in these blocks, in order: sender and raw transaction."""

@@ -11,7 +11,7 @@ from typing import Any
 from backstop.deployment.accounts import ACCOUNTS
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
-from backstop.hosts.abi import Function, Parameter
+from backstop.hosts.abi import AbiDecodingError, Function, Parameter
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.roles import CEILINGS, GUARDIAN, MINTER, SHORTFALL, STAGE
 from backstop.model.timelock import Call
@@ -46,9 +46,13 @@ class NamedCalls:
         target, data = call
         name = self._names.get(target)
         function = None if name is None else self._abi(name).by_selector.get(data[:4])
-        if function is None or not function.has_arguments(data):
+        try:
+            arguments = None if function is None else function.decode_arguments(data)
+        except AbiDecodingError:
+            arguments = None
+        if function is None or arguments is None:
             return f"{name or target} 0x{data.hex()}"
-        values = zip(function.inputs, function.decode_arguments(data), strict=True)
+        values = zip(function.inputs, arguments, strict=True)
         return f"{name}.{function.name}({', '.join(f'{p.name}={self._told(p, v)}' for p, v in values)})"
 
     def name_of(self, target: str, selector: bytes) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from backstop import attach
 from backstop.cli.govern import cli
 from backstop.deployment.accounts import account
 from backstop.deployment.file import write_deployment
@@ -22,6 +25,7 @@ from backstop.live.operate.named_calls import NamedCalls
 from backstop.live.operate.system import LiveSystem
 from backstop.model.roles import STAGE
 from tests.support.devnet import Devnet
+from tests.support.proxy import Proxy
 
 DAY = 86_400
 Run = Callable[..., Result]
@@ -148,6 +152,56 @@ def test_what_is_wrong_is_one_line(run: Run, tmp_path: Path, governed: tuple[Dev
     write_deployment(made, other)
     result = CliRunner(mix_stderr=False).invoke(cli, ["--network", devnet.url, "--deployment", str(other)])
     assert "this deployment has no timelock" in result.stderr and result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("promised", [2**24, 2**60])
+def test_a_list_that_a_node_only_promises_is_one_line(governed: tuple[Devnet, Path], promised: int) -> None:
+    """Each answer that is a list has 64 bytes, in which a node promises millions of items or more."""
+    devnet, file = governed
+    lie = "0x" + (32).to_bytes(32).hex() + promised.to_bytes(32).hex()
+    proxy = Proxy(devnet.port)
+    try:
+        deployed = attach(file, proxy.url)
+        proxy.change = lambda method, result: (
+            lie if method == "eth_call" and result.startswith("0x" + "0" * 62 + "20") else result
+        )
+        began = time.process_time()
+        words = ["--network", proxy.url, "--deployment", str(file)]
+        result = CliRunner(mix_stderr=False).invoke(cli, words)
+        assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+        assert result.stderr.count("\n") == 1
+        assert "open_proposals() returned 64 bytes that cannot be read" in result.stderr
+        with pytest.raises(BackstopError, match=r"open_proposals\(\) returned 64 bytes") as refused:
+            deployed.Timelock.open_proposals()
+        assert "\n" not in str(refused.value)
+        assert time.process_time() - began < 10
+    finally:
+        proxy.end()
+
+
+def test_an_event_that_a_node_only_promises_is_one_line(governed: tuple[Devnet, Path], run: Run) -> None:
+    devnet, file = governed
+    proposed = done(run("propose", "VaultEngine.set_debt_floor", "collateral_type=WETH", "new=7"))
+    id = re.findall(r"proposal (0x[0-9a-f]{64})", proposed)[0]
+    proxy = Proxy(devnet.port)
+
+    def promise(method: str, result: Any) -> Any:
+        """Let the length of the calls in each event be 2^60."""
+        for log in result if method == "eth_getLogs" else ():
+            data = bytes.fromhex(log["data"][2:])
+            at = int.from_bytes(data[:32])
+            log["data"] = "0x" + (data[:at] + (2**60).to_bytes(32) + data[at + 32 :]).hex()
+        return result
+
+    try:
+        proxy.change = promise
+        words = ["--network", proxy.url, "--deployment", str(file)]
+        result = CliRunner(mix_stderr=False).invoke(cli, words)
+        assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+        assert result.stderr.count("\n") == 1 and "cannot be read" in result.stderr
+    finally:
+        proxy.end()
+        done(run("cancel", id))
 
 
 def test_lists_and_structs_are_json() -> None:
