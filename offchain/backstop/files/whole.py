@@ -66,7 +66,27 @@ def _replace(path: Path, parts: Iterable[str | bytes]) -> None:
             os.unlink(temporary.name)
             raise
     os.chmod(temporary.name, 0o644)
-    os.replace(temporary.name, path)
+    replace_file(Path(temporary.name), path)
+
+
+def replace_file(part: Path, path: Path) -> None:
+    """Replace a file by a complete one in the same folder; after a power cut it is the old or the new one.
+
+    Without the first sync the new name may come before the content, and the file is empty; without the second
+    the old name may come back.
+    """
+    _sync(part)
+    os.replace(part, path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def plain_int(value: int) -> int | str:
@@ -80,6 +100,6 @@ def write_files(out: Path, files: Mapping[str, str]) -> None:
         part = out / f"{name}.part"
         try:
             part.write_text(text, encoding="utf-8")
-            os.replace(part, out / name)
+            replace_file(part, out / name)
         except OSError as error:
             raise BackstopError(f"{out / name} cannot be written: {error.strerror or error}") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +19,7 @@ from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.files.installation import COMPILED, CONTRACTS, ROOT, cache_folder
-from backstop.files.whole import write_json
+from backstop.files.whole import replace_file, write_json
 from backstop.hosts.abi import ContractAbi
 from backstop.hosts.compiler import hurried
 
@@ -317,7 +316,7 @@ def write_artifact(file: Path, artifact: Artifact) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as temporary:
         json.dump(asdict(artifact), temporary)
-    os.replace(temporary.name, file)
+    replace_file(Path(temporary.name), file)
 
 
 def _prune(cache: Path) -> None:

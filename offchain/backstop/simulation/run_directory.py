@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
 from backstop.files.installation import spelled
+from backstop.files.whole import replace_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -310,7 +310,7 @@ class Spool(list[Row]):
             self._write()
         assert self._writer is not None
         self._writer.close()
-        os.replace(self._part, self._path)
+        replace_file(self._part, self._path)
         self._writer = None
 
     def abandon(self) -> None:
@@ -360,4 +360,4 @@ def _kept(value: Any, kind: str) -> Any:
 def _write_text(path: Path, text: str) -> None:
     temporary = path.with_suffix(".part")
     temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    replace_file(temporary, path)

@@ -25,6 +25,7 @@ from backstop.deployment.parameters import Parameters, TimelockParameters
 from backstop.deployment.plan import Deployment, plan
 from backstop.errors import BackstopError
 from backstop.files.outputs import content, refuse_other
+from backstop.files.whole import replace_file
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
 from backstop.live.node.host import PATIENCE, LiveHost
@@ -139,7 +140,7 @@ def deploy_live(
                     f"the parameters do not fit: {action.contract}.{action.method}{action.args} "
                     f"reverted with {reason!r}"
                 )
-    part.replace(out)
+    replace_file(part, out)
     return deployment
 
 

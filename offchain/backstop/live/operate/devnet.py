@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from backstop.deployment.accounts import ACCOUNTS
 from backstop.errors import BackstopError
+from backstop.files.whole import replace_file
 from backstop.hosts.anvil import AnvilProcess
 from backstop.hosts.host import CHAIN_ID
 from backstop.hosts.rpc import RpcError
@@ -150,7 +151,7 @@ class _StateFile:
     def _replace(self, content: bytes) -> None:
         fresh = self.state.with_name(self.state.name + ".part")
         fresh.write_bytes(content)
-        fresh.replace(self.state)
+        replace_file(fresh, self.state)
 
 
 def begun_at(state: Path) -> int:

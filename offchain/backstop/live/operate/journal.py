@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.files.whole import plain_int
+from backstop.files.whole import plain_int, replace_file
 
 SCHEMA_VERSION = 3
 _READ = (1, 2, SCHEMA_VERSION)
@@ -258,8 +258,7 @@ class Journal:
         try:
             file.write("".join(json.dumps(line) + "\n" for line in (head, *entries, *spent)))
             file.flush()
-            os.fsync(file.fileno())
-            os.replace(temporary, self.path)
+            replace_file(temporary, self.path)
         except OSError:
             with suppress(OSError):  # what did not fit is tried again
                 file.close()
@@ -267,9 +266,6 @@ class Journal:
         if self._file is not None:
             self._file.close()
         self._file, self._lines, self._half = file, 0, False
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
 
 
 def _private(path: Path) -> IO[str]:

@@ -12,7 +12,6 @@ Equal studies have equal files but for meta.json, on any machine, with however m
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -24,7 +23,7 @@ import pyarrow.parquet as pq
 
 from backstop.errors import BackstopError
 from backstop.files.outputs import content, refuse_other
-from backstop.files.whole import read_json, write_files, write_json
+from backstop.files.whole import read_json, replace_file, write_files, write_json
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.spread.workers import Workers, here
 from backstop.studies.stress.chunks import Chunk, rows_in
@@ -148,7 +147,7 @@ def write_rows(path: Path, names: Iterable[str], rows: Rows) -> None:
     part = path.with_suffix(".part")
     try:
         pq.write_table(table, part, compression="zstd")
-        os.replace(part, path)
+        replace_file(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise BackstopError(f"{path} cannot be written: {error.strerror or error}") from None

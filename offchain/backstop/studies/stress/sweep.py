@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from backstop.errors import BackstopError
 from backstop.files.outputs import content, refuse_other
-from backstop.files.whole import read_json, write_files, write_json
+from backstop.files.whole import read_json, replace_file, write_files, write_json
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, vault_book
@@ -117,7 +117,7 @@ class Sweep:
         part = self.out / "sweep.part"
         try:
             pq.write_table(pa.Table.from_pylist(rows), part, compression="zstd")
-            part.replace(self.out / "sweep.parquet")
+            replace_file(part, self.out / "sweep.parquet")
         except OSError as error:
             raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
         self.write_scenarios()
