@@ -34,7 +34,10 @@ COMPILED = None if CHECKOUT else PACKAGE / "artifacts"
 """The contracts as the wheel's build compiled them; None in a checkout, whose sources may change."""
 
 EXTRAS = {
-    "chain": ("eth_account", "prometheus_client", "pyrevm", "trie", "urllib3"),
+    "chain": (
+        *("coincurve", "eth_account", "eth_utils", "hexbytes", "prometheus_client", "pyrevm", "rlp", "trie"),
+        "urllib3",
+    ),
     "cluster": ("distributed",),
     "dev": ("ape", "eth", "hypothesis", "pytest", "snekmate", "vyper", "web3"),
 }

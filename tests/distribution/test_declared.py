@@ -1,0 +1,72 @@
+"""Each module that is imported comes with a requirement that pyproject.toml names."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterable
+from functools import cache
+from importlib import metadata
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from backstop.files.installation import EXTRAS
+from tests.support.paths import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OWN = {"backstop", "benchmarks"}
+
+
+def names_in(requirements: Iterable[str]) -> set[str]:
+    return {canonicalize_name(Requirement(each).name) for each in requirements}
+
+
+CORE = names_in(PROJECT["dependencies"])
+DECLARED = {extra: names_in(each) for extra, each in PROJECT["optional-dependencies"].items()}
+
+
+@cache
+def imported_modules(folder: str) -> dict[str, set[str]]:
+    """Return the files that import each module of a third party, anywhere in their text."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                names = [node.module]
+            for name in names:
+                module = name.partition(".")[0]
+                if module not in sys.stdlib_module_names and module not in OWN:
+                    found.setdefault(module, set()).add(path.relative_to(ROOT).as_posix())
+    return found
+
+
+DISTRIBUTIONS = metadata.packages_distributions()
+
+
+def distributions_with(module: str) -> set[str]:
+    return {canonicalize_name(each) for each in DISTRIBUTIONS.get(module, ())}
+
+
+@pytest.mark.parametrize("folder", ["offchain/backstop", "offchain/benchmarks"])
+def test_every_import_is_declared(folder: str) -> None:
+    declared = CORE.union(*DECLARED.values())
+    modules = imported_modules(folder)
+    assert len(modules) > 5
+    found = {module: sorted(paths) for module, paths in modules.items()}
+    missing = {module: paths for module, paths in found.items() if not distributions_with(module) & declared}
+    assert missing == {}
+
+
+def test_a_module_of_an_extra_is_named_where_it_is_missing() -> None:
+    """`pip install 'backstop[chain]'` is the answer to each of them, instead of a traceback."""
+    for extra in ("chain", "cluster"):
+        modules = {
+            module
+            for module in imported_modules("offchain/backstop")
+            if distributions_with(module) & (DECLARED[extra] - CORE)
+        }
+        assert modules <= set(EXTRAS[extra]), extra
