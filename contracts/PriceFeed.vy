@@ -161,6 +161,7 @@ MASK_24: constant(uint256) = 2**24 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_112: constant(uint256) = 2**112 - 1
 MASK_144: constant(uint256) = 2**144 - 1
+MASK_240: constant(uint256) = 2**240 - 1
 # Where the guards begin in their slot.
 GUARDS: constant(uint256) = 144
 # There, what can hold a price back: all but `confirmations`, `dead_after` and the last three bits.
@@ -259,37 +260,41 @@ def bring(reports: DynArray[SignedReport, bounds.MAX_REPORTERS]) -> uint256:
 def poke(collateral_type: uint256):
     """
     @notice Step the price: the next becomes current, the median of fresh reports becomes next.
-            Permissionless, once a step. Protects: fewer than half of a market's reporters set no price,
-            whoever of the others is silent, and a price is public for a step before it counts. When there was
-            no price for so long that the current one is stale, both are set at once: a next price from before
-            the gap never becomes current. With a deviation set, a median outside it becomes next only after
-            it was outside in so many steps. Protects: a wick of no more steps than that never becomes
-            current, and a real crash is late by them, never refused.
+            Permissionless, once a step. In its first sixth, or in its first `bounds.MAX_SIGNED_AGE` seconds if
+            that is more and half of a step at most, another median takes the place of the next price, and
+            nothing else changes: neither the current price nor the end of the step. Protects: fewer than half
+            of a market's reporters set no price, whoever of the others is silent, a price is public for all
+            but that time of a step before it counts, and nobody uses a step up with the reports of the last.
+            When there was no price for so long that the current one is stale, both are set at once: a next
+            price from before the gap never becomes current. With a deviation set, a median outside it becomes
+            next only after it was outside in so many steps. Protects: a wick of no more steps than that never
+            becomes current, and a real crash is late by them, never refused.
     @param collateral_type [id] The market: its collateral type's id.
     """
     # Words and no structs: each copy costs whoever pokes.
     word: uint256 = self._load_market(collateral_type)
+    if word & (CLOSING | PLANNED) != 0:
+        word = self._count(collateral_type, word)
+    median: uint256 = self._median(collateral_type, word, (word >> 48) & MASK_32)
+    assert median != 0, "price_feed: no quorum"
+    average: uint256 = self.averages[collateral_type]
+    elapsed: uint256 = unsafe_sub(block.timestamp, (average >> 176) & MASK_32)
+    if elapsed < (word >> 16) & MASK_32:
+        self._renew(collateral_type, word, median, elapsed)
+        return
+
     prices: uint256 = self.prices[collateral_type]
     was: uint256 = prices & MASK_112
     current: uint256 = (prices >> 112) & MASK_112
-    average: uint256 = self.averages[collateral_type]
-    stepped_at: uint256 = (average >> 176) & MASK_32
-    assert block.timestamp >= unsafe_add(stepped_at, (word >> 16) & MASK_32), "price_feed: too early"
-    word = self._count(collateral_type, word)
-
     before: uint256 = min(was, current)
     if before == 0:
         before = self._lowest(collateral_type, was)
-    median: uint256 = self._median(collateral_type, word, (word >> 48) & MASK_32)
-    assert median != 0, "price_feed: no quorum"
     next: uint256 = median
     since: uint256 = (average >> 144) & MASK_32
     checkpoint_at: uint256 = (average >> 208) & MASK_32
     fallen: uint256 = average >> 240
     # Ray x seconds stay under 2**144.
-    cumulative: uint256 = unsafe_add(
-        average & MASK_144, unsafe_mul(was, unsafe_sub(block.timestamp, stepped_at))
-    )
+    cumulative: uint256 = unsafe_add(average & MASK_144, unsafe_mul(was, elapsed))
     if word & HOLDING != 0:
         current, next = self._guard(
             collateral_type,
@@ -297,6 +302,7 @@ def poke(collateral_type: uint256):
             self._load_prices(collateral_type),
             median,
             cumulative // unsafe_sub(block.timestamp, since),
+            False,
         )
     if block.timestamp > prices >> 224:
         current = median
@@ -992,19 +998,53 @@ def _average_at(collateral_type: uint256, current: uint256, at: uint256) -> uint
 
 
 @internal
+def _renew(collateral_type: uint256, word: uint256, median: uint256, elapsed: uint256):
+    """
+    @dev Replace the next price by a median, `elapsed` seconds after the step that set it. The current price,
+         the clock and the average stay.
+    """
+    prices: IPriceFeed.Prices = self._load_prices(collateral_type)
+    pending: uint256 = self._pending(collateral_type, prices)
+    current: uint256 = prices.current
+    next: uint256 = median
+    if word & HOLDING != 0:
+        weighted: uint256 = self._average_at(collateral_type, current, block.timestamp)
+        current, next = self._guard(collateral_type, word, prices, median, weighted, True)
+    prices.next = next
+    renewed: uint256 = self._pending(collateral_type, prices)
+    step: uint256 = (word >> 16) & MASK_32
+    assert renewed != pending and elapsed <= max(
+        step // 6, min(step // 2, bounds.MAX_SIGNED_AGE)
+    ), "price_feed: too early"
+
+    if collateral_type < bounds.MAX_TYPES:
+        average: uint256 = self.averages[collateral_type]
+        before: uint256 = self._lower(current, pending)
+        fallen: uint256 = falls._fall(average >> 240, before, self._lower(current, renewed))
+        self.averages[collateral_type] = (average & MASK_240) | (fallen << 240)
+    self.prices[collateral_type] = current | (next << 112) | (prices.fresh_until << 224)
+    log Poked(collateral_type=collateral_type, current=current, next=next)
+
+
+@internal
 def _guard(
-    collateral_type: uint256, word: uint256, old: IPriceFeed.Prices, median: uint256, weighted: uint256
+    collateral_type: uint256,
+    word: uint256,
+    old: IPriceFeed.Prices,
+    median: uint256,
+    weighted: uint256,
+    renews: bool,
 ) -> (uint256, uint256):
     """
     @dev The current and the next price of a guarded market: without a next one that counts, the
-         current one stays.
+         current one stays. Where the next price of a step is renewed, the current one has been set: what
+         waits has been counted, and what is outside counts if the price that it replaces had waited, or
+         continues the current one.
     """
     guards: Guards = self._unpack_guards(word)
-    pending: uint256 = old.next
-    if pending == 0:
-        pending = self.withheld[collateral_type]
+    pending: uint256 = self._pending(collateral_type, old)
     current: uint256 = pending
-    if pending == 0:
+    if pending == 0 or renews:
         current = old.current
 
     next: uint256 = median
@@ -1014,10 +1054,15 @@ def _guard(
         suspect = guards.suspect
         if pending == 0:
             # It waits already.
-            if suspect < guards.confirmations:
+            if renews:
+                next = 0
+            elif suspect < guards.confirmations:
                 suspect = unsafe_add(suspect, 1)
                 next = 0
-        elif suspect == 0 or self._deviates(median, pending, guards.deviation):
+        elif suspect == 0 or (
+            self._deviates(median, current, guards.deviation)
+            and not self._deviates(pending, current, guards.deviation)
+        ):
             # Seen for the first time, or another leap from one that was confirmed.
             suspect = 1
             next = 0
@@ -1049,9 +1094,22 @@ def _deviates(price: uint256, other: uint256, deviation: uint256) -> bool:
 
 @internal
 @view
+def _pending(collateral_type: uint256, prices: IPriceFeed.Prices) -> uint256:
+    """@dev The next price, also while a halt or a grace holds it back; 0 while it waits to be confirmed."""
+    return self.withheld[collateral_type] if prices.next == 0 else prices.next
+
+
+@internal
+@view
 def _lowest(collateral_type: uint256, current: uint256) -> uint256:
     """@dev The lowest known price of a market without a next one: a guard may hold that back."""
-    coming: uint256 = self.withheld[collateral_type]
+    return self._lower(current, self.withheld[collateral_type])
+
+
+@internal
+@pure
+def _lower(current: uint256, coming: uint256) -> uint256:
+    """@dev The lower of the current price and the next, if there is one."""
     return current if coming == 0 else min(current, coming)
 
 
@@ -1083,6 +1141,8 @@ def _median(collateral_type: uint256, config: uint256, age: uint256) -> uint256:
     """
     ordered: uint256[bounds.MAX_REPORTERS] = empty(uint256[bounds.MAX_REPORTERS])
     count: uint256 = 0
+    # In order so far: the next one comes last, unless it is lower.
+    highest: uint256 = 0
     for i: uint256 in range(1, unsafe_add(config & MASK_8, 1), bound=bounds.MAX_REPORTERS):
         word: uint256 = self.reports[collateral_type][i]
         # A missing report is a word of 0, too old as well.
@@ -1090,14 +1150,17 @@ def _median(collateral_type: uint256, config: uint256, age: uint256) -> uint256:
             continue
         price: uint256 = word & MASK_112
         at: uint256 = count
-        for _: uint256 in range(bounds.MAX_REPORTERS):
-            if at == 0:
-                break
-            below: uint256 = ordered[unsafe_sub(at, 1)]
-            if below <= price:
-                break
-            ordered[at] = below
-            at = unsafe_sub(at, 1)
+        if price < highest:
+            for _: uint256 in range(bounds.MAX_REPORTERS):
+                below: uint256 = ordered[unsafe_sub(at, 1)]
+                if below <= price:
+                    break
+                ordered[at] = below
+                at = unsafe_sub(at, 1)
+                if at == 0:
+                    break
+        else:
+            highest = price
         ordered[at] = price
         count = unsafe_add(count, 1)
     if count < (config >> 8) & MASK_8:

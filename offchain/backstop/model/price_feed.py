@@ -91,6 +91,15 @@ def least_quorum(reporters: int) -> int:
     return 2 * ((reporters - 1) // 2) + 1
 
 
+def renewal_window(step: int) -> int:
+    """Return how long after a step its next price may be replaced by the median of newer reports [seconds].
+
+    A sixth of the step, or as long as a signed report may be under way, but never the second half of a step:
+    until the next step nobody changes the price that comes.
+    """
+    return max(step // 6, min(step // 2, bounds.MAX_SIGNED_AGE))
+
+
 def middle(prices: Iterable[int]) -> int:
     """Return the middle one of some prices, the lower one of two."""
     ordered = sorted(prices)
@@ -167,17 +176,19 @@ class PriceFeed(PriceFalls, SettlementPrices):
     def poke(self, sender: str, collateral_type: int) -> None:
         """Step the price: next becomes current, the median next; both at once after a gap.
 
-        A median outside the deviation is next only after it was outside in so many steps.
+        A median outside the deviation is next only after it was outside in so many steps. Early in a step
+        another median takes the place of the next price, and nothing else changes.
         """
         now = self.world.timestamp
-        config = self._market(collateral_type)
+        config = self._counted(collateral_type, self._market(collateral_type))
         old: Prices = self.prices[collateral_type]
         average: Average = self.averages[collateral_type]
-        require(now >= average.stepped_at + config.step, "price_feed: too early")
-        config = self._counted(collateral_type, config)
+        median = self._median(collateral_type, config)
+        if now < average.stepped_at + config.step:
+            self._renew(collateral_type, config, median)
+            return
 
         lowest = self._lowest(collateral_type)
-        median = self._median(collateral_type, config)
         cumulative = average.cumulative + old.current * (now - average.stepped_at)
         weighted = cumulative // (now - average.since)
         current, following = self._guard(collateral_type, config, old, median, weighted)
@@ -197,6 +208,22 @@ class PriceFeed(PriceFalls, SettlementPrices):
             average = average._replace(fallen=fallen)
         self.averages[collateral_type] = average
         self.emit("Poked", collateral_type, current, following)
+
+    def _renew(self, collateral_type: int, config: Config, median: int) -> None:
+        """Replace the next price by a median; the current price, the clock and the average stay."""
+        now, average = self.world.timestamp, self.averages[collateral_type]
+        old: Prices = self.prices[collateral_type]
+        pending, lowest = self._pending(collateral_type), self._lowest(collateral_type)
+        weighted = self._average_at(collateral_type, now)
+        _, following = self._guard(collateral_type, config, old, median, weighted, renews=True)
+        self.prices[collateral_type] = old._replace(next=following)
+        changed = self._pending(collateral_type) != pending
+        in_time = now <= average.stepped_at + renewal_window(config.step)
+        require(changed and in_time, "price_feed: too early")
+        if collateral_type < bounds.MAX_TYPES:
+            fallen = self._fall(average.fallen, lowest, self._lowest(collateral_type))
+            self.averages[collateral_type] = average._replace(fallen=fallen)
+        self.emit("Poked", collateral_type, old.current, following)
 
     @external
     def set_price(self, sender: str, collateral_type: int, price: int) -> None:
@@ -546,9 +573,12 @@ class PriceFeed(PriceFalls, SettlementPrices):
 
     def _lowest(self, collateral_type: int) -> int:
         """Return the lower of the current and the next price, also if a guard holds that one back [ray]."""
-        prices: Prices = self.prices[collateral_type]
-        coming = prices.next or self.withheld_prices[collateral_type]
-        return min(prices.current, coming) if coming else prices.current
+        current, coming = self.prices[collateral_type].current, self._pending(collateral_type)
+        return min(current, coming) if coming else int(current)
+
+    def _pending(self, collateral_type: int) -> int:
+        """Return the next price, also while a halt or a grace holds it back [ray]; 0 while it waits."""
+        return int(self.prices[collateral_type].next or self.withheld_prices[collateral_type])
 
     def _median(self, collateral_type: int, config: Config) -> int:
         """Return the median of the reports that are not too old, the lower one of two in the middle."""
@@ -567,20 +597,32 @@ class PriceFeed(PriceFalls, SettlementPrices):
         require(config.reporters != 0, "price_feed: no market")
         return config
 
-    def _guard(self, c: int, config: Config, old: Prices, median: int, weighted: int) -> tuple[int, int]:
-        """Return the current and the next price; without a next one that counts, the current one stays."""
+    def _guard(
+        self, c: int, config: Config, old: Prices, median: int, weighted: int, *, renews: bool = False
+    ) -> tuple[int, int]:
+        """Return the current and the next price; without a next one that counts, the current one stays.
+
+        Where the next price of a step is renewed, the current one has been set: what waits has been counted,
+        and what is outside counts if the price that it replaces had waited, or continues the current one.
+        """
         # Confirmations and the time until it is dead hold nothing back.
         if config._replace(confirmations=0, dead_after=0)[MAKING:CLOSING] == Config()[MAKING:CLOSING]:
             return old.next, median
-        pending = old.next or self.withheld_prices[c]
+        pending = self._pending(c)
+        current = old.current if renews or not pending else pending
         following, suspect = median, 0
         if config.deviation and weighted and deviates(median, weighted, config.deviation):
             suspect = config.suspect
             if pending == 0:
                 # It waits already.
-                if suspect < config.confirmations:
+                if renews:
+                    following = 0
+                elif suspect < config.confirmations:
                     suspect, following = suspect + 1, 0
-            elif suspect == 0 or deviates(median, pending, config.deviation):
+            elif suspect == 0 or (
+                deviates(median, current, config.deviation)
+                and not deviates(pending, current, config.deviation)
+            ):
                 # Seen for the first time, or another leap from one that was confirmed.
                 suspect, following = 1, 0
             if following == 0:
@@ -597,7 +639,7 @@ class PriceFeed(PriceFalls, SettlementPrices):
             following = 0
         elif old.next == 0:
             self.withheld_prices[c] = 0
-        return pending or old.current, following
+        return current, following
 
     def _fresh_prices(self, collateral_type: int) -> Prices:
         prices: Prices = self.prices[collateral_type]

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.model import bounds
 from backstop.proof.properties.figures.arithmetic import BASIS_POINTS
 from backstop.proof.properties.figures.prices import time_weighted
-from backstop.proof.properties.registry import Violation, history_property, transition_property
+from backstop.proof.properties.registry import (
+    Violation,
+    history_property,
+    refusal_property,
+    transition_property,
+)
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
@@ -20,7 +26,8 @@ class PricesComeFromReports:
     """A step's price is the middle of reports that are not too old, a step later, and never before its time.
 
     As many as the quorum, half of them at it or under it, half at it or over. A market with guards may hold
-    one back and go on with the last. The average is that of all prices since its record begins.
+    one back and go on with the last. The average is that of all prices since its record begins. Early in a
+    step its next price may be renewed, which changes nothing else.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -61,14 +68,17 @@ class PricesComeFromReports:
     def _check(self, step: Transition, c: int, current: int, following: int) -> None:
         config, old = step.before(_FEED, "configs", c), step.before(_FEED, "prices", c)
         now = step.model.timestamp
-        if now < self._stepped.get(c, 0) + config.step:
-            raise Violation(f"market {c} steps at {now}, {now - self._stepped[c]} s after the last")
-        self._stepped[c] = now
         reports = self._reports.get(c, {}).values()
         fresh = sorted(price for price, at in reports if at + config.max_age >= now)
         if len(fresh) < config.quorum:
             raise Violation(f"market {c} steps with {len(fresh)} reports of a quorum of {config.quorum}")
         middle = fresh[(len(fresh) - 1) // 2]
+        if (elapsed := now - self._stepped.get(c, 0)) < config.step:
+            if not _is_early(elapsed, config.step):
+                raise Violation(f"market {c} steps at {now}, {elapsed} s after the last")
+            self._check_renewed(step, c, middle, (current, following))
+            return
+        self._stepped[c] = now
         stale = now > old.fresh_until
         guarded = config.deviation or config.grace or config.halted or now < config.grace_until
         if not guarded and old.next:
@@ -83,6 +93,34 @@ class PricesComeFromReports:
             raise Violation(f"market {c} says {current, following} and has {after}")
         self._check_confirmed(step, c, middle)
         self._check_average(step, c, old.current, current)
+
+    def _check_renewed(self, step: Transition, c: int, middle: int, said: tuple[int, int]) -> None:
+        """Check that a renewal replaces the next price by the middle, or by none yet, and changes no more."""
+        old, after = step.before(_FEED, "prices", c), step.after(_FEED, "prices", c)
+        pending = old.next or step.before(_FEED, "withheld", c)
+        following = after.next or step.after(_FEED, "withheld", c)
+        if said != (old.current, after.next) or after != old._replace(next=after.next):
+            raise Violation(f"market {c}: a renewal makes {after} of {old}, and says {said}")
+        if following not in (0, middle) or following == pending:
+            raise Violation(f"market {c} renews {pending} by {following}, reports make {middle}")
+        before, now = step.before(_FEED, "averages", c), step.after(_FEED, "averages", c)
+        if before._replace(fallen=0) != now._replace(fallen=0):
+            raise Violation(f"market {c}: a renewal makes {now} of {before}")
+        config, average = step.before(_FEED, "configs", c), time_weighted(step, step.before, c)
+        if not config.deviation or not average or not _far(middle, average, config.deviation):
+            self._waits[c] = 0, False
+            if not following:
+                raise Violation(f"market {c} holds {middle} back, beside an average of {average}")
+            return
+        # A price that waits was seen in this step; one that was confirmed may become another one of its kind.
+        confirmed = self._waits.get(c, (0, False))[1]
+        continues = not _far(middle, old.current, config.deviation) or (
+            pending and _far(pending, old.current, config.deviation)
+        )
+        if bool(following) is not bool(confirmed and continues):
+            raise Violation(f"market {c} renews {pending} by {following}, the average is {average}")
+        if not following:
+            self._waits[c] = 1, False
 
     def _check_confirmed(self, step: Transition, c: int, middle: int) -> None:
         """Assert that a price far from the average counts after so many steps there, and then does."""
@@ -123,6 +161,11 @@ class PricesComeFromReports:
             raise Violation(f"market {c}: the average begins {now - average.since} s ago, of {window}")
 
 
+def _is_early(elapsed: int, step: int) -> bool:
+    """Return whether the next price of a step may still be renewed, so many seconds after it."""
+    return 6 * elapsed <= step or (elapsed <= bounds.MAX_SIGNED_AGE and 2 * elapsed <= step)
+
+
 def _far(price: int, other: int, deviation: int) -> bool:
     return abs(price - other) * BASIS_POINTS > other * deviation
 
@@ -140,3 +183,62 @@ def no_minority_sets_a_price(step: Transition, changes: Changes) -> None:
     low, high = sum(each <= price for each in fresh), sum(each >= price for each in fresh)
     if price and min(low, high) <= minority:
         raise Violation(f"market {c}: {fresh} of {config.reporters} reporters make it {price}")
+
+
+@refusal_property(146, calls=["PriceFeed.poke"])
+def newer_reports_are_taken(step: Transition) -> None:
+    """Assert that a step that is due, or a new median early in a step, is refused only without a quorum.
+
+    A price that is far from the average and waits to be confirmed is not replaced by another one that waits.
+    """
+    c, now = step.action.args[0], step.model.timestamp
+    config, prices = step.after(_FEED, "configs", c), step.after(_FEED, "prices", c)
+    reports = [step.after(_FEED, "reports", (c, i)) for i in range(1, config.reporters + 1)]
+    fresh = sorted(each.price for each in reports if each.price and each.reported_at + config.max_age >= now)
+    if not config.reporters or len(fresh) < config.quorum:
+        return
+    middle, pending = fresh[(len(fresh) - 1) // 2], prices.next or step.after(_FEED, "withheld", c)
+    elapsed = now - step.after(_FEED, "averages", c).stepped_at
+    if elapsed < config.step:
+        average = time_weighted(step, step.after, c)
+        waits = not pending and config.deviation and average and _far(middle, average, config.deviation)
+        if middle == pending or waits or not _is_early(elapsed, config.step):
+            return
+    raise Violation(f"market {c} refuses {middle}, {elapsed} s after the last step: {step.outcome.reason}")
+
+
+@history_property(147, events=["PriceFeed.*"])
+class PricesAreKnownBeforeTheyCount:
+    """A next price becomes current only after all but the early part of a step, in which it could be renewed.
+
+    Where a feed was stale the reports of now count at once. Another length of the steps begins a new record.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        # Of each market the price that comes, held back or not, and since when it does.
+        self._known: dict[int, tuple[int, int]] = {}
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Follow the next price of each market, and check each that becomes current."""
+        now = step.model.timestamp
+        for log in step.outcome.logs:
+            if log.contract != _FEED:
+                continue
+            c = log.values[0]
+            if log.event == "MarketSet" or (log.event == "Poked" and step.action.method != "poke"):
+                self._known.pop(c, None)
+            elif log.event == "Poked":
+                self._check(step, c)
+                price = step.after(_FEED, "prices", c).next or step.after(_FEED, "withheld", c)
+                self._known[c] = price, now
+
+    def _check(self, step: Transition, c: int) -> None:
+        old, price = step.before(_FEED, "prices", c), step.after(_FEED, "prices", c).current
+        now, length = step.model.timestamp, step.after(_FEED, "configs", c).step
+        known = self._known.get(c)
+        if known is None or price == old.current or now > old.fresh_until:
+            return
+        if price != known[0]:
+            raise Violation(f"market {c} has {price} after {known[0]} was known")
+        if not _is_early(length - (now - known[1]), length):
+            raise Violation(f"market {c} has {price}, which was known for {now - known[1]} s of {length}")
