@@ -1013,8 +1013,11 @@ def _renew(collateral_type: uint256, word: uint256, median: uint256, elapsed: ui
     prices.next = next
     renewed: uint256 = self._pending(collateral_type, prices)
     step: uint256 = (word >> 16) & MASK_32
-    assert renewed != pending and elapsed <= max(
-        step // 6, min(step // 2, bounds.MAX_SIGNED_AGE)
+    # A price that waits goes on waiting.
+    assert (
+        median != pending
+        and renewed != pending
+        and elapsed <= max(step // 6, min(step // 2, bounds.MAX_SIGNED_AGE))
     ), "price_feed: too early"
 
     if collateral_type < bounds.MAX_TYPES:

@@ -383,7 +383,7 @@ def a_little_above(self, c, vault, price, debt):
     return vault.locked_collateral * price * BASIS_POINTS < debt * (vault.liquidation_ratio + 100)
 
 
-def never_confirmed(self, c, config, old, median, weighted):
+def never_confirmed(self, c, config, old, median, weighted, renews=False):
     following = 0 if price_feed.deviates(median, weighted, 500) else median
     return old.next or old.current, following
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from backstop.deployment.parameters import Parameters
 from backstop.keepers.seen import Outside, Tables
 from backstop.model import falls, interfaces, price_feed
+from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.system import Snapshot
 
@@ -87,6 +88,29 @@ class PriceView:
     def new_risk_price(self, c: int) -> int:
         """Return the price at which new risk is measured [ray]; 0 if there is none."""
         return min(self.price(c), self.prices(c).next)
+
+    def pending(self, c: int) -> int:
+        """Return the next price, also while a halt or a grace holds it back [ray]; 0 while it waits."""
+        return int(self.prices(c).next or self._feed["withheld"].get(c, 0))
+
+    def is_renewable(self, c: int) -> bool:
+        """Check whether newer reports may still replace the next price of the feed's last step."""
+        return self.timestamp <= self.stepped_at(c) + price_feed.renewal_window(self.feed_config(c).step)
+
+    def renews(self, c: int, reports: Mapping[str, int], deviation: int) -> bool:
+        """Check whether reports would replace the next price by one that far from it [basis points].
+
+        Where a price waits for its confirmation, only one that need not wait replaces it.
+        """
+        config, pending = self.feed_config(c), self.pending(c)
+        if not self.is_renewable(c) or len(reports) < config.quorum:
+            return False
+        price = price_feed.middle(reports.values())
+        if not pending:
+            return not config.deviation or not price_feed.deviates(
+                price, self.time_weighted(c), config.deviation
+            )
+        return price != pending and abs(price - pending) * BASIS_POINTS >= pending * deviation
 
     def time_weighted(self, c: int) -> int:
         """Return the average price over the last one or two windows [ray]."""

@@ -53,16 +53,20 @@ def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decision
 def poker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Step the feed as soon as it may; first bring what reporters have signed, where that is of use.
 
-    Only a market whose step is due is brought anything, and stepped after that: so whatever reporters sign,
-    bringing costs no more than one report of each of them a step.
+    Early in a step the next price is renewed where newer reports move it by `deviation`: somebody else may
+    have stepped the feed before they landed. Nothing is brought to a market later than that, and before its
+    next step is due.
     """
     if not view.prices_are_wanted():
         return
     due = [c for c in view.markets if view.timestamp >= view.stepped_at(c) + view.feed_config(c).step]
-    signed = me.reports.newest(view) if me.reports is not None and due else {}
-    useful = [
-        c for c in due if _is_useful(me, view, c, {who: s for (of, who), s in signed.items() if of == c})
-    ]
+    early = [c for c in view.markets if c not in due and view.is_renewable(c)]
+    signed = me.reports.newest(view) if me.reports is not None and (due or early) else {}
+    useful = []
+    for c in (*due, *early):
+        found = {who: each for (market, who), each in signed.items() if market == c}
+        if _is_useful(me, view, c, found) if c in due else _renews(me, view, c, found):
+            useful.append(c)
     wanted = [signed[key] for key in sorted(signed) if key[0] in useful]
     # What is refused is left alone for a while, as any call is: the feed is stepped all the same.
     waits = bool(wanted) and memory.may(("bring", "reports"), view.timestamp)
@@ -71,6 +75,15 @@ def poker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     for c in due:
         if len(view.fresh_reports(c)) >= view.feed_config(c).quorum and not (waits and c in useful):
             yield me.intent("PriceFeed", "poke", c, about=c)
+    for c in early:
+        if _renews(me, view, c, {}) and not (waits and c in useful):
+            yield me.intent("PriceFeed", "poke", c, about=c)
+
+
+def _renews(me: Keeper, view: View, c: int, signed: Mapping[str, SignedReport]) -> bool:
+    """Check whether reports, with these brought, would renew the next price by one `deviation` away."""
+    prices = {who: each.price for who, each in signed.items()}
+    return view.renews(c, view.fresh_reports(c) | prices, me.group.deviation)
 
 
 def _is_useful(me: Keeper, view: View, c: int, signed: Mapping[str, SignedReport]) -> bool:

@@ -214,12 +214,14 @@ class PriceFeed(PriceFalls, SettlementPrices):
         now, average = self.world.timestamp, self.averages[collateral_type]
         old: Prices = self.prices[collateral_type]
         pending, lowest = self._pending(collateral_type), self._lowest(collateral_type)
+        in_time = now <= average.stepped_at + renewal_window(config.step)
+        require(in_time and median != pending, "price_feed: too early")
         weighted = self._average_at(collateral_type, now)
         _, following = self._guard(collateral_type, config, old, median, weighted, renews=True)
+        # A price that waits goes on waiting.
+        changed = pending or following or self.withheld_prices[collateral_type]
+        require(changed != 0, "price_feed: too early")
         self.prices[collateral_type] = old._replace(next=following)
-        changed = self._pending(collateral_type) != pending
-        in_time = now <= average.stepped_at + renewal_window(config.step)
-        require(changed and in_time, "price_feed: too early")
         if collateral_type < bounds.MAX_TYPES:
             fallen = self._fall(average.fallen, lowest, self._lowest(collateral_type))
             self.averages[collateral_type] = average._replace(fallen=fallen)

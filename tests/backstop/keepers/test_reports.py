@@ -13,6 +13,7 @@ from backstop.errors import BackstopError
 from backstop.keepers.keeper import Keeper, Memory
 from backstop.keepers.reports import MOST_BYTES, ReportSources, Said, SigningFile, parse_report, report_line
 from backstop.model.arithmetic import RAY
+from backstop.model.price_feed import renewal_window
 from backstop.model.signed_reports import SignedReport
 from tests.support.world import World
 
@@ -84,8 +85,25 @@ def test_a_minority_has_nothing_brought_by_moving_its_own_reports(world, source)
     assert source.brought() == [("poke", 0)]
 
 
-def test_only_a_market_whose_step_is_due_is_brought_anything(world, source) -> None:
+def test_a_step_that_somebody_else_made_is_renewed(world, source) -> None:
+    """Early in it, by what reporters have signed, where that moves the next price by the deviation."""
     world.run.must("PriceFeed", "poke", 0, sender=world.run.account("stranger"))
+    for i in (1, 2, 3):
+        source.sign(i, 199)
+    assert source.brought() == []
+    world.run.go_to(world.run.system.timestamp + 12)
+    reports = {source.sign(i, 180) for i in (1, 2, 3)}
+    (bring, *_) = source.poker().decide(world.view, Memory(), 0)
+    assert source.brought() == [("bring", reports)]
+    world.run.apply(bring.action)
+    assert source.brought() == [("poke", 0)]
+    world.run.must("PriceFeed", "poke", 0, sender=world.run.account("stranger"))
+    assert source.brought() == []
+
+
+def test_later_only_a_market_whose_step_is_due_is_brought_anything(world, source) -> None:
+    world.run.must("PriceFeed", "poke", 0, sender=world.run.account("stranger"))
+    world.run.go_to(world.run.system.timestamp + renewal_window(STEP) + 1)
     for i in (1, 2, 3):
         source.sign(i, 180)
     assert source.brought() == []

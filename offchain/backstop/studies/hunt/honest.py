@@ -14,7 +14,7 @@ from backstop.model.collateral_auction import CollateralAuction
 from backstop.model.interfaces import Vault
 from backstop.model.liquidation_engine import LiquidationEngine
 from backstop.model.pool import Pool
-from backstop.model.price_feed import PriceFeed
+from backstop.model.price_feed import PriceFeed, renewal_window
 from backstop.model.settlement import Settlement
 from backstop.model.vault_engine import VaultEngine
 from backstop.studies.hunt.script import Intent
@@ -119,7 +119,10 @@ class Town:
                 lapses = last.reported_at + config.max_age < self.now + ROUND
                 if reporter not in liars and (lapses or last.price != prices[c]):
                     self.do(reporter, "PriceFeed", "report", c, prices[c])
-            if self.now >= self.feed.averages[c].stepped_at + config.step:
+            elapsed = self.now - self.feed.averages[c].stepped_at
+            pending = self.feed.prices[c].next or self.feed.withheld_prices[c]
+            early = elapsed <= renewal_window(config.step) and prices[c] != pending
+            if elapsed >= config.step or early:
                 self.do(POKER, "PriceFeed", "poke", c)
 
     # ------------------------------------------------------------------ wishes

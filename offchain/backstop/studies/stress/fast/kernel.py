@@ -132,7 +132,7 @@ def run_path(
                     _see(group, world.sources[c, at], noise[c], reports[c], t, now)
             elif group.role == POKER:
                 for c in range(types):
-                    kinds[c].poke = may_poke(kinds[c], terms[c], reports[c], now)
+                    kinds[c].poke = may_poke(kinds[c], terms[c], reports[c], now, group.deviation)
             elif group.role == ACCRUER:
                 for c in range(types):
                     kinds[c].accrue = now >= kinds[c].accrued_at + group.heartbeat

@@ -7,6 +7,7 @@ from math import sqrt
 from numba import njit
 
 from backstop.deployment.parameters import EXPONENTIAL, STAIRSTEP
+from backstop.model.bounds import MAX_SIGNED_AGE
 from backstop.studies.stress.fast.tables import Table
 
 ROUNDING = 1e-12
@@ -40,15 +41,6 @@ def open_feed(kind: Table, terms: Table, reports: Table, price: float, opened: f
 
 
 @njit(cache=True)
-def may_poke(kind: Table, terms: Table, reports: Table, now: float) -> bool:
-    """Tell whether the step is over and enough reports are fresh."""
-    fresh = 0
-    for r in range(len(reports)):
-        fresh += now <= reports[r].at + terms.max_age
-    return fresh >= terms.quorum and now >= kind.stepped_at + terms.step
-
-
-@njit(cache=True)
 def _median(terms: Table, reports: Table, now: float) -> float:
     """Return the median of the fresh reports; of an even number, the lower of the two in the middle."""
     for r in range(len(reports)):
@@ -67,14 +59,36 @@ def _median(terms: Table, reports: Table, now: float) -> float:
 
 
 @njit(cache=True)
+def may_poke(kind: Table, terms: Table, reports: Table, now: float, deviation: float) -> bool:
+    """Check whether enough reports are fresh, and the step is over or its next price to be renewed.
+
+    That is early in the step, by a median that is off by a deviation, a share of the next price.
+    """
+    fresh = 0
+    for r in range(len(reports)):
+        fresh += now <= reports[r].at + terms.max_age
+    if fresh < terms.quorum:
+        return False
+    if now >= kind.stepped_at + terms.step:
+        return True
+    if now > kind.stepped_at + max(terms.step // 6, min(terms.step // 2, MAX_SIGNED_AGE)):
+        return False
+    median = _median(terms, reports, now)
+    return median != kind.next and abs(median - kind.next) >= kind.next * deviation
+
+
+@njit(cache=True)
 def poke(kind: Table, terms: Table, reports: Table, now: float) -> None:
     """Make the next price current and the median the next; both at once after a gap.
 
-    Do nothing while poking would revert.
+    Early in a step the median only takes the place of the next price. Do nothing while poking would revert.
     """
-    if not may_poke(kind, terms, reports, now):
+    if not may_poke(kind, terms, reports, now, 0.0):
         return
     median = _median(terms, reports, now)
+    if now < kind.stepped_at + terms.step:
+        kind.next = median
+        return
     cumulative = kind.cumulative + kind.current * (now - kind.stepped_at)
     kind.current = median if now > kind.fresh_until else kind.next
     kind.next = median

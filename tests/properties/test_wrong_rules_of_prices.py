@@ -1,0 +1,134 @@
+"""Rules by which a step is renewed, made wrong as if on both sides: properties 41, 146 and 147 notice."""
+
+import pytest
+
+from backstop.model import price_feed
+from backstop.model.arithmetic import RAY
+from backstop.model.price_feed import Config, PriceFeed
+from backstop.proof.properties import Transition, Violation, check_refused
+from backstop.proof.properties.registry import HISTORY_PROPERTIES
+from backstop.system import Action
+from tests.support.auctions import WETH
+from tests.support.plain import steady
+from tests.support.transitions import notices
+
+USUAL, NEW = 2_000, 1_900
+RIGHT_GUARD = PriceFeed._guard
+RIGHT_RENEWAL = PriceFeed._renew
+
+
+@pytest.fixture
+def stepped(new_protocol):
+    """A step that has just been made, with the reports of the last."""
+    made = steady(new_protocol)
+    made.post_next("WETH", USUAL * RAY)
+    return made
+
+
+def report(protocol, dollars):
+    protocol.report("WETH", dollars * RAY)
+
+
+def poke(protocol):
+    protocol.do("PriceFeed.poke", WETH, sender="stranger")
+
+
+def renew(protocol, after=0):
+    protocol.advance(after)
+    report(protocol, NEW)
+    poke(protocol)
+
+
+def test_a_renewal_that_makes_the_price_current(stepped, monkeypatch):
+    def wrong(self, c, config, median):
+        RIGHT_RENEWAL(self, c, config, median)
+        self.prices[c] = self.prices[c]._replace(current=median)
+
+    monkeypatch.setattr(PriceFeed, "_renew", wrong)
+    notices(41, stepped, renew)
+
+
+def test_a_renewal_that_begins_the_step_anew(stepped, monkeypatch):
+    """Whoever renews would put the next step off."""
+
+    def wrong(self, c, config, median):
+        RIGHT_RENEWAL(self, c, config, median)
+        self.averages[c] = self.averages[c]._replace(stepped_at=self.world.timestamp)
+
+    monkeypatch.setattr(PriceFeed, "_renew", wrong)
+    notices(41, stepped, lambda protocol: renew(protocol, 60))
+
+
+def test_a_renewal_late_in_a_step(stepped, monkeypatch):
+    monkeypatch.setattr(price_feed, "renewal_window", lambda step: step // 3)
+    notices(41, stepped, lambda protocol: renew(protocol, 601))
+
+
+def test_a_renewal_without_a_guard(stepped, monkeypatch):
+    def wrong(self, c, config, old, median, weighted, *, renews=False):
+        config = Config() if renews else config
+        return RIGHT_GUARD(self, c, config, old, median, weighted, renews=renews)
+
+    stepped.do("PriceFeed.set_guards", WETH, 200, 1, 0, 0, sender="admin")
+    monkeypatch.setattr(PriceFeed, "_guard", wrong)
+    notices(41, stepped, renew)
+
+
+def test_a_renewal_that_confirms(stepped, monkeypatch):
+    """A price that waits would wait for as many renewals as steps."""
+
+    def wrong(self, c, config, old, median, weighted, *, renews=False):
+        return RIGHT_GUARD(self, c, config, old, median, weighted)
+
+    def wait_and_renew(protocol):
+        renew(protocol, 3_600)
+        report(protocol, NEW - 1)
+        poke(protocol)
+
+    stepped.do("PriceFeed.set_guards", WETH, 200, 1, 0, 0, sender="admin")
+    monkeypatch.setattr(PriceFeed, "_guard", wrong)
+    notices(41, stepped, wait_and_renew)
+
+
+def test_a_price_that_was_known_too_shortly(stepped, monkeypatch):
+    """Where another rule than the clock of steps lets it be renewed, 147 sees when it becomes current."""
+
+    def late(protocol):
+        renew(protocol, 601)
+        protocol.advance(2_999)
+        poke(protocol)
+
+    for number in [n for n in HISTORY_PROPERTIES if n != 147]:
+        monkeypatch.delitem(HISTORY_PROPERTIES, number)
+    monkeypatch.setattr(price_feed, "renewal_window", lambda step: step // 3)
+    notices(147, stepped, late)
+
+
+def refused(protocol):
+    """A step that is due, or newer reports early in one, as if model and contract refused them."""
+    model = protocol.lockstep.model
+    action = Action("PriceFeed", "poke", (WETH,), protocol.address("stranger"))
+    outcome = model.foresee(action)
+    return Transition(action, outcome._replace(reason="price_feed: too early", logs=()), model)
+
+
+@pytest.mark.parametrize(("after", "dollars"), [(0, NEW), (600, NEW), (3_600, USUAL)])
+def test_reports_that_are_refused(stepped, after, dollars):
+    stepped.advance(after)
+    report(stepped, dollars)
+    with pytest.raises(Violation, match=r"^property 146 is violated: "):
+        check_refused(refused(stepped))
+
+
+@pytest.mark.parametrize(("after", "dollars"), [(0, USUAL), (601, NEW), (3_599, NEW)])
+def test_reports_that_are_rightly_refused(stepped, after, dollars):
+    stepped.advance(after)
+    report(stepped, dollars)
+    check_refused(refused(stepped))
+
+
+def test_a_price_that_waits_is_rightly_refused(stepped):
+    stepped.do("PriceFeed.set_guards", WETH, 200, 1, 0, 0, sender="admin")
+    renew(stepped, 3_600)
+    report(stepped, NEW - 1)
+    check_refused(refused(stepped))
