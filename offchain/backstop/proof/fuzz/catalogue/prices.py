@@ -8,6 +8,7 @@ from typing import cast
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.member_pool import MemberPool
+from backstop.model.price_feed import renewal_window
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.opening import (
     ADAPTED,
@@ -127,6 +128,21 @@ def poke(s: Scene) -> Iterator[Action | Wait]:
     if sum(s.now <= each.reported_at + config.max_age for each in reports) < config.quorum and s.chance(0.8):
         return
     yield s.call("PriceFeed", "poke", c, by=s.somebody())
+
+
+@move(weight=0.7)
+def renew_step(s: Scene) -> Iterator[Action | Wait]:
+    """Step a feed with the reports of the last step, and renew the step once newer ones have landed."""
+    c = s.market()
+    config = s.feed.configs[c]
+    yield _until_step(s, c)
+    yield s.call("PriceFeed", "poke", c, by=s.somebody())
+    window = renewal_window(config.step)
+    for _ in range(s.some((1, 1, 2))):
+        yield Wait(min(config.step, s.some((0, 12, window // 2, window, window + 1))))
+        price = _last(s, c) * s.some((5_000, 9_000, 9_900, 10_100, 12_000)) // BASIS_POINTS
+        yield from report_all(s, c, price)
+        yield s.call("PriceFeed", "poke", c, by=s.somebody())
 
 
 @move(weight=1)
