@@ -13,12 +13,14 @@ from backstop.deployment.examples import standard
 from backstop.deployment.plan import plan
 from backstop.model import dutch, ledger, loss_waterfall, pool, vault_engine, workouts
 from backstop.model.arithmetic import RAY, WAD
+from backstop.model.bounds import MIN_NOTICE
 from backstop.model.state import Revert, external
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
 from backstop.system import Action
 from tests.support.backstop_pool import on_the_model, staffed
 from tests.support.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
+from tests.support.margin import with_margin
 from tests.support.savings import save
 from tests.support.watched import OnTheModel, crowd_to_ask
 from tests.support.workouts import TERMS, begin, opened_with_workouts
@@ -99,6 +101,15 @@ def test_a_right_model_is_left_as_it_is(request, number):
     before = alone.model.snapshot(), alone.timestamp
     assert answers(alone, number) > 5
     assert before == (alone.model.snapshot(), alone.timestamp)
+
+
+def test_the_way_out_is_open_while_a_final_price_is_made(new_protocol):
+    """A market is delisted, and its feed's guards stay as they are from the moment on."""
+    both = in_use(opened(new_protocol, with_margin()))
+    admin, at = both.model.world.contracts["MarginPolicy"].admins[()], both.timestamp + MIN_NOTICE
+    assert both.apply(Action("MarginPolicy", "delist", (0, at), admin)).ok
+    both.advance(MIN_NOTICE)
+    assert answers(both, 10) > 5
 
 
 def cap_for_each_call(self, c, k, capacity, more=0, settling=False):

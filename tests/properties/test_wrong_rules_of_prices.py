@@ -1,13 +1,15 @@
-"""Rules by which a step is renewed, made wrong as if on both sides: properties 41, 146 and 147 notice."""
+"""Rules of a feed's steps and terms, made wrong as if on both sides: 41, 146, 147 and 148 notice."""
 
 import pytest
 
 from backstop.model import price_feed
 from backstop.model.arithmetic import RAY
+from backstop.model.bounds import FINAL_DEADLINE
 from backstop.model.price_feed import Config, PriceFeed
+from backstop.model.roles import SETTLEMENT
 from backstop.proof.properties import Transition, Violation, check_refused
 from backstop.proof.properties.registry import HISTORY_PROPERTIES
-from backstop.system import Action
+from backstop.system import Action, Outcome
 from tests.support.auctions import WETH
 from tests.support.plain import steady
 from tests.support.transitions import notices
@@ -132,3 +134,41 @@ def test_a_price_that_waits_is_rightly_refused(stepped):
     renew(stepped, 3_600)
     report(stepped, NEW - 1)
     check_refused(refused(stepped))
+
+
+def is_closing(protocol):
+    """A change of guards, as if model and contract refused it while they make a final price."""
+    model = protocol.lockstep.model
+    action = Action("PriceFeed", "set_guards", (WETH, 0, 1, 0, 0), protocol.address("admin"))
+    return Transition(action, Outcome("price_feed: is closing", None, ()), model)
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_terms_that_stand_still_for_too_long(stepped, planned):
+    """Before the moment, and from three days after it on; in between it is right."""
+    stepped.do("PriceFeed.grant_role", SETTLEMENT, "settlement", sender="admin")
+    with pytest.raises(Violation, match=r"^property 148 is violated: "):
+        check_refused(is_closing(stepped))
+    if planned:
+        moment = stepped.timestamp + 1_000
+        stepped.do("PriceFeed.plan_final_price", WETH, moment, sender="settlement")
+        with pytest.raises(Violation, match=r"^property 148 is violated: "):
+            check_refused(is_closing(stepped))
+        stepped.advance(1_000)
+    else:
+        stepped.do("PriceFeed.begin_final_price", WETH, sender="settlement")
+    check_refused(is_closing(stepped))
+    stepped.advance(FINAL_DEADLINE - 1)
+    check_refused(is_closing(stepped))
+    stepped.advance(1)
+    with pytest.raises(Violation, match=r"^property 148 is violated: "):
+        check_refused(is_closing(stepped))
+
+
+def test_terms_that_stand_still_though_the_price_is_final(stepped):
+    stepped.do("PriceFeed.grant_role", SETTLEMENT, "settlement", sender="admin")
+    stepped.do("PriceFeed.begin_final_price", WETH, sender="settlement")
+    for _ in range(7):
+        stepped.post_next("WETH", USUAL * RAY)
+    with pytest.raises(Violation, match=r"^property 148 is violated: "):
+        check_refused(is_closing(stepped))

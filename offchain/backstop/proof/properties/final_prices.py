@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from backstop.model.arithmetic import RAY
 from backstop.model.listing import ids_of
-from backstop.proof.properties.registry import Violation, history_property
+from backstop.proof.properties.registry import Violation, history_property, refusal_property
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model import ModelSystem
 
 _FEED, _SETTLEMENT, _PERPETUALS, _POLICY = "PriceFeed", "Settlement", "PerpetualMarket", "MarginPolicy"
+_CLOSINGS = "settlement_price.closings"
 _HOUR, _DAY, _FOREVER = 3_600, 86_400, 2**63
 
 
@@ -137,6 +138,24 @@ class FinalPricesFollowFromTheFeed:
         is_final, final = making.made(step.model.timestamp)
         if not is_final or price != max(1, final * base.lot // RAY):
             raise Violation(f"perpetual market {m} ends at {price}, its feed says {is_final}, {final}")
+
+
+@refusal_property(148, calls=["PriceFeed.set_market", "PriceFeed.set_guards"])
+def terms_of_a_feed_stand_still_for_three_days_at_most(step: Transition) -> None:
+    """Assert that a feed's terms are refused as being settled only while a final price of it is made.
+
+    That begins at the moment of a plan, or with settlement, and is over three days later.
+    """
+    if step.outcome.reason != "price_feed: is closing":
+        return
+    c, now = step.action.args[0], step.model.timestamp
+    settled, planned = step.after(_FEED, _CLOSINGS, c).begun_at, step.after(_FEED, "planned_for", c)
+    # A plan has a price of its own, under its moment; ids of markets have eight bits.
+    for begun_at, key in ((settled, c), (planned, c + 256 * planned)):
+        is_final = step.after(_FEED, "settlement_price.final_prices", key).is_final
+        if begun_at and not is_final and begun_at <= now < begun_at + 3 * _DAY:
+            return
+    raise Violation(f"market {c} refuses its terms at {now}, its moments are {settled} and {planned}")
 
 
 def _average(step: Transition, c: int, at: int) -> int:
