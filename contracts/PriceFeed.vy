@@ -260,8 +260,8 @@ def bring(reports: DynArray[SignedReport, bounds.MAX_REPORTERS]) -> uint256:
 def poke(collateral_type: uint256):
     """
     @notice Step the price: the next becomes current, the median of fresh reports becomes next.
-            Permissionless, once a step. In its first sixth, or in its first `bounds.MAX_SIGNED_AGE` seconds if
-            that is more and half of a step at most, another median takes the place of the next price, and
+            Permissionless, once a step. In its first sixth, or in its first `bounds.MAX_SIGNED_AGE` seconds
+            if that is more and half of a step at most, another median takes the place of the next price, and
             nothing else changes: neither the current price nor the end of the step. Protects: fewer than half
             of a market's reporters set no price, whoever of the others is silent, a price is public for all
             but that time of a step before it counts, and nobody uses a step up with the reports of the last.

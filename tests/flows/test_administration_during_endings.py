@@ -1,7 +1,7 @@
 """Calls of the admin and of guardians while a market or a collateral type ends: the table of powers.md.
 
-In each stage every call is tried for itself and reverted. It succeeds unless the table says that it is refused
-then, and a call that the table says is refused is refused: so the table has neither too much nor too little.
+In each stage every call is tried for itself and reverted. It succeeds unless the table says that it is
+refused then, and what the table says is refused is refused: the table has neither too much nor too little.
 """
 
 import re
@@ -45,7 +45,7 @@ def everything():
 
 
 def calls(protocol):
-    """Return each call with its arguments and sender; what it concerns is the type and the market that end."""
+    """Return each call with arguments and sender; it concerns the type and the market that end."""
     own = protocol.parameters.collateral_types[WETH]
     feed, auction, policy = own.feed, own.auction, own.policy
     reporters = tuple(f"reporter_{i + 1}" for i in range(feed.reporters))

@@ -152,3 +152,18 @@ def test_not_in_settlement(low):
     begin(low)
     with reverts("auto_ceiling: in settlement"):
         low.do(CALL, 0, sender="stranger")
+
+
+def test_who_repays_and_draws_again_closes_room_for_a_ttl(low):
+    """A known hole: the room is the gap less the owner's own debt, until a ttl after the last raise."""
+    owe(low, amount=90_000 * WAD)
+    assert adjust(low) == 190_000
+    repay_all(low)
+    assert adjust(low) == CEILING.gap
+    owe(low, amount=90_000 * WAD)
+    # Nobody takes it back yet, though nothing has changed.
+    assert adjust(low) == CEILING.gap
+    with reverts("vault_engine: debt ceiling"):
+        owe(low, amount=10_001 * WAD, who="another")
+    low.advance(CEILING.ttl)
+    assert adjust(low) >= 190_000
