@@ -84,7 +84,7 @@ def test_everybody_leaves_with_all_that_is_theirs(result: RunResult) -> None:
             changed[row[4][0], row[4][1]] = row[4][2]
     stay = {owner for (owner, market), size in changed.items() if market == 0 and size}
     assert stay == {trader("stays"), trader("against")}
-    assert margin["emptied"] == margin["accounts"] - len(stay) - 3
+    assert margin["emptied"] == margin["accounts"] - len(stay) - 2
     assert int(margin["withdrawn_wad"]) == sum(withdrawn(result).values())
 
 
