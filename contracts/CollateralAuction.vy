@@ -204,7 +204,7 @@ def start(
     @param owner Whose vault is liquidated, and who gets the rest of the lot.
     @param lot [wad] Collateral, a multiple of the token's unit.
     @param principal [rad] Debt to be repaid; the target is this, rounded up to the wei, plus the penalty.
-    @param price [ray] The market price for 1e18 of collateral.
+    @param price [ray] The highest known price for 1e18 of collateral, which the top is made from.
     @return [id] The auction's id.
     @return [wad] The liquidator's reward, stablecoin. All rewards of an auction together stay within its
             penalty, so liquidating oneself for the reward costs more than it pays.
@@ -299,9 +299,10 @@ def take(
 @nonreentrant
 def reset(auction_id: uint256, reward_receiver: address):
     """
-    @notice Start the price of an auction again, from the current market price. Permissionless, once its tail
-            is over or its price has fallen under the cusp. Protects: collateral is never sold from an
-            outdated top, and a reset costs nobody anything: it is paid for by penalty that has come in.
+    @notice Start the price of an auction again, from the higher of current and next price. Permissionless,
+            once its tail is over or its price has fallen under the cusp. Protects: collateral is never sold
+            from an outdated top, nor from one that everybody knows to be over, and a reset costs nobody
+            anything: it is paid for by penalty that has come in.
     @param auction_id [id] The auction.
     @param reward_receiver Who gets the reward: at most that of a start, of what has come in of the penalty
                            beyond all rewards so far, as long as target and lot are worth the minimum.
@@ -313,7 +314,7 @@ def reset(auction_id: uint256, reward_receiver: address):
     top: Top = self._load_top(auction_id)
     elapsed: uint256 = unsafe_sub(block.timestamp, lot.started_at)
     assert dutch._price(terms, top.top, elapsed)[1], "collateral_auction: not due"
-    price: uint256 = self._market_price(lot.collateral_type)
+    price: uint256 = self._highest_price(lot.collateral_type)
     top.top = dutch._top(terms, price)
     lot.started_at = block.timestamp
     self._store_top(auction_id, top)
@@ -343,8 +344,8 @@ def close(auction_id: uint256):
     @notice Give an auction up: principal that nothing can repay becomes a deficit. Permissionless, when its
             lot is sold out, or when its tail is over and its lot is worth less than a hundredth of the
             minimum. Protects: a lot that is worth something is sold, however often its price has to start
-            again, and only what it did not bring is lost; a wick closes nothing, since the price is a fresh
-            one, the higher of current and time-weighted.
+            again, and only what it did not bring is lost; a wick closes nothing, nor a fall that is over by
+            the next price: the price is a fresh one, the highest of current, next and time-weighted.
     @param auction_id [id] The auction.
     """
     lot: Lot = self._load_lot(auction_id)
@@ -356,7 +357,7 @@ def close(auction_id: uint256):
         assert principal != 0, "collateral_auction: repaid"
         assert block.timestamp > lot.started_at + terms.tail, "collateral_auction: still open"
         price: uint256 = max(
-            self._market_price(lot.collateral_type),
+            self._highest_price(lot.collateral_type),
             staticcall PRICE_FEED.time_weighted(lot.collateral_type),
         )
         assert lot.lot * price * WORTHLESS < terms.minimum * units.RAD, "collateral_auction: has value"
@@ -413,8 +414,8 @@ def unwind(auction_id: uint256):
 @nonreentrant
 def sell_salvage(collateral_type: uint256) -> uint256:
     """
-    @notice Auction what closed auctions of a type have left over. Permissionless, one sale at a time, at a
-            fresh price, not in settlement. What it brings goes to the type's buffer, which pays the type's
+    @notice Auction what closed auctions of a type have left over. Permissionless, one sale at a time, from
+            the higher of current and next price, not in settlement. What it brings goes to the type's buffer, which pays the type's
             next losses; nobody is rewarded. Protects: nothing that lenders lost is given away.
     @param collateral_type [id] The collateral type.
     @return [id] The auction's id. Its target is what the lot is worth at the top, so all of it is for sale.
@@ -423,7 +424,7 @@ def sell_salvage(collateral_type: uint256) -> uint256:
     assert self._salvage_on_sale(collateral_type) == 0, "collateral_auction: on sale"
     lot: uint256 = min(staticcall VAULT_ENGINE.salvage_of(collateral_type), MAX_SALVAGE)
     assert lot != 0, "collateral_auction: no salvage"
-    top: uint256 = dutch._top(terms, self._market_price(collateral_type))
+    top: uint256 = dutch._top(terms, self._highest_price(collateral_type))
     # All of the target is penalty: none of it is principal.
     penalty: uint256 = min(units._div_up(unsafe_mul(lot, top), recovery.MICRO_RAD), MASK_48)
     target: uint256 = unsafe_mul(penalty, recovery.MICRO_WAD)
@@ -512,7 +513,7 @@ def foreclose(
     @param owner Whose workout it was, and who gets the rest of the lot.
     @param lot [wad] Collateral of the workout.
     @param principal [rad] Debt left in the workout.
-    @param price [ray] The market price for 1e18 of collateral.
+    @param price [ray] The highest known price for 1e18 of collateral, which the top is made from.
     @param reward_receiver Who gets the reward, stablecoin.
     """
     self._only_workouts()
@@ -865,10 +866,14 @@ def _start(
 
 @internal
 @view
-def _market_price(collateral_type: uint256) -> uint256:
-    price: uint256 = staticcall PRICE_FEED.auction_price(collateral_type)
-    assert price != 0, "collateral_auction: no price"
-    return price
+def _highest_price(collateral_type: uint256) -> uint256:
+    """@dev What a lot may be worth by the current or the next price, ray. Who calls chooses the second."""
+    price: uint256 = 0
+    highest: uint256 = 0
+    average: uint256 = 0
+    price, highest, average = staticcall PRICE_FEED.sale_prices(collateral_type, False)
+    assert highest != 0, "collateral_auction: no price"
+    return highest
 
 
 @internal

@@ -139,8 +139,10 @@ def __init__(
 @external
 def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
-    @notice Start an auction. Loss waterfall only. Protects: equity is never sold under the floor, and no more
-            of it is at stake than raises the amount there. A stale price of equity stops nothing: the
+    @notice Start an auction, from the highest of current, next and time-weighted price: whoever has a loss
+            covered chooses the second. Loss waterfall only. Protects: equity is never sold under the floor,
+            nor ahead of a rise that everybody can see coming, and no more of it is at stake than raises the
+            amount there. A stale price of equity stops nothing: the
             time-weighted one is used at any age. Not locked, so that a taker who is called back in an auction
             of one type cannot make a loss of another pass this stage by.
     @param collateral_type [id] The type that lost.
@@ -153,10 +155,11 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     if target < LEAST:
         return 0, 0
     price: uint256 = 0
+    highest: uint256 = 0
     average: uint256 = 0
-    price, average = staticcall PRICE_FEED.current_and_average(bounds.EQUITY_MARKET)
+    price, highest, average = staticcall PRICE_FEED.sale_prices(bounds.EQUITY_MARKET, True)
     # Prices have 112 bits, shares of them 16.
-    top: uint256 = unsafe_div(unsafe_mul(max(average, price), BUF), units.BASIS_POINTS)
+    top: uint256 = unsafe_div(unsafe_mul(max(average, highest), BUF), units.BASIS_POINTS)
     sale: Sale = Sale(
         target=target,
         started_at=block.timestamp,

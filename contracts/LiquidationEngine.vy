@@ -89,7 +89,8 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     """
     @notice Put an unsafe vault, or as much of it as the limits leave room for, up for auction.
             Permissionless. Protects: only a vault under its liquidation ratio at the current price is
-            touched, or one that was called and has not met the call in time; a part takes as much debt with
+            touched, or one that was called and has not met the call in time; its sale begins from the higher
+            of current and next price; a part takes as much debt with
             it as its whole units of collateral stood for, and never leaves the vault with less collateral for
             each unit of debt than before, nor with a debt under the floor; the limits are passed by at most
             one debt floor and what one unit of the token stands for.
@@ -98,7 +99,11 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     @param reward_receiver Who gets the reward, stablecoin.
     @return [id] The auction's id.
     """
-    price: uint256 = self._price(collateral_type)
+    price: uint256 = 0
+    highest: uint256 = 0
+    average: uint256 = 0
+    price, highest, average = staticcall PRICE_FEED.sale_prices(collateral_type, False)
+    assert price != 0, "liquidation_engine: no price"
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
         collateral_type, owner, units.BASIS_POINTS
     )
@@ -139,7 +144,7 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     auction_id: uint256 = 0
     reward: uint256 = 0
     auction_id, reward = extcall COLLATERAL_AUCTION.start(
-        collateral_type, owner, collateral, principal, price
+        collateral_type, owner, collateral, principal, highest
     )
     # The engine is a contract of the protocol: its code is there.
     extcall VAULT_ENGINE.seize(

@@ -586,11 +586,44 @@ def liquidation_price(collateral_type: uint256) -> uint256:
 
 @external
 @view
+def sale_prices(collateral_type: uint256, with_average: bool) -> (uint256, uint256, uint256):
+    """
+    @notice What is known about a price by whoever starts a sale or converts a claim, and so chooses the second:
+            the next price counts as well as the current one, also if a halt or a grace holds it back; of one
+            that waits to be confirmed, what reporters say now. One from before a gap never counts. Protects:
+            nothing is sold from a price that everybody knows to be over, and no guard hides one from sales.
+    @param collateral_type [id] The market: its collateral type's id.
+    @param with_average Whether the average is asked for, which is in another slot.
+    @return [ray] As `liquidation_price` has it.
+    @return [ray] The highest of the current price, as `auction_price` has it, and the next; 0 without the first.
+    @return [ray] As `time_weighted` has it; 0 if it was not asked for.
+    """
+    word: uint256 = self.prices[collateral_type]
+    price: uint256 = self._valid_price(collateral_type, word)
+    highest: uint256 = price
+    next: uint256 = (word >> 112) & MASK_112
+    if next == 0:
+        # One slot, unless a guard is at work.
+        next = self.withheld[collateral_type]
+        if self._holds_back(self._load_guards(collateral_type)):
+            price = 0
+    if block.timestamp <= word >> 224:
+        if next == 0:
+            config: uint256 = self.configs[collateral_type]
+            next = self._median(collateral_type, config, (config >> 48) & MASK_32)
+        highest = max(highest, next)
+    average: uint256 = 0
+    if with_average:
+        average = self._average_at(collateral_type, word & MASK_112, block.timestamp)
+    return price, highest, average
+
+
+@external
+@view
 def auction_price(collateral_type: uint256) -> uint256:
     """
-    @notice What auctions under way are reset and closed at, and salvage is sold at: the current price; once
-            the feed has been stale for longer than the market allows, the last one. Protects: a feed that
-            never comes back stops no auction.
+    @notice The current price; once the feed has been stale for longer than the market allows, the last one.
+            Protects: a feed that never comes back stops no auction.
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] For 1e18 of collateral; 0 until then, or if there is none.
     """

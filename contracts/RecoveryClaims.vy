@@ -95,10 +95,8 @@ POOL: public(immutable(address))
 STABLECOIN: public(immutable(IERC20))
 EQUITY: public(immutable(IEquity))
 PRICE_FEED: public(immutable(IPriceFeed))
-# Ray of stablecoin for 1e18 of equity; 0 is no conversion.
+# Ray of stablecoin for 1e18 of equity, the least that it costs; 0 is no conversion.
 CONVERSION_PRICE: public(immutable(uint256))
-# Basis points of the time-weighted price of equity, under which none is given.
-FLOOR: public(immutable(uint256))
 
 # Series
 series: uint256
@@ -117,7 +115,6 @@ def __init__(
     equity: address,
     price_feed: address,
     conversion_price: uint256,
-    floor_share: uint256,
 ):
     """
     @param token_name The token's name, also of its EIP-712 domain.
@@ -126,18 +123,16 @@ def __init__(
     @param pool The pool whose members bear the losses.
     @param equity What claims can be converted to; this contract needs its MINTER role for that.
     @param price_feed Whose market EQUITY_MARKET is the price of equity.
-    @param conversion_price [ray] Stablecoin for 1e18 of equity; 0 for claims that cannot be converted.
-    @param floor_share [basis points] Of the time-weighted price of equity, under which none is given.
+    @param conversion_price [ray] Stablecoin for 1e18 of equity, the least that it costs; 0 for claims that
+                            cannot be converted.
     """
     token.__init__(token_name, token_symbol)
     assert conversion_price <= bounds.MAX_PRICE, "recovery_claims: price bounds"
-    assert floor_share <= units.BASIS_POINTS, "recovery_claims: floor bounds"
     POOL = pool
     STABLECOIN = IERC20(stablecoin)
     EQUITY = IEquity(equity)
     PRICE_FEED = IPriceFeed(price_feed)
     CONVERSION_PRICE = conversion_price
-    FLOOR = floor_share
 
 
 # --------------------------------------------------------------------- pool
@@ -228,8 +223,9 @@ def collect(owner: address, generation: uint256) -> uint256:
 @external
 def convert(tokens: uint256, receiver: address) -> uint256:
     """
-    @notice Give up tokens for new equity. Holder; the equity counts under the cap of its epoch. Protects:
-            equity is never given under the floor price.
+    @notice Give up tokens for new equity. Holder, at a fresh price of equity; the equity counts under the cap
+            of its epoch. Protects: no claim brings more equity than its face value buys at the market, so
+            that nobody bears a loss to be given equity, and those who have equity pay for no claim.
     @param tokens [claims] Of the present generation.
     @param receiver Who gets the equity.
     @return [wad] Equity, rounded down.
@@ -243,7 +239,9 @@ def convert(tokens: uint256, receiver: address) -> uint256:
     owed: uint256 = 0
     if tokens != 0:
         owed = series.outstanding * tokens // series.tokens
-    equity: uint256 = owed * units.RAY // self._price()
+    price: uint256 = self._price()
+    assert price != 0, "recovery_claims: no price"
+    equity: uint256 = owed * units.RAY // price
     assert equity != 0, "recovery_claims: worth nothing"
     self._reduce(series, tokens, owed)
     log Converted(owner=msg.sender, receiver=receiver, tokens=tokens, equity=equity)
@@ -331,8 +329,8 @@ def cash_of(owner: address, generation: uint256) -> uint256:
 @view
 def conversion_price() -> uint256:
     """
-    @notice What equity costs in claims now: the set price, at least the floor.
-    @return [ray] Stablecoin owed for 1e18 of equity; 0 is no conversion.
+    @notice What equity costs in claims now: the highest of the set, current, next and time-weighted price.
+    @return [ray] Stablecoin owed for 1e18 of equity; 0 is no conversion, or none without a fresh price.
     """
     if CONVERSION_PRICE == 0:
         return 0
@@ -405,11 +403,12 @@ def _repayable(series: Series, most: uint256) -> uint256:
 @internal
 @view
 def _price() -> uint256:
-    """
-    @dev Ray for 1e18 of equity, rounded up. A price that was never there is no floor.
-    """
-    average: uint256 = staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET)
-    return max(CONVERSION_PRICE, units._div_up(average * FLOOR, units.BASIS_POINTS))
+    """@dev Ray for 1e18 of equity; 0 while nobody knows what it is worth."""
+    price: uint256 = 0
+    highest: uint256 = 0
+    average: uint256 = 0
+    price, highest, average = staticcall PRICE_FEED.sale_prices(bounds.EQUITY_MARKET, True)
+    return 0 if highest == 0 else max(CONVERSION_PRICE, max(highest, average))
 
 
 @internal

@@ -107,19 +107,20 @@ def __init__(
 @nonreentrant
 def start():
     """
-    @notice Put a lot up for sale. Permissionless, at a fresh price of equity, once the last lot is sold
-            or its time is over. Protects: surplus is never sold from an outdated price, nor for less
-            equity than the floor of the time-weighted one.
+    @notice Put a lot up for sale, from the lowest of current, next and time-weighted price of equity: whoever
+            starts chooses the second. Permissionless, once the last lot is sold or its time is over, at a
+            fresh price whose next one no guard holds back. Protects: surplus is never sold from an outdated
+            price, nor ahead of a fall that everybody can see coming, nor for less equity than the floor of
+            the time-weighted one.
     """
     old: Lot = self._load_lot()
     assert old.lot == 0 or block.timestamp > old.started_at + DURATION, "surplus_auction: under way"
-    price: uint256 = 0
-    average: uint256 = 0
-    price, average = staticcall PRICE_FEED.current_and_average(bounds.EQUITY_MARKET)
+    price: uint256 = staticcall PRICE_FEED.risk_price(bounds.EQUITY_MARKET)
     assert price != 0, "surplus_auction: no price"
     lot: uint256 = LOT * units.WAD
     assert staticcall TREASURY.for_sale() >= lot, "surplus_auction: too little"
 
+    average: uint256 = staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET)
     top: uint256 = self._equity_for_one(min(price, average), BUF)
     bottom: uint256 = self._equity_for_one(average, FLOOR)
     self.lot = lot | (block.timestamp << 96)

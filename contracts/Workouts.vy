@@ -431,7 +431,10 @@ def foreclose(workout_id: uint256, reward_receiver: address):
     # Nothing is at risk any more: the lot waits for the rest of the premium.
     assert principal != 0, "workouts: repaid"
     collateral_type: uint256 = balance.collateral_type
-    price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
+    price: uint256 = 0
+    highest: uint256 = 0
+    average: uint256 = 0
+    price, highest, average = staticcall PRICE_FEED.sale_prices(collateral_type, False)
     assert price != 0, "workouts: stale price"
     schedule: Schedule = self._load_schedule(workout_id)
     assert (
@@ -447,7 +450,7 @@ def foreclose(workout_id: uint256, reward_receiver: address):
         principal=principal,
     )
     extcall COLLATERAL_AUCTION.foreclose(
-        workout_id, collateral_type, schedule.owner, balance.lot, principal, price, reward_receiver
+        workout_id, collateral_type, schedule.owner, balance.lot, principal, highest, reward_receiver
     )
 
 

@@ -180,7 +180,6 @@ def _equity(parameters: Parameters, at: Mapping[str, str], admin: str) -> dict[s
             at["Equity"],
             at["PriceFeed"],
             equity.conversion_price,
-            equity.floor,
         )
     return args
 

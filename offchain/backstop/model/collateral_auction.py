@@ -164,7 +164,7 @@ class CollateralAuction(Administered):
 
     @external
     def reset(self, sender: str, auction_id: int, reward_receiver: str) -> None:
-        """Start the price again from the market price of now, for a reward of penalty that has come in."""
+        """Start the price again from the higher of current and next, for a reward of penalty that came in."""
         lot = self._lot(auction_id)
         terms = self._terms_of(lot)
         require(self.terms[lot.collateral_type].stop < RESETS, "collateral_auction: no resets")
@@ -172,7 +172,7 @@ class CollateralAuction(Administered):
         top: Top = self.tops[auction_id]
         _, due = terms.price(top.top, self.world.timestamp - lot.started_at)
         require(due, "collateral_auction: not due")
-        price = self._market_price(lot.collateral_type)
+        price = self._highest_price(lot.collateral_type)
         top = top._replace(top=terms.top(price))
         self.tops[auction_id] = top
         self.lots[auction_id] = lot._replace(started_at=self.world.timestamp)
@@ -199,7 +199,7 @@ class CollateralAuction(Administered):
             terms = self._terms_of(lot)
             require(principal != 0, "collateral_auction: repaid")
             require(self.world.timestamp > lot.started_at + terms.tail, "collateral_auction: still open")
-            price = max(self._market_price(c), self.feed.time_weighted(self.address, c))
+            price = max(self._highest_price(c), self.feed.time_weighted(self.address, c))
             require(terms.is_worthless(lot.lot, price), "collateral_auction: has value")
         self._remove(auction_id)
         self.emit("AuctionClosed", auction_id, c, principal, lot.lot)
@@ -231,7 +231,7 @@ class CollateralAuction(Administered):
         require(self._salvage_on_sale(collateral_type) == 0, "collateral_auction: on sale")
         lot = min(self.engine.salvage_of(self.address, collateral_type), MAX_SALVAGE)
         require(lot != 0, "collateral_auction: no salvage")
-        top = terms.top(self._market_price(collateral_type))
+        top = terms.top(self._highest_price(collateral_type))
         penalty = min(div_up(lot * top, recovery.MICRO_RAD), recovery.MAX_ON_TOP)
         target = penalty * recovery.MICRO_WAD
 
@@ -458,10 +458,11 @@ class CollateralAuction(Administered):
         self.emit("AuctionStarted", auction_id, collateral_type, owner, lot, top, target * RAY, principal)
         return reward
 
-    def _market_price(self, collateral_type: int) -> int:
-        price = self.feed.auction_price(self.address, collateral_type)
-        require(price != 0, "collateral_auction: no price")
-        return price
+    def _highest_price(self, collateral_type: int) -> int:
+        """Return what a lot may be worth by the current or the next price [ray]."""
+        _, highest, _ = self.feed.sale_prices(self.address, collateral_type, False)
+        require(highest != 0, "collateral_auction: no price")
+        return highest
 
     def _salvage_on_sale(self, collateral_type: int) -> int:
         """Return the lot of a type's salvage sale [wad]: 0 once it is over, closed or not."""

@@ -154,9 +154,8 @@ class EquityAuction(Contract):
         target = amount // RAY
         if target < LEAST:
             return 0, 0
-        current, average = self.feed.current_and_average(self.address, EQUITY_MARKET)
-        price = max(average, current)
-        top = min(price * self.buf // BASIS_POINTS, bounds.MAX_PRICE)
+        _, highest, average = self.feed.sale_prices(self.address, EQUITY_MARKET, True)
+        top = min(max(average, highest) * self.buf // BASIS_POINTS, bounds.MAX_PRICE)
         units = div_up(top, PRICE_UNIT), self._floor(average) // PRICE_UNIT
         sale = Sale(target, self.world.timestamp, *units)
         self.sales[collateral_type] = sale

@@ -66,7 +66,7 @@ class LiquidationEngine(Doubt):
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         auction = cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
 
-        price = feed.liquidation_price(self.address, collateral_type)
+        price, highest, _ = feed.sale_prices(self.address, collateral_type, False)
         require(price != 0, "liquidation_engine: no price")
         factor = self.policy.limits_factor() if self.policy else BASIS_POINTS
         vault = engine.accrue_and_read(self.address, collateral_type, owner, factor)
@@ -88,7 +88,9 @@ class LiquidationEngine(Doubt):
             collateral, normalized_debt, principal = vault.locked_collateral, vault.normalized_debt, debt
 
         self._shrink(collateral_type, owner, vault.normalized_debt - normalized_debt)
-        auction_id, reward = auction.start(self.address, collateral_type, owner, collateral, principal, price)
+        auction_id, reward = auction.start(
+            self.address, collateral_type, owner, collateral, principal, highest
+        )
         engine.seize(
             self.address, collateral_type, owner, collateral, normalized_debt, reward_receiver, reward
         )

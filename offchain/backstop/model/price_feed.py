@@ -118,6 +118,12 @@ def valid_price(prices: Prices, config: Config, now: int, starts: bool = False) 
     return prices.current if late <= 0 or dead else 0
 
 
+def highest_price(prices: Prices, coming: int, config: Config, now: int) -> int:
+    """Return the higher of the current price and the one that comes, unless that is from before a gap [ray]."""
+    price = valid_price(prices, config, now)
+    return max(price, coming) if now <= prices.fresh_until else price
+
+
 def as_it_is(prices: Prices, withheld: int, config: Config) -> Market:
     """Return what the making of a final price looks at."""
     waits = config.suspect != 0 and prices.next == 0 and withheld == 0
@@ -379,8 +385,25 @@ class PriceFeed(PriceFalls, SettlementPrices):
         return valid_price(prices, config, self.world.timestamp, starts=True)
 
     @view
+    def sale_prices(self, sender: str, collateral_type: int, with_average: bool) -> tuple[int, int, int]:
+        """Return the price that starts a sale, the highest that is known, and the average if asked for [ray].
+
+        The next price counts as well as the current one, also if a guard holds it back; of one that waits to
+        be confirmed, what reporters say now.
+        """
+        prices: Prices = self.prices[collateral_type]
+        config: Config = self.configs[collateral_type]
+        now = self.world.timestamp
+        coming = prices.next or self.withheld_prices[collateral_type]
+        if coming == 0 and now <= prices.fresh_until:
+            coming = self._median_within(collateral_type, config, config.max_age)
+        highest = highest_price(prices, coming, config, now)
+        average = self._average_at(collateral_type, now) if with_average else 0
+        return valid_price(prices, config, now, starts=True), highest, average
+
+    @view
     def auction_price(self, sender: str, collateral_type: int) -> int:
-        """Return the price that auctions are reset and closed at [ray]: a dead feed's last one, too."""
+        """Return the current price [ray]; a dead feed's last one, too."""
         prices: Prices = self.prices[collateral_type]
         config: Config = self.configs[collateral_type]
         return valid_price(prices, config, self.world.timestamp)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAY, add, div_up, mul, sub
+from backstop.model.arithmetic import RAY, add, div_up, mul, sub
 from backstop.model.interfaces import IERC20, IEquity, IPriceFeed
 from backstop.model.shares import Balance, Shares
 from backstop.model.state import World, external, immutable, require, slot, view
@@ -37,10 +37,8 @@ class RecoveryClaims(Shares):
     stablecoin_address = immutable("STABLECOIN", str)
     equity_address = immutable("EQUITY", str)
     price_feed_address = immutable("PRICE_FEED", str)
-    # Ray of stablecoin for 1e18 of equity; 0 is no conversion.
+    # Ray of stablecoin for 1e18 of equity, the least that it costs; 0 is no conversion.
     set_price = immutable("CONVERSION_PRICE", int)
-    # Basis points of the time-weighted price of equity, under which none is given.
-    floor_share = immutable("FLOOR", int)
 
     def __init__(
         self,
@@ -54,17 +52,14 @@ class RecoveryClaims(Shares):
         equity: str,
         price_feed: str,
         conversion_price: int,
-        floor_share: int,
     ) -> None:
         super().__init__(world, name, address, token_name, token_symbol)
         require(conversion_price <= bounds.MAX_PRICE, "recovery_claims: price bounds")
-        require(floor_share <= BASIS_POINTS, "recovery_claims: floor bounds")
         self.pool_address = pool
         self.stablecoin_address = stablecoin
         self.equity_address = equity
         self.price_feed_address = price_feed
         self.set_price = conversion_price
-        self.floor_share = floor_share
         self.series = self.table("series", Series())
         self.paid = self.table("paid_per_token")
         self.credits = self.table("cash")
@@ -146,7 +141,9 @@ class RecoveryClaims(Shares):
         self._burn(generation, sender, tokens)
         series: Series = self.series[()]
         owed = series.outstanding * tokens // series.tokens if tokens else 0
-        equity = owed * RAY // self._price()
+        price = self._price()
+        require(price != 0, "recovery_claims: no price")
+        equity = owed * RAY // price
         require(equity != 0, "recovery_claims: worth nothing")
         self._reduce(series, tokens, owed)
         self.emit("Converted", sender, receiver, tokens, equity)
@@ -193,7 +190,7 @@ class RecoveryClaims(Shares):
 
     @view
     def conversion_price(self, sender: str) -> int:
-        """Return what 1e18 of equity costs in claims now [ray]; 0 is no conversion."""
+        """Return what 1e18 of equity costs in claims now [ray]; 0 is no conversion, or none now."""
         return self._price() if self.set_price else 0
 
     @view
@@ -239,9 +236,9 @@ class RecoveryClaims(Shares):
             self.series[()] = Series(sub(series.tokens, tokens), sub(series.outstanding, owed))
 
     def _price(self) -> int:
-        """Return the price of 1e18 of equity [ray], rounded up; a price that was never there is no floor."""
-        average = self.price_feed.time_weighted(self.address, bounds.EQUITY_MARKET)
-        return max(self.set_price, div_up(mul(average, self.floor_share), BASIS_POINTS))
+        """Return the price of 1e18 of equity [ray]; 0 while nobody knows what it is worth."""
+        _, highest, average = self.price_feed.sale_prices(self.address, bounds.EQUITY_MARKET, True)
+        return max(self.set_price, highest, average) if highest else 0
 
 
 def _repayable(series: Series, most: int) -> int:

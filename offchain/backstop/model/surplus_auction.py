@@ -95,16 +95,17 @@ class SurplusAuction(Contract):
 
     @external
     def start(self, sender: str) -> None:
-        """Put a lot up for sale at a fresh price, once the last one is sold or over."""
+        """Put a lot up for sale at fresh prices of now and next, once the last one is sold or over."""
         old: Lot = self.lot[()]
         over = old.lot == 0 or self.world.timestamp > old.started_at + self.duration
         require(over, "surplus_auction: under way")
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
-        price, average = feed.current_and_average(self.address, EQUITY_MARKET)
+        price = feed.risk_price(self.address, EQUITY_MARKET)
         require(price != 0, "surplus_auction: no price")
         lot = self.whole_lot * WAD
         require(self.treasury.for_sale(self.address) >= lot, "surplus_auction: too little")
 
+        average = feed.time_weighted(self.address, EQUITY_MARKET)
         top = _equity_for_one(min(price, average), self.buf)
         floor = _equity_for_one(average, self.floor)
         self.lot[()] = Lot(lot, self.world.timestamp)

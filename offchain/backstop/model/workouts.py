@@ -280,7 +280,7 @@ class Workouts(Administered):
         balance = self._balance(workout_id)
         c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
         require(principal != 0, "workouts: repaid")
-        price = self.feed.liquidation_price(self.address, c)
+        price, highest, _ = self.feed.sale_prices(self.address, c, False)
         require(price != 0, "workouts: stale price")
         schedule: Schedule = self.schedules[workout_id]
         lost = self._is_late(balance, schedule) or _is_short(balance, schedule, price, principal)
@@ -289,7 +289,7 @@ class Workouts(Administered):
         self._remove(workout_id)
         self.emit("Foreclosed", workout_id, c, schedule.owner, balance.lot, principal)
         self.auctions.foreclose(
-            self.address, workout_id, c, schedule.owner, balance.lot, principal, price, reward_receiver
+            self.address, workout_id, c, schedule.owner, balance.lot, principal, highest, reward_receiver
         )
 
     @external
