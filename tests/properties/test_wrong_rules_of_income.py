@@ -53,13 +53,13 @@ def test_an_auction_from_another_floor(losing, monkeypatch):
 
 
 def test_an_auction_from_another_price(losing, monkeypatch):
-    right = PriceFeed.current_and_average
+    right = PriceFeed.sale_prices
 
-    def doubled(feed, sender, market):
-        current, average = right(feed, sender, market)
-        return current * 2, average
+    def doubled(feed, sender, market, with_average):
+        price, highest, average = right(feed, sender, market, with_average)
+        return price, highest * 2, average
 
-    monkeypatch.setattr(PriceFeed, "current_and_average", doubled)
+    monkeypatch.setattr(PriceFeed, "sale_prices", doubled)
     notices(61, losing[0], cover)
 
 

@@ -19,6 +19,7 @@ from backstop.proof.properties import (  # noqa: F401
     final_prices,
     guards,
     holders,
+    known_prices,
     limits,
     lineup,
     notice,

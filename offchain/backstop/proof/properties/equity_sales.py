@@ -7,7 +7,7 @@ from typing import Any
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET, MAX_PRICE
 from backstop.model.state import ZERO_ADDRESS
-from backstop.proof.properties.figures.prices import fresh, time_weighted
+from backstop.proof.properties.figures.prices import known_prices, time_weighted
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -43,11 +43,11 @@ def _check_start(step: Transition, stage: Any, c: int, new: Any) -> None:
     if new.started_at != step.model.timestamp:
         raise Violation(f"{step.action.method} started {new} at {step.model.timestamp}")
     average = time_weighted(step, step.before, EQUITY_MARKET)
-    current = step.before("PriceFeed", "prices", EQUITY_MARKET).current
-    price = max(average, current if fresh(step, step.before, EQUITY_MARKET) else 0)
+    known = known_prices(step, EQUITY_MARKET)
+    price = max(average, *known)
     top, floor = min(price * stage.buf // 10_000, MAX_PRICE), average * stage.floor // 10_000
     if (new.top_units, new.floor_units) != (-(-top // _UNIT), -(-floor // _UNIT)):
-        raise Violation(f"{stage.label} sells from {new}, at {average} on the average and {current} now")
+        raise Violation(f"{stage.label} sells from {new}, at {average} on the average and {known}")
     reserved = step.after("LossWaterfall", "reservations", (c, stage.address)).amount
     if new.target * RAY != reserved or new.target < _LEAST:
         raise Violation(f"{stage.label} sells for {new.target} wei, {reserved} rad are reserved")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
+from backstop.proof.properties.figures.prices import known_prices
 from backstop.proof.properties.registry import Violation, history_property, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -73,9 +74,9 @@ def auctions_start_by_their_terms(step: Transition, changes: Changes) -> None:
     """Assert that an auction is to raise its principal and the penalty, and pays rewards within the penalty.
 
     A part of a vault takes no larger a part of its collateral, and as much debt with it as that stood for,
-    rounded up. A reset starts from the price of now, adds nothing to what is to be raised, and is paid for by
-    penalty that has come in. A stop stops either. Terms that change stay
-    as they were for auctions that began with them.
+    rounded up. A reset starts from the higher of current and next price, adds nothing to what is to be
+    raised, and is paid for by penalty that has come in. A stop stops either. Terms that change stay as they
+    were for auctions that began with them.
     """
     for contract, (c, version), old, new in changes.get("old_terms", ()):
         if old.buf or new != step.before(contract, "terms", c) or new.version != version:
@@ -124,11 +125,11 @@ def _terms_of(step: Transition, lot: Any) -> Any:
 def _check_reset(step: Transition, id: int, top: int, reward: int) -> None:
     old, new = step.before(_AUCTION, "lots", id), step.after(_AUCTION, "lots", id)
     terms, stop = _terms_of(step, old), step.before(_AUCTION, "terms", old.collateral_type).stop
-    price = step.after("PriceFeed", "prices", old.collateral_type).current
-    if stop > 1 or not _counts(step, old.collateral_type):
+    known = known_prices(step, old.collateral_type)
+    if stop > 1 or not known:
         raise Violation(f"auction {id} is reset though resets are stopped, or without a price that counts")
-    if top != min(price * terms.buf // BASIS_POINTS, _MOST_PRICE):
-        raise Violation(f"auction {id} is reset to {top}, at a price of {price}")
+    if top != min(max(known) * terms.buf // BASIS_POINTS, _MOST_PRICE):
+        raise Violation(f"auction {id} is reset to {top}, at prices of {known}")
     if new != old._replace(started_at=step.model.timestamp):
         raise Violation(f"auction {id}: a reset made {new} of {old}")
     spent = (
@@ -200,12 +201,6 @@ class AnEndGivesUpWhatIsOwed:
                 self._owed[log.values[0]] = 0
                 if given_up != owed:
                     raise Violation(f"auction {log.values[0]} gives up {given_up}, and {owed} is owed")
-
-
-def _counts(step: Transition, c: int) -> bool:
-    """Return whether a market's price is fresh, or the last of a feed given up as dead."""
-    late = step.model.timestamp - step.after("PriceFeed", "prices", c).fresh_until
-    return late <= 0 or 0 < step.after("PriceFeed", "configs", c).dead_after < late
 
 
 def _principal(lot: Any, top: Any) -> int:

@@ -113,8 +113,9 @@ def _types(step: Transition) -> list[int]:
 def surplus_is_sold_on_its_curve(step: Transition, changes: Changes) -> None:
     """Assert that a lot of surplus starts above the market, falls in a line to its floor, and equity burns.
 
-    It starts at a fresh price, once the last one is sold or over, and only if all of it is for sale above the
-    reserve's target. A take gets what it asks for, for the price, rounded up; nobody else is paid.
+    It starts at fresh prices of now and next, once the last one is sold or over, and only if all of it is for
+    sale above the reserve's target. A take gets what it asks for, for the price, rounded up; nobody else is
+    paid.
     """
     changed = [each for path in ("lot", "prices") for each in changes.get(path, ()) if each.contract == _SALE]
     if not changed:
@@ -130,12 +131,13 @@ def surplus_is_sold_on_its_curve(step: Transition, changes: Changes) -> None:
     if not takes:
         over = not old.lot or now > old.started_at + sale.duration
         average = time_weighted(step, step.before, EQUITY_MARKET)
-        current = step.before("PriceFeed", "prices", EQUITY_MARKET).current
-        if not over or not current or not fresh(step, step.before, EQUITY_MARKET):
-            raise Violation(f"{new} was started over {old}, at a price of {current}")
+        prices_of = step.before("PriceFeed", "prices", EQUITY_MARKET)
+        known = min(prices_of.current, prices_of.next)
+        if not over or not known or not fresh(step, step.before, EQUITY_MARKET):
+            raise Violation(f"{new} was started over {old}, at prices of {prices_of}")
         expected = tuple(
             min(RAY * RAY // price * share // 10_000, MAX_PRICE)
-            for price, share in ((min(current, average), sale.buf), (average, sale.floor))
+            for price, share in ((min(known, average), sale.buf), (average, sale.floor))
         )
         lot = sale.whole_lot * WAD
         if tuple(prices) != expected or tuple(new) != (lot, now) or lot > for_sale:

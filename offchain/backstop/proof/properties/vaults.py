@@ -6,6 +6,7 @@ from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.bounds import MAX_PRICE
 from backstop.model.interfaces import CallTerms, Vault
 from backstop.proof.properties.figures import policies
+from backstop.proof.properties.figures.prices import known_prices
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition, unwinds
 
@@ -16,7 +17,7 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
 
     Only a vault under the call ratio is called, and it has a grace to meet the call. Both ratios are taken at
     the current price, fresh or of a feed given up as dead; no halt and no grace of the market stood against
-    it. The auction starts from the same price. Workouts have a property of their own.
+    it. The auction starts from that or the next one, which is higher. Workouts have a property of their own.
     """
     for _, (c, owner), old, new in changes.get("vaults", ()):
         if new.called_at > old.called_at:
@@ -39,7 +40,7 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
             raise Violation(f"vault {c, owner} was liquidated without a price, in a halt or in a grace")
         buf = step.after("CollateralAuction", "terms", c).buf
         for _, _, _, new in changes["tops"]:
-            if new.top != min(prices.current * buf // BASIS_POINTS, MAX_PRICE):
+            if new.top != min(max(known_prices(step, c)) * buf // BASIS_POINTS, MAX_PRICE):
                 raise Violation(f"vault {c, owner}: the auction starts at {new.top}, not from the price")
         if covers(step, c, vault, step.before("VaultEngine", "terms.of_types", c).liquidation_ratio):
             terms = policies.call_terms(step, c) if vault.called_at else CallTerms()

@@ -11,7 +11,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
 from backstop.model.dutch import MAX_PRICE
 from backstop.proof.properties.both import Both
-from backstop.proof.properties.figures.prices import fresh
+from backstop.proof.properties.figures.prices import fresh, known_prices
 from backstop.proof.properties.future import (
     VISITOR,
     accrue,
@@ -39,7 +39,7 @@ def workouts_keep_to_their_terms(step: Transition, changes: Changes) -> None:
     Its worth is taken after the discount. Payments repay principal first and give the lot back with the last
     one only; instalments are met only by what is paid, and while the lot is worth the rest (or has no price).
     A workout is foreclosed only once an instalment is missed or under its own ratio, and its auction starts
-    from the price of now.
+    from the higher of current and next price.
     """
     for contract, id, old, new in changes.get("balances", ()):
         if contract != "Workouts":
@@ -114,7 +114,7 @@ def _is_foreclosed(step: Transition, changes: Changes, id: int, old: Any) -> Non
         raise Violation(f"workout {id}, {old}, is auctioned as {lot}")
     if principal_left(lot.target, top.penalty, top.excess) != principal:
         raise Violation(f"workout {id} has {principal} rad left, its auction is for {lot}, {top}")
-    if top.top != min(price * buf // BASIS_POINTS, MAX_PRICE):
+    if top.top != min(max(known_prices(step, c)) * buf // BASIS_POINTS, MAX_PRICE):
         raise Violation(f"workout {id}: the auction starts at {top.top}, not from the price")
     if any(contract == "VaultEngine" for contract, *_ in changes.get("vaults", ())):
         raise Violation(f"foreclosing workout {id} changed a vault")

@@ -25,3 +25,24 @@ def time_weighted(step: Transition, read: Read, c: int) -> int:
 def fresh(step: Transition, read: Read, c: int) -> bool:
     """Return whether a price counts for new risk, were none held back."""
     return bool(step.model.timestamp <= read(_FEED, "prices", c).fresh_until)
+
+
+def known_prices(step: Transition, c: int) -> list[int]:
+    """Return the prices of a market that everybody knows and that count for sales [ray]; empty without one.
+
+    The current price, fresh or the last of a feed given up as dead; and while it is fresh the next one, which
+    a halt or a grace may hold back, or what reporters say while theirs waits to be confirmed.
+    """
+    prices, config = step.after(_FEED, "prices", c), step.after(_FEED, "configs", c)
+    late = step.model.timestamp - prices.fresh_until
+    if late > 0:
+        return [int(prices.current)] if 0 < config.dead_after < late else []
+    coming = prices.next or step.after(_FEED, "withheld", c) or _reported(step, c, config)
+    return [int(each) for each in (prices.current, coming) if each]
+
+
+def _reported(step: Transition, c: int, config: Any) -> int:
+    """Return the lower middle of the reports that are not too old [ray]; 0 without a quorum."""
+    reports = [step.after(_FEED, "reports", (c, i)) for i in range(1, config.reporters + 1)]
+    said = sorted(each.price for each in reports if each.reported_at + config.max_age >= step.model.timestamp)
+    return int(said[(len(said) - 1) // 2]) if len(said) >= config.quorum else 0
