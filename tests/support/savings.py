@@ -71,13 +71,11 @@ def make_equity_pool(protocol: Protocol, name: str, token: str, stage: str, **ot
     return name
 
 
-def make_claims(
-    protocol: Protocol, pool: str, price: int = 0, floor: int = 5_000, equity: str = "BSE"
-) -> str:
+def make_claims(protocol: Protocol, pool: str, price: int = 0, equity: str = "BSE") -> str:
     """A series of claims of a pool, or of an account, for a token that anyone mints as equity; its name."""
     protocol.deploy_token("Token", "Equity", equity, 18)
     wiring = (protocol.address(name) for name in ("Stablecoin", pool, equity, "PriceFeed"))
-    protocol.lockstep.create("RecoveryClaims", f"{pool}.Claims", "Claims", "CLAIM", *wiring, price, floor)
+    protocol.lockstep.create("RecoveryClaims", f"{pool}.Claims", "Claims", "CLAIM", *wiring, price)
     return f"{pool}.Claims"
 
 

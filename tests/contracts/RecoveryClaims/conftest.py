@@ -5,15 +5,30 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
 from tests.support.savings import give, make_claims
+
+
+def post_equity(protocol, *prices):
+    """Make each the next price of equity, a step after the one before."""
+    if protocol.read("PriceFeed.time_weighted", EQUITY_MARKET) == 0:
+        reporters = [protocol.address(f"reporter_{i + 1}") for i in range(3)]
+        times = (3_600, 7_200, 14_400, 3_600)
+        protocol.do("PriceFeed.set_market", EQUITY_MARKET, reporters, 3, *times, sender="admin")
+    for price in prices:
+        protocol.advance(3_600)
+        for i in range(3):
+            protocol.do("PriceFeed.report", EQUITY_MARKET, price, sender=f"reporter_{i + 1}")
+        protocol.do("PriceFeed.poke", EQUITY_MARKET, sender="stranger")
 
 
 @pytest.fixture
 def claims(protocol):
-    """A series at 4 stablecoins for an equity; somebody has stablecoin to repay it."""
+    """A series at 4 stablecoins for an equity, or more; equity is at 1; somebody has stablecoin to repay it."""
     make_claims(protocol, "pool", price=4 * RAY)
     give(protocol, "payer", 10_000 * WAD)
     protocol.do("Stablecoin.approve", "pool.Claims", MAX_UINT256, sender="payer")
+    post_equity(protocol, RAY)
     return protocol
 
 

@@ -1,26 +1,15 @@
-"""convert, conversion_price: tokens become new equity, never under the floor price."""
+"""convert, conversion_price: tokens become new equity, never under a price that is known."""
 
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
+from tests.contracts.RecoveryClaims.conftest import post_equity
 from tests.support.helpers import reverts
 from tests.support.savings import make_claims
 
 CALL = "pool.Claims.convert"
-
-
-def post_equity(protocol, price):
-    """A price of equity, twice, so that it is the current one."""
-    reporters = [protocol.address(f"reporter_{i + 1}") for i in range(3)]
-    if protocol.read("PriceFeed.time_weighted", EQUITY_MARKET) == 0:
-        times = (3_600, 7_200, 14_400, 3_600)
-        protocol.do("PriceFeed.set_market", EQUITY_MARKET, reporters, 3, *times, sender="admin")
-    for _ in range(3):
-        protocol.advance(3_600)
-        for i in range(3):
-            protocol.do("PriceFeed.report", EQUITY_MARKET, price, sender=f"reporter_{i + 1}")
-        protocol.do("PriceFeed.poke", EQUITY_MARKET, sender="stranger")
+PRICE = "pool.Claims.conversion_price"
 
 
 def test_brings_equity_at_the_set_price(owed):
@@ -49,7 +38,8 @@ def test_is_rounded_down(owed):
 
 
 def test_a_single_token_is_enough_where_equity_is_cheap(protocol):
-    make_claims(protocol, "pool", price=RAY, floor=0)
+    make_claims(protocol, "pool", price=RAY)
+    post_equity(protocol, RAY)
     protocol.do("pool.Claims.record", 10, sender="pool")
     protocol.do("pool.Claims.issue", "saver", 0, 10, 0, sender="pool")
     assert protocol.do(CALL, 1, "saver", sender="saver") == 1
@@ -80,17 +70,52 @@ def test_only_what_one_has(owed):
             owed.do(CALL, amount, who, sender=who)
 
 
-def test_never_under_the_floor_price(owed):
-    """Half of the time-weighted price, where that is above the set one."""
-    assert owed.read("pool.Claims.conversion_price") == 4 * RAY
-    post_equity(owed, 8 * RAY + 1)
+def test_never_under_the_next_price(owed):
+    assert owed.read(PRICE) == 4 * RAY
+    post_equity(owed, 4 * RAY + 1)
+    assert owed.read("PriceFeed.current_price", EQUITY_MARKET) == RAY
+    assert owed.read(PRICE) == 4 * RAY + 1
+    assert owed.do(CALL, 100 * WAD, "saver", sender="saver") == 100 * WAD * RAY // (4 * RAY + 1)
+
+
+def test_never_under_the_current_price(owed):
+    post_equity(owed, 20 * RAY, 5 * RAY)
+    assert owed.read("PriceFeed.time_weighted", EQUITY_MARKET) < 5 * RAY
+    assert owed.read(PRICE) == 20 * RAY
+
+
+def test_never_under_the_average(owed):
+    post_equity(owed, *[20 * RAY] * 5, RAY, RAY)
     average = owed.read("PriceFeed.time_weighted", EQUITY_MARKET)
-    assert owed.read("pool.Claims.conversion_price") == max(4 * RAY, -(-average // 2))
+    assert owed.read("PriceFeed.prices_of", EQUITY_MARKET)[:2] == (RAY, RAY)
+    assert 4 * RAY < average == owed.read(PRICE)
+    assert owed.do(CALL, 100 * WAD, "saver", sender="saver") == 100 * WAD * RAY // average
+
+
+def test_never_under_what_a_halt_holds_back(owed):
+    owed.do("PriceFeed.set_halted", EQUITY_MARKET, True, sender="admin")
     post_equity(owed, 20 * RAY)
-    price = owed.read("pool.Claims.conversion_price")
-    assert price > 4 * RAY
-    assert price == -(-owed.read("PriceFeed.time_weighted", EQUITY_MARKET) // 2)
-    assert owed.do(CALL, 100 * WAD, "saver", sender="saver") == 100 * WAD * RAY // price
+    assert owed.read("PriceFeed.prices_of", EQUITY_MARKET)[:2] == (RAY, 0)
+    assert owed.read(PRICE) == 20 * RAY
+
+
+def test_not_while_nobody_knows_what_equity_is_worth(owed):
+    owed.advance(14_400)
+    assert owed.read(PRICE) == 4 * RAY
+    owed.advance(1)
+    assert owed.read(PRICE) == 0
+    with reverts("recovery_claims: no price"):
+        owed.do(CALL, 100 * WAD, "saver", sender="saver")
+
+
+def test_a_feed_that_never_comes_back_stops_nobody_for_ever(owed):
+    """Its last price counts again, as in auctions."""
+    owed.do("PriceFeed.set_guards", EQUITY_MARKET, 0, 1, 0, 86_400, sender="admin")
+    owed.advance(14_400 + 86_400)
+    with reverts("recovery_claims: no price"):
+        owed.do(CALL, 100 * WAD, "saver", sender="saver")
+    owed.advance(1)
+    assert owed.do(CALL, 100 * WAD, "saver", sender="saver") == 25 * WAD
 
 
 def test_off_without_a_set_price(protocol):
