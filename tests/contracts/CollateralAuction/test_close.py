@@ -69,6 +69,31 @@ def test_not_a_lot_worth_a_hundredth_of_the_least(funded, auction):
     close(funded, auction)
 
 
+def test_not_a_lot_worth_as_much_at_the_next_price(funded, auction):
+    """The current price and the average are lower."""
+    hold(funded, 200)
+    funded.post_next("WETH", 226 * RAY // 100)
+    with reverts("collateral_auction: has value"):
+        close(funded, auction)
+    # A step later it would be the current price.
+    hold(funded, 200)
+    funded.post_next("WETH", 225 * RAY // 100)
+    close(funded, auction)
+
+
+def test_a_guardian_holds_up_no_close(funded, auction):
+    """A halt holds the next price back: it counts as it did, and for no longer than its step."""
+    hold(funded, 200)
+    funded.do("PriceFeed.set_halted", WETH, True, sender="admin")
+    funded.post_next("WETH", 226 * RAY // 100)
+    funded.post_next("WETH", 2 * RAY)
+    with reverts("collateral_auction: has value"):
+        close(funded, auction)
+    hold(funded, 200)
+    assert funded.read("PriceFeed.prices_of", WETH)[:2] == (2 * RAY, 0)
+    close(funded, auction)
+
+
 def test_not_before_the_tail_is_over(funded):
     id = start(funded, price=2)
     started_at = state(funded, id).started_at

@@ -1,4 +1,4 @@
-"""reset: start the price again from the market price of now, for a reward of penalty that has come in."""
+"""reset: start the price again from the higher of current and next, for a reward of penalty that came in."""
 
 import pytest
 
@@ -33,6 +33,24 @@ def test_starts_from_the_market_price_of_now(funded, auction):
     assert (after.top, after.started_at) == (1_320 * RAY, funded.timestamp)
     assert (after.lot, after.target, after.principal) == (before.lot, before.target, before.principal)
     assert funded.read("CollateralAuction.status", auction)[:2] == (False, 1_320 * RAY)
+
+
+@pytest.mark.parametrize("coming", [1_000, 1_100, 1_101, 2_000])
+def test_starts_from_the_next_price_where_that_is_higher(funded, auction, coming):
+    later(funded, 1_100)
+    funded.post_next("WETH", coming * RAY)
+    reset(funded, auction)
+    assert state(funded, auction).top == max(1_100, coming) * RAY * 12 // 10
+
+
+def test_starts_from_what_a_halt_holds_back(funded, auction):
+    """And a halt changes nothing of it."""
+    funded.do("PriceFeed.set_halted", WETH, True, sender="admin")
+    later(funded, 1_100)
+    funded.post_next("WETH", 1_200 * RAY)
+    assert funded.read("PriceFeed.prices_of", WETH)[:2] == (1_100 * RAY, 0)
+    reset(funded, auction)
+    assert state(funded, auction).top == 1_440 * RAY
 
 
 @pytest.fixture

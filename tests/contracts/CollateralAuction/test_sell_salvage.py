@@ -40,6 +40,13 @@ def test_all_of_it_for_what_it_is_worth_at_the_top(lost):
     assert id == lost.read("CollateralAuction.last_id")
 
 
+def test_from_the_next_price_where_that_is_higher(lost):
+    lost.post_price("XAU", PRICE)
+    lost.post_next("XAU", 2 * PRICE)
+    id = lost.do(CALL, XAU, sender="stranger")
+    assert lost.read("CollateralAuction.auction_of", id).top == 2 * PRICE * 11 // 10
+
+
 def test_the_target_is_rounded_up_to_a_millionth(lost):
     lost.do("CollateralAuction.set_buf", XAU, 10_001, sender="admin")
     lost.post_price("XAU", PRICE + 1)

@@ -98,6 +98,24 @@ def test_top_of_the_current_price(losing):
     assert found.floor == average * 8_000 // 10_000
 
 
+@pytest.mark.parametrize("coming", [101, 150])
+def test_top_of_the_next_price(losing, coming):
+    report_equity(losing, coming * RAY)
+    average = losing.read("PriceFeed.time_weighted", EQUITY_MARKET)
+    assert average == losing.read("PriceFeed.current_price", EQUITY_MARKET) == 100 * RAY
+    cover(losing)
+    found = losing.read(f"{STAGE}.auction_of", XAU)
+    # The floor stays where it was: no more equity is at stake.
+    assert (found.top, found.floor) == (coming * RAY * 24 // 10, 80 * RAY)
+
+
+def test_top_of_what_a_halt_holds_back(losing):
+    losing.do("PriceFeed.set_halted", EQUITY_MARKET, True, sender="admin")
+    report_equity(losing, 150 * RAY)
+    cover(losing)
+    assert losing.read(f"{STAGE}.auction_of", XAU).top == 360 * RAY
+
+
 def test_a_stale_price_stops_nothing(losing):
     losing.advance(7 * 86_400)
     assert losing.read("PriceFeed.current_price", EQUITY_MARKET) == 0

@@ -92,6 +92,16 @@ def test_the_next_price_does_not_liquidate(protocol):
         liquidate(protocol)
 
 
+@pytest.mark.parametrize("coming", [1_400, 1_500, 1_501, 3_000])
+def test_the_lot_is_sold_from_the_next_price_where_that_is_higher(protocol, coming):
+    """Nobody waits for it: the vault is unsafe at the current one."""
+    protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
+    protocol.post_price("WETH", 1_500 * RAY)
+    protocol.post_next("WETH", coming * RAY)
+    id = liquidate(protocol)
+    assert protocol.read("CollateralAuction.auction_of", id).top == max(1_500, coming) * RAY * 12 // 10
+
+
 def test_needs_a_fresh_price(protocol):
     open_vault(protocol)
     protocol.post_price("WETH", 1_000 * RAY)

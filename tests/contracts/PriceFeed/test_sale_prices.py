@@ -113,7 +113,7 @@ def test_an_issuers_word(protocol):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_guardian_moves_the_highest_price(market, seed):
-    """A market that a guardian halts whenever it may knows the same highest price as one that nobody halts."""
+    """A market that a guardian halts when it may has the same highest price as one that nobody halts."""
     random_of = random.Random(seed)
     protocol = market.protocol
     protocol.do("PriceFeed.grant_role", GUARDIAN, "guardian", sender="admin")

@@ -24,7 +24,7 @@ def post_equity(protocol, *prices):
 
 @pytest.fixture
 def claims(protocol):
-    """A series at 4 stablecoins for an equity, or more; equity is at 1; somebody has stablecoin to repay it."""
+    """A series at 4 stablecoins for an equity at least; it is at 1; somebody has stablecoin to repay it."""
     make_claims(protocol, "pool", price=4 * RAY)
     give(protocol, "payer", 10_000 * WAD)
     protocol.do("Stablecoin.approve", "pool.Claims", MAX_UINT256, sender="payer")

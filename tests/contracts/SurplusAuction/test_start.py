@@ -1,5 +1,7 @@
 """start: a lot of surplus is put up for sale at a fresh price of equity."""
 
+import pytest
+
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from tests.support.equity import events, open_protocol, price_equity, report_equity, with_equity
@@ -32,6 +34,33 @@ def test_top_of_the_lower_price(offering):
     found = offering.read(f"{NAME}.auction")
     assert found.top == RAY * 48 // 1_000
     assert found.floor == RAY * RAY // average * 8_000 // 10_000
+
+
+@pytest.mark.parametrize("coming", [50, 99, 100, 200])
+def test_top_of_the_next_price_where_that_is_lower(offering, coming):
+    report_equity(offering, coming * RAY)
+    start(offering)
+    found = offering.read(f"{NAME}.auction")
+    assert found.top == RAY * RAY // (min(100, coming) * RAY) * 24_000 // 10_000
+    assert found.floor == RAY * 8 // 1_000
+
+
+def test_not_while_a_halt_holds_the_next_price_back(offering):
+    offering.do("PriceFeed.set_halted", EQUITY_MARKET, True, sender="admin")
+    with reverts("surplus_auction: no price"):
+        start(offering)
+    offering.do("PriceFeed.set_halted", EQUITY_MARKET, False, sender="admin")
+    start(offering)
+
+
+def test_not_while_the_next_price_waits_to_be_confirmed(offering):
+    offering.do("PriceFeed.set_guards", EQUITY_MARKET, 2_000, 1, 0, 0, sender="admin")
+    report_equity(offering, 50 * RAY)
+    with reverts("surplus_auction: no price"):
+        start(offering)
+    report_equity(offering, 50 * RAY)
+    start(offering)
+    assert offering.read(f"{NAME}.auction").top == RAY * 48 // 1_000
 
 
 def test_top_of_the_average(offering):

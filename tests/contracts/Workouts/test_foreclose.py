@@ -95,6 +95,13 @@ def test_the_current_price_counts(entered):
     foreclose(entered, 1)
 
 
+def test_its_lot_is_sold_from_the_next_price_where_that_is_higher(entered):
+    entered.post_price("WETH", (FORECLOSED - 1) * RAY)
+    entered.post_next("WETH", 2_000 * RAY)
+    foreclose(entered, 1)
+    assert entered.read("CollateralAuction.auction_of", 1).top == 2_400 * RAY
+
+
 def test_the_auction_of_its_id_starts_with_penalty_and_reward(entered):
     pay(entered, 1, QUARTER)
     left = DEBT - QUARTER

@@ -44,7 +44,7 @@ def _check_start(step: Transition, stage: Any, c: int, new: Any) -> None:
         raise Violation(f"{step.action.method} started {new} at {step.model.timestamp}")
     average = time_weighted(step, step.before, EQUITY_MARKET)
     known = known_prices(step, EQUITY_MARKET)
-    price = max(average, *known)
+    price = max([average, *known])
     top, floor = min(price * stage.buf // 10_000, MAX_PRICE), average * stage.floor // 10_000
     if (new.top_units, new.floor_units) != (-(-top // _UNIT), -(-floor // _UNIT)):
         raise Violation(f"{stage.label} sells from {new}, at {average} on the average and {known}")
