@@ -415,8 +415,9 @@ def unwind(auction_id: uint256):
 def sell_salvage(collateral_type: uint256) -> uint256:
     """
     @notice Auction what closed auctions of a type have left over. Permissionless, one sale at a time, from
-            the higher of current and next price, not in settlement. What it brings goes to the type's buffer, which pays the type's
-            next losses; nobody is rewarded. Protects: nothing that lenders lost is given away.
+            the higher of current and next price, not in settlement. What it brings goes to the type's buffer,
+            which pays the type's next losses; nobody is rewarded. Protects: nothing that lenders lost is
+            given away.
     @param collateral_type [id] The collateral type.
     @return [id] The auction's id. Its target is what the lot is worth at the top, so all of it is for sale.
     """
@@ -870,8 +871,7 @@ def _highest_price(collateral_type: uint256) -> uint256:
     """@dev What a lot may be worth by the current or the next price, ray. Who calls chooses the second."""
     price: uint256 = 0
     highest: uint256 = 0
-    average: uint256 = 0
-    price, highest, average = staticcall PRICE_FEED.sale_prices(collateral_type, False)
+    price, highest = staticcall PRICE_FEED.sale_prices(collateral_type)
     assert highest != 0, "collateral_auction: no price"
     return highest
 

@@ -154,10 +154,9 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     target: uint256 = unsafe_div(amount, units.RAY)
     if target < LEAST:
         return 0, 0
-    price: uint256 = 0
     highest: uint256 = 0
     average: uint256 = 0
-    price, highest, average = staticcall PRICE_FEED.sale_prices(bounds.EQUITY_MARKET, True)
+    highest, average = staticcall PRICE_FEED.highest_and_average(bounds.EQUITY_MARKET)
     # Prices have 112 bits, shares of them 16.
     top: uint256 = unsafe_div(unsafe_mul(max(average, highest), BUF), units.BASIS_POINTS)
     sale: Sale = Sale(

@@ -101,8 +101,7 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     """
     price: uint256 = 0
     highest: uint256 = 0
-    average: uint256 = 0
-    price, highest, average = staticcall PRICE_FEED.sale_prices(collateral_type, False)
+    price, highest = staticcall PRICE_FEED.sale_prices(collateral_type)
     assert price != 0, "liquidation_engine: no price"
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
         collateral_type, owner, units.BASIS_POINTS
@@ -180,7 +179,8 @@ def call(collateral_type: uint256, owner: address):
     policy: address = self._policy()
     assert policy != empty(address), "liquidation_engine: no calls"
     terms: IRiskPolicy.CallTerms = self._call_terms(policy, collateral_type)
-    price: uint256 = self._price(collateral_type)
+    price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
+    assert price != 0, "liquidation_engine: no price now"
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
         collateral_type, owner, units.BASIS_POINTS
     )
@@ -397,14 +397,6 @@ def _doubt_of(collateral_type: uint256, flagged: uint256) -> uint256:
         in_auction: uint256 = staticcall VAULT_ENGINE.in_auction_of(collateral_type)
         found += in_auction - min(in_auction, self._sound(collateral_type))
     return found
-
-
-@internal
-@view
-def _price(collateral_type: uint256) -> uint256:
-    price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
-    assert price != 0, "liquidation_engine: no price"
-    return price
 
 
 @internal

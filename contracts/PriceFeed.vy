@@ -586,36 +586,29 @@ def liquidation_price(collateral_type: uint256) -> uint256:
 
 @external
 @view
-def sale_prices(collateral_type: uint256, with_average: bool) -> (uint256, uint256, uint256):
+def sale_prices(collateral_type: uint256) -> (uint256, uint256):
     """
-    @notice What is known about a price by whoever starts a sale or converts a claim, and so chooses the second:
-            the next price counts as well as the current one, also if a halt or a grace holds it back; of one
-            that waits to be confirmed, what reporters say now. One from before a gap never counts. Protects:
-            nothing is sold from a price that everybody knows to be over, and no guard hides one from sales.
+    @notice What starts a sale of collateral, and what it may be worth: whoever starts a sale chooses the
+            second, so the next price counts as well as the current one, also if a halt or a grace holds it
+            back; of one that waits to be confirmed, what reporters say now. One from before a gap never
+            counts. Protects: nothing is sold from a price that everybody knows to be over, and no guard hides
+            one from sales.
     @param collateral_type [id] The market: its collateral type's id.
-    @param with_average Whether the average is asked for, which is in another slot.
     @return [ray] As `liquidation_price` has it.
-    @return [ray] The highest of the current price, as `auction_price` has it, and the next; 0 without the first.
-    @return [ray] As `time_weighted` has it; 0 if it was not asked for.
+    @return [ray] The highest of the current price, as `auction_price` has it, and the next; 0 without the
+            first.
     """
     word: uint256 = self.prices[collateral_type]
-    price: uint256 = self._valid_price(collateral_type, word)
-    highest: uint256 = price
+    price: uint256 = word & MASK_112
     next: uint256 = (word >> 112) & MASK_112
-    if next == 0:
-        # One slot, unless a guard is at work.
-        next = self.withheld[collateral_type]
-        if self._holds_back(self._load_guards(collateral_type)):
-            price = 0
-    if block.timestamp <= word >> 224:
-        if next == 0:
-            config: uint256 = self.configs[collateral_type]
-            next = self._median(collateral_type, config, (config >> 48) & MASK_32)
-        highest = max(highest, next)
-    average: uint256 = 0
-    if with_average:
-        average = self._average_at(collateral_type, word & MASK_112, block.timestamp)
-    return price, highest, average
+    # One slot, unless a guard is at work or the price is stale.
+    if next != 0 and block.timestamp <= word >> 224:
+        return price, max(price, next)
+    price = self._valid_price(collateral_type, word)
+    next = self._withheld_or_reported(collateral_type, word)
+    if self._holds_back(self._load_guards(collateral_type)):
+        return 0, max(price, next)
+    return price, max(price, next)
 
 
 @external
@@ -742,6 +735,25 @@ def current_and_average(collateral_type: uint256) -> (uint256, uint256):
     if block.timestamp > word >> 224:
         return 0, average
     return last, average
+
+
+@external
+@view
+def highest_and_average(collateral_type: uint256) -> (uint256, uint256):
+    """
+    @notice What equity may be worth to whoever sells it or is given it, and so chooses the second.
+    @param collateral_type [id] The market: its collateral type's id.
+    @return [ray] The highest price, as `sale_prices` has it.
+    @return [ray] As `time_weighted` has it, whatever its age.
+    """
+    word: uint256 = self.prices[collateral_type]
+    highest: uint256 = word & MASK_112
+    average: uint256 = self._average_at(collateral_type, highest, block.timestamp)
+    next: uint256 = (word >> 112) & MASK_112
+    if next == 0 or block.timestamp > word >> 224:
+        highest = self._valid_price(collateral_type, word)
+        next = self._withheld_or_reported(collateral_type, word)
+    return max(highest, next), average
 
 
 @external
@@ -1147,6 +1159,22 @@ def _lowest(collateral_type: uint256, current: uint256) -> uint256:
 def _lower(current: uint256, coming: uint256) -> uint256:
     """@dev The lower of the current price and the next, if there is one."""
     return current if coming == 0 else min(current, coming)
+
+
+@internal
+@view
+def _withheld_or_reported(collateral_type: uint256, word: uint256) -> uint256:
+    """
+    @dev Of a slot of Prices without a next one, what will be that: one that a halt or a grace holds back, or
+         what reporters say now, while theirs waits to be confirmed. Zero if stale.
+    """
+    if block.timestamp > word >> 224:
+        return 0
+    coming: uint256 = self.withheld[collateral_type]
+    if coming == 0:
+        config: uint256 = self.configs[collateral_type]
+        coming = self._median(collateral_type, config, (config >> 48) & MASK_32)
+    return coming
 
 
 @internal

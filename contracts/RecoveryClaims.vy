@@ -404,10 +404,9 @@ def _repayable(series: Series, most: uint256) -> uint256:
 @view
 def _price() -> uint256:
     """@dev Ray for 1e18 of equity; 0 while nobody knows what it is worth."""
-    price: uint256 = 0
     highest: uint256 = 0
     average: uint256 = 0
-    price, highest, average = staticcall PRICE_FEED.sale_prices(bounds.EQUITY_MARKET, True)
+    highest, average = staticcall PRICE_FEED.highest_and_average(bounds.EQUITY_MARKET)
     return 0 if highest == 0 else max(CONVERSION_PRICE, max(highest, average))
 
 

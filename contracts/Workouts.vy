@@ -433,8 +433,7 @@ def foreclose(workout_id: uint256, reward_receiver: address):
     collateral_type: uint256 = balance.collateral_type
     price: uint256 = 0
     highest: uint256 = 0
-    average: uint256 = 0
-    price, highest, average = staticcall PRICE_FEED.sale_prices(collateral_type, False)
+    price, highest = staticcall PRICE_FEED.sale_prices(collateral_type)
     assert price != 0, "workouts: stale price"
     schedule: Schedule = self._load_schedule(workout_id)
     assert (

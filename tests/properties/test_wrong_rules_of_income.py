@@ -53,13 +53,13 @@ def test_an_auction_from_another_floor(losing, monkeypatch):
 
 
 def test_an_auction_from_another_price(losing, monkeypatch):
-    right = PriceFeed.sale_prices
+    right = PriceFeed.highest_and_average
 
-    def doubled(feed, sender, market, with_average):
-        price, highest, average = right(feed, sender, market, with_average)
-        return price, highest * 2, average
+    def doubled(feed, sender, market):
+        highest, average = right(feed, sender, market)
+        return highest * 2, average
 
-    monkeypatch.setattr(PriceFeed, "sale_prices", doubled)
+    monkeypatch.setattr(PriceFeed, "highest_and_average", doubled)
     notices(61, losing[0], cover)
 
 

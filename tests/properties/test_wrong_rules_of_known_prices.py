@@ -45,13 +45,18 @@ def notices(number, protocol, play):
 
 def forget(monkeypatch, *parts):
     """Sales look at the current price alone, and at what else is not forgotten."""
-    right = PriceFeed.sale_prices
+    right = PriceFeed.highest_and_average
 
-    def wrong(self, sender, c, with_average):
-        price, _, average = right(self, sender, c, with_average)
-        return price, self.auction_price(sender, c), 0 if "average" in parts else average
+    def wrong(self, sender, c):
+        average = 0 if "average" in parts else right(self, sender, c)[1]
+        return self.auction_price(sender, c), average
 
-    monkeypatch.setattr(PriceFeed, "sale_prices", wrong)
+    monkeypatch.setattr(PriceFeed, "highest_and_average", wrong)
+    monkeypatch.setattr(
+        PriceFeed,
+        "sale_prices",
+        lambda self, *args: (self.liquidation_price(*args), self.auction_price(*args)),
+    )
 
 
 @pytest.fixture
@@ -135,9 +140,9 @@ def test_new_equity_from_the_current_price(losing, monkeypatch):
 def test_new_equity_from_under_its_average(losing, monkeypatch):
     report_equity(losing, 80 * RAY)
     report_equity(losing, 80 * RAY)
-    right = PriceFeed.sale_prices
+    right = PriceFeed.highest_and_average
     monkeypatch.setattr(
-        PriceFeed, "sale_prices", lambda *args: (*right(*args)[:2], right(*args)[2] * 9 // 10)
+        PriceFeed, "highest_and_average", lambda *args: (right(*args)[0], right(*args)[1] * 9 // 10)
     )
     notices(150, losing, cover)
 
@@ -218,13 +223,12 @@ def test_claims_that_buy_at_the_next_price(owed, monkeypatch):
     """It is lower, and so is the average."""
     report_equity(owed, 200 * RAY)
     report_equity(owed, 100 * RAY)
-    right = PriceFeed.sale_prices
-
-    def wrong(self, sender, c, with_average):
-        price, _, average = right(self, sender, c, with_average)
-        return price, self.prices[c].next, average
-
-    monkeypatch.setattr(PriceFeed, "sale_prices", wrong)
+    right = PriceFeed.highest_and_average
+    monkeypatch.setattr(
+        PriceFeed,
+        "highest_and_average",
+        lambda self, *args: (self.prices[args[1]].next, right(self, *args)[1]),
+    )
     notices(151, owed, convert)
 
 

@@ -460,7 +460,7 @@ class CollateralAuction(Administered):
 
     def _highest_price(self, collateral_type: int) -> int:
         """Return what a lot may be worth by the current or the next price [ray]."""
-        _, highest, _ = self.feed.sale_prices(self.address, collateral_type, False)
+        _, highest = self.feed.sale_prices(self.address, collateral_type)
         require(highest != 0, "collateral_auction: no price")
         return highest
 

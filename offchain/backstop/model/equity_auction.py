@@ -154,7 +154,7 @@ class EquityAuction(Contract):
         target = amount // RAY
         if target < LEAST:
             return 0, 0
-        _, highest, average = self.feed.sale_prices(self.address, EQUITY_MARKET, True)
+        highest, average = self.feed.highest_and_average(self.address, EQUITY_MARKET)
         top = min(max(average, highest) * self.buf // BASIS_POINTS, bounds.MAX_PRICE)
         units = div_up(top, PRICE_UNIT), self._floor(average) // PRICE_UNIT
         sale = Sale(target, self.world.timestamp, *units)

@@ -66,7 +66,7 @@ class LiquidationEngine(Doubt):
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         auction = cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
 
-        price, highest, _ = feed.sale_prices(self.address, collateral_type, False)
+        price, highest = feed.sale_prices(self.address, collateral_type)
         require(price != 0, "liquidation_engine: no price")
         factor = self.policy.limits_factor() if self.policy else BASIS_POINTS
         vault = engine.accrue_and_read(self.address, collateral_type, owner, factor)
@@ -104,7 +104,7 @@ class LiquidationEngine(Doubt):
         terms = self._call_terms(collateral_type)
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.liquidation_price(self.address, collateral_type)
-        require(price != 0, "liquidation_engine: no price")
+        require(price != 0, "liquidation_engine: no price now")
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         vault = engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
         debt = vault.normalized_debt * vault.accumulated_rate

@@ -119,7 +119,7 @@ def valid_price(prices: Prices, config: Config, now: int, starts: bool = False) 
 
 
 def highest_price(prices: Prices, coming: int, config: Config, now: int) -> int:
-    """Return the higher of the current price and the one that comes, unless that is from before a gap [ray]."""
+    """Return the higher of the current price and the one to come, unless that is from before a gap [ray]."""
     price = valid_price(prices, config, now)
     return max(price, coming) if now <= prices.fresh_until else price
 
@@ -385,21 +385,24 @@ class PriceFeed(PriceFalls, SettlementPrices):
         return valid_price(prices, config, self.world.timestamp, starts=True)
 
     @view
-    def sale_prices(self, sender: str, collateral_type: int, with_average: bool) -> tuple[int, int, int]:
-        """Return the price that starts a sale, the highest that is known, and the average if asked for [ray].
+    def sale_prices(self, sender: str, collateral_type: int) -> tuple[int, int]:
+        """Return the price that starts a sale, and the highest that is known [ray].
 
         The next price counts as well as the current one, also if a guard holds it back; of one that waits to
         be confirmed, what reporters say now.
         """
         prices: Prices = self.prices[collateral_type]
         config: Config = self.configs[collateral_type]
-        now = self.world.timestamp
-        coming = prices.next or self.withheld_prices[collateral_type]
-        if coming == 0 and now <= prices.fresh_until:
-            coming = self._median_within(collateral_type, config, config.max_age)
-        highest = highest_price(prices, coming, config, now)
-        average = self._average_at(collateral_type, now) if with_average else 0
-        return valid_price(prices, config, now, starts=True), highest, average
+        start = valid_price(prices, config, self.world.timestamp, starts=True)
+        return start, self._highest_price(collateral_type, prices, config)
+
+    @view
+    def highest_and_average(self, sender: str, collateral_type: int) -> tuple[int, int]:
+        """Return the highest price that is known, and the time-weighted one [ray]."""
+        highest = self._highest_price(
+            collateral_type, self.prices[collateral_type], self.configs[collateral_type]
+        )
+        return highest, self._average_at(collateral_type, self.world.timestamp)
 
     @view
     def auction_price(self, sender: str, collateral_type: int) -> int:
@@ -595,6 +598,13 @@ class PriceFeed(PriceFalls, SettlementPrices):
         if average.since == at:
             return int(current)
         return int((average.cumulative + current * (at - average.stepped_at)) // (at - average.since))
+
+    def _highest_price(self, c: int, prices: Prices, config: Config) -> int:
+        """Return the higher of the current and the next price, also if a guard holds that one back [ray]."""
+        coming = prices.next or self.withheld_prices[c]
+        if coming == 0 and self.world.timestamp <= prices.fresh_until:
+            coming = self._median_within(c, config, config.max_age)
+        return highest_price(prices, coming, config, self.world.timestamp)
 
     def _lowest(self, collateral_type: int) -> int:
         """Return the lower of the current and the next price, also if a guard holds that one back [ray]."""

@@ -237,7 +237,7 @@ class RecoveryClaims(Shares):
 
     def _price(self) -> int:
         """Return the price of 1e18 of equity [ray]; 0 while nobody knows what it is worth."""
-        _, highest, average = self.price_feed.sale_prices(self.address, bounds.EQUITY_MARKET, True)
+        highest, average = self.price_feed.highest_and_average(self.address, bounds.EQUITY_MARKET)
         return max(self.set_price, highest, average) if highest else 0
 
 

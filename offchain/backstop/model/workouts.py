@@ -280,7 +280,7 @@ class Workouts(Administered):
         balance = self._balance(workout_id)
         c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
         require(principal != 0, "workouts: repaid")
-        price, highest, _ = self.feed.sale_prices(self.address, c, False)
+        price, highest = self.feed.sale_prices(self.address, c)
         require(price != 0, "workouts: stale price")
         schedule: Schedule = self.schedules[workout_id]
         lost = self._is_late(balance, schedule) or _is_short(balance, schedule, price, principal)

@@ -104,7 +104,7 @@ def test_needs_a_fresh_price(guarded):
     allow_calls(guarded)
     open_between(guarded)
     guarded.advance(14_401)
-    with reverts("liquidation_engine: no price"):
+    with reverts("liquidation_engine: no price now"):
         call(guarded)
 
 

@@ -1,4 +1,4 @@
-"""sale_prices: what starts a sale, the highest price that is known, and the average if it is asked for."""
+"""sale_prices, highest_and_average: what starts a sale, the highest price that is known, the average."""
 
 import random
 
@@ -12,21 +12,22 @@ GRACE, DEAD_AFTER = 3_600, 86_400
 
 
 def prices(market):
-    """What starts a sale and the highest, in whole stablecoins; the average is there only if asked for."""
-    price, highest, average = market.read("sale_prices", True)
-    assert (price, average) == (market.read("liquidation_price"), market.read("time_weighted"))
-    assert market.read("sale_prices", False) == (price, highest, 0)
+    """What starts a sale and the highest, in whole stablecoins, as all views have it."""
+    price, highest = market.read("sale_prices")
+    assert price == market.read("liquidation_price")
+    assert market.read("highest_and_average") == (highest, market.read("time_weighted"))
     return price // RAY, highest // RAY
 
 
 def test_nothing_before_the_first_price(market):
-    assert market.read("sale_prices", False) == market.read("sale_prices", True) == (0, 0, 0)
+    assert prices(market) == (0, 0)
     market.report(100, 100, 100)
     assert prices(market) == (0, 0)
 
 
 def test_nothing_of_a_market_that_there_is_not(protocol):
-    assert protocol.read("PriceFeed.sale_prices", 31, True) == (0, 0, 0)
+    assert protocol.read("PriceFeed.sale_prices", 31) == (0, 0)
+    assert protocol.read("PriceFeed.highest_and_average", 31) == (0, 0)
 
 
 def test_the_higher_of_current_and_next(market):
@@ -108,7 +109,8 @@ def test_what_waits_in_a_halt(market):
 def test_an_issuers_word(protocol):
     protocol.do("PriceFeed.set_issuer", 9, "issuer", sender="admin")
     protocol.do("PriceFeed.set_price", 9, 3 * RAY, sender="issuer")
-    assert protocol.read("PriceFeed.sale_prices", 9, True) == (3 * RAY, 3 * RAY, 3 * RAY)
+    assert protocol.read("PriceFeed.sale_prices", 9) == (3 * RAY, 3 * RAY)
+    assert protocol.read("PriceFeed.highest_and_average", 9) == (3 * RAY, 3 * RAY)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -133,8 +135,12 @@ def test_no_guardian_moves_the_highest_price(market, seed):
             if hour == halts:
                 protocol.do("PriceFeed.set_halted", 8, True, sender="guardian")
                 halts = -1
-            halted, free = (protocol.read("PriceFeed.sale_prices", id, True) for id in (8, 9))
-            assert halted[1:] == free[1:]
+            halted, free = (protocol.read("PriceFeed.sale_prices", id) for id in (8, 9))
+            assert halted[1] == free[1]
+            halted_average, free_average = (
+                protocol.read("PriceFeed.highest_and_average", id) for id in (8, 9)
+            )
+            assert halted_average == free_average
             assert halted[0] in (0, free[0])
             held += halted[0] == 0
     assert halts == -1 and held == GUARDIAN_HALT * 2 // market.step
