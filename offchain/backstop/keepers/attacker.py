@@ -112,6 +112,6 @@ def _in_auctions(me: Keeper, view: View, i: int, do: str, c: int, share: Callabl
                 args = (auction.id, plan.max_amount, plan.max_price, me.address, b"")
                 yield me.intent("CollateralAuction", "take", *args, about=i, spends=plan.fill.paid)
                 return
-        elif do == "reset" and auction.needs_reset and view.auction_price(c):
+        elif do == "reset" and auction.needs_reset and view.highest_price(c):
             yield me.intent("CollateralAuction", "reset", auction.id, me.address, about=i)
             return

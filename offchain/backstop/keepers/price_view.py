@@ -71,8 +71,17 @@ class PriceView:
         return price_feed.valid_price(self.prices(c), self.feed_config(c), self.timestamp, starts=True)
 
     def auction_price(self, c: int) -> int:
-        """Return the price at which auctions are reset and closed [ray]; 0 if there is none."""
+        """Return the current price [ray], or the last of a feed given up as dead; 0 if there is none."""
         return price_feed.valid_price(self.prices(c), self.feed_config(c), self.timestamp)
+
+    def highest_price(self, c: int) -> int:
+        """Return the price from which lots are sold [ray], the higher of current and next; 0 without one."""
+        prices, config = self.prices(c), self.feed_config(c)
+        coming = prices.next or self._feed["withheld"].get(c, 0)
+        if coming == 0 and self.timestamp <= prices.fresh_until:
+            said = list(self.fresh_reports(c).values())
+            coming = price_feed.middle(said) if len(said) >= config.quorum else 0
+        return price_feed.highest_price(prices, coming, config, self.timestamp)
 
     def lowest_price(self, c: int) -> int:
         """Return the lowest price that is known, the next one included [ray]; 0 if auctions have none."""

@@ -140,7 +140,7 @@ def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
             yield me.intent(name, "realise_loss", about=name)
     for auction in view.empty_auctions():
         yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
-    prices = {c: price for c in view.types if (price := view.auction_price(c))}
+    prices = {c: price for c in view.types if (price := view.highest_price(c))}
     for auction in view.run_out(prices):
         terms = view.terms_of_auction(auction)
         worthless = terms.is_worthless(auction.lot, prices[auction.collateral_type])
@@ -233,7 +233,7 @@ def treasurer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisio
             yield me.intent("Treasury", "distribute", about="income")
     elif min(above, offered) < view.surplus_lot():
         return
-    elif view.surplus_auction is None and view.price(EQUITY_MARKET):
+    elif view.surplus_auction is None and view.new_risk_price(EQUITY_MARKET):
         yield me.intent("SurplusAuction", "start", about="surplus")
 
 

@@ -83,6 +83,7 @@ def _claims(here: Deployed) -> list[Row]:
         rows.append(_redeemed(name, got, claim - paid, percent, 3))
         paid += got
     _wait_until(here, (2016, 10, 27))
+    here.price(EQUITY_MARKET, RAY)
     price = Fraction(here.read("Savings.Claims", "conversion_price"), RAY)
     rows.append(row("claims for a dollar of equity", price, 1, EXACT, places=8, source=3))
     _convert(here, CONVERTED * WAD)
@@ -134,7 +135,7 @@ def _parameters() -> Parameters:
         global_auction_limit=900_000_000,
         stages=(StageParameters("savings"),),
         savings=PoolParameters(),
-        equity=EquityParameters(mint_cap=100_000_000, conversion_price=RAY, floor=1_000),
+        equity=EquityParameters(mint_cap=100_000_000, conversion_price=RAY),
     )
 
 
@@ -177,7 +178,8 @@ def _redeem(here: Deployed, date: tuple[int, int, int], share: Fraction) -> int:
 
 
 def _convert(here: Deployed, owed: int) -> None:
-    """Convert the whale's tokens worth `owed` [wei] to equity."""
+    """Convert the whale's tokens worth `owed` [wei] to equity, which is still worth a dollar."""
+    here.price(EQUITY_MARKET, RAY)
     tokens = owed * here.read("Savings.Claims", "tokens") // _owed_wei(here)
     here.do("Savings.Claims", "convert", tokens, here.at("whale"), sender="whale")
 

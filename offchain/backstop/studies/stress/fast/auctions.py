@@ -12,10 +12,10 @@ from backstop.studies.stress.fast.pricing import (
     auction_price,
     best_amount,
     fill,
+    highest_price,
     needs_reset,
     proceeds,
     time_weighted,
-    valid_price,
 )
 from backstop.studies.stress.fast.tables import CLOSE, RESET, Floats, Integers, Table
 
@@ -189,7 +189,7 @@ def choose_ends(
             how = CLOSE
             if not sold_out:
                 here = terms[auction.type]
-                price = valid_price(kinds[auction.type], now)
+                price = highest_price(kinds[auction.type], now)
                 if not auction.due or price == 0.0:
                     continue
                 if auction.lot * price * WORTHLESS >= here.minimum:
@@ -249,7 +249,7 @@ def close(terms: Table, kind: Table, system: Table, auction: Table, now: float) 
         return
     principal = max(0.0, auction.target - auction.penalty)
     if auction.lot > 0.0:
-        price = valid_price(kind, now)
+        price = highest_price(kind, now)
         if principal == 0.0 or price == 0.0 or now <= auction.since + terms.tail:
             return
         if auction.lot * max(price, time_weighted(kind, now)) * WORTHLESS >= terms.minimum:
@@ -264,7 +264,7 @@ def close(terms: Table, kind: Table, system: Table, auction: Table, now: float) 
 @njit(cache=True)
 def reset(terms: Table, kind: Table, system: Table, auction: Table, now: float) -> None:
     """Restart the price of an auction, for a reward of penalty that has come in."""
-    price, elapsed = valid_price(kind, now), now - auction.since
+    price, elapsed = highest_price(kind, now), now - auction.since
     old = auction_price(terms, auction.top, elapsed)
     if auction.lot == 0.0 or price == 0.0 or not needs_reset(terms, auction.top, old, elapsed):
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numba import njit
 
 from backstop.studies.stress.fast.losses import accrue, pay_reward
+from backstop.studies.stress.fast.pricing import highest_price
 from backstop.studies.stress.fast.tables import LISTED, QUIET, SOLD, Bytes, Integers, Table
 
 
@@ -200,7 +201,7 @@ def liquidate(
     auction.id, auction.type, auction.vault = system.last_id, c, v
     auction.penalty = principal * terms.penalty
     auction.lot, auction.target = lot, principal + auction.penalty
-    auction.top, auction.since = price * terms.buf, now
+    auction.top, auction.since = highest_price(kind, now) * terms.buf, now
     reward = _reward(terms, principal)
     auction.budget = auction.penalty - reward
     kind.art -= principal / kind.rate

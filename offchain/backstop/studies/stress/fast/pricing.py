@@ -16,8 +16,14 @@ ROUNDING = 1e-12
 
 @njit(cache=True)
 def valid_price(kind: Table, now: float) -> float:
-    """Return the price for liquidations, resets and closes; 0 if it is stale."""
+    """Return the price that decides about liquidations; 0 if it is stale."""
     return kind.current if now <= kind.fresh_until else 0.0
+
+
+@njit(cache=True)
+def highest_price(kind: Table, now: float) -> float:
+    """Return the price from which lots are sold: current or next, the higher; 0 if it is stale."""
+    return max(kind.current, kind.next) if now <= kind.fresh_until else 0.0
 
 
 @njit(cache=True)
