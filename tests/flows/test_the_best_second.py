@@ -103,7 +103,7 @@ def gains(seen):
     "guards", [(0, 1, 0, 0), (1_500, 3, 0, 0), (1_500, 1, 7_200, 14_400)], ids=["none", "deviation", "all"]
 )
 def test_nobody_gains_by_the_choice_of_a_second(protocol, guards, lie):
-    best = {}
+    best: dict[tuple[str, str], float] = {}
     for seen in play(protocol, 11, guards, lie):
         for key, gain in gains(seen).items():
             best[key] = max(best.get(key, 0.0), gain)

@@ -43,5 +43,5 @@ def lone_pool(cooldown: int, vesting: int, clawback: str = ZERO_ADDRESS) -> Lone
     wiring = token, ledger, waterfall, clawback, claims
     made = Pool(world, "Pool", pool, "Pool", "POOL", *wiring, cooldown, vesting)
     nobody = ZERO_ADDRESS, ZERO_ADDRESS
-    owed = RecoveryClaims(world, "Claims", claims, "Claims", "CLAIM", token, pool, *nobody, 0, 0)
+    owed = RecoveryClaims(world, "Claims", claims, "Claims", "CLAIM", token, pool, *nobody, 0)
     return LonePool(world, coin, told, made, owed)
