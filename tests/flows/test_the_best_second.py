@@ -1,9 +1,9 @@
 """What a caller gains who knows all that is public and chooses the best second of a path, whatever guards do.
 
-Prices walk, with jumps of 5% to 60%, up and down. One reporter of four lies, another one may be silent, prices
-that are far off wait to be confirmed, a guardian halts, and the feed is silent at times. Gains are parts of what
-is sold, at the newest median that everybody sees, beyond the buffer of the top; a claim and a lot that is given
-up have no buffer.
+Prices walk, with jumps of 5% to 60%, up and down. One reporter of four lies, another one may be silent,
+prices that are far off wait to be confirmed, a guardian halts, and the feed is silent at times. Gains are
+parts of what is sold, at the newest median that everybody sees, beyond the buffer of the top; a claim and a
+lot that is given up have no buffer.
 """
 
 import math
@@ -80,7 +80,7 @@ def see(protocol):
 
 
 def gains(seen):
-    """Of a lot, of stake, of surplus and by a claim; each by the rule and as the current price alone gave it."""
+    """Of a lot, stake, surplus and by a claim; each by the rule and as the current price alone gave it."""
     found = {}
     for rule, high, low in (
         ("rule", seen.highest, seen.lowest),
