@@ -11,7 +11,8 @@
         had a lot. Salvage is sold in the same way, for nobody's debt; in settlement auctions are unwound.
         A workout is an auction put off: it has an auction's id, and it reaches the ledger through here.
 @dev Packed by hand: one record is one slot, the first field at bit 0. Takes are never stopped: not by
-     the stop levels, nor by the feed, which `take` does not read.
+     the stop levels, nor by the feed, which `take` does not read. Where BLOCK_TIME is set, prices fall with
+     blocks: nobody can take while no block is produced, and no price falls then.
 """
 from contracts.interfaces import IAuctionTaker
 from contracts.interfaces import ICollateralAuction
@@ -99,7 +100,7 @@ struct Owner:
 struct Lot:
     lot: uint256  # wad of collateral left, 104 bits
     target: uint256  # wad of stablecoin still to raise, 103 bits
-    started_at: uint256  # seconds, 32 bits
+    started_at: uint256  # seconds on `clock`, 32 bits
     collateral_type: uint256  # 8 bits
     version: uint256  # of the terms that it began with, 9 bits
 
@@ -115,7 +116,7 @@ struct Auction:
     owner: address
     lot: uint256  # wad of collateral left
     top: uint256  # ray
-    started_at: uint256  # seconds
+    started_at: uint256  # seconds on `clock`
     target: uint256  # rad still to raise
     principal: uint256  # rad of the target that is debt
     reward_budget: uint256  # wad of rewards that may still be paid
@@ -123,6 +124,7 @@ struct Auction:
 
 MASK_48: constant(uint256) = 2**48 - 1
 MASK_32: constant(uint256) = 2**32 - 1
+MAX_CLOCK: constant(uint256) = 2**31 - 1
 MASK_103: constant(uint256) = 2**103 - 1
 MASK_104: constant(uint256) = 2**104 - 1
 MASK_112: constant(uint256) = 2**112 - 1
@@ -146,6 +148,8 @@ LIQUIDATION_ENGINE: public(immutable(address))
 STABLECOIN: public(immutable(address))
 # Restructures vaults; the zero address is none.
 WORKOUTS: public(immutable(address))
+# [seconds] The chain's slot: each block is so much of an auction's time. Zero: it is the chain's time.
+BLOCK_TIME: public(immutable(uint256))
 
 # collateral type -> dutch.Terms, of auctions that begin now
 terms: HashMap[uint256, uint256]
@@ -171,6 +175,7 @@ def __init__(
     stablecoin: address,
     workouts: address,
     admin: address,
+    block_time: uint256,
 ):
     """
     @notice Wire the contract to the protocol, for good: addresses are known before deployment and never
@@ -181,13 +186,19 @@ def __init__(
     @param stablecoin Takes may not send collateral to it.
     @param workouts Restructures vaults; the zero address is none.
     @param admin The first admin; sets the terms.
+    @param block_time [seconds] The chain's slot, by which auctions count blocks; 0 counts seconds. Half of
+                      `started_at` is left at least.
     """
+    assert (
+        block_time <= bounds.MAX_BLOCK_TIME and block.number * block_time <= MAX_CLOCK
+    ), "collateral_auction: bad slot"
     roles.__init__(admin)
     VAULT_ENGINE = IVaultEngine(vault_engine)
     PRICE_FEED = IPriceFeed(price_feed)
     LIQUIDATION_ENGINE = liquidation_engine
     STABLECOIN = stablecoin
     WORKOUTS = workouts
+    BLOCK_TIME = block_time
 
 
 # ----------------------------------------------------------------- auctions
@@ -249,7 +260,7 @@ def take(
     terms: uint256 = self._terms_of(lot.collateral_type, lot.version)
     price: uint256 = 0
     needs_reset: bool = False
-    price, needs_reset = dutch._price(terms, top.top, unsafe_sub(block.timestamp, lot.started_at))
+    price, needs_reset = dutch._price(terms, top.top, unsafe_sub(self._clock(), lot.started_at))
     assert not needs_reset, "collateral_auction: needs reset"
 
     fill: dutch.Fill = dutch._fill(terms, lot.lot, lot.target, top.top, price, max_amount, max_price)
@@ -312,11 +323,11 @@ def reset(auction_id: uint256, reward_receiver: address):
     assert dutch._stop(self.terms[lot.collateral_type]) < RESETS, "collateral_auction: no resets"
     assert lot.lot != 0, "collateral_auction: empty lot"
     top: Top = self._load_top(auction_id)
-    elapsed: uint256 = unsafe_sub(block.timestamp, lot.started_at)
+    elapsed: uint256 = unsafe_sub(self._clock(), lot.started_at)
     assert dutch._price(terms, top.top, elapsed)[1], "collateral_auction: not due"
     price: uint256 = self._highest_price(lot.collateral_type)
     top.top = dutch._top(terms, price)
-    lot.started_at = block.timestamp
+    lot.started_at = self._clock()
     self._store_top(auction_id, top)
     self._store_lot(auction_id, lot)
 
@@ -355,7 +366,7 @@ def close(auction_id: uint256):
         terms: dutch.Terms = dutch._unpack(self._terms_of(lot.collateral_type, lot.version))
         # The rest of such a lot belongs to its owner: it is for takers, not for salvage.
         assert principal != 0, "collateral_auction: repaid"
-        assert block.timestamp > lot.started_at + terms.tail, "collateral_auction: still open"
+        assert self._clock() > lot.started_at + terms.tail, "collateral_auction: still open"
         price: uint256 = max(
             self._highest_price(lot.collateral_type),
             staticcall PRICE_FEED.time_weighted(lot.collateral_type),
@@ -437,7 +448,7 @@ def sell_salvage(collateral_type: uint256) -> uint256:
         Lot(
             lot=lot,
             target=target,
-            started_at=block.timestamp,
+            started_at=self._clock(),
             collateral_type=collateral_type,
             version=dutch._version(terms),
         ),
@@ -700,6 +711,17 @@ def check_terms(collateral_type: uint256, liquidation_ratio: uint256):
 
 @external
 @view
+def clock() -> uint256:
+    """
+    @notice The time by which prices fall and tails end: blocks*BLOCK_TIME, or the chain's time if that is 0.
+            A halt, a grace and a stale feed do not stop it.
+    @return [seconds] The clock now; `started_at` of an auction is on it.
+    """
+    return self._clock()
+
+
+@external
+@view
 def status(auction_id: uint256) -> (bool, uint256, uint256, uint256):
     """
     @notice What a taker needs to know.
@@ -715,7 +737,7 @@ def status(auction_id: uint256) -> (bool, uint256, uint256, uint256):
     price, needs_reset = dutch._price(
         self._terms_of(lot.collateral_type, lot.version),
         self._load_top(auction_id).top,
-        block.timestamp - lot.started_at,
+        self._clock() - lot.started_at,
     )
     return needs_reset, price, lot.lot, lot.target * units.RAY
 
@@ -792,6 +814,15 @@ def terms_of(collateral_type: uint256) -> dutch.Terms:
 
 @internal
 @view
+def _clock() -> uint256:
+    """@dev Seconds of auctions; under 2**32, which at 12 s a block is number 357,913,941."""
+    if BLOCK_TIME == 0:
+        return block.timestamp
+    return unsafe_mul(block.number, BLOCK_TIME)
+
+
+@internal
+@view
 def _only_engine():
     assert msg.sender == LIQUIDATION_ENGINE, "collateral_auction: not engine"
 
@@ -840,7 +871,7 @@ def _start(
         Lot(
             lot=lot,
             target=target,
-            started_at=block.timestamp,
+            started_at=self._clock(),
             collateral_type=collateral_type,
             version=dutch._version(terms),
         ),

@@ -36,6 +36,7 @@ MIN_PENALTY: constant(uint256) = 10_000
 MAX_PENALTY: constant(uint256) = 20_000
 MAX_TIP: constant(uint256) = 10_000
 MAX_CHIP: constant(uint256) = 1_000
+MAX_BLOCK_TIME: constant(uint256) = 60
 
 # Price feed. Times in seconds.
 MIN_QUORUM: constant(uint256) = 3

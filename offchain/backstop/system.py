@@ -36,12 +36,22 @@ class Outcome(NamedTuple):
         return self.reason is None
 
 
+def slots(timestamp: int, seconds: int, block_time: int) -> int:
+    """Return how many slots of a chain begin within so many seconds after a time; 0 without a block time."""
+    return (timestamp + seconds) // block_time - timestamp // block_time if block_time else 0
+
+
 class System(Protocol):
     """A protocol deployment that can be operated: the model, or a chain on either host."""
 
     @property
     def timestamp(self) -> int:
         """Time of the block in which the next action runs, in seconds."""
+        ...
+
+    @property
+    def block_number(self) -> int:
+        """Number of the block in which the next action runs."""
         ...
 
     @property
@@ -57,8 +67,12 @@ class System(Protocol):
         """Call a view; raise Revert as the contract does."""
         ...
 
-    def advance(self, seconds: int) -> None:
-        """Let time pass; the next action runs in a block that much later."""
+    def advance(self, seconds: int, blocks: int | None = None) -> None:
+        """Let time pass; the next action runs in a block that much later.
+
+        So many blocks are produced meanwhile. Without a number each slot has one, where the deployment counts
+        blocks at all, and none is produced where it does not.
+        """
         ...
 
     def snapshot(self) -> Snapshot:

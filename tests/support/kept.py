@@ -44,7 +44,7 @@ class Kept:
     def __init__(self, both: Lockstep, host: Lent) -> None:
         self.host = host
         self._both = both
-        self._trace = list(both.trace)
+        self._trace, self._produced = list(both.trace), both.produced
         self._kinds, self._addresses = dict(both.chain.kinds), dict(both.chain.addresses)
         world = both.model.world
         self._world, self._timestamp = world, world.timestamp
@@ -60,9 +60,10 @@ class Kept:
         self._checkpoint = self.host.snapshot()
         self._reset_model()
         was = self._both
-        chain = ChainSystem(self.host, was.chain.artifacts, self._kinds, self._addresses)
+        slot = was.model.block_time
+        chain = ChainSystem(self.host, was.chain.artifacts, self._kinds, self._addresses, slot)
         both = Lockstep(
-            ModelSystem(self._world),
+            ModelSystem(self._world, block_time=slot),
             chain,
             parameters=was.parameters,
             check_every=check_every,
@@ -71,6 +72,7 @@ class Kept:
             traces=traces,
         )
         both.started_at, both.steps, both.trace = was.started_at, len(self._trace), list(self._trace)
+        both.produced = self._produced
         return both
 
     def _reset_model(self) -> None:

@@ -66,9 +66,9 @@ class Protocol:
         """A record as the chain stores it."""
         return self.lockstep.snapshot()[contract][path][key]
 
-    def advance(self, seconds: int) -> None:
-        """Let time pass."""
-        self.lockstep.advance(seconds)
+    def advance(self, seconds: int, blocks: int | None = None) -> None:
+        """Let time pass, and so many blocks; without a number each slot has one, where blocks count."""
+        self.lockstep.advance(seconds, blocks)
 
     # ------------------------------------------------------------------ prices
 

@@ -9,7 +9,7 @@ from backstop.proof.properties import Transition, Violation, Watch, check_transi
 
 def last(protocol):
     """The last step, as it was checked: it holds."""
-    _, action = protocol.lockstep.trace[-1]
+    action = protocol.lockstep.trace[-1].step
     step = Transition(action, protocol.last, protocol.lockstep.model)
     check_transition(step)
     return step

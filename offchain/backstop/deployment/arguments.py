@@ -54,6 +54,7 @@ def arguments(
             at["Stablecoin"],
             at.get("Workouts", ZERO_ADDRESS),
             admin,
+            parameters.block_time,
         ),
         "LossWaterfall": (
             at["VaultEngine"],

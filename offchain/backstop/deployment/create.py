@@ -47,7 +47,7 @@ def model_of(deployment: Deployment, timestamp: int = GENESIS) -> ModelSystem:
     world = World(timestamp, deployment.chain_id)
     for creation in deployment.creations:
         create_on_model(world, creation)
-    return ModelSystem(world)
+    return ModelSystem(world, block_time=deployment.parameters.block_time)
 
 
 def create_on_chain(host: Host, artifacts: Artifacts, creation: Creation, deployer: str) -> None:
@@ -89,7 +89,8 @@ def _system(deployment: Deployment, host: Host, artifacts: Artifacts) -> ChainSy
     """Return the System of contracts that are on a host."""
     from backstop.hosts.chain_system import ChainSystem
 
-    return ChainSystem(host, artifacts, deployment.kinds, deployment.addresses)
+    block_time = deployment.parameters.block_time
+    return ChainSystem(host, artifacts, deployment.kinds, deployment.addresses, block_time)
 
 
 def deploy(

@@ -310,6 +310,8 @@ class Parameters:
     timelock: TimelockParameters | None = None  # None: one account is the admin, at once
     # Or EpochCapsWaterfall, to compare with.
     waterfall_contract: str = field(default="LossWaterfall", metadata=LATER)
+    # seconds: the chain's slot, by which auctions of collateral count blocks; 0: they count seconds
+    block_time: int = field(default=0, metadata=LATER)
 
     @property
     def type_names(self) -> tuple[str, ...]:

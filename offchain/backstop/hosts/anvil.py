@@ -1,7 +1,8 @@
 """The compiled contracts on a node: an Anvil of our own, or any node that a client is connected to.
 
 Every transaction is mined in a block of its own whose timestamp is given exactly. Anvil takes several
-blocks of one timestamp, so time passes only when the caller says so, as on the in-process host.
+blocks of one timestamp, so time passes only when the caller says so, as on the in-process host. Numbers of
+blocks cannot be set: blocks that passed are mined, empty, before the next call.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from backstop.hosts.slots import SlotReader
 START_SECONDS = 20.0
 # So many calls of one exchange are run in their order, a block of steps and its time.
 _IN_ORDER = 25
+# The most empty blocks that are mined at once: more take seconds, and hardly an auction is on for so long.
+_MOST_EMPTY = 5_000
 # Begins the names of their folders; the pid of the process that started it follows.
 _FOLDERS = "backstop-anvil-"
 
@@ -48,7 +51,11 @@ class RpcHost:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.chain_id = int(client.request("eth_chainId"), 16)
-        self._timestamp = self._block_time = self._latest_time()
+        latest = client.request("eth_getBlockByNumber", "latest", False)
+        self._timestamp = self._block_time = int(latest["timestamp"], 16)
+        self._number = int(latest["number"], 16)
+        # The least number of the next block: before that, empty ones are mined.
+        self._least = self._number + 1
         self._impersonated: set[str] = set()
         # Anvil tells what a mined transaction returned and which slots it changed; other nodes do not.
         self._tells = "anvil" in str(client.request("web3_clientVersion")).lower()
@@ -64,6 +71,14 @@ class RpcHost:
         if timestamp < self._timestamp:
             raise BackstopError(f"time cannot go back from {self._timestamp} to {timestamp}")
         self._timestamp = timestamp
+
+    @property
+    def next_number(self) -> int:
+        return max(self._number + 1, self._least)
+
+    def skip_blocks(self, blocks: int) -> None:
+        if blocks:
+            self._least = max(self._least + min(blocks, _MOST_EMPTY), self._number + 1)
 
     def deploy(self, bytecode: bytes, sender: str) -> str:
         ((receipt,),) = self._mine([{"from": sender, "data": "0x" + bytecode.hex()}])
@@ -90,12 +105,11 @@ class RpcHost:
         call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
         try:
             if not self._tells:
+                self._mine_skipped()
                 self.client.request("evm_setNextBlockTimestamp", self._timestamp)
                 answer = self.client.request("eth_call", call, "pending")
-            elif self._timestamp == self._block_time:
-                answer = self.client.request("eth_call", call, "latest")
             else:
-                block = {"time": hex(self._timestamp)}
+                block = {"time": hex(self._timestamp), "number": hex(self.next_number)}
                 answer = self.client.request("eth_call", call, "latest", {}, block)
         except RpcError as error:
             return RawResult(False, _revert_data(error), (), 0)
@@ -119,10 +133,10 @@ class RpcHost:
         self.client.batch("hardhat_setStorageAt", calls)
 
     def snapshot(self) -> Any:
-        return self.client.request("evm_snapshot"), self._timestamp
+        return self.client.request("evm_snapshot"), self._timestamp, self._number, self._least
 
     def restore(self, snapshot: Any) -> None:
-        name, self._timestamp = snapshot
+        name, self._timestamp, self._number, self._least = snapshot
         if not self.client.request("evm_revert", name):
             raise BackstopError("the node has lost a snapshot: give the run a node of its own")
         self._block_time = -1  # the next block has to be told its time
@@ -138,6 +152,7 @@ class RpcHost:
 
     def _mine(self, transactions: list[dict[str, Any]], *questions: tuple[str, tuple[Any, ...]]) -> list[Any]:
         """Mine transactions in one block; return their receipts, and what the node answers to `questions`."""
+        self._mine_skipped()
         sent: list[tuple[str, tuple[Any, ...]]] = []
         if self._timestamp != self._block_time or not self._tells:
             sent.append(("evm_setNextBlockTimestamp", (self._timestamp,)))
@@ -172,6 +187,7 @@ class RpcHost:
             if sorted(mined) == sorted(names):
                 raise BackstopError("the node mined the calls in another order: run it again")
             raise BackstopError("somebody else uses the node: give the run a node of its own")
+        self._number = int(receipts[-1]["blockNumber"], 16)
         return [receipts, *told]
 
     def _numbered(self, transactions: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -201,6 +217,7 @@ class RpcHost:
         """Mine one transaction: an exchange less than a block of many takes."""
         call = transaction | {"gas": hex(CALL_GAS), "gasPrice": "0x0"}
         receipt = self._ask_all([*before, ("eth_sendTransactionSync", (call,))])[-1]
+        self._number = int(receipt["blockNumber"], 16)
         return [[receipt], *(self._ask_all(list(questions)) if questions else ())]
 
     def _ask_all(self, calls: list[tuple[str, tuple[Any, ...]]]) -> list[Any]:
@@ -222,8 +239,12 @@ class RpcHost:
         ((receipt,),) = self._mine([transaction])
         return _result(receipt, foreseen.data, None)
 
-    def _latest_time(self) -> int:
-        return int(self.client.request("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+    def _mine_skipped(self) -> None:
+        """Mine the empty blocks before the next call, at the time of the last block."""
+        missing = self._least - self._number - 1
+        if missing > 0:
+            self.client.request("hardhat_mine", hex(missing), "0x0")
+            self._number += missing
 
 
 class AnvilHost(RpcHost):

@@ -11,7 +11,7 @@ from backstop.hosts.abi import AbiDecodingError, ContractAbi, Event, Function, d
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host import Host, RawLog, RawResult, Slot
 from backstop.model.state import ZERO_ADDRESS, Log, Revert, World
-from backstop.system import Action, Outcome, Snapshot
+from backstop.system import Action, Outcome, Snapshot, slots
 
 
 class Place(NamedTuple):
@@ -32,9 +32,16 @@ class ChainSystem:
     """
 
     def __init__(
-        self, host: Host, artifacts: Artifacts, kinds: Mapping[str, str], addresses: Mapping[str, str]
+        self,
+        host: Host,
+        artifacts: Artifacts,
+        kinds: Mapping[str, str],
+        addresses: Mapping[str, str],
+        block_time: int = 0,
     ) -> None:
+        """Use contracts on a host; `block_time` (s) is the chain's slot, 0 if blocks do not count."""
         self.host = host
+        self.block_time = block_time
         self.artifacts = artifacts
         self.kinds = dict(kinds)
         self._addresses = dict(addresses)
@@ -55,6 +62,10 @@ class ChainSystem:
     @property
     def timestamp(self) -> int:
         return self.host.timestamp
+
+    @property
+    def block_number(self) -> int:
+        return self.host.next_number
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -101,8 +112,13 @@ class ChainSystem:
             raise Revert(decode_revert(result.data))
         return function.decode(result.data)
 
-    def advance(self, seconds: int) -> None:
-        self.host.set_time(self.host.timestamp + seconds)
+    def advance(self, seconds: int, blocks: int | None = None) -> None:
+        timestamp = self.host.timestamp
+        if blocks is None:
+            blocks = slots(timestamp, seconds, self.block_time)
+        self.host.set_time(timestamp + seconds)
+        if blocks:
+            self.host.skip_blocks(blocks)
 
     def snapshot(self) -> Snapshot:
         """Decode every slot learned so far from raw storage."""

@@ -2,6 +2,9 @@
 
 Time: a call runs in a block whose timestamp is exactly the host's `timestamp`; it changes only when
 told to, and several calls may share it.
+
+Blocks: a call runs in the block `next_number`. It grows when the host is told that blocks have passed, and
+on a node with each block that is mined, too: there calls share a number only where they share a block.
 """
 
 from __future__ import annotations
@@ -58,6 +61,18 @@ class Host(Protocol):
         """Set the time of the blocks from now on; never earlier than before."""
         ...
 
+    @property
+    def next_number(self) -> int:
+        """Number of the block in which the next call runs."""
+        ...
+
+    def skip_blocks(self, blocks: int) -> None:
+        """Produce empty blocks, as many less those that a node has mined since the last time.
+
+        A node of our own produces some thousands at once, and misses the slots of the others.
+        """
+        ...
+
     def deploy(self, bytecode: bytes, sender: str) -> str:
         """Create a contract; the address follows from the sender's nonce."""
         ...
@@ -91,11 +106,13 @@ class Host(Protocol):
         ...
 
     def restore(self, snapshot: Any) -> None:
-        """Undo everything since the snapshot, time included."""
+        """Undo everything since the snapshot, time and block number included."""
         ...
 
     def code_size(self, address: str) -> int: ...
 
-    def block_number(self) -> int: ...
+    def block_number(self) -> int:
+        """Return the number of the last block; 0 where no block is ever mined."""
+        ...
 
     def close(self) -> None: ...

@@ -8,7 +8,7 @@ from typing import Any
 
 from backstop.hosts.signatures import hasten
 from backstop.model.state import Revert, World, Written
-from backstop.system import Action, Outcome, Snapshot
+from backstop.system import Action, Outcome, Snapshot, slots
 
 
 class ModelSystem:
@@ -18,15 +18,21 @@ class ModelSystem:
     `revocable` the world's journal is kept, so that its owner can roll actions back: it grows until cut.
     """
 
-    def __init__(self, world: World, *, revocable: bool = False) -> None:
+    def __init__(self, world: World, *, revocable: bool = False, block_time: int = 0) -> None:
+        """Put a world behind it; `block_time` (s) is the chain's slot, 0 if blocks do not count."""
         hasten()
         self.world = world
+        self.block_time = block_time
         self.changes: dict[Written, Any] = {}
         self._revocable = revocable
 
     @property
     def timestamp(self) -> int:
         return self.world.timestamp
+
+    @property
+    def block_number(self) -> int:
+        return self.world.block_number
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -53,14 +59,14 @@ class ModelSystem:
     def imagine(self) -> Iterator[None]:
         """Take back at the end whatever happens inside. It nests."""
         world = self.world
-        timestamp, changes, revocable = world.timestamp, self.changes, self._revocable
+        time, changes, revocable = (world.timestamp, world.block_number), self.changes, self._revocable
         self._revocable = True
         mark = world.mark()
         try:
             yield
         finally:
             world.roll_back(mark)
-            world.timestamp, self.changes = timestamp, changes
+            (world.timestamp, world.block_number), self.changes = time, changes
             self._revocable = revocable
 
     def foresee(self, action: Action) -> Outcome:
@@ -79,8 +85,10 @@ class ModelSystem:
         """Call a view as nobody in particular."""
         return self._method(contract, method)("0x" + "00" * 20, *args)
 
-    def advance(self, seconds: int) -> None:
-        self.world.timestamp += seconds
+    def advance(self, seconds: int, blocks: int | None = None) -> None:
+        world = self.world
+        world.block_number += slots(world.timestamp, seconds, self.block_time) if blocks is None else blocks
+        world.timestamp += seconds
 
     def snapshot(self) -> Snapshot:
         """Copy every table; values are immutable records, so a shallow copy is a frozen one."""

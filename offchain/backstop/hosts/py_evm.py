@@ -13,7 +13,6 @@ from eth.abc import ComputationAPI
 from eth.constants import (
     BLANK_ROOT_HASH,
     CREATE_CONTRACT_ADDRESS,
-    GENESIS_BLOCK_NUMBER,
     ZERO_ADDRESS,
     ZERO_HASH32,
 )
@@ -24,7 +23,7 @@ from eth.vm.forks.cancun.state import CancunState, CancunTransactionExecutor
 from eth.vm.forks.cancun.transactions import CancunUnsignedLegacyTransaction
 from eth.vm.message import Message
 from eth.vm.spoof import SpoofTransaction
-from eth_typing import Address, Hash32
+from eth_typing import Address, BlockNumber, Hash32
 
 from backstop.errors import BackstopError
 from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
@@ -62,6 +61,7 @@ class PyEvmHost:
     def __init__(self, timestamp: int = GENESIS, chain_id: int = CHAIN_ID) -> None:
         self._chain_id = chain_id
         self._timestamp = timestamp
+        self._number = 1
         self._database = AtomicDB()
         self._slots: set[Slot] = set()
         self._begin(BLANK_ROOT_HASH)
@@ -74,6 +74,14 @@ class PyEvmHost:
         if timestamp < self._timestamp:
             raise BackstopError(f"time cannot go back from {self._timestamp} to {timestamp}")
         self._timestamp = timestamp
+        self._state.execution_context = self._context()
+
+    @property
+    def next_number(self) -> int:
+        return self._number
+
+    def skip_blocks(self, blocks: int) -> None:
+        self._number += blocks
         self._state.execution_context = self._context()
 
     def deploy(self, bytecode: bytes, sender: str) -> str:
@@ -128,10 +136,10 @@ class PyEvmHost:
 
     def snapshot(self) -> Any:
         self._state.persist()
-        return self._state.state_root, self._timestamp
+        return self._state.state_root, self._timestamp, self._number
 
     def restore(self, snapshot: Any) -> None:
-        root, self._timestamp = snapshot
+        root, self._timestamp, self._number = snapshot
         self._begin(root)
 
     def code_size(self, address: str) -> int:
@@ -151,7 +159,7 @@ class PyEvmHost:
         return ExecutionContext(
             coinbase=ZERO_ADDRESS,
             timestamp=self._timestamp,
-            block_number=GENESIS_BLOCK_NUMBER,
+            block_number=BlockNumber(self._number),
             difficulty=0,
             mix_hash=ZERO_HASH32,
             gas_limit=CALL_GAS,

@@ -41,6 +41,7 @@ class RevmHost:
         self._evm = pyrevm.EVM(env=pyrevm.Env(cfg=config), spec_id=_SPEC)
         self._names: dict[str, str] = {}
         self._timestamp = timestamp
+        self._number = 1
         self._set_block()
 
     @property
@@ -51,6 +52,14 @@ class RevmHost:
         if timestamp < self._timestamp:
             raise BackstopError(f"time cannot go back from {self._timestamp} to {timestamp}")
         self._timestamp = timestamp
+        self._set_block()
+
+    @property
+    def next_number(self) -> int:
+        return self._number
+
+    def skip_blocks(self, blocks: int) -> None:
+        self._number += blocks
         self._set_block()
 
     def deploy(self, bytecode: bytes, sender: str) -> str:
@@ -123,10 +132,10 @@ class RevmHost:
         return [address.lower() for address in self._evm.db_accounts]
 
     def snapshot(self) -> Any:
-        return self._evm.snapshot(), self._timestamp
+        return self._evm.snapshot(), self._timestamp, self._number
 
     def restore(self, snapshot: Any) -> None:
-        checkpoint, self._timestamp = snapshot
+        checkpoint, self._timestamp, self._number = snapshot
         self._evm.revert(checkpoint)
         self._set_block()
 
@@ -157,8 +166,8 @@ class RevmHost:
         pass
 
     def _set_block(self) -> None:
-        # This replaces the whole environment: number and limits fall back to constants.
-        self._evm.set_block_env(pyrevm.BlockEnv(timestamp=self._timestamp))
+        # This replaces the whole environment: limits fall back to constants.
+        self._evm.set_block_env(pyrevm.BlockEnv(timestamp=self._timestamp, number=self._number))
 
 
 _SLOT = re.compile(r"(\d+): StorageSlot { previous_or_original_value: \d+, present_value: (\d+)")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from backstop.errors import BackstopError
 from backstop.hosts import layout
+from backstop.model.collateral_auction import CollateralAuction, Lot
 from backstop.model.state import World
 
 Words = Mapping[str, Mapping[str, Mapping[str, str]]]
@@ -23,9 +24,10 @@ class OtherState(BackstopError, KeyError):
 
 
 class State(NamedTuple):
-    """A whole state that takes the place of another's."""
+    """A whole state that takes the place of another's, and the block that it was taken in."""
 
     words: Words
+    block_number: int = 1
 
 
 def key_text(key: Hashable) -> str:
@@ -58,6 +60,27 @@ def words_of(world: World) -> Words:
         }
         for name, contract in world.contracts.items()
     }
+
+
+def missing_blocks(world: World, state: State) -> int:
+    """Return how many blocks have to pass in a world, so that lots of a state can have begun in it."""
+    oldest = 0
+    for name, contract in world.contracts.items():
+        if isinstance(contract, CollateralAuction) and contract.block_time:
+            words = state.words.get(name, {}).get("lots", {}).values()
+            starts = [layout.decode(int(word, 16), Lot()).started_at for word in words]
+            ages = [state.block_number - each // contract.block_time for each in starts if each]
+            oldest = max(oldest, *ages, 0)
+    return max(0, oldest + 1 - world.block_number)
+
+
+def load_state(world: World, state: State) -> None:
+    """Make a state the world's whole state, its lots as old in blocks as they were."""
+    load_words(world, state.words)
+    for contract in world.contracts.values():
+        if isinstance(contract, CollateralAuction):
+            contract.move_starts(world.block_number - state.block_number)
+    world.journal.clear()
 
 
 def load_words(world: World, words: Words) -> None:

@@ -27,6 +27,7 @@ MIN_PENALTY = 10_000
 MAX_PENALTY = 20_000
 MAX_TIP = 10_000
 MAX_CHIP = 1_000
+MAX_BLOCK_TIME = 60
 
 # Price feed. Times in seconds.
 MIN_QUORUM = 3

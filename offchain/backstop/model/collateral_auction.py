@@ -19,6 +19,7 @@ MAX_DATA = 1024
 MAX_SALVAGE = 10**31
 STARTS, RESETS = 1, 2
 MAX_VERSION = 2**9 - 1
+MAX_CLOCK = 2**31 - 1
 
 
 @slot(160, 96)
@@ -84,6 +85,8 @@ class CollateralAuction(Administered):
     stablecoin = immutable("STABLECOIN", str)
     # Restructures vaults; the zero address is none.
     workouts = immutable("WORKOUTS", str)
+    # The chain's slot, by which the clock counts blocks [seconds]; 0 counts seconds.
+    block_time = immutable("BLOCK_TIME", int)
 
     def __init__(
         self,
@@ -96,13 +99,17 @@ class CollateralAuction(Administered):
         stablecoin: str,
         workouts: str,
         admin: str,
+        block_time: int,
     ) -> None:
+        is_slot = block_time <= bounds.MAX_BLOCK_TIME and world.block_number * block_time <= MAX_CLOCK
+        require(is_slot, "collateral_auction: bad slot")
         super().__init__(world, name, address, admin)
         self.vault_engine_address = vault_engine
         self.price_feed_address = price_feed
         self.liquidation_engine = liquidation_engine
         self.stablecoin = stablecoin
         self.workouts = workouts
+        self.block_time = block_time
         self.terms = self.table("terms", Terms())
         self.old_terms = self.table("old_terms", Terms())
         self.owners = self.table("owners", Owner())
@@ -141,7 +148,7 @@ class CollateralAuction(Administered):
         top: Top = self.tops[auction_id]
         c = lot.collateral_type
         terms = self._terms_of(lot)
-        price, needs_reset = terms.price(top.top, self.world.timestamp - lot.started_at)
+        price, needs_reset = terms.price(top.top, self._clock() - lot.started_at)
         require(not needs_reset, "collateral_auction: needs reset")
 
         collateral, paid, rest = dutch.fill(terms, lot.lot, lot.target, top.top, price, max_amount, max_price)
@@ -170,12 +177,12 @@ class CollateralAuction(Administered):
         require(self.terms[lot.collateral_type].stop < RESETS, "collateral_auction: no resets")
         require(lot.lot != 0, "collateral_auction: empty lot")
         top: Top = self.tops[auction_id]
-        _, due = terms.price(top.top, self.world.timestamp - lot.started_at)
+        _, due = terms.price(top.top, self._clock() - lot.started_at)
         require(due, "collateral_auction: not due")
         price = self._highest_price(lot.collateral_type)
         top = top._replace(top=terms.top(price))
         self.tops[auction_id] = top
-        self.lots[auction_id] = lot._replace(started_at=self.world.timestamp)
+        self.lots[auction_id] = lot._replace(started_at=self._clock())
 
         reward = 0
         least = terms.minimum * WAD
@@ -198,7 +205,7 @@ class CollateralAuction(Administered):
         if lot.lot != 0:
             terms = self._terms_of(lot)
             require(principal != 0, "collateral_auction: repaid")
-            require(self.world.timestamp > lot.started_at + terms.tail, "collateral_auction: still open")
+            require(self._clock() > lot.started_at + terms.tail, "collateral_auction: still open")
             price = max(self._highest_price(c), self.feed.time_weighted(self.address, c))
             require(terms.is_worthless(lot.lot, price), "collateral_auction: has value")
         self._remove(auction_id)
@@ -237,7 +244,7 @@ class CollateralAuction(Administered):
 
         auction_id = self._next_id()
         self.salvage_sales[collateral_type] = auction_id
-        self.lots[auction_id] = Lot(lot, target, self.world.timestamp, collateral_type, terms.version)
+        self.lots[auction_id] = Lot(lot, target, self._clock(), collateral_type, terms.version)
         self.tops[auction_id] = Top(top, penalty, 0)
         self.emit("AuctionStarted", auction_id, collateral_type, ZERO_ADDRESS, lot, top, target * RAY, 0)
         self.engine.take_salvage(self.address, collateral_type, lot)
@@ -377,12 +384,17 @@ class CollateralAuction(Administered):
     # ------------------------------------------------------------------- views
 
     @view
+    def clock(self, sender: str) -> int:
+        """Return the time by which prices fall and tails end [seconds]."""
+        return self._clock()
+
+    @view
     def status(self, sender: str, auction_id: int) -> tuple[bool, int, int, int]:
         """Return whether a reset is due, the price [ray], the lot and the target [wad]."""
         lot = self._lot(auction_id)
         terms = self._terms_of(lot)
         top: Top = self.tops[auction_id]
-        price, needs_reset = terms.price(top.top, self.world.timestamp - lot.started_at)
+        price, needs_reset = terms.price(top.top, self._clock() - lot.started_at)
         return needs_reset, price, lot.lot, lot.target * RAY
 
     @view
@@ -430,6 +442,16 @@ class CollateralAuction(Administered):
 
     # ----------------------------------------------------------------- helpers
 
+    def move_starts(self, blocks: int) -> None:
+        """Move the starts of lots by so many blocks, as no call could, where they are counted."""
+        for id, lot in list(self.lots.items()):
+            if lot.started_at and self.block_time:
+                self.lots[id] = lot._replace(started_at=lot.started_at + blocks * self.block_time)
+
+    def _clock(self) -> int:
+        world = self.world
+        return world.block_number * self.block_time if self.block_time else world.timestamp
+
     def _only_workouts(self, sender: str) -> None:
         require(sender == self.workouts, "collateral_auction: not workouts")
 
@@ -453,7 +475,7 @@ class CollateralAuction(Administered):
         top = terms.top(price)
 
         self.owners[auction_id] = Owner(owner, budget - reward)
-        self.lots[auction_id] = Lot(lot, target, self.world.timestamp, collateral_type, terms.version)
+        self.lots[auction_id] = Lot(lot, target, self._clock(), collateral_type, terms.version)
         self.tops[auction_id] = Top(top, penalty, whole * RAY - principal)
         self.emit("AuctionStarted", auction_id, collateral_type, owner, lot, top, target * RAY, principal)
         return reward

@@ -99,10 +99,14 @@ class Written(NamedTuple):
 
 
 class World:
-    """The block environment, the contracts by name and address, the journal and the events."""
+    """The block environment, the contracts by name and address, the journal and the events.
 
-    def __init__(self, timestamp: int, chain_id: int) -> None:
+    `block_number` is that of the block in which the next call runs.
+    """
+
+    def __init__(self, timestamp: int, chain_id: int, block_number: int = 1) -> None:
         self.timestamp = timestamp
+        self.block_number = block_number
         self.chain_id = chain_id
         self.journal: list[tuple[Table, Hashable, Any]] = []
         self.logs: list[Log] = []

@@ -26,7 +26,7 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host import Host, Slot
 from backstop.hosts.model import ModelSystem
-from backstop.hosts.words import State, load_words
+from backstop.hosts.words import State, load_state, missing_blocks
 from backstop.model.state import Revert, Written
 from backstop.proof.difference import Difference, Divergence, unequal_outcomes
 from backstop.proof.properties import (
@@ -42,7 +42,7 @@ from backstop.proof.properties import (
 from backstop.proof.properties.sums import carried, new_table
 from backstop.proof.storage_audit import unequal_storage
 from backstop.proof.trace import Step, Trace, write_trace
-from backstop.system import Action, Outcome, Snapshot, System
+from backstop.system import Action, Outcome, Snapshot, System, slots
 
 TRACES = Path("runs") / "traces"
 _READS_A_STEP = 8
@@ -99,6 +99,8 @@ class Lockstep:
         self.step_check = watch(model) if watch else None
         self.traces = traces
         self.started_at = model.timestamp
+        # So many blocks have been told to be produced since then; a node mines more of its own accord.
+        self.produced = 0
         # How many of the first steps belong to the deployment rather than to what is looked for.
         self.opening = 0
         self.trace: list[Step] = []
@@ -112,6 +114,7 @@ class Lockstep:
         self._chain_state: dict[str, dict[str, dict[Hashable, Any]]] = {}
         if model.timestamp != chain.timestamp:
             raise BackstopError(f"the model is at {model.timestamp}, the chain at {chain.timestamp}")
+        model.world.block_number = chain.block_number
         self._learn_all()
         self.check()
 
@@ -122,13 +125,19 @@ class Lockstep:
         return self.model.timestamp
 
     @property
+    def block_number(self) -> int:
+        """Number of the block in which the next action runs: the chain's, which the model takes over."""
+        return self.chain.block_number
+
+    @property
     def addresses(self) -> Mapping[str, str]:
         return self.chain.addresses
 
     def apply(self, action: Action) -> Outcome:
         """Run one action on both; raises Divergence if anything differs."""
         self.steps += 1
-        self.trace.append(Step(self.model.timestamp, action))
+        self.trace.append(self._step(action))
+        self.model.world.block_number = self.chain.block_number
         try:
             expected = self.model.apply(action)
         except Exception as error:
@@ -189,6 +198,7 @@ class Lockstep:
     def view(self, contract: str, method: str, *args: Any) -> Any:
         """Call a view on both; raises Revert as the contract does."""
         self.settle()
+        self.model.world.block_number = self.chain.block_number
         action = Action(contract, method, args, "a view")
         expected, actual = _view(self.model, action), _view(self.chain, action)
         self.fields_compared += 2
@@ -199,11 +209,15 @@ class Lockstep:
             raise Revert(expected.reason)
         return expected.value
 
-    def advance(self, seconds: int) -> None:
-        if seconds:
+    def advance(self, seconds: int, blocks: int | None = None) -> None:
+        if blocks is None:
+            blocks = slots(self.model.timestamp, seconds, self.model.block_time)
+        if seconds or blocks:
             self.settle()
-        self.model.advance(seconds)
-        self.chain.advance(seconds)
+        self.produced += blocks
+        self.model.advance(seconds, 0)
+        self.chain.advance(seconds, blocks)
+        self.model.world.block_number = self.chain.block_number
 
     def snapshot(self) -> Snapshot:
         """Return the chain's state, for every slot that the model ever wrote."""
@@ -214,7 +228,8 @@ class Lockstep:
 
     def play(self, step: Step) -> None:
         """Run a step of a trace, at its time."""
-        self.advance(step.timestamp - self.timestamp)
+        blocks = None if step.blocks is None else max(0, step.blocks - self.produced)
+        self.advance(step.timestamp - self.timestamp, blocks)
         what = step.step
         if isinstance(what, Creation):
             self.add(what)
@@ -231,7 +246,7 @@ class Lockstep:
         try:
             return ask(self, question)
         except BackstopError as error:
-            self.trace.append(Step(self.timestamp, question))
+            self.trace.append(self._step(question))
             self._place(error, question)
             raise
 
@@ -250,6 +265,7 @@ class Lockstep:
         if step_check:
             self.step_check = self._watch(self.model) if remember and self._watch else check_transition
         steps, length, expected = self.steps, len(self.trace), self._expected.copy()
+        produced = self.produced
         snapshot = self.chain.host.snapshot()
         try:
             with self.model.imagine():
@@ -259,7 +275,7 @@ class Lockstep:
             self._waiting.clear()
             self.chain.host.restore(snapshot)
             self.check_every, self.step_check = check_every, step_check
-            self.steps = steps
+            self.steps, self.produced = steps, produced
             del self.trace[length:]
             # What was learned meanwhile stays known, and is empty again.
             expected += [0] * (len(self._expected) - len(expected))
@@ -278,7 +294,8 @@ class Lockstep:
     def add(self, creation: Creation) -> None:
         """Add one contract to both."""
         self.settle()
-        self.trace.append(Step(self.model.timestamp, creation))
+        self.trace.append(self._step(creation))
+        self.model.world.block_number = self.chain.block_number
         create_on_model(self.model.world, creation)
         deployer = account(f"deployer_of_{creation.name}")
         create_on_chain(self.chain.host, self.chain.artifacts, creation, deployer)
@@ -293,8 +310,9 @@ class Lockstep:
     def load(self, state: State) -> None:
         """Continue on both from a state that another deployment with the same parameters had."""
         self.settle()
-        self.trace.append(Step(self.model.timestamp, state))
-        load_words(self.model.world, state.words)
+        self.trace.append(self._step(state))
+        self.advance(0, missing_blocks(self.model.world, state))
+        load_state(self.model.world, state)
         if self._watch and self.step_check:
             self.step_check = self._watch(self.model)
         self._learn_all()
@@ -328,6 +346,10 @@ class Lockstep:
         return Trace(
             self.parameters, list(self.trace), self.started_at, self.seed, reason, self.opening, self.promises
         )
+
+    def _step(self, what: Action | Creation | Question | State) -> Step:
+        """Note a step at the time of now, and at its block where blocks count."""
+        return Step(self.model.timestamp, what, self.produced if self.model.block_time else None)
 
     # --------------------------------------------------------------- comparison
 

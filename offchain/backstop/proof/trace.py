@@ -25,10 +25,14 @@ SCHEMA_VERSION = 3
 
 
 class Step(NamedTuple):
-    """An action, a contract that is added, a question asked or a state loaded, and the block time of it."""
+    """An action, a contract that is added, a question asked or a state loaded, and the block time of it.
+
+    `blocks` is how many blocks had been produced since the start; None if each slot had one, or none counts.
+    """
 
     timestamp: int
     step: Action | Creation | Question | State
+    blocks: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,11 @@ def read_trace(path: Path, artifacts: Artifacts) -> Trace:
 
 
 def _step_to_json(step: Step) -> dict[str, Any]:
+    found = _content(step)
+    return found if step.blocks is None else found | {"blocks": step.blocks}
+
+
+def _content(step: Step) -> dict[str, Any]:
     what = step.step
     if isinstance(what, Creation):
         return {
@@ -96,7 +105,7 @@ def _step_to_json(step: Step) -> dict[str, Any]:
             "args": _to_json(what.args),
         }
     if isinstance(what, State):
-        return {"timestamp": step.timestamp, "state": what.words}
+        return {"timestamp": step.timestamp, "state": what.words, "block_number": what.block_number}
     if isinstance(what, Question):
         return {"timestamp": step.timestamp, "property": what.number, "seed": what.seed}
     return {
@@ -109,6 +118,10 @@ def _step_to_json(step: Step) -> dict[str, Any]:
 
 
 def _step_from_json(item: dict[str, Any], kinds: dict[str, str], artifacts: Artifacts) -> Step:
+    return _read_content(item, kinds, artifacts)._replace(blocks=item.get("blocks"))
+
+
+def _read_content(item: dict[str, Any], kinds: dict[str, str], artifacts: Artifacts) -> Step:
     if "create" in item:
         kind = item["kind"]
         model_class(kind)
@@ -117,7 +130,7 @@ def _step_from_json(item: dict[str, Any], kinds: dict[str, str], artifacts: Arti
         args = _arguments(inputs, item["args"])
         return Step(item["timestamp"], Creation(item["create"], kind, args, item["address"]))
     if "state" in item:
-        return Step(item["timestamp"], State(item["state"]))
+        return Step(item["timestamp"], State(item["state"], item.get("block_number", 1)))
     if "property" in item:
         return Step(item["timestamp"], Question(item["property"], item["seed"]))
     function = artifacts[kinds[item["contract"]]].abi.function(item["method"], len(item["args"]))

@@ -102,7 +102,7 @@ def _replayed(way: str, trace: Trace, compared: bool) -> Calls:
         both = Lockstep(model, chain, parameters=trace.parameters, check_every=0)
         for step in trace.steps[: trace.opening]:
             both.play(step)
-        calls = [(timestamp, raw_call(chain, action)) for timestamp, action in played]
+        calls = [(timestamp, raw_call(chain, action)) for timestamp, action, _ in played]
         seconds = used = 0.0
         for _ in range(AGAIN):
             with both.imagine():
@@ -135,7 +135,7 @@ def _on_anvil(way: str, trace: Trace, together: bool) -> Calls:
         client.request("evm_setAutomine", False)  # blocks are made below
         began, spent, now = time.perf_counter(), cpu_seconds() + _cpu_of(node), 0
         played = trace.steps[trace.opening :]
-        for place, (timestamp, step) in enumerate(played, 1):
+        for place, (timestamp, step, _) in enumerate(played, 1):
             assert isinstance(step, Action)
             if timestamp != now:
                 client.request("evm_setNextBlockTimestamp", timestamp)

@@ -185,7 +185,7 @@ def _begin_model(opening: Trace) -> ModelSystem:
     chain = chain_of(deployment, RevmHost(opening.started_at))
     model.world.read_call = chain.read_call
     configure(model, deployment)
-    for timestamp, step in opening.steps:
+    for timestamp, step, _ in opening.steps:
         model.advance(timestamp - model.timestamp)
         if isinstance(step, Creation):
             create_on_model(model.world, step)
@@ -199,7 +199,7 @@ def _model(trace: Trace, steps: int) -> float:
     opening, rest = _cut(trace, steps)
     model = _begin_model(opening)
     began = _clock()
-    for timestamp, step in rest.steps:
+    for timestamp, step, _ in rest.steps:
         model.advance(timestamp - model.timestamp)
         assert isinstance(step, Action)
         model.apply(step)
@@ -212,7 +212,7 @@ def begin_chain(opening: Trace, host: Any) -> ChainSystem:
     chain = chain_of(deployment, host)
     configure(chain, deployment)
     late = host.timestamp - opening.started_at  # a node that Ape starts has its own time
-    for timestamp, step in opening.steps:
+    for timestamp, step, _ in opening.steps:
         chain.advance(max(0, timestamp + late - chain.timestamp))
         if isinstance(step, Creation):
             create_on_chain(host, chain.artifacts, step, account(f"deployer_of_{step.name}"))
@@ -227,7 +227,7 @@ def _chain(trace: Trace, steps: int) -> float:
     opening, rest = _cut(trace, steps)
     chain = begin_chain(opening, RevmHost(trace.started_at))
     began = _clock()
-    for timestamp, step in rest.steps:
+    for timestamp, step, _ in rest.steps:
         chain.advance(timestamp - chain.timestamp)
         assert isinstance(step, Action)
         chain.apply(step)
@@ -238,7 +238,7 @@ def _calls(trace: Trace, steps: int) -> float:
     """Time the calls alone, with prepared call data and raw results."""
     opening, rest = _cut(trace, steps)
     chain = begin_chain(opening, RevmHost(trace.started_at))
-    calls = [(timestamp, *raw_call(chain, step)) for timestamp, step in rest.steps]
+    calls = [(timestamp, *raw_call(chain, step)) for timestamp, step, _ in rest.steps]
     host = chain.host
     began = _clock()
     for timestamp, sender, to, data in calls:
@@ -261,7 +261,7 @@ def _web3(trace: Trace, steps: int) -> float:
         web3 = Web3(Web3.IPCProvider(host.path))
         host.client.request("evm_setAutomine", True)
         began = _clock()
-        for _, step in rest.steps:
+        for _, step, _ in rest.steps:
             sender, to, data = raw_call(chain, step)
             sent = web3.eth.send_transaction(
                 {
@@ -298,12 +298,12 @@ def _ape(trace: Trace, steps: int) -> float:
             name: ape.Contract(address, abi=chain.artifacts[chain.kinds[name]].abi_json)
             for name, address in chain.addresses.items()
         }
-        senders = {step.sender for _, step in rest.steps if isinstance(step, Action)}
+        senders = {step.sender for _, step, _ in rest.steps if isinstance(step, Action)}
         for sender in senders:
             client.request("anvil_setBalance", sender, hex(10**24))
         accounts = {sender: ape.accounts[Web3.to_checksum_address(sender)] for sender in senders}
         began = _clock()
-        for _, step in rest.steps:
+        for _, step, _ in rest.steps:
             assert isinstance(step, Action)
             method = getattr(contracts[step.contract], step.method)
             with suppress(ContractLogicError):

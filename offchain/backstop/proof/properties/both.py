@@ -20,7 +20,7 @@ class Both(Protocol):
     def timestamp(self) -> int:
         """The time of both [seconds]."""
 
-    def advance(self, seconds: int) -> None:
+    def advance(self, seconds: int, blocks: int | None = None) -> None:
         """Let time pass."""
 
     def apply(self, action: Action) -> Outcome:

@@ -1,0 +1,46 @@
+"""The constructor and the deployment: what auctions are wired to, and the slot by which they count blocks."""
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.examples import standard
+from backstop.model.bounds import MAX_BLOCK_TIME
+from tests.support.auctions import NOBODY
+from tests.support.helpers import check_cannot_be_made
+
+
+def wired(protocol):
+    names = ("VaultEngine", "PriceFeed", "LiquidationEngine", "Stablecoin")
+    return (*map(protocol.address, names), NOBODY, protocol.address("admin"))
+
+
+def test_is_wired(protocol):
+    for name in ("VAULT_ENGINE", "PRICE_FEED", "LIQUIDATION_ENGINE", "STABLECOIN"):
+        label = "".join(part.capitalize() for part in name.split("_"))
+        assert protocol.read(f"CollateralAuction.{name}") == protocol.address(label)
+    assert protocol.read("CollateralAuction.BLOCK_TIME") == 0
+
+
+@pytest.mark.parametrize("slot", [0, 1, 12, MAX_BLOCK_TIME])
+def test_of_a_slot(new_protocol, slot):
+    protocol = new_protocol(replace(standard(), block_time=slot))
+    assert protocol.read("CollateralAuction.BLOCK_TIME") == slot
+
+
+def test_of_no_slot_longer_than_a_minute(protocol):
+    args = (*wired(protocol), MAX_BLOCK_TIME + 1)
+    check_cannot_be_made(protocol, "CollateralAuction", *args, reason="collateral_auction: bad slot")
+
+
+def test_half_of_the_field_is_left_for_its_starts(new_protocol, host_kind):
+    """2**31 - 1 seconds at 12 a block are 178,956,970 blocks; a node would have to mine them."""
+    if host_kind == "anvil":
+        return
+    protocol = new_protocol()
+    protocol.advance(0, 178_956_970 - protocol.lockstep.block_number)
+    protocol.lockstep.create("CollateralAuction", "Late", *wired(protocol), 12)
+    protocol.advance(0, 1)
+    args = *wired(protocol), 12
+    check_cannot_be_made(protocol, "CollateralAuction", *args, reason="collateral_auction: bad slot")
+    protocol.lockstep.create("CollateralAuction", "BySeconds", *wired(protocol), 0)
