@@ -4,6 +4,7 @@ So the properties are asked of the model alone here, with one mistake in it.
 """
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,7 @@ from backstop.model.state import Revert, external
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
 from backstop.system import Action
+from tests.support.auctions import start
 from tests.support.backstop_pool import on_the_model, staffed
 from tests.support.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
 from tests.support.margin import with_margin
@@ -36,8 +38,9 @@ class ModelAlone:
         self.parameters = both.parameters
         self.model = model_of(deployment, both.started_at)
         configure(self.model, deployment)
-        for timestamp, action in both.trace:
-            self.model.advance(timestamp - self.model.timestamp)
+        for timestamp, action, blocks in both.trace:
+            passed = None if blocks is None else blocks - self.model.block_number + 1
+            self.model.advance(timestamp - self.model.timestamp, passed)
             self.model.apply(action)
         self.apply, self.view, self.advance = self.model.apply, self.model.view, self.model.advance
 
@@ -59,6 +62,14 @@ def alone(protocol):
 @pytest.fixture
 def alone_with_guards(new_protocol):
     return in_use(opened(new_protocol, with_guards((CEILING,), BREAKER, (TERMS,))))
+
+
+@pytest.fixture
+def alone_with_lots(new_protocol):
+    counting = new_protocol(replace(standard(), block_time=12), prices=True)
+    start(counting)
+    counting.advance(600)
+    return ModelAlone(counting.lockstep)
 
 
 @pytest.fixture
@@ -91,7 +102,7 @@ def answers(both, number):
 
 
 # What there is to try with guards only, with a margin market, or with a pool behind one.
-FIXTURES = {25: "alone_with_guards", 126: "alone_with_a_pool"}
+FIXTURES = {25: "alone_with_guards", 126: "alone_with_a_pool", 161: "alone_with_lots"}
 FIXTURES |= dict.fromkeys((97, 98, 99, 100, 131), "alone_with_margin")
 
 

@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from backstop.hosts.by_name import open_host
+from backstop.proof.fuzz.deployments import draw_parameters
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.lockstep import replay
 from backstop.simulation.run import simulate
@@ -47,8 +49,10 @@ def test_random_steps_and_futures_taken_back(artifacts):
 
 @pytest.fixture(scope="module")
 def random_trace(artifacts):
+    # Where blocks count, a node has its own.
+    parameters = replace(draw_parameters(Random(run_seed(1, 3))), block_time=0)
     with open_host("revm") as host:
-        machine = Machine(host, run_seed(1, 3), artifacts=artifacts, traces=None)
+        machine = Machine(host, run_seed(1, 3), artifacts=artifacts, parameters=parameters, traces=None)
         for _ in machine.run(STEPS):
             pass
         return machine.both.record()

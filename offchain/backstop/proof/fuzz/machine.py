@@ -25,7 +25,7 @@ from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.proof.fuzz.spoil import spoil
 from backstop.proof.lockstep import TRACES, Lockstep, lockstep
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question
-from backstop.system import Action, Outcome
+from backstop.system import Action, Outcome, slots
 
 # Steps that share a block on Anvil, where mining one costs more than running it.
 BLOCK = 20
@@ -93,6 +93,8 @@ class Machine:
         self.random = Random(seed)
         # Questions have dice of their own: a run is the same with and without them.
         self._curiosity = Random(f"questions of {seed}")
+        # So has the chain that misses slots.
+        self._chain = Random(f"blocks of {seed}")
         self.asked: Counter[int] = Counter()
         self.parameters = parameters or draw_parameters(self.random)
         self.both: Lockstep = lockstep(
@@ -145,13 +147,21 @@ class Machine:
         if self.both.ask(Question(number, self._curiosity.randrange(2**32))):
             self.asked[number] += 1
 
+    def _wait(self, seconds: int) -> None:
+        """Let time pass: mostly a block for each slot, at times fewer, none at all, or one more."""
+        full = slots(self.both.timestamp, seconds, self.parameters.block_time)
+        if not self.parameters.block_time or self._chain.random() < 0.6:
+            self.both.advance(seconds, full)
+            return
+        self.both.advance(seconds, self._chain.choice((0, 0, self._chain.randint(0, full), full + 1)))
+
     def play(self, move: Move) -> Iterator[Played]:
         """Play all actions of one move; time passes in between."""
         scene, both = self.scene, self.both
         try:
             for what in move.play(scene):
                 if isinstance(what, Wait):
-                    both.advance(max(what.seconds, 0))
+                    self._wait(max(what.seconds, 0))
                     continue
                 if scene.random.random() < SPOILED:
                     what = spoil(scene, what, both.chain)

@@ -76,10 +76,14 @@ def _steps(trace: Trace) -> Iterator[str]:
     configure(model, deployment)
     names = {account(role): role for role in (*ACCOUNTS, *PEOPLE, "visitor")}
     names.update({address: name for name, address in model.addresses.items()})
-    for timestamp, step in trace.steps:
-        if timestamp != model.timestamp:
-            yield f"protocol.advance({timestamp - model.timestamp:_})"
-            model.advance(timestamp - model.timestamp)
+    produced = 0
+    for timestamp, step, blocks in trace.steps:
+        passed = None if blocks is None else blocks - produced
+        if timestamp != model.timestamp or passed:
+            told = "" if passed is None else f", {passed:_}"
+            yield f"protocol.advance({timestamp - model.timestamp:_}{told})"
+            model.advance(timestamp - model.timestamp, passed)
+            produced += passed or 0
         if isinstance(step, Creation):
             create_on_model(model.world, step)
             names[step.address] = step.name

@@ -81,6 +81,11 @@ class Scene:
         return self.world.timestamp
 
     @property
+    def clock(self) -> int:
+        """The time by which prices of lots fall [seconds]."""
+        return self.auction.clock(self.admin)
+
+    @property
     def admin(self) -> str:
         return self.deployment.account("admin")
 

@@ -214,8 +214,7 @@ class _Shrinker:
             for shorter in (0, HOUR, DAY, gap // DAY * DAY, gap // HOUR * HOUR):
                 if not shorter < gap or self.stopped():
                     continue
-                by = gap - shorter
-                candidate = steps[:i] + [step._replace(timestamp=step.timestamp - by) for step in steps[i:]]
+                candidate = steps[:i] + _moved(steps, i, gap, shorter)
                 if fails(candidate):
                     steps = candidate
                     break
@@ -247,6 +246,16 @@ class _Shrinker:
         except Exception:
             return False
         return self._fails(ground, steps)
+
+
+def _moved(steps: list[Step], i: int, gap: int, shorter: int) -> list[Step]:
+    """Return the steps from i on, so much earlier; of the blocks of the gap an equal part stays."""
+    later, here = steps[i:], steps[i].blocks
+    if here is not None:
+        between = here - ((steps[i - 1].blocks or 0) if i else 0)
+        fewer = between - between * shorter // gap
+        later = [each._replace(blocks=(each.blocks or 0) - fewer) for each in later]
+    return [each._replace(timestamp=each.timestamp - gap + shorter) for each in later]
 
 
 def _without_auction(steps: list[Step], id: int) -> list[Step]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from backstop.proof.properties.both import Both
+from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.future import (
     VISITOR,
     YEAR,
@@ -256,6 +257,37 @@ def a_lower_price_never_helps(both: Both, random: Random) -> bool:
             left.append(owed - income.buffer - system.reserve)
     if left[1] < left[0]:
         raise Violation(f"vault {vault} at the prices {prices}: the protocol ends with {left} rad to pay")
+    return True
+
+
+@counterfactual_property(161)
+def prices_of_lots_stand_without_blocks(both: Both, random: Random) -> bool:
+    """Assert that where auctions count blocks, time without one changes no lot's price, nor what is due.
+
+    Neither does a feed that goes stale meanwhile, or is halted.
+    """
+    auction = contract_of(both, "CollateralAuction")
+    open_lots = [id for id, lot in auction.lots.items() if lot.target]
+    if not auction.block_time or not open_lots:
+        return False
+    id = random.choice(open_lots)
+    lot, top, feed = auction.lots[id], auction.tops[id].top, contract_of(both, "PriceFeed")
+    terms = auction._terms_of(lot)
+    with both.imagine():
+        if random.random() < 0.5 and feed.configs[lot.collateral_type].reporters:
+            must(both, "PriceFeed", "set_halted", lot.collateral_type, True, by=feed.admins[()])
+        both.advance(random.choice((1, 3_600, 86_400, YEAR)), 0)
+        due, price, _, _ = both.view("CollateralAuction", "status", id)
+        # On a node the halt has taken a block.
+        elapsed = both.model.block_number * auction.block_time - lot.started_at
+    if elapsed < 0:
+        raise Violation(f"auction {id}: it started {-elapsed} seconds after the block of now")
+    right, off = own.fallen(terms.curve, terms.period, terms.cut, top, elapsed)
+    edge = top * terms.cusp // BASIS_POINTS
+    late = elapsed > terms.tail or right + off < edge
+    early = elapsed <= terms.tail and right - off > edge
+    if abs(price - right) > off or (late and not due) or (early and due):
+        raise Violation(f"auction {id}: without a block {right} became {price}, and a reset is due: {due}")
     return True
 
 

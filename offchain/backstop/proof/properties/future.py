@@ -85,7 +85,7 @@ def collapse(both: Both, c: int) -> list[int]:
             apply(both, "LiquidationEngine", "liquidate", c, owner, VISITOR, by=VISITOR)
     for id in open_workouts(both):
         apply(both, "Workouts", "foreclose", id, VISITOR, by=VISITOR)
-    both.advance(auction.terms[c].tail + 1)
+    both.advance(auction.terms[c].tail + auction.block_time + 1)
     # A close needs a fresh price, and the time-weighted one has to follow.
     for _ in range(3):
         both.advance(contract_of(both, "PriceFeed").configs[c].window)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _AUCTION = "CollateralAuction"
 _WAD, _MICRO = 10**18, 10**12
+_BY_THE_CLOCK = ("AuctionStarted", "AuctionReset", "Taken", "AuctionClosed")
 _MOST_PENALTY, _MOST_PRICE = (2**48 - 1) * _MICRO, 2**112 - 1
 
 
@@ -28,10 +29,11 @@ def a_take_costs_its_price(step: Transition, changes: Changes) -> None:
     """
     if not step.calls(_AUCTION, "take"):
         return
-    id, now = step.action.args[0], step.model.timestamp
+    id, now = step.action.args[0], _clock(step)
     lot, top = step.before(_AUCTION, "lots", id), step.before(_AUCTION, "tops", id)
     c = lot.collateral_type
     terms = _terms_of(step, lot)
+    _check_not_ahead(id, lot, now)
     price, off = own.fallen(terms.curve, terms.period, terms.cut, top.top, now - lot.started_at)
     taken = [log for log in step.outcome.logs if (log.contract, log.event) == (_AUCTION, "Taken")]
     if len(taken) != 1 or now - lot.started_at > terms.tail:
@@ -130,7 +132,7 @@ def _check_reset(step: Transition, id: int, top: int, reward: int) -> None:
         raise Violation(f"auction {id} is reset though resets are stopped, or without a price that counts")
     if top != min(max(known) * terms.buf // BASIS_POINTS, _MOST_PRICE):
         raise Violation(f"auction {id} is reset to {top}, at prices of {known}")
-    if new != old._replace(started_at=step.model.timestamp):
+    if new != old._replace(started_at=_clock(step)):
         raise Violation(f"auction {id}: a reset made {new} of {old}")
     spent = (
         step.before(_AUCTION, "owners", id).reward_budget - step.after(_AUCTION, "owners", id).reward_budget
@@ -140,9 +142,21 @@ def _check_reset(step: Transition, id: int, top: int, reward: int) -> None:
     if reward and step.after(_AUCTION, "owners", id).reward_budget < old.target:
         raise Violation(f"auction {id}: {reward} were paid for a reset, of a penalty that is not in")
     was = step.before(_AUCTION, "tops", id)
-    elapsed = step.model.timestamp - old.started_at
-    now, off = own.fallen(terms.curve, terms.period, terms.cut, was.top, elapsed)
-    if elapsed <= terms.tail and max(0, now - off) * BASIS_POINTS >= was.top * terms.cusp:
+    _check_not_ahead(id, old, _clock(step))
+    _check_due(step, id, old, was.top, _clock(step) - old.started_at)
+
+
+def _check_not_ahead(id: int, lot: Any, now: int) -> None:
+    """Check that an auction did not start in the future of the clock."""
+    if now < lot.started_at:
+        raise Violation(f"auction {id} started at {lot.started_at}, the clock is at {now}")
+
+
+def _check_due(step: Transition, id: int, lot: Any, top: int, elapsed: int) -> None:
+    """Check that a reset is due so long after the start: the tail is over, or the price under the cusp."""
+    terms = _terms_of(step, lot)
+    now, off = own.fallen(terms.curve, terms.period, terms.cut, top, elapsed)
+    if elapsed <= terms.tail and max(0, now - off) * BASIS_POINTS >= top * terms.cusp:
         raise Violation(f"auction {id} was reset before it was due")
 
 
@@ -162,6 +176,49 @@ def only_what_a_lot_cannot_bring_is_given_up(step: Transition, changes: Changes)
             least = _terms_of(step, step.before(_AUCTION, "lots", id)).minimum
             if lot and worth * 100 >= least * RAY * _WAD:
                 raise Violation(f"auction {id} is given up with a lot worth {worth}")
+
+
+@history_property(
+    160,
+    events=[f"CollateralAuction.{event}" for event in _BY_THE_CLOCK],
+)
+class PricesFallWithBlocks:
+    """Where auctions count blocks, only blocks make a lot cheaper, due for a reset, or given up unsold.
+
+    The blocks are those since this saw the auction start or be reset, whatever its record says.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        # Of each auction that this has seen start or be reset: the block.
+        self._since: dict[int, int] = {}
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Follow starts and resets by their events, and measure the others by them."""
+        slot = step.contract(_AUCTION).block_time
+        number = step.model.block_number
+        for log in step.outcome.logs:
+            if log.contract != _AUCTION or slot == 0 or log.event not in _BY_THE_CLOCK:
+                continue
+            id, values = log.values[0], log.values
+            if log.event == "AuctionStarted":
+                self._since[id] = number
+                continue
+            since = self._since.get(id)
+            if since is not None:
+                elapsed = (number - since) * slot
+                lot, top = step.before(_AUCTION, "lots", id), step.before(_AUCTION, "tops", id).top
+                if log.event == "AuctionReset":
+                    # What was taken before in the same call does not change when it is due.
+                    _check_due(step, id, lot, top, elapsed)
+                elif log.event == "AuctionClosed" and values[3] and elapsed <= _terms_of(step, lot).tail:
+                    raise Violation(f"auction {id} is given up {number - since} blocks after its start")
+                elif log.event == "Taken" and lot.target:
+                    terms = _terms_of(step, lot)
+                    price, off = own.fallen(terms.curve, terms.period, terms.cut, top, elapsed)
+                    if values[3] * RAY < values[2] * max(0, price - off):
+                        raise Violation(f"auction {id} is too cheap {number - since} blocks after its start")
+            if log.event == "AuctionReset":
+                self._since[id] = number
 
 
 @history_property(
@@ -201,6 +258,12 @@ class AnEndGivesUpWhatIsOwed:
                 self._owed[log.values[0]] = 0
                 if given_up != owed:
                     raise Violation(f"auction {log.values[0]} gives up {given_up}, and {owed} is owed")
+
+
+def _clock(step: Transition) -> int:
+    """Return the time by which auctions are measured [seconds]: blocks of a slot each, where they count."""
+    slot: int = step.contract(_AUCTION).block_time
+    return step.model.block_number * slot if slot else step.model.timestamp
 
 
 def _principal(lot: Any, top: Any) -> int:

@@ -44,7 +44,7 @@ def liquidate_all(s: Scene) -> Iterator[Action | Wait]:
 def _due(s: Scene, id: int) -> tuple[int, bool]:
     lot = s.auction.lots[id]
     top = s.auction.tops[id].top
-    return s.auction.terms[lot.collateral_type].price(top, s.now - lot.started_at)
+    return s.auction.terms[lot.collateral_type].price(top, s.clock - lot.started_at)
 
 
 def _sizes(s: Scene, id: int, price: int) -> int:
@@ -112,7 +112,7 @@ def _hopeless(s: Scene, id: int) -> bool:
     if lot.lot == 0:
         return True
     price = s.feed.prices[lot.collateral_type].current
-    late = s.now > lot.started_at + terms.tail
+    late = s.clock > lot.started_at + terms.tail
     return bool(late and terms.is_worthless(lot.lot, price))
 
 
@@ -137,7 +137,7 @@ def close_at_a_glitch(s: Scene) -> Iterator[Action | Wait]:
     c, price = lot.collateral_type, s.feed.prices[lot.collateral_type].current
     if price <= 1 or c >= s.listed:
         return
-    yield Wait(max(0, lot.started_at + s.auction.terms[c].tail + 1 - s.now))
+    yield Wait(max(0, lot.started_at + s.auction.terms[c].tail + s.auction.block_time + 1 - s.clock))
     yield from settle_price(s, c, price)
     yield from settle_price(s, c, 1)
     yield s.call("CollateralAuction", "close", id, by=s.somebody())
@@ -174,7 +174,7 @@ def leave_the_penalty(s: Scene) -> Iterator[Action | Wait]:
         amount = principal // price + s.some((0, 1)) * s.terms(lot.collateral_type).unit
         yield s.call("CollateralAuction", "take", id, amount, MAX_UINT256, taker, b"", by=taker)
         if s.chance(0.3):
-            yield Wait(s.auction.terms[lot.collateral_type].tail + 1)
+            yield Wait(s.auction.terms[lot.collateral_type].tail + s.auction.block_time + 1)
             yield s.call("CollateralAuction", "close", id, by=taker)
         return
 

@@ -29,7 +29,7 @@ def overfill_a_vault(s: Scene) -> Iterator[Action | Wait]:
     last = int(s.auction.ids[()])
     yield from settle_price(s, c, RAY // 10**5)
     for id in range(max(last - 2, 1), last + 1):
-        yield Wait(s.auction.terms[c].tail + 1 if id <= last - 2 else 0)
+        yield Wait(s.auction.terms[c].tail + s.auction.block_time + 1 if id <= last - 2 else 0)
         yield from settle_price(s, c, RAY // 10**5)
         yield s.call("CollateralAuction", "reset", id, owner, by=owner)
         taker = s.richest()
