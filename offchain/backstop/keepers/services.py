@@ -144,7 +144,7 @@ def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     for auction in view.run_out(prices):
         terms = view.terms_of_auction(auction)
         worthless = terms.is_worthless(auction.lot, prices[auction.collateral_type])
-        if worthless and view.timestamp > auction.started_at + terms.tail and auction.principal:
+        if worthless and view.auction_clock > auction.started_at + terms.tail and auction.principal:
             yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
         elif not worthless:
             yield me.intent("CollateralAuction", "reset", auction.id, me.address, about=auction.id)

@@ -41,7 +41,8 @@ class View(VaultView):
     """One block as a keeper sees it. Figures are worked out when first asked for.
 
     `indexes` are those of the snapshot, if they are kept from block to block; `finder` a better way to find
-    vaults than that; `reserved`, by token and owner (wad), what transactions not mined yet may spend.
+    vaults than that; `reserved`, by token and owner (wad), what transactions not mined yet may spend;
+    `number` is the block's own.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class View(VaultView):
         outside: Outside,
         parameters: Parameters,
         *,
+        number: int,
         indexes: Indexes | None = None,
         reserved: Mapping[tuple[str, str], int] = MappingProxyType({}),
         finder: Finder | None = None,
@@ -59,6 +61,9 @@ class View(VaultView):
         super().__init__(snapshot, addresses, timestamp, outside, parameters, indexes=indexes, finder=finder)
         self._auction: Tables = snapshot["CollateralAuction"]
         self._reserved = reserved
+        # By which prices of lots fall and tails end [seconds].
+        slot = parameters.block_time
+        self.auction_clock = number * slot if slot else timestamp
         # Constants of the markets' contracts, which no snapshot has.
         self._fees = [0 if each.market is None else each.market.fee for each in parameters.collateral_types]
 
@@ -258,7 +263,7 @@ class View(VaultView):
     @cached_property
     def batches(self) -> list[Priced]:
         """The open auctions that have something left to sell, those together that cost the same."""
-        now = self.timestamp
+        now = self.auction_clock
         return [
             Priced(each, *self.terms_of_auction(each).price(each.top, now - each.started_at))
             for each in self._indexes.lots.batches()
@@ -294,7 +299,7 @@ class View(VaultView):
     @cached_property
     def auctions(self) -> list[Auction]:
         """The open auctions, the oldest first."""
-        found, now = [], self.timestamp
+        found, now = [], self.auction_clock
         # What began in one block at one price costs the same, by the same terms.
         prices: dict[tuple[int, int, int, int], tuple[int, bool]] = {}
         for each in self._indexes.lots.open().values():

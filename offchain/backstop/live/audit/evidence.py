@@ -57,7 +57,7 @@ def audit(mirror: Mirror, gap: int | None = None) -> dict[str, Any]:
     if not int(block["stateRoot"], 16):
         raise BackstopError("the node has no state roots, as a fork of another chain: nothing can be proven")
     words = words_of(mirror.model.world)
-    copy = _model(deployment, mirror.later, mirror.model.timestamp)
+    copy = _model(deployment, mirror.later, mirror.model.timestamp, mirror.block)
     load_words(copy.world, words)
     reads = note_reads(copy.world)
     figures = statement(copy, deployment, gap)
@@ -134,7 +134,7 @@ def verify(content: dict[str, Any], block_hash: str, artifacts: Artifacts) -> Ve
         nodes = Nodes(bytes.fromhex(each[2:]) for each in evidence["nodes"])
         later = later_from_json(content.get("later", []))  # without in files of old
         slots = _prove(deployment, later, nodes, header.state_root, evidence["slots"], artifacts)
-        model = _model(deployment, later, header.timestamp)
+        model = _model(deployment, later, header.timestamp, header.number)
         load_words(model.world, evidence["slots"])
         claimed = content["statement"]
         gap = content.get("gap_bps")  # without in files of old
@@ -146,9 +146,10 @@ def verify(content: dict[str, Any], block_hash: str, artifacts: Artifacts) -> Ve
     return Verdict(header, figures, slots, len(deployment.creations) + len(later))
 
 
-def _model(deployment: Deployment, later: Sequence[Creation], timestamp: int) -> ModelSystem:
-    """Create all contracts in a new model world."""
+def _model(deployment: Deployment, later: Sequence[Creation], timestamp: int, number: int) -> ModelSystem:
+    """Create all contracts in a new model world, at a block."""
     model = model_of(deployment, timestamp)
+    model.world.block_number = number
     for creation in later:
         create_beside(model.world, creation)
     return model

@@ -78,7 +78,7 @@ def view_of(model: ModelSystem, deployment: Deployment) -> View:
     types = range(len(deployment.parameters.collateral_types))
     prices = tuple(tables["PriceFeed"]["prices"][c].current for c in types)
     outside = Outside(prices, 0, 0)
-    return View(tables, addresses, model.timestamp, outside, deployment.parameters)
+    return View(tables, addresses, model.timestamp, outside, deployment.parameters, number=model.block_number)
 
 
 class _Books:

@@ -59,6 +59,11 @@ _MARGIN = 10_100
 def export(mirror: Mirror, folder: Path, duration: int, block_time: int) -> tuple[Scenario, list[str]]:
     """Write the folder; return the scenario as it reads back, and what the vault book leaves out."""
     deployment = mirror.deployment
+    slot = deployment.parameters.block_time
+    if slot not in (0, block_time):
+        raise BackstopError(
+            f"auctions of this deployment count blocks of {slot} s: export it with --block-time '{slot} s'"
+        )
     _check_policy(mirror)
     state = _moved(mirror)
     view = _view(mirror)
@@ -73,6 +78,7 @@ def export(mirror: Mirror, folder: Path, duration: int, block_time: int) -> tupl
     opening = {
         "schema_version": OPENING_VERSION,
         "timestamp": mirror.model.timestamp,
+        "block_number": mirror.block,
         "parameters": parameters_to_json(deployment.parameters),
         "words": words_of(state),
     }
@@ -122,7 +128,8 @@ def _view(mirror: Mirror) -> View:
     parameters = mirror.deployment.parameters
     nothing = Outside((0,) * len(parameters.collateral_types), 0, 0)
     addresses, snapshot = mirror.deployment.addresses, mirror.model.snapshot()
-    return View(snapshot, addresses, mirror.model.timestamp, nothing, parameters)
+    number = mirror.model.block_number
+    return View(snapshot, addresses, mirror.model.timestamp, nothing, parameters, number=number)
 
 
 def _market_price(view: View, c: int) -> int:

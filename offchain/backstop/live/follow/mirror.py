@@ -342,7 +342,7 @@ class Mirror:
 
     def _follow(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
         number, timestamp = int(block["number"], 16), int(block["timestamp"], 16)
-        self.model.world.timestamp = timestamp
+        self.model.world.timestamp, self.model.world.block_number = timestamp, number
         for transaction, receipt in zip(block["transactions"], receipts, strict=True):
             ok, name, to = receipt["status"] == "0x1", transaction["hash"], transaction["to"]
             check_known(receipt["logs"], self._engine, self.model.world, number)

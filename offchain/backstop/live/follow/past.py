@@ -104,7 +104,7 @@ class Past:
         self._touch(kept.written)
         world.roll_back((kept.written - self._forgotten, 0))
         self._noted = kept.written
-        world.timestamp = kept.timestamp
+        world.timestamp, world.block_number = kept.timestamp, kept.number
         return kept
 
     @property

@@ -47,6 +47,13 @@ class LiveHost:
     def set_time(self, timestamp: int) -> None:
         raise BackstopError("time passes by itself on a chain that stays")
 
+    @property
+    def next_number(self) -> int:
+        return self.block_number() + 1
+
+    def skip_blocks(self, blocks: int) -> None:
+        raise BackstopError("blocks come by themselves on a chain that stays")
+
     def deploy(self, bytecode: bytes, sender: str) -> str:
         receipt = self.wait(self.send(sender, None, bytecode))
         if receipt["status"] != "0x1":

@@ -112,7 +112,7 @@ class Crash(Simulation):
 
     def _record(self, seen: Seen) -> None:
         action, outcome = seen.action, seen.outcome
-        self.note(seen.timestamp, action, outcome)
+        self.note(seen.timestamp, seen.block, action, outcome)
         state = self.by_address.get(action.sender)
         if state is None:
             return
@@ -134,7 +134,8 @@ class Crash(Simulation):
             self.market_prices(), self.ether_price, self.gas_price, self.equity_price, clock=clock
         )
         snapshot = self.session.model.snapshot()
-        return View(snapshot, self.at, self.system.timestamp, outside, self.scenario.parameters)
+        number, parameters = self.system.block_number, self.scenario.parameters
+        return View(snapshot, self.at, self.system.timestamp, outside, parameters, number=number)
 
     # ------------------------------------------------------------------- genesis
 

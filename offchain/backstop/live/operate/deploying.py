@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,8 @@ from backstop.live.node.rpc_node import FEE_CAP, Node
 from backstop.live.node.signers import Signers
 
 Progress = Callable[[int, int, str], None]
+# So many of a chain's newest blocks show its slot.
+_SLOTS = 32
 
 
 class Interrupted(BackstopError):
@@ -106,6 +109,7 @@ def deploy_live(
         return there
     if not node.is_test_chain:
         _check_accounts(parameters, accounts)
+        _check_slot(node, parameters.block_time)
     part = out.with_name(out.name + ".part")
     if fresh:
         _remove(out)
@@ -142,6 +146,24 @@ def deploy_live(
                 )
     replace_file(part, out)
     return deployment
+
+
+def _check_slot(node: Node, block_time: int) -> None:
+    """Raise BackstopError if auctions would count blocks of another length than the chain's [seconds].
+
+    Two of its newest blocks that follow each other are a slot apart, unless it missed one in each pair.
+    """
+    if block_time == 0:
+        return
+    last = node.head().number
+    numbers = [(hex(number), False) for number in range(max(0, last - _SLOTS), last + 1)]
+    times = [int(block["timestamp"], 16) for block in node.client.batch("eth_getBlockByNumber", numbers)]
+    slot = min((later - sooner for sooner, later in pairwise(times)), default=0)
+    if slot != block_time:
+        raise BackstopError(
+            f"block_time is {block_time} s and this chain's slot is {slot} s: set it to the slot, "
+            "or to 0 if its blocks have no slots"
+        )
 
 
 def _begin(

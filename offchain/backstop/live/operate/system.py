@@ -26,8 +26,10 @@ from backstop.live.node.signers import Signers
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.proof import properties
 from backstop.proof.trace import Trace
-from backstop.system import Action, Outcome, Snapshot
+from backstop.system import Action, Outcome, Snapshot, slots
 
+# The most empty blocks that are mined as time is set: whoever follows looks at each.
+_MOST_EMPTY = 500
 _LOOKS = 100
 # Times in vain after which a start leaves a node, and seconds between two of them.
 _TRIES, _AGAIN = 5, 0.1
@@ -77,6 +79,11 @@ class LiveSystem:
     @property
     def timestamp(self) -> int:
         return self._believed(self.node.next_time()) if self._driven_to is None else self._driven_to
+
+    @property
+    def block_number(self) -> int:
+        """Number of the block after the one followed: a node's word for its own does not count."""
+        return self.mirror.block + 1
 
     def outlook(self) -> Outlook:
         """Return the conditions of a transaction that is sent now."""
@@ -139,11 +146,13 @@ class LiveSystem:
         read = self.chain.read_call(name, data) if name in model.world.contracts else None
         if read is None:
             return None
-        before, model.world.timestamp = model.world.timestamp, at
+        world = model.world
+        before = world.timestamp, world.block_number
+        world.timestamp, world.block_number = at, self.block_number
         try:
             return model.foresee(Action(name, *read, sender)).ok
         finally:
-            model.world.timestamp = before
+            world.timestamp, world.block_number = before
 
     def encoded(self, action: Action) -> tuple[str, bytes]:
         """Return a call's target and its data."""
@@ -237,14 +246,22 @@ class LiveSystem:
 
     # ------------------------------------------------------------------------ time
 
-    def advance(self, seconds: int) -> None:
-        """Set the time of the blocks from now on, and mine one so that everybody sees it."""
+    def advance(self, seconds: int, blocks: int | None = None) -> None:
+        """Set the time of the blocks from now on, and mine one so that everybody sees it.
+
+        Where auctions count blocks, one is mined for each slot up to some hundreds, or so many as are named.
+        """
         if not self.node.is_anvil:
             raise BackstopError(
                 f"{self.node.version or 'the node'} keeps its own time: only Anvil can be driven"
             )
         at = self.timestamp + seconds
         self.node.request("anvil_setBlockTimestampInterval", 0)
+        if blocks is None:
+            whole = slots(at - seconds, seconds, self.deployment.parameters.block_time)
+            blocks = min(whole, _MOST_EMPTY)
+        if blocks > 1:
+            self.node.request("hardhat_mine", hex(blocks - 1), "0x0")
         self.node.request("evm_setNextBlockTimestamp", at)
         self.node.request("evm_mine")
         self._driven_to = at
@@ -281,7 +298,8 @@ def market_view(
     # Not copied: it is looked at before anything changes.
     snapshot = {name: each.tables for name, each in mirror.model.world.contracts.items()}
     types = range(len(parameters.collateral_types))
-    view = View(snapshot, addresses, timestamp, Outside((0,) * len(types), 0, gas_price), parameters)
+    nothing, number = Outside((0,) * len(types), 0, gas_price), mirror.block + 1
+    view = View(snapshot, addresses, timestamp, nothing, parameters, number=number)
     prices = tuple(_market_price(view, c) for c in types)
     symbols = [each.symbol for each in parameters.collateral_types]
     if gas_token is None:
@@ -291,7 +309,9 @@ def market_view(
     # Equity has no market here.
     equity_price = view.prices(EQUITY_MARKET).current if view.has_equity else 0
     outside = Outside(prices, prices[symbols.index(gas_token)], gas_price, equity_price)
-    return View(snapshot, addresses, timestamp, outside, parameters, reserved=reserved, finder=finder)
+    return View(
+        snapshot, addresses, timestamp, outside, parameters, number=number, reserved=reserved, finder=finder
+    )
 
 
 def _market_price(view: View, c: int) -> int:

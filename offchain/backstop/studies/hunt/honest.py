@@ -208,12 +208,13 @@ class Town:
     def _auction(self, by: str, id: int, prices: tuple[int, ...]) -> None:
         lot, terms = self.auction.lots[id], self.auction.terms[self.auction.lots[id].collateral_type]
         c = lot.collateral_type
-        price, due = terms.price(self.auction.tops[id].top, self.now - lot.started_at)
+        price, due = terms.price(self.auction.tops[id].top, self.auction.clock(by) - lot.started_at)
         if lot.lot and not due and price <= prices[c]:
             self.do(by, "CollateralAuction", "take", id, MAX_UINT256, MAX_UINT256, by, b"")
             return
         market = self.feed.prices[c].current
-        hopeless = self.now > lot.started_at + terms.tail and terms.is_worthless(lot.lot, market)
+        late = self.auction.clock(by) > lot.started_at + terms.tail
+        hopeless = late and terms.is_worthless(lot.lot, market)
         hopeless &= WRITING_OFF not in self.left
         if not lot.lot or hopeless:
             self.do(by, "CollateralAuction", "close", id)

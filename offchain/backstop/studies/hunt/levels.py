@@ -137,7 +137,8 @@ class Levels:
         terms = self._type(lot.collateral_type)
         if terms is None:
             return
-        auction, elapsed = terms.auction, self.system.timestamp - lot.started_at
+        auction = terms.auction
+        elapsed = self.system.view("CollateralAuction", "clock") - lot.started_at
         if auction.curve == LINEAR:
             factor = max(0, auction.period - elapsed) / auction.period
         else:

@@ -372,14 +372,14 @@ class Questions:
                 close = Action("CollateralAuction", "close", (id,), thief)
                 yield "to give up a lot that covers its debt", close, lot.target
             terms = auction._terms_of(lot)
-            if lot.target and now > lot.started_at + terms.tail and not settling:
+            if lot.target and auction.clock(thief) > lot.started_at + terms.tail and not settling:
                 args = id, 2**128, 2**200, who_buys, b""
                 yield (
                     "to buy after an auction's time",
                     Action("CollateralAuction", "take", args, who_buys),
                     lot.target,
                 )
-            if lot.target and worth > lot.target and not settling and lot.started_at == now:
+            if lot.target and worth > lot.target and not settling and lot.started_at == auction.clock(thief):
                 reset = Action("CollateralAuction", "reset", (id, thief), thief)
                 yield "to start an auction again that has just begun", reset, lot.target
         for name in self.books.pools:
