@@ -16,7 +16,7 @@ from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import FeedParameters
 from backstop.deployment.signing import sign_order, trader
 from backstop.errors import BackstopError
-from backstop.hosts.words import State, load_words
+from backstop.hosts.words import State, load_state, missing_blocks
 from backstop.keepers.costs import cost_in_stablecoin, gas_needed
 from backstop.keepers.cycle_view import CycleView
 from backstop.keepers.cycles import OF_CYCLES, SIGNERS
@@ -217,16 +217,18 @@ class Blocks:
         """Run one action and record it."""
         outcome = self.system.apply(action)
         self._indexes.update(reversed(self.session.model.changes))
-        self.note(self.system.timestamp, action, outcome)
+        self.note(self.system.timestamp, self.session.model.block_number, action, outcome)
         return outcome
 
-    def note(self, timestamp: int, action: Action, outcome: Outcome) -> None:
-        """Record what was done, by whomever."""
+    def note(self, timestamp: int, number: int, action: Action, outcome: Outcome) -> None:
+        """Record what was done in a block, by whomever."""
         self.steps.append(Step(timestamp, action))
         name = self.names.get(action.sender, "")
         if outcome.ok and action.method in ("redeem", "withdraw"):
             self.left[action.contract, action.sender] = timestamp
         self.recorder.equity_price = self.equity_price
+        slot = self.scenario.parameters.block_time
+        self.recorder.auction_clock = number * slot if slot else timestamp
         self.recorder.action(len(self.steps), timestamp, action, name, outcome, self.market_prices())
 
     def must(self, contract: str, method: str, *args: Any, sender: str) -> None:
@@ -282,6 +284,7 @@ class Blocks:
             self.system.timestamp,
             outside,
             self.scenario.parameters,
+            number=self.system.block_number,
             indexes=self._indexes,
         )
 
@@ -305,7 +308,9 @@ class Blocks:
         if self.session.both is not None:
             self.session.both.load(state)
         else:
-            load_words(self.session.model.world, state.words)
+            world = self.session.model.world
+            world.block_number += missing_blocks(world, state)
+            load_state(world, state)
         self._indexes = Indexes(self._state)
 
     def set_prices(self, others: Mapping[str, int] = MappingProxyType({})) -> None:

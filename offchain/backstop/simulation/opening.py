@@ -167,12 +167,14 @@ def note_auctions(run: Blocks) -> None:
     """Tell the recorder how each type is sold, and which auctions and workouts are open already."""
     for c in range(len(run.scenario.symbols)):
         run.recorder.auction_terms[c] = run.session.model.view("CollateralAuction", "terms_of", c)
-    for auction in run.view().auctions:
+    view = run.view()
+    for auction in view.auctions:
         known = AuctionRecord(
             auction.id,
             auction.collateral_type,
             "",
-            auction.started_at,
+            # About: the clock may have missed slots since.
+            view.timestamp - (view.auction_clock - auction.started_at),
             auction.lot,
             auction.top,
             auction.target,
@@ -180,7 +182,7 @@ def note_auctions(run: Blocks) -> None:
             auction.started_at,
         )
         run.recorder.auctions.setdefault(auction.id, known)
-    for workout in run.view().workouts:
+    for workout in view.workouts:
         run.recorder.guards.found(workout)
 
 

@@ -38,7 +38,7 @@ class AuctionRecord:
     top: int
     target: int
     principal: int
-    price_since: int
+    price_since: int  # on the clock of auctions
     ended_at: int | None = None
     sold: int = 0
     returned: int = 0
@@ -71,6 +71,7 @@ class Recorder:
     # Who keeps what it draws has its collateral from outside, to be given back: prices alone earn nothing.
     borrowed: dict[tuple[str, int], int] = field(default_factory=dict)  # sender and type -> wad
     equity_price: int = 0  # outside, ray
+    auction_clock: int = 0  # seconds by which prices of lots fall, of the action that is recorded
     worth: int = 0  # of vaults that settlement has skimmed, rad
     supply: int | None = None  # wad, when settlement closed the books
     claims: dict[str, list[int]] = field(default_factory=dict)  # series -> wad issued, wad repaid
@@ -156,12 +157,13 @@ class Recorder:
         values: tuple[Any, ...] = log.values
         if log.event == "AuctionStarted":
             id, c, owner, lot, top, target, principal = values
-            self.auctions[id] = AuctionRecord(id, c, owner, timestamp, lot, top, target, principal, timestamp)
+            since = self.auction_clock
+            self.auctions[id] = AuctionRecord(id, c, owner, timestamp, lot, top, target, principal, since)
         elif log.event == "Taken":
             id, taker, collateral, paid, _ = values
             auction = self.auctions[id]
             c = auction.collateral_type
-            price, _ = self.auction_terms[c].price(auction.top, timestamp - auction.price_since)
+            price, _ = self.auction_terms[c].price(auction.top, self.auction_clock - auction.price_since)
             worth = collateral * market_prices[c] // RAY
             auction.sold += collateral
             auction.raised += paid
@@ -175,7 +177,7 @@ class Recorder:
         elif log.event == "AuctionReset":
             auction = self.auctions[values[0]]
             auction.resets += 1
-            auction.top, auction.price_since = values[1], timestamp
+            auction.top, auction.price_since = values[1], self.auction_clock
         elif log.event == "AuctionEnded":
             auction = self.auctions[values[0]]
             auction.ended_at, auction.ended_by, auction.returned = timestamp, "cleared", values[3]

@@ -33,6 +33,7 @@ POOLED = {"margin.backstop": BackstopParameters()}
 # Rule -> what of a good setting breaks it.
 BREAKS: Mapping[str, Mapping[str, Any]] = {
     "auction-reaches-market": {f"{AUCTION}.period": 600, f"{AUCTION}.tail": 7_200},
+    "block-time": {"block_time": 60, f"{AUCTION}.tail": 1_710},
     "penalty": {f"{AUCTION}.penalty": 14_500},
     "liquidation-ratio": {f"{WETH}.liquidation_ratio": 10_300},
     "initial-ratio": {f"{WETH}.initial_ratio": 14_500},

@@ -83,6 +83,27 @@ def _auction_reaches_market(parameters: Parameters, prices: Prices) -> Iterator[
 
 @rule(
     REFUSED,
+    "block_time",
+    "auction.curve",
+    "auction.tail",
+    "auction.cusp",
+    why="where auctions count blocks, a price that has reached the feed's stands at a block before a reset "
+    "is due: otherwise it falls past the cusp, or the tail ends, between two blocks, and nobody can buy",
+)
+def _block_time(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    slot = parameters.block_time
+    for each in parameters.collateral_types:
+        reaches = time_to(each.auction, BASIS_POINTS)
+        if not slot or reaches is None:
+            continue
+        terms = Terms(**dataclasses.asdict(each.auction))
+        if terms.price(terms.top(RAY), -(-reaches // slot) * slot)[1]:
+            values = time(slot), *_shape(each.auction)[1:]
+            yield Misfit(each.symbol, values, "a slower fall, a longer tail, or a lower cusp")
+
+
+@rule(
+    REFUSED,
     "auction.penalty",
     "liquidation_ratio",
     why="a vault that has just become unsafe is worth its debt and the penalty: rewards are paid ahead of "
@@ -174,6 +195,7 @@ def _reward_of_the_smallest(parameters: Parameters, prices: Prices) -> Iterator[
 
 RULES = (
     _auction_reaches_market,
+    _block_time,
     _penalty,
     _liquidation_ratio,
     _initial_ratio,

@@ -107,6 +107,11 @@ def _read(top: Field, name: str, *, anew: bool = False) -> Scenario:
     keepers = keepers_of(section["keepers"], duration, symbols)
     reporters = sum(group.count for group in keepers if group.role == "reporter")
     parameters = parameters_of(section["parameters"], section["markets"], reporters)
+    if parameters.block_time not in (0, block_time):
+        counted = section["parameters"].entries()["block_time"]
+        counted.fail(
+            f"{counted.text!r} is not the scenario's block_time, by which auctions would count blocks"
+        )
     prices = {
         symbol: price_path_of(entry, duration, block_time)
         for symbol, entry in by_symbol(section["prices"], symbols).items()

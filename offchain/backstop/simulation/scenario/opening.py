@@ -30,6 +30,7 @@ def opening_of(field: Field, parameters: Parameters, start: int) -> Opening:
         content = read_json(path, "state", OPENING_VERSION, "export it again", "export it again")
         of = parameters_from_json(content["parameters"])
         timestamp, words = content["timestamp"], content["words"]
+        number = content.get("block_number", 1)  # without in states of old
     except BackstopError as error:
         file.fail(str(error))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -38,7 +39,7 @@ def opening_of(field: Field, parameters: Parameters, start: int) -> Opening:
         field.fail(f"is a state of other parameters than these: {mend}")
     if timestamp != start:
         field.fail(f"is a state of another time than `start`: {mend}")
-    return Opening(timestamp, State(words))
+    return Opening(timestamp, State(words, number))
 
 
 def vault_book_of(

@@ -53,6 +53,7 @@ def parameters_of(field: Field, markets: Field, reporters: int) -> Parameters:
             "margin",
             "timelock",
             "waterfall_contract",
+            "block_time",
         ),
     )
     types = section["collateral_types"].entries()
@@ -92,6 +93,8 @@ def parameters_of(field: Field, markets: Field, reporters: int) -> Parameters:
     if "waterfall_contract" in section:
         known = ("LossWaterfall", "EpochCapsWaterfall")
         optional["waterfall_contract"] = section["waterfall_contract"].choice(known)
+    if "block_time" in section:
+        optional["block_time"] = section["block_time"].between(units.seconds, 0, bounds.MAX_BLOCK_TIME)
     if "timelock" in section:
         optional["timelock"] = _timelock(section["timelock"])
     if "guards" in section:

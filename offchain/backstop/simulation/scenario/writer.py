@@ -100,6 +100,8 @@ def parameters_to_yaml(parameters: Parameters) -> dict[str, Any]:
         found["margin"] = _margin(parameters.margin)
     if parameters.waterfall_contract != Parameters.waterfall_contract:
         found["waterfall_contract"] = parameters.waterfall_contract
+    if parameters.block_time:
+        found["block_time"] = _seconds(parameters.block_time)
     if parameters.timelock is not None:
         times = dataclasses.asdict(parameters.timelock)
         found["timelock"] = {name: _seconds(time) for name, time in times.items()}
