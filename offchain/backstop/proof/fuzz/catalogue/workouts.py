@@ -117,6 +117,26 @@ def foreclose_a_workout(s: Scene) -> Iterator[Action | Wait]:
 
 
 @move(weight=1)
+def retire_type_in_workout(s: Scene) -> Iterator[Action | Wait]:
+    """Repay what a workout's type owes but premiums, and retire the type; at times pay a premium then."""
+    id = s.workout_id()
+    if s.workouts is None or id is None or s.settling or not s.workouts.balances[id].left:
+        return
+    c = s.workouts.balances[id].collateral_type
+    for owner in [
+        owner for (of, owner), vault in s.engine.vaults.items() if of == c and vault.normalized_debt
+    ]:
+        yield s.call("VaultEngine", "repay_and_withdraw", c, owner, MAX_UINT256, 0, owner, by=s.richest())
+    for each in s.open_workouts():
+        balance: Balance = s.workouts.balances[each]
+        if balance.collateral_type == c and (left := principal_left(balance, s.workouts.sums[each])):
+            yield s.call("Workouts", "pay", each, div_up(left, RAY), by=s.richest())
+    yield s.call("VaultEngine", "retire_collateral_type", c, by=s.admin)
+    if s.chance(0.3):
+        yield s.call("Workouts", "pay", id, s.some((1, MAX_UINT256)), by=s.richest())
+
+
+@move(weight=1)
 def set_workout_terms(s: Scene) -> Iterator[Action | Wait]:
     """Set terms of a type, within bounds and outside."""
     if s.workouts is None:
