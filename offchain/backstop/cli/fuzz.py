@@ -23,6 +23,7 @@ from backstop.cli.common import (
 )
 from backstop.errors import BackstopError
 from backstop.files.installation import CONTRACTS, spelled
+from backstop.files.outputs import content
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.by_name import HOSTS
 from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
@@ -30,6 +31,7 @@ from backstop.proof.fuzz.clock import Clock
 from backstop.proof.fuzz.coverage import write_coverage
 from backstop.proof.fuzz.coverer import Coverer
 from backstop.proof.fuzz.findings import Finding, shrink_file
+from backstop.proof.fuzz.planted_faults import read_faults, result_lines
 from backstop.proof.fuzz.printing import print_campaign
 from backstop.spread.cluster import cluster
 
@@ -64,6 +66,12 @@ RUN_BY = ("backstop.proof.fuzz.worker", "backstop.proof.fuzz.coverer")
 )
 @output_options("Folder of the campaign.", "runs/fuzz-<seed>-<host>", store=True)
 @click.option("--promises", is_flag=True, help="Assert promises too that today's rules do not keep.")
+@click.option(
+    "--planted",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Faults that need two predicates at once: which are reported, and at which step?",
+)
+@click.option("--unsteered", is_flag=True, help="No preference for moves that lead to missing states.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first failure.")
 @contracts_option
 @json_option
@@ -79,6 +87,8 @@ def cli(
     out,
     fresh,
     promises,
+    planted,
+    unsteered,
     keep_going,
     contracts,
     as_json,
@@ -99,11 +109,21 @@ def cli(
     if steps is None and seconds is None:
         steps = 100_000
     out = out or RUNS / f"fuzz-{seed}-{host}{'-promises' if promises else ''}"
+    if dask is not None and planted is not None:
+        raise BackstopError("--dask has no --planted: workers elsewhere do not have the file")
     if dask is not None and contracts != CONTRACTS:
         raise BackstopError("--dask plays the contracts that each worker has: give no --contracts")
     artifacts = Artifacts(contracts)
-    settings = Settings(seed, steps, host, check_every, str(contracts), promises)
-    inputs = {"seed": seed, "host": host, "check-every": check_every, "promises": promises}
+    # Runs elsewhere would wait for the rounds that they learn from.
+    steered = not unsteered and dask is None
+    faults = read_faults(planted) if planted else []
+    file = str(planted.resolve()) if planted else None
+    settings = Settings(seed, steps, host, check_every, str(contracts), promises, steered, file)
+    inputs = {
+        **{"seed": seed, "host": host, "check-every": check_every, "promises": promises},
+        "steered": steered,
+        "planted faults": content(faults) if faults else None,
+    }
     asked = {"steps": ENDLESS if steps is None else steps}
     output = open_output(out, "fuzz", inputs, asked, contracts=artifacts.root, fresh=fresh, runs=RUN_BY)
     campaign = Campaign.open(settings, out)
@@ -136,13 +156,24 @@ def cli(
             surveyed = coverer.survey()
     if covered is not None:
         write_coverage(covered.coverage, out / "coverage.json")
+    for line in result_lines(faults, progress.reported) if faults else ():
+        click.echo(line, err=as_json)
     print_campaign(progress, findings, covered, artifacts, surveyed, as_json)
     all_covered = covered is not None and covered.traces == covered.of
     if not progress.failures and not all_covered:
         click.echo("there was no time to cover all kept traces: the same command goes on with them", err=True)
     if steps is not None and not progress.failures:
         if progress.tally.steps < steps:
-            again = command_line("fuzz", steps=steps, seed=seed, host=host, promises=promises, out=out)
+            again = command_line(
+                "fuzz",
+                steps=steps,
+                seed=seed,
+                host=host,
+                promises=promises,
+                planted=planted,
+                unsteered=unsteered,
+                out=out,
+            )
             click.echo(f"go on with: {again}", err=True)
         elif all_covered:
             output.finish()

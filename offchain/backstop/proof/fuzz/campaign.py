@@ -21,10 +21,12 @@ from backstop.errors import BackstopError
 from backstop.files.outputs import refuse_other
 from backstop.files.whole import read_json, write_bytes, write_json
 from backstop.proof.fuzz import remote
+from backstop.proof.fuzz.state_coverage import StateCoverage
+from backstop.proof.fuzz.steering import LAG, ROUND, choose_targets, is_steered
 from backstop.proof.fuzz.tally import Tally
 from backstop.spread.workers import Workers
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Steps of one run. Longer ones go deeper, shorter ones see more deployments.
 RUN_LENGTH = 2_000
 CHECKPOINT_SECONDS = 10.0
@@ -43,6 +45,10 @@ class Settings:
     contracts: str | None = None
     # Whether promises that are not kept yet are asserted as well.
     promises: bool = False
+    # Whether every other run is steered to states that no run has reached.
+    steered: bool = True
+    # A file of planted faults that the runs are put to.
+    planted: str | None = None
 
 
 @dataclass
@@ -55,6 +61,29 @@ class Progress:
     failures: list[dict[str, Any]] = field(default_factory=list)
     corpus: list[str] = field(default_factory=list)
     branches: bytearray = field(default_factory=bytearray)
+    # By round, what its runs say about states; -1 has those of the rounds before all others here.
+    rounds: dict[int, StateCoverage] = field(default_factory=dict)
+    # Of planted faults, the first step that reports each, as if one run followed the other.
+    reported: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def states(self) -> StateCoverage:
+        """What all runs say about states."""
+        return self.states_until(max(self.rounds, default=0))
+
+    def states_until(self, last: int) -> StateCoverage:
+        """Return what the runs of all rounds up to one say about states."""
+        found = StateCoverage()
+        for number in sorted(self.rounds):
+            if number <= last:
+                found.add(self.rounds[number])
+        return found
+
+    def fold(self, before: int) -> None:
+        """Keep rounds before one together."""
+        for number in sorted(self.rounds):
+            if 0 <= number < before:
+                self.rounds.setdefault(-1, StateCoverage()).add(self.rounds.pop(number))
 
     @property
     def differences(self) -> int:
@@ -84,7 +113,8 @@ class Campaign:
         self._environment = environment
         self.file = out / "campaign.json"
         self.progress = Progress()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._processes: list[subprocess.Popen[str]] = []
         self._given_up = False
         self._next = 0
@@ -105,7 +135,7 @@ class Campaign:
             # More steps than before is a longer campaign of the same runs.
             same = {
                 key: content["settings"][key]
-                for key in ("seed", "host", "check_every", "contracts", "promises")
+                for key in ("seed", "host", "check_every", "contracts", "promises", "steered", "planted")
             }
             mine = {key: getattr(settings, key) for key in same}
             progress = Progress(
@@ -115,6 +145,10 @@ class Campaign:
                 failures=list(content["failures"]),
                 corpus=list(content["corpus"]),
                 branches=bytearray.fromhex(content["branches"]),
+                reported=dict(content["reported"]),
+                rounds={
+                    int(number): StateCoverage.from_json(each) for number, each in content["rounds"].items()
+                },
             )
         except (KeyError, TypeError, ValueError) as error:
             raise BackstopError(
@@ -192,6 +226,8 @@ class Campaign:
                 "check_every": settings.check_every,
                 "contracts": settings.contracts,
                 "promises": settings.promises,
+                "steered": settings.steered,
+                "planted": settings.planted,
             },
             "run_length": RUN_LENGTH,
             "done": _ranges(progress.done),
@@ -201,6 +237,8 @@ class Campaign:
             "failures": progress.failures,
             "corpus": progress.corpus,
             "branches": progress.branches.hex(),
+            "reported": dict(sorted(progress.reported.items())),
+            "rounds": {str(number): each.to_json() for number, each in sorted(progress.rounds.items())},
         }
         write_json(content, self.file)
 
@@ -213,7 +251,8 @@ class Campaign:
         saved = time.monotonic()
         try:
             given = {**self._for_players(), "contracts": None}  # those of each worker
-            with closing(cluster(remote.play, given, iter(self._take, None))) as results:
+            jobs = iter(lambda: self._take(over), None)
+            with closing(cluster(remote.play, given, jobs)) as results:
                 for done in results:
                     if done is not None:
                         _, (result, files) = done
@@ -223,7 +262,8 @@ class Campaign:
                             )
                         for name, content in files.items():
                             write_bytes(content, self.out / name)
-                        self._merge(result)
+                        with self._lock:
+                            self._merge(result)
                     show(self.progress)
                     if time.monotonic() - saved > CHECKPOINT_SECONDS:
                         self.save()
@@ -243,6 +283,7 @@ class Campaign:
             "check_every": settings.check_every,
             "contracts": settings.contracts,
             "promises": settings.promises,
+            "planted": settings.planted,
         }
 
     def _give_up(self) -> None:
@@ -267,7 +308,7 @@ class Campaign:
             first = {"out": str(self.out), **self._for_players()}
             try:
                 print(json.dumps(first), file=process.stdin, flush=True)
-                while not over() and not crashes and (job := self._take()) is not None:
+                while not over() and not crashes and (job := self._take(over)) is not None:
                     print(json.dumps(job), file=process.stdin, flush=True)
                     line = process.stdout.readline()
                     if self._given_up and not line.endswith("\n"):
@@ -290,9 +331,9 @@ class Campaign:
         text = (self.out / f"worker-{number}.log").read_text(errors="replace").strip()
         return text[-2_000:] or "it ended without a word"
 
-    def _take(self) -> dict[str, int] | None:
-        """Take the next run that nobody has played; None when all steps are shared out."""
-        with self._lock:
+    def _take(self, over: Callable[[], bool]) -> dict[str, Any] | None:
+        """Take the next run that nobody has played; None when all steps are shared out, or all is over."""
+        with self._changed:
             steps = RUN_LENGTH
             if self.settings.steps is not None:
                 steps = min(steps, self.settings.steps - self._shared)
@@ -303,13 +344,30 @@ class Campaign:
             index = self._next
             self._next += 1
             self._shared += steps
-            return {"index": index, "steps": steps}
+            if not self.settings.steered or not is_steered(index):
+                return {"index": index, "steps": steps}
+            known = index // ROUND - LAG
+            needed = set(range((known + 1) * ROUND))
+            while not needed <= self.progress.done:
+                if over():
+                    return None
+                self._changed.wait(0.2)
+            self.progress.fold(known - LAG)
+            targets = choose_targets(self.progress.states_until(known), self.settings.seed, index)
+            return {"index": index, "steps": steps, "targets": targets}
 
     def _merge(self, result: dict[str, Any]) -> None:
         progress = self.progress
         before = progress.tally.features
         progress.tally.add(Tally.from_json(result["tally"]))
         progress.done.add(result["index"])
+        if "states" in result:
+            number = result["index"] // ROUND
+            progress.rounds.setdefault(number, StateCoverage()).add(StateCoverage.from_json(result["states"]))
+        for name, step in result.get("reported", {}).items():
+            step += result["index"] * RUN_LENGTH
+            progress.reported[name] = min(step, progress.reported.get(name, step))
+        self._changed.notify_all()
         # As it is kept: what is shown again is what was printed.
         progress.seconds = round(self._before + time.monotonic() - self._began, 3)
         branches = bytes.fromhex(result.get("branches", ""))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, count
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from backstop.deployment.contracts import MARGIN_POLICIES
 from backstop.deployment.parameters import Parameters
@@ -23,9 +23,14 @@ from backstop.proof.fuzz.moves import MOVES, Move
 from backstop.proof.fuzz.opening import odd_contracts, opening
 from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.proof.fuzz.spoil import spoil
+from backstop.proof.fuzz.state_observer import StateObserver
+from backstop.proof.fuzz.steering import Target, first_applicable, steered_weights
 from backstop.proof.lockstep import TRACES, Lockstep, lockstep
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question
 from backstop.system import Action, Outcome, slots
+
+if TYPE_CHECKING:
+    from backstop.proof.fuzz.planted_faults import FaultTrial
 
 # Steps that share a block on Anvil, where mining one costs more than running it.
 BLOCK = 20
@@ -38,6 +43,8 @@ LATE = 0.85
 # How much more moves of traders weigh in most runs that have a margin market: what follows from a loss,
 # a ranking above all, takes many of them in a row.
 TRADERS = 8
+# Moves of which one is watched: a look before and after it.
+WATCH_EVERY = 4
 
 
 # Runs of ten that have a margin market, by their place, and its policy.
@@ -109,6 +116,9 @@ class Machine:
         )
         deployment = plan(self.parameters)
         self.scene = Scene(deployment, self.both.model.world, self.random)
+        self.observer: StateObserver | None = None
+        self.trial: FaultTrial | None = None
+        self._target: Target | None = None
         self._traders = TRADERS if self.parameters.margin is not None and seed % 2 else 1
         if opened:
             self.open()
@@ -123,20 +133,43 @@ class Machine:
             assert outcome.ok, f"the opening fails: {action} {outcome.reason!r}"
         self.both.opening = len(self.both.trace)
 
+    def observe(self, targets: Sequence[Target] = ()) -> StateObserver:
+        """Watch which predicates of the state hold, and steer to the first target that there can be."""
+        self.observer = StateObserver(self.scene)
+        self._target = first_applicable(targets, self.observer.applies)
+        return self.observer
+
     def run(self, steps: int) -> Iterator[Played]:
         """Play so many steps, moves by their weights; raises at the first difference or violation."""
         moves = list(MOVES.values())
-        *weights, whole = accumulate(self._weight(move) for move in moves)
+        weights, whole = self._weights(moves)
         done = 0
-        while True:
+        for number in count():
             self.scene.late = done > steps * LATE
-            for played in self.play(moves[bisect(weights, self.random.random() * whole)]):
+            watched = self.observer if number % WATCH_EVERY == 0 else None
+            if watched is not None:
+                watched.look("")
+                if self._target is not None:
+                    weights, whole = self._weights(moves)
+            move = moves[bisect(weights, self.random.random() * whole)]
+            for played in self.play(move):
                 yield played
                 done += 1
                 if done % ASK_EVERY == 0:
                     self.ask()
                 if done == steps:
                     return
+            if watched is not None:
+                watched.look(move.name)
+
+    def _weights(self, moves: Sequence[Move]) -> tuple[list[float], float]:
+        """Return the sums of the moves' weights but for the last one, and the sum of all."""
+        weights = [self._weight(move) for move in moves]
+        if self._target is not None and self.observer is not None:
+            names = [move.name for move in moves]
+            return steered_weights(self._target, self.observer.held, names, weights)
+        *sums, whole = accumulate(weights)
+        return sums, whole
 
     def _weight(self, move: Move) -> float:
         return move.weight * (self._traders if move.of_traders else 1)
@@ -165,7 +198,13 @@ class Machine:
                     continue
                 if scene.random.random() < SPOILED:
                     what = spoil(scene, what, both.chain)
-                yield Played(move.name, what, both.apply(what))
+                planted = self.trial.faults_of(what) if self.trial is not None else []
+                outcome = both.apply(what)
+                if self.observer is not None:
+                    self.observer.note(both.model.changes)
+                if self.trial is not None and planted:
+                    self.trial.try_faults(planted, outcome, len(both.trace) - both.opening)
+                yield Played(move.name, what, outcome)
         except NoSuchFunction:
             raise  # the move knows the model badly
         except Revert:

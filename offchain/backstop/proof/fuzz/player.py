@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,9 @@ from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.by_name import open_host
 from backstop.proof.difference import Divergence
 from backstop.proof.fuzz.machine import BLOCK, Machine, Played, campaign_seed
+from backstop.proof.fuzz.planted_faults import FaultTrial, read_faults
+from backstop.proof.fuzz.state_coverage import StateCoverage
+from backstop.proof.fuzz.steering import read_targets
 from backstop.proof.fuzz.tally import Tally, paid_by
 from backstop.proof.properties import Violation
 from backstop.proof.trace import Trace, write_trace
@@ -34,6 +37,7 @@ class Player:
         probes: Probes | None = None,
         promises: bool = False,
         keeps_news: bool = True,
+        planted: str | None = None,
     ) -> None:
         self.out = out
         self.host = host
@@ -43,13 +47,20 @@ class Player:
         self.promises = promises
         self.keeps_news = keeps_news
         self.artifacts = Artifacts(Path(contracts) if contracts else CONTRACTS)
+        self._planted = read_faults(Path(planted)) if planted else []
         self._known: set[tuple[str | None, ...]] = set()
         self._branches = 0
 
-    def run(self, index: int, steps: int, parameters: Parameters | None = None) -> dict[str, Any]:
+    def run(
+        self,
+        index: int,
+        steps: int,
+        parameters: Parameters | None = None,
+        targets: Sequence[Any] = (),
+    ) -> dict[str, Any]:
         """Play one run; return what it did, how it failed if it did, and the file of its trace if kept.
 
-        Without parameters the run draws its own.
+        Without parameters the run draws its own. It is steered to the first of the targets that it can reach.
         """
         tally, news, failure = Tally(), 0, ""
         with open_host(self.host) as host:
@@ -67,6 +78,9 @@ class Player:
             both = machine.both
             try:
                 machine.open()
+                observer = machine.observe(read_targets(targets))
+                if self._planted:
+                    machine.trial = FaultTrial(self._planted, both, observer)
                 for played in machine.run(steps):
                     tally.count(played, both.chain.kinds)
                     if self._is_news(played, both.chain.kinds):
@@ -88,6 +102,10 @@ class Player:
             result["failure"] = {"kind": kind, "text": failure, "trace": self._keep(trace, "failures", index)}
         elif news and self.keeps_news:
             result["trace"] = self._keep(replace(trace, steps=trace.steps[:news]), "corpus", index)
+        if machine.observer is not None:
+            result["states"] = StateCoverage.of_run(machine.observer).to_json()
+        if machine.trial is not None:
+            result["reported"] = machine.trial.reported
         if self.probes is not None:
             result["branches"] = self.probes.reached.hex()
         return result

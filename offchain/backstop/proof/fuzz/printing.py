@@ -17,6 +17,7 @@ from backstop.proof.fuzz.coverage import Catalogue, catalogue
 from backstop.proof.fuzz.coverer import Covered
 from backstop.proof.fuzz.findings import Finding
 from backstop.proof.fuzz.probes import all_branches
+from backstop.proof.fuzz.state_observer import predicate_names
 from backstop.proof.fuzz.tally import Tally
 
 DEVNET = "devnet"
@@ -140,6 +141,7 @@ def _reached(progress: Progress, covered: Covered | None, protocol: dict[str, Ca
         missing = [str(branch) for branch, mark in zip(branches, progress.branches, strict=True) if not mark]
         lines.append(f"  model: branches {len(branches) - len(missing)}/{len(branches)}")
         lines += [f"    not reached: {branch}" for branch in missing]
+    lines += [f"  {line}" for line in progress.states.lines()]
     asked = ", ".join(f"property {number}: {n:,}" for number, n in sorted(tally.questions.items()))
     lines.append(f"  futures that had an answer: {asked or 'none'}")
     if covered is not None:
@@ -183,10 +185,21 @@ def _as_json(
             for kind, each in protocol.items()
         },
         "model_branches": [sum(progress.branches), len(all_branches())],
+        "states": _states(progress),
         "decisions": {}
         if covered is None
         else {kind: figures._asdict() for kind, figures in covered.coverage.figures().items()},
         "traces_covered": 0 if covered is None else covered.traces,
         "traces_kept": len(progress.corpus),
         "findings": [finding.to_json() for finding in findings],
+    }
+
+
+def _states(progress: Progress) -> dict[str, Any]:
+    """Return how many predicates and pairs held, and which pairs of named ones never did."""
+    states, names = progress.states, predicate_names()
+    return {
+        "predicates": [len(states.rows), len(names)],
+        "pairs": states.pairs(),
+        "missing_named_pairs": [[names[a], names[b]] for a, b in states.missing_named()],
     }

@@ -1,0 +1,92 @@
+"""States of the protocol that people have words for, as predicates of the model.
+
+Those of one table's entries are followed slot by slot; those that depend on time or on several tables are
+asked whenever a move ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from backstop.model import bounds
+from backstop.model.exits import MOST_OPEN, Exits
+from backstop.model.interfaces import CAUTION
+from backstop.proof.fuzz.scene import Scene
+from backstop.proof.fuzz.state_predicates import Predicate
+
+ENTRIES: tuple[Predicate, ...] = tuple(
+    Predicate(contract, path, name, text)
+    for name, contract, path, text in (
+        ("a workout runs", "Workouts", "balances", "v.left != 0"),
+        ("a pool has had two generations", "Shares", "token.state", "v.generation >= 2"),
+        ("a pool is empty after losses", "Shares", "token.state", "v.generation >= 1 and v.supply == 0"),
+        ("income of a pool vests", "Pool", "assets", "v.unvested != 0"),
+        ("the next price is higher", "PriceFeed", "prices", "v.next > v.current != 0"),
+        ("the next price is lower", "PriceFeed", "prices", "0 < v.next < v.current"),
+        ("a market is halted", "PriceFeed", "configs", "v.halted"),
+        ("a market is closing", "PriceFeed", "configs", "v.closing"),
+        ("a collateral auction runs", "CollateralAuction", "lots", "v.target != 0"),
+        ("an equity sale is open", "EquityAuction", "sales", "v.target != 0"),
+        ("a surplus sale is open", "SurplusAuction", "lot", "v.lot != 0"),
+        ("a deficit waits", "Ledger", "ledger.deficit", "v != 0"),
+        ("a loss is in doubt", "Doubt", "doubt.flagged", "v != 0"),
+        ("a vault is called", "VaultEngine", "vaults", "v.called_at != 0"),
+        ("caution is raised", "RiskPolicy", "modes", f"v.mode >= {CAUTION}"),
+        ("settlement is announced", "Settlement", "progress", "v.announced_for != 0 and v.begun_at == 0"),
+        ("settlement has begun", "Settlement", "progress", "v.begun_at != 0"),
+        ("a stage sells equity in another's place", "StageCaps", "reservations", "v.in_place != 0"),
+        ("a change of stages is proposed", "StageOrder", "stages_ready_at", "v != 0"),
+        ("a margin position is open", "CycleBook", "cycle_book.positions", "v.size != 0"),
+        ("a margin cycle has losses", "CycleBook", "cycle_book.losses", "any(v)"),
+    )
+)
+
+
+class NamedState(NamedTuple):
+    """A state that no single table tells."""
+
+    name: str
+    holds: Callable[[Scene], bool]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def has_retired_type(s: Scene) -> bool:
+    """Return whether a type was taken off the list."""
+    listed = (s.engine.listing[()].bit_length() + 7) // 8  # a byte for each type
+    return bool(listed < s.engine.type_count[()])
+
+
+def has_workout_of_retired_type(s: Scene) -> bool:
+    """Return whether a workout runs whose type was taken off the list."""
+    listed = s.engine.listing[()].to_bytes(32)  # a byte for each type, its id and 1
+    balances = () if s.workouts is None else s.workouts.balances.values()
+    return any([each.left and each.collateral_type + 1 not in listed for each in balances])
+
+
+def has_most_batches(s: Scene) -> bool:
+    """Return whether a pool has as many batches open as it may."""
+    pools = [s.world.contracts[name] for name in s.savers]
+    return any([pool.state[()].open >= MOST_OPEN for pool in pools if isinstance(pool, Exits)])
+
+
+def has_overdue_reservation(s: Scene) -> bool:
+    """Return whether a stage has kept a loss for longer than a reservation lasts."""
+    limit = s.now - bounds.MAX_RESERVATION
+    return any([each.since < limit for each in s.waterfall.reservations.values() if each.amount])
+
+
+def has_stale_price(s: Scene) -> bool:
+    """Return whether a collateral type has a price that is no longer fresh."""
+    return any([each.fresh_until < s.now for each in s.feed.prices.values() if each.current])
+
+
+STATES: tuple[NamedState, ...] = (
+    NamedState("a collateral type is retired", has_retired_type),
+    NamedState("a workout runs in a retired type", has_workout_of_retired_type),
+    NamedState("the most batches are open", has_most_batches),
+    NamedState("a reservation is overdue", has_overdue_reservation),
+    NamedState("a price is stale", has_stale_price),
+)

@@ -1,0 +1,113 @@
+"""What runs say about predicates of the state: which held together, and which moves led to each.
+
+Those of several runs add up, in any order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from backstop.proof.fuzz.state_observer import NAMED, Bits, StateObserver, places_in, predicate_names
+
+Changes = dict[str, Counter[int]]
+"""By move: how often each predicate came true, or ended, while it was watched."""
+
+
+@dataclass
+class StateCoverage:
+    """`rows[i]` are the predicates that held together with i, `runs[i]` in how many runs i held.
+
+    `watched` counts the moves that were watched from their beginning to their end.
+    """
+
+    rows: dict[int, Bits] = field(default_factory=dict)
+    runs: Counter[int] = field(default_factory=Counter)
+    watched: Counter[str] = field(default_factory=Counter)
+    risen: Changes = field(default_factory=dict)
+    fallen: Changes = field(default_factory=dict)
+
+    @classmethod
+    def of_run(cls, observer: StateObserver) -> StateCoverage:
+        """Return what one run says."""
+        rows = observer.rows
+        return cls(rows, Counter(list(rows)), observer.watched, observer.risen, observer.fallen)
+
+    def add(self, other: StateCoverage) -> None:
+        """Take over what other runs say."""
+        for place, held in other.rows.items():
+            self.rows[place] = self.rows.get(place, 0) | held
+        self.runs.update(other.runs)
+        self.watched.update(other.watched)
+        for own, theirs in ((self.risen, other.risen), (self.fallen, other.fallen)):
+            for move, counts in theirs.items():
+                own.setdefault(move, Counter()).update(counts)
+
+    def together(self) -> dict[int, Bits]:
+        """Return for each predicate that ever held those that held together with it, itself included.
+
+        A row has what held when its predicate came true: of each pair the later one has the other.
+        """
+        found = dict(self.rows)
+        for place, held in self.rows.items():
+            for other in places_in(held):
+                found[other] = found.get(other, 0) | 1 << place
+        return found
+
+    def pairs(self) -> int:
+        """Count the pairs that held together."""
+        return sum(held.bit_count() - 1 for held in self.together().values()) // 2
+
+    def missing_named(self) -> Iterator[tuple[int, int]]:
+        """Yield the pairs of named predicates that never held together."""
+        together = self.together()
+        for place in range(len(NAMED)):
+            for other in range(place + 1, len(NAMED)):
+                if not together.get(place, 0) >> other & 1:
+                    yield place, other
+
+    def lines(self) -> list[str]:
+        """Return what was reached as text, the missing pairs of named predicates by name."""
+        names, missing = predicate_names(), list(self.missing_named())
+        whole = len(NAMED) * (len(NAMED) - 1) // 2
+        lines = [
+            f"states: {len(self.rows)} of {len(names)} predicates held, {self.pairs():,} pairs together, "
+            f"{whole - len(missing)} of {whole} pairs of named ones"
+        ]
+        for place in range(len(NAMED)):
+            others = [names[other] for one, other in missing if one == place]
+            never = "never" if place not in self.rows else ""
+            if others or never:
+                lines.append(f"  {names[place]}: {never or 'not together with ' + ', '.join(others)}")
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the coverage for a file; predicates are their places."""
+        return {
+            "rows": {str(place): f"{held:x}" for place, held in sorted(self.rows.items())},
+            "runs": _plain(self.runs),
+            "watched": dict(sorted(self.watched.items())),
+            "risen": {move: _plain(counts) for move, counts in sorted(self.risen.items())},
+            "fallen": {move: _plain(counts) for move, counts in sorted(self.fallen.items())},
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> StateCoverage:
+        """Read the coverage back; raises KeyError, TypeError or ValueError for anything else."""
+        return cls(
+            {int(place): int(held, 16) for place, held in content["rows"].items()},
+            _counter(content["runs"]),
+            Counter(content["watched"]),
+            {move: _counter(counts) for move, counts in content["risen"].items()},
+            {move: _counter(counts) for move, counts in content["fallen"].items()},
+        )
+
+
+def _plain(counts: Counter[int]) -> dict[str, int]:
+    return {str(place): count for place, count in sorted(counts.items())}
+
+
+def _counter(content: dict[str, int]) -> Counter[int]:
+    return Counter({int(place): count for place, count in content.items()})

@@ -1,0 +1,205 @@
+"""Predicates of the model's state, derived from its code, and which of them hold as a run goes on.
+
+A branch or a revert reason that reads a value asks whether it is set, whether it is zero, or whether it is at
+a constant. Each such question about a table is a predicate; it holds while any of the table's entries answers
+yes. `named_states` adds those that people have words for.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from backstop.model.state import ZERO_ADDRESS
+
+FOLDER = Path(__file__).resolve().parents[2] / "model"
+
+SET, ZERO = "is set", "is zero"
+
+
+class Predicate(NamedTuple):
+    """A question about the entries of one table; `text` is Python about an entry's value, `v`."""
+
+    contract: str  # the model's class that declares the table
+    path: str
+    name: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Declared(NamedTuple):
+    """A table as a class declares it: the attribute that holds it, its path, and how an empty slot reads."""
+
+    contract: str
+    attribute: str
+    path: str
+    default: Any
+
+
+def declared_tables() -> Iterator[Declared]:
+    """Yield all tables of the model, in the order of its files."""
+    for module, tree in model_modules():
+        for kind in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+            for node in ast.walk(kind):
+                if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
+                    found = _declared(kind.name, node, node.value, module)
+                    if found is not None:
+                        yield found
+
+
+def _declared(
+    kind: str, node: ast.Assign | ast.AnnAssign, call: ast.Call, module: ModuleType
+) -> Declared | None:
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    is_table = isinstance(call.func, ast.Attribute) and call.func.attr == "table" and bool(call.args)
+    if not is_table or not isinstance(target, ast.Attribute) or not isinstance(call.args[0], ast.Constant):
+        return None
+    default = eval(ast.unparse(call.args[1]), vars(module)) if len(call.args) > 1 else 0
+    return Declared(kind, target.attr, str(call.args[0].value), default)
+
+
+@cache
+def model_modules() -> list[tuple[ModuleType, ast.Module]]:
+    files = sorted(path for path in FOLDER.glob("*.py") if path.stem != "__init__")
+    return [
+        (import_module(f"backstop.model.{path.stem}"), ast.parse(path.read_text(encoding="utf-8")))
+        for path in files
+    ]
+
+
+# ----------------------------------------------------------------- what decisions read
+
+
+class Reads(NamedTuple):
+    """What the decisions of the model read: attributes, and those that are compared with a constant.
+
+    A constant is known for the records and classes of the module that compares it.
+    """
+
+    attributes: frozenset[str]
+    constants: Mapping[tuple[str, str], frozenset[int]]  # (record or class, attribute)
+
+
+@cache
+def decision_reads() -> Reads:
+    """Return what any `if`, `while`, `require`, `and`, `or` or conditional expression of the model reads."""
+    attributes: set[str] = set()
+    constants: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for module, tree in model_modules():
+        owners = [each.__name__ for each in vars(module).values() if isinstance(each, type)]
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            aliases = _aliases(function)
+            for test in _tests(function):
+                attributes |= _attributes(test, aliases)
+                for attribute, value in _compared(test, aliases, module):
+                    for owner in owners:
+                        constants[owner, attribute].add(value)
+    return Reads(frozenset(attributes), {key: frozenset(values) for key, values in constants.items()})
+
+
+def _tests(function: ast.AST) -> Iterator[ast.expr]:
+    """Yield the expressions that a function decides by."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert):
+            yield node.test
+        elif isinstance(node, ast.comprehension):
+            yield from node.ifs
+        elif isinstance(node, ast.BoolOp):
+            yield from node.values
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "require":
+            yield node.args[0]
+
+
+def _aliases(function: ast.AST) -> dict[str, set[str]]:
+    """Return the attributes that each local name was made of."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                names = [each for each in ast.walk(target) if isinstance(each, ast.Name)]
+                for name in names if isinstance(target, ast.Name | ast.Tuple) else ():
+                    found[name.id] |= _attributes(node.value, {})
+    return found
+
+
+def _attributes(node: ast.AST, aliases: Mapping[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    for each in ast.walk(node):
+        if isinstance(each, ast.Attribute):
+            found.add(each.attr)
+        elif isinstance(each, ast.Name):
+            found |= aliases.get(each.id, set())
+    return found
+
+
+def _compared(
+    test: ast.AST, aliases: Mapping[str, set[str]], module: ModuleType
+) -> Iterator[tuple[str, int]]:
+    """Yield the attributes that a test compares with a named constant, and its value."""
+    for node in ast.walk(test):
+        if isinstance(node, ast.Compare) and len(node.ops) == 1:
+            left, right = node.left, node.comparators[0]
+            for side, other in ((left, right), (right, left)):
+                value = _constant(other, module)
+                if value is not None:
+                    yield from ((attribute, value) for attribute in _attributes(side, aliases))
+
+
+def _constant(node: ast.AST, module: ModuleType) -> int | None:
+    """Return the value of a constant's name; None for anything else."""
+    if isinstance(node, ast.Name) and node.id.isupper():
+        found = vars(module).get(node.id)
+    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr.isupper():
+        found = getattr(vars(module).get(node.value.id), node.attr, None)
+    else:
+        return None
+    return found if isinstance(found, int) and found > 1 else None
+
+
+# ------------------------------------------------------------------------- predicates
+
+
+@cache
+def derived_predicates() -> tuple[Predicate, ...]:
+    """Return the predicates that the model's decisions ask about its tables."""
+    reads = decision_reads()
+    found: dict[Predicate, None] = {}
+    for table in declared_tables():
+        fields = getattr(type(table.default), "_fields", None)
+        if fields is None:
+            if table.attribute in reads.attributes:
+                found |= dict.fromkeys(
+                    _about(table, "v", "", type(table.default), "", table.contract, table.attribute)
+                )
+            continue
+        record = type(table.default)
+        for field, bits in zip(fields, record.BITS, strict=True):
+            if field in reads.attributes:
+                kind = bool if bits == 1 else type(getattr(table.default, field))
+                found |= dict.fromkeys(
+                    _about(table, f"v.{field}", f".{field}", kind, "any(v) and ", record.__name__, field)
+                )
+    return tuple(found)
+
+
+def _about(
+    table: Declared, value: str, suffix: str, kind: type, guard: str, owner: str, attribute: str
+) -> Iterator[Predicate]:
+    """Yield what is asked about one field; an empty record's zeros say nothing."""
+    name = f"{table.contract} {table.path}{suffix}"
+    none = repr(ZERO_ADDRESS) if kind is str else "0"
+    yield Predicate(table.contract, table.path, f"{name} {SET}", f"{value} != {none}")
+    if kind is int:
+        yield Predicate(table.contract, table.path, f"{name} {ZERO}", f"{guard}{value} == 0")
+        for constant in sorted(decision_reads().constants.get((owner, attribute), ())):
+            yield Predicate(
+                table.contract, table.path, f"{name} is at {constant:,}", f"{value} == {constant}"
+            )

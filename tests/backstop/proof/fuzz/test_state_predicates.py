@@ -1,0 +1,109 @@
+"""Predicates of the state: found in the model's code, followed slot by slot, counted in pairs."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+
+import pytest
+
+from backstop.hosts.by_name import open_host
+from backstop.model import exits
+from backstop.proof.fuzz.machine import Machine, run_seed
+from backstop.proof.fuzz.named_states import ENTRIES
+from backstop.proof.fuzz.state_coverage import StateCoverage
+from backstop.proof.fuzz.state_observer import NAMED, StateObserver, places_in, predicate_names
+from backstop.proof.fuzz.state_predicates import (
+    _aliases,
+    _attributes,
+    _compared,
+    _tests,
+    declared_tables,
+    derived_predicates,
+)
+
+FUNCTION = """
+def leave(self, sender, id):
+    queue = self.line[()]
+    first, size = queue.unsettled, queue.collecting
+    require(size - first < MOST_OPEN, "exits: too many")
+    if self.operators[sender] and not self.batches[id].since:
+        return self.assets.booked
+    return max(self.ignored.value, 1)
+"""
+
+
+def test_what_a_decision_reads_is_found_through_local_names():
+    function = ast.parse(FUNCTION).body[0]
+    aliases = _aliases(function)
+    read = set().union(*(_attributes(test, aliases) for test in _tests(function)))
+    assert {"unsettled", "collecting", "operators", "since"} <= read
+    assert not read & {"booked", "ignored", "value"}
+    compared = Counter(pair for test in _tests(function) for pair in _compared(test, aliases, exits))
+    assert set(compared) >= {("collecting", exits.MOST_OPEN), ("unsettled", exits.MOST_OPEN)}
+
+
+def test_each_predicate_is_a_question_about_a_table_that_there_is():
+    tables = {(each.contract, each.path): each.default for each in declared_tables()}
+    predicates = (*ENTRIES, *derived_predicates())
+    for each in predicates:
+        assert eval(each.text, {"v": tables[each.contract, each.path]}) in (True, False), each
+    names = predicate_names()
+    assert len(names) == len(set(names)) > 600
+    for expected in (
+        "PriceFeed configs.halted is set",
+        "Exits exits.batches.units is zero",
+        "Workouts balances.left is zero",
+        "Ledger ledger.deficit is set",
+        "Administered roles.admin is set",
+        f"Governed terms.collateral_types is at {2**8 - 32}",
+    ):
+        assert expected in names, expected
+    assert "ERC20 erc20.nonces is set" not in names, "no decision reads how many permits there were"
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_what_is_followed_is_what_holds(index):
+    """Slot by slot it comes to the same as a look at all of the state, and pairs are those of the looks."""
+    with open_host("revm") as host:
+        machine = Machine(host, run_seed(31, index), check_every=0, traces=None)
+        observer, seen = machine.observe(), []
+        looked = observer.look
+
+        def look(move):
+            looked(move)
+            seen.append(observer.held)
+
+        observer.look = look
+        for number, _ in enumerate(machine.run(600)):
+            if number % 100 == 99:
+                observer.look("")
+                assert observer.held == StateObserver(machine.scene).held
+    coverage = StateCoverage.of_run(observer)
+    together = coverage.together()
+    for held in seen:
+        for place in places_in(held):
+            assert together[place] & held == held
+    assert coverage.pairs() > 10_000 and coverage.watched.total() > 50
+    for place in places_in(seen[-1])[::20]:
+        assert any(held >> place & 1 for held in seen)
+
+
+def test_coverages_add_up_in_any_order_and_go_through_a_file():
+    first = StateCoverage({1: 0b111, 2: 0b100}, Counter([1, 2]), Counter(["draw"]), {"draw": Counter([1])})
+    second = StateCoverage(
+        {0: 0b1001, 3: 0b1000}, Counter([0, 3]), Counter(["draw"]), {}, {"draw": Counter([2])}
+    )
+    sums = []
+    for order in ((first, second), (second, first)):
+        whole = StateCoverage()
+        for each in order:
+            whole.add(StateCoverage.from_json(each.to_json()))
+        sums.append(whole)
+    assert sums[0] == sums[1]
+    assert sums[0].together() == {0: 0b1011, 1: 0b111, 2: 0b110, 3: 0b1001}
+    assert sums[0].pairs() == 3
+    assert (0, 1) not in sums[0].missing_named() and (1, 3) in sums[0].missing_named()
+    text = "\n".join(sums[0].lines())
+    assert f"of {len(predicate_names())} predicates held, 3 pairs together" in text
+    assert f"{NAMED[4]}: never" in text and f"{NAMED[1]}: not together with {NAMED[3]}" in text

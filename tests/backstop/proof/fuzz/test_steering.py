@@ -1,0 +1,131 @@
+"""Steering: a run prefers what leads to a missing pair, and a campaign stays the same on any processes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+from backstop.hosts.by_name import open_host
+from backstop.proof.fuzz import campaign, steering
+from backstop.proof.fuzz.campaign import Campaign, Settings
+from backstop.proof.fuzz.machine import Machine, campaign_seed
+from backstop.proof.fuzz.state_coverage import StateCoverage
+from backstop.proof.fuzz.state_observer import predicate_names
+from backstop.proof.fuzz.steering import (
+    GAIN,
+    LAG,
+    ROUND,
+    Target,
+    choose_targets,
+    first_applicable,
+    is_steered,
+    read_targets,
+    steered_weights,
+)
+
+KNOWN = StateCoverage(
+    rows={0: 0b1, 1: 0b10, 2: 0b111},
+    runs=Counter({0: 3, 1: 90, 2: 90}),
+    watched=Counter({"enter": 10, "leave": 20, "wait": 40}),
+    risen={"enter": Counter({0: 5}), "wait": Counter({0: 2, 1: 4})},
+    fallen={"leave": Counter({0: 10})},
+)
+
+
+def test_targets_are_pairs_that_never_held_together():
+    chosen = [each for index in range(1, 400, 2) for each in choose_targets(KNOWN, 7, index)]
+    assert {tuple(sorted(each.places)) for each in chosen} == {(0, 1)}
+    assert choose_targets(KNOWN, 7, 41) == choose_targets(KNOWN, 7, 41)
+    assert choose_targets(StateCoverage(), 7, 41) == []
+    target = next(each for each in chosen if each.places == (0, 1))
+    assert target.rises == ({"enter": 1.0, "wait": 0.1}, {"wait": 1.0}) and target.falls == (
+        {"leave": 1.0},
+        {},
+    )
+    assert read_targets(json.loads(json.dumps([target]))) == [target]
+
+
+def test_moves_that_lead_there_weigh_more_and_those_that_end_it_less():
+    target = Target((0, 1), ({"enter": 1.0, "wait": 0.1}, {"wait": 1.0}), ({"leave": 1.0}, {}))
+    moves, weights = ["enter", "leave", "wait"], [2.0, 2.0, 1.0]
+
+    def weigh(held):
+        sums, whole = steered_weights(target, held, moves, weights)
+        return [sums[0], sums[1] - sums[0], whole - sums[1]]
+
+    assert weigh(0b00) == pytest.approx([2 * (1 + GAIN), 2, (1 + 0.1 * GAIN) * (1 + GAIN)])
+    assert weigh(0b01) == pytest.approx([2, 2 / (1 + GAIN), 1 + GAIN])
+    assert weigh(0b11) == pytest.approx([2, 2 / (1 + GAIN), 1])
+    assert first_applicable([target], lambda place: place == 0) is None
+    assert first_applicable([target], lambda place: True) is target
+
+
+def test_every_other_run_is_steered_once_there_are_rounds_to_learn_from():
+    first = LAG * ROUND
+    assert [index for index in range(first + 6) if is_steered(index)] == [first + 1, first + 3, first + 5]
+
+
+@pytest.fixture(scope="module")
+def short_rounds():
+    """Two runs of 100 steps a round, so that a campaign is steered soon."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(campaign, "RUN_LENGTH", 100)
+        patch.setattr(campaign, "ROUND", 2)
+        patch.setattr(steering, "ROUND", 2)
+        yield
+
+
+def played(out):
+    content = json.loads((out / "campaign.json").read_text())
+    return [content[name] for name in ("tally", "done", "branches")], content["rounds"]
+
+
+def sum_of(rounds):
+    whole = StateCoverage()
+    for each in rounds.values():
+        whole.add(StateCoverage.from_json(each))
+    return whole
+
+
+@pytest.fixture(scope="module")
+def steered(short_rounds, tmp_path_factory):
+    out = tmp_path_factory.mktemp("steered") / "a"
+    Campaign.open(Settings(5, 1_000), out).run()
+    return out
+
+
+def test_steered_runs_are_the_same_on_any_number_of_processes(steered, tmp_path):
+    Campaign.open(Settings(5, 1_000), tmp_path / "a").run(workers=2)
+    one, two = played(steered), played(tmp_path / "a")
+    assert one[0] == two[0] and sum_of(one[1]) == sum_of(two[1])
+
+
+def test_a_resumed_campaign_steers_as_the_whole_one(steered, tmp_path):
+    Campaign.open(Settings(5, 600), tmp_path / "a").run()
+    Campaign.open(Settings(5, 1_000), tmp_path / "a").run()
+    assert played(tmp_path / "a")[0] == played(steered)[0]
+
+
+def test_without_steering_only_the_steered_runs_differ(steered, tmp_path):
+    Campaign.open(Settings(5, 1_000, steered=False), tmp_path / "a").run()
+    plain, other = played(tmp_path / "a"), played(steered)
+    assert plain[0] != other[0]
+    for number in ("0", "1"):  # they have nothing to learn from
+        assert number not in plain[1] or plain[1][number] == other[1].get(number, plain[1][number])
+
+
+def test_a_workout_may_outlive_its_type():
+    """No run came there before there was a move that repays all of a type but a premium."""
+    place = predicate_names().index("a workout runs in a retired type")
+    for index in range(40):
+        with open_host("revm") as host:
+            machine = Machine(host, campaign_seed(12, index), check_every=0, traces=None)
+            if machine.scene.workouts is None:
+                continue
+            observer = machine.observe()
+            for _ in machine.run(2_000):
+                if place in observer.rows:
+                    return
+    raise AssertionError("no run came there")
