@@ -45,6 +45,8 @@ LATE = 0.85
 TRADERS = 8
 # Moves of which one is watched: a look before and after it.
 WATCH_EVERY = 4
+# Deployments that are drawn for a steered run, at most.
+DEPLOYMENTS = 16
 
 
 # Runs of ten that have a margin market, by their place, and its policy.
@@ -71,6 +73,18 @@ def campaign_seed(seed: int, index: int) -> int:
         if (margin.policy if margin else None) == kind and (kind is None or found % 2 == of_traders):
             return found
     raise AssertionError("unreachable")
+
+
+def steered_seed(seed: int, index: int, targets: Sequence[Target]) -> int:
+    """Return the seed of a steered run: of a few, the one whose deployment can reach the best target."""
+    ranks = {}
+    for attempt in range(DEPLOYMENTS):
+        found = run_seed(seed, index + (attempt << 64))
+        kinds = plan(draw_parameters(Random(found))).kinds.values()
+        ranks[found], _ = first_applicable(targets, kinds)
+        if not ranks[found]:
+            break
+    return min(ranks, key=ranks.__getitem__)
 
 
 class Played(NamedTuple):
@@ -136,7 +150,7 @@ class Machine:
     def observe(self, targets: Sequence[Target] = ()) -> StateObserver:
         """Watch which predicates of the state hold, and steer to the first target that there can be."""
         self.observer = StateObserver(self.scene)
-        self._target = first_applicable(targets, self.observer.applies)
+        _, self._target = first_applicable(targets, plan(self.parameters).kinds.values())
         return self.observer
 
     def run(self, steps: int) -> Iterator[Played]:

@@ -44,9 +44,10 @@ ENTRIES: tuple[Predicate, ...] = tuple(
 
 
 class NamedState(NamedTuple):
-    """A state that no single table tells."""
+    """A state that no single table tells; `contract` is the model's class without which it cannot be."""
 
     name: str
+    contract: str
     holds: Callable[[Scene], bool]
 
     def __str__(self) -> str:
@@ -84,9 +85,9 @@ def has_stale_price(s: Scene) -> bool:
 
 
 STATES: tuple[NamedState, ...] = (
-    NamedState("a collateral type is retired", has_retired_type),
-    NamedState("a workout runs in a retired type", has_workout_of_retired_type),
-    NamedState("the most batches are open", has_most_batches),
-    NamedState("a reservation is overdue", has_overdue_reservation),
-    NamedState("a price is stale", has_stale_price),
+    NamedState("a collateral type is retired", "Governed", has_retired_type),
+    NamedState("a workout runs in a retired type", "Workouts", has_workout_of_retired_type),
+    NamedState("the most batches are open", "Exits", has_most_batches),
+    NamedState("a reservation is overdue", "StageCaps", has_overdue_reservation),
+    NamedState("a price is stale", "PriceFeed", has_stale_price),
 )

@@ -12,7 +12,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.by_name import open_host
 from backstop.proof.difference import Divergence
-from backstop.proof.fuzz.machine import BLOCK, Machine, Played, campaign_seed
+from backstop.proof.fuzz.machine import BLOCK, Machine, Played, campaign_seed, steered_seed
 from backstop.proof.fuzz.planted_faults import FaultTrial, read_faults
 from backstop.proof.fuzz.state_coverage import StateCoverage
 from backstop.proof.fuzz.steering import read_targets
@@ -63,10 +63,11 @@ class Player:
         Without parameters the run draws its own. It is steered to the first of the targets that it can reach.
         """
         tally, news, failure = Tally(), 0, ""
+        wanted = read_targets(targets)
         with open_host(self.host) as host:
             machine = Machine(
                 host,
-                campaign_seed(self.seed, index),
+                steered_seed(self.seed, index, wanted) if wanted else campaign_seed(self.seed, index),
                 artifacts=self.artifacts,
                 parameters=parameters,
                 check_every=self.check_every,
@@ -78,7 +79,7 @@ class Player:
             both = machine.both
             try:
                 machine.open()
-                observer = machine.observe(read_targets(targets))
+                observer = machine.observe(wanted)
                 if self._planted:
                     machine.trial = FaultTrial(self._planted, both, observer)
                 for played in machine.run(steps):

@@ -8,25 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from backstop.model.state import Written
-from backstop.proof.fuzz.named_states import ENTRIES, STATES
+from backstop.proof.fuzz.named_states import ENTRIES, STATES, NamedState
 from backstop.proof.fuzz.scene import Scene
-from backstop.proof.fuzz.state_predicates import derived_predicates
+from backstop.proof.fuzz.state_predicates import Predicate, derived_predicates
 
 Bits = int
 """A set of predicates, by their places in the list of all."""
 
 NAMED = (*(each.name for each in ENTRIES), *(each.name for each in STATES))
 """The names of those that people have words for; they come first in every list."""
-
-
-class _Test(NamedTuple):
-    """What is asked about a table: the predicates that an entry meets, and all of them."""
-
-    of: Callable[[Any], Bits]
-    all: Bits
 
 
 @cache
@@ -36,7 +29,14 @@ def predicate_names() -> tuple[str, ...]:
 
 
 @cache
-def _tests() -> dict[tuple[str, str], _Test]:
+def owner_of(place: int) -> str:
+    """Return the model's class without which a predicate cannot hold."""
+    states: list[Predicate | NamedState] = [*ENTRIES, *STATES, *derived_predicates()]
+    return states[place].contract
+
+
+@cache
+def _tests() -> dict[tuple[str, str], Callable[[Any], Bits]]:
     """Return by class and path of a table what is asked about its entries."""
     asked: dict[tuple[str, str], dict[int, str]] = {}
     for place, each in (*enumerate(ENTRIES), *enumerate(derived_predicates(), len(NAMED))):
@@ -44,7 +44,7 @@ def _tests() -> dict[tuple[str, str], _Test]:
     found = {}
     for key, texts in asked.items():
         terms = [f"({1 << place} if {text} else 0)" for place, text in texts.items()]
-        found[key] = _Test(eval(f"lambda v: {' | '.join(terms)}"), sum(1 << place for place in texts))
+        found[key] = eval(f"lambda v: {' | '.join(terms)}")
     return found
 
 
@@ -61,7 +61,6 @@ class StateObserver:
         self._dirty: set[Written] = set()
         self._by_table: dict[tuple[str, str], Callable[[Any], Bits] | None] = {}
         self._entries_hold = self.held = 0
-        self._applicable = sum(1 << place for place in range(len(ENTRIES), len(NAMED)))
         self.rows: dict[int, Bits] = {}
         self.watched: Counter[str] = Counter()
         self.risen: dict[str, Counter[int]] = {}
@@ -69,9 +68,7 @@ class StateObserver:
         for name, contract in scene.world.contracts.items():
             for path, table in contract.tables.items():
                 self._dirty.update(Written(name, path, key) for key in table)
-                test = self._find(name, path)
-                self._by_table[name, path] = test and test.of
-                self._applicable |= test.all if test else 0
+                self._by_table[name, path] = self._find(name, path)
         self.look("")
 
     def note(self, written: Iterable[Written]) -> None:
@@ -97,10 +94,6 @@ class StateObserver:
             self.risen.setdefault(move, Counter()).update(places_in(changed & held))
             self.fallen.setdefault(move, Counter()).update(places_in(changed & before))
 
-    def applies(self, place: int) -> bool:
-        """Return whether the deployment has a table that a predicate asks about."""
-        return bool(self._applicable >> place & 1)
-
     def _count(self) -> None:
         contracts, entries, counts = self._scene.world.contracts, self._entries, self._counts
         for slot in self._dirty:
@@ -122,7 +115,7 @@ class StateObserver:
                         self._entries_hold ^= 1 << place
         self._dirty.clear()
 
-    def _find(self, name: str, path: str) -> _Test | None:
+    def _find(self, name: str, path: str) -> Callable[[Any], Bits] | None:
         """Return what is asked about a table of a contract, whose class may inherit it."""
         classes = type(self._scene.world.contracts[name]).__mro__
         return next((_tests()[key] for each in classes if (key := (each.__name__, path)) in _tests()), None)

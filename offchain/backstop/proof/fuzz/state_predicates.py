@@ -181,7 +181,7 @@ def derived_predicates() -> tuple[Predicate, ...]:
                 )
             continue
         record = type(table.default)
-        for field, bits in zip(fields, record.BITS, strict=True):
+        for field, bits in zip(fields, record.BITS, strict=False):
             if field in reads.attributes:
                 kind = bool if bits == 1 else type(getattr(table.default, field))
                 found |= dict.fromkeys(

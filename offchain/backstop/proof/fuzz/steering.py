@@ -6,13 +6,14 @@ run's own, which are done by then. So a campaign plays the same runs whatever th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from random import Random
 from typing import Any, NamedTuple
 
+from backstop.deployment.create import model_class
 from backstop.proof.fuzz.state_coverage import Changes, StateCoverage
-from backstop.proof.fuzz.state_observer import Bits
+from backstop.proof.fuzz.state_observer import Bits, owner_of
 
 ROUND = 20
 """Runs of a round."""
@@ -98,6 +99,13 @@ def steered_weights(
     return sums, whole
 
 
-def first_applicable(targets: Sequence[Target], applies: Callable[[int], bool]) -> Target | None:
-    """Return the first target whose predicates a deployment has the contracts for; None of none."""
-    return next((each for each in targets if all(map(applies, each.places))), None)
+def first_applicable(targets: Sequence[Target], kinds: Iterable[str]) -> tuple[int, Target | None]:
+    """Return the first target whose predicates can hold in a deployment of these contracts, and its place.
+
+    None, and the number of targets, if there is none.
+    """
+    classes = {each.__name__ for kind in set(kinds) for each in model_class(kind).__mro__}
+    for place, target in enumerate(targets):
+        if {owner_of(each) for each in target.places} <= classes:
+            return place, target
+    return len(targets), None

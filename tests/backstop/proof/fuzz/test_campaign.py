@@ -128,23 +128,24 @@ def test_every_move_gets_something_done(artifacts, got_done):
 
 
 @pytest.mark.parametrize(
-    ("record", "bits", "found"),
+    ("record", "bits", "seed", "found"),
     [
         (
             Lot,
             (104, 40, 32, 16),
+            2,
             r"CollateralAuction lots\[\d+\]\.target: model \d+, chain 'room for 40 bits'",
         ),
-        (Prices, (40, 112, 32), r"PriceFeed prices\[\d+\]\.current: model \d+, chain 'room for 40 bits'"),
+        (Prices, (40, 112, 32), 1, r"PriceFeed prices\[\d+\]\.current: model \d+, chain 'room for 40 bits'"),
     ],
     ids=["later", "in the opening"],
 )
 def test_a_value_without_room_in_its_slot_is_found_with_its_trace(
-    artifacts, tmp_path, monkeypatch, record, bits, found
+    artifacts, tmp_path, monkeypatch, record, bits, seed, found
 ):
     """As if a layout had a field that is too narrow: no crash of the campaign."""
     monkeypatch.setattr(record, "BITS", bits)
-    failure = Player(tmp_path, "revm", seed=1, check_every=100).run(index=0, steps=1_000)["failure"]
+    failure = Player(tmp_path, "revm", seed=seed, check_every=100).run(index=0, steps=1_000)["failure"]
     assert failure["kind"] == "difference"
     assert re.search(found, failure["text"])
     again = find_failure(read_trace(tmp_path / failure["trace"], artifacts), artifacts)

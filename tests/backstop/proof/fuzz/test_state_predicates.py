@@ -62,19 +62,25 @@ def test_each_predicate_is_a_question_about_a_table_that_there_is():
     assert "ERC20 erc20.nonces is set" not in names, "no decision reads how many permits there were"
 
 
+class Remembering(StateObserver):
+    """Remembers what held at each look."""
+
+    seen: list[int] | None = None
+
+    def look(self, move: str) -> None:
+        super().look(move)
+        if self.seen is not None:
+            self.seen.append(self.held)
+
+
 @pytest.mark.parametrize("index", range(4))
 def test_what_is_followed_is_what_holds(index):
     """Slot by slot it comes to the same as a look at all of the state, and pairs are those of the looks."""
     with open_host("revm") as host:
         machine = Machine(host, run_seed(31, index), check_every=0, traces=None)
-        observer, seen = machine.observe(), []
-        looked = observer.look
-
-        def look(move):
-            looked(move)
-            seen.append(observer.held)
-
-        observer.look = look
+        observer = Remembering(machine.scene)
+        seen: list[int] = []
+        observer.seen, machine.observer = seen, observer
         for number, _ in enumerate(machine.run(600)):
             if number % 100 == 99:
                 observer.look("")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from random import Random
 
 import pytest
 
+from backstop.deployment.plan import plan
 from backstop.hosts.by_name import open_host
 from backstop.proof.fuzz import campaign, steering
 from backstop.proof.fuzz.campaign import Campaign, Settings
-from backstop.proof.fuzz.machine import Machine, campaign_seed
+from backstop.proof.fuzz.deployments import draw_parameters
+from backstop.proof.fuzz.machine import Machine, campaign_seed, steered_seed
 from backstop.proof.fuzz.state_coverage import StateCoverage
 from backstop.proof.fuzz.state_observer import predicate_names
 from backstop.proof.fuzz.steering import (
@@ -58,8 +61,18 @@ def test_moves_that_lead_there_weigh_more_and_those_that_end_it_less():
     assert weigh(0b00) == pytest.approx([2 * (1 + GAIN), 2, (1 + 0.1 * GAIN) * (1 + GAIN)])
     assert weigh(0b01) == pytest.approx([2, 2 / (1 + GAIN), 1 + GAIN])
     assert weigh(0b11) == pytest.approx([2, 2 / (1 + GAIN), 1])
-    assert first_applicable([target], lambda place: place == 0) is None
-    assert first_applicable([target], lambda place: True) is target
+
+
+def test_a_target_needs_the_contracts_of_both_predicates():
+    places = [predicate_names().index(name) for name in ("a workout runs", "a margin position is open")]
+    both = Target((places[0], places[1]), ({}, {}), ({}, {}))
+    workout = Target((places[0], places[0]), ({}, {}), ({}, {}))
+    targets = [both, workout]
+    assert first_applicable(targets, ["Workouts", "PerpetualMarket", "Pool"]) == (0, both)
+    assert first_applicable(targets, ["Workouts", "Pool"]) == (1, workout)
+    assert first_applicable(targets, ["Pool"]) == (2, None)
+    kinds = plan(draw_parameters(Random(steered_seed(5, 41, targets)))).kinds.values()
+    assert first_applicable(targets, kinds)[0] == 0, "one of a few deployments has both"
 
 
 def test_every_other_run_is_steered_once_there_are_rounds_to_learn_from():
