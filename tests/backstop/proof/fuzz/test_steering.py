@@ -115,12 +115,18 @@ def test_steered_runs_are_the_same_on_any_number_of_processes(steered, tmp_path)
     assert one[0] == two[0] and sum_of(one[1]) == sum_of(two[1])
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_steering.py::test_steered_runs_are_the_same_on_any_number_of_processes"
+)
 def test_a_resumed_campaign_steers_as_the_whole_one(steered, tmp_path):
     Campaign.open(Settings(5, 600), tmp_path / "a").run()
     Campaign.open(Settings(5, 1_000), tmp_path / "a").run()
     assert played(tmp_path / "a")[0] == played(steered)[0]
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_steering.py::test_steered_runs_are_the_same_on_any_number_of_processes"
+)
 def test_without_steering_only_the_steered_runs_differ(steered, tmp_path):
     Campaign.open(Settings(5, 1_000, steered=False), tmp_path / "a").run()
     plain, other = played(tmp_path / "a"), played(steered)
