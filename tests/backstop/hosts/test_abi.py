@@ -132,6 +132,27 @@ def test_what_eth_abi_refuses_is_refused_and_all_else_is_equal(drawn, seed):
         assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("kind", ["uint256[3]", "uint256[2][3]", "(uint256,uint256)", "bytes4[1]"])
+def test_an_offset_into_the_head_is_refused_where_eth_abi_refuses_it(kind):
+    """A struct counts as one word of the head there, an array as many as its outer length."""
+    parts = [{"name": "", "type": "uint256"}] * 2
+    first = {"name": "", "type": "tuple" if kind[0] == "(" else kind, "components": parts}
+    outputs = [first, {"name": "", "type": "bytes"}]
+    function = ContractAbi("Shop", [entry("stock", []) | {"outputs": outputs}]).function("stock", 0)
+    before = {"uint256[3]": 3, "uint256[2][3]": 6, "(uint256,uint256)": 2, "bytes4[1]": 1}[kind]
+    taken = 0
+    for offset in range(0, 352, 32):
+        data = words(*[0] * before, offset, *[0] * 3)
+        expected = expect([kind, "bytes"], data)
+        taken += expected is not None
+        if expected is None:
+            with pytest.raises(AbiDecodingError):
+                function.decode(data)
+        else:
+            assert function.decode(data) == expected
+    assert 0 < taken < 11
+
+
 def entry(name, inputs, outputs=(), mutability="nonpayable"):
     return {
         "type": "function",
@@ -278,4 +299,11 @@ def test_call_data_is_read_as_a_contract_reads_it():
             assert function.decode_arguments(data) == function.decode(result.data), data.hex()
             taken, odd = taken + 1, odd + (expect(types, data[4:]) is None)
     assert taken > 500 and odd > 100, (taken, odd)
+    # An offset that leads backwards, over the end of all words: to the length of the list that it is in.
+    data, items = bytearray(encoded), 4 + int.from_bytes(encoded[4 + 64 : 4 + 96])
+    item = items + 32 + int.from_bytes(encoded[items + 32 : items + 64])
+    data[item + 32 : item + 64] = (items - item + 2**256).to_bytes(32)
+    found = function.decode_arguments(bytes(data))
+    assert found == function.decode(host.static(account("stranger"), address, bytes(data)).data)
+    assert found[2][0][1] == bytes(2)
     host.close()
