@@ -38,8 +38,11 @@ def test_the_mode_on_black_thursday(name) -> None:
         (at // MINUTE, call.method, call.args) for at, call in calls if call.contract == "CircuitBreaker"
     ]
     # Where keepers are down the losses of the early afternoon; the fall of the night in both.
-    lost = [(14 * 60 + 31, "escalate", (LOSSES, ETH)), (20 * 60 + 32, "calm", ())]
-    fallen = [(24 * 60 + 26, "escalate", (FALL, ETH))]
+    lost: list[tuple[int, str, tuple[int, ...]]] = [
+        (14 * 60 + 31, "escalate", (LOSSES, ETH)),
+        (20 * 60 + 32, "calm", ()),
+    ]
+    fallen: list[tuple[int, str, tuple[int, ...]]] = [(24 * 60 + 26, "escalate", (FALL, ETH))]
     assert changes == (fallen if name == "black-thursday-healthy" else lost + fallen)
 
 
