@@ -472,13 +472,17 @@ def settle_take(
     @param payer Whose stablecoin.
     @param paid [wad] Stablecoin: paid*RAY == principal + surplus.
     @param principal [rad] Principal repaid.
-    @param surplus [rad] Penalty and rounding, to the type's buffer.
+    @param surplus [rad] Penalty, premium and rounding, to the type's buffer; to the reserve once the type is
+                   retired, since nothing reads its buffer any more.
     @param owner Whose vault, if something is returned; the zero address is salvage.
     @param returned [wad] Collateral.
     """
     self._only_auction()
     ledger._post_repaid_principal(collateral_type, principal)
-    ledger._post_to_buffer(collateral_type, surplus)
+    if terms.of_types[collateral_type] < terms.SETTLING:
+        ledger._post_to_buffer(collateral_type, surplus)
+    else:
+        ledger._post_to_reserve(surplus)
     if returned != 0:
         if owner == empty(address):
             ledger._post_salvage(collateral_type, returned)

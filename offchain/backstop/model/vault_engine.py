@@ -261,10 +261,16 @@ class VaultEngine(Coverage):
         owner: str,
         returned: int,
     ) -> None:
-        """Burn a taker's payment (wad) and book it; give what is left to the vault, or to salvage."""
+        """Burn a taker's payment (wad) and book it; give what is left to the vault, or to salvage.
+
+        The surplus of a retired type goes to the reserve: nothing reads its buffer any more.
+        """
         self._only_auction(sender)
         self._post_repaid_principal(collateral_type, principal)
-        self._post_to_buffer(collateral_type, surplus)
+        if self.terms[collateral_type].settling:
+            self._post_to_reserve(surplus)
+        else:
+            self._post_to_buffer(collateral_type, surplus)
         if returned != 0 and owner == ZERO_ADDRESS:
             self._post_salvage(collateral_type, returned)
         elif returned != 0:
