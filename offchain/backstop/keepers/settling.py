@@ -38,7 +38,7 @@ def _winding_up(me: Keeper, view: View) -> Decisions:
             if not view.price_is_final(c):
                 continue
             yield me.intent("Settlement", "fix_price", c, about=c)
-        elif view.in_auction(c) == 0:
+        elif not view.auctions and not view.workouts:
             for vault in view.vaults(c):
                 yield me.intent("Settlement", "skim", c, vault.owner, about=(c, vault.owner))
 
