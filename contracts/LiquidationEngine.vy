@@ -20,7 +20,6 @@ from contracts.interfaces import IVaultEngine
 from contracts.modules import asking
 from contracts.modules import bounds
 from contracts.modules import doubt
-from contracts.modules import ledger
 from contracts.modules import units
 
 implements: ILiquidationEngine
@@ -387,14 +386,14 @@ def flagged_of(collateral_type: uint256) -> uint256:
 @view
 def _doubt_of(collateral_type: uint256, flagged: uint256) -> uint256:
     """@dev Rad in doubt, with a bit for each type that has flags."""
-    debts: IVaultEngine.Debts = staticcall VAULT_ENGINE.debts_of(collateral_type)
     found: uint256 = 0
     if (flagged >> collateral_type) & 1 == 1:
+        debts: IVaultEngine.Debts = staticcall VAULT_ENGINE.debts_of(collateral_type)
         found = unsafe_mul(
             min(doubt.of_types[collateral_type], debts.normalized_debt), debts.accumulated_rate
         )
-    if debts.distressed & ledger.DISTRESSED != 0:
-        in_auction: uint256 = staticcall VAULT_ENGINE.in_auction_of(collateral_type)
+    in_auction: uint256 = staticcall VAULT_ENGINE.in_auction_of(collateral_type)
+    if in_auction != 0:
         found += in_auction - min(in_auction, self._sound(collateral_type))
     return found
 

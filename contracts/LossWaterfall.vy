@@ -607,6 +607,23 @@ def losses_at_payment(stage: address) -> uint256:
 
 @external
 @view
+def doubt_at_payment() -> uint256:
+    """
+    @notice What the treasury pays by: as `doubt_total`, but it reverts while a loss is open, and while a
+            price has just fallen far, so that who flags the vaults that are not safe any more has time. A
+            feed that does not answer holds up nobody. Reverts with less gas than the feed may use, too.
+            Protects: nobody is paid out of the reserve ahead of a loss that everybody can see.
+    @return [rad] As `doubt_total`.
+    """
+    books: uint256 = self.books
+    assert books == 0 or books >= CLOSED, "loss_waterfall: losses pending"
+    self._check_prices()
+    # No deficit is left.
+    return staticcall LIQUIDATION_ENGINE.doubt_total()
+
+
+@external
+@view
 def pending_total() -> uint256:
     """
     @notice What is recognised and unresolved, of all types; zero once settlement's books are closed: nobody

@@ -145,23 +145,25 @@ def distribute() -> uint256:
     """
     @notice Repay claims from what the reserve has beyond doubt, then insure and share what is above the
             target. Permissionless. A share of a pool without members is for sale as well. Protects: nobody is
-            paid while a loss is open, and no claim waits for a distribution.
+            paid while a loss is open, or while a price has just fallen far and what it makes unsafe may not
+            be flagged yet; and no claim waits for a distribution.
     @return [wad] Stablecoin paid to claims, insurance and pools.
     """
-    self._check_open()
+    doubt: uint256 = self._doubt_at_payment()
     spent: uint256 = 0
-    doubt: uint256 = self._doubt()
+    reserve: uint256 = self._reserve()
     for claims: address in CLAIMS:
-        due: uint256 = staticcall IRecoveryClaims(claims).repayable(self._reserve(doubt))
+        due: uint256 = staticcall IRecoveryClaims(claims).repayable(self._beyond(reserve, doubt))
         if due != 0:
             self._draw(due, claims)
             extcall IRecoveryClaims(claims).repay(due)
             spent += due
+            reserve = unsafe_sub(reserve, due)
             log ClaimsRepaid(claims=claims, amount=due)
     plan: Plan = self._load_plan()
     # What is only in doubt is offered still: nobody turns it into income of the pools by a flag.
-    offered: uint256 = min(plan.offered, self._surplus(plan, 0))
-    surplus: uint256 = self._surplus(plan, doubt)
+    offered: uint256 = min(plan.offered, self._surplus(plan, reserve))
+    surplus: uint256 = self._surplus(plan, self._beyond(reserve, doubt))
     fresh: uint256 = surplus - min(offered, surplus)
     insured: uint256 = 0
     if FUND.address != empty(address):
@@ -184,14 +186,15 @@ def distribute() -> uint256:
 @external
 def sell(amount: uint256, receiver: address):
     """
-    @notice Pay out surplus that somebody has bought. Surplus auction only.
+    @notice Pay out surplus that somebody has bought. Surplus auction only; not while a price has just fallen
+            far. Protects: no loss that everybody can see is left to the stages behind the reserve.
     @param amount [wad] Stablecoin, at most what is for sale.
     @param receiver Who gets it.
     """
     assert msg.sender == SURPLUS_AUCTION, "treasury: not surplus auction"
-    self._check_open()
+    doubt: uint256 = self._doubt_at_payment()
     plan: Plan = self._load_plan()
-    assert amount <= min(plan.offered, self._surplus(plan, self._doubt())), "treasury: not for sale"
+    assert amount <= self._for_sale(plan, doubt), "treasury: not for sale"
     plan.offered = unsafe_sub(plan.offered, amount)
     self._store_plan(plan)
     log SurplusSold(receiver=receiver, amount=amount)
@@ -255,8 +258,8 @@ def for_sale() -> uint256:
     @notice Surplus that is for sale: not what the reserve has lost since it was offered, or may yet lose.
     @return [wad] Stablecoin, rounded down.
     """
-    plan: Plan = self._load_plan()
-    return min(plan.offered, self._surplus(plan, self._doubt()))
+    doubt: uint256 = units._div_up(staticcall LOSS_WATERFALL.doubt_total(), units.RAY)
+    return self._for_sale(self._load_plan(), doubt)
 
 
 @external
@@ -315,32 +318,41 @@ def insuring_of() -> Insuring:
 
 @internal
 @view
-def _check_open():
-    """@dev Losses are paid before anybody. In settlement the ledger lets nothing out of the reserve."""
-    assert staticcall LOSS_WATERFALL.pending_total() == 0, "treasury: losses pending"
+def _doubt_at_payment() -> uint256:
+    """
+    @dev What may be lost before any stage but the reserve pays, wad, rounded up. Losses are paid before
+         anybody, and what a price has just shown is flagged before anybody is paid. In settlement the ledger
+         lets nothing out of the reserve.
+    """
+    return units._div_up(staticcall LOSS_WATERFALL.doubt_at_payment(), units.RAY)
 
 
 @internal
 @view
-def _doubt() -> uint256:
-    """@dev What may be lost before any stage but the reserve pays, wad, rounded up."""
-    return units._div_up(staticcall LOSS_WATERFALL.doubt_total(), units.RAY)
+def _reserve() -> uint256:
+    """@dev What the reserve has, wad, rounded down."""
+    return staticcall VAULT_ENGINE.reserve() // units.RAY
+
+
+@internal
+@pure
+def _beyond(reserve: uint256, doubt: uint256) -> uint256:
+    """@dev What a reserve has beyond a doubt, wad."""
+    return unsafe_sub(reserve, min(reserve, doubt))
+
+
+@internal
+@pure
+def _surplus(plan: Plan, reserve: uint256) -> uint256:
+    """@dev What a reserve has beyond its target, wad."""
+    return self._beyond(reserve, unsafe_mul(plan.target, units.WAD))
 
 
 @internal
 @view
-def _reserve(doubt: uint256) -> uint256:
-    """@dev What the reserve has beyond a doubt, wad, rounded down."""
-    reserve: uint256 = staticcall VAULT_ENGINE.reserve() // units.RAY
-    return reserve - min(reserve, doubt)
-
-
-@internal
-@view
-def _surplus(plan: Plan, doubt: uint256) -> uint256:
-    """@dev What the reserve has beyond a doubt and its target, wad, rounded down."""
-    reserve: uint256 = self._reserve(doubt)
-    return reserve - min(reserve, plan.target * units.WAD)
+def _for_sale(plan: Plan, doubt: uint256) -> uint256:
+    """@dev What is offered, and is there beyond doubt and target still, wad."""
+    return min(plan.offered, self._surplus(plan, self._beyond(self._reserve(), doubt)))
 
 
 @internal

@@ -112,7 +112,7 @@ def test_every_stage_in_order_and_income_in_reverse(protocol):
     assert cover(protocol) == 0
 
     # Income: the outstanding loss first, then claims, the most senior first.
-    with reverts("treasury: losses pending"):
+    with reverts("loss_waterfall: losses pending"):
         protocol.do("Treasury.distribute", sender="stranger")
     owed = {pool: protocol.read(f"{pool}.Claims.outstanding") for pool in ("Savings", "Senior", "Junior")}
     assert all(0 < owed[pool] <= paid(protocol)[pool.lower()] // RAY for pool in owed)

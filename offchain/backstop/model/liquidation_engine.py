@@ -15,7 +15,6 @@ from backstop.model.interfaces import (
     IWorkouts,
     VaultState,
 )
-from backstop.model.ledger import DISTRESSED
 from backstop.model.listing import ids_of
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
@@ -198,8 +197,8 @@ class LiquidationEngine(Doubt):
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         debts = engine.debts_of(self.address, collateral_type)
         found = min(self.type_flags[collateral_type], debts.normalized_debt) * debts.accumulated_rate
-        if debts.distressed & DISTRESSED:
-            in_auction, sound = engine.in_auction_of(self.address, collateral_type), 0
+        in_auction, sound = engine.in_auction_of(self.address, collateral_type), 0
+        if in_auction != 0:
             if self.workouts != ZERO_ADDRESS:
                 workouts = cast(IWorkouts, self.world.at(self.workouts))
                 sound = workouts.sound_of(self.address, collateral_type)

@@ -193,10 +193,7 @@ class LossWaterfall(StageCaps):
 
         Nor before a stage whose cap is a share of what it holds has covered what it can of booked losses.
         """
-        if not self.books[()].settlement:
-            feed = self.vault_engine.PRICE_FEED(self.address)
-            until = self.world.attempt(lambda: cast(IPriceFeed, self.world.at(feed)).look_until(self.address))
-            require(self.world.timestamp >= (until or 0), "loss_waterfall: price has fallen")
+        self._check_prices()
         return self._losses_beyond(stage, paying=True)
 
     @view
@@ -204,6 +201,16 @@ class LossWaterfall(StageCaps):
         """Return what may be lost, of all types [rad]: uncovered deficits, and debt in doubt."""
         types = ids_of(self.vault_engine.listed(self.address))
         return sum(self.vault_engine.deficit_of(self.address, c) + self._doubt(c) for c in types)
+
+    @view
+    def doubt_at_payment(self, sender: str) -> int:
+        """Return the doubt that the treasury pays by [rad].
+
+        No payment while a loss is open, nor while a price has just fallen far.
+        """
+        require(self.pending_total(self.address) == 0, "loss_waterfall: losses pending")
+        self._check_prices()
+        return self.doubt_total(self.address)
 
     @view
     def event_of(self, sender: str, collateral_type: int, epoch: int) -> LossEvent:
@@ -240,6 +247,13 @@ class LossWaterfall(StageCaps):
         return int(self.missing[k, collateral_type])
 
     # ------------------------------------------------------------------ helpers
+
+    def _check_prices(self) -> None:
+        """Refuse while the feed says that a price has just fallen; one that does not answer stops nobody."""
+        if not self.books[()].settlement:
+            feed = self.vault_engine.PRICE_FEED(self.address)
+            until = self.world.attempt(lambda: cast(IPriceFeed, self.world.at(feed)).look_until(self.address))
+            require(self.world.timestamp >= (until or 0), "loss_waterfall: price has fallen")
 
     def _losses_beyond(self, stage: str, paying: bool = False) -> int:
         if self.books[()].winding_up:

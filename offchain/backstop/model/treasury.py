@@ -82,11 +82,14 @@ class Treasury(Administered):
     def vault_engine(self) -> IVaultEngine:
         return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
+    @property
+    def waterfall(self) -> ILossWaterfall:
+        return cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
+
     @external
     def distribute(self, sender: str) -> int:
         """Repay claims from what the reserve has beyond doubt; insure and share what is above the target."""
-        self._check_open()
-        spent, doubt = 0, self._doubt()
+        spent, doubt = 0, self._doubt_at_payment()
         for address in self.claim_addresses:
             claims = cast(IRecoveryClaims, self.world.at(address))
             due = claims.repayable(self.address, self._reserve(doubt))
@@ -119,9 +122,9 @@ class Treasury(Administered):
     def sell(self, sender: str, amount: int, receiver: str) -> None:
         """Pay out surplus that somebody has bought."""
         require(sender == self.surplus_auction, "treasury: not surplus auction")
-        self._check_open()
+        doubt = self._doubt_at_payment()
         plan: Plan = self.plan[()]
-        require(amount <= min(plan.offered, self._surplus(self._doubt())), "treasury: not for sale")
+        require(amount <= min(plan.offered, self._surplus(doubt)), "treasury: not for sale")
         self.plan[()] = plan._replace(offered=plan.offered - amount)
         self.emit("SurplusSold", receiver, amount)
         self.vault_engine.spend_reserve(self.address, amount, receiver)
@@ -159,7 +162,8 @@ class Treasury(Administered):
     @view
     def for_sale(self, sender: str) -> int:
         """Return the surplus for sale [wad], without what the reserve has lost since then, or may lose."""
-        return min(int(self.plan[()].offered), self._surplus(self._doubt()))
+        doubt = div_up(self.waterfall.doubt_total(self.address), RAY)
+        return min(int(self.plan[()].offered), self._surplus(doubt))
 
     @view
     def target(self, sender: str) -> int:
@@ -186,14 +190,12 @@ class Treasury(Administered):
         """Return what insures the margin market."""
         return cast(Insuring, self.insuring[()])
 
-    def _check_open(self) -> None:
-        waterfall = cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
-        require(waterfall.pending_total(self.address) == 0, "treasury: losses pending")
+    def _doubt_at_payment(self) -> int:
+        """Return what may be lost and stays in the reserve [wad], rounded up.
 
-    def _doubt(self) -> int:
-        """Return what may be lost before any stage but the reserve pays [wad], rounded up."""
-        waterfall = cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
-        return div_up(waterfall.doubt_total(self.address), RAY)
+        Refuse while a loss is open, or a price has just fallen far: what it shows is flagged first.
+        """
+        return div_up(self.waterfall.doubt_at_payment(self.address), RAY)
 
     def _reserve(self, doubt: int) -> int:
         """Return what the reserve has beyond a doubt [wad], rounded down."""

@@ -120,7 +120,7 @@ def test_not_while_a_loss_is_open(auction):
     lose(auction, "WBTC")
     if auction.timestamp > started + HOURS:
         pytest.skip("the loss took longer than the auction")
-    with reverts("treasury: losses pending"):
+    with reverts("loss_waterfall: losses pending"):
         take(auction, WAD)
 
 

@@ -90,7 +90,7 @@ def test_none_of_it(treasury):
 
 def test_not_while_a_loss_is_open(treasury):
     lose(treasury, "WBTC")
-    with reverts("treasury: losses pending"):
+    with reverts("loss_waterfall: losses pending"):
         distribute(treasury)
     while treasury.read("LossWaterfall.pending_total"):
         treasury.do("LossWaterfall.cover", 1, sender="stranger")
@@ -111,5 +111,5 @@ def test_what_the_reserve_has_lost_since_is_not_for_sale(offering):
 
 def test_not_in_settlement(treasury):
     begin(treasury)
-    with reverts("treasury: losses pending"):
+    with reverts("loss_waterfall: losses pending"):
         distribute(treasury)

@@ -47,5 +47,5 @@ def test_not_what_the_reserve_has_lost_since(selling):
 
 def test_not_while_a_loss_is_open(selling):
     lose(selling, "WBTC")
-    with reverts("treasury: losses pending"):
+    with reverts("loss_waterfall: losses pending"):
         selling.do(f"{NAME}.sell", 1, "buyer", sender=AUCTION)
