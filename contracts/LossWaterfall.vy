@@ -10,12 +10,12 @@
         created + carried_in == recovered + covered by the stages + carried_out + outstanding.
 @dev Stages implement `IStage`. Which there are and their caps change by a timelock longer than any pool's
      cooldown, and never while a loss is open. One that is added takes its place between others; one that is
-     left out is empty, or has failed twice; those that stay keep their order. A stage keeps its id, and an id
-     is used once, so what is kept of stages keeps its meaning. Caps bind over any stretch of time as long as
-     an epoch, so a loss split into parts, or covered in parts, widens none of them. A stage that needs
-     time reserves its part of a deficit: nobody else covers that part until the stage has paid it or
-     given it up, or its time is over. Each stage is called by itself, with gas of its own: what it says
-     it has paid is not believed, and one that fails counts as empty.
+     left out is empty, has caps of nothing, or has failed twice; those that stay keep their order. A stage
+     keeps its id, and an id is used once, so what is kept of stages keeps its meaning. Caps bind over any
+     stretch of time as long as an epoch, so a loss split into parts, or covered in parts, widens none of
+     them. A stage that needs time reserves its part of a deficit: nobody else covers that part until the
+     stage has paid it or given it up, or its time is over. Each stage is called by itself, with gas of its
+     own: what it says it has paid is not believed, and one that fails counts as empty.
 """
 from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import ILossWaterfall
@@ -306,8 +306,9 @@ def apply_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
     @notice Use the proposed list. Permissionless, once its delay is over and while no loss is open: no
             deficit, and so no recapitalisation. A stage is left out only while nothing at all is in doubt, if
-            it is empty, or if it failed when that was proposed and fails now. Protects: a change frees nobody
-            from a loss that is known; what a stage owes it owes still when it is none any more.
+            it is empty or its present caps are nothing, or if it failed when that was proposed and fails now.
+            Protects: a change frees nobody from a loss that is known, and no deposit, however small, keeps a
+            stage in the list; what a stage owes it owes still when it is none any more.
     @param terms As proposed.
     """
     assert keccak256(abi_encode(terms)) == self.proposed_hash, "loss_waterfall: not proposed"
@@ -1197,6 +1198,8 @@ def _leave_out(k: uint256, now: bool) -> uint256:
     """
     slot: Slot = self._load_stage(k)
     works: bool = self._works(slot.stage)
+    # What its present caps let it pay is nothing: its members have been free to leave since they apply.
+    barred: bool = slot.cap_bps == 0 or (slot.capped and self.caps_absolute[k] == 0)
     if now:
         types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
         for c: uint256 in types:
@@ -1204,7 +1207,7 @@ def _leave_out(k: uint256, now: bool) -> uint256:
             if works:
                 held: uint256 = 0
                 works, held = self._capacity(slot.stage, c)
-                assert held == 0, "loss_waterfall: not empty"
+                assert held == 0 or barred, "loss_waterfall: not empty"
         if works:
             assert self.owed[k] == 0, "loss_waterfall: it owes"
         else:

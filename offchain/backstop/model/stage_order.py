@@ -238,14 +238,15 @@ class StageOrder(LossEvents):
 
     def _leave_out(self, k: int, now: bool) -> bool:
         """Check that a stage can be left out, if that is to be now; return whether it fails."""
-        stage = self.stages[k].stage
-        works = self._works(stage)
+        stage: Slot = self.stages[k]
+        works = self._works(stage.stage)
+        barred = stage.cap_bps == 0 or (stage.capped and self.caps_absolute[k] == 0)
         if now:
             for c in ids_of(self.vault_engine.listed(self.address)):
                 require(self._doubt(c) == 0, "loss_waterfall: in doubt")
                 if works:
                     works, held = self._capacity(k, c)
-                    require(held == 0, "loss_waterfall: not empty")
+                    require(held == 0 or barred, "loss_waterfall: not empty")
             if works:
                 require(self.owed[k] == 0, "loss_waterfall: it owes")
             else:

@@ -16,8 +16,8 @@ _WATERFALL = "LossWaterfall"
 def stages_come_and_go_in_the_open(step: Transition, changes: Changes) -> None:
     """Assert that stages that stay keep their order and kind, and new ones have ids that none had before.
 
-    One that is left out is empty, for each type that is listed, or had failed when that was announced, with
-    nothing lost or in doubt and nothing reserved; what it owes it owes still.
+    One that is left out is empty, for each type that is listed, or its caps were nothing, or it had failed when
+    that was announced, with nothing lost or in doubt and nothing reserved; what it owes it owes still.
     """
     if not any(log.contract == _WATERFALL and log.event == "StagesSet" for log in step.outcome.logs):
         return
@@ -45,6 +45,9 @@ def stages_come_and_go_in_the_open(step: Transition, changes: Changes) -> None:
 
 def _check_gone(step: Transition, k: int) -> None:
     condemned = step.before(_WATERFALL, "condemned") >> k & 1
+    # What it was allowed to pay until now, whatever it holds.
+    slot = step.before(_WATERFALL, "stages", k)
+    barred = 0 in (slot.cap_bps, step.before(_WATERFALL, "caps_absolute", k) if slot.capped else 1)
     listed = ids_of(step.after("VaultEngine", "terms.listed"))
     for c in range(step.after("VaultEngine", "terms.collateral_types")):
         if step.after("VaultEngine", "ledger.deficit", c) or in_doubt(step, step.after, c):
@@ -52,7 +55,7 @@ def _check_gone(step: Transition, k: int) -> None:
         if step.after(_WATERFALL, "reservations", (c, stage_of(step, k).address)).amount:
             raise Violation(f"stage {k} is left out while it has reserved")
         # Where no type is listed nobody owes, and nothing can be lost: no stage has to stay.
-        if not condemned and c in listed and capacity(step, k, c):
-            raise Violation(f"stage {k} is left out, and neither empty nor did it fail")
+        if not condemned and not barred and c in listed and capacity(step, k, c):
+            raise Violation(f"stage {k} is left out with money, could pay, and did not fail")
         if not condemned and step.after(_WATERFALL, "missed", (k, c)):
             raise Violation(f"stage {k} is left out, works, and owes")
