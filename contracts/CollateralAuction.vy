@@ -140,11 +140,11 @@ MAX_VERSION: constant(uint256) = 2**9 - 1
 # pay for a take's gas.
 WORTHLESS: constant(uint256) = 100
 
-# One more lot of a vault, in `lot_ids`.
-OPEN: constant(uint256) = 2**128
-
 STARTS: constant(uint256) = 1
 RESETS: constant(uint256) = 2
+
+# One more lot of a vault, in `lot_ids`.
+OPEN: constant(uint256) = 2**128
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 PRICE_FEED: public(immutable(IPriceFeed))
@@ -409,9 +409,11 @@ def unwind(auction_id: uint256):
     @param auction_id [id] The auction.
     """
     lot: Lot = self._load_lot(auction_id)
+    # In settlement every type is settling; asked for first, as it costs less.
     assert (
-        staticcall VAULT_ENGINE.terms_of(lot.collateral_type)
-    ).settling, "collateral_auction: not settling"
+        staticcall VAULT_ENGINE.in_settlement()
+        or (staticcall VAULT_ENGINE.terms_of(lot.collateral_type)).settling
+    ), "collateral_auction: not settling"
     top: Top = self._load_top(auction_id)
     principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
     owner: address = self._remove(auction_id)

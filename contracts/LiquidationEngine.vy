@@ -347,12 +347,14 @@ def doubt_total() -> uint256:
     """
     flagged: uint256 = doubt.flagged
     found: uint256 = 0
-    rest: uint256 = staticcall VAULT_ENGINE.listed()
-    for _: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
+    # Of a type that is retired nothing performs, and a flag counts for nothing.
+    rest: uint256 = flagged | staticcall VAULT_ENGINE.types_under_auction(skip_contract_check=True)
+    for c: uint256 in range(bounds.MAX_TYPES):
         if rest == 0:
             break
-        found += self._doubt_of(unsafe_sub(rest & 255, 1), flagged)
-        rest >>= 8
+        if rest & 1 == 1:
+            found += self._doubt_of(c, flagged)
+        rest >>= 1
     return found
 
 

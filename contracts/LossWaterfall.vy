@@ -617,10 +617,12 @@ def doubt_at_payment() -> uint256:
     @return [rad] As `doubt_total`.
     """
     books: uint256 = self.books
-    assert books == 0 or books >= CLOSED, "loss_waterfall: losses pending"
-    self._check_prices()
+    if books == 0:
+        self._look()
+    else:
+        assert books >= CLOSED, "loss_waterfall: losses pending"
     # No deficit is left.
-    return staticcall LIQUIDATION_ENGINE.doubt_total()
+    return staticcall LIQUIDATION_ENGINE.doubt_total(skip_contract_check=True)
 
 
 @external
@@ -794,11 +796,19 @@ def _only_engine():
 @view
 def _check_prices():
     """
-    @dev Refuse while the feed says that a price has just fallen.
+    @dev Refuse while the feed says that a price has just fallen; not in settlement.
     """
-    if self.books >= SETTLING:
-        return
-    feed: address = staticcall VAULT_ENGINE.PRICE_FEED()
+    if self.books < SETTLING:
+        self._look()
+
+
+@internal
+@view
+def _look():
+    """
+    @dev Ask the feed, whatever it is; one that does not answer holds up nobody.
+    """
+    feed: address = staticcall VAULT_ENGINE.PRICE_FEED(skip_contract_check=True)
     assert msg.gas >= LEAST_LOOK_GAS, "loss_waterfall: no gas to look"
     success: bool = False
     answer: Bytes[32] = b""

@@ -153,34 +153,37 @@ def distribute() -> uint256:
     spent: uint256 = 0
     reserve: uint256 = self._reserve()
     for claims: address in CLAIMS:
-        due: uint256 = staticcall IRecoveryClaims(claims).repayable(self._beyond(reserve, doubt))
+        due: uint256 = staticcall IRecoveryClaims(claims).repayable(
+            self._beyond(reserve, doubt), skip_contract_check=True
+        )
         if due != 0:
             self._draw(due, claims)
             extcall IRecoveryClaims(claims).repay(due)
-            spent += due
+            spent = unsafe_add(spent, due)
             reserve = unsafe_sub(reserve, due)
             log ClaimsRepaid(claims=claims, amount=due)
     plan: Plan = self._load_plan()
     # What is only in doubt is offered still: nobody turns it into income of the pools by a flag.
     offered: uint256 = min(plan.offered, self._surplus(plan, reserve))
-    surplus: uint256 = self._surplus(plan, self._beyond(reserve, doubt))
-    fresh: uint256 = surplus - min(offered, surplus)
+    # Each of these is a part of the reserve, under 2**97.
+    fresh: uint256 = self._beyond(self._surplus(plan, self._beyond(reserve, doubt)), offered)
     insured: uint256 = 0
     if FUND.address != empty(address):
         insured = self._insure(fresh)
-        fresh -= insured
+        fresh = unsafe_sub(fresh, insured)
     shared: uint256 = 0
     for i: uint256 in range(len(POOLS), bound=bounds.MAX_RECIPIENTS):
-        amount: uint256 = fresh * self.shares[i] // units.BASIS_POINTS
+        amount: uint256 = unsafe_mul(fresh, self.shares[i]) // units.BASIS_POINTS
         if amount != 0 and staticcall IPool(POOLS[i]).totalSupply() != 0:
             self._draw(amount, POOLS[i])
             extcall IPool(POOLS[i]).add_income(amount)
-            shared += amount
+            shared = unsafe_add(shared, amount)
             log IncomeShared(pool=POOLS[i], amount=amount)
-    plan.offered = offered + fresh - shared
+    fresh = unsafe_sub(fresh, shared)
+    plan.offered = unsafe_add(offered, fresh)
     self._store_plan(plan)
-    log SurplusOffered(amount=fresh - shared, for_sale=plan.offered)
-    return spent + insured + shared
+    log SurplusOffered(amount=fresh, for_sale=plan.offered)
+    return unsafe_add(unsafe_add(spent, insured), shared)
 
 
 @external
@@ -192,13 +195,12 @@ def sell(amount: uint256, receiver: address):
     @param receiver Who gets it.
     """
     assert msg.sender == SURPLUS_AUCTION, "treasury: not surplus auction"
-    doubt: uint256 = self._doubt_at_payment()
     plan: Plan = self._load_plan()
-    assert amount <= self._for_sale(plan, doubt), "treasury: not for sale"
+    assert amount <= self._for_sale(plan, self._doubt_at_payment()), "treasury: not for sale"
     plan.offered = unsafe_sub(plan.offered, amount)
     self._store_plan(plan)
     log SurplusSold(receiver=receiver, amount=amount)
-    extcall VAULT_ENGINE.spend_reserve(amount, receiver)
+    extcall VAULT_ENGINE.spend_reserve(amount, receiver, skip_contract_check=True)
 
 
 # --------------------------------------------------------------- parameters
@@ -324,21 +326,23 @@ def _doubt_at_payment() -> uint256:
          anybody, and what a price has just shown is flagged before anybody is paid. In settlement the ledger
          lets nothing out of the reserve.
     """
-    return units._div_up(staticcall LOSS_WATERFALL.doubt_at_payment(), units.RAY)
+    doubt: uint256 = staticcall LOSS_WATERFALL.doubt_at_payment(skip_contract_check=True)
+    # All debt is under 2**186 rad.
+    return unsafe_add(doubt, units.RAY - 1) // units.RAY
 
 
 @internal
 @view
 def _reserve() -> uint256:
     """@dev What the reserve has, wad, rounded down."""
-    return staticcall VAULT_ENGINE.reserve() // units.RAY
+    return staticcall VAULT_ENGINE.reserve(skip_contract_check=True) // units.RAY
 
 
 @internal
 @pure
-def _beyond(reserve: uint256, doubt: uint256) -> uint256:
-    """@dev What a reserve has beyond a doubt, wad."""
-    return unsafe_sub(reserve, min(reserve, doubt))
+def _beyond(reserve: uint256, kept: uint256) -> uint256:
+    """@dev What a reserve has beyond a part of it, wad; 0 if it has less."""
+    return unsafe_sub(reserve, min(reserve, kept))
 
 
 @internal
@@ -358,7 +362,7 @@ def _for_sale(plan: Plan, doubt: uint256) -> uint256:
 @internal
 def _draw(amount: uint256, spender: address):
     """@dev Take stablecoin out of the reserve for somebody who then pulls it."""
-    extcall VAULT_ENGINE.spend_reserve(amount, self)
+    extcall VAULT_ENGINE.spend_reserve(amount, self, skip_contract_check=True)
     extcall STABLECOIN.approve(spender, amount)
 
 

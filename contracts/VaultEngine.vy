@@ -664,6 +664,25 @@ def vault(collateral_type: uint256, owner: address) -> IVaultEngine.Vault:
 
 @external
 @view
+def types_under_auction() -> uint256:
+    """
+    @notice Return which listed types have principal under auction: one call for who asks about all.
+    @return [id] A bit for each type.
+    """
+    found: uint256 = 0
+    rest: uint256 = terms.listed
+    for _: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
+        if rest == 0:
+            break
+        collateral_type: uint256 = unsafe_sub(rest & 255, 1)
+        rest >>= 8
+        if ledger._in_auction(collateral_type) != 0:
+            found |= 1 << collateral_type
+    return found
+
+
+@external
+@view
 def total_debt() -> uint256:
     """
     @notice Return the debt of all types, performing, in auction and in deficit: one side of the balance

@@ -51,6 +51,7 @@ exports: (
     LossWaterfall.force_release,
     LossWaterfall.losses_beyond,
     LossWaterfall.losses_at_payment,
+    LossWaterfall.doubt_at_payment,
     LossWaterfall.pending_total,
     LossWaterfall.doubt_total,
     LossWaterfall.outstanding,

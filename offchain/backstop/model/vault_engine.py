@@ -373,6 +373,11 @@ class VaultEngine(Coverage):
         return found
 
     @view
+    def types_under_auction(self, sender: str) -> int:
+        """Return which listed types have principal under auction, a bit for each."""
+        return sum(1 << c for c in self._listed() if self.auctions[c].in_auction)
+
+    @view
     def total_debt(self, sender: str) -> int:
         """Return all debt of all types: performing, in auction and in deficit [rad]."""
         return sum(
