@@ -12,7 +12,17 @@ from backstop.deployment.configuration import configure
 from backstop.deployment.create import model_of
 from backstop.deployment.examples import standard
 from backstop.deployment.plan import plan
-from backstop.model import dutch, ledger, loss_waterfall, pool, vault_engine, workouts
+from backstop.model import (
+    dutch,
+    ledger,
+    liquidation_engine,
+    loss_waterfall,
+    pool,
+    settlement,
+    stage_order,
+    vault_engine,
+    workouts,
+)
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import MIN_NOTICE
 from backstop.model.state import Revert, external
@@ -23,7 +33,7 @@ from tests.support.auctions import start
 from tests.support.backstop_pool import on_the_model, staffed
 from tests.support.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
 from tests.support.margin import with_margin
-from tests.support.savings import save
+from tests.support.savings import XAU, save
 from tests.support.watched import OnTheModel, crowd_to_ask
 from tests.support.workouts import TERMS, begin, opened_with_workouts
 
@@ -188,7 +198,42 @@ def in_large_amounts_only(self, sender, c, owner, deposit, draw, receiver):
     return RIGHT_DRAW(self, sender, c, owner, deposit, draw, receiver)
 
 
+@external
+def a_skim_that_waits_for_principal_alone(self, sender, c, owner):
+    """As it was once: what has no principal comes home whenever somebody calls."""
+    if self.engine.in_auction_of(self.address, c) == 0:
+        self.auction.lot_ids[()] = self.auction.lot_ids[()]._replace(open=0)
+    return RIGHT_SKIM(self, sender, c, owner)
+
+
+RIGHT_LEAVE_OUT = stage_order.StageOrder._leave_out
+
+
+def only_when_empty(self, k, now):
+    stage = self.stages[k].stage
+    held = any(self.world.at(stage).capacity(self.address, c) for c in range(3))
+    if now and held:
+        raise Revert("loss_waterfall: not empty")
+    return RIGHT_LEAVE_OUT(self, k, now)
+
+
+@external
+def a_look_that_costs_who_is_not_charged_yet(self, sender, c, owner):
+    """A vault loses collateral, unless somebody has the fees of gold charged first."""
+    engine = self.world.contracts["VaultEngine"]
+    if engine.debts[XAU].accrued_at != self.world.timestamp:
+        vault = engine.vaults[c, owner]
+        engine.vaults[c, owner] = vault._replace(locked_collateral=vault.locked_collateral * 99 // 100)
+    return RIGHT_FLAG(self, sender, c, owner)
+
+
+RIGHT_SKIM = settlement.Settlement.skim
+RIGHT_FLAG = liquidation_engine.LiquidationEngine.flag
+
 WRONG = [
+    (156, settlement.Settlement, "skim", a_skim_that_waits_for_principal_alone),
+    (158, stage_order.StageOrder, "_leave_out", only_when_empty),
+    (159, liquidation_engine.LiquidationEngine, "flag", a_look_that_costs_who_is_not_charged_yet),
     (78, vault_engine.VaultEngine, "deposit_and_draw", in_large_amounts_only),
     (45, pool.Pool, "transfer", a_transfer_with_a_toll),
     (46, pool.Pool, "_claimable", first_come_first_served),

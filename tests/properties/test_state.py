@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import RAD, WAD
+from backstop.model.listing import ids_of, word_of
 from backstop.model.stage_caps import Reservation
 from backstop.proof.properties import Violation, check_state
 from tests.support.auctions import start
@@ -58,6 +59,7 @@ WRONG = [
     (4, add(WATERFALL, "created")),
     (4, add(WATERFALL, "covered", by=-1)),
     (4, add(WATERFALL, "books", "open", 1 << 31)),
+    (3, add("CollateralAuction", "lot_ids", "open")),
 ]
 
 
@@ -102,3 +104,17 @@ def test_what_is_carried_has_to_arrive(state):
     tables[WATERFALL]["created"][2, 0] = RAD
     with pytest.raises(Violation, match="carried out"):
         check_state(tables, addresses)
+
+
+@pytest.mark.parametrize(
+    ("path", "field"), [("debts", "normalized_debt"), ("auctions", "in_auction"), ("income", "buffer")]
+)
+def test_money_of_a_type_that_is_not_listed_is_told(state, path, field):
+    """The deployment has retired a type of which something was left in the books."""
+    tables, addresses = state
+    name = f"ledger.{path}"
+    c = next(c for c, record in tables[ENGINE][name].items() if getattr(record, field))
+    listed = [each for each in ids_of(tables[ENGINE]["terms.listed"][()]) if each != c]
+    tables[ENGINE]["terms.listed"] = {(): word_of(listed)}
+    with pytest.raises(Violation, match=f"^property 155 is violated: type {c} is retired"):
+        check_state(tables, addresses, {"terms.listed"})

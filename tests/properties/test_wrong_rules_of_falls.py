@@ -1,4 +1,4 @@
-"""Rules of falling prices made wrong, as if on both sides: property 83 notices each."""
+"""Rules of falling prices made wrong, as if on both sides: properties 83 and 157 notice each."""
 
 import pytest
 
@@ -6,9 +6,11 @@ from backstop.model import falls
 from backstop.model.arithmetic import WAD
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.price_feed import PriceFeed
+from backstop.system import Action
+from tests.support.equity import open_protocol, with_equity
 from tests.support.plain import steady
 from tests.support.protocol import PRICES
-from tests.support.savings import LOOK, XAU, mature, request, save
+from tests.support.savings import LOOK, XAU, fill, mature, request, save
 from tests.support.transitions import notices
 
 PRICE = PRICES["XAU"]
@@ -107,3 +109,46 @@ def test_a_day_that_always_begins_anew(due, monkeypatch):
     times = 60, feed.max_age, feed.stale_after, feed.window
     due.do("PriceFeed.set_market", XAU, reporters, feed.quorum, *times, sender="admin")
     notices(83, due, play)
+
+
+@pytest.fixture
+def rich(new_protocol):
+    """A treasury with income to share, at usual prices."""
+    made = open_protocol(new_protocol(with_equity("buffer", "savings")))
+    fill(made)
+    made.do("Treasury.set_target", 0, sender="admin")
+    made.post_price("XAU", PRICE)
+    made.advance(LOOK)
+    return made
+
+
+def fall_and_distribute(protocol):
+    fall(protocol)
+    protocol.advance(LOOK - 1)
+    protocol.do("Treasury.distribute", sender="stranger")
+
+
+def test_a_treasury_that_waits_for_nothing(rich, monkeypatch):
+    monkeypatch.setattr(LossWaterfall, "doubt_at_payment", LossWaterfall.doubt_total)
+    notices(157, rich, fall_and_distribute)
+
+
+def test_a_treasury_whose_wait_is_too_short(rich, monkeypatch):
+    monkeypatch.setattr(falls, "LOOK", LOOK - 1)
+    notices(157, rich, fall_and_distribute)
+
+
+def test_surplus_that_is_sold_at_once(rich, monkeypatch):
+    """Whoever buys it is paid out of the reserve as well."""
+    monkeypatch.setattr(LossWaterfall, "doubt_at_payment", LossWaterfall.doubt_total)
+    rich.do("Treasury.set_shares", (0,), sender="admin")
+    rich.do("Treasury.distribute", sender="stranger")
+
+    def play(protocol):
+        fall(protocol)
+        action = Action(
+            "Treasury", "sell", (WAD, protocol.address("buyer")), protocol.address("SurplusAuction")
+        )
+        assert protocol.lockstep.apply(action).ok
+
+    notices(157, rich, play)

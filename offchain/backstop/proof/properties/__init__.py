@@ -4,6 +4,7 @@
 from backstop.proof.properties import (  # noqa: F401
     alike,
     announcements,
+    call_order,
     caps,
     clocks,
     closing,
@@ -27,6 +28,7 @@ from backstop.proof.properties import (  # noqa: F401
     prices,
     rights,
     sales,
+    stage_list,
     stages,
     state,
     treasury,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _FEED = "PriceFeed"
 _LOOK, _DAY = 600, 86_400
 _TYPES = 224
+_PAID = "ClaimsRepaid", "IncomeShared", "FundInsured", "SurplusSold"
 _PART = 2**20
 """What the feed counts in how far a price has fallen: a step is rounded by one of it."""
 
@@ -89,3 +90,23 @@ class PaymentsWaitForFalls:
             highest = max(each.price for each in seen[first:])
             if seen[-1].price * 100 <= highest * 95:
                 raise Violation(f"{pool} pays while type {c} falls from {highest} to {seen[-1].price}")
+
+
+@history_property(
+    157,
+    events=["PriceFeed.Poked", *(f"Treasury.{each}" for each in _PAID)],
+)
+class TheTreasuryWaitsForFalls(PaymentsWaitForFalls):
+    """The reserve pays nobody while the lowest known price of a type is 5% under the ten minutes before.
+
+    Neither claims nor pools, insurance or buyers of surplus; but for a row of falls that has held payments up
+    for a day.
+    """
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Keep each price; look at what the treasury pays."""
+        for log in step.outcome.logs:
+            if (log.contract, log.event) == (_FEED, "Poked"):
+                self._fell(step, log.values[0])
+            elif log.contract == "Treasury" and log.event in _PAID:
+                self._check_payment(step, "the treasury")

@@ -16,8 +16,8 @@ _WATERFALL = "LossWaterfall"
 def stages_come_and_go_in_the_open(step: Transition, changes: Changes) -> None:
     """Assert that stages that stay keep their order and kind, and new ones have ids that none had before.
 
-    One that is left out is empty, for each type that is listed, or its caps were nothing, or it had failed when
-    that was announced, with nothing lost or in doubt and nothing reserved; what it owes it owes still.
+    One that is left out is empty, for each type that is listed, or its caps were nothing, or it had failed
+    when that was announced, with nothing lost or in doubt and nothing reserved; what it owes it owes still.
     """
     if not any(log.contract == _WATERFALL and log.event == "StagesSet" for log in step.outcome.logs):
         return

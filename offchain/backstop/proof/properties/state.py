@@ -11,8 +11,10 @@ from fractions import Fraction
 from typing import Any
 
 from backstop.model.arithmetic import RAD, RAY
+from backstop.model.collateral_auction import Ids
 from backstop.model.exits import SCALE, Claimed, Line, Payment, Queue
 from backstop.model.ledger import DISTRESSED, Auctions, Balance, Income
+from backstop.model.listing import ids_of
 from backstop.model.settlement import Progress
 from backstop.model.shares import Balance as ShareBalance
 from backstop.model.shares import State as ShareState
@@ -36,6 +38,7 @@ _ASSETS = {"Junior": "Stablecoin", "Senior": "Stablecoin", "Savings": "Stablecoi
 # Storage that nothing was written to reads as these.
 _NO_TABLE: Mapping[Hashable, Any] = {}
 _NO_CONTRACT: Mapping[str, Mapping[Hashable, Any]] = {}
+_NO_IDS = Ids()
 _NO_INCOME, _NO_AUCTIONS, _NO_BALANCE, _NO_PROGRESS = Income(), Auctions(), Balance(), Progress()
 
 
@@ -211,9 +214,20 @@ def _cash_of_claims(snapshot: Snapshot, name: str, addresses: Mapping[str, str])
         raise Violation(f"{name}: {due} wei can be collected, less is held")
 
 
-@state_property(3, writes=[*_AUCTIONS[1:], *_WORKOUTS[1:], "in_workouts", "ledger.auctions"])
+@state_property(
+    3, writes=[*_AUCTIONS[1:], *_WORKOUTS[1:], "in_workouts", "ledger.auctions", "owners", "lot_ids"]
+)
 def auction_limits(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Assert that limits and caps count the principal left in live auctions and workouts, by type."""
+    """Assert that limits and caps count the principal left in live auctions and workouts, by type.
+
+    And that as many are counted as open as have an owner: settlement waits for them.
+    """
+    owners = _table(snapshot["CollateralAuction"], "owners").values()
+    balances = _table(snapshot.get("Workouts", _NO_CONTRACT), "balances").values()
+    open_lots = sum(int(each.owner, 16) != 0 for each in owners) + sum(each.left != 0 for each in balances)
+    counted = _table(snapshot["CollateralAuction"], "lot_ids").get((), _NO_IDS).open
+    if counted != open_lots:
+        raise Violation(f"{counted} lots are counted as open, {open_lots} are")
     live: dict[int, int] = defaultdict(int)
     left = {c: principal for c, (_, principal, _) in sums_of(snapshot, *_WORKOUTS).items()}
     for c, counted in _table(snapshot.get("Workouts", _NO_CONTRACT), "in_workouts").items():
@@ -334,6 +348,27 @@ def settlement_pays_all_alike(snapshot: Snapshot, addresses: Mapping[str, str]) 
         most = entitled * share // RAY - cashed[c]
         if most > left.get(c, 0):
             raise Violation(f"type {c}: holders can cash {most}, {left.get(c, 0)} are left")
+
+
+@state_property(155, writes=[*_LEDGER, "terms.listed"])
+def retired_types_hold_no_money(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """Assert that a type that is not listed owes, sells and lacks nothing, and has nothing set aside.
+
+    Nothing reads its figures any more: whatever still comes in for it belongs to the reserve.
+    """
+    engine = snapshot["VaultEngine"]
+    listed = ids_of(_table(engine, "terms.listed").get((), 0))
+    figures = (
+        ("debts", "normalized_debt"),
+        ("auctions", "in_auction"),
+        ("income", "buffer"),
+        ("deficit", ""),
+    )
+    for path, field in figures:
+        for c, record in _table(engine, f"ledger.{path}").items():
+            amount = getattr(record, field) if field else record
+            if amount and c not in listed:
+                raise Violation(f"type {c} is retired and has {amount} of {field or path}")
 
 
 def _held(snapshot: Snapshot, token: str, who: str) -> int:
