@@ -154,6 +154,8 @@ def surplus_bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> De
     """Buy surplus with its own equity, which is burned, when the sale gives more than the equity is worth."""
     if not view.has_equity or view.surplus_auction is None or view.pending_losses():
         return
+    if view.timestamp < view.look_until:
+        return
     sale, market = view.surplus_auction, view.outside.equity_price
     amount = min(sale.lot, view.equity(me.address) * RAY // sale.price)
     paid = div_up(amount * sale.price, RAY)

@@ -223,8 +223,11 @@ def recogniser(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
 
 @role("treasurer")
 def treasurer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Have claims repaid and income shared, and put surplus up for sale, once no loss is open."""
-    if not view.has_equity or view.pending_losses():
+    """Have claims repaid and income shared, and put surplus up for sale, once no loss is open.
+
+    Not while a price has just fallen: nothing is paid then, and a sale would only become cheaper.
+    """
+    if not view.has_equity or view.pending_losses() or view.timestamp < view.look_until:
         return
     above, offered = view.surplus()
     due = min(view.claims(), view.spendable())

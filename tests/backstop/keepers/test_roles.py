@@ -520,6 +520,22 @@ def test_the_treasurer_sells_surplus_and_the_bidder_buys_it(owned) -> None:
     assert gained > (before[1] - owned.view.equity(bidder.address)) * 10 > 0
 
 
+def test_nothing_is_spent_or_bought_while_a_price_has_just_fallen(owned) -> None:
+    treasurer, bidder = owned.keeper("treasurer"), rich(owned, "surplus_bidder", 5_000 * WAD)
+    for _ in range(2):
+        (intent,) = treasurer.decide(owned.view, Memory(), GWEI)
+        assert owned.run.apply(intent.action).ok
+    owned.run.go_to(owned.run.system.timestamp + 40 * 60)
+    assert [method for method, *_ in owned.wants(bidder)] == ["take"]
+    owned.run.go_to(owned.run.system.timestamp + 600)
+    for i in range(4):
+        reporter = owned.run.account(f"reporter_{i + 1}")
+        owned.run.must("PriceFeed", "report", 0, 180 * RAY, sender=reporter)
+    owned.run.must("PriceFeed", "poke", 0, sender=reporter)
+    assert owned.view.timestamp < owned.view.look_until
+    assert owned.wants(treasurer) == owned.wants(bidder) == []
+
+
 def test_no_income_is_spent_while_a_loss_is_open(owned) -> None:
     lose(owned)
     assert owned.view.pending_losses() > 0
