@@ -240,7 +240,7 @@ class StageOrder(LossEvents):
         """Check that a stage can be left out, if that is to be now; return whether it fails."""
         stage: Slot = self.stages[k]
         works = self._works(stage.stage)
-        barred = stage.cap_bps == 0 or (stage.capped and self.caps_absolute[k] == 0)
+        barred = stage.cap_bps == 0 or (stage.capped == 1 and self.caps_absolute[k] == 0)
         if now:
             for c in ids_of(self.vault_engine.listed(self.address)):
                 require(self._doubt(c) == 0, "loss_waterfall: in doubt")
