@@ -98,7 +98,9 @@ class LotsPayTheRateOfTheirTime:
                 over = trade.price - step.after(MARKET, PATHS, m).price
                 clock.premium += counted * max(-most, min(most, over))
                 clock.lots += counted
-            clock.lots += sum(min(lots, _MOST_LOTS - clock.lots) for each, lots in forced if each == m)
+            for each, lots in forced:
+                if each == m:
+                    clock.lots = min(clock.lots + lots, _MOST_LOTS)
             found = (*step.after(MARKET, FUNDINGS, m), *step.after(MARKET, PREMIUMS, m))
             expected = (clock.paid, clock.rate, clock.at, clock.premium, clock.lots, clock.since)
             if found != expected:
