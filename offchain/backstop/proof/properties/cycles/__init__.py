@@ -3,6 +3,7 @@
 from backstop.proof.properties.cycles import (
     books,
     cash,
+    clawbacks,
     closings,
     funding,
     futures,
@@ -21,6 +22,7 @@ from backstop.proof.properties.cycles import (
 __all__ = [
     "books",
     "cash",
+    "clawbacks",
     "closings",
     "funding",
     "futures",

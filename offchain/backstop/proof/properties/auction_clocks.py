@@ -1,0 +1,58 @@
+"""Properties of the time of an auction of collateral: when its price is valid and when it starts again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backstop.model.state import ZERO_ADDRESS
+from backstop.proof.properties.figures import arithmetic as own
+from backstop.proof.properties.figures.arithmetic import BASIS_POINTS
+from backstop.proof.properties.registry import Violation, refusal_property, transition_property
+from backstop.proof.properties.sales import _terms_of
+from backstop.proof.properties.transition import Changes, Transition
+
+if TYPE_CHECKING:
+    from backstop.proof.properties.figures.prices import Read
+
+_AUCTION = "CollateralAuction"
+_NO_RESETS = 2
+
+
+@transition_property(180, events=["CollateralAuction.Taken"])
+def lots_are_sold_until_a_reset_is_due(step: Transition, changes: Changes) -> None:
+    """Check that no lot is sold after its tail, nor at a price under the cusp of its top.
+
+    The cusp is a share of the top, whatever the market price is. Within the rounding of the price.
+    """
+    for log in step.outcome.logs:
+        if (log.contract, log.event) == (_AUCTION, "Taken") and _is_due(step, step.before, log.values[0]):
+            raise Violation(f"auction {log.values[0]} was sold from though its price has to start again")
+
+
+@refusal_property(181, calls=["CollateralAuction.reset"])
+def resets_that_are_due_succeed(step: Transition) -> None:
+    """Check that a reset is refused only before the end of the tail and above the cusp of the top.
+
+    Or without a fresh price, with resets stopped, of an empty lot, or of a type that is wound up.
+    """
+    id, receiver = step.action.args
+    lot = step.after(_AUCTION, "lots", id)
+    c = lot.collateral_type
+    prices, config = step.after("PriceFeed", "prices", c), step.after("PriceFeed", "configs", c)
+    is_priced = prices.current and step.model.timestamp <= prices.fresh_until and not config.halted
+    is_open = lot.target and lot.lot and step.after(_AUCTION, "terms", c).stop < _NO_RESETS
+    is_settling = step.after("VaultEngine", "terms.of_types", c).settling
+    # The token refuses some receivers of the reward.
+    is_person = receiver not in step.model.world.addresses and receiver != ZERO_ADDRESS
+    if is_priced and is_open and is_person and not is_settling and _is_due(step, step.after, id):
+        raise Violation(f"auction {id} is due, and its reset is refused: {step.outcome.reason}")
+
+
+def _is_due(step: Transition, read: Read, id: Any) -> bool:
+    """Return whether an auction has to start again for sure: with its price rounded up."""
+    lot, top = read(_AUCTION, "lots", id), read(_AUCTION, "tops", id).top
+    if not lot.target:
+        return False
+    terms, elapsed = _terms_of(step, lot), step.model.timestamp - lot.started_at
+    price, off = own.fallen(terms.curve, terms.period, terms.cut, top, elapsed)
+    return bool(elapsed > terms.tail or (price + off) * BASIS_POINTS < top * terms.cusp)
