@@ -11,7 +11,6 @@ from backstop.proof.properties import (  # noqa: F401
     capped_withdrawals,
     caps,
     claim_conversion,
-    claim_priority,
     clocks,
     closing,
     counterfactual,

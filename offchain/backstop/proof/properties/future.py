@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 from backstop.deployment.accounts import account
 from backstop.deployment.contracts import STABLECOIN_POOLS
-from backstop.model.arithmetic import RAD, RAY, div_up
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
+from backstop.model.bounds import MAX_DEBT_CEILING, MAX_GLOBAL_DEBT_CEILING, MIN_FLOW_WINDOW
 from backstop.model.interfaces import CAUTION, EMERGENCY
 from backstop.model.listing import ids_of
 from backstop.model.roles import GUARDIAN, STAGE
@@ -19,6 +20,7 @@ from backstop.system import Action, Outcome
 if TYPE_CHECKING:
     from backstop.model.circuit_breaker import CircuitBreaker
     from backstop.model.domain import Domain
+    from backstop.model.risk_policy import RiskPolicy
     from backstop.model.workouts import Workouts
 
 
@@ -60,6 +62,17 @@ def raise_mode(both: Both, random: Random) -> None:
         must(both, "CircuitBreaker", "raise_to", mode, by=guardians[0])
 
 
+def calm_down(both: Both) -> None:
+    """Lower the mode to normal, where there are modes: the admin turns all triggers off for it."""
+    breaker = cast("CircuitBreaker | None", both.model.world.contracts.get("CircuitBreaker"))
+    if breaker is None or not 0 < both.view("CircuitBreaker", "mode") <= EMERGENCY:
+        return
+    must(both, "CircuitBreaker", "set_triggers", *([(0, 0)] * 4), by=breaker.admins[()])
+    for _ in range(breaker.states[()].mode):
+        both.advance(breaker.states[()].calm_period)
+        must(both, "CircuitBreaker", "calm", by=VISITOR)
+
+
 def announce_loss(both: Both, c: int, random: Random) -> Domain | None:
     """Announce a loss of a type's domain and wait for its delay; None without a domain, or a debt."""
     domain = issuer(both, c)
@@ -93,6 +106,59 @@ def collapse(both: Both, c: int) -> list[int]:
             return []
     lots = [id for id, lot in auction.lots.items() if lot.target and lot.collateral_type == c]
     return [id for id in lots if both.model.foresee(Action("CollateralAuction", "close", (id,), VISITOR)).ok]
+
+
+def borrow(both: Both, c: int, amount: int) -> bool:
+    """Return whether the visitor has drawn stablecoin [wad] on a type, at four times its margin.
+
+    The admin lifts modes, ceilings and limits for it, and reporters repeat the price. Not where
+    a halt or the token stands against it.
+    """
+    engine, contracts = contract_of(both, "VaultEngine"), both.model.world.contracts
+    admin, terms, price = engine.admins[()], engine.terms[c], contract_of(both, "PriceFeed").prices[c].current
+    if token_of(both, c).KIND not in ("Token", "SilentToken") or terms.settling:
+        return False
+    calm_down(both)
+    if not price or not report(both, c, price):
+        return False
+    for setter, most in (("debt_ceiling", MAX_DEBT_CEILING), ("auction_limit", MAX_DEBT_CEILING)):
+        must(both, "VaultEngine", f"set_{setter}", c, most, by=admin)
+    for setter in ("global_debt_ceiling", "global_auction_limit"):
+        must(both, "VaultEngine", f"set_{setter}", MAX_GLOBAL_DEBT_CEILING, by=admin)
+    asked = terms.initial_ratio
+    if policy := cast("RiskPolicy | None", contracts.get("RiskPolicy")):
+        guard = policy.admins[()]
+        must(both, "RiskPolicy", "set_flow_limit", c, MAX_DEBT_CEILING, MIN_FLOW_WINDOW, by=guard)
+        must(both, "RiskPolicy", "set_growth_cap", c, 0, 0, by=guard)
+        asked += policy.modes[()].caution_margin + sum(policy.terms[c][1:8:2])
+    drawn = max(amount, terms.debt_floor * WAD + 1)
+    raw = -(-4 * drawn * RAY * asked // (price * BASIS_POINTS * terms.unit))
+    if raw * terms.unit >= 2**100:
+        return False
+    token = token_of(both, c).label
+    must(both, token, "mint", VISITOR, raw, by=VISITOR)
+    must(both, token, "approve", engine.address, raw, by=VISITOR)
+    call = "deposit_and_draw", c, VISITOR, raw * terms.unit, drawn, VISITOR
+    return apply(both, "VaultEngine", *call, by=VISITOR).ok
+
+
+def lose(both: Both, random: Random, amount: int, before: Callable[[], None] = lambda: None) -> int | None:
+    """Return a type that has a deficit, of a debt of so much [wad] drawn for it; None if no type takes one.
+
+    The price falls to nothing. `before` is played between the draw and the fall.
+    """
+    for c in random.sample(types(both), len(types(both))):
+        if not borrow(both, c, amount):
+            continue
+        before()
+        auction = contract_of(both, "CollateralAuction")
+        if auction.terms[c].stop:
+            must(both, "CollateralAuction", "set_stop", c, 0, by=auction.admins[()])
+        for id in collapse(both, c):
+            apply(both, "CollateralAuction", "close", id, by=VISITOR)
+        if deficit(both, c):
+            return c
+    return None
 
 
 def give(both: Both, who: str, amount: int, token: str = "Stablecoin") -> bool:

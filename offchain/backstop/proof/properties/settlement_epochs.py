@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from random import Random
 
-from backstop.model.arithmetic import RAD
+from backstop.model.arithmetic import RAD, WAD
 from backstop.proof.properties.both import Both
-from backstop.proof.properties.future import VISITOR, apply, collapse, contract_of, deficit, must, pick, types
+from backstop.proof.properties.future import (
+    VISITOR,
+    apply,
+    contract_of,
+    deficit,
+    lose,
+    must,
+    types,
+)
 from backstop.proof.properties.registry import Violation, counterfactual_property
 
 _MOST_EPOCHS = 8
@@ -19,15 +27,13 @@ def settlement_begins_after_its_epochs_of_losses(both: Both, random: Random) -> 
     Noted in each of them, by anybody. A type collapses for it, and no one covers.
     """
     settlement, waterfall = contract_of(both, "Settlement"), contract_of(both, "LossWaterfall")
-    c = pick(random, types(both))
-    if c is None or settlement.progress[()].begun_at or settlement.epochs > _MOST_EPOCHS:
+    if settlement.progress[()].begun_at or settlement.epochs > _MOST_EPOCHS:
         return False
     length = waterfall.epoch_length
     with both.imagine():
         must(both, "Settlement", "retract", by=settlement.admins[()])
         if sum(deficit(both, each) for each in types(both)) <= settlement.bound * RAD:
-            for id in collapse(both, c):
-                apply(both, "CollateralAuction", "close", id, by=VISITOR)
+            lose(both, random, (settlement.bound + 1) * WAD)
         if sum(deficit(both, each) for each in types(both)) <= settlement.bound * RAD:
             return False
         # A clock of its own: an epoch without a note starts it again.
@@ -41,7 +47,7 @@ def settlement_begins_after_its_epochs_of_losses(both: Both, random: Random) -> 
                     if apply(both, "Settlement", "begin", by=VISITOR).ok:
                         stood = both.timestamp - since
                         raise Violation(
-                            f"settlement begins after {stood} s of losses, not {settlement.epochs} of {length} s"
+                            f"settlement begins after {stood} s of losses: {settlement.epochs} of {length}"
                         )
             both.advance(1)
             if epoch + 1 < settlement.epochs:

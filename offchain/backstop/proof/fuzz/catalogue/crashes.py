@@ -21,6 +21,7 @@ from backstop.proof.fuzz.catalogue.cycles import (
     lose_late,
     named,
     take_out,
+    take_profits_apart,
 )
 from backstop.proof.fuzz.catalogue.guards import calm_down
 from backstop.proof.fuzz.catalogue.prices import settle_price
@@ -338,6 +339,8 @@ def _fail_late(s: Scene, books: Books, m: int, way: int) -> Iterator[Action | Wa
     yield from books.report(m, max(1, price - way * (1 + price * s.some((50, 500)) // BASIS_POINTS)))
     yield s.call(_MARKET, "accrue", m, by=s.somebody())
     yield from _next_cycle(s, books)
+    if s.chance(0.5):
+        yield from take_profits_apart(s, books)
     for owner in books.debtors():
         yield from books.refresh(books.held(owner))
         yield s.call(_MARKET, "meet", owner, by=s.somebody())

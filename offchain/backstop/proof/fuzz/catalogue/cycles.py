@@ -224,15 +224,37 @@ def take_out_of_cycles(s: Scene) -> Iterator[Action | Wait]:
 def take_out(s: Scene, books: Books, owner: str) -> Iterator[Action | Wait]:
     """Wake an account and take out what it may, about."""
     yield s.call(_MARKET, "wake", owner, by=s.somebody())
-    standing = books.market._standing(owner)
-    spare = standing.own - standing.haircut - standing.unfinal
-    if books.market._holds(owner):
-        if s.chance(0.9):
-            yield from books.refresh(books.held(owner))
-        spare -= books.desk._margins(owner, True)[0] // BASIS_POINTS
+    if books.market._holds(owner) and s.chance(0.9):
+        yield from books.refresh(books.held(owner))
+    spare = _spare_cash(books, owner)
     if spare <= 0 and s.chance(0.9):
         return
     yield _withdraw(s, s.near(max(spare, 0)), owner)
+
+
+def _spare_cash(books: Books, owner: str) -> int:
+    """Return what margins and gains that are not final leave of an account [wei]."""
+    standing = books.market._standing(owner)
+    spare = standing.own - standing.haircut - standing.unfinal
+    if books.market._holds(owner):
+        spare -= books.desk._margins(owner, True)[0] // BASIS_POINTS
+    return spare
+
+
+def take_profits_apart(s: Scene, books: Books) -> Iterator[Action | Wait]:
+    """Take profits out in two parts, a bucket apart, so that two buckets have not vested."""
+    for part in (2, 1):
+        for owner in TRADERS:
+            if books.equity(owner) <= 0:
+                continue
+            if books.market._holds(owner):
+                yield from books.refresh(books.held(owner))
+            yield s.call(_MARKET, "wake", owner, by=s.somebody())
+            deposit, spare = int(books.market.deposits[owner]), _spare_cash(books, owner)
+            if spare > deposit:
+                yield _withdraw(s, deposit + (spare - deposit) // part, owner)
+        if part == 2:
+            yield Wait(cast(MarginFund, s.world.contracts["MarginFund"]).length)
 
 
 @move(weight=9, of_traders=True)
@@ -330,6 +352,8 @@ def lose_late(s: Scene, books: Books) -> Iterator[Action | Wait]:
     for _ in range(s.random.randint(1, 3)):
         yield Wait(4 * window)
         yield s.call(_MARKET, "roll", by=s.somebody())
+    if s.chance(0.3):
+        yield from take_profits_apart(s, books)
     soon = s.chance(0.4)
     if soon:
         yield Wait(window)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.model.constant_product_market import ConstantProductMarket
 from backstop.model.equity_auction import EquityAuction
+from backstop.model.recovery_claims import RecoveryClaims
 from backstop.model.surplus_auction import SurplusAuction
 from backstop.model.treasury import Treasury
 from backstop.proof.fuzz.catalogue.prices import settle_price
@@ -148,6 +149,25 @@ def distribute(s: Scene) -> Iterator[Action | Wait]:
     """Have the treasury spend what the reserve has."""
     if not s.has_equity or (s.waterfall.pending_total("") and s.chance(0.8)):
         return
+    yield s.call("Treasury", "distribute", by=s.somebody())
+
+
+@move(weight=1.5)
+def repay_claims_from_fees(s: Scene) -> Iterator[Action | Wait]:
+    """Repay claims from fees while the target of the reserve is above it, or just under it."""
+    series = [cast(RecoveryClaims, s.world.contracts[name]).series[()] for name in s.claims]
+    if not s.has_equity or not any(each.outstanding for each in series):
+        return
+    for c in s.deficits():
+        yield s.call("LossWaterfall", "cover", c, by=s.somebody())
+    if s.deficits():
+        return
+    for c in range(s.listed):
+        yield s.call("VaultEngine", "accrue", c, by=s.somebody())
+    whole = int(s.engine.system[()].reserve) // RAD
+    if s.chance(0.6):
+        target = min(s.some((0, whole // 2, whole, whole + 1)), bounds.MAX_GLOBAL_DEBT_CEILING)
+        yield s.call("Treasury", "set_target", target, by=s.admin)
     yield s.call("Treasury", "distribute", by=s.somebody())
 
 
