@@ -230,6 +230,12 @@ def a_look_that_costs_who_is_not_charged_yet(self, sender, c, owner):
 RIGHT_SKIM = settlement.Settlement.skim
 RIGHT_FLAG = liquidation_engine.LiquidationEngine.flag
 
+
+def stood_for_half(self, progress):
+    passed = self.world.timestamp - progress.above_since
+    return progress.above_since != 0 and 2 * passed >= self.epochs * self.waterfall.EPOCH_LENGTH(self.address)
+
+
 WRONG = [
     (156, settlement.Settlement, "skim", a_skim_that_waits_for_principal_alone),
     (158, stage_order.StageOrder, "_leave_out", only_when_empty),
@@ -246,6 +252,8 @@ WRONG = [
     (12, pool.Pool, "_claimable", rounded_up_and_more),
     (12, vault_engine, "div_up", lambda x, y: x // y),
     (13, dutch.Terms, "top", lambda self, price: 10**30 // price),
+    (193, settlement.Settlement, "_stood", stood_for_half),
+    (193, settlement.Settlement, "_stood", lambda self, progress: False),
 ]
 
 

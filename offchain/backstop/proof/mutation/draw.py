@@ -26,7 +26,7 @@ READ_FOR_ONE = 4
 
 
 def draw_mutants(count: int, seed: int, known: Iterable[str], root: Path = CONTRACTS) -> list[Mutant]:
-    """Return the mutants that a draw of so many pairs reads, in its order; `known` are ids of earlier draws."""
+    """Return the mutants that a draw of so many pairs reads, in its order; `known` are of earlier draws."""
     before = set(known)
     found = [
         mutant

@@ -30,7 +30,13 @@ class RemaindersGoBackToTheirOwner:
 
     def __init__(self, model: ModelSystem) -> None:
         # Id of an auction or a workout -> the owner whose vault was liquidated or entered.
-        self._owners: dict[int, str] = {}
+        contracts = model.world.contracts
+        self._owners: dict[int, str] = {
+            id: each.owner for id, each in contracts[_AUCTION].tables["owners"].items() if each.owner
+        }
+        if _WORKOUTS in contracts:
+            schedules = contracts[_WORKOUTS].tables["schedules"]
+            self._owners |= {id: each.owner for id, each in schedules.items() if each.owner}
 
     def see(self, step: Transition, changes: Changes) -> None:
         """Note the owners by events of liquidations and workouts, and check the ends by vaults."""

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from backstop.proof.properties.cycles.profits import FUND
+from collections import Counter
+
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
 
-@transition_property(186, events=[f"{FUND}.ClawedBack"])
+@transition_property(186, events=["*.ClawedBack"])
 def unvested_profits_share_a_loss_pro_rata(step: Transition, changes: Changes) -> None:
     """Check that of each bucket that has not vested a loss takes its share of all of them, to a wei.
 
     However long ago a profit was withdrawn. A bucket that has vested bears nothing.
     """
-    taken: dict[int, int] = {}
+    taken: dict[str, Counter[int]] = {}
     for log in step.outcome.logs:
-        if log.contract == FUND and log.event == "ProfitLocked":
-            return  # what is withdrawn in the same call may bear a part
-        if log.contract == FUND and log.event == "ClawedBack":
+        if log.event == "ClawedBack":
             bucket, amount, _ = log.values
-            if bucket in taken:
+            amounts = taken.setdefault(log.contract, Counter())
+            if bucket in amounts:
                 return  # two losses in one call
-            taken[bucket] = amount
-    if not taken:
-        return
-    fund = step.contract(FUND)
-    present = step.model.timestamp // fund.length
-    buckets = range(present - fund.bucket_count + 1, present + 1)
-    held = {bucket: step.before(FUND, "buckets", bucket).assets for bucket in buckets}
-    loss, everything = sum(taken.values()), sum(held.values())
-    if not taken.keys() <= held.keys():
-        raise Violation(f"a loss takes {taken}, and {held} has not vested")
-    for bucket, assets in held.items():
-        if abs(taken.get(bucket, 0) * everything - loss * assets) >= everything:
-            raise Violation(
-                f"bucket {bucket} bears {taken.get(bucket, 0)} of {loss}: {assets} of {everything}"
-            )
+            amounts[bucket] = amount
+    if not taken or any(log.event == "ProfitLocked" for log in step.outcome.logs):
+        return  # what is withdrawn in the same call may bear a part
+    for name, amounts in taken.items():
+        fund = step.contract(name)
+        present = step.model.timestamp // fund.length
+        buckets = range(present - fund.bucket_count + 1, present + 1)
+        held = {bucket: step.before(name, "buckets", bucket).assets for bucket in buckets}
+        loss, everything = amounts.total(), sum(held.values())
+        if not amounts.keys() <= held.keys():
+            raise Violation(f"a loss takes {amounts}, and {held} has not vested")
+        for bucket, assets in held.items():
+            if abs(amounts[bucket] * everything - loss * assets) >= everything:
+                raise Violation(
+                    f"bucket {bucket} bears {amounts[bucket]} of {loss}: {assets} of {everything}"
+                )

@@ -1,0 +1,244 @@
+"""Rules of proceeds, margins and clocks made wrong, as if on both sides: a property notices each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.parameters import StageParameters
+from backstop.model import dutch, margin_fund, risk_policy
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.collateral_auction import CollateralAuction
+from backstop.model.ledger import Ledger
+from backstop.model.loss_waterfall import LossWaterfall
+from backstop.model.pool import Pool
+from backstop.model.recovery_claims import RecoveryClaims
+from backstop.model.state import ZERO_ADDRESS, external
+from backstop.proof.properties import Transition, Violation, check_refused
+from backstop.system import Action
+from tests.support.auctions import WETH, start, take
+from tests.support.equity import open_protocol, price_equity, with_equity
+from tests.support.margin_fund import DAY, absorb, lock, own_fund
+from tests.support.plain import only, steady
+from tests.support.policy import NONE, draw
+from tests.support.savings import XAU, give, lose, save
+from tests.support.transitions import notices
+
+PRICE = dutch.Terms.price
+REMOVE, START = CollateralAuction._remove, CollateralAuction._start
+ADD_INCOME = Pool.add_income
+ADAPT = risk_policy.RiskPolicy._adapt
+SHARED = Ledger._load_redistribution
+
+
+@pytest.fixture
+def sold(new_protocol):
+    """A lot on sale without rewards, and a taker with more than it costs."""
+    made = steady(new_protocol)
+    give(made, "taker", 50_000 * WAD)
+    return made, start(made)
+
+
+# ------------------------------------------------------------------ auctions
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["under the cusp", "after the tail"])
+def test_a_lot_is_sold_though_its_price_is_to_start_again(sold, monkeypatch, late):
+    made, id = sold
+    terms = made.read("CollateralAuction.terms_of", WETH)
+    wrong = (lambda self, top, elapsed: (top // 3, False)) if late else never_under_the_cusp
+    monkeypatch.setattr(dutch.Terms, "price", wrong)
+    made.lockstep.model.advance(terms.tail + 1 if late else just_under_the_cusp(terms))
+    notices(180, made, lambda p: take(p, id, WAD))
+
+
+def never_under_the_cusp(self, top, elapsed):
+    price, _ = PRICE(self, top, elapsed)
+    return price, elapsed > self.tail
+
+
+def just_under_the_cusp(terms):
+    """Seconds after which a price is under the cusp of its top, before the end of the tail."""
+    return next(each for each in range(terms.tail) if PRICE(terms, 10**30, each)[1])
+
+
+def refuses(protocol, *call, sender):
+    """Return whether a property notices that a call is refused; model and contract refuse alike."""
+    model = protocol.lockstep.model
+    action = Action(call[0], call[1], call[2:], protocol.address(sender))
+    outcome = model.apply(action)
+    assert not outcome.ok
+    check_refused(Transition(action, outcome, model))
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["open", "stopped"])
+def test_a_reset_that_is_due_is_refused(sold, monkeypatch, stopped):
+    made, id = sold
+    terms = made.read("CollateralAuction.terms_of", WETH)
+    made.advance(terms.tail)
+    made.post_price("WETH", 1_500 * RAY)
+    if stopped:
+        made.do("CollateralAuction.set_stop", WETH, 2, sender="admin")
+    else:
+        monkeypatch.setattr(dutch.Terms, "price", lambda self, top, elapsed: (top, False))
+    reset = "CollateralAuction", "reset", id, made.address("stranger")
+    if stopped:
+        refuses(made, *reset, sender="stranger")
+        return
+    with pytest.raises(Violation, match=r"^property 181 is violated: "):
+        refuses(made, *reset, sender="stranger")
+
+
+def test_a_reset_may_be_refused_before_it_is_due(sold):
+    made, id = sold
+    refuses(made, "CollateralAuction", "reset", id, made.address("stranger"), sender="stranger")
+
+
+def test_the_remainder_of_a_lot_becomes_salvage(sold, monkeypatch):
+    made, id = sold
+    monkeypatch.setattr(CollateralAuction, "_remove", lambda self, id: (REMOVE(self, id), ZERO_ADDRESS)[1])
+    notices(182, made, lambda p: take(p, id))
+
+
+def test_the_remainder_of_a_lot_goes_to_the_taker(sold, monkeypatch):
+    made, id = sold
+    taker = made.address("taker")
+    monkeypatch.setattr(CollateralAuction, "_remove", lambda self, id: (REMOVE(self, id), taker)[1])
+    notices(182, made, lambda p: take(p, id))
+
+
+def test_a_reward_above_the_penalty(new_protocol, monkeypatch):
+    made = steady(new_protocol)
+    monkeypatch.setattr(CollateralAuction, "_start", lambda self, *args: START(self, *args) + 10_000 * WAD)
+    notices(183, made, start)
+
+
+def test_a_reward_of_nothing(new_protocol, monkeypatch):
+    made = steady(new_protocol, rewards=True)
+    monkeypatch.setattr(CollateralAuction, "_start", lambda self, *args: 0 * START(self, *args))
+    notices(183, made, start)
+
+
+# ------------------------------------------------------- pools, claims, profits
+
+
+@external
+def income_vests_anew(self, sender, assets):
+    """A wrong rule: all that has not vested starts again."""
+    ADD_INCOME(self, sender, assets)
+    held = self.assets[()]
+    self.assets[()] = held._replace(ends_at=self.world.timestamp + self.vesting)
+
+
+def test_income_starts_vesting_again(new_protocol, monkeypatch):
+    made = steady(new_protocol)
+    save(made, "saver", 10_000 * WAD)
+    give(made, "payer", 1_000 * WAD)
+    made.do("Stablecoin.approve", "Savings", 1_000 * WAD, sender="payer")
+    made.do("Savings.add_income", 500 * WAD, sender="payer")
+    made.advance(DAY)
+    monkeypatch.setattr(Pool, "add_income", income_vests_anew)
+    notices(184, made, lambda p: p.do("Savings.add_income", 1, sender="payer"))
+
+
+def test_claims_convert_under_the_floor(new_protocol, monkeypatch):
+    parameters = with_equity("junior", "savings")
+    assert parameters.equity is not None
+    equity = replace(parameters.equity, conversion_price=20 * RAY)
+    made = open_protocol(new_protocol(replace(parameters, equity=equity)))
+    price_equity(made, 100 * RAY)
+    save(made, "saver", 20_000 * WAD, "Junior")
+    lose(made, debt=5_000 * WAD)
+    made.do("LossWaterfall.cover", XAU, sender="stranger")
+    made.do("Junior.collect_claims", "saver", 0, sender="saver")
+    monkeypatch.setattr(RecoveryClaims, "_price", lambda self: 20 * RAY)
+    notices(185, made, lambda p: p.do("Junior.Claims.convert", WAD, "saver", sender="saver"))
+
+
+def newest_first(self, loss):
+    """A wrong rule: the bucket of now bears all that it can."""
+    left = loss
+    for bucket in self._unvested():
+        state = self.buckets[bucket]
+        part = min(left, state.assets)
+        if part:
+            left -= part
+            self.buckets[bucket] = state._replace(assets=state.assets - part)
+            self.emit("ClawedBack", bucket, part, 0)
+    return loss - left
+
+
+def test_the_newest_profits_bear_a_loss_first(new_protocol, monkeypatch):
+    made = steady(new_protocol)
+    give(made, "rich", 10_000 * WAD)
+    own_fund(made)
+    for owner in ("first", "second"):
+        lock(made, owner, 500 * WAD)
+        made.advance(DAY)
+    monkeypatch.setattr(margin_fund.MarginFund, "_claw_back", newest_first)
+    notices(186, made, lambda p: absorb(p, 300 * WAD))
+
+
+def test_leavers_are_paid_before_a_capped_cover(new_protocol, monkeypatch):
+    half = StageParameters("savings", cap_bps=5_000)
+    made = steady(new_protocol, stages=(*only("buffer", "reserve"), half))
+    for who in ("leaver", "stayer"):
+        save(made, who, 20_000 * WAD)
+    shares = made.read("Savings.balanceOf", "leaver")
+    made.do("Savings.requestRedeem", shares, "leaver", "leaver", sender="leaver")
+    made.advance(DAY)
+    made.do("Savings.cut", sender="stranger")
+    made.advance(made.read("Savings.COOLDOWN"))
+    lose(made, debt=20_000 * WAD)
+    made.advance(1_200)
+    monkeypatch.setattr(LossWaterfall, "_check_covered", lambda self, k, types: None)
+    notices(192, made, lambda p: p.do("Savings.settle", sender="leaver"))
+
+
+# ------------------------------------------------------------------- borrowers
+
+
+def test_a_type_bracket_is_dodged_by_another_vault(guarded, monkeypatch):
+    guarded.do("RiskPolicy.set_brackets", WETH, NONE, ((10_000, 5_000), (0, 0)), sender="admin")
+    guarded.borrow("borrower", "WETH", 100 * WAD, 10_000 * WAD)
+    monkeypatch.setattr(
+        risk_policy, "_last_in", lambda brackets, debt, whole: risk_policy._steps(brackets, debt)
+    )
+    notices(187, guarded, lambda p: p.borrow("keeper", "WETH", 5 * WAD, 6_500 * WAD))
+
+
+def test_caution_asks_for_no_margin(guarded, monkeypatch):
+    guarded.do("RiskPolicy.set_effects", 2_000, 10_000, sender="admin")
+    policy = guarded.lockstep.model.world.contracts["RiskPolicy"]
+    right = policy.terms[WETH]
+    monkeypatch.setattr(risk_policy, "NORMAL", 1)
+    policy.terms[WETH] = right._replace(mode=1)
+    notices(187, guarded, lambda p: p.borrow("keeper", "WETH", 10 * WAD, 13_000 * WAD))
+
+
+def test_a_borrower_who_returns_pays_no_redistribution(new_protocol, monkeypatch):
+    made = steady(new_protocol, stages=(StageParameters("redistribution"),))
+    made.borrow("keeper", "XAU", 1_000 * WAD, 10_000 * WAD)
+    lose(made, debt=20_000 * WAD)
+    made.do("LossWaterfall.cover", XAU, sender="stranger")
+    made.post_price("XAU", 2_000 * RAY)
+    monkeypatch.setattr(
+        Ledger, "_load_redistribution", lambda self, c: SHARED(self, c)._replace(added=0, before=0)
+    )
+    notices(189, made, lambda p: p.borrow("returner", "XAU", 100 * WAD, 5_000 * WAD))
+
+
+@pytest.mark.parametrize("share", [0, 2], ids=["no debt", "twice the debt"])
+def test_a_rate_moves_by_another_utilisation(guarded, monkeypatch, share):
+    guarded.do("RiskPolicy.set_fee_curve", WETH, (100, 1_000, 0, 5_000), 10_000, 50, sender="admin")
+    guarded.do("VaultEngine.set_fee_dynamic", WETH, True, sender="admin")
+    guarded.borrow("borrower", "WETH", 100 * WAD, 8_000 * WAD)
+    guarded.advance(DAY)
+    guarded.post_price("WETH", 2_000 * RAY)
+    monkeypatch.setattr(
+        risk_policy.RiskPolicy,
+        "_adapt",
+        lambda self, terms, flow, debt: ADAPT(self, terms, flow, share * debt),
+    )
+    notices(190, guarded, lambda p: draw(p, "borrower", 200 * WAD))
