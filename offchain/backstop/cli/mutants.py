@@ -39,6 +39,8 @@ Examples:
   ape run mutants --pairs
   ape run mutants --pair upper-median --steps 5000
   ape run mutants --pairs --by hunt --seed 3
+  ape run mutants --draw 30 --seed 7 --out tests/backstop/proof/mutation/draws/seed_7.yaml
+  ape run mutants --from tests/backstop/proof/mutation/pairs/practice/first.yaml --steps 150000
 """,
 )
 @click.option("--contract", "only", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
@@ -48,6 +50,18 @@ Examples:
 @click.option("--all", "everything", is_flag=True, help="All mutants, not a sample.")
 @click.option("--pairs", is_flag=True, help="Wrong rules that contract and model share: who notices?")
 @click.option("--pair", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option(
+    "--from",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The pairs of this file alone.",
+)
+@click.option(
+    "--draw",
+    type=click.IntRange(1, 1_000),
+    metavar="N",
+    help="Draw mutants for N new pairs by --seed, and write them to --out before anything is tried.",
+)
 @click.option(
     "--steps", type=click.IntRange(1), default=40_000, show_default=True, help="Random steps for each pair."
 )
@@ -84,6 +98,8 @@ def cli(
     everything: bool,
     pairs: bool,
     names: tuple[str, ...],
+    file: Path | None,
+    draw: int | None,
     steps: int,
     by: str,
     cases: int,
@@ -99,16 +115,21 @@ def cli(
     mutant, and the same command goes on. Fails if the tests kill less than 95% on a contract, or if more
     than 5% are argued to be equivalent.
 
+    With --draw N mutants are only drawn, for new pairs whose model side is written by hand.
+
     With --pairs the fault is in contract and model alike, and only what looks at neither notices it:
     properties in a campaign of random steps, or the hunt for profit. Fails if the two differ, or if the hunt
     finds what is harmless. See docs/know/mutants.md.
     """
     need_checkout("mutants")
+    if draw is not None:
+        _draw_mutants(draw, seed, out)
+        return
     if by == "hunt":
         _hunt_pairs(only, names, cases, seed, out or RUNS / "hunted.json", fresh, as_json)
         return
-    if pairs or names:
-        _try_pairs(only, names, steps, seed, out or RUNS / "pairs.json", fresh, as_json)
+    if pairs or names or file is not None:
+        _try_pairs(only, names, file, steps, seed, out or RUNS / "pairs.json", fresh, as_json)
         return
     from backstop.proof.mutation.equivalent import read_equivalent
     from backstop.proof.mutation.mutants import FILES
@@ -139,6 +160,7 @@ def cli(
 def _try_pairs(
     contracts: tuple[str, ...],
     names: tuple[str, ...],
+    file: Path | None,
     steps: int,
     seed: int,
     out: Path,
@@ -146,9 +168,10 @@ def _try_pairs(
     as_json: bool,
 ) -> None:
     from backstop.proof.mutation.pair_trials import PairResults, complaints, table, total, tried
-    from backstop.proof.mutation.pairs import HUNTED, read_pairs
+    from backstop.proof.mutation.pairs import HUNTED, read_file, read_pairs
 
-    wanted = _wanted([*read_pairs(), *(read_pairs(HUNTED) if names else ())], contracts, names)
+    known = read_file(file) if file is not None else [*read_pairs(), *(read_pairs(HUNTED) if names else ())]
+    wanted = _wanted(known, contracts, names)
     done = []
     with stoppable("stopping, results are kept ...") as stop, progress_bar() as bar:
         bar(0, len(wanted), "compiling")
@@ -158,6 +181,16 @@ def _try_pairs(
     content = [{"pair": pair.name, **asdict(result)} for pair, result in done]
     _show(content, (table(done), total(done)), as_json)
     _end(len(done) == len(wanted), complaints(done))
+
+
+def _draw_mutants(count: int, seed: int, out: Path | None) -> None:
+    from backstop.proof.mutation.draw import draw_mutants, read_known_ids, write_draw
+
+    if out is None:
+        raise BackstopError("--draw: no file to write; expected --out FILE")
+    drawn = draw_mutants(count, seed, read_known_ids())
+    write_draw(drawn, count, seed, out)
+    print(f"drew {len(drawn)} mutants for {count} pairs into {out}; commit it before any of them is tried")
 
 
 def _hunt_pairs(

@@ -69,7 +69,7 @@ class Pair:
 
 def read_pairs(folder: Path = PAIRS) -> list[Pair]:
     """Read all pairs of a folder; raise BackstopError if one is not whole, or two have one name."""
-    pairs = [pair for file in sorted(folder.glob("*.yaml")) for pair in _read(file)]
+    pairs = [pair for file in sorted(folder.glob("*.yaml")) for pair in read_file(file)]
     if not pairs:
         raise BackstopError(f"there are no pairs in {folder}: it holds them as *.yaml")
     names = [pair.name for pair in pairs]
@@ -89,7 +89,8 @@ def chosen(pairs: Iterable[Pair], names: Iterable[str], files: Iterable[str]) ->
     return [pair for pair in pairs if pair.name in names or files & {change.file for change in pair.changes}]
 
 
-def _read(file: Path) -> list[Pair]:
+def read_file(file: Path) -> list[Pair]:
+    """Return the pairs of one file; raise BackstopError if one is not whole."""
     try:
         content = yaml.safe_load(file.read_text())
         if content["schema_version"] != SCHEMA_VERSION:
