@@ -39,8 +39,8 @@ Examples:
   ape run mutants --pairs
   ape run mutants --pair upper-median --steps 5000
   ape run mutants --pairs --by hunt --seed 3
-  ape run mutants --draw 30 --seed 7 --out tests/backstop/proof/mutation/draws/seed_7.yaml
-  ape run mutants --from tests/backstop/proof/mutation/pairs/practice/first.yaml --steps 150000
+  ape run mutants --draw 30 --seed 4201 --out tests/backstop/proof/mutation/draws/practice_4201.yaml
+  ape run mutants --from tests/backstop/proof/mutation/pairs/practice/seed_4201.yaml --steps 150000
 """,
 )
 @click.option("--contract", "only", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
