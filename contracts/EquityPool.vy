@@ -6,17 +6,18 @@
 @license GNU Affero General Public License v3.0 only
 @notice Staked equity: an ERC-4626 vault, with a cooldown an ERC-7540 one, of the protocol's equity. An
         auction slashes it to sell equity for losses, and brings back what it did not sell. Members earn
-        income, which vests over time. Leaving takes time: a request commits shares to the batch of the day,
-        and a batch is paid after a cooldown, in full, once no loss is known and nothing is under auction;
-        until then its shares stay members'.
-@dev With A the vested assets, and S the shares, those of batches with them:
+        income, which vests over time. Leaving takes time: a request commits shares to the batch of the day.
+        After a cooldown the shares of a batch are due, and all that are due are paid in full, at one price,
+        once no loss is known and nothing is under auction; until then they stay members'.
+@dev With A the vested assets and what is under auction, and S the shares, those of batches with them:
      entry   shares = floor(a * (S + 1e6) / (A + 1))
-     exit    assets = floor(s * (A - UL + 1) / (S + 1e6)), without a cooldown; UL is the part of A that known
-             losses will take
-     While slashed equity is under auction, A at the entry counts it: it may come back to those who were
-     slashed. Those that were left with nothing are void when somebody enters after the auction: a new
-     generation of shares starts at the first price, and what is left stays here as a donation does. With A
-     under 2**96, shares stay under 2**147. What the pool has open (see shares) are batches that are cut.
+     exit    assets = floor(s * (A' - UL + 1) / (S + 1e6)), without a cooldown; A' is what is vested, and UL the
+             part of it that known losses will take
+     What is under auction counts at every entry: it comes back to those who were slashed, however late. An
+     entry that would meet a price driven towards zero divides all shares first (see denominations). Where less
+     than LEAST_ASSETS are left in all, shares are void when somebody enters, and what is left stays here as a
+     donation does. Batches whose cooldown is over leave their places for a round, so however many there are
+     they hold up no other.
 """
 from ethereum.ercs import IERC165
 from ethereum.ercs import IERC20
@@ -25,8 +26,9 @@ from ethereum.ercs import IERC4626
 from contracts.interfaces import IEquityAuction
 from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IEquityPool
-from contracts.modules import bounds
-from contracts.modules import exits
+from contracts.modules import denominations
+from contracts.modules import redeem_queue as line
+from contracts.modules import refuse
 from contracts.modules import shares as token
 from contracts.modules import units
 from contracts.modules import vesting_assets as funds
@@ -36,7 +38,7 @@ implements: IERC20
 implements: IERC4626
 implements: IEquityPool
 
-initializes: exits
+initializes: line
 initializes: token
 initializes: funds
 
@@ -53,8 +55,9 @@ exports: (
     token.DOMAIN_SEPARATOR,
     token.eip712Domain,
     token.generation,
-    exits.setOperator,
-    exits.isOperator,
+    line.COOLDOWN,
+    line.setOperator,
+    line.isOperator,
     funds.asset,
     funds.VESTING,
     funds.add_income,
@@ -63,24 +66,11 @@ exports: (
 )
 
 
-event RedeemRequest:
-    controller: indexed(address)
-    owner: indexed(address)
-    requestId: indexed(uint256)  # [id] the batch
-    sender: address
+event RoundPaid:
+    round: indexed(uint256)  # [id]
+    until: indexed(uint256)  # [id] the first batch after those that are paid in it
     shares: uint256  # [shares]
-
-
-event BatchCut:
-    batch: indexed(uint256)  # [id]
-    shares: uint256  # [shares]
-    assets: uint256  # [wad] 0: they stay members'
-
-
-event BatchPaid:
-    batch: indexed(uint256)  # [id]
     assets: uint256  # [wad] to be claimed by its members
-    held: uint256  # [wad] 0: all is paid
 
 
 event Slashed:
@@ -98,6 +88,16 @@ event NewGeneration:
     given_up: uint256  # [wad] left by the members of the last one
 
 
+event SharesDivided:
+    generation: indexed(uint256)  # [generation]
+    steps: uint256  # [count] a share is now worth STEP to the power of that of the last generation
+
+
+struct Round:
+    paid: uint256  # wad, to all its shares, 96 bits
+    shares: uint256  # 152 bits
+
+
 struct BatchState:
     shares: uint256  # [shares]
     since: uint256  # [timestamp] of the first request, then of the cut
@@ -107,9 +107,9 @@ struct BatchState:
 
 
 struct Part:
-    request: exits.Request
-    over: bool  # whether the batch is
-    all_shares: uint256  # as many of the shares as the batch was paid for
+    request: line.Request
+    over: bool  # whether it was paid
+    all_shares: uint256  # all of the request's, if so
     shares: uint256  # those of them that are not claimed yet
     assets: uint256  # wad, for these
 
@@ -120,19 +120,26 @@ ERC7575: constant(uint256) = 789_190_853  # 0x2f0a18c5
 ERC7540_REDEEM: constant(uint256) = 1_645_144_292  # 0x620ee8e4
 ERC7540_OPERATORS: constant(uint256) = 3_820_768_869  # 0xe3bc4e65
 
-VIRTUAL_SHARES: constant(uint256) = 10**6
-VIRTUAL_ASSETS: constant(uint256) = 1
-# Shares of which one in 1e15 is worth less than a wei are void.
-MOST_SHARES: constant(uint256) = 10**15
+VIRTUAL_SHARES: constant(uint256) = denominations.VIRTUAL_SHARES
+VIRTUAL_ASSETS: constant(uint256) = denominations.VIRTUAL_ASSETS
+# Where less is left, wad, shares are void when somebody enters.
+LEAST_ASSETS: constant(uint256) = 10**6
 
 MASK_96: constant(uint256) = 2**96 - 1
+MASK_152: constant(uint256) = 2**152 - 1
 
 LOSS_WATERFALL: public(immutable(ILossWaterfall))
 # The auction that slashes this pool: the stage of the waterfall in whose place losses come here.
 STAGE: public(immutable(address))
-# Seconds from the cut of a batch to its first payment, but for bounds.LOOK. 0: leaving needs no request, as
-# in pools that take no care.
-COOLDOWN: public(immutable(uint256))
+
+# The round that takes batches whose cooldown is over: those before it were paid
+round: uint256
+# Shares that are due in it (152 bits) | their generation
+due: uint256
+# round -> Round
+rounds: HashMap[uint256, uint256]
+# round -> the generation in which its shares are counted
+generations: HashMap[uint256, uint256]
 
 
 @deploy
@@ -151,18 +158,17 @@ def __init__(
     @param asset_ The token held: equity.
     @param loss_waterfall Where losses come from.
     @param stage The auction that slashes it.
-    @param cooldown [seconds] From the cut of a batch to its first payment; 0: leaving needs no request. It
-                    is shorter than the delay of new caps.
+    @param cooldown [seconds] From the cut of a batch to its payment; 0: leaving needs no request. With the
+                    time in which a batch collects it is shorter than the delay of new caps.
     @param vesting [seconds] Over which income vests.
     """
     token.__init__(token_name, token_symbol)
-    exits.__init__()
     funds.__init__(asset_, vesting)
-    assert cooldown <= bounds.MAX_COOLDOWN, "pool: cooldown bounds"
-    assert cooldown < staticcall ILossWaterfall(loss_waterfall).CAP_DELAY(), "pool: cooldown too long"
+    line.__init__(cooldown, staticcall ILossWaterfall(loss_waterfall).CAP_DELAY())
+    # Batches that wait for their time are in round 0.
+    self.round = 1
     LOSS_WATERFALL = ILossWaterfall(loss_waterfall)
     STAGE = stage
-    COOLDOWN = cooldown
 
 
 # -------------------------------------------------------------------- entry
@@ -180,9 +186,9 @@ def deposit(assets: uint256, receiver: address) -> uint256:
     """
     supply: uint256 = 0
     held: uint256 = 0
-    supply, held = self._entry_terms()
+    supply, held = self._begin_entry()
     minted: uint256 = units._mul_div(assets, supply, held)
-    self._enter(supply, assets, minted, receiver)
+    self._enter(assets, minted, receiver)
     return minted
 
 
@@ -198,9 +204,9 @@ def mint(shares: uint256, receiver: address) -> uint256:
     """
     supply: uint256 = 0
     held: uint256 = 0
-    supply, held = self._entry_terms()
+    supply, held = self._begin_entry()
     assets: uint256 = units._div_up(shares * held, supply)
-    self._enter(supply, assets, shares, receiver)
+    self._enter(assets, shares, receiver)
     return assets
 
 
@@ -220,49 +226,35 @@ def requestRedeem(shares: uint256, controller: address, owner: address) -> uint2
     @param owner Whose shares.
     @return [id] The batch.
     """
-    assert COOLDOWN != 0, "pool: no request needed"
+    assert line.COOLDOWN != 0, "pool: no request needed"
     assert shares != 0, "pool: empty request"
     token._check_receiver(controller)
-    if msg.sender != owner and not exits.isOperator[owner][msg.sender]:
-        token._spend_allowance(owner, msg.sender, shares)
+    if msg.sender != owner and not line.isOperator[owner][msg.sender]:
+        token.permits._spend_allowance(owner, msg.sender, shares)
     state: token.State = token._load()
-    token._transfer(state.generation, owner, self, shares)
-    id: uint256 = exits._load_queue().collecting
-    batch: exits.Batch = exits._load_batch(id)
-    if batch.units == 0:
-        batch.since = block.timestamp
-        batch.generation = state.generation
-    # At most all shares.
-    batch.units += shares
-    exits._store_batch(id, batch)
-    before: exits.Request = exits._load_request(id, controller)
-    exits._add_request(id, controller, before.shares + shares, 0)
-    log RedeemRequest(controller=controller, owner=owner, requestId=id, sender=msg.sender, shares=shares)
+    token._renew(owner, state.generation, 0)
+    token._renew(self, state.generation, 0)
+    token._transfer(owner, self, shares)
+    id: uint256 = 0
+    before: line.Request = empty(line.Request)
+    id, before = line._add_request(msg.sender, shares, controller, owner, 0, state.generation)
     return id
 
 
 @external
-@nonreentrant
 def cut() -> uint256:
     """
-    @notice End the collecting of a batch, a day after its first request or a cooldown if that is shorter.
-            Anyone. Its shares stay members' until they are paid. Protects: who leaves waits a cooldown for
-            losses that are not known yet.
+    @notice End the collecting of a batch, a day after its first request or a cooldown if that is shorter, but
+            an eighth of the cooldown at least. Anyone. Its shares stay members' until they are paid.
+            Protects: who leaves waits a cooldown for losses that are not known yet.
     @return [id] The batch.
     """
-    state: token.State = token._load()
-    queue: exits.Queue = exits._load_queue()
+    queue: line.Queue = self._ripen()
     id: uint256 = queue.collecting
-    batch: exits.Batch = exits._load_batch(id)
-    assert batch.units != 0, "pool: no requests"
-    assert block.timestamp >= batch.since + min(COOLDOWN, exits.DAY), "pool: batch collects"
-    assert state.open < exits.MOST_OPEN, "pool: too many batches"
-    token._set_open(state.open + 1)
-    batch.since = block.timestamp
-    exits._store_batch(id, batch)
+    shares: uint256 = line._cut(queue, token._load().generation).units
     queue.collecting = id + 1
-    exits._store_queue(queue)
-    log BatchCut(batch=id, shares=batch.units, assets=0)
+    line._store_queue(queue)
+    log line.BatchCut(batch=id, shares=shares, assets=0)
     return id
 
 
@@ -270,24 +262,32 @@ def cut() -> uint256:
 @nonreentrant
 def settle():
     """
-    @notice Pay the batches whose cooldown is over, in full. Anyone, while no loss is known, nothing is under
-            auction, and what a price has just shown may have been flagged. Protects: whoever has left bears
-            of every loss known now what those bear who stay, and nobody chooses the moment.
+    @notice Pay all shares that are due, in full: those of batches whose cooldown is over. Anyone, while no
+            loss is known, nothing is under auction, and what a price has just shown may have been flagged.
+            Protects: whoever has left bears of every loss known now what those bear who stay, and nobody
+            chooses the moment.
     """
+    queue: line.Queue = self._ripen()
     state: token.State = token._load()
-    queue: exits.Queue = exits._load_queue()
-    first: uint256 = queue.collecting - state.open
-    queue.unsettled = max(queue.unsettled, first)
-    for _: uint256 in range(state.open, bound=exits.MOST_OPEN):
-        if queue.unsettled == queue.collecting or (
-            block.timestamp < exits._load_batch(queue.unsettled).since + COOLDOWN + bounds.LOOK
-        ):
-            break
-        queue.unsettled += 1
-    assert first < queue.unsettled, "pool: nothing to settle"
-    losses: uint256 = staticcall LOSS_WATERFALL.losses_at_payment(STAGE)
-    assert (losses == 0 and staticcall IEquityAuction(STAGE).under_auction() == 0), "pool: losses are open"
-    self._pay_members(state, queue, first)
+    round: uint256 = self.round
+    shares: uint256 = self._due(state.generation)
+    assert shares != 0, "pool: nothing to settle"
+    assert (
+        staticcall LOSS_WATERFALL.losses_at_payment(STAGE) == 0
+        and staticcall IEquityAuction(STAGE).under_auction() == 0
+    ), "pool: losses are open"
+    paid: uint256 = units._mul_div(shares, funds._vested() + VIRTUAL_ASSETS, state.supply + VIRTUAL_SHARES)
+    self.rounds[round] = paid | (shares << 96)
+    if state.generation != 0:
+        self.generations[round] = state.generation
+    self.due = 0
+    self.round = round + 1
+    funds.assets -= paid
+    queue.owed += paid
+    line._store_queue(queue)
+    token._renew(self, state.generation, 0)
+    token._burn(self, shares)
+    log RoundPaid(round=round, until=queue.unsettled, shares=shares, assets=paid)
 
 
 @external
@@ -304,7 +304,7 @@ def withdraw(assets: uint256, receiver: address, controller: address) -> uint256
     @return [shares] Claimed or burned, rounded up.
     """
     burned: uint256 = 0
-    if COOLDOWN != 0:
+    if line.COOLDOWN != 0:
         burned = self._claim(max_value(uint256), assets, controller)[0]
     else:
         burned = self._to_burn(assets)
@@ -326,7 +326,7 @@ def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
     @return [wad] Assets sent, rounded down.
     """
     assets: uint256 = 0
-    if COOLDOWN != 0:
+    if line.COOLDOWN != 0:
         assets = self._claim(shares, max_value(uint256), controller)[1]
     else:
         assets = self._to_claim(token._load().supply, shares)
@@ -397,7 +397,7 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     @param amount [shares] Moved.
     @return Always true.
     """
-    token._spend_allowance(owner, msg.sender, amount)
+    token.permits._spend_allowance(owner, msg.sender, amount)
     self._move(owner, to, amount)
     return True
 
@@ -484,7 +484,7 @@ def supportsInterface(interface_id: bytes4) -> bool:
     id: uint256 = convert(interface_id, uint256)
     if id == ERC165 or id == ERC7575:
         return True
-    return COOLDOWN != 0 and (id == ERC7540_REDEEM or id == ERC7540_OPERATORS)
+    return line.COOLDOWN != 0 and (id == ERC7540_REDEEM or id == ERC7540_OPERATORS)
 
 
 @external
@@ -495,24 +495,34 @@ def batch_of(batch: uint256) -> BatchState:
     @param batch [id] The batch, from 1.
     @return What it has and what it was paid.
     """
-    record: exits.Batch = exits._load_batch(batch)
-    payment: exits.Payment = exits._load_payment(batch)
-    over: bool = payment.ended != 0 or record.generation != token._load().generation
-    return BatchState(shares=record.units, since=record.since, paid=payment.paid, held=0, over=over)
+    record: line.Batch = line._load_batch(batch)
+    paid: uint256 = 0
+    over: bool = False
+    paid, over = self._paid(record, record.units, record.generation)
+    return BatchState(shares=record.units, since=record.since, paid=paid, held=0, over=over)
 
 
 @external
 @view
 def queue() -> (uint256, uint256, uint256):
     """
-    @notice Which batches there are: those that are over, then open ones, the last one collects.
-    @return [id] The first that is cut and not over.
-    @return [id] The first whose cooldown has to pass.
+    @notice Which batches there are: those that are due or paid, then those that wait, the last one collects.
+    @return [id] The first that waits for its time.
+    @return [id] The same: nothing of a batch is open after it was paid.
     @return [id] The one that collects.
     """
-    queue: exits.Queue = exits._load_queue()
-    first: uint256 = queue.collecting - token._load().open
-    return first, max(first, queue.unsettled), queue.collecting
+    queue: line.Queue = line._load_queue()
+    return queue.unsettled, queue.unsettled, queue.collecting
+
+
+@external
+@view
+def shares_due() -> uint256:
+    """
+    @notice Shares whose cooldown was over when somebody last looked: `settle` pays them, and others that are.
+    @return [shares] They are members' until then.
+    """
+    return self._due(token._load().generation)
 
 
 @external
@@ -536,7 +546,8 @@ def convertToAssets(shares: uint256) -> uint256:
     """
     supply: uint256 = 0
     held: uint256 = 0
-    supply, held = self._entry_terms()
+    steps: uint256 = 0
+    supply, held, steps = self._entry_terms()
     return units._mul_div(shares, held, supply)
 
 
@@ -560,10 +571,9 @@ def maxWithdraw(controller: address) -> uint256:
     @param controller Whose requests, or shares.
     @return [wad] Rounded down.
     """
-    if COOLDOWN != 0:
+    if line.COOLDOWN != 0:
         return self._all_claimable(controller)[1]
-    state: token.State = token._load()
-    return self._to_claim(state.supply, token._balance(state.generation, controller).shares)
+    return self._to_claim(token._load().supply, token._shares_of(controller))
 
 
 @external
@@ -575,9 +585,9 @@ def maxRedeem(controller: address) -> uint256:
     @param controller Whose requests, or shares.
     @return [shares] Rounded down.
     """
-    if COOLDOWN != 0:
+    if line.COOLDOWN != 0:
         return self._all_claimable(controller)[0]
-    return token._balance(token._load().generation, controller).shares
+    return token._shares_of(controller)
 
 
 @external
@@ -601,7 +611,8 @@ def previewMint(shares: uint256) -> uint256:
     """
     supply: uint256 = 0
     held: uint256 = 0
-    supply, held = self._entry_terms()
+    steps: uint256 = 0
+    supply, held, steps = self._entry_terms()
     return units._div_up(shares * held, supply)
 
 
@@ -633,19 +644,15 @@ def previewRedeem(shares: uint256) -> uint256:
 
 
 @internal
-def _enter(supply: uint256, assets: uint256, shares: uint256, receiver: address):
+def _enter(assets: uint256, shares: uint256, receiver: address):
     """
-    @dev Books the assets and creates the shares, then pulls the assets. The supply is that of the entry
-         terms: without any share it is that of a new generation.
+    @dev Books the assets and creates the shares, then pulls the assets.
     """
     assert shares != 0, "pool: no shares"
     token._check_receiver(receiver)
-    state: token.State = token._load()
-    if supply == VIRTUAL_SHARES and state.supply != 0:
-        self._new_generation()
-        state = token._load()
     funds._add(assets)
-    token._mint(state.generation, receiver, shares)
+    token._renew(receiver, token._load().generation, 0)
+    token._mint(receiver, shares)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
     funds._pull(assets)
 
@@ -655,17 +662,17 @@ def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
     """
     @dev Books out assets that were claimed, or burns shares for them; then sends them.
     """
-    if COOLDOWN != 0:
-        assert msg.sender == owner or exits.isOperator[owner][msg.sender], "pool: not controller"
-        queue: exits.Queue = exits._load_queue()
+    if line.COOLDOWN != 0:
+        assert msg.sender == owner or line.isOperator[owner][msg.sender], "pool: not controller"
+        queue: line.Queue = line._load_queue()
         queue.owed -= assets
-        exits._store_queue(queue)
+        line._store_queue(queue)
     else:
         assert assets != 0, "pool: no assets"
         if msg.sender != owner:
-            token._spend_allowance(owner, msg.sender, shares)
-        state: token.State = token._load()
-        token._burn(state.generation, owner, shares)
+            token.permits._spend_allowance(owner, msg.sender, shares)
+        token._renew(owner, token._load().generation, 0)
+        token._burn(owner, shares)
         funds.assets -= assets
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
     funds._push(receiver, assets)
@@ -674,7 +681,10 @@ def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
 @internal
 def _move(owner: address, to: address, amount: uint256):
     token._check_receiver(to)
-    token._transfer(token._load().generation, owner, to, amount)
+    state: token.State = token._load()
+    token._renew(owner, state.generation, 0)
+    token._renew(to, state.generation, 0)
+    token._transfer(owner, to, amount)
 
 
 @internal
@@ -686,34 +696,54 @@ def _only_stage():
 @internal
 @view
 def _only_plain():
-    assert COOLDOWN == 0, "pool: request first"
+    assert line.COOLDOWN == 0, "pool: request first"
 
 
 # ------------------------------------------------------------------ batches
 
 
 @internal
-def _pay_members(state: token.State, before: exits.Queue, first: uint256):
+def _ripen() -> line.Queue:
     """
-    @dev Pay batches whose shares are members' at the price of now, in full.
+    @dev Make the shares of batches due whose cooldown is over; the queue, not stored.
     """
-    queue: exits.Queue = before
-    vested: uint256 = funds._vested()
-    supply: uint256 = state.supply
-    total: uint256 = 0
-    for id: uint256 in range(first, queue.unsettled, bound=exits.MOST_OPEN):
-        shares: uint256 = exits._load_batch(id).units
-        paid: uint256 = units._mul_div(shares, vested - total + VIRTUAL_ASSETS, supply + VIRTUAL_SHARES)
-        supply -= shares
-        total += paid
-        exits._pay(id, paid)
-        exits._end(id, 0)
-        log BatchPaid(batch=id, assets=paid, held=0)
-    token._burn(state.generation, self, state.supply - supply)
-    token._set_open(queue.collecting - queue.unsettled)
-    funds.assets -= total
-    queue.owed += total
-    exits._store_queue(queue)
+    queue: line.Queue = line._load_queue()
+    generation: uint256 = token._load().generation
+    due: uint256 = self._due(generation)
+    for id: uint256 in range(queue.unsettled, queue.collecting, bound=line.MOST_UNSETTLED):
+        batch: line.Batch = line._load_batch(id)
+        if not line._is_ripe(batch):
+            break
+        due += denominations._convert(batch.units, batch.generation, generation)
+        batch.link = self.round
+        line._store_batch(id, batch)
+        queue.unsettled = id + 1
+    self.due = due | (generation << 152)
+    return queue
+
+
+@internal
+@view
+def _due(generation: uint256) -> uint256:
+    """
+    @dev Shares that are due, in this generation, rounded down.
+    """
+    word: uint256 = self.due
+    return denominations._convert(word & MASK_152, word >> 152, generation)
+
+
+@internal
+@view
+def _paid(batch: line.Batch, shares: uint256, generation: uint256) -> (uint256, bool):
+    """
+    @dev What shares of a batch, of that generation, were paid, wad, rounded down; and whether they were.
+    """
+    round: uint256 = batch.link
+    if round == 0 or round == self.round:
+        return 0, False
+    word: uint256 = self.rounds[round]
+    owed: uint256 = denominations._convert(shares, generation, self.generations[round])
+    return units._mul_div(word & MASK_96, owed, word >> 96), True
 
 
 # ----------------------------------------------------------------- requests
@@ -726,20 +756,15 @@ def _claimable(batch: uint256, controller: address) -> Part:
     @dev What may be claimed of a request: all or, before its batch is paid, nothing.
     """
     part: Part = empty(Part)
-    part.request = exits._load_request(batch, controller)
-    shares: uint256 = part.request.shares
-    if shares == 0:
-        return part
-    payment: exits.Payment = exits._load_payment(batch)
-    record: exits.Batch = exits._load_batch(batch)
-    part.over = payment.ended != 0 or record.generation != token._load().generation
-    if not part.over:
-        return part
-    part.all_shares = shares
-    claimed: uint256 = exits.claimed[batch][controller]
-    part.shares = part.all_shares - (claimed >> 96)
-    if part.shares != 0:
-        part.assets = units._mul_div(payment.paid, shares, record.units) - (claimed & MASK_96)
+    part.request = line._load_request(batch, controller)
+    paid: uint256 = 0
+    paid, part.over = self._paid(line._load_batch(batch), part.request.shares, part.request.generation)
+    if part.over:
+        claimed: uint256 = line.claimed[batch][controller]
+        part.all_shares = part.request.shares
+        part.shares = part.all_shares - (claimed >> 96)
+        if part.shares != 0:
+            part.assets = paid - (claimed & MASK_96)
     return part
 
 
@@ -751,8 +776,8 @@ def _all_claimable(controller: address) -> (uint256, uint256):
     """
     all_shares: uint256 = 0
     all_assets: uint256 = 0
-    batch: uint256 = exits._first(controller)
-    for _: uint256 in range(exits.MOST_AT_ONCE):
+    batch: uint256 = line._first(controller)
+    for _: uint256 in range(line.MOST_AT_ONCE):
         if batch == 0:
             break
         part: Part = self._claimable(batch, controller)
@@ -770,8 +795,8 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
     """
     shares_left: uint256 = shares
     assets_left: uint256 = assets
-    batch: uint256 = exits._first(controller)
-    for _: uint256 in range(exits.MOST_AT_ONCE):
+    batch: uint256 = line._first(controller)
+    for _: uint256 in range(line.MOST_AT_ONCE):
         if batch == 0 or assets_left == 0 or shares_left == 0:
             break
         part: Part = self._claimable(batch, controller)
@@ -786,9 +811,9 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
         assets_left -= paid
         if part.over and taken == part.shares:
             # Batches are over in their order, and those before this one were taken whole: it is the first.
-            exits._drop_first(batch, controller, part.request.next)
+            line._drop_first(batch, controller, part.request.next)
         else:
-            exits._count_claimed(batch, controller, paid, taken)
+            line._count_claimed(batch, controller, paid, taken)
         batch = part.request.next
     assert shares_left == 0 or assets_left == 0, "pool: more than max"
     return shares - shares_left, assets - assets_left
@@ -811,30 +836,38 @@ def _left(vested: uint256) -> uint256:
 
 @internal
 @view
-def _entry_terms() -> (uint256, uint256):
+def _entry_terms() -> (uint256, uint256, uint256):
     """
-    @dev Shares and assets, the virtual ones included, that an entry is priced by. Under auction there can
-         only be something while losses are pending.
+    @dev Shares and assets, the virtual ones included, that an entry is priced by, and how many generations it
+         goes on by first.
     """
-    state: token.State = token._load()
-    supply: uint256 = state.supply
-    held: uint256 = funds._vested()
-    if staticcall LOSS_WATERFALL.pending_total() != 0:
-        held += staticcall IEquityAuction(STAGE).under_auction()
-    if self._void(supply, held):
-        supply = 0
+    supply: uint256 = token._load().supply
+    held: uint256 = funds._vested() + staticcall IEquityAuction(STAGE).under_auction()
+    steps: uint256 = denominations._steps(supply, held)
+    if supply != 0 and held < LEAST_ASSETS:
+        steps = denominations.VOID
         held = 0
-    return supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
+    return denominations._convert(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
 
 
 @internal
-@pure
-def _void(supply: uint256, assets: uint256) -> bool:
+def _begin_entry() -> (uint256, uint256):
     """
-    @dev Whether losses have left shares (nearly) worthless, the virtual ones counted: batches are then as
-         well.
+    @dev The shares and assets of the entry terms, after shares were divided, or voided: then what is left stays
+         here for good, income that has not vested with it, as a donation does. Nobody alive has earned it.
     """
-    return supply + VIRTUAL_SHARES > (assets + VIRTUAL_ASSETS) * MOST_SHARES
+    supply: uint256 = 0
+    held: uint256 = 0
+    steps: uint256 = 0
+    supply, held, steps = self._entry_terms()
+    if steps != 0:
+        state: token.State = token._load()
+        begun: token.State = token._begin_generation(state, steps)
+        if steps == denominations.VOID:
+            log NewGeneration(generation=begun.generation, voided=state.supply, given_up=funds._clear())
+        else:
+            log SharesDivided(generation=begun.generation, steps=steps)
+    return supply, held
 
 
 @internal
@@ -845,7 +878,8 @@ def _to_shares(assets: uint256) -> uint256:
     """
     supply: uint256 = 0
     held: uint256 = 0
-    supply, held = self._entry_terms()
+    steps: uint256 = 0
+    supply, held, steps = self._entry_terms()
     return units._mul_div(assets, supply, held)
 
 
@@ -866,21 +900,3 @@ def _to_burn(assets: uint256) -> uint256:
     """
     left: uint256 = self._left(funds._vested())
     return units._div_up(assets * (token._load().supply + VIRTUAL_SHARES), left + VIRTUAL_ASSETS)
-
-
-@internal
-def _new_generation():
-    """
-    @dev All shares, requests and batches are void. What is left, income that has not vested with it, stays
-         here for good, as a donation does: nobody alive has earned it, so it is not the next depositor's.
-    """
-    state: token.State = token._load()
-    token._new_generation()
-    queue: exits.Queue = exits._load_queue()
-    if exits._load_batch(queue.collecting).units != 0:
-        queue.collecting += 1
-    queue.unsettled = queue.collecting
-    queue.held = 0
-    exits._store_queue(queue)
-    rest: uint256 = funds._clear()
-    log NewGeneration(generation=state.generation + 1, voided=state.supply, given_up=rest)

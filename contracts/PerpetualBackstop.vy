@@ -23,7 +23,7 @@ from contracts.interfaces import IMarginPolicy
 from contracts.interfaces import IPerpetualMarket
 from contracts.modules import bounds
 from contracts.modules import roles
-from contracts.modules import shares as token
+from contracts.modules import series_token as token
 from contracts.modules import units
 
 implements: IERC20
@@ -255,7 +255,7 @@ def requestRedeem(shares: uint256, controller: address, owner: address) -> uint2
     assert shares != 0, "backstop: empty request"
     token._check_receiver(controller)
     if msg.sender != owner:
-        token._spend_allowance(owner, msg.sender, shares)
+        token.permits._spend_allowance(owner, msg.sender, shares)
     state: token.State = token._load()
     token._transfer(state.generation, owner, self, shares)
     id: uint256 = block.timestamp // NOTICE
@@ -458,7 +458,7 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     @param amount [shares] Moved.
     @return Always true.
     """
-    token._spend_allowance(owner, msg.sender, amount)
+    token.permits._spend_allowance(owner, msg.sender, amount)
     self._move(owner, to, amount)
     return True
 

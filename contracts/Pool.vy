@@ -7,23 +7,25 @@
 @notice A pool of stablecoin: an ERC-4626 vault, with a cooldown an ERC-7540 one, whose members bear losses
         and earn income. It is a stage of the waterfall, and may have a series of recovery claims, which its
         members get for losses. Leaving takes time: a request commits shares to the batch of the day, a batch
-        is cut at one price and earns nothing from then on, and after a cooldown it is paid out, but for what
-        the losses known then could take of it; that is paid as they turn out smaller. Until then a batch
-        bears what its shares would bear as members'. Income vests over time. Equity is staked in EquityPool.
+        is cut at one price, gives the income that has not vested on its shares to the reserve, and after a
+        cooldown it is paid out, but for what the losses known then could take of it; that is paid as they
+        turn out smaller. Until then a batch bears what its shares would bear as members'. Equity is staked in
+        EquityPool.
 @dev With A the vested assets less what batches hold (see exits), and S the shares:
      entry   shares = floor(a * (S + 1e6) / (A + 1))
      cut     assets = floor(units * floor-price of a share), the virtual share and asset counted as at the
              entry
      exit    assets = floor(s * (A - UL + 1) / (S + 1e6)), without a cooldown; UL is the part of A that known
              losses will take
-     When a loss leaves (nearly) nothing, a new generation of shares starts at the first price; those of
-     the old one are void, batches with them, and what is left goes to the reserve. After every loss
-     S + 1e6 <= 1e15 * (A + 1), and no other call raises S / A: with A under 2**96, shares stay under 2**147.
-     An owner is due claims for the shares owned, and for those in batches, when a loss was borne. Each
-     loss is a checkpoint of what one share got up to then, and a batch that ends inside one makes one more;
-     owners are settled up to the last one before their shares change. An owner's mark (see shares) is the
-     checkpoint of the last time, the pool's mark the last checkpoint. Where there was no loss, this costs
-     nothing. What the pool has open (see shares) are batches that are cut and not over.
+     Assets are booked, so donations change nothing. State is written before every outside call: a price read
+     in the middle of one is the price after it.
+     An entry that would meet a price driven towards zero divides all shares first (see denominations). A loss
+     voids shares only where it leaves less than LEAST_ASSETS in all: what is left goes to the reserve.
+     An owner is due claims for the shares owned, and for those in batches, when a loss was borne. Each loss
+     is a checkpoint of what one share got up to then, and a group that ends inside one makes one more; owners
+     are settled up to the last one before their shares change. An owner's mark (see shares) is the checkpoint
+     of the last time, the pool's mark the last checkpoint. Where there was no loss, this costs nothing. What
+     the pool has open (see shares) are the groups of exits.
 """
 from ethereum.ercs import IERC165
 from ethereum.ercs import IERC20
@@ -34,9 +36,12 @@ from contracts.interfaces import IPool
 from contracts.interfaces import IRecoveryClaims
 from contracts.interfaces import IStage
 from contracts.interfaces import IVaultEngine
-from contracts.modules import bounds
+from contracts.modules import denominations
 from contracts.modules import exits
+from contracts.modules import redeem_queue as line
+from contracts.modules import refuse
 from contracts.modules import shares as token
+from contracts.modules import roles
 from contracts.modules import units
 from contracts.modules import vesting_assets as funds
 
@@ -46,7 +51,8 @@ implements: IERC4626
 implements: IPool
 implements: IStage
 
-initializes: exits
+initializes: line
+initializes: exits[line := line]
 initializes: token
 initializes: funds
 
@@ -63,34 +69,15 @@ exports: (
     token.DOMAIN_SEPARATOR,
     token.eip712Domain,
     token.generation,
-    exits.setOperator,
-    exits.isOperator,
+    line.COOLDOWN,
+    line.setOperator,
+    line.isOperator,
     funds.asset,
     funds.VESTING,
     funds.add_income,
     funds.unvested,
     funds.maxDeposit,
 )
-
-
-event RedeemRequest:
-    controller: indexed(address)
-    owner: indexed(address)
-    requestId: indexed(uint256)  # [id] the batch
-    sender: address
-    shares: uint256  # [shares]
-
-
-event BatchCut:
-    batch: indexed(uint256)  # [id]
-    shares: uint256  # [shares]
-    assets: uint256  # [wad] held; 0 where they stay members'
-
-
-event BatchPaid:
-    batch: indexed(uint256)  # [id]
-    assets: uint256  # [wad] to be claimed by its members
-    held: uint256  # [wad] that losses may still take
 
 
 event LossAbsorbed:
@@ -118,9 +105,9 @@ event NewGeneration:
     given_up: uint256  # [wad] left by the members of the last one
 
 
-struct Checkpoint:
-    tokens: uint256  # claims that one share got, ray, 224 bits
-    series: uint256  # the generation of the claims, 32 bits
+event SharesDivided:
+    generation: indexed(uint256)  # [generation]
+    steps: uint256  # [count] a share is now worth STEP to the power of that of the last generation
 
 
 struct BatchState:
@@ -132,9 +119,10 @@ struct BatchState:
 
 
 struct Part:
-    request: exits.Request
-    generation: uint256  # of the shares
-    last: uint256  # the last checkpoint that the shares have a part in
+    request: line.Request
+    committed: uint256  # the shares, as they were counted at the cut
+    generation: uint256  # of the last checkpoint that they have a part in
+    last: uint256  # that checkpoint
     over: bool  # whether all was paid or lost
     all_shares: uint256  # as many of the shares as the batch was paid for
     shares: uint256  # those of them that are not claimed yet
@@ -147,16 +135,12 @@ ERC7575: constant(uint256) = 789_190_853  # 0x2f0a18c5
 ERC7540_REDEEM: constant(uint256) = 1_645_144_292  # 0x620ee8e4
 ERC7540_OPERATORS: constant(uint256) = 3_820_768_869  # 0xe3bc4e65
 
-VIRTUAL_SHARES: constant(uint256) = 10**6
-VIRTUAL_ASSETS: constant(uint256) = 1
-# A loss that leaves less voids all shares, and so does one that leaves less than a share in 1e15 is worth.
+VIRTUAL_SHARES: constant(uint256) = denominations.VIRTUAL_SHARES
+VIRTUAL_ASSETS: constant(uint256) = denominations.VIRTUAL_ASSETS
+# A loss that leaves less, wad, voids all shares.
 LEAST_ASSETS: constant(uint256) = 10**6
-MOST_SHARES: constant(uint256) = 10**15
 
-MASK_32: constant(uint256) = 2**32 - 1
 MASK_96: constant(uint256) = 2**96 - 1
-MASK_152: constant(uint256) = 2**152 - 1
-MASK_224: constant(uint256) = 2**224 - 1
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 LOSS_WATERFALL: public(immutable(ILossWaterfall))
@@ -164,17 +148,6 @@ LOSS_WATERFALL: public(immutable(ILossWaterfall))
 CLAWBACK: public(immutable(address))
 # The claims that members get for losses; zero if there are none.
 CLAIMS: public(immutable(IRecoveryClaims))
-# Seconds from the cut of a batch to its first payment, but for bounds.LOOK. 0: leaving needs no request, as
-# in pools that take no care.
-COOLDOWN: public(immutable(uint256))
-
-# generation -> checkpoint -> Checkpoint
-checkpoints: HashMap[uint256, HashMap[uint256, uint256]]
-# generation -> checkpoint -> what was paid to the claims of one share before it got them, less what is
-# still due for generations of claims that are over; ray
-paid_before: HashMap[uint256, HashMap[uint256, int256]]
-# generation that is over -> its last checkpoint
-last_checkpoints: HashMap[uint256, uint256]
 
 
 @deploy
@@ -197,20 +170,17 @@ def __init__(
     @param loss_waterfall Where losses come from.
     @param clawback The stage that takes unvested income, or zero.
     @param claims The series of claims for losses, or zero.
-    @param cooldown [seconds] From the cut of a batch to its first payment; 0: leaving needs no request. It
-                    is shorter than the delay of new caps.
+    @param cooldown [seconds] From the cut of a batch to its first payment; 0: leaving needs no request. With
+                    the time in which a batch collects it is shorter than the delay of new caps.
     @param vesting [seconds] Over which income vests.
     """
     token.__init__(token_name, token_symbol)
-    exits.__init__()
     funds.__init__(asset_, vesting)
-    assert cooldown <= bounds.MAX_COOLDOWN, "pool: cooldown bounds"
-    assert cooldown < staticcall ILossWaterfall(loss_waterfall).CAP_DELAY(), "pool: cooldown too long"
+    line.__init__(cooldown, staticcall ILossWaterfall(loss_waterfall).CAP_DELAY())
     VAULT_ENGINE = IVaultEngine(vault_engine)
     LOSS_WATERFALL = ILossWaterfall(loss_waterfall)
     CLAWBACK = clawback
     CLAIMS = IRecoveryClaims(claims)
-    COOLDOWN = cooldown
 
 
 # -------------------------------------------------------------------- entry
@@ -228,7 +198,7 @@ def deposit(assets: uint256, receiver: address) -> uint256:
     """
     supply: uint256 = 0
     held: uint256 = 0
-    supply, held = self._entry_terms()
+    supply, held = self._begin_entry()
     minted: uint256 = units._mul_div(assets, supply, held)
     self._enter(assets, minted, receiver)
     return minted
@@ -246,7 +216,7 @@ def mint(shares: uint256, receiver: address) -> uint256:
     """
     supply: uint256 = 0
     held: uint256 = 0
-    supply, held = self._entry_terms()
+    supply, held = self._begin_entry()
     assets: uint256 = units._div_up(shares * held, supply)
     self._enter(assets, shares, receiver)
     return assets
@@ -259,7 +229,8 @@ def mint(shares: uint256, receiver: address) -> uint256:
 def requestRedeem(shares: uint256, controller: address, owner: address) -> uint256:
     """
     @notice Commit shares to the batch that collects now (ERC-7540). The owner, an operator of the owner's, or
-            a spender of the owner's shares; there is no way back. They move into escrow here, and go on as a
+            a spender of the owner's shares, for the owner's account, their own, or that of somebody whose
+            operator they are; there is no way back. They move into escrow here, and go on as a
             member's until the batch is cut. Protects: who may leave has no choice left, neither whether nor
             when.
     @param shares [shares] Moved into escrow.
@@ -268,26 +239,22 @@ def requestRedeem(shares: uint256, controller: address, owner: address) -> uint2
     @param owner Whose shares.
     @return [id] The batch.
     """
-    assert COOLDOWN != 0, "pool: no request needed"
-    assert shares != 0, "pool: empty request"
+    if line.COOLDOWN == 0:
+        refuse._with("pool: no request needed")
+    if shares == 0:
+        refuse._with("pool: empty request")
     token._check_receiver(controller)
-    if msg.sender != owner and not exits.isOperator[owner][msg.sender]:
-        token._spend_allowance(owner, msg.sender, shares)
+    if msg.sender != owner and not line.isOperator[owner][msg.sender]:
+        token.permits._spend_allowance(owner, msg.sender, shares)
     state: token.State = token._load()
-    self._settle(state.generation, owner, state.mark)
-    token._transfer(state.generation, owner, self, shares)
-    id: uint256 = exits._load_queue().collecting
-    batch: exits.Batch = exits._load_batch(id)
-    if batch.units == 0:
-        batch.since = block.timestamp
-        batch.generation = state.generation
-    # At most all shares.
-    batch.units += shares
-    exits._store_batch(id, batch)
-    before: exits.Request = exits._load_request(id, controller)
-    self._issue(state.generation, controller, before.shares, before.mark, state.mark)
-    exits._add_request(id, controller, before.shares + shares, state.mark)
-    log RedeemRequest(controller=controller, owner=owner, requestId=id, sender=msg.sender, shares=shares)
+    self._settle(owner, state)
+    if state.generation != 0:
+        token._renew(self, state.generation, state.mark)
+    token._transfer(owner, self, shares)
+    id: uint256 = 0
+    before: line.Request = empty(line.Request)
+    id, before = line._add_request(msg.sender, shares, controller, owner, state.mark, state.generation)
+    self._issue(controller, before.shares, before.generation, before.mark, state.generation, state.mark)
     return id
 
 
@@ -301,30 +268,32 @@ def cut() -> uint256:
     @return [id] The batch.
     """
     state: token.State = token._load()
-    queue: exits.Queue = exits._load_queue()
+    queue: line.Queue = line._load_queue()
     id: uint256 = queue.collecting
-    batch: exits.Batch = exits._load_batch(id)
-    assert batch.units != 0, "pool: no requests"
-    assert block.timestamp >= batch.since + min(COOLDOWN, exits.DAY), "pool: batch collects"
-    assert state.open < exits.MOST_OPEN, "pool: too many batches"
-    # One wei for each open batch: what floor has cut off of what it holds may yet be the pool's to give.
+    batch: line.Batch = line._cut(queue, state.generation)
+    shares: uint256 = state.supply + VIRTUAL_SHARES
+    back: uint256 = self._part_of_unvested(batch.units, state.supply)
+    # One wei for what floor has cut off of what a group holds, and one for what each run was paid: they may
+    # yet be the pool's to give.
     spare: uint256 = self._live(state.open, queue.held) + VIRTUAL_ASSETS
-    spare -= min(spare, state.open)
-    price: uint256 = units._mul_div(spare, exits.SCALE, state.supply + VIRTUAL_SHARES)
+    spare -= min(spare, 2 * state.open - (id - queue.unsettled))
+    price: uint256 = units._mul_div(spare, exits.SCALE, shares)
     if state.open == 0:
-        exits._set_index(0)
+        exits.index = 0
     else:
-        price = max(price, exits.ceilings[id - 1] - exits.index)
-    exits._set_ceiling(id, exits.index + price)
+        groups: DynArray[exits.Group, exits.MOST_GROUPS] = exits._groups(state.open, queue, state.generation)
+        price = max(price, groups[len(groups) - 1].ceiling - exits.index)
+    exits.ceilings[id] = exits.index + price
     held: uint256 = units._mul_div(batch.units, price, exits.SCALE)
     queue.held += held
-    token._burn(state.generation, self, batch.units)
-    token._set_open(state.open + 1)
-    batch.since = block.timestamp
-    exits._store_batch(id, batch)
     queue.collecting = id + 1
-    exits._store_queue(queue)
-    log BatchCut(batch=id, shares=batch.units, assets=held)
+    line._store_queue(queue)
+    if state.generation != 0:
+        token._renew(self, state.generation, state.mark)
+    token._burn(self, batch.units)
+    token._set_open(state.open + 1)
+    log line.BatchCut(batch=id, shares=batch.units, assets=held)
+    self._give_back(back)
     return id
 
 
@@ -332,24 +301,26 @@ def cut() -> uint256:
 @nonreentrant
 def settle():
     """
-    @notice Pay the batches whose cooldown is over what no known loss can take of them. Anyone, at once when
-            it is over, and again whenever less is known to be lost; claims are open from then on. Nothing is
-            paid while what a price has just shown may not be flagged yet. Protects: whoever has left bears of
-            every loss known now what those bear who stay, and nobody chooses the moment.
+    @notice Pay the batches whose cooldown is over what no known loss can take of them, but for half as much
+            again. Anyone, at once when it is over, and again whenever less is known to be lost; claims are
+            open from then on. Nothing is paid while what a price has just shown may not be flagged yet.
+            Protects: whoever has left bears of every loss known now what those bear who stay, and nobody
+            chooses the moment.
     """
     state: token.State = token._load()
-    queue: exits.Queue = exits._load_queue()
-    first: uint256 = queue.collecting - state.open
-    queue.unsettled = max(queue.unsettled, first)
-    for _: uint256 in range(state.open, bound=exits.MOST_OPEN):
-        if queue.unsettled == queue.collecting or (
-            block.timestamp < exits._load_batch(queue.unsettled).since + COOLDOWN + bounds.LOOK
-        ):
-            break
-        queue.unsettled += 1
-    assert first < queue.unsettled, "pool: nothing to settle"
+    queue: line.Queue = line._load_queue()
+    groups: DynArray[exits.Group, exits.MOST_GROUPS] = exits._groups(state.open, queue, state.generation)
     losses: uint256 = staticcall LOSS_WATERFALL.losses_at_payment(self)
-    self._pay_out(state, queue, first, losses)
+    vested: uint256 = funds._vested()
+    shares: uint256 = state.supply + VIRTUAL_SHARES
+    level: uint256 = exits._level(groups, shares, min(units._div_up(losses, units.RAY), vested))
+    price: uint256 = units._mul_div(self._live(state.open, queue.held) + VIRTUAL_ASSETS, exits.SCALE, shares)
+    paid: uint256 = 0
+    open: uint256 = 0
+    paid, open = exits._settle(groups, queue, state.generation, state.mark, level, price)
+    funds.assets -= paid
+    if open != state.open:
+        token._set_open(open)
 
 
 @external
@@ -366,7 +337,7 @@ def withdraw(assets: uint256, receiver: address, controller: address) -> uint256
     @return [shares] Claimed or burned, rounded up.
     """
     burned: uint256 = 0
-    if COOLDOWN != 0:
+    if line.COOLDOWN != 0:
         burned = self._claim(max_value(uint256), assets, controller)[0]
     else:
         burned = self._to_burn(assets)
@@ -388,7 +359,7 @@ def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
     @return [wad] Assets sent, rounded down.
     """
     assets: uint256 = 0
-    if COOLDOWN != 0:
+    if line.COOLDOWN != 0:
         assets = self._claim(shares, max_value(uint256), controller)[1]
     else:
         assets = self._to_claim(token._load().supply, shares)
@@ -413,7 +384,8 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     @return [rad] Covered.
     @return [rad] Reserved: always 0.
     """
-    assert msg.sender == LOSS_WATERFALL.address, "pool: not loss waterfall"
+    if msg.sender != LOSS_WATERFALL.address:
+        refuse._with("pool: not loss waterfall")
     held: funds.Assets = funds._load()
     vested: uint256 = held.booked - funds._unvested(held)
     most: uint256 = min(vested * units.RAY, amount)
@@ -421,19 +393,14 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     funds.assets -= assets
     log LossAbsorbed(collateral_type=collateral_type, assets=assets)
     state: token.State = token._load()
-    live: uint256 = vested - assets
     if state.open != 0:
-        live -= self._share(state, assets)
-    elif state.supply != 0 and CLAIMS.address != empty(address):
+        self._share(state, assets)
+    elif state.supply != 0:
         self._add_checkpoint(state.generation, state.supply + VIRTUAL_SHARES, assets)
     rest: uint256 = 0
     # Who pays nothing, as a stage that proves itself, is left as it is.
-    if (
-        assets != 0
-        and state.supply != 0
-        and (vested - assets < LEAST_ASSETS or self._void(state.supply, live))
-    ):
-        rest = self._new_generation()
+    if assets != 0 and vested - assets < LEAST_ASSETS and (state.supply != 0 or state.open != 0):
+        rest = self._void()
     covered: uint256 = extcall VAULT_ENGINE.cover_from_tokens(collateral_type, self, most)
     if rest != 0:
         extcall VAULT_ENGINE.give_to_reserve(rest)
@@ -450,7 +417,8 @@ def claw_back(collateral_type: uint256, amount: uint256) -> uint256:
     @param amount [rad] At most what is not vested; assets burned are rounded up.
     @return [rad] Covered.
     """
-    assert msg.sender == CLAWBACK, "pool: not clawback stage"
+    if msg.sender != CLAWBACK:
+        refuse._with("pool: not clawback stage")
     assets: uint256 = units._div_up(amount, units.RAY)
     funds._take_unvested(assets)
     log IncomeClawedBack(collateral_type=collateral_type, assets=assets)
@@ -458,19 +426,15 @@ def claw_back(collateral_type: uint256, amount: uint256) -> uint256:
 
 
 @external
-def collect_claims(owner: address, generation: uint256):
+def collect_claims(owner: address):
     """
     @notice Hand an owner the claims for losses borne, those of the owner's requests with them. Anyone, for
-            anyone, also for a generation of shares that is over.
+            anyone.
     @param owner Whose claims.
-    @param generation [generation] Of the shares.
     """
-    assert owner != self, "pool: no member"
-    state: token.State = token._load()
-    last: uint256 = state.mark
-    if generation != state.generation:
-        last = self.last_checkpoints[generation]
-    self._settle(generation, owner, last)
+    if owner == self:
+        refuse._with("pool: no member")
+    self._settle(owner, token._load())
     self._claim(0, max_value(uint256), owner)
 
 
@@ -498,7 +462,7 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     @param amount [shares] Moved.
     @return Always true.
     """
-    token._spend_allowance(owner, msg.sender, amount)
+    token.permits._spend_allowance(owner, msg.sender, amount)
     self._move(owner, to, amount)
     return True
 
@@ -526,7 +490,7 @@ def totalAssets() -> uint256:
             theirs.
     @return [wad] Rounded down.
     """
-    return self._vested(token._load().open)
+    return self._live(token._load().open, line._load_queue().held)
 
 
 @external
@@ -550,7 +514,7 @@ def pendingRedeemRequest(requestId: uint256, controller: address) -> uint256:
     @return [shares] Rounded up; those that are claimable do not count.
     """
     part: Part = self._claimable(requestId, controller)
-    return part.request.shares - part.all_shares
+    return part.committed - part.all_shares
 
 
 @external
@@ -587,7 +551,7 @@ def supportsInterface(interface_id: bytes4) -> bool:
     id: uint256 = convert(interface_id, uint256)
     if id == ERC165 or id == ERC7575:
         return True
-    return COOLDOWN != 0 and (id == ERC7540_REDEEM or id == ERC7540_OPERATORS)
+    return line.COOLDOWN != 0 and (id == ERC7540_REDEEM or id == ERC7540_OPERATORS)
 
 
 @external
@@ -598,15 +562,11 @@ def batch_of(batch: uint256) -> BatchState:
     @param batch [id] The batch, from 1.
     @return What it has, what it was paid and what losses may still take.
     """
-    record: exits.Batch = exits._load_batch(batch)
-    payment: exits.Payment = exits._load_payment(batch)
-    over: bool = False
-    last: uint256 = 0
-    over, last = self._end_of(record.generation, payment.ended)
-    held: uint256 = 0
-    if not over:
-        held = exits._holds(batch)
-    return BatchState(shares=record.units, since=record.since, paid=payment.paid, held=held, over=over)
+    record: line.Batch = line._load_batch(batch)
+    part: Part = self._standing(batch, record, record.units)
+    return BatchState(
+        shares=record.units, since=record.since, paid=part.assets, held=part.shares, over=part.over
+    )
 
 
 @external
@@ -614,13 +574,15 @@ def batch_of(batch: uint256) -> BatchState:
 def queue() -> (uint256, uint256, uint256):
     """
     @notice Which batches there are: those that are over, then open ones, the last one collects.
-    @return [id] The first that is cut and not over.
-    @return [id] The first whose cooldown has to pass.
+    @return [id] The first batch that is cut and not over: of the first run, or that waits for its time.
+    @return [id] The first that waits for its time.
     @return [id] The one that collects.
     """
-    queue: exits.Queue = exits._load_queue()
-    first: uint256 = queue.collecting - token._load().open
-    return first, max(first, queue.unsettled), queue.collecting
+    queue: line.Queue = line._load_queue()
+    first: uint256 = queue.unsettled
+    if token._load().open != queue.collecting - first:
+        first = exits.first_run
+    return first, queue.unsettled, queue.collecting
 
 
 @external
@@ -644,7 +606,8 @@ def convertToAssets(shares: uint256) -> uint256:
     """
     supply: uint256 = 0
     held: uint256 = 0
-    supply, held = self._entry_terms()
+    steps: uint256 = 0
+    supply, held, steps = self._entry_terms()
     return units._mul_div(shares, held, supply)
 
 
@@ -668,10 +631,9 @@ def maxWithdraw(controller: address) -> uint256:
     @param controller Whose requests, or shares.
     @return [wad] Rounded down.
     """
-    if COOLDOWN != 0:
+    if line.COOLDOWN != 0:
         return self._all_claimable(controller)[1]
-    state: token.State = token._load()
-    return self._to_claim(state.supply, token._balance(state.generation, controller).shares)
+    return self._to_claim(token._load().supply, token._shares_of(controller))
 
 
 @external
@@ -683,9 +645,9 @@ def maxRedeem(controller: address) -> uint256:
     @param controller Whose requests, or shares.
     @return [shares] Rounded down.
     """
-    if COOLDOWN != 0:
+    if line.COOLDOWN != 0:
         return self._all_claimable(controller)[0]
-    return token._balance(token._load().generation, controller).shares
+    return token._shares_of(controller)
 
 
 @external
@@ -709,7 +671,8 @@ def previewMint(shares: uint256) -> uint256:
     """
     supply: uint256 = 0
     held: uint256 = 0
-    supply, held = self._entry_terms()
+    steps: uint256 = 0
+    supply, held, steps = self._entry_terms()
     return units._div_up(shares * held, supply)
 
 
@@ -745,12 +708,12 @@ def _enter(assets: uint256, shares: uint256, receiver: address):
     """
     @dev Books the assets and creates the shares, then pulls the assets.
     """
-    assert shares != 0, "pool: no shares"
+    if shares == 0:
+        refuse._with("pool: no shares")
     token._check_receiver(receiver)
-    state: token.State = token._load()
     funds._add(assets)
-    self._settle(state.generation, receiver, state.mark)
-    token._mint(state.generation, receiver, shares)
+    self._settle(receiver, token._load())
+    token._mint(receiver, shares)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
     funds._pull(assets)
 
@@ -760,20 +723,25 @@ def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
     """
     @dev Books out assets that were claimed, or burns shares for them; then sends them.
     """
-    if COOLDOWN != 0:
-        assert msg.sender == owner or exits.isOperator[owner][msg.sender], "pool: not controller"
-        queue: exits.Queue = exits._load_queue()
+    back: uint256 = 0
+    if line.COOLDOWN != 0:
+        if msg.sender != owner and not line.isOperator[owner][msg.sender]:
+            refuse._with("pool: not controller")
+        queue: line.Queue = line._load_queue()
         queue.owed -= assets
-        exits._store_queue(queue)
+        line._store_queue(queue)
     else:
-        assert assets != 0, "pool: no assets"
+        if assets == 0:
+            refuse._with("pool: no assets")
         if msg.sender != owner:
-            token._spend_allowance(owner, msg.sender, shares)
+            token.permits._spend_allowance(owner, msg.sender, shares)
         state: token.State = token._load()
-        self._settle(state.generation, owner, state.mark)
-        token._burn(state.generation, owner, shares)
+        self._settle(owner, state)
+        back = self._part_of_unvested(shares, state.supply)
+        token._burn(owner, shares)
         funds.assets -= assets
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
+    self._give_back(back)
     funds._push(receiver, assets)
 
 
@@ -781,109 +749,112 @@ def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
 def _move(owner: address, to: address, amount: uint256):
     token._check_receiver(to)
     state: token.State = token._load()
-    self._settle(state.generation, owner, state.mark)
-    self._settle(state.generation, to, state.mark)
-    token._transfer(state.generation, owner, to, amount)
+    self._settle(owner, state)
+    self._settle(to, state)
+    token._transfer(owner, to, amount)
 
 
 @internal
 @view
 def _only_plain():
-    assert COOLDOWN == 0, "pool: request first"
+    if line.COOLDOWN != 0:
+        refuse._with("pool: request first")
 
 
 # ------------------------------------------------------------------ batches
 
 
 @internal
-def _pay_out(state: token.State, before: exits.Queue, first: uint256, losses: uint256):
+def _share(state: token.State, assets: uint256):
     """
-    @dev Lower the ceilings of settled batches to where all known losses would take the index, and pay what
-         lies above. What is paid is rounded down, what is held on is too, and the wei between goes to the
-         live shares.
+    @dev Have live shares and open groups bear a loss, share for share; groups whose ceiling it reaches are
+         over.
     """
-    queue: exits.Queue = before
-    vested: uint256 = funds._vested()
-    level: uint256 = exits._level(
-        first, state.open, state.supply + VIRTUAL_SHARES, min(units._div_up(losses, units.RAY), vested)
-    )
-    index: uint256 = exits.index
-    open: uint256 = state.open
-    total: uint256 = 0
-    for id: uint256 in range(first, queue.unsettled, bound=exits.MOST_OPEN):
-        ceiling: uint256 = exits.ceilings[id]
-        lower: uint256 = min(ceiling, level)
-        held: uint256 = exits._held(id, ceiling, index) // exits.SCALE
-        kept: uint256 = exits._held(id, lower, index)
-        paid: uint256 = held - min(held, units._div_up(kept, exits.SCALE))
-        kept //= exits.SCALE
-        if lower != ceiling:
-            exits._set_ceiling(id, lower)
-            exits._pay(id, paid)
-            queue.held -= held - kept
-            queue.owed += paid
-            total += paid
-            log BatchPaid(batch=id, assets=paid, held=kept)
-        if lower == index:
-            exits._end(id, state.mark)
-            open -= 1
-    funds.assets -= total
-    exits._store_queue(queue)
-    if open != state.open:
-        token._set_open(open)
-
-
-@internal
-def _share(state: token.State, assets: uint256) -> uint256:
-    """
-    @dev Have live shares and open batches bear a loss, share for share; batches whose ceiling it reaches are
-         over. What batches hold on, wad.
-    """
-    queue: exits.Queue = exits._load_queue()
-    id: uint256 = queue.collecting - state.open
+    queue: line.Queue = line._load_queue()
+    groups: DynArray[exits.Group, exits.MOST_GROUPS] = exits._groups(state.open, queue, state.generation)
     all_shares: uint256 = state.supply + VIRTUAL_SHARES
-    level: uint256 = exits._level(id, state.open, all_shares, assets)
+    level: uint256 = exits._level(groups, all_shares, assets)
+    for group: exits.Group in groups:
+        all_shares += group.units
     index: uint256 = exits.index
-    for k: uint256 in range(id, queue.collecting, bound=exits.MOST_OPEN):
-        all_shares += exits._load_batch(k).units
     left: uint256 = assets
     mark: uint256 = state.mark
-    for _: uint256 in range(exits.MOST_OPEN):
-        if id == queue.collecting or exits.ceilings[id] > level:
-            break
-        part: uint256 = units._mul_div(exits.ceilings[id] - index, all_shares, exits.SCALE)
-        index = exits.ceilings[id]
+    open: uint256 = state.open
+    queue.held = 0
+    for group: exits.Group in groups:
+        if group.ceiling > level:
+            queue.held += exits._held(group, level)
+            continue
+        part: uint256 = units._mul_div(group.ceiling - index, all_shares, exits.SCALE)
+        index = group.ceiling
         left -= part
         mark = self._add_checkpoint(state.generation, all_shares, part)
-        exits._end(id, mark)
-        all_shares -= exits._load_batch(id).units
-        id += 1
+        if group.id < queue.unsettled:
+            exits.first_run = line._load_batch(group.id).link
+        else:
+            queue.unsettled = group.id + 1
+        exits._end(group, state.generation, mark)
+        all_shares -= group.units
+        open -= 1
     self._add_checkpoint(state.generation, all_shares, left)
-    exits._set_index(level)
-    token._set_open(queue.collecting - id)
-    held: uint256 = 0
-    for k: uint256 in range(id, queue.collecting, bound=exits.MOST_OPEN):
-        held += exits._held(k, exits.ceilings[k], level) // exits.SCALE
-    queue.held = held
-    exits._store_queue(queue)
-    return held
+    exits.index = level
+    if open != state.open:
+        token._set_open(open)
+    line._store_queue(queue)
 
 
 @internal
 @view
-def _end_of(generation: uint256, ended: uint256) -> (bool, uint256):
+def _part_of_unvested(shares: uint256, supply: uint256) -> uint256:
     """
-    @dev Whether a batch is over, and the last checkpoint that its shares have a part in.
+    @dev Income that has not vested on shares of so many, wad, rounded down; all of it if they are all.
     """
-    if ended != 0:
-        return True, ended - 1
-    state: token.State = token._load()
-    if generation == state.generation:
-        return False, state.mark
-    return True, self.last_checkpoints[generation]
+    unvested: uint256 = funds._unvested(funds._load())
+    if shares == supply:
+        return unvested
+    return units._mul_div(unvested, shares, supply + VIRTUAL_SHARES)
+
+
+@internal
+def _give_back(assets: uint256):
+    """
+    @dev Income that leavers have not earned is the reserve's, where the pool may give it: nobody's who stays,
+         or comes for it. A pool that is no stage keeps it.
+    """
+    if assets != 0 and staticcall VAULT_ENGINE.has_role(roles.STAGE, self):
+        funds._take_unvested(assets)
+        extcall VAULT_ENGINE.give_to_reserve(assets)
 
 
 # ----------------------------------------------------------------- requests
+
+
+@internal
+@view
+def _standing(batch: uint256, record: line.Batch, shares: uint256) -> Part:
+    """
+    @dev What some of a batch's shares were paid and may be: `assets` and `shares` are wad here, paid and held.
+    """
+    state: token.State = token._load()
+    part: Part = empty(Part)
+    part.generation = state.generation
+    part.last = state.mark
+    queue: line.Queue = line._load_queue()
+    present: uint256 = denominations._convert(shares, record.generation, state.generation)
+    if batch >= queue.collecting:
+        return part
+    first: uint256 = batch
+    if batch < queue.unsettled:
+        first = exits._run_of(batch)
+        run: exits.Run = exits._load_run(first)
+        if run.ended != 0:
+            part.generation = run.generation
+            part.last = run.ended - 1
+        part.over = run.ended != 0 or run.generation != state.generation
+        part.assets = exits._paid(batch, record.generation, first, shares)
+    if not part.over:
+        part.shares = exits._holds(first, present)
+    return part
 
 
 @internal
@@ -893,22 +864,19 @@ def _claimable(batch: uint256, controller: address) -> Part:
     @dev What may be claimed of a request. Of a batch that holds something yet as many of its shares as were
          paid at its price: what it was paid over all it has; never all of them.
     """
-    part: Part = empty(Part)
-    part.request = exits._load_request(batch, controller)
-    shares: uint256 = part.request.shares
-    if shares == 0:
-        return part
-    payment: exits.Payment = exits._load_payment(batch)
-    record: exits.Batch = exits._load_batch(batch)
-    part.generation = record.generation
-    part.over, part.last = self._end_of(record.generation, payment.ended)
-    part.all_shares = shares
+    record: line.Batch = line._load_batch(batch)
+    request: line.Request = line._load_request(batch, controller)
+    committed: uint256 = line._shares_at_cut(request, record.generation)
+    part: Part = self._standing(batch, record, committed)
+    part.request = request
+    part.committed = committed
+    part.all_shares = committed
     if not part.over:
-        part.all_shares = units._mul_div(shares, payment.paid, payment.paid + exits._holds(batch) + 1)
-    claimed: uint256 = exits.claimed[batch][controller]
-    part.shares = part.all_shares - (claimed >> 96)
-    if part.shares != 0:
-        part.assets = units._mul_div(payment.paid, shares, record.units) - (claimed & MASK_96)
+        part.all_shares = units._mul_div(committed, part.assets, part.assets + part.shares + 1)
+    claimed: uint256 = line.claimed[batch][controller]
+    # Where shares were divided since, a part of before may be a wei more.
+    part.shares = part.all_shares - min(part.all_shares, claimed >> 96)
+    part.assets = part.assets - min(part.assets, claimed & MASK_96) if part.shares != 0 else 0
     return part
 
 
@@ -920,8 +888,8 @@ def _all_claimable(controller: address) -> (uint256, uint256):
     """
     all_shares: uint256 = 0
     all_assets: uint256 = 0
-    batch: uint256 = exits._first(controller)
-    for _: uint256 in range(exits.MOST_AT_ONCE):
+    batch: uint256 = line._first(controller)
+    for _: uint256 in range(line.MOST_AT_ONCE):
         if batch == 0:
             break
         part: Part = self._claimable(batch, controller)
@@ -940,8 +908,8 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
     """
     shares_left: uint256 = shares
     assets_left: uint256 = assets
-    batch: uint256 = exits._first(controller)
-    for _: uint256 in range(exits.MOST_AT_ONCE):
+    batch: uint256 = line._first(controller)
+    for _: uint256 in range(line.MOST_AT_ONCE):
         if batch == 0 or assets_left == 0 or (shares_left == 0 and shares != 0):
             break
         part: Part = self._claimable(batch, controller)
@@ -956,13 +924,23 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
         assets_left -= paid
         if part.over and taken == part.shares:
             # Batches are over in their order, and those before this one were taken whole: it is the first.
-            exits._drop_first(batch, controller, part.request.next)
+            line._drop_first(batch, controller, part.request.next)
         else:
-            exits._set_mark(batch, controller, part.request, part.last)
-            exits._count_claimed(batch, controller, paid, taken)
-        self._issue(part.generation, controller, part.request.shares, part.request.mark, part.last)
+            line._set_mark(batch, controller, part.request, part.committed, part.last, part.generation)
+            line._count_claimed(batch, controller, paid, taken)
+        self._issue(
+            controller,
+            part.committed
+            if part.request.generation > line._load_batch(batch).generation
+            else part.request.shares,
+            part.request.generation,
+            part.request.mark,
+            part.generation,
+            part.last,
+        )
         batch = part.request.next
-    assert shares_left == 0 or assets_left == 0, "pool: more than max"
+    if shares_left != 0 and assets_left != 0:
+        refuse._with("pool: more than max")
     return shares - shares_left, assets - assets_left
 
 
@@ -972,19 +950,13 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
 @internal
 @view
 def _live(open: uint256, held: uint256) -> uint256:
-    return funds._vested() - (held if open != 0 else 0)
-
-
-@internal
-@view
-def _vested(open: uint256) -> uint256:
     """
-    @dev A: assets that shares are worth, wad. What batches hold is looked up where there are any.
+    @dev A: assets that shares are worth, wad. Where shares were divided, groups may hold a wei more than there is.
     """
     vested: uint256 = funds._vested()
-    if open != 0:
-        vested -= exits._load_queue().held
-    return vested
+    if open == 0:
+        return vested
+    return vested - min(vested, held)
 
 
 @internal
@@ -1001,22 +973,37 @@ def _left(vested: uint256) -> uint256:
 
 @internal
 @view
-def _entry_terms() -> (uint256, uint256):
+def _entry_terms() -> (uint256, uint256, uint256):
     """
-    @dev Shares and assets, the virtual ones included, that an entry is priced by.
+    @dev Shares and assets, the virtual ones included, that an entry is priced by, and how many generations it
+         goes on by first.
     """
     state: token.State = token._load()
-    return state.supply + VIRTUAL_SHARES, self._vested(state.open) + VIRTUAL_ASSETS
+    held: uint256 = self._live(state.open, line._load_queue().held if state.open != 0 else 0)
+    steps: uint256 = denominations._steps(state.supply, held)
+    supply: uint256 = denominations._convert(state.supply, 0, steps)
+    return supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
 
 
 @internal
-@pure
-def _void(supply: uint256, assets: uint256) -> bool:
+def _begin_entry() -> (uint256, uint256):
     """
-    @dev Whether losses have left shares (nearly) worthless, the virtual ones counted: batches are then as
-         well.
+    @dev The shares and assets of the entry terms, after shares were divided.
     """
-    return supply + VIRTUAL_SHARES > (assets + VIRTUAL_ASSETS) * MOST_SHARES
+    supply: uint256 = 0
+    held: uint256 = 0
+    steps: uint256 = 0
+    supply, held, steps = self._entry_terms()
+    if steps != 0:
+        state: token.State = token._load()
+        queue: line.Queue = line._load_queue()
+        queue.held = exits._divide(
+            exits._groups(state.open, queue, state.generation), queue.unsettled, state.generation, steps
+        )
+        line._store_queue(queue)
+        state = token._begin_generation(state, steps)
+        log SharesDivided(generation=state.generation, steps=steps)
+    return supply, held
 
 
 @internal
@@ -1027,7 +1014,8 @@ def _to_shares(assets: uint256) -> uint256:
     """
     supply: uint256 = 0
     held: uint256 = 0
-    supply, held = self._entry_terms()
+    steps: uint256 = 0
+    supply, held, steps = self._entry_terms()
     return units._mul_div(assets, supply, held)
 
 
@@ -1054,106 +1042,52 @@ def _to_burn(assets: uint256) -> uint256:
 
 
 @internal
-def _settle(generation: uint256, owner: address, last: uint256):
+def _settle(owner: address, state: token.State):
     """
     @dev Hand an owner the claims up to the last checkpoint, for the shares owned since the one before.
     """
     # Where nothing was lost yet, nothing has to be looked up.
-    if last == 0:
+    if state.mark == 0 and state.generation == 0:
         return
-    balance: token.Balance = token._balance(generation, owner)
-    if balance.mark == last:
-        return
-    token._set_mark_of(generation, owner, last)
-    self._issue(generation, owner, balance.shares, balance.mark, last)
+    before: token.Balance = token._renew(owner, state.generation, state.mark)
+    self._issue(owner, before.shares, before.generation, before.mark, state.generation, state.mark)
 
 
 @internal
-def _issue(generation: uint256, owner: address, owned: uint256, mark: uint256, last: uint256):
+def _issue(owner: address, shares: uint256, generation: uint256, mark: uint256, end: uint256, last: uint256):
     """
-    @dev Hand an owner the claims of so many shares, from a checkpoint to a later one.
+    @dev Have an owner handed the claims of shares of a generation, from a checkpoint of it to one of a later.
     """
-    if owned == 0 or mark == last:
+    if shares == 0 or (generation == end and mark == last) or CLAIMS.address == empty(address):
         return
-    tokens: uint256 = 0
-    paid: int256 = 0
-    end: Checkpoint = self._load_checkpoint(generation, last)
-    tokens, paid = self._carry(generation, mark, end.series, True)
-    # What an owner had was a part of what each loss was shared by: the product is under 2**235.
-    tokens = units._mul_div(owned, end.tokens - tokens, units.RAY)
-    paid = self.paid_before[generation][last] - paid
-    if paid > 0:
-        paid = convert(units._ray_mul(owned, convert(paid, uint256), True), int256)
-    else:
-        paid = -convert(units._ray_mul(owned, convert(-paid, uint256), False), int256)
-    extcall CLAIMS.issue(owner, end.series, tokens, paid)
+    extcall CLAIMS.issue(owner, shares, generation, mark, end, last)
 
 
 @internal
 def _add_checkpoint(generation: uint256, shares: uint256, assets: uint256) -> uint256:
     """
-    @dev Give the claims for what so many shares, the virtual ones included, bear of a loss; the last
-         checkpoint. One share gets at most assets * 2**40 * RAY / VIRTUAL_SHARES < 2**207 in a loss, which
-         leaves room for 2**17 such losses in one generation of claims.
+    @dev Have the claims recorded for what so many shares, the virtual ones included, bear of a loss; the last
+         checkpoint.
     """
-    mark: uint256 = token._load().mark
-    members: uint256 = shares - VIRTUAL_SHARES
-    if CLAIMS.address == empty(address) or members == 0:
-        return mark
-    series: uint256 = 0
-    tokens: uint256 = 0
-    paid: uint256 = 0
-    series, tokens, paid = extcall CLAIMS.record(units._mul_div(assets, members, shares))
-    added: uint256 = units._mul_div(tokens, units.RAY, members)
-    if added == 0:
-        return mark
-    before: uint256 = 0
-    paid_before: int256 = 0
-    before, paid_before = self._carry(generation, mark, series, False)
-    mark += 1
-    self.checkpoints[generation][mark] = (before + added) | (series << 224)
-    self.paid_before[generation][mark] = paid_before + convert(units._ray_mul(added, paid, True), int256)
+    if CLAIMS.address == empty(address) or shares == VIRTUAL_SHARES:
+        return token._load().mark
+    mark: uint256 = extcall CLAIMS.record(generation, shares, assets)
     token._set_mark(mark)
     return mark
 
 
 @internal
-@view
-def _carry(generation: uint256, mark: uint256, series: uint256, up: bool) -> (uint256, int256):
+def _void() -> uint256:
     """
-    @dev A checkpoint as a generation of claims sees it: tokens of an older one are gone, and what they
-         were paid in all is due.
-    """
-    checkpoint: Checkpoint = self._load_checkpoint(generation, mark)
-    paid: int256 = self.paid_before[generation][mark]
-    if checkpoint.series == series or checkpoint.tokens == 0:
-        return checkpoint.tokens, paid
-    due: uint256 = units._ray_mul(checkpoint.tokens, staticcall CLAIMS.paid_per_token(checkpoint.series), up)
-    return 0, paid - convert(due, int256)
-
-
-@internal
-@view
-def _load_checkpoint(generation: uint256, mark: uint256) -> Checkpoint:
-    word: uint256 = self.checkpoints[generation][mark]
-    return Checkpoint(tokens=word & MASK_224, series=word >> 224)
-
-
-@internal
-def _new_generation() -> uint256:
-    """
-    @dev All shares, requests and batches are void. What is left, income that has not vested with it, is
+    @dev All shares, requests and groups are void. What is left, income that has not vested with it, is
          returned: nobody alive has earned it, so it is not the next depositor's.
     """
     state: token.State = token._load()
-    self.last_checkpoints[state.generation] = state.mark
-    token._new_generation()
-    queue: exits.Queue = exits._load_queue()
-    if exits._load_batch(queue.collecting).units != 0:
-        queue.collecting += 1
+    queue: line.Queue = line._load_queue()
     queue.unsettled = queue.collecting
     queue.held = 0
-    exits._store_queue(queue)
+    line._store_queue(queue)
     rest: uint256 = funds._clear()
-    log NewGeneration(generation=state.generation + 1, voided=state.supply, given_up=rest)
+    begun: token.State = token._begin_generation(state, denominations.VOID)
+    log NewGeneration(generation=begun.generation, voided=state.supply, given_up=rest)
     return rest

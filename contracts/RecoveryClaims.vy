@@ -13,7 +13,7 @@
      payment   D -= p, paid per token += floor(p * RAY / N)
      so a token is worth the same before and after, and at most one stablecoin in all: D <= N.
      Tokens count from the loss on, and are issued when the pool settles their owner; what was paid to
-     them before is credited then.
+     them before is credited then. Each loss is a checkpoint of what one share of the pool got up to then.
      Coverage never waits for this contract, so `record` cannot revert: N <= 2**40 * D holds always (no
      payment may break it but the one that ends the generation; losses, rounded up, and conversions,
      rounded down, keep it), and a loss that would take D beyond 2**104 (20 trillion stablecoins) gives no
@@ -27,7 +27,8 @@ from contracts.interfaces import IEquity
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IRecoveryClaims
 from contracts.modules import bounds
-from contracts.modules import shares as token
+from contracts.modules import denominations
+from contracts.modules import series_token as token
 from contracts.modules import units
 
 implements: IERC20
@@ -86,7 +87,13 @@ struct Series:
     outstanding: uint256  # wad of stablecoin, 104 bits
 
 
+struct Checkpoint:
+    tokens: uint256  # claims that one share got, ray, 224 bits
+    series: uint256  # the generation of the claims, 32 bits
+
+
 MASK_144: constant(uint256) = 2**144 - 1
+MASK_224: constant(uint256) = 2**224 - 1
 MAX_OUTSTANDING: constant(uint256) = 2**104 - 1
 # The most tokens for each wei that is owed.
 MAX_DILUTION: constant(uint256) = 2**40
@@ -100,6 +107,14 @@ CONVERSION_PRICE: public(immutable(uint256))
 
 # Series
 series: uint256
+# generation of shares -> checkpoint -> Checkpoint. One share gets at most
+# amount * 2**40 * RAY / VIRTUAL_SHARES < 2**207 in a loss: there is room for 2**17 such losses in one series.
+checkpoints: HashMap[uint256, HashMap[uint256, uint256]]
+# generation of shares -> checkpoint -> what was paid to the claims of one share before it got them, less what
+# is still due for series that are over; ray
+paid_before: HashMap[uint256, HashMap[uint256, int256]]
+# generation of shares -> its last checkpoint
+marks: HashMap[uint256, uint256]
 # generation -> ray
 paid_per_token: public(HashMap[uint256, uint256])
 # owner -> wad credited and not collected, of all generations
@@ -139,46 +154,68 @@ def __init__(
 
 
 @external
-def record(amount: uint256) -> (uint256, uint256, uint256):
+def record(generation: uint256, shares: uint256, amount: uint256) -> uint256:
     """
-    @notice Note a loss that the pool's members bore. Pool only.
+    @notice Note a loss that shares of the pool bore, those that nobody owns with them. Pool only. A checkpoint
+            has what one share got in its generation up to then.
+    @param generation [generation] Of the shares.
+    @param shares [shares] That bore it alike, VIRTUAL_SHARES among them, and others.
     @param amount [wad] The loss.
-    @return [generation] Of the claims.
-    @return [claims] What it brings the members; 0 beyond the bound.
-    @return [ray] Paid to each token of the generation so far: not theirs.
+    @return [count] The last checkpoint of the generation: a new one, unless nothing was due for a share.
     """
     self._only_pool()
+    mark: uint256 = self.marks[generation]
+    members: uint256 = shares - denominations.VIRTUAL_SHARES
     series: Series = self._load()
-    generation: uint256 = token._load().generation
+    present: uint256 = token._load().generation
+    lost: uint256 = units._mul_div(amount, members, shares)
     tokens: uint256 = 0
-    if series.outstanding + amount <= MAX_OUTSTANDING:
-        tokens = amount
+    if series.outstanding + lost <= MAX_OUTSTANDING:
+        tokens = lost
         if series.tokens != 0:
             # 104 + 144 bits.
-            tokens = units._div_up(amount * series.tokens, series.outstanding)
-        self._store(Series(tokens=series.tokens + tokens, outstanding=series.outstanding + amount))
-    log LossRecorded(generation=generation, amount=amount, tokens=tokens)
-    return generation, tokens, self.paid_per_token[generation]
+            tokens = units._div_up(lost * series.tokens, series.outstanding)
+        self._store(Series(tokens=series.tokens + tokens, outstanding=series.outstanding + lost))
+    log LossRecorded(generation=present, amount=lost, tokens=tokens)
+    added: uint256 = units._mul_div(tokens, units.RAY, members)
+    if added == 0:
+        return mark
+    before: uint256 = 0
+    paid_before: int256 = 0
+    before, paid_before = self._carry(generation, mark, present, False)
+    mark += 1
+    self.marks[generation] = mark
+    self.checkpoints[generation][mark] = (before + added) | (present << 224)
+    self.paid_before[generation][mark] = paid_before + convert(
+        units._ray_mul(added, self.paid_per_token[present], True), int256
+    )
+    return mark
 
 
 @external
-def issue(owner: address, generation: uint256, tokens: uint256, paid: int256):
+def issue(owner: address, shares: uint256, generation: uint256, mark: uint256, end: uint256, last: uint256):
     """
-    @notice Hand a member the tokens of losses recorded before. Pool only. Of a generation that is over
-            nothing is left but cash.
+    @notice Hand a member the claims for losses that shares bore, from a checkpoint to a later one. Pool only.
+            Where that is of a later generation the shares were divided on the way, until none was left. Of a
+            series of claims that is over nothing is left but cash.
     @param owner The member.
-    @param generation [generation] Of the tokens.
-    @param tokens [claims] Rounded down.
-    @param paid [wad] What was paid to tokens of the generation before these were recorded, less what older
-                generations still owe the member; rounded up.
+    @param shares [shares] Of the first generation.
+    @param generation [generation] The first one.
+    @param mark [count] The checkpoint of it up to which the member has had its claims.
+    @param end [generation] The last one.
+    @param last [count] The checkpoint of it up to which the member gets them.
     """
     self._only_pool()
-    due: int256 = convert(tokens * self.paid_per_token[generation] // units.RAY, int256) - paid
-    if due > 0:
-        self._credit(generation, owner, convert(due, uint256))
-    if tokens != 0 and generation == token._load().generation:
-        self._settle(generation, owner)
-        token._mint(generation, owner, tokens)
+    owned: uint256 = shares
+    start: uint256 = mark
+    for k: uint256 in range(generation, generation + denominations.VOID, bound=denominations.VOID):
+        if owned == 0:
+            break
+        self._issue(owner, owned, k, start, last if k == end else self.marks[k])
+        if k == end:
+            break
+        start = 0
+        owned = unsafe_div(owned, denominations.STEP)
 
 
 # ------------------------------------------------------------------- income
@@ -273,7 +310,7 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     @param amount [claims] Moved.
     @return Always true.
     """
-    token._spend_allowance(owner, msg.sender, amount)
+    token.permits._spend_allowance(owner, msg.sender, amount)
     self._move(owner, to, amount)
     return True
 
@@ -344,6 +381,56 @@ def conversion_price() -> uint256:
 @view
 def _only_pool():
     assert msg.sender == POOL, "recovery_claims: not pool"
+
+
+@internal
+def _issue(owner: address, shares: uint256, generation: uint256, mark: uint256, last: uint256):
+    """
+    @dev Hand a member the claims of shares, from a checkpoint to a later one of their generation. Tokens are
+         rounded down; what was paid to them before they were recorded, less what older series still owe the
+         member, is rounded up.
+    """
+    if mark == last:
+        return
+    tokens: uint256 = 0
+    paid: int256 = 0
+    end: Checkpoint = self._load_checkpoint(generation, last)
+    tokens, paid = self._carry(generation, mark, end.series, True)
+    # What an owner had was a part of what each loss was shared by: the product is under 2**235.
+    tokens = units._mul_div(shares, end.tokens - tokens, units.RAY)
+    paid = self.paid_before[generation][last] - paid
+    if paid > 0:
+        paid = convert(units._ray_mul(shares, convert(paid, uint256), True), int256)
+    else:
+        paid = -convert(units._ray_mul(shares, convert(-paid, uint256), False), int256)
+    due: int256 = convert(tokens * self.paid_per_token[end.series] // units.RAY, int256) - paid
+    if due > 0:
+        self._credit(end.series, owner, convert(due, uint256))
+    if tokens != 0 and end.series == token._load().generation:
+        self._settle(end.series, owner)
+        token._mint(end.series, owner, tokens)
+
+
+@internal
+@view
+def _carry(generation: uint256, mark: uint256, series: uint256, up: bool) -> (uint256, int256):
+    """
+    @dev A checkpoint as a series of claims sees it: tokens of an older one are gone, and what they were paid
+         in all is due.
+    """
+    checkpoint: Checkpoint = self._load_checkpoint(generation, mark)
+    paid: int256 = self.paid_before[generation][mark]
+    if checkpoint.series == series or checkpoint.tokens == 0:
+        return checkpoint.tokens, paid
+    due: uint256 = units._ray_mul(checkpoint.tokens, self.paid_per_token[checkpoint.series], up)
+    return 0, paid - convert(due, int256)
+
+
+@internal
+@view
+def _load_checkpoint(generation: uint256, mark: uint256) -> Checkpoint:
+    word: uint256 = self.checkpoints[generation][mark]
+    return Checkpoint(tokens=word & MASK_224, series=word >> 224)
 
 
 @internal

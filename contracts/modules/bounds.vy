@@ -79,6 +79,7 @@ MAX_STAGES: constant(uint256) = 16
 MIN_EPOCH: constant(uint256) = 3_600
 MAX_EPOCH: constant(uint256) = 365 * 86_400
 MAX_COOLDOWN: constant(uint256) = 90 * 86_400
+MIN_COOLDOWN: constant(uint256) = 60
 MIN_VESTING: constant(uint256) = 3_600
 MAX_VESTING: constant(uint256) = 365 * 86_400
 MAX_POOLS: constant(uint256) = 4

@@ -1,267 +1,331 @@
 # pragma version 0.4.3
 # pragma evm-version cancun
-# pragma optimize gas
+# pragma optimize codesize
 """
 @title exits
 @license GNU Affero General Public License v3.0 only
-@notice The batches in which members leave a pool, in the order in which they were cut, and the loss index
-        that they share with those who stay. A batch that was cut earns nothing; it bears, share for share,
-        what the pool bears, up to its ceiling on the index.
+@notice What batches of leavers bear and are paid, by the loss index that they share with those who stay. A
+        batch that was cut earns nothing; it bears, share for share, what the pool bears, up to its ceiling on
+        the index. Batches whose cooldown is over form runs, which have one ceiling each: what is above it was
+        paid, and what is below may still be lost.
 @dev The index counts what one share has borne, in 1 / SCALE wei; it is rounded up, so that a batch never
-     bears too little. A batch is cut with its ceiling at the index plus the price of a share, and what it
-     holds is always
-         held = floor(units * (ceiling - index) / SCALE)
-     while live shares have no ceiling. With n all shares, A the live assets and S the live shares, the
-     virtual ones included, two things hold after every step:
-     - ceilings rise in the order of the queue: what is paid out lowers the first ones to one level;
-     - (A + 1 - fractions) * SCALE >= (ceiling - index) * S, where fractions is what floor has cut off of what
-       batches hold: live assets can always pay the rest of a loss, and no batch holds more than is there.
-     So no product of shares and a part of a ceiling passes 2**96 * SCALE, with shares under SCALE. A batch is
-     cut at a price that leaves a wei for each open one, at least at the ceiling of the last: then the second
-     goes on holding. The index is looked at while a batch is open; with none it means nothing and starts
-     again. A request is what was committed to a batch for a controller. Those of a controller that are not
-     done are a list, in the order of the batches; batches are over in that order, so only the first is ever
-     taken off.
+     bears too little. A batch is cut with its ceiling at the index plus the price of a share. A group is a
+     run, or a batch that is not settled. It holds
+         floor(units * (ceiling - index) / SCALE)
+     while live shares have no ceiling. With A the live assets and S the live shares, the virtual ones
+     included, two things hold after every step:
+     - ceilings rise in the order of the queue;
+     - (A + 1 - fractions) * SCALE >= (ceiling - index) * S, but for a wei where shares were divided; fractions
+       is what floor has cut off of what groups hold: live assets can pay the rest of a loss.
+     So no product of shares and a part of a ceiling passes 2**96 * SCALE, with shares under SCALE. The index
+     is looked at while a group is open; with none it means nothing and starts again.
+
+     A settlement lowers the top groups to one ceiling, and they become one run. With L where all known losses
+     would take the index, and p the price of a share, that ceiling is at L plus half of the way there, at
+     least p / PARTS: what is held back is three halves of what is in doubt, so that doubt which grows a
+     little needs no further run. A run begins only if more than p / PARTS of its first batch is out of doubt,
+     and then lies at most half way to that batch's ceiling. So each run takes half of the way that is left
+     and MOST_RUNS are never reached: 12 of them from p / PARTS to p / 2, 7 from there to p - p / PARTS.
+
+     Where an entry divides all shares (see denominations), the index of the generation is kept as its base, a
+     new one starts at 0, and ceilings are told from there, in what a share is then. What was paid is counted
+     in the generation of the cut: a ceiling of later is told back, rounded up, so that never more is claimed
+     than was paid.
 """
+from contracts.modules import denominations
+from contracts.modules import redeem_queue as line
+from contracts.modules import refuse
 from contracts.modules import units
 
-
-event OperatorSet:
-    controller: indexed(address)
-    operator: indexed(address)
-    approved: bool
+uses: line
 
 
-struct Queue:
-    collecting: uint256  # the batch that takes requests, the last one, 32 bits
-    unsettled: uint256  # the first batch that waits for its time, 32 bits
-    held: uint256  # wad that batches which were cut hold, 96 bits
-    owed: uint256  # wad paid out to batches and not claimed yet, 96 bits
+event BatchPaid:
+    batch: indexed(uint256)  # [id] the first of the run
+    until: indexed(uint256)  # [id] the first after the run
+    assets: uint256  # [wad] to be claimed by its members
+    held: uint256  # [wad] that losses may still take
 
 
-struct Batch:
+struct Group:
+    id: uint256  # its first batch
+    units: uint256  # shares, as they are counted now
+    ceiling: uint256  # on the index, in 1 / SCALE wei
+
+
+struct Run:
     units: uint256  # shares, 152 bits
-    since: uint256  # seconds: the first request, then the cut, 32 bits
-    generation: uint256  # of the shares, 32 bits
-
-
-struct Request:
-    shares: uint256  # 152 bits
-    mark: uint256  # the checkpoint up to which claims are settled, 64 bits
-    next: uint256  # the controller's next batch, 32 bits
-
-
-struct Payment:
-    paid: uint256  # wad, to all of the batch so far, 96 bits
-    ended: uint256  # 1 + the checkpoint at which the batch was over, 65 bits; 0 while it is not
+    generation: uint256  # as of which they are counted, 32 bits
+    ended: uint256  # 1 + the checkpoint at which it was over, 65 bits; 0 while it is not
 
 
 # What one share has borne is counted in this part of a wei. Shares are under 2**152, which is less.
 SCALE: constant(uint256) = 10**47
-# Batches that are cut and not over. More have to wait: coverage looks at each.
-MOST_OPEN: constant(uint256) = 16
-# [seconds] For which a batch takes requests at most.
-DAY: constant(uint256) = 86_400
-
-# Requests of a controller that one call goes through. Of them all but MOST_OPEN and the last one can be
-# claimed whole, so strangers who request for somebody else's account can make claiming longer, never stop it.
-MOST_AT_ONCE: constant(uint256) = 32
+MOST_RUNS: constant(uint256) = 20
+MOST_GROUPS: constant(uint256) = MOST_RUNS + line.MOST_UNSETTLED
+# Of the price of a share: what is held back at least while anything is in doubt.
+PARTS: constant(uint256) = 256
+# Generations back that a ceiling is told from: STEP**9 is more than any.
+MOST_BACK: constant(uint256) = 9
 
 MASK_32: constant(uint256) = 2**32 - 1
-MASK_64: constant(uint256) = 2**64 - 1
-MASK_96: constant(uint256) = 2**96 - 1
+MASK_65: constant(uint256) = 2**65 - 1
 MASK_152: constant(uint256) = 2**152 - 1
 
-# Queue
-queue: uint256
 # What one share has borne, in 1 / SCALE wei
 index: uint256
-# batch -> Batch
-batches: HashMap[uint256, uint256]
-# batch -> its ceiling on the index, in 1 / SCALE wei
+# generation that is over -> the index at its end
+bases: HashMap[uint256, uint256]
+# batch -> its ceiling on the index at its cut, in 1 / SCALE wei
 ceilings: HashMap[uint256, uint256]
-# batch -> Payment
-payments: HashMap[uint256, uint256]
-# batch -> controller -> Request
-requests: HashMap[uint256, HashMap[address, uint256]]
-# batch -> controller -> what was claimed of a request that is not done: wad (96 bits) | shares (152 bits)
-claimed: HashMap[uint256, HashMap[address, uint256]]
-# controller -> the batches with requests that are not done: the first (32 bits) | the last (32 bits)
-lines: HashMap[address, uint256]
-# controller -> operator -> may claim for the controller, and request for whoever it is the owner of
-isOperator: public(HashMap[address, HashMap[address, bool]])
+# first batch of a group -> its ceiling now, or at its end; while it is open 0 stands for that of the cut
+levels: HashMap[uint256, uint256]
+# first batch of a run -> Run
+runs: HashMap[uint256, uint256]
+# first batch of a run -> what was paid to it too little yet, in 1 / SCALE wei
+fractions: HashMap[uint256, uint256]
+# The first batch of the first run, while there is one
+first_run: uint256
 
 
-@deploy
-def __init__():
-    """
-    @notice Begin to collect for batch 1; batch 0 is none.
-    """
-    self._store_queue(Queue(collecting=1, unsettled=1, held=0, owed=0))
-
-
-@external
-def setOperator(operator: address, approved: bool) -> bool:
-    """
-    @notice Let somebody request for the caller's shares and claim for the caller's requests, or no longer
-            (ERC-7540). Anyone, for oneself. An operator may take all of it.
-    @param operator Who may, or may not.
-    @param approved Whether.
-    @return Always true.
-    """
-    self.isOperator[msg.sender][operator] = approved
-    log OperatorSet(controller=msg.sender, operator=operator, approved=approved)
-    return True
+# -------------------------------------------------------------------- groups
 
 
 @internal
 @view
-def _level(first: uint256, open: uint256, shares: uint256, assets: uint256) -> uint256:
+def _groups(open: uint256, queue: line.Queue, generation: uint256) -> DynArray[Group, MOST_GROUPS]:
+    """@dev Those that are open, in the order of their ceilings: runs, then batches that are not settled."""
+    found: DynArray[Group, MOST_GROUPS] = []
+    id: uint256 = queue.unsettled
+    if open != queue.collecting - queue.unsettled:
+        id = self.first_run
+    for _: uint256 in range(open, bound=MOST_GROUPS):
+        batch: line.Batch = line._load_batch(id)
+        ceiling: uint256 = self.levels[id]
+        if ceiling == 0:
+            ceiling = self.ceilings[id]
+        if id < queue.unsettled:
+            found.append(Group(id=id, units=self.runs[id] & MASK_152, ceiling=ceiling))
+            id = batch.link if batch.link != 0 else queue.unsettled
+        else:
+            shares: uint256 = denominations._convert(batch.units, batch.generation, generation)
+            found.append(Group(id=id, units=shares, ceiling=ceiling))
+            id = unsafe_add(id, 1)
+    return found
+
+
+@internal
+@view
+def _level(groups: DynArray[Group, MOST_GROUPS], shares: uint256, assets: uint256) -> uint256:
     """
     @dev Where the index would stand after a loss of assets [wad] shared by live shares, the virtual ones
-         included, and the open batches: those with the lowest ceilings drop out first and leave more for the
+         included, and open groups: those with the lowest ceilings drop out first and leave more for the
          others.
     """
     all_shares: uint256 = shares
-    for k: uint256 in range(open, bound=MOST_OPEN):
-        all_shares = unsafe_add(all_shares, self.batches[unsafe_add(first, k)] & MASK_152)
+    for group: Group in groups:
+        all_shares = unsafe_add(all_shares, group.units)
     level: uint256 = self.index
     left: uint256 = unsafe_mul(assets, SCALE)
-    for k: uint256 in range(open, bound=MOST_OPEN):
-        ceiling: uint256 = self.ceilings[unsafe_add(first, k)]
-        room: uint256 = unsafe_mul(unsafe_sub(ceiling, level), all_shares)
+    for group: Group in groups:
+        room: uint256 = unsafe_mul(unsafe_sub(group.ceiling, level), all_shares)
         if left < room:
             break
         left = unsafe_sub(left, room)
-        level = ceiling
-        all_shares = unsafe_sub(all_shares, self.batches[unsafe_add(first, k)] & MASK_152)
+        level = group.ceiling
+        all_shares = unsafe_sub(all_shares, group.units)
     return level + units._div_up(left, all_shares)
 
 
 @internal
-@view
-def _held(batch: uint256, ceiling: uint256, level: uint256) -> uint256:
-    """@dev In 1 / SCALE wei, under a ceiling that is not under the level."""
-    return unsafe_mul(self.batches[batch] & MASK_152, unsafe_sub(ceiling, level))
+@pure
+def _held(group: Group, level: uint256) -> uint256:
+    """@dev Wad that a group holds, rounded down, with the index at a level under its ceiling."""
+    return unsafe_div(unsafe_mul(group.units, unsafe_sub(group.ceiling, level)), SCALE)
 
 
 @internal
 @view
-def _load_queue() -> Queue:
-    word: uint256 = self.queue
-    return Queue(
-        collecting=word & MASK_32,
-        unsettled=(word >> 32) & MASK_32,
-        held=(word >> 64) & MASK_96,
-        owed=word >> 160,
-    )
-
-
-@internal
-def _store_queue(queue: Queue):
-    self.queue = queue.collecting | (queue.unsettled << 32) | (queue.held << 64) | (queue.owed << 160)
-
-
-@internal
-@view
-def _load_batch(batch: uint256) -> Batch:
-    word: uint256 = self.batches[batch]
-    return Batch(units=word & MASK_152, since=(word >> 152) & MASK_32, generation=word >> 184)
-
-
-@internal
-def _store_batch(batch: uint256, record: Batch):
-    self.batches[batch] = record.units | (record.since << 152) | (record.generation << 184)
-
-
-@internal
-def _set_ceiling(batch: uint256, ceiling: uint256):
-    self.ceilings[batch] = ceiling
-
-
-@internal
-def _set_index(level: uint256):
-    self.index = level
-
-
-@internal
-@view
-def _holds(batch: uint256) -> uint256:
-    """@dev What a batch that is not over holds, wad, rounded down; 0 before its cut."""
-    ceiling: uint256 = self.ceilings[batch]
+def _holds(id: uint256, shares: uint256) -> uint256:
+    """@dev Wad that shares, as they are counted now, hold in an open group, rounded down."""
+    ceiling: uint256 = self.levels[id]
     if ceiling == 0:
+        ceiling = self.ceilings[id]
+    return self._held(Group(id=id, units=shares, ceiling=ceiling), self.index)
+
+
+@internal
+@view
+def _load_run(id: uint256) -> Run:
+    word: uint256 = self.runs[id]
+    return Run(units=word & MASK_152, generation=(word >> 152) & MASK_32, ended=word >> 184)
+
+
+@internal
+def _store_run(id: uint256, run: Run):
+    self.runs[id] = run.units | (run.generation << 152) | (run.ended << 184)
+
+
+@internal
+def _end(group: Group, generation: uint256, mark: uint256):
+    """@dev A group is over: paid, or its ceiling is reached."""
+    self.levels[group.id] = group.ceiling
+    self._store_run(group.id, Run(units=group.units, generation=generation, ended=mark + 1))
+
+
+# --------------------------------------------------------------- settlement
+
+
+@internal
+def _settle(
+    groups: DynArray[Group, MOST_GROUPS],
+    before: line.Queue,
+    generation: uint256,
+    mark: uint256,
+    level: uint256,
+    price: uint256,
+) -> (uint256, uint256):
+    """
+    @dev Make one run of the top groups that known losses leave something of: of runs, and of batches whose
+         cooldown is over. What is paid to it, wad, and how many groups are open then.
+    """
+    queue: line.Queue = before
+    index: uint256 = self.index
+    small: uint256 = price // PARTS
+    # The groups before the first that joins are runs that losses reach; so many join.
+    kept: uint256 = 0
+    found: uint256 = 0
+    for group: Group in groups:
+        if group.id < queue.unsettled:
+            if group.ceiling < level:
+                kept += 1
+                continue
+        elif group.ceiling < level or not line._is_ripe(line._load_batch(group.id)):
+            break
+        elif found == 0 and level > index and (kept == MOST_RUNS or group.ceiling - level < small):
+            break
+        found += 1
+    if found == 0:
+        refuse._with("pool: nothing to settle")
+    run: Group = groups[kept]
+    if level > index:
+        margin: uint256 = max(units._div_up(level - index, 2), small)
+        if run.id >= queue.unsettled:
+            margin = min(margin, (run.ceiling - level) // 2)
+            if kept != 0:
+                self._link(groups[kept - 1].id, run.id)
+        run.ceiling = min(run.ceiling, level + margin)
+    else:
+        run.ceiling = level
+    # What followed it joins it.
+    self._link(run.id, 0)
+    run.units = 0
+    owing: uint256 = 0
+    for k: uint256 in range(kept, kept + found, bound=MOST_GROUPS):
+        group: Group = groups[k]
+        if k != kept:
+            self._link(group.id, run.id)
+        run.units += group.units
+        queue.held -= self._held(group, index)
+        owing += self.fractions[group.id] + group.units * (group.ceiling - run.ceiling)
+        if group.id >= queue.unsettled:
+            queue.unsettled = group.id + 1
+    paid: uint256 = owing // SCALE
+    held: uint256 = self._held(run, index)
+    open: uint256 = len(groups) - found
+    if run.ceiling == index:
+        self._end(run, generation, mark)
+    else:
+        open += 1
+        if kept == 0:
+            self.first_run = run.id
+        self.levels[run.id] = run.ceiling
+        self.fractions[run.id] = owing % SCALE
+        self._store_run(run.id, Run(units=run.units, generation=generation, ended=0))
+    queue.held += held
+    queue.owed += paid
+    line._store_queue(queue)
+    log BatchPaid(batch=run.id, until=queue.unsettled, assets=paid, held=held)
+    return paid, open
+
+
+@internal
+def _link(batch: uint256, to: uint256):
+    """@dev The next run, of the first batch of one; or the run that a batch has joined."""
+    record: line.Batch = line._load_batch(batch)
+    if record.link != to:
+        record.link = to
+        line._store_batch(batch, record)
+
+
+# ------------------------------------------------------------------ payments
+
+
+@internal
+@view
+def _run_of(batch: uint256) -> uint256:
+    """@dev The first batch of the run that a settled batch is in. Runs join those before them."""
+    first: uint256 = batch
+    for _: uint256 in range(MOST_RUNS):
+        link: uint256 = line._load_batch(first).link
+        if link == 0 or link > first:
+            break
+        first = link
+    return first
+
+
+@internal
+@view
+def _paid(batch: uint256, cut: uint256, run: uint256, shares: uint256) -> uint256:
+    """
+    @dev What shares of a batch that was cut in a generation were paid, wad, rounded down, and a wei less where
+         shares were divided meanwhile.
+    """
+    generation: uint256 = self._load_run(run).generation
+    if self.runs[run] == 0:
         return 0
-    return self._held(batch, ceiling, self.index) // SCALE
+    ceiling: uint256 = self._told_back(self.levels[run], generation, cut)
+    first: uint256 = self.ceilings[batch]
+    paid: uint256 = units._mul_div(shares, first - min(first, ceiling), SCALE)
+    return paid - min(paid, 1 if generation != cut else 0)
 
 
 @internal
 @view
-def _load_request(batch: uint256, controller: address) -> Request:
-    word: uint256 = self.requests[batch][controller]
-    return Request(shares=word & MASK_152, mark=(word >> 152) & MASK_64, next=word >> 216)
+def _told_back(ceiling: uint256, generation: uint256, cut: uint256) -> uint256:
+    """@dev A ceiling of a generation on the index of one before it, rounded up."""
+    found: uint256 = ceiling
+    at: uint256 = generation
+    if at - cut > MOST_BACK:
+        # However high it was, it is less than one when it has come here.
+        found = 1
+        at = cut + MOST_BACK
+    for _: uint256 in range(MOST_BACK):
+        if at == cut:
+            break
+        at -= 1
+        found = units._div_up(found, denominations.STEP) + self.bases[at]
+    return found
+
+
+# ------------------------------------------------------------------ divisions
 
 
 @internal
-def _set_mark(batch: uint256, controller: address, request: Request, mark: uint256):
-    """@dev How far a request's claims were settled; under 2**64."""
-    if request.mark != mark:
-        self.requests[batch][controller] = request.shares | (mark << 152) | (request.next << 216)
-
-
-@internal
-@view
-def _first(controller: address) -> uint256:
-    """@dev The first batch that a controller has something in; 0 if there is none."""
-    return self.lines[controller] & MASK_32
-
-
-@internal
-def _add_request(batch: uint256, controller: address, shares: uint256, mark: uint256):
-    """@dev To the batch that collects, which is the last of its controller's."""
-    line: uint256 = self.lines[controller]
-    last: uint256 = line >> 32
-    if last != batch:
-        first: uint256 = batch
-        if last != 0:
-            first = line & MASK_32
-            self.requests[last][controller] |= batch << 216
-        self.lines[controller] = first | (batch << 32)
-    self.requests[batch][controller] = shares | (mark << 152)
-
-
-@internal
-def _count_claimed(batch: uint256, controller: address, assets: uint256, shares: uint256):
-    """@dev Under what was paid, 96 bits, and what was committed, 152 bits."""
-    if shares != 0:
-        self.claimed[batch][controller] += assets | (shares << 96)
-
-
-@internal
-def _drop_first(batch: uint256, controller: address, following: uint256):
-    """@dev Forget a controller's first batch; what follows it is 0 if it is the last."""
-    self.requests[batch][controller] = 0
-    self.claimed[batch][controller] = 0
-    line: uint256 = 0
-    if following != 0:
-        line = ((self.lines[controller] >> 32) << 32) | following
-    self.lines[controller] = line
-
-
-@internal
-@view
-def _load_payment(batch: uint256) -> Payment:
-    word: uint256 = self.payments[batch]
-    return Payment(paid=word & MASK_96, ended=word >> 96)
-
-
-@internal
-def _pay(batch: uint256, assets: uint256):
-    """@dev Under what was booked, 96 bits."""
-    if assets != 0:
-        self.payments[batch] = unsafe_add(self.payments[batch], assets)
-
-
-@internal
-def _end(batch: uint256, mark: uint256):
-    """@dev Batches are over once."""
-    self.payments[batch] |= unsafe_add(mark, 1) << 96
+def _divide(
+    groups: DynArray[Group, MOST_GROUPS], unsettled: uint256, generation: uint256, steps: uint256
+) -> uint256:
+    """@dev Count open groups in what a share is some generations on; what they hold then, wad."""
+    index: uint256 = self.index
+    self.bases[generation] = index
+    self.index = 0
+    held: uint256 = 0
+    for group: Group in groups:
+        shares: uint256 = denominations._convert(group.units, 0, steps)
+        # Zero would stand for that of the cut.
+        ceiling: uint256 = max(1, (group.ceiling - index) * pow_mod256(denominations.STEP, steps))
+        self.levels[group.id] = ceiling
+        if group.id < unsettled:
+            self._store_run(group.id, Run(units=shares, generation=generation + steps, ended=0))
+        held += shares * ceiling // SCALE
+    return held

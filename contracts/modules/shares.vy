@@ -4,21 +4,34 @@
 """
 @title shares
 @license GNU Affero General Public License v3.0 only
-@notice An ERC-20 with EIP-2612 permits whose balances live in generations: a new generation starts with
-        none, at once for everybody, and what was held in an old one can still be read. Creating,
-        destroying and moving shares belong to the importer, which has to settle owners first.
+@notice An ERC-20 with EIP-2612 permits whose shares are divided, all alike, where losses have left each of
+        them almost nothing (see denominations). Creating, destroying and moving shares belong to the
+        importer, which has to settle owners first: bring their records to the present generation.
 @dev Packed by hand: one record is one slot, the first field at bit 0. The importer keeps every supply
      under 2**152, so that adding to the lowest field of a word never carries. The marks are the
-     importer's: how far it has come, and how far each owner was settled; so is what is open. A new
-     generation sets them back to zero. Allowances and nonces know no generations.
+     importer's: how far it has come in this generation, and how far each owner was settled; so is what is
+     open. The supply is divided as a whole and balances each by themselves, rounded down: together they are
+     at most the supply. Allowances and nonces know no generations.
 """
 from ethereum.ercs import IERC20
-from snekmate.utils import ecdsa
-from snekmate.utils import eip712_domain_separator
 
-initializes: eip712_domain_separator
+from contracts.modules import denominations
+from contracts.modules import permits
+from contracts.modules import refuse
 
-exports: eip712_domain_separator.eip712Domain
+initializes: permits
+
+exports: (
+    permits.name,
+    permits.symbol,
+    permits.decimals,
+    permits.allowance,
+    permits.approve,
+    permits.permit,
+    permits.nonces,
+    permits.DOMAIN_SEPARATOR,
+    permits.eip712Domain,
+)
 
 
 struct State:
@@ -29,28 +42,19 @@ struct State:
 
 
 struct Balance:
-    shares: uint256  # 152 bits
-    mark: uint256  # 104 bits
+    shares: uint256  # of the record's generation, 152 bits
+    mark: uint256  # 64 bits
+    generation: uint256  # 32 bits
 
-
-_PERMIT_TYPE_HASH: constant(bytes32) = keccak256(
-    "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
-)
 
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_64: constant(uint256) = 2**64 - 1
 MASK_152: constant(uint256) = 2**152 - 1
 
-name: public(immutable(String[25]))
-symbol: public(immutable(String[5]))
-decimals: public(constant(uint8)) = 18
-
 # State
 state: uint256
-# generation -> owner -> Balance
-balances: HashMap[uint256, HashMap[address, uint256]]
-allowance: public(HashMap[address, HashMap[address, uint256]])
-nonces: public(HashMap[address, uint256])
+# owner -> Balance
+balances: HashMap[address, uint256]
 
 
 @deploy
@@ -59,77 +63,15 @@ def __init__(name_: String[25], symbol_: String[5]):
     @param name_ The token's name, also of the EIP-712 domain of its permits.
     @param symbol_ The token's symbol.
     """
-    eip712_domain_separator.__init__(name_, "1")
-    name = name_
-    symbol = symbol_
-
-
-# -------------------------------------------------------------------- ERC-20
-
-
-@external
-def approve(spender: address, amount: uint256) -> bool:
-    """
-    @notice Set an allowance over the caller's shares, in place of the old one. Anyone.
-    @param spender Who may move the caller's shares.
-    @param amount [shares] The most that may be moved; the highest value means without end.
-    @return Always true.
-    """
-    self._approve(msg.sender, spender, amount)
-    return True
-
-
-@external
-def permit(
-    owner: address,
-    spender: address,
-    amount: uint256,
-    deadline: uint256,
-    v: uint8,
-    r: bytes32,
-    s: bytes32,
-):
-    """
-    @notice Set an allowance by the owner's EIP-712 signature over the next nonce. Anyone. Protects: a
-            signature counts once.
-    @param owner Whose shares, and who signed.
-    @param spender Who may move them.
-    @param amount [shares] The most that may be moved; the highest value means without end.
-    @param deadline [timestamp] The last second at which the signature counts.
-    @param v [id] The recovery id of the signature, 27 or 28.
-    @param r The first half of the signature.
-    @param s The second half of the signature.
-    """
-    assert block.timestamp <= deadline, "shares: expired deadline"
-    nonce: uint256 = self.nonces[owner]
-    self.nonces[owner] = unsafe_add(nonce, 1)
-    content: bytes32 = keccak256(abi_encode(_PERMIT_TYPE_HASH, owner, spender, amount, nonce, deadline))
-    signer: address = ecdsa._recover_vrs(
-        eip712_domain_separator._hash_typed_data_v4(content),
-        convert(v, uint256),
-        convert(r, uint256),
-        convert(s, uint256),
-    )
-    assert signer == owner, "shares: invalid signature"
-    self._approve(owner, spender, amount)
-
-
-@external
-@view
-def DOMAIN_SEPARATOR() -> bytes32:
-    """
-    @notice The EIP-712 domain of permits.
-    @return The separator for this chain and this address.
-    """
-    return eip712_domain_separator._domain_separator_v4()
+    permits.__init__(name_, symbol_)
 
 
 @external
 @view
 def totalSupply() -> uint256:
     """
-    @notice Shares of the present generation; those of older ones are void.
-    @return [shares] All that count.
+    @notice All shares, as they are counted now.
+    @return [shares] Of the present generation.
     """
     return self.state & MASK_152
 
@@ -138,18 +80,19 @@ def totalSupply() -> uint256:
 @view
 def balanceOf(owner: address) -> uint256:
     """
-    @notice An owner's shares of the present generation.
+    @notice An owner's shares, as they are counted now. They become fewer without a transfer where losses have
+            left shares almost nothing: then all are divided alike, at the next entry.
     @param owner Whose shares.
-    @return [shares] Those that count; none of an older generation.
+    @return [shares] Of the present generation, rounded down.
     """
-    return self.balances[(self.state >> 152) & MASK_32][owner] & MASK_152
+    return self._shares_of(owner)
 
 
 @external
 @view
 def generation() -> uint256:
     """
-    @notice How often all shares have become void.
+    @notice How often all shares were divided; by VOID at once where all was lost.
     @return [generation] The present one, from 0.
     """
     return (self.state >> 152) & MASK_32
@@ -172,9 +115,28 @@ def _load() -> State:
 
 @internal
 @view
-def _balance(generation: uint256, owner: address) -> Balance:
-    word: uint256 = self.balances[generation][owner]
-    return Balance(shares=word & MASK_152, mark=word >> 152)
+def _shares_of(owner: address) -> uint256:
+    """@dev Of the present generation, rounded down."""
+    word: uint256 = self.balances[owner]
+    return denominations._convert(word & MASK_152, word >> 216, (self.state >> 152) & MASK_32)
+
+
+@internal
+@view
+def _balance(owner: address) -> Balance:
+    """@dev As it was recorded last."""
+    word: uint256 = self.balances[owner]
+    return Balance(shares=word & MASK_152, mark=(word >> 152) & MASK_64, generation=word >> 216)
+
+
+@internal
+def _renew(owner: address, generation: uint256, mark: uint256) -> Balance:
+    """@dev Bring an owner's record to the present generation and a mark; what it was before."""
+    before: Balance = self._balance(owner)
+    if before.generation != generation or before.mark != mark:
+        shares: uint256 = denominations._convert(before.shares, before.generation, generation)
+        self.balances[owner] = shares | (mark << 152) | (generation << 216)
+    return before
 
 
 @internal
@@ -185,70 +147,57 @@ def _set_mark(mark: uint256):
 
 @internal
 def _set_open(open: uint256):
-    """@dev How many things of its own the importer has open in this generation; under 2**8."""
+    """@dev How many things of its own the importer has open; under 2**8."""
     self.state = (self.state & (2**248 - 1)) | (open << 248)
 
 
 @internal
-def _set_mark_of(generation: uint256, owner: address, mark: uint256):
-    """@dev How far an owner was settled; under 2**104."""
-    self.balances[generation][owner] = (self.balances[generation][owner] & MASK_152) | (mark << 152)
-
-
-@internal
-def _new_generation():
-    """@dev All shares become void."""
-    self.state = (((self.state >> 152) & MASK_32) + 1) << 152
+def _begin_generation(state: State, steps: uint256) -> State:
+    """@dev Go on by some generations: all shares are divided, or none after VOID; the mark begins anew."""
+    begun: State = State(
+        supply=denominations._convert(state.supply, 0, steps),
+        generation=state.generation + steps,
+        mark=0,
+        open=state.open if steps < denominations.VOID else 0,
+    )
+    self.state = begun.supply | (begun.generation << 152) | (begun.open << 248)
+    return begun
 
 
 @internal
 @view
 def _check_receiver(to: address):
     """@dev Shares held by their own contract are its importer's business."""
-    assert to != empty(address) and to != self, "shares: bad receiver"
+    if to == empty(address) or to == self:
+        refuse._with("shares: bad receiver")
 
 
 @internal
-def _take(generation: uint256, owner: address, amount: uint256):
-    word: uint256 = self.balances[generation][owner]
-    assert amount <= word & MASK_152, "shares: balance too small"
-    self.balances[generation][owner] = unsafe_sub(word, amount)
+def _take(owner: address, amount: uint256):
+    """@dev Of an owner whose record is of the present generation, as all that follow."""
+    word: uint256 = self.balances[owner]
+    if amount > word & MASK_152:
+        refuse._with("shares: balance too small")
+    self.balances[owner] = unsafe_sub(word, amount)
 
 
 @internal
-def _transfer(generation: uint256, owner: address, to: address, amount: uint256):
-    self._take(generation, owner, amount)
-    self.balances[generation][to] = unsafe_add(self.balances[generation][to], amount)
+def _transfer(owner: address, to: address, amount: uint256):
+    self._take(owner, amount)
+    self.balances[to] = unsafe_add(self.balances[to], amount)
     log IERC20.Transfer(sender=owner, receiver=to, value=amount)
 
 
 @internal
-def _mint(generation: uint256, to: address, amount: uint256):
-    """@dev In the present generation, in which the importer has bounded the supply."""
+def _mint(to: address, amount: uint256):
+    """@dev The importer has bounded the supply."""
     self.state = unsafe_add(self.state, amount)
-    self.balances[generation][to] = unsafe_add(self.balances[generation][to], amount)
+    self.balances[to] = unsafe_add(self.balances[to], amount)
     log IERC20.Transfer(sender=empty(address), receiver=to, value=amount)
 
 
 @internal
-def _burn(generation: uint256, owner: address, amount: uint256):
-    """@dev In the present generation."""
-    self._take(generation, owner, amount)
+def _burn(owner: address, amount: uint256):
+    self._take(owner, amount)
     self.state = unsafe_sub(self.state, amount)
     log IERC20.Transfer(sender=owner, receiver=empty(address), value=amount)
-
-
-@internal
-def _spend_allowance(owner: address, spender: address, amount: uint256):
-    allowed: uint256 = self.allowance[owner][spender]
-    if allowed != max_value(uint256):
-        assert amount <= allowed, "shares: allowance too small"
-        self._approve(owner, spender, unsafe_sub(allowed, amount))
-
-
-@internal
-def _approve(owner: address, spender: address, amount: uint256):
-    assert owner != empty(address), "shares: bad owner"
-    assert spender != empty(address), "shares: bad spender"
-    self.allowance[owner][spender] = amount
-    log IERC20.Approval(owner=owner, spender=spender, value=amount)

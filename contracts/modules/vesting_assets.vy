@@ -11,6 +11,7 @@
 from ethereum.ercs import IERC20
 
 from contracts.modules import bounds
+from contracts.modules import refuse
 from contracts.modules import units
 
 
@@ -59,7 +60,8 @@ def add_income(assets: uint256):
             entering just before an income and leaving just after; dust prolongs nothing.
     @param assets [wad] Pulled from the caller.
     """
-    assert assets != 0, "pool: no income"
+    if assets == 0:
+        refuse._with("pool: no income")
     held: Assets = self._load()
     self._check_room(held.booked, assets)
     unvested: uint256 = self._unvested(held)
@@ -115,7 +117,8 @@ def _take_unvested(assets: uint256):
     """@dev Book income out that has not vested; the rest vests as before."""
     held: Assets = self._load()
     unvested: uint256 = self._unvested(held)
-    assert assets <= unvested, "pool: vested already"
+    if assets > unvested:
+        refuse._with("pool: vested already")
     held.booked -= assets
     held.unvested = unvested - assets
     held.vested_at = block.timestamp
@@ -140,21 +143,20 @@ def _room() -> uint256:
 @internal
 @pure
 def _check_room(booked: uint256, assets: uint256):
-    assert assets <= MASK_96 - booked, "pool: too many assets"
+    if assets > MASK_96 - booked:
+        refuse._with("pool: too many assets")
 
 
 @internal
 def _pull(assets: uint256):
-    assert extcall IERC20(asset).transferFrom(
-        msg.sender, self, assets, default_return_value=True
-    ), "pool: transfer in failed"
+    if not extcall IERC20(asset).transferFrom(msg.sender, self, assets, default_return_value=True):
+        refuse._with("pool: transfer in failed")
 
 
 @internal
 def _push(receiver: address, assets: uint256):
-    assert extcall IERC20(asset).transfer(
-        receiver, assets, default_return_value=True
-    ), "pool: transfer out failed"
+    if not extcall IERC20(asset).transfer(receiver, assets, default_return_value=True):
+        refuse._with("pool: transfer out failed")
 
 
 @internal

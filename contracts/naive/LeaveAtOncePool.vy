@@ -165,8 +165,7 @@ def maxWithdraw(controller: address) -> uint256:
     @param controller Whose shares.
     @return [wad] Rounded down.
     """
-    state: Pool.token.State = Pool.token._load()
-    return self._to_assets(state.supply, Pool.token._balance(state.generation, controller).shares)
+    return self._to_assets(Pool.token._load().supply, Pool.token._shares_of(controller))
 
 
 @external

@@ -137,7 +137,7 @@ def test_every_stage_in_order_and_income_in_reverse(protocol):
     # Whoever bore a loss is whole again, but for rounding (a wei for 1e27 shares), and never more than that.
     for pool, lost in owed.items():
         who = "saver" if pool == "Savings" else "member"
-        protocol.do(f"{pool}.collect_claims", who, 0, sender="stranger")
+        protocol.do(f"{pool}.collect_claims", who, sender="stranger")
         generation = 0
         cash = protocol.do(f"{pool}.Claims.collect", who, generation, sender="stranger")
         assert lost - 100 <= cash <= lost

@@ -149,11 +149,11 @@ RIGHT_REPAY = vault_engine.VaultEngine.repay_and_withdraw
 RIGHT_DEPOSIT = pool.Pool.deposit
 
 
-RIGHT_PAY_OUT, RIGHT_CLAIMABLE = pool.Pool._pay_out, pool.Pool._claimable
+RIGHT_SETTLEMENT, RIGHT_CLAIMABLE = pool.Pool._settle_batches, pool.Pool._claimable
 
 
-def pay_all_out(self, losses):
-    RIGHT_PAY_OUT(self, 0)
+def pay_all_out(self, level, price):
+    return RIGHT_SETTLEMENT(self, self.index[()], price)
 
 
 @external
@@ -247,7 +247,7 @@ WRONG = [
     (48, ledger, "rpow", lambda x, n: RAY + (x - RAY) * n),
     (49, pool.Pool, "deposit", a_deposit_with_a_gift),
     (6, loss_waterfall.LossWaterfall, "_room", cap_for_each_call),
-    (7, pool.Pool, "_pay_out", pay_all_out),
+    (7, pool.Pool, "_settle_batches", pay_all_out),
     (10, vault_engine.VaultEngine, "repay_and_withdraw", blocked_by_the_feed),
     (12, pool.Pool, "_claimable", rounded_up_and_more),
     (12, vault_engine, "div_up", lambda x, y: x // y),
@@ -329,7 +329,7 @@ def test_a_workout_that_the_feed_keeps_from_being_paid_is_told(alone_with_workou
 
 def test_who_leaves_before_a_workouts_loss_is_told(alone_with_workouts, monkeypatch):
     assert answers(alone_with_workouts, 7) > 5
-    monkeypatch.setattr(pool.Pool, "_pay_out", pay_all_out)
+    monkeypatch.setattr(pool.Pool, "_settle_batches", pay_all_out)
     with pytest.raises(Violation, match="property 7 is violated"):
         answers(alone_with_workouts, 7)
 

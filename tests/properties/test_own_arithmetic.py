@@ -294,8 +294,8 @@ RIGHT_SHARED = ledger.Ledger._load_redistribution
 
 
 def dear_shares(self):
-    supply, held = RIGHT_TERMS(self)
-    return supply, held - held // 100
+    supply, held, steps = RIGHT_TERMS(self)
+    return supply, held - held // 100, steps
 
 
 @external
@@ -365,8 +365,8 @@ def twice_the_claims(self, shares, assets):
     RIGHT_CHECKPOINT(self, shares, 2 * assets)
 
 
-def half_the_level(self, shares, assets):
-    return RIGHT_LEVEL(self, shares, assets // 2)
+def half_the_level(self, groups, shares, assets):
+    return RIGHT_LEVEL(self, groups, shares, assets // 2)
 
 
 def the_highest(self, collateral_type, config):

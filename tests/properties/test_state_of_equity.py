@@ -37,7 +37,7 @@ def pools(new_protocol):
     made.do("StakedEquity.deposit", 10_000 * WAD, "admin", sender="admin")
     lose(made, debt=20_000 * WAD)
     cover(made)
-    made.do("Junior.collect_claims", "neighbour", 0, sender="stranger")
+    made.do("Junior.collect_claims", "neighbour", sender="stranger")
     fill(made, "WETH")
     save(made, "newcomer", WAD, "Junior")
     made.do("Stablecoin.approve", "Junior.Claims", 1_000 * WAD, sender="taker")
@@ -49,7 +49,7 @@ def pools(new_protocol):
     "tamper",
     [
         add("Junior", "funds.assets", "booked", 10**30),
-        add("Junior", "exits.requests", "shares", 10**40),
+        add("Junior", "line.requests", "shares", 10**40),
         add("StakedEquity", "funds.assets", "booked", 10**30),
         add("StakeAuction", "sales", "target", 10**27),
         add("Junior.Claims", "paid_per_token", by=10**30),

@@ -8,8 +8,8 @@ from backstop.deployment.accounts import account, created_address
 from backstop.deployment.examples import standard
 from backstop.deployment.parameters import Parameters
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.exits import MOST_OPEN
 from backstop.model.member_pool import MemberPool
+from backstop.model.redeem_queue import MOST_UNSETTLED, collecting_time
 from backstop.model.state import ZERO_ADDRESS
 from backstop.simulation.worth import stake
 from tests.support.helpers import STAGE, refusal
@@ -107,7 +107,7 @@ def leave_in_crumbs(protocol: Protocol) -> None:
     save(protocol, "saver", 4_000 * WAD, "Junior")
     give(protocol, "saver", 100 * WAD)
     protocol.do("Stablecoin.approve", "Junior", 100 * WAD, sender="saver")
-    for _ in range(MOST_OPEN):
+    for _ in range(MOST_UNSETTLED):
         shares = save(protocol, "attacker", WAD, "Junior")
         protocol.do("Junior.add_income", WAD, sender="saver")
         protocol.do("Junior.requestRedeem", shares, "attacker", "attacker", sender="attacker")
@@ -149,7 +149,7 @@ def request(protocol: Protocol, who: str, pool: str = POOL) -> int:
 def cut(protocol: Protocol, pool: str = POOL) -> int:
     """Let the batch collect for its day, and cut it; its number."""
     _, _, batch = protocol.read(f"{pool}.queue")
-    end = protocol.read(f"{pool}.batch_of", batch)[1] + min(DAY, protocol.read(f"{pool}.COOLDOWN"))
+    end = protocol.read(f"{pool}.batch_of", batch)[1] + collecting_time(protocol.read(f"{pool}.COOLDOWN"))
     protocol.advance(max(0, end - protocol.timestamp))
     return int(protocol.do(f"{pool}.cut", sender="stranger"))
 

@@ -16,6 +16,7 @@ from backstop.keepers.costs import cost_in_stablecoin, gas_needed
 from backstop.keepers.cycle_view import CycleView
 from backstop.keepers.indexes import Indexes
 from backstop.keepers.lots import Batch, OpenLot
+from backstop.keepers.pool_reader import read_pool
 from backstop.keepers.seen import (
     Auction,
     EquityAuction,
@@ -29,10 +30,13 @@ from backstop.keepers.seen import (
     Tables,
 )
 from backstop.keepers.vault_view import VaultView
-from backstop.model import dutch, exits, loss_events, price_feed, recovery_claims, shares, treasury
+from backstop.model import dutch, loss_events, price_feed, recovery_claims, treasury
 from backstop.model import surplus_auction as surplus
 from backstop.model.arithmetic import RAD, RAY, WAD, div_up
-from backstop.model.bounds import FINAL_DEADLINE, LOOK
+from backstop.model.bounds import FINAL_DEADLINE
+from backstop.model.equity_pool import EquityPool
+from backstop.model.member_pool import MemberPool
+from backstop.model.redeem_queue import MOST_UNSETTLED
 from backstop.model.settlement_price import Closing, FinalPrice
 from backstop.system import Snapshot
 
@@ -149,34 +153,30 @@ class View(VaultView):
 
     def membership(self, pool: str, owner: str) -> Membership:
         """Return a member's part in a pool."""
-        tables = self._snapshot[POOLS[pool][0]]
-        generation = tables["token.state"].get((), shares.State()).generation
-        held: shares.Balance = tables["token.balances"].get((generation, owner), shares.Balance())
-        requested, claimable = 0, 0
-        queue: exits.Queue = tables["exits.queue"].get((), exits.Queue())
-        for id in range(1, queue.collecting + 1):
-            request: exits.Request = tables["exits.requests"].get((id, owner), exits.Request())
-            if request.shares:
-                requested += request.shares
-                paid = tables["exits.payments"].get(id, exits.Payment()).paid
-                part = paid * request.shares // tables["exits.batches"][id].units
-                claimable += int(part - tables["exits.claimed"].get((id, owner), exits.Claimed()).assets)
-        return Membership(held.shares, requested, claimable)
+        found = self._pool(pool)
+        requested = sum(found.requests[id, owner].shares for id in found.requests_of(owner))
+        claimable = found.maxWithdraw("", owner) if found.cooldown else 0
+        return Membership(found.held(owner), requested, claimable)
 
     def leaving(self, pool: str) -> Leaving:
         """Return what can be done with a pool's batches."""
-        tables = self._snapshot[POOLS[pool][0]]
-        queue: exits.Queue = tables["exits.queue"].get((), exits.Queue())
-        open = tables["token.state"].get((), shares.State()).open
-        collecting: exits.Batch = tables["exits.batches"].get(queue.collecting, exits.Batch())
-        first = queue.collecting - open
-        waits = max(first, queue.unsettled)
-        cooldown, settle_from, cut_from = self.exit_terms(pool).cooldown, None, None
-        if waits < queue.collecting:
-            settle_from = tables["exits.batches"][waits].since + cooldown + LOOK
-        if collecting.units and open < exits.MOST_OPEN:
-            cut_from = collecting.since + min(cooldown, exits.DAY)
-        return Leaving(cut_from, settle_from, first < waits)
+        found = self._pool(pool)
+        queue, cut_from, settle_from = found.line[()], None, None
+        if queue.unsettled < queue.collecting:
+            settle_from = found.matures_at(queue.unsettled)
+        places = queue.collecting - queue.unsettled
+        is_free = places < MOST_UNSETTLED or (isinstance(found, EquityPool) and settle_from is not None)
+        if found.units_of(queue.collecting) and is_free:
+            cut_from = found.cut_from()
+            if places == MOST_UNSETTLED and settle_from is not None:
+                cut_from = max(cut_from, settle_from)
+        if isinstance(found, EquityPool):
+            return Leaving(cut_from, settle_from, found.shares_due("") != 0)
+        # Runs may be paid more as less is in doubt.
+        return Leaving(cut_from, settle_from, found.state[()].open != places)
+
+    def _pool(self, pool: str) -> MemberPool:
+        return read_pool(self._snapshot[POOLS[pool][0]], self.exit_terms(pool).cooldown)
 
     @property
     def nothing_pends(self) -> bool:

@@ -1,19 +1,36 @@
 """Staked equity, which an auction slashes for losses and brings back unsold; see contracts/EquityPool.vy.
 
-Shares of a batch stay members' until it is paid, in full, once no loss is known and nothing is under auction.
+Shares of a batch stay members' until it is paid. Those whose cooldown is over are due in a round, and all
+that are due are paid in full, at one price, once no loss is known and nothing is under auction.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple, cast
 
-from backstop.model.arithmetic import add, mul
-from backstop.model.exits import MOST_OPEN, Batch, Claimed, Queue, Request
+from backstop.model.arithmetic import mul
+from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES, VOID, convert_shares, count_steps
 from backstop.model.interfaces import IEquityAuction
-from backstop.model.member_pool import VIRTUAL_ASSETS, VIRTUAL_SHARES, MemberPool, Part
-from backstop.model.pool import void
+from backstop.model.member_pool import LEAST_ASSETS, BatchState, MemberPool, Part
+from backstop.model.redeem_queue import Queue, Request
 from backstop.model.shares import State
-from backstop.model.state import World, external, immutable, require, view
+from backstop.model.state import World, external, immutable, require, slot, view
+
+
+@slot(96, 160)
+class Round(NamedTuple):
+    """What shares that were due together were paid."""
+
+    paid: int = 0  # wad
+    shares: int = 0
+
+
+@slot(152, 104)
+class Due(NamedTuple):
+    """Shares that are due."""
+
+    shares: int = 0
+    generation: int = 0
 
 
 class EquityPool(MemberPool):
@@ -40,50 +57,48 @@ class EquityPool(MemberPool):
         token = asset, vesting, token_name, token_symbol
         super().__init__(world, name, address, *token, loss_waterfall, cooldown)
         self.stage_address = stage
+        self.round = self.table("round")
+        self.due = self.table("due", Due())
+        self.rounds = self.table("rounds", Round())
+        self.generations = self.table("generations")
+        # Batches that wait for their time are in round 0.
+        self.round[()] = 1
 
     @property
     def stage(self) -> IEquityAuction:
         return cast(IEquityAuction, self.world.at(self.stage_address))
-
-    # ------------------------------------------------------------------- entry
-
-    def _enter(self, sender: str, assets: int, shares: int, receiver: str) -> None:
-        if shares and self.state[()].supply and self._entry_terms()[0] == VIRTUAL_SHARES:
-            self._check_receiver(receiver)
-            self._new_generation()
-        super()._enter(sender, assets, shares, receiver)
 
     # -------------------------------------------------------------------- exit
 
     @external
     def cut(self, sender: str) -> int:
         """End the collecting of a batch; its shares stay members' until they are paid; the batch."""
-        state: State = self.state[()]
-        queue: Queue = self.line[()]
-        id = queue.collecting
-        batch: Batch = self.batches[id]
-        require(batch.units != 0, "pool: no requests")
-        require(self.world.timestamp >= self.cut_from(), "pool: batch collects")
-        require(state.open < MOST_OPEN, "pool: too many batches")
-        self._set_open(state.open + 1)
-        self.batches[id] = batch._replace(since=self.world.timestamp)
-        self.line[()] = queue._replace(collecting=id + 1)
-        self.emit("BatchCut", id, batch.units, 0)
-        return id
+        queue = self._ripen()
+        units = self._cut(queue).units
+        self.line[()] = queue._replace(collecting=queue.collecting + 1)
+        self.emit("BatchCut", queue.collecting, units, 0)
+        return int(queue.collecting)
 
     @external
     def settle(self, sender: str) -> None:
-        """Pay the batches whose cooldown is over, in full, while no loss is known."""
-        queue: Queue = self.line[()]
-        first, unsettled = self.open_batches().start, self.settled_batches().stop
-        while unsettled != queue.collecting and self.world.timestamp >= self.matures_at(unsettled):
-            unsettled += 1
-        require(first < unsettled, "pool: nothing to settle")
-        self.line[()] = queue._replace(unsettled=unsettled)
+        """Pay all shares that are due, in full, while no loss is known."""
+        queue, state, round = self._ripen(), self.state[()], self.round[()]
+        shares = self._due()
+        require(shares != 0, "pool: nothing to settle")
         losses = self.loss_waterfall.losses_at_payment(self.address, self.stage_address)
         idle = losses == 0 and self.stage.under_auction(self.address) == 0
         require(idle, "pool: losses are open")
-        self._pay_members()
+        paid = mul(shares, self._all_vested() + VIRTUAL_ASSETS) // (state.supply + VIRTUAL_SHARES)
+        self.rounds[round] = Round(paid, shares)
+        if state.generation:
+            self.generations[round] = state.generation
+        self.due[()] = Due()
+        self.round[()] = round + 1
+        self._book(-paid)
+        self.line[()] = queue._replace(owed=queue.owed + paid)
+        self._renew(self.address, self.state[()].mark)
+        self._burn(self.address, shares)
+        self.emit("RoundPaid", round, queue.unsettled, shares, paid)
 
     # ------------------------------------------------------------------ losses
 
@@ -112,41 +127,69 @@ class EquityPool(MemberPool):
         """Return what can be slashed: all vested assets."""
         return self._all_vested()
 
+    @view
+    def batch_of(self, sender: str, batch: int) -> BatchState:
+        """Return the record of a batch."""
+        record = self.batches[batch]
+        paid, over = self._paid(batch, record.units, record.generation)
+        return BatchState(record.units, record.since, paid, 0, over)
+
+    @view
+    def queue(self, sender: str) -> tuple[int, int, int]:
+        """Return the first batch that waits for its time, twice, and the one that collects."""
+        queue: Queue = self.line[()]
+        return queue.unsettled, queue.unsettled, queue.collecting
+
+    @view
+    def shares_due(self, sender: str) -> int:
+        """Return the shares whose cooldown was over when somebody last looked."""
+        return self._due()
+
     # ----------------------------------------------------------------- batches
 
-    def _pay_members(self) -> None:
-        """Pay batches whose shares are members' at the price of now, in full."""
-        state: State = self.state[()]
-        all_vested, supply, total = self._all_vested(), state.supply, 0
-        settled = self.settled_batches()
-        for id in settled:
-            shares = self.batches[id].units
-            paid = mul(shares, all_vested - total + VIRTUAL_ASSETS) // (supply + VIRTUAL_SHARES)
-            supply -= shares
-            total += paid
-            self._pay(id, paid)
-            self._end(id, 0)
-            self.emit("BatchPaid", id, paid, 0)
-        self._burn(state.generation, self.address, state.supply - supply)
-        self._set_open(state.open - len(settled))
-        self._book(-total)
-        queue: Queue = self.line[()]
-        self.line[()] = queue._replace(owed=queue.owed + total)
+    def settles_from(self) -> int:
+        """Return when shares are due first [seconds]: at once, if some are already."""
+        return 0 if self._due() else super().settles_from()
 
-    def _is_over(self, id: int) -> bool:
-        return bool(self.payments[id].ended) or self.batches[id].generation != self.state[()].generation
+    def _ripen(self) -> Queue:
+        """Make the shares of batches due whose cooldown is over; the queue, not stored."""
+        queue: Queue = self.line[()]
+        due, unsettled = self._due(), queue.unsettled
+        for id in self.unsettled_batches():
+            if self.world.timestamp < self.matures_at(id):
+                break
+            due += self.units_of(id)
+            self.batches[id] = self.batches[id]._replace(link=self.round[()])
+            unsettled = id + 1
+        self.due[()] = Due(due, self.state[()].generation)
+        return queue._replace(unsettled=unsettled)
+
+    def _due(self) -> int:
+        """Return the shares that are due, as they are counted now, rounded down."""
+        due: Due = self.due[()]
+        return convert_shares(due.shares, due.generation, self.state[()].generation)
+
+    def _paid(self, id: int, shares: int, generation: int) -> tuple[int, bool]:
+        """Return what shares of a batch, of that generation, were paid, rounded down; and if they were."""
+        round = self.batches[id].link
+        if round == 0 or round == self.round[()]:
+            return 0, False
+        record: Round = self.rounds[round]
+        owed = convert_shares(shares, generation, self.generations[round])
+        return mul(record.paid, owed) // record.shares, True
 
     def _claimable(self, id: int, controller: str) -> Part:
         """Return what may be claimed of a request: all or, before its batch is paid, nothing."""
         request: Request = self.requests[id, controller]
-        if request.shares == 0 or not self._is_over(id):
-            return Part(0, 0, 0, False, 0)
-        claimed: Claimed = self.claimed[id, controller]
-        shares, assets = request.shares - claimed.shares, 0
-        if shares:
-            paid = self.payments[id].paid
-            assets = paid * request.shares // self.batches[id].units - claimed.assets
-        return Part(request.shares, shares, assets, True, 0)
+        paid, over = self._paid(id, request.shares, request.generation)
+        if not over:
+            return Part(0, 0, 0, False)
+        claimed = self.claimed[id, controller]
+        shares = request.shares - claimed.shares
+        return Part(request.shares, shares, paid - claimed.assets if shares else 0, True)
+
+    def committed(self, id: int, controller: str) -> int:
+        return int(self.requests[id, controller].shares)
 
     # ------------------------------------------------------------------ prices
 
@@ -159,21 +202,22 @@ class EquityPool(MemberPool):
             return assets
         return assets - min(assets, self.stage.pending_assets(self.address, losses))
 
-    def _entry_terms(self) -> tuple[int, int]:
-        """Return the shares and assets that an entry is priced by: what is under auction may come back."""
-        supply, held = int(self.state[()].supply), self._all_vested()
-        if self.loss_waterfall.pending_total(self.address) != 0:
-            held = add(held, self.stage.under_auction(self.address))
-        if void(supply, held):
-            supply = held = 0
-        return supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
+    def _entry_terms(self) -> tuple[int, int, int]:
+        """Return what an entry is priced by: what is under auction may come back. None if nothing is left."""
+        supply, held = self.state[()].supply, self._all_vested() + self.stage.under_auction(self.address)
+        steps = count_steps(supply, held)
+        if supply and held < LEAST_ASSETS:
+            steps, held = VOID, 0
+        return convert_shares(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
 
-    def _new_generation(self) -> None:
-        """Void all shares, requests and batches; what is left stays here for good, as a donation does."""
-        state: State = self.state[()]
-        self._void_shares()
-        queue: Queue = self.line[()]
-        collecting = queue.collecting + (self.batches[queue.collecting].units != 0)
-        self.line[()] = Queue(collecting, collecting, 0, queue.owed)
-        rest = self._clear()
-        self.emit("NewGeneration", state.generation + 1, state.supply, rest)
+    def _begin_entry(self) -> tuple[int, int]:
+        """Return the entry's terms, after shares were divided or voided; then what is left stays for good."""
+        supply, held, steps = self._entry_terms()
+        if steps:
+            voided = self.state[()].supply
+            begun: State = self._begin_generation(steps)
+            if steps == VOID:
+                self.emit("NewGeneration", begun.generation, voided, self._clear())
+            else:
+                self.emit("SharesDivided", begun.generation, steps)
+        return supply, held

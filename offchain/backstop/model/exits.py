@@ -1,6 +1,7 @@
-"""The batches in which members leave a pool, and the loss index; see contracts/modules/exits.vy.
+"""What batches of leavers bear and are paid, by the loss index; see contracts/modules/exits.vy.
 
-The index counts what one share has borne, in 1 / SCALE wei. A batch that was cut holds, at any time,
+The index counts what one share has borne, in 1 / SCALE wei. A group - a run of settled batches with one
+ceiling, or a batch that is not settled - holds, at any time,
 
     held = floor(units * (ceiling - index) / SCALE)
 
@@ -11,163 +12,198 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.model.arithmetic import div_up
-from backstop.model.shares import Shares
-from backstop.model.state import World, external, slot, view
+from backstop.model.arithmetic import div_up, mul
+from backstop.model.denominations import STEP, convert_shares
+from backstop.model.redeem_queue import MOST_UNSETTLED, Queue, RedeemQueue
+from backstop.model.state import World, require, slot
 
 # What one share has borne is counted in this part of a wei.
 SCALE = 10**47
-# Batches that are cut and not over.
-MOST_OPEN = 16
-# Seconds for which a batch takes requests at most.
-DAY = 86_400
-# Requests of a controller that one call goes through.
-MOST_AT_ONCE = 32
+MOST_RUNS = 20
+MOST_GROUPS = MOST_RUNS + MOST_UNSETTLED
+# Of the price of a share: what is held back at least while anything is in doubt.
+PARTS = 256
+# Generations back that a ceiling is told from.
+MOST_BACK = 9
 
 
-@slot(32, 32, 96, 96)
-class Queue(NamedTuple):
-    """Where the batches are, and what they have [wad]."""
+class Group(NamedTuple):
+    """A run, or a batch that is not settled."""
 
-    collecting: int = 0  # the batch that takes requests, the last one
-    unsettled: int = 0  # the first batch that waits for its time
-    held: int = 0  # by batches that were cut
-    owed: int = 0  # paid out to batches and not claimed yet
+    id: int  # its first batch
+    units: int  # shares, as they are counted now
+    ceiling: int  # on the index, in 1 / SCALE wei
 
 
 @slot(152, 32, 72)
-class Batch(NamedTuple):
-    """Shares that leave together."""
+class Run(NamedTuple):
+    """Settled batches with one ceiling."""
 
     units: int = 0  # shares
-    since: int = 0  # seconds: the first request, then the cut
-    generation: int = 0  # of the shares
+    generation: int = 0  # as of which they are counted
+    ended: int = 0  # 1 + the checkpoint at which it was over; 0 while it is not
 
 
-@slot(96, 160)
-class Payment(NamedTuple):
-    """What a batch has been paid."""
-
-    paid: int = 0  # wad
-    ended: int = 0  # 1 + the checkpoint at which the batch was over; 0 while it is not
-
-
-@slot(152, 64, 40)
-class Request(NamedTuple):
-    """What was committed to a batch for a controller."""
-
-    shares: int = 0
-    mark: int = 0  # the checkpoint up to which claims are settled
-    next: int = 0  # the controller's next batch
-
-
-@slot(96, 160)
-class Claimed(NamedTuple):
-    """What was claimed of a request that is not done."""
-
-    assets: int = 0  # wad
-    shares: int = 0
-
-
-@slot(32, 224)
-class Line(NamedTuple):
-    """The batches in which a controller has requests that are not done; 0 if there is none."""
-
-    first: int = 0
-    last: int = 0
-
-
-class Exits(Shares):
-    """The queue belongs to the subclass, which has the assets."""
+class Exits(RedeemQueue):
+    """The loss index belongs to the subclass, which has the assets."""
 
     def __init__(self, world: World, name: str, address: str, token_name: str, token_symbol: str) -> None:
         super().__init__(world, name, address, token_name, token_symbol)
-        self.line = self.table("exits.queue", Queue())
         self.index = self.table("exits.index")
-        self.batches = self.table("exits.batches", Batch())
+        self.bases = self.table("exits.bases")
         self.ceilings = self.table("exits.ceilings")
-        self.payments = self.table("exits.payments", Payment())
-        self.requests = self.table("exits.requests", Request())
-        self.claimed = self.table("exits.claimed", Claimed())
-        self.lines = self.table("exits.lines", Line())
-        self.operators = self.table("exits.isOperator", False)
-        # Batch 0 is none.
-        self.line[()] = Queue(1, 1)
+        self.levels = self.table("exits.levels")
+        self.runs = self.table("exits.runs", Run())
+        self.fractions = self.table("exits.fractions")
+        self.first_run = self.table("exits.first_run")
 
-    @external
-    def setOperator(self, sender: str, operator: str, approved: bool) -> bool:
-        """Let somebody request for the sender's shares and claim for the sender's requests, or no longer."""
-        self.operators[sender, operator] = approved
-        self.emit("OperatorSet", sender, operator, approved)
-        return True
+    # ------------------------------------------------------------------ groups
 
-    @view
-    def isOperator(self, sender: str, controller: str, operator: str) -> bool:
-        """Tell whether somebody may act for a controller."""
-        return bool(self.operators[controller, operator])
-
-    def requests_of(self, controller: str) -> list[int]:
-        """Return the batches in which a controller has requests that one call goes through, oldest first."""
-        found, id = list[int](), self.lines[controller].first
-        while id and len(found) < MOST_AT_ONCE:
-            found.append(id)
-            id = self.requests[id, controller].next
+    def groups(self) -> list[Group]:
+        """Return the open groups in the order of their ceilings."""
+        queue: Queue = self.line[()]
+        found = list[Group]()
+        if self.state[()].open != queue.collecting - queue.unsettled:
+            id = self.first_run[()]
+            while id:
+                found.append(Group(id, self.runs[id].units, self.ceiling_of(id)))
+                id = self.batches[id].link
+        for id in self.unsettled_batches():
+            found.append(Group(id, self.units_of(id), self.ceiling_of(id)))
         return found
 
-    def open_batches(self) -> range:
-        """Return the batches that are cut and not over."""
-        collecting = self.line[()].collecting
-        return range(collecting - self.state[()].open, collecting)
+    def ceiling_of(self, id: int) -> int:
+        """Return the ceiling of an open group [1 / SCALE wei]."""
+        return int(self.levels[id] or self.ceilings[id])
 
-    def settled_batches(self) -> range:
-        """Return those of them whose time had come when somebody last settled."""
-        first = self.open_batches().start
-        return range(first, max(first, self.line[()].unsettled))
+    def settles_from(self) -> int:
+        """Return when a group may be paid first [seconds]: runs may at any time."""
+        queue: Queue = self.line[()]
+        has_runs = self.state[()].open != queue.collecting - queue.unsettled
+        return 0 if has_runs else super().settles_from()
 
-    def _level(self, shares: int, assets: int) -> int:
-        """Return where the index would stand after a loss that live shares and open batches share."""
-        everything = shares + sum(self.batches[id].units for id in self.open_batches())
+    def _level(self, groups: list[Group], shares: int, assets: int) -> int:
+        """Return where the index would stand after a loss that live shares and open groups share."""
+        everything = shares + sum(group.units for group in groups)
         level, left = int(self.index[()]), assets * SCALE
-        for id in self.open_batches():
-            room = (self.ceilings[id] - level) * everything
+        for group in groups:
+            room = (group.ceiling - level) * everything
             if left < room:
                 break
             left -= room
-            level = self.ceilings[id]
-            everything -= self.batches[id].units
+            level = group.ceiling
+            everything -= group.units
         return level + div_up(left, everything)
 
-    def _held(self, id: int, ceiling: int, level: int) -> int:
-        """Return what a batch holds under a ceiling, in 1 / SCALE wei."""
-        return int(self.batches[id].units) * (ceiling - level)
+    def _end(self, group: Group, mark: int) -> None:
+        """Write that a group is over: paid, or its ceiling is reached."""
+        self.levels[group.id] = group.ceiling
+        self.runs[group.id] = Run(group.units, self.state[()].generation, mark + 1)
 
-    def _add_request(self, id: int, controller: str, shares: int, mark: int) -> None:
-        """Write a request for the batch that collects, which is the last of its controller's."""
-        line: Line = self.lines[controller]
-        if line.last != id:
-            if line.last:
-                last = self.requests[line.last, controller]
-                self.requests[line.last, controller] = last._replace(next=id)
-            self.lines[controller] = Line(line.first or id, id)
-        self.requests[id, controller] = Request(shares, mark)
+    # -------------------------------------------------------------- settlement
 
-    def _drop_first(self, id: int, controller: str) -> None:
-        """Forget a controller's first request."""
-        following = self.requests[id, controller].next
-        self.requests[id, controller] = Request()
-        self.claimed[id, controller] = Claimed()
-        line = self.lines[controller]
-        self.lines[controller] = line._replace(first=following) if following else Line()
+    def _joining(self, groups: list[Group], level: int, price: int) -> tuple[int, int]:
+        """Return how many runs stay as they are, and how many groups after them form one."""
+        index, unsettled, small = self.index[()], self.line[()].unsettled, price // PARTS
+        kept = found = 0
+        for group in groups:
+            if group.id < unsettled:
+                if group.ceiling < level:
+                    kept += 1
+                    continue
+            elif (
+                group.ceiling < level
+                or self.world.timestamp < self.matures_at(group.id)
+                or (not found and level > index and (kept == MOST_RUNS or group.ceiling - level < small))
+            ):
+                break
+            found += 1
+        return kept, found
 
-    def _holds(self, id: int) -> int:
-        """Return what a batch that is not over holds, rounded down; 0 before its cut."""
-        ceiling = self.ceilings[id]
-        return self._held(id, ceiling, self.index[()]) // SCALE if ceiling else 0
+    def _settle_batches(self, level: int, price: int) -> int:
+        """Make one run of the top groups that known losses leave something of; what is paid to it."""
+        queue, groups, index = self.line[()], self.groups(), self.index[()]
+        kept, found = self._joining(groups, level, price)
+        require(found != 0, "pool: nothing to settle")
+        first = groups[kept]
+        ceiling = level
+        if level > index:
+            margin = max(div_up(level - index, 2), price // PARTS)
+            if first.id >= queue.unsettled:
+                margin = min(margin, (first.ceiling - level) // 2)
+                if kept:
+                    self._link(groups[kept - 1].id, first.id)
+            ceiling = min(first.ceiling, level + margin)
+        self._link(first.id, 0)
+        joined, owing, held, unsettled = groups[kept : kept + found], 0, queue.held, queue.unsettled
+        for group in joined:
+            if group != first:
+                self._link(group.id, first.id)
+            held -= mul(group.units, group.ceiling - index) // SCALE
+            owing += self.fractions[group.id] + mul(group.units, group.ceiling - ceiling)
+            unsettled = max(unsettled, group.id + 1)
+        run = Group(first.id, sum(group.units for group in joined), ceiling)
+        paid, still, open = owing // SCALE, mul(run.units, ceiling - index) // SCALE, len(groups) - found
+        if ceiling == index:
+            self._end(run, self.state[()].mark)
+        else:
+            open += 1
+            if kept == 0:
+                self.first_run[()] = run.id
+            self.levels[run.id] = ceiling
+            self.fractions[run.id] = owing % SCALE
+            self.runs[run.id] = Run(run.units, self.state[()].generation, 0)
+        self.line[()] = Queue(queue.collecting, unsettled, held + still, queue.owed + paid)
+        self.emit("BatchPaid", run.id, unsettled, paid, still)
+        if open != self.state[()].open:
+            self._set_open(open)
+        return int(paid)
 
-    def _pay(self, id: int, assets: int) -> None:
-        if assets:
-            payment: Payment = self.payments[id]
-            self.payments[id] = payment._replace(paid=payment.paid + assets)
+    def _link(self, id: int, to: int) -> None:
+        """Write the next run, of the first batch of one; or the run that a batch has joined."""
+        if self.batches[id].link != to:
+            self.batches[id] = self.batches[id]._replace(link=to)
 
-    def _end(self, id: int, mark: int) -> None:
-        self.payments[id] = self.payments[id]._replace(ended=mark + 1)
+    # ---------------------------------------------------------------- payments
+
+    def run_of(self, id: int) -> int:
+        """Return the first batch of the run that a settled batch is in."""
+        link = self.batches[id].link
+        while link != 0 and link < id:
+            id, link = link, self.batches[link].link
+        return id
+
+    def _paid(self, id: int, run: int, shares: int) -> int:
+        """Return what shares of a settled batch, as counted at its cut, were paid [wad], rounded down."""
+        record: Run = self.runs[run]
+        if record == Run():
+            return 0
+        cut, first = self.batches[id].generation, self.ceilings[id]
+        ceiling = self._told_back(self.levels[run], record.generation, cut)
+        paid = mul(shares, first - min(first, ceiling)) // SCALE
+        return int(paid - min(paid, int(record.generation != cut)))
+
+    def _told_back(self, ceiling: int, generation: int, cut: int) -> int:
+        """Return a ceiling of a generation on the index of one before it, rounded up."""
+        if generation - cut > MOST_BACK:
+            ceiling, generation = 1, cut + MOST_BACK
+        for at in range(generation - 1, cut - 1, -1):
+            ceiling = div_up(ceiling, STEP) + self.bases[at]
+        return ceiling
+
+    # --------------------------------------------------------------- divisions
+
+    def _divide(self, steps: int) -> int:
+        """Count open groups in what a share is some generations on; what they hold then."""
+        generation, index, held = self.state[()].generation, self.index[()], 0
+        groups = self.groups()
+        self.bases[generation] = index
+        self.index[()] = 0
+        for group in groups:
+            shares = convert_shares(group.units, 0, steps)
+            ceiling = max(1, (group.ceiling - index) * STEP**steps)
+            self.levels[group.id] = ceiling
+            if group.id < self.line[()].unsettled:
+                self.runs[group.id] = Run(shares, generation + steps, 0)
+            held += shares * ceiling // SCALE
+        return held

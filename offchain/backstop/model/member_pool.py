@@ -12,17 +12,15 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, div_up, mul
-from backstop.model.exits import DAY, Batch, Claimed, Exits, Queue, Request
+from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES
 from backstop.model.interfaces import ILossWaterfall
-from backstop.model.shares import State
+from backstop.model.redeem_queue import Queue, RedeemQueue
 from backstop.model.state import World, external, immutable, require, view
 from backstop.model.vesting_assets import VestingAssets
 
-VIRTUAL_SHARES = 10**6
-VIRTUAL_ASSETS = 1
-MOST_SHARES = 10**15
+LEAST_ASSETS = 10**6
+"""A loss that leaves less voids all shares [wad]."""
 
 
 class BatchState(NamedTuple):
@@ -42,7 +40,6 @@ class Part(NamedTuple):
     shares: int  # those of them that are not claimed yet
     assets: int  # wad, for these
     over: bool  # whether the batch is
-    last: int  # the last checkpoint that it has a part in
 
 
 # Interfaces: ERC-165 itself, ERC-7575, and with a cooldown ERC-7540's redemption and operators.
@@ -50,12 +47,10 @@ ALWAYS = {bytes.fromhex("01ffc9a7"), bytes.fromhex("2f0a18c5")}
 WITH_REQUESTS = {bytes.fromhex("620ee8e4"), bytes.fromhex("e3bc4e65")}
 
 
-class MemberPool(VestingAssets, Exits):
+class MemberPool(VestingAssets, RedeemQueue):
     """What pools of stablecoin and of equity have in common."""
 
     loss_waterfall_address = immutable("LOSS_WATERFALL", str)
-    # Seconds from the cut of a batch to its first payment, but for bounds.LOOK. 0: leaving needs no request.
-    cooldown = immutable("COOLDOWN", int)
 
     def __init__(
         self,
@@ -71,9 +66,7 @@ class MemberPool(VestingAssets, Exits):
     ) -> None:
         super().__init__(world, name, address, asset, vesting, token_name, token_symbol)
         self.loss_waterfall_address = loss_waterfall
-        require(cooldown <= bounds.MAX_COOLDOWN, "pool: cooldown bounds")
-        require(cooldown < self.loss_waterfall.CAP_DELAY(address), "pool: cooldown too long")
-        self.cooldown = cooldown
+        self._open_queue(cooldown, self.loss_waterfall.CAP_DELAY(address))
 
     @property
     def loss_waterfall(self) -> ILossWaterfall:
@@ -89,30 +82,48 @@ class MemberPool(VestingAssets, Exits):
         """Return what known losses will leave of assets, rounded down."""
         raise NotImplementedError
 
-    def _entry_terms(self) -> tuple[int, int]:
-        """Return the shares and assets, the virtual ones included, that an entry is priced by."""
+    def _entry_terms(self) -> tuple[int, int, int]:
+        """Return shares and assets, the virtual ones included, and generations that an entry goes on by."""
+        raise NotImplementedError
+
+    def _begin_entry(self) -> tuple[int, int]:
+        """Return the shares and assets that an entry is priced by, after shares were divided."""
         raise NotImplementedError
 
     def _claimable(self, id: int, controller: str) -> Part:
         """Return what may be claimed of a request."""
         raise NotImplementedError
 
-    def _is_over(self, id: int) -> bool:
-        """Tell whether a batch was paid or lost."""
+    @view
+    def batch_of(self, sender: str, batch: int) -> BatchState:
+        """Return the record of a batch."""
         raise NotImplementedError
 
-    def _settle(self, generation: int, owner: str, last: int) -> None:
-        """Hand an owner what is due for losses, before the shares change."""
+    @view
+    def queue(self, sender: str) -> tuple[int, int, int]:
+        """Return the first batch that is not over, the first whose cooldown has to pass, and the last."""
+        raise NotImplementedError
 
-    def _issue(self, generation: int, owner: str, owned: int, mark: int, last: int) -> None:
-        """Hand an owner the claims of so many shares, from a checkpoint to a later one."""
+    def _settle(self, owner: str) -> None:
+        """Renew an owner's record and hand over what is due for losses, before the shares change."""
+        self._renew(owner, self.state[()].mark)
+
+    def _hand_over(self, id: int, controller: str, is_done: bool) -> None:
+        """Hand over what is due to a request for losses, and note how far, unless it is done."""
+
+    def _part_of_unvested(self, shares: int) -> int:
+        """Return the income that has not vested on shares that leave, which the reserve gets."""
+        return 0
+
+    def _give_back(self, assets: int) -> None:
+        """Give income that leavers have not earned to the reserve."""
 
     # ------------------------------------------------------------------------------------------------ entry
 
     @external
     def deposit(self, sender: str, assets: int, receiver: str) -> int:
         """Put assets in; the shares, rounded down."""
-        supply, held = self._entry_terms()
+        supply, held = self._begin_entry()
         shares = mul(assets, supply) // held
         self._enter(sender, assets, shares, receiver)
         return shares
@@ -120,7 +131,7 @@ class MemberPool(VestingAssets, Exits):
     @external
     def mint(self, sender: str, shares: int, receiver: str) -> int:
         """Put assets in for a number of shares; the assets, rounded up."""
-        supply, held = self._entry_terms()
+        supply, held = self._begin_entry()
         assets = div_up(mul(shares, held), supply)
         self._enter(sender, assets, shares, receiver)
         return assets
@@ -135,19 +146,15 @@ class MemberPool(VestingAssets, Exits):
         self._check_receiver(controller)
         if sender != owner and not self.operators[owner, sender]:
             self._spend_allowance(owner, sender, shares)
-        state: State = self.state[()]
-        self._settle(state.generation, owner, state.mark)
-        self._transfer(state.generation, owner, self.address, shares)
-        id = int(self.line[()].collecting)
-        batch: Batch = self.batches[id]
-        if batch.units == 0:
-            batch = Batch(0, self.world.timestamp, state.generation)
-        self.batches[id] = batch._replace(units=batch.units + shares)
-        request: Request = self.requests[id, controller]
-        self._issue(state.generation, controller, request.shares, request.mark, state.mark)
-        self._add_request(id, controller, request.shares + shares, state.mark)
-        self.emit("RedeemRequest", controller, owner, id, sender, shares)
-        return id
+        self._settle(owner)
+        if self.state[()].generation:
+            self._renew(self.address, self.state[()].mark)
+        self._transfer(owner, self.address, shares)
+        return self._commit(sender, shares, controller, owner)
+
+    def _commit(self, sender: str, shares: int, controller: str, owner: str) -> int:
+        """Add shares to the batch that collects; the batch."""
+        return self._add_request(sender, shares, controller, owner)[0]
 
     @external
     def withdraw(self, sender: str, assets: int, receiver: str, controller: str) -> int:
@@ -200,8 +207,12 @@ class MemberPool(VestingAssets, Exits):
     @view
     def pendingRedeemRequest(self, sender: str, requestId: int, controller: str) -> int:
         """Return the shares of a request that wait, rounded up."""
-        shares = int(self.requests[requestId, controller].shares)
-        return shares - self._claimable(requestId, controller).all_shares
+        part = self._claimable(requestId, controller)
+        return self.committed(requestId, controller) - part.all_shares
+
+    def committed(self, id: int, controller: str) -> int:
+        """Return the shares of a request, as they are counted in what may be claimed of it."""
+        return self.shares_at_cut(id, controller)
 
     @view
     def claimableRedeemRequest(self, sender: str, requestId: int, controller: str) -> int:
@@ -219,19 +230,6 @@ class MemberPool(VestingAssets, Exits):
         return interface_id in ALWAYS or (self.cooldown != 0 and interface_id in WITH_REQUESTS)
 
     @view
-    def batch_of(self, sender: str, batch: int) -> BatchState:
-        """Return the record of a batch."""
-        record: Batch = self.batches[batch]
-        over = self._is_over(batch)
-        held = 0 if over else self._holds(batch)
-        return BatchState(record.units, record.since, self.payments[batch].paid, held, over)
-
-    @view
-    def queue(self, sender: str) -> tuple[int, int, int]:
-        """Return the first batch that is not over, the first whose cooldown has to pass, and the last."""
-        return self.open_batches().start, self.settled_batches().stop, self.line[()].collecting
-
-    @view
     def convertToShares(self, sender: str, assets: int) -> int:
         """Return the shares for assets at the entry price, rounded down."""
         return self._to_shares(assets)
@@ -239,7 +237,7 @@ class MemberPool(VestingAssets, Exits):
     @view
     def convertToAssets(self, sender: str, shares: int) -> int:
         """Return the assets for shares at the entry price, rounded down."""
-        supply, held = self._entry_terms()
+        supply, held, _ = self._entry_terms()
         return mul(shares, held) // supply
 
     @view
@@ -269,7 +267,7 @@ class MemberPool(VestingAssets, Exits):
     @view
     def previewMint(self, sender: str, shares: int) -> int:
         """Return the assets for new shares, rounded up."""
-        supply, held = self._entry_terms()
+        supply, held, _ = self._entry_terms()
         return div_up(mul(shares, held), supply)
 
     @view
@@ -291,13 +289,13 @@ class MemberPool(VestingAssets, Exits):
         self._check_receiver(receiver)
         self._check_room(assets)
         self._book(assets)
-        state: State = self.state[()]
-        self._settle(state.generation, receiver, state.mark)
-        self._mint(state.generation, receiver, shares)
+        self._settle(receiver)
+        self._mint(receiver, shares)
         self.emit("Deposit", sender, receiver, assets, shares)
         self._pull(sender, assets)
 
     def _leave(self, sender: str, assets: int, shares: int, receiver: str, owner: str) -> None:
+        back = 0
         if self.cooldown:
             require(sender == owner or self.operators[owner, sender], "pool: not controller")
             queue: Queue = self.line[()]
@@ -306,30 +304,22 @@ class MemberPool(VestingAssets, Exits):
             require(assets != 0, "pool: no assets")
             if sender != owner:
                 self._spend_allowance(owner, sender, shares)
-            state: State = self.state[()]
-            self._settle(state.generation, owner, state.mark)
-            self._burn(state.generation, owner, shares)
+            self._settle(owner)
+            back = self._part_of_unvested(shares)
+            self._burn(owner, shares)
             self._book(-assets)
         self.emit("Withdraw", sender, receiver, owner, assets, shares)
+        self._give_back(back)
         self._push(receiver, assets)
 
     def _move(self, owner: str, to: str, amount: int) -> None:
         self._check_receiver(to)
-        state: State = self.state[()]
-        self._settle(state.generation, owner, state.mark)
-        self._settle(state.generation, to, state.mark)
-        self._transfer(state.generation, owner, to, amount)
+        self._settle(owner)
+        self._settle(to)
+        self._transfer(owner, to, amount)
 
     def _only_plain(self) -> None:
         require(self.cooldown == 0, "pool: request first")
-
-    def cut_from(self) -> int:
-        """Return when the batch that collects may be cut first [seconds]."""
-        return int(self.batches[self.line[()].collecting].since) + min(self.cooldown, DAY)
-
-    def matures_at(self, id: int) -> int:
-        """Return when a batch that is cut may be settled first [seconds]."""
-        return int(self.batches[id].since) + self.cooldown + bounds.LOOK
 
     def _claim(self, shares: int, assets: int, controller: str) -> tuple[int, int]:
         """Take shares, or assets, out of requests, oldest first, and hand over claims; what was taken.
@@ -340,7 +330,6 @@ class MemberPool(VestingAssets, Exits):
         for id in self.requests_of(controller):
             if assets_left == 0 or (shares and shares_left == 0):
                 break
-            request: Request = self.requests[id, controller]
             part = self._claimable(id, controller)
             taken = min(part.shares, shares_left)
             paid = part.assets if taken == part.shares else part.assets * taken // part.shares
@@ -349,21 +338,18 @@ class MemberPool(VestingAssets, Exits):
                 taken = div_up(paid * part.shares, part.assets)
             shares_left -= taken
             assets_left -= paid
-            if part.over and taken == part.shares:
+            is_done = part.over and taken == part.shares
+            self._hand_over(id, controller, is_done)
+            if is_done:
                 self._drop_first(id, controller)
             else:
-                if request.mark != part.last:
-                    self.requests[id, controller] = request._replace(mark=part.last)
-                if taken:
-                    before: Claimed = self.claimed[id, controller]
-                    self.claimed[id, controller] = Claimed(before.assets + paid, before.shares + taken)
-            self._issue(self.batches[id].generation, controller, request.shares, request.mark, part.last)
+                self._count_claimed(id, controller, paid, taken)
         require(shares_left == 0 or assets_left == 0, "pool: more than max")
         return shares - shares_left, assets - assets_left
 
     def _to_shares(self, assets: int) -> int:
         """Entry price, rounded down."""
-        supply, held = self._entry_terms()
+        supply, held, _ = self._entry_terms()
         return mul(assets, supply) // held
 
     def _to_claim(self, shares: int) -> int:

@@ -13,7 +13,7 @@ from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, WAD, add, div_u
 from backstop.model.interfaces import IERC20, IAccounts, IMarginPolicy, IPerpetualMarket, MarginAccount
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.roles import Administered
-from backstop.model.shares import Shares
+from backstop.model.series_token import SeriesToken
 from backstop.model.signatures import keccak256
 from backstop.model.signed import IS_VALID
 from backstop.model.state import Revert, World, external, immutable, require, slot, view
@@ -77,7 +77,7 @@ def encode_offer(market: int, size: int, price: int, expiry: int, nonce: int) ->
     return b"".join((each % 2**256).to_bytes(32, "big") for each in (market, size, price, expiry, nonce))
 
 
-class PerpetualBackstop(Administered, Shares):
+class PerpetualBackstop(Administered, SeriesToken):
     """See contracts/PerpetualBackstop.vy."""
 
     KIND = "PerpetualBackstop"
@@ -392,7 +392,7 @@ class PerpetualBackstop(Administered, Shares):
         supply, held = self._terms()
         state = self.state[()]
         if supply != state.supply + VIRTUAL_SHARES:
-            self._void_shares()
+            self._new_generation()
             self.emit("NewGeneration", state.generation + 1, state.supply)
         return supply, held
 

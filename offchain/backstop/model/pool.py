@@ -1,34 +1,27 @@
 """A pool of stablecoin: a stage of the waterfall whose members get claims for losses; see contracts/Pool.vy.
 
-A batch of leavers is cut at the price of a share, bears losses on, and is paid what no known loss can take. A
-loss that leaves (nearly) nothing voids all shares: a new generation starts. Owners are due claims for the
-shares owned, those in batches with them, when a loss was borne: each loss is a checkpoint, and owners are
-settled up to the last one before their shares change.
+A batch of leavers is cut at the price of a share, bears losses on, and is paid what no known loss can take.
+An entry at a price that losses have driven towards zero divides all shares first; a loss that leaves nothing
+voids them. Owners are due claims for the shares owned, those in batches with them, when a loss was borne:
+each loss is a checkpoint, and owners are settled up to the last one before their shares change.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import cast
 
-from backstop.model.arithmetic import MAX_UINT256, RAY, div_up, mul, sub
-from backstop.model.exits import MOST_OPEN, SCALE, Batch, Claimed, Queue, Request
+from backstop.model.arithmetic import MAX_UINT256, RAY, div_up, mul
+from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES, VOID, convert_shares, count_steps
+from backstop.model.exits import SCALE, Exits, Run
 from backstop.model.interfaces import IRecoveryClaims, IVaultEngine
-from backstop.model.member_pool import MOST_SHARES, VIRTUAL_ASSETS, VIRTUAL_SHARES, MemberPool, Part
+from backstop.model.member_pool import LEAST_ASSETS, BatchState, MemberPool, Part
+from backstop.model.redeem_queue import Queue, Request
+from backstop.model.roles import STAGE
 from backstop.model.shares import Balance, State
-from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
-
-LEAST_ASSETS = 10**6
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
 
-@slot(224, 32)
-class Checkpoint(NamedTuple):
-    """What one share got up to a loss."""
-
-    tokens: int = 0  # claims, ray
-    series: int = 0  # the generation of the claims
-
-
-class Pool(MemberPool):
+class Pool(MemberPool, Exits):
     """See contracts/Pool.vy. Assets in wad, shares with 18 decimals."""
 
     KIND = "Pool"
@@ -59,9 +52,6 @@ class Pool(MemberPool):
         self.vault_engine_address = vault_engine
         self.clawback_address = clawback
         self.claims_address = claims
-        self.checkpoints = self.table("checkpoints", Checkpoint())
-        self.paid_before = self.table("paid_before")
-        self.last_checkpoints = self.table("last_checkpoints")
 
     @property
     def vault_engine(self) -> IVaultEngine:
@@ -79,35 +69,34 @@ class Pool(MemberPool):
         state: State = self.state[()]
         queue: Queue = self.line[()]
         id = queue.collecting
-        batch: Batch = self.batches[id]
-        require(batch.units != 0, "pool: no requests")
-        require(self.world.timestamp >= self.cut_from(), "pool: batch collects")
-        require(state.open < MOST_OPEN, "pool: too many batches")
-        spare = max(0, self._vested() + VIRTUAL_ASSETS - state.open)
+        batch = self._cut(queue)
+        back = self._part_of_unvested(batch.units)
+        # What floor has cut off of what a group holds, and of what a run was paid.
+        spare = max(0, self._vested() + VIRTUAL_ASSETS - (2 * state.open - (id - queue.unsettled)))
         price = mul(spare, SCALE) // (state.supply + VIRTUAL_SHARES)
         if state.open == 0:
             self.index[()] = 0
         else:
-            price = max(price, self.ceilings[id - 1] - self.index[()])
+            price = max(price, self.groups()[-1].ceiling - self.index[()])
         self.ceilings[id] = self.index[()] + price
         held = mul(batch.units, price) // SCALE
-        self._burn(state.generation, self.address, batch.units)
-        self._set_open(state.open + 1)
-        self.batches[id] = batch._replace(since=self.world.timestamp)
         self.line[()] = queue._replace(collecting=id + 1, held=queue.held + held)
+        if state.generation:
+            self._renew(self.address, self.state[()].mark)
+        self._burn(self.address, batch.units)
+        self._set_open(state.open + 1)
         self.emit("BatchCut", id, batch.units, held)
-        return id
+        self._give_back(back)
+        return int(id)
 
     @external
     def settle(self, sender: str) -> None:
-        """Pay the batches whose cooldown is over what no known loss can take of them."""
-        queue: Queue = self.line[()]
-        first, unsettled = self.open_batches().start, self.settled_batches().stop
-        while unsettled != queue.collecting and self.world.timestamp >= self.matures_at(unsettled):
-            unsettled += 1
-        require(first < unsettled, "pool: nothing to settle")
-        self.line[()] = queue._replace(unsettled=unsettled)
-        self._pay_out(self.loss_waterfall.losses_at_payment(self.address, self.address))
+        """Pay the batches whose cooldown is over what no known loss can take of them, nearly."""
+        losses = self.loss_waterfall.losses_at_payment(self.address, self.address)
+        all_vested, shares = self._all_vested(), self.state[()].supply + VIRTUAL_SHARES
+        level = self._level(self.groups(), shares, min(div_up(losses, RAY), all_vested))
+        price = mul(self._vested() + VIRTUAL_ASSETS, SCALE) // shares
+        self._book(-self._settle_batches(level, price))
 
     # ------------------------------------------------------------------ losses
 
@@ -120,14 +109,14 @@ class Pool(MemberPool):
         assets = div_up(most, RAY)
         self._book(-assets)
         self.emit("LossAbsorbed", collateral_type, assets)
-        supply, live = self.state[()].supply, all_vested - assets
-        if self.state[()].open != 0:
-            live = sub(live, self._share(assets))
+        supply, open = self.state[()].supply, self.state[()].open
+        if open != 0:
+            self._share(assets)
         elif supply != 0:
             self._add_checkpoint(supply + VIRTUAL_SHARES, assets)
         rest = 0
-        if assets != 0 and supply != 0 and (all_vested - assets < LEAST_ASSETS or void(supply, live)):
-            rest = self._new_generation()
+        if assets != 0 and all_vested - assets < LEAST_ASSETS and (supply != 0 or open != 0):
+            rest = self._void()
         covered = self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, most)
         if rest:
             self.vault_engine.give_to_reserve(self.address, rest)
@@ -143,12 +132,10 @@ class Pool(MemberPool):
         return self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, amount)
 
     @external
-    def collect_claims(self, sender: str, owner: str, generation: int) -> None:
-        """Hand an owner the claims for losses borne, of requests too, also in a generation that is over."""
+    def collect_claims(self, sender: str, owner: str) -> None:
+        """Hand an owner the claims for losses borne, of requests too."""
         require(owner != self.address, "pool: no member")
-        state: State = self.state[()]
-        last = state.mark if generation == state.generation else self.last_checkpoints[generation]
-        self._settle(generation, owner, last)
+        self._settle(owner)
         self._claim(0, MAX_UINT256, owner)
 
     # ------------------------------------------------------------------ ERC-20
@@ -162,92 +149,116 @@ class Pool(MemberPool):
 
     # ----------------------------------------------------------------- helpers
 
+    @view
+    def batch_of(self, sender: str, batch: int) -> BatchState:
+        """Return the record of a batch."""
+        record = self.batches[batch]
+        paid, held, over = self._standing(batch, record.units)
+        return BatchState(record.units, record.since, paid, held, over)
+
+    @view
+    def queue(self, sender: str) -> tuple[int, int, int]:
+        """Return the first batch that is not over, the first whose cooldown has to pass, and the last."""
+        queue: Queue = self.line[()]
+        waits = self.state[()].open == queue.collecting - queue.unsettled
+        return (queue.unsettled if waits else self.first_run[()]), queue.unsettled, queue.collecting
+
     # ----------------------------------------------------------------- batches
 
-    def _pay_out(self, losses: int) -> None:
-        """Lower ceilings to where all known losses (rad) would take the index, and pay what is above."""
-        state: State = self.state[()]
-        all_vested, queue = self._all_vested(), self.line[()]
-        level = self._level(state.supply + VIRTUAL_SHARES, min(div_up(losses, RAY), all_vested))
-        index, total, ended = self.index[()], 0, 0
-        for id in self.settled_batches():
-            ceiling = self.ceilings[id]
-            lower = min(ceiling, level)
-            held = self._held(id, ceiling, index) // SCALE
-            kept = self._held(id, lower, index)
-            paid = held - min(held, div_up(kept, SCALE))
-            kept //= SCALE
-            if lower != ceiling:
-                self.ceilings[id] = lower
-                self._pay(id, paid)
-                queue = queue._replace(held=queue.held - (held - kept), owed=queue.owed + paid)
-                total += paid
-                self.emit("BatchPaid", id, paid, kept)
-            if lower == index:
-                self._end(id, state.mark)
-                ended += 1
-        self._book(-total)
-        self.line[()] = queue
-        if ended:
-            self._set_open(state.open - ended)
-
-    def _share(self, assets: int) -> int:
-        """Have live shares and open batches bear a loss, share for share; what batches hold on."""
+    def _share(self, assets: int) -> None:
+        """Have live shares and open groups bear a loss, share for share; some of these are over by it."""
+        queue, groups, open = self.line[()], self.groups(), self.state[()].open
         shares = self.state[()].supply + VIRTUAL_SHARES
-        level, index, left = self._level(shares, assets), self.index[()], assets
-        ids = self.open_batches()
-        shares += sum(self.batches[id].units for id in ids)
-        for id in ids:
-            if self.ceilings[id] > level:
-                break
-            part = mul(self.ceilings[id] - index, shares) // SCALE
-            index = self.ceilings[id]
+        level, index, left = self._level(groups, shares, assets), self.index[()], assets
+        shares += sum(group.units for group in groups)
+        held, unsettled = 0, queue.unsettled
+        for group in groups:
+            if group.ceiling > level:
+                held += mul(group.units, group.ceiling - level) // SCALE
+                continue
+            part = mul(group.ceiling - index, shares) // SCALE
+            index = group.ceiling
             left -= part
             self._add_checkpoint(shares, part)
-            self._end(id, self.state[()].mark)
-            shares -= self.batches[id].units
-            ids = range(id + 1, ids.stop)
+            if group.id < unsettled:
+                self.first_run[()] = self.batches[group.id].link
+            else:
+                unsettled = group.id + 1
+            self._end(group, self.state[()].mark)
+            shares -= group.units
+            open -= 1
         self._add_checkpoint(shares, left)
         self.index[()] = level
-        self._set_open(len(ids))
-        held = sum(self._held(id, self.ceilings[id], level) // SCALE for id in ids)
-        self.line[()] = self.line[()]._replace(held=held)
-        return held
+        if open != self.state[()].open:
+            self._set_open(open)
+        self.line[()] = queue._replace(unsettled=unsettled, held=held)
 
-    def _is_over(self, id: int) -> bool:
-        return self._end_of(id)[0]
+    def _part_of_unvested(self, shares: int) -> int:
+        """Return the income that has not vested on shares that leave; all of it if they are all."""
+        rest, supply = self.unvested(self.address), self.state[()].supply
+        return rest if shares == supply else mul(rest, shares) // (supply + VIRTUAL_SHARES)
 
-    def _end_of(self, id: int) -> tuple[bool, int]:
-        """Return whether a batch is over, and the last checkpoint that its shares have a part in."""
-        ended, state = self.payments[id].ended, self.state[()]
-        if ended:
-            return True, ended - 1
-        generation = self.batches[id].generation
-        if generation == state.generation:
-            return False, state.mark
-        return True, self.last_checkpoints[generation]
+    def _give_back(self, assets: int) -> None:
+        """Give income that leavers have not earned to the reserve, where the pool may."""
+        if assets and self.vault_engine.has_role(self.address, STAGE, self.address):
+            self._take_unvested(assets)
+            self.vault_engine.give_to_reserve(self.address, assets)
 
     # ---------------------------------------------------------------- requests
 
+    def _end_of(self, id: int) -> tuple[int, int]:
+        """Return the generation of the last checkpoint that a batch has a part in, and the checkpoint."""
+        state: State = self.state[()]
+        if id < self.line[()].unsettled:
+            run: Run = self.runs[self.run_of(id)]
+            if run.ended:
+                return run.generation, run.ended - 1
+        return state.generation, state.mark
+
+    def _standing(self, id: int, shares: int) -> tuple[int, int, bool]:
+        """Return what shares of a batch, as counted at its cut, were paid and hold; and if it is over."""
+        queue: Queue = self.line[()]
+        if id >= queue.collecting:
+            return 0, 0, False
+        first, paid, over, generation = id, 0, False, self.state[()].generation
+        present = convert_shares(shares, self.batches[id].generation, generation)
+        if id < queue.unsettled:
+            first = self.run_of(id)
+            run: Run = self.runs[first]
+            over = run.ended != 0 or run.generation != generation
+            paid = self._paid(id, first, shares)
+        held = 0 if over else mul(present, self.ceiling_of(first) - self.index[()]) // SCALE
+        return paid, held, over
+
     def _claimable(self, id: int, controller: str) -> Part:
         """Return what may be claimed of a request: of a batch that holds something, never all its shares."""
+        committed = self.shares_at_cut(id, controller)
+        paid, held, over = self._standing(id, committed)
+        all_shares = committed if over else committed * paid // (paid + held + 1)
+        claimed = self.claimed[id, controller]
+        shares = max(0, all_shares - claimed.shares)
+        return Part(all_shares, shares, max(0, paid - claimed.assets) if shares else 0, over)
+
+    def _commit(self, sender: str, shares: int, controller: str, owner: str) -> int:
+        id, before = self._add_request(sender, shares, controller, owner)
+        state: State = self.state[()]
+        self._issue(controller, before.shares, before, (state.generation, state.mark))
+        return id
+
+    def _hand_over(self, id: int, controller: str, is_done: bool) -> None:
+        """Hand over the claims of a request up to its last checkpoint, and note how far."""
         request: Request = self.requests[id, controller]
-        if request.shares == 0:
-            return Part(0, 0, 0, False, 0)
-        paid, (over, last) = self.payments[id].paid, self._end_of(id)
-        all_shares = request.shares if over else request.shares * paid // (paid + self._holds(id) + 1)
-        claimed: Claimed = self.claimed[id, controller]
-        shares, assets = all_shares - claimed.shares, 0
-        if shares:
-            assets = paid * request.shares // self.batches[id].units - claimed.assets
-        return Part(all_shares, shares, assets, over, last)
+        committed, end = self.shares_at_cut(id, controller), self._end_of(id)
+        if not is_done and (request.generation, request.mark) != end:
+            self.requests[id, controller] = Request(committed, end[1], end[0], request.next)
+        shares = committed if request.generation > self.batches[id].generation else request.shares
+        self._issue(controller, shares, request, end)
 
     # ------------------------------------------------------------------ prices
 
     def _vested(self) -> int:
         """Return A: the assets that shares are worth."""
-        held = self.line[()].held if self.state[()].open else 0
-        return sub(self._all_vested(), held)
+        return max(0, self._all_vested() - (self.line[()].held if self.state[()].open else 0))
 
     def _left(self, assets: int) -> int:
         """Return what known losses will leave of assets, rounded down."""
@@ -256,69 +267,47 @@ class Pool(MemberPool):
             return assets
         return assets - min(assets, div_up(losses, RAY))
 
-    def _entry_terms(self) -> tuple[int, int]:
-        """Return the shares and assets, the virtual ones included, that an entry is priced by."""
-        return self.state[()].supply + VIRTUAL_SHARES, self._vested() + VIRTUAL_ASSETS
+    def _entry_terms(self) -> tuple[int, int, int]:
+        """Return shares and assets, the virtual ones included, and generations that an entry goes on by."""
+        supply, held = self.state[()].supply, self._vested()
+        steps = count_steps(supply, held)
+        return convert_shares(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
+
+    def _begin_entry(self) -> tuple[int, int]:
+        """Return the shares and assets that an entry is priced by, after shares were divided."""
+        supply, held, steps = self._entry_terms()
+        if steps:
+            queue: Queue = self.line[()]
+            self.line[()] = queue._replace(held=self._divide(steps))
+            self.emit("SharesDivided", self._begin_generation(steps).generation, steps)
+        return supply, held
 
     # ----------------------------------------------------- claims, generations
 
-    def _settle(self, generation: int, owner: str, last: int) -> None:
+    def _settle(self, owner: str) -> None:
         """Hand an owner the claims up to the last checkpoint, for the shares owned since the one before."""
-        balance: Balance = self.balances[generation, owner]
-        if balance.mark == last:
-            return
-        self._set_mark_of(generation, owner, last)
-        self._issue(generation, owner, balance.shares, balance.mark, last)
+        state: State = self.state[()]
+        before = self._renew(owner, self.state[()].mark)
+        self._issue(owner, before.shares, before, (state.generation, state.mark))
 
-    def _issue(self, generation: int, owner: str, owned: int, mark: int, last: int) -> None:
-        """Hand an owner the claims of so many shares, from a checkpoint to a later one."""
-        if owned == 0 or mark == last:
-            return
-        end: Checkpoint = self.checkpoints[generation, last]
-        before, paid = self._carry(generation, mark, end.series, up=True)
-        tokens = mul(owned, end.tokens - before) // RAY
-        # Rounded up, of either sign.
-        paid = -(-owned * (self.paid_before[generation, last] - paid) // RAY)
-        self.claims.issue(self.address, owner, end.series, tokens, paid)
+    def _issue(self, owner: str, shares: int, since: Balance | Request, end: tuple[int, int]) -> None:
+        """Have an owner handed the claims of shares, since a record was written, up to a checkpoint."""
+        start = since.generation, since.mark
+        if shares and start != end and self.claims_address != ZERO_ADDRESS:
+            self.claims.issue(self.address, owner, shares, *start, *end)
 
     def _add_checkpoint(self, shares: int, assets: int) -> None:
-        """Give the claims for what so many shares, the virtual ones included, bear of a loss."""
-        state: State = self.state[()]
-        members = shares - VIRTUAL_SHARES
-        if self.claims_address == ZERO_ADDRESS or members == 0:
+        """Have the claims recorded for what so many shares, the virtual ones included, bear of a loss."""
+        if self.claims_address == ZERO_ADDRESS or shares == VIRTUAL_SHARES:
             return
-        series, tokens, paid = self.claims.record(self.address, assets * members // shares)
-        added = tokens * RAY // members
-        if added == 0:
-            return
-        before, paid_before = self._carry(state.generation, state.mark, series, up=False)
-        mark = state.mark + 1
-        self.checkpoints[state.generation, mark] = Checkpoint(before + added, series)
-        self.paid_before[state.generation, mark] = paid_before + div_up(added * paid, RAY)
+        mark = self.claims.record(self.address, self.state[()].generation, shares, assets)
         self._set_mark(mark)
 
-    def _carry(self, generation: int, mark: int, series: int, up: bool) -> tuple[int, int]:
-        """Move a checkpoint to a generation of claims: older tokens are gone, what they were paid is due."""
-        checkpoint: Checkpoint = self.checkpoints[generation, mark]
-        paid = self.paid_before[generation, mark]
-        if checkpoint.series == series or checkpoint.tokens == 0:
-            return checkpoint.tokens, paid
-        due = checkpoint.tokens * self.claims.paid_per_token(self.address, checkpoint.series)
-        return 0, paid - (div_up(due, RAY) if up else due // RAY)
-
-    def _new_generation(self) -> int:
-        """Void all shares, requests and batches; what is left, which is not the next depositor's."""
-        state: State = self.state[()]
-        self.last_checkpoints[state.generation] = state.mark
-        self._void_shares()
-        queue: Queue = self.line[()]
-        collecting = queue.collecting + (self.batches[queue.collecting].units != 0)
-        self.line[()] = Queue(collecting, collecting, 0, queue.owed)
+    def _void(self) -> int:
+        """Void all shares, requests and groups; what is left, which is not the next depositor's."""
+        queue, voided = self.line[()], self.state[()].supply
+        self.line[()] = Queue(queue.collecting, queue.collecting, 0, queue.owed)
         rest = self._clear()
-        self.emit("NewGeneration", state.generation + 1, state.supply, rest)
+        begun = self._begin_generation(VOID)
+        self.emit("NewGeneration", begun.generation, voided, rest)
         return rest
-
-
-def void(supply: int, assets: int) -> bool:
-    """Tell whether losses have left shares (nearly) worthless."""
-    return supply + VIRTUAL_SHARES > (assets + VIRTUAL_ASSETS) * MOST_SHARES

@@ -12,8 +12,9 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY, add, div_up, mul, sub
+from backstop.model.denominations import STEP, VIRTUAL_SHARES, VOID
 from backstop.model.interfaces import IERC20, IEquity, IPriceFeed
-from backstop.model.shares import Balance, Shares
+from backstop.model.series_token import Balance, SeriesToken
 from backstop.model.state import World, external, immutable, require, slot, view
 
 MAX_OUTSTANDING = 2**104 - 1
@@ -28,7 +29,15 @@ class Series(NamedTuple):
     outstanding: int = 0  # wad of stablecoin
 
 
-class RecoveryClaims(Shares):
+@slot(224, 32)
+class Checkpoint(NamedTuple):
+    """What one share of the pool got up to a loss."""
+
+    tokens: int = 0  # claims, ray
+    series: int = 0  # the generation of the claims
+
+
+class RecoveryClaims(SeriesToken):
     """See contracts/RecoveryClaims.vy. Stablecoin in wad, tokens with 18 decimals."""
 
     KIND = "RecoveryClaims"
@@ -61,6 +70,9 @@ class RecoveryClaims(Shares):
         self.price_feed_address = price_feed
         self.set_price = conversion_price
         self.series = self.table("series", Series())
+        self.checkpoints = self.table("checkpoints", Checkpoint())
+        self.paid_before = self.table("paid_before")
+        self.marks = self.table("marks")
         self.paid = self.table("paid_per_token")
         self.credits = self.table("cash")
 
@@ -79,30 +91,43 @@ class RecoveryClaims(Shares):
     # -------------------------------------------------------------------- pool
 
     @external
-    def record(self, sender: str, amount: int) -> tuple[int, int, int]:
-        """Note a loss; the generation, its tokens, and what was paid to each token before."""
+    def record(self, sender: str, generation: int, shares: int, amount: int) -> int:
+        """Note a loss that shares bore, VIRTUAL_SHARES among them; their last checkpoint."""
         require(sender == self.pool_address, "recovery_claims: not pool")
+        mark, members = self.marks[generation], sub(shares, VIRTUAL_SHARES)
         series: Series = self.series[()]
-        generation = self.state[()].generation
+        present = self.state[()].generation
+        lost = mul(amount, members) // shares
         tokens = 0
-        if add(series.outstanding, amount) <= MAX_OUTSTANDING:
-            tokens = amount
+        if add(series.outstanding, lost) <= MAX_OUTSTANDING:
+            tokens = lost
             if series.tokens != 0:
-                tokens = div_up(mul(amount, series.tokens), series.outstanding)
-            self.series[()] = Series(series.tokens + tokens, series.outstanding + amount)
-        self.emit("LossRecorded", generation, amount, tokens)
-        return generation, tokens, self.paid[generation]
+                tokens = div_up(mul(lost, series.tokens), series.outstanding)
+            self.series[()] = Series(series.tokens + tokens, series.outstanding + lost)
+        self.emit("LossRecorded", present, lost, tokens)
+        added = tokens * RAY // members
+        if added == 0:
+            return int(mark)
+        before, paid_before = self._carry(generation, mark, present, up=False)
+        mark += 1
+        self.marks[generation] = mark
+        self.checkpoints[generation, mark] = Checkpoint(before + added, present)
+        self.paid_before[generation, mark] = paid_before + div_up(added * self.paid[present], RAY)
+        return int(mark)
 
     @external
-    def issue(self, sender: str, owner: str, generation: int, tokens: int, paid: int) -> None:
-        """Hand a member the tokens of losses recorded before; of an old generation only cash is left."""
+    def issue(
+        self, sender: str, owner: str, shares: int, generation: int, mark: int, end: int, last: int
+    ) -> None:
+        """Hand a member the claims for losses that shares bore, from a checkpoint to a later one."""
         require(sender == self.pool_address, "recovery_claims: not pool")
-        due = mul(tokens, self.paid[generation]) // RAY - paid
-        if due > 0:
-            self._credit(generation, owner, due)
-        if tokens != 0 and generation == self.state[()].generation:
-            self._settle(generation, owner)
-            self._mint(generation, owner, tokens)
+        for k in range(generation, generation + VOID):
+            if shares == 0:
+                break
+            self._issue(owner, shares, k, mark, last if k == end else self.marks[k])
+            if k == end:
+                break
+            mark, shares = 0, shares // STEP
 
     # ------------------------------------------------------------------ income
 
@@ -205,6 +230,31 @@ class RecoveryClaims(Shares):
 
     # ----------------------------------------------------------------- helpers
 
+    def _issue(self, owner: str, shares: int, generation: int, mark: int, last: int) -> None:
+        """Hand a member the claims of shares, from a checkpoint to a later one of their generation."""
+        if mark == last:
+            return
+        end: Checkpoint = self.checkpoints[generation, last]
+        before, paid = self._carry(generation, mark, end.series, up=True)
+        tokens = mul(shares, end.tokens - before) // RAY
+        # Rounded up, of either sign.
+        paid = -(-shares * (self.paid_before[generation, last] - paid) // RAY)
+        due = mul(tokens, self.paid[end.series]) // RAY - paid
+        if due > 0:
+            self._credit(end.series, owner, due)
+        if tokens != 0 and end.series == self.state[()].generation:
+            self._settle(end.series, owner)
+            self._mint(end.series, owner, tokens)
+
+    def _carry(self, generation: int, mark: int, series: int, up: bool) -> tuple[int, int]:
+        """Move a checkpoint to a series of claims: older tokens are gone, what they were paid is due."""
+        checkpoint: Checkpoint = self.checkpoints[generation, mark]
+        paid = self.paid_before[generation, mark]
+        if checkpoint.series == series or checkpoint.tokens == 0:
+            return checkpoint.tokens, paid
+        due = checkpoint.tokens * self.paid[checkpoint.series]
+        return 0, paid - (div_up(due, RAY) if up else due // RAY)
+
     def _move(self, owner: str, to: str, amount: int) -> None:
         self._check_receiver(to)
         generation = self.state[()].generation
@@ -231,7 +281,7 @@ class RecoveryClaims(Shares):
         """Take tokens and what is owed off the series; once nothing is owed the generation is over."""
         if owed == series.outstanding:
             self.series[()] = Series()
-            self._void_shares()
+            self._new_generation()
         else:
             self.series[()] = Series(sub(series.tokens, tokens), sub(series.outstanding, owed))
 

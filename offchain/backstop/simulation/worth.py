@@ -8,8 +8,9 @@ from typing import cast
 
 from backstop.keepers.view import View
 from backstop.model.arithmetic import RAY
+from backstop.model.denominations import VIRTUAL_SHARES, convert_shares
 from backstop.model.exits import SCALE
-from backstop.model.member_pool import VIRTUAL_SHARES, MemberPool
+from backstop.model.member_pool import MemberPool
 from backstop.model.pool import Pool
 from backstop.simulation.blocks import Blocks, Member
 from backstop.system import Action
@@ -56,9 +57,7 @@ def cash_of(run: Blocks, member: Member) -> int:
     model = run.session.model
     with model.imagine():  # somebody has to ask for it
         before = run.stablecoins(member.address)
-        for generation in range(model.view(member.pool, "generation") + 1):
-            args = (member.address, generation)
-            model.apply(Action(member.pool, "collect_claims", args, member.address))
+        model.apply(Action(member.pool, "collect_claims", (member.address,), member.address))
         for generation in range(model.view(claims, "generation") + 1):
             model.apply(Action(claims, "collect", (member.address, generation), member.address))
         return run.stablecoins(member.address) - before
@@ -114,22 +113,25 @@ def stake(pool: MemberPool, owner: str) -> int:
     """Return what somebody has in a pool and its batches after all known losses [wad of the asset]."""
     supply, everything = pool.state[()].supply + VIRTUAL_SHARES, pool._all_vested()
     lost = everything - pool._left(everything)
-    open, level, of_live = pool.open_batches(), 0, lost
-    if isinstance(pool, Pool) and open:
-        # Live shares and those in batches bear alike, each batch up to its ceiling.
-        level = pool._level(supply, lost)
-        kept = sum(pool._held(id, max(level, pool.ceilings[id]), level) // SCALE for id in open)
+    level, of_live, open = 0, lost, dict[int, int]()
+    if isinstance(pool, Pool) and (groups := pool.groups()):
+        # Live shares and groups bear alike, each group up to its ceiling.
+        level = pool._level(groups, supply, lost)
+        open = {group.id: max(level, group.ceiling) - level for group in groups}
+        kept = sum(group.units * open[group.id] // SCALE for group in groups)
         of_live = lost - (pool.line[()].held - kept)
     live = pool._vested() - of_live
     found = pool.held(owner) * (live + 1) // supply
     for (id, who), request in pool.requests.items():
         if who != owner or not request.shares:
             continue
-        found += pool._claimable(id, owner).assets
-        record = pool.batch_of(owner, id)
-        if id in open and pool.ceilings[id]:
-            kept = pool._held(id, max(level, pool.ceilings[id]), level) // SCALE
-            found += kept * request.shares // record.shares
-        elif not record.over:
-            found += request.shares * (live + 1) // supply
+        part = pool._claimable(id, owner)
+        found += part.assets
+        cut = max(request.generation, pool.batches[id].generation)
+        own = convert_shares(pool.shares_at_cut(id, owner), cut, pool.state[()].generation)
+        first = pool.run_of(id) if isinstance(pool, Pool) and id < pool.line[()].unsettled else id
+        if first in open:
+            found += own * open[first] // SCALE
+        elif not part.over and (id >= pool.line[()].unsettled or not isinstance(pool, Pool)):
+            found += own * (live + 1) // supply
     return int(found)

@@ -162,7 +162,7 @@ def test_a_pool_without_claims_gives_none(protocol):
     make_pool(protocol, loss_waterfall="Waterfall")
     save(protocol, "saver", 1_000 * WAD, "Made")
     bear(protocol, "Made", 100 * WAD)
-    protocol.do("Made.collect_claims", "saver", 0, sender="saver")
+    protocol.do("Made.collect_claims", "saver", sender="saver")
     assert protocol.last.logs == ()
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, WAD
-from backstop.model.exits import MOST_AT_ONCE
+from backstop.model.redeem_queue import MOST_AT_ONCE
 from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
 from tests.support.savings import (

@@ -12,7 +12,8 @@ from random import Random
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY
-from backstop.model.exits import MOST_OPEN
+from backstop.model.redeem_queue import MOST_UNSETTLED
+from backstop.model.state import Revert
 from tests.support.deep import cases
 from tests.support.lone_pool import lone_pool
 
@@ -65,18 +66,20 @@ class History:
             self.left.add(who)
 
     def cut(self) -> None:
-        if self.pool.batches[self.pool.line[()].collecting].units and self.pool.state[()].open < MOST_OPEN:
+        places = len(self.pool.unsettled_batches())
+        if self.pool.units_of(self.pool.line[()].collecting) and places < MOST_UNSETTLED:
             self.world.timestamp = max(self.world.timestamp, self.pool.cut_from())
             self.pool.cut(NOBODY)
 
     def settle(self) -> None:
-        waits = self.pool.settled_batches().stop
-        if waits < self.pool.line[()].collecting and self.random.random() < 0.7:
-            self.world.timestamp = max(self.world.timestamp, self.pool.matures_at(waits))
-        if self.pool.settled_batches() or (
-            waits < self.pool.line[()].collecting and self.world.timestamp >= self.pool.matures_at(waits)
-        ):
-            self.pool.settle(NOBODY)
+        waits = self.pool.unsettled_batches()
+        if waits and self.random.random() < 0.7:
+            self.world.timestamp = max(self.world.timestamp, self.pool.matures_at(waits.start))
+        if self.world.timestamp >= self.pool.settles_from():
+            try:
+                self.pool.settle(NOBODY)
+            except Revert as refusal:  # all of it may be lost
+                assert refusal.reason == "pool: nothing to settle"
             self.settled |= bool(self.pool.line[()].owed)
 
     def learn(self) -> None:
@@ -159,7 +162,7 @@ class History:
                 self.pool.redeem(who, self.pool.maxRedeem(who, who), who, who)
         for pair in PAIRS:
             for who in pair:
-                self.pool.collect_claims(NOBODY, who, 0)
+                self.pool.collect_claims(NOBODY, who)
 
     def got(self, who: str) -> tuple[int, int]:
         """What somebody has in the end: coins and claims."""

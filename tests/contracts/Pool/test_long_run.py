@@ -147,7 +147,7 @@ class Run:
             self.value[to] += moved
 
     def collect(self) -> None:
-        self.pool.collect_claims(NOBODY, self.random.choice(MEMBERS), self.pool.state[()].generation)
+        self.pool.collect_claims(NOBODY, self.random.choice(MEMBERS))
 
     def amount(self) -> int:
         return self.random.randrange(WAD, self.random.choice((10, 10**4, 10**7)) * WAD)
@@ -181,8 +181,7 @@ class Run:
         """Everybody has been handed what losses and payments brought, and not a wei more was paid."""
         paid = 0
         for who in MEMBERS:
-            for generation in range(self.pool.state[()].generation + 1):
-                self.pool.collect_claims(NOBODY, who, generation)
+            self.pool.collect_claims(NOBODY, who)
             for generation in range(self.claims.state[()].generation + 1):
                 self.claims._settle(generation, who)
             paid += self.claims.credits[who]

@@ -128,7 +128,7 @@ def test_who_leaves_later_bears_more_of_what_is_known_later(known):
     for who, bore in (("saver", 300), ("neighbour", 100)):
         claim(known, who, "Young")
         assert 0 <= bore * WAD - known.read("Young.Claims.balanceOf", who) < 10**8
-    known.do("Young.collect_claims", "neighbour", 0, sender="stranger")
+    known.do("Young.collect_claims", "neighbour", sender="stranger")
     assert 0 <= 200 * WAD - known.read("Young.Claims.balanceOf", "neighbour") < 10**8
 
 
@@ -153,7 +153,7 @@ def test_claims_are_for_what_a_batch_bore(junior):
     for who, expected in (("saver", 300), ("neighbour", 200)):
         if who == "saver":
             claim(junior, who, "Young")
-        junior.do("Young.collect_claims", who, 0, sender="stranger")
+        junior.do("Young.collect_claims", who, sender="stranger")
         assert 0 <= expected * WAD - junior.read("Young.Claims.balanceOf", who) < 10**8
 
 

@@ -48,7 +48,7 @@ def test_claims_for_losses_before_stay_with_who_bore_them(junior):
     assert junior.read("Young.balanceOf", "saver") == 0
     bear(junior, "Young", 400 * WAD)
     for who, claims in (("saver", 300), ("newcomer", 300), ("neighbour", 200)):
-        junior.do("Young.collect_claims", who, 0, sender="stranger")
+        junior.do("Young.collect_claims", who, sender="stranger")
         assert 0 <= claims * WAD - junior.read("Young.Claims.balanceOf", who) < 10**7
 
 

@@ -9,6 +9,7 @@ from backstop.deployment.contracts import NAIVE, POOLS, pools_of
 from backstop.deployment.parameters import Parameters, StageParameters
 from backstop.model.arithmetic import BASIS_POINTS, div_up
 from backstop.model.bounds import FALL, LOOK
+from backstop.model.redeem_queue import collecting_time
 
 EQUITY_STAGES = ("staked_equity", "minted_equity")
 """Stages that sell first and pay later."""
@@ -110,7 +111,8 @@ def _time_to_flag(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
 )
 def _cap_delay(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     for name in pools(parameters):
-        least = getattr(parameters, name).cooldown + 86_400
+        cooldown = getattr(parameters, name).cooldown
+        least = cooldown + collecting_time(cooldown) + LOOK + 86_400
         if parameters.cap_delay < least:
             values = time(parameters.cap_delay), time(least - 86_400)
             yield Misfit(name, values, f"the delay to {time(least)} or more")

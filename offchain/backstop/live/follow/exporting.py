@@ -248,16 +248,16 @@ def _members(mirror: Mirror) -> dict[str, dict[str, str]]:
         if not isinstance(pool, MemberPool):
             continue
         unit, members = "equity" if name == "staked_equity" else "stablecoin", {}
-        owners = {owner for _, owner in {*pool.tables["token.balances"], *pool.tables["exits.requests"]}}
+        owners = {*pool.tables["token.balances"], *(owner for _, owner in pool.tables["line.requests"])}
         for owner in owners - own:
             worth = pool.convertToAssets(owner, pool.balanceOf(owner, owner))
             # Who is in a batch that was not paid yet is a member, too.
-            for batch in range(1, pool.queue(owner)[2] + 1):
+            for batch in pool.requests_of(owner):
                 record = pool.batch_of(owner, batch)
-                shares = 0 if record.over else pool.requests[batch, owner].shares
+                shares = 0 if record.over else pool.shares_at_cut(batch, owner)
                 if record.held:
                     worth += record.held * shares // record.shares
-                elif shares:
+                elif shares and batch >= pool.queue(owner)[1]:
                     worth += pool.convertToAssets(owner, shares)
             if worth:
                 members[names.get(owner, owner)] = f"{decimal(worth, WAD)} {unit}"

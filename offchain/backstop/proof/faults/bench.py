@@ -175,7 +175,7 @@ class Bench:
         """Have read what is written only when something is broken: losses, payments, claims, dust."""
         self.it.both.learn("PerpetualMarket", "cycle_book.fees", ())
         for pool in POOLS:
-            self.it.both.learn(pool, "exits.claimed", (1, account("saver")))
+            self.it.both.learn(pool, "line.claimed", (1, account("saver")))
         first = self.it.both.timestamp // self.it.parameters.epoch_length
         for c in range(self.it.read("VaultEngine.collateral_types")):
             for epoch in (first, first + 1):

@@ -160,7 +160,7 @@ def _first_loss(it: Play) -> None:
     _lose(it, {"XAU": "first"})
     it.do("LossWaterfall.cover", XAU, by="coverer")
     it.do("Junior.Claims.repay", 500 * WAD, by="rich")
-    it.do("Junior.collect_claims", "saver", 0, by="saver")
+    it.do("Junior.collect_claims", "saver", by="saver")
     _year(it)
 
 

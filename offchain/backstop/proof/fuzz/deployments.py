@@ -33,6 +33,7 @@ from backstop.deployment.parameters import (
 )
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from backstop.model.redeem_queue import collecting_time
 
 HOUR, DAY = 3_600, 86_400
 # One deployment in so many has as many collateral types as there can be, or one less.
@@ -55,7 +56,8 @@ def _draw(random: Random) -> Parameters:
     has_equity = random.random() < 0.7
     has_guards = random.random() < 0.5
     pools: dict[str, Any] = {name: _pool(random) for name in ("junior", "senior", "savings", "staked_equity")}
-    longest = max(pool.cooldown for pool in pools.values())
+    cooldown = max(pool.cooldown for pool in pools.values())
+    longest = cooldown + collecting_time(cooldown) + bounds.LOOK
     types = tuple(_collateral(random, c) for c in range(count))
     if has_guards:
         types = tuple(replace(each, policy=_policy(random, each)) for each in types)

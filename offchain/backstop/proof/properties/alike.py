@@ -144,7 +144,7 @@ def charging_twice_costs_as_much_as_once(both: Both, random: Random) -> bool:
                     both.advance(span // parts if i else span - (parts - 1) * (span // parts))
                     must(both, "VaultEngine", "accrue", c, by=VISITOR)
                     for name in stablecoin_pools(both):
-                        apply(both, name, "collect_claims", VISITOR, 0, by=VISITOR)
+                        apply(both, name, "collect_claims", VISITOR, by=VISITOR)
                 pools = [both.view(name, "totalAssets") for name in stablecoin_pools(both)]
                 ends.append((engine.debts[c].accumulated_rate, pools))
     (once, whole), (often, parts_of_it) = ends
@@ -213,7 +213,7 @@ def _fidget(both: Both, name: str, random: Random) -> int:
         return 0
     what = random.choice(("nothing", "collect", "move", "settle"))
     if what == "collect":
-        apply(both, name, "collect_claims", VISITOR, pool.state[()].generation, by=VISITOR)
+        apply(both, name, "collect_claims", VISITOR, by=VISITOR)
     elif what == "move":
         part = random.randint(1, shares)
         must(both, name, "transfer", _SELF, part, by=VISITOR)
@@ -225,11 +225,9 @@ def _fidget(both: Both, name: str, random: Random) -> int:
 
 def _ends(both: Both, name: str, who: str) -> tuple[int, int, int]:
     """Return what somebody gets out of a pool, who is alone in leaving it: assets, claims, cash."""
-    pool = contract_of(both, name)
     claims = both.model.world.contracts.get(f"{name}.Claims")
     with both.imagine():
-        for generation in range(pool.state[()].generation + 1):
-            apply(both, name, "collect_claims", who, generation, by=who)
+        apply(both, name, "collect_claims", who, by=who)
         tokens = cash = 0
         if claims is not None:
             tokens = both.view(claims.label, "balanceOf", who)

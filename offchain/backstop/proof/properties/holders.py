@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.member_pool import MOST_SHARES, VIRTUAL_SHARES, MemberPool
-from backstop.model.pool import LEAST_ASSETS
+from backstop.model.denominations import VIRTUAL_SHARES
+from backstop.model.member_pool import LEAST_ASSETS, MemberPool
 from backstop.model.recovery_claims import MAX_DILUTION
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.figures import arithmetic as own
-from backstop.proof.properties.figures.batches import borne, live
+from backstop.proof.properties.figures.batches import VOID, borne, convert, live
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -32,19 +32,17 @@ def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None
         old, new = step.before(pool, "token.state"), step.after(pool, "token.state")
         each = borne(step.before, pool, lost)
         assets = live(step.before, pool, now) - int(each * (old.supply + VIRTUAL_SHARES))
-        if new.generation != old.generation:
+        if new.generation - old.generation >= VOID:
             left = own.vested(step.before(pool, "funds.assets"), now) - lost
-            # The wei that rounding may move between batches and live shares.
-            dust = old.open + 1
-            if left >= LEAST_ASSETS and old.supply + VIRTUAL_SHARES <= (assets - dust) * MOST_SHARES:
-                raise Violation(f"{pool}: {old.supply} shares became void with {assets} assets")
+            if left >= LEAST_ASSETS:
+                raise Violation(f"{pool}: {old.supply} shares became void with {left} assets")
             continue
+        supply = convert(old.supply, old.generation, new.generation)
         assets_now = live(step.after, pool, now)
-        assets -= old.open + (lost > 0)
-        if (assets_now + 1) * (old.supply + VIRTUAL_SHARES) < (assets + 1) * (new.supply + VIRTUAL_SHARES):
-            raise Violation(
-                f"{pool}: {assets} assets of {old.supply} shares became {assets_now} of {new.supply}"
-            )
+        # What rounding may move between groups and live shares; what an older share is worth is divided.
+        assets -= 2 * old.open + (lost > 0) + (supply != old.supply)
+        if (assets_now + 1) * (supply + VIRTUAL_SHARES) < (assets + 1) * (new.supply + VIRTUAL_SHARES):
+            raise Violation(f"{pool}: {assets} assets of {supply} shares became {assets_now} of {new.supply}")
 
 
 _SPENT = ("ClaimsRepaid", "FundInsured", "IncomeShared")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.listing import ids_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _WAYS_IN, _WAYS_OUT = ("deposit", "mint"), ("redeem", "withdraw")
 _PAY_AT_ONCE = ("Pool", "ClawbackStage")
 POOLS = ("Pool", "EquityPool")
-_OF_BATCHES = ("exits.batches", "exits.payments", "exits.requests", "token.state")
+_OF_BATCHES = ("line.batches", "line.requests", "token.state")
 
 
 @transition_property(31, events=["*.Deposit", "*.Withdraw"])
@@ -37,11 +38,15 @@ def conversions_round_against_the_caller(step: Transition, changes: Changes) -> 
     if method in _WAYS_OUT and step.contract(pool).cooldown:
         return  # a claim: no shares are exchanged
     before = step.before(pool, "token.state")
-    # Who enters where all shares are void finds nothing.
-    same = step.after(pool, "token.state").generation == before.generation
-    supply = before.supply if same else 0
-    held = batches.live(step.before, pool, step.model.timestamp) if same else 0
     direct = step.contract(pool).KIND != "EquityPool"
+    held = batches.live(step.before, pool, step.model.timestamp)
+    if method in _WAYS_IN and not direct:
+        held += _under_auction(step, pool)
+    # Shares are divided before an entry; who enters where all shares are void finds nothing.
+    present = step.after(pool, "token.state").generation
+    supply = batches.convert(before.supply, before.generation, present)
+    if present - before.generation >= batches.VOID:
+        held = 0
     settling = step.before("LossWaterfall", "books").settlement == 1
     ours = _is_ours(step, pool)
     exact = ours and (direct or not (settling or loss_is_known(step)))
@@ -86,8 +91,8 @@ def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None
         before = batches.live(step.before, pool, now) + _ASSETS
         after = batches.live(step.after, pool, now) + _ASSETS
         unit = max(before, after) + old.supply + _SHARES
-        # What rounding takes of batches, a wei or two of each, is the members'.
-        unit *= 1 + 2 * (old.open + (new.open > old.open))
+        # What rounding takes of groups, a wei or two of each, is the members'.
+        unit *= 2 + 2 * (old.open + (new.open > old.open))
         if after * (old.supply + _SHARES) > before * (new.supply + _SHARES) + unit:
             raise Violation(f"{pool}: {before} of {old.supply} shares became {after} of {new.supply}")
 
@@ -100,77 +105,90 @@ class WhoLeavesHasWaited:
     """
 
     def __init__(self, model: ModelSystem) -> None:
-        # (pool, batch) -> when it began to collect, or was cut; owner -> shares; what it was paid.
+        # (pool, batch) -> when it began to collect, or was cut; owner -> shares.
         self._began: dict[tuple[str, int], int] = {}
         self._cut: dict[tuple[str, int], int] = {}
         self._asked: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
-        self._paid: Counter[tuple[str, int]] = Counter()
-        # (pool, controller) -> what was claimed.
+        # (pool, batch) -> what its members may be paid at most: what it held at its cut; none while unknown.
+        self._most: dict[tuple[str, int], int] = {}
+        # What a pool has paid, and what was claimed of it; (pool, controller) -> what was claimed.
+        self._paid: Counter[str] = Counter()
+        self._taken: Counter[str] = Counter()
         self._claimed: Counter[tuple[str, str]] = Counter()
-        self._units: dict[tuple[str, int], int] = {}
+        # Pools whose shares were divided or were under way before: shares of then are counted otherwise.
+        self._unknown: set[str] = set()
         for name, contract in model.world.contracts.items():
             if contract.KIND not in POOLS:
                 continue
             tables = contract.tables
-            collecting = tables["exits.queue"][()].collecting
-            for id, batch in tables["exits.batches"].items():
-                known = self._cut if id < collecting else self._began
+            queue = tables["line.queue"][()]
+            for id, batch in tables["line.batches"].items():
+                known = self._cut if id < queue.collecting else self._began
                 known[name, id] = batch.since
-                self._paid[name, id] = tables["exits.payments"][id].paid
-                if id < collecting:
-                    self._units[name, id] = batch.units
-            for (id, controller), request in tables["exits.requests"].items():
-                self._asked[name, id][controller] = request.shares
-                self._claimed[name, controller] += tables["exits.claimed"][id, controller].assets
+                self._unknown.add(name)
+            self._paid[name] = queue.owed
 
     def see(self, step: Transition, changes: Changes) -> None:
         """Count what is committed, cut, paid and claimed."""
         if changes.keys().isdisjoint(_OF_BATCHES):
             return
-        now = step.model.timestamp
         for log in step.outcome.logs:
             if not _is_pool(step, log.contract):
                 continue
             if log.event == "RedeemRequest":
                 controller, _, id, _, shares = log.values
-                self._began.setdefault((log.contract, id), now)
+                if not self._asked[log.contract, id]:
+                    self._began[log.contract, id] = step.model.timestamp
                 self._asked[log.contract, id][controller] += shares
             elif log.event == "BatchCut":
-                self._see_cut(step, log.contract, log.values[0], log.values[1])
+                self._see_cut(step, log.contract, *log.values)
             elif log.event == "BatchPaid":
-                self._see_paid(step, log.contract, log.values[0], log.values[1], now)
+                self._see_paid(step, log.contract, log.values[1], log.values[2])
+            elif log.event == "RoundPaid":
+                self._see_paid(step, log.contract, log.values[1], log.values[3])
             elif log.event == "Withdraw" and step.contract(log.contract).cooldown:
                 self._see_claim(log.contract, log.values[2], log.values[3])
-            elif log.event == "NewGeneration":
-                for key in [key for key in self._cut if key[0] == log.contract]:
-                    del self._cut[key]
+            elif log.event in ("NewGeneration", "SharesDivided"):
+                self._unknown.add(log.contract)
 
-    def _see_cut(self, step: Transition, pool: str, id: int, shares: int) -> None:
-        now, period = step.model.timestamp, min(batches.DAY, step.contract(pool).cooldown)
+    def _see_cut(self, step: Transition, pool: str, id: int, shares: int, assets: int) -> None:
+        now, cooldown = step.model.timestamp, step.contract(pool).cooldown
+        period = max(min(batches.DAY, cooldown), cooldown // 8)
         began, asked = self._began.pop((pool, id), now), self._asked[pool, id].total()
-        if began + period > now:
-            raise Violation(f"{pool}: batch {id} is cut {now - began} s after its first request")
-        if shares != asked:
-            raise Violation(f"{pool}: {shares} are cut of the {asked} shares committed to batch {id}")
-        self._cut[pool, id], self._units[pool, id] = now, shares
+        if pool not in self._unknown:
+            if began + period > now:
+                raise Violation(f"{pool}: batch {id} is cut {now - began} s after its first request")
+            if shares != asked:
+                raise Violation(f"{pool}: {shares} are cut of the {asked} shares committed to batch {id}")
+        self._cut[pool, id] = now
+        if step.contract(pool).KIND == "Pool":
+            self._most[pool, id] = assets
 
-    def _see_paid(self, step: Transition, pool: str, id: int, assets: int, now: int) -> None:
-        cut = self._cut.get((pool, id))
-        due = step.contract(pool).cooldown + batches.LOOK
-        if cut is None or cut + due > now:
-            raise Violation(f"{pool}: batch {id} is paid {assets}, cut at {cut}, {due} s before {now}")
-        self._paid[pool, id] += assets
+    def _see_paid(self, step: Transition, pool: str, until: int, assets: int) -> None:
+        """See a payment to batches up to one: those that have not been paid before have waited."""
+        self._paid[pool] += assets
+        now, due = step.model.timestamp, step.contract(pool).cooldown + batches.LOOK
+        for key in [key for key in self._cut if key[0] == pool and key[1] < until]:
+            cut = self._cut.pop(key)
+            ended = step.before(pool, "line.queue").unsettled > key[1]
+            if cut + due > now and not ended:
+                raise Violation(f"{pool}: batch {key[1]} is paid {now - cut} s after its cut, before {due} s")
 
     def _see_claim(self, pool: str, controller: str, assets: int) -> None:
         self._claimed[pool, controller] += assets
-        parts = sum(
-            self._paid[pool, id] * asked[controller] // self._units[pool, id]
-            for (name, id), asked in self._asked.items()
-            if name == pool and self._paid[pool, id]
-        )
-        claimed = self._claimed[pool, controller]
-        if claimed > parts:
-            raise Violation(f"{pool}: {controller} has claimed {claimed} of all batches, {parts} are due")
+        self._taken[pool] += assets
+        if self._taken[pool] > self._paid[pool]:
+            raise Violation(f"{pool}: {self._taken[pool]} are claimed, {self._paid[pool]} were paid")
+        if pool in self._unknown:
+            return
+        asked = {id: each for (name, id), each in self._asked.items() if name == pool and each[controller]}
+        if all((pool, id) in self._most for id in asked):
+            most = sum(
+                self._most[pool, id] * each[controller] // each.total() + 1 for id, each in asked.items()
+            )
+            if self._claimed[pool, controller] > most:
+                claimed = self._claimed[pool, controller]
+                raise Violation(f"{pool}: {controller} has claimed {claimed} of batches that held {most}")
 
 
 @transition_property(34, events=["*.LossAbsorbed", "*.IncomeClawedBack"])
@@ -220,9 +238,8 @@ def _check_claims(step: Transition) -> None:
             pool = log.contract.removesuffix(".Claims")
             # Where batches end inside a loss, what is left of it is recorded in parts.
             parts = step.before(pool, "token.state").open
-            shares = step.before(pool, "token.state").supply + sum(
-                step.before(pool, "exits.batches", id).units for id in batches.open_batches(step.before, pool)
-            )
+            leaving = sum(group.units for group in batches.groups(step.before, pool))
+            shares = step.before(pool, "token.state").supply + leaving
             lost = assets.get(log.contract, 0)
             if not parts and log.values[1] != lost * shares // (shares + _SHARES):
                 raise Violation(f"{log.contract}: {log.values[1]} are owed for {lost} of {shares} shares")
@@ -240,11 +257,14 @@ def _check_shares(step: Transition, pool: str) -> None:
     if not old.open or not lost or old.generation != new.generation:
         return
     now, each = step.model.timestamp, batches.borne(step.before, pool, lost)
-    for id in batches.open_batches(step.before, pool):
-        before, after = (batches.held(read, pool, id) for read in (step.before, step.after))
-        units = step.before(pool, "exits.batches", id).units
-        if abs(before - after - min(before, each * units)) > 1:
-            raise Violation(f"{pool}: batch {id} bears {float(before - after)} of {lost}, not its part")
+    left = {group.id: group for group in batches.groups(step.after, pool)}
+    for group in batches.groups(step.before, pool):
+        before, now_held = batches.held(step.before, pool, group), Fraction(0)
+        if group.id in left:
+            now_held = batches.held(step.after, pool, left[group.id])
+        if abs(before - now_held - min(before, each * group.units)) > 1:
+            lost_here = float(before - now_held)
+            raise Violation(f"{pool}: batch {group.id} bears {lost_here} of {lost}, not its part")
     bears = batches.live(step.before, pool, now) - batches.live(step.after, pool, now)
     if abs(bears - each * (old.supply + _SHARES)) > 2 + old.open and bears > _ASSETS:
         raise Violation(f"{pool}: {old.supply} live shares bear {bears} of {lost}, not their part")
@@ -312,6 +332,14 @@ def _taken(step: Transition, pool: str, held: int) -> tuple[int, bool]:
 def _is_pool(step: Transition, name: str) -> bool:
     contract = step.model.world.contracts.get(name)
     return contract is not None and contract.KIND in POOLS
+
+
+def _under_auction(step: Transition, pool: str) -> int:
+    """Return the equity that its auction has on sale [wad], which counts at an entry."""
+    stage = step.model.world.addresses[step.contract(pool).stage_address]
+    if "sales" not in stage.tables:
+        return 0
+    return sum(step.before(stage.label, "sales", c).lot for c in stage.tables["sales"])
 
 
 def _pool(step: Transition, name: str) -> Any:

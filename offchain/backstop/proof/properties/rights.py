@@ -8,10 +8,12 @@ from typing import Any
 from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE, MAX_SIGNED_AGE
 from backstop.model.ledger import NO_CEILING
+from backstop.model.redeem_queue import Request
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
 from backstop.model.signatures import ecrecover
 from backstop.model.signed_reports import report_digest
 from backstop.model.stage_order import Slot
+from backstop.proof.properties.figures.batches import STEP, convert
 from backstop.proof.properties.figures.fees import may_be_the_fee
 from backstop.proof.properties.notice import actor
 from backstop.proof.properties.privileges import DOORS, PARAMETERS
@@ -25,12 +27,12 @@ _CAPS = Slot._fields.index("cap_bps")
 # Path of the holdings of a token -> path of the allowances over them.
 _HOLDINGS = {
     "erc20.balanceOf": "erc20.allowance",
-    "token.balances": "token.allowance",
+    "token.balances": "token.permits.allowance",
     "balanceOf": "allowance",
 }
 # Paths of all rights that others may have: allowances, operators of vaults and of requests.
-_RIGHTS = (*sorted(set(_HOLDINGS.values())), "operators", "exits.isOperator")
-_OWNED = {*_HOLDINGS, *_RIGHTS, "vaults", "exits.requests", "exits.claimed"}
+_RIGHTS = (*sorted(set(_HOLDINGS.values())), "operators", "line.isOperator")
+_OWNED = {*_HOLDINGS, *_RIGHTS, "vaults", "line.requests", "line.claimed"}
 
 
 @transition_property(16, writes=_OWNED)
@@ -50,6 +52,9 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
             if isinstance(holder, tuple):
                 # By generation, of a token that has them.
                 holder, old, new = holder[1], old.shares, new.shares
+            elif path == "token.balances":
+                # Where shares were divided, all have fewer.
+                old, new = convert(old.shares, old.generation, new.generation), new.shares
             if holder != sender and holder not in contracts:
                 lost[contract, allowance, holder] += old - new
     for (contract, path, holder), amount in lost.items():
@@ -59,8 +64,8 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
         if amount > (allowed if allowed == MAX_UINT256 else spent) and not asks:
             raise Violation(f"{sender} took {amount} {contract} of {holder}")
 
-    claimed = [each for each in changes.get("exits.requests", ()) if each.new.shares < each.old.shares]
-    claimed += [each for each in changes.get("exits.claimed", ()) if each.new > each.old]
+    claimed = [each for each in changes.get("line.requests", ()) if _is_less(each.old, each.new)]
+    claimed += [each for each in changes.get("line.claimed", ()) if each.new > each.old]
     for contract, (id, controller), *_ in claimed:
         if not _acts_for(step, contract, controller):
             raise Violation(f"{sender} claimed of {contract}'s batch {id} for {controller}")
@@ -88,12 +93,18 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
             raise Violation(f"{sender} took collateral of vault {c, owner}")
 
 
+def _is_less(old: Request, new: Request) -> bool:
+    """Return whether a request has fewer shares, and not because all were divided."""
+    steps = range(max(0, new.generation - old.generation) + 1)
+    return new.shares < old.shares and new.shares not in (old.shares // STEP**k for k in steps)
+
+
 def _acts_for(step: Transition, pool: str, owner: str) -> bool:
     """Return whether the sender requests and claims for itself, or for whoever made it an operator."""
     sender = step.action.sender
-    if owner == sender or "exits.isOperator" not in step.contract(pool).tables:
+    if owner == sender or "line.isOperator" not in step.contract(pool).tables:
         return owner == sender
-    return bool(step.before(pool, "exits.isOperator", (owner, sender)))
+    return bool(step.before(pool, "line.isOperator", (owner, sender)))
 
 
 @transition_property(18, writes=PARAMETERS, calls=map(".".join, DOORS))

@@ -6,19 +6,22 @@ Lockstep asserts them on the chain's own values.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
 from backstop.model.arithmetic import RAD, RAY
 from backstop.model.collateral_auction import Ids
-from backstop.model.exits import SCALE, Claimed, Line, Payment, Queue
+from backstop.model.equity_pool import Due
+from backstop.model.exits import SCALE, Run
 from backstop.model.ledger import DISTRESSED, Auctions, Balance, Income
 from backstop.model.listing import ids_of
+from backstop.model.redeem_queue import Batch, Claimed, Line, Queue, Request
 from backstop.model.settlement import Progress
 from backstop.model.shares import Balance as ShareBalance
 from backstop.model.shares import State as ShareState
 from backstop.model.vesting_assets import Assets
+from backstop.proof.properties.figures.batches import STEP, convert, groups
 from backstop.proof.properties.registry import (
     OCCASIONS,
     STATE_PROPERTIES,
@@ -140,7 +143,7 @@ def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
         if name not in addresses:
             continue
         pool, address = snapshot[name], addresses[name]
-        queue = _table(pool, "exits.queue").get((), Queue())
+        queue = _table(pool, "line.queue").get((), Queue())
         assets = _table(pool, "funds.assets").get((), Assets()).booked + queue.owed
         if assets > _held(snapshot, asset, address):
             raise Violation(f"{name}: {assets} assets booked, less held")
@@ -156,46 +159,93 @@ def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
 
 def _batches(name: str, pool: Mapping[str, Any], address: str, queue: Queue) -> None:
     """Assert that batches have their members' shares and assets, and are owed what they were paid."""
-    state = _table(pool, "token.state").get((), ShareState())
+    state, rounds = _table(pool, "token.state").get((), ShareState()), _table(pool, "rounds")
     committed: dict[int, int] = defaultdict(int)
-    owed = Fraction(0)
-    batches, payments = _table(pool, "exits.batches"), _table(pool, "exits.payments")
-    claimed = _table(pool, "exits.claimed")
-    for (id, owner), request in _table(pool, "exits.requests").items():
-        committed[id] += request.shares
-        if request.shares and id in payments:
-            owed += Fraction(payments[id].paid * request.shares, batches[id].units)
-            owed -= claimed.get((id, owner), Claimed()).assets
+    owed, found = Fraction(0), _table(pool, "line.batches")
+    claimed = _table(pool, "line.claimed")
+    for (id, owner), request in _table(pool, "line.requests").items():
+        cut = max(found[id].generation, request.generation)
+        shares = convert(request.shares, request.generation, cut)
+        committed[id] += convert(shares, cut, state.generation) if id >= queue.collecting else shares
+        paid = _paid_by_round(pool, found[id], request) if rounds else _paid_by_run(pool, id, queue, shares)
+        owed += max(0, paid - claimed.get((id, owner), Claimed()).assets)
     if owed > queue.owed:
         raise Violation(f"{name}: {float(owed)} wei can be claimed, {queue.owed} are owed")
-    escrow = 0
-    for id, batch in batches.items():
-        if committed[id] > batch.units:
-            raise Violation(f"{name}: {committed[id]} shares of {batch.units} in batch {id}")
-        # Live until they are cut, and in a pool of equity until they are paid.
-        waits = not _table(pool, "exits.ceilings").get(id) and not payments.get(id, Payment()).ended
-        escrow += batch.units if waits and batch.generation == state.generation else 0
-    found = _table(pool, "token.balances").get((state.generation, address), ShareBalance()).shares
-    if found != escrow:
-        raise Violation(f"{name}: {escrow} shares requested, {found} in escrow")
-    index, ceilings = _table(pool, "exits.index").get((), 0), _table(pool, "exits.ceilings")
-    last, held = index, 0
-    for id in range(queue.collecting - state.open, queue.collecting):
-        if ceilings.get(id):
-            if ceilings[id] < last:
-                raise Violation(f"{name}: batch {id} is over before one ahead of it")
-            last = ceilings[id]
-            held += batches[id].units * (last - index) // SCALE
+    present = {id: convert(each.units, each.generation, state.generation) for id, each in found.items()}
+    for id, batch in found.items():
+        units = present[id] if id >= queue.collecting else batch.units
+        if committed[id] > units:
+            raise Violation(f"{name}: {committed[id]} shares of {units} in batch {id}")
+    # Live until they are cut, and in a pool of equity until they are paid.
+    escrow = present.get(queue.collecting, 0)
+    if "due" in pool:
+        due = _table(pool, "due").get((), Due())
+        escrow += sum(present[id] for id in range(queue.unsettled, queue.collecting))
+        escrow += convert(due.shares, due.generation, state.generation)
+    balance = _table(pool, "token.balances").get(address, ShareBalance())
+    balance_now = convert(balance.shares, balance.generation, state.generation)
+    # Each is rounded down by itself where shares are divided.
+    if not escrow <= balance_now <= escrow + (64 * state.generation if "due" in pool else 0):
+        raise Violation(f"{name}: {escrow} shares requested, {balance_now} in escrow")
+    index, last, held = _table(pool, "exits.index").get((), 0), 0, 0
+    for group in groups(_reader(pool), ""):
+        if group.ceiling < max(last, index):
+            raise Violation(f"{name}: batch {group.id} is over before one ahead of it")
+        last = group.ceiling
+        held += group.units * (last - index) // SCALE
     if state.open and held != queue.held:
         raise Violation(f"{name}: its batches hold {held}, {queue.held} are held for them")
 
 
+def _reader(pool: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return what reads the slots of one pool of a snapshot as storage does."""
+    empty = {
+        "token.state": ShareState(),
+        "line.queue": Queue(),
+        "line.batches": Batch(),
+        "exits.runs": Run(),
+    }
+
+    def read(_: str, path: str, key: Any = ()) -> Any:
+        return _table(pool, path).get(key, empty.get(path, 0))
+
+    return read
+
+
+def _paid_by_run(pool: Mapping[str, Any], id: int, queue: Queue, shares: int) -> int:
+    """Return what shares of a batch of stablecoin were paid: the ceiling of its cut less that of its run."""
+    if id >= queue.unsettled:
+        return 0
+    read = _reader(pool)
+    first = id
+    while 0 < (link := read("", "line.batches", first).link) < first:
+        first = link
+    run: Run = read("", "exits.runs", first)
+    if run == Run():
+        return 0
+    ceiling, cut = read("", "exits.levels", first), read("", "line.batches", id).generation
+    for at in reversed(range(cut, run.generation)):
+        ceiling = -(-ceiling // STEP) + read("", "exits.bases", at)
+    paid = shares * max(0, read("", "exits.ceilings", id) - ceiling) // SCALE
+    return int(max(0, paid - (run.generation != cut)))
+
+
+def _paid_by_round(pool: Mapping[str, Any], batch: Batch, request: Request) -> Fraction:
+    """Return what a request of equity was paid: its part of the shares of its round."""
+    record = _table(pool, "rounds").get(batch.link)
+    if record is None or not batch.link:
+        return Fraction(0)
+    counted = _table(pool, "generations").get(batch.link, 0)
+    shares = convert(request.shares, request.generation, counted)
+    return Fraction(record.paid * shares, record.shares)
+
+
 def _lines(name: str, pool: Mapping[str, Any]) -> None:
     """Assert that each controller's list has its undone requests, by their batches, and no other."""
-    requests, lines = _table(pool, "exits.requests"), _table(pool, "exits.lines")
+    requests, lines = _table(pool, "line.requests"), _table(pool, "line.lines")
     mine: dict[str, list[int]] = defaultdict(list)
     for (id, controller), request in requests.items():
-        if request.shares:
+        if request != Request():
             mine[controller].append(id)
     for controller in {*mine, *lines}:
         ids, line = sorted(mine[controller]), lines.get(controller, Line())

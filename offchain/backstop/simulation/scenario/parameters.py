@@ -20,6 +20,7 @@ from backstop.deployment.parameters import (
 )
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY
+from backstop.model.redeem_queue import collecting_time
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.collateral import collateral_of, feed_of
 from backstop.simulation.scenario.document import Field
@@ -127,9 +128,15 @@ def _pools(field: Field, cap_delay: int, has_treasury: bool) -> dict[str, PoolPa
 
 def _pool(field: Field, name: str, cap_delay: int, has_treasury: bool) -> PoolParameters:
     section = field.section(("cooldown",), ("vesting", "income_share", "contract"))
+    cooldown = section["cooldown"].between(units.seconds, 0, bounds.MAX_COOLDOWN)
+    if 0 < cooldown < bounds.MIN_COOLDOWN:
+        section["cooldown"].fail(f"is under {bounds.MIN_COOLDOWN} s: write 0 s for none")
     # Members can leave before new caps count.
-    most = min(bounds.MAX_COOLDOWN, cap_delay - 1)
-    cooldown = section["cooldown"].between(units.seconds, 0, most)
+    until = cooldown + collecting_time(cooldown) + bounds.LOOK
+    if cooldown and until >= cap_delay:
+        section["cooldown"].fail(
+            f"with {until - cooldown} s to be paid is not under cap_delay, {cap_delay} s"
+        )
     optional: dict[str, Any] = {}
     if "contract" in section:
         # A pool of equity is left while nothing of it is under auction, which the naive one knows nothing of.

@@ -13,8 +13,8 @@ from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.deployment.plan import Deployment
 from backstop.model.arithmetic import RAY
 from backstop.model.bounds import EQUITY_MARKET as EQUITY
+from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES, convert_shares
 from backstop.model.exits import SCALE
-from backstop.model.member_pool import VIRTUAL_ASSETS, VIRTUAL_SHARES
 from backstop.model.state import World
 
 MICRO_RAD = 10**39
@@ -157,20 +157,22 @@ class Books:
         def worth(shares: int) -> int:
             return int(shares * (vested + VIRTUAL_ASSETS) // supply)
 
-        for (generation, owner), balance in pool.balances.items():
-            if generation == state.generation and owner != pool.address:
-                self._move(found, name, owner, worth(balance.shares) * price)
+        for owner in pool.holders():
+            if owner != pool.address:
+                self._move(found, name, owner, worth(pool.held(owner)) * price)
+        open = {group.id: group for group in pool.groups()} if pool.KIND == "Pool" else {}
         for (id, owner), request in pool.requests.items():
             if not request.shares:
                 continue
-            batch, payment = pool.batches[id], pool.payments[id]
-            own = payment.paid * request.shares // batch.units - pool.claimed[id, owner].assets
-            if not payment.ended and batch.generation == state.generation:
-                if pool.ceilings[id]:
-                    held = batch.units * (pool.ceilings[id] - pool.index[()]) // SCALE
-                    own += held * request.shares // batch.units
-                else:
-                    own += worth(request.shares)
+            part = pool._claimable(id, owner)
+            own, cut = part.assets, max(request.generation, pool.batches[id].generation)
+            shares = convert_shares(pool.shares_at_cut(id, owner), cut, state.generation)
+            settled = id < line.unsettled and pool.KIND == "Pool"
+            group = open.get(pool.run_of(id) if settled else id)
+            if group is not None:
+                own += shares * (group.ceiling - pool.index[()]) // SCALE
+            elif not part.over and not settled:
+                own += worth(shares)
             self._move(found, name, owner, own * price)
 
     def _claims(self, found: Sheet, name: str, price: int) -> None:

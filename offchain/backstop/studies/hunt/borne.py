@@ -128,9 +128,7 @@ class Borne:
                     continue
                 pool, claims = self.contracts[name], self.contracts[f"{name}.Claims"]
                 for who in pool.holders():
-                    for generation in {pool.state[()].generation, max(0, pool.state[()].generation - 1)}:
-                        args = who, generation
-                        self.system.apply(Action(name, "collect_claims", args, KEEPER))
+                    self.system.apply(Action(name, "collect_claims", (who,), KEEPER))
                 series, now = claims.series[()], claims.state[()].generation
                 for who in {each for _, each in claims.balances}:
                     tokens = claims.balances[now, who].shares

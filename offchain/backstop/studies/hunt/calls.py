@@ -86,13 +86,13 @@ def leaving(town: Town, outside: Outside) -> Iterator[Refusal]:
     doubt += sum(town.engine.deficit[c] + town.engine.in_auction_of("", c) for c in town.types)
     for name, pool in town.pools.items():
         held = pool._all_vested()
-        for id in pool.open_batches():
+        for id in pool.unsettled_batches():
             if town.now < pool.matures_at(id) or not pool.requests[id, ONE].shares or held * RAY <= doubt:
                 continue
             with town.imagine():
                 town.settle(KEEPER)
                 done = town.foresee(ONE, name, "redeem", pool.maxRedeem("", ONE), ONE, ONE)
-                stuck = not pool.payments[id].paid
+                stuck = not pool.batch_of(ONE, id).paid
             if not done.ok or stuck:
                 yield Refusal("leave a pool", "a member", done.reason or "it is nothing", held)
 

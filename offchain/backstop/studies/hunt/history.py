@@ -121,11 +121,10 @@ def _after(town: Town, last: tuple[int, ...], first: int, then: int) -> tuple[in
         town.tend(KEEPER, prices)
         if turn >= ROUNDS and town.quiet:
             break
-    for name, pool in town.pools.items():
+    for name in town.pools:
         if f"{name}.Claims" in town.system.world.contracts:
             for who in PEOPLE:
-                for generation in range(pool.state[()].generation + 1):
-                    town.do(who, name, "collect_claims", who, generation)
+                town.do(who, name, "collect_claims", who)
     town.advance(max(pool.vesting for pool in town.pools.values()))
     for c in town.types:
         town.do(KEEPER, "VaultEngine", "accrue", c)

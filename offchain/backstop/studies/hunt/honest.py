@@ -163,10 +163,9 @@ class Town:
     def settle(self, by: str) -> None:
         """Cut and pay the batches of all pools that may be."""
         for name, pool in self.pools.items():
-            if pool.batches[pool.line[()].collecting].units and self.now >= pool.cut_from():
+            if pool.units_of(pool.line[()].collecting) and self.now >= pool.cut_from():
                 self.do(by, name, "cut")
-            waits, collecting = pool.settled_batches().stop, pool.line[()].collecting
-            if pool.settled_batches() or (waits < collecting and self.now >= pool.matures_at(waits)):
+            if self.now >= pool.settles_from():
                 self.do(by, name, "settle")
 
     # ------------------------------------------------------------------ upkeep

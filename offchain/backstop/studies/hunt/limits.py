@@ -8,6 +8,7 @@ from typing import Any
 from backstop.deployment.parameters import Parameters
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from backstop.model.exits import SCALE
 from backstop.studies.hunt.books import Books, unvested
 from backstop.studies.hunt.questions import KEEPER, Told
 from backstop.system import Action
@@ -83,7 +84,9 @@ class Limits:
         paid = pool.line[()].owed - self._paid
         closed = self.contracts["Settlement"].progress[()].begun_at
         if not doubt and not flagged and not announced and not owed and not closed:
-            waiting = sum(pool._holds(id) for id in pool.settled_batches())
+            runs = pool.groups() if pool.KIND == "Pool" else []
+            unsettled, index = pool.line[()].unsettled, pool.index[()] if runs else 0
+            waiting = sum(run.units * (run.ceiling - index) // SCALE for run in runs if run.id < unsettled)
             if waiting > 100 * WAD:
                 says = f"{waiting / WAD:,.2f} are held back, and nothing is in doubt"
                 yield Told("beyond a limit: an exit is held back for nothing", waiting, says)

@@ -411,12 +411,12 @@ class Questions:
                 yield "to ask for another", Action(name, "requestRedeem", args, thief), shares
             collecting = pool.line[()].collecting
             since = pool.batches[collecting].since
-            units = pool.batches[collecting].units
+            units = pool.units_of(collecting)
             if units and self.system.timestamp == since and pool.cooldown > 1:
                 yield "to cut a batch that has just begun", Action(name, "cut", (), thief), units
             waits = pool.line[()].unsettled
             soon = pool.batches[waits].since + pool.cooldown // 2
-            if waits < collecting and self.system.timestamp < soon and not pool.settled_batches():
+            if waits < collecting and self.system.timestamp < soon < pool.settles_from():
                 units = pool.batches[waits].units
                 yield "to settle a batch too early", Action(name, "settle", (), thief), units
         for id, who in list(pool.requests):

@@ -244,7 +244,7 @@ class _Exit:
         town = self._town
         if self._batch is not None:
             name, batch = self._batch
-            if batch < town.pools[name].settled_batches().stop:
+            if batch < town.pools[name].line[()].unsettled:
                 self.fact, self._is_over = self._known, True
                 return
         else:

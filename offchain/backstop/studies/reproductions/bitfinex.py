@@ -63,7 +63,7 @@ def _haircut(here: Deployed) -> list[Row]:
         cut = Fraction(100 * (assets - _worth(here, who)), assets)
         name = f"haircut of {who}, who has {CUSTOMERS[who]:,}"
         rows.append(row(name, cut, PUBLISHED["haircut"], by(EIGHT_DIGITS), unit="%", places=8, source=1))
-        here.do("Savings", "collect_claims", here.at(who), 0, sender="stranger")
+        here.do("Savings", "collect_claims", here.at(who), sender="stranger")
         claims = Fraction(here.read("Savings.Claims", "balanceOf", here.at(who)), assets - _worth(here, who))
         rows.append(row("  claims for each dollar lost", claims, 1, by(EIGHT_DIGITS), places=8, source=2))
     return rows

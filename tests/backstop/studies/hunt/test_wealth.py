@@ -7,7 +7,7 @@ import pytest
 from backstop.deployment.accounts import account
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.collateral_auction import principal_left
-from backstop.model.member_pool import VIRTUAL_SHARES
+from backstop.model.denominations import VIRTUAL_SHARES
 from backstop.studies.hunt.coalition import NAMES, Act, Luck
 from backstop.studies.hunt.history import PEOPLE, follow, play
 from backstop.studies.hunt.script import TICKS, draw_script

@@ -12,7 +12,7 @@ from backstop.hosts import by_name as hosts
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import RAD, RAY
 from backstop.model.bounds import MAX_REPORTERS
-from backstop.model.exits import MOST_OPEN
+from backstop.model.redeem_queue import MOST_UNSETTLED
 from backstop.proof.lockstep import lockstep
 from tests.support.guards import BREAKER, CEILING, with_guards
 from tests.support.paths import ROOT
@@ -73,7 +73,7 @@ def on_a_node(artifacts, traces):
 @pytest.fixture
 def guarded(on_a_node):
     base = with_guards((CEILING,), BREAKER, (TERMS,))
-    junior = replace(base.junior, cooldown=(MOST_OPEN + 8) * DAY)
+    junior = replace(base.junior, cooldown=(MOST_UNSETTLED + 8) * DAY)
     return on_a_node(replace(base, junior=junior))
 
 

@@ -48,7 +48,7 @@ def test_new_shares_are_those_of_the_new_generation(wiped):
 
 
 def test_claims_that_are_repaid_are_void(wiped):
-    wiped.do("Young.collect_claims", "saver", 0, sender="saver")
+    wiped.do("Young.collect_claims", "saver", sender="saver")
     assert wiped.read("Young.Claims.balanceOf", "saver") > 0
     give(wiped, "payer", 3_000 * WAD)
     wiped.do("Stablecoin.approve", "Young.Claims", MAX_UINT256, sender="payer")

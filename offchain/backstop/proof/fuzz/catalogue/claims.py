@@ -57,7 +57,7 @@ def convert_claims(s: Scene) -> Iterator[Action | Wait]:
     if not claims.holders():
         pool = cast(Pool, s.world.at(claims.pool_address))
         for who in s.people:
-            yield s.call(pool.label, "collect_claims", who, pool.state[()].generation, by=who)
+            yield s.call(pool.label, "collect_claims", who, by=who)
     holders = [who for who in claims.holders() if who in s.people]
     if holders:
         who = s.some(holders)

@@ -82,8 +82,8 @@ def _of_equity(s: Scene, who: str, amount: int) -> tuple[tuple[str, str, tuple[A
         return ()
     claims = s.some(s.claims)
     return (
-        (claims, "record", (amount,)),
-        (claims, "issue", (who, 0, amount, 0)),
+        (claims, "record", (0, 10**6 + 1, amount)),
+        (claims, "issue", (who, amount, 0, 0, 0, 1)),
         ("Equity", "mint", (who, amount)),
         ("Equity", "book", (amount,)),
         ("Equity", "unbook", (amount,)),

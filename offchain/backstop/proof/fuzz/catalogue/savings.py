@@ -101,10 +101,10 @@ def settle(s: Scene) -> Iterator[Action | Wait]:
     """Have the next batch paid, when it may be or a second early, or others again, or while prices fall."""
     name = _pool(s)
     pool = cast(MemberPool, s.world.contracts[name])
-    waits = pool.settled_batches().stop
-    if s.chance(0.6) and waits < pool.line[()].collecting:
-        yield from _until(s, pool.matures_at(waits))
-    elif not pool.settled_batches() and s.chance(0.9):
+    waits = pool.unsettled_batches()
+    if s.chance(0.6) and waits:
+        yield from _until(s, pool.matures_at(waits.start))
+    elif s.now < pool.settles_from() and s.chance(0.9):
         return
     if s.chance(0.3):
         c = s.type()
@@ -184,13 +184,12 @@ def add_income(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1)
 def collect_claims(s: Scene) -> Iterator[Action | Wait]:
-    """Hand somebody the claims for losses borne, of this generation or the last."""
+    """Hand somebody the claims for losses borne."""
     name = s.some(s.savers)
     pool = cast(MemberPool, s.world.contracts[name])
     state = pool.state[()]
-    generation = state.generation if s.chance(0.7) else s.random.randrange(state.generation + 2)
     if (state.mark or state.generation) or s.chance(0.1):
-        yield s.call(name, "collect_claims", s.somebody(), generation, by=s.somebody())
+        yield s.call(name, "collect_claims", s.somebody(), by=s.somebody())
 
 
 @move(weight=0.4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from backstop.proof.properties.figures import arithmetic as own
 
@@ -15,34 +15,60 @@ DAY, LOOK = 86_400, 600
 # Shares and assets that every pool has beside its members'.
 VIRTUAL_SHARES, VIRTUAL_ASSETS = 10**6, 1
 _SCALE = 10**47
+# What a share of a generation is worth of those of the one before it; none after so many.
+STEP, VOID = 10**9, 5
 
 
-def open_batches(read: Read, pool: str) -> range:
-    """Return the batches of a pool that are cut and not over."""
-    collecting = read(pool, "exits.queue").collecting
-    return range(collecting - read(pool, "token.state").open, collecting)
+class Group(NamedTuple):
+    """Leavers who bear losses alike: a run of settled batches, or a batch that waits for its time."""
+
+    id: int  # its first batch
+    units: int  # shares, as they are counted now
+    ceiling: int  # on the loss index
 
 
-def held(read: Read, pool: str, id: int) -> Fraction:
-    """Return what losses may still take of a batch, exactly [wei]."""
-    room = read(pool, "exits.ceilings", id) - read(pool, "exits.index")
-    return Fraction(max(0, room) * read(pool, "exits.batches", id).units, _SCALE)
+def convert(shares: int, recorded: int, present: int) -> int:
+    """Return shares of a generation as they are counted in a later one, rounded down."""
+    return 0 if present - recorded >= VOID else shares // STEP ** (present - recorded)
+
+
+def groups(read: Read, pool: str) -> list[Group]:
+    """Return the groups of a pool that are open, those that settled first before others."""
+    state, found = read(pool, "token.state"), list[Group]()
+    if not state.open:
+        return found  # as of a pool of equity: shares of its batches are members'
+    queue = read(pool, "line.queue")
+    runs, id = state.open - (queue.collecting - queue.unsettled), 0
+    for k in range(runs):
+        id = read(pool, "line.batches", id).link if k else read(pool, "exits.first_run")
+        found.append(Group(id, read(pool, "exits.runs", id).units, read(pool, "exits.levels", id)))
+    for id in range(queue.unsettled, queue.collecting):
+        batch = read(pool, "line.batches", id)
+        units = convert(batch.units, batch.generation, state.generation)
+        ceiling = read(pool, "exits.levels", id) or read(pool, "exits.ceilings", id)
+        found.append(Group(id, units, ceiling))
+    return found
+
+
+def held(read: Read, pool: str, group: Group) -> Fraction:
+    """Return what losses may still take of a group, exactly [wei]."""
+    return Fraction(max(0, group.ceiling - read(pool, "exits.index")) * group.units, _SCALE)
 
 
 def live(read: Read, pool: str, now: int) -> int:
     """Return the vested assets that are live shares' [wei]."""
-    batches = sum(int(held(read, pool, id)) for id in open_batches(read, pool))
-    return own.vested(read(pool, "funds.assets"), now) - batches
+    leaving = sum(int(held(read, pool, group)) for group in groups(read, pool))
+    return max(0, own.vested(read(pool, "funds.assets"), now) - leaving)
 
 
 def borne(read: Read, pool: str, lost: int) -> Fraction:
-    """Return what one share bears of a loss [wei]: live ones and batches alike, each up to what it has."""
+    """Return what one share bears of a loss [wei]: live ones and groups alike, each up to what it has."""
     shares = read(pool, "token.state").supply + VIRTUAL_SHARES
     rooms = []
-    for id in open_batches(read, pool):
-        units = read(pool, "exits.batches", id).units
-        rooms.append((held(read, pool, id) / units, units))
-        shares += units
+    for group in groups(read, pool):
+        if group.units:
+            rooms.append((held(read, pool, group) / group.units, group.units))
+        shares += group.units
     each, left = Fraction(0), Fraction(lost)
     for room, units in sorted(rooms):
         if left < (room - each) * shares:

@@ -1,0 +1,56 @@
+"""A pool as a snapshot has it, with its model's views: what a member may claim, what may be settled."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple
+
+from backstop.model import equity_pool, exits, redeem_queue, shares
+from backstop.model.equity_pool import EquityPool
+from backstop.model.member_pool import MemberPool
+from backstop.model.pool import Pool
+
+_OF_ALL: dict[str, tuple[str, Any]] = {
+    "state": ("token.state", shares.State()),
+    "balances": ("token.balances", shares.Balance()),
+    "line": ("line.queue", redeem_queue.Queue()),
+    "batches": ("line.batches", redeem_queue.Batch()),
+    "requests": ("line.requests", redeem_queue.Request()),
+    "claimed": ("line.claimed", redeem_queue.Claimed()),
+    "lines": ("line.lines", redeem_queue.Line()),
+}
+_OF_STABLECOIN: dict[str, tuple[str, Any]] = {
+    "index": ("exits.index", 0),
+    "bases": ("exits.bases", 0),
+    "ceilings": ("exits.ceilings", 0),
+    "levels": ("exits.levels", 0),
+    "runs": ("exits.runs", exits.Run()),
+    "fractions": ("exits.fractions", 0),
+    "first_run": ("exits.first_run", 0),
+}
+_OF_EQUITY: dict[str, tuple[str, Any]] = {
+    "round": ("round", 0),
+    "due": ("due", equity_pool.Due()),
+    "rounds": ("rounds", equity_pool.Round()),
+    "generations": ("generations", 0),
+}
+
+
+class FrozenTable(NamedTuple):
+    """A table of a snapshot, which reads as storage does."""
+
+    values: Mapping[Hashable, Any]
+    default: Any
+
+    def __getitem__(self, key: Hashable) -> Any:  # type: ignore[override]
+        return self.values.get(key, self.default)
+
+
+def read_pool(tables: Mapping[str, Mapping[Hashable, Any]], cooldown: int) -> MemberPool:
+    """Return the model of a pool over the tables of a snapshot; nothing can be written to it."""
+    is_equity = "rounds" in tables
+    found: MemberPool = object.__new__(EquityPool if is_equity else Pool)
+    for name, (path, default) in (_OF_ALL | (_OF_EQUITY if is_equity else _OF_STABLECOIN)).items():
+        setattr(found, name, FrozenTable(tables[path], default))
+    found.cooldown = cooldown
+    return found

@@ -1,0 +1,29 @@
+"""How shares are counted after losses left each of them almost nothing; see modules/denominations.vy."""
+
+from __future__ import annotations
+
+STEP = 10**9
+"""Shares of a generation that one of the next is worth."""
+VOID = 5
+"""Generations after which shares are none."""
+MOST_STEPS = 4
+"""Generations that an entry may go on by at most."""
+MOST_SHARES = 10**15
+"""Shares for a wei at most, where one enters."""
+VIRTUAL_SHARES = 10**6
+VIRTUAL_ASSETS = 1
+
+
+def convert_shares(shares: int, recorded: int, present: int) -> int:
+    """Return shares of a generation in one that is not before it [shares], rounded down."""
+    steps = present - recorded
+    return 0 if steps >= VOID else shares // STEP**steps
+
+
+def count_steps(supply: int, assets: int) -> int:
+    """Return the generations to go on by before an entry into a pool with so many shares and assets [wad]."""
+    most = (assets + VIRTUAL_ASSETS) * MOST_SHARES
+    for steps in range(MOST_STEPS):
+        if supply // STEP**steps + VIRTUAL_SHARES <= most:
+            return steps
+    return MOST_STEPS

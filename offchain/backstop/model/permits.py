@@ -1,0 +1,85 @@
+"""The name of an ERC-20, its allowances and EIP-2612 permits; see contracts/modules/permits.vy."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from backstop.model.arithmetic import MAX_UINT256
+from backstop.model.erc20 import domain_separator, permit_digest
+from backstop.model.signatures import ORDER, ecrecover
+from backstop.model.state import ZERO_ADDRESS, Contract, World, constant, external, immutable, require, view
+
+
+class Permits(Contract):
+    """Balances belong to the subclass."""
+
+    VERSION: ClassVar[str] = "1"
+
+    token_name = immutable("name", str)
+    token_symbol = immutable("symbol", str)
+    decimals = constant(18)
+
+    def __init__(self, world: World, name: str, address: str, token_name: str, token_symbol: str) -> None:
+        super().__init__(world, name, address)
+        self.token_name = token_name
+        self.token_symbol = token_symbol
+        self.allowances = self.table("token.permits.allowance")
+        self.permits = self.table("token.permits.nonces")
+
+    # ------------------------------------------------------------------ ERC-20
+
+    @external
+    def approve(self, sender: str, spender: str, amount: int) -> bool:
+        """Set an allowance; the highest value means without end."""
+        self._approve(sender, spender, amount)
+        return True
+
+    @external
+    def permit(
+        self, sender: str, owner: str, spender: str, amount: int, deadline: int, v: int, r: bytes, s: bytes
+    ) -> None:
+        """Set an allowance by the owner's signature over the next nonce."""
+        require(self.world.timestamp <= deadline, "shares: expired deadline")
+        nonce = self.permits[owner]
+        self.permits[owner] = nonce + 1
+        digest = permit_digest(self.DOMAIN_SEPARATOR(sender), owner, spender, amount, nonce, deadline)
+        # Of the two signatures that sign the same content only the one with the lower half of s is valid.
+        require(int.from_bytes(s, "big") <= ORDER // 2, "ecdsa: invalid signature `s` value")
+        signer = ecrecover(digest, v, int.from_bytes(r, "big"), int.from_bytes(s, "big"))
+        require(signer is not None, "ecdsa: invalid signature")
+        require(signer == owner, "shares: invalid signature")
+        self._approve(owner, spender, amount)
+
+    @view
+    def DOMAIN_SEPARATOR(self, sender: str) -> bytes:
+        """Return the EIP-712 domain of permits."""
+        return domain_separator(self.token_name, self.VERSION, self.world.chain_id, self.address)
+
+    @view
+    def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
+        """Return the fields of the domain (EIP-5267)."""
+        return b"\x0f", self.token_name, self.VERSION, self.world.chain_id, self.address, bytes(32), []
+
+    @view
+    def allowance(self, sender: str, owner: str, spender: str) -> int:
+        """Return what the spender may still move."""
+        return int(self.allowances[owner, spender])
+
+    @view
+    def nonces(self, sender: str, owner: str) -> int:
+        """Return the nonce of the owner's next permit."""
+        return int(self.permits[owner])
+
+    # --------------------------------------------------------------- internals
+
+    def _spend_allowance(self, owner: str, spender: str, amount: int) -> None:
+        allowed = self.allowances[owner, spender]
+        if allowed != MAX_UINT256:
+            require(amount <= allowed, "shares: allowance too small")
+            self._approve(owner, spender, allowed - amount)
+
+    def _approve(self, owner: str, spender: str, amount: int) -> None:
+        require(owner != ZERO_ADDRESS, "shares: bad owner")
+        require(spender != ZERO_ADDRESS, "shares: bad spender")
+        self.allowances[owner, spender] = amount
+        self.emit("Approval", owner, spender, amount)

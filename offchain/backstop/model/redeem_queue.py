@@ -1,0 +1,192 @@
+"""The batches in which members leave a pool, and the requests in them; see modules/redeem_queue.vy."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backstop.model import bounds
+from backstop.model.arithmetic import MAX_UINT256
+from backstop.model.denominations import convert_shares
+from backstop.model.shares import Shares
+from backstop.model.state import World, external, immutable, require, slot, view
+
+# Batches that are cut and wait for their time.
+MOST_UNSETTLED = 12
+# Seconds for which a batch takes requests at least, if the cooldown is not shorter; or this part of it.
+DAY = 86_400
+PARTS = 8
+# Requests of a controller that one call goes through.
+MOST_AT_ONCE = 32
+
+
+@slot(32, 32, 96, 96)
+class Queue(NamedTuple):
+    """Where the batches are, and what they have [wad]."""
+
+    collecting: int = 0  # the batch that takes requests, the last one
+    unsettled: int = 0  # the first batch that waits for its time
+    held: int = 0  # by batches that were cut
+    owed: int = 0  # paid out to batches and not claimed yet
+
+
+@slot(152, 32, 32, 40)
+class Batch(NamedTuple):
+    """Shares that leave together."""
+
+    units: int = 0  # shares
+    since: int = 0  # seconds: the first request, then the cut
+    generation: int = 0  # of the shares: of the last request, then of the cut
+    link: int = 0  # the subclass's
+
+
+@slot(152, 40, 32, 32)
+class Request(NamedTuple):
+    """What was committed to a batch for a controller."""
+
+    shares: int = 0
+    mark: int = 0  # the checkpoint up to which claims are settled
+    generation: int = 0  # of the mark; of the shares that of the batch's cut, if that was before
+    next: int = 0  # the controller's next batch
+
+
+@slot(96, 160)
+class Claimed(NamedTuple):
+    """What was claimed of a request that is not done."""
+
+    assets: int = 0  # wad
+    shares: int = 0
+
+
+@slot(32, 224)
+class Line(NamedTuple):
+    """The batches in which a controller has requests that are not done; 0 if there is none."""
+
+    first: int = 0
+    last: int = 0
+
+
+def collecting_time(cooldown: int) -> int:
+    """Return for how long a batch takes requests [seconds]."""
+    return max(min(cooldown, DAY), cooldown // PARTS)
+
+
+class RedeemQueue(Shares):
+    """What a batch is paid belongs to the subclass, which has the assets."""
+
+    # Seconds from the cut of a batch to its first payment, but for bounds.LOOK. 0: leaving needs no request.
+    cooldown = immutable("COOLDOWN", int)
+
+    def __init__(self, world: World, name: str, address: str, token_name: str, token_symbol: str) -> None:
+        super().__init__(world, name, address, token_name, token_symbol)
+        self.line = self.table("line.queue", Queue())
+        self.batches = self.table("line.batches", Batch())
+        self.requests = self.table("line.requests", Request())
+        self.claimed = self.table("line.claimed", Claimed())
+        self.lines = self.table("line.lines", Line())
+        self.operators = self.table("line.isOperator", False)
+
+    def _open_queue(self, cooldown: int, cap_delay: int) -> None:
+        """Begin to collect for batch 1; batch 0 is none."""
+        require(cooldown <= bounds.MAX_COOLDOWN, "pool: cooldown bounds")
+        require(cooldown == 0 or cooldown >= bounds.MIN_COOLDOWN, "pool: short cooldown")
+        until = cooldown + collecting_time(cooldown) + bounds.LOOK
+        require(cooldown == 0 or until < cap_delay, "pool: cooldown too long")
+        self.cooldown = cooldown
+        self.line[()] = Queue(1, 1)
+
+    @external
+    def setOperator(self, sender: str, operator: str, approved: bool) -> bool:
+        """Let somebody request for the sender's shares and claim for the sender's requests, or no longer."""
+        self.operators[sender, operator] = approved
+        self.emit("OperatorSet", sender, operator, approved)
+        return True
+
+    @view
+    def isOperator(self, sender: str, controller: str, operator: str) -> bool:
+        """Tell whether somebody may act for a controller."""
+        return bool(self.operators[controller, operator])
+
+    # ----------------------------------------------------------------- batches
+
+    def cut_from(self) -> int:
+        """Return when the batch that collects may be cut first [seconds]."""
+        return int(self.batches[self.line[()].collecting].since) + collecting_time(self.cooldown)
+
+    def matures_at(self, id: int) -> int:
+        """Return when a batch that is cut may be settled first [seconds]."""
+        return int(self.batches[id].since) + self.cooldown + bounds.LOOK
+
+    def unsettled_batches(self) -> range:
+        """Return the batches that are cut and wait for their time."""
+        queue: Queue = self.line[()]
+        return range(queue.unsettled, queue.collecting)
+
+    def settles_from(self) -> int:
+        """Return when the next batch may be settled first [seconds]; never while none waits."""
+        waits = self.unsettled_batches()
+        return self.matures_at(waits.start) if waits else MAX_UINT256
+
+    def units_of(self, id: int) -> int:
+        """Return the shares of a batch that is not settled, as they are counted now, rounded down."""
+        batch: Batch = self.batches[id]
+        return convert_shares(batch.units, batch.generation, self.state[()].generation)
+
+    def _cut(self, queue: Queue) -> Batch:
+        """End the collecting of the batch that collects; the batch, in this generation."""
+        units = self.units_of(queue.collecting)
+        require(units != 0, "pool: no requests")
+        require(self.world.timestamp >= self.cut_from(), "pool: batch collects")
+        require(queue.collecting - queue.unsettled < MOST_UNSETTLED, "pool: too many batches")
+        batch = Batch(units, self.world.timestamp, self.state[()].generation, 0)
+        self.batches[queue.collecting] = batch
+        return batch
+
+    # ---------------------------------------------------------------- requests
+
+    def requests_of(self, controller: str) -> list[int]:
+        """Return the batches in which a controller has requests that one call goes through, oldest first."""
+        found, id = list[int](), self.lines[controller].first
+        while id and len(found) < MOST_AT_ONCE:
+            found.append(id)
+            id = self.requests[id, controller].next
+        return found
+
+    def _add_request(self, sender: str, shares: int, controller: str, owner: str) -> tuple[int, Request]:
+        """Add shares to the batch that collects; the batch, and the request that was there before."""
+        allowed = controller in (owner, sender) or self.operators[controller, sender]
+        require(allowed, "pool: not for this controller")
+        id, state = int(self.line[()].collecting), self.state[()]
+        units, since = self.units_of(id), self.batches[id].since
+        self.batches[id] = Batch(
+            units + shares, since if units else self.world.timestamp, state.generation, 0
+        )
+        before: Request = self.requests[id, controller]
+        line: Line = self.lines[controller]
+        if line.last != id:
+            if line.last:
+                last = self.requests[line.last, controller]
+                self.requests[line.last, controller] = last._replace(next=id)
+            self.lines[controller] = Line(line.first or id, id)
+        held = convert_shares(before.shares, before.generation, state.generation)
+        self.requests[id, controller] = Request(held + shares, state.mark, state.generation)
+        self.emit("RedeemRequest", controller, owner, id, sender, shares)
+        return id, before
+
+    def shares_at_cut(self, id: int, controller: str) -> int:
+        """Return the shares of a request in the generation of its batch, rounded down."""
+        request: Request = self.requests[id, controller]
+        cut = max(request.generation, self.batches[id].generation)
+        return convert_shares(request.shares, request.generation, cut)
+
+    def _count_claimed(self, id: int, controller: str, assets: int, shares: int) -> None:
+        if shares:
+            before: Claimed = self.claimed[id, controller]
+            self.claimed[id, controller] = Claimed(before.assets + assets, before.shares + shares)
+
+    def _drop_first(self, id: int, controller: str) -> None:
+        """Forget a controller's first request."""
+        following = self.requests[id, controller].next
+        self.requests[id, controller] = Request()
+        self.claimed[id, controller] = Claimed()
+        line = self.lines[controller]
+        self.lines[controller] = line._replace(first=following) if following else Line()

@@ -1,0 +1,98 @@
+"""An ERC-20 with EIP-2612 permits whose balances live in generations; see modules/series_token.vy."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backstop.model.permits import Permits
+from backstop.model.state import ZERO_ADDRESS, World, require, slot, view
+
+
+@slot(152, 32, 72)
+class State(NamedTuple):
+    """The present generation."""
+
+    supply: int = 0
+    generation: int = 0
+    mark: int = 0  # how far the importer has come
+
+
+@slot(152, 104)
+class Balance(NamedTuple):
+    """What an owner has in one generation."""
+
+    shares: int = 0
+    mark: int = 0  # how far the owner was settled
+
+
+class SeriesToken(Permits):
+    """Creating, destroying and moving tokens belong to the subclass, which settles owners first."""
+
+    def __init__(self, world: World, name: str, address: str, token_name: str, token_symbol: str) -> None:
+        super().__init__(world, name, address, token_name, token_symbol)
+        self.state = self.table("token.state", State())
+        self.balances = self.table("token.balances", Balance())
+
+    @view
+    def totalSupply(self, sender: str) -> int:
+        """Return the tokens of the present generation."""
+        return int(self.state[()].supply)
+
+    @view
+    def balanceOf(self, sender: str, owner: str) -> int:
+        """Return an owner's tokens of the present generation."""
+        return self.held(owner)
+
+    @view
+    def generation(self, sender: str) -> int:
+        """Return how often a new generation has begun."""
+        return int(self.state[()].generation)
+
+    # --------------------------------------------------------------- internals
+
+    def held(self, owner: str) -> int:
+        """Return an owner's tokens of the present generation."""
+        return int(self.balances[self.state[()].generation, owner].shares)
+
+    def holders(self) -> list[str]:
+        """Return the accounts that have tokens of the present generation."""
+        present = self.state[()].generation
+        return [
+            who for (generation, who), held in self.balances.items() if generation == present and held.shares
+        ]
+
+    def _set_mark(self, mark: int) -> None:
+        self.state[()] = self.state[()]._replace(mark=mark)
+
+    def _set_mark_of(self, generation: int, owner: str, mark: int) -> None:
+        self.balances[generation, owner] = self.balances[generation, owner]._replace(mark=mark)
+
+    def _new_generation(self) -> None:
+        """Begin a new generation: all tokens are gone."""
+        self.state[()] = State(generation=self.state[()].generation + 1)
+
+    def _check_receiver(self, to: str) -> None:
+        require(to != ZERO_ADDRESS and to != self.address, "shares: bad receiver")
+
+    def _take(self, generation: int, owner: str, amount: int) -> None:
+        require(amount <= self.balances[generation, owner].shares, "shares: balance too small")
+        self._change(generation, owner, -amount)
+
+    def _transfer(self, generation: int, owner: str, to: str, amount: int) -> None:
+        self._take(generation, owner, amount)
+        self._change(generation, to, amount)
+        self.emit("Transfer", owner, to, amount)
+
+    def _mint(self, generation: int, to: str, amount: int) -> None:
+        self.state[()] = self.state[()]._replace(supply=self.state[()].supply + amount)
+        self._change(generation, to, amount)
+        self.emit("Transfer", ZERO_ADDRESS, to, amount)
+
+    def _burn(self, generation: int, owner: str, amount: int) -> None:
+        self._take(generation, owner, amount)
+        self.state[()] = self.state[()]._replace(supply=self.state[()].supply - amount)
+        self.emit("Transfer", owner, ZERO_ADDRESS, amount)
+
+    def _change(self, generation: int, owner: str, amount: int) -> None:
+        balance: Balance = self.balances[generation, owner]
+        self.balances[generation, owner] = balance._replace(shares=balance.shares + amount)
