@@ -120,7 +120,8 @@ struct BatchState:
 
 struct Part:
     request: line.Request
-    committed: uint256  # the shares, as they were counted at the cut
+    cut: uint256  # the generation of its batch's cut; the present one, if that collects
+    committed: uint256  # the shares, as they were counted then
     generation: uint256  # of the last checkpoint that they have a part in
     last: uint256  # that checkpoint
     over: bool  # whether all was paid or lost
@@ -866,9 +867,13 @@ def _claimable(batch: uint256, controller: address) -> Part:
     """
     record: line.Batch = line._load_batch(batch)
     request: line.Request = line._load_request(batch, controller)
-    committed: uint256 = line._shares_at_cut(request, record.generation)
+    cut: uint256 = record.generation
+    if batch == line._load_queue().collecting:
+        cut = token._load().generation
+    committed: uint256 = line._shares_at_cut(request, cut)
     part: Part = self._standing(batch, record, committed)
     part.request = request
+    part.cut = cut
     part.committed = committed
     part.all_shares = committed
     if not part.over:
@@ -928,15 +933,12 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
         else:
             line._set_mark(batch, controller, part.request, part.committed, part.last, part.generation)
             line._count_claimed(batch, controller, paid, taken)
+        # Its shares as they were counted at the checkpoint up to which claims were handed over.
+        present: uint256 = part.request.shares
+        if part.request.generation > part.cut:
+            present = denominations._convert(part.committed, part.cut, part.request.generation)
         self._issue(
-            controller,
-            part.committed
-            if part.request.generation > line._load_batch(batch).generation
-            else part.request.shares,
-            part.request.generation,
-            part.request.mark,
-            part.generation,
-            part.last,
+            controller, present, part.request.generation, part.request.mark, part.generation, part.last
         )
         batch = part.request.next
     if shares_left != 0 and assets_left != 0:

@@ -251,7 +251,10 @@ class Pool(MemberPool, Exits):
         committed, end = self.shares_at_cut(id, controller), self._end_of(id)
         if not is_done and (request.generation, request.mark) != end:
             self.requests[id, controller] = Request(committed, end[1], end[0], request.next)
-        shares = committed if request.generation > self.batches[id].generation else request.shares
+        # Its shares as they were counted at the checkpoint up to which claims were handed over.
+        cut, shares = self.cut_in(id), request.shares
+        if request.generation > cut:
+            shares = convert_shares(committed, cut, request.generation)
         self._issue(controller, shares, request, end)
 
     # ------------------------------------------------------------------ prices

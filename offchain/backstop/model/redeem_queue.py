@@ -172,11 +172,15 @@ class RedeemQueue(Shares):
         self.emit("RedeemRequest", controller, owner, id, sender, shares)
         return id, before
 
+    def cut_in(self, id: int) -> int:
+        """Return the generation of a batch's cut; the present one, if it collects."""
+        collects = id == self.line[()].collecting
+        return int(self.state[()].generation if collects else self.batches[id].generation)
+
     def shares_at_cut(self, id: int, controller: str) -> int:
-        """Return the shares of a request in the generation of its batch, rounded down."""
+        """Return the shares of a request in the generation of its batch's cut, rounded down."""
         request: Request = self.requests[id, controller]
-        cut = max(request.generation, self.batches[id].generation)
-        return convert_shares(request.shares, request.generation, cut)
+        return convert_shares(request.shares, request.generation, max(request.generation, self.cut_in(id)))
 
     def _count_claimed(self, id: int, controller: str, assets: int, shares: int) -> None:
         if shares:

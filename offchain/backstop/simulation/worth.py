@@ -127,7 +127,7 @@ def stake(pool: MemberPool, owner: str) -> int:
             continue
         part = pool._claimable(id, owner)
         found += part.assets
-        cut = max(request.generation, pool.batches[id].generation)
+        cut = max(request.generation, pool.cut_in(id))
         own = convert_shares(pool.shares_at_cut(id, owner), cut, pool.state[()].generation)
         first = pool.run_of(id) if isinstance(pool, Pool) and id < pool.line[()].unsettled else id
         if first in open:

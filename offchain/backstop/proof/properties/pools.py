@@ -47,6 +47,8 @@ def conversions_round_against_the_caller(step: Transition, changes: Changes) -> 
     supply = batches.convert(before.supply, before.generation, present)
     if present - before.generation >= batches.VOID:
         held = 0
+    if method in _WAYS_IN:
+        _check_division(pool, before.supply, present - before.generation, held)
     settling = step.before("LossWaterfall", "books").settlement == 1
     ours = _is_ours(step, pool)
     exact = ours and (direct or not (settling or loss_is_known(step)))
@@ -67,6 +69,15 @@ def conversions_round_against_the_caller(step: Transition, changes: Changes) -> 
             near = right - left < (supply + _SHARES if method == "redeem" else held + _ASSETS)
         if not fair or (exact and not near):
             raise Violation(f"{pool}: {method} of {assets} for {shares} at {held} for {supply} shares")
+
+
+def _check_division(pool: str, supply: int, steps: int, held: int) -> None:
+    """Assert that shares were divided as often as it takes that a wei is worth MOST_SHARES at most."""
+    most, left = batches.MOST_SHARES * (held + _ASSETS), batches.convert(supply, 0, steps)
+    # One time less would have been enough, or one more is needed.
+    idle = 0 < steps < batches.VOID and batches.convert(supply, 0, steps - 1) + _SHARES <= most
+    if idle or left + _SHARES > most:
+        raise Violation(f"{pool}: {supply} shares were divided {steps} times at {held}, to {left}")
 
 
 @transition_property(32, writes=["funds.assets", "token.state"])
@@ -137,8 +148,7 @@ class WhoLeavesHasWaited:
                 continue
             if log.event == "RedeemRequest":
                 controller, _, id, _, shares = log.values
-                if not self._asked[log.contract, id]:
-                    self._began[log.contract, id] = step.model.timestamp
+                self._began.setdefault((log.contract, id), step.model.timestamp)
                 self._asked[log.contract, id][controller] += shares
             elif log.event == "BatchCut":
                 self._see_cut(step, log.contract, *log.values)
@@ -155,11 +165,10 @@ class WhoLeavesHasWaited:
         now, cooldown = step.model.timestamp, step.contract(pool).cooldown
         period = max(min(batches.DAY, cooldown), cooldown // 8)
         began, asked = self._began.pop((pool, id), now), self._asked[pool, id].total()
-        if pool not in self._unknown:
-            if began + period > now:
-                raise Violation(f"{pool}: batch {id} is cut {now - began} s after its first request")
-            if shares != asked:
-                raise Violation(f"{pool}: {shares} are cut of the {asked} shares committed to batch {id}")
+        if began + period > now:
+            raise Violation(f"{pool}: batch {id} is cut {now - began} s after its first request")
+        if pool not in self._unknown and shares != asked:
+            raise Violation(f"{pool}: {shares} are cut of the {asked} shares committed to batch {id}")
         self._cut[pool, id] = now
         if step.contract(pool).KIND == "Pool":
             self._most[pool, id] = assets

@@ -8,12 +8,11 @@ from typing import Any
 from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE, MAX_SIGNED_AGE
 from backstop.model.ledger import NO_CEILING
-from backstop.model.redeem_queue import Request
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
 from backstop.model.signatures import ecrecover
 from backstop.model.signed_reports import report_digest
 from backstop.model.stage_order import Slot
-from backstop.proof.properties.figures.batches import STEP, convert
+from backstop.proof.properties.figures.batches import convert
 from backstop.proof.properties.figures.fees import may_be_the_fee
 from backstop.proof.properties.notice import actor
 from backstop.proof.properties.privileges import DOORS, PARAMETERS
@@ -64,7 +63,7 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
         if amount > (allowed if allowed == MAX_UINT256 else spent) and not asks:
             raise Violation(f"{sender} took {amount} {contract} of {holder}")
 
-    claimed = [each for each in changes.get("line.requests", ()) if _is_less(each.old, each.new)]
+    claimed = [each for each in changes.get("line.requests", ()) if _is_less(step, each)]
     claimed += [each for each in changes.get("line.claimed", ()) if each.new > each.old]
     for contract, (id, controller), *_ in claimed:
         if not _acts_for(step, contract, controller):
@@ -93,10 +92,12 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
             raise Violation(f"{sender} took collateral of vault {c, owner}")
 
 
-def _is_less(old: Request, new: Request) -> bool:
-    """Return whether a request has fewer shares, and not because all were divided."""
-    steps = range(max(0, new.generation - old.generation) + 1)
-    return new.shares < old.shares and new.shares not in (old.shares // STEP**k for k in steps)
+def _is_less(step: Transition, change: Change) -> bool:
+    """Return whether a request has fewer shares, and not because all were divided up to its batch's cut."""
+    pool, (id, _), old, new = change
+    collects = id == step.after(pool, "line.queue").collecting
+    cut = step.after(pool, "token.state" if collects else "line.batches", () if collects else id).generation
+    return bool(new.shares < convert(old.shares, old.generation, max(old.generation, cut)))
 
 
 def _acts_for(step: Transition, pool: str, owner: str) -> bool:

@@ -48,8 +48,9 @@ _NO_INCOME, _NO_AUCTIONS, _NO_BALANCE, _NO_PROGRESS = Income(), Auctions(), Bala
 # What each reads, of which every change is an occasion to ask it.
 _LEDGER = [f"ledger.{path}" for path in ("income", "auctions", "deficit", "system", "settled", "debts")]
 _EXITS = [
-    f"exits.{path}"
-    for path in ("queue", "batches", "payments", "claimed", "requests", "ceilings", "index", "lines")
+    *(f"line.{path}" for path in ("queue", "batches", "requests", "claimed", "lines")),
+    *(f"exits.{path}" for path in ("index", "bases", "ceilings", "levels", "runs", "first_run")),
+    *("due", "rounds", "generations"),
 ]
 _HELD = ["funds.assets", "token.state", "token.balances", "erc20.balanceOf", "balanceOf", "sales"]
 

@@ -165,7 +165,7 @@ class Books:
             if not request.shares:
                 continue
             part = pool._claimable(id, owner)
-            own, cut = part.assets, max(request.generation, pool.batches[id].generation)
+            own, cut = part.assets, max(request.generation, pool.cut_in(id))
             shares = convert_shares(pool.shares_at_cut(id, owner), cut, state.generation)
             settled = id < line.unsettled and pool.KIND == "Pool"
             group = open.get(pool.run_of(id) if settled else id)

@@ -17,6 +17,8 @@ VIRTUAL_SHARES, VIRTUAL_ASSETS = 10**6, 1
 _SCALE = 10**47
 # What a share of a generation is worth of those of the one before it; none after so many.
 STEP, VOID = 10**9, 5
+# Shares for a wei at most, where one enters.
+MOST_SHARES = 10**15
 
 
 class Group(NamedTuple):
