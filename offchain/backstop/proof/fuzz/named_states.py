@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from backstop.model import bounds
-from backstop.model.exits import MOST_OPEN, Exits
+from backstop.model.exits import Exits
 from backstop.model.interfaces import CAUTION
+from backstop.model.redeem_queue import MOST_UNSETTLED
 from backstop.proof.fuzz.scene import Scene
 from backstop.proof.fuzz.state_predicates import Predicate
 
@@ -68,9 +69,9 @@ def has_workout_of_retired_type(s: Scene) -> bool:
 
 
 def has_most_batches(s: Scene) -> bool:
-    """Return whether a pool has as many batches open as it may."""
+    """Return whether a pool has as many batches waiting for their time as it may."""
     pools = [s.world.contracts[name] for name in s.savers]
-    return any([pool.state[()].open >= MOST_OPEN for pool in pools if isinstance(pool, Exits)])
+    return any([len(pool.unsettled_batches()) >= MOST_UNSETTLED for pool in pools if isinstance(pool, Exits)])
 
 
 def has_overdue_reservation(s: Scene) -> bool:

@@ -282,8 +282,7 @@ def _catch_up(both: Both) -> None:
         apply(both, name, "settle", by=VISITOR)
         pool = contract_of(both, name)
         for who in _members(both, name):
-            for generation in range(pool.state[()].generation + 1):
-                apply(both, name, "collect_claims", who, generation, by=VISITOR)
+            apply(both, name, "collect_claims", who, by=VISITOR)
     if "Treasury" in both.model.world.contracts:
         apply(both, "Treasury", "distribute", by=VISITOR)
 
@@ -291,7 +290,7 @@ def _catch_up(both: Both) -> None:
 def _members(both: Both, name: str) -> list[str]:
     """Return who has shares of a pool, or has asked to leave it; no contracts, and not the visitor."""
     pool = contract_of(both, name)
-    found = {*pool.holders(), *(who for _, who in pool.tables["exits.requests"])}
+    found = {*pool.holders(), *(who for _, who in pool.tables["line.requests"])}
     return sorted(found - {VISITOR, *both.model.world.addresses})
 
 

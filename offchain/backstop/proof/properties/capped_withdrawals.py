@@ -18,7 +18,7 @@ def leavers_wait_for_a_capped_cover(step: Transition, changes: Changes) -> None:
     Members who left before would take their part of the cap along, and later stages would pay it. A
     ten-thousandth of the cap may stay. Earlier stages count with all they hold, so the loss reaches the pool.
     """
-    paid = {log.contract for log in step.outcome.logs if log.event == "BatchPaid" and log.values[1]}
+    paid = {log.contract for log in step.outcome.logs if log.event == "BatchPaid" and log.values[2]}
     if not paid or step.before(_WATERFALL, "books").settlement:
         return
     order = step.before(_WATERFALL, "lineup").ids

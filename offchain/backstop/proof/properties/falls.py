@@ -25,7 +25,7 @@ class _Seen(NamedTuple):
     price: int  # ray
 
 
-@history_property(83, writes=["falls.times"], events=["PriceFeed.Poked", "*.BatchPaid"])
+@history_property(83, writes=["falls.times"], events=["PriceFeed.Poked", "*.BatchPaid", "*.RoundPaid"])
 class PaymentsWaitForFalls:
     """No batch is paid while the lowest known price of a type is 5% under what it was within ten minutes.
 
@@ -50,7 +50,10 @@ class PaymentsWaitForFalls:
         for log in step.outcome.logs:
             if (log.contract, log.event) == (_FEED, "Poked"):
                 fell = self._fell(step, log.values[0])
-            elif log.event == "BatchPaid" and not step.after("LossWaterfall", "books").settlement:
+            elif (
+                log.event in ("BatchPaid", "RoundPaid")
+                and not step.after("LossWaterfall", "books").settlement
+            ):
                 self._check_payment(step, log.contract)
         old, new = step.before(_FEED, "falls.times"), step.after(_FEED, "falls.times")
         expected = tuple(old)

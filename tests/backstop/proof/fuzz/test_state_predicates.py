@@ -26,7 +26,7 @@ FUNCTION = """
 def leave(self, sender, id):
     queue = self.line[()]
     first, size = queue.unsettled, queue.collecting
-    require(size - first < MOST_OPEN, "exits: too many")
+    require(size - first < MOST_RUNS, "exits: too many")
     if self.operators[sender] and not self.batches[id].since:
         return self.assets.booked
     return max(self.ignored.value, 1)
@@ -40,7 +40,7 @@ def test_what_a_decision_reads_is_found_through_local_names():
     assert {"unsettled", "collecting", "operators", "since"} <= read
     assert not read & {"booked", "ignored", "value"}
     compared = Counter(pair for test in _tests(function) for pair in _compared(test, aliases, exits))
-    assert set(compared) >= {("collecting", exits.MOST_OPEN), ("unsettled", exits.MOST_OPEN)}
+    assert set(compared) >= {("collecting", exits.MOST_RUNS), ("unsettled", exits.MOST_RUNS)}
 
 
 def test_each_predicate_is_a_question_about_a_table_that_there_is():
@@ -52,7 +52,7 @@ def test_each_predicate_is_a_question_about_a_table_that_there_is():
     assert len(names) == len(set(names)) > 600
     for expected in (
         "PriceFeed configs.halted is set",
-        "Exits exits.batches.units is zero",
+        "RedeemQueue line.batches.units is zero",
         "Workouts balances.left is zero",
         "Ledger ledger.deficit is set",
         "Administered roles.admin is set",
