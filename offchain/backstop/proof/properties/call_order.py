@@ -280,7 +280,6 @@ def _catch_up(both: Both) -> None:
     for name in all_pools(both):
         apply(both, name, "cut", by=VISITOR)
         apply(both, name, "settle", by=VISITOR)
-        pool = contract_of(both, name)
         for who in _members(both, name):
             apply(both, name, "collect_claims", who, by=VISITOR)
     if "Treasury" in both.model.world.contracts:
@@ -314,10 +313,9 @@ def _worths(both: Both) -> dict[tuple[str, ...], int]:
             found[owner, "locked", str(c)] = vault.locked_collateral
             found[owner, "debt", str(c)] = vault.normalized_debt * engine.debts[c].accumulated_rate // RAY
     for name in all_pools(both):
-        pool = contract_of(both, name)
         for who in _members(both, name):
             found[who, name] = both.view(name, "convertToAssets", both.view(name, "balanceOf", who))
-            if pool.cooldown:
+            if contract_of(both, name).cooldown:
                 found[who, name, "paid"] = both.view(name, "maxWithdraw", who)
     for name in stablecoin_pools(both):
         claims = contracts.get(f"{name}.Claims")

@@ -95,6 +95,10 @@ class PaymentsWaitForFalls:
                 raise Violation(f"{pool} pays while type {c} falls from {highest} to {seen[-1].price}")
 
 
+def _settles(step: Transition) -> bool:
+    return bool(step.after("LossWaterfall", "books").settlement)
+
+
 @history_property(
     157,
     events=["PriceFeed.Poked", *(f"Treasury.{each}" for each in _PAID)],
