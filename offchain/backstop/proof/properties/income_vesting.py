@@ -23,7 +23,7 @@ def income_vests_at_the_weighted_mean(step: Transition, changes: Changes) -> Non
     for pool, assets, told in added:
         if [name for name, *_ in added].count(pool) > 1:
             continue
-        old, new = step.before(pool, "funds.assets"), step.after(pool, "assets")
+        old, new = step.before(pool, "funds.assets"), step.after(pool, "funds.assets")
         rest = unvested(old, now)
         total = rest + assets
         later = rest * max(0, old.ends_at - now) + assets * step.contract(pool).vesting
