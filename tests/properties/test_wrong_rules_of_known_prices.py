@@ -191,7 +191,7 @@ def owed(new_protocol):
     lose(made)
     price_equity(made, 100 * RAY)
     cover(made, XAU)
-    made.do("Junior.collect_claims", "saver", 0, sender="saver")
+    made.do("Junior.collect_claims", "saver", sender="saver")
     return made
 
 

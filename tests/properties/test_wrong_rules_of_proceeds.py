@@ -151,9 +151,9 @@ def test_claims_convert_under_the_floor(new_protocol, monkeypatch):
     save(made, "saver", 20_000 * WAD, "Junior")
     lose(made, debt=5_000 * WAD)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
-    made.do("Junior.collect_claims", "saver", 0, sender="saver")
+    made.do("Junior.collect_claims", "saver", sender="saver")
     monkeypatch.setattr(RecoveryClaims, "_price", lambda self: 20 * RAY)
-    notices(185, made, lambda p: p.do("Junior.Claims.convert", WAD, "saver", sender="saver"))
+    notices(151, made, lambda p: p.do("Junior.Claims.convert", WAD, "saver", sender="saver"))
 
 
 def newest_first(self, loss):

@@ -10,7 +10,6 @@ from backstop.proof.properties import (  # noqa: F401
     call_order,
     capped_withdrawals,
     caps,
-    claim_conversion,
     clocks,
     closing,
     counterfactual,

@@ -8,7 +8,7 @@ from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.figures.arithmetic import BASIS_POINTS
 from backstop.proof.properties.registry import Violation, refusal_property, transition_property
-from backstop.proof.properties.sales import _terms_of
+from backstop.proof.properties.sales import _clock, _terms_of
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
@@ -53,6 +53,6 @@ def _is_due(step: Transition, read: Read, id: Any) -> bool:
     lot, top = read(_AUCTION, "lots", id), read(_AUCTION, "tops", id).top
     if not lot.target:
         return False
-    terms, elapsed = _terms_of(step, lot), step.model.timestamp - lot.started_at
+    terms, elapsed = _terms_of(step, lot), _clock(step) - lot.started_at
     price, off = own.fallen(terms.curve, terms.period, terms.cut, top, elapsed)
     return bool(elapsed > terms.tail or (price + off) * BASIS_POINTS < top * terms.cusp)

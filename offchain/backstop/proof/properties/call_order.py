@@ -237,7 +237,7 @@ def _open_calls(both: Both) -> Iterator[Call]:
     for name in all_pools(both):
         yield Call(name, "cut")
         yield Call(name, "settle")
-        yield from (Call(name, "collect_claims", (who, 0)) for who in contract_of(both, name).holders()[:2])
+        yield from (Call(name, "collect_claims", (who,)) for who in contract_of(both, name).holders()[:2])
     if "Treasury" in contracts:
         yield Call("Treasury", "distribute")
         yield Call("SurplusAuction", "start")
