@@ -11,9 +11,11 @@
 @dev With V the cash of the account at rest, and S the shares:
      entry   shares = floor(a * (S + 1e6) / (V + 1))
      exit    x = floor(s * (V + 1) / (S + 1e6))
+     An entry that would meet a price driven towards zero divides all shares first (see denominations); where
+     less than LEAST_ASSETS is left it voids them, and a new era of requests begins.
      No money stays here. Batches with requests are a list in the order of their days: its ends are the mark
-     of the shares' state (see shares), so that a new generation begins with none. Packed by hand: one record
-     is one slot, the first field at bit 0.
+     of the shares' state (see shares). A batch counts requests, not shares: parts that are divided one by one
+     are not what their sum would be. Packed by hand: one record is one slot, the first field at bit 0.
 """
 from ethereum.ercs import IERC20
 from ethereum.ercs import IERC4626
@@ -22,8 +24,9 @@ from contracts.interfaces import IAccounts
 from contracts.interfaces import IMarginPolicy
 from contracts.interfaces import IPerpetualMarket
 from contracts.modules import bounds
+from contracts.modules import denominations
 from contracts.modules import roles
-from contracts.modules import series_token as token
+from contracts.modules import shares as token
 from contracts.modules import units
 
 implements: IERC20
@@ -79,6 +82,11 @@ event NewGeneration:
     voided: uint256  # [shares] the supply of the last one: every balance is 0 from here on
 
 
+event SharesDivided:
+    generation: indexed(uint256)  # [generation]
+    steps: uint256  # [count] a share is now worth STEP to the power of that of the last generation
+
+
 struct Wiring:
     market: address
     desk: address
@@ -95,9 +103,15 @@ struct Rules:
 
 
 struct Batch:
-    shares: uint256  # of requests that are no crumbs and have not left, 152 bits
+    requests: uint256  # that are no crumbs and have not left, 64 bits
     next: uint256  # batch with requests; 0 is none, 32 bits
     previous: uint256  # 32 bits
+
+
+struct Request:
+    shares: uint256  # 152 bits
+    counts: bool  # whether it is no crumb, 1 bit
+    generation: uint256  # of the shares, 32 bits
 
 
 struct Quote:
@@ -117,11 +131,10 @@ ORDER_TYPE: constant(bytes32) = keccak256(
 DOMAIN_TYPE: constant(bytes32) = keccak256(
     "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 )
-VIRTUAL_SHARES: constant(uint256) = 10**6
-VIRTUAL_ASSETS: constant(uint256) = 1
-# A loss that leaves less than a share in 1e15 is worth voids all shares.
-MOST_SHARES: constant(uint256) = 10**15
-
+VIRTUAL_SHARES: constant(uint256) = denominations.VIRTUAL_SHARES
+VIRTUAL_ASSETS: constant(uint256) = denominations.VIRTUAL_ASSETS
+# Where less is left, wad, shares are void when somebody enters.
+LEAST_ASSETS: constant(uint256) = 10**6
 # A request of less than this part of all shares is a crumb: it is paid as others, and keeps nobody waiting.
 CRUMBS: constant(uint256) = 10**4
 
@@ -153,9 +166,11 @@ ORDERS_DOMAIN: immutable(bytes32)
 limit: public(HashMap[uint256, uint256])
 # market -> Quote
 quotes: HashMap[uint256, uint256]
-# generation -> batch -> Batch
+# How often all shares were void: requests of an era end with it
+era: uint256
+# era -> batch -> Batch
 batches: HashMap[uint256, HashMap[uint256, uint256]]
-# generation -> batch -> controller -> shares, 152 bits | whether it is no crumb, 1 bit
+# era -> batch -> controller -> Request
 requests: HashMap[uint256, HashMap[uint256, HashMap[address, uint256]]]
 
 
@@ -257,17 +272,18 @@ def requestRedeem(shares: uint256, controller: address, owner: address) -> uint2
     if msg.sender != owner:
         token.permits._spend_allowance(owner, msg.sender, shares)
     state: token.State = token._load()
-    token._transfer(state.generation, owner, self, shares)
+    token._renew(owner, state.generation, 0)
+    token._renew(self, state.generation, 0)
+    token._transfer(owner, self, shares)
     id: uint256 = block.timestamp // NOTICE
-    request: uint256 = self.requests[state.generation][id][controller]
+    era: uint256 = self.era
+    request: Request = self._load_request(era, id, controller, state.generation)
     # At most all shares.
-    asked: uint256 = (request & MASK_152) + shares
-    self.requests[state.generation][id][controller] = ((request >> 152) << 152) | asked
-    if request >> 152 != 0:
-        self._list(state, id, shares)
-    elif asked * CRUMBS >= state.supply:
-        self.requests[state.generation][id][controller] = (1 << 152) | asked
-        self._list(state, id, asked)
+    request.shares += shares
+    if not request.counts and request.shares * CRUMBS >= state.supply:
+        request.counts = True
+        self._list(state, era, id)
+    self._store_request(era, id, controller, request)
     log RedeemRequest(controller=controller, owner=owner, requestId=id, sender=msg.sender, shares=shares)
     return id
 
@@ -279,14 +295,15 @@ def leave(batch: uint256, controller: address) -> uint256:
     @notice Pay a request of a batch that is due, at rest. Anyone, for anyone; the controller alone while
             losses are late, since the market cuts what leaves then. Protects: all of a batch leave at one
             price; who leaves takes a part of the account's deposits and of its profit, and the profit vests.
+            A request of which nothing is left is paid nothing and keeps nobody waiting any more.
     @param batch [id] The batch.
     @param controller Whose request.
     @return [wad] What was paid and locked.
     """
     state: token.State = token._load()
-    request: uint256 = self.requests[state.generation][batch][controller]
-    shares: uint256 = request & MASK_152
-    assert shares != 0, "backstop: no request"
+    era: uint256 = self.era
+    assert self.requests[era][batch][controller] != 0, "backstop: no request"
+    request: Request = self._load_request(era, batch, controller, state.generation)
     assert block.timestamp >= self._due_at(batch), "backstop: notice runs"
     accounts: IAccounts = IAccounts(MARKET.address)
     extcall MARKET.wake(self)
@@ -294,13 +311,14 @@ def leave(batch: uint256, controller: address) -> uint256:
     late: uint256 = staticcall accounts.late()
     assert late == 0 or msg.sender == controller, "backstop: losses are late"
     held: uint256 = self._cash()
-    assets: uint256 = units._mul_div(shares, held + VIRTUAL_ASSETS, state.supply + VIRTUAL_SHARES)
-    self.requests[state.generation][batch][controller] = 0
-    if request >> 152 != 0:
-        self._drop(state, batch, shares)
-    token._burn(state.generation, self, shares)
+    assets: uint256 = units._mul_div(request.shares, held + VIRTUAL_ASSETS, state.supply + VIRTUAL_SHARES)
+    self.requests[era][batch][controller] = 0
+    if request.counts:
+        self._drop(state, era, batch)
+    token._renew(self, state.generation, 0)
+    token._burn(self, request.shares)
     log IERC4626.Withdraw(
-        sender=msg.sender, receiver=controller, owner=controller, assets=assets, shares=shares
+        sender=msg.sender, receiver=controller, owner=controller, assets=assets, shares=request.shares
     )
     if assets == 0:
         return 0
@@ -490,13 +508,15 @@ def totalAssets() -> uint256:
 @view
 def convertToShares(assets: uint256) -> uint256:
     """
-    @notice Shares for assets, as if the pool were at rest: what who enters gets.
+    @notice Shares for assets, as if the pool were at rest: what who enters gets, of the generation that then
+            begins.
     @param assets [wad] To be converted.
     @return [shares] Rounded down.
     """
     supply: uint256 = 0
     held: uint256 = 0
-    supply, held = self._terms()
+    steps: uint256 = 0
+    supply, held, steps = self._entry_terms()
     return units._mul_div(assets, supply, held)
 
 
@@ -518,20 +538,21 @@ def request_of(batch: uint256, controller: address) -> uint256:
     @notice A request that has not left yet.
     @param batch [id] The batch.
     @param controller Whose request.
-    @return [shares] In escrow; none of an older generation.
+    @return [shares] In escrow, as they are counted now, rounded down; none once all shares were void.
     """
-    return self.requests[token._load().generation][batch][controller] & MASK_152
+    return self._load_request(self.era, batch, controller, token._load().generation).shares
 
 
 @external
 @view
 def batch_of(batch: uint256) -> Batch:
     """
-    @notice What of a batch has not left yet, crumbs left out, and its neighbours in the list of such batches.
+    @notice How many requests of a batch have not left yet, crumbs left out, and its neighbours in the list of
+            such batches.
     @param batch [id] The batch.
-    @return The record, of the present generation.
+    @return The record; empty once all shares were void.
     """
-    return self._load_batch(token._load().generation, batch)
+    return self._load_batch(self.era, batch)
 
 
 @external
@@ -593,16 +614,23 @@ def room(market: uint256) -> uint256:
 
 @internal
 def _begin_entry() -> (uint256, uint256):
-    """@dev Shares and assets that an entry is priced by; worthless shares are void."""
+    """@dev The shares and assets of the entry terms, after shares were divided, or voided."""
     extcall MARKET.wake(self)
     assert self._is_at_rest(), "backstop: not at rest"
     supply: uint256 = 0
     held: uint256 = 0
-    supply, held = self._terms()
-    state: token.State = token._load()
-    if supply != state.supply + VIRTUAL_SHARES:
-        token._new_generation()
-        log NewGeneration(generation=state.generation + 1, voided=state.supply)
+    steps: uint256 = 0
+    supply, held, steps = self._entry_terms()
+    if steps != 0:
+        state: token.State = token._load()
+        begun: token.State = token._begin_generation(state, steps)
+        if steps == denominations.VOID:
+            self.era += 1
+            log NewGeneration(generation=begun.generation, voided=state.supply)
+        else:
+            # Whoever asked to leave still does.
+            token._set_mark(state.mark)
+            log SharesDivided(generation=begun.generation, steps=steps)
     return supply, held
 
 
@@ -610,7 +638,8 @@ def _begin_entry() -> (uint256, uint256):
 def _enter(assets: uint256, shares: uint256, receiver: address):
     assert shares != 0, "backstop: no shares"
     token._check_receiver(receiver)
-    token._mint(token._load().generation, receiver, shares)
+    token._renew(receiver, token._load().generation, 0)
+    token._mint(receiver, shares)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
     extcall IERC20(asset).transferFrom(msg.sender, self, assets)
     extcall IAccounts(MARKET.address).deposit(self, assets)
@@ -619,7 +648,10 @@ def _enter(assets: uint256, shares: uint256, receiver: address):
 @internal
 def _move(owner: address, to: address, amount: uint256):
     token._check_receiver(to)
-    token._transfer(token._load().generation, owner, to, amount)
+    generation: uint256 = token._load().generation
+    token._renew(owner, generation, 0)
+    token._renew(to, generation, 0)
+    token._transfer(owner, to, amount)
 
 
 @internal
@@ -646,13 +678,17 @@ def _cash() -> uint256:
 
 @internal
 @view
-def _terms() -> (uint256, uint256):
-    """@dev Shares and assets, the virtual ones included; shares that are (nearly) worthless are none."""
-    supply: uint256 = token._load().supply + VIRTUAL_SHARES
-    held: uint256 = self._cash() + VIRTUAL_ASSETS
-    if supply > held * MOST_SHARES:
-        supply = VIRTUAL_SHARES
-    return supply, held
+def _entry_terms() -> (uint256, uint256, uint256):
+    """
+    @dev Shares and assets, the virtual ones included, that an entry is priced by, and how many generations it
+         goes on by first.
+    """
+    supply: uint256 = token._load().supply
+    held: uint256 = self._cash()
+    steps: uint256 = denominations._steps(supply, held)
+    if supply != 0 and held < LEAST_ASSETS:
+        steps = denominations.VOID
+    return denominations._convert(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
 
 
 @internal
@@ -730,9 +766,9 @@ def _free() -> int256:
 
 
 @internal
-def _list(state: token.State, id: uint256, shares: uint256):
-    """@dev So many shares of the batch of today are no crumbs; it is the last one of the list then."""
-    batch: Batch = self._load_batch(state.generation, id)
+def _list(state: token.State, era: uint256, id: uint256):
+    """@dev A request of the batch of today is no crumb; the batch is the last one of the list then."""
+    batch: Batch = self._load_batch(era, id)
     last: uint256 = state.mark >> 32
     if last != id:
         first: uint256 = id
@@ -740,35 +776,35 @@ def _list(state: token.State, id: uint256, shares: uint256):
             first = state.mark & MASK_32
             batch.previous = last
             # It is the last one: nothing follows it yet.
-            self.batches[state.generation][last] |= id << 152
+            self.batches[era][last] |= id << 64
         token._set_mark(first | (id << 32))
-    batch.shares += shares
-    self._store_batch(state.generation, id, batch)
+    batch.requests += 1
+    self._store_batch(era, id, batch)
 
 
 @internal
-def _drop(state: token.State, id: uint256, shares: uint256):
-    """@dev So many shares of a batch leave; one that is empty leaves the list."""
-    batch: Batch = self._load_batch(state.generation, id)
-    batch.shares -= shares
-    if batch.shares != 0:
-        self._store_batch(state.generation, id, batch)
+def _drop(state: token.State, era: uint256, id: uint256):
+    """@dev A request of a batch leaves; a batch without any leaves the list."""
+    batch: Batch = self._load_batch(era, id)
+    batch.requests -= 1
+    if batch.requests != 0:
+        self._store_batch(era, id, batch)
         return
     first: uint256 = state.mark & MASK_32
     last: uint256 = state.mark >> 32
     if batch.previous == 0:
         first = batch.next
     else:
-        before: Batch = self._load_batch(state.generation, batch.previous)
+        before: Batch = self._load_batch(era, batch.previous)
         before.next = batch.next
-        self._store_batch(state.generation, batch.previous, before)
+        self._store_batch(era, batch.previous, before)
     if batch.next == 0:
         last = batch.previous
     else:
-        after: Batch = self._load_batch(state.generation, batch.next)
+        after: Batch = self._load_batch(era, batch.next)
         after.previous = batch.previous
-        self._store_batch(state.generation, batch.next, after)
-    self.batches[state.generation][id] = 0
+        self._store_batch(era, batch.next, after)
+    self.batches[era][id] = 0
     token._set_mark(first | (last << 32))
 
 
@@ -777,14 +813,33 @@ def _drop(state: token.State, id: uint256, shares: uint256):
 
 @internal
 @view
-def _load_batch(generation: uint256, batch: uint256) -> Batch:
-    word: uint256 = self.batches[generation][batch]
-    return Batch(shares=word & MASK_152, next=(word >> 152) & MASK_32, previous=word >> 184)
+def _load_batch(era: uint256, batch: uint256) -> Batch:
+    word: uint256 = self.batches[era][batch]
+    return Batch(requests=word & MASK_64, next=(word >> 64) & MASK_32, previous=word >> 96)
 
 
 @internal
-def _store_batch(generation: uint256, batch: uint256, record: Batch):
-    self.batches[generation][batch] = record.shares | (record.next << 152) | (record.previous << 184)
+def _store_batch(era: uint256, batch: uint256, record: Batch):
+    self.batches[era][batch] = record.requests | (record.next << 64) | (record.previous << 96)
+
+
+@internal
+@view
+def _load_request(era: uint256, batch: uint256, controller: address, generation: uint256) -> Request:
+    """@dev Its shares as they are counted in a generation, rounded down."""
+    word: uint256 = self.requests[era][batch][controller]
+    return Request(
+        shares=denominations._convert(word & MASK_152, word >> 153, generation),
+        counts=(word >> 152) & 1 != 0,
+        generation=generation,
+    )
+
+
+@internal
+def _store_request(era: uint256, batch: uint256, controller: address, record: Request):
+    self.requests[era][batch][controller] = (
+        record.shares | (convert(record.counts, uint256) << 152) | (record.generation << 153)
+    )
 
 
 @internal

@@ -9,8 +9,7 @@
         destroying and moving tokens belong to the importer, which has to settle owners first.
 @dev Packed by hand: one record is one slot, the first field at bit 0. The importer keeps every supply
      under 2**152, so that adding to the lowest field of a word never carries. The marks are the
-     importer's: how far it has come, and how far each owner was settled. A new generation sets them back to
-     zero. Allowances and nonces know no generations.
+     importer's: how far each owner was settled. Allowances and nonces know no generations.
 """
 from ethereum.ercs import IERC20
 
@@ -34,7 +33,6 @@ exports: (
 struct State:
     supply: uint256  # 152 bits
     generation: uint256  # 32 bits
-    mark: uint256  # 64 bits
 
 
 struct Balance:
@@ -43,7 +41,6 @@ struct Balance:
 
 
 MASK_32: constant(uint256) = 2**32 - 1
-MASK_64: constant(uint256) = 2**64 - 1
 MASK_152: constant(uint256) = 2**152 - 1
 
 # State
@@ -99,7 +96,7 @@ def generation() -> uint256:
 @view
 def _load() -> State:
     word: uint256 = self.state
-    return State(supply=word & MASK_152, generation=(word >> 152) & MASK_32, mark=word >> 184)
+    return State(supply=word & MASK_152, generation=(word >> 152) & MASK_32)
 
 
 @internal
@@ -107,12 +104,6 @@ def _load() -> State:
 def _balance(generation: uint256, owner: address) -> Balance:
     word: uint256 = self.balances[generation][owner]
     return Balance(shares=word & MASK_152, mark=word >> 152)
-
-
-@internal
-def _set_mark(mark: uint256):
-    """@dev How far the importer has come in this generation; under 2**64."""
-    self.state = (self.state & (2**184 - 1)) | (mark << 184)
 
 
 @internal

@@ -43,20 +43,19 @@ def test_nobody_enters_at_work():
 
 def test_shares_of_who_has_left_count(pool, monkeypatch):
     """The second finds a price that is too low."""
-    monkeypatch.setattr(Pool, "_burn", lambda self, generation, owner, amount: None)
+    monkeypatch.setattr(Pool, "_burn", lambda self, owner, amount: None)
     with pytest.raises(Violation, match=r"^property 126 .* two who entered alike left with"):
         answers(pool)
 
 
 @pytest.mark.parametrize("part", [999, 1_001])
 def test_a_thousandth_is_made_or_lost_by_entering(pool, monkeypatch, part):
-    right = Pool._terms
+    right = Pool._entry_terms
 
     def terms(self):
-        supply, held = right(self)
-        return supply * part // 1_000, held
+        supply, held, steps = right(self)
+        return supply * part // 1_000, held, steps
 
-    monkeypatch.setattr(Pool, "_terms", terms)
-    monkeypatch.setattr(Pool, "_void_shares", lambda self: None)
+    monkeypatch.setattr(Pool, "_entry_terms", terms)
     with pytest.raises(Violation, match=r"^property 126 .* who brought .* left with"):
         answers(pool)

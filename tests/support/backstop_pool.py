@@ -189,6 +189,27 @@ def failed(new_protocol: Callable[..., Protocol], amount: int = 2_000) -> Pooled
     return pool
 
 
+def wipe(pool: Pooled, gift: int = 0) -> Pooled:
+    """Have what a failed pool owes booked and settled; it is at rest with a gift and nothing else [wad]."""
+    pool.market.roll()
+    pool.market.meet(POOL)
+    pool.settle_down()
+    assert pool.read("at_rest") and pool.cash() == 0
+    if gift:
+        give(pool, gift)
+    return pool
+
+
+def give(pool: Pooled, amount: int) -> None:
+    """Pay wad into the pool's account, for no shares."""
+    pool.market.do(f"{HOUSE}.deposit", pool.market.at(POOL), amount, sender="rich")
+
+
+def wiped(new_protocol: Callable[..., Protocol], gift: int = 0) -> Pooled:
+    """A pool at rest whose members, with 2e27 shares, have lost all but a gift [wad]."""
+    return wipe(failed(new_protocol), gift)
+
+
 def seized(pool: Pooled) -> Pooled:
     """A long of 1,000 lots owes 1,000 at 16, and its lots are nobody's; shorts have 500 each."""
     crowded(pool.market)

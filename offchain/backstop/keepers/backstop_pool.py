@@ -56,13 +56,10 @@ class PoolView:
         """Return batches that are due and who is to leave, the oldest first; none while losses are late."""
         if self.ahead.market.late_table[()]:
             return []
-        now, present = self.pool.world.timestamp, self.pool.state[()].generation
-        asked = [
-            (batch, who)
-            for (g, batch, who), each in self.pool.requests.items()
-            if g == present and each.shares
-        ]
-        return sorted(each for each in asked if self.pool._due_at(each[0]) <= now)
+        now = self.pool.world.timestamp
+        return sorted(
+            (batch, who) for batch, who, _ in self.pool.waiting() if self.pool._due_at(batch) <= now
+        )
 
     def most(self, method: str, *args: Any, whole: int, sender: str) -> int:
         """Return the most lots for which a call of the pool would go; 0 if for none."""

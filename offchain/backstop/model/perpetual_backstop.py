@@ -1,7 +1,9 @@
 """A pool whose money is one account in the perpetual markets; see contracts/PerpetualBackstop.vy.
 
 With V the cash of the account at rest and S the shares, entry creates floor(a*(S + 1e6) / (V + 1)) shares and
-exit pays floor(s*(V + 1) / (S + 1e6)). Amounts in wad, sizes in lots, prices in wei a lot.
+exit pays floor(s*(V + 1) / (S + 1e6)). An entry that would meet a price driven towards zero divides all
+shares first; where less than LEAST_ASSETS is left it voids them. Amounts in wad, sizes in lots, prices in wei
+a lot.
 """
 
 from __future__ import annotations
@@ -10,10 +12,11 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, WAD, add, div_up, mul, sub
+from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES, VOID, convert_shares, count_steps
 from backstop.model.interfaces import IERC20, IAccounts, IMarginPolicy, IPerpetualMarket, MarginAccount
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.roles import Administered
-from backstop.model.series_token import SeriesToken
+from backstop.model.shares import Shares
 from backstop.model.signatures import keccak256
 from backstop.model.signed import IS_VALID
 from backstop.model.state import Revert, World, external, immutable, require, slot, view
@@ -21,11 +24,10 @@ from backstop.model.state import Revert, World, external, immutable, require, sl
 KEEPER = keccak256(b"KEEPER")
 """May have the pool take risk."""
 VALID, NOT_VALID = IS_VALID[:4], b"\xff" * 4
-VIRTUAL_SHARES, VIRTUAL_ASSETS = 10**6, 1
 CRUMBS = 10**4
 """A request of less than this part of all shares keeps nobody waiting."""
-MOST_SHARES = 10**15
-"""A loss that leaves less than a share in this many is worth voids all shares."""
+LEAST_ASSETS = 10**6
+"""Where less is left [wad], shares are void when somebody enters."""
 
 
 class Wiring(NamedTuple):
@@ -47,21 +49,22 @@ class Rules(NamedTuple):
     quote_time: int  # seconds that a quote runs
 
 
-@slot(152, 32, 32)
+@slot(64, 32, 32)
 class Batch(NamedTuple):
-    """The shares of a batch that have not left, without crumbs, and its neighbours in the list."""
+    """How many requests of a batch have not left, without crumbs, and its neighbours in the list."""
 
-    shares: int = 0
+    requests: int = 0
     next: int = 0  # 0 is none
     previous: int = 0
 
 
-@slot(152, 1)
+@slot(152, 1, 32)
 class Request(NamedTuple):
     """The shares that a controller has committed to a batch, and whether they are no crumb."""
 
     shares: int = 0
     counts: bool = False
+    generation: int = 0  # of the shares
 
 
 @slot(64, 64)
@@ -77,7 +80,7 @@ def encode_offer(market: int, size: int, price: int, expiry: int, nonce: int) ->
     return b"".join((each % 2**256).to_bytes(32, "big") for each in (market, size, price, expiry, nonce))
 
 
-class PerpetualBackstop(Administered, SeriesToken):
+class PerpetualBackstop(Administered, Shares):
     """See contracts/PerpetualBackstop.vy."""
 
     KIND = "PerpetualBackstop"
@@ -125,6 +128,7 @@ class PerpetualBackstop(Administered, SeriesToken):
         self.quote_time = terms.quote_time
         self.limits = self.table("limit")
         self.quotes = self.table("quotes", Quote())
+        self.era = self.table("era")
         self.batches = self.table("batches", Batch())
         self.requests = self.table("requests", Request())
         self.coin.approve(address, wired.market, MAX_UINT256)
@@ -181,38 +185,38 @@ class PerpetualBackstop(Administered, SeriesToken):
         self._check_receiver(controller)
         if sender != owner:
             self._spend_allowance(owner, sender, shares)
-        state = self.state[()]
-        generation = state.generation
-        self._transfer(generation, owner, self.address, shares)
+        self._renew(owner, 0)
+        self._renew(self.address, 0)
+        self._transfer(owner, self.address, shares)
         number = self.world.timestamp // self.notice
-        key = generation, number, controller
-        request = self.requests[key]
+        request = self._load_request(number, controller)
         asked = request.shares + shares
-        counts = request.counts or asked * CRUMBS >= state.supply
-        self.requests[key] = Request(asked, counts)
-        if counts:
-            self._list(generation, number, shares if request.counts else asked)
+        counts = request.counts or asked * CRUMBS >= self.state[()].supply
+        if counts and not request.counts:
+            self._list(number)
+        self.requests[self.era[()], number, controller] = request._replace(shares=asked, counts=counts)
         self.emit("RedeemRequest", controller, owner, number, sender, shares)
         return int(number)
 
     @external
     def leave(self, sender: str, batch: int, controller: str) -> int:
         """Pay a request of a batch that is due, at rest; what was paid and locked."""
-        state = self.state[()]
-        request = self.requests[state.generation, batch, controller]
+        key = self.era[()], batch, controller
+        require(self.requests[key] != Request(), "backstop: no request")
+        request = self._load_request(batch, controller)
         shares = request.shares
-        require(shares != 0, "backstop: no request")
         require(self.world.timestamp >= self._due_at(batch), "backstop: notice runs")
         self.market.wake(self.address, self.address)
         require(self._is_at_rest(), "backstop: at work")
         late = self.accounts.late(self.address)
         require(late == 0 or sender == controller, "backstop: losses are late")
         held = self._cash()
-        assets = shares * (held + VIRTUAL_ASSETS) // (state.supply + VIRTUAL_SHARES)
-        self.requests[state.generation, batch, controller] = Request()
+        assets = shares * (held + VIRTUAL_ASSETS) // (self.state[()].supply + VIRTUAL_SHARES)
+        self.requests[key] = Request()
         if request.counts:
-            self._drop(state.generation, batch, shares)
-        self._burn(state.generation, self.address, shares)
+            self._drop(batch)
+        self._renew(self.address, 0)
+        self._burn(self.address, shares)
         self.emit("Withdraw", sender, controller, controller, assets, shares)
         if assets == 0:
             return 0
@@ -332,7 +336,7 @@ class PerpetualBackstop(Administered, SeriesToken):
     @view
     def convertToShares(self, sender: str, assets: int) -> int:
         """Return shares for assets, as if the pool were at rest, rounded down."""
-        supply, held = self._terms()
+        supply, held, _ = self._entry_terms()
         return mul(assets, supply) // held
 
     @view
@@ -342,13 +346,13 @@ class PerpetualBackstop(Administered, SeriesToken):
 
     @view
     def request_of(self, sender: str, batch: int, controller: str) -> int:
-        """Return the shares of a request that has not left yet."""
-        return int(self.requests[self.state[()].generation, batch, controller].shares)
+        """Return the shares of a request that has not left yet, as they are counted now."""
+        return self._load_request(batch, controller).shares
 
     @view
     def batch_of(self, sender: str, batch: int) -> Batch:
-        """Return what of a batch has not left yet, and its neighbours."""
-        return cast(Batch, self.batches[self.state[()].generation, batch])
+        """Return how many requests of a batch have not left yet, and its neighbours."""
+        return cast(Batch, self.batches[self.era[()], batch])
 
     @view
     def due_at(self, sender: str, batch: int) -> int:
@@ -385,28 +389,44 @@ class PerpetualBackstop(Administered, SeriesToken):
 
     # ---------------------------------------------------------------- helpers
 
+    def waiting(self) -> list[tuple[int, str, Request]]:
+        """Return batch, controller and request of all that have not left, shares as they are counted now."""
+        return [
+            (batch, who, self._load_request(batch, who))
+            for (era, batch, who), each in self.requests.items()
+            if era == self.era[()] and each.shares
+        ]
+
     def _begin_entry(self) -> tuple[int, int]:
-        """Return shares and assets that an entry is priced by; worthless shares are void from here on."""
+        """Return shares and assets that an entry is priced by, after shares were divided, or voided."""
         self.market.wake(self.address, self.address)
         require(self._is_at_rest(), "backstop: not at rest")
-        supply, held = self._terms()
-        state = self.state[()]
-        if supply != state.supply + VIRTUAL_SHARES:
-            self._new_generation()
-            self.emit("NewGeneration", state.generation + 1, state.supply)
+        supply, held, steps = self._entry_terms()
+        if steps:
+            state = self.state[()]
+            begun = self._begin_generation(steps)
+            if steps == VOID:
+                self.era[()] += 1
+                self.emit("NewGeneration", begun.generation, state.supply)
+            else:
+                self._set_mark(state.mark)
+                self.emit("SharesDivided", begun.generation, steps)
         return supply, held
 
     def _enter(self, sender: str, assets: int, shares: int, receiver: str) -> None:
         require(shares != 0, "backstop: no shares")
         self._check_receiver(receiver)
-        self._mint(self.state[()].generation, receiver, shares)
+        self._renew(receiver, 0)
+        self._mint(receiver, shares)
         self.emit("Deposit", sender, receiver, assets, shares)
         self.coin.transferFrom(self.address, sender, self.address, assets)
         self.accounts.deposit(self.address, self.address, assets)
 
     def _move(self, owner: str, to: str, amount: int) -> None:
         self._check_receiver(to)
-        self._transfer(self.state[()].generation, owner, to, amount)
+        self._renew(owner, 0)
+        self._renew(to, 0)
+        self._transfer(owner, to, amount)
 
     def _account(self) -> MarginAccount:
         return self.accounts.account_of(self.address, self.address)
@@ -418,10 +438,11 @@ class PerpetualBackstop(Administered, SeriesToken):
     def _cash(self) -> int:
         return max(0, int(self._account().cash))
 
-    def _terms(self) -> tuple[int, int]:
-        """Return shares and assets, the virtual ones included; shares that are worthless are none."""
-        supply, held = self.state[()].supply + VIRTUAL_SHARES, self._cash() + VIRTUAL_ASSETS
-        return (VIRTUAL_SHARES if supply > held * MOST_SHARES else supply), held
+    def _entry_terms(self) -> tuple[int, int, int]:
+        """Return shares and assets that an entry is priced by, and generations to go on by first."""
+        supply, held = self.state[()].supply, self._cash()
+        steps = VOID if supply and held < LEAST_ASSETS else count_steps(supply, held)
+        return convert_shares(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
 
     def _due_at(self, batch: int) -> int:
         return mul(add(batch, 2), self.notice)
@@ -467,38 +488,47 @@ class PerpetualBackstop(Administered, SeriesToken):
         standing = self.market.standing_of(self.address, self.address)
         return standing.own - standing.haircut - standing.unfinal
 
-    def _list(self, generation: int, number: int, shares: int) -> None:
-        """Count so many shares of the batch of today, which is the last one of the list then."""
-        batch, mark = self.batches[generation, number], self.state[()].mark
+    def _load_request(self, number: int, controller: str) -> Request:
+        """Return a request, its shares as they are counted now, rounded down."""
+        request: Request = self.requests[self.era[()], number, controller]
+        generation = self.state[()].generation
+        return Request(
+            convert_shares(request.shares, request.generation, generation), request.counts, generation
+        )
+
+    def _list(self, number: int) -> None:
+        """Count a request of the batch of today, which is the last one of the list then."""
+        era = self.era[()]
+        batch, mark = self.batches[era, number], self.state[()].mark
         first, last = mark % 2**32, mark >> 32
         if last != number:
             if last == 0:
                 first = number
             else:
                 batch = batch._replace(previous=last)
-                before = self.batches[generation, last]
-                self.batches[generation, last] = before._replace(next=number)
+                self.batches[era, last] = self.batches[era, last]._replace(next=number)
             self._set_mark(first | number << 32)
-        self.batches[generation, number] = batch._replace(shares=batch.shares + shares)
+        self.batches[era, number] = batch._replace(requests=batch.requests + 1)
 
-    def _drop(self, generation: int, number: int, shares: int) -> None:
-        """Have so many shares of a batch leave; one that is empty leaves the list."""
-        batch = self.batches[generation, number]
-        left = sub(batch.shares, shares)
+    def _drop(self, number: int) -> None:
+        """Have a request of a batch leave; a batch without any leaves the list."""
+        era = self.era[()]
+        batch = self.batches[era, number]
+        left = sub(batch.requests, 1)
         if left != 0:
-            self.batches[generation, number] = batch._replace(shares=left)
+            self.batches[era, number] = batch._replace(requests=left)
             return
         mark = self.state[()].mark
         first, last = mark % 2**32, mark >> 32
         if batch.previous == 0:
             first = batch.next
         else:
-            before = self.batches[generation, batch.previous]
-            self.batches[generation, batch.previous] = before._replace(next=batch.next)
+            before = self.batches[era, batch.previous]
+            self.batches[era, batch.previous] = before._replace(next=batch.next)
         if batch.next == 0:
             last = batch.previous
         else:
-            after = self.batches[generation, batch.next]
-            self.batches[generation, batch.next] = after._replace(previous=batch.previous)
-        self.batches[generation, number] = Batch()
+            after = self.batches[era, batch.next]
+            self.batches[era, batch.next] = after._replace(previous=batch.previous)
+        self.batches[era, number] = Batch()
         self._set_mark(first | last << 32)

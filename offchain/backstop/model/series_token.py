@@ -8,13 +8,12 @@ from backstop.model.permits import Permits
 from backstop.model.state import ZERO_ADDRESS, World, require, slot, view
 
 
-@slot(152, 32, 72)
+@slot(152, 32)
 class State(NamedTuple):
     """The present generation."""
 
     supply: int = 0
     generation: int = 0
-    mark: int = 0  # how far the importer has come
 
 
 @slot(152, 104)
@@ -60,9 +59,6 @@ class SeriesToken(Permits):
         return [
             who for (generation, who), held in self.balances.items() if generation == present and held.shares
         ]
-
-    def _set_mark(self, mark: int) -> None:
-        self.state[()] = self.state[()]._replace(mark=mark)
 
     def _set_mark_of(self, generation: int, owner: str, mark: int) -> None:
         self.balances[generation, owner] = self.balances[generation, owner]._replace(mark=mark)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from backstop.deployment.accounts import account
 from backstop.keepers.backstop_pool import POOL
+from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES
 from backstop.model.margin_fund import MarginFund
-from backstop.model.perpetual_backstop import VIRTUAL_ASSETS, VIRTUAL_SHARES, PerpetualBackstop
+from backstop.model.perpetual_backstop import PerpetualBackstop
 from backstop.system import Action
 
 if TYPE_CHECKING:
@@ -54,13 +55,8 @@ def _member(run: Blocks, pool: PerpetualBackstop, name: str, money: int, left: i
     """Return what a member put in and has: in its hand, in the fund until it has vested, in the pool."""
     who = account(name)
     fund = cast(MarginFund, run.session.model.world.contracts["MarginFund"])
-    generation = pool.state[()].generation
-    asked = [
-        request.shares
-        for (g, _, controller), request in pool.requests.items()
-        if (g, controller) == (generation, who)
-    ]
-    shares = pool.held(who) + sum(asked)
+    asked = sum(request.shares for _, controller, request in pool.waiting() if controller == who)
+    shares = pool.held(who) + asked
     inside = shares * (left + VIRTUAL_ASSETS) // (pool.state[()].supply + VIRTUAL_SHARES)
     buckets = [bucket for owner, bucket in fund.holdings if owner == who]
     vests = sum(fund.profit_of(who, who, bucket) for bucket in buckets)

@@ -1,8 +1,9 @@
 """deposit: into the pool's account, at rest, at what that has."""
 
 from backstop.model.arithmetic import WAD
+from backstop.model.denominations import VOID
 from backstop.model.state import ZERO_ADDRESS
-from tests.support.backstop_pool import POOL, failed, pooled, seized, staffed
+from tests.support.backstop_pool import POOL, failed, pooled, seized, staffed, wiped
 from tests.support.helpers import reverts
 from tests.support.perpetuals import ETH, HOUSE
 
@@ -67,18 +68,21 @@ def test_not_while_it_owes_and_then_shares_are_void(new_protocol):
     pool.settle_down()
     assert pool.read("at_rest") and pool.cash() == 0
     assert pool.enter("carl", 50 * WAD) == 50 * WAD * 10**6 == pool.read("totalSupply")
-    assert pool.read("generation") == 1 and pool.shares("ann") == 0
+    assert pool.read("generation") == VOID and pool.shares("ann") == 0
     bob = pool.market.at("bob")
     assert pool.read("request_of", batch, bob) == pool.read("first_batch") == 0
-    assert pool.read("batch_of", batch).shares == 0
+    assert pool.read("batch_of", batch).requests == 0
 
 
 def test_what_a_new_generation_finds_in_the_account_is_its_own(new_protocol):
-    """A gift to a pool whose shares are void is the next member's."""
-    pool = failed(new_protocol)
-    pool.market.roll()
-    pool.market.meet(POOL)
-    pool.settle_down()
-    pool.market.do(f"{HOUSE}.deposit", pool.market.at(POOL), 10**6, sender="rich")
-    assert pool.enter("carl", WAD) == WAD * 10**6 // (10**6 + 1)
-    assert pool.read("generation") == 1
+    """A gift to a pool whose shares are void is the next member's: a wei less than they need to live on."""
+    pool = wiped(new_protocol, 10**6 - 1)
+    assert pool.enter("carl", WAD) == WAD
+    assert pool.read("generation") == VOID and pool.read("totalSupply") == WAD
+
+
+def test_an_empty_pool_has_no_shares_to_void(pool):
+    """However little it has, and that nobody's."""
+    pool.market.do(f"{HOUSE}.deposit", pool.market.at(POOL), 7, sender="rich")
+    pool.enter("ann", WAD)
+    assert pool.read("generation") == 0

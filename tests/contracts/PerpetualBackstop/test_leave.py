@@ -32,7 +32,7 @@ def test_without_profit_it_is_paid_at_once(members):
     assert expected == 5_000 * WAD
     assert members.leave("bob", batch) == members.coins("bob") == expected
     assert members.cash() == 15_000 * WAD == members.market.market.deposits[members.market.at(POOL)]
-    assert members.read("first_batch") == 0 and members.read("batch_of", batch).shares == 0
+    assert members.read("first_batch") == 0 and members.read("batch_of", batch).requests == 0
 
 
 def test_not_at_work(offered):
@@ -99,7 +99,7 @@ def test_a_batch_leaves_in_any_order_and_so_do_batches(members):
     assert members.read("batch_of", first).next == third
     assert members.read("batch_of", third).previous == first
     members.leave("bob", third)
-    assert members.read("batch_of", third).shares == 10**25
+    assert members.read("batch_of", third).requests == 1
     members.leave("bob", first)
     assert members.read("first_batch") == third and members.read("batch_of", third).previous == 0
     members.leave("ann", third)
@@ -113,7 +113,7 @@ def test_the_last_of_the_list_leaves_first(members):
     second = members.request("ann", 10**25)
     members.wait(second)
     members.leave("ann", second)
-    assert tuple(members.read("batch_of", first)) == (10**25, 0, 0)
+    assert tuple(members.read("batch_of", first)) == (1, 0, 0)
     members.market.advance(86_400)
     third = members.request("ann", 10**25)
     assert members.read("batch_of", first).next == third

@@ -5,6 +5,7 @@ Its account is looked at as it would be if it were touched now, at the last mark
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, cast
 
 from backstop.hosts.model import ModelSystem
@@ -35,7 +36,7 @@ def pool_of(model: ModelSystem) -> dict[str, Any] | None:
     held = {each.market: each for each in copied.holdings_of(_NOBODY, pool.address)}
     value = max(0, standing.own - standing.haircut)
     free = max(0, standing.own - standing.haircut - standing.unfinal)
-    batches = _batches(pool, value)
+    batches, crumbs = _batches(pool, value)
     policy = cast(MarginPolicy, contracts["MarginPolicy"])
     return {
         "value_wad": str(value),
@@ -57,29 +58,29 @@ def pool_of(model: ModelSystem) -> dict[str, Any] | None:
             for m in range(policy.markets(_NOBODY))
         ],
         "batches": batches,
-        "crumbs_shares": str(
-            pool.balanceOf(_NOBODY, pool.address) - sum(int(batch["shares"]) for batch in batches)
-        ),
+        "crumbs_shares": str(crumbs),
     }
 
 
-def _batches(pool: PerpetualBackstop, value: int) -> list[dict[str, Any]]:
-    """Return the batches that have not left, the oldest first, and what they would be paid now."""
+def _batches(pool: PerpetualBackstop, value: int) -> tuple[list[dict[str, Any]], int]:
+    """Return the batches that have not left, the oldest first, what they would be paid now, and crumbs."""
     found, number = [], pool.first_batch(_NOBODY)
     supply = pool.totalSupply(_NOBODY)
+    asked: Counter[int] = Counter()
+    for batch, _, request in pool.waiting():
+        asked[batch if request.counts else 0] += request.shares
     while number:
-        batch = pool.batch_of(_NOBODY, number)
         found.append(
             {
                 "batch": number,
-                "shares": str(batch.shares),
-                "worth_wad": str(batch.shares * (value + 1) // (supply + 10**6)),
+                "shares": str(asked[number]),
+                "worth_wad": str(asked[number] * (value + 1) // (supply + 10**6)),
                 "due_at": pool.due_at(_NOBODY, number),
                 "reduces_from": pool.due_at(_NOBODY, number + 1),
             }
         )
-        number = batch.next
-    return found
+        number = pool.batch_of(_NOBODY, number).next
+    return found, asked[0]
 
 
 def _quote(pool: PerpetualBackstop, m: int, lots: int, now: int) -> dict[str, Any]:

@@ -198,8 +198,8 @@ class Books:
         state, standing = pool.state[()], market._standing(pool.address)
         bond = market.third_bond * market.accounts[pool.address].bond.bit_count()
         worth = max(0, standing.own - standing.haircut + bond) + VIRTUAL_ASSETS
-        held = [(who, each.shares) for (of, who), each in pool.balances.items() if of == state.generation]
-        held += [(who, each.shares) for (of, _, who), each in pool.requests.items() if of == state.generation]
+        held = [(who, pool.held(who)) for who in pool.holders()]
+        held += [(who, each.shares) for _, who, each in pool.waiting()]
         for who, shares in held:
             if who != pool.address:
                 own = shares * worth // (state.supply + VIRTUAL_SHARES)

@@ -297,9 +297,8 @@ class Questions:
         pool, market = self.contracts["PerpetualBackstop"], self.contracts["PerpetualMarket"]
         if market.late_table[()] or market.closing[()] or not pool._is_at_rest():
             return
-        present = pool.state[()].generation
-        for (generation, batch, who), each in list(pool.requests.items()):
-            if generation == present and each.shares and pool._due_at(batch) <= self.system.timestamp:
+        for batch, who, each in pool.waiting():
+            if each.shares and pool._due_at(batch) <= self.system.timestamp:
                 args = batch, who
                 worth = pool.convertToAssets("", each.shares)
                 yield "to leave the pool", Action("PerpetualBackstop", "leave", args, KEEPER), worth

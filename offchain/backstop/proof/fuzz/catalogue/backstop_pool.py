@@ -32,8 +32,7 @@ class _Pool(Books):
 
     def requests(self) -> list[tuple[int, str]]:
         """Return batches and controllers that have not left."""
-        present = self.pool.state[()].generation
-        return [(b, who) for (g, b, who), each in self.pool.requests.items() if g == present and each.shares]
+        return [(batch, who) for batch, who, _ in self.pool.waiting()]
 
     def settle_down(self) -> Iterator[Action | Wait]:
         """Roll twice, and have it met before if it owes: what is closed is final then, and it is at rest."""

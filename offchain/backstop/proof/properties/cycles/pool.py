@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.arithmetic import WAD
+from backstop.proof.properties.figures.batches import MOST_SHARES, VOID, convert
 from backstop.proof.properties.figures.cycles import (
     ACCOUNTS,
     BASIS_POINTS,
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
     from backstop.hosts.model import ModelSystem
 
 _STATE, _BALANCES, _BATCHES, _REQUESTS = "token.state", "token.balances", "batches", "requests"
-_QUOTES, _LIMITS = "quotes", "limit"
-_SHARES, _ASSETS, _MOST = 10**6, 1, 10**15
+_QUOTES, _LIMITS, _ERA = "quotes", "limit", "era"
+_SHARES, _ASSETS, _LEAST = 10**6, 1, 10**6
 _WAYS_IN = ("deposit", "mint")
 
 
@@ -53,29 +54,32 @@ _WAYS_IN = ("deposit", "mint")
 
 @state_property(120, writes=[_STATE, _BALANCES, _BATCHES, _REQUESTS])
 def shares_are_members_or_on_their_way(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Assert that shares add up; requests are the escrow, and but for crumbs batches, a list by days."""
+    """Assert that shares add up; requests are the escrow, and but for crumbs batches, a list by days.
+
+    Where shares were divided, parts rounded down are less than their sum by less than the virtual shares.
+    """
     if POOL not in snapshot:
         return
     pool: Mapping[str, Mapping[Any, Any]] = snapshot[POOL]
-    state = pool[_STATE].get(())
-    generation, mark = (state.generation, state.mark) if state else (0, 0)
-    held = {who: each.shares for (g, who), each in pool[_BALANCES].items() if g == generation}
-    if sum(held.values()) != (state.supply if state else 0):
+    state, era = pool[_STATE].get(()), pool[_ERA].get((), 0)
+    supply, generation, mark = (state.supply, state.generation, state.mark) if state else (0, 0, 0)
+    held = {who: convert(each.shares, each.generation, generation) for who, each in pool[_BALANCES].items()}
+    dust = _SHARES if generation else 1
+    if not 0 <= supply - sum(held.values()) < dust:
         raise Violation(f"{sum(held.values())} shares are held of {state}")
     asked: Counter[int] = Counter()
     escrow = 0
-    for (g, batch, _), request in pool[_REQUESTS].items():
-        if g == generation and request.shares:
-            escrow += request.shares
-            if request.counts:
-                asked[batch] += request.shares
-    listed = sorted(asked)
+    for (of, batch, _), request in pool[_REQUESTS].items():
+        if of == era and request.shares:
+            escrow += convert(request.shares, request.generation, generation)
+            asked[batch] += request.counts
+    listed = sorted(batch for batch, requests in asked.items() if requests)
     for before, batch, after in zip([0, *listed], listed, [*listed[1:], 0], strict=False):
-        found = tuple(pool[_BATCHES].get((generation, batch), ()))
+        found = tuple(pool[_BATCHES].get((era, batch), ()))
         if found != (asked[batch], after, before):
-            raise Violation(f"batch {batch} is {found}, asked are {asked[batch]} after {before}")
+            raise Violation(f"batch {batch} is {found}, of {asked[batch]} requests after {before}")
     ends = (listed[0], listed[-1]) if listed else (0, 0)
-    if (mark % 2**32, mark >> 32) != ends or held.get(addresses[POOL], 0) != escrow:
+    if (mark % 2**32, mark >> 32) != ends or not 0 <= held.get(addresses[POOL], 0) - escrow < dust:
         raise Violation(f"batches are {ends}, noted {mark}; {escrow} were asked for")
 
 
@@ -84,7 +88,8 @@ def nobody_enters_or_leaves_while_anything_is_open(step: Transition, changes: Ch
     """Assert that shares are made and paid only while the account has nothing that is not final, at its cash.
 
     No position, no gain or loss of the open or the pending cycle, no bond, no debt. In and out at all cash
-    for all shares, a million and a wei with them, rounded by less than a unit against the member.
+    for all shares, a million and a wei with them, rounded by less than a unit against the member. Shares are
+    divided before an entry by what brings them under the most for a wei, and void where nothing is left.
     """
     if step.action.contract != POOL or not told(step, "Deposit", "Withdraw", contract=POOL):
         return
@@ -101,9 +106,14 @@ def nobody_enters_or_leaves_while_anything_is_open(step: Transition, changes: Ch
     held = account.cash + taken - sum(values[2] for values in told(step, "Deposited"))
     supply = old.supply
     if step.action.method in _WAYS_IN:
-        void = supply + _SHARES > (held + _ASSETS) * _MOST
-        supply = 0 if void else supply
-        if new.generation != old.generation + void:
+        steps = 0
+        while convert(supply, 0, steps) + _SHARES > (held + _ASSETS) * MOST_SHARES:
+            steps += 1
+        if supply and held < _LEAST:
+            steps = VOID
+        supply = convert(supply, 0, steps)
+        eras = step.after(POOL, _ERA) - step.before(POOL, _ERA)
+        if (new.generation, eras) != (old.generation + steps, steps == VOID):
             raise Violation(f"generation {new.generation} follows {old}, with {held} in the account")
     for log in step.outcome.logs:
         if log.contract != POOL or log.event not in ("Deposit", "Withdraw"):
@@ -244,16 +254,17 @@ def whoever_asks_for_more_than_crumbs_is_waited_for(step: Transition, changes: C
     if not step.calls(POOL, "requestRedeem"):
         return
     state = step.before(POOL, _STATE)
-    key = state.generation, step.outcome.value, step.action.args[1]
+    key = step.before(POOL, _ERA), step.outcome.value, step.action.args[1]
     was, now = (read(POOL, _REQUESTS, key) for read in (step.before, step.after))
-    if now.counts != (was.counts or now.shares * BASIS_POINTS >= state.supply):
+    asked = convert(was.shares, was.generation, state.generation) + step.action.args[0]
+    if now != (asked, was.counts or asked * BASIS_POINTS >= state.supply, state.generation):
         raise Violation(f"{now} follows {was}, of {state.supply} shares in all")
 
 
 @history_property(
     125,
     writes=[_REQUESTS],
-    events=[f"{POOL}.{name}" for name in ("RedeemRequest", "Withdraw", "NewGeneration")],
+    events=[f"{POOL}.{name}" for name in ("RedeemRequest", "Withdraw", "NewGeneration", "SharesDivided")],
 )
 class WhoLeavesThePoolHasWaited:
     """Assert that each leaves with what it committed, a whole batch's time after the one in which it did.
@@ -266,10 +277,10 @@ class WhoLeavesThePoolHasWaited:
         self._since: dict[tuple[int, str], int] = {}
         if POOL in model.world.contracts:
             contract: Any = model.world.contracts[POOL]
-            generation = contract.tables[_STATE][()].generation
+            generation, era = contract.tables[_STATE][()].generation, contract.tables[_ERA][()]
             for (of, batch, who), request in contract.tables[_REQUESTS].items():
-                if of == generation and request.shares:
-                    self._asked[batch, who] = request.shares
+                if of == era and request.shares:
+                    self._asked[batch, who] = convert(request.shares, request.generation, generation)
                     self._since[batch, who] = batch * contract.notice
 
     def see(self, step: Transition, changes: Changes) -> None:
@@ -282,6 +293,9 @@ class WhoLeavesThePoolHasWaited:
                 continue
             if log.event == "NewGeneration":
                 self._asked.clear()
+            elif log.event == "SharesDivided":
+                for key, asked in self._asked.items():
+                    self._asked[key] = convert(asked, 0, log.values[1])
             elif log.event == "RedeemRequest":
                 controller, _, batch, _, shares = log.values
                 if batch != now // notice:
@@ -290,7 +304,7 @@ class WhoLeavesThePoolHasWaited:
                 self._since[batch, controller] = now
             elif log.event == "Withdraw":
                 key = step.action.args[0], log.values[2]
-                asked = self._asked.pop(key, 0)
+                asked = self._asked.pop(key, -1)
                 if asked != log.values[4]:
                     raise Violation(f"{key} left with {log.values[4]} shares, and had asked for {asked}")
                 if now - self._since[key] < notice or now // notice < key[0] + 2:
