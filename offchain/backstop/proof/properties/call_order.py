@@ -12,6 +12,7 @@ from backstop.proof.properties.both import Both
 from backstop.proof.properties.figures.arithmetic import RAY
 from backstop.proof.properties.future import (
     VISITOR,
+    accrue,
     all_pools,
     apply,
     contract_of,
@@ -196,6 +197,9 @@ def bystanders_end_equal_in_either_order(both: Both, random: Random) -> bool:
     pair = random.choice([pair for pair in among if (pair[0].method, pair[1].method) == kinds])
     ends, rewards = [], 0
     with both.imagine():
+        if any(call.method in _PAYERS | {"cover"} for call in pair):
+            # Fees that are due raise what may be lost, and what there is to pay with, once they are charged.
+            _accrue_all(both)
         for order in (pair, pair[::-1]):
             with both.imagine():
                 supply = _coins(both)
@@ -260,7 +264,7 @@ def _is_known(both: Both, one: Call, other: Call) -> bool:
         return True
     if methods & _ROOM and methods <= _ROOM | {"flag", "close"}:
         return True
-    if "cover" in methods and (methods <= {"cover", "accrue"} or (methods & _ROOM and _redistributes(both))):
+    if "cover" in methods and (methods == {"cover"} or (methods & _ROOM and _redistributes(both))):
         return True
     return one.args == other.args and one.contract == other.contract and methods <= _FLAGS
 
@@ -270,10 +274,14 @@ def _redistributes(both: Both) -> bool:
     return bool(both.parameters and both.parameters.has_stage("redistribution"))
 
 
-def _catch_up(both: Both) -> None:
-    """Make all calls about income and losses that anybody may make, until nothing changes."""
+def _accrue_all(both: Both) -> None:
     for c in types(both):
-        apply(both, "VaultEngine", "accrue", c, by=VISITOR)
+        accrue(both, c)
+
+
+def _catch_up(both: Both) -> None:
+    """Make all calls about income and losses that anybody may make."""
+    _accrue_all(both)
     for c in types(both):
         if deficit(both, c):
             apply(both, "LossWaterfall", "cover", c, by=VISITOR)
