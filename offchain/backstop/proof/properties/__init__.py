@@ -14,6 +14,7 @@ from backstop.proof.properties import (  # noqa: F401
     closing,
     counterfactual,
     cycles,
+    depositors,
     domain_money,
     domains,
     doubt,
