@@ -3,15 +3,11 @@
 So the properties are asked of the model alone here, with one mistake in it.
 """
 
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.configuration import configure
-from backstop.deployment.create import model_of
 from backstop.deployment.examples import standard
-from backstop.deployment.plan import plan
 from backstop.model import (
     dutch,
     ledger,
@@ -33,35 +29,12 @@ from tests.support.auctions import start
 from tests.support.backstop_pool import on_the_model, staffed
 from tests.support.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
 from tests.support.margin import with_margin
+from tests.support.model_alone import ModelAlone, in_use
 from tests.support.savings import XAU, save
 from tests.support.watched import OnTheModel, crowd_to_ask
 from tests.support.workouts import TERMS, begin, opened_with_workouts
 
 QUESTIONS = 60
-
-
-class ModelAlone:
-    """What a property needs of a lockstep, without a chain."""
-
-    def __init__(self, both):
-        deployment = plan(both.parameters)
-        self.parameters = both.parameters
-        self.model = model_of(deployment, both.started_at)
-        configure(self.model, deployment)
-        for timestamp, action, blocks in both.trace:
-            passed = None if blocks is None else blocks - self.model.block_number + 1
-            self.model.advance(timestamp - self.model.timestamp, passed)
-            self.model.apply(action)
-        self.apply, self.view, self.advance = self.model.apply, self.model.view, self.model.advance
-
-    @property
-    def timestamp(self):
-        return self.model.timestamp
-
-    @contextmanager
-    def imagine(self):
-        with self.model.imagine():
-            yield self
 
 
 @pytest.fixture
@@ -90,20 +63,6 @@ def alone_with_margin():
 @pytest.fixture
 def alone_with_a_pool():
     return OnTheModel(staffed(on_the_model()).market.model)
-
-
-def in_use(protocol):
-    """Vaults of two types, savers, a buffer; nothing is lost yet."""
-    save(protocol, "saver", 50_000 * WAD)
-    save(protocol, "keeper", 10_000 * WAD)
-    save(protocol, "elder", 20_000 * WAD, "Junior")  # without a cap in shares it pays before it covers
-    for who in ("borrower", "owner_1", "owner_2"):
-        protocol.borrow(who, "WETH", 10 * WAD, 12_000 * WAD)
-    protocol.do("VaultEngine.set_stability_fee", 0, 10**19, sender="admin")
-    protocol.advance(86_400)
-    protocol.do("VaultEngine.accrue", 0, sender="stranger")
-    protocol.post_price("WETH", 2_000 * RAY)
-    return ModelAlone(protocol.lockstep)
 
 
 def answers(both, number):

@@ -10,7 +10,7 @@ from backstop.model.arithmetic import RAY
 from backstop.model.state import Revert, external, view
 from backstop.proof.properties import Question, Violation, ask
 from backstop.proof.properties.future import VISITOR
-from tests.properties.test_counterfactual import in_use
+from tests.support.model_alone import in_use
 from tests.support.savings import DAY
 
 QUESTIONS = 40
