@@ -103,11 +103,11 @@ def strangers_delay_no_withdrawal(both: Both, random: Random) -> bool:
         _request_dust(both, name, random.randrange(collecting), random)
         both.advance(due - both.timestamp)
         settle(both, name)
-        apply(both, name, "cut", by=VISITOR)
+        outcome = apply(both, name, "cut", by=VISITOR)
         if both.view(name, "queue")[2] <= batch:
             if _is_any_in_doubt(both, name, batch):
                 return False
-            raise Violation(f"{name}: a request is not cut within {collecting} s, the time of a batch")
+            raise Violation(f"{name}: a request is not cut within {collecting} s: {outcome.reason!r}")
         units, _, _, held, _ = both.view(name, "batch_of", batch)
         _request_dust(both, name, random.randrange(cooldown), random)
         both.advance(due + cooldown + batches.LOOK - both.timestamp)
