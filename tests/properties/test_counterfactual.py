@@ -21,6 +21,7 @@ from backstop.model import (
 )
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import MIN_NOTICE
+from backstop.model.roles import Administered
 from backstop.model.state import Revert, external
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
@@ -86,7 +87,9 @@ def test_a_right_model_is_left_as_it_is(request, number):
 def test_the_way_out_is_open_while_a_final_price_is_made(new_protocol):
     """A market is delisted, and its feed's guards stay as they are from the moment on."""
     both = in_use(opened(new_protocol, with_margin()))
-    admin, at = both.model.world.contracts["MarginPolicy"].admins[()], both.timestamp + MIN_NOTICE
+    policy = both.model.world.contracts["MarginPolicy"]
+    assert isinstance(policy, Administered)
+    admin, at = policy.admins[()], both.timestamp + MIN_NOTICE
     assert both.apply(Action("MarginPolicy", "delist", (0, at), admin)).ok
     both.advance(MIN_NOTICE)
     assert answers(both, 10) > 5

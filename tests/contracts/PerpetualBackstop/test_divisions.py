@@ -1,4 +1,4 @@
-"""Shares that losses left almost nothing are divided at an entry; requests outlive it, and end with a void."""
+"""Shares that losses left almost nothing are divided at an entry; requests outlive it, a void ends them."""
 
 import pytest
 
@@ -139,7 +139,7 @@ def test_a_crumb_is_a_part_of_all_shares_of_its_generation(new_protocol):
 
 @pytest.fixture
 def divided_to_nothing(new_protocol):
-    """Two requests were parts of a small pool, which grew, lost all and was divided: nothing is left of both."""
+    """Two requests were parts of a small pool, which grew, lost all and was divided: nothing is left."""
     pool = pooled(new_protocol, rules=POOL_RULES._replace(leverage=100_000))
     pool.enter("ann", LEAST)
     pool.enter("dora", 10**5)

@@ -241,7 +241,8 @@ def _open_calls(both: Both) -> Iterator[Call]:
     for name in all_pools(both):
         yield Call(name, "cut")
         yield Call(name, "settle")
-        yield from (Call(name, "collect_claims", (who,)) for who in contract_of(both, name).holders()[:2])
+        if name in stablecoin_pools(both):
+            yield from (Call(name, "collect_claims", (who,)) for who in contract_of(both, name).holders()[:2])
     if "Treasury" in contracts:
         yield Call("Treasury", "distribute")
         yield Call("SurplusAuction", "start")
@@ -288,7 +289,7 @@ def _catch_up(both: Both) -> None:
     for name in all_pools(both):
         apply(both, name, "cut", by=VISITOR)
         apply(both, name, "settle", by=VISITOR)
-        for who in _members(both, name):
+        for who in _members(both, name) if name in stablecoin_pools(both) else ():
             apply(both, name, "collect_claims", who, by=VISITOR)
     if "Treasury" in both.model.world.contracts:
         apply(both, "Treasury", "distribute", by=VISITOR)
