@@ -41,7 +41,7 @@ def conversions_round_against_the_caller(step: Transition, changes: Changes) -> 
     direct = step.contract(pool).KIND != "EquityPool"
     held = batches.live(step.before, pool, step.model.timestamp)
     if method in _WAYS_IN and not direct:
-        held += _under_auction(step, pool)
+        held += _under_auction(step, step.before, pool)
     # Shares are divided before an entry; who enters where all shares are void finds nothing.
     present = step.after(pool, "token.state").generation
     supply = batches.convert(before.supply, before.generation, present)
@@ -101,6 +101,10 @@ def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None
             continue
         before = batches.live(step.before, pool, now) + _ASSETS
         after = batches.live(step.after, pool, now) + _ASSETS
+        if step.contract(pool).KIND == "EquityPool":
+            # What is on sale is the members': an entry pays for a part of it.
+            before += _under_auction(step, step.before, pool)
+            after += _under_auction(step, step.after, pool)
         unit = max(before, after) + old.supply + _SHARES
         # What rounding takes of groups, a wei or two of each, is the members'.
         unit *= 2 + 2 * (old.open + (new.open > old.open))
@@ -343,12 +347,12 @@ def _is_pool(step: Transition, name: str) -> bool:
     return contract is not None and contract.KIND in POOLS
 
 
-def _under_auction(step: Transition, pool: str) -> int:
+def _under_auction(step: Transition, read: batches.Read, pool: str) -> int:
     """Return the equity that its auction has on sale [wad], which counts at an entry."""
     stage = step.model.world.addresses[step.contract(pool).stage_address]
     if "sales" not in stage.tables:
         return 0
-    return sum(step.before(stage.label, "sales", c).lot for c in stage.tables["sales"])
+    return sum(read(stage.label, "sales", c).lot for c in stage.tables["sales"])
 
 
 def _pool(step: Transition, name: str) -> Any:
