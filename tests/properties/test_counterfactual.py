@@ -127,7 +127,7 @@ def a_transfer_with_a_toll(self, sender, to, amount):
 
 @external
 def a_deposit_that_starts_the_clock(self, sender, assets, receiver):
-    for id in self.open_batches():
+    for id in self.unsettled_batches():
         self.batches[id] = self.batches[id]._replace(since=self.world.timestamp)
     return RIGHT_DEPOSIT(self, sender, assets, receiver)
 
@@ -135,13 +135,13 @@ def a_deposit_that_starts_the_clock(self, sender, assets, receiver):
 @external
 def a_deposit_with_a_gift(self, sender, assets, receiver):
     shares = RIGHT_DEPOSIT(self, sender, assets, receiver)
-    self._mint(0, receiver, 10**9)
+    self._mint(receiver, 10**9)
     return shares
 
 
 def first_come_first_served(self, batch, owner):
     part = RIGHT_CLAIMABLE(self, batch, owner)
-    short = self.line[()].owed < self.payments[batch].paid
+    short = self.line[()].owed < self._standing(batch, self.batches[batch].units)[0]
     return part._replace(assets=part.assets * 99 // 100) if short else part
 
 

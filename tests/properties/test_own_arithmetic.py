@@ -21,7 +21,10 @@ from backstop.model import (
     member_pool,
     pool,
     price_feed,
+    recovery_claims,
+    redeem_queue,
     settlement,
+    shares,
     terms,
     vault_engine,
     vesting_assets,
@@ -30,9 +33,21 @@ from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.state import external
 from backstop.proof.properties import Violation, Watch
 from tests.support.auctions import liquidate, start, take
+from tests.support.equity import open_protocol, with_equity
 from tests.support.plain import steady
 from tests.support.protocol import PRICES
-from tests.support.savings import cut, give, leave, lose, make_pool, mature, request, save
+from tests.support.savings import (
+    bear,
+    cut,
+    give,
+    leave,
+    lose,
+    make_junior,
+    make_pool,
+    mature,
+    request,
+    save,
+)
 from tests.support.settling import settle
 
 JUNIOR = "Junior"
@@ -96,6 +111,40 @@ def leave_after_a_day(protocol):
     request(protocol, "saver")
     cut(protocol)
     leave(protocol, "saver")
+
+
+def leave_in_parts(protocol):
+    """Two thirds of what was paid, twice, while another has claimed nothing; the second is refused."""
+    for who in ("saver", "keeper"):
+        save(protocol, who, 10_000 * WAD)
+        request(protocol, who)
+    mature(protocol)
+    protocol.do("Savings.settle", sender="stranger")
+    for _ in range(2):
+        protocol.do("Savings.withdraw", 6_666 * WAD, "saver", "saver", sender="saver")
+
+
+def ruin(protocol, left=2 * 10**9):
+    """A pool of 2 coins, half of them about to leave, of which some wei are left."""
+    make_junior(protocol)
+    save(protocol, "saver", WAD, "Young")
+    save(protocol, "keeper", WAD, "Young")
+    request(protocol, "saver", "Young")
+    cut(protocol, "Young")
+    bear(protocol, "Young", 2 * WAD - left)
+
+
+def divide_shares(protocol):
+    """A member enters, so that shares of 2e-9 are divided; somebody has the others' claims handed over."""
+    ruin(protocol, 10**9)
+    save(protocol, "payer", 10**6, "Young")
+    for who in ("saver", "keeper"):
+        protocol.do("Young.collect_claims", who, sender="stranger")
+
+
+def lose_all(protocol):
+    ruin(protocol, 10**6 - 1)
+    save(protocol, "payer", WAD, "Young")
 
 
 def leave_with_a_loss(protocol):
@@ -265,6 +314,8 @@ STORIES = (
     cap_redistribution,
     leap,
     come_and_go,
+    divide_shares,
+    lose_all,
     leave_with_a_loss,
     bear_a_loss,
     borrow_for_a_year,
@@ -288,6 +339,7 @@ RIGHT_TERMS, RIGHT_PRICE = pool.Pool._entry_terms, dutch.Terms.price
 RIGHT_LEFT, RIGHT_CHECKPOINT = pool.Pool._left, pool.Pool._add_checkpoint
 RIGHT_ACCRUAL = ledger.Ledger._post_accrual
 RIGHT_LEVEL = pool.Pool._level
+RIGHT_STEPS, RIGHT_CONVERSION = pool.count_steps, shares.convert_shares
 RIGHT_AVERAGE = price_feed.PriceFeed.poke
 RIGHT_USED, RIGHT_ROLL = loss_waterfall.LossWaterfall._used, loss_waterfall.LossWaterfall._roll
 RIGHT_SHARED = ledger.Ledger._load_redistribution
@@ -365,6 +417,19 @@ def twice_the_claims(self, shares, assets):
     RIGHT_CHECKPOINT(self, shares, 2 * assets)
 
 
+def divided_once_more(supply, assets):
+    return RIGHT_STEPS(supply, assets) + 1
+
+
+def divided_by_too_much(shares, recorded, present):
+    return RIGHT_CONVERSION(shares, recorded, present) // (1 if recorded == present else 2)
+
+
+def divided_after_the_cut(self, id, controller):
+    request = self.requests[id, controller]
+    return RIGHT_CONVERSION(request.shares, request.generation, self.state[()].generation)
+
+
 def half_the_level(self, groups, shares, assets):
     return RIGHT_LEVEL(self, groups, shares, assets // 2)
 
@@ -397,6 +462,11 @@ WRONG = [
     (41, price_feed.PriceFeed, "_guard", never_confirmed, leap),
     (69, ledger, "RAD", 10**60, draw_beyond_the_ceiling),
     (79, ledger.Ledger, "_set_redistribution_cap", lambda self, c, new: None, cap_redistribution),
+    (11, pool, "count_steps", divided_once_more, divide_shares),
+    (16, shares, "convert_shares", divided_by_too_much, divide_shares),
+    (16, pool.Pool, "shares_at_cut", divided_after_the_cut, divide_shares),
+    (31, pool, "count_steps", divided_once_more, divide_shares),
+    (31, pool, "count_steps", lambda supply, assets: 0, divide_shares),
     (31, pool.Pool, "_entry_terms", dear_shares, come_and_go),
     (31, pool.Pool, "_left", lambda self, assets: RIGHT_LEFT(self, assets) + WAD, come_and_go),
     (31, vesting_assets, "unvested", lambda held, now: 0, come_and_go),
@@ -404,7 +474,10 @@ WRONG = [
     (32, pool.Pool, "add_income", income_at_once, come_and_go),
     (33, pool.Pool, "cut_from", lambda self: 0, leave_at_once),
     (33, pool.Pool, "matures_at", lambda self, id: 0, leave_after_a_day),
+    (33, pool.Pool, "_count_claimed", lambda *args: None, leave_in_parts),
     (34, pool.Pool, "_level", half_the_level, leave_with_a_loss),
+    (34, recovery_claims, "VIRTUAL_SHARES", 0, bear_a_loss),
+    (74, pool.Pool, "_clear", lambda self: 0, lose_all),
     (34, pool.Pool, "_add_checkpoint", twice_the_claims, bear_a_loss),
     (35, ledger, "rpow", lambda x, n: RAY + (x - RAY) * n, borrow_for_a_year),
     (35, ledger.Ledger, "_post_accrual", a_year_at_most, borrow_after_years),
@@ -482,3 +555,19 @@ def test_fees_that_fill_a_buffer_on_the_way_are_part_of_what_it_had(new_protocol
         log.values[3] for log in protocol.last.logs if log.event == "LossCovered" and log.values[2] == 1
     ]
     assert paid > before // 2
+
+
+def test_equity_that_is_due_before_its_time_is_told(new_protocol, monkeypatch):
+    """Also where it is only paid much later: it is due with the cut of the batch after it."""
+    protocol = believing(open_protocol(new_protocol(with_equity("staked_equity", "savings"))), monkeypatch)
+    monkeypatch.setattr(protocol.lockstep, "step_check", Watch(protocol.lockstep.model, only=(33,)))
+    protocol.do("Equity.approve", "StakedEquity", 10_000 * WAD, sender="admin")
+    protocol.do("StakedEquity.deposit", 10_000 * WAD, "admin", sender="admin")
+    for again in range(2):
+        protocol.do("StakedEquity.requestRedeem", 10**24, "admin", "admin", sender="admin")
+        if again:
+            monkeypatch.setattr(redeem_queue.RedeemQueue, "matures_at", lambda self, id: 0)
+            with pytest.raises(Violation, match=r"^property 33 is violated: StakedEquity: batch 1 is due"):
+                cut(protocol, "StakedEquity")
+        else:
+            cut(protocol, "StakedEquity")

@@ -40,19 +40,29 @@ def pools(new_protocol):
     made.do("Junior.collect_claims", "neighbour", sender="stranger")
     fill(made, "WETH")
     save(made, "newcomer", WAD, "Junior")
+    request(made, "newcomer", "Junior")
     made.do("Stablecoin.approve", "Junior.Claims", 1_000 * WAD, sender="taker")
     made.do("Junior.Claims.repay", 1_000 * WAD, sender="taker")
     return made
+
+
+def add_to_the_last_request(tables):
+    """The newcomer's: those from before the loss of all are void."""
+    requests = tables["Junior"]["line.requests"]
+    key = next(key for key, request in requests.items() if request.generation)
+    requests[key] = requests[key]._replace(shares=requests[key].shares + 1)
 
 
 @pytest.mark.parametrize(
     "tamper",
     [
         add("Junior", "funds.assets", "booked", 10**30),
-        add("Junior", "line.requests", "shares", 10**40),
+        add_to_the_last_request,
+        add("Junior", "line.batches", "units"),
         add("StakedEquity", "funds.assets", "booked", 10**30),
         add("StakeAuction", "sales", "target", 10**27),
         add("Junior.Claims", "paid_per_token", by=10**30),
+        add("Junior.Claims", "token.state", "supply", 10**30),
     ],
 )
 def test_what_is_booked_and_not_held_is_told(pools, tamper):

@@ -8,10 +8,11 @@ from tests.support.savings import make_equity_pool
 
 @pytest.fixture
 def staked(protocol):
-    """A pool of equity that an account slashes; two members, of 300 and 100."""
+    """A pool of equity whose auction does what it is told to; two members, of 300 and 100."""
     protocol.deploy_token("Token", "Equity", "BSE", 18)
-    make_equity_pool(protocol, "Staked", "BSE", "auction")
-    for who, assets in (("staker", 300 * WAD), ("neighbour", 100 * WAD), ("auction", 0), ("newcomer", 0)):
+    protocol.lockstep.create("ScriptedStage", "Auction", protocol.address("LossWaterfall"))
+    make_equity_pool(protocol, "Staked", "BSE", "Auction")
+    for who, assets in (("staker", 300 * WAD), ("neighbour", 100 * WAD), ("newcomer", 0)):
         protocol.do("BSE.mint", who, 1_000 * WAD, sender=who)
         protocol.do("BSE.approve", "Staked", MAX_UINT256, sender=who)
         if assets:

@@ -6,9 +6,9 @@ from tests.support.helpers import check_cannot_be_made
 from tests.support.savings import DAY, make_equity_pool
 
 
-@pytest.mark.parametrize("cooldown", [0, 1, 30 * DAY - 1], ids=["naive", "least", "most"])
+@pytest.mark.parametrize("cooldown", [0, 60, 2_303_466], ids=["naive", "least", "most"])
 def test_times_within_bounds(staked, cooldown):
-    make_equity_pool(staked, "Made", "BSE", "auction", cooldown=cooldown)
+    make_equity_pool(staked, "Made", "BSE", "Auction", cooldown=cooldown)
     assert staked.read("Made.COOLDOWN") == cooldown
 
 
@@ -16,13 +16,14 @@ def test_times_within_bounds(staked, cooldown):
     ("cooldown", "vesting", "reason"),
     [
         (90 * DAY + 1, 7 * DAY, "pool: cooldown bounds"),
-        (30 * DAY, 7 * DAY, "pool: cooldown too long"),
+        (2_303_467, 7 * DAY, "pool: cooldown too long"),
+        (59, 7 * DAY, "pool: short cooldown"),
         (DAY, 3_599, "pool: short vesting"),
         (DAY, 365 * DAY + 1, "pool: long vesting"),
     ],
 )
 def test_times_out_of_bounds(staked, cooldown, vesting, reason):
-    wiring = (staked.address(name) for name in ("BSE", "LossWaterfall", "auction"))
+    wiring = (staked.address(name) for name in ("BSE", "LossWaterfall", "Auction"))
     arguments = "Staked", "STK", *wiring, cooldown, vesting
     check_cannot_be_made(staked, "EquityPool", *arguments, reason=reason)
 

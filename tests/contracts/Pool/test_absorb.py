@@ -8,6 +8,7 @@ from tests.support.savings import (
     DAY,
     XAU,
     bear,
+    cut,
     give,
     leave,
     lose,
@@ -65,30 +66,54 @@ def test_never_more_than_what_is_vested(junior):
     assert junior.read("Young.totalAssets") == junior.read("Young.unvested") == 0
 
 
-@pytest.mark.parametrize(("left", "void"), [(0, True), (10**6 - 1, True), (4 * 10**12, False)], ids=str)
-def test_nearly_nothing_left_voids_the_shares(junior, left, void):
+@pytest.mark.parametrize(("left", "void"), [(0, True), (999_999, True), (1_000_000, False)], ids=str)
+def test_less_than_a_million_wei_left_voids_the_shares(junior, left, void):
     supply = junior.read("Young.totalSupply")
     bear(junior, "Young", 4_000 * WAD - left)
     begun = [log.values for log in junior.last.logs if log.event == "NewGeneration"]
-    assert begun == ([(1, supply, left)] if void else [])
-    assert junior.read("Young.generation") == int(void)
+    assert begun == ([(5, supply, left)] if void else [])
+    assert junior.read("Young.generation") == (5 if void else 0)
     assert junior.read("Young.totalSupply") == (0 if void else supply)
     assert junior.read("Young.balanceOf", "saver") == (0 if void else 3 * supply // 4)
     assert junior.read("Young.totalAssets") == (0 if void else left)
     assert junior.read("VaultEngine.reserve") == (4_000 * WAD - (0 if void else left)) * RAY
 
 
-def test_a_share_that_is_worth_nearly_nothing_is_void(junior):
-    """At 1e15 shares for a wei; otherwise a few such losses would need a larger supply than fits."""
-    least = 4_000 * WAD * 10**6 // 10**15
-    bear(junior, "Young", 4_000 * WAD - least)
-    assert junior.read("Young.generation") == 0
+def test_income_that_has_not_vested_does_not_save_the_shares(junior):
+    """999,999 wei are vested; the reserve gets these and the 700 that were still to vest."""
     supply = junior.read("Young.totalSupply")
-    bear(junior, "Young", 1)
-    assert junior.read("Young.generation") == 1
+    junior.do("Young.add_income", 700 * WAD, sender="payer")
+    bear(junior, "Young", 4_000 * WAD - 999_999)
     begun = [log.values for log in junior.last.logs if log.event == "NewGeneration"]
-    assert begun == [(1, supply, least - 1)]
-    assert junior.read("Young.totalAssets") == 0
+    assert begun == [(5, supply, 700 * WAD + 999_999)]
+    assert junior.read("VaultEngine.reserve") == 4_700 * WAD * RAY
+
+
+@pytest.mark.parametrize(("left", "void"), [(999_999, True), (1_000_000, False)], ids=str)
+def test_what_batches_hold_counts(junior, left, void):
+    """Three quarters of what is left are a batch's: 250,000 wei of live shares alone are no reason."""
+    request(junior, "saver", "Young")
+    cut(junior, "Young")
+    bear(junior, "Young", 4_000 * WAD - left)
+    assert junior.read("Young.generation") == (5 if void else 0)
+    held = junior.read("Young.batch_of", 1)[3]
+    assert held == (0 if void else 3 * left // 4)
+    assert junior.read("Young.totalAssets") == (0 if void else left - held)
+    assert junior.read("Young.queue") == ((2, 2, 2) if void else (1, 1, 2))
+
+
+def test_a_batch_alone_is_void_as_well(junior):
+    """Nobody has stayed."""
+    for who in ("saver", "neighbour"):
+        request(junior, who, "Young")
+    cut(junior, "Young")
+    assert junior.read("Young.totalSupply") == 0
+    bear(junior, "Young", 4_000 * WAD - 1_000_000)
+    assert junior.read("Young.generation") == 0
+    bear(junior, "Young", 1)
+    begun = [log.values for log in junior.last.logs if log.event == "NewGeneration"]
+    assert begun == [(5, 0, 999_999)]
+    assert junior.read("Young.batch_of", 1)[2:] == (0, 0, True)
 
 
 def test_a_small_pool_keeps_its_shares_to_the_wei(protocol):
@@ -98,7 +123,7 @@ def test_a_small_pool_keeps_its_shares_to_the_wei(protocol):
     assert protocol.read("Young.totalAssets") == 10**6
     assert protocol.read("Young.generation") == 0
     bear(protocol, "Young", 1)
-    assert protocol.read("Young.generation") == 1
+    assert protocol.read("Young.generation") == 5
 
 
 def test_who_pays_nothing_keeps_what_little_it_has(protocol):
@@ -109,7 +134,7 @@ def test_who_pays_nothing_keeps_what_little_it_has(protocol):
     assert protocol.read("Young.generation") == 0
     assert protocol.read("Young.totalAssets") == 6
     bear(protocol, "Young", 1)
-    assert protocol.read("Young.generation") == 1
+    assert protocol.read("Young.generation") == 5
 
 
 def test_without_members_nothing_becomes_void(protocol):
@@ -125,7 +150,8 @@ def test_requests_are_void_as_well(junior):
     junior.advance(DAY)
     with reverts("pool: no requests"):
         junior.do("Young.cut", sender="stranger")
-    assert junior.read("Young.batch_of", 1)[2:] == (0, 0, True)
+    assert junior.read("Young.batch_of", 1)[2:] == (0, 0, False)
+    assert junior.read("Young.queue") == (1, 1, 1)
 
 
 def test_a_pool_can_be_wiped_out_again_and_again(junior):
@@ -133,7 +159,7 @@ def test_a_pool_can_be_wiped_out_again_and_again(junior):
     for generation in range(1, 21):
         lost = junior.read("Young.totalAssets")
         bear(junior, "Young", lost - generation * 40_000)
-        assert junior.read("Young.generation") == generation
+        assert junior.read("Young.generation") == 5 * generation
         save(junior, "saver", 100 * WAD, "Young")
         shares = junior.read("Young.balanceOf", "saver")
         assert 100 * WAD - 10**7 < junior.read("Young.convertToAssets", shares) <= 100 * WAD
@@ -142,8 +168,7 @@ def test_a_pool_can_be_wiped_out_again_and_again(junior):
         leave(junior, "saver", "Young")
         save(junior, "saver", 100 * WAD, "Young")
     before = junior.read("Young.Claims.outstanding")
-    for generation in range(21):
-        junior.do("Young.collect_claims", "saver", generation, sender="stranger")
+    junior.do("Young.collect_claims", "saver", sender="stranger")
     held = junior.read("Young.Claims.balanceOf", "saver")
     assert before == junior.read("Young.Claims.outstanding")
     assert 0 <= 3_000 * WAD + 19 * 100 * WAD - held < 21 * 10**8

@@ -11,7 +11,6 @@ def test_an_empty_pool_can_pay_nothing(protocol):
 def test_all_of_it_whatever_the_type(savers):
     for c in range(3):
         assert savers.read("Savings.capacity", c) == 40_000 * WAD * RAY
-    assert savers.read("Savings.slashable") == 40_000 * WAD
 
 
 def test_income_counts_once_it_has_vested(junior):

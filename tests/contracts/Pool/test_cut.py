@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.helpers import reverts
-from tests.support.savings import DAY, bear, cut, request, save
+from tests.support.savings import DAY, bear, cut, give, pool_arguments, request, save
 
 CALL = "Savings.cut"
 
@@ -28,14 +28,69 @@ def test_what_it_holds_bears_losses_as_before(savers):
     assert savers.read("Savings.capacity", 0) == capacity == 40_000 * WAD * RAY
 
 
-def test_it_earns_nothing(junior):
+def test_income_that_has_not_vested_on_its_shares_is_the_reserves(junior):
+    """Of 700, three quarters less a part of a wei; those who stay get what theirs earn, and a wei."""
     junior.do("Young.requestRedeem", 3_000 * WAD * 10**6, "saver", "saver", sender="saver")
     junior.advance(DAY)
     junior.do("Young.add_income", 700 * WAD, sender="payer")
+    supply = junior.read("Stablecoin.totalSupply")
     cut(junior, "Young")
+    assert junior.read("VaultEngine.reserve") == (525 * WAD - 1) * RAY
+    assert junior.read("Stablecoin.totalSupply") == supply - (525 * WAD - 1)
+    assert junior.read("Stablecoin.balanceOf", "Young") == 4_175 * WAD + 1
+    assert junior.read("Young.unvested") == 175 * WAD + 1
     junior.advance(7 * DAY)
     assert junior.read("Young.batch_of", 1)[3] == 3_000 * WAD
-    assert junior.read("Young.totalAssets") == 1_700 * WAD
+    assert junior.read("Young.totalAssets") == 1_175 * WAD + 1
+
+
+def test_income_that_has_vested_is_theirs_who_leave(junior):
+    """Of 700 a day's 100: 75 are the batch's, and of the 600 to come 450 are the reserve's."""
+    junior.do("Young.requestRedeem", 3_000 * WAD * 10**6, "saver", "saver", sender="saver")
+    junior.do("Young.add_income", 700 * WAD, sender="payer")
+    cut(junior, "Young")
+    assert 3_075 * WAD - junior.read("Young.batch_of", 1)[3] in (0, 1)
+    assert junior.read("VaultEngine.reserve") == (450 * WAD - 1) * RAY
+    # What is left vests on, until when it would have.
+    junior.advance(3 * DAY)
+    assert junior.read("Young.unvested") == 75 * WAD + 1
+    junior.advance(3 * DAY)
+    assert junior.read("Young.unvested") == 0
+
+
+def test_of_the_last_who_leave_the_reserve_gets_all(junior):
+    """So nobody enters for it: of 700 a day's 100 had vested when all shares were cut."""
+    junior.do("Young.add_income", 700 * WAD, sender="payer")
+    for who in ("saver", "neighbour"):
+        request(junior, who, "Young")
+    junior.advance(DAY)
+    cut(junior, "Young")
+    assert junior.read("VaultEngine.reserve") == 600 * WAD * RAY
+    assert junior.read("Young.unvested") == 0
+    assert junior.read("Young.batch_of", 1)[3] + junior.read("Young.totalAssets") == 4_100 * WAD
+    save(junior, "newcomer", WAD, "Young")
+    junior.advance(7 * DAY)
+    shares = junior.read("Young.balanceOf", "newcomer")
+    assert junior.read("Young.convertToAssets", shares) <= WAD
+
+
+def test_a_pool_that_is_no_stage_keeps_income_that_has_not_vested(protocol):
+    """It may give nothing to the reserve: the others get it, and the cut goes through."""
+    protocol.lockstep.create("Pool", "Made", *pool_arguments(protocol))
+    for who, assets in (("saver", 3_000), ("neighbour", 1_000)):
+        save(protocol, who, assets * WAD, "Made")
+    give(protocol, "payer", 700 * WAD)
+    protocol.do("Stablecoin.approve", "Made", 700 * WAD, sender="payer")
+    protocol.do("Made.requestRedeem", 3_000 * WAD * 10**6, "saver", "saver", sender="saver")
+    protocol.advance(DAY)
+    protocol.do("Made.add_income", 700 * WAD, sender="payer")
+    reserve = protocol.read("VaultEngine.reserve")
+    cut(protocol, "Made")
+    assert protocol.read("Made.unvested") == 700 * WAD
+    assert protocol.read("VaultEngine.reserve") == reserve
+    protocol.advance(7 * DAY)
+    assert protocol.read("Made.batch_of", 1)[3] == 3_000 * WAD
+    assert protocol.read("Made.totalAssets") == 1_700 * WAD
 
 
 def test_not_before_its_day_is_over(savers):
@@ -56,12 +111,10 @@ def test_nobody_has_asked(savers):
         savers.do(CALL, sender="stranger")
 
 
-def test_no_more_than_sixteen_are_open(protocol):
-    """Coverage looks at each of them; the next goes on collecting until one is over."""
+def test_no_more_than_twelve_wait_for_their_time(protocol):
+    """Coverage looks at each of them; the next goes on collecting until one is settled."""
     save(protocol, "saver", 100 * WAD)
-    protocol.do("Savings.requestRedeem", WAD, "saver", "saver", sender="saver")
-    protocol.advance(30 * DAY)
-    for _ in range(16):
+    for _ in range(12):
         protocol.do("Savings.requestRedeem", WAD, "saver", "saver", sender="saver")
         protocol.advance(DAY)
         protocol.do(CALL, sender="stranger")
@@ -71,7 +124,9 @@ def test_no_more_than_sixteen_are_open(protocol):
     with reverts("pool: too many batches"):
         protocol.do(CALL, sender="stranger")
     protocol.do("Savings.settle", sender="stranger")
-    assert protocol.do(CALL, sender="stranger") == 17
+    # The last has not waited for its time.
+    assert protocol.read("Savings.queue") == (12, 12, 13)
+    assert protocol.do(CALL, sender="stranger") == 13
 
 
 @pytest.mark.parametrize("loss", [1, 10**9 + 7, 1_234 * WAD + 5], ids=str)

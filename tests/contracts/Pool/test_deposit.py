@@ -5,7 +5,7 @@ import pytest
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
-from tests.support.savings import XAU, entry, give, lose, mature, request, save
+from tests.support.savings import DAY, XAU, cut, entry, give, lose, request, save
 
 CALL = "Savings.deposit"
 
@@ -77,14 +77,16 @@ def test_a_deposit_that_gets_no_shares_is_refused(funded):
 
 
 def test_a_deposit_too_small_for_a_share_is_refused(junior):
-    """All have left while income was vesting: what vests then makes a share dear."""
-    junior.do("Young.add_income", 700 * WAD, sender="payer")
+    """Income that vested while nobody was there makes a share dear."""
     for who in ("saver", "neighbour"):
         request(junior, who, "Young")
-    mature(junior, "Young")
+    cut(junior, "Young")
+    junior.do("Young.add_income", 700 * WAD, sender="payer")
+    junior.advance(7 * DAY)
     assert junior.read("Young.totalSupply") == 0
-    dearest = junior.read("Young.totalAssets") // 10**6
-    assert dearest > 10**13
+    assert junior.read("Young.totalAssets") == 700 * WAD
+    # (700e18 + 1) / 1e6 wei for a share.
+    dearest = 700 * 10**12
     give(junior, "newcomer", WAD)
     junior.do("Stablecoin.approve", "Young", MAX_UINT256, sender="newcomer")
     with reverts("pool: no shares"):

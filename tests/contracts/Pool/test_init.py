@@ -6,8 +6,9 @@ from tests.support.helpers import check_cannot_be_made
 from tests.support.savings import DAY, make_junior, make_pool, pool_arguments
 
 
-@pytest.mark.parametrize("cooldown", [0, 1, 30 * DAY - 1], ids=["naive", "least", "most"])
+@pytest.mark.parametrize("cooldown", [0, 60, 2_303_466], ids=["naive", "least", "most"])
 def test_times_within_bounds(protocol, cooldown):
+    """The longest, an eighth of it, and a look are a second less than the 30 days until new caps apply."""
     make_pool(protocol, cooldown=cooldown)
     assert protocol.read("Made.COOLDOWN") == cooldown
 
@@ -16,7 +17,9 @@ def test_times_within_bounds(protocol, cooldown):
     ("cooldown", "reason"),
     [
         (90 * DAY + 1, "pool: cooldown bounds"),
-        (30 * DAY, "pool: cooldown too long"),
+        (2_303_467, "pool: cooldown too long"),
+        (59, "pool: short cooldown"),
+        (1, "pool: short cooldown"),
     ],
 )
 def test_times_out_of_bounds(protocol, cooldown, reason):

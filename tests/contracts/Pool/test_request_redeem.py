@@ -47,15 +47,20 @@ def test_requested_shares_go_on_as_a_members_until_the_cut(savers):
     assert leave(savers, "saver") - kept * 3 // 4 in (-1, 0)
 
 
-def test_a_wipe_voids_the_batch_and_the_next_request_begins_another(junior):
+def test_a_wipe_voids_requests_and_the_next_one_begins_the_batch_anew(junior):
     junior.do("Young.requestRedeem", 1_000 * WAD * 10**6, "saver", "saver", sender="saver")
     bear(junior, "Young", 4_000 * WAD)
-    assert junior.read("Young.queue") == (2, 2, 2)
-    assert junior.read("Young.batch_of", 1)[4]
+    junior.advance(DAY)
+    assert junior.read("Young.queue") == (1, 1, 1)
+    with reverts("pool: no requests"):
+        junior.do("Young.cut", sender="stranger")
     save(junior, "newcomer", 100 * WAD, "Young")
-    assert junior.do("Young.requestRedeem", 1, "newcomer", "newcomer", sender="newcomer") == 2
-    assert claim(junior, "saver", "Young") == 0
+    assert junior.do("Young.requestRedeem", 7, "newcomer", "newcomer", sender="newcomer") == 1
+    assert junior.read("Young.batch_of", 1)[:2] == (7, junior.timestamp)
     assert requested(junior, "saver", pool="Young") == 0
+    mature(junior, "Young")
+    junior.do("Young.settle", sender="stranger")
+    assert claim(junior, "saver", "Young") == 0
     # The claims for what they bore are still theirs.
     assert 0 <= 1_000 * WAD - junior.read("Young.Claims.balanceOf", "saver") < 10**8
 
@@ -84,6 +89,14 @@ def test_a_naive_pool_takes_no_requests(naive):
 
 
 def test_the_request_is_the_controllers(savers):
+    """Who has let the owner request for them: strangers' crumbs would stand before their own requests."""
+    with reverts("pool: not for this controller"):
+        savers.do(CALL, 7, "neighbour", "saver", sender="saver")
+    # It is the controller's word that counts.
+    savers.do("Savings.setOperator", "neighbour", True, sender="saver")
+    with reverts("pool: not for this controller"):
+        savers.do(CALL, 7, "neighbour", "saver", sender="saver")
+    savers.do("Savings.setOperator", "saver", True, sender="neighbour")
     assert savers.do(CALL, 7, "neighbour", "saver", sender="saver") == 1
     assert requested(savers, "neighbour") == 7 and requested(savers, "saver") == 0
     logs = [log.values for log in savers.last.logs if log.event == "RedeemRequest"]

@@ -8,6 +8,22 @@ from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from tests.support.savings import give, make_claims
 
+# Shares that nobody owns, of every pool; those of two members, a million for each wei.
+VIRTUAL = 10**6
+SAVER, NEIGHBOUR = 300 * WAD * 10**6, 100 * WAD * 10**6
+MEMBERS = SAVER + NEIGHBOUR
+
+
+def lose(protocol, lost, generation=0, members=MEMBERS):
+    """Have a loss recorded of which members bear an amount, and virtual shares their part; the mark."""
+    amount = -(-lost * (members + VIRTUAL) // members)
+    return protocol.do("pool.Claims.record", generation, members + VIRTUAL, amount, sender="pool")
+
+
+def hand_over(protocol, who, shares, *, since=(0, 0), until):
+    """Have a member get the claims of shares from a checkpoint to another: (generation, mark)."""
+    protocol.do("pool.Claims.issue", who, shares, *since, *until, sender="pool")
+
 
 def post_equity(protocol, *prices):
     """Make each the next price of equity, a step after the one before."""
@@ -35,7 +51,7 @@ def claims(protocol):
 @pytest.fixture
 def owed(claims):
     """The same after a loss of 400, of which the saver bore 300 and the neighbour 100."""
-    claims.do("pool.Claims.record", 400 * WAD, sender="pool")
-    claims.do("pool.Claims.issue", "saver", 0, 300 * WAD, 0, sender="pool")
-    claims.do("pool.Claims.issue", "neighbour", 0, 100 * WAD, 0, sender="pool")
+    assert lose(claims, 400 * WAD) == 1
+    hand_over(claims, "saver", SAVER, until=(0, 1))
+    hand_over(claims, "neighbour", NEIGHBOUR, until=(0, 1))
     return claims

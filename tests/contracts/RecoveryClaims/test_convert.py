@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from tests.contracts.RecoveryClaims.conftest import post_equity
+from tests.contracts.RecoveryClaims.conftest import MEMBERS, hand_over, lose, post_equity
 from tests.support.helpers import reverts
 from tests.support.savings import make_claims
 
@@ -40,8 +40,8 @@ def test_is_rounded_down(owed):
 def test_a_single_token_is_enough_where_equity_is_cheap(protocol):
     make_claims(protocol, "pool", price=RAY)
     post_equity(protocol, RAY)
-    protocol.do("pool.Claims.record", 10, sender="pool")
-    protocol.do("pool.Claims.issue", "saver", 0, 10, 0, sender="pool")
+    lose(protocol, 10)
+    hand_over(protocol, "saver", MEMBERS, until=(0, 1))
     assert protocol.do(CALL, 1, "saver", sender="saver") == 1
     assert protocol.read("pool.Claims.outstanding") == 9
 
@@ -61,7 +61,8 @@ def test_converting_all_ends_the_generation(owed):
     assert owed.read("pool.Claims.generation") == 1
     assert owed.read("pool.Claims.cash_of", "saver", 0) == 75 * WAD
     assert owed.read("pool.Claims.cash_of", "neighbour", 0) == 25 * WAD
-    assert owed.do("pool.Claims.record", 5, sender="pool") == (1, 5, 0)
+    lose(owed, 5)
+    assert owed.last.logs[0].values == (1, 5, 5)
 
 
 def test_only_what_one_has(owed):

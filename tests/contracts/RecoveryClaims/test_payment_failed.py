@@ -3,6 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
+from tests.contracts.RecoveryClaims.conftest import MEMBERS, VIRTUAL
 from tests.support.helpers import reverts
 
 
@@ -11,7 +12,7 @@ def false(protocol):
     protocol.deploy_token("FalseToken", "False", "FLS", 18)
     wiring = (protocol.address(name) for name in ("FLS", "pool", "equity", "PriceFeed"))
     protocol.lockstep.create("RecoveryClaims", "Claims", "Claims", "CLAIM", *wiring, 0)
-    protocol.do("Claims.record", WAD, sender="pool")
+    protocol.do("Claims.record", 0, MEMBERS + VIRTUAL, WAD, sender="pool")
     return protocol
 
 
@@ -21,6 +22,10 @@ def test_repay(false):
 
 
 def test_collect(false):
-    false.do("Claims.issue", "saver", 0, 0, -1, sender="pool")
+    false.do("FLS.mint", "payer", WAD, sender="payer")
+    false.do("FLS.approve", "Claims", WAD, sender="payer")
+    false.do("Claims.repay", 1_000, sender="payer")
+    false.do("Claims.issue", "saver", MEMBERS, 0, 0, 0, 1, sender="pool")
+    false.do("FLS.freeze", True, sender="payer")
     with reverts("recovery_claims: not paid"):
         false.do("Claims.collect", "saver", 0, sender="saver")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from backstop.model.arithmetic import RAY, WAD
@@ -43,6 +44,12 @@ def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None
         assets -= 2 * old.open + (lost > 0) + (supply != old.supply)
         if (assets_now + 1) * (supply + VIRTUAL_SHARES) < (assets + 1) * (new.supply + VIRTUAL_SHARES):
             raise Violation(f"{pool}: {assets} assets of {supply} shares became {assets_now} of {new.supply}")
+        if supply != old.supply:
+            # What all were worth before they were divided, and after it; a wei each way.
+            worth = Fraction((assets + 1) * old.supply, old.supply + VIRTUAL_SHARES)
+            worth_now = Fraction((assets_now + 1) * supply, new.supply + VIRTUAL_SHARES)
+            if worth_now < worth - 2:
+                raise Violation(f"{pool}: members with {int(worth)} have {int(worth_now)} once divided")
 
 
 _SPENT = ("ClaimsRepaid", "FundInsured", "IncomeShared")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WAYS_IN, _WAYS_OUT = ("deposit", "mint"), ("redeem", "withdraw")
 _PAY_AT_ONCE = ("Pool", "ClawbackStage")
 POOLS = ("Pool", "EquityPool")
-_OF_BATCHES = ("line.batches", "line.requests", "token.state")
+_OF_BATCHES = ("line.batches", "line.requests", "line.queue", "line.claimed", "token.state")
 
 
 @transition_property(31, events=["*.Deposit", "*.Withdraw"])
@@ -157,13 +157,18 @@ class WhoLeavesHasWaited:
             elif log.event == "BatchCut":
                 self._see_cut(step, log.contract, *log.values)
             elif log.event == "BatchPaid":
-                self._see_paid(step, log.contract, log.values[1], log.values[2])
+                self._paid[log.contract] += log.values[2]
+                self._see_due(step, log.contract, log.values[1])
             elif log.event == "RoundPaid":
-                self._see_paid(step, log.contract, log.values[1], log.values[3])
+                self._paid[log.contract] += log.values[3]
             elif log.event == "Withdraw" and step.contract(log.contract).cooldown:
                 self._see_claim(log.contract, log.values[2], log.values[3])
             elif log.event in ("NewGeneration", "SharesDivided"):
                 self._unknown.add(log.contract)
+        for pool, _, _, queue in changes.get("line.queue", ()):
+            # Of equity a batch is due once its time is over, and paid with all that are.
+            if step.contract(pool).KIND == "EquityPool":
+                self._see_due(step, pool, queue.unsettled)
 
     def _see_cut(self, step: Transition, pool: str, id: int, shares: int, assets: int) -> None:
         now, cooldown = step.model.timestamp, step.contract(pool).cooldown
@@ -177,15 +182,14 @@ class WhoLeavesHasWaited:
         if step.contract(pool).KIND == "Pool":
             self._most[pool, id] = assets
 
-    def _see_paid(self, step: Transition, pool: str, until: int, assets: int) -> None:
-        """See a payment to batches up to one: those that have not been paid before have waited."""
-        self._paid[pool] += assets
-        now, due = step.model.timestamp, step.contract(pool).cooldown + batches.LOOK
+    def _see_due(self, step: Transition, pool: str, until: int) -> None:
+        """See batches up to one come to be due: those that a loss has not taken before have waited."""
+        now, wait = step.model.timestamp, step.contract(pool).cooldown + batches.LOOK
         for key in [key for key in self._cut if key[0] == pool and key[1] < until]:
             cut = self._cut.pop(key)
             ended = step.before(pool, "line.queue").unsettled > key[1]
-            if cut + due > now and not ended:
-                raise Violation(f"{pool}: batch {key[1]} is paid {now - cut} s after its cut, before {due} s")
+            if cut + wait > now and not ended:
+                raise Violation(f"{pool}: batch {key[1]} is due {now - cut} s after its cut, before {wait} s")
 
     def _see_claim(self, pool: str, controller: str, assets: int) -> None:
         self._claimed[pool, controller] += assets
@@ -194,14 +198,12 @@ class WhoLeavesHasWaited:
             raise Violation(f"{pool}: {self._taken[pool]} are claimed, {self._paid[pool]} were paid")
         if pool in self._unknown:
             return
-        asked = {id: each for (name, id), each in self._asked.items() if name == pool and each[controller]}
-        if all((pool, id) in self._most for id in asked):
-            most = sum(
-                self._most[pool, id] * each[controller] // each.total() + 1 for id, each in asked.items()
-            )
-            if self._claimed[pool, controller] > most:
-                claimed = self._claimed[pool, controller]
-                raise Violation(f"{pool}: {controller} has claimed {claimed} of batches that held {most}")
+        # A batch that is not cut has nothing to pay; of equity what a batch is paid was not said at its cut.
+        mine = [(self._most[key], self._asked[key]) for key in self._most if key[0] == pool]
+        most = sum(held * each[controller] // each.total() + 1 for held, each in mine if each[controller])
+        if mine and self._claimed[pool, controller] > most:
+            claimed = self._claimed[pool, controller]
+            raise Violation(f"{pool}: {controller} has claimed {claimed} of batches that held {most}")
 
 
 @transition_property(34, events=["*.LossAbsorbed", "*.IncomeClawedBack"])

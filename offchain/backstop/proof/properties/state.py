@@ -16,7 +16,9 @@ from backstop.model.equity_pool import Due
 from backstop.model.exits import SCALE, Run
 from backstop.model.ledger import DISTRESSED, Auctions, Balance, Income
 from backstop.model.listing import ids_of
+from backstop.model.recovery_claims import Series
 from backstop.model.redeem_queue import Batch, Claimed, Line, Queue, Request
+from backstop.model.series_token import State as SeriesState
 from backstop.model.settlement import Progress
 from backstop.model.shares import Balance as ShareBalance
 from backstop.model.shares import State as ShareState
@@ -106,7 +108,7 @@ def balance(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
         *_EXITS,
         *_HELD,
         *("vaults", "ledger.debts", "ledger.salvage", "terms.of_types"),
-        *(*_AUCTIONS[1:], *_WORKOUTS[1:], "cash", "paid_per_token"),
+        *(*_AUCTIONS[1:], *_WORKOUTS[1:], "cash", "paid_per_token", "series"),
     ],
 )
 def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
@@ -256,8 +258,14 @@ def _lines(name: str, pool: Mapping[str, Any]) -> None:
 
 
 def _cash_of_claims(snapshot: Snapshot, name: str, addresses: Mapping[str, str]) -> None:
-    """Assert that a series holds what it has credited, and what tokens in hand have been paid."""
+    """Assert that a series holds what it has credited, and what tokens in hand have been paid.
+
+    Members have no more tokens than there are for their losses.
+    """
     series, paid = snapshot[name], _table(snapshot[name], "paid_per_token")
+    issued = _table(series, "token.state").get((), SeriesState()).supply
+    if issued > (all_tokens := _table(series, "series").get((), Series()).tokens):
+        raise Violation(f"{name}: {issued} tokens are issued of {all_tokens}")
     due = sum(_table(series, "cash").values())
     for (generation, _), balance in _table(series, "token.balances").items():
         due += balance.shares * (paid.get(generation, 0) - balance.mark) // RAY

@@ -1,4 +1,4 @@
-"""approve, allowance: of every token that has generations."""
+"""approve, allowance: of shares that are divided, and of tokens that live in series."""
 
 import pytest
 
@@ -39,13 +39,6 @@ def test_the_highest_has_no_end(protocol, token):
     protocol.do(f"{token}.approve", "stranger", MAX_UINT256, sender="saver")
     protocol.do(f"{token}.transferFrom", "saver", "stranger", 0, sender="stranger")
     assert [log.event for log in protocol.last.logs] == ["Transfer"]
-
-
-@pytest.mark.parametrize("receiver", [ZERO_ADDRESS, "itself"])
-def test_a_token_takes_none_of_itself(protocol, token, receiver):
-    receiver = token if receiver == "itself" else receiver
-    with reverts("shares: bad receiver"):
-        protocol.do(f"{token}.transfer", receiver, 0, sender="saver")
 
 
 def test_is_named(protocol, token):
