@@ -7,6 +7,9 @@
 @notice A stage that claims whatever it is told to: busy, lying or absent, paying later or never. For
         tests of the loss waterfall.
 """
+from ethereum.ercs import IERC20
+
+from contracts.interfaces import IEquityPool
 from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IStage
 
@@ -102,3 +105,27 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     @return [rad] Reserved, as claimed.
     """
     return self.claimed_payment, self.claimed_reservation
+
+
+@external
+def slash(pool: address, assets: uint256, receiver: address) -> uint256:
+    """
+    @notice Slash a pool of equity whose stage it is. Anyone.
+    @param pool Which pool.
+    @param assets [wad] Wanted.
+    @param receiver Who gets them.
+    @return [wad] Sent.
+    """
+    return extcall IEquityPool(pool).slash(assets, receiver)
+
+
+@external
+def restore(pool: address, token: address, assets: uint256):
+    """
+    @notice Bring equity back to a pool whose stage it is. Anyone.
+    @param pool Which pool.
+    @param token Its equity.
+    @param assets [wad] Of what this contract has.
+    """
+    assert extcall IERC20(token).approve(pool, assets), "scripted_stage: no approval"
+    extcall IEquityPool(pool).restore(assets)

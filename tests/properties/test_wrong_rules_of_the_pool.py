@@ -8,7 +8,7 @@ from backstop.model.perpetual_backstop import VALID, Batch, Request
 from backstop.model.perpetual_backstop import PerpetualBackstop as Pool
 from backstop.model.state import external, view
 from backstop.proof.properties import Violation, check_state
-from tests.support.backstop_pool import POOL, POOL_RULES, Pooled, on_the_model, seized, staffed
+from tests.support.backstop_pool import POOL, POOL_RULES, Pooled, give, on_the_model, seized, staffed, wipe
 from tests.support.perpetuals import ETH
 from tests.support.watched import notices, watched
 
@@ -95,19 +95,65 @@ def test_entries_round_up(pool, monkeypatch):
     notices(121, lambda: pool.enter("eve", WAD))
 
 
-def test_worthless_shares_count(monkeypatch):
-    """Who enters a pool that has lost all finds its old members there."""
+@pytest.fixture
+def wiped() -> Pooled:
+    """Its members have lost all, on the model alone; it is at rest."""
     made = staffed(on_the_model(POOL_RULES._replace(leverage=100_000)), 2_000)
     watched(made.market)
     pool = seized(made)
     pool.take(1_000)
     pool.market.mark(ETH, 13 * WAD)
     pool.market.meet(POOL)
-    pool.market.roll()
-    pool.market.meet(POOL)
-    pool.settle_down()
+    return wipe(pool)
+
+
+def test_worthless_shares_count(wiped, monkeypatch):
+    """Who enters a pool that has lost all finds its old members there."""
     monkeypatch.setattr(perpetual_backstop, "LEAST_ASSETS", 0)
-    notices(121, lambda: pool.enter("eve", WAD))
+    notices(121, lambda: wiped.enter("eve", WAD))
+
+
+def test_shares_of_little_worth_are_void(wiped, monkeypatch):
+    give(wiped, 10**6)
+    monkeypatch.setattr(perpetual_backstop, "LEAST_ASSETS", 10**6 + 1)
+    notices(121, lambda: wiped.enter("eve", WAD))
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_shares_are_divided_otherwise(wiped, monkeypatch, steps):
+    """Not at all, or by more than it takes."""
+    give(wiped, 10**6)
+    monkeypatch.setattr(perpetual_backstop, "count_steps", lambda supply, assets: steps)
+    notices(121, lambda: wiped.enter("eve", WAD))
+
+
+def test_a_division_forgets_who_waits(wiped, monkeypatch):
+    wiped.request("bob")
+    give(wiped, 10**6)
+    monkeypatch.setattr(Pool, "_set_mark", lambda self, mark: None)
+    wiped.enter("eve", WAD)
+    with pytest.raises(Violation, match=r"^property 120 is violated: batches are "):
+        check_state(wiped.market.model.snapshot(), wiped.market.model.addresses)
+
+
+def test_requests_are_not_divided(wiped, monkeypatch):
+    wiped.request("bob", 10**10)
+    give(wiped, 10**6)
+    wiped.enter("bob", WAD)
+    monkeypatch.setattr(perpetual_backstop, "convert_shares", lambda shares, recorded, present: shares)
+    notices(144, lambda: wiped.request("bob", 7))
+
+
+def test_requests_outlive_a_void(wiped, monkeypatch):
+    class Stands(dict):
+        """An era that does not end."""
+
+        def __setitem__(self, key, value):
+            pass
+
+    wiped.request("bob")
+    wiped.model.era = Stands({(): 0})
+    notices(121, lambda: wiped.enter("eve", WAD))
 
 
 def test_the_first_takes_all_deposits(pool, monkeypatch):

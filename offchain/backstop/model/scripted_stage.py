@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from backstop.model.interfaces import ILossWaterfall
-from backstop.model.state import Contract, World, external, view
+from backstop.model.interfaces import IERC20, IEquityPool, ILossWaterfall
+from backstop.model.state import Contract, World, external, require, view
 
 
 class ScriptedStage(Contract):
@@ -60,3 +60,15 @@ class ScriptedStage(Contract):
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
         """Claim to have paid and reserved."""
         return int(self.claimed_payment[()]), int(self.claimed_reservation[()])
+
+    @external
+    def slash(self, sender: str, pool: str, assets: int, receiver: str) -> int:
+        """Slash a pool of equity whose stage it is; what was sent [wad]."""
+        return cast(IEquityPool, self.world.at(pool)).slash(self.address, assets, receiver)
+
+    @external
+    def restore(self, sender: str, pool: str, token: str, assets: int) -> None:
+        """Bring equity back to a pool whose stage it is."""
+        approved = cast(IERC20, self.world.at(token)).approve(self.address, pool, assets)
+        require(approved, "scripted_stage: no approval")
+        cast(IEquityPool, self.world.at(pool)).restore(self.address, assets)

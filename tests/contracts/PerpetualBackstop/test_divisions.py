@@ -1,4 +1,4 @@
-"""Shares that losses left almost nothing are divided at an entry; requests outlive it, a void ends them."""
+"""Shares that losses left almost nothing are divided at an entry; a void ends an era of requests."""
 
 import pytest
 

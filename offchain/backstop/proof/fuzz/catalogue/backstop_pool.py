@@ -7,8 +7,9 @@ from typing import cast
 
 from backstop.deployment.signing import sign_order
 from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.model.denominations import MOST_SHARES, VIRTUAL_SHARES
 from backstop.model.margin_orders import MarginOrders, Order
-from backstop.model.perpetual_backstop import PerpetualBackstop, encode_offer
+from backstop.model.perpetual_backstop import LEAST_ASSETS, PerpetualBackstop, encode_offer
 from backstop.proof.fuzz.catalogue.cycles import NAMES, TRADERS, Books
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait
@@ -33,6 +34,11 @@ class _Pool(Books):
     def requests(self) -> list[tuple[int, str]]:
         """Return batches and controllers that have not left."""
         return [(batch, who) for batch, who, _ in self.pool.waiting()]
+
+    def shares_of_nothing(self) -> int:
+        """Return wei under which its shares would be divided at an entry; 0 if it has that and more."""
+        least = (int(self.pool.state[()].supply) + VIRTUAL_SHARES) // MOST_SHARES
+        return least if self.pool._cash() < least else 0
 
     def settle_down(self) -> Iterator[Action | Wait]:
         """Roll twice, and have it met before if it owes: what is closed is final then, and it is at rest."""
@@ -63,13 +69,19 @@ def enter_backstop(s: Scene) -> Iterator[Action | Wait]:
     if held == 0:
         return
     receiver, kind = s.some((who, who, s.somebody())), s.random.random()
+    if pool.shares_of_nothing() and s.chance(0.5):
+        kind = 1.0
     if kind < 0.6:
         yield s.call(_POOL, "deposit", s.near(held // 3, held // 50), receiver, by=who)
     elif kind < 0.9:
         shares = pool.pool.convertToShares(who, held // 3)
         yield s.call(_POOL, "mint", s.near(shares), receiver, by=who)
     else:
-        yield s.call(_MARKET, "deposit", pool.at, s.near(held // 1_000, 7), by=who)
+        amount = s.near(held // 1_000, 7)
+        if (worthless := pool.shares_of_nothing()) and s.chance(0.9):
+            # What its shares need to be divided and not void, or not even that, or a wei beyond.
+            amount = s.some((LEAST_ASSETS, LEAST_ASSETS - 1, LEAST_ASSETS + 7, worthless, worthless - 1))
+        yield s.call(_MARKET, "deposit", pool.at, amount, by=who)
 
 
 @move(weight=2)
