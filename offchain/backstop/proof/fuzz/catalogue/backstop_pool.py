@@ -40,6 +40,11 @@ class _Pool(Books):
         least = (int(self.pool.state[()].supply) + VIRTUAL_SHARES) // MOST_SHARES
         return least if self.pool._cash() < least else 0
 
+    def little(self) -> int:
+        """Draw what its shares need to be divided and not void, not even that, or what they need to stay."""
+        least = self.shares_of_nothing()
+        return self.s.some((LEAST_ASSETS, LEAST_ASSETS, LEAST_ASSETS - 1, LEAST_ASSETS + 7, least, least - 1))
+
     def settle_down(self) -> Iterator[Action | Wait]:
         """Roll twice, and have it met before if it owes: what is closed is final then, and it is at rest."""
         for _ in range(2):
@@ -78,9 +83,8 @@ def enter_backstop(s: Scene) -> Iterator[Action | Wait]:
         yield s.call(_POOL, "mint", s.near(shares), receiver, by=who)
     else:
         amount = s.near(held // 1_000, 7)
-        if (worthless := pool.shares_of_nothing()) and s.chance(0.9):
-            # What its shares need to be divided and not void, or not even that, or a wei beyond.
-            amount = s.some((LEAST_ASSETS, LEAST_ASSETS - 1, LEAST_ASSETS + 7, worthless, worthless - 1))
+        if pool.shares_of_nothing() and s.chance(0.9):
+            amount = pool.little()
         yield s.call(_MARKET, "deposit", pool.at, amount, by=who)
 
 
@@ -231,6 +235,11 @@ def fail_backstop(s: Scene) -> Iterator[Action | Wait]:
     yield s.call(_MARKET, "meet", pool.at, by=s.somebody())
     if s.chance(0.6):
         yield from pool.settle_down()
+        if pool.shares_of_nothing() and pool.pool._is_at_rest():
+            if s.chance(0.5):
+                yield s.call(_MARKET, "deposit", pool.at, pool.little(), by=s.richest())
+            who = s.richest()
+            yield s.call(_POOL, "deposit", s.held("Stablecoin", who) // 50, s.somebody(), by=who)
 
 
 @move(weight=1)
