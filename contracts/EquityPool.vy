@@ -529,11 +529,15 @@ def shares_due() -> uint256:
 @view
 def convertToShares(assets: uint256) -> uint256:
     """
-    @notice Shares for assets at the entry price.
+    @notice Shares for assets at the price of now. An entry may divide shares first: `previewDeposit` says what
+            it creates.
     @param assets [wad] To be converted.
     @return [shares] Rounded down.
     """
-    return self._to_shares(assets)
+    supply: uint256 = 0
+    held: uint256 = 0
+    supply, held = self._present_terms()
+    return units._mul_div(assets, supply, held)
 
 
 @external
@@ -546,8 +550,7 @@ def convertToAssets(shares: uint256) -> uint256:
     """
     supply: uint256 = 0
     held: uint256 = 0
-    steps: uint256 = 0
-    supply, held, steps = self._entry_terms()
+    supply, held = self._present_terms()
     return units._mul_div(shares, held, supply)
 
 
@@ -836,18 +839,31 @@ def _left(vested: uint256) -> uint256:
 
 @internal
 @view
+def _present_terms() -> (uint256, uint256):
+    """
+    @dev Shares and assets, the virtual ones included, as they are counted now.
+    """
+    held: uint256 = funds._vested() + staticcall IEquityAuction(STAGE).under_auction()
+    return token._load().supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
+
+
+@internal
+@view
 def _entry_terms() -> (uint256, uint256, uint256):
     """
     @dev Shares and assets, the virtual ones included, that an entry is priced by, and how many generations it
          goes on by first.
     """
-    supply: uint256 = token._load().supply
-    held: uint256 = funds._vested() + staticcall IEquityAuction(STAGE).under_auction()
-    steps: uint256 = denominations._steps(supply, held)
-    if supply != 0 and held < LEAST_ASSETS:
+    supply: uint256 = 0
+    held: uint256 = 0
+    supply, held = self._present_terms()
+    steps: uint256 = denominations._steps(supply - VIRTUAL_SHARES, held - VIRTUAL_ASSETS)
+    if supply != VIRTUAL_SHARES and held - VIRTUAL_ASSETS < LEAST_ASSETS:
         steps = denominations.VOID
-        held = 0
-    return denominations._convert(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
+        held = VIRTUAL_ASSETS
+    if steps != 0:
+        supply = denominations._convert(supply - VIRTUAL_SHARES, 0, steps) + VIRTUAL_SHARES
+    return supply, held, steps
 
 
 @internal

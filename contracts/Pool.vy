@@ -590,11 +590,15 @@ def queue() -> (uint256, uint256, uint256):
 @view
 def convertToShares(assets: uint256) -> uint256:
     """
-    @notice Shares for assets at the entry price.
+    @notice Shares for assets at the price of now. An entry may divide shares first: `previewDeposit` says what
+            it creates.
     @param assets [wad] To be converted.
     @return [shares] Rounded down.
     """
-    return self._to_shares(assets)
+    supply: uint256 = 0
+    held: uint256 = 0
+    supply, held = self._present_terms()
+    return units._mul_div(assets, supply, held)
 
 
 @external
@@ -607,8 +611,7 @@ def convertToAssets(shares: uint256) -> uint256:
     """
     supply: uint256 = 0
     held: uint256 = 0
-    steps: uint256 = 0
-    supply, held, steps = self._entry_terms()
+    supply, held = self._present_terms()
     return units._mul_div(shares, held, supply)
 
 
@@ -975,16 +978,29 @@ def _left(vested: uint256) -> uint256:
 
 @internal
 @view
+def _present_terms() -> (uint256, uint256):
+    """
+    @dev Shares and assets, the virtual ones included, as they are counted now.
+    """
+    state: token.State = token._load()
+    held: uint256 = self._live(state.open, line._load_queue().held if state.open != 0 else 0)
+    return state.supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
+
+
+@internal
+@view
 def _entry_terms() -> (uint256, uint256, uint256):
     """
     @dev Shares and assets, the virtual ones included, that an entry is priced by, and how many generations it
          goes on by first.
     """
-    state: token.State = token._load()
-    held: uint256 = self._live(state.open, line._load_queue().held if state.open != 0 else 0)
-    steps: uint256 = denominations._steps(state.supply, held)
-    supply: uint256 = denominations._convert(state.supply, 0, steps)
-    return supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
+    supply: uint256 = 0
+    held: uint256 = 0
+    supply, held = self._present_terms()
+    steps: uint256 = denominations._steps(supply - VIRTUAL_SHARES, held - VIRTUAL_ASSETS)
+    if steps != 0:
+        supply = denominations._convert(supply - VIRTUAL_SHARES, 0, steps) + VIRTUAL_SHARES
+    return supply, held, steps
 
 
 @internal

@@ -23,9 +23,10 @@
      A settlement lowers the top groups to one ceiling, and they become one run. With L where all known losses
      would take the index, and p the price of a share, that ceiling is at L plus half of the way there, at
      least p / PARTS: what is held back is three halves of what is in doubt, so that doubt which grows a
-     little needs no further run. A run begins only if more than p / PARTS of its first batch is out of doubt,
-     and then lies at most half way to that batch's ceiling. So each run takes half of the way that is left
-     and MOST_RUNS are never reached: 12 of them from p / PARTS to p / 2, 7 from there to p - p / PARTS.
+     little needs no further run. A run begins only if p / PARTS or more of its first batch is out of doubt,
+     and then lies at most half way to that batch's ceiling. So each run takes half of the way that is left,
+     and there are 20 at most while batches are cut at one price: 12 up to p / 2, then 8. Where income makes
+     batches dearer meanwhile, one more than MOST_RUNS waits until less is in doubt.
 
      Where an entry divides all shares (see denominations), the index of the generation is kept as its base, a
      new one starts at 0, and ceilings are told from there, in what a share is then. What was paid is counted

@@ -13,6 +13,7 @@ from backstop.deployment.examples import standard
 from backstop.deployment.parameters import StageParameters
 from backstop.model import (
     collateral_auction,
+    denominations,
     doubt,
     dutch,
     ledger,
@@ -339,7 +340,7 @@ RIGHT_TERMS, RIGHT_PRICE = pool.Pool._entry_terms, dutch.Terms.price
 RIGHT_LEFT, RIGHT_CHECKPOINT = pool.Pool._left, pool.Pool._add_checkpoint
 RIGHT_ACCRUAL = ledger.Ledger._post_accrual
 RIGHT_LEVEL = pool.Pool._level
-RIGHT_STEPS, RIGHT_CONVERSION = pool.count_steps, shares.convert_shares
+RIGHT_STEPS, RIGHT_CONVERSION = denominations.count_steps, denominations.convert_shares
 RIGHT_AVERAGE = price_feed.PriceFeed.poke
 RIGHT_USED, RIGHT_ROLL = loss_waterfall.LossWaterfall._used, loss_waterfall.LossWaterfall._roll
 RIGHT_SHARED = ledger.Ledger._load_redistribution

@@ -202,8 +202,13 @@ class EquityPool(MemberPool):
             return assets
         return assets - min(assets, self.stage.pending_assets(self.address, losses))
 
+    def _present_terms(self) -> tuple[int, int]:
+        """Return the shares and assets as they are counted now: what is under auction may come back."""
+        held = self._all_vested() + self.stage.under_auction(self.address)
+        return self.state[()].supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
+
     def _entry_terms(self) -> tuple[int, int, int]:
-        """Return what an entry is priced by: what is under auction may come back. None if nothing is left."""
+        """Return what an entry is priced by, and generations that it goes on by; VOID if nothing is left."""
         supply, held = self.state[()].supply, self._all_vested() + self.stage.under_auction(self.address)
         steps = count_steps(supply, held)
         if supply and held < LEAST_ASSETS:

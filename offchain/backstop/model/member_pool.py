@@ -82,6 +82,10 @@ class MemberPool(VestingAssets, RedeemQueue):
         """Return what known losses will leave of assets, rounded down."""
         raise NotImplementedError
 
+    def _present_terms(self) -> tuple[int, int]:
+        """Return the shares and assets, the virtual ones included, as they are counted now."""
+        return self.state[()].supply + VIRTUAL_SHARES, self._vested() + VIRTUAL_ASSETS
+
     def _entry_terms(self) -> tuple[int, int, int]:
         """Return shares and assets, the virtual ones included, and generations that an entry goes on by."""
         raise NotImplementedError
@@ -231,13 +235,14 @@ class MemberPool(VestingAssets, RedeemQueue):
 
     @view
     def convertToShares(self, sender: str, assets: int) -> int:
-        """Return the shares for assets at the entry price, rounded down."""
-        return self._to_shares(assets)
+        """Return the shares for assets at the price of now, before any division, rounded down."""
+        supply, held = self._present_terms()
+        return mul(assets, supply) // held
 
     @view
     def convertToAssets(self, sender: str, shares: int) -> int:
-        """Return the assets for shares at the entry price, rounded down."""
-        supply, held, _ = self._entry_terms()
+        """Return the assets for shares at the price of now, before any division, rounded down."""
+        supply, held = self._present_terms()
         return mul(shares, held) // supply
 
     @view

@@ -137,7 +137,7 @@ def test_a_run_begins_with_a_256th_of_a_share_out_of_doubt(known, wei, settles):
 
 @pytest.fixture
 def exact(protocol):
-    """As `known`, a wei less: with the virtual one 4,000e18 wei for 4,000e24 shares, so that parts are exact."""
+    """As `known`, a wei less: with the virtual one 4,000e18 wei for 4,000e24 shares; parts are exact."""
     make_junior(protocol)
     save(protocol, "saver", 3_000 * WAD, "Young")
     save(protocol, "neighbour", 1_000 * WAD - 1, "Young")

