@@ -51,8 +51,8 @@ def resets_that_are_due_succeed(step: Transition) -> None:
 def _is_due(step: Transition, read: Read, id: Any) -> bool:
     """Return whether an auction has to start again for sure: with its price rounded up."""
     lot, top = read(_AUCTION, "lots", id), read(_AUCTION, "tops", id).top
-    if not lot.target:
-        return False
     terms, elapsed = _terms_of(step, lot), _clock(step) - lot.started_at
+    if not lot.target or elapsed < 0:
+        return False
     price, off = own.fallen(terms.curve, terms.period, terms.cut, top, elapsed)
     return bool(elapsed > terms.tail or (price + off) * BASIS_POINTS < top * terms.cusp)
