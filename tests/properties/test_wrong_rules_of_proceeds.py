@@ -11,6 +11,7 @@ from backstop.model import dutch, margin_fund, risk_policy
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.collateral_auction import CollateralAuction
 from backstop.model.ledger import Ledger
+from backstop.model.liquidation_engine import LiquidationEngine
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.pool import Pool
 from backstop.model.recovery_claims import RecoveryClaims
@@ -21,10 +22,11 @@ from tests.support.auctions import WETH, start, take
 from tests.support.equity import open_protocol, price_equity, with_equity
 from tests.support.margin_fund import DAY, absorb, lock, own_fund
 from tests.support.plain import only, steady
-from tests.support.policy import NONE, draw
+from tests.support.policy import NONE, allow_calls, draw, open_between
 from tests.support.savings import XAU, give, lose, save
 from tests.support.transitions import notices
 
+LIQUIDATIONS = "LiquidationEngine"
 PRICE = dutch.Terms.price
 REMOVE, START = CollateralAuction._remove, CollateralAuction._start
 ADD_INCOME = Pool.add_income
@@ -196,6 +198,15 @@ def test_leavers_are_paid_before_a_capped_cover(new_protocol, monkeypatch):
     notices(192, made, lambda p: p.do("Savings.settle", sender="leaver"))
 
 
+def test_payments_that_are_not_counted_under_a_cap(new_protocol, monkeypatch):
+    half = StageParameters("savings", cap_bps=5_000)
+    made = steady(new_protocol, stages=(*only("buffer", "reserve"), half))
+    save(made, "saver", 20_000 * WAD)
+    lose(made, debt=5_000 * WAD)
+    monkeypatch.setattr(LossWaterfall, "_use", lambda self, c, k, amount: None)
+    notices(195, made, lambda p: p.do("LossWaterfall.cover", XAU, sender="stranger"))
+
+
 # ------------------------------------------------------------------- borrowers
 
 
@@ -242,3 +253,41 @@ def test_a_rate_moves_by_another_utilisation(guarded, monkeypatch, share):
         lambda self, terms, flow, debt: ADAPT(self, terms, flow, share * debt),
     )
     notices(190, guarded, lambda p: draw(p, "borrower", 200 * WAD))
+
+
+# -------------------------------------------------------------------- refusals
+
+
+def test_an_unsafe_vault_is_refused_as_safe(new_protocol, monkeypatch):
+    made = steady(new_protocol)
+    made.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
+    call = LIQUIDATIONS, "liquidate", WETH, made.address("borrower"), made.address("keeper")
+    refuses(made, *call, sender="keeper")
+    made.post_price("WETH", 1_500 * RAY)
+    monkeypatch.setattr(LiquidationEngine, "_is_unsafe", lambda self, *args: False)
+    with pytest.raises(Violation, match=r"^property 194 is violated: vault .* is refused as safe"):
+        refuses(made, *call, sender="keeper")
+
+
+def test_a_call_is_refused_as_met(guarded, monkeypatch):
+    allow_calls(guarded)
+    open_between(guarded)
+    monkeypatch.setattr(LiquidationEngine, "_meets", lambda self, *args: True)
+    with pytest.raises(
+        Violation, match=r"^property 194 is violated: vault .* is refused as meeting its call"
+    ):
+        refuses(guarded, LIQUIDATIONS, "call", WETH, guarded.address("borrower"), sender="keeper")
+
+
+def test_a_vault_with_its_margin_is_refused_as_unsafe(guarded, monkeypatch):
+    guarded.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
+    who = guarded.address("borrower")
+    draws = "VaultEngine", "deposit_and_draw", WETH, who, 0
+    refuses(guarded, *draws, 2_000 * WAD, who, sender="borrower")
+    monkeypatch.setattr(risk_policy.RiskPolicy, "_required", lambda self, *args: 10**90)
+    for call in (
+        (*draws, 100 * WAD, who),
+        ("VaultEngine", "repay_and_withdraw", WETH, who, 0, WAD // 10, who),
+    ):
+        with pytest.raises(Violation, match=r"^property 194 is violated: vault .* is refused as unsafe"):
+            refuses(guarded, *call, sender="borrower")

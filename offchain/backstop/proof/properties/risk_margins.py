@@ -23,32 +23,39 @@ def new_risk_has_the_margin_of_its_size(step: Transition, changes: Changes) -> N
         return
     c, owner = step.action.args[:2]
     vault = step.after(_ENGINE, "vaults", (c, owner))
-    if not vault.normalized_debt or not _has_first_policy(step):
+    if not vault.normalized_debt or not has_first_policy(step):
         return
-    debts, terms = step.after(_ENGINE, "ledger.debts", c), step.after(_POLICY, "terms", c)
+    debts = step.after(_ENGINE, "ledger.debts", c)
     debt = vault.normalized_debt * debts.accumulated_rate
+    performing = debts.normalized_debt * debts.accumulated_rate
+    needed = needed_margin(step, c, debt, performing)
+    worth = vault.locked_collateral * price_of_risk(step, c) * BASIS_POINTS
+    if worth < needed:
+        raise Violation(f"vault {c, owner}: {worth} for new risk that needs {needed}, of {performing} in all")
+
+
+def needed_margin(step: Transition, c: int, debt: int, performing: int) -> int:
+    """Return what the collateral of a debt has to be worth for new risk [basis points x rad].
+
+    `performing` is that of the type with the debt in it; what is sold or lost counts as well.
+    """
+    terms = step.after(_POLICY, "terms", c)
     sold = step.after(_ENGINE, "ledger.auctions", c).in_auction + step.after(_ENGINE, "ledger.deficit", c)
-    whole = debts.normalized_debt * debts.accumulated_rate + sold
-    of_types = terms[4:6], terms[6:8]
+    whole, of_types = performing + sold, (terms[4:6], terms[6:8])
     marginal = bracketed(of_types, whole) - bracketed(of_types, max(0, whole - debt))
     ratio = step.after(_ENGINE, "terms.of_types", c).initial_ratio
     if terms.mode:
         ratio += step.after(_POLICY, "modes").caution_margin
-    needed = debt * ratio + max(bracketed((terms[0:2], terms[2:4]), debt), marginal)
-    worth = vault.locked_collateral * _price(step, c) * BASIS_POINTS
-    if worth < needed:
-        raise Violation(
-            f"vault {c, owner}: {worth} for new risk that needs {needed}, {whole} are owed in all"
-        )
+    return int(debt * ratio + max(bracketed((terms[0:2], terms[2:4]), debt), marginal))
 
 
-def _has_first_policy(step: Transition) -> bool:
+def has_first_policy(step: Transition) -> bool:
     """Return whether margins are asked by the policy of the deployment: of any other no table is known."""
     policy = step.model.world.contracts.get(_POLICY)
     return policy is not None and step.after(_ENGINE, "terms.risk_policy") == policy.address
 
 
-def _price(step: Transition, c: int) -> int:
+def price_of_risk(step: Transition, c: int) -> int:
     """Return the price for new risk [ray]: the lower of current and next, under its line of growth."""
     prices, growth = step.after("PriceFeed", "prices", c), step.after(_POLICY, "growths", c)
     price = min(prices.current, prices.next)
