@@ -9,17 +9,21 @@ import pytest
 from backstop.deployment.parameters import StageParameters
 from backstop.model import dutch, margin_fund, risk_policy
 from backstop.model.arithmetic import RAY, WAD
+from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
 from backstop.model.collateral_auction import CollateralAuction
 from backstop.model.ledger import Ledger
 from backstop.model.liquidation_engine import LiquidationEngine
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.pool import Pool
+from backstop.model.price_feed import PriceFeed
 from backstop.model.recovery_claims import RecoveryClaims
+from backstop.model.stage_order import StageOrder
 from backstop.model.state import ZERO_ADDRESS, external
 from backstop.proof.properties import Transition, Violation, check_refused
 from backstop.system import Action
 from tests.support.auctions import WETH, start, take
 from tests.support.equity import open_protocol, price_equity, with_equity
+from tests.support.helpers import GUARDIAN
 from tests.support.margin_fund import DAY, absorb, lock, own_fund
 from tests.support.plain import only, steady
 from tests.support.policy import NONE, allow_calls, draw, open_between
@@ -31,6 +35,8 @@ PRICE = dutch.Terms.price
 REMOVE, START = CollateralAuction._remove, CollateralAuction._start
 ADD_INCOME = Pool.add_income
 ADAPT = risk_policy.RiskPolicy._adapt
+CHANGE = StageOrder._change
+SET_HALTED = PriceFeed.set_halted
 SHARED = Ledger._load_redistribution
 
 
@@ -253,6 +259,40 @@ def test_a_rate_moves_by_another_utilisation(guarded, monkeypatch, share):
         lambda self, terms, flow, debt: ADAPT(self, terms, flow, share * debt),
     )
     notices(190, guarded, lambda p: draw(p, "borrower", 200 * WAD))
+
+
+# ------------------------------------------------------------------ privileges
+
+
+def test_an_applied_list_changes_nothing(new_protocol, monkeypatch):
+    made = steady(new_protocol)
+    terms = [made.read("LossWaterfall.stage_terms", k) for k in made.read("LossWaterfall.stage_ids")]
+    terms[-1] = terms[-1]._replace(cap_bps=4_321)
+    made.do("LossWaterfall.propose_stages", terms, sender="admin")
+    made.advance(made.parameters.cap_delay)
+    monkeypatch.setattr(StageOrder, "_change", lambda self, terms, *, now: CHANGE(self, terms, now=False))
+    notices(197, made, lambda p: p.do("LossWaterfall.apply_stages", terms, sender="stranger"))
+
+
+@external
+def halted_without_a_pause(self, sender, collateral_type, halted):
+    """A wrong rule: no guardian has to wait."""
+    SET_HALTED(self, sender, collateral_type, halted)
+    self.halts_again_at[collateral_type] = 0
+
+
+def test_guardians_halt_one_after_the_other(new_protocol, monkeypatch):
+    made = steady(new_protocol)
+    for guardian in ("guardian", "keeper"):
+        made.do("PriceFeed.grant_role", GUARDIAN, guardian, sender="admin")
+    monkeypatch.setattr(PriceFeed, "set_halted", halted_without_a_pause)
+
+    def halt_twice(protocol):
+        protocol.do("PriceFeed.set_halted", WETH, True, sender="guardian")
+        protocol.advance(GUARDIAN_HALT + GUARDIAN_PAUSE - 1)
+        protocol.do("PriceFeed.set_halted", WETH, True, sender="keeper")
+
+    notices(196, made, halt_twice)
 
 
 # -------------------------------------------------------------------- refusals
