@@ -11,10 +11,10 @@
         once no loss is known and nothing is under auction; until then they stay members'.
 @dev With A the vested assets and what is under auction, and S the shares, those of batches with them:
      entry   shares = floor(a * (S + 1e6) / (A + 1))
-     exit    assets = floor(s * (A' - UL + 1) / (S + 1e6)), without a cooldown; A' is what is vested, and UL the
+     exit    assets = floor(s * (A' - UL + 1) / (S + 1e6)), without a cooldown; A' is what is vested, UL the
              part of it that known losses will take
      What is under auction counts at every entry: it comes back to those who were slashed, however late. An
-     entry that would meet a price driven towards zero divides all shares first (see denominations). Where less
+     entry that would meet a price driven to zero divides all shares first (see denominations). Where less
      than LEAST_ASSETS are left in all, shares are void when somebody enters, and what is left stays here as a
      donation does. Batches whose cooldown is over leave their places for a round, so however many there are
      they hold up no other.
@@ -229,7 +229,7 @@ def requestRedeem(shares: uint256, controller: address, owner: address) -> uint2
     assert line.COOLDOWN != 0, "pool: no request needed"
     assert shares != 0, "pool: empty request"
     token._check_receiver(controller)
-    if msg.sender != owner and not line.isOperator[owner][msg.sender]:
+    if not line._acts_for(msg.sender, owner):
         token.permits._spend_allowance(owner, msg.sender, shares)
     state: token.State = token._load()
     token._renew(owner, state.generation, 0)
@@ -282,7 +282,7 @@ def settle():
         self.generations[round] = state.generation
     self.due = 0
     self.round = round + 1
-    funds.assets -= paid
+    funds._book_out(paid)
     queue.owed += paid
     line._store_queue(queue)
     token._renew(self, state.generation, 0)
@@ -353,7 +353,7 @@ def slash(assets: uint256, receiver: address) -> uint256:
     """
     self._only_stage()
     sent: uint256 = min(assets, funds._vested())
-    funds.assets -= sent
+    funds._book_out(sent)
     log Slashed(receiver=receiver, assets=sent)
     funds._push(receiver, sent)
     return sent
@@ -368,7 +368,7 @@ def restore(assets: uint256):
     """
     self._only_stage()
     # All equity that there is fits.
-    funds.assets += assets
+    funds._book_in(assets)
     log Restored(assets=assets)
     funds._pull(assets)
 
@@ -529,8 +529,8 @@ def shares_due() -> uint256:
 @view
 def convertToShares(assets: uint256) -> uint256:
     """
-    @notice Shares for assets at the price of now. An entry may divide shares first: `previewDeposit` says what
-            it creates.
+    @notice Shares for assets at the price of now. An entry may divide shares first: `previewDeposit` says
+            what it creates.
     @param assets [wad] To be converted.
     @return [shares] Rounded down.
     """
@@ -666,7 +666,7 @@ def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
     @dev Books out assets that were claimed, or burns shares for them; then sends them.
     """
     if line.COOLDOWN != 0:
-        assert msg.sender == owner or line.isOperator[owner][msg.sender], "pool: not controller"
+        assert line._acts_for(msg.sender, owner), "pool: not controller"
         queue: line.Queue = line._load_queue()
         queue.owed -= assets
         line._store_queue(queue)
@@ -676,7 +676,7 @@ def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
             token.permits._spend_allowance(owner, msg.sender, shares)
         token._renew(owner, token._load().generation, 0)
         token._burn(owner, shares)
-        funds.assets -= assets
+        funds._book_out(assets)
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
     funds._push(receiver, assets)
 
@@ -869,7 +869,7 @@ def _entry_terms() -> (uint256, uint256, uint256):
 @internal
 def _begin_entry() -> (uint256, uint256):
     """
-    @dev The shares and assets of the entry terms, after shares were divided, or voided: then what is left stays
+    @dev Shares and assets of the entry terms, after shares were divided or voided: what is then left stays
          here for good, income that has not vested with it, as a donation does. Nobody alive has earned it.
     """
     supply: uint256 = 0

@@ -245,7 +245,7 @@ def requestRedeem(shares: uint256, controller: address, owner: address) -> uint2
     if shares == 0:
         refuse._with("pool: empty request")
     token._check_receiver(controller)
-    if msg.sender != owner and not line.isOperator[owner][msg.sender]:
+    if not line._acts_for(msg.sender, owner):
         token.permits._spend_allowance(owner, msg.sender, shares)
     state: token.State = token._load()
     self._settle(owner, state)
@@ -280,11 +280,11 @@ def cut() -> uint256:
     spare -= min(spare, 2 * state.open - (id - queue.unsettled))
     price: uint256 = units._mul_div(spare, exits.SCALE, shares)
     if state.open == 0:
-        exits.index = 0
+        exits._set_index(0)
     else:
         groups: DynArray[exits.Group, exits.MOST_GROUPS] = exits._groups(state.open, queue, state.generation)
         price = max(price, groups[len(groups) - 1].ceiling - exits.index)
-    exits.ceilings[id] = exits.index + price
+    exits._set_ceiling(id, exits.index + price)
     held: uint256 = units._mul_div(batch.units, price, exits.SCALE)
     queue.held += held
     queue.collecting = id + 1
@@ -319,7 +319,7 @@ def settle():
     paid: uint256 = 0
     open: uint256 = 0
     paid, open = exits._settle(groups, queue, state.generation, state.mark, level, price)
-    funds.assets -= paid
+    funds._book_out(paid)
     if open != state.open:
         token._set_open(open)
 
@@ -391,7 +391,7 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     vested: uint256 = held.booked - funds._unvested(held)
     most: uint256 = min(vested * units.RAY, amount)
     assets: uint256 = units._div_up(most, units.RAY)
-    funds.assets -= assets
+    funds._book_out(assets)
     log LossAbsorbed(collateral_type=collateral_type, assets=assets)
     state: token.State = token._load()
     if state.open != 0:
@@ -590,8 +590,8 @@ def queue() -> (uint256, uint256, uint256):
 @view
 def convertToShares(assets: uint256) -> uint256:
     """
-    @notice Shares for assets at the price of now. An entry may divide shares first: `previewDeposit` says what
-            it creates.
+    @notice Shares for assets at the price of now. An entry may divide shares first: `previewDeposit` says
+            what it creates.
     @param assets [wad] To be converted.
     @return [shares] Rounded down.
     """
@@ -729,7 +729,7 @@ def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
     """
     back: uint256 = 0
     if line.COOLDOWN != 0:
-        if msg.sender != owner and not line.isOperator[owner][msg.sender]:
+        if not line._acts_for(msg.sender, owner):
             refuse._with("pool: not controller")
         queue: line.Queue = line._load_queue()
         queue.owed -= assets
@@ -743,7 +743,7 @@ def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
         self._settle(owner, state)
         back = self._part_of_unvested(shares, state.supply)
         token._burn(owner, shares)
-        funds.assets -= assets
+        funds._book_out(assets)
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
     self._give_back(back)
     funds._push(receiver, assets)
@@ -794,14 +794,14 @@ def _share(state: token.State, assets: uint256):
         left -= part
         mark = self._add_checkpoint(state.generation, all_shares, part)
         if group.id < queue.unsettled:
-            exits.first_run = line._load_batch(group.id).link
+            exits._set_first_run(line._load_batch(group.id).link)
         else:
             queue.unsettled = group.id + 1
         exits._end(group, state.generation, mark)
         all_shares -= group.units
         open -= 1
     self._add_checkpoint(state.generation, all_shares, left)
-    exits.index = level
+    exits._set_index(level)
     if open != state.open:
         token._set_open(open)
     line._store_queue(queue)
@@ -837,7 +837,7 @@ def _give_back(assets: uint256):
 @view
 def _standing(batch: uint256, record: line.Batch, shares: uint256) -> Part:
     """
-    @dev What some of a batch's shares were paid and may be: `assets` and `shares` are wad here, paid and held.
+    @dev What some of a batch's shares were paid, and hold: `assets` and `shares` are wad here, paid and held.
     """
     state: token.State = token._load()
     part: Part = empty(Part)
@@ -956,7 +956,7 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
 @view
 def _live(open: uint256, held: uint256) -> uint256:
     """
-    @dev A: assets that shares are worth, wad. Where shares were divided, groups may hold a wei more than there is.
+    @dev A: assets that shares are worth, wad. Where shares were divided, groups may hold a wei too much.
     """
     vested: uint256 = funds._vested()
     if open == 0:

@@ -156,8 +156,8 @@ def __init__(
 @external
 def record(generation: uint256, shares: uint256, amount: uint256) -> uint256:
     """
-    @notice Note a loss that shares of the pool bore, those that nobody owns with them. Pool only. A checkpoint
-            has what one share got in its generation up to then.
+    @notice Note a loss that shares of the pool bore, those that nobody owns with them. Pool only. Each
+            checkpoint has what one share got in its generation up to then.
     @param generation [generation] Of the shares.
     @param shares [shares] That bore it alike, VIRTUAL_SHARES among them, and others.
     @param amount [wad] The loss.

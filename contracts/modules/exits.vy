@@ -15,7 +15,7 @@
      while live shares have no ceiling. With A the live assets and S the live shares, the virtual ones
      included, two things hold after every step:
      - ceilings rise in the order of the queue;
-     - (A + 1 - fractions) * SCALE >= (ceiling - index) * S, but for a wei where shares were divided; fractions
+     - (A + 1 - fractions) * SCALE >= (ceiling - index) * S, but for a wei after divisions; fractions
        is what floor has cut off of what groups hold: live assets can pay the rest of a loss.
      So no product of shares and a part of a ceiling passes 2**96 * SCALE, with shares under SCALE. The index
      is looked at while a group is open; with none it means nothing and starts again.
@@ -156,6 +156,24 @@ def _holds(id: uint256, shares: uint256) -> uint256:
 
 
 @internal
+def _set_index(level: uint256):
+    """@dev What one share has borne, in 1 / SCALE wei."""
+    self.index = level
+
+
+@internal
+def _set_ceiling(batch: uint256, ceiling: uint256):
+    """@dev That of a batch that is cut."""
+    self.ceilings[batch] = ceiling
+
+
+@internal
+def _set_first_run(id: uint256):
+    """@dev 0 if the last run is over."""
+    self.first_run = id
+
+
+@internal
 @view
 def _load_run(id: uint256) -> Run:
     word: uint256 = self.runs[id]
@@ -279,7 +297,7 @@ def _run_of(batch: uint256) -> uint256:
 @view
 def _paid(batch: uint256, cut: uint256, run: uint256, shares: uint256) -> uint256:
     """
-    @dev What shares of a batch that was cut in a generation were paid, wad, rounded down, and a wei less where
+    @dev What shares of a batch that was cut in a generation were paid, wad, rounded down, a wei less where
          shares were divided meanwhile.
     """
     generation: uint256 = self._load_run(run).generation

@@ -120,6 +120,13 @@ def setOperator(operator: address, approved: bool) -> bool:
     return True
 
 
+@internal
+@view
+def _acts_for(sender: address, owner: address) -> bool:
+    """@dev Whether somebody is an owner or its operator."""
+    return sender == owner or self.isOperator[owner][sender]
+
+
 # ------------------------------------------------------------------- batches
 
 

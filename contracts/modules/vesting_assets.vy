@@ -113,6 +113,18 @@ def _add(assets: uint256):
 
 
 @internal
+def _book_out(assets: uint256):
+    """@dev Vested assets that leave."""
+    self.assets -= assets
+
+
+@internal
+def _book_in(assets: uint256):
+    """@dev Assets that were booked out before: all that there is fits."""
+    self.assets += assets
+
+
+@internal
 def _take_unvested(assets: uint256):
     """@dev Book income out that has not vested; the rest vests as before."""
     held: Assets = self._load()

@@ -18,6 +18,8 @@ MAX_DATA = 1024
 MAX_DECIMALS = 18
 """Decimals that a collateral token may have."""
 
+bytes32 = bytes
+
 
 class IERC20(Protocol):
     """A token (EIP-20). One that returns nothing counts as if it returned true."""
@@ -516,7 +518,7 @@ class VaultState(NamedTuple):
 class IVaultEngine(Protocol):
     """The vault engine. Collateral and stablecoin in wad, debt in rad, rates in ray."""
 
-    def has_role(self, sender: str, role: bytes, account: str) -> bool: ...
+    def has_role(self, sender: str, role: bytes32, account: str) -> bool: ...
     def PRICE_FEED(self, sender: str) -> str: ...
     def deposit_and_draw(
         self, sender: str, collateral_type: int, owner: str, deposit: int, draw: int, receiver: str

@@ -115,6 +115,8 @@ def test_a_request_moves_shares_and_is_pending(asynchronous, data):
         owner, controller = at.who(MEMBERS), at.who()
         held, shares = at.shares(owner), at.up_to(at.shares(owner))
         asked = at.see("maxRedeem", controller)
+        # Nobody requests for an account that has not allowed it.
+        at.protocol.do(f"{at.pool}.setOperator", owner, True, sender=controller)
         batch = at.protocol.do(f"{at.pool}.requestRedeem", shares, controller, owner, sender=owner)
         assert at.shares(owner) == held - shares
         assert at.see("pendingRedeemRequest", batch, controller) == shares
