@@ -103,7 +103,8 @@ def save(protocol: Protocol, who: str, assets: int, pool: str = POOL) -> int:
 
 
 def leave_in_crumbs(protocol: Protocol) -> None:
-    """Junior with 4,000, and as many batches of a coin under way as may be, each cut at another price."""
+    """Junior with 4,000, and as many batches of a coin as may wait, each cut at another price."""
+    period = collecting_time(protocol.read("Junior.COOLDOWN"))
     save(protocol, "saver", 4_000 * WAD, "Junior")
     give(protocol, "saver", 100 * WAD)
     protocol.do("Stablecoin.approve", "Junior", 100 * WAD, sender="saver")
@@ -111,7 +112,7 @@ def leave_in_crumbs(protocol: Protocol) -> None:
         shares = save(protocol, "attacker", WAD, "Junior")
         protocol.do("Junior.add_income", WAD, sender="saver")
         protocol.do("Junior.requestRedeem", shares, "attacker", "attacker", sender="attacker")
-        protocol.advance(DAY)
+        protocol.advance(period)
         protocol.do("Junior.cut", sender="attacker")
 
 

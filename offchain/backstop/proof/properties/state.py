@@ -236,7 +236,7 @@ def _paid_by_run(pool: Mapping[str, Any], id: int, queue: Queue, shares: int) ->
 def _paid_by_round(pool: Mapping[str, Any], batch: Batch, request: Request) -> Fraction:
     """Return what a request of equity was paid: its part of the shares of its round."""
     record = _table(pool, "rounds").get(batch.link)
-    if record is None or not batch.link:
+    if record is None or not batch.link or not record.shares:
         return Fraction(0)
     counted = _table(pool, "generations").get(batch.link, 0)
     shares = convert(request.shares, request.generation, counted)
