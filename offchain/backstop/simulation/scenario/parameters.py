@@ -135,7 +135,7 @@ def _pool(field: Field, name: str, cap_delay: int, has_treasury: bool) -> PoolPa
     until = cooldown + collecting_time(cooldown) + bounds.LOOK
     if cooldown and until >= cap_delay:
         section["cooldown"].fail(
-            f"has members paid after {until} s, when caps of {cap_delay} s count: shorten it"
+            f"is too high: members are paid after {until} s, caps count after {cap_delay} s"
         )
     optional: dict[str, Any] = {}
     if "contract" in section:
