@@ -1089,7 +1089,8 @@ def _add_checkpoint(generation: uint256, shares: uint256, assets: uint256) -> ui
     """
     if CLAIMS.address == empty(address) or shares == VIRTUAL_SHARES:
         return token._load().mark
-    mark: uint256 = extcall CLAIMS.record(generation, shares, assets)
+    # Whatever it says fits: claims that are broken mark nothing else.
+    mark: uint256 = (extcall CLAIMS.record(generation, shares, assets)) & line.MASK_40
     token._set_mark(mark)
     return mark
 

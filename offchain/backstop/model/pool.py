@@ -303,7 +303,8 @@ class Pool(MemberPool, Exits):
         """Have the claims recorded for what so many shares, the virtual ones included, bear of a loss."""
         if self.claims_address == ZERO_ADDRESS or shares == VIRTUAL_SHARES:
             return
-        mark = self.claims.record(self.address, self.state[()].generation, shares, assets)
+        # Whatever it says fits: claims that are broken mark nothing else.
+        mark = self.claims.record(self.address, self.state[()].generation, shares, assets) & (2**40 - 1)
         self._set_mark(mark)
 
     def _void(self) -> int:

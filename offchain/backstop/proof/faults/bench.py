@@ -176,6 +176,17 @@ class Bench:
         self.it.both.learn("PerpetualMarket", "cycle_book.fees", ())
         for pool in POOLS:
             self.it.both.learn(pool, "line.claimed", (1, account("saver")))
+            if "exits.runs" in self.it.both.model.world.contracts[pool].tables:
+                self.it.both.learn(pool, "exits.first_run", ())
+                for batch in range(1, 4):
+                    for path in (
+                        "exits.levels",
+                        "exits.runs",
+                        "exits.fractions",
+                        "exits.ceilings",
+                        "line.batches",
+                    ):
+                        self.it.both.learn(pool, path, batch)
         first = self.it.both.timestamp // self.it.parameters.epoch_length
         for c in range(self.it.read("VaultEngine.collateral_types")):
             for epoch in (first, first + 1):
