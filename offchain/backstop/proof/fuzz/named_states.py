@@ -22,7 +22,7 @@ ENTRIES: tuple[Predicate, ...] = tuple(
         ("a workout runs", "Workouts", "balances", "v.left != 0"),
         ("a pool has had two generations", "Shares", "token.state", "v.generation >= 2"),
         ("a pool is empty after losses", "Shares", "token.state", "v.generation >= 1 and v.supply == 0"),
-        ("income of a pool vests", "Pool", "assets", "v.unvested != 0"),
+        ("income of a pool vests", "VestingAssets", "funds.assets", "v.unvested != 0"),
         ("the next price is higher", "PriceFeed", "prices", "v.next > v.current != 0"),
         ("the next price is lower", "PriceFeed", "prices", "0 < v.next < v.current"),
         ("a market is halted", "PriceFeed", "configs", "v.halted"),
