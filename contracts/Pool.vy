@@ -823,9 +823,11 @@ def _part_of_unvested(shares: uint256, supply: uint256) -> uint256:
 def _give_back(assets: uint256):
     """
     @dev Income that leavers have not earned is the reserve's, where the pool may give it: nobody's who stays,
-         or comes for it. A pool that is no stage keeps it.
+         or comes for it. A pool that is no stage keeps it; so do all in settlement, which closes the reserve.
     """
-    if assets != 0 and staticcall VAULT_ENGINE.has_role(roles.STAGE, self):
+    if assets == 0 or staticcall VAULT_ENGINE.in_settlement():
+        return
+    if staticcall VAULT_ENGINE.has_role(roles.STAGE, self):
         funds._take_unvested(assets)
         extcall VAULT_ENGINE.give_to_reserve(assets)
 

@@ -200,7 +200,9 @@ class Pool(MemberPool, Exits):
 
     def _give_back(self, assets: int) -> None:
         """Give income that leavers have not earned to the reserve, where the pool may."""
-        if assets and self.vault_engine.has_role(self.address, STAGE, self.address):
+        if not assets or self.vault_engine.in_settlement(self.address):
+            return
+        if self.vault_engine.has_role(self.address, STAGE, self.address):
             self._take_unvested(assets)
             self.vault_engine.give_to_reserve(self.address, assets)
 
