@@ -86,9 +86,9 @@ MAX_POOLS: constant(uint256) = 4
 MAX_CAP_DELAY: constant(uint256) = 365 * 86_400
 # How long a stage may hold a reservation: longer than any auction of equity lasts.
 MAX_RESERVATION: constant(uint256) = 8 * 86_400
-# What a stage may use to say what it holds, and to pay: more than any of them needs, which is 3.1 million for a
-# pool that loses all with 20 runs and 12 batches under way, each with another ceiling. Within these the
-# clawback asks up to MAX_POOLS pools, each with gas of its own.
+# What a stage may use to say what it holds, and to pay: more than any of them needs, which is 3.1 million
+# for a pool that loses all with 20 runs and 12 batches under way, each with another ceiling. Within these
+# the clawback asks up to MAX_POOLS pools, each with gas of its own.
 CAPACITY_GAS: constant(uint256) = 200_000
 ABSORB_GAS: constant(uint256) = 4_000_000
 UNVESTED_GAS: constant(uint256) = 30_000
