@@ -11,7 +11,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.revm import Halted
 from backstop.model.arithmetic import RAY
-from backstop.proof.faults.calls import STEP, Call, Step, deliveries
+from backstop.proof.faults.calls import AT_MOST, STEP, Call, Step, deliveries
 from backstop.proof.faults.parts import Part
 from backstop.proof.faults.play import Play
 from backstop.proof.faults.scene import POOLS, WBTC, XAU
@@ -25,14 +25,14 @@ _SILENCE = 5
 
 
 class Run(NamedTuple):
-    """What a call did: why it failed, if it did, or else its last answer and all words afterwards.
+    """What a call did: why it failed, if it did, or else what its claims paid and all words afterwards.
 
     `wrong` is a property of the state that no longer holds; it is looked for where the words are not those of
     the unbroken run.
     """
 
     reason: str | None
-    value: Any
+    value: int
     words: list[int]
     wrong: str | None = None
 
@@ -73,6 +73,9 @@ class Bench:
             # What was not covered within the call is covered now: it must come to the same.
             losses = [self.it.action("LossWaterfall.cover", c, by="coverer") for c in (XAU, WBTC)]
             found += [Step(action, False) for action in losses]
+            if call.judged == AT_MOST:
+                # A leaver may claim what was held back until the loss was covered.
+                found += [step._replace(needed=False) for step in call.steps(self.it, None)]
         return found
 
     def plain(self, call: Call, part: Part, way: str) -> Run:
@@ -104,14 +107,13 @@ class Bench:
         `right` is the unbroken run, if there was one: its state is sound.
         """
         with self._taken_back(), self._broken(part, way):
-            value = None
+            value = 0
             for step in steps:
                 self.chain.advance(step.wait)
                 answer = self._apply(step)
-                if not step.needed:
-                    continue
-                value = answer.value
-                if answer.reason is not None:
+                if step.first and answer.reason is None:
+                    value += int(answer.value)
+                if step.needed and answer.reason is not None:
                     name = f"{step.action.contract}.{step.action.method}"
                     return Run(f"{name}: {spoken(answer.reason)}", None, [])
             words = self.chain.host.read(self.chain.slots)
