@@ -139,12 +139,12 @@ def __init__(
 @external
 def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
-    @notice Start an auction, from the highest of current, next and time-weighted price: whoever has a loss
-            covered chooses the second. Loss waterfall only. Protects: equity is never sold under the floor,
-            nor ahead of a rise that everybody can see coming, and no more of it is at stake than raises the
-            amount there. A stale price of equity stops nothing: the
-            time-weighted one is used at any age. Not locked, so that a taker who is called back in an auction
-            of one type cannot make a loss of another pass this stage by.
+    @notice Start an auction, from the highest of current, next and time-weighted price: the account
+            that calls `cover` chooses the second. Loss waterfall only. Protects: equity is never sold under
+            the floor, nor ahead of a visible rise, and no more equity is at stake than raises the amount at
+            the floor. A stale price of equity stops nothing: the time-weighted price counts at any age. Not
+            locked, so that a taker who is called back in an auction of one type cannot make a loss of
+            another pass this stage by.
     @param collateral_type [id] The type that lost.
     @param amount [rad] At most the capacity.
     @return [rad] Covered: nothing yet.

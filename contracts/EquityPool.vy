@@ -13,8 +13,8 @@
      entry   shares = floor(a * (S + 1e6) / (A + 1))
      exit    assets = floor(s * (A' - UL + 1) / (S + 1e6)), without a cooldown; A' is what is vested, UL the
              part of it that known losses will take
-     What is under auction counts at every entry: it comes back to those who were slashed, however late. An
-     entry that would meet a price driven to zero divides all shares first (see denominations). Where less
+     Equity under auction counts at every entry: unsold equity returns to the slashed members, however late.
+     An entry that would meet a price driven to zero divides all shares first (see denominations). Where less
      than LEAST_ASSETS are left in all, shares are void when somebody enters, and what is left stays here as a
      donation does. Batches whose cooldown is over leave their places for a round, so however many there are
      they hold up no other.
@@ -519,8 +519,9 @@ def queue() -> (uint256, uint256, uint256):
 @view
 def shares_due() -> uint256:
     """
-    @notice Shares whose cooldown was over when somebody last looked: `settle` pays them, and others that are.
-    @return [shares] They are members' until then.
+    @notice Return the shares whose cooldown was over at the last update; `settle` pays them and all shares
+            that became due since.
+    @return [shares] Members own them until then.
     """
     return self._due(token._load().generation)
 

@@ -588,11 +588,11 @@ def liquidation_price(collateral_type: uint256) -> uint256:
 @view
 def sale_prices(collateral_type: uint256) -> (uint256, uint256):
     """
-    @notice What starts a sale of collateral, and what it may be worth: whoever starts a sale chooses the
-            second, so the next price counts as well as the current one, also if a halt or a grace holds it
-            back; of one that waits to be confirmed, what reporters say now. One from before a gap never
-            counts. Protects: nothing is sold from a price that everybody knows to be over, and no guard hides
-            one from sales.
+    @notice Return the price that starts a sale of collateral, and the highest price that the collateral may
+            be worth. The account that starts a sale chooses the second, so the next price counts as well
+            as the current one, also if a halt or a grace holds it back. Of a next price that waits to be
+            confirmed, the present reports count. A next price from before a gap never counts. Protects: no
+            collateral is sold from an outdated price, and no guard hides a price from sales.
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] As `liquidation_price` has it.
     @return [ray] The highest of the current price, as `auction_price` has it, and the next; 0 without the
@@ -741,7 +741,7 @@ def current_and_average(collateral_type: uint256) -> (uint256, uint256):
 @view
 def highest_and_average(collateral_type: uint256) -> (uint256, uint256):
     """
-    @notice What equity may be worth to whoever sells it or is given it, and so chooses the second.
+    @notice Return the highest and the average price of equity, for a call whose sender chooses the second.
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] The highest price, as `sale_prices` has it.
     @return [ray] As `time_weighted` has it, whatever its age.

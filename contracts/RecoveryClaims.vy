@@ -156,7 +156,7 @@ def __init__(
 @external
 def record(generation: uint256, shares: uint256, amount: uint256) -> uint256:
     """
-    @notice Note a loss that shares of the pool bore, those that nobody owns with them. Pool only. Each
+    @notice Record a loss that the pool's shares bore, the virtual shares included. Pool only. Each
             checkpoint has what one share got in its generation up to then.
     @param generation [generation] Of the shares.
     @param shares [shares] That bore it alike, VIRTUAL_SHARES among them, and others.
@@ -490,7 +490,7 @@ def _repayable(series: Series, most: uint256) -> uint256:
 @internal
 @view
 def _price() -> uint256:
-    """@dev Ray for 1e18 of equity; 0 while nobody knows what it is worth."""
+    """@dev Price of equity, ray for 1e18; 0 while the feed has no price."""
     highest: uint256 = 0
     average: uint256 = 0
     highest, average = staticcall PRICE_FEED.highest_and_average(bounds.EQUITY_MARKET)

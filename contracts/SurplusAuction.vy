@@ -107,8 +107,8 @@ def __init__(
 @nonreentrant
 def start():
     """
-    @notice Put a lot up for sale, from the lowest of current, next and time-weighted price of equity: whoever
-            starts chooses the second. Permissionless, once the last lot is sold or its time is over, at a
+    @notice Put a lot up for sale, from the lowest of current, next and time-weighted price of equity: the
+            caller chooses the second. Permissionless, once the last lot is sold or its time is over, at a
             fresh price whose next one no guard holds back. Protects: surplus is never sold from an outdated
             price, nor ahead of a fall that everybody can see coming, nor for less equity than the floor of
             the time-weighted one.

@@ -189,7 +189,7 @@ def distribute() -> uint256:
 @external
 def sell(amount: uint256, receiver: address):
     """
-    @notice Pay out surplus that somebody has bought. Surplus auction only; not while a price has just fallen
+    @notice Pay sold surplus to its buyer. Surplus auction only; not while a price has just fallen
             far. Protects: no loss that everybody can see is left to the stages behind the reserve.
     @param amount [wad] Stablecoin, at most what is for sale.
     @param receiver Who gets it.

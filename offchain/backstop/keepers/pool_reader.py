@@ -42,6 +42,7 @@ class FrozenTable(NamedTuple):
     values: Mapping[Hashable, Any]
     default: Any
 
+    # A tuple is indexed by numbers; this one stands for a table, which is indexed by keys.
     def __getitem__(self, key: Hashable) -> Any:  # type: ignore[override]
         return self.values.get(key, self.default)
 

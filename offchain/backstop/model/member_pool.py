@@ -10,6 +10,7 @@ Pool and EquityPool say what a loss and a batch are. Assets in wad, shares with 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple, cast
 
 from backstop.model.arithmetic import MAX_UINT256, div_up, mul
@@ -47,7 +48,7 @@ ALWAYS = {bytes.fromhex("01ffc9a7"), bytes.fromhex("2f0a18c5")}
 WITH_REQUESTS = {bytes.fromhex("620ee8e4"), bytes.fromhex("e3bc4e65")}
 
 
-class MemberPool(VestingAssets, RedeemQueue):
+class MemberPool(VestingAssets, RedeemQueue, ABC):
     """What pools of stablecoin and of equity have in common."""
 
     loss_waterfall_address = immutable("LOSS_WATERFALL", str)
@@ -74,39 +75,39 @@ class MemberPool(VestingAssets, RedeemQueue):
 
     # ------------------------------------------------------- what subclasses say
 
+    @abstractmethod
     def _vested(self) -> int:
         """Return A: the assets that shares are worth."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _left(self, assets: int) -> int:
         """Return what known losses will leave of assets, rounded down."""
-        raise NotImplementedError
 
     def _present_terms(self) -> tuple[int, int]:
         """Return the shares and assets, the virtual ones included, as they are counted now."""
         return self.state[()].supply + VIRTUAL_SHARES, self._vested() + VIRTUAL_ASSETS
 
+    @abstractmethod
     def _entry_terms(self) -> tuple[int, int, int]:
         """Return shares and assets, the virtual ones included, and generations that an entry goes on by."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _begin_entry(self) -> tuple[int, int]:
         """Return the shares and assets that an entry is priced by, after shares were divided."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _claimable(self, id: int, controller: str) -> Part:
         """Return what may be claimed of a request."""
-        raise NotImplementedError
 
+    @abstractmethod
     @view
     def batch_of(self, sender: str, batch: int) -> BatchState:
         """Return the record of a batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     @view
     def queue(self, sender: str) -> tuple[int, int, int]:
         """Return the first batch that is not over, the first whose cooldown has to pass, and the last."""
-        raise NotImplementedError
 
     def _settle(self, owner: str) -> None:
         """Renew an owner's record and hand over what is due for losses, before the shares change."""

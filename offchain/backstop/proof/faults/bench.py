@@ -115,7 +115,7 @@ class Bench:
                     value += int(answer.value)
                 if step.needed and answer.reason is not None:
                     name = f"{step.action.contract}.{step.action.method}"
-                    return Run(f"{name}: {spoken(answer.reason)}", None, [])
+                    return Run(f"{name}: {spoken(answer.reason)}", 0, [])
             words = self.chain.host.read(self.chain.slots)
             sound = right is not None and right.words == words
             return Run(None, value, words, None if sound else self._violation())
