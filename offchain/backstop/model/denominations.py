@@ -10,6 +10,8 @@ MOST_STEPS = 4
 """Generations that an entry may go on by at most."""
 MOST_SHARES = 10**15
 """Shares for a wei at most, where one enters."""
+LEAST_ASSETS = 10**6
+"""Where losses leave less [wad], shares are void at the next entry, and are not divided."""
 VIRTUAL_SHARES = 10**6
 VIRTUAL_ASSETS = 1
 

@@ -9,9 +9,16 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model.arithmetic import mul
-from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES, VOID, convert_shares, count_steps
+from backstop.model.denominations import (
+    LEAST_ASSETS,
+    VIRTUAL_ASSETS,
+    VIRTUAL_SHARES,
+    VOID,
+    convert_shares,
+    count_steps,
+)
 from backstop.model.interfaces import IEquityAuction
-from backstop.model.member_pool import LEAST_ASSETS, BatchState, MemberPool, Part
+from backstop.model.member_pool import BatchState, MemberPool, Part
 from backstop.model.redeem_queue import Queue, Request
 from backstop.model.shares import State
 from backstop.model.state import World, external, immutable, require, slot, view

@@ -20,9 +20,6 @@ from backstop.model.redeem_queue import Queue, RedeemQueue
 from backstop.model.state import World, external, immutable, require, view
 from backstop.model.vesting_assets import VestingAssets
 
-LEAST_ASSETS = 10**6
-"""A loss that leaves less voids all shares [wad]."""
-
 
 class BatchState(NamedTuple):
     """The record of a batch; amounts in wad."""
@@ -180,21 +177,6 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
             assets = self._to_claim(shares)
         self._leave(sender, assets, shares, receiver, controller)
         return assets
-
-    # ----------------------------------------------------------------------------------------------- ERC-20
-
-    @external
-    def transfer(self, sender: str, to: str, amount: int) -> bool:
-        """Move the sender's shares; claims for losses before stay."""
-        self._move(sender, to, amount)
-        return True
-
-    @external
-    def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool:
-        """Move shares on an allowance."""
-        self._spend_allowance(owner, sender, amount)
-        self._move(owner, to, amount)
-        return True
 
     # ------------------------------------------------------------------------------------------------ views
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from backstop.model.arithmetic import MAX_UINT256
@@ -10,8 +11,8 @@ from backstop.model.signatures import ORDER, ecrecover
 from backstop.model.state import ZERO_ADDRESS, Contract, World, constant, external, immutable, require, view
 
 
-class Permits(Contract):
-    """Balances belong to the subclass."""
+class Permits(Contract, ABC):
+    """Balances, and how they move, belong to the subclass."""
 
     VERSION: ClassVar[str] = "1"
 
@@ -27,6 +28,19 @@ class Permits(Contract):
         self.permits = self.table("token.permits.nonces")
 
     # ------------------------------------------------------------------ ERC-20
+
+    @external
+    def transfer(self, sender: str, to: str, amount: int) -> bool:
+        """Move the sender's tokens; earlier claims and payments stay with the sender."""
+        self._move(sender, to, amount)
+        return True
+
+    @external
+    def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool:
+        """Move tokens on an allowance."""
+        self._spend_allowance(owner, sender, amount)
+        self._move(owner, to, amount)
+        return True
 
     @external
     def approve(self, sender: str, spender: str, amount: int) -> bool:
@@ -71,6 +85,10 @@ class Permits(Contract):
         return int(self.permits[owner])
 
     # --------------------------------------------------------------- internals
+
+    @abstractmethod
+    def _move(self, owner: str, to: str, amount: int) -> None:
+        """Bring the records of both owners up to date, then move tokens from one to the other."""
 
     def _spend_allowance(self, owner: str, spender: str, amount: int) -> None:
         allowed = self.allowances[owner, spender]

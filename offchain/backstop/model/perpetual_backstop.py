@@ -12,7 +12,14 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, WAD, add, div_up, mul, sub
-from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES, VOID, convert_shares, count_steps
+from backstop.model.denominations import (
+    LEAST_ASSETS,
+    VIRTUAL_ASSETS,
+    VIRTUAL_SHARES,
+    VOID,
+    convert_shares,
+    count_steps,
+)
 from backstop.model.interfaces import IERC20, IAccounts, IMarginPolicy, IPerpetualMarket, MarginAccount
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.roles import Administered
@@ -26,8 +33,6 @@ KEEPER = keccak256(b"KEEPER")
 VALID, NOT_VALID = IS_VALID[:4], b"\xff" * 4
 CRUMBS = 10**4
 """A request of less than this part of all shares keeps nobody waiting."""
-LEAST_ASSETS = 10**6
-"""Where less is left [wad], shares are void when somebody enters."""
 
 
 class Wiring(NamedTuple):
@@ -305,21 +310,6 @@ class PerpetualBackstop(Administered, Shares):
         require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "backstop: limit bounds")
         self.limits[market] = new
         self.emit("LimitSet", market, new)
-
-    # ----------------------------------------------------------------- ERC-20
-
-    @external
-    def transfer(self, sender: str, to: str, amount: int) -> bool:
-        """Move shares."""
-        self._move(sender, to, amount)
-        return True
-
-    @external
-    def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool:
-        """Move shares on an allowance."""
-        self._spend_allowance(owner, sender, amount)
-        self._move(owner, to, amount)
-        return True
 
     # ------------------------------------------------------------------ views
 

@@ -11,10 +11,17 @@ from __future__ import annotations
 from typing import cast
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, div_up, mul
-from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES, VOID, convert_shares, count_steps
+from backstop.model.denominations import (
+    LEAST_ASSETS,
+    VIRTUAL_ASSETS,
+    VIRTUAL_SHARES,
+    VOID,
+    convert_shares,
+    count_steps,
+)
 from backstop.model.exits import SCALE, Exits, Run
 from backstop.model.interfaces import IRecoveryClaims, IVaultEngine
-from backstop.model.member_pool import LEAST_ASSETS, BatchState, MemberPool, Part
+from backstop.model.member_pool import BatchState, MemberPool, Part
 from backstop.model.redeem_queue import Queue, Request
 from backstop.model.roles import STAGE
 from backstop.model.shares import Balance, State

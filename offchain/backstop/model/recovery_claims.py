@@ -175,21 +175,6 @@ class RecoveryClaims(SeriesToken):
         self.equity.mint(self.address, receiver, equity)
         return equity
 
-    # ------------------------------------------------------------------ ERC-20
-
-    @external
-    def transfer(self, sender: str, to: str, amount: int) -> bool:
-        """Move the sender's tokens; cash paid to them before stays."""
-        self._move(sender, to, amount)
-        return True
-
-    @external
-    def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool:
-        """Move tokens on an allowance."""
-        self._spend_allowance(owner, sender, amount)
-        self._move(owner, to, amount)
-        return True
-
     # ------------------------------------------------------------------- views
 
     @view

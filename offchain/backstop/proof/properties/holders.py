@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.denominations import VIRTUAL_SHARES
-from backstop.model.member_pool import LEAST_ASSETS, MemberPool
+from backstop.model.denominations import LEAST_ASSETS, VIRTUAL_SHARES
+from backstop.model.member_pool import MemberPool
 from backstop.model.recovery_claims import MAX_DILUTION
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.figures import arithmetic as own

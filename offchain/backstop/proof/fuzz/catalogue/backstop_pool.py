@@ -7,9 +7,9 @@ from typing import cast
 
 from backstop.deployment.signing import sign_order
 from backstop.model.arithmetic import BASIS_POINTS, WAD
-from backstop.model.denominations import MOST_SHARES, VIRTUAL_SHARES
+from backstop.model.denominations import LEAST_ASSETS, MOST_SHARES, VIRTUAL_SHARES
 from backstop.model.margin_orders import MarginOrders, Order
-from backstop.model.perpetual_backstop import LEAST_ASSETS, PerpetualBackstop, encode_offer
+from backstop.model.perpetual_backstop import PerpetualBackstop, encode_offer
 from backstop.proof.fuzz.catalogue.cycles import NAMES, TRADERS, Books
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait
