@@ -128,7 +128,6 @@ MAX_CLOCK: constant(uint256) = 2**31 - 1
 MASK_103: constant(uint256) = 2**103 - 1
 MASK_104: constant(uint256) = 2**104 - 1
 MASK_112: constant(uint256) = 2**112 - 1
-MASK_128: constant(uint256) = 2**128 - 1
 MASK_160: constant(uint256) = 2**160 - 1
 
 # The most salvage sold at once, a multiple of every token's unit.
@@ -142,9 +141,6 @@ WORTHLESS: constant(uint256) = 100
 
 STARTS: constant(uint256) = 1
 RESETS: constant(uint256) = 2
-
-# One more lot of a vault, in `lot_ids`.
-OPEN: constant(uint256) = 2**128
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 PRICE_FEED: public(immutable(IPriceFeed))
@@ -165,9 +161,8 @@ owners: HashMap[uint256, uint256]
 lots: HashMap[uint256, uint256]
 # auction -> Top: what stays until a reset
 tops: HashMap[uint256, uint256]
-# The id of the auction or workout that came last (ids are 1, 2, 3..., 128 bits) | how many auctions and
-# workouts of vaults are open (128 bits): a sale of salvage is nobody's
-lot_ids: uint256
+# The id of the auction or workout that came last; ids are 1, 2, 3...
+last_id: public(uint256)
 # collateral type -> the id of the last auction of its salvage
 salvage_sales: HashMap[uint256, uint256]
 
@@ -226,7 +221,7 @@ def start(
             penalty, so liquidating oneself for the reward costs more than it pays.
     """
     self._only_engine()
-    auction_id: uint256 = self._next_id(OPEN)
+    auction_id: uint256 = self._next_id()
     return auction_id, self._start(auction_id, collateral_type, owner, lot, principal, price)
 
 
@@ -376,15 +371,14 @@ def close(auction_id: uint256):
             staticcall PRICE_FEED.time_weighted(lot.collateral_type),
         )
         assert lot.lot * price * WORTHLESS < terms.minimum * units.RAD, "collateral_auction: has value"
-    self._remove(auction_id)
+    owner: address = self._remove(auction_id)
     log AuctionClosed(
         auction_id=auction_id,
         collateral_type=lot.collateral_type,
         principal_lost=principal,
         salvage=lot.lot,
     )
-    if principal != 0:
-        extcall VAULT_ENGINE.write_off(lot.collateral_type, principal, lot.lot)
+    extcall VAULT_ENGINE.write_off(lot.collateral_type, owner, principal, lot.lot)
 
 
 @external
@@ -396,7 +390,7 @@ def write_off(collateral_type: uint256, principal: uint256):
     @param principal [rad] Turned into a deficit of the type.
     """
     self._only_engine()
-    extcall VAULT_ENGINE.write_off(collateral_type, principal, 0)
+    extcall VAULT_ENGINE.write_off(collateral_type, empty(address), principal, 0)
 
 
 @external
@@ -447,7 +441,7 @@ def sell_salvage(collateral_type: uint256) -> uint256:
     penalty: uint256 = min(units._div_up(unsafe_mul(lot, top), recovery.MICRO_RAD), MASK_48)
     target: uint256 = unsafe_mul(penalty, recovery.MICRO_WAD)
 
-    auction_id: uint256 = self._next_id(0)
+    auction_id: uint256 = self._next_id()
     self.salvage_sales[collateral_type] = auction_id
     self._store_lot(
         auction_id,
@@ -484,7 +478,7 @@ def reserve_id() -> uint256:
     @return [id] The next of auctions and workouts alike.
     """
     self._only_workouts()
-    return self._next_id(OPEN)
+    return self._next_id()
 
 
 @external
@@ -509,7 +503,6 @@ def settle_payment(
     @param returned [wad] Collateral that goes back to the vault.
     """
     self._only_workouts()
-    self._end(owner)
     extcall VAULT_ENGINE.settle_take(collateral_type, payer, paid, principal, surplus, owner, returned)
 
 
@@ -552,7 +545,6 @@ def unwind_workout(collateral_type: uint256, owner: address, lot: uint256, princ
     @param principal [rad] Debt that goes back.
     """
     self._only_workouts()
-    self._end(owner)
     extcall VAULT_ENGINE.unwind(collateral_type, owner, lot, principal)
 
 
@@ -796,27 +788,6 @@ def position_of(auction_id: uint256) -> (uint256, address, uint256, uint256):
 
 @external
 @view
-def last_id() -> uint256:
-    """
-    @notice The id of the auction or workout that came last.
-    @return [id] 0 if none has.
-    """
-    return self.lot_ids & MASK_128
-
-
-@external
-@view
-def open_lots() -> uint256:
-    """
-    @notice How many auctions and workouts of vaults are open, of all types: what is left of each goes back to
-            its vault. Sales of salvage do not count.
-    @return [count] 0 once all are over or unwound.
-    """
-    return self.lot_ids >> 128
-
-
-@external
-@view
 @nonreentrant
 def salvage_on_sale(collateral_type: uint256) -> uint256:
     """
@@ -863,18 +834,10 @@ def _only_workouts():
 
 
 @internal
-def _next_id(opened: uint256) -> uint256:
-    """@dev The next id, with OPEN if it is a vault's."""
-    word: uint256 = unsafe_add(unsafe_add(self.lot_ids, 1), opened)
-    self.lot_ids = word
-    return word & MASK_128
-
-
-@internal
-def _end(owner: address):
-    """@dev An auction or a workout of this owner is over; the zero address is none of a vault."""
-    if owner != empty(address):
-        self.lot_ids = unsafe_sub(self.lot_ids, OPEN)
+def _next_id() -> uint256:
+    auction_id: uint256 = unsafe_add(self.last_id, 1)
+    self.last_id = auction_id
+    return auction_id
 
 
 @internal
@@ -958,7 +921,6 @@ def _remove(auction_id: uint256) -> address:
     self.owners[auction_id] = 0
     self.lots[auction_id] = 0
     self.tops[auction_id] = 0
-    self._end(owner)
     return owner
 
 

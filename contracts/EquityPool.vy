@@ -764,11 +764,13 @@ def _claimable(batch: uint256, controller: address) -> Part:
     paid: uint256 = 0
     paid, part.over = self._paid(line._load_batch(batch), part.request.shares, part.request.generation)
     if part.over:
-        claimed: uint256 = line.claimed[batch][controller]
+        claimed: uint256 = 0
+        claimed_shares: uint256 = 0
+        claimed, claimed_shares = line._claimed(batch, controller, part.request)
         part.all_shares = part.request.shares
-        part.shares = part.all_shares - (claimed >> 96)
+        part.shares = part.all_shares - claimed_shares
         if part.shares != 0:
-            part.assets = paid - (claimed & MASK_96)
+            part.assets = paid - claimed
     return part
 
 
@@ -815,9 +817,9 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
         assets_left -= paid
         if part.over and taken == part.shares:
             # Batches are over in their order, and those before this one were taken whole: it is the first.
-            line._drop_first(batch, controller, part.request.next)
+            line._drop_first(batch, controller, part.request)
         else:
-            line._count_claimed(batch, controller, paid, taken)
+            line._count_claimed(batch, controller, part.request, paid, taken)
         batch = part.request.next
     assert shares_left == 0 or assets_left == 0, "pool: more than max"
     return shares - shares_left, assets - assets_left

@@ -497,8 +497,11 @@ def _is_unsafe(
 ) -> bool:
     """
     @dev Whether a vault may be liquidated at a price: it is under its liquidation ratio, or its call is due.
-         Of the vault's record what it takes: a copy of it costs more than the answer.
+         Of the vault's record what it takes: a copy of it costs more than the answer. The policy is asked
+         only about a vault that its own ratio does not make unsafe.
     """
+    if not self._meets(locked_collateral, price, debt, liquidation_ratio, 0):
+        return True
     add_on: uint256 = self._add_on(policy, collateral_type, debt)
     if self._meets(locked_collateral, price, debt, liquidation_ratio, add_on):
         return called_at != 0 and self._is_due(

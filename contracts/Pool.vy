@@ -141,8 +141,6 @@ VIRTUAL_ASSETS: constant(uint256) = denominations.VIRTUAL_ASSETS
 # A loss that leaves less, wad, voids all shares.
 LEAST_ASSETS: constant(uint256) = 10**6
 
-MASK_96: constant(uint256) = 2**96 - 1
-
 VAULT_ENGINE: public(immutable(IVaultEngine))
 LOSS_WATERFALL: public(immutable(ILossWaterfall))
 # The stage that takes unvested income; zero if there is none.
@@ -841,25 +839,26 @@ def _standing(batch: uint256, record: line.Batch, shares: uint256) -> Part:
     """
     @dev What some of a batch's shares were paid, and hold: `assets` and `shares` are wad here, paid and held.
     """
-    state: token.State = token._load()
     part: Part = empty(Part)
-    part.generation = state.generation
-    part.last = state.mark
-    queue: line.Queue = line._load_queue()
-    present: uint256 = denominations._convert(shares, record.generation, state.generation)
-    if batch >= queue.collecting:
-        return part
+    queue: uint256 = line.queue
+    is_settled: bool = batch < (queue >> 32) & line.MASK_32
     first: uint256 = batch
-    if batch < queue.unsettled:
-        first = exits._run_of(batch)
-        run: exits.Run = exits._load_run(first)
+    run: exits.Run = empty(exits.Run)
+    if is_settled:
+        first = exits._run_of(batch, record.link)
+        run = exits._load_run(first)
+        part.assets = exits._paid(batch, record.generation, first, run.generation, shares)
         if run.ended != 0:
+            part.over = True
             part.generation = run.generation
             part.last = run.ended - 1
-        part.over = run.ended != 0 or run.generation != state.generation
-        part.assets = exits._paid(batch, record.generation, first, shares)
-    if not part.over:
-        part.shares = exits._holds(first, present)
+            return part
+    state: token.State = token._load()
+    part.generation = state.generation
+    part.last = state.mark
+    part.over = is_settled and run.generation != state.generation
+    if not part.over and batch < queue & line.MASK_32:
+        part.shares = exits._holds(first, denominations._convert(shares, record.generation, state.generation))
     return part
 
 
@@ -873,7 +872,7 @@ def _claimable(batch: uint256, controller: address) -> Part:
     record: line.Batch = line._load_batch(batch)
     request: line.Request = line._load_request(batch, controller)
     cut: uint256 = record.generation
-    if batch == line._load_queue().collecting:
+    if batch == line.queue & line.MASK_32:
         cut = token._load().generation
     committed: uint256 = line._shares_at_cut(request, cut)
     part: Part = self._standing(batch, record, committed)
@@ -883,10 +882,12 @@ def _claimable(batch: uint256, controller: address) -> Part:
     part.all_shares = committed
     if not part.over:
         part.all_shares = units._mul_div(committed, part.assets, part.assets + part.shares + 1)
-    claimed: uint256 = line.claimed[batch][controller]
+    claimed: uint256 = 0
+    claimed_shares: uint256 = 0
+    claimed, claimed_shares = line._claimed(batch, controller, request)
     # Where shares were divided since, a part of before may be a wei more.
-    part.shares = part.all_shares - min(part.all_shares, claimed >> 96)
-    part.assets = part.assets - min(part.assets, claimed & MASK_96) if part.shares != 0 else 0
+    part.shares = part.all_shares - min(part.all_shares, claimed_shares)
+    part.assets = part.assets - min(part.assets, claimed) if part.shares != 0 else 0
     return part
 
 
@@ -934,10 +935,10 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
         assets_left -= paid
         if part.over and taken == part.shares:
             # Batches are over in their order, and those before this one were taken whole: it is the first.
-            line._drop_first(batch, controller, part.request.next)
+            line._drop_first(batch, controller, part.request)
         else:
             line._set_mark(batch, controller, part.request, part.committed, part.last, part.generation)
-            line._count_claimed(batch, controller, paid, taken)
+            line._count_claimed(batch, controller, part.request, paid, taken)
         # Its shares as they were counted at the checkpoint up to which claims were handed over.
         present: uint256 = part.request.shares
         if part.request.generation > part.cut:

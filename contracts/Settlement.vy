@@ -271,17 +271,15 @@ def fix_price(collateral_type: uint256) -> uint256:
 def skim(collateral_type: uint256, owner: address):
     """
     @notice Settle a vault's debt with its collateral at the final price. Permissionless, in any order, once
-            all auctions and workouts are unwound. What is left of the collateral is the owner's to withdraw.
-            Protects: a vault gives what its debt is worth, rounded up to the token's unit, and never more
-            than it holds, with all that it gets back from auctions; what is missing is a loss of the type,
-            for the stages to cover before anybody else bears it.
+            the vault's auctions and workouts are unwound. What is left of the collateral is the owner's to
+            withdraw. Protects: a vault gives what its debt is worth, rounded up to the token's unit, and
+            never more than it holds, with all that it gets back from auctions; what is missing is a loss of
+            the type, for the stages to cover before anybody else bears it.
     @param collateral_type [id] The collateral type.
     @param owner Whose vault.
     """
     final: uint256 = self.final_prices[collateral_type]
     assert final != 0, "settlement: no final price"
-    # Also those without principal: what comes home later would be missing here.
-    assert staticcall COLLATERAL_AUCTION.open_lots() == 0, "settlement: auctions are open"
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
         collateral_type, owner, units.BASIS_POINTS
     )

@@ -159,7 +159,7 @@ def take(max_amount: uint256, max_price: uint256, receiver: address, data: Bytes
     lot.lot = unsafe_sub(lot.lot, amount)
     self.lot = lot.lot | (lot.started_at << 96)
     log Taken(taker=msg.sender, stablecoin=amount, paid=paid, lot=lot.lot)
-    extcall TREASURY.sell(amount, receiver)
+    extcall TREASURY.sell(amount, receiver, skip_contract_check=True)
     if len(data) != 0:
         extcall IAuctionTaker(receiver).on_auction_take(msg.sender, 0, amount, paid, data)
     extcall EQUITY.burn(msg.sender, paid)

@@ -102,8 +102,20 @@ event OperatorApproved:
     approved: bool  # whether it may from now on
 
 
+struct Record:
+    locked_collateral: uint256  # [wad]
+    normalized_debt: uint256  # [wad]
+    called_at: uint256  # [timestamp]
+    lots: uint256  # LIQUIDATED, and LOT for each that is open
+
+
 # [wad] Half of what a vault's field holds, so that what comes back from auctions fits as well.
 MAX_LOCKED: constant(uint256) = 2**103 - 1
+# Of `Record.lots`: whether the vault was ever liquidated, and each auction or workout of it that is open.
+LIQUIDATED: constant(uint256) = 1
+LOT: constant(uint256) = 2
+# The most that the field holds: 32,767 lots of one vault at a time.
+MAX_LOTS: constant(uint256) = 2**16 - 1
 
 # Where prices come from.
 PRICE_FEED: public(immutable(address))
@@ -112,6 +124,7 @@ SETTLEMENT: public(immutable(address))
 
 # collateral type -> owner -> locked collateral ([wad], 104 bits) | normalized debt ([wad], 104 bits)
 # | called at ([timestamp], 32 bits; 0 is no margin call) | 1 once it was liquidated (1 bit)
+# | its auctions and workouts that are open (15 bits)
 vaults: HashMap[uint256, HashMap[address, uint256]]
 # owner -> operator -> may draw and withdraw for the owner
 operators: public(HashMap[address, HashMap[address, bool]])
@@ -171,7 +184,7 @@ def deposit_and_draw(
     type_terms: IVaultEngine.Terms = terms._load_terms(collateral_type)
     ledger._check_not(type_terms.settling)
     debts: IVaultEngine.Debts = ledger._post_accrual(collateral_type)
-    vault: IVaultEngine.Vault = self._load_vault(collateral_type, owner)
+    vault: Record = self._load_vault(collateral_type, owner)
 
     moved: uint256 = 0
     if deposit != 0:
@@ -255,7 +268,7 @@ def repay_and_withdraw(
     """
     type_terms: IVaultEngine.Terms = terms._load_terms(collateral_type)
     debts: IVaultEngine.Debts = ledger._post_accrual(collateral_type)
-    vault: IVaultEngine.Vault = self._load_vault(collateral_type, owner)
+    vault: Record = self._load_vault(collateral_type, owner)
     if vault.normalized_debt != 0:
         ledger._check_not(type_terms.settling)
 
@@ -368,7 +381,7 @@ def accrue_and_read(
     """
     type_terms: IVaultEngine.Terms = terms._load_terms(collateral_type)
     debts: IVaultEngine.Debts = ledger._accrue(collateral_type)
-    vault: IVaultEngine.Vault = self._load_vault(collateral_type, owner)
+    vault: Record = self._load_vault(collateral_type, owner)
     room: uint256 = 0
     if not type_terms.settling:
         room = terms._room(collateral_type, limits_factor)
@@ -396,7 +409,7 @@ def set_called(collateral_type: uint256, owner: address):
     """
     self._only_liquidation()
     ledger._check_live()
-    vault: IVaultEngine.Vault = self._load_vault(collateral_type, owner)
+    vault: Record = self._load_vault(collateral_type, owner)
     vault.called_at = block.timestamp
     self._store_vault(collateral_type, owner, vault)
 
@@ -413,8 +426,8 @@ def seize(
 ):
     """
     @notice Move debt from performing to in_auction and take its collateral. Liquidation engine only, in the
-            transaction in which it charged the fee. Protects: liquidation never stops for lack of reward
-            money.
+            transaction in which it charged the fee. Collateral that leaves with debt is a new lot. Protects:
+            liquidation never stops for lack of reward money.
     @param collateral_type [id] The collateral type.
     @param owner Whose vault.
     @param collateral [wad] A multiple of the token's unit, at most what is locked.
@@ -423,13 +436,17 @@ def seize(
     @param reward [wad] Stablecoin, from the reserve, the rest a deficit.
     """
     self._only_liquidation()
-    vault: IVaultEngine.Vault = self._load_vault(collateral_type, owner)
+    vault: Record = self._load_vault(collateral_type, owner)
     vault.locked_collateral -= collateral
     vault.normalized_debt -= normalized_debt
     # The mark keeps the slot in use, so that returning the rest of a lot costs takers less.
-    vault.liquidated = True
+    vault.lots |= LIQUIDATED
     if vault.normalized_debt == 0:
         vault.called_at = 0
+    if collateral != 0 and normalized_debt != 0:
+        vault.lots = unsafe_add(vault.lots, LOT)
+        if vault.lots > MAX_LOTS:
+            refuse._with("vault_engine: too many lots")
     debts: IVaultEngine.Debts = ledger._post_liquidation(collateral_type, normalized_debt)
     if terms.RISK_POLICY != empty(address):
         word: uint256 = terms.of_types[collateral_type]
@@ -450,8 +467,9 @@ def release(collateral_type: uint256, amount: uint256, receiver: address):
     @param receiver Who gets it.
     """
     self._only_auction()
-    terms._check_not_settled(collateral_type)
-    terms._deliver(collateral_type, amount, receiver)
+    of_type: uint256 = terms.of_types[collateral_type]
+    ledger._check_not(of_type >= terms.SETTLING)
+    terms._deliver(of_type, amount, receiver)
 
 
 @external
@@ -474,8 +492,8 @@ def settle_take(
     @param principal [rad] Principal repaid.
     @param surplus [rad] Penalty, premium and rounding, to the type's buffer; to the reserve once the type is
                    retired, since nothing reads its buffer any more.
-    @param owner Whose vault, if something is returned; the zero address is salvage.
-    @param returned [wad] Collateral.
+    @param owner Whose auction or workout is over; the zero address if no vault's is.
+    @param returned [wad] Collateral for the owner, or for salvage.
     """
     self._only_auction()
     ledger._post_repaid_principal(collateral_type, principal)
@@ -483,25 +501,26 @@ def settle_take(
         ledger._post_to_buffer(collateral_type, surplus)
     else:
         ledger._post_to_reserve(surplus)
-    if returned != 0:
-        if owner == empty(address):
-            ledger._post_salvage(collateral_type, returned)
-        else:
-            vault: IVaultEngine.Vault = self._load_vault(collateral_type, owner)
-            vault.locked_collateral += returned
-            # Several lots of one vault may come back; its field must not run into the next.
-            if vault.locked_collateral > ledger.MASK_104:
-                refuse._with("vault_engine: too much returned")
-            self._store_vault(collateral_type, owner, vault)
+    if owner != empty(address):
+        vault: Record = self._load_vault(collateral_type, owner)
+        vault.lots = unsafe_sub(vault.lots, LOT)
+        vault.locked_collateral += returned
+        # Several lots of one vault may come back; its field must not run into the next.
+        if vault.locked_collateral > ledger.MASK_104:
+            refuse._with("vault_engine: too much returned")
+        self._store_vault(collateral_type, owner, vault)
+    elif returned != 0:
+        ledger._post_salvage(collateral_type, returned)
     ledger._burn(payer, paid)
 
 
 @external
 @nonreentrant
-def write_off(collateral_type: uint256, principal: uint256, salvage: uint256):
+def write_off(collateral_type: uint256, owner: address, principal: uint256, salvage: uint256):
     """
     @notice Turn the principal of a closed auction into a deficit. Collateral auction only.
     @param collateral_type [id] The collateral type.
+    @param owner Whose auction is over; the zero address if no vault's is.
     @param principal [rad] What the auction left unpaid.
     @param salvage [wad] Collateral left in the lot, kept for sale as recovery.
     """
@@ -509,6 +528,10 @@ def write_off(collateral_type: uint256, principal: uint256, salvage: uint256):
     if salvage != 0:
         ledger._post_salvage(collateral_type, salvage)
     ledger._post_write_off(collateral_type, principal)
+    if owner != empty(address):
+        vault: Record = self._load_vault(collateral_type, owner)
+        vault.lots = unsafe_sub(vault.lots, LOT)
+        self._store_vault(collateral_type, owner, vault)
 
 
 @external
@@ -577,13 +600,14 @@ def unwind(collateral_type: uint256, owner: address, lot: uint256, principal: ui
     @param principal [rad] The debt is rounded up.
     """
     self._only_auction()
-    vault: IVaultEngine.Vault = self._load_vault(collateral_type, owner)
+    vault: Record = self._load_vault(collateral_type, owner)
     # A vault whose field is full already holds more than all tokens of an ordinary kind.
     if owner == empty(address) or vault.locked_collateral + lot > ledger.MASK_104:
         ledger._post_salvage(collateral_type, lot)
     else:
         vault.locked_collateral += lot
     if owner != empty(address):
+        vault.lots = unsafe_sub(vault.lots, LOT)
         vault.normalized_debt += ledger._post_unwound(collateral_type, principal)
         self._store_vault(collateral_type, owner, vault)
 
@@ -592,7 +616,8 @@ def unwind(collateral_type: uint256, owner: address, lot: uint256, principal: ui
 @nonreentrant
 def skim(collateral_type: uint256, owner: address, taken: uint256, worth: uint256):
     """
-    @notice Settle all of a vault's debt with its collateral. Settlement only. Debt that the collateral is not
+    @notice Settle all of a vault's debt with its collateral. Settlement only, once no auction or workout of
+            the vault is open: what comes home later would be missing here. Debt that the collateral is not
             worth is a loss like any other, for the stages to cover.
     @param collateral_type [id] The collateral type.
     @param owner Whose vault.
@@ -600,7 +625,9 @@ def skim(collateral_type: uint256, owner: address, taken: uint256, worth: uint25
     @param worth [rad] What it is worth, at most the debt.
     """
     self._only_settlement()
-    vault: IVaultEngine.Vault = self._load_vault(collateral_type, owner)
+    vault: Record = self._load_vault(collateral_type, owner)
+    if vault.lots >= LOT:
+        refuse._with("vault_engine: lots are open")
     normalized_debt: uint256 = vault.normalized_debt
     vault.normalized_debt = 0
     vault.locked_collateral -= taken
@@ -644,7 +671,7 @@ def pay_out(collateral_type: uint256, amount: uint256, receiver: address):
     """
     self._only_settlement()
     ledger._post_from_salvage(collateral_type, amount)
-    terms._deliver(collateral_type, amount, receiver)
+    terms._deliver(terms.of_types[collateral_type], amount, receiver)
 
 
 # -------------------------------------------------------------------- views
@@ -659,7 +686,14 @@ def vault(collateral_type: uint256, owner: address) -> IVaultEngine.Vault:
     @param owner Whose vault.
     @return Its record; zeros if there is none.
     """
-    return self._load_vault(collateral_type, owner)
+    vault: Record = self._load_vault(collateral_type, owner)
+    return IVaultEngine.Vault(
+        locked_collateral=vault.locked_collateral,
+        normalized_debt=vault.normalized_debt,
+        called_at=vault.called_at,
+        liquidated=vault.lots & LIQUIDATED != 0,
+        open_lots=vault.lots // LOT,
+    )
 
 
 @external
@@ -733,7 +767,7 @@ def _check_price(collateral_type: uint256, locked_collateral: uint256, debt: uin
 @internal
 def _check_risk(
     collateral_type: uint256,
-    vault: IVaultEngine.Vault,
+    vault: Record,
     debt: uint256,
     initial_ratio: uint256,
     dynamic: bool,
@@ -774,7 +808,7 @@ def _check_risk(
 
 @internal
 @view
-def _still_called(collateral_type: uint256, vault: IVaultEngine.Vault, rate: uint256) -> uint256:
+def _still_called(collateral_type: uint256, vault: Record, rate: uint256) -> uint256:
     """@dev The time of a margin call, 0 once it is met. No price is no reason to block a repayment."""
     if staticcall ILiquidationEngine(terms.LIQUIDATION_ENGINE).meets_call(
         collateral_type, vault.locked_collateral, vault.normalized_debt * rate
@@ -806,23 +840,23 @@ def _only_settlement():
 
 @internal
 @view
-def _load_vault(collateral_type: uint256, owner: address) -> IVaultEngine.Vault:
+def _load_vault(collateral_type: uint256, owner: address) -> Record:
     word: uint256 = self.vaults[collateral_type][owner]
-    return IVaultEngine.Vault(
+    return Record(
         locked_collateral=word & ledger.MASK_104,
         normalized_debt=(word >> 104) & ledger.MASK_104,
         called_at=(word >> 208) & ledger.MASK_32,
-        liquidated=word >> 240 != 0,
+        lots=word >> 240,
     )
 
 
 @internal
-def _store_vault(collateral_type: uint256, owner: address, vault: IVaultEngine.Vault):
+def _store_vault(collateral_type: uint256, owner: address, vault: Record):
     self.vaults[collateral_type][owner] = (
         vault.locked_collateral
         | (vault.normalized_debt << 104)
         | (vault.called_at << 208)
-        | (convert(vault.liquidated, uint256) << 240)
+        | (vault.lots << 240)
     )
     log VaultChanged(
         collateral_type=collateral_type,

@@ -246,8 +246,10 @@ def _settle(
             self._link(group.id, run.id)
         run.units += group.units
         queue.held -= self._held(group, index)
-        owing += self.fractions[group.id] + group.units * (group.ceiling - run.ceiling)
-        if group.id >= queue.unsettled:
+        owing += group.units * (group.ceiling - run.ceiling)
+        if group.id < queue.unsettled:
+            owing += self.fractions[group.id]
+        else:
             queue.unsettled = group.id + 1
     paid: uint256 = owing // SCALE
     held: uint256 = self._held(run, index)
@@ -282,28 +284,30 @@ def _link(batch: uint256, to: uint256):
 
 @internal
 @view
-def _run_of(batch: uint256) -> uint256:
-    """@dev The first batch of the run that a settled batch is in. Runs join those before them."""
+def _run_of(batch: uint256, joined: uint256) -> uint256:
+    """@dev The first batch of the run that a settled batch is in, by its link. Runs join those before them.
+    """
     first: uint256 = batch
+    link: uint256 = joined
     for _: uint256 in range(MOST_RUNS):
-        link: uint256 = line._load_batch(first).link
         if link == 0 or link > first:
             break
         first = link
+        link = line._load_batch(first).link
     return first
 
 
 @internal
 @view
-def _paid(batch: uint256, cut: uint256, run: uint256, shares: uint256) -> uint256:
+def _paid(batch: uint256, cut: uint256, run: uint256, generation: uint256, shares: uint256) -> uint256:
     """
     @dev What shares of a batch that was cut in a generation were paid, wad, rounded down, a wei less where
-         shares were divided meanwhile.
+         shares were divided meanwhile. `run` is the first batch of its run, as of a generation.
     """
-    generation: uint256 = self._load_run(run).generation
-    if self.runs[run] == 0:
+    level: uint256 = self.levels[run]
+    if level == 0 and self.runs[run] == 0:
         return 0
-    ceiling: uint256 = self._told_back(self.levels[run], generation, cut)
+    ceiling: uint256 = self._told_back(level, generation, cut)
     first: uint256 = self.ceilings[batch]
     paid: uint256 = units._mul_div(shares, first - min(first, ceiling), SCALE)
     return paid - min(paid, 1 if generation != cut else 0)

@@ -54,7 +54,8 @@ struct Request:
     shares: uint256  # 152 bits
     mark: uint256  # the checkpoint up to which claims are settled, 40 bits
     generation: uint256  # of the mark, 32 bits
-    next: uint256  # the controller's next batch, 32 bits
+    next: uint256  # the controller's next batch, 31 bits
+    has_claimed: bool  # whether a part of it was claimed, 1 bit
 
 
 # Batches that are cut and wait for their time. Time alone fills nine: `_collecting_time`.
@@ -67,10 +68,14 @@ PARTS: constant(uint256) = 8
 # Requests of a controller that one call goes through.
 MOST_AT_ONCE: constant(uint256) = 32
 
+MASK_31: constant(uint256) = 2**31 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_40: constant(uint256) = 2**40 - 1
 MASK_96: constant(uint256) = 2**96 - 1
 MASK_152: constant(uint256) = 2**152 - 1
+
+# Of a Request: `has_claimed`.
+HAS_CLAIMED: constant(uint256) = 2**255
 
 # Seconds from the cut of a batch to its first payment, but for bounds.LOOK. 0: leaving needs no request, as
 # in pools that take no care.
@@ -246,7 +251,8 @@ def _load_request(batch: uint256, controller: address) -> Request:
         shares=word & MASK_152,
         mark=(word >> 152) & MASK_40,
         generation=(word >> 192) & MASK_32,
-        next=word >> 224,
+        next=(word >> 224) & MASK_31,
+        has_claimed=word >> 255 != 0,
     )
 
 
@@ -269,7 +275,11 @@ def _set_mark(
     """
     if request.mark != mark or request.generation != generation:
         self.requests[batch][controller] = (
-            shares | (mark << 152) | (generation << 192) | (request.next << 224)
+            shares
+            | (mark << 152)
+            | (generation << 192)
+            | (request.next << 224)
+            | (HAS_CLAIMED if request.has_claimed else 0)
         )
 
 
@@ -281,18 +291,31 @@ def _first(controller: address) -> uint256:
 
 
 @internal
-def _count_claimed(batch: uint256, controller: address, assets: uint256, shares: uint256):
-    """@dev Under what was paid, 96 bits, and what was committed, 152 bits."""
-    if shares != 0:
-        self.claimed[batch][controller] += assets | (shares << 96)
+@view
+def _claimed(batch: uint256, controller: address, request: Request) -> (uint256, uint256):
+    """@dev What was claimed of a request, assets [wad] and shares; most are claimed at once, uncounted."""
+    if not request.has_claimed:
+        return 0, 0
+    word: uint256 = self.claimed[batch][controller]
+    return word & MASK_96, word >> 96
 
 
 @internal
-def _drop_first(batch: uint256, controller: address, following: uint256):
-    """@dev Forget a controller's first batch; what follows it is 0 if it is the last."""
+def _count_claimed(batch: uint256, controller: address, request: Request, assets: uint256, shares: uint256):
+    """@dev Under what was paid, 96 bits, and what was committed, 152 bits."""
+    if shares != 0:
+        self.claimed[batch][controller] += assets | (shares << 96)
+        if not request.has_claimed:
+            self.requests[batch][controller] |= HAS_CLAIMED
+
+
+@internal
+def _drop_first(batch: uint256, controller: address, request: Request):
+    """@dev Forget a controller's first request; what follows it becomes the first."""
     self.requests[batch][controller] = 0
-    self.claimed[batch][controller] = 0
+    if request.has_claimed:
+        self.claimed[batch][controller] = 0
     line: uint256 = 0
-    if following != 0:
-        line = ((self.lines[controller] >> 32) << 32) | following
+    if request.next != 0:
+        line = ((self.lines[controller] >> 32) << 32) | request.next
     self.lines[controller] = line

@@ -610,11 +610,10 @@ def _pull(token: address, amount: uint256):
 
 
 @internal
-def _deliver(collateral_type: uint256, amount: uint256, receiver: address):
-    """@dev Collateral of a type that is listed goes out, [wad]."""
-    word: uint256 = self.of_types[collateral_type]
-    unit: uint256 = self._unit((word >> 244) & 31)
-    self._push(convert(word & (2**160 - 1), address), receiver, unsafe_div(amount, unit))
+def _deliver(of_type: uint256, amount: uint256, receiver: address):
+    """@dev Collateral of a type, by its terms, goes out, [wad]."""
+    unit: uint256 = self._unit((of_type >> 244) & 31)
+    self._push(convert(of_type & (2**160 - 1), address), receiver, unsafe_div(amount, unit))
 
 
 @internal

@@ -96,9 +96,10 @@ def test_settlement_takes_it_for_a_vault(workouts):
     begin_settlement(workouts)
     fix_prices(workouts)
     price = workouts.read("Settlement.final_price_of", WETH)[1]
+    # The debt is the workout's until it is unwound.
+    with reverts("settlement: no debt"):
+        skim(workouts, WETH, "another")
     for id in (1, 2, 3):
-        with reverts("settlement: auctions are open"):
-            skim(workouts, WETH, "another")
         workouts.do("Workouts.unwind", id, sender="stranger")
     for c, owner in indebted(workouts):
         skim(workouts, c, owner)

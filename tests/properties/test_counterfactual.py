@@ -163,8 +163,9 @@ def in_large_amounts_only(self, sender, c, owner, deposit, draw, receiver):
 @external
 def a_skim_that_waits_for_principal_alone(self, sender, c, owner):
     """As it was once: what has no principal comes home whenever somebody calls."""
-    if self.engine.in_auction_of(self.address, c) == 0:
-        self.auction.lot_ids[()] = self.auction.lot_ids[()]._replace(open=0)
+    engine = self.world.contracts["VaultEngine"]
+    if engine.in_auction_of(self.address, c) == 0:
+        engine.vaults[c, owner] = engine.vaults[c, owner]._replace(open_lots=0)
     return RIGHT_SKIM(self, sender, c, owner)
 
 

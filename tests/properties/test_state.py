@@ -64,7 +64,7 @@ WRONG = [
     (4, add(WATERFALL, "created")),
     (4, add(WATERFALL, "covered", by=-1)),
     (4, add(WATERFALL, "books", "open", 1 << 31)),
-    (3, add("CollateralAuction", "lot_ids", "open")),
+    (3, add("VaultEngine", "vaults", "open_lots")),
 ]
 
 

@@ -70,8 +70,9 @@ class VaultView(LedgerView):
         return (self._vault_at(c, owner, rate) for owner in owners)
 
     def _vault_at(self, c: int, owner: str, rate: int) -> Vault:
-        locked, art, called_at, _ = self._vaults[c, owner]
-        return Vault(owner, locked, art, art * rate, called_at)
+        vault = self._vaults[c, owner]
+        debt = vault.normalized_debt * rate
+        return Vault(owner, vault.locked_collateral, vault.normalized_debt, debt, vault.called_at)
 
     def unsafe(self, c: int) -> list[Vault]:
         """Return the vaults that can be liquidated now, the largest debt first.

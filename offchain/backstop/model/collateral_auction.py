@@ -56,14 +56,6 @@ class Top(NamedTuple):
     excess: int = 0
 
 
-@slot(128, 128)
-class Ids(NamedTuple):
-    """The id of the auction or workout that came last, and how many of them are open and a vault's."""
-
-    last: int = 0
-    open: int = 0
-
-
 class Auction(NamedTuple):
     """All about an open auction."""
 
@@ -123,7 +115,7 @@ class CollateralAuction(Administered):
         self.owners = self.table("owners", Owner())
         self.lots = self.table("lots", Lot())
         self.tops = self.table("tops", Top())
-        self.lot_ids = self.table("lot_ids", Ids())
+        self.ids = self.table("last_id")
         self.salvage_sales = self.table("salvage_sales")
 
     @property
@@ -142,7 +134,7 @@ class CollateralAuction(Administered):
     ) -> tuple[int, int]:
         """Start an auction; its id and the liquidator's reward (wad)."""
         require(sender == self.liquidation_engine, "collateral_auction: not engine")
-        auction_id = self._next_id(1)
+        auction_id = self._next_id()
         return auction_id, self._start(auction_id, collateral_type, owner, lot, principal, price)
 
     @external
@@ -216,16 +208,15 @@ class CollateralAuction(Administered):
             require(self._clock() > lot.started_at + terms.tail, "collateral_auction: still open")
             price = max(self._highest_price(c), self.feed.time_weighted(self.address, c))
             require(terms.is_worthless(lot.lot, price), "collateral_auction: has value")
-        self._remove(auction_id)
+        owner = self._remove(auction_id)
         self.emit("AuctionClosed", auction_id, c, principal, lot.lot)
-        if principal != 0:
-            self.engine.write_off(self.address, c, principal, lot.lot)
+        self.engine.write_off(self.address, c, owner, principal, lot.lot)
 
     @external
     def write_off(self, sender: str, collateral_type: int, principal: int) -> None:
         """Give up principal that has no lot."""
         require(sender == self.liquidation_engine, "collateral_auction: not engine")
-        self.engine.write_off(self.address, collateral_type, principal, 0)
+        self.engine.write_off(self.address, collateral_type, ZERO_ADDRESS, principal, 0)
 
     @external
     def unwind(self, sender: str, auction_id: int) -> None:
@@ -250,7 +241,7 @@ class CollateralAuction(Administered):
         penalty = min(div_up(lot * top, recovery.MICRO_RAD), recovery.MAX_ON_TOP)
         target = penalty * recovery.MICRO_WAD
 
-        auction_id = self._next_id(0)
+        auction_id = self._next_id()
         self.salvage_sales[collateral_type] = auction_id
         self.lots[auction_id] = Lot(lot, target, self._clock(), collateral_type, terms.version)
         self.tops[auction_id] = Top(top, penalty, 0)
@@ -264,7 +255,7 @@ class CollateralAuction(Administered):
     def reserve_id(self, sender: str) -> int:
         """Give a new workout the id that its auction will have if it is foreclosed."""
         self._only_workouts(sender)
-        return self._next_id(1)
+        return self._next_id()
 
     @external
     def settle_payment(
@@ -280,7 +271,6 @@ class CollateralAuction(Administered):
     ) -> None:
         """Book a payment of a workout as a take's is booked."""
         self._only_workouts(sender)
-        self._end(owner)
         self.engine.settle_take(
             self.address, collateral_type, payer, paid, principal, surplus, owner, returned
         )
@@ -306,7 +296,6 @@ class CollateralAuction(Administered):
     def unwind_workout(self, sender: str, collateral_type: int, owner: str, lot: int, principal: int) -> None:
         """Give what is left of a workout back to its vault."""
         self._only_workouts(sender)
-        self._end(owner)
         self.engine.unwind(self.address, collateral_type, owner, lot, principal)
 
     # -------------------------------------------------------------- parameters
@@ -448,12 +437,7 @@ class CollateralAuction(Administered):
     @view
     def last_id(self, sender: str) -> int:
         """Return the id of the auction or workout that came last; 0 if none has."""
-        return int(self.lot_ids[()].last)
-
-    @view
-    def open_lots(self, sender: str) -> int:
-        """Return how many auctions and workouts of vaults are open; sales of salvage do not count."""
-        return int(self.lot_ids[()].open)
+        return int(self.ids[()])
 
     # ----------------------------------------------------------------- helpers
 
@@ -470,17 +454,9 @@ class CollateralAuction(Administered):
     def _only_workouts(self, sender: str) -> None:
         require(sender == self.workouts, "collateral_auction: not workouts")
 
-    def _next_id(self, opened: int) -> int:
-        """Return the next id; one more is open if it is a vault's."""
-        ids: Ids = self.lot_ids[()]
-        self.lot_ids[()] = Ids(ids.last + 1, ids.open + opened)
-        return ids.last + 1
-
-    def _end(self, owner: str) -> None:
-        """Count one less that is open, unless it was nobody's."""
-        if owner != ZERO_ADDRESS:
-            ids: Ids = self.lot_ids[()]
-            self.lot_ids[()] = ids._replace(open=ids.open - 1)
+    def _next_id(self) -> int:
+        self.ids[()] = self.ids[()] + 1
+        return int(self.ids[()])
 
     def _start(
         self, auction_id: int, collateral_type: int, owner: str, lot: int, principal: int, price: int
@@ -529,7 +505,6 @@ class CollateralAuction(Administered):
         self.owners[auction_id] = Owner()
         self.lots[auction_id] = Lot()
         self.tops[auction_id] = Top()
-        self._end(owner.owner)
         return owner.owner
 
     def _with_curve(

@@ -259,7 +259,7 @@ class Pool(MemberPool, Exits):
         request: Request = self.requests[id, controller]
         committed, end = self.shares_at_cut(id, controller), self._end_of(id)
         if not is_done and (request.generation, request.mark) != end:
-            self.requests[id, controller] = Request(committed, end[1], end[0], request.next)
+            self.requests[id, controller] = request._replace(shares=committed, mark=end[1], generation=end[0])
         # Its shares as they were counted at the checkpoint up to which claims were handed over.
         cut, shares = self.cut_in(id), request.shares
         if request.generation > cut:

@@ -39,7 +39,7 @@ class Batch(NamedTuple):
     link: int = 0  # the subclass's
 
 
-@slot(152, 40, 32, 32)
+@slot(152, 40, 32, 31, 1)
 class Request(NamedTuple):
     """What was committed to a batch for a controller."""
 
@@ -47,6 +47,7 @@ class Request(NamedTuple):
     mark: int = 0  # the checkpoint up to which claims are settled
     generation: int = 0  # of the mark; of the shares that of the batch's cut, if that was before
     next: int = 0  # the controller's next batch
+    has_claimed: bool = False  # whether a part of it was claimed
 
 
 @slot(96, 160)
@@ -186,6 +187,8 @@ class RedeemQueue(Shares):
         if shares:
             before: Claimed = self.claimed[id, controller]
             self.claimed[id, controller] = Claimed(before.assets + assets, before.shares + shares)
+            request: Request = self.requests[id, controller]
+            self.requests[id, controller] = request._replace(has_claimed=True)
 
     def _drop_first(self, id: int, controller: str) -> None:
         """Forget a controller's first request."""

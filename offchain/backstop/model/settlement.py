@@ -154,7 +154,6 @@ class Settlement(Administered):
         """Settle a vault's debt with its collateral at the final price; what is missing is a loss."""
         final: FinalPrice = self.final_prices[collateral_type]
         require(final.is_final != 0, "settlement: no final price")
-        require(self.auction.open_lots(self.address) == 0, "settlement: auctions are open")
         vault = self.engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
         require(vault.normalized_debt != 0, "settlement: no debt")
 

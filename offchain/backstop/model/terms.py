@@ -355,10 +355,9 @@ class Governed(Ledger):
         moved = self._token(token).transferFrom(self.address, sender, self.address, amount)
         require(moved is not False, "terms: pull failed")
 
-    def _deliver(self, collateral_type: int, amount: int, receiver: str) -> None:
-        """Pay collateral of a type that is listed out [wad]."""
-        terms: Terms = self.terms[collateral_type]
-        self._push(terms.token, receiver, amount // terms.unit)
+    def _deliver(self, of_type: Terms, amount: int, receiver: str) -> None:
+        """Pay collateral of a type, by its terms, out [wad]."""
+        self._push(of_type.token, receiver, amount // of_type.unit)
 
     def _push(self, token: str, receiver: str, amount: int) -> None:
         """Pay collateral out, in raw units."""

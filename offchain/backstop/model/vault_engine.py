@@ -20,6 +20,8 @@ from backstop.model.ledger import DISTRESSED, NO_CEILING
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
 MAX_LOCKED = 2**103 - 1
+MAX_LOTS = 2**15 - 1
+"""Auctions and workouts of one vault at a time."""
 
 
 class VaultEngine(Coverage):
@@ -225,7 +227,7 @@ class VaultEngine(Coverage):
         receiver: str,
         reward: int,
     ) -> None:
-        """Move debt from performing to in_auction and take its collateral; pay the liquidator."""
+        """Move debt from performing to in_auction and its collateral to a new lot; pay the liquidator."""
         self._only_liquidation(sender)
         vault: Vault = self.vaults[collateral_type, owner]
         vault = vault._replace(
@@ -235,6 +237,9 @@ class VaultEngine(Coverage):
         )
         if vault.normalized_debt == 0:
             vault = vault._replace(called_at=0)
+        if collateral != 0 and normalized_debt != 0:
+            require(vault.open_lots < MAX_LOTS, "vault_engine: too many lots")
+            vault = vault._replace(open_lots=vault.open_lots + 1)
         debts = self._post_liquidation(collateral_type, normalized_debt)
         terms: Terms = self.terms[collateral_type]
         if terms.dynamic:
@@ -247,7 +252,7 @@ class VaultEngine(Coverage):
         """Deliver auctioned collateral."""
         self._only_auction(sender)
         self._check_not_settled(collateral_type)
-        self._deliver(collateral_type, amount, receiver)
+        self._deliver(self.terms[collateral_type], amount, receiver)
 
     @external
     def settle_take(
@@ -271,22 +276,24 @@ class VaultEngine(Coverage):
             self._post_to_reserve(surplus)
         else:
             self._post_to_buffer(collateral_type, surplus)
-        if returned != 0 and owner == ZERO_ADDRESS:
-            self._post_salvage(collateral_type, returned)
-        elif returned != 0:
-            vault: Vault = self.vaults[collateral_type, owner]
+        if owner != ZERO_ADDRESS:
+            vault = self._end_lot(collateral_type, owner)
             vault = vault._replace(locked_collateral=vault.locked_collateral + returned)
             require(vault.locked_collateral < 2**104, "vault_engine: too much returned")
             self._store_vault(collateral_type, owner, vault)
+        elif returned != 0:
+            self._post_salvage(collateral_type, returned)
         self._burn(payer, paid)
 
     @external
-    def write_off(self, sender: str, collateral_type: int, principal: int, salvage: int) -> None:
+    def write_off(self, sender: str, collateral_type: int, owner: str, principal: int, salvage: int) -> None:
         """Turn the principal of a closed auction into a deficit; keep what is left of its lot."""
         self._only_auction(sender)
         if salvage != 0:
             self._post_salvage(collateral_type, salvage)
         self._post_write_off(collateral_type, principal)
+        if owner != ZERO_ADDRESS:
+            self._store_vault(collateral_type, owner, self._end_lot(collateral_type, owner))
 
     @external
     def reward(self, sender: str, collateral_type: int, receiver: str, amount: int) -> None:
@@ -319,12 +326,14 @@ class VaultEngine(Coverage):
     def unwind(self, sender: str, collateral_type: int, owner: str, lot: int, principal: int) -> None:
         """Give what is left of an auction back to its vault: collateral and debt (rounded up)."""
         self._only_auction(sender)
-        vault: Vault = self.vaults[collateral_type, owner]
-        if owner == ZERO_ADDRESS or vault.locked_collateral + lot >= 2**104:
+        if owner == ZERO_ADDRESS:
             self._post_salvage(collateral_type, lot)
         else:
-            vault = vault._replace(locked_collateral=vault.locked_collateral + lot)
-        if owner != ZERO_ADDRESS:
+            vault = self._end_lot(collateral_type, owner)
+            if vault.locked_collateral + lot < 2**104:
+                vault = vault._replace(locked_collateral=vault.locked_collateral + lot)
+            else:
+                self._post_salvage(collateral_type, lot)
             debt = vault.normalized_debt + self._post_unwound(collateral_type, principal)
             self._store_vault(collateral_type, owner, vault._replace(normalized_debt=debt))
 
@@ -333,6 +342,7 @@ class VaultEngine(Coverage):
         """Settle all of a vault's debt (rad) with collateral (wad); what it is not worth is a loss."""
         self._only_settlement(sender)
         vault: Vault = self.vaults[collateral_type, owner]
+        require(vault.open_lots == 0, "vault_engine: lots are open")
         locked = sub(vault.locked_collateral, taken)
         self._store_vault(collateral_type, owner, vault._replace(locked_collateral=locked, normalized_debt=0))
         self._post_salvage(collateral_type, taken)
@@ -355,9 +365,8 @@ class VaultEngine(Coverage):
     def pay_out(self, sender: str, collateral_type: int, amount: int, receiver: str) -> None:
         """Pay collateral (wad) out of salvage."""
         self._only_settlement(sender)
-        terms = self._load_terms(collateral_type)
         self._post_from_salvage(collateral_type, amount)
-        self._push(terms.token, receiver, amount // terms.unit)
+        self._deliver(self.terms[collateral_type], amount, receiver)
 
     # ------------------------------------------------------------------- views
 
@@ -449,6 +458,11 @@ class VaultEngine(Coverage):
 
     def _only_auction(self, sender: str) -> None:
         require(sender == self.collateral_auction, "vault_engine: only auction")
+
+    def _end_lot(self, collateral_type: int, owner: str) -> Vault:
+        """Return a vault with one lot less, to be stored."""
+        vault: Vault = self.vaults[collateral_type, owner]
+        return vault._replace(open_lots=vault.open_lots - 1)
 
     def _store_vault(self, collateral_type: int, owner: str, vault: Vault) -> None:
         self.vaults[collateral_type, owner] = vault

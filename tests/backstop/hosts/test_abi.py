@@ -124,13 +124,14 @@ def test_what_eth_abi_refuses_is_refused_and_all_else_is_equal(drawn, seed):
     encoded, random = eth_abi.encode(types, values), Random(seed)
     for _ in range(20):
         data = spoil(encoded, random)
-        expected = expect(types, data)
-        if expected is not None:
-            assert read_results(function, data) == expected
-            continue
-        with pytest.raises(AbiDecodingError) as refused:
-            function.decode(data)
-        assert "\n" not in str(refused.value)
+        try:
+            read = read_results(function, data)
+        except AbiDecodingError as refused:
+            assert "\n" not in str(refused)
+            # Of overlapping data eth-abi may make gigabytes, for minutes.
+            assert "offsets overlap" in str(refused) or expect(types, data) is None
+        else:
+            assert read == expect(types, data)
 
 
 @pytest.mark.parametrize("kind", ["uint256[3]", "uint256[2][3]", "(uint256,uint256)", "bytes4[1]"])

@@ -128,14 +128,15 @@ def test_needs_a_final_price(begun):
         skim(begun, WETH, "borrower")
 
 
-def test_needs_the_types_auctions_unwound(protocol):
+def test_needs_the_vaults_own_auctions_unwound(protocol):
     start(protocol)
     protocol.post_price("WETH", 2_000 * RAY)
-    protocol.borrow("neighbour", "WETH", 10 * WAD, 12_000 * WAD)
+    for owner in ("borrower", "neighbour"):
+        protocol.borrow(owner, "WETH", 10 * WAD, 12_000 * WAD)
     begin(protocol)
     fix_prices(protocol)
-    with reverts("settlement: auctions are open"):
-        skim(protocol, WETH, "neighbour")
-    unwind(protocol)
     skim(protocol, WETH, "neighbour")
+    with reverts("vault_engine: lots are open"):
+        skim(protocol, WETH, "borrower")
+    unwind(protocol)
     skim(protocol, WETH, "borrower")

@@ -8,4 +8,4 @@ from tests.support.helpers import reverts
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian", "borrower"])
 def test_nobody_else_may_call(protocol, sender):
     with reverts("vault_engine: only auction"):
-        protocol.do("VaultEngine.write_off", 0, 1, 0, sender=sender)
+        protocol.do("VaultEngine.write_off", 0, protocol.address(sender), 1, 0, sender=sender)

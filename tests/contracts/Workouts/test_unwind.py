@@ -44,7 +44,7 @@ def test_the_premium_is_forgiven(workouts):
 
 def test_nothing_is_skimmed_before(settling):
     fix_prices(settling)
-    with reverts("settlement: auctions are open"):
+    with reverts("settlement: no debt"):
         skim(settling, WETH, "borrower")
     with reverts("settlement: debts are left"):
         settling.do("Settlement.fix", sender="stranger")

@@ -241,7 +241,7 @@ class Scene:
 
     @property
     def live(self) -> range:
-        last = int(self.auction.lot_ids[()].last)
+        last = int(self.auction.ids[()])
         return range(max(1, last - 15), last + 1)
 
     def auction_id(self) -> int:
@@ -249,7 +249,7 @@ class Scene:
         found = self.open_auctions()
         if found and self.random.random() < 0.98:
             return self.some(found)
-        return int(self.auction.lot_ids[()].last) + self.random.randrange(2)
+        return int(self.auction.ids[()]) + self.random.randrange(2)
 
     def open_workouts(self) -> list[int]:
         """Return the ids of open workouts."""
@@ -262,4 +262,4 @@ class Scene:
         found = self.open_workouts()
         if found and self.chance(0.97):
             return self.some(found)
-        return int(self.auction.lot_ids[()].last) + 1 if self.chance(0.05) else None
+        return int(self.auction.ids[()]) + 1 if self.chance(0.05) else None

@@ -17,7 +17,7 @@ from backstop.proof.properties.figures.fees import may_be_the_fee
 from backstop.proof.properties.notice import actor
 from backstop.proof.properties.privileges import DOORS, PARAMETERS
 from backstop.proof.properties.registry import Violation, transition_property
-from backstop.proof.properties.transition import Change, Changes, Transition, gives_an_id, unwinds
+from backstop.proof.properties.transition import Change, Changes, Transition, unwinds
 
 # The order of losses: set once; after that by a timelock.
 _ORDER = ("order_hash", "lineup", "stages", "caps_absolute", "ids")
@@ -87,7 +87,7 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
         )
         if new.normalized_debt > old.normalized_debt and not unwinds(step) and not drawn:
             raise Violation(f"{sender} raised the debt of vault {c, owner}")
-        liquidated = old.normalized_debt and (gives_an_id(changes) or step.calls("Settlement", "skim"))
+        liquidated = old.normalized_debt and ("last_id" in changes or step.calls("Settlement", "skim"))
         if new.locked_collateral < old.locked_collateral and not liquidated:
             raise Violation(f"{sender} took collateral of vault {c, owner}")
 

@@ -237,7 +237,7 @@ class AnEndGivesUpWhatIsOwed:
     def __init__(self, model: ModelSystem) -> None:
         # Of each auction that this has seen from its start: principal less all payments [rad].
         self._owed: dict[int, int] = {}
-        self._last = model.world.contracts[_AUCTION].tables["lot_ids"][()].last
+        self._last = model.world.contracts[_AUCTION].tables["last_id"][()]
 
     def see(self, step: Transition, changes: Changes) -> None:
         """Follow payments by their events."""

@@ -5,13 +5,12 @@ Lockstep asserts them on the chain's own values.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
 from backstop.model.arithmetic import RAD, RAY
-from backstop.model.collateral_auction import Ids
 from backstop.model.equity_pool import Due
 from backstop.model.exits import SCALE, Run
 from backstop.model.ledger import DISTRESSED, Auctions, Balance, Income
@@ -43,7 +42,6 @@ _ASSETS = {"Junior": "Stablecoin", "Senior": "Stablecoin", "Savings": "Stablecoi
 # Storage that nothing was written to reads as these.
 _NO_TABLE: Mapping[Hashable, Any] = {}
 _NO_CONTRACT: Mapping[str, Mapping[Hashable, Any]] = {}
-_NO_IDS = Ids()
 _NO_INCOME, _NO_AUCTIONS, _NO_BALANCE, _NO_PROGRESS = Income(), Auctions(), Balance(), Progress()
 
 
@@ -274,19 +272,27 @@ def _cash_of_claims(snapshot: Snapshot, name: str, addresses: Mapping[str, str])
 
 
 @state_property(
-    3, writes=[*_AUCTIONS[1:], *_WORKOUTS[1:], "in_workouts", "ledger.auctions", "owners", "lot_ids"]
+    3,
+    writes=[
+        *(*_AUCTIONS[1:], *_WORKOUTS[1:], "in_workouts"),
+        *("ledger.auctions", "owners", "schedules", "vaults"),
+    ],
 )
 def auction_limits(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert that limits and caps count the principal left in live auctions and workouts, by type.
 
-    And that as many are counted as open as have an owner: settlement waits for them.
+    And that each vault counts those that are its own: settlement waits for them.
     """
-    owners = _table(snapshot["CollateralAuction"], "owners").values()
-    balances = _table(snapshot.get("Workouts", _NO_CONTRACT), "balances").values()
-    open_lots = sum(int(each.owner, 16) != 0 for each in owners) + sum(each.left != 0 for each in balances)
-    counted = _table(snapshot["CollateralAuction"], "lot_ids").get((), _NO_IDS).open
-    if counted != open_lots:
-        raise Violation(f"{counted} lots are counted as open, {open_lots} are")
+    auctions, workouts = snapshot["CollateralAuction"], snapshot.get("Workouts", _NO_CONTRACT)
+    lots, schedules = _table(auctions, "lots"), _table(workouts, "schedules")
+    owned = [(lots[id].collateral_type, each.owner) for id, each in _table(auctions, "owners").items()]
+    for id, balance in _table(workouts, "balances").items():
+        if balance.left:
+            owned.append((balance.collateral_type, schedules[id].owner))
+    open_lots = Counter((c, owner) for c, owner in owned if int(owner, 16))
+    vaults = _table(snapshot["VaultEngine"], "vaults")
+    if +Counter({key: vault.open_lots for key, vault in vaults.items()}) != open_lots:
+        raise Violation("a vault counts other lots than its own")
     live: dict[int, int] = defaultdict(int)
     left = {c: principal for c, (_, principal, _) in sums_of(snapshot, *_WORKOUTS).items()}
     for c, counted in _table(snapshot.get("Workouts", _NO_CONTRACT), "in_workouts").items():

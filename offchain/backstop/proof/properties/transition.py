@@ -122,11 +122,6 @@ def changes_of(step: Transition) -> Changes:
     return changes
 
 
-def gives_an_id(changes: Changes) -> bool:
-    """Return whether an auction or a workout begins in this step."""
-    return any(each.new.last != each.old.last for each in changes.get("lot_ids", ()))
-
-
 def unwinds(step: Transition) -> bool:
     """Return whether settlement takes an auction or a workout back in this step."""
     return step.calls("CollateralAuction", "unwind") or step.calls("Workouts", "unwind")

@@ -8,10 +8,10 @@ from backstop.model.interfaces import CallTerms, Vault
 from backstop.proof.properties.figures import policies
 from backstop.proof.properties.figures.prices import known_prices
 from backstop.proof.properties.registry import Violation, transition_property
-from backstop.proof.properties.transition import Changes, Transition, gives_an_id, unwinds
+from backstop.proof.properties.transition import Changes, Transition, unwinds
 
 
-@transition_property(8, writes=["vaults", "lot_ids"])
+@transition_property(8, writes=["vaults", "last_id"])
 def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> None:
     """Assert that a liquidated vault was under its liquidation ratio, or had not met a call in time.
 
@@ -26,7 +26,7 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
                 raise Violation(f"vault {c, owner} was called again")
             if not terms.ratio or covers(step, c, new, terms.ratio):
                 raise Violation(f"vault {c, owner} was called although it has the margin")
-    if not gives_an_id(changes) or step.action.method in ("sell_salvage", "enter"):
+    if "last_id" not in changes or step.action.method in ("sell_salvage", "enter"):
         return
     seized = changes.get("vaults", [])
     if not seized:
@@ -78,7 +78,7 @@ def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
         value = new.locked_collateral * min(prices.current, prices.next) * BASIS_POINTS
         safe = value >= debt * step.after("VaultEngine", "terms.of_types", c).initial_ratio
         stale = step.model.timestamp > prices.fresh_until
-        if gives_an_id(changes) or not safe or stale or _held_back(step, c):
+        if "last_id" in changes or not safe or stale or _held_back(step, c):
             raise Violation(f"vault {c, owner} got worse: {old} became {new}")
     for _, c, old, new in changes.get("ledger.debts", ()):
         if new.accumulated_rate != old.accumulated_rate and old.accumulated_rate:

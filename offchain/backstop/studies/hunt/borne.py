@@ -7,7 +7,7 @@ from typing import Any
 
 from backstop.deployment.parameters import Parameters
 from backstop.hosts.model import ModelSystem
-from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
 from backstop.studies.hunt.books import Books
 from backstop.studies.hunt.questions import KEEPER, Told
 from backstop.system import Action
@@ -45,7 +45,7 @@ class Borne:
         elif name == "Treasury.distribute" and "MarginFund" in self.contracts:
             treasury = self.contracts["Treasury"]
             self._insured = self.contracts["MarginFund"].insurances[()].amount
-            doubt = treasury._doubt()
+            doubt = div_up(self.contracts["LossWaterfall"].doubt_total(KEEPER), RAY)
             offered = min(treasury.plan[()].offered, treasury._surplus(0))
             self._fresh = max(0, treasury._surplus(doubt) - offered)
         elif name == "SurplusAuction.take":

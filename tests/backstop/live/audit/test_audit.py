@@ -167,7 +167,7 @@ def test_other_code_is_refused(content: dict[str, Any]) -> None:
     """The same slots, but a deployment whose contracts were built otherwise."""
     changed = copy.deepcopy(content)
     changed["deployment"]["parameters"]["savings"]["cooldown"] += 1
-    changed["deployment"]["contracts"]["Savings"]["args"][8] += 1
+    changed["deployment"]["contracts"]["Savings"]["args"][7] += 1
     with pytest.raises(Unproven, match=r"the Savings at 0x\w{40} has other code than these sources"):
         check(changed)
 

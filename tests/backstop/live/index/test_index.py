@@ -27,7 +27,7 @@ SAFE = {"liquidation_engine: safe vault", "liquidation_engine: no price"}
 NOT_CALLABLE = {
     "liquidation_engine: margin met",
     "liquidation_engine: call runs",
-    "liquidation_engine: no price",
+    "liquidation_engine: no price now",
 }
 
 
@@ -189,7 +189,8 @@ def skim(market: Market, c: int, owner: str) -> None:
         market.do("VaultEngine", "begin_settlement", sender=market.address("Settlement"))
     record = market.chain()[c, owner]
     taken = record.locked if record.normalized_debt else 0
-    assert market.do("VaultEngine", "skim", c, owner, taken, 0, sender=market.address("Settlement"))
+    done = market.do("VaultEngine", "skim", c, owner, taken, 0, sender=market.address("Settlement"))
+    assert done == (market.model.view("VaultEngine", "vault", c, owner).open_lots == 0)
 
 
 def reorganise(market: Market, depth: int) -> None:

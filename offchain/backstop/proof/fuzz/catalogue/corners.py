@@ -26,7 +26,7 @@ def overfill_a_vault(s: Scene) -> Iterator[Action | Wait]:
         price //= 2
         yield from settle_price(s, c, price)
         yield s.call("LiquidationEngine", "liquidate", c, owner, owner, by=owner)
-    last = int(s.auction.lot_ids[()].last)
+    last = int(s.auction.ids[()])
     yield from settle_price(s, c, RAY // 10**5)
     for id in range(max(last - 2, 1), last + 1):
         yield Wait(s.auction.terms[c].tail + s.auction.block_time + 1 if id <= last - 2 else 0)

@@ -30,7 +30,7 @@ def call_the_inside(s: Scene) -> Iterator[Action | Wait]:
             ("VaultEngine", "seize", (c, who, amount, amount, who, amount)),
             ("VaultEngine", "release", (c, amount, who)),
             ("VaultEngine", "settle_take", (c, who, amount, amount, amount, who, amount)),
-            ("VaultEngine", "write_off", (c, amount, amount)),
+            ("VaultEngine", "write_off", (c, who, amount, amount)),
             ("VaultEngine", "reward", (c, who, amount)),
             ("CollateralAuction", "write_off", (c, amount)),
             ("LiquidationEngine", "write_down", (c, amount)),

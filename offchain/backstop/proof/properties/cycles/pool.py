@@ -52,7 +52,7 @@ _WAYS_IN = ("deposit", "mint")
 # ------------------------------------------------------------------------- shares
 
 
-@state_property(120, writes=[_STATE, _BALANCES, _BATCHES, _REQUESTS])
+@state_property(120, writes=[_STATE, _BALANCES, _BATCHES, _REQUESTS, _ERA])
 def shares_are_members_or_on_their_way(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert that shares add up; requests are the escrow, and but for crumbs batches, a list by days.
 
