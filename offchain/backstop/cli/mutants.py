@@ -40,6 +40,7 @@ Examples:
   ape run mutants --pair upper-median --steps 5000
   ape run mutants --pairs --by hunt --seed 3
   ape run mutants --draw 30 --seed 4201 --out tests/backstop/proof/mutation/draws/practice_4201.yaml
+  ape run mutants --since HEAD~5 --sample 10 --seed 3
   ape run mutants --from tests/backstop/proof/mutation/pairs/practice/seed_4201.yaml --steps 150000
 """,
 )
@@ -63,7 +64,16 @@ Examples:
     help="Draw mutants for N new pairs by --seed, and write them to --out before anything is tried.",
 )
 @click.option(
-    "--steps", type=click.IntRange(1), default=40_000, show_default=True, help="Random steps for each pair."
+    "--since",
+    metavar="COMMIT",
+    help="Put --sample mutants of the lines that changed since a commit before a campaign.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    default=40_000,
+    show_default=True,
+    help="Random steps for each trial.",
 )
 @click.option(
     "--by",
@@ -100,6 +110,7 @@ def cli(
     names: tuple[str, ...],
     file: Path | None,
     draw: int | None,
+    since: str | None,
     steps: int,
     by: str,
     cases: int,
@@ -117,6 +128,8 @@ def cli(
 
     With --draw N mutants are only drawn, for new pairs whose model side is written by hand.
 
+    With --since a campaign of --steps random steps is asked instead, for --sample mutants of changed lines.
+
     With --pairs the fault is in contract and model alike, and only what looks at neither notices it:
     properties in a campaign of random steps, or the hunt for profit. Fails if the two differ, or if the hunt
     finds what is harmless. See docs/know/mutants.md.
@@ -124,6 +137,9 @@ def cli(
     need_checkout("mutants")
     if draw is not None:
         _draw_mutants(draw, seed, out)
+        return
+    if since is not None:
+        _try_changed_lines(since, sample, steps, seed)
         return
     if by == "hunt":
         _hunt_pairs(only, names, cases, seed, out or RUNS / "hunted.json", fresh, as_json)
@@ -181,6 +197,26 @@ def _try_pairs(
     content = [{"pair": pair.name, **asdict(result)} for pair, result in done]
     _show(content, (table(done), total(done)), as_json)
     _end(len(done) == len(wanted), complaints(done))
+
+
+def _try_changed_lines(revision: str, count: int, steps: int, seed: int) -> None:
+    from backstop.proof.mutation.changed_lines import (
+        draw_mutants,
+        list_results,
+        read_changed_lines,
+        try_mutants,
+    )
+
+    mutants = draw_mutants(read_changed_lines(revision), seed)
+    count, done = min(count, len(mutants)), []
+    with stoppable("stopping ...") as stop, progress_bar() as bar:
+        bar(0, count, "compiling")
+        for mutant, word in try_mutants(mutants, count, steps, seed, stop):
+            done.append((mutant, word))
+            bar(len(done), count, mutant.function)
+    for line in list_results(done):
+        print(line)
+    _end(len(done) == count, ())
 
 
 def _draw_mutants(count: int, seed: int, out: Path | None) -> None:
