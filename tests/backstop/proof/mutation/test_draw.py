@@ -12,7 +12,8 @@ from backstop.proof.mutation.draw import draw_mutants, read_known_ids, write_dra
 from backstop.proof.mutation.mutants import FILES, mutants_of
 from backstop.proof.mutation.pairs import DRAWN, PAIRS, read_file, read_pairs
 
-PRACTICE = PAIRS / "practice"
+# Folders of pairs and the first word of their draws.
+DRAWS = ("practice", "fresh")
 
 
 @pytest.fixture
@@ -38,9 +39,10 @@ def test_a_seed_draws_the_same_without_what_was_read_before(root):
     }
 
 
-def test_what_was_drawn_before_is_known():
+@pytest.mark.parametrize("name", DRAWS)
+def test_what_was_drawn_before_is_known(name):
     drawn = {pair.origin for pair in read_pairs() if pair.source == DRAWN}
-    (file,) = (PAIRS.parent / "draws").glob("practice_*.yaml")
+    (file,) = (PAIRS.parent / "draws").glob(f"{name}_*.yaml")
     ids = [each["id"] for each in yaml.safe_load(file.read_text())["mutants"]]
     assert drawn | {*ids} < read_known_ids()
     assert len({*ids}) == len(ids) == 180
@@ -63,8 +65,11 @@ def test_a_draw_needs_a_file():
     assert result.exit_code == 1 and result.output == "Error: --draw: no file to write; expected --out FILE\n"
 
 
-def test_pairs_of_a_file_are_of_its_draw():
-    for file in sorted(PRACTICE.glob("*.yaml")):
+@pytest.mark.parametrize("name", DRAWS)
+def test_pairs_of_a_file_are_of_its_draw(name):
+    files = sorted((PAIRS / name).glob("*.yaml"))
+    assert files
+    for file in files:
         ids = {
             each["id"]
             for draw in (PAIRS.parent / "draws").glob("*.yaml")
