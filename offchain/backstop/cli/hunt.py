@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from backstop.cli.common import (
     RUNS,
@@ -21,6 +23,8 @@ from backstop.cli.common import (
     stoppable,
     workers_options,
 )
+from backstop.errors import BackstopError
+from backstop.files.installation import need_checkout
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.by_name import HOSTS
 from backstop.report.hunt_page import write_page
@@ -62,6 +66,13 @@ RUN_BY = ("backstop.studies.hunt.campaign",)
 @click.option(
     "--best", type=click.IntRange(0), default=10, show_default=True, help="Stories to tell of each alarm."
 )
+@click.option(
+    "--old-rule",
+    "rules",
+    multiple=True,
+    metavar="NAME",
+    help="Put this old rule back in a copy, and say whether a new story is told; may be given again.",
+)
 @seed_option
 @workers_options
 @click.option(
@@ -81,6 +92,7 @@ def cli(
     trials: int,
     alarms: tuple[str, ...],
     best: int,
+    rules: tuple[str, ...],
     seed: int,
     workers: int,
     dask: str | None,
@@ -100,12 +112,19 @@ def cli(
     arrive. Each case draws a deployment and a course of the world.
     Interrupt it at any time: the same command goes on, with more --cases further.
 
+    With --old-rule a rule that was wrong is put back, and a story is sought that the rules of now do not
+    tell, nor one half as large, in four times as many cases. Fails if none is told.
+
     Exit codes: 0 if nothing is found, 1 with a story, 130 if it was interrupted before it found any.
 
     \b
       ape run hunt --cases 200 --workers 2
       ape run hunt --cases 20 --alarm stuck --alarm unequal --seed 7
+      ape run hunt --cases 10 --old-rule test_dust_keeps_a_stage
     """
+    if rules:
+        _hunt_old_rules(rules, cases, alarms or ALARMS, seed, out or RUNS / "old-rules", fresh, as_json)
+        return
     out = out or RUNS / f"hunt-{seed}"
     effort = Effort(tuple(each for each in ALARMS if each in (alarms or ALARMS)), *_parts(plans), trials)
     inputs = {"seed": seed, "plans": plans, "trials": trials, "alarms": " and ".join(effort.alarms)}
@@ -140,6 +159,40 @@ def cli(
         again = command_line("hunt", cases=cases, plans=plans, trials=trials, seed=seed, out=out)
         click.echo(" ".join([f"go on with: {again}", *(f"--alarm {each}" for each in alarms)]), err=True)
     raise SystemExit(1 if stories else 0 if done else INTERRUPTED)
+
+
+def _hunt_old_rules(
+    names: Sequence[str],
+    cases: int,
+    alarms: Sequence[str],
+    seed: int,
+    out: Path,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    """Hunt under each old rule; raise BackstopError unless each has a story of its own."""
+    need_checkout("hunt --old-rule")
+    from backstop.proof.old_rules import old_rules, pair_of
+    from backstop.studies.hunted.trials import Kept, Trials, table, total
+
+    wanted = [pair_of(name) for name in old_rules(names)]
+    done = []
+    with stoppable("stopping, results are kept ...") as stop, progress_bar() as bar:
+        trials = Trials(wanted, Kept(out / "hunted.json", fresh), cases, seed, alarms, stop)
+        unchanged = trials.unchanged(lambda n: bar(n, len(trials.more), "the present rules"))
+        for verdict in trials.run(unchanged):
+            done.append(verdict)
+            bar(len(done), len(wanted), verdict.pair.name)
+    if as_json:
+        click.echo(json.dumps([each.to_json() for each in done], indent=2))
+    else:
+        console = Console(highlight=False)
+        console.print(table(done))
+        console.print(total(done))
+    if len(done) < len(wanted):
+        raise BackstopError("stopped: these are the results so far; the same command goes on")
+    if missed := [each.pair.name for each in done if each.found is None]:
+        raise BackstopError(f"no new story is told under {', '.join(missed)}")
 
 
 def _parts(plans: int) -> tuple[int, int]:

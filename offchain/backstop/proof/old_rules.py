@@ -19,6 +19,7 @@ from pathlib import Path
 
 from backstop.errors import BackstopError
 from backstop.files.installation import ROOT
+from backstop.proof.mutation.pairs import Change, Pair
 
 ATTACKS = ROOT / "tests" / "exploits"
 PATCHES = ATTACKS / "old_rules"
@@ -30,6 +31,8 @@ OPTIONS = ("-q", "-rfE", "--tb=no", "--durations=0", "-p", "no:ape_test", "-p", 
 TO_THE_END = "--without-properties"
 # pytest cuts a failure to the width of the screen.
 ENVIRONMENT = {"COLUMNS": "1000", "PYTHONDONTWRITEBYTECODE": "1"}
+_FILE = re.compile(r"^\+\+\+ b/(.+)$", re.MULTILINE)
+_HUNK = re.compile(r"^@@ .*\n", re.MULTILINE)
 _FAILED = re.compile(r"^FAILED \S+?::(.+?) - (.*)$", re.MULTILINE)
 PASSED, TESTS_FAILED = 0, 1
 # A failure that shows no attack: the patch puts the rule back on one side only.
@@ -69,6 +72,18 @@ def play(names: Iterable[str], show: Callable[[Played], None] = lambda played: N
             results.append(_play(copy, name))
             show(results[-1])
     return results
+
+
+def pair_of(name: str) -> Pair:
+    """Return an old rule as a pair, to be tried as one: each hunk of its patch is a change."""
+    changes = []
+    for part in (PATCHES / f"{name}.patch").read_text().split("diff --git ")[1:]:
+        head, *hunks = _HUNK.split(part)
+        (file,) = _FILE.findall(head)
+        for lines in (hunk.splitlines(keepends=True) for hunk in hunks):
+            before, after = ("".join(line[1:] for line in lines if line[0] in f" {sign}") for sign in "-+")
+            changes.append(Change(file, before, after))
+    return Pair(name, "", "", "old rule", name, tuple(changes))
 
 
 def applies(name: str, root: Path = ROOT) -> str:

@@ -69,7 +69,8 @@ def copied(mistake: Mistake) -> Iterator[Copy]:
         package = Path("offchain") / "backstop"
         shutil.copytree(ROOT / package, copy.root / package)
         shutil.copytree(CONTRACTS, copy.root / "contracts")
-        shutil.copytree(CACHE, copy.root / CACHE.relative_to(ROOT))
+        if CACHE.exists():
+            shutil.copytree(CACHE, copy.root / CACHE.relative_to(ROOT))
         mistake.apply(copy.root)
         yield copy
 

@@ -38,7 +38,7 @@ class Watch:
 
 
 def _place(change: Change, text: str) -> tuple[int, int] | None:
-    """Return line and column of the statement that a change begins in; None if it is an import."""
+    """Return line and column of the statement that a change begins in; None if it is in no function."""
     # What is added after a text is met where the text ends.
     both = takewhile(lambda pair: pair[0] == pair[1], zip(change.before, change.after, strict=False))
     same = min(len(list(both)), len(change.before) - 1)
@@ -49,12 +49,11 @@ def _place(change: Change, text: str) -> tuple[int, int] | None:
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno)
     ]
-    if not any(isinstance(node, ast.FunctionDef) for node in found):
-        assert isinstance(found[-1], ast.ImportFrom), f"{change.file}:{line} is in no function"
-        return None
     # `ast.walk` goes from the outside to the inside. Before an `elif` nothing can be said.
     lines = text.splitlines()
     within = [
         each for each in found if not lines[each.lineno - 1].lstrip().startswith(("elif", "def", "class"))
     ]
+    if not within or not any(isinstance(node, ast.FunctionDef) for node in found):
+        return None
     return within[-1].lineno, within[-1].col_offset
