@@ -37,7 +37,7 @@ Check = Callable[[Town, Outside], Iterator[Refusal]]
 
 def go_on(town: Town, outside: Outside, seconds: int, step: int = 1_800) -> None:
     """Let time pass with everybody honest awake, at prices that stay."""
-    silent = tuple(c in outside.dead for c in town.types)
+    silent = tuple(c in outside.dead for c in town.markets)
     for _ in range(seconds // step):
         town.advance(step)
         town.report(outside.prices, silent, outside.absent)
@@ -46,12 +46,8 @@ def go_on(town: Town, outside: Outside, seconds: int, step: int = 1_800) -> None
 
 
 def _tend_more(town: Town) -> None:
-    """Do what keepers of equity auctions and of the breaker do."""
+    """Do what keepers of the breaker do."""
     contracts = town.system.world.contracts
-    for name in ("StakeAuction", "MintAuction"):
-        if name in contracts:
-            for c in town.types:
-                town.do(KEEPER, name, "end", c)
     if "CircuitBreaker" in contracts:
         for trigger in (1, 2, 3, 4):
             for c in town.types:

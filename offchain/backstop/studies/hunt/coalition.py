@@ -16,13 +16,17 @@ from backstop.proof.fuzz.moves import MOVES
 from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.studies.hunt.honest import Town
 from backstop.studies.hunt.script import TICK
-from backstop.studies.hunt.setting import COALITION, HONEST
+from backstop.studies.hunt.setting import COALITION, CROWD, HONEST
 from backstop.system import Action
 
 PHASES = 3
 """A tick's: before the feed has the new price, after it, after the keeper."""
 LIE = "report"
-"""The one act that is no move: a bought reporter says what it likes."""
+"""An act that is no move: a bought reporter says what it likes."""
+SWARM = "swarm"
+"""Another one: many accounts bring, ask for and cut dust."""
+DUST = 10**15
+"""What each of them brings [wad]."""
 # What a coalition may call: the protocol, not the tokens of a test that anybody may mint.
 PROTOCOL = (
     "VaultEngine",
@@ -34,6 +38,11 @@ PROTOCOL = (
     "Stablecoin",
     "Settlement",
     "Treasury",
+    "Equity",
+    "StakedEquity",
+    "StakeAuction",
+    "MintAuction",
+    "SurplusAuction",
 )
 # What moves only what is one's own: everything else is done to others, or for them.
 OWN = frozenset(
@@ -76,7 +85,7 @@ class Act(NamedTuple):
 
 
 Plan = tuple[Act, ...]
-NAMES = (*MOVES, LIE)
+NAMES = (*MOVES, LIE, SWARM)
 
 
 class CoalitionScene(Scene):
@@ -84,7 +93,7 @@ class CoalitionScene(Scene):
 
     def __init__(self, deployment: Deployment, world: World) -> None:
         super().__init__(deployment, world, Random(0))
-        self.coalition = tuple(map(account, COALITION))
+        self.coalition: tuple[str, ...] = tuple(map(account, COALITION))
         self.people = (*self.coalition, *map(account, HONEST))
         self.late = True
 
@@ -148,6 +157,9 @@ class Coalition:
                 if act.move == LIE:
                     self._lie(Random(act.dice), prices)
                     self.luck.done[act.move] += 1
+                elif act.move == SWARM:
+                    self._swarm(Random(act.dice))
+                    self.luck.done[act.move] += 1
                 else:
                     self.luck.done[act.move] += self._begin(act)
 
@@ -180,6 +192,21 @@ class Coalition:
             return False
         self.doings.append(Doing(*self._moment, action))
         return True
+
+    def _swarm(self, random: Random) -> None:
+        """Have many accounts enter a pool with dust, or ask for half of it; then cut."""
+        name, pool = random.choice(list(self.town.pools.items()))
+        crowd = random.sample(CROWD, random.choice((3, 12, len(CROWD))))
+        leaves = random.random() < 0.7
+        for who in crowd:
+            if not pool.held(who):
+                self._do(Action("Stablecoin", "transfer", (who, DUST), self.scene.richest()))
+                self._do(Action("Stablecoin", "approve", (pool.address, DUST), who))
+                self._do(Action(name, "deposit", (DUST, who), who))
+            if leaves and pool.held(who):
+                self._do(Action(name, "requestRedeem", (-(-pool.held(who) // 2), who, who), who))
+        self._do(Action(name, "cut", (), crowd[0]))
+        self.scene.coalition = (*self.scene.coalition[: len(COALITION)], crowd[0])
 
     def _lie(self, random: Random, prices: tuple[int, ...]) -> None:
         c = random.choice(self.town.types)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from backstop.deployment.accounts import account
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.recovery_claims import RecoveryClaims
 from backstop.studies.hunt.coalition import LIE, OWN, Coalition, Doing, Luck, Plan
 from backstop.studies.hunt.honest import ROUND, Town
 from backstop.studies.hunt.script import BRANCHES, TICK, TICKS, Script
@@ -78,6 +80,8 @@ def moments(town: Town, script: Script, branch: int, doings: Sequence[Doing]) ->
     """Let the world outside go on; yield each moment at which the coalition may act."""
     for tick in range(TICKS):
         town.advance(TICK + (script.pause[1] if tick == script.pause[0] else 0))
+        if tick == script.outage[0] and script.outage[1]:
+            town.stop(script.outage[1])
         prices = script.prices[branch][tick]
         yield tick, 0
         # Who has lied once is silent from then on, as far as this is honest.
@@ -110,21 +114,27 @@ def endings(town: Town, last: tuple[int, ...], after: Sequence[tuple[int, int]] 
 
 def _after(town: Town, last: tuple[int, ...], first: int, then: int) -> tuple[int, ...]:
     """Go on with prices moved, everybody honest and quick, until nothing is left to be done."""
-    heard = tuple(False for _ in town.types)
+    heard, contracts = tuple(False for _ in town.markets), town.system.world.contracts
     prices = last
     for turn in range(4 * ROUNDS):
         move = first if turn < ROUNDS // 2 else then
         prices = tuple(price * (BASIS_POINTS + move) // BASIS_POINTS for price in last)
         town.advance(ROUND)
         town.report(prices, heard, frozenset())
-        town.leave(PEOPLE)
+        town.leave((*PEOPLE, *sorted(town.crowd)))
         town.tend(KEEPER, prices)
         if turn >= ROUNDS and town.quiet:
             break
-    for name in town.pools:
-        if f"{name}.Claims" in town.system.world.contracts:
-            for who in PEOPLE:
-                town.do(who, name, "collect_claims", who)
+    claims = [name for name in town.pools if f"{name}.Claims" in contracts]
+    if "Treasury" in contracts:
+        town.do(KEEPER, "Treasury", "distribute")
+    for name in claims:
+        for who in (*PEOPLE, *sorted(town.crowd)):
+            town.do(who, name, "collect_claims", who)
+            for generation in range(
+                cast(RecoveryClaims, contracts[f"{name}.Claims"]).state[()].generation + 1
+            ):
+                town.do(who, f"{name}.Claims", "collect", who, generation)
     town.advance(max(pool.vesting for pool in town.pools.values()))
     for c in town.types:
         town.do(KEEPER, "VaultEngine", "accrue", c)

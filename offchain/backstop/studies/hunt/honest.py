@@ -11,17 +11,20 @@ from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
 from backstop.model.collateral_auction import CollateralAuction
+from backstop.model.equity_auction import EquityAuction
 from backstop.model.interfaces import Vault
 from backstop.model.liquidation_engine import LiquidationEngine
+from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.pool import Pool
 from backstop.model.price_feed import PriceFeed, renewal_window
 from backstop.model.settlement import Settlement
 from backstop.model.vault_engine import VaultEngine
 from backstop.studies.hunt.script import Intent
-from backstop.studies.hunt.setting import KEEPER, Setting
+from backstop.studies.hunt.setting import CROWD, KEEPER, Outage, Setting, Step
 from backstop.system import Action, Outcome
 
 POKER = account("poker")
+SALES = ("StakeAuction", "MintAuction")
 ROUND = 1_800
 """The longest that honest people are away [seconds]."""
 WRITING_OFF = "writing off"
@@ -40,11 +43,19 @@ class Town:
         self.feed = cast(PriceFeed, contracts["PriceFeed"])
         self.liquidations = cast(LiquidationEngine, contracts["LiquidationEngine"])
         self.settlement = cast(Settlement, contracts["Settlement"])
+        self.waterfall = cast(LossWaterfall, contracts["LossWaterfall"])
+        # Auctions of equity.
+        self.sales: dict[str, EquityAuction] = {
+            name: cast(EquityAuction, contracts[name]) for name in SALES if name in contracts
+        }
         self.pools: dict[str, Pool] = {
             name: cast(Pool, contracts[name]) for name in STABLECOIN_POOLS if name in contracts
         }
         self.types = range(len(setting.parameters.collateral_types))
-        self.done: list[Action | int] = []
+        self.markets = setting.markets
+        self.done: list[Step] = []
+        # Those of the crowd that have done something.
+        self.crowd: set[str] = set()
         # Principal that auctions of a vault could not bring [rad].
         self.lost: dict[str, int] = {}
         # What the keeper leaves to others, by method.
@@ -67,6 +78,8 @@ class Town:
         if not outcome.ok:
             return outcome
         self.done.append(action)
+        if action.sender in CROWD:
+            self.crowd.add(action.sender)
         for log in outcome.logs:
             if log.event == "AuctionStarted":
                 self._owners[log.values[0]] = log.values[2]
@@ -95,6 +108,11 @@ class Town:
         self.system.advance(seconds)
         self.done.append(seconds)
 
+    def stop(self, seconds: int) -> None:
+        """Let time pass without a block."""
+        self.system.advance(seconds, 0)
+        self.done.append(Outage(seconds))
+
     @contextmanager
     def imagine(self) -> Iterator[None]:
         """Take back at the end whatever happens inside."""
@@ -112,16 +130,16 @@ class Town:
 
     def report(self, prices: tuple[int, ...], silent: tuple[bool, ...], liars: frozenset[str]) -> None:
         """Have all reporters but the silent and the liars say what is new, and step each feed."""
-        for c in self.types:
+        for c, price, is_silent in zip(self.markets, prices, silent, strict=True):
             config = self.feed.configs[c]
-            for index in range(1, 1 + (0 if silent[c] else config.reporters)):
+            for index in range(1, 1 + (0 if is_silent else config.reporters)):
                 reporter, last = self.feed.reporters[c, index], self.feed.reports[c, index]
                 lapses = last.reported_at + config.max_age < self.now + ROUND
-                if reporter not in liars and (lapses or last.price != prices[c]):
-                    self.do(reporter, "PriceFeed", "report", c, prices[c])
+                if reporter not in liars and (lapses or last.price != price):
+                    self.do(reporter, "PriceFeed", "report", c, price)
             elapsed = self.now - self.feed.averages[c].stepped_at
             pending = self.feed.prices[c].next or self.feed.withheld_prices[c]
-            early = elapsed <= renewal_window(config.step) and prices[c] != pending
+            early = elapsed <= renewal_window(config.step) and price != pending
             if elapsed >= config.step or early:
                 self.do(POKER, "PriceFeed", "poke", c)
 
@@ -150,9 +168,10 @@ class Town:
     def leave(self, people: tuple[str, ...]) -> None:
         """Have everybody take out what is due: who has asked for it leaves as soon as it may."""
         self.settle(people[0])
-        for name in self.pools:
+        for name, pool in self.pools.items():
             for who in people:
-                self.claim(who, name)
+                if pool.lines[who].first:
+                    self.claim(who, name)
 
     def claim(self, who: str, pool: str, share: int = BASIS_POINTS) -> None:
         """Have somebody claim a share of what is paid of the own requests."""
@@ -182,10 +201,11 @@ class Town:
                 self._liquidate(by, c, price)
         for id, lot in list(self.auction.lots.items()):
             if lot.target:
-                self._auction(by, id, prices)
+                self.tend_lot(by, id, prices)
         for c in self.types:
             if self.engine.deficit[c]:
                 self.do(by, "LossWaterfall", "cover", c)
+        self._tend_equity(by, prices)
         progress = self.settlement.progress[()]
         if progress.announced_for and self.now >= progress.announced_for:
             self.do(by, "Settlement", "begin")
@@ -204,7 +224,8 @@ class Town:
             if in_doubt or self.liquidations.vault_flags[c, owner]:
                 self.do(by, "LiquidationEngine", "flag", c, owner)
 
-    def _auction(self, by: str, id: int, prices: tuple[int, ...]) -> None:
+    def tend_lot(self, by: str, id: int, prices: tuple[int, ...]) -> None:
+        """Buy a lot that is no dearer than outside, start it again if that is due, or close it."""
         lot, terms = self.auction.lots[id], self.auction.terms[self.auction.lots[id].collateral_type]
         c = lot.collateral_type
         price, due = terms.price(self.auction.tops[id].top, self.auction.clock(by) - lot.started_at)
@@ -220,10 +241,26 @@ class Town:
         elif due:
             self.do(by, "CollateralAuction", "reset", id, by)
 
+    def _tend_equity(self, by: str, prices: tuple[int, ...]) -> None:
+        """Buy equity that is no dearer than outside, and end what is over."""
+        for name, auction in self.sales.items():
+            for c, sale in list(auction.sales.items()):
+                if not sale.target:
+                    continue
+                elapsed = self.now - sale.started_at
+                if elapsed > auction.duration:
+                    self.do(by, name, "end", c)
+                elif sale.price(elapsed, auction.duration) <= prices[-1]:
+                    self.do(by, name, "take", c, MAX_UINT256, MAX_UINT256, by, b"")
+
     def _wind_up(self, by: str) -> None:
         for id, lot in list(self.auction.lots.items()):
             if lot.target:
                 self.do(by, "CollateralAuction", "unwind", id)
+        for name, auction in self.sales.items():
+            for c, sale in list(auction.sales.items()):
+                if sale.target:
+                    self.do(by, name, "end", c)
         for c in range(self.engine.type_count[()]):
             if not self.settlement.final_prices[c].is_final:
                 self.do(by, "Settlement", "fix_price", c)
@@ -243,6 +280,7 @@ class Town:
             return bool(self.settlement.progress[()].fixed_at)
         if self.settlement.progress[()].announced_for:
             return False
-        return not any(lot.target for lot in self.auction.lots.values()) and not any(
+        sales = (sale for auction in self.sales.values() for sale in auction.sales.values())
+        return not any(lot.target for lot in (*self.auction.lots.values(), *sales)) and not any(
             self.engine.deficit[c] for c in self.types
         )

@@ -9,7 +9,7 @@ and a move that it knows of on lots of nobody's that it takes, or weighs against
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import permutations
 from operator import itemgetter
@@ -30,8 +30,7 @@ from backstop.studies.hunt.exchange import (
     draw_exchange,
 )
 from backstop.studies.hunt.finding import Finding
-from backstop.studies.hunt.setting import Setting
-from backstop.system import Action
+from backstop.studies.hunt.setting import Setting, Step
 
 PHASES = ("before the feed knows", "while it is only the next price", "once it is the price")
 LEAST = 50 * WAD
@@ -214,7 +213,7 @@ class Margin:
             yield f"leg {deal.leg}  {PHASES[deal.phase]}: {deal.one}: {deal.kind}{many}{whom}"
 
 
-def histories(finding: Finding) -> Iterator[tuple[Setting, list[Action | int]]]:
+def histories(finding: Finding) -> Iterator[tuple[Setting, Sequence[Step]]]:
     """Play a story again, on a new system, for each continuation; or in both ways, with all leaving."""
     margin = Margin(finding.seed)
     deals = margin._deals(finding.trial)

@@ -10,6 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 from backstop.deployment.accounts import account
+from backstop.deployment.contracts import STABLECOIN_POOLS, STAGES
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import LOOK
 from backstop.studies.hunt.coalition import LIE
@@ -33,9 +34,11 @@ from backstop.studies.hunt.deeds import (
 )
 from backstop.studies.hunt.honest import WRITING_OFF, Town
 from backstop.studies.hunt.script import TICK, TICKS, Script
-from backstop.studies.hunt.setting import BANK, TWINS, Setting
+from backstop.studies.hunt.setting import BANK, KEEPER, TWINS, Setting
 from backstop.system import Action
 
+BARGAIN = 15_000 * WAD
+"""What who buys may have more of all lots, as it looks at them at other moments."""
 FEES = 40 * WAD
 """What fees of hours, and crumbs that are sold late, may make; less than a reward."""
 
@@ -59,6 +62,8 @@ class Pair(NamedTuple):
     until: int = TICKS
     # Whether what counts is that all others together have less in the second history.
     others: bool = False
+    # Whether what counts is that who buys has more in the second history.
+    buyer: bool = False
     # Whether the first twin has to leave: if it does not, it is no pair.
     leaves: bool = False
 
@@ -93,19 +98,41 @@ def _leave_or_stay(setting: Setting, random: Random) -> Pair:
 
 def _crumb(setting: Setting, random: Random) -> Pair:
     """Draw a newcomer who brings a little, and a twin who keeps it: it may be doubled, no more."""
-    pool, at = pool_of(setting, random), random.randrange(1, TICKS)
+    pool, at = _paying_back(setting, random), random.randrange(1, TICKS)
     amount = random.choice((WAD // 1_000, WAD, 100 * WAD))
     script = draw_fall(setting, random, random.randrange(1, TICKS // 2), LOSSES)
-    income = random.choice((100, 2_000)) * WAD
-    given = Deed(random.randrange(at), 0, lambda town: town.do(BANK, pool, "add_income", income))
-    deeds = (given, *enter_at(at, ONE, pool, amount), Deed(at, 0, coins(OTHER, amount)))
+    income, out = random.choice((100, 2_000)) * WAD, random.randrange(TICKS)
+    given = Deed(random.randrange(at), 0, lambda town: _give(town, pool, income))
+    deeds = [given, *enter_at(at, ONE, pool, amount), Deed(at, 0, coins(OTHER, amount))]
+    if random.random() < 0.5:
+        deeds.append(Deed(out, 0, lambda town: _leave_all(town, pool)))
     kind = "a newcomer to a pool ends with more than twice what it brought"
-    return Pair(kind, script, (deeds,), allowed=amount)
+    return Pair(kind, script, (tuple(sorted(deeds, key=lambda deed: deed[:2])),), allowed=amount)
+
+
+def _paying_back(setting: Setting, random: Random) -> str:
+    """Draw a pool that gives income of leavers back: a stage, if there is one."""
+    names = [STAGES[each.name].contract for each in setting.parameters.stages]
+    found = [name for name in STABLECOIN_POOLS if name in names]
+    return random.choice(found) if found else pool_of(setting, random)
+
+
+def _give(town: Town, pool: str, amount: int) -> None:
+    """Have the bank give members income; where there are none it would be for whoever comes."""
+    if town.pools[pool].state[()].supply:
+        town.do(BANK, pool, "add_income", amount)
+
+
+def _leave_all(town: Town, pool: str) -> None:
+    """Have all members but the twins ask to leave with everything."""
+    for who in list(town.pools[pool].holders()):
+        if who not in (*TWINS, town.pools[pool].address):
+            town.do(who, pool, "requestRedeem", town.pools[pool].held(who) or 1, who, who)
 
 
 def _same_second(setting: Setting, random: Random) -> Pair:
     """Draw two borrowers who do the same in the same second; strangers call in between."""
-    c = random.randrange(len(setting.prices))
+    c = random.randrange(len(setting.parameters.collateral_types))
     ratio = setting.parameters.collateral_types[c].initial_ratio + 20_000
     debt, tick = random.choice((5_000, 100_000)) * WAD, random.randrange(20, TICKS)
     before = random.random() < 0.5
@@ -148,7 +175,7 @@ def _again(setting: Setting, random: Random) -> Pair:
 def _given_up(setting: Setting, random: Random) -> Pair:
     """Draw a stranger who closes what it can, or leaves it to be sold at the market's price."""
     script = draw_fall(setting, random, random.randrange(1, 12), (500, 1_500, 2_000, 3_000, 5_000))
-    c = random.randrange(len(setting.prices))
+    c = random.randrange(len(setting.parameters.collateral_types))
     terms = setting.parameters.collateral_types[c]
     debt = max(terms.debt_floor, 100) * random.choice((1, 1, 2)) * WAD
     deeds = [borrow(1, 2, ONE, c, debt, terms.initial_ratio + 1)]
@@ -240,6 +267,31 @@ def _repay_if_sound(town: Town, c: int, debt: int) -> None:
         repay_all(0, 0, ONE, c, debt).do(town)
 
 
+def _outage(setting: Setting, random: Random) -> Pair:
+    """Draw vaults that are sold while blocks are produced all the time, or with a stretch without any."""
+    if not setting.parameters.block_time:
+        return _sold(setting, random)
+    event = random.randrange(2, 20)
+    script = draw_fall(setting, random, event, (300, 500, 1_000, 1_500, 2_000))
+    # What falls stays there.
+    rows = (*script.prices[0][:event], *(script.prices[0][event],) * (TICKS - event))
+    at, seconds = event + random.randrange(1, 12), random.choice((600, 3_600, 2 * 3_600))
+    c = random.randrange(len(setting.parameters.collateral_types))
+    terms = setting.parameters.collateral_types[c]
+    debt = random.randint(20_000, 500_000) * WAD
+    opened = (borrow(1, 0, OTHER, c, debt, terms.initial_ratio + 1),)
+    script = script._replace(prices=(rows, rows), awake=frozenset(range(TICKS)), intents=())
+
+    def stop(town: Town) -> None:
+        town.stop(seconds)
+        for id in [id for id, lot in town.auction.lots.items() if lot.target]:
+            town.tend_lot(KEEPER, id, script.prices[0][at])
+
+    kind = "what is under auction is sold as ever, or after an outage"
+    worlds = opened, (*opened, Deed(at, 0, stop))
+    return Pair(kind, script, worlds, allowed=BARGAIN, buyer=True)
+
+
 KINDS: tuple[Callable[[Setting, Random], Pair], ...] = (
     _leave_or_stay,
     _leave_or_stay,
@@ -253,4 +305,5 @@ KINDS: tuple[Callable[[Setting, Random], Pair], ...] = (
     _flags,
     _lies,
     _sold,
+    _outage,
 )

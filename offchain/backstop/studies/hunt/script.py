@@ -28,7 +28,7 @@ class Intent(NamedTuple):
 class Script(NamedTuple):
     """The course of the world outside, up to an event that comes in one branch and not in the other."""
 
-    # By branch, by tick, by type [ray].
+    # By branch, by tick, by market: of each type, then of equity if there is any [ray].
     prices: tuple[tuple[tuple[int, ...], ...], ...]
     # The tick of the event: from then on the branches differ, and whoever acts knows which it is.
     event: int
@@ -43,6 +43,8 @@ class Script(NamedTuple):
     absent: frozenset[str] = frozenset()
     # A tick before which nothing happens for long, and how long [seconds].
     pause: tuple[int, int] = (0, 0)
+    # A tick before which no block is produced, and for how long [seconds].
+    outage: tuple[int, int] = (0, 0)
 
 
 COMES, STAYS_AWAY = BRANCHES = (0, 1)
@@ -51,10 +53,9 @@ COMES, STAYS_AWAY = BRANCHES = (0, 1)
 
 def draw_script(setting: Setting, random: Random) -> Script:
     """Draw a course of prices and of honest people's wishes."""
-    types = range(len(setting.parameters.collateral_types))
     event = random.randrange(3, TICKS - 3)
-    columns = [_prices(random, setting.prices[c], event) for c in types]
-    silent = [frozenset(_silence(random)) for _ in types]
+    columns = [_prices(random, price, event) for price in setting.prices]
+    silent = [frozenset(_silence(random)) for _ in setting.prices]
     awake = frozenset(tick for tick in range(TICKS) if random.random() < 0.6)
     return Script(
         prices=(tuple(zip(*columns, strict=True)), (setting.prices,) * TICKS),
@@ -63,7 +64,13 @@ def draw_script(setting: Setting, random: Random) -> Script:
         awake=awake,
         intents=tuple(_intents(setting, random)),
         announced=random.randrange(TICKS // 2) if random.random() < 0.15 else None,
+        outage=random.choice(((0, 0), (0, 0), draw_outage(random))),
     )
+
+
+def draw_outage(random: Random) -> tuple[int, int]:
+    """Draw when no block is produced, and for how long."""
+    return random.randrange(TICKS), random.choice((600, 3_600, 3 * 3_600))
 
 
 def _prices(random: Random, start: int, event: int) -> list[int]:

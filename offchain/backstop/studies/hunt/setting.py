@@ -21,16 +21,21 @@ from backstop.deployment.parameters import (
     PoolParameters,
     SettlementParameters,
     StageParameters,
+    TreasuryParameters,
 )
 from backstop.deployment.plan import Deployment, plan
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
+from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.price_feed import least_quorum
 from backstop.proof.fuzz.opening import odd_contracts
+from backstop.studies.hunt.past import Past
 from backstop.system import Action
 
 COALITION = ("attacker", "owner_1", "owner_2")
 """Accounts without any role of the protocol that act together; a minority of reporters besides."""
+CROWD = tuple(account(f"crowd_{i + 1}") for i in range(24))
+"""More accounts of theirs, which begin with nothing."""
 HONEST = ("borrower", "borrower_2", "saver", "saver_2")
 """Whoever may lose by what the coalition does."""
 KEEPER = account("keeper")
@@ -43,23 +48,40 @@ TWINS = tuple(map(account, ("twin", "twin_2")))
 
 HOUR = 3_600
 PRICES = (2_000 * RAY, 50 * RAY)
+EQUITY_PRICE = 100 * RAY
 # What one person may lock or save, whole coins.
 MEANS = 200_000
+
+
+class Outage(NamedTuple):
+    """Seconds that pass while no block is produced."""
+
+    seconds: int
+
+
+Step = Action | int | Outage
+"""A call, seconds that pass with their blocks, or without."""
 
 
 class Setting(NamedTuple):
     """A deployment and how it is opened."""
 
     parameters: Parameters
-    opening: tuple[Action, ...]
+    # Calls, and seconds that pass.
+    opening: tuple[Action | int, ...]
     # Reporters who belong to the coalition, by type.
     bought: tuple[tuple[str, ...], ...]
-    # Of whole tokens at the opening [ray].
+    # Of whole tokens at the opening [ray]: of each type, then of equity if there is any.
     prices: tuple[int, ...] = PRICES
 
     @property
     def deployment(self) -> Deployment:
         return plan(self.parameters)
+
+    @property
+    def markets(self) -> tuple[int, ...]:
+        """The ids of the feed's markets, in the order of prices."""
+        return markets_of(self.parameters)
 
     def new(self) -> ModelSystem:
         """Deploy and open it on the model."""
@@ -67,9 +89,12 @@ class Setting(NamedTuple):
         system = model_of(deployment)
         for creation in odd_contracts(deployment):
             create_on_model(system.world, creation)
-        for action in (*configuration(deployment), *self.opening):
-            outcome = system.apply(action)
-            assert outcome.ok, f"the opening fails: {action} {outcome.reason!r}"
+        for step in (*configuration(deployment), *self.opening):
+            if isinstance(step, Action):
+                outcome = system.apply(step)
+                assert outcome.ok, f"the opening fails: {step} {outcome.reason!r}"
+            else:
+                system.advance(step)
         return system
 
 
@@ -105,12 +130,56 @@ def draw_edge_parameters(random: Random) -> tuple[Parameters, tuple[int, ...]]:
 def opened(
     parameters: Parameters, random: Random, prices: tuple[int, ...] = PRICES, income: bool = True
 ) -> Setting:
-    """Return a deployment with an opening that is drawn."""
+    """Return a deployment with an opening that is drawn; pools of some have had a past."""
     bought = tuple(
         tuple(account(f"reporter_{i + 1}") for i in range((each.feed.reporters - 1) // 2))
         for each in parameters.collateral_types
     )
-    return Setting(parameters, tuple(_opening(parameters, random, prices, income)), bought, prices)
+    # With dice of its own, so that all else of a seed stays as it was.
+    past = Random(f"past of {parameters}")
+    kind = past.choice((*("quiet",) * 5, "empty", "worn", "worn"))
+    if parameters.equity is not None:
+        prices = (*prices, EQUITY_PRICE)
+    means = (
+        *_means(parameters, random, prices, income, kind != "empty"),
+        *_equity(parameters, past),
+    )
+    setting = _after_past(Setting(parameters, means, bought, prices), kind == "worn", past)
+    vaults = tuple(_vaults(setting.parameters, random, prices))
+    return setting._replace(opening=(*setting.opening, *vaults))
+
+
+def _after_past(setting: Setting, is_worn: bool, random: Random) -> Setting:
+    """Return a deployment whose pools have next to nothing left, if so; with equity also a reserve."""
+    parameters, days = setting.parameters, random.choice((0, 2, 30))
+    is_worn &= parameters.guards is None
+    if not is_worn and (parameters.equity is None or not days):
+        return setting
+    if is_worn:
+        first, lost = parameters.collateral_types
+        types = first, without_crumbs(lost)
+        stages = tuple(replace(each, cap_bps=BASIS_POINTS) for each in parameters.stages)
+        setting = setting._replace(parameters=replace(parameters, collateral_types=types, stages=stages))
+    past = Past(setting.new(), setting.deployment, dict(zip(setting.markets, setting.prices, strict=True)))
+    if is_worn:
+        people = tuple(map(account, (*COALITION, *HONEST)))
+        past.lose(1, BANK, people, random)
+        if random.random() < 0.5:
+            past.enter(people, random)
+    if parameters.equity is not None:
+        past.earn(0, days)
+    return setting._replace(opening=(*setting.opening, *past.done))
+
+
+def without_crumbs(terms: CollateralParameters) -> CollateralParameters:
+    """Return a type that loses to the wei what was drawn of it."""
+    return replace(
+        terms,
+        debt_floor=max(100, terms.debt_floor),
+        stability_fee=0,
+        auction_limit=max(10_000_000, terms.auction_limit),
+        auction=replace(terms.auction, tip=0, chip=0),
+    )
 
 
 def _parameters(random: Random) -> Parameters:
@@ -118,7 +187,7 @@ def _parameters(random: Random) -> Parameters:
         cooldown=random.choice((HOUR, 2 * HOUR)),
         vesting=random.choice((HOUR, 10 * HOUR)),
     )
-    return Parameters(
+    parameters = Parameters(
         collateral_types=(_type(random, "AAA", 18), _type(random, "BBB", random.choice((18, 6, 0)))),
         epoch_length=random.choice((HOUR, 4 * HOUR, 24 * HOUR)),
         cap_delay=5 * 24 * HOUR,
@@ -130,6 +199,28 @@ def _parameters(random: Random) -> Parameters:
         equity=EquityParameters() if random.random() < 0.5 else None,
         settlement=SettlementParameters(delay=HOUR, bound=0, epochs=1),
     )
+    # With dice of its own, so that all else of a seed stays as it was.
+    return _with_terms_of_equity(parameters, Random(f"equity of {parameters}"))
+
+
+def _with_terms_of_equity(parameters: Parameters, random: Random) -> Parameters:
+    """Have blocks count, and equity be sold for losses and for surplus, and bought with claims, at times."""
+    parameters = replace(parameters, block_time=random.choice((0, 12)))
+    if parameters.equity is None:
+        return parameters
+    stages = list(parameters.stages)
+    for name in ("staked_equity", "minted_equity"):
+        if random.random() < 0.4:
+            stages.insert(random.randrange(len(stages) + 1), StageParameters(name))
+    equity = replace(
+        parameters.equity,
+        duration=random.choice((HOUR, 4 * HOUR, 48 * HOUR)),
+        surplus_lot=random.choice((100, 1_000)),
+        conversion_price=random.choice((0, RAY, EQUITY_PRICE)),
+        feed=parameters.collateral_types[0].feed,
+    )
+    target = TreasuryParameters(random.choice((0, 1_000)))
+    return replace(parameters, stages=tuple(stages), equity=equity, treasury=target)
 
 
 def _type(random: Random, symbol: str, decimals: int) -> CollateralParameters:
@@ -177,10 +268,10 @@ def _stages(random: Random) -> tuple[StageParameters, ...]:
     return tuple(StageParameters(name, cap_bps=random.choice((3_000, 5_000, 10_000))) for name in names)
 
 
-def _opening(
-    parameters: Parameters, random: Random, prices: tuple[int, ...], income: bool
+def _means(
+    parameters: Parameters, random: Random, prices: tuple[int, ...], income: bool, saves: bool
 ) -> Iterator[Action]:
-    """Yield what hands out means: collateral for all, coins from the bank, shares, vaults."""
+    """Yield what hands out means: collateral for all, coins from the bank, shares."""
     deployment = plan(parameters)
     at = deployment.addresses
     pools = [name for name in STABLECOIN_POOLS if name in at]
@@ -191,9 +282,12 @@ def _opening(
             yield Action(each.symbol, "approve", (at["VaultEngine"], MAX_UINT256), who)
         for name in (*pools, *(f"{pool}.Claims" for pool in pools if f"{pool}.Claims" in at)):
             yield Action("Stablecoin", "approve", (at[name], MAX_UINT256), who)
-    for c, each in enumerate(parameters.collateral_types):
-        for i in range(each.feed.reporters):
-            yield Action("PriceFeed", "report", (c, prices[c]), deployment.account(f"reporter_{i + 1}"))
+    feeds = [each.feed for each in parameters.collateral_types]
+    if parameters.equity is not None:
+        feeds.append(parameters.equity.feed)
+    for c, price, feed in zip(markets_of(parameters), prices, feeds, strict=True):
+        for i in range(feed.reporters):
+            yield Action("PriceFeed", "report", (c, price), deployment.account(f"reporter_{i + 1}"))
         yield Action("PriceFeed", "poke", (c,), deployment.account("poker"))
     coins = 10 * MEANS * WAD
     yield _vault(parameters, prices, 0, BANK, coins, 100_000)
@@ -203,10 +297,42 @@ def _opening(
     for who in people[1:]:
         for name in pools:
             if random.random() < 0.5:
-                yield Action(name, "deposit", (random.randint(1, MEANS // 8) * WAD, who), who)
+                deposit = Action(name, "deposit", (random.randint(1, MEANS // 8) * WAD, who), who)
+                if saves:
+                    yield deposit
     for name in pools if income else ():
-        yield Action(name, "add_income", (random.choice((100, 2_000)) * WAD,), BANK)
-    for who in people[1:]:
+        given = Action(name, "add_income", (random.choice((100, 2_000)) * WAD,), BANK)
+        if saves:
+            yield given
+
+
+def _equity(parameters: Parameters, random: Random) -> Iterator[Action]:
+    """Yield what hands out equity, has some of it staked."""
+    if parameters.equity is None:
+        return
+    at, admin = plan(parameters).addresses, plan(parameters).account("admin")
+    for who in (*map(account, (*COALITION, *HONEST)), KEEPER, BANK):
+        share = parameters.equity.supply * WAD // 20
+        yield Action("Equity", "transfer", (who, share), admin)
+        for name in ("StakedEquity", "SurplusAuction"):
+            if name in at:
+                yield Action("Equity", "approve", (at[name], MAX_UINT256), who)
+        for name in ("StakeAuction", "MintAuction"):
+            if name in at:
+                yield Action("Stablecoin", "approve", (at[name], MAX_UINT256), who)
+        if "StakedEquity" in at and random.random() < 0.4:
+            yield Action("StakedEquity", "deposit", (share // random.choice((2, 10)), who), who)
+
+
+def markets_of(parameters: Parameters) -> tuple[int, ...]:
+    """Return the ids of the feed's markets: the types', then equity's if there is any."""
+    types = range(len(parameters.collateral_types))
+    return (*types, EQUITY_MARKET) if parameters.equity is not None else (*types,)
+
+
+def _vaults(parameters: Parameters, random: Random, prices: tuple[int, ...]) -> Iterator[Action]:
+    """Yield what opens a vault for most people."""
+    for who in (account(role) for role in (*COALITION, *HONEST)[1:]):
         c = random.randrange(2)
         debt = random.randint(20_000, MEANS) * WAD
         ratio = parameters.collateral_types[c].initial_ratio + _above(random)

@@ -14,12 +14,23 @@ from backstop.proof.lockstep import lockstep
 from backstop.studies.hunt.history import play
 from backstop.studies.hunt.script import BRANCHES, COMES
 from backstop.studies.hunt.search import Found
-from backstop.studies.hunt.setting import BANK, COALITION, HONEST, KEEPER, Setting
+from backstop.studies.hunt.setting import (
+    BANK,
+    COALITION,
+    CROWD,
+    HONEST,
+    KEEPER,
+    PRICES,
+    Outage,
+    Setting,
+    Step,
+)
 from backstop.system import Action
 
 _NAMES = {account(role): role for role in (*COALITION, *HONEST, "twin", "twin_2")}
 _NAMES |= {account(role): role for role in ("admin", "guardian", *(f"reporter_{i}" for i in range(1, 16)))}
 _NAMES |= {KEEPER: "keeper", BANK: "bank"}
+_NAMES |= {who: f"crowd_{i + 1}" for i, who in enumerate(CROWD)}
 
 
 class Line(NamedTuple):
@@ -72,7 +83,8 @@ def moves(rows: Sequence[Sequence[int]]) -> str:
     for c in range(len(rows[0])):
         steps = [tick for tick in range(1, len(rows)) if rows[tick][c] != rows[tick - 1][c]]
         moves = [f"{rows[tick][c] * 100 / rows[0][c]:g}% at tick {tick}" for tick in steps]
-        found.append(f"of type {c}: {', '.join(moves) or 'stay'}")
+        market = "equity" if c == len(PRICES) else f"type {c}"
+        found.append(f"of {market}: {', '.join(moves) or 'stay'}")
     return "; ".join(found)
 
 
@@ -90,7 +102,7 @@ def replay(found: Found, host: str, artifacts: Artifacts | None = None) -> int:
 
 
 def replay_steps(
-    setting: Setting, done: Sequence[Action | int], host: str, artifacts: Artifacts | None = None
+    setting: Setting, done: Sequence[Step], host: str, artifacts: Artifacts | None = None
 ) -> int:
     """Play what was done again on the contracts, in lockstep; return the steps that agree."""
     steps = 0
@@ -102,6 +114,8 @@ def replay_steps(
             if isinstance(step, Action):
                 both.apply(step)
                 steps += 1
+            elif isinstance(step, Outage):
+                both.advance(step.seconds, 0)
             else:
                 both.advance(step)
         both.check()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 from typing import NamedTuple
@@ -17,7 +17,6 @@ from backstop.deployment.parameters import (
     StageParameters,
 )
 from backstop.model.arithmetic import WAD
-from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.roles import GUARDIAN, STAGE
 from backstop.studies.hunt.calls import CHECKS, ONE, OTHER, Outside, Refusal
 from backstop.studies.hunt.coalition import Doing
@@ -26,7 +25,7 @@ from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.history import moments
 from backstop.studies.hunt.honest import Town
 from backstop.studies.hunt.script import COMES, TICK, TICKS, Script
-from backstop.studies.hunt.setting import BANK, HOUR, MEANS, Setting, draw_edge_parameters, opened
+from backstop.studies.hunt.setting import HOUR, Setting, Step, draw_edge_parameters, opened
 from backstop.studies.hunt.story import act_text, moves, name_of
 from backstop.system import Action
 
@@ -113,7 +112,7 @@ class Stuck:
         return Finding("stuck", kind, self.seed, trial, (), (), refusal.stake, says, tuple(lines))
 
 
-def histories(finding: Finding) -> Iterator[tuple[Setting, list[Action | int]]]:
+def histories(finding: Finding) -> Iterator[tuple[Setting, Sequence[Step]]]:
     """Play a story again, with the days after it."""
     stuck = Stuck(finding.seed)
     trouble, _ = stuck.least(stuck.trouble(finding.trial))
@@ -154,7 +153,7 @@ def draw_trouble(setting: Setting, random: Random) -> Trouble:
     event = random.randrange(2, 12)
     script = draw_fall(setting, random, event, LOSSES)
     script = script._replace(awake=frozenset(range(TICKS)), intents=())
-    pool, c = pool_of(setting, random), random.randrange(len(setting.prices))
+    pool, c = pool_of(setting, random), random.randrange(len(parameters.collateral_types))
     floor = parameters.collateral_types[c].debt_floor * WAD
     deeds = [*enter(ONE, pool, STAKE)]
     wait = -(-parameters.savings.cooldown // TICK)
@@ -163,7 +162,6 @@ def draw_trouble(setting: Setting, random: Random) -> Trouble:
         ratio = parameters.collateral_types[c].initial_ratio + 30_000
         deeds += [borrow(0, 1, OTHER, c, 2 * floor, ratio)]
         deeds.append(Deed(0, 2, coins(OTHER, floor)))
-    deeds += _equity(setting)
     deeds.sort(key=lambda deed: deed[:2])
     whole = Trouble(call, "", script, frozenset(), tuple(deeds))
     what, dead = "", frozenset[int]()
@@ -205,26 +203,6 @@ def _by_admin(tick: int, contract: str, method: str, *args: object) -> Deed:
         0,
         lambda town: town.do(town.setting.deployment.account("admin"), contract, method, *args),
     )
-
-
-def _equity(setting: Setting) -> Iterator[Deed]:
-    """Have a price of equity reported, and some of it staked, where auctions of it bear losses."""
-    names = [each.name for each in setting.parameters.stages]
-    equity = setting.parameters.equity
-    if equity is None or not {"staked_equity", "minted_equity"} & {*names}:
-        return
-
-    def report(town: Town) -> None:
-        for i in range(equity.feed.reporters):
-            town.do(account(f"reporter_{i + 1}"), "PriceFeed", "report", EQUITY_MARKET, 100 * 10**27)
-        town.do(BANK, "PriceFeed", "poke", EQUITY_MARKET)
-
-    yield from (Deed(tick, 1, report) for tick in range(0, TICKS, 3))
-    if "staked_equity" in names:
-        pool, amount = setting.deployment.addresses["StakedEquity"], MEANS // 10 * WAD
-        yield _by_admin(0, "Equity", "transfer", BANK, amount)
-        yield Deed(0, 0, lambda town: town.do(BANK, "Equity", "approve", pool, amount))
-        yield Deed(0, 0, lambda town: town.do(BANK, "StakedEquity", "deposit", amount, BANK))
 
 
 def _is_told(call: str, action: Action) -> bool:

@@ -15,7 +15,7 @@ from backstop.studies.hunt.history import Wealth, endings, follow_one, moments
 from backstop.studies.hunt.honest import WRITING_OFF, Town
 from backstop.studies.hunt.pairs import Pair, draw_pair
 from backstop.studies.hunt.script import COMES, TICKS
-from backstop.studies.hunt.setting import KEEPER, Setting, draw_edge
+from backstop.studies.hunt.setting import KEEPER, Setting, Step, draw_edge
 from backstop.studies.hunt.story import act_text, moves, name_of
 from backstop.studies.hunt.wealth import wealth
 from backstop.system import Action
@@ -128,6 +128,10 @@ class Twins:
         for index, one in enumerate(worlds[0]):
             if len(worlds) == 1:
                 yield Difference(ONE, one[ONE], one[OTHER], fact)
+            elif pair.buyer:
+                had, has = (world[index][KEEPER] for world in worlds)
+                if has > had:
+                    yield Difference(KEEPER, had, has, fact)
             elif pair.others:
                 nobody = ONE, KEEPER, "coalition"
                 had, has = (
@@ -159,9 +163,8 @@ class Twins:
                     before = len(town.done)
                     deed.do(town)
                     exit.look(tick, phase)
-                    for action in town.done[before:]:
-                        assert isinstance(action, Action)
-                        told.append(Doing(tick, phase, action))
+                    acts = (each for each in town.done[before:] if isinstance(each, Action))
+                    told += (Doing(tick, phase, action) for action in acts)
         return Played(town, told, exit.fact)
 
     # ------------------------------------------------------------------- telling
@@ -217,7 +220,7 @@ def smaller(pair: Pair, intents: Sequence[int]) -> Pair:
     return pair._replace(script=pair.script._replace(intents=kept))
 
 
-def histories(finding: Finding) -> Iterator[tuple[Setting, list[Action | int]]]:
+def histories(finding: Finding) -> Iterator[tuple[Setting, Sequence[Step]]]:
     """Play each history of a story again, on a new system."""
     twins = Twins(finding.seed)
     pair = smaller(twins.pair(finding.trial), finding.intents)

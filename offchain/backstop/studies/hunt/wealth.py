@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backstop.deployment.accounts import account
-from backstop.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY, WAD
 from backstop.model.collateral_auction import principal_left
 from backstop.simulation.worth import stake
 from backstop.studies.hunt.honest import Town
@@ -28,9 +28,10 @@ def wealth(town: Town, prices: Sequence[int], face: bool) -> dict[str, int]:
         town.liquidations.type_flags[c] = 0
     coin = _coin(town, prices)
     found = {}
-    own_accounts = {account(role) for role in COALITION}
+    own_accounts = {*map(account, COALITION), *town.crowd}
     owed = sum(town.lost.get(who, 0) for who in own_accounts)
-    people = [*map(account, (*COALITION, *HONEST)), *TWINS, KEEPER, BANK]
+    people = [*map(account, (*COALITION, *HONEST)), *sorted(town.crowd), *TWINS, KEEPER, BANK]
+    equity = town.setting.parameters.equity
     for who in people:
         total = contracts["Stablecoin"].balances[who] * coin
         for c in town.types:
@@ -48,8 +49,12 @@ def wealth(town: Town, prices: Sequence[int], face: bool) -> dict[str, int]:
         for name, pool in town.pools.items():
             total += stake(pool, who) * coin
             claims = contracts.get(f"{name}.Claims")
-            if claims is not None and face:
-                total += claims.balanceOf("", who) * RAY
+            if claims is not None and face and claims.series[()].tokens:
+                series = claims.series[()]
+                total += claims.balanceOf("", who) * series.outstanding // series.tokens * RAY
+        if equity is not None:
+            staked = stake(contracts["StakedEquity"], who) if "StakedEquity" in contracts else 0
+            total += (contracts["Equity"].balances[who] + staked) * prices[-1]
         found[who] = total // RAY
     for id, lot in town.auction.lots.items():
         if lot.target and town.owner_of(id) in own_accounts:
@@ -60,6 +65,9 @@ def wealth(town: Town, prices: Sequence[int], face: bool) -> dict[str, int]:
         symbol = town.setting.parameters.collateral_types[c].symbol
         held = sum(contracts[symbol].balances.values()) * town.engine.terms[c].unit
         everything += held * prices[c]
+    if equity is not None:
+        # What is minted all others pay for, what is burned they have.
+        everything += equity.supply * WAD * prices[-1]
     coalition = sum(found.pop(who) for who in sorted(own_accounts))
     found[HOUSE] = everything // RAY - sum(found.values()) - coalition
     found["coalition"] = coalition - owed // RAY

@@ -16,17 +16,16 @@ from backstop.studies.hunt.setting import PRICES, draw_setting
 from backstop.studies.hunt.story import replay, tell
 from backstop.system import Action
 
-FLAT = (PRICES,) * TICKS
-
 
 def case_of(fits, *, fall=0, event=12, intents=()):
     """The first setting that fits, in a script of one's own: the first type's price falls at the event."""
     setting = next(each for each in (draw_setting(Random(n)) for n in range(1_000)) if fits(each.parameters))
-    after = (PRICES[0] * (10_000 - fall) // 10_000, *PRICES[1:])
-    prices = (PRICES,) * event + (after,) * (TICKS - event)
-    silent: tuple[frozenset[int], ...] = (frozenset(), frozenset())
+    now = setting.prices
+    after = (now[0] * (10_000 - fall) // 10_000, *now[1:])
+    prices = (now,) * event + (after,) * (TICKS - event)
+    silent = tuple(frozenset[int]() for _ in now)
     awake = frozenset(range(TICKS))
-    return Case(0, setting, Script((prices, FLAT), event, silent, awake, intents, None))
+    return Case(0, setting, Script((prices, (now,) * TICKS), event, silent, awake, intents, None))
 
 
 def in_both(*doings):

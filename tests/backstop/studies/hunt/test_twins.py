@@ -7,7 +7,9 @@ import pytest
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import WAD
 from backstop.model.bounds import LOOK
+from backstop.model.collateral_auction import CollateralAuction
 from backstop.model.loss_waterfall import LossWaterfall
+from backstop.model.pool import Pool
 from backstop.studies.hunt import deeds, pairs, twins
 from backstop.studies.hunt.deeds import ONE, OTHER, STAKE, Deed, ask, borrow, draw_fall, each, enter, leave
 from backstop.studies.hunt.pairs import Pair
@@ -64,6 +66,55 @@ def test_nobody_chooses_who_pays_for_idle_years():
     assert found.weigh(alike) is None
 
 
+def first_of(kind, fits, seeds=range(40)):
+    """The first difference that a kind of pair shows."""
+    for seed in seeds:
+        found = Twins(seed)
+        if not fits(found.setting.parameters):
+            continue
+        for n in range(8):
+            pair = kind(found.setting, Random(n))
+            difference = found.weigh(pair)
+            if difference is not None and difference.amount >= LEAST:
+                return pair, difference
+    return None, None
+
+
+def counts_blocks(parameters):
+    return parameters.block_time > 0
+
+
+def test_sees_that_lots_get_cheap_while_no_block_is_produced(monkeypatch):
+    """Where auctions count blocks the first one after an outage sells as ever."""
+    assert first_of(pairs._outage, counts_blocks, range(12)) == (None, None)
+    monkeypatch.setattr(CollateralAuction, "_clock", lambda self: self.world.timestamp)
+    pair, difference = first_of(pairs._outage, counts_blocks)
+    assert "outage" in pair.kind and difference.other > difference.one + 100 * WAD
+
+
+def test_sees_that_a_crumb_has_the_income_of_all_who_leave(monkeypatch):
+    assert first_of(pairs._crumb, lambda parameters: True, range(12)) == (None, None)
+    monkeypatch.setattr(Pool, "_part_of_unvested", lambda self, shares: 0)
+    pair, difference = first_of(pairs._crumb, lambda parameters: True)
+    assert "more than twice what it brought" in pair.kind and difference.who == ONE
+
+
+def test_a_pool_that_is_no_stage_leaves_income_to_a_crumb():
+    """A known hole: only a stage gives what leavers have not earned to the reserve."""
+    stages = ("savings",)
+    found = twins_of(
+        lambda p: not any(each.name in stages for each in p.stages) and p.savings.vesting > YEAR // 9_000
+    )
+    script = course(found, 0)
+    give = Deed(0, 0, lambda town: pairs._give(town, "Savings", 2_000 * WAD))
+    out = Deed(6, 0, lambda town: pairs._leave_all(town, "Savings"))
+    acts = (*deeds.enter(OTHER, "Savings", STAKE), give, *deeds.enter_at(4, ONE, "Savings", 100 * WAD), out)
+    with found.system.imagine():
+        played = found.play(Pair("shown", script, (acts,)), acts, ())
+        pool = played.town.pools["Savings"]
+        assert pool.state[()].supply and pool.unvested("") > 500 * WAD
+
+
 def test_what_was_paid_before_a_fall_is_no_story():
     """Whoever claims later, with the loss in sight, was out before: the rules say that this is his."""
     found = twins_of(lambda p: all(each.feed.step == 600 for each in p.collateral_types))
@@ -106,9 +157,9 @@ def test_a_minority_cannot_move_a_price_while_all_others_report(seed):
 
 def test_a_story_is_small_and_happens_on_the_contracts():
     """What strangers do besides is left out as far as it can be; equal seeds find alike."""
-    stories = Twins(6).hunt(20)
+    stories = Twins(10).hunt(20)
     assert stories and all(story.size >= LEAST for story in stories)
-    assert stories == Twins(6).hunt(20)
+    assert stories == Twins(10).hunt(20)
     assert len({story.kind for story in stories}) == len(stories)
     story = min(stories, key=lambda each: len(each.lines))
     assert sum(replay_steps(*each, "revm", Artifacts()) for each in twins.histories(story)) > 150

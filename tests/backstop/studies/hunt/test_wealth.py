@@ -8,12 +8,15 @@ from backstop.deployment.accounts import account
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.collateral_auction import principal_left
 from backstop.model.denominations import VIRTUAL_SHARES
+from backstop.simulation.worth import stake
 from backstop.studies.hunt.coalition import NAMES, Act, Luck
 from backstop.studies.hunt.history import PEOPLE, follow, play
 from backstop.studies.hunt.script import TICKS, draw_script
 from backstop.studies.hunt.search import draw_case
-from backstop.studies.hunt.setting import BANK, KEEPER, draw_setting
+from backstop.studies.hunt.setting import BANK, CROWD, KEEPER, draw_setting
 from backstop.studies.hunt.wealth import HOUSE, wealth
+
+EVERYBODY = (*PEOPLE, KEEPER, BANK, *CROWD)
 
 
 def played(seed, branch=0):
@@ -40,7 +43,7 @@ def house_by_its_books(town, prices, face):
     """What the protocol has, less what it owes beyond what it has: counted from the ledger [wad]."""
     engine, contracts = town.engine, town.system.world.contracts
     # Listing a type leaves one whole token with the deployer.
-    total = engine.system[()].reserve + sum(prices) * 10**18
+    total = engine.system[()].reserve + sum(prices[c] for c in town.types) * 10**18
     for c in town.types:
         total += engine.income[c].buffer - engine.deficit[c] + engine.salvage[c] * prices[c]
         for id, lot in town.auction.lots.items():
@@ -52,11 +55,20 @@ def house_by_its_books(town, prices, face):
                 debt = vault.normalized_debt * engine.debts[c].accumulated_rate
                 total += min(0, vault.locked_collateral * prices[c] - debt)
     for name, pool in town.pools.items():
-        for who in (*PEOPLE, KEEPER, BANK):
+        for who in EVERYBODY:
             total -= left_in_pool(town, pool, who) * RAY
             if face and f"{name}.Claims" in contracts:
-                total -= contracts[f"{name}.Claims"].balanceOf("", who) * RAY
-    people = {*PEOPLE, KEEPER, BANK}
+                series = contracts[f"{name}.Claims"].series[()]
+                held = contracts[f"{name}.Claims"].balanceOf("", who)
+                total -= held * series.outstanding // max(series.tokens, 1) * RAY
+    people = {*EVERYBODY}
+    if town.setting.parameters.equity is not None:
+        # What is burned or minted, and what nobody holds.
+        equity = contracts["Equity"].balances.items()
+        total += (town.setting.parameters.equity.supply * WAD - sum(n for _, n in equity)) * prices[-1]
+        total += sum(amount for who, amount in equity if who not in people) * prices[-1]
+        if "StakedEquity" in contracts:
+            total -= sum(stake(contracts["StakedEquity"], who) for who in people) * prices[-1]
     total += sum(coins for who, coins in town.balances("Stablecoin").items() if who not in people) * RAY
     return total // RAY
 
