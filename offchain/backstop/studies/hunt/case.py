@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.studies.hunt import game, margin, stuck, twins
+from backstop.studies.hunt import game, late, margin, stuck, twins
 from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.search import FIRST, LATER, Found, hunt
 
-TAKEN, UNEQUAL, STUCK, MARGIN, BOOKS = ALARMS = ("taken", "unequal", "stuck", "margin", "books")
+TAKEN, UNEQUAL, STUCK, LATE, MARGIN, BOOKS = ALARMS = ("taken", "unequal", "stuck", "late", "margin", "books")
+
+PARTS = 4
+"""Trials of *late* are fewer by this: each plays two histories to their end."""
 
 
 class Effort(NamedTuple):
@@ -37,6 +40,8 @@ def look(seed: int, effort: Effort) -> Looked:
         stories += twins.Twins(seed).hunt(effort.trials)
     if STUCK in effort.alarms:
         stories += stuck.Stuck(seed).hunt(effort.trials)
+    if LATE in effort.alarms:
+        stories += late.Late(seed).hunt(max(1, effort.trials // PARTS))
     if MARGIN in effort.alarms:
         stories += margin.Margin(seed).hunt(effort.trials)
     if BOOKS in effort.alarms:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import WAD
-from backstop.studies.hunt import game, margin, stuck, twins
-from backstop.studies.hunt.case import BOOKS, MARGIN, STUCK, TAKEN, UNEQUAL, Looked
+from backstop.studies.hunt import game, late, margin, stuck, twins
+from backstop.studies.hunt.case import BOOKS, LATE, MARGIN, STUCK, TAKEN, UNEQUAL, Looked
 from backstop.studies.hunt.coalition import OWN
 from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.search import LEAST, Found
-from backstop.studies.hunt.setting import Setting
+from backstop.studies.hunt.setting import Setting, Step
 from backstop.studies.hunt.story import name_of, replay, replay_steps, tell
-from backstop.system import Action
 
-_HISTORIES: dict[str, Callable[[Finding], Iterator[tuple[Setting, list[Action | int]]]]] = {
+_HISTORIES: dict[str, Callable[[Finding], Iterator[tuple[Setting, Sequence[Step]]]]] = {
     UNEQUAL: twins.histories,
     STUCK: stuck.histories,
+    LATE: late.histories,
     MARGIN: margin.histories,
     BOOKS: game.histories,
 }

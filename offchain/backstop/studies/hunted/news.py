@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from backstop.studies.hunt import game, margin, search, twins
-from backstop.studies.hunt.case import BOOKS, MARGIN, STUCK, TAKEN, UNEQUAL
+from backstop.studies.hunt.case import BOOKS, LATE, MARGIN, STUCK, TAKEN, UNEQUAL
 
 LEAST = {
     TAKEN: search.LEAST,
     UNEQUAL: twins.LEAST,
     STUCK: twins.LEAST,
+    LATE: twins.LEAST,
     MARGIN: margin.LEAST,
     BOOKS: game.LEAST,
 }

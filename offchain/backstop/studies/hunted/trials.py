@@ -16,13 +16,13 @@ from rich.table import Table
 from backstop.hosts.artifacts import ROOT, digest
 from backstop.proof.mutation.pairs import Pair
 from backstop.proof.mutation.witnesses import Mistake, copied
-from backstop.studies.hunt.case import BOOKS, MARGIN, STUCK, TAKEN, UNEQUAL
+from backstop.studies.hunt.case import BOOKS, LATE, MARGIN, STUCK, TAKEN, UNEQUAL
 from backstop.studies.hunted.kept import Kept
 from backstop.studies.hunted.looker import Job, Look, Looker
 from backstop.studies.hunted.news import Known, Told
 from backstop.studies.hunted.watch import Watch
 
-ORDER = (BOOKS, STUCK, UNEQUAL, MARGIN, TAKEN)
+ORDER = (BOOKS, STUCK, UNEQUAL, LATE, MARGIN, TAKEN)
 """The alarms of a case, the quickest first."""
 TIMES = 4
 """Cases of the unchanged rules for each that a pair is tried in: what is rare without it is rare with it."""
