@@ -11,9 +11,10 @@ from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple
 
+from backstop.deployment.accounts import account
 from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.deployment.parameters import Parameters, StageParameters, TreasuryParameters
-from backstop.deployment.plan import plan
+from backstop.deployment.plan import Deployment, plan
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.owned import same_address
 from backstop.model.state import Revert
@@ -21,15 +22,17 @@ from backstop.proof.fuzz import catalogue  # noqa: F401 (it registers the moves)
 from backstop.proof.fuzz.deployments import draw_parameters
 from backstop.proof.fuzz.moves import MOVES, Move
 from backstop.proof.fuzz.opening import opening
-from backstop.proof.fuzz.scene import Scene, Wait
+from backstop.proof.fuzz.scene import PEOPLE, Scene, Wait
 from backstop.studies.hunt.books import OUTSIDE, Books, Prices, Sheet
 from backstop.studies.hunt.borne import Borne
+from backstop.studies.hunt.fair import Fair
 from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.levels import Levels
 from backstop.studies.hunt.limits import Limits
+from backstop.studies.hunt.past import Past
 from backstop.studies.hunt.powers import CALLER, CLAIMS, DOMAIN, INCOME, IT, MAY, NAMED, OTHER, OWNER, POOL
 from backstop.studies.hunt.questions import Questions, Told
-from backstop.studies.hunt.setting import Setting
+from backstop.studies.hunt.setting import Setting, Step, without_crumbs
 from backstop.studies.hunt.story import act_text, name_of
 from backstop.system import Action, Log
 
@@ -41,9 +44,14 @@ STEPS = 6
 """Of each run, for each trial."""
 # The admin decides; what it decides is no attack.
 _NOT_PLAYED = ("administration", "reserved", "tokens", "corners")
-_ROOMS = {"losses": ("losses", "auctions", "savings"), "margin": ("margin", "cycles", "prices")}
+_ROOMS = {
+    "losses": ("losses", "auctions", "savings"),
+    "savings": ("savings", "losses"),
+    "margin": ("margin", "cycles", "prices"),
+}
 _PRICED = ("PriceFeed", "MarginPolicy")
 _REPRICES = ("fix_price", "fix")
+_WORN = ("losses", "savings")
 _WEIGHT = 6
 
 
@@ -64,6 +72,8 @@ class Game:
         deployment = plan(self.parameters)
         self.setting = Setting(self.parameters, tuple(opening(deployment, random)), ())
         self.system = self.setting.new()
+        if run.focus in (*_WORN, "equity"):
+            self._begin_later(deployment, random)
         self.books = Books(deployment, self.system.world)
         self.random = random
         self.scene = Scene(deployment, self.system.world, random)
@@ -73,8 +83,22 @@ class Game:
         self.levels = Levels(self.system, self.books, self.parameters)
         self.limits = Limits(self.system, self.books, self.parameters)
         self.borne = Borne(self.system, self.books, self.parameters, deployment.account("admin"))
+        self.fair = Fair(self.system, self.books, deployment, self.questions.count)
         self._admin = deployment.account("admin")
         self._known: Sheet | None = None
+
+    def _begin_later(self, deployment: Deployment, random: Random) -> None:
+        """Have pools lose nearly everything before the game; or the reserve get a month's fees."""
+        feed = self.system.world.contracts["PriceFeed"].tables["prices"]
+        past = Past(self.system, deployment, {market: each.current for market, each in feed.items()})
+        people = tuple(map(account, PEOPLE))
+        past.fund(min(1, len(self.parameters.collateral_types) - 1) if self.run.focus in _WORN else 0, people)
+        if self.run.focus in _WORN:
+            past.lose(0, account("borrower_2"), people, random)
+            past.enter(people, random)
+        else:
+            past.earn(0, 30)
+        self.setting = self.setting._replace(opening=(*self.setting.opening, *past.done))
 
     def play(self, steps: int) -> Iterator[Told]:
         """Play so many steps; yield what is not as it should be."""
@@ -127,6 +151,7 @@ class Game:
         asked = Random(f"{self.run.seed} {len(self.done)}")
         yield from self.borne.before(action)
         yield from self.questions.before(action, prices, least, asked)
+        yield from self.fair.before(action, prices, least)
         owner = self._owner(action)
         permitted = set(self._permitting(action))
         self.levels.before(action)
@@ -138,6 +163,7 @@ class Game:
         yield from self.limits.after(action)
         yield from self.borne.after(action)
         yield from self.questions.after(action, prices, after, least, asked)
+        yield from self.fair.after(action, logs, asked)
 
     def _do(self, action: Action) -> tuple[Log, ...]:
         outcome = self.system.apply(action)
@@ -270,19 +296,25 @@ def _parameters(random: Random, focus: str) -> Parameters:
         }.get(focus, True)
         if has and len(drawn.collateral_types) < 5:
             break
-    if focus == "equity":
+    if focus == "equity" and drawn.equity is not None:
         # There is surplus to sell.
+        equity = replace(drawn.equity, surplus_lot=1_000)
         rich = (replace(each, buffer_share=0) for each in drawn.collateral_types)
         treasury = TreasuryParameters(random.choice((0, 1)))
-        drawn = replace(drawn, collateral_types=tuple(rich), treasury=treasury)
-    if focus == "losses":
+        drawn = replace(drawn, collateral_types=tuple(rich), treasury=treasury, equity=equity)
+    if focus in _WORN:
         # Who bears what is left once the first stages are dry.
+        caps = (2_500, 5_000, 10_000) if focus == "losses" else (10_000,)
         stages = tuple(
-            replace(each, cap_bps=random.choice((2_500, 5_000, 10_000)), cap_absolute=None)
+            replace(each, cap_bps=random.choice(caps), cap_absolute=None)
             for each in drawn.stages
             if each.name not in ("scripted", "minted_equity", "staked_equity")
         )
-        drawn = replace(drawn, stages=stages or (StageParameters("savings"),))
+        first, *others = drawn.collateral_types
+        types = without_crumbs(first), *others
+        drawn = replace(
+            drawn, collateral_types=types, stages=stages or (StageParameters("savings"),), guards=None
+        )
     types = tuple(
         replace(each, decimals=max(6, each.decimals), token="Token") for each in drawn.collateral_types
     )
@@ -309,7 +341,7 @@ def _lines(game: Game) -> tuple[str, ...]:
     return (f"run {game.run.focus}, step {len(game.done)}", *map(act_text, last))
 
 
-def histories(finding: Finding) -> Iterator[tuple[Setting, list[Action | int]]]:
+def histories(finding: Finding) -> Iterator[tuple[Setting, Sequence[Step]]]:
     """Play a run again, up to its story."""
     focus = FOCUSES[finding.trial]
     game = Game(Run(finding.seed, focus))

@@ -14,6 +14,7 @@ LEDGER, LOTS, WORKOUTS, FUND, MARKET = "the ledger", "auctions", "workouts", "Ma
 _GIFT = ("caller -", "named +", "claims -")
 # On an allowance, or as an operator, what somebody else has.
 _ON_BEHALF = ("caller +", "other +")
+_GIVEN_BACK = ("income -", "the ledger +")
 _BY_LOSSES = (
     "income -",
     "caller -",
@@ -36,8 +37,10 @@ MAY: dict[str, tuple[str, ...]] = {
     "Pool.deposit": _GIFT,
     "Pool.mint": _GIFT,
     "Pool.requestRedeem": (*_GIFT, *_ON_BEHALF),
-    "Pool.redeem": (*_GIFT, *_ON_BEHALF, "it +"),
-    "Pool.withdraw": (*_GIFT, *_ON_BEHALF, "it +"),
+    # Who leaves gives back what has not vested.
+    "Pool.cut": _GIVEN_BACK,
+    "Pool.redeem": (*_GIFT, *_ON_BEHALF, *_GIVEN_BACK, "it +"),
+    "Pool.withdraw": (*_GIFT, *_ON_BEHALF, *_GIVEN_BACK, "it +"),
     "Pool.transfer": _GIFT,
     "Pool.transferFrom": (*_GIFT, *_ON_BEHALF),
     "Pool.collect_claims": ("claims -", "named +", "caller +"),
