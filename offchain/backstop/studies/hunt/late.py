@@ -135,7 +135,7 @@ KINDS: dict[str, Callable[[Town, Random], object]] = {
     "cuts and settles": _settle,
     "crumbs of debts": _repay,
     "crumbs of lots": _take,
-    **{method: _on_all(method) for method in ("poke", "reset", "close", "accrue", "cover", "flag")},
+    **{method: _on_all(method) for method in ("poke", "reset", "close", "accrue", "flag")},
 }
 """What costs next to nothing, by name."""
 
@@ -270,6 +270,12 @@ def _stages_without(town: Town, name: str) -> tuple[object, ...]:
     return tuple(each._replace(cap_bps=0) if each.stage == at else each for each in terms.values())
 
 
+def _is_gone(town: Town, name: str) -> bool:
+    """Return True once a stage is left out."""
+    at, waterfall = town.setting.deployment.addresses[STAGES[name].contract], town.waterfall
+    return all(waterfall.stages[k].stage != at for k in waterfall.lineup[()].ids)
+
+
 def _look(town: Town, course: Course, seen: Seen, now: int, done: Sequence[Step]) -> None:
     """Write down what came."""
     for name in town.pools:
@@ -286,7 +292,7 @@ def _look(town: Town, course: Course, seen: Seen, now: int, done: Sequence[Step]
             continue
         if town.foresee(OTHER, "VaultEngine", "repay_and_withdraw", *args).ok:
             seen.first.setdefault(f"a repayment at {now}, type {c}", now)
-    if course.removed:
+    if course.removed and not _is_gone(town, course.removed):
         terms = _stages_without(town, course.removed)
         if town.do(_admin(town), "LossWaterfall", "apply_stages", terms).ok:
             seen.first.setdefault(f"the removal of a stage ({len(seen.first)})", now)

@@ -118,8 +118,8 @@ def _paying_back(setting: Setting, random: Random) -> str:
 
 
 def _give(town: Town, pool: str, amount: int) -> None:
-    """Have the bank give members income; where there are none it would be for whoever comes."""
-    if town.pools[pool].state[()].supply:
+    """Have the bank give members income; where next to nothing is left it would be for whoever comes."""
+    if town.pools[pool].totalAssets("") > STAKE // 10:
         town.do(BANK, pool, "add_income", amount)
 
 

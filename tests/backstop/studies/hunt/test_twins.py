@@ -10,10 +10,12 @@ from backstop.model.bounds import LOOK
 from backstop.model.collateral_auction import CollateralAuction
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.pool import Pool
+from backstop.simulation.worth import stake
 from backstop.studies.hunt import deeds, pairs, twins
 from backstop.studies.hunt.deeds import ONE, OTHER, STAKE, Deed, ask, borrow, draw_fall, each, enter, leave
 from backstop.studies.hunt.pairs import Pair
 from backstop.studies.hunt.script import TICK, TICKS
+from backstop.studies.hunt.setting import BANK
 from backstop.studies.hunt.story import replay_steps
 from backstop.studies.hunt.twins import LEAST, Twins
 
@@ -113,6 +115,27 @@ def test_a_pool_that_is_no_stage_leaves_income_to_a_crumb():
         played = found.play(Pair("shown", script, (acts,)), acts, ())
         pool = played.town.pools["Savings"]
         assert pool.state[()].supply and pool.unvested("") > 500 * WAD
+
+
+def test_who_enters_a_wiped_pool_has_its_income():
+    """A known hole: what has not vested is not in the price of an entry."""
+    found = twins_of(lambda p: p.savings.vesting > 3_600)
+    given = Deed(0, 0, coins_of_the_bank("Savings", 2_000 * WAD))
+    with found.system.imagine():
+        pool = found.system.world.contracts["Savings"]
+        town = found.play(Pair("shown", course(found, 0), ((),)), (), ()).town
+        # As a loss leaves it.
+        pool._book(WAD // 10**9 - pool._all_vested())
+        assert pool.state[()].supply
+        for deed in (given, *deeds.enter(OTHER, "Savings", WAD)):
+            deed.do(town)
+        before = stake(pool, OTHER)
+        town.advance(pool.vesting)
+        assert before < 2 * WAD and stake(pool, OTHER) > 1_900 * WAD
+
+
+def coins_of_the_bank(pool, amount):
+    return lambda town: town.do(BANK, pool, "add_income", amount)
 
 
 def test_what_was_paid_before_a_fall_is_no_story():
