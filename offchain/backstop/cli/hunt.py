@@ -107,9 +107,10 @@ def cli(
     *taken*: three accounts gain by acting together what others lose. Measured against histories in which
     they do the same with what is their own, and leave the rest to honest keepers, prompt or slow.
     *unequal*: two who were alike do not end alike, though only something differs that must not matter.
-    *stuck*: a call that must succeed does not. *margin*: one owner of several accounts takes from others in
-    the margin market. *books*: a call of a random game moves what is not its affair, or what is owed does not
-    arrive. Each case draws a deployment and a course of the world.
+    *stuck*: a call that must succeed does not. *late*: spam delays what somebody is due.
+    *margin*: one owner of several accounts takes from others in the margin market. *books*: a call of a
+    random game moves what is not its affair, or what is owed does not arrive.
+    Each case draws a deployment and a course of the world.
     Interrupt it at any time: the same command goes on, with more --cases further.
 
     With --old-rule a rule that was wrong is put back, and a story is sought that the rules of now do not
