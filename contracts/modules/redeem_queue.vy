@@ -128,7 +128,7 @@ def setOperator(operator: address, approved: bool) -> bool:
 @internal
 @view
 def _acts_for(sender: address, owner: address) -> bool:
-    """@dev Whether somebody is an owner or its operator."""
+    """@dev Whether the sender is the owner or an operator of the owner."""
     return sender == owner or self.isOperator[owner][sender]
 
 

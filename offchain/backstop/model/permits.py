@@ -88,7 +88,7 @@ class Permits(Contract, ABC):
 
     @abstractmethod
     def _move(self, owner: str, to: str, amount: int) -> None:
-        """Bring the records of both owners up to date, then move tokens from one to the other."""
+        """Update the records of both owners, then move tokens from `owner` to `to`."""
 
     def _spend_allowance(self, owner: str, spender: str, amount: int) -> None:
         allowed = self.allowances[owner, spender]

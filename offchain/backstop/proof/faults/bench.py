@@ -25,7 +25,7 @@ _SILENCE = 5
 
 
 class Run(NamedTuple):
-    """What a call did: why it failed, if it did, or else what its claims paid and all words afterwards.
+    """The result of a call: the reason of a failure, or the payments of its claims and all storage words.
 
     `wrong` is a property of the state that no longer holds; it is looked for where the words are not those of
     the unbroken run.

@@ -26,7 +26,7 @@ LIE = "report"
 SWARM = "swarm"
 """Another one: many accounts bring, ask for and cut dust."""
 DUST = 10**15
-"""What each of them brings [wad]."""
+"""The deposit of each account of the crowd [wad]."""
 # What a coalition may call: the protocol, not the tokens of a test that anybody may mint.
 PROTOCOL = (
     "VaultEngine",
@@ -194,7 +194,7 @@ class Coalition:
         return True
 
     def _swarm(self, random: Random) -> None:
-        """Have many accounts enter a pool with dust, or ask for half of it; then cut."""
+        """Deposit dust from many accounts into a pool, or request half of it; then cut the batch."""
         name, pool = random.choice(list(self.town.pools.items()))
         crowd = random.sample(CROWD, random.choice((3, 12, len(CROWD))))
         leaves = random.random() < 0.7

@@ -1,6 +1,6 @@
-"""What is fair at a moment of a game: sales begin at no price that is over, losses take what they cost.
+"""Fair sales and losses in a game: no sale begins under a shown price, and no loss takes more than it costs.
 
-Nothing here says how a price or a part is made: only what everybody can see, and who has it afterwards.
+The checks use public prices and final holdings only; no rule of a price or of a share is repeated.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET, MAX_RESERVATION
 from backstop.studies.hunt.books import Books, Prices, Sheet, unvested
+from backstop.studies.hunt.levels import NEAR
 from backstop.studies.hunt.past import Past
 from backstop.studies.hunt.questions import KEEPER, Told
 from backstop.system import Action, Log
 
 LEAST = 100 * WAD
 MOST = (1, 2), (9, 10)
-"""What one more loss may leave of a pool."""
+"""Shares of a pool that one more loss may leave."""
 LOSER = account("loser")
-"""Somebody whose debt fails if it is asked what a loss would take."""
-NEAR = 10_001, 10_000
-"""What may be rounding: a basis point."""
+"""The account whose debt fails where the effect of one more loss is tried."""
 _ASKED = 0.2
 _SELDOM = 0.06
 ROUNDS = 16
@@ -76,7 +75,7 @@ class Fair:
     # ---------------------------------------------------------------------- sales
 
     def _about_to_move(self, random: Random) -> Iterator[Told]:
-        """Have everything that may begin to be sold be tried while a market's next price is another one."""
+        """Try each sale that may begin while the next price of a market differs; yield what is told."""
         feed = self.contracts["PriceFeed"]
         markets = [c for c in range(len(self.books.symbols)) if feed.prices[c].current]
         markets += [EQUITY_MARKET] * len(markets) * ("Equity" in self.contracts)
@@ -136,7 +135,7 @@ class Fair:
         return min(shown, default=0), max(shown, default=0)
 
     def _sale(self, log: Log) -> Iterator[Told]:
-        """Have nothing that begins to be sold be worth more than it costs, at any price that is shown."""
+        """Yield each sale that begins under a shown price of the lot."""
         values = log.values
         if log.event == "AuctionStarted" and log.contract == "CollateralAuction":
             yield from self._cheap(values[1], values[3], values[4], "a lot")
@@ -168,7 +167,7 @@ class Fair:
     # --------------------------------------------------------------------- losses
 
     def _lost(self, logs: Sequence[Log]) -> Iterator[Told]:
-        """Have members lose what covers a loss, and no more."""
+        """Yield each pool whose members lost more than the pool paid for the loss."""
         for name, had in self._held.items():
             paid = sum(log.values[1] for log in logs if (log.contract, log.event) == (name, "LossAbsorbed"))
             more = had - self._holds(name) - paid

@@ -15,7 +15,7 @@ from backstop.studies.hunt.questions import KEEPER, Told
 from backstop.system import Action, Log
 
 NEAR = 10_001, 10_000
-"""What may be rounding: a basis point."""
+"""The tolerance for rounding: a basis point."""
 
 
 class Levels:
