@@ -142,7 +142,7 @@ def cli(
         _try_changed_lines(since, sample, steps, seed)
         return
     if by == "hunt":
-        _hunt_pairs(only, names, cases, seed, out or RUNS / "hunted.json", fresh, as_json)
+        _hunt_pairs(only, names, file, cases, seed, out or RUNS / "hunted.json", fresh, as_json)
         return
     if pairs or names or file is not None:
         _try_pairs(only, names, file, steps, seed, out or RUNS / "pairs.json", fresh, as_json)
@@ -232,16 +232,18 @@ def _draw_mutants(count: int, seed: int, out: Path | None) -> None:
 def _hunt_pairs(
     contracts: tuple[str, ...],
     names: tuple[str, ...],
+    file: Path | None,
     cases: int,
     seed: int,
     out: Path,
     fresh: bool,
     as_json: bool,
 ) -> None:
-    from backstop.proof.mutation.pairs import HUNTED, read_pairs
+    from backstop.proof.mutation.pairs import HUNTED, read_file, read_pairs
     from backstop.studies.hunted.trials import Kept, Trials, complaints, table, total
 
-    wanted = _wanted([*read_pairs(HUNTED), *(read_pairs() if names else ())], contracts, names)
+    known = read_file(file) if file is not None else [*read_pairs(HUNTED), *(read_pairs() if names else ())]
+    wanted = _wanted(known, contracts, names)
     done = []
     with stoppable("stopping, results are kept ...") as stop, progress_bar() as bar:
         trials = Trials(wanted, Kept(out, fresh), cases, seed, stopped=stop)

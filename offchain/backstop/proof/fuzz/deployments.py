@@ -36,6 +36,8 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.model.redeem_queue import collecting_time
 
 HOUR, DAY = 3_600, 86_400
+ODD_COOLDOWN = HOUR
+"""The cooldown of the pool of another token, which each run deploys [seconds]."""
 # One deployment in so many has as many collateral types as there can be, or one less.
 _FULL_HOUSE = 40
 
@@ -56,7 +58,7 @@ def _draw(random: Random) -> Parameters:
     has_equity = random.random() < 0.7
     has_guards = random.random() < 0.5
     pools: dict[str, Any] = {name: _pool(random) for name in ("junior", "senior", "savings", "staked_equity")}
-    cooldown = max(pool.cooldown for pool in pools.values())
+    cooldown = max(ODD_COOLDOWN, *(pool.cooldown for pool in pools.values()))
     longest = cooldown + collecting_time(cooldown) + bounds.LOOK
     types = tuple(_collateral(random, c) for c in range(count))
     if has_guards:
@@ -66,7 +68,7 @@ def _draw(random: Random) -> Parameters:
         global_debt_ceiling=random.choice((10**6, 15 * 10**7, 15 * 10**7, bounds.MAX_GLOBAL_DEBT_CEILING)),
         global_auction_limit=random.choice((10**5, 3 * 10**7, 3 * 10**7)),
         epoch_length=random.choice((HOUR, DAY, 7 * DAY)),
-        cap_delay=max(longest, HOUR) + random.choice((1, HOUR, 10 * DAY)),
+        cap_delay=longest + random.choice((1, HOUR, 10 * DAY)),
         stages=_stages(random, has_equity),
         equity=_equity(random) if has_equity else None,
         treasury=TreasuryParameters(random.choice((0, 1, 1_000, 100_000))),

@@ -13,7 +13,7 @@ from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.roles import CEILINGS
 from backstop.model.signatures import keccak256
 from backstop.model.state import ZERO_ADDRESS
-from backstop.proof.fuzz.deployments import draw_price
+from backstop.proof.fuzz.deployments import ODD_COOLDOWN, draw_price
 from backstop.proof.fuzz.scene import PEOPLE
 from backstop.system import Action
 
@@ -68,7 +68,7 @@ def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
         SEQUENCER_GRACE,
     )
     wiring = at["Odd"], own["VaultEngine"], own["LossWaterfall"], ZERO_ADDRESS, ZERO_ADDRESS
-    yield creation("Pool", "OddPool", "Odd Pool", "pODD", *wiring, 3_600, 3_600)
+    yield creation("Pool", "OddPool", "Odd Pool", "pODD", *wiring, ODD_COOLDOWN, 3_600)
     parts = own["VaultEngine"], own["LiquidationEngine"], deployment.account("admin")
     if "Equity" in own:
         maker = deployment.account("market_maker")

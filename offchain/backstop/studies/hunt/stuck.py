@@ -136,7 +136,8 @@ def setting_of(seed: int) -> Setting:
 
 def _with_equity(parameters: Parameters, random: Random) -> Parameters:
     """Have equity bear losses before savings do, by auctions of a day or two."""
-    names = [each.name for each in parameters.stages if each.name not in ("savings", "redistribution")]
+    last = "staked_equity", "minted_equity", "savings", "redistribution"
+    names = [each.name for each in parameters.stages if each.name not in last]
     order = (*names, *random.choice((("minted_equity",), ("staked_equity", "minted_equity"))), "savings")
     return replace(
         parameters,

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
+from backstop.errors import BackstopError
 from backstop.hosts.artifacts import ROOT, digest
 from backstop.proof.mutation.pairs import Pair
 from backstop.proof.mutation.witnesses import Mistake, copied
@@ -82,14 +83,20 @@ class Trials:
         self._same = repr((digest(sources), seed))
 
     def unchanged(self, show: Callable[[int], None] = lambda done: None) -> Looks:
-        """Look at the unchanged rules, and note where the pairs are met."""
+        """Look at the unchanged rules, and note where the pairs are met.
+
+        Raise BackstopError if a case fails: whatever a pair does in it would be missed.
+        """
         looks: Looks = {}
         beyond = [job for job in self.more if job not in self.jobs]
         done = 0
         for name, pairs, jobs in ((MORE, (), beyond), (UNCHANGED, self.pairs, self.jobs)):
             key = self._key(*pairs)
             found = self.kept.looks(name, key)
-            for _ in self._look(name, key, Watch(pairs), found, jobs):
+            for case, alarm in self._look(name, key, Watch(pairs), found, jobs):
+                if broken := found[case, alarm].broken:
+                    place = f"case {case}, {alarm}"
+                    raise BackstopError(f"the hunt fails under the unchanged rules: {place}: {broken}")
                 done += 1
                 show(done)
             looks |= found

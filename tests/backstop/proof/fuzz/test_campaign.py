@@ -13,9 +13,11 @@ import pytest
 from backstop.deployment.contracts import MARGIN_POLICIES
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.by_name import open_host
+from backstop.model import bounds
 from backstop.model.collateral_auction import Lot
 from backstop.model.interfaces import Prices
-from backstop.proof.fuzz.deployments import draw_parameters
+from backstop.model.redeem_queue import collecting_time
+from backstop.proof.fuzz.deployments import ODD_COOLDOWN, draw_parameters
 from backstop.proof.fuzz.failure import find_failure
 from backstop.proof.fuzz.machine import BLOCK, Machine, campaign_seed, run_seed
 from backstop.proof.fuzz.moves import MOVES
@@ -98,6 +100,12 @@ def test_of_ten_runs_of_a_campaign_three_have_a_margin_market(first):
     assert len(margins) == 10
     assert sorted(policies.values()) == sorted(MARGIN_POLICIES)
     assert sum(seed % 2 for seed in policies) == 2
+
+
+def test_each_deployment_has_room_for_the_pool_of_another_token():
+    """Its constructor refuses a cooldown that does not fit into the delay of caps."""
+    least = ODD_COOLDOWN + collecting_time(ODD_COOLDOWN) + bounds.LOOK
+    assert all(draw_parameters(Random(seed)).cap_delay > least for seed in range(2_000))
 
 
 def idle_moves(artifacts: Artifacts, got_done: dict[int, set[str]], most: int) -> set[str]:

@@ -35,6 +35,14 @@ def do(tick, by, contract, method, *args):
     return Deed(tick, 0, lambda town: town.do(by, contract, method, *args))
 
 
+def test_no_stage_is_listed_twice():
+    """A list with a stage twice is refused, so the opening of such a case fails."""
+    drawn = (stuck.setting_of(seed).parameters for seed in (1_696_017_922_000_000, *range(30)))
+    orders = [[each.name for each in parameters.stages] for parameters in drawn]
+    assert all(len(order) == len(set(order)) for order in orders)
+    assert sum("minted_equity" in order for order in orders) > 5
+
+
 def test_one_broken_stage_stops_no_cover():
     found = stuck_of(lambda p: p.has_stage("junior") and p.has_stage("senior") and p.guards is None)
     deployment = found.setting.deployment

@@ -96,3 +96,18 @@ def test_a_file_that_is_not_whole_is_one_line(tmp_path):
     file.write_text(json.dumps({"schema_version": 2}))
     with pytest.raises(BackstopError, match="schema version 2, this program reads 1"):
         Kept(file)
+
+
+def test_a_case_that_fails_under_the_unchanged_rules_ends_the_trials(tmp_path):
+    trials = Trials([UNMET], Kept(tmp_path / "hunted.json"), 1, 3, [STUCK], times=1)
+    trials.kept.keep(UNCHANGED, trials._key(UNMET), {(0, STUCK): Look(broken="AssertionError: the opening")})
+    with pytest.raises(BackstopError, match="fails under the unchanged rules: case 0, stuck: AssertionError"):
+        trials.unchanged()
+
+
+def test_the_pairs_of_a_file_are_tried_by_the_hunt(tmp_path):
+    file = tmp_path / "none.yaml"
+    file.write_text("schema_version: 1\npairs: []\n")
+    command = ["--by", "hunt", "--pair", UNMET.name, "--from", str(file), "--out", str(tmp_path / "out.json")]
+    result = CliRunner(mix_stderr=False).invoke(cli, command)
+    assert result.exit_code == 1 and UNMET.name in result.stderr
