@@ -310,9 +310,10 @@ def take(
 def reset(auction_id: uint256, reward_receiver: address):
     """
     @notice Start the price of an auction again, from the higher of current and next price. Permissionless,
-            once its tail is over or its price has fallen under the cusp. Protects: collateral is never sold
-            from an outdated top, nor from one that everybody knows to be over, and a reset costs nobody
-            anything: it is paid for by penalty that has come in.
+            once its tail is over or its price has fallen under the cusp, but for a lot that `close` gives up.
+            Protects: collateral is never sold from an outdated top, nor from one that everybody knows to be
+            over; a reset costs nobody anything: it is paid for by penalty that has come in; and no caller
+            keeps a worthless lot open, and its loss unrecorded, by resets.
     @param auction_id [id] The auction.
     @param reward_receiver Who gets the reward: at most that of a start, of what has come in of the penalty
                            beyond all rewards so far, as long as target and lot are worth the minimum.
@@ -325,13 +326,16 @@ def reset(auction_id: uint256, reward_receiver: address):
     elapsed: uint256 = unsafe_sub(self._clock(), lot.started_at)
     assert dutch._price(terms, top.top, elapsed)[1], "collateral_auction: not due"
     price: uint256 = self._highest_price(lot.collateral_type)
+    least: uint256 = dutch._minimum(terms)
+    if self._is_worthless(lot, price, least):
+        principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
+        assert principal == 0, "collateral_auction: worthless"
     top.top = dutch._top(terms, price)
     lot.started_at = self._clock()
     self._store_top(auction_id, top)
     self._store_lot(auction_id, lot)
 
     reward: uint256 = 0
-    least: uint256 = dutch._minimum(terms)
     if lot.target >= least and unsafe_mul(lot.lot, price) >= unsafe_mul(least, units.RAY):
         owner: Owner = self._load_owner(auction_id)
         # The budget is the penalty less all rewards; of the penalty the last of the target is still to come.
@@ -362,15 +366,13 @@ def close(auction_id: uint256):
     top: Top = self._load_top(auction_id)
     principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
     if lot.lot != 0:
-        terms: dutch.Terms = dutch._unpack(self._terms_of(lot.collateral_type, lot.version))
+        word: uint256 = self._terms_of(lot.collateral_type, lot.version)
+        terms: dutch.Terms = dutch._unpack(word)
         # The rest of such a lot belongs to its owner: it is for takers, not for salvage.
         assert principal != 0, "collateral_auction: repaid"
         assert self._clock() > lot.started_at + terms.tail, "collateral_auction: still open"
-        price: uint256 = max(
-            self._highest_price(lot.collateral_type),
-            staticcall PRICE_FEED.time_weighted(lot.collateral_type),
-        )
-        assert lot.lot * price * WORTHLESS < terms.minimum * units.RAD, "collateral_auction: has value"
+        price: uint256 = self._highest_price(lot.collateral_type)
+        assert self._is_worthless(lot, price, dutch._minimum(word)), "collateral_auction: has value"
     owner: address = self._remove(auction_id)
     log AuctionClosed(
         auction_id=auction_id,
@@ -905,6 +907,17 @@ def _highest_price(collateral_type: uint256) -> uint256:
     price, highest = staticcall PRICE_FEED.sale_prices(collateral_type)
     assert highest != 0, "collateral_auction: no price"
     return highest
+
+
+@internal
+@view
+def _is_worthless(lot: Lot, price: uint256, minimum: uint256) -> bool:
+    """@dev Whether a lot may be given up unsold, by the higher of a price, ray, and the time-weighted one."""
+    bound: uint256 = minimum * units.RAY
+    if lot.lot * price * WORTHLESS >= bound:
+        return False
+    average: uint256 = staticcall PRICE_FEED.time_weighted(lot.collateral_type)
+    return lot.lot * average * WORTHLESS < bound
 
 
 @internal

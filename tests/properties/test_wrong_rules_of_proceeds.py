@@ -22,6 +22,7 @@ from backstop.model.state import ZERO_ADDRESS, external
 from backstop.proof.properties import Transition, Violation, check_refused
 from backstop.system import Action
 from tests.support.auctions import WETH, start, take
+from tests.support.books import hold_price
 from tests.support.equity import open_protocol, price_equity, with_equity
 from tests.support.helpers import GUARDIAN
 from tests.support.margin_fund import DAY, absorb, lock, own_fund
@@ -101,6 +102,14 @@ def test_a_reset_that_is_due_is_refused(sold, monkeypatch, stopped):
 def test_a_reset_may_be_refused_before_it_is_due(sold):
     made, id = sold
     refuses(made, "CollateralAuction", "reset", id, made.address("stranger"), sender="stranger")
+
+
+def test_a_lot_that_can_be_given_up_is_reset(sold, monkeypatch):
+    made, id = sold
+    hold_price(made, "WETH", RAY, 8 * 3_600)
+    monkeypatch.setattr(CollateralAuction, "_is_worthless", lambda self, lot, price, terms: False)
+    receiver = made.address("stranger")
+    notices(38, made, lambda p: p.do("CollateralAuction.reset", id, receiver, sender="stranger"))
 
 
 def test_the_remainder_of_a_lot_becomes_salvage(sold, monkeypatch):

@@ -180,6 +180,8 @@ class CollateralAuction(Administered):
         _, due = terms.price(top.top, self._clock() - lot.started_at)
         require(due, "collateral_auction: not due")
         price = self._highest_price(lot.collateral_type)
+        if self._is_worthless(lot, price, terms):
+            require(principal_left(lot, top) == 0, "collateral_auction: worthless")
         top = top._replace(top=terms.top(price))
         self.tops[auction_id] = top
         self.lots[auction_id] = lot._replace(started_at=self._clock())
@@ -206,8 +208,7 @@ class CollateralAuction(Administered):
             terms = self._terms_of(lot)
             require(principal != 0, "collateral_auction: repaid")
             require(self._clock() > lot.started_at + terms.tail, "collateral_auction: still open")
-            price = max(self._highest_price(c), self.feed.time_weighted(self.address, c))
-            require(terms.is_worthless(lot.lot, price), "collateral_auction: has value")
+            require(self._is_worthless(lot, self._highest_price(c), terms), "collateral_auction: has value")
         owner = self._remove(auction_id)
         self.emit("AuctionClosed", auction_id, c, principal, lot.lot)
         self.engine.write_off(self.address, c, owner, principal, lot.lot)
@@ -484,6 +485,12 @@ class CollateralAuction(Administered):
         _, highest = self.feed.sale_prices(self.address, collateral_type)
         require(highest != 0, "collateral_auction: no price")
         return highest
+
+    def _is_worthless(self, lot: Lot, price: int, terms: Terms) -> bool:
+        """Return whether a lot may be given up unsold, by a price [ray] and the time-weighted one."""
+        if not terms.is_worthless(lot.lot, price):
+            return False
+        return terms.is_worthless(lot.lot, self.feed.time_weighted(self.address, lot.collateral_type))
 
     def _salvage_on_sale(self, collateral_type: int) -> int:
         """Return the lot of a type's salvage sale [wad]: 0 once it is over, closed or not."""

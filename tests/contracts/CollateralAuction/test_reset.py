@@ -4,6 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.auctions import WETH, event, liquidate, stablecoins, take
+from tests.support.books import hold_price
 from tests.support.helpers import reverts
 from tests.support.settling import begin
 
@@ -114,6 +115,35 @@ def test_not_while_the_price_is_good(funded, auction):
     funded.advance(90 * 91)
     with reverts("collateral_auction: not due"):
         reset(funded, auction)
+
+
+def test_not_a_lot_that_can_be_given_up(funded, auction):
+    """A hundredth of the minimum, 22.60, is for 10 WETH a price of 2.26: the highest of three prices counts."""
+    hold_price(funded, "WETH", 225 * RAY // 100, TAIL + 5 * 3_600)
+    before = state(funded, auction)
+    with reverts("collateral_auction: worthless"):
+        reset(funded, auction)
+    assert state(funded, auction) == before
+    hold_price(funded, "WETH", 226 * RAY // 100, 3_600)
+    reset(funded, auction)
+
+
+def test_a_lot_that_is_worth_nothing_at_the_current_price_alone(funded, auction):
+    """The average of the last hours still says that it has value, so it cannot be given up."""
+    later(funded, 1)
+    with reverts("collateral_auction: has value"):
+        funded.do("CollateralAuction.close", auction, sender="stranger")
+    reset(funded, auction)
+
+
+def test_a_worthless_lot_of_which_the_principal_is_repaid(repaid):
+    """There is nothing to give up: the rest of the lot is its owner's."""
+    protocol, id = repaid
+    protocol.do("CollateralAuction.reset", id, "stranger", sender="stranger")
+    hold_price(protocol, "WETH", RAY // 1_000, TAIL + 5 * 3_600)
+    with reverts("collateral_auction: repaid"):
+        protocol.do("CollateralAuction.close", id, sender="stranger")
+    reset(protocol, id)
 
 
 def test_under_the_cusp(funded, auction):

@@ -8,7 +8,7 @@ from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.figures.arithmetic import BASIS_POINTS
 from backstop.proof.properties.registry import Violation, refusal_property, transition_property
-from backstop.proof.properties.sales import _clock, _terms_of
+from backstop.proof.properties.sales import _can_be_given_up, _clock, _terms_of
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def lots_are_sold_until_a_reset_is_due(step: Transition, changes: Changes) -> No
 def resets_that_are_due_succeed(step: Transition) -> None:
     """Check that a reset is refused only before the end of the tail and above the cusp of the top.
 
-    Or without a fresh price, with resets stopped, of an empty lot, or of a type that is wound up.
+    Or without a fresh price, with resets stopped, of an empty lot, of a type that is wound up, or of a lot
+    that owes principal and is worth less than a hundredth of the minimum.
     """
     id, receiver = step.action.args
     lot = step.after(_AUCTION, "lots", id)
@@ -44,7 +45,9 @@ def resets_that_are_due_succeed(step: Transition) -> None:
     is_settling = step.after("VaultEngine", "terms.of_types", c).settling
     # The token refuses some receivers of the reward.
     is_person = receiver not in step.model.world.addresses and receiver != ZERO_ADDRESS
-    if is_priced and is_open and is_person and not is_settling and _is_due(step, step.after, id):
+    if not (is_priced and is_open and is_person) or is_settling or not _is_due(step, step.after, id):
+        return
+    if not _can_be_given_up(step, lot, step.after(_AUCTION, "tops", id)):
         raise Violation(f"auction {id} is due, and its reset is refused: {step.outcome.reason}")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
-from backstop.proof.properties.figures.prices import known_prices
+from backstop.proof.properties.figures.prices import known_prices, time_weighted
 from backstop.proof.properties.registry import Violation, history_property, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -77,8 +77,8 @@ def auctions_start_by_their_terms(step: Transition, changes: Changes) -> None:
 
     A part of a vault takes no larger a part of its collateral, and as much debt with it as that stood for,
     rounded up. A reset starts from the higher of current and next price, adds nothing to what is to be
-    raised, and is paid for by penalty that has come in. A stop stops either. Terms that change stay as they
-    were for auctions that began with them.
+    raised, is paid for by penalty that has come in, and is refused where the lot can be given up. A stop stops
+    either. Terms that change stay as they were for auctions that began with them.
     """
     for contract, (c, version), old, new in changes.get("old_terms", ()):
         if old.buf or new != step.before(contract, "terms", c) or new.version != version:
@@ -144,6 +144,16 @@ def _check_reset(step: Transition, id: int, top: int, reward: int) -> None:
     was = step.before(_AUCTION, "tops", id)
     _check_not_ahead(id, old, _clock(step))
     _check_due(step, id, old, was.top, _clock(step) - old.started_at)
+    if _can_be_given_up(step, old, was):
+        raise Violation(f"auction {id} is reset with {_principal(old, was)} owed and a lot of {old.lot}")
+
+
+def _can_be_given_up(step: Transition, lot: Any, top: Any) -> bool:
+    """Return whether a lot owes principal and is worth less than a hundredth of the minimum, by all prices."""
+    c = lot.collateral_type
+    highest = max(*known_prices(step, c), time_weighted(step, step.after, c))
+    least = _terms_of(step, lot).minimum * RAY * _WAD
+    return bool(_principal(lot, top) and lot.lot * highest * 100 < least)
 
 
 def _check_not_ahead(id: int, lot: Any, now: int) -> None:
