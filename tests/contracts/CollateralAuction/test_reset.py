@@ -118,7 +118,7 @@ def test_not_while_the_price_is_good(funded, auction):
 
 
 def test_not_a_lot_that_can_be_given_up(funded, auction):
-    """A hundredth of the minimum, 22.60, is for 10 WETH a price of 2.26: the highest of three prices counts."""
+    """A hundredth of the minimum, 22.60, is a price of 2.26 for 10 WETH. The highest price counts."""
     hold_price(funded, "WETH", 225 * RAY // 100, TAIL + 5 * 3_600)
     before = state(funded, auction)
     with reverts("collateral_auction: worthless"):

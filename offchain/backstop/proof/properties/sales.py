@@ -77,8 +77,8 @@ def auctions_start_by_their_terms(step: Transition, changes: Changes) -> None:
 
     A part of a vault takes no larger a part of its collateral, and as much debt with it as that stood for,
     rounded up. A reset starts from the higher of current and next price, adds nothing to what is to be
-    raised, is paid for by penalty that has come in, and is refused where the lot can be given up. A stop stops
-    either. Terms that change stay as they were for auctions that began with them.
+    raised, is paid for by penalty that has come in, and is refused where the lot can be given up. A stop
+    stops either. Terms that change stay as they were for auctions that began with them.
     """
     for contract, (c, version), old, new in changes.get("old_terms", ()):
         if old.buf or new != step.before(contract, "terms", c) or new.version != version:
@@ -149,7 +149,7 @@ def _check_reset(step: Transition, id: int, top: int, reward: int) -> None:
 
 
 def _can_be_given_up(step: Transition, lot: Any, top: Any) -> bool:
-    """Return whether a lot owes principal and is worth less than a hundredth of the minimum, by all prices."""
+    """Return whether a lot owes principal and is worth under a hundredth of the minimum, by all prices."""
     c = lot.collateral_type
     highest = max(*known_prices(step, c), time_weighted(step, step.after, c))
     least = _terms_of(step, lot).minimum * RAY * _WAD

@@ -137,7 +137,7 @@ def test_sees_that_resets_kept_a_worthless_lot_open(monkeypatch):
 
 
 def spammed_lots():
-    """Return how many lots are open at the end beside resets, of courses that end without any but for them."""
+    """Return how many lots resets keep open, of courses that end without one."""
     lots, seen = 0, 0
     for seed in range(12):
         found = Late(seed)
