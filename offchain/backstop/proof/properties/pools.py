@@ -101,8 +101,8 @@ def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None
             continue
         before = batches.live(step.before, pool, now) + _ASSETS
         after = batches.live(step.after, pool, now) + _ASSETS
-        if step.contract(pool).KIND == "EquityPool":
-            # What is on sale is the members': an entry pays for a part of it.
+        if step.contract(pool).KIND == "EquityPool" and new.supply >= old.supply:
+            # What is on sale is the members': an entry pays for a part of it, and an exit leaves its own.
             before += _under_auction(step, step.before, pool)
             after += _under_auction(step, step.after, pool)
         unit = max(before, after) + old.supply + _SHARES
