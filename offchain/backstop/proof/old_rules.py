@@ -62,14 +62,16 @@ def old_rules(names: Iterable[str] = ()) -> list[str]:
     return sorted(set(names)) or found
 
 
-def play(names: Iterable[str], show: Callable[[Played], None] = lambda played: None) -> list[Played]:
+def play(
+    names: Iterable[str], show: Callable[[Played], None] = lambda played: None, host: str = "revm"
+) -> list[Played]:
     """Play each attack on the present rule and on its old one, in a copy of the checkout."""
     results = []
     with tempfile.TemporaryDirectory(prefix="backstop-old-rules-") as folder:
         copy = Path(folder)
         _copy_to(copy)
         for name in names:
-            results.append(_play(copy, name))
+            results.append(_play(copy, name, host))
             show(results[-1])
     return results
 
@@ -91,16 +93,16 @@ def applies(name: str, root: Path = ROOT) -> str:
     return _git(root, "apply", "--check", str(PATCHES / f"{name}.patch"))
 
 
-def _play(copy: Path, name: str) -> Played:
+def _play(copy: Path, name: str, host: str) -> Played:
     test = f"tests/exploits/{name}.py"
     if not (copy / test).is_file():
         return Played(name, False, (), f"there is no {test}")
-    code, told = _pytest(copy, test)
+    code, told = _pytest(copy, test, host)
     if code not in (PASSED, TESTS_FAILED):
         return Played(name, False, (), _last_line(told))
     try:
         with _put_back(copy, name):
-            old_code, old_told = _pytest(copy, test, TO_THE_END)
+            old_code, old_told = _pytest(copy, test, host, TO_THE_END)
     except BackstopError as error:
         return Played(name, code == PASSED, (), str(error))
     figures = tuple(f"{test}: {figure}" for test, figure in _FAILED.findall(old_told))
@@ -133,9 +135,9 @@ def _copy_to(copy: Path) -> None:
             shutil.copy(source, target)
 
 
-def _pytest(copy: Path, *arguments: str) -> tuple[int, str]:
+def _pytest(copy: Path, test: str, host: str, *arguments: str) -> tuple[int, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *OPTIONS, *arguments],
+        [sys.executable, "-m", "pytest", *OPTIONS, test, "--host", host, *arguments],
         cwd=copy,
         env=os.environ | ENVIRONMENT | {"PYTHONPATH": f"{copy / 'offchain'}{os.pathsep}{copy}"},
         capture_output=True,
