@@ -10,6 +10,7 @@ from backstop.hosts import artifacts, compiler
 from backstop.hosts.artifacts import Artifacts
 
 
+@pytest.mark.deep(brief="tests/backstop/hosts/test_compiler.py::test_it_leaves_the_compiler_as_it_was")
 def test_the_same_output_in_less_work(monkeypatch):
     kind = "EquityAuction"
     looks: list[int] = []

@@ -18,7 +18,7 @@ from backstop.system import Action
 from tests.support.paths import DATA
 from tests.support.shelf import SENDER
 
-STEPS = 250
+STEPS = 120
 
 
 @pytest.mark.deep(brief="tests/backstop/hosts/test_py_evm.py::test_random_steps_and_futures_taken_back")
@@ -30,6 +30,7 @@ def test_a_crash_of_vaults_is_the_same():
     assert summary["state_hash"] == simulate(small, "model", 1).summary["state_hash"]
 
 
+@pytest.mark.deep(brief="tests/backstop/hosts/test_py_evm.py::test_random_steps_and_futures_taken_back")
 def test_a_crash_of_a_margin_market_is_the_same():
     with open_host("py-evm") as host:
         result = Crash(host, 6, 1).play()

@@ -126,6 +126,7 @@ def test_calls_have_at_most_so_much_weight() -> None:
     assert batches([], 5) == []
 
 
+@pytest.mark.deep(brief="tests/backstop/keepers/test_closing.py::test_a_ranking_comes_in_calls_that_fit")
 def test_who_has_slept_long_is_woken_before_it_is_ranked() -> None:
     """All calls about a winner who has slept through 32 cycles with losses fail until it is awake."""
     for policy in ("ranked", "shared"):

@@ -138,6 +138,9 @@ def long_asleep() -> Iterator[Cycles]:
     world.close()
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/keepers/test_cycles.py::test_debtors_come_in_calls_that_get_into_a_full_block"
+)
 def test_who_has_slept_takes_more_gas(long_asleep: Cycles) -> None:
     cycles, sleeper, job = long_asleep.cycles, trader("sleeper"), "cycles: meet_all"
     once, cycle = measured(f"{job}, each account"), measured("cycles: wake, each cycle")
@@ -164,6 +167,9 @@ def test_who_has_slept_is_met_in_the_end_and_holds_up_nobody(long_asleep: Cycles
     assert world.cycles.position(trader("sleeper"), ETH).size == 0
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/keepers/test_cycles.py::test_a_liquidator_deposits_first_and_takes_over"
+)
 def test_a_liquidator_wakes_first_whom_it_takes_over(long_asleep: Cycles) -> None:
     world = long_asleep
     world.fund(2_000)

@@ -22,6 +22,7 @@ from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
 from backstop.system import Action, Outcome
+from tests.support.deep import cases
 from tests.support.paths import DATA
 from tests.support.perpetuals import alone, check_books, crowded
 
@@ -256,7 +257,14 @@ def test_an_owner_takes_out_what_he_does_not_have_to_leave() -> None:
         assert run.free_margin(whale) == 0
 
 
-@pytest.mark.parametrize("name", ["jelly-squeeze", "oracle-jump"])
+@pytest.mark.parametrize(
+    "name",
+    cases(
+        ("jelly-squeeze", "oracle-jump"),
+        ("jelly-squeeze",),
+        "tests/backstop/simulation/test_margin.py::test_the_library_s_crashes_end_solvent",
+    ),
+)
 def test_the_library_s_crashes_end_solvent(name: str) -> None:
     """Whoever owed is met and booked, and all of it is paid to the wei."""
     found = simulate(load_scenario(name), "model", 1).summary["margin"]

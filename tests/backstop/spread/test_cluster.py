@@ -188,6 +188,7 @@ def test_a_cluster_without_workers_is_waited_for_and_then_given_up(
     assert "has had no workers for 0 s" in text and "of 30 paths are kept, the same command goes on" in text
 
 
+@pytest.mark.deep(brief="tests/backstop/spread/test_cluster.py::test_a_study_outlives_all_its_workers")
 def test_a_cluster_with_certificates(small: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from distributed import LocalCluster, Security
 

@@ -116,6 +116,7 @@ def test_owners_draw_what_rising_prices_allow(tide: Tide) -> None:
     assert any(0 < was < now for was, now in zip(before, after, strict=True))
 
 
+@pytest.mark.deep(brief="tests/backstop/live/chaos/test_soak.py::test_owners_draw_what_rising_prices_allow")
 @pytest.mark.anvil
 def test_whose_vault_was_taken_borrows_again(tide: Tide) -> None:
     taken: set[tuple[int, str]] = set()

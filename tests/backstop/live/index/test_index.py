@@ -248,6 +248,9 @@ conditions = st.builds(
 )
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/index/test_index.py::test_answers_are_what_the_contracts_would_do"
+)
 @settings(max_examples=300)
 @given(vaults, conditions, st.booleans(), st.data())
 def test_answers_are_those_of_a_scan_at_any_size(

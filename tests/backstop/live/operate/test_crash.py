@@ -47,6 +47,7 @@ def run(*flags: object):
     return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_crash.py::test_keepers_act_beside_it")
 def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
     out = tmp_path / "run"
     system = attach(impersonate=True)
@@ -158,6 +159,7 @@ def test_keepers_of_losses_and_income_act_beside_it(fresh: Devnet, tmp_path: Pat
         assert any(text.startswith(f"recap_bidder: {line} done") for text in said), said
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_crash.py::test_keepers_act_beside_it")
 def test_a_second_crash_on_the_same_chain(
     attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path
 ) -> None:

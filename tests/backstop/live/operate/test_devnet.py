@@ -100,6 +100,9 @@ def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) ->
     assert [block["header"]["number"] for block in blocks].count("0x0") == 1
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_devnet.py::test_it_prints_its_address_and_ends_cleanly"
+)
 def test_a_kill_costs_seconds(start: Start, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     process, node = start("--port", str(free_port()), "--state", str(state))

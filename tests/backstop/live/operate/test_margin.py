@@ -65,6 +65,9 @@ def test_keepers_close_positions_where_a_policy_says_so(
     street.system.check()
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_margin.py::test_keepers_bring_marks_match_liquidate_meet_and_roll"
+)
 def test_what_needs_a_mark_goes_with_the_reports_that_make_it(fresh: Devnet, tmp_path: Path) -> None:
     """Where blocks take their time both are sent at one look, and are mined in their order."""
     street = Street(fresh, tmp_path)

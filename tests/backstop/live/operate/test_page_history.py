@@ -34,6 +34,9 @@ def follow(devnet: Devnet, system: LiveSystem, checkpoint: Path | None = None, p
     return scene.history
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_page_history.py::test_what_the_chain_lost_is_gone_after_a_restart"
+)
 def test_it_outlives_the_mirror(fallen: LiveSystem, fallen_devnet: Devnet, tmp_path: Path) -> None:
     file = tmp_path / "checkpoint.json"
     before = follow(fallen_devnet, fallen, file)

@@ -121,6 +121,9 @@ def test_a_market_is_delisted_by_keepers(street: Street) -> None:
     street.work(lambda market: market.position(trader("left"), BTC).size == 0, 1_500)
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_perpetual_markets_end.py::test_a_market_is_delisted_by_keepers"
+)
 def test_all_are_settled_by_keepers(street: Street) -> None:
     """Keepers begin settlement, end both markets, and see all losses final; then everybody leaves."""
     do(street.system, "Settlement", "announce", sender="admin")

@@ -131,6 +131,7 @@ def test_a_replay_takes_the_prices_as_they_are(tmp_path) -> None:
         assert points[3 * 3_600] == series.values[1] and points[day.duration] == series.values[-1]
 
 
+@pytest.mark.deep(brief="tests/backstop/simulation/sources/test_scenario_file.py::test_seconds_are_blocks")
 def test_months_are_replayed_in_blocks_of_an_hour(tmp_path) -> None:
     history = backstop.read_prices(prices(24 * 90))
     book = backstop.read_book(positions(20))

@@ -104,6 +104,7 @@ def test_the_page_has_every_line(compared, out):
     assert any(row["margin"]["final_after_seconds"] for row in compared["presets"])
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_margin.py::test_the_loss_is_paid_exactly")
 def test_winners_who_dodge_bear_the_same(tmp_path: Path) -> None:
     """But for a wei that is rounded up for each of their accounts; and they have less by the fees."""
     found = compare(
