@@ -177,24 +177,30 @@ def read_document(path: Path) -> Field:
         raise BackstopError(f"{path.name}:1: is not a section of `name: value` lines")
     try:
         sizes = dict[int, int]()
-        size = _size(node, sizes)
+        size = _size(path, node, sizes)
         if size > _MOST_FIELDS and size > 10 * len(sizes):
             raise BackstopError(f"{path.name}:1: its aliases (*) stand for {size:,} fields: write fewer")
         return _field(path, "", node)
     except RecursionError:
-        raise BackstopError(f"{path.name}:1: an alias (*) of it is part of what it stands for") from None
+        raise BackstopError(f"{path.name}:1: is nested too deeply: write sections of a few levels") from None
 
 
-def _size(node: Node, sizes: dict[int, int]) -> int:
-    """Count the fields of a node once every alias is put in; what is known already is in `sizes`, by id."""
+def _size(file: Path, node: Node, sizes: dict[int, int]) -> int:
+    """Count the fields of a node once every alias is put in; what is known already is in `sizes`, by id.
+
+    A node whose count has begun and not ended is 0 there: met again, it is part of itself.
+    """
+    if sizes.get(id(node)) == 0:
+        line = node.start_mark.line + 1
+        raise BackstopError(f"{file.name}:{line}: an alias (*) of it is part of what it stands for")
     if id(node) not in sizes:
-        sizes[id(node)] = 1  # if it is part of itself, which comes out later
+        sizes[id(node)] = 0
         inside: list[Node] = []
         if isinstance(node, SequenceNode):
             inside = node.value
         elif isinstance(node, MappingNode):
             inside = [value for _, value in node.value]
-        sizes[id(node)] = 1 + sum(_size(each, sizes) for each in inside)
+        sizes[id(node)] = 1 + sum(_size(file, each, sizes) for each in inside)
     return sizes[id(node)]
 
 
