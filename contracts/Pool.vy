@@ -919,6 +919,7 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
     """
     shares_left: uint256 = shares
     assets_left: uint256 = assets
+    is_first: bool = True
     batch: uint256 = line._first(controller)
     for _: uint256 in range(line.MOST_AT_ONCE):
         if batch == 0 or assets_left == 0 or (shares_left == 0 and shares != 0):
@@ -933,8 +934,9 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
             taken = units._div_up(paid * part.shares, part.assets)
         shares_left -= taken
         assets_left -= paid
-        if part.over and taken == part.shares:
-            # Batches are over in their order, and those before this one were taken whole: it is the first.
+        # Where claims alone are wanted, a request with nothing to take may follow one with something.
+        is_first = is_first and part.over and taken == part.shares
+        if is_first:
             line._drop_first(batch, controller, part.request)
         else:
             line._set_mark(batch, controller, part.request, part.committed, part.last, part.generation)

@@ -315,6 +315,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         Where no shares are wanted, claims alone, of all requests.
         """
         shares_left, assets_left = shares, assets
+        is_first = True
         for id in self.requests_of(controller):
             if assets_left == 0 or (shares and shares_left == 0):
                 break
@@ -326,9 +327,10 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
                 taken = div_up(paid * part.shares, part.assets)
             shares_left -= taken
             assets_left -= paid
-            is_done = part.over and taken == part.shares
-            self._hand_over(id, controller, is_done)
-            if is_done:
+            # Where claims alone are wanted, a request with nothing to take may follow one with something.
+            is_first = is_first and part.over and taken == part.shares
+            self._hand_over(id, controller, is_first)
+            if is_first:
                 self._drop_first(id, controller)
             else:
                 self._count_claimed(id, controller, paid, taken)
