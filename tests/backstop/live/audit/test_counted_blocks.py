@@ -34,7 +34,7 @@ SLOT = 60
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
     """A crash that stopped while auctions run."""
-    scenario = until(lay_over(load_preset("backstop"), SMALL), 3 * 3_600)
+    scenario = until(lay_over(load_preset("backstop"), SMALL), 5_400)
     assert scenario.block_time == SLOT
     parameters = replace(scenario.parameters, block_time=SLOT)
     scenario = replace(scenario, parameters=parameters, keepers=tuple(map(tired, scenario.keepers)))

@@ -14,7 +14,7 @@ if sys.argv[1] == "small":
     keep_small()
 kept = []
 def work():
-    for _ in range(60):
+    for _ in range(30):
         large = ["x" * size for size in (300_000, 700_000, 1_700_000)]
         kept.append(bytes(1_500))
         del large
