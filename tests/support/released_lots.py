@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from backstop.deployment.parameters import PoolParameters
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.equity import SALE, cover, open_protocol, report_equity
 from tests.support.plain import only, without_fees
 from tests.support.poisoning import value
 from tests.support.protocol import Protocol
-from tests.support.savings import lose
+from tests.support.savings import DAY, lose
 
-OVERDUE = 8 * 86_400 + 1
+OVERDUE = 8 * DAY + 1
 """Seconds after which anybody releases by force what a sale has reserved."""
 SALE_NAME, PLACE = "StakeAuction", 0
 """The auction of staked equity, and its place among the stages."""
 
 
-def open_staked(new_protocol, **pool: int) -> Protocol:
+def open_staked(new_protocol: Callable[..., Protocol], cooldown: int = DAY) -> Protocol:
     """Open a protocol whose first stage is staked equity, with 100 of one member; savers are the second."""
     stages = only("staked_equity", "savings")
-    staked = PoolParameters(**pool)
+    staked = PoolParameters(cooldown=cooldown)
     protocol = open_protocol(new_protocol(without_fees(stages=stages, equity=SALE, staked_equity=staked)))
     stake(protocol, "staker", 100 * WAD)
     return protocol
