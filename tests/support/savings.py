@@ -90,6 +90,15 @@ def make_junior(protocol: Protocol, **others: Any) -> str:
     return name
 
 
+def open_junior(protocol: Protocol) -> Protocol:
+    """Deploy an empty pool with claims, and give three accounts 10,000 coins that they may deposit in it."""
+    make_junior(protocol)
+    for who in ("saver", "neighbour", "newcomer"):
+        give(protocol, who, 10_000 * WAD)
+        protocol.do("Stablecoin.approve", "Young", MAX_UINT256, sender=who)
+    return protocol
+
+
 def bear(protocol: Protocol, pool: str, assets: int) -> None:
     """Have a pool pay for a loss, as the waterfall would; what is no deficit goes to the reserve."""
     protocol.do("Waterfall.charge", pool, XAU, assets * RAY, sender="stranger")

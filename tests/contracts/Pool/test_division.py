@@ -6,9 +6,9 @@ n + 1 > 1e9 * (A + 1).
 
 import pytest
 
-from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.helpers import reverts
-from tests.support.savings import LOOK, bear, claim, cut, give, make_junior, mature, request, save
+from tests.support.savings import LOOK, bear, claim, cut, mature, open_junior, request, save
 
 SHARE, STEP = 10**6, 10**9
 
@@ -19,12 +19,7 @@ def events(protocol, name):
 
 @pytest.fixture
 def young(protocol):
-    """A pool with claims, which is empty; whoever enters may put in what they like."""
-    make_junior(protocol)
-    for who in ("saver", "neighbour", "newcomer"):
-        give(protocol, who, 10_000 * WAD)
-        protocol.do("Stablecoin.approve", "Young", MAX_UINT256, sender=who)
-    return protocol
+    return open_junior(protocol)
 
 
 def enter(protocol, who, assets):

@@ -176,7 +176,7 @@ class Fair:
                 yield Told("unfair: a loss takes more of a pool than it costs", more, says)
 
     def _after_one_more(self, random: Random) -> Iterator[Told]:
-        """Have one more debt fail, and members lose what that costs."""
+        """Let one more debt fail, and check that members lose no more than it costs."""
         feed, engine = self.contracts["PriceFeed"], self.contracts["VaultEngine"]
         prices = {market: each.current for market, each in feed.prices.items() if each.current}
         with self.system.imagine():
@@ -187,12 +187,12 @@ class Fair:
                 yield from self._lost(past.fail(0, LOSER).logs)
 
     def _holds(self, name: str) -> int:
-        """Return what members have, those in batches too: income that has not vested is nobody's."""
+        """Return the assets of members and of batches [wad], without income that has not vested."""
         assets = self.contracts[name].assets[()]
         return int(assets.booked) - unvested(assets, self.system.timestamp)
 
     def _unread(self) -> Iterator[Told]:
-        """Have no income go where no stage reads it: to the buffer of a type that is retired."""
+        """Check that the buffer of a retired type receives no income: no stage reads it."""
         engine = self.contracts["VaultEngine"]
         if self.contracts["Settlement"].progress[()].begun_at:
             return
@@ -204,7 +204,7 @@ class Fair:
     # -------------------------------------------------------------------- entries
 
     def _entered(self, action: Action, prices: Prices, least: int) -> Iterator[Told]:
-        """Have who enters take nothing from members, once all sales of equity have come home."""
+        """Check that a new staker takes nothing from members, once all sales of equity have ended."""
         assets = self.contracts[action.contract].assets[()]
         if not any(self._sales()) or unvested(assets, self.system.timestamp):
             return  # income that vests later is for who enters as well
@@ -229,7 +229,7 @@ class Fair:
                 return
 
     def _release(self) -> None:
-        """Have strangers release what has been reserved for too long by then."""
+        """Let strangers release the reservations that are overdue by then."""
         waterfall = self.contracts["LossWaterfall"]
         self.system.advance(MAX_RESERVATION + 1)
         for k in waterfall.lineup[()].ids:
@@ -247,7 +247,7 @@ class Fair:
     # ----------------------------------------------------------------- settlement
 
     def _wound_up(self, random: Random) -> Iterator[Told]:
-        """Have lots be nearly sold and settlement begin: it is all one whether vaults or lots come first."""
+        """Begin settlement with lots that are nearly sold; compare vaults first with lots first."""
         if not any(lot.target for lot in self.contracts["CollateralAuction"].lots.values()):
             return
         factor = random.choice((50, 100))
@@ -269,7 +269,7 @@ class Fair:
             yield Told("unfair: vaults are skimmed before lots come home", changes[who] // RAY, says)
 
     def _sell_nearly_all(self) -> None:
-        """Have somebody who has enough buy nearly all of each lot."""
+        """Let an account with enough coins buy nearly all of each lot."""
         auction, coins = self.contracts["CollateralAuction"], self.contracts["Stablecoin"].balances
         for id, lot in list(auction.lots.items()):
             _, price, _, _ = auction.status("", id) if lot.target else (False, 0, 0, 0)
@@ -280,7 +280,7 @@ class Fair:
                 self.system.apply(Action("CollateralAuction", "take", args, buyer))
 
     def _make_final_prices(self, factor: int) -> None:
-        """Have settlement begin, and prices at a factor [percent] be reported until they are final."""
+        """Begin settlement, and report prices at a factor [percent] until they are final."""
         feed, settlement = self.contracts["PriceFeed"], self.contracts["Settlement"]
         admin = self.deployment.account("admin")
         self.system.apply(Action("Settlement", "announce", (), admin))

@@ -88,7 +88,7 @@ class Game:
         self._known: Sheet | None = None
 
     def _begin_later(self, deployment: Deployment, random: Random) -> None:
-        """Have pools lose nearly everything before the game; or the reserve get a month's fees."""
+        """Let pools lose nearly all assets before the game, or the reserve receive a month's fees."""
         feed = self.system.world.contracts["PriceFeed"].tables["prices"]
         past = Past(self.system, deployment, {market: each.current for market, each in feed.items()})
         people = tuple(map(account, PEOPLE))

@@ -109,7 +109,7 @@ class Town:
         self.done.append(seconds)
 
     def stop(self, seconds: int) -> None:
-        """Let time pass without a block."""
+        """Advance the clock by an outage: no block is produced meanwhile."""
         self.system.advance(seconds, 0)
         self.done.append(Outage(seconds))
 

@@ -37,14 +37,14 @@ from backstop.system import Action
 BEATS = 40
 """Looks of honest people at a history; a minute or days may lie between two."""
 DUST = 10**12
-"""What strangers spend at once [wad]."""
+"""The dust that a stranger spends in one call [wad]."""
 NEAR = 100
 """A hundredth of what is paid may be rounding, or the strangers' own."""
 STRANGER = account("attacker")
 
 
 class Course(NamedTuple):
-    """What happens in both histories, and what strangers do in the second."""
+    """The events of both histories, and the spam of the second."""
 
     # Seconds between two beats.
     beat: int
@@ -62,14 +62,14 @@ class Course(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What came in a history, and when [seconds since its beginning]; what was paid until then [wad]."""
+    """The payments of a history: their times [seconds since its beginning] and the sum paid by then [wad]."""
 
     first: dict[str, int]
     paid: dict[str, list[tuple[int, int]]]
 
 
 class Delay(NamedTuple):
-    """What came too late: by how much [seconds], and how much is at stake [wad]."""
+    """An event that came too late: the delay [seconds] and the amount at stake [wad]."""
 
     what: str
     seconds: int
@@ -81,7 +81,7 @@ class Delay(NamedTuple):
 
 
 def _ask(town: Town, random: Random) -> None:
-    """Have one more account ask for dust, in each pool."""
+    """Request a withdrawal of dust from each pool, by one more account."""
     for name in town.pools:
         who = random.choice(CROWD)
         _fund(town, who, name)
@@ -124,7 +124,7 @@ def _take(town: Town, random: Random) -> None:
 
 
 def _on_all(method: str) -> Callable[[Town, Random], object]:
-    """Have a call be tried on everything that it may apply to."""
+    """Return the kind of spam that tries a call with each argument that fits."""
     do = each(method)
     return lambda town, random: do(town)
 
@@ -137,7 +137,7 @@ KINDS: dict[str, Callable[[Town, Random], object]] = {
     "crumbs of lots": _take,
     **{method: _on_all(method) for method in ("poke", "reset", "close", "accrue", "flag")},
 }
-"""What costs next to nothing, by name."""
+"""The kinds of spam, by name: each call costs next to nothing."""
 
 # ------------------------------------------------------------------------ histories
 
@@ -246,7 +246,7 @@ def play(town: Town, course: Course) -> tuple[Seen, list[Doing]]:
 
 
 def _begin(town: Town, course: Course) -> None:
-    """Have somebody be in each pool, somebody owe, and a stage be announced to go."""
+    """Let one member enter each pool and one owner borrow, and announce the removal of a stage."""
     for name in town.pools:
         for deed in enter(_member(name), name, STAKE):
             deed.do(town)

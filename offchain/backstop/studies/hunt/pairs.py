@@ -38,7 +38,7 @@ from backstop.studies.hunt.setting import BANK, KEEPER, TWINS, Setting
 from backstop.system import Action
 
 BARGAIN = 15_000 * WAD
-"""What who buys may have more of all lots, as it looks at them at other moments."""
+"""The tolerance for a buyer's gain on all lots: it looks at them at other moments."""
 FEES = 40 * WAD
 """What fees of hours, and crumbs that are sold late, may make; less than a reward."""
 
@@ -118,13 +118,13 @@ def _paying_back(setting: Setting, random: Random) -> str:
 
 
 def _give(town: Town, pool: str, amount: int) -> None:
-    """Have the bank give members income; where next to nothing is left it would be for whoever comes."""
+    """Give members income by the bank, unless next to nothing is left: the next entrant would receive it."""
     if town.pools[pool].totalAssets("") > STAKE // 10:
         town.do(BANK, pool, "add_income", amount)
 
 
 def _leave_all(town: Town, pool: str) -> None:
-    """Have all members but the twins ask to leave with everything."""
+    """Request the withdrawal of all shares of each member but the twins."""
     for who in list(town.pools[pool].holders()):
         if who not in (*TWINS, town.pools[pool].address):
             town.do(who, pool, "requestRedeem", town.pools[pool].held(who) or 1, who, who)

@@ -1,4 +1,4 @@
-"""What happened before a history begins: losses that left pools with next to nothing."""
+"""The past of a setting: losses that left pools with next to nothing before a history begins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backstop.system import Action, Outcome
 CRASH = 10**6
 """By how much the price of the lost collateral falls, for a while."""
 FUNDS = 20_000
-"""What somebody without coins draws at first, whole coins."""
+"""The first draw of an account without coins [whole coins]."""
 HIGH_FEE = 10**19
 """Of a type for a while [ray a second]: a third in a year."""
 ROUNDS = 24
@@ -38,7 +38,7 @@ class Past:
         self._pools = [name for name in STABLECOIN_POOLS if name in deployment.addresses]
 
     def lose(self, c: int, loser: str, members: Sequence[str], random: Random) -> bool:
-        """Have a debt fail that takes nearly all of a pool, and everything before it; False if none can."""
+        """Let a debt fail that takes nearly all of a pool and all stages before it; False if none can."""
         self.enter(members, random)
         amount = self.reaching(c, random, LEFT)
         if not amount:
@@ -49,7 +49,7 @@ class Past:
         return self.fail(c, loser).ok
 
     def fail(self, c: int, loser: str) -> Outcome:
-        """Have a debt be worth nothing, and its loss covered, while prices fall and come back."""
+        """Let a debt lose its collateral's worth, and cover its loss, while prices fall and come back."""
         price, lots = self._prices[c], self._contracts["CollateralAuction"].lots
         self._price(c, max(1, price // CRASH))
         self._do(loser, "LiquidationEngine", "liquidate", c, loser, loser)
@@ -63,12 +63,12 @@ class Past:
         return covered
 
     def fund(self, c: int, people: Sequence[str]) -> None:
-        """Have people draw what they may bring to pools."""
+        """Let members draw the coins that they may bring to pools."""
         for who in people:
             self.draw(c, who, FUNDS * WAD)
 
     def earn(self, c: int, days: int) -> None:
-        """Have borrowers of a type pay high fees for some days, of which the reserve has its share."""
+        """Charge borrowers of a type high fees for some days; the reserve receives its share."""
         admin, fee = self.deployment.account("admin"), self.deployment.parameters.collateral_types[c]
         self._do(admin, "VaultEngine", "set_stability_fee", c, HIGH_FEE)
         self._wait(days * 86_400)
@@ -87,7 +87,7 @@ class Past:
         self.done.append(seconds)
 
     def enter(self, members: Sequence[str], random: Random) -> None:
-        """Have somebody enter each pool, and income there at times that has not vested."""
+        """Let a member enter each pool; at times the pool also receives income, which has not vested."""
         for name in self._pools:
             who = random.choice(members)
             self._do(who, name, "deposit", random.choice((1_000, 3_000)) * WAD, who)
@@ -114,7 +114,7 @@ class Past:
         return amount if amount >= self._contracts["VaultEngine"].terms[c].debt_floor * WAD else 0
 
     def draw(self, c: int, loser: str, amount: int) -> None:
-        """Have somebody owe so much."""
+        """Let an account borrow so much [wad]."""
         terms = self.deployment.parameters.collateral_types[c]
         unit = 10 ** (18 - terms.decimals)
         ratio = 2 * terms.initial_ratio
@@ -124,7 +124,7 @@ class Past:
         self._do(loser, "VaultEngine", "deposit_and_draw", c, loser, locked, amount, loser)
 
     def _cut(self, random: Random) -> None:
-        """Have a batch of each pool wait for its time."""
+        """Leave a cut batch waiting in each pool."""
         for name in self._pools:
             pool = self._contracts[name]
             for who in [each for each in pool.holders() if each != pool.address and pool.held(each)]:
@@ -136,7 +136,7 @@ class Past:
             self._do(account("poker"), name, "cut")
 
     def _price(self, c: int, price: int) -> None:
-        """Have everybody report a price of a type, and what is known of all others, until it counts."""
+        """Report a price of a type by all reporters, and the known prices of others, until it is current."""
         self._prices[c] = price
         feed = self._contracts["PriceFeed"]
         for _ in range(2):

@@ -204,7 +204,7 @@ def _parameters(random: Random) -> Parameters:
 
 
 def _with_terms_of_equity(parameters: Parameters, random: Random) -> Parameters:
-    """Have blocks count, and equity be sold for losses and for surplus, and bought with claims, at times."""
+    """Return parameters whose auctions count blocks, at times, and whose equity is sold and converted."""
     parameters = replace(parameters, block_time=random.choice((0, 12)))
     if parameters.equity is None:
         return parameters

@@ -1,4 +1,4 @@
-"""What is fair at a moment of a game: it tells sales at prices that are over, and losses that take more."""
+"""The checks of fair sales and losses tell a sale at an outdated price, and a loss that takes too much."""
 
 import pytest
 

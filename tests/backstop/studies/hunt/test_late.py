@@ -18,7 +18,7 @@ from backstop.system import Action
 
 
 def delays(fits, seeds=range(40), trials=12):
-    """What comes too late in courses that fit."""
+    """Return the events that come too late in courses that fit."""
     for seed in seeds:
         found = Late(seed)
         for trial in range(trials):

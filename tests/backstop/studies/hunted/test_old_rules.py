@@ -22,7 +22,7 @@ RULE = "test_dust_keeps_a_stage"
 
 @pytest.fixture
 def copy(tmp_path):
-    """What old rules are put back into."""
+    """Return the files that old rules are put back into."""
     for folder in ("contracts", "offchain/backstop/model"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
