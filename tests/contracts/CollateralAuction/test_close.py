@@ -81,6 +81,17 @@ def test_not_a_lot_worth_as_much_at_the_next_price(funded, auction):
     close(funded, auction)
 
 
+def test_not_a_lot_worth_a_hundredth_of_the_least_on_average(funded, auction):
+    """In the second in which the price falls: current and next price are lower, the average is 2.26 yet."""
+    hold(funded, 226, 5 * 86_400)
+    funded.post_price("WETH", 2 * RAY)
+    assert funded.read("PriceFeed.time_weighted", WETH) == 226 * RAY // 100
+    with reverts("collateral_auction: has value"):
+        close(funded, auction)
+    funded.advance(60)
+    close(funded, auction)
+
+
 def test_a_guardian_holds_up_no_close(funded, auction):
     """A halt holds the next price back: it counts as it did, and for no longer than its step."""
     hold(funded, 200)

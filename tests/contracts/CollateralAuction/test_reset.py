@@ -136,6 +136,20 @@ def test_a_lot_that_is_worth_nothing_at_the_current_price_alone(funded, auction)
     reset(funded, auction)
 
 
+def test_a_worthless_lot_of_which_nearly_all_principal_is_repaid(funded):
+    """Less than a coin of it is left: there is something to give up all the same."""
+    funded.give_stablecoin("taker", 200_000 * WAD)
+    funded.borrow("saver", "WETH", 100 * WAD, 120_000 * WAD)
+    funded.post_price("WETH", 1_500 * RAY)
+    id = liquidate(funded, "saver")
+    price = funded.read("CollateralAuction.status", id)[1]
+    take(funded, id, (state(funded, id).principal - WAD * RAY // 2) // price)
+    assert 0 < state(funded, id).principal < RAD
+    hold_price(funded, "WETH", RAY // 1_000, TAIL + 5 * 3_600)
+    with reverts("collateral_auction: worthless"):
+        reset(funded, id)
+
+
 def test_a_worthless_lot_of_which_the_principal_is_repaid(repaid):
     """There is nothing to give up: the rest of the lot is its owner's."""
     protocol, id = repaid
