@@ -52,6 +52,9 @@ def take_equity(s: Scene) -> Iterator[Action | Wait]:
             yield s.call(name, "take", s.type(), WAD, MAX_UINT256, who, b"", by=who)
         return
     auction, c = s.some(running)
+    if s.now > auction.sales[c].started_at + auction.duration and s.chance(0.8):
+        yield s.call(auction.label, "end", c, by=s.somebody())
+        return
     yield Wait(s.some((0, 0, 30, auction.duration // 2)))
     sale = auction.sales[c]
     price = max(_price(auction, c, s.now), 1)

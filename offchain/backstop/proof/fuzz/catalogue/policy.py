@@ -77,7 +77,7 @@ def _after_a_call(s: Scene, c: int, owner: str) -> Iterator[Action | Wait]:
             yield s.call("LiquidationEngine", "call", c, owner, by=s.somebody())
 
 
-@move(weight=1.5)
+@move(weight=2.2)
 def set_policy(s: Scene) -> Iterator[Action | Wait]:
     """Set brackets, limits, growth caps, curves, calls and effects of modes, within and beyond bounds."""
     if s.policy is None:
