@@ -12,6 +12,7 @@ from backstop.model.interfaces import CAUTION
 from backstop.model.member_pool import MemberPool
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.model.roles import STAGE
+from backstop.model.state import ZERO_ADDRESS
 from backstop.model.surplus_auction import SurplusAuction
 from backstop.model.treasury import Treasury
 from backstop.proof.fuzz.catalogue.claims import convert_claims
@@ -259,3 +260,59 @@ def liquidate_within_a_limit(s: Scene) -> Iterator[Action | Wait]:
     yield s.call("LiquidationEngine", "liquidate", c, owner, s.somebody(), by=s.somebody())
     limit = s.some((10**7, bounds.MAX_DEBT_CEILING))
     yield s.call(_ENGINE, "set_auction_limit", c, limit, by=s.admin)
+
+
+@move(weight=2.5)
+def call_out_of_turn(s: Scene) -> Iterator[Action | Wait]:
+    """Call what is mostly refused now: before its time, after it, twice, or where there is nothing to do."""
+    c, who, amount = s.type(), s.somebody(), s.some((1, WAD, 10**6 * WAD))
+    calls: list[tuple[str, str, tuple[object, ...]]] = [
+        ("Settlement", "note", ()),
+        ("Settlement", "cover_last", (c,)),
+        ("Settlement", "fix", ()),
+        ("Settlement", "fix_price", (c,)),
+        ("Settlement", "skim", (c, who)),
+        ("Settlement", "redeem", (1,)),
+        ("Settlement", "cash", (c, 1)),
+        ("CollateralAuction", "sell_salvage", (c,)),
+        ("CollateralAuction", "unwind", (s.auction_id(),)),
+        ("CollateralAuction", "close", (s.auction_id(),)),
+        ("CollateralAuction", "reset", (s.auction_id(), who)),
+        ("LiquidationEngine", "liquidate", (c, s.some(s.people), who)),
+        ("LossWaterfall", "cover", (c,)),
+        ("LossWaterfall", "force_release", (c, s.random.randrange(4))),
+        ("VaultEngine", "repay_and_withdraw", (c, who, 0, s.terms(c).unit, who)),
+        ("VaultEngine", "deposit_and_draw", (c, who, 0, amount, who)),
+    ]
+    pool = s.some(s.pools)
+    calls += [
+        (pool, "settle", ()),
+        (pool, "cut", ()),
+        (pool, "redeem", (amount, who, who)),
+        (pool, "withdraw", (amount, who, who)),
+        (pool, "transferFrom", (s.somebody(), who, amount)),
+        (pool, "deposit", (amount, s.some((ZERO_ADDRESS, s.world.contracts[pool].address, who)))),
+    ]
+    if s.settling:
+        calls += [("Settlement", "begin", ()), ("Settlement", "fix", ())]
+    if s.workouts is not None:
+        id = s.workout_id() or int(s.auction.ids[()])
+        calls += [
+            ("Workouts", "enter", (c, who, 1)),
+            ("Workouts", "unwind", (id,)),
+            ("Workouts", "foreclose", (id, who)),
+            ("Workouts", "flag", (id,)),
+            ("Workouts", "top_up", (id, s.terms(c).unit)),
+        ]
+    if s.policy is not None:
+        calls += [("LiquidationEngine", "call", (c, who))]
+    if s.has_equity:
+        calls += [
+            ("SurplusAuction", "start", ()),
+            ("SurplusAuction", "take", (s.some((0, amount)), s.some((0, MAX_UINT256)), who, b"")),
+            ("Treasury", "distribute", ()),
+        ]
+    for domain in s.domains:
+        calls += [(domain, "redeem", (1,)), (domain, "recover", (1,)), (domain, "realise_loss", ())]
+    contract, method, args = s.some(calls)
+    yield s.call(contract, method, *args, by=who)
