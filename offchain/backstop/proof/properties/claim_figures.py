@@ -1,0 +1,98 @@
+"""Property of series of claims: how many tokens a loss makes, what each is paid, and what one converts to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.proof.properties.figures.arithmetic import RAY
+from backstop.proof.properties.figures.prices import known_prices, time_weighted
+from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+_MOST_OWED, _DILUTION = 2**104 - 1, 2**40
+_EVENTS = ("LossRecorded", "Repaid", "Converted", "Collected", "Credited")
+
+
+@transition_property(208, events=[f"*.{event}" for event in _EVENTS])
+def claims_are_shares_of_what_is_owed(step: Transition, changes: Changes) -> None:
+    """Check that a loss makes tokens at the price of a claim, and a payment is for all tokens alike.
+
+    A holder who converts or collects gets its whole part, rounded down. What a loss makes is rounded up.
+    """
+    kinds: dict[str, list[Any]] = {}
+    for log in step.outcome.logs:
+        if log.event in _EVENTS and step.contract(log.contract).KIND == "RecoveryClaims":
+            kinds.setdefault(log.contract, []).append(log)
+    for name, logs in kinds.items():
+        tokens, owed = step.before(name, "series")
+        for log in logs:
+            if log.event == "LossRecorded":
+                _, lost, made = log.values
+                expected = -(-lost * tokens // owed) if tokens else lost
+                if made != (expected if owed + lost <= _MOST_OWED else 0):
+                    raise Violation(f"{name}: a loss of {lost} makes {made} tokens, of {tokens} for {owed}")
+                if owed + lost <= _MOST_OWED:
+                    tokens, owed = tokens + made, owed + lost
+            elif log.event == "Repaid":
+                paid = log.values[2]
+                _check_payment(step, name, log, (tokens, owed), len(logs) == 1)
+                tokens, owed = (0, 0) if paid == owed else (tokens, owed - paid)
+            elif log.event == "Converted":
+                _, _, given, equity = log.values
+                part = owed * given // tokens
+                _check_conversion(step, name, part, equity)
+                tokens, owed = (0, 0) if part == owed else (tokens - given, owed - part)
+        if tuple(step.after(name, "series")) != (tokens, owed):
+            raise Violation(f"{name}: {step.after(name, 'series')} are left, not {tokens, owed}")
+        _check_cash(step, name, logs, changes)
+
+
+def _check_payment(step: Transition, name: str, log: Any, before: tuple[int, int], alone: bool) -> None:
+    generation, _, paid = log.values
+    tokens, owed = before
+    if alone and step.calls(name, "repay"):
+        asked = step.action.args[0]
+        due = owed if asked >= owed else min(asked, owed - -(-tokens // _DILUTION))
+        if paid != due or step.outcome.value != paid:
+            raise Violation(f"{name}: of {asked} {paid} are paid, not {due}")
+    more = step.after(name, "paid_per_token", generation) - step.before(name, "paid_per_token", generation)
+    if alone and more != paid * RAY // tokens:
+        raise Violation(f"{name}: {paid} for {tokens} tokens are {more} for each")
+
+
+def _check_conversion(step: Transition, name: str, part: int, equity: int) -> None:
+    known = [*known_prices(step, EQUITY_MARKET), time_weighted(step, step.after, EQUITY_MARKET)]
+    price = max(*known, step.contract(name).set_price)
+    if equity != part * RAY // price:
+        raise Violation(f"{name}: {part} are converted to {equity} at {price}")
+
+
+def _check_cash(step: Transition, name: str, logs: list[Any], changes: Changes) -> None:
+    """Check that cash grows by what is credited and ends with what is collected; and what a holder is due."""
+    credited: dict[str, int] = {}
+    for log in logs:
+        if log.event == "Credited":
+            credited[log.values[1]] = credited.get(log.values[1], 0) + log.values[2]
+        elif log.event == "Collected":
+            owner, amount = log.values
+            if amount != step.before(name, "cash", owner) + credited.get(owner, 0):
+                raise Violation(f"{name}: {owner} collects {amount}")
+            credited[owner] = credited.get(owner, 0) - amount
+    for owner, amount in credited.items():
+        if step.after(name, "cash", owner) - step.before(name, "cash", owner) != amount:
+            raise Violation(f"{name}: {owner} is credited {amount}, and has other cash")
+    if step.action.contract != name or step.action.method not in ("collect", "transfer", "convert"):
+        return
+    for contract, (generation, owner), old, new in changes.get("token.balances", ()):
+        paid = step.after(name, "paid_per_token", generation)
+        due = old.shares * (paid - old.mark) // RAY
+        was = step.before(name, "token.state").generation
+        if contract == name and (generation == was or step.action.method == "collect"):
+            told = sum(
+                each.values[2]
+                for each in logs
+                if each.event == "Credited" and each.values[:2] == (generation, owner)
+            )
+            if told != due or new.mark != paid:
+                raise Violation(f"{name}: {owner} is credited {told}, {due} are due; {old} became {new}")

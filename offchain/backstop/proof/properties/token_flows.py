@@ -1,0 +1,225 @@
+"""Property of tokens: what contracts hold moves with their books, and whoever is to be paid is paid."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from backstop.proof.properties.conditions.call import ENGINE, Call
+from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+_BALANCES = ("balanceOf", "erc20.balanceOf")
+_SALES, _WORKOUTS, _STABLE = "CollateralAuction", "Workouts", "Stablecoin"
+_BOOKS = ("vaults", "ledger.salvage", "lots", "balances", "funds.assets", "line.queue")
+Flow = tuple[str, str, int]
+"""Token, account, and by how much its balance grows."""
+
+
+@transition_property(201, writes=[*_BALANCES, *_BOOKS])
+def tokens_move_as_they_are_booked(step: Transition, changes: Changes) -> None:
+    """Check that balances of the engine and of pools change by what they book, and receivers get their due.
+
+    A step that sends tokens to such a contract on purpose is left out: a gift is not booked.
+    """
+    moved: Counter[tuple[str, str]] = Counter()
+    for path in _BALANCES:
+        for contract, holder, old, new in changes.get(path, ()):
+            moved[contract, holder] += new - old
+    given = _named(step.action.args)
+    _check_engine(step, changes, moved, given)
+    _check_pools(step, changes, moved, given)
+    flows: Counter[tuple[str, str]] = Counter()
+    holders = {step.contract(ENGINE).address, *step.model.world.addresses}
+    for token, account, amount in _flows(step):
+        flows[token, account] += amount
+    for (token, account), amount in flows.items():
+        if account not in holders and moved[token, account] != amount:
+            raise Violation(
+                f"{step.action.method}: {account} has {moved[token, account]} more {token}, not {amount}"
+            )
+
+
+def _named(args: Any) -> set[Any]:
+    """Return all addresses among the arguments of a call."""
+    found = set()
+    for each in args:
+        if isinstance(each, str):
+            found.add(each)
+        elif isinstance(each, tuple | list):
+            found |= _named(each)
+    return found
+
+
+def _token(step: Transition, c: int) -> str:
+    token = step.after(ENGINE, "terms.of_types", c).token
+    return str(step.model.world.addresses[token].label)
+
+
+def _check_engine(step: Transition, changes: Changes, moved: Counter[Any], given: set[Any]) -> None:
+    booked: Counter[int] = Counter()
+    for _, (c, _), old, new in changes.get("vaults", ()):
+        booked[c] += new.locked_collateral - old.locked_collateral
+    for _, c, old, new in changes.get("ledger.salvage", ()):
+        booked[c] += new - old
+    for path, contract in (("lots", _SALES), ("balances", _WORKOUTS)):
+        for name, _, old, new in changes.get(path, ()):
+            if name == contract:
+                booked[old.collateral_type] -= old.lot
+                booked[new.collateral_type] += new.lot
+    engine = step.contract(ENGINE).address
+    if engine in given:
+        return
+    by_token: Counter[str] = Counter()
+    for c, amount in booked.items():
+        if amount:
+            unit = 10 ** (18 - step.after(ENGINE, "terms.of_types", c).decimals)
+            if amount % unit:
+                raise Violation(f"type {c} books {amount}, no whole units of its token")
+            by_token[_token(step, c)] += amount // unit
+    tokens = {token for token, holder in moved if holder == engine} | by_token.keys()
+    for token in tokens:
+        if moved[token, engine] != by_token[token]:
+            more = moved[token, engine]
+            raise Violation(
+                f"{step.action.method}: the engine holds {more} more {token}, and books {by_token[token]}"
+            )
+
+
+def _check_pools(step: Transition, changes: Changes, moved: Counter[Any], given: set[Any]) -> None:
+    booked: Counter[str] = Counter()
+    for pool, _, old, new in changes.get("funds.assets", ()):
+        booked[pool] += new.booked - old.booked
+    for pool, _, old, new in changes.get("line.queue", ()):
+        booked[pool] += new.owed - old.owed
+    for log in step.outcome.logs:
+        # What all void shares leave in a pool of equity stays there, booked no more.
+        if log.event == "NewGeneration" and step.contract(log.contract).KIND == "EquityPool":
+            booked[log.contract] += log.values[2]
+    addresses = step.model.world.addresses
+    pools = {name: step.contract(name) for name in booked}
+    for _, holder in moved:
+        contract: Any = addresses.get(holder)
+        if contract is not None and contract.KIND in ("Pool", "EquityPool"):
+            pools[contract.label] = contract
+    for name, contract in pools.items():
+        token = addresses[contract.asset_address].label
+        if contract.address not in given and moved[token, contract.address] != booked[name]:
+            more = moved[token, contract.address]
+            raise Violation(
+                f"{step.action.method}: {name} holds {more} more {token}, and books {booked[name]}"
+            )
+
+
+def _flows(step: Transition) -> Iterable[Flow]:
+    """Yield what the accounts that a call names are to give and to get."""
+    call = Call(step)
+    found = _FLOWS.get((call.contract.KIND, call.method))
+    return found(call, *call.args) if found is not None else ()
+
+
+def _told(call: Call, event: str) -> list[Any]:
+    logs = call.step.outcome.logs
+    return [log.values for log in logs if (log.contract, log.event) == (call.name, event)]
+
+
+def _raw(call: Call, c: int, amount: int) -> int:
+    return int(amount // 10 ** (18 - call.engine("terms.of_types", c).decimals))
+
+
+def _draw(call: Call, c: int, owner: str, deposit: int, draw: int, to: str) -> Iterable[Flow]:
+    yield _token(call.step, c), call.sender, -_raw(call, c, deposit)
+    yield _STABLE, to, draw
+
+
+def _withdraw(call: Call, c: int, owner: str, repay: int, withdraw: int, to: str) -> Iterable[Flow]:
+    yield _token(call.step, c), to, _raw(call, c, withdraw)
+    supply = "erc20.totalSupply"
+    yield _STABLE, call.sender, call.step.after(_STABLE, supply) - call.read(_STABLE, supply)
+
+
+def _take(call: Call, id: int, most: int, price: int, to: str, data: bytes) -> Iterable[Flow]:
+    if data:
+        return
+    c = call.own("lots", id).collateral_type
+    for _, taker, amount, paid, _ in _told(call, "Taken"):
+        yield _token(call.step, c), to, _raw(call, c, amount)
+        yield _STABLE, taker, -paid
+
+
+def _reward(call: Call, *args: Any) -> Iterable[Flow]:
+    budgets = [
+        (log.values[0], log.values[-1])
+        for log in call.step.outcome.logs
+        if log.event in ("Liquidated", "AuctionReset")
+    ]
+    for _, reward in budgets:
+        yield _STABLE, args[-1], reward
+
+
+def _asset(call: Call) -> str:
+    return str(call.step.model.world.addresses[call.contract.asset_address].label)
+
+
+def _enter(call: Call, amount: int, to: str) -> Iterable[Flow]:
+    for sender, _, assets, _ in _told(call, "Deposit"):
+        yield _asset(call), sender, -assets
+
+
+def _leave(call: Call, amount: int, to: str, owner: str) -> Iterable[Flow]:
+    for _, _, _, assets, _ in _told(call, "Withdraw"):
+        yield _asset(call), to, assets
+
+
+def _cash(call: Call, c: int, amount: int) -> Iterable[Flow]:
+    yield _token(call.step, c), call.sender, _raw(call, c, call.step.outcome.value)
+
+
+def _equity_take(call: Call, c: int, most: int, price: int, to: str, data: bytes) -> Iterable[Flow]:
+    if data:
+        return
+    for _, taker, amount, paid, _ in _told(call, "Taken"):
+        yield "Equity", to, amount
+        yield _STABLE, taker, -paid
+
+
+def _surplus_take(call: Call, most: int, price: int, to: str, data: bytes) -> Iterable[Flow]:
+    if data:
+        return
+    for taker, amount, paid, _ in _told(call, "Taken"):
+        yield _STABLE, to, amount
+        yield "Equity", taker, -paid
+
+
+def _redeem_notes(call: Call, notes: int) -> Iterable[Flow]:
+    yield call.name, call.sender, -notes
+    yield _STABLE, call.sender, call.step.outcome.value
+
+
+_FLOWS: dict[tuple[str, str], Any] = {
+    (ENGINE, "deposit_and_draw"): _draw,
+    (ENGINE, "repay_and_withdraw"): _withdraw,
+    (ENGINE, "give_to_reserve"): lambda x, amount: [(_STABLE, x.sender, -amount)],
+    ("LiquidationEngine", "liquidate"): _reward,
+    (_SALES, "reset"): _reward,
+    (_SALES, "take"): _take,
+    (_WORKOUTS, "pay"): lambda x, id, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
+    **{(kind, way): _enter for kind in ("Pool", "EquityPool") for way in ("deposit", "mint")},
+    **{(kind, way): _leave for kind in ("Pool", "EquityPool") for way in ("redeem", "withdraw")},
+    **{
+        (kind, "add_income"): lambda x, assets: [(_asset(x), x.sender, -assets)]
+        for kind in ("Pool", "EquityPool")
+    },
+    ("EquityAuction", "take"): _equity_take,
+    ("SurplusAuction", "take"): _surplus_take,
+    ("RecoveryClaims", "repay"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
+    ("RecoveryClaims", "collect"): lambda x, owner, of: [(_STABLE, owner, x.step.outcome.value)],
+    ("RecoveryClaims", "convert"): lambda x, tokens, to: [("Equity", to, x.step.outcome.value)],
+    ("Settlement", "cash"): _cash,
+    ("Settlement", "redeem"): lambda x, amount: [(_STABLE, x.sender, -amount)],
+    ("Domain", "draw"): lambda x, amount, to: [(_STABLE, to, amount)],
+    ("Domain", "repay"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
+    ("Domain", "recover"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
+    ("Domain", "redeem"): _redeem_notes,
+}

@@ -1,0 +1,212 @@
+"""Records, parameters and payments made wrong, as if on both sides: a property notices each."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstop.deployment.examples import standard
+from backstop.model import exits, vault_engine
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.collateral_auction import CollateralAuction
+from backstop.model.equity_pool import Due, EquityPool
+from backstop.model.ledger import Ledger
+from backstop.model.loss_waterfall import LossWaterfall
+from backstop.model.pool import Pool
+from backstop.model.price_feed import PriceFeed
+from backstop.model.recovery_claims import RecoveryClaims
+from backstop.model.risk_policy import RiskPolicy
+from backstop.model.state import external
+from backstop.model.terms import Governed
+from backstop.model.vault_engine import VaultEngine
+from tests.support.auctions import WETH, liquidate, start, take
+from tests.support.equity import open_protocol, with_equity
+from tests.support.guards import BREAKER, CAUTION, CEILING, opened, with_guards
+from tests.support.helpers import STAGE
+from tests.support.plain import only, steady
+from tests.support.policy import allow_calls, draw, open_between
+from tests.support.savings import XAU, cut, give, lose, mature, request, save
+from tests.support.settling import begin
+from tests.support.transitions import notices
+
+
+@pytest.fixture
+def plain(new_protocol):
+    return steady(new_protocol)
+
+
+def spoil(monkeypatch, cls, method, alter):
+    """Have a function of the model do what is right, and then alter something."""
+    right = getattr(cls, method)
+
+    @external
+    def wrong(self, sender, *args):
+        value = right(self, sender, *args)
+        alter(self, *args)
+        return value
+
+    monkeypatch.setattr(cls, method, wrong)
+
+
+def test_a_parameter_is_another_one(guarded, monkeypatch):
+    def forget(self, margin, factor):
+        self.modes[()] = self.modes[()]._replace(caution_margin=0)
+
+    spoil(monkeypatch, RiskPolicy, "set_effects", forget)
+    notices(200, guarded, lambda p: p.do("RiskPolicy.set_effects", 500, 10_000, sender="admin"))
+
+
+def test_a_taker_gets_nothing(plain, monkeypatch):
+    give(plain, "taker", 50_000 * WAD)
+    id = start(plain)
+    monkeypatch.setattr(VaultEngine, "_deliver", lambda self, *args: None)
+    notices(201, plain, lambda p: take(p, id, WAD))
+
+
+def test_a_liquidation_takes_half_of_what_it_may(plain, monkeypatch):
+    plain.borrow("borrower", "WBTC", WAD, 35_000 * WAD)
+    plain.do("VaultEngine.set_auction_limit", 1, 20_001, sender="admin")
+    plain.post_price("WBTC", 45_000 * RAY)
+    right = VaultEngine._room
+    monkeypatch.setattr(VaultEngine, "_room", lambda self, *args: right(self, *args) // 2)
+    notices(202, plain, lambda p: liquidate(p, c=1))
+
+
+def test_a_call_that_is_met_goes_on(guarded, monkeypatch):
+    allow_calls(guarded)
+    open_between(guarded)
+    guarded.do("LiquidationEngine.call", WETH, "borrower", sender="keeper")
+    monkeypatch.setattr(VaultEngine, "_still_called", lambda self, c, vault, rate: vault.called_at)
+    borrower = guarded.address("borrower")
+    repay = "VaultEngine.repay_and_withdraw", WETH, borrower, MAX_UINT256, 0, borrower
+    give(guarded, "borrower", 1_000 * WAD)
+    notices(203, guarded, lambda p: p.do(*repay, sender="borrower"))
+
+
+def test_a_part_of_a_debt_goes_under_the_floor(plain, monkeypatch):
+    floor = plain.read("VaultEngine.terms_of", WETH).debt_floor
+    plain.borrow("borrower", "WETH", 100 * WAD, 2 * floor * WAD)
+    monkeypatch.setattr(vault_engine, "RAD", 0)
+    part = floor * WAD + WAD
+    repay = "VaultEngine.repay_and_withdraw", WETH, "borrower", part, 0, "borrower"
+    notices(204, plain, lambda p: p.do(*repay, sender="borrower"))
+
+
+def test_a_sale_begins_before_its_time(plain, monkeypatch):
+    right = CollateralAuction._start
+
+    def early(self, id, *args):
+        reward = right(self, id, *args)
+        lot = self.lots[id]
+        self.lots[id] = lot._replace(started_at=lot.started_at - 1)
+        return reward
+
+    monkeypatch.setattr(CollateralAuction, "_start", early)
+    notices(205, plain, start)
+
+
+def test_a_halt_lets_the_next_price_pass(plain, monkeypatch):
+    def pass_it(self, c, halted):
+        self.prices[c] = self.prices[c]._replace(next=self.withheld_prices[c])
+
+    spoil(monkeypatch, PriceFeed, "set_halted", pass_it)
+    notices(206, plain, lambda p: p.do("PriceFeed.set_halted", WETH, True, sender="admin"))
+
+
+def test_a_stage_that_failed_owes_half(new_protocol, monkeypatch):
+    made = steady(new_protocol, stages=only("buffer", "reserve", "junior", "savings"))
+    save(made, "elder", 5_000 * WAD, "Junior")
+    save(made, "saver", 40_000 * WAD)
+    lose(made, debt=3_000 * WAD)
+    made.do("VaultEngine.revoke_role", STAGE, "Junior", sender="admin")
+    right = LossWaterfall._owe
+    monkeypatch.setattr(LossWaterfall, "_owe", lambda self, c, k, amount: right(self, c, k, amount // 2))
+    notices(207, made, lambda p: p.do("LossWaterfall.cover", XAU, sender="stranger"))
+
+
+def test_a_payment_of_claims_loses_a_wei(new_protocol, monkeypatch):
+    made = open_protocol(new_protocol(with_equity("junior", "savings")))
+    save(made, "saver", 20_000 * WAD, "Junior")
+    lose(made, debt=5_000 * WAD)
+    made.do("LossWaterfall.cover", XAU, sender="stranger")
+    give(made, "payer", 1_000 * WAD)
+    made.do("Stablecoin.approve", "Junior.Claims", 1_000 * WAD, sender="payer")
+
+    def lessen(self, amount):
+        self.paid[0] = self.paid[0] - 1
+
+    spoil(monkeypatch, RecoveryClaims, "repay", lessen)
+    notices(208, made, lambda p: p.do("Junior.Claims.repay", 1_000 * WAD, sender="payer"))
+
+
+def test_a_run_holds_back_more(new_protocol, monkeypatch):
+    made = steady(new_protocol, stages=only("buffer", "reserve", "savings"))
+    for who in ("saver", "keeper"):
+        save(made, who, 20_000 * WAD)
+    request(made, "saver")
+    mature(made)
+    made.post_price("WETH", 2_000 * RAY)
+    made.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
+    made.post_price("WETH", 1_700 * RAY)
+    made.do("LiquidationEngine.flag", WETH, "borrower", sender="stranger")
+    made.advance(1_200)
+    monkeypatch.setattr(exits, "PARTS", 2)
+    notices(209, made, lambda p: p.do("Savings.settle", sender="stranger"))
+
+
+def test_a_leaver_leaves_no_income(plain, monkeypatch):
+    for who in ("saver", "keeper"):
+        save(plain, who, 20_000 * WAD)
+    give(plain, "payer", 1_000 * WAD)
+    plain.do("Stablecoin.approve", "Savings", 1_000 * WAD, sender="payer")
+    plain.do("Savings.add_income", 1_000 * WAD, sender="payer")
+    request(plain, "saver")
+    monkeypatch.setattr(Pool, "_give_back", lambda self, assets: None)
+    notices(210, plain, cut)
+
+
+def test_shares_that_are_paid_stay_due(new_protocol, monkeypatch):
+    made = open_protocol(new_protocol(with_equity("staked_equity", "savings")))
+    made.do("Equity.approve", "StakedEquity", 100 * WAD, sender="admin")
+    made.do("StakedEquity.deposit", 100 * WAD, "admin", sender="admin")
+    request(made, "admin", "StakedEquity")
+    mature(made, "StakedEquity")
+
+    def keep(self):
+        self.due[()] = Due(1, 0)
+
+    spoil(monkeypatch, EquityPool, "settle", keep)
+    notices(211, made, lambda p: p.do("StakedEquity.settle", sender="stranger"))
+
+
+def test_fees_go_on_in_settlement(new_protocol, monkeypatch):
+    made = new_protocol(standard())
+    made.post_price("WETH", 2_000 * RAY)
+    monkeypatch.setattr(Ledger, "_set_stability_fee", lambda self, *args: None)
+    notices(212, made, begin)
+
+
+def test_a_dynamic_fee_stays(guarded, monkeypatch):
+    guarded.do("RiskPolicy.set_fee_curve", WETH, (100, 1_000, 0, 5_000), 10_000, 0, sender="admin")
+    guarded.do("VaultEngine.set_fee_dynamic", WETH, True, sender="admin")
+    monkeypatch.setattr(Governed, "_follow", lambda self, *args: None)
+    guarded.borrow("borrower", "WETH", 100 * WAD, 0)
+    notices(213, guarded, lambda p: draw(p, "borrower", 8_000 * WAD))
+
+
+def test_types_keep_their_mode(new_protocol, monkeypatch):
+    made = opened(new_protocol, with_guards((CEILING,), BREAKER))
+    monkeypatch.setattr("backstop.model.risk_policy.ids_of", lambda listed: [])
+    notices(214, made, lambda p: p.do("CircuitBreaker.raise_to", CAUTION, sender="guardian"))
+
+
+def test_a_ceiling_is_not_adjusted(new_protocol, monkeypatch):
+    made = opened(new_protocol, with_guards((CEILING,), BREAKER))
+    monkeypatch.setattr("backstop.model.auto_ceiling.Terms.line", lambda self, debt: 10**9)
+    made.advance(CEILING.ttl)
+
+    @external
+    def nothing(self, sender, c):
+        return 0
+
+    monkeypatch.setattr("backstop.model.auto_ceiling.AutoCeiling.adjust", nothing)
+    notices(214, made, lambda p: p.do("AutoCeiling.adjust", WETH, sender="stranger"))
