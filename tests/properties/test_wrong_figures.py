@@ -210,3 +210,32 @@ def test_a_ceiling_is_not_adjusted(new_protocol, monkeypatch):
 
     monkeypatch.setattr("backstop.model.auto_ceiling.AutoCeiling.adjust", nothing)
     notices(214, made, lambda p: p.do("AutoCeiling.adjust", WETH, sender="stranger"))
+
+
+def test_a_member_claims_half(plain, monkeypatch):
+    for who in ("saver", "keeper"):
+        save(plain, who, 20_000 * WAD)
+    request(plain, "saver")
+    mature(plain)
+    plain.do("Savings.settle", sender="stranger")
+    right = Pool._claimable
+
+    def less(self, batch, controller):
+        part = right(self, batch, controller)
+        return part._replace(assets=part.assets // 2)
+
+    monkeypatch.setattr(Pool, "_claimable", less)
+    shares = plain.read("Savings.maxRedeem", "saver")
+    notices(215, plain, lambda p: p.do("Savings.redeem", shares, "saver", "saver", sender="saver"))
+
+
+def test_a_member_gets_half_of_its_claims(new_protocol, monkeypatch):
+    made = open_protocol(new_protocol(with_equity("junior", "savings")))
+    save(made, "saver", 20_000 * WAD, "Junior")
+    lose(made, debt=5_000 * WAD)
+    made.do("LossWaterfall.cover", XAU, sender="stranger")
+    right = RecoveryClaims._issue
+    monkeypatch.setattr(
+        RecoveryClaims, "_issue", lambda self, who, shares, *args: right(self, who, shares // 2, *args)
+    )
+    notices(216, made, lambda p: p.do("Junior.collect_claims", "saver", sender="saver"))

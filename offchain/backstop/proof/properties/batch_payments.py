@@ -6,6 +6,7 @@ from backstop.model.roles import STAGE
 from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.figures import batches
 from backstop.proof.properties.figures.arithmetic import RAY
+from backstop.proof.properties.figures.claimable import claimed
 from backstop.proof.properties.pools import _is_ours, _taken
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
@@ -119,3 +120,33 @@ def rounds_pay_all_that_are_due(step: Transition, changes: Changes) -> None:
         owed = step.after(pool, "line.queue").owed - queue.owed
         if tuple(kept) != (assets, shares) or after.shares or owed != assets:
             raise Violation(f"{pool} pays {assets} for {shares}, and keeps {kept}, {after}, {owed}")
+
+
+@transition_property(215, calls=["*.redeem", "*.withdraw"])
+def members_claim_their_whole_part(step: Transition, changes: Changes) -> None:
+    """Check that a claim brings all that the named shares were paid, of the earliest batches first.
+
+    A part of a request brings its part of what is there, rounded down; for assets as many shares are counted
+    as they are worth, rounded up.
+    """
+    pool, method = step.action.contract, step.action.method
+    contract = step.contract(pool)
+    if contract.KIND not in ("Pool", "EquityPool") or method not in ("redeem", "withdraw"):
+        return
+    if not contract.cooldown:
+        return
+    asked, _, controller = step.action.args
+    most = (asked, 2**256 - 1) if method == "redeem" else (2**256 - 1, asked)
+    due = claimed(step.before, pool, contract.KIND, controller, *most)
+    told = [log.values for log in step.outcome.logs if (log.contract, log.event) == (pool, "Withdraw")]
+    if due is None or len(told) != 1:
+        return
+    shares, assets, _ = due
+    *_, paid, counted = told[0]
+    if (paid, counted) != ((assets, asked) if method == "redeem" else (asked, shares)):
+        raise Violation(
+            f"{pool}: {method} of {asked} brings {paid} for {counted}, {assets} for {shares} are due"
+        )
+    fell = step.before(pool, "line.queue").owed - step.after(pool, "line.queue").owed
+    if fell != paid:
+        raise Violation(f"{pool} pays {paid}, and owes {fell} less")

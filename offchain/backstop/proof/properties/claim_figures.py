@@ -96,3 +96,52 @@ def _check_cash(step: Transition, name: str, logs: list[Any], changes: Changes) 
             )
             if told != due or new.mark != paid:
                 raise Violation(f"{name}: {owner} is credited {told}, {due} are due; {old} became {new}")
+
+
+@transition_property(216, calls=["*.collect_claims"], events=["*.LossRecorded"])
+def members_get_the_claims_of_their_shares(step: Transition, changes: Changes) -> None:
+    """Check that what a loss makes for each share is kept, and handed out for all shares since the last time.
+
+    By the sums of a generation of shares: claims of another series count no more. What rounding takes is less
+    than a ray a share, and a token.
+    """
+    for log in step.outcome.logs:
+        if log.event == "LossRecorded" and step.contract(log.contract).KIND == "RecoveryClaims":
+            told = [(each.contract, each.event) for each in step.outcome.logs]
+            if told.count((log.contract, "LossRecorded")) == 1:
+                _check_record(step, log.contract, log.values[2])
+    pool = step.contract(step.action.contract)
+    if step.action.method != "collect_claims" or pool.KIND != "Pool":
+        return
+    (owner,), claims = step.action.args, step.model.world.addresses.get(pool.claims_address)
+    state, balance = step.before(pool.label, "token.state"), step.before(pool.label, "token.balances", owner)
+    if claims is None or step.before(pool.label, "line.lines", owner).first:
+        return
+    name: str = claims.label
+    if balance.generation != state.generation or balance.mark == state.mark or not balance.shares:
+        return
+    last = step.before(name, "checkpoints", (state.generation, state.mark))
+    first = step.before(name, "checkpoints", (state.generation, balance.mark))
+    grown = last.tokens - (first.tokens if first.series == last.series else 0)
+    due = balance.shares * grown // RAY if last.series == step.before(name, "token.state").generation else 0
+    key = step.before(name, "token.state").generation, owner
+    more = step.after(name, "token.balances", key).shares - step.before(name, "token.balances", key).shares
+    if more != due:
+        raise Violation(f"{name}: {owner} gets {more} claims for {balance.shares} shares, {due} are due")
+
+
+def _check_record(step: Transition, name: str, made: int) -> None:
+    """Check the sum of claims for each share that a pool's mark of now stands for."""
+    pool = step.model.world.addresses[step.contract(name).pool_address]
+    state = step.before(pool.label, "token.state")
+    old, new = (read(name, "marks", state.generation) for read in (step.before, step.after))
+    members, series = state.supply, step.before(name, "token.state").generation
+    if state.open or not members:
+        return  # shares of batches bear it too, up to where they end
+    added = made * RAY // members
+    if new - old != (added > 0):
+        raise Violation(f"{name}: a loss of {made} claims moves the mark from {old} to {new}")
+    before = step.before(name, "checkpoints", (state.generation, old))
+    total = added + (before.tokens if before.series == series else 0)
+    if added and tuple(step.after(name, "checkpoints", (state.generation, new))) != (total, series):
+        raise Violation(f"{name}: {made} claims of {members} shares make a sum that is not {total}")

@@ -24,6 +24,7 @@ from backstop.proof.properties.conditions.call import (
 )
 from backstop.proof.properties.figures import batches
 from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
+from backstop.proof.properties.figures.claimable import claimed
 from backstop.proof.properties.figures.doubt import in_doubt
 from backstop.proof.properties.guards import _level, _levels
 
@@ -219,23 +220,27 @@ def _pays_for_a_fall(call: Call) -> bool | None:
 
 
 def _covers_first(call: Call) -> bool | None:
-    """Return whether a pool could cover some of a booked loss under a cap that is a share."""
+    """Return whether a pool could cover some of a loss that reaches it, under a cap that is a share."""
     address = call.contract.address
     if call.contract.KIND == "EquityPool":
         return None
-    id = call.read(WATERFALL, "ids", address)
-    if not id or not _bears_ours(call) or _books(call).settlement:
+    k, order = call.read(WATERFALL, "ids", address) - 1, call.read(WATERFALL, "lineup").ids
+    if k not in order or not _bears_ours(call) or _books(call).settlement:
         return False
-    terms = call.read(WATERFALL, "stages", id - 1)
+    terms, found = call.read(WATERFALL, "stages", k), False
     if terms.cap_bps == BASIS_POINTS:
         return False
     for c in call.types:
-        if call.engine("ledger.deficit", c) and not _is_busy(call, c):
-            held = stages.capacity(call.step, id - 1, c)
-            free = min(held, max(0, stages.room(call.step, id - 1, c, held)) // RAY * RAY)
+        deficit = call.engine("ledger.deficit", c)
+        if deficit and not _is_busy(call, c):
+            held = stages.capacity(call.step, k, c)
+            free = min(held, max(0, stages.room(call.step, k, c, held)) // RAY * RAY)
             if free > held * terms.cap_bps // BASIS_POINTS // BASIS_POINTS:
-                return True
-    return False
+                found = True
+                if deficit > sum(stages.capacity(call.step, j, c) for j in order[: order.index(k)]):
+                    return True
+    # Where earlier stages may cover all, nothing has to reach this one.
+    return None if found else False
 
 
 def _bears_ours(call: Call) -> bool:
@@ -274,6 +279,16 @@ def _loses(call: Call) -> bool | None:
         return bool(books.settlement != CLOSED)
     may_lose = books.open or call.read(WATERFALL, "lineup").owing or _doubts(call, ())
     return None if may_lose else False
+
+
+def _is_more_than_paid(call: Call, amount: int, to: str, controller: str) -> bool | None:
+    if not call.contract.cooldown:
+        return False
+    most = (amount, 2**256 - 1) if call.method == "redeem" else (2**256 - 1, amount)
+    found = claimed(call.read, call.name, call.contract.KIND, controller, *most)
+    if found is None or (call.method == "redeem" and not amount):
+        return None
+    return not found[2]
 
 
 _BOTH = "Pool EquityPool"
@@ -333,6 +348,7 @@ refuses(
     "pool: ",
     not_controller=lambda x, amount, to, owner: x.contract.cooldown > 0 and not _acts(x, owner),
 )
+refuses(_BOTH, "redeem withdraw", "pool: ", more_than_max=_is_more_than_paid)
 refuses(_BOTH, "redeem", "shares: ", balance_too_small=_lacks_shares)
 refuses(
     _BOTH,
