@@ -1,6 +1,7 @@
 """Properties of the margin market."""
 
 from backstop.proof.properties.cycles import (
+    allowed_calls,
     books,
     cash,
     clawbacks,
@@ -20,6 +21,7 @@ from backstop.proof.properties.cycles import (
 )
 
 __all__ = [
+    "allowed_calls",
     "books",
     "cash",
     "clawbacks",

@@ -56,10 +56,10 @@ def nobody_acts_for_an_account_of_another(step: Transition, changes: Changes) ->
         account = told(step, "Liquidated", contract=DESK)[0][1]
     elif step.calls(ORDERS, "cancel"):
         account = Order(*args[0]).account
-        orders.add(_digest(step, Order(*args[0])))
+        orders.add(digest_of(step, Order(*args[0])))
     elif step.calls(ORDERS, "raise_nonce"):
         account = args[1] if len(args) > 1 else sender
-    if account is not None and not _is_ones_own(step, account, sender):
+    if account is not None and not is_ones_own(step, account, sender):
         raise Violation(f"{sender} called {contract}.{method} for {account}")
     filled = {each.key for each in changes.get("filled", ()) if each.contract == ORDERS}
     floors = {each.key for each in changes.get("nonce_floor", ()) if each.contract == ORDERS}
@@ -67,7 +67,7 @@ def nobody_acts_for_an_account_of_another(step: Transition, changes: Changes) ->
         raise Violation(f"{contract}.{method} of {account} changed orders {filled} and floors {floors}")
 
 
-def _is_ones_own(step: Transition, account: str, who: str) -> bool:
+def is_ones_own(step: Transition, account: str, who: str) -> bool:
     """Return whether somebody may act for an account, by its number alone."""
     if account == who:
         return True
@@ -76,16 +76,16 @@ def _is_ones_own(step: Transition, account: str, who: str) -> bool:
 
 def _check_signed(step: Transition, order: Order, signature: bytes) -> bytes:
     """Assert that a key of the account's address has signed an order, unless it is a contract; its hash."""
-    digest = _digest(step, order)
+    digest = digest_of(step, order)
     if order.account not in step.model.world.addresses:
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
         signer = ecrecover(digest, signature[64], r, s)
-        if signer is None or not _is_ones_own(step, order.account, signer):
+        if signer is None or not is_ones_own(step, order.account, signer):
             raise Violation(f"{signer} has signed for {order.account}")
     return digest
 
 
-def _digest(step: Transition, order: Order) -> bytes:
+def digest_of(step: Transition, order: Order) -> bytes:
     """Return the hash of an order as EIP-712 has it."""
     at, chain = int(step.contract(ORDERS).address, 16), step.model.world.chain_id
     domain = (_hash(_DOMAIN), _hash(b"Backstop Margin"), _hash(b"1"), chain, at)

@@ -361,9 +361,9 @@ def _compare(step: Transition, shadow: Shadow, touched: set[str]) -> None:
             continue
         if name in shadow.strangers:
             shadow.strangers.remove(name)
-            shadow.owners[name] = _load_owner(read, name)
+            shadow.owners[name] = load_owner(read, name)
             continue
-        mine, there_now = shadow.owners.setdefault(name, Owner()), _load_owner(read, name)
+        mine, there_now = shadow.owners.setdefault(name, Owner()), load_owner(read, name)
         if mine.untold:
             raise Violation(f"{name} was brought up to date, and was not told of {mine.untold}")
         a, b = _plain(mine), _plain(there_now)
@@ -404,24 +404,30 @@ def _begin(tables: Any, third_bond: int) -> Shadow:
     shadow.rewards = tables[REWARDS][()]
     shadow.booked = bool(clock.booked_at)
     for m in MARKETS:
-        path, funding = tables[PATHS][m], tables[FUNDINGS][m]
-        if path.price:
-            market = shadow.markets[m] = Market(path.price, funding.level, funding.updated)
-            market.extreme, market.falling = path.extreme, path.falling
-            market.values = list(tables[VALUES][m])
-            market.moves = [list(tables[MOVES][m, side]) for side in (0, 1)]
-            market.totals = list(tables[TOTALS][m, clock.cycle])
-            market.pending_totals = list(tables[TOTALS][m, clock.cycle - 1])
-            market.losses = list(tables[LOSSES][m, clock.cycle - 1])
+        if tables[PATHS][m].price:
+            shadow.markets[m] = load_market(tables, m, clock.cycle)
     for name, account in tables[ACCOUNTS].items():
         if account.cycle == clock.cycle:
-            shadow.owners[name] = _load_owner(tables, name)
+            shadow.owners[name] = load_owner(tables, name)
         elif account.cycle:
             shadow.strangers.add(name)
     return shadow
 
 
-def _load_owner(tables: Any, name: str) -> Owner:
+def load_market(tables: Any, m: int, cycle: int) -> Market:
+    """Read a market as it was brought up to date last, with a cycle open."""
+    path, funding = tables[PATHS][m], tables[FUNDINGS][m]
+    market = Market(path.price, funding.level, funding.updated)
+    market.extreme, market.falling = path.extreme, path.falling
+    market.values = list(tables[VALUES][m])
+    market.moves = [list(tables[MOVES][m, side]) for side in (0, 1)]
+    market.totals = list(tables[TOTALS][m, cycle])
+    market.pending_totals = list(tables[TOTALS][m, cycle - 1])
+    market.losses = list(tables[LOSSES][m, cycle - 1])
+    return market
+
+
+def load_owner(tables: Any, name: str) -> Owner:
     """Read an account that is up to date."""
     account = tables[ACCOUNTS][name]
     owner = Owner(account.cash, tables[PAID_IN][name], tables[WORTHS][name].value)

@@ -257,9 +257,7 @@ class Shadow:
     def roll(self, levels: Levels) -> None:
         """End both cycles, at these marks less the index."""
         for name, owner in self.owners.items():
-            self._settle(owner, levels)
-            self._close(owner, levels)
-            owner.worth, owner.since_roll = owner.own(levels), 0
+            self.end_cycle(owner, levels)
             if len(owner.untold) > _LONGEST_SLEEP:
                 self.strangers.add(name)
         for name in self.strangers & self.owners.keys():
@@ -269,7 +267,14 @@ class Shadow:
         self.overdue, self.booked = self.late, False
         self.cycle += 1
 
-    def _settle(self, owner: Owner, levels: Levels) -> None:
+    def end_cycle(self, owner: Owner, levels: Levels) -> int:
+        """End an account's cycle, at what lots are worth then; return what is booked and not needed."""
+        left = self._settle(owner, levels)
+        self._close(owner, levels)
+        owner.worth, owner.since_roll = owner.own(levels), 0
+        return left
+
+    def _settle(self, owner: Owner, levels: Levels) -> int:
         haircut = sum(self.haircuts(owner).values())
         booked = owner.late + sum(lots.booked for lots in owner.lots.values())
         given = min(booked, max(0, haircut - max(owner.worth, owner.own(levels))))
@@ -278,6 +283,7 @@ class Shadow:
         owner.cash += given - haircut
         owner.worth += given - haircut
         owner.late = 0
+        return booked - given
 
     def _close(self, owner: Owner, levels: Levels) -> None:
         stays = False

@@ -22,8 +22,8 @@ PENDINGS, LATE_OF, PAID_IN = (f"{_BOOK}.{path}" for path in ("pendings", "late_o
 LOSSES, FEES, BONDS, REWARDS = (f"{_BOOK}.{path}" for path in ("losses", "fees", "bonds", "rewards"))
 CLOCK, PATHS, MOVES, POT = (f"{_PATH}.{path}" for path in ("clock", "paths", "moves", "pot"))
 LOTS, VALUES = (f"{_PATH}.{path}" for path in ("lots", "values"))
-TOTALS, LEVELS, FUNDINGS, PREMIUMS = (
-    f"{_PATH}.{path}" for path in ("totals", "levels", "fundings", "premiums")
+TOTALS, LEVELS, EDGES, FUNDINGS, PREMIUMS = (
+    f"{_PATH}.{path}" for path in ("totals", "levels", "edges", "fundings", "premiums")
 )
 HELD, LATE, OVERDUE = (f"cycle_losses.{path}" for path in ("held", "late", "overdue"))
 CLOSING = "closing_in"

@@ -1,0 +1,348 @@
+"""Properties of what stands in the way of a call in the margin market: each reason is true, none is missed.
+
+The reasons of a call are a list in the order in which they are looked at, each with an arithmetic of its own.
+What stored tables do not answer, as of an account that has slept, is not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from backstop.model import bounds
+from backstop.model.arithmetic import WAD
+from backstop.model.margin_orders import Order
+from backstop.model.signatures import ORDER as CURVE_ORDER
+from backstop.model.signatures import ecrecover
+from backstop.proof.properties.cycles.market_trial import Trial, UnknownError
+from backstop.proof.properties.cycles.owners import digest_of, is_ones_own
+from backstop.proof.properties.figures.cycles import (
+    BASIS_POINTS,
+    CLOSING,
+    DESK,
+    FUNDING_INTERVAL,
+    FUNDING_PERIOD,
+    HELD,
+    LATE,
+    MARKET,
+    MARKETS,
+    MEETINGS,
+    ORDERS,
+    POLICY,
+    POOL,
+    initial_in,
+    leaver_of,
+    maintenance_in,
+    median_within,
+    there,
+    up,
+)
+from backstop.proof.properties.registry import Violation, refusal_property, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+Reasons = Iterator[tuple[str, bool]]
+"""A reason and whether it stands in the way, one after the other."""
+
+_MOST_LOTS, _EMERGENCY, _NANOSECONDS = 2**63 - 1, 2, 10**9
+_NOBODY = "0x" + "0" * 40
+_MODULES = ("desk", "margin_orders", "perpetuals", "cycle_book", "price_path", "margin_policy", "backstop")
+_UNSIGNED, _USED_UP = "margin_orders: not its signer", "margin_orders: not so much left"
+
+
+# ------------------------------------------------------------------ the two kinds
+
+
+def _reason_of(step: Transition) -> tuple[bool, str | None]:
+    """Return whether the call can be judged, and the first reason that stands in its way, None if none."""
+    call = _CALLS[f"{step.action.contract}.{step.action.method}"]
+    try:
+        for reason, stands in call(step):
+            if stands:
+                return True, reason
+    except UnknownError:
+        return False, None
+    return True, None
+
+
+def check_refusal(step: Transition) -> None:
+    """Check that a call that the margin market refuses is refused for the first reason that stands."""
+    reason = step.outcome.reason or ""
+    if not there(step) or reason.split(":")[0] not in _MODULES:
+        return
+    is_known, found = _reason_of(step)
+    if is_known and found != reason:
+        raise Violation(f"{step.action} is refused by {reason!r}, and what stands in its way is {found!r}")
+
+
+# ------------------------------------------------------------------------ orders
+
+
+def _fill(step: Transition) -> Reasons:
+    maker, maker_signature, taker, taker_signature, lots = step.action.args
+    maker, taker = Order(*maker), Order(*taker)
+    yield "margin_orders: same account", maker.account == taker.account
+    yield "margin_orders: other market", maker.market != taker.market
+    yield "margin_orders: same side", (maker.size > 0) == (taker.size > 0)
+    over = maker.price - taker.price if taker.size > 0 else taker.price - maker.price
+    yield "margin_orders: taker's limit", over > 0
+    trial = Trial(step, [maker.account, taker.account])
+    for order, signature in ((maker, maker_signature), (taker, taker_signature)):
+        # Who has signed, and what is left, takes a hash: another property looks after a fill.
+        if trial.reason == _UNSIGNED:
+            yield _UNSIGNED, not _has_signed(trial, order, signature)
+        yield "margin_orders: expired", trial.now > order.expiry
+        yield "margin_orders: nonce is void", order.nonce < trial.read(ORDERS, "nonce_floor", order.account)
+        size = abs(order.size)
+        yield _USED_UP, lots == 0 or lots > size
+        if trial.reason == _USED_UP:
+            yield _USED_UP, trial.read(ORDERS, "filled", digest_of(step, order)) + lots > size
+    differs = maker.price != taker.price
+    is_later = maker.nonce > taker.nonce or (maker.nonce == taker.nonce and differs)
+    yield "margin_orders: taker was first", is_later
+    yield "margin_orders: not signed yet", differs and taker.nonce >= (trial.now + 1) * _NANOSECONDS
+    yield from _trade(trial, maker, taker, lots)
+
+
+def _has_signed(trial: Trial, order: Order, signature: bytes) -> bool:
+    """Return whether an account's key has signed an order, or the backstop pool answers that it does."""
+    step = trial.step
+    digest = digest_of(step, order)
+    if len(signature) == 65:
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+        signer = ecrecover(digest, signature[64], r, s) if 2 * s < CURVE_ORDER else None
+        if signer is not None and is_ones_own(step, order.account, signer):
+            return True
+    if order.account not in step.model.world.addresses:
+        return False
+    if POOL not in step.model.world.contracts or step.contract(POOL).address != order.account:
+        raise UnknownError
+    pool, m = step.contract(POOL), order.market
+    words = (m, order.size, order.price, order.expiry, order.nonce)
+    if not order.reduce_only or signature != b"".join((x % 2**256).to_bytes(32, "big") for x in words):
+        return False
+    quote, held = trial.read(POOL, "quotes", m), trial.size(pool.address, m) if m in MARKETS else 0
+    if trial.now >= quote.until or not 0 < abs(order.size) <= abs(held) - quote.down_to:
+        return False
+    mark = median_within(step, m)
+    over = order.price - mark if held > 0 else mark - order.price
+    return bool(mark and order.size * held < 0 and over * BASIS_POINTS >= mark * pool.spread)
+
+
+def _cancel(step: Transition) -> Reasons:
+    account = Order(*step.action.args[0]).account
+    yield "margin_orders: not its account", not is_ones_own(step, account, step.action.sender)
+
+
+def _raise_nonce(step: Transition) -> Reasons:
+    floor, *named = step.action.args
+    account = named[0] if named else step.action.sender
+    read = step.before if step.outcome.ok else step.after
+    yield "margin_orders: not its owner", not is_ones_own(step, account, step.action.sender)
+    yield "margin_orders: floor only rises", floor <= read(ORDERS, "nonce_floor", account)
+
+
+# ------------------------------------------------------------------------ trades
+
+
+def _trade(trial: Trial, maker: Order, taker: Order, lots: int) -> Reasons:
+    m, price, desk = maker.market, maker.price, trial.step.contract(DESK)
+    yield "desk: price bounds", not 0 < price <= bounds.MAX_LOT_PRICE
+    yield "perpetuals: no such market", m >= trial.listed
+    trial.accrue(m)
+    mark = trial.price(m)
+    yield "desk: no mark yet", mark == 0
+    apart = abs(price - mark)
+    yield "desk: outside the band", apart * BASIS_POINTS > desk.band * mark
+    for order in (maker, taker):
+        yield "desk: owes, only pays in", trial.equity(order.account) < 0
+    yield "perpetuals: price is final", trial.has_ended(m)
+    delta = lots if maker.size > 0 else -lots
+    terms = trial.read(POLICY, "terms", m)
+    premium = 0 if trial.is_delisted(m) else min(apart, mark * terms.max_funding // BASIS_POINTS)
+    premium = up(lots * premium * FUNDING_INTERVAL, FUNDING_PERIOD)
+    is_better_for_taker = (price > mark) == (delta > 0)
+    was = trial.open(m)
+    sides = [
+        (maker, delta, desk.maker_fee, not is_better_for_taker),
+        (taker, -delta, desk.taker_fee, is_better_for_taker),
+    ]
+    for order, got, fee, pays in sides:
+        yield (
+            "cycle_book: too many lots",
+            abs(trial.size(order.account, m) + got) > _MOST_LOTS,
+        )
+        gets = -up(lots * price * fee, BASIS_POINTS) - premium * pays
+        trial.exchange(m, order.account, got, price, gets)
+        yield "price_path: too much is open", trial.open(m) > _MOST_LOTS
+    if trial.open(m) > was:
+        base = trial.read(POLICY, "underlyings", m)
+        yield "desk: open limit", trial.open(m) > base.open_limit
+        yield "desk: not insured", bool(base.insured) and not trial.is_covered()
+    for order, got, _, _ in sides:
+        only_reduces = order.reduce_only or trial.is_delisted(m)
+        yield from _side(trial, order.account, m, got, price - mark, only_reduces)
+
+
+def _side(trial: Trial, name: str, m: int, delta: int, off: int, only_reduces: bool) -> Reasons:
+    """Yield what stands in the way of an account that got lots at a price so far off the mark."""
+    old = trial.size(name, m) - delta
+    if old * delta >= 0 or abs(delta) > abs(old):
+        yield "desk: would not reduce", only_reduces
+        yield from _risk(trial, name)
+        return
+    equity, gained, mark = trial.equity(name), -delta * off, trial.price(m)
+    yield "desk: insolvent", equity < 0
+    if equity * BASIS_POINTS < trial.margins(name)[2]:
+        before, left = (maintenance_in(trial.step, m, abs(size) * mark) for size in (old, old + delta))
+        yield "desk: margin would fall", gained * BASIS_POINTS + before - left < 0
+    yield "desk: gains are not final", gained < 0 and equity < trial.unfinal(name)
+
+
+def _risk(trial: Trial, name: str) -> Reasons:
+    step, read = trial.step, trial.read
+    has_modes = step.contract(DESK).risk_policy_address in step.model.world.addresses
+    yield "desk: emergency", has_modes and read("RiskPolicy", "modes").mode >= _EMERGENCY
+    yield "desk: in settlement", bool(read("Settlement", "progress").begun_at)
+    yield "desk: no price for risk", not trial.accrue_all(name)
+    free = trial.equity(name) - trial.unfinal(name)
+    yield "desk: initial margin", free * BASIS_POINTS < trial.margins(name)[1]
+
+
+def _take(step: Transition) -> Reasons:
+    m, lots, *named = step.action.args
+    owner = named[0] if named else step.action.sender
+    yield "desk: not its owner", not is_ones_own(step, owner, step.action.sender)
+    yield from _takes(Trial(step, [owner]), owner, m, lots)
+
+
+def _takes(trial: Trial, owner: str, m: int, lots: int) -> Reasons:
+    yield "perpetuals: no such market", m >= trial.listed
+    yield "desk: no price for lots", not trial.accrue(m)
+    yield "desk: owes, only pays in", trial.equity(owner) < 0
+    long, short = trial.lots[m]
+    yield "desk: not so many lots", not 0 < lots <= abs(long - short)
+    delta, price = -lots if long > short else lots, trial.price(m)
+    yield "cycle_book: too many lots", abs(trial.size(owner, m) + delta) > _MOST_LOTS
+    fee = up(lots * price * trial.step.contract(DESK).taker_fee, BASIS_POINTS)
+    rewarded = trial.bond_share(lots * price)
+    trial.exchange(m, owner, delta, price, -fee)
+    trial.reward(owner, rewarded)
+    yield from _side(trial, owner, m, delta, 0, trial.is_delisted(m))
+
+
+def _liquidate(step: Transition) -> Reasons:
+    owner, m, lots, *named = step.action.args
+    liquidator = named[0] if named else step.action.sender
+    yield "desk: own account", owner == liquidator
+    yield "desk: not its liquidator", not is_ones_own(step, liquidator, step.action.sender)
+    yield from _liquidates(Trial(step, [owner, liquidator]), owner, liquidator, m, lots)
+
+
+def _liquidates(trial: Trial, owner: str, liquidator: str, m: int, lots: int) -> Reasons:
+    trial.owner(liquidator)
+    size = trial.size(owner, m)
+    whole = abs(size)
+    yield "desk: not that many", not 0 < lots <= whole
+    yield "desk: no price of now", not trial.accrue_all(owner)
+    equity = trial.equity(owner)
+    yield "desk: meet it", equity < 0
+    initial, _, maintenance = trial.margins(owner)
+    yield "desk: safe account", equity * BASIS_POINTS >= maintenance
+    price, step = trial.price(m), trial.step
+    least = max(1, up(trial.read(POLICY, "underlyings", m).dust * WAD, price))
+    yield "margin_policy: dust is left", lots < whole and whole - lots < least
+    lacks = max(0, maintenance // BASIS_POINTS - equity)
+    most = min(equity, lacks * trial.read(POLICY, "terms", m).discount // BASIS_POINTS)
+    needed = maintenance_in(step, m, whole * price)
+
+    def reward(taken: int) -> int:
+        relieved = needed - maintenance_in(step, m, (whole - taken) * price)
+        return int(most * relieved // maintenance)
+
+    fewer = lots - 1 if lots < whole else whole - min(whole, least)
+    margin = initial - initial_in(step, m, whole * price) + initial_in(step, m, (whole - fewer) * price)
+    yield "margin_policy: more than needed", (equity - reward(fewer)) * BASIS_POINTS >= margin
+    delta, paid = -lots if size > 0 else lots, reward(lots)
+    fee = paid * step.contract(DESK).fee_share // BASIS_POINTS
+    yield "cycle_book: too many lots", abs(trial.size(liquidator, m) - delta) > _MOST_LOTS
+    trial.exchange(m, owner, delta, price, -paid)
+    trial.exchange(m, liquidator, -delta, price, paid - fee)
+    yield from _side(trial, liquidator, m, -delta, 0, False)
+
+
+def _check_risk(step: Transition) -> Reasons:
+    owner = step.action.args[0]
+    yield from _risk(Trial(step, [owner], wakes=False), owner)
+
+
+# ------------------------------------------------------------------------ the market
+
+
+def _withdraw(step: Transition) -> Reasons:
+    owner, (amount, receiver) = leaver_of(step.action), step.action.args[:2]
+    yield "perpetuals: not its owner", not is_ones_own(step, owner, step.action.sender)
+    trial = Trial(step, [owner])
+    brought = trial.owner(owner).brought
+    closing = trial.read(MARKET, CLOSING)
+    yield "perpetuals: losses are open", bool(closing) and trial.clock.cycle < closing + 2
+    trial.credit(owner, -amount)
+    if trial.sizes(owner):
+        yield from _risk(trial, owner)
+    else:
+        yield "perpetuals: more than it has", trial.equity(owner) < trial.unfinal(owner)
+    free, late = max(0, trial.read(MARKET, HELD) - trial.fees), trial.read(MARKET, LATE)
+    yield "perpetuals: not held", amount > free + late
+    paid = amount * free // (free + late) if late else amount
+    if paid > brought and receiver == _NOBODY:
+        raise UnknownError
+
+
+def _accrue(step: Transition) -> Reasons:
+    read = step.before if step.outcome.ok else step.after
+    yield "perpetuals: no such market", step.action.args[0] >= read(POLICY, "markets")
+
+
+def _meet(step: Transition) -> Reasons:
+    owner = step.action.args[0]
+    trial = Trial(step, [owner])
+    held = bool(trial.sizes(owner))
+    owes = trial.accrue_all(owner) and held and trial.equity(owner) < 0
+    yield "perpetuals: nothing to do", not owes and not trial.is_booked_anew(owner)
+
+
+def _post(step: Transition) -> Reasons:
+    read = step.before if step.outcome.ok else step.after
+    has_domain = step.contract(MARKET).domain_address in step.model.world.addresses
+    yield "perpetuals: nothing to post", not read(MARKET, LATE) or not has_domain
+
+
+_CALLS: dict[str, Callable[[Transition], Reasons]] = {
+    f"{ORDERS}.fill": _fill,
+    f"{ORDERS}.cancel": _cancel,
+    f"{ORDERS}.raise_nonce": _raise_nonce,
+    f"{DESK}.take": _take,
+    f"{DESK}.liquidate": _liquidate,
+    f"{DESK}.check_risk": _check_risk,
+    f"{MARKET}.withdraw": _withdraw,
+    f"{MARKET}.accrue": _accrue,
+    f"{MARKET}.post_shortfall": _post,
+    MEETINGS[0]: _meet,
+}
+
+
+@refusal_property(220, calls=_CALLS)
+def refusals_of_the_margin_market_are_true(step: Transition) -> None:
+    """Check that a trade, withdrawal or meeting is refused for the first reason that stands in its way."""
+    check_refusal(step)
+
+
+@transition_property(221, calls=_CALLS)
+def nothing_stood_in_the_way_of_what_was_done(step: Transition, changes: Changes) -> None:
+    """Check that no reason stood in the way of a trade, a withdrawal or a meeting that was not refused.
+
+    By what was stored before it: margins, marks of now, orders, gains that are not final.
+    """
+    if not there(step) or f"{step.action.contract}.{step.action.method}" not in _CALLS:
+        return
+    _, found = _reason_of(step)
+    if found is not None:
+        raise Violation(f"{step.action} was done, and {found!r} stood in its way")
