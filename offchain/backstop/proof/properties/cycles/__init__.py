@@ -3,6 +3,7 @@
 from backstop.proof.properties.cycles import (
     allowed_calls,
     books,
+    calls_beside_trades,
     cash,
     clawbacks,
     closings,
@@ -23,6 +24,7 @@ from backstop.proof.properties.cycles import (
 __all__ = [
     "allowed_calls",
     "books",
+    "calls_beside_trades",
     "cash",
     "clawbacks",
     "closings",

@@ -6,7 +6,7 @@ What stored tables do not answer, as of an account that has slept, is not judged
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from backstop.model import bounds
 from backstop.model.arithmetic import WAD
@@ -41,21 +41,25 @@ from backstop.proof.properties.transition import Changes, Transition
 
 Reasons = Iterator[tuple[str, bool]]
 """A reason and whether it stands in the way, one after the other."""
+Calls = Mapping[str, Callable[[Transition], Reasons]]
+"""By "Contract.method", what may stand in the way of a call."""
 
 _MOST_LOTS, _EMERGENCY, _NANOSECONDS = 2**63 - 1, 2, 10**9
 _NOBODY = "0x" + "0" * 40
-_MODULES = ("desk", "margin_orders", "perpetuals", "cycle_book", "price_path", "margin_policy", "backstop")
+_MODULES = (
+    *("desk", "margin_orders", "perpetuals", "cycle_book", "cycle_losses", "price_path", "margin_policy"),
+    *("backstop", "margin_fund", "ranking", "sharer"),
+)
 _UNSIGNED, _USED_UP = "margin_orders: not its signer", "margin_orders: not so much left"
 
 
 # ------------------------------------------------------------------ the two kinds
 
 
-def _reason_of(step: Transition) -> tuple[bool, str | None]:
+def _reason_of(step: Transition, calls: Calls) -> tuple[bool, str | None]:
     """Return whether the call can be judged, and the first reason that stands in its way, None if none."""
-    call = _CALLS[f"{step.action.contract}.{step.action.method}"]
     try:
-        for reason, stands in call(step):
+        for reason, stands in calls[f"{step.action.contract}.{step.action.method}"](step):
             if stands:
                 return True, reason
     except UnknownError:
@@ -63,14 +67,23 @@ def _reason_of(step: Transition) -> tuple[bool, str | None]:
     return True, None
 
 
-def check_refusal(step: Transition) -> None:
+def check_refusal(step: Transition, calls: Calls) -> None:
     """Check that a call that the margin market refuses is refused for the first reason that stands."""
     reason = step.outcome.reason or ""
     if not there(step) or reason.split(":")[0] not in _MODULES:
         return
-    is_known, found = _reason_of(step)
+    is_known, found = _reason_of(step, calls)
     if is_known and found != reason:
         raise Violation(f"{step.action} is refused by {reason!r}, and what stands in its way is {found!r}")
+
+
+def check_success(step: Transition, calls: Calls) -> None:
+    """Check that no reason stood in the way of a call that was not refused."""
+    if not there(step) or f"{step.action.contract}.{step.action.method}" not in calls:
+        return
+    _, found = _reason_of(step, calls)
+    if found is not None:
+        raise Violation(f"{step.action} was done, and {found!r} stood in its way")
 
 
 # ------------------------------------------------------------------------ orders
@@ -211,10 +224,10 @@ def _take(step: Transition) -> Reasons:
     m, lots, *named = step.action.args
     owner = named[0] if named else step.action.sender
     yield "desk: not its owner", not is_ones_own(step, owner, step.action.sender)
-    yield from _takes(Trial(step, [owner]), owner, m, lots)
+    yield from takes(Trial(step, [owner]), owner, m, lots)
 
 
-def _takes(trial: Trial, owner: str, m: int, lots: int) -> Reasons:
+def takes(trial: Trial, owner: str, m: int, lots: int) -> Reasons:
     yield "perpetuals: no such market", m >= trial.listed
     yield "desk: no price for lots", not trial.accrue(m)
     yield "desk: owes, only pays in", trial.equity(owner) < 0
@@ -234,10 +247,10 @@ def _liquidate(step: Transition) -> Reasons:
     liquidator = named[0] if named else step.action.sender
     yield "desk: own account", owner == liquidator
     yield "desk: not its liquidator", not is_ones_own(step, liquidator, step.action.sender)
-    yield from _liquidates(Trial(step, [owner, liquidator]), owner, liquidator, m, lots)
+    yield from liquidates(Trial(step, [owner, liquidator]), owner, liquidator, m, lots)
 
 
-def _liquidates(trial: Trial, owner: str, liquidator: str, m: int, lots: int) -> Reasons:
+def liquidates(trial: Trial, owner: str, liquidator: str, m: int, lots: int) -> Reasons:
     trial.owner(liquidator)
     size = trial.size(owner, m)
     whole = abs(size)
@@ -315,7 +328,7 @@ def _post(step: Transition) -> Reasons:
     yield "perpetuals: nothing to post", not read(MARKET, LATE) or not has_domain
 
 
-_CALLS: dict[str, Callable[[Transition], Reasons]] = {
+_CALLS: Calls = {
     f"{ORDERS}.fill": _fill,
     f"{ORDERS}.cancel": _cancel,
     f"{ORDERS}.raise_nonce": _raise_nonce,
@@ -332,7 +345,7 @@ _CALLS: dict[str, Callable[[Transition], Reasons]] = {
 @refusal_property(220, calls=_CALLS)
 def refusals_of_the_margin_market_are_true(step: Transition) -> None:
     """Check that a trade, withdrawal or meeting is refused for the first reason that stands in its way."""
-    check_refusal(step)
+    check_refusal(step, _CALLS)
 
 
 @transition_property(221, calls=_CALLS)
@@ -341,8 +354,4 @@ def nothing_stood_in_the_way_of_what_was_done(step: Transition, changes: Changes
 
     By what was stored before it: margins, marks of now, orders, gains that are not final.
     """
-    if not there(step) or f"{step.action.contract}.{step.action.method}" not in _CALLS:
-        return
-    _, found = _reason_of(step)
-    if found is not None:
-        raise Violation(f"{step.action} was done, and {found!r} stood in its way")
+    check_success(step, _CALLS)

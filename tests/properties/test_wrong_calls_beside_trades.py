@@ -1,0 +1,208 @@
+"""Reasons to refuse calls beside trades, wrong in contract and model alike: a property notices."""
+
+import pytest
+
+from backstop.model import (
+    cycle_losses,
+    margin_fund,
+    margin_policy,
+    perpetual_backstop,
+    perpetual_market,
+    perpetual_ranking,
+    perpetual_sharer,
+)
+from backstop.model.arithmetic import WAD
+from backstop.model.bounds import MIN_NOTICE
+from backstop.model.price_path import SHORT
+from backstop.model.state import Revert
+from tests.support.backstop_pool import POOL, on_the_model, seized, staffed
+from tests.support.delisting import delist, go_on
+from tests.support.margin_fund import DAY
+from tests.support.perpetuals import CLOSER, ETH, HOUSE, RULES, alone, fallen
+from tests.support.watched import crowd_on_the_model, notices, watched
+
+MODULES = (
+    cycle_losses,
+    margin_fund,
+    margin_policy,
+    perpetual_backstop,
+    perpetual_market,
+    perpetual_ranking,
+    perpetual_sharer,
+)
+
+
+@pytest.fixture
+def crowd():
+    return crowd_on_the_model()
+
+
+@pytest.fixture
+def pool():
+    """With two members, beside 1,000 lots that are nobody's, on the model alone."""
+    made = staffed(on_the_model())
+    watched(made.market)
+    return seized(made)
+
+
+def make_wrong(monkeypatch, wrong, holds):
+    """Have one reason hold never, or always."""
+
+    def require(condition, reason):
+        if not (holds if reason == wrong else condition):
+            raise Revert(reason)
+
+    for module in MODULES:
+        monkeypatch.setattr(module, "require", require)
+
+
+# ----------------------------------------------------------------------- the pool
+
+
+@pytest.mark.parametrize("reason", ["backstop: not at rest", "backstop: no shares"])
+def test_who_enters_is_refused_for_nothing(pool, monkeypatch, reason):
+    make_wrong(monkeypatch, reason, False)
+    args = WAD, pool.market.at("ann")
+    notices(222, lambda: pool.market.tries(f"{POOL}.deposit", *args, sender="rich"))
+    notices(222, lambda: pool.market.tries(f"{POOL}.mint", *args, sender="rich"))
+
+
+def test_a_request_that_is_refused_for_nothing(pool, monkeypatch):
+    make_wrong(monkeypatch, "backstop: empty request", False)
+    ann = pool.market.at("ann")
+    notices(222, lambda: pool.market.tries(f"{POOL}.requestRedeem", 1, ann, ann, sender="ann"))
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["backstop: no request", "backstop: notice runs", "backstop: at work", "backstop: losses are late"],
+)
+def test_who_leaves_is_refused_for_nothing(pool, monkeypatch, reason):
+    batch = pool.request("ann")
+    pool.wait(batch)
+    make_wrong(monkeypatch, reason, False)
+    notices(222, lambda: pool.market.tries(f"{POOL}.leave", batch, pool.market.at("ann"), sender="ann"))
+
+
+@pytest.mark.parametrize(
+    "reason", ["backstop: members are due", "backstop: above its limit", "backstop: too little money"]
+)
+def test_a_pool_that_may_not_take_lots(pool, monkeypatch, reason):
+    make_wrong(monkeypatch, reason, False)
+    notices(222, lambda: pool.market.tries(f"{POOL}.take", ETH, 10, sender="keeper"))
+
+
+@pytest.mark.parametrize("reason", ["backstop: quote runs", "backstop: nothing to quote"])
+def test_a_quote_that_is_refused_for_nothing(pool, monkeypatch, reason):
+    pool.take(10)
+    make_wrong(monkeypatch, reason, False)
+    notices(222, lambda: pool.market.tries(f"{POOL}.quote", ETH, sender="stranger"))
+
+
+def test_a_limit_out_of_bounds(pool, monkeypatch):
+    make_wrong(monkeypatch, "backstop: limit bounds", True)
+    args = ETH, 8 * 10**9 + 1
+    notices(223, lambda: pool.market.tries(f"{POOL}.set_limit", *args, sender="admin"))
+
+
+# -------------------------------------------------------------- fund and rankings
+
+
+@pytest.mark.parametrize("reason", ["margin_fund: not vested", "margin_fund: nothing to claim"])
+def test_a_claim_that_is_refused_for_nothing(crowd, monkeypatch, reason):
+    crowd.mark(ETH, 18 * WAD)
+    crowd.trade("first", "other", 500)
+    for _ in range(2):
+        crowd.roll()
+    crowd.do(f"{HOUSE}.withdraw", 10_000 * WAD + 1, crowd.at("first"), sender="first")
+    [(owner, bucket)] = crowd.world.contracts["MarginFund"].holdings
+    # One second before it vests nobody may have it, which another property sees.
+    crowd.advance((bucket + 7) * DAY - crowd.world.timestamp)
+    make_wrong(monkeypatch, reason, False)
+    notices(142, lambda: crowd.tries("MarginFund.claim", owner, bucket, sender="stranger"))
+    monkeypatch.undo()
+    make_wrong(monkeypatch, "margin_fund: nothing to claim", True)
+    notices(223, lambda: crowd.tries("MarginFund.claim", owner, bucket - 1, sender="stranger"))
+
+
+@pytest.mark.parametrize(
+    ("policy", "reason"),
+    [
+        ("ranked", "ranking: out of rank"),
+        ("ranked", "ranking: no lots to close"),
+        ("ranked", "ranking: not the next"),
+        ("ranked", "ranking: not proven"),
+        ("shared", "sharer: nobody gained"),
+        ("shared", "sharer: out of order"),
+        ("shared", "sharer: no lots to close"),
+    ],
+)
+def test_a_close_that_is_refused_for_nothing(monkeypatch, policy, reason):
+    made = watched(alone(third_bond=WAD, policy=policy))
+    made.refresh()
+    market = fallen(made)
+    ranking = market.ranking(SHORT)
+    method, accounts = "share", tuple(sorted(ranking))
+    if policy == "ranked":
+        method, accounts = "submit", ranking
+        if reason != "ranking: out of rank":
+            market.submit(SHORT, ranking)
+            method = "execute"
+        else:
+            market.submit(SHORT, ranking[:1])
+            accounts = ranking[1:]
+    make_wrong(monkeypatch, reason, False)
+    args = ETH, SHORT, accounts
+    notices(222, lambda: market.tries(f"{CLOSER}.{method}", *args, sender="prover"))
+
+
+# --------------------------------------------------------------- terms and the end
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes"),
+    [
+        ("initial bounds", {"initial": 10_001}),
+        ("upkeep bounds", {"maintenance": 9}),
+        ("upkeep bounds", {"maintenance": 1_000}),
+        ("discount bounds", {"discount": 50_001}),
+        ("haircut bounds", {"haircut": 99}),
+        ("funding bounds", {"max_funding": 1_001}),
+        ("open bounds", {"open_limit": 10**12 + 1}),
+        ("dust bounds", {"dust": 10**6 + 1}),
+        ("insured bounds", {"insured": 10_001}),
+        ("bracket bounds", {"of_market": ((10**9 + 1, 0), (0, 0))}),
+        ("bracket rates", {"of_accounts": ((0, 5_001), (0, 5_000))}),
+    ],
+)
+def test_terms_out_of_bounds(crowd, monkeypatch, reason, changes):
+    terms = crowd.read("MarginPolicy.terms_of", ETH)._replace(initial=1_000)
+    make_wrong(monkeypatch, f"margin_policy: {reason}", True)
+    args = ETH, terms._replace(**changes)
+    notices(223, lambda: crowd.tries("MarginPolicy.set_terms", *args, sender="admin"))
+    monkeypatch.undo()
+    make_wrong(monkeypatch, f"margin_policy: {reason}", False)
+    notices(222, lambda: crowd.tries("MarginPolicy.set_terms", ETH, terms, sender="admin"))
+
+
+def test_a_notice_out_of_bounds(crowd, monkeypatch):
+    make_wrong(monkeypatch, "margin_policy: notice bounds", True)
+    at = crowd.world.timestamp + MIN_NOTICE - 1
+    notices(223, lambda: crowd.tries("MarginPolicy.delist", ETH, at, sender="admin"))
+
+
+def test_a_market_that_does_not_end(crowd, monkeypatch):
+    delist(crowd)
+    crowd.advance(MIN_NOTICE)
+    go_on(crowd, [20] * 8)
+    make_wrong(monkeypatch, "perpetuals: no final price", False)
+    crowd.advance(3 * DAY)
+    notices(222, lambda: crowd.tries(f"{HOUSE}.end_market", ETH, sender="keeper"))
+
+
+def test_a_cycle_that_ends_too_early(crowd, monkeypatch):
+    """Another property sees it as well, after that of calls."""
+    crowd.roll()
+    make_wrong(monkeypatch, "cycle_losses: too early", False)
+    crowd.advance(RULES.window)
+    notices(141, lambda: crowd.tries(f"{HOUSE}.roll", sender="keeper"))
