@@ -18,6 +18,7 @@ from backstop.proof.properties.cycles import (
     rebuilt,
     refusals,
     shares,
+    stored_figures,
     trades,
 )
 
@@ -39,5 +40,6 @@ __all__ = [
     "rebuilt",
     "refusals",
     "shares",
+    "stored_figures",
     "trades",
 ]

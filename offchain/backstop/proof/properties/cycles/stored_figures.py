@@ -1,0 +1,278 @@
+"""The property of what calls beside the books of accounts write: each figure follows from the old one.
+
+Orders that are filled, floors of nonces, rankings and shares, terms, limits, profits that vest, insurance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from backstop.model.margin_policy import MarketTerms
+from backstop.model.signatures import keccak256
+from backstop.proof.properties.figures.cycles import (
+    CASES,
+    CLOCK,
+    CLOSER,
+    GAINED,
+    LOTS,
+    MARKET,
+    ORDERS,
+    POLICY,
+    POOL,
+    TOTALS,
+    WORTHS,
+    closed,
+    in_cycle,
+    there,
+    told,
+)
+from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+_FUND = "MarginFund"
+_SCALE, _MOST_SCORE, _MOST_SHARES = 10**9, 2**96 - 1, 2**32
+
+Figures = dict[tuple[str, Any], tuple[Any, ...] | int | bytes]
+"""What a call leaves in its contract, by path of a table and key."""
+Events = list[tuple[Any, ...]]
+
+
+def _fill(step: Transition) -> tuple[Figures, Events]:
+    maker, _, taker, _, lots = step.action.args
+    [event] = told(step, "Filled", contract=ORDERS)
+    digests = event[5:7]
+    figures: Figures = {("filled", each): step.before(ORDERS, "filled", each) + lots for each in digests}
+    return figures, [(maker[0], taker[0], maker[1], lots, maker[3], *digests)]
+
+
+def _cancel(step: Transition) -> tuple[Figures, Events]:
+    [(_, digest)] = told(step, "Cancelled", contract=ORDERS)
+    return {("filled", digest): 2**256 - 1}, [(step.action.args[0][0], digest)]
+
+
+def _raise_nonce(step: Transition) -> tuple[Figures, Events]:
+    floor, *named = step.action.args
+    account = named[0] if named else step.action.sender
+    return {("nonce_floor", account): floor}, [(account, floor)]
+
+
+# ------------------------------------------------------------------- who is closed
+
+
+def _submit(step: Transition) -> tuple[Figures, Events]:
+    m, side, accounts = step.action.args
+    sender, cycle = step.action.sender, step.after(MARKET, CLOCK).cycle - 1
+    key = m, side, sender
+    run = step.before(CLOSER, "runs", key)
+    _, batches, gains = run if run.cycle == cycle else (cycle, 0, 0)
+    gained = [step.after(MARKET, GAINED, in_cycle(owner, m, cycle))[side] for owner in accounts]
+    worth = step.after(MARKET, WORTHS, accounts[-1])
+    score = gained[-1] * _SCALE // max(worth.value - worth.brought, 1)
+    words = (32, len(accounts), *(int(each, 16) for each in accounts))
+    gains += sum(gained)
+    figures: Figures = {
+        ("runs", key): (cycle, batches + 1, gains),
+        ("lasts", key): (min(score, _MOST_SCORE), accounts[-1]),
+        ("digests", (*key, batches)): keccak256(b"".join(word.to_bytes(32, "big") for word in words)),
+    }
+    events: Events = [(*key, len(accounts), gains)]
+    if gains == step.after(MARKET, TOTALS, (m, cycle))[side]:
+        figures[CASES, (m, side)] = (cycle, 0, sender)
+        events.append((*key, cycle))
+    return figures, events
+
+
+def _left(step: Transition, m: int, side: int) -> int:
+    """Return the lots of a side that face lots of nobody."""
+    lots = step.after(MARKET, LOTS, m)
+    return int(lots[side] - min(lots))
+
+
+def _execute(step: Transition) -> tuple[Figures, Events]:
+    m, side, _ = step.action.args
+    left, case = _left(step, m, side), step.before(CLOSER, CASES, (m, side))
+    figures: Figures = {(CASES, (m, side)): (case.cycle, case.executed + (left != 0), case.prover)}
+    return figures, [(m, side, case.executed, left)]
+
+
+def _share(step: Transition) -> tuple[Figures, Events]:
+    m, side, _ = step.action.args
+    cycle, figures, some = step.after(MARKET, CLOCK).cycle - 1, Figures(), 0
+    for owner, _, delta, _ in closed(step):
+        part = step.before(CLOSER, "parts", (m, side, owner))
+        figures["parts", (m, side, owner)] = (cycle, part.lots * (part.cycle == cycle) + abs(delta))
+        some += abs(delta)
+    total = step.before(CLOSER, "totals", (m, side))
+    figures["totals", (m, side)] = (cycle, total.lots * (total.cycle == cycle) + some)
+    return figures, [(m, side, some, _left(step, m, side))]
+
+
+# ---------------------------------------------------------------------- parameters
+
+
+def _terms(step: Transition, m: int, terms: Any, lot: int, feed: int, ends_at: int) -> Figures:
+    new = MarketTerms(*terms)
+    brackets = [each for two in (new.of_accounts, new.of_market) for bracket in two for each in bracket]
+    return {
+        ("terms", m): (*new[:5], *brackets),
+        ("underlyings", m): (new.open_limit, new.dust, lot, feed, ends_at, new.insured),
+    }
+
+
+def _add_market(step: Transition) -> tuple[Figures, Events]:
+    feed, lot, terms = step.action.args
+    m = step.before(POLICY, "markets")
+    figures = _terms(step, m, terms, lot, feed, 0)
+    return {("markets", ()): m + 1, **figures}, [(m, feed, lot), (m, terms)]
+
+
+def _set_terms(step: Transition) -> tuple[Figures, Events]:
+    m, terms = step.action.args
+    base = step.before(POLICY, "underlyings", m)
+    return _terms(step, m, terms, base.lot, base.feed, base.ends_at), [(m, terms)]
+
+
+def _delist(step: Transition) -> tuple[Figures, Events]:
+    m, at = step.action.args
+    base = step.before(POLICY, "underlyings", m)
+    return {("underlyings", m): (*base[:4], at, base[5])}, [(m, at)]
+
+
+def _limit(step: Transition) -> tuple[Figures, Events]:
+    m, new = step.action.args
+    return {("limit", m): new}, [(m, new)]
+
+
+def _cap(step: Transition) -> tuple[Figures, Events]:
+    [new] = step.action.args
+    return {("cap", ()): new}, [(new,)]
+
+
+_CALLS: dict[str, Callable[[Transition], tuple[Figures, Events]]] = {
+    f"{ORDERS}.fill": _fill,
+    f"{ORDERS}.cancel": _cancel,
+    f"{ORDERS}.raise_nonce": _raise_nonce,
+    f"{CLOSER}.submit": _submit,
+    f"{CLOSER}.execute": _execute,
+    f"{CLOSER}.share": _share,
+    f"{POLICY}.add_market": _add_market,
+    f"{POLICY}.set_terms": _set_terms,
+    f"{POLICY}.delist": _delist,
+    f"{POOL}.set_limit": _limit,
+    f"{_FUND}.set_cap": _cap,
+}
+
+
+@transition_property(224, calls=_CALLS)
+def what_is_stored_follows_from_the_call(step: Transition, changes: Changes) -> None:
+    """Check that orders, rankings, shares, terms, limits and caps are what the call makes of the old ones.
+
+    Nothing else of their contract changes, and its events say the same.
+    """
+    name = f"{step.action.contract}.{step.action.method}"
+    if not there(step) or name not in _CALLS:
+        return
+    contract = step.action.contract
+    figures, events = _CALLS[name](step)
+    for (path, key), expected in figures.items():
+        found = step.after(contract, path, key)
+        if found != expected:
+            raise Violation(f"{name} leaves {found!r} in {path} of {key}, not {expected!r}")
+    others = {
+        (path, each.key) for path, all_of in changes.items() for each in all_of if each.contract == contract
+    }
+    if others - figures.keys():
+        raise Violation(f"{name} also wrote {others - figures.keys()}")
+    said = [log.values for log in step.outcome.logs if log.contract == contract]
+    if said != events:
+        raise Violation(f"{name} says {said}, not {events}")
+
+
+# ------------------------------------------------------------------------ the fund
+
+
+@transition_property(225, writes=["insurance", "buckets", "holdings"], events=[f"{_FUND}.*"])
+def the_funds_money_follows_from_its_events(step: Transition, changes: Changes) -> None:
+    """Check that insurance, what is spent of it today, and each bucket follow from events, to the wei.
+
+    Shares of a profit are rounded down, a claim as well; a loss takes of each bucket by floors of running
+    sums, the latest first, and one with too many shares for a wei begins again. What is spent counts by
+    buckets of time.
+    """
+    logs = [log for log in step.outcome.logs if log.contract == _FUND]
+    mine = [each for path in ("buckets", "holdings", "insurance") for each in changes.get(path, ())]
+    if not there(step) or not (logs or any(each.contract == _FUND for each in mine)):
+        return
+    fund = step.contract(_FUND)
+    today = step.model.timestamp // fund.length
+    amount, spent, since = step.before(_FUND, "insurance")
+    spent = spent if since == today else 0
+    buckets: dict[int, tuple[int, int, int]] = {}
+    holdings: dict[tuple[str, int], tuple[int, int]] = {}
+
+    def bucket_of(bucket: int) -> tuple[int, int, int]:
+        return buckets.get(bucket) or step.before(_FUND, "buckets", bucket)
+
+    def holding_of(key: tuple[str, int]) -> tuple[int, int]:
+        return holdings.get(key) or step.before(_FUND, "holdings", key)
+
+    taken = _parts_taken(step, fund.bucket_count, today)
+    for log in logs:
+        if log.event == "InsuranceAdded":
+            amount += log.values[1]
+        elif log.event == "LossAbsorbed":
+            amount, spent = amount - log.values[2], spent + log.values[2]
+        elif log.event == "ProfitLocked":
+            owner, bucket, brought, shares = log.values
+            assets, all_shares, generation = bucket_of(bucket)
+            made = brought * all_shares // assets if assets else brought
+            held, of = holding_of((owner, bucket))
+            holdings[owner, bucket] = ((held if of == generation else 0) + made, generation)
+            buckets[bucket] = (assets + brought, all_shares + made, generation)
+            if (bucket, shares) != (today, made):
+                raise Violation(f"{shares} shares of bucket {bucket} were made for {brought}, not {made}")
+        elif log.event == "ProfitClaimed":
+            owner, bucket, paid = log.values
+            assets, all_shares, generation = bucket_of(bucket)
+            held, _ = holding_of((owner, bucket))
+            if paid != held * assets // all_shares:
+                raise Violation(f"{paid} were claimed for {held} of {all_shares} shares of {assets}")
+            holdings[owner, bucket] = 0, 0
+            buckets[bucket] = assets - paid, all_shares - held, generation
+        elif log.event == "ClawedBack":
+            bucket, lost, dust = log.values
+            assets, all_shares, generation = bucket_of(bucket)
+            left = assets - lost
+            begins = all_shares > left * _MOST_SHARES
+            buckets[bucket] = (0, 0, generation + 1) if begins else (left, all_shares, generation)
+            if dust != left * begins or (taken is not None and lost != taken.get(bucket)):
+                raise Violation(f"bucket {bucket} gave {lost} and {dust}, of {assets} and {taken}")
+    for path, found in (("buckets", buckets), ("holdings", holdings)):
+        for key, expected in found.items():
+            if step.after(_FUND, path, key) != expected:
+                raise Violation(f"{path} of {key} are {step.after(_FUND, path, key)}, not {expected}")
+        written = {each.key for each in changes.get(path, ()) if each.contract == _FUND}
+        if written - found.keys():
+            raise Violation(f"{path} of {written - found.keys()} changed, and no event says so")
+    insurance = step.after(_FUND, "insurance")
+    is_moved = any(log.event in ("InsuranceAdded", "LossAbsorbed") for log in logs)
+    if insurance != ((amount, spent, today) if is_moved else step.before(_FUND, "insurance")):
+        raise Violation(f"insurance is {insurance}, not {amount, spent, today}")
+
+
+def _parts_taken(step: Transition, count: int, today: int) -> dict[int, int] | None:
+    """Return what a loss takes of each bucket, the latest first; None if a profit came in the same call."""
+    if told(step, "ProfitLocked", contract=_FUND):
+        return None
+    lost = sum(values[1] for values in told(step, "ClawedBack", contract=_FUND))
+    held = {
+        bucket: step.before(_FUND, "buckets", bucket).assets for bucket in range(today, today - count, -1)
+    }
+    parts, passed, given, everything = dict[int, int](), 0, 0, sum(held.values())
+    for bucket, assets in held.items():
+        if assets and everything:
+            passed += assets
+            parts[bucket] = lost * passed // everything - given
+            given += parts[bucket]
+    return parts
