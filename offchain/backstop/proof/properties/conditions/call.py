@@ -69,6 +69,11 @@ class Call:
         is_capped = exact + off >= 2**104 or debts.normalized_debt * (exact + off) >= 2**181
         return max(debts.accumulated_rate, 0 if is_capped else exact - off), highest
 
+    def slacks(self, c: int) -> tuple[int, ...]:
+        """Return by how much a rounded figure times the rate may be off between both rates [rad]."""
+        low, high = self.rates(c)
+        return (0,) if low == high else (-high, 0, high)
+
     def lost(self, c: int) -> int:
         """Return what a type has under auction and uncovered [rad]."""
         return int(self.engine("ledger.auctions", c).in_auction + self.engine("ledger.deficit", c))

@@ -49,7 +49,8 @@ def _is_over_its_ceiling(call: Call, c: int, owner: str, deposit: int, draw: int
     found = []
     for rate in call.rates(c):
         more = -(-draw * RAY // (rate - call.shared_losses(c)))
-        found.append((debts + more) * rate + call.lost(c) > ceiling * RAD)
+        whole = (debts + more) * rate + call.lost(c)
+        found += [whole + slack > ceiling * RAD for slack in call.slacks(c)]
     return either(found)
 
 
@@ -65,7 +66,8 @@ def _is_over_all_ceilings(call: Call, c: int, owner: str, deposit: int, draw: in
 
 def _is_under_the_floor(call: Call, c: int, owner: str, deposit: int, draw: int, to: str) -> bool | None:
     floor = _terms(call, c).debt_floor * RAD
-    return either(draw > 0 and _owed(call, c, owner, draw, rate) < floor for rate in call.rates(c))
+    owed = [_owed(call, c, owner, draw, rate) for rate in call.rates(c)]
+    return either(draw > 0 and each + slack < floor for each in owed for slack in call.slacks(c))
 
 
 def _takes_risk(call: Call, c: int, owner: str, first: int, second: int, to: str) -> bool | None:
@@ -226,7 +228,8 @@ def _is_too_low(call: Call, c: int, owner: str, to: str) -> bool | None:
     floor, found = _terms(call, c).debt_floor * RAD, []
     for rate in call.rates(c):
         part, whole = _part(call, c, owner, rate)
-        found.append((whole - part) * rate >= floor and part * rate < floor)
+        for slack in call.slacks(c):
+            found += [(whole - part) * rate + slack >= floor and part * rate - slack < floor]
     return either(found)
 
 

@@ -644,7 +644,7 @@ def _is_over_its_line(call: Call, amount: int, to: str) -> bool | None:
     for rate in call.rates(c):
         normalized = call.engine("vaults", (c, call.contract.address)).normalized_debt
         debt = -(-(normalized + -(-amount * RAY // rate)) * rate // RAY)
-        found.append(debt + call.own("lost") > line)
+        found += [debt + call.own("lost") + slack // RAY > line for slack in call.slacks(c)]
     return found[0] if len(set(found)) == 1 else None
 
 
