@@ -93,7 +93,9 @@ def _check_missed(step: Transition, c: int, failed: list[int]) -> None:
         behind = sum(amount for j, amount in paid.items() if order.index(j) > place)
         owed = step.before(_WATERFALL, "owed", k)
         capacity = stages.capacity(step, k, c)
-        free = stages.room(step, k, c, max(0, capacity - owed), owed + paid.get(k, 0))
+        more = owed + paid.get(k, 0)
+        # What it owes counts as paid: of its share, and against its cap.
+        free = stages.room(step, k, c, max(0, capacity - owed) + more, more)
         short = min(max(0, still), max(0, capacity - owed))
         if free != stages.NO_CAP:
             short = min(short, max(0, free) // RAY * RAY)

@@ -200,7 +200,8 @@ def convert_for_a_price(s: Scene) -> Iterator[Action | Wait]:
 def make_a_loss_good(s: Scene) -> Iterator[Action | Wait]:
     """Have others pay in place of a stage that fails, cover all losses, and have the stage make it good."""
     waterfall = s.waterfall
-    found = [k for k in waterfall.stage_ids("") if waterfall.stages[k].owes]
+    pools = {s.world.contracts[name].address for name in s.savers}
+    found = [k for k in waterfall.stage_ids("") if waterfall.stages[k].stage in pools]
     open = s.deficits()
     if not found or s.settling:
         return
