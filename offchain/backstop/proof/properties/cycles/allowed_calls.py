@@ -7,6 +7,7 @@ What stored tables do not answer, as of an account that has slept, is not judged
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from backstop.model import bounds
 from backstop.model.arithmetic import WAD
@@ -36,8 +37,11 @@ from backstop.proof.properties.figures.cycles import (
     there,
     up,
 )
-from backstop.proof.properties.registry import Violation, refusal_property, transition_property
+from backstop.proof.properties.registry import Violation, history_property, refusal_property
 from backstop.proof.properties.transition import Changes, Transition
+
+if TYPE_CHECKING:
+    from backstop.hosts.model import ModelSystem
 
 Reasons = Iterator[tuple[str, bool]]
 """A reason and whether it stands in the way, one after the other."""
@@ -70,7 +74,8 @@ def _reason_of(step: Transition, calls: Calls) -> tuple[bool, str | None]:
 def check_refusal(step: Transition, calls: Calls) -> None:
     """Check that a call that the margin market refuses is refused for the first reason that stands."""
     reason = step.outcome.reason or ""
-    if not there(step) or reason.split(":")[0] not in _MODULES:
+    name = f"{step.action.contract}.{step.action.method}"
+    if not there(step) or name not in calls or reason.split(":")[0] not in _MODULES:
         return
     is_known, found = _reason_of(step, calls)
     if is_known and found != reason:
@@ -348,10 +353,16 @@ def refusals_of_the_margin_market_are_true(step: Transition) -> None:
     check_refusal(step, _CALLS)
 
 
-@transition_property(221, calls=_CALLS)
-def nothing_stood_in_the_way_of_what_was_done(step: Transition, changes: Changes) -> None:
+@history_property(221, calls=_CALLS)
+class NothingStoodInTheWay:
     """Check that no reason stood in the way of a trade, a withdrawal or a meeting that was not refused.
 
     By what was stored before it: margins, marks of now, orders, gains that are not final.
     """
-    check_success(step, _CALLS)
+
+    def __init__(self, model: ModelSystem) -> None:
+        """Begin with nothing: a step is judged by itself, after the properties of narrower rules."""
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Judge a trade, a withdrawal or a meeting."""
+        check_success(step, _CALLS)

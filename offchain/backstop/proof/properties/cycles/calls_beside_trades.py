@@ -6,6 +6,7 @@ As with trades, each reason is true and none is missed. Bounds are those of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from backstop.model.margin_policy import MarketTerms
 from backstop.model.signatures import keccak256
@@ -35,8 +36,11 @@ from backstop.proof.properties.figures.cycles import (
     has_ended,
 )
 from backstop.proof.properties.figures.prices import Read
-from backstop.proof.properties.registry import refusal_property, transition_property
+from backstop.proof.properties.registry import history_property, refusal_property
 from backstop.proof.properties.transition import Changes, Transition
+
+if TYPE_CHECKING:
+    from backstop.hosts.model import ModelSystem
 
 _FUND = "MarginFund"
 _DAY, _MOST_CEILING, _MOST_SUPPLY, _MOST_LOT = 86_400, 8 * 10**9, 10**9, 10**21
@@ -326,13 +330,23 @@ _CALLS: Calls = {
 }
 
 
-@refusal_property(222, calls=_CALLS)
+_OCCASIONS = [name for name in _CALLS if not name.startswith(CLOSER)] + [f"{CLOSER}.*"]
+"""A closer is of one kind or another, with calls of its own."""
+
+
+@refusal_property(222, calls=_OCCASIONS)
 def refusals_beside_trades_are_true(step: Transition) -> None:
     """Check that pool, fund, closer, terms and clock refuse for the first reason that stands in the way."""
     check_refusal(step, _CALLS)
 
 
-@transition_property(223, calls=_CALLS)
-def nothing_stood_in_the_way_beside_trades(step: Transition, changes: Changes) -> None:
+@history_property(223, calls=_OCCASIONS)
+class NothingStoodInTheWayBesideTrades:
     """Check that no reason stood in the way of what pool, fund, closer, terms and clock have done."""
-    check_success(step, _CALLS)
+
+    def __init__(self, model: ModelSystem) -> None:
+        """Begin with nothing: a step is judged by itself, after the properties of narrower rules."""
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Judge a call of theirs."""
+        check_success(step, _CALLS)

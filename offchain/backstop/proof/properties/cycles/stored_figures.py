@@ -6,7 +6,7 @@ Orders that are filled, floors of nonces, rankings and shares, terms, limits, pr
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backstop.model.margin_policy import MarketTerms
 from backstop.model.signatures import keccak256
@@ -27,8 +27,11 @@ from backstop.proof.properties.figures.cycles import (
     there,
     told,
 )
-from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.registry import Violation, history_property
 from backstop.proof.properties.transition import Changes, Transition
+
+if TYPE_CHECKING:
+    from backstop.hosts.model import ModelSystem
 
 _FUND = "MarginFund"
 _SCALE, _MOST_SCORE, _MOST_SHARES = 10**9, 2**96 - 1, 2**32
@@ -164,12 +167,26 @@ _CALLS: dict[str, Callable[[Transition], tuple[Figures, Events]]] = {
 }
 
 
-@transition_property(224, calls=_CALLS)
-def what_is_stored_follows_from_the_call(step: Transition, changes: Changes) -> None:
+_OCCASIONS = [name for name in _CALLS if not name.startswith(CLOSER)] + [f"{CLOSER}.*"]
+"""A closer is of one kind or another, with calls of its own."""
+
+
+@history_property(224, calls=_OCCASIONS)
+class StoredFiguresFollowFromCalls:
     """Check that orders, rankings, shares, terms, limits and caps are what the call makes of the old ones.
 
     Nothing else of their contract changes, and its events say the same.
     """
+
+    def __init__(self, model: ModelSystem) -> None:
+        """Begin with nothing: a step is judged by itself, after the properties of narrower rules."""
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Compare what a step has stored."""
+        _check_stored(step, changes)
+
+
+def _check_stored(step: Transition, changes: Changes) -> None:
     name = f"{step.action.contract}.{step.action.method}"
     if not there(step) or name not in _CALLS:
         return
@@ -192,14 +209,24 @@ def what_is_stored_follows_from_the_call(step: Transition, changes: Changes) -> 
 # ------------------------------------------------------------------------ the fund
 
 
-@transition_property(225, writes=["insurance", "buckets", "holdings"], events=[f"{_FUND}.*"])
-def the_funds_money_follows_from_its_events(step: Transition, changes: Changes) -> None:
+@history_property(225, writes=["insurance", "buckets", "holdings"], events=[f"{_FUND}.*"])
+class TheFundsMoneyFollowsFromEvents:
     """Check that insurance, what is spent of it today, and each bucket follow from events, to the wei.
 
     Shares of a profit are rounded down, a claim as well; a loss takes of each bucket by floors of running
     sums, the latest first, and one with too many shares for a wei begins again. What is spent counts by
     buckets of time.
     """
+
+    def __init__(self, model: ModelSystem) -> None:
+        """Begin with nothing: a step is judged by itself, after the properties of narrower rules."""
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Compare what a step has stored."""
+        _check_fund(step, changes)
+
+
+def _check_fund(step: Transition, changes: Changes) -> None:
     logs = [log for log in step.outcome.logs if log.contract == _FUND]
     mine = [each for path in ("buckets", "holdings", "insurance") for each in changes.get(path, ())]
     if not there(step) or not (logs or any(each.contract == _FUND for each in mine)):
