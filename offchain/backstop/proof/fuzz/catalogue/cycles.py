@@ -336,14 +336,26 @@ def fill(
     """Sign for both, the maker first, and match them."""
     orders = cast(MarginOrders, s.world.contracts["MarginOrders"])
     first = s.random.getrandbits(40)
+    nonces, expiry, size = (first, first + 1), s.now + 3_600, lots
+    if s.chance(0.12):
+        # At an edge of what may be matched: as early, as late, and as much as both orders let it.
+        floor, signed_at = int(orders.floors[sides[0]]), (s.now + 1) * 10**9
+        above = max(floor, int(orders.floors[sides[1]])) + 1
+        edges = ((first, first), (first + 1, first), (first, signed_at - 1), (first, signed_at))
+        nonces = s.some((*edges, (floor, above), (max(0, floor - 1), above)))
+        expiry = s.some((expiry, s.now, s.now - 1))
+        size = lots * s.some((1, 2, 3))
     args: list[object] = []
     # The second offers more at times: what is too much stays its own.
     more = s.some((0, 0, 1, price // 1_000)) * (-1 if lots > 0 else 1)
     limits = price, max(0, price + more)
-    for owner, signed, limit, nonce in zip(sides, (lots, -lots), limits, (first, first + 1), strict=True):
-        order = Order(owner, m, signed, limit, s.now + 3_600, nonce, s.chance(0.03))
+    for owner, signed, limit, nonce in zip(sides, (size, -size), limits, nonces, strict=True):
+        order = Order(owner, m, signed, limit, expiry, nonce, s.chance(0.03))
         args += [order, sign_order(NAMES[owner], order, s.world.chain_id, orders.address)]
     yield s.call("MarginOrders", "fill", *args, abs(lots), by=s.somebody())
+    if size != lots:
+        # What is left of both orders, or a lot more.
+        yield s.call("MarginOrders", "fill", *args, abs(size - lots) + s.some((0, 1)), by=s.somebody())
 
 
 def lose_late(s: Scene, books: Books) -> Iterator[Action | Wait]:
