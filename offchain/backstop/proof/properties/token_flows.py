@@ -17,30 +17,6 @@ Flow = tuple[str, str, int]
 """Token, account, and by how much its balance grows."""
 
 
-@transition_property(201, writes=[*_BALANCES, *_BOOKS])
-def tokens_move_as_they_are_booked(step: Transition, changes: Changes) -> None:
-    """Check that balances of the engine and of pools change by what they book, and receivers get their due.
-
-    A step that sends tokens to such a contract on purpose is left out: a gift is not booked.
-    """
-    moved: Counter[tuple[str, str]] = Counter()
-    for path in _BALANCES:
-        for contract, holder, old, new in changes.get(path, ()):
-            moved[contract, holder] += new - old
-    given = _named(step.action.args)
-    _check_engine(step, changes, moved, given)
-    _check_pools(step, changes, moved, given)
-    flows: Counter[tuple[str, str]] = Counter()
-    holders = {step.contract(ENGINE).address, *step.model.world.addresses}
-    for token, account, amount in _flows(step):
-        flows[token, account] += amount
-    for (token, account), amount in flows.items():
-        if account not in holders and moved[token, account] != amount:
-            raise Violation(
-                f"{step.action.method}: {account} has {moved[token, account]} more {token}, not {amount}"
-            )
-
-
 def _named(args: Any) -> set[Any]:
     """Return all addresses among the arguments of a call."""
     found = set()
@@ -223,3 +199,27 @@ _FLOWS: dict[tuple[str, str], Any] = {
     ("Domain", "recover"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
     ("Domain", "redeem"): _redeem_notes,
 }
+
+
+@transition_property(201, writes=[*_BALANCES, *_BOOKS], calls=sorted({f"*.{method}" for _, method in _FLOWS}))
+def tokens_move_as_they_are_booked(step: Transition, changes: Changes) -> None:
+    """Check that balances of the engine and of pools change by what they book, and receivers get their due.
+
+    A step that sends tokens to such a contract on purpose is left out: a gift is not booked.
+    """
+    moved: Counter[tuple[str, str]] = Counter()
+    for path in _BALANCES:
+        for contract, holder, old, new in changes.get(path, ()):
+            moved[contract, holder] += new - old
+    given = _named(step.action.args)
+    _check_engine(step, changes, moved, given)
+    _check_pools(step, changes, moved, given)
+    flows: Counter[tuple[str, str]] = Counter()
+    holders = {step.contract(ENGINE).address, *step.model.world.addresses}
+    for token, account, amount in _flows(step):
+        flows[token, account] += amount
+    for (token, account), amount in flows.items():
+        if account not in holders and moved[token, account] != amount:
+            raise Violation(
+                f"{step.action.method}: {account} has {moved[token, account]} more {token}, not {amount}"
+            )
