@@ -151,10 +151,12 @@ def exit_neutrality(both: Both, random: Random) -> bool:
                     if not outcome.ok or any(log.event == "StageFailed" for log in outcome.logs):
                         return False  # a stage without its role: nobody knew that it pays nothing
                 settle(both, name)
+                # What a run holds back for losses that are still in doubt comes later.
+                waits = contract_of(both, "LossWaterfall").doubt_total(VISITOR) > 0
                 late = _redeem(both, name, owner, batch)
                 ends.append(early if known and not pool.cooldown else late)
     # Without a cooldown what a leaver forfeits stays; from a batch all comes that a loss does not take.
-    alike = pool.cooldown and pool.KIND != "EquityPool"
+    alike = pool.cooldown and pool.KIND != "EquityPool" and not waits
     slack = len(losing) + 2 + _let_pass(both, name, ahead)
     if ends[0] > ends[1] + slack or (alike and ends[1] > ends[0] + slack):
         raise Violation(f"{owner} leaves {name} with {ends[0]} before losses are covered, {ends[1]} after")
