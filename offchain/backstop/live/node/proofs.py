@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import rlp
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 from trie import HexaryTrie
 from trie.exceptions import InvalidNode, MissingTrieNode
 
 from backstop.errors import BackstopError
+from backstop.live.node.rlp_encoder import encode_rlp
 
 # A header's fields in their order; those from the base fee on came with upgrades, one after the other.
 _HASHES = "parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot", "logsBloom"
@@ -65,7 +66,7 @@ def encode_header(block: Mapping[str, Any]) -> bytes:
             fields.append(_minimal(int(value, 16)))
         else:
             fields.append(bytes.fromhex(value[2:]))
-    header = bytes(rlp.encode(fields))
+    header = encode_rlp(fields)
     if keccak(header).hex() != block["hash"][2:]:
         raise Unproven(f"the header of block {int(block['number'], 16)} does not hash to the block's hash")
     return header
