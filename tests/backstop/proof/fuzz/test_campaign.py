@@ -29,7 +29,7 @@ RUN_LENGTH = 1_000
 # Of every run of the campaign, so many steps are played again on the other host.
 COMPARED = 100
 # In every run of the tests, of each so many runs of the campaign; in the deep ones, of the others.
-EACH = 5
+EACH = 10
 LATER = pytest.mark.deep(
     brief="tests/backstop/proof/fuzz/test_campaign.py::test_both_hosts_agree_to_the_last_slot"
 )

@@ -193,9 +193,9 @@ def test_the_bar_tells_seconds_and_steps():
 
 @pytest.fixture(scope="module")
 def short_runs():
-    """An eighth of what they are, so that two are played soon."""
+    """A twentieth of what they are, so that two are played soon."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(campaign, "RUN_LENGTH", 250)
+        patch.setattr(campaign, "RUN_LENGTH", 100)
         yield
 
 
@@ -203,20 +203,20 @@ def short_runs():
 def whole(short_runs, tmp_path_factory):
     """A campaign of two runs, by one process."""
     out = tmp_path_factory.mktemp("whole") / "a"
-    Campaign.open(Settings(5, 500), out).run()
+    Campaign.open(Settings(5, 200), out).run()
     return out
 
 
 def test_the_number_of_processes_changes_nothing(whole, tmp_path):
-    Campaign.open(Settings(5, 500), tmp_path / "a").run(workers=2)
+    Campaign.open(Settings(5, 200), tmp_path / "a").run(workers=2)
     assert played(tmp_path / "a") == played(whole)
 
 
 def test_a_resumed_campaign_is_the_whole_one(whole, tmp_path):
     out = tmp_path / "a"
-    Campaign.open(Settings(5, 250), out).run()
+    Campaign.open(Settings(5, 100), out).run()
     assert played(out) != played(whole)
-    Campaign.open(Settings(5, 500), out).run()
+    Campaign.open(Settings(5, 200), out).run()
     assert played(out) == played(whole)
 
 
@@ -231,7 +231,7 @@ def test_a_resumed_campaign_has_the_steps_it_is_asked_for(tmp_path):
 
 def test_a_campaign_is_not_mixed_with_another(whole):
     with pytest.raises(BackstopError, match="was made with seed 5, not 6: "):
-        Campaign.open(Settings(6, 500), whole)
+        Campaign.open(Settings(6, 200), whole)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"schema_version": 1}', '{"schema_version": 9}'])

@@ -18,7 +18,7 @@ from backstop.proof.lockstep import replay
 from tests.support.deep import cases
 from tests.support.helpers import edited_contracts
 
-RUN_LENGTH, CHECK_EVERY = 1_000, 100
+RUN_LENGTH, CHECK_EVERY = 400, 100
 WRITES = {
     "an allowance that nobody gave": ("devnet/Token", "transfer", "self.allowance[to][to] = 5"),
     "a report of nobody": ("PriceFeed", "report", "self.reports[collateral_type][31] = 1"),

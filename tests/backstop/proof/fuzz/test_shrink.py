@@ -51,8 +51,14 @@ def failing(wrong) -> Trace:
         return machine.both.record("found")
 
 
-def test_only_what_is_needed_stays(failing, wrong):
-    small, failure = shrink(failing, wrong)
+@pytest.fixture(scope="module")
+def shrunk(failing, wrong):
+    """What is left of the run, and how it fails."""
+    return shrink(failing, wrong)
+
+
+def test_only_what_is_needed_stays(shrunk):
+    small, failure = shrunk
     (last,) = small.steps[small.opening :]
     assert isinstance(last.step, Action) and last.step.method == "deposit_and_draw"
     # One person does it all.
@@ -63,8 +69,8 @@ def test_only_what_is_needed_stays(failing, wrong):
     assert failure.steps == len(small.steps)
 
 
-def test_it_shrinks_to_the_same_every_time(failing, wrong):
-    assert shrink(failing, wrong) == shrink(failing, wrong)
+def test_it_shrinks_to_the_same_every_time(failing, wrong, shrunk):
+    assert shrink(failing, wrong) == shrunk
 
 
 def test_stopped_it_keeps_what_it_has(failing, wrong):

@@ -82,9 +82,9 @@ def test_every_other_run_is_steered_once_there_are_rounds_to_learn_from():
 
 @pytest.fixture(scope="module")
 def short_rounds():
-    """Two runs of 100 steps a round, so that a campaign is steered soon."""
+    """Two runs of 50 steps a round, so that a campaign is steered soon."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(campaign, "RUN_LENGTH", 100)
+        patch.setattr(campaign, "RUN_LENGTH", 50)
         patch.setattr(campaign, "ROUND", 2)
         patch.setattr(steering, "ROUND", 2)
         yield
@@ -105,12 +105,12 @@ def sum_of(rounds):
 @pytest.fixture(scope="module")
 def steered(short_rounds, tmp_path_factory):
     out = tmp_path_factory.mktemp("steered") / "a"
-    Campaign.open(Settings(5, 1_000), out).run()
+    Campaign.open(Settings(5, 500), out).run()
     return out
 
 
 def test_steered_runs_are_the_same_on_any_number_of_processes(steered, tmp_path):
-    Campaign.open(Settings(5, 1_000), tmp_path / "a").run(workers=2)
+    Campaign.open(Settings(5, 500), tmp_path / "a").run(workers=2)
     one, two = played(steered), played(tmp_path / "a")
     assert one[0] == two[0] and sum_of(one[1]) == sum_of(two[1])
 
@@ -119,8 +119,8 @@ def test_steered_runs_are_the_same_on_any_number_of_processes(steered, tmp_path)
     brief="tests/backstop/proof/fuzz/test_steering.py::test_steered_runs_are_the_same_on_any_number_of_processes"
 )
 def test_a_resumed_campaign_steers_as_the_whole_one(steered, tmp_path):
-    Campaign.open(Settings(5, 600), tmp_path / "a").run()
-    Campaign.open(Settings(5, 1_000), tmp_path / "a").run()
+    Campaign.open(Settings(5, 300), tmp_path / "a").run()
+    Campaign.open(Settings(5, 500), tmp_path / "a").run()
     assert played(tmp_path / "a")[0] == played(steered)[0]
 
 
@@ -128,7 +128,7 @@ def test_a_resumed_campaign_steers_as_the_whole_one(steered, tmp_path):
     brief="tests/backstop/proof/fuzz/test_steering.py::test_steered_runs_are_the_same_on_any_number_of_processes"
 )
 def test_without_steering_only_the_steered_runs_differ(steered, tmp_path):
-    Campaign.open(Settings(5, 1_000, steered=False), tmp_path / "a").run()
+    Campaign.open(Settings(5, 500, steered=False), tmp_path / "a").run()
     plain, other = played(tmp_path / "a"), played(steered)
     assert plain[0] != other[0]
     for number in ("0", "1"):  # they have nothing to learn from
