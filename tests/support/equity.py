@@ -38,8 +38,7 @@ def report_equity(protocol: Protocol, price: int) -> None:
     averages = protocol.lockstep.model.world.contracts["PriceFeed"].tables["averages"]
     stepped_at = averages[EQUITY_MARKET].stepped_at
     protocol.advance(max(0, stepped_at + equity.feed.step - protocol.timestamp))
-    for i in range(equity.feed.reporters):
-        protocol.do("PriceFeed.report", EQUITY_MARKET, price, sender=f"reporter_{i + 1}")
+    protocol.submit_reports(EQUITY_MARKET, price, equity.feed.reporters)
     protocol.do("PriceFeed.poke", EQUITY_MARKET, sender="stranger")
 
 
