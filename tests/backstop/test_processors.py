@@ -13,8 +13,10 @@ import sys
 import tempfile
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from numpy.core import _multiarray_umath as features
 
 from backstop.randomness import Dice
@@ -30,6 +32,7 @@ from backstop.studies.straddle.market import LIBRARY, Market
 from backstop.studies.straddle.pair import Opening, play
 from backstop.studies.straddle.paths import UNIT, Bar, inside, rows_of
 from backstop.studies.stress import engines, statistics, sweep
+from tests.support.deep import cases
 from tests.support.paths import ROOT
 
 SMALL = str(ROOT / "tests" / "data" / "stress" / "small.yaml")
@@ -81,6 +84,13 @@ def results() -> dict[str, object]:
     }
 
 
+@pytest.fixture(scope="module")
+def here() -> dict[str, Any]:
+    """The results on this processor."""
+    found: dict[str, Any] = json.loads(json.dumps(results()))
+    return found
+
+
 def _pair(start: int) -> list[object]:
     """Play a pair on the published bars of a day, and a path inside them."""
     path = inside(Bar._make(rows_of("eth-2021-05-19")[75]), 2_551 * UNIT, 3_000, Dice(1))
@@ -90,19 +100,25 @@ def _pair(start: int) -> list[object]:
     return list(found)
 
 
-def test_one_seed_has_one_result_on_every_processor() -> None:
-    here = json.loads(json.dumps(results()))
-    for name, changed in OLDER.items():
-        told = subprocess.run(
-            [sys.executable, "-m", "tests.backstop.test_processors"],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT / 'offchain'}{os.pathsep}{ROOT}", **changed},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        ).stdout
-        for part, value in json.loads(told).items():
-            assert value == here[part], f"{part} with {name}"
+@pytest.mark.parametrize(
+    "name",
+    cases(
+        OLDER,
+        ("a BLAS for AVX2", "a BLAS for SSE"),
+        "tests/backstop/test_processors.py::test_one_seed_has_one_result_on_every_processor",
+    ),
+)
+def test_one_seed_has_one_result_on_every_processor(name: str, here: dict[str, Any]) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.backstop.test_processors"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'offchain'}{os.pathsep}{ROOT}", **OLDER[name]},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    for part, value in json.loads(told).items():
+        assert value == here[part], part
     assert any(value for row in here["study"] for value in row[1:]) and here["sweep"]["point"] in (0, 1)
 
 

@@ -7,6 +7,11 @@ import pytest
 from backstop.deployment.configuration import configuration
 from tests.support.savings import BUFFER, SAVINGS
 
+BRIEF = (
+    "tests/backstop/deployment/test_deployed_by_ape.py"
+    "::test_contracts_know_each_other_from_their_constructors"
+)
+
 pytestmark = pytest.mark.anvil
 
 
@@ -43,6 +48,7 @@ def test_contracts_know_each_other_from_their_constructors(contracts, deployment
     assert contracts["Savings"].asset() == contracts["Stablecoin"].address
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_the_configuration_left_the_same_state_as_in_the_model(replay, deployment):
     assert replay.transactions == len(configuration(deployment))
     replay.check_balances()
@@ -61,7 +67,7 @@ def opened(post_price, borrow, role, vault_engine, stablecoin, savings):
 
 
 @pytest.mark.deep(
-    brief="tests/backstop/deployment/test_deployed_by_ape.py::test_a_vault_from_opening_to_closing"
+    brief="tests/backstop/deployment/test_deployed_by_ape.py::test_contracts_know_each_other_from_their_constructors"
 )
 @pytest.mark.usefixtures("opened")
 def test_a_loss_from_its_vault_to_the_saver(
@@ -127,6 +133,7 @@ def test_a_loss_from_its_vault_to_the_saver(
     replay.check_balances()
 
 
+@pytest.mark.deep(brief=BRIEF)
 @pytest.mark.usefixtures("opened")
 def test_a_vault_from_opening_to_closing(role, vault_engine, stablecoin, weth, chain, replay):
     borrower = role("borrower")
@@ -150,6 +157,7 @@ def test_a_vault_from_opening_to_closing(role, vault_engine, stablecoin, weth, c
     replay.check_balances()
 
 
+@pytest.mark.deep(brief=BRIEF)
 @pytest.mark.usefixtures("opened")
 def test_reasons_reach_the_user(role, liquidation_engine, savings):
     stranger = role("bidder")

@@ -88,6 +88,7 @@ with_values = arguments.flatmap(
 )
 
 
+@settings(max_examples=50)
 @given(with_values)
 def test_every_type_is_encoded_and_decoded_as_by_eth_abi(drawn):
     parameters, values = drawn
@@ -128,7 +129,7 @@ def expect(types, data):
         return None
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(with_values, st.integers(0, 2**32))
 def test_what_eth_abi_refuses_is_refused_and_all_else_is_equal(drawn, seed):
     parameters, values = drawn

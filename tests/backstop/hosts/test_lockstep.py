@@ -19,6 +19,11 @@ from backstop.system import Action
 from tests.support.helpers import edited_contracts
 from tests.support.protocol import Protocol
 
+BRIEF = (
+    "tests/backstop/proof/fuzz/test_campaign.py"
+    "::test_a_value_without_room_in_its_slot_is_found_with_its_trace"
+)
+
 SAVER, TAKER = account("saver"), account("taker")
 ALL = ("revm", "py-evm", pytest.param("anvil", marks=pytest.mark.anvil))
 
@@ -130,6 +135,7 @@ def test_all_state_is_read_in_a_steady_rhythm(empty_on, mutated):
         once.check()  # as a run ends
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_wrong_field_of_a_record_is_named(mutated, new_host, tmp_path):
     artifacts = mutated(
         "VaultEngine.vy", "(vault.normalized_debt << 104)", "(vault.normalized_debt + 1 << 104)"

@@ -21,6 +21,8 @@ from tests.support.margin_world import ETH, MARGIN, Cycles, methods
 from tests.support.perpetuals import check_books
 from tests.support.world import World
 
+BRIEF = "tests/backstop/keepers/test_cycles.py::test_debtors_come_in_calls_that_get_into_a_full_block"
+
 GOLD = 1
 
 
@@ -153,6 +155,7 @@ def test_who_has_slept_takes_more_gas(long_asleep: Cycles) -> None:
     assert gas_of_call(cycles, job, both) > measured(job) + gas_of_each(cycles, job, sleeper)
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_who_has_slept_is_met_in_the_end_and_holds_up_nobody(long_asleep: Cycles) -> None:
     """One call brings the sleeper on, the next one meets it; the other debtor is met in a call of its own."""
     world = long_asleep

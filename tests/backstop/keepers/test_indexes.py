@@ -26,6 +26,10 @@ from backstop.model.collateral_auction import Lot, Owner, Top, principal_left
 from backstop.model.interfaces import Vault
 from tests.support.world import each_block
 
+LONGER = pytest.mark.deep(
+    brief="tests/backstop/keepers/test_indexes.py::test_a_run_sees_what_a_first_look_would_see"
+)
+
 OWNERS = [f"0x{i:040x}" for i in range(40)]
 
 
@@ -177,7 +181,9 @@ def test_auctions_are_carried_by_price(first, rounds) -> None:
             )
 
 
-@pytest.mark.parametrize("name", ["tests/data/runs/small.yaml", "tests/data/guards/guarded.yaml"])
+@pytest.mark.parametrize(
+    "name", ["tests/data/runs/small.yaml", pytest.param("tests/data/guards/guarded.yaml", marks=LONGER)]
+)
 def test_a_run_sees_what_a_first_look_would_see(name) -> None:
     """In every block, with auctions, flags, calls and workouts: indexes that were carried or made anew."""
     seen = dict.fromkeys(("auctions", "unsafe", "flags", "workouts", "calls", "wrong"), 0)

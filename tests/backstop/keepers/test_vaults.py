@@ -14,6 +14,10 @@ from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
 from tests.support.world import each_block
 
+LONGER = pytest.mark.deep(
+    brief="tests/backstop/keepers/test_vaults.py::test_runs_do_not_show_who_was_not_asked"
+)
+
 WAD = 10**18
 OWNERS = [f"0x{i:040x}" for i in range(30)]
 
@@ -68,7 +72,12 @@ def test_whoever_has_no_occasion_wants_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["tests/data/guards/guarded.yaml", "tests/data/audit/strained.yaml", "nomad-bridge"]
+    "name",
+    [
+        pytest.param("tests/data/guards/guarded.yaml", marks=LONGER),
+        "tests/data/audit/strained.yaml",
+        pytest.param("nomad-bridge", marks=LONGER),
+    ],
 )
 def test_runs_do_not_show_who_was_not_asked(name, monkeypatch) -> None:
     """With workouts, guards and domains: the same run, to the transaction, as where everybody is asked."""

@@ -25,6 +25,8 @@ from backstop.studies.comparison.presets import load_presets
 from tests.support import sample
 from tests.support.paths import DATA
 
+BRIEF = "tests/backstop/report/test_answers.py::test_the_page_of_a_run_answers_in_every_heading"
+
 SECTION = re.compile(
     r'<section id="([\w-]+)"[^>]*>\s*<h2 data-name="([^"]*)">(?:<small>(.*?)</small> (.*?)|(.*?))</h2>',
     re.DOTALL,
@@ -135,6 +137,7 @@ def test_the_debt_of_an_auction_that_settlement_unwound_is_no_loss() -> None:
     assert "ended in settlement: the debt went back to their vaults." in page
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_comparison_answers_in_every_heading(tmp_path: Path) -> None:
     found = compare(str(DATA / "runs" / "small.yaml"), load_presets("backstop,maker"), "model", 1, tmp_path)
     said = answers(compare_page.page(found, tmp_path))
@@ -145,7 +148,9 @@ def test_a_comparison_answers_in_every_heading(tmp_path: Path) -> None:
     assert said["presets"] == "2 ways to bear one crash"
 
 
-@pytest.mark.deep(brief="tests/backstop/report/test_answers.py::test_a_comparison_answers_in_every_heading")
+@pytest.mark.deep(
+    brief="tests/backstop/report/test_answers.py::test_the_page_of_a_run_answers_in_every_heading"
+)
 def test_a_study_and_a_sweep_answer_in_every_heading(tmp_path: Path) -> None:
     args = [str(DATA / "stress" / "small.yaml"), "--paths", "60", "--out", str(tmp_path / "study")]
     assert CliRunner().invoke(stress.cli, args).exit_code == 0

@@ -20,10 +20,12 @@ from backstop.studies.comparison.compare import compare
 from backstop.studies.comparison.guards import compare_guards
 from backstop.studies.comparison.presets import load_presets
 from tests.support import sample
+from tests.support.deep import cases
 from tests.support.figures_of import Whole, read
 from tests.support.paths import DATA
 
 WEI = 10**27  # rad
+ADDS_UP = "tests/backstop/report/test_first_screen.py::test_a_run_adds_up_to_its_tables"
 BRIEF = "tests/backstop/report/test_first_screen.py::test_a_run_names_the_sum_of_all_who_lost"
 
 
@@ -99,7 +101,7 @@ RUNS: dict[str, str | Path] = {
 }
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", cases(RUNS, ("keepers' rewards", "vaults, and a margin market"), ADDS_UP))
 def test_a_run_adds_up_to_its_tables(name: str, tmp_path: Path) -> None:
     simulate(load_scenario(RUNS[name]), "model", out=tmp_path)
     whole = of_run(run_page.page(load_run(tmp_path)))

@@ -16,6 +16,8 @@ from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
 from tests.support.paths import DATA
 
+BRIEF = "tests/backstop/keepers/test_cycles.py::test_a_market_that_is_delisted_is_ended_and_the_other_goes_on"
+
 NAME = "jelly-delisted"
 
 
@@ -39,11 +41,12 @@ def withdrawn(result: RunResult) -> dict[str, int]:
     return found
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_model_and_contracts_agree(result: RunResult) -> None:
     assert result.summary["completed"] and result.summary["differences"] == 0
 
 
-@pytest.mark.deep(brief="tests/backstop/simulation/test_delisted.py::test_model_and_contracts_agree")
+@pytest.mark.deep(brief=BRIEF)
 @pytest.mark.anvil
 def test_a_real_node_comes_to_the_same(result: RunResult) -> None:
     again = simulate(load_scenario(NAME), "anvil", 1)
@@ -51,6 +54,7 @@ def test_a_real_node_comes_to_the_same(result: RunResult) -> None:
     assert again.summary["state_hash"] == result.summary["state_hash"]
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_keepers_end_the_market_once_its_price_is_final(result: RunResult) -> None:
     """Six hours after the moment that was announced, at a price between what it was before and after."""
     (ended,) = result.summary["margin"]["ended"]
@@ -60,6 +64,7 @@ def test_keepers_end_the_market_once_its_price_is_final(result: RunResult) -> No
     assert {("delist", "admin"), ("end_market", "margin_crank"), ("roll", "margin_crank")} <= done
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_losses_of_the_last_move_are_paid(result: RunResult) -> None:
     margin = result.summary["margin"]
     assert int(margin["insured_wad"]) == 2_000 * WAD and int(margin["taken_wad"]) > 0
@@ -67,12 +72,14 @@ def test_losses_of_the_last_move_are_paid(result: RunResult) -> None:
     assert margin["left_lots"] == {}
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_the_first_leaves_as_the_last(result: RunResult) -> None:
     """Eleven hours apart, to the wei; what they gained vests, and is the same as well."""
     got = withdrawn(result)
     assert got[trader("first")] == got[trader("last")] > 30_000 * WAD
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_everybody_leaves_with_all_that_is_theirs(result: RunResult) -> None:
     """What is left inside are the margins of ETH and liquidators' capital: nobody has another position."""
     margin, start = result.summary["margin"], result.summary["started_at"]
@@ -88,6 +95,7 @@ def test_everybody_leaves_with_all_that_is_theirs(result: RunResult) -> None:
     assert int(margin["withdrawn_wad"]) == sum(withdrawn(result).values())
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_the_page_and_the_table_say_how_it_ended(folder: Any, result: RunResult) -> None:
     text = " ".join(page(load_run(folder)).split())
     assert "JELLY ended" in text and "accounts have nothing left there" in text

@@ -261,8 +261,8 @@ def test_an_owner_takes_out_what_he_does_not_have_to_leave() -> None:
     "name",
     cases(
         ("jelly-squeeze", "oracle-jump"),
-        ("jelly-squeeze",),
-        "tests/backstop/simulation/test_margin.py::test_the_library_s_crashes_end_solvent",
+        ("jelly-squeeze", "oracle-jump"),
+        "tests/backstop/simulation/test_margin.py::test_who_paid_adds_up_to_the_wei",
     ),
 )
 def test_the_library_s_crashes_end_solvent(name: str) -> None:
@@ -273,7 +273,14 @@ def test_the_library_s_crashes_end_solvent(name: str) -> None:
     assert found["unpaid_wad"] == found["left_alone_wad"] == found["gap_wad"] == found["posted_wad"] == "0"
 
 
-@pytest.mark.parametrize("policy", CLOSERS)
+@pytest.mark.parametrize(
+    "policy",
+    cases(
+        CLOSERS,
+        ("shared",),
+        "tests/backstop/simulation/test_margin.py::test_positions_are_closed_where_a_policy_says_so",
+    ),
+)
 def test_positions_are_closed_where_a_policy_says_so(policy: str) -> None:
     scenario = load_scenario(DATA / "compare" / "crowded.yaml")
     assert scenario.parameters.margin is not None

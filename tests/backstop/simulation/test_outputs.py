@@ -126,6 +126,7 @@ def test_other_contracts_are_another_program(tmp_path) -> None:
         refuse_other(tmp_path, {"program": program(CONTRACTS)}, {"program": program(contracts)})
 
 
+@pytest.mark.deep(brief="tests/backstop/simulation/test_outputs.py::test_other_contracts_are_another_program")
 def test_what_a_campaign_does_not_import_is_no_part_of_it(tmp_path, monkeypatch) -> None:
     shutil.copytree(outputs.PACKAGE, tmp_path / "backstop", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(outputs, "PACKAGE", tmp_path / "backstop")
@@ -165,7 +166,7 @@ FAMILIES = {
 
 BRIEF = "tests/backstop/simulation/test_outputs.py::test_every_command_has_the_rule"
 # They go on, refuse and extend in tests of their own: that others are as short is what is left.
-LONG = ("fuzz", "guards", "hunt")
+LONG = ("attack", "fuzz", "guards", "hunt", "reproduce", "sweep")
 
 
 @pytest.mark.parametrize("name", cases(FAMILIES, LONG, BRIEF))

@@ -29,6 +29,8 @@ from backstop.simulation.run_directory import (
 from backstop.simulation.scenario import load_scenario
 from tests.support.world import SMALL
 
+BRIEF = "tests/backstop/simulation/test_runs.py::test_a_long_table_is_written_in_parts_and_read_as_one"
+
 
 def test_load_run_is_exported() -> None:
     assert backstop.load_run is load_run
@@ -67,6 +69,7 @@ def small(out: Path, spool: bool, last: int = 10**9) -> None:
     simulate(load_scenario(SMALL), "model", 1, out, spool=spool, stop=lambda: next(asked) == last)
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_tables_that_are_written_as_the_run_goes_are_the_same(tmp_path, monkeypatch) -> None:
     """Of a whole run and of one that is interrupted."""
     monkeypatch.setattr(run_directory, "ROW_GROUP", 7)

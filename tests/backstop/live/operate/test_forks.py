@@ -23,6 +23,8 @@ from tests.support.devnet import Devnet
 from tests.support.fallen import do, liquidate
 from tests.support.proxy import Proxy
 
+LONGER = pytest.mark.deep(brief="tests/backstop/live/operate/test_forks.py::test_a_fork_of_the_same_height")
+
 NewDevnet = Callable[..., Devnet]
 BIDDER = account("bidder")
 FAIR, FALSE = (5_000 * WAD, 250_000 * WAD), (5_000 * WAD, 1_500_000 * WAD)
@@ -72,7 +74,9 @@ def rounds(loop: KeeperLoop, count: int = 3) -> int:
     return sent
 
 
-@pytest.mark.parametrize("beside", ["fork", "same", "silent"])
+@pytest.mark.parametrize(
+    "beside", ["fork", pytest.param("same", marks=LONGER), pytest.param("silent", marks=LONGER)]
+)
 def test_a_fork_of_the_same_height(
     new_devnet: NewDevnet, honest: Devnet, fallen_folder: Path, said: list[str], beside: str
 ) -> None:

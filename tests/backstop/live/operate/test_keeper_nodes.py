@@ -29,6 +29,10 @@ from backstop.live.operate.system import LiveSystem
 from tests.support.devnet import Devnet
 from tests.support.proxy import Proxy
 
+LONGER = pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_keeper_nodes.py::test_history_is_not_what_one_node_says"
+)
+
 
 @pytest.fixture
 def both(proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str]) -> Failover:
@@ -304,7 +308,14 @@ def test_a_liar_alone_is_one_line_with_both_hashes(
 @pytest.mark.parametrize("beside", [True, False])
 @pytest.mark.parametrize(
     "fault",
-    ["no transactions", "other transactions", "other senders", "failed", "no events", "other events"],
+    [
+        "no transactions",
+        pytest.param("other transactions", marks=LONGER),
+        pytest.param("other senders", marks=LONGER),
+        pytest.param("failed", marks=LONGER),
+        "no events",
+        pytest.param("other events", marks=LONGER),
+    ],
 )
 def test_history_is_not_what_one_node_says(
     devnet: Devnet, deployment: Deployment, tmp_path: Path, fault: str, beside: bool

@@ -28,6 +28,10 @@ from tests.support.devnet import Devnet
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
 
+LONGER = pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_keeper_process.py::test_a_killed_keeper_sends_nothing_twice"
+)
+
 LIQUIDATOR = account("liquidator")
 COMMAND = "from backstop.cli.keeper import cli; cli()"
 
@@ -97,7 +101,7 @@ def journals(tmp_path: Path) -> list[dict]:
     return [line["entry"] for line in lines if "entry" in line]
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("moment", [pytest.param("before", marks=LONGER), "after"])
 def test_a_killed_keeper_sends_nothing_twice(
     fallen_devnet: Devnet, flags: list[str], start: Start, tmp_path: Path, moment: str
 ) -> None:

@@ -17,6 +17,10 @@ from backstop.model.arithmetic import WAD
 from tests.support.devnet import Devnet
 from tests.support.street import ETH, LOTS, Street
 
+LONGER = pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_margin.py::test_keepers_close_positions_where_a_policy_says_so"
+)
+
 
 def test_keepers_bring_marks_match_liquidate_meet_and_roll(fresh: Devnet, tmp_path: Path) -> None:
     street = Street(fresh, tmp_path)
@@ -41,7 +45,9 @@ def test_keepers_bring_marks_match_liquidate_meet_and_roll(fresh: Devnet, tmp_pa
     street.system.check()
 
 
-@pytest.mark.parametrize(("policy", "calls"), [("ranked", {"submit", "execute"}), ("shared", {"share"})])
+@pytest.mark.parametrize(
+    ("policy", "calls"), [pytest.param("ranked", {"submit", "execute"}, marks=LONGER), ("shared", {"share"})]
+)
 def test_keepers_close_positions_where_a_policy_says_so(
     fresh: Devnet, tmp_path: Path, policy: str, calls: set[str]
 ) -> None:

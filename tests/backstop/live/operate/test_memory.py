@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 # Threads make and drop what is as large as a page of the mirror's, beside something small that stays.
 PROGRAM = """
 import os, sys, threading
@@ -35,5 +37,6 @@ def left_behind(how: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_mirror.py::test_memory_does_not_grow")
 def test_large_strings_leave_nothing_behind() -> None:
     assert left_behind("small") < 2 << 20 < left_behind("as it comes")

@@ -29,6 +29,10 @@ from backstop.system import Action
 from tests.support.devnet import Devnet
 from tests.support.proxy import Proxy
 
+LONGER = pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_mirror_command.py::test_of_two_nodes_one_may_be_wrong"
+)
+
 
 @pytest.fixture
 def run(devnet: Devnet, deployment: Deployment, tmp_path: Path) -> Callable[..., Any]:
@@ -89,7 +93,15 @@ def test_a_tampered_slot_is_told_and_fails(
     assert run("--once", "--checkpoint", tmp_path / "checkpoint.json").exit_code == 1
 
 
-@pytest.mark.parametrize("fault", ["silent", "wrong words unproven", "no events", "stale head"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "silent",
+        pytest.param("wrong words unproven", marks=LONGER),
+        "no events",
+        pytest.param("stale head", marks=LONGER),
+    ],
+)
 def test_of_two_nodes_one_may_be_wrong(
     devnet: Devnet, deployment: Deployment, attach: Callable[..., LiveSystem], fault: str, said: list[str]
 ) -> None:

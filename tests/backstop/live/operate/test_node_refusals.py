@@ -22,6 +22,10 @@ from tests.support.clock import Clock
 from tests.support.devnet import Devnet
 from tests.support.proxy import Proxy
 
+LONGER = pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_node_refusals.py::test_what_is_the_nodes_is_asked_of_the_next"
+)
+
 REVERTED = {"code": 3, "message": "execution reverted: ledger: paused", "data": "0x08c379a0"}
 
 
@@ -42,13 +46,16 @@ def nodes(proxies: tuple[Proxy, Proxy], said: list[str], clock: Clock) -> Failov
     "error",
     [
         {"code": 429, "message": "Too Many Requests"},
-        {"code": 429, "message": "out of compute units: insufficient funds, gas"},
-        {"code": -32005, "message": "limit exceeded"},
+        pytest.param({"code": 429, "message": "out of compute units: insufficient funds, gas"}, marks=LONGER),
+        pytest.param({"code": -32005, "message": "limit exceeded"}, marks=LONGER),
         {"code": -32000, "message": "header not found"},
-        {"code": -32602, "message": "BlockOutOfRangeError: block height is 5 but requested was 9"},
+        pytest.param(
+            {"code": -32602, "message": "BlockOutOfRangeError: block height is 5 but requested was 9"},
+            marks=LONGER,
+        ),
         {"code": -32000, "message": "missing trie node 12 (path ) state is not available"},
-        {"code": -32603, "message": "Internal error"},
-        {"code": -32600, "message": "not now"},
+        pytest.param({"code": -32603, "message": "Internal error"}, marks=LONGER),
+        pytest.param({"code": -32600, "message": "not now"}, marks=LONGER),
         "rate limited",
     ],
 )

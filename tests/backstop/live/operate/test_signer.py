@@ -36,6 +36,13 @@ from tests.support.devnet import Devnet
 from tests.support.fallen import BORROWER, ETH
 from tests.support.signer import CHAIN, StandIn
 
+NO_TRANSACTION = pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_signer.py::test_what_is_no_transaction_is_the_signers_error"
+)
+LONGER = pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_signer.py::test_what_was_not_asked_for_is_not_sent"
+)
+
 LIQUIDATOR = account("liquidator")
 
 
@@ -111,13 +118,19 @@ BLOB = {
     ("change", "line"),
     [
         ({"to": "0x" + "77" * 20}, "it signed for another receiver"),
-        ({"value": 5}, "it signed value 5 instead of 0"),
+        pytest.param({"value": 5}, "it signed value 5 instead of 0", marks=LONGER),
         ({"chainId": 1}, "it signed chainId 1 instead of 31337"),
-        ({"maxFeePerGas": 10**12}, "it signed maxFeePerGas 1000000000000 instead of "),
+        pytest.param(
+            {"maxFeePerGas": 10**12}, "it signed maxFeePerGas 1000000000000 instead of ", marks=LONGER
+        ),
         ({"data": "0x00"}, "it signed other data"),
-        ({"accessList": [{"address": "0x" + "77" * 20, "storageKeys": []}]}, "it signed other data"),
+        pytest.param(
+            {"accessList": [{"address": "0x" + "77" * 20, "storageKeys": []}]},
+            "it signed other data",
+            marks=LONGER,
+        ),
         (DELEGATION, "it signed a transaction of another type"),
-        (BLOB, "it signed a transaction of another type"),
+        pytest.param(BLOB, "it signed a transaction of another type", marks=LONGER),
     ],
 )
 def test_what_was_not_asked_for_is_not_sent(
@@ -153,10 +166,11 @@ def test_what_another_key_signed_is_not_sent(
 @pytest.mark.parametrize(
     "raw",
     [
-        *("", "0x", "0x0", "hello", "0xc0", "0x02", "0x02c0", "0x02f8", "0x02" + "c1" * 5_000),
-        "0x02f86f" + "00" * 16,
-        None,
-        ["0x02"],
+        *("", "hello", "0x02f8", "0x02" + "c1" * 5_000, None),
+        *(
+            pytest.param(each, marks=NO_TRANSACTION)
+            for each in ("0x", "0x0", "0xc0", "0x02", "0x02c0", "0x02f86f" + "00" * 16, ["0x02"])
+        ),
     ],
 )
 def test_what_is_no_transaction_is_the_signers_error(

@@ -13,6 +13,8 @@ from backstop.cli.attack import cli
 from backstop.cli.simulate import cli as simulate
 from tests.support.paths import DATA
 
+BRIEF = "tests/backstop/studies/attack/test_search.py::test_interrupted_and_gone_on_with_is_undisturbed"
+
 HERE = DATA / "attack"
 SMALL = str(HERE.parent / "stress" / "small.yaml")
 FEW = ("--generations", "2", "--population", "6")
@@ -78,6 +80,7 @@ def test_the_page(out, summary) -> None:
     assert summary["found"]["bad_debt_wad"] in page
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_longer_than_before_is_the_same_search_gone_on_with(out, summary) -> None:
     budget = str(HERE / "insider-budget.yaml")
     options = ["--budget", budget, "--goal", "bad-debt", "--out", str(out), "--json"]

@@ -42,6 +42,7 @@ def test_the_table(host, tmp_path) -> None:
         assert (tmp_path / name).is_file()
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_json(tmp_path) -> None:
     result = run(
         "--scenario", SMALL, "--host", "model", "--presets", "maker", "--out", str(tmp_path), "--json"

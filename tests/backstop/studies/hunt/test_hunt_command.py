@@ -15,12 +15,16 @@ from backstop.studies.hunt.coalition import Doing
 from backstop.studies.hunt.search import Found, draw_case
 from backstop.system import Action
 
+BRIEF = "tests/backstop/studies/hunt/test_hunt_command.py::test_the_command_that_goes_on_is_the_whole_one"
+
 
 def run(*args):
     return CliRunner(mix_stderr=False).invoke(cli, args)
 
 
-@pytest.mark.deep(brief="tests/backstop/studies/hunt/test_hunt_command.py::test_other_plans_are_another_hunt")
+@pytest.mark.deep(
+    brief="tests/backstop/studies/hunt/test_hunt_command.py::test_the_command_that_goes_on_is_the_whole_one"
+)
 def test_it_goes_on_with_more_cases(tmp_path):
     out = str(tmp_path / "hunt")
     first = run("--cases", "1", "--plans", "8", "--trials", "2", "--out", out)
@@ -37,6 +41,7 @@ def test_it_goes_on_with_more_cases(tmp_path):
     assert json.loads((tmp_path / "again" / "hunt.json").read_text()) == kept
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_half_written_file_is_one_line(tmp_path):
     out = tmp_path / "hunt"
     assert run("--cases", "1", "--plans", "4", "--trials", "2", "--out", str(out)).exit_code in (0, 1)
@@ -46,6 +51,7 @@ def test_a_half_written_file_is_one_line(tmp_path):
     assert "is not a whole hunt" in refused.stderr and refused.stderr.count("\n") == 1
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_other_plans_are_another_hunt(tmp_path):
     out = str(tmp_path / "hunt")
     assert run("--cases", "1", "--plans", "4", "--trials", "2", "--out", out).exit_code in (0, 1)

@@ -14,6 +14,10 @@ from backstop.studies.hunt.exchange import DEBTS, PRICES, STALE, Exchange
 from backstop.studies.hunt.margin import AFTER, LEAST, Course, Deal, Margin
 from backstop.studies.hunt.story import replay_steps
 
+LONGER = pytest.mark.deep(
+    brief="tests/backstop/studies/hunt/test_margin_hunt.py::test_what_gains_pay_for_others_makes_own_debts_no_smaller"
+)
+
 # The maker fails at the fall, and both who sold to it gain.
 FALL = Course((1_200 * RAY, 1_190 * RAY), (("maker", "attacker", 500), ("maker", "bystander", 500)), -1)
 PASSED_ON = Deal(0, 1, "trade", "attacker", "second_self", 500)
@@ -81,7 +85,15 @@ def test_a_known_move_on_lots_of_nobodys_is_counted(crash):
     assert back.taken((Deal(0, 2, "take", "third_self", "attacker", 50),))[1][STALE] == 0
 
 
-@pytest.mark.parametrize("seed, trial", [(33000710, 24), (33000925, 19), (33000941, 4), (33000941, 21)])
+@pytest.mark.parametrize(
+    "seed, trial",
+    [
+        pytest.param(33000710, 24, marks=LONGER),
+        (33000925, 19),
+        pytest.param(33000941, 4, marks=LONGER),
+        pytest.param(33000941, 21, marks=LONGER),
+    ],
+)
 def test_what_gains_pay_for_others_makes_own_debts_no_smaller(seed, trial):
     """An account of the owner fails, and others bear the debts of strangers, in that cycle or before."""
     found = Margin(seed)

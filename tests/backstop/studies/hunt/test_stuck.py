@@ -15,6 +15,8 @@ from backstop.studies.hunt.script import COMES, TICKS
 from backstop.studies.hunt.story import replay_steps
 from backstop.studies.hunt.stuck import Stuck, Trouble, draw_trouble
 
+BRIEF = "tests/backstop/studies/hunt/test_search.py::test_a_story_is_what_happens_on_the_contracts"
+
 
 def stuck_of(fits):
     """The first case whose parameters fit."""
@@ -122,6 +124,7 @@ def test_every_call_and_every_sort_of_trouble_is_drawn():
     assert len({each.what.split(":")[0] for each in drawn}) == 5
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_story_happens_on_the_contracts():
     stories = Stuck(3).hunt(30)
     assert stories and stories == Stuck(3).hunt(30)

@@ -178,7 +178,9 @@ def test_a_minority_cannot_move_a_price_while_all_others_report(seed):
     assert found.weigh(pair._replace(script=pair.script._replace(absent=frozenset(), intents=()))) is None
 
 
-@pytest.mark.deep(brief="tests/backstop/studies/hunt/test_stuck.py::test_a_story_happens_on_the_contracts")
+@pytest.mark.deep(
+    brief="tests/backstop/studies/hunt/test_search.py::test_a_story_is_what_happens_on_the_contracts"
+)
 def test_a_story_is_small_and_happens_on_the_contracts():
     """What strangers do besides is left out as far as it can be; equal seeds find alike."""
     stories = Twins(10).hunt(20)

@@ -16,6 +16,10 @@ from backstop.studies.stress import exact
 from backstop.studies.stress.columns import MICRO, NEVER, Columns
 from backstop.studies.stress.exact import Exact
 
+LONGER = pytest.mark.deep(
+    brief="tests/backstop/studies/stress/test_exact.py::test_workouts_and_domains_are_counted"
+)
+
 PATHS = 6
 
 
@@ -64,7 +68,9 @@ def test_the_worst_path_replays_on_anvil(small, engine, rows):
     assert figures(result, engine.columns)["bad_debt"] == worst["bad_debt"] > 0
 
 
-@pytest.mark.parametrize("name", ["tests/data/audit/strained.yaml", "nomad-bridge"])
+@pytest.mark.parametrize(
+    "name", ["tests/data/audit/strained.yaml", pytest.param("nomad-bridge", marks=LONGER)]
+)
 def test_workouts_and_domains_are_counted(name):
     scenario = load_scenario(name)
     engine = Exact(scenario, 1)

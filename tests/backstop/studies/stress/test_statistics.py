@@ -7,6 +7,10 @@ import pytest
 
 from backstop.studies.stress.statistics import mean, quantile, share, shortfall
 
+LONGER = pytest.mark.deep(
+    brief="tests/backstop/studies/stress/test_statistics.py::test_the_interval_of_a_shortfall_holds_it"
+)
+
 TIMES = 100
 LIGHT = pytest.mark.deep(
     brief="tests/backstop/studies/stress/test_statistics.py::test_the_interval_of_a_shortfall_holds_it"
@@ -69,7 +73,7 @@ def test_the_interval_of_a_quantile_holds_it(draw) -> None:
 
 
 @pytest.mark.parametrize("draw", [heavy, pytest.param(light, marks=LIGHT)])
-@pytest.mark.parametrize(("n", "level"), [(1_000, 0.95), (1_000, 0.99)])
+@pytest.mark.parametrize(("n", "level"), [pytest.param(1_000, 0.95, marks=LONGER), (1_000, 0.99)])
 def test_the_interval_of_a_shortfall_holds_it(draw, n, level) -> None:
     many = np.sort(draw(4_000_000, np.random.default_rng(1)))
     truth = float(many[int(len(many) * level) :].mean())

@@ -24,6 +24,8 @@ from backstop.studies.stress.study import Study, read_rows
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
 
+BRIEF = "tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped"
+
 PATHS = 45
 """Four chunks and a half."""
 
@@ -90,6 +92,7 @@ def test_it_goes_on_where_it_was_stopped(task, whole, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_longer_study_takes_over_the_paths_of_a_shorter_one(task, whole, tmp_path, monkeypatch):
     out, asked = tmp_path / "out", []
     Study.open(task, 20, out).run()
@@ -103,6 +106,7 @@ def test_a_longer_study_takes_over_the_paths_of_a_shorter_one(task, whole, tmp_p
     assert files(out) == files(whole)
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_what_was_half_written_is_written_again(task, whole, tmp_path):
     out = tmp_path / "out"
     Study.open(task, 20, out).run()

@@ -20,6 +20,8 @@ from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
 from tests.support.paths import DATA, ROOT
 
+BRIEF = "tests/backstop/studies/comparison/guards/test_tries.py::test_a_half_written_file_is_done_again"
+
 SMALL = str(DATA / "guards" / "small.yaml")
 MORE_FILES = pytest.mark.deep(
     brief="tests/backstop/studies/comparison/guards/test_tries.py::test_a_half_written_file_is_done_again"
@@ -150,6 +152,7 @@ def contents(out: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_stopped_it_goes_on_where_it_was(two, undisturbed, tmp_path) -> None:
     """Stopped in the second scenario, it keeps the first, and ends as if nobody had stopped it."""
     runs: list[str] = []
@@ -172,7 +175,7 @@ def test_stopped_it_goes_on_where_it_was(two, undisturbed, tmp_path) -> None:
 
 
 @pytest.mark.deep(
-    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_stopped_it_goes_on_where_it_was"
+    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_a_half_written_file_is_done_again"
 )
 def test_killed_in_the_second_scenario(two, undisturbed, tmp_path) -> None:
     """A real process, and no chance to clean up."""
