@@ -7,13 +7,17 @@ import select
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
+from vyper import compile_code
+from vyper.compiler.settings import Settings
 
 from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
-from backstop.hosts.artifacts import CONTRACTS, Artifacts
+from backstop.hosts.abi import ContractAbi
+from backstop.hosts.artifacts import CONTRACTS, EVM_VERSION, Artifacts
 from backstop.model.signatures import keccak256
 from backstop.model.state import Revert
 
@@ -36,6 +40,13 @@ def refusal(protocol, call: str, *args, sender: str) -> str | None:
     except Revert as revert:
         return revert.reason
     return None
+
+
+@cache
+def compile_source(name: str, source: str) -> tuple[ContractAbi, bytes]:
+    """Compile a contract that only tests have, once; its functions and its code."""
+    out = compile_code(source, output_formats=["abi", "bytecode"], settings=Settings(evm_version=EVM_VERSION))
+    return ContractAbi(name, out["abi"]), bytes.fromhex(out["bytecode"][2:])
 
 
 def edited_contracts(folder: Path, file: str, old: str, new: str) -> Artifacts:

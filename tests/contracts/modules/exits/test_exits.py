@@ -58,16 +58,22 @@ def index_now() -> uint256:
 """
 
 
-@pytest.fixture
-def contract(artifacts):
+@pytest.fixture(scope="module")
+def compiled(artifacts):
+    """Its functions and its code."""
     # Where the source is said to be comes before every search path.
     path = artifacts.root.parent / "Harness.vy"
     bundle = FilesystemInputBundle([path.parent])
     out = compile_code(
         HARNESS, path, resolved_path=path, output_formats=["abi", "bytecode"], input_bundle=bundle
     )
-    abi, host = ContractAbi("Harness", out["abi"]), RevmHost()
-    address = host.deploy(bytes.fromhex(out["bytecode"][2:]), CALLER)
+    return ContractAbi("Harness", out["abi"]), bytes.fromhex(out["bytecode"][2:])
+
+
+@pytest.fixture
+def contract(compiled):
+    (abi, code), host = compiled, RevmHost()
+    address = host.deploy(code, CALLER)
 
     def call(method, *args):
         function = abi.function(method, len(args))
