@@ -20,7 +20,7 @@ from tests.support.paths import DATA
         pytest.param(
             100_000,
             marks=pytest.mark.deep(
-                brief="tests/backstop/report/test_page.py::test_a_large_book_makes_a_page_that_can_still_be_mailed"
+                brief="tests/backstop/report/test_page.py::test_the_largest_purchases_are_drawn_and_all_are_counted"
             ),
         ),
     ],

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.support.paths import ROOT
@@ -15,6 +16,12 @@ def speaking_of(*words: str) -> Iterator[tuple[Path, ast.Module]]:
         text = path.read_text()
         if any(word in text for word in words):
             yield path, ast.parse(text)
+
+
+@cache
+def functions_of(file: Path) -> list[ast.FunctionDef]:
+    """The functions of a test file."""
+    return [each for each in ast.parse(file.read_text()).body if isinstance(each, ast.FunctionDef)]
 
 
 def deep_marks(function: ast.FunctionDef) -> bool:
@@ -39,10 +46,8 @@ def named() -> set[str]:
 def test_the_brief_of_a_deep_test_is_there_and_is_not_deep() -> None:
     for brief in sorted(named()):
         file, _, name = brief.partition("::")
-        functions = [
-            each for each in ast.parse((ROOT / file).read_text()).body if isinstance(each, ast.FunctionDef)
-        ]
-        assert [deep_marks(each) for each in functions if each.name == name] == [False], brief
+        found = [each for each in functions_of(ROOT / file) if each.name == name]
+        assert [deep_marks(each) for each in found] == [False], brief
 
 
 def test_every_deep_mark_names_its_brief() -> None:

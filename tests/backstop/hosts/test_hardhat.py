@@ -84,6 +84,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], said: Path) -> str:
     pytest.fail(f"hardhat does not run: {said.read_text(errors='replace')[-2_000:]}", pytrace=False)
 
 
+@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_campaign.py::test_both_hosts_agree_to_the_last_slot")
 @pytest.mark.hardhat
 def test_a_loss_in_lockstep_with_hardhat(hardhat, artifacts):
     with closing(RpcHost(Client(hardhat))) as host:

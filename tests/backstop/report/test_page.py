@@ -20,6 +20,8 @@ from backstop.report.run_page import loss_gap, page, write_page
 from tests.support import sample
 from tests.support.colors import COLOR, filled
 
+BRIEF = "tests/backstop/report/test_page.py::test_the_largest_purchases_are_drawn_and_all_are_counted"
+
 RUNS = {"crash": sample.crash(), "calm": sample.calm()}
 
 
@@ -67,6 +69,7 @@ def test_a_difference_is_said_first_thing_in_the_verdict() -> None:
     assert "Model and chain differ in" in page(run)
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_large_book_makes_a_page_that_can_still_be_mailed() -> None:
     """Marks and rows have a limit each, and the page says how many are left out."""
     run = sample.crash()

@@ -19,6 +19,8 @@ from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import TABLES
 from backstop.simulation.scenario import load_scenario
 
+BRIEF = "tests/backstop/simulation/test_simulate.py::test_black_thursday_and_its_healthy_twin"
+
 RAD = 10**45
 
 
@@ -128,6 +130,7 @@ def test_black_thursday_and_its_healthy_twin() -> None:
     assert not covered[1]["savings"]
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_zero_like_bids_show() -> None:
     result = simulate(load_scenario("black-thursday-zero-bid"), "model", 1)
     low = [row for row in result.tables["takes"] if 20 * row[8] < row[9]]

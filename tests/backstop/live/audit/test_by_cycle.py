@@ -165,6 +165,7 @@ def test_the_market_has_no_power_but_to_post(content: dict[str, Any]) -> None:
     assert [each["role"] for each in powers["Perpetuals"]["roles"] if each["account"] == at] == ["SHORTFALL"]
 
 
+@pytest.mark.deep(brief="tests/backstop/live/audit/test_export.py::test_a_run_begins_as_the_chain_is")
 @pytest.mark.parametrize("host", ["model", "revm"])
 def test_it_becomes_a_scenario(market: Crashed, tmp_path: Path, host: str) -> None:
     """That begins as the chain is, and in which a keeper sees the loss through."""

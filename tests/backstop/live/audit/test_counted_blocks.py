@@ -28,6 +28,10 @@ from tests.support.devnet import SMALL, Devnet
 
 from .conftest import tired
 
+BRIEF = (
+    "tests/backstop/live/audit/test_counted_blocks.py::test_a_mirror_and_keepers_see_what_the_chain_sells_for"
+)
+
 SLOT = 60
 
 
@@ -81,6 +85,7 @@ def test_an_audit_is_of_its_block(counted: Crashed) -> None:
     assert content["statement"]["auctions"]
 
 
+@pytest.mark.deep(brief=BRIEF)
 @pytest.mark.parametrize("host", ["model", "revm", "anvil"])
 def test_a_scenario_begins_with_lots_as_old(counted: Crashed, tmp_path: Path, host: str) -> None:
     mirror = counted.mirror()
@@ -100,6 +105,7 @@ def test_a_scenario_begins_with_lots_as_old(counted: Crashed, tmp_path: Path, ho
             )
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_it_is_simulated_alike_on_the_model_and_beside_a_chain(counted: Crashed, tmp_path: Path) -> None:
     export(counted.mirror(), tmp_path, 1_800, SLOT)
     scenario = load_scenario(tmp_path / "scenario.yaml")

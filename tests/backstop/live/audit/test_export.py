@@ -39,6 +39,8 @@ from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.grid import load_grid
 from tests.support.crashed import Crashed
 
+BRIEF = "tests/backstop/live/audit/test_export.py::test_a_sweep_opens_the_book_anew"
+
 
 def run(*flags: object) -> Any:
     return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
@@ -92,6 +94,7 @@ def test_it_simulates_in_lockstep_and_replays(scenario: Scenario, tmp_path: Path
     assert simulate(scenario, "model", 1).summary["state_hash"] == summary["state_hash"]
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_study_begins_with_it(scenario: Scenario) -> None:
     """Every path goes on from the chain's state, whichever was run before."""
     engine = Exact(scenario, 1)
@@ -142,6 +145,7 @@ def test_other_addresses_are_moved(crashed: Crashed, tmp_path: Path) -> None:
     assert words_of(_moved(mirror)) == plain
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_compare_opens_the_book_anew(exported: Path, crashed: Crashed) -> None:
     """The same vaults and what is under auction, at a price at which they may be opened, then the chain's."""
     laid = lay_over(load_preset("maker"), exported / "scenario.yaml")

@@ -30,6 +30,8 @@ from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.support.crashed import Crashed
 from tests.support.workouts import DAY, LOT
 
+BRIEF = "tests/backstop/live/audit/test_strained.py::test_a_run_begins_as_the_chain_is"
+
 LOST = 20_000 * WAD
 
 
@@ -156,6 +158,7 @@ def test_a_run_begins_as_the_chain_is(host: str, strained: Crashed, exported: tu
             assert mine == {key: value for key, value in table.items() if value != default}, (contract, path)
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_it_goes_on_from_there(exported: tuple[Path, str]) -> None:
     """Nobody pays: the workout is foreclosed, and what was announced becomes the domain's loss."""
     summary = simulate(load_scenario(exported[0] / "scenario.yaml"), "revm", 1).summary
@@ -166,6 +169,7 @@ def test_it_goes_on_from_there(exported: tuple[Path, str]) -> None:
     assert (rollup["lost_wad"], rollup["announced_wad"]) == (str(LOST), "0")
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_the_book_has_its_vault_back(strained: Crashed, exported: tuple[Path, str]) -> None:
     """And not the bridge's, which is named."""
     folder, said = exported

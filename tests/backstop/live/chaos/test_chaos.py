@@ -79,8 +79,8 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     "lie",
     cases(
         ("no events", "other senders"),
-        ("no events",),
-        "tests/backstop/live/chaos/test_chaos.py::test_keepers_and_a_mirror_come_through_a_squall",
+        ("no events", "other senders"),
+        "tests/backstop/live/chaos/test_chaos.py::test_a_node_that_lies_is_not_believed",
     ),
 )
 def test_keepers_and_a_mirror_come_through_a_squall(tmp_path: Path, lie: str) -> None:
@@ -108,9 +108,7 @@ def test_nobody_is_waited_for_whose_node_stands_still(
 
 
 # Of every kind of disturbance at least one, and auctions.
-@pytest.mark.deep(
-    brief="tests/backstop/live/chaos/test_chaos.py::test_keepers_and_a_mirror_come_through_a_squall"
-)
+@pytest.mark.deep(brief="tests/backstop/live/chaos/test_chaos.py::test_a_node_that_lies_is_not_believed")
 @pytest.mark.anvil
 def test_keepers_and_a_mirror_come_through_a_storm(stormed: dict[str, Any]) -> None:
     assert stormed["faults"] == []
@@ -142,9 +140,7 @@ def test_a_keeper_that_is_killed_comes_to_the_same_end(restarted: dict[str, Any]
     assert restarted["fields_compared"] > 100 and restarted["recovery_seconds"]["median"] > 0
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/live/chaos/test_chaos.py::test_keepers_and_a_mirror_come_through_a_squall"
-)
+@pytest.mark.deep(brief="tests/backstop/live/chaos/test_chaos.py::test_a_node_that_lies_is_not_believed")
 @pytest.mark.anvil
 def test_finished_parts_are_told_again_and_faults_fail(
     stormed: dict[str, Any], restarted: dict[str, Any], tmp_path: Path

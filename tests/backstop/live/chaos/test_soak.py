@@ -135,6 +135,7 @@ def test_whose_vault_was_taken_borrows_again(tide: Tide) -> None:
     assert any(debt(tide, *each) for each in taken)
 
 
+@pytest.mark.deep(brief="tests/backstop/live/chaos/test_soak.py::test_owners_draw_what_rising_prices_allow")
 @pytest.mark.anvil
 def test_a_maker_who_runs_dry_is_given_more(tide: Tide) -> None:
     depth = sum(market.depth for market in tide.scenario.markets.values())

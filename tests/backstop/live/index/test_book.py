@@ -20,6 +20,8 @@ from backstop.live.node.signers import Signers
 from backstop.live.operate.system import LiveSystem, market_view
 from tests.support.town import Town
 
+BRIEF = "tests/backstop/live/index/test_book.py::test_it_goes_on_from_its_file"
+
 pytestmark = pytest.mark.anvil
 
 Open = Callable[..., LiveSystem]
@@ -133,6 +135,7 @@ def test_it_goes_on_from_its_file(town: Town, begin: Open, tmp_path: Path) -> No
     assert len(said) == 3
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_the_file_is_a_snapshot_of_the_index(town: Town, begin: Open, tmp_path: Path) -> None:
     """Each goes on from what the other has saved, and finds its way back as well."""
     file, said = tmp_path / "vaults.db", list[str]()
@@ -173,6 +176,7 @@ def test_another_deployments_file_is_refused(town: Town, begin: Open, tmp_path: 
         begin(file, cold=True).book.save()
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_the_command_goes_on(town: Town, town_folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "keeper.yaml"
     file.write_text(

@@ -101,6 +101,7 @@ def test_a_debtor_enters_and_pays(place: Town, loop: Callable[..., KeeperLoop]) 
     debtor.system.check()
 
 
+@pytest.mark.deep(brief="tests/backstop/live/index/test_private_roles.py::test_a_debtor_enters_and_pays")
 def test_a_bridge_draws_up_to_its_capital(place: Town, loop: Callable[..., KeeperLoop]) -> None:
     to = account("stranger")
     bridge = loop("bridge", domain="Rollup", each=3_000 * WAD, capital=5_000 * WAD, heartbeat=3_600, to=to)

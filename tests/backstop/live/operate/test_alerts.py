@@ -43,6 +43,8 @@ from tests.support.proxy import Proxy
 from tests.support.troubles import in_trouble
 from tests.support.waiting import wait_for
 
+BRIEF = "tests/backstop/live/operate/test_alerts.py::test_who_is_told_to_stop_waits_for_no_node"
+
 LIQUIDATOR = account("liquidator")
 
 
@@ -386,6 +388,7 @@ def test_who_is_watched_waits_for_a_node_at_the_start(
     proxy.end()
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_node_is_asked_again_when_it_says(
     watched_board: Board, devnet: Devnet, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -430,6 +433,7 @@ def test_a_start_without_a_node_is_told_before_it_ends(
     assert told("--once") == ["stopped"]
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_all_who_are_asked_may_take_their_time(
     monkeypatch: pytest.MonkeyPatch,
     receiver: Receiver,

@@ -39,6 +39,8 @@ from tests.support.beside import beside
 from tests.support.devnet import SMALL, Devnet
 from tests.support.waiting import wait_for
 
+BRIEF = "tests/backstop/live/operate/test_crash.py::test_being_stopped_leaves_partial_results"
+
 HOURS = 2
 """Of the day: vaults are liquidated, and their collateral sold."""
 
@@ -173,6 +175,7 @@ def test_a_second_crash_on_the_same_chain(
     assert int(second["ledger"]["supply_wad"]) > int(first["ledger"]["supply_wad"])
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_killed_node_leaves_partial_results(
     attach: Callable[..., LiveSystem], devnet: Devnet, day: Scenario, tmp_path: Path
 ) -> None:

@@ -27,6 +27,8 @@ from backstop.live.operate.system import LiveSystem
 from backstop.simulation.scenario import Scenario
 from tests.support.devnet import SMALL, Devnet
 
+BRIEF = "tests/backstop/live/operate/test_deploy.py::test_the_file_says_what_is_on_the_chain"
+
 
 def run(*flags: object):
     return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
@@ -82,6 +84,7 @@ def test_it_goes_on_where_it_was_stopped(fresh: Devnet, day: Scenario, tmp_path:
     LiveSystem(fresh.node, read_deployment(out), signers).check()
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_deploy.py::test_it_goes_on_where_it_was_stopped")
 def test_it_waits_for_what_the_deployer_has_sent_before(fresh: Devnet, day: Scenario, tmp_path: Path) -> None:
     """A transaction that is not mined yet takes a nonce all the same."""
     node, admin = fresh.node, account("admin")
@@ -106,6 +109,7 @@ def test_half_a_deployment_with_other_parameters_is_refused(
         deploy_live(fresh.node, standard(), out, signers)
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_stale_file_is_replaced(new_devnet: Callable[..., Devnet], day: Scenario, tmp_path: Path) -> None:
     out, signers = tmp_path / "deployment.json", Signers(test_accounts=True)
     first = deploy_live(new_devnet().node, day.parameters, out, signers)
@@ -145,6 +149,7 @@ def test_contracts_with_naive_rules_need_permission(fresh: Devnet, tmp_path: Pat
     assert fresh.node.nonce(account("admin")) == 0
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_file_of_before_is_read(fresh: Devnet, day: Scenario, tmp_path: Path) -> None:
     """It says nothing of permissions."""
     out = tmp_path / "mine.json"
@@ -236,6 +241,7 @@ def test_apes_accounts_deploy(
     assert system.view("Timelock", "guardian") == "0x" + "22" * 20
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_an_admin_who_is_named_stays_it(fresh: Devnet, tmp_path: Path) -> None:
     out = tmp_path / "d.json"
     result = run("--params", SMALL, "--network", fresh.url, "--out", out, "--admin", account("admin"))

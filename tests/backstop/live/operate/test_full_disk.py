@@ -27,6 +27,8 @@ from backstop.live.operate.system import LiveSystem
 from tests.support.devnet import Devnet
 from tests.support.waiting import wait_for
 
+BRIEF = "tests/backstop/live/operate/test_full_disk.py::test_a_mirror_goes_on_without_its_checkpoint"
+
 ACCRUER = account("accruer")
 
 
@@ -115,6 +117,7 @@ def test_a_mirror_goes_on_without_its_checkpoint(
     assert file.exists()
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_keeper_outlives_whoever_reads_its_log(
     devnet: Devnet, deployment: Deployment, tmp_path: Path
 ) -> None:

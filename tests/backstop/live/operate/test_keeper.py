@@ -31,6 +31,8 @@ from tests.support.devnet import Devnet
 from tests.support.fallen import BORROWER, ETH, do, liquidate, post
 from tests.support.waiting import wait_for
 
+BRIEF = "tests/backstop/live/operate/test_keeper.py::test_an_unsafe_vault_is_liquidated_and_sold"
+
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,6 +116,7 @@ def test_a_time_is_an_hour_ahead_at_most(attach_fallen: Callable[..., LiveSystem
                 assert system.outlook().timestamp == system.timestamp == followed + believed
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_batch_that_a_loss_holds_up_is_paid(
     fallen: LiveSystem, attach_fallen: Callable[..., LiveSystem]
 ) -> None:
@@ -160,6 +163,7 @@ def test_all_roles_find_accounts(attach: Callable[..., LiveSystem]) -> None:
     loop.run(interval=0.01, patience=0, once=True)
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_keeper.py::test_what_would_revert_is_not_sent")
 def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
     signers = Signers(test_accounts=True)
     deployment = deploy_live(fresh.node, load_parameters("guarded"), tmp_path / "mine.json", signers)

@@ -29,6 +29,8 @@ from backstop.live.operate.system import LiveSystem
 from tests.support.devnet import Devnet
 from tests.support.proxy import Proxy
 
+BRIEF = "tests/backstop/live/operate/test_keeper_nodes.py::test_history_is_not_what_one_node_says"
+
 LONGER = pytest.mark.deep(
     brief="tests/backstop/live/operate/test_keeper_nodes.py::test_history_is_not_what_one_node_says"
 )
@@ -237,6 +239,7 @@ def test_a_tip_is_what_others_paid_and_has_a_ceiling() -> None:
     assert offered(GWEI, 3, 500 * GWEI).tip == 3
 
 
+@pytest.mark.deep(brief=BRIEF)
 @pytest.mark.parametrize("command", ["keeper", "mirror"])
 def test_a_start_beside_a_liar_goes_to_the_honest_node(
     proxies: tuple[Proxy, Proxy], deployment: Deployment, tmp_path: Path, command: str
@@ -261,6 +264,9 @@ def test_a_start_beside_a_liar_goes_to_the_honest_node(
     assert f"asking the node at {proxies[1].url}" in result.stderr
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_keeper_nodes.py::test_a_fork_of_one_node_is_not_followed"
+)
 @pytest.mark.parametrize("beside", [True, False])
 def test_a_start_with_a_chain_of_ones_own_comes_to_an_end(
     proxies: tuple[Proxy, Proxy], deployment: Deployment, tmp_path: Path, beside: bool
@@ -341,6 +347,9 @@ def test_history_is_not_what_one_node_says(
         assert f"the node at {hostile.url} is not believed" in result.stderr
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_keeper_nodes.py::test_a_keeper_goes_on_with_the_other_node"
+)
 def test_a_look_at_the_other_node_holds_nothing_up(
     both: Failover, proxies: tuple[Proxy, Proxy], devnet: Devnet, deployment: Deployment, said: list[str]
 ) -> None:

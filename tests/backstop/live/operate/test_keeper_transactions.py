@@ -22,6 +22,11 @@ from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.fallen import BORROWER, ETH, do, liquidate, post
 
+BRIEF = (
+    "tests/backstop/live/operate/test_keeper_transactions.py"
+    "::test_a_competitor_in_the_same_block_costs_gas_and_no_more"
+)
+
 ACCRUER = account("accruer")
 
 
@@ -99,6 +104,9 @@ def test_a_replacement_pays_an_eighth_more(old: Fees, market: Fees, new: Fees | 
     assert raised(old, market, 10_000) == new
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_keeper_transactions.py::test_replacements_end_at_the_cap"
+)
 def test_no_replacement_tips_more_than_the_cap(outbox: Outbox, said: list[str]) -> None:
     """A node may keep a transaction to itself until its replacements have become dear, and mine it then."""
     outbox.rules = Rules(tip_cap=3 * GWEI, replace_after=0.0)
@@ -171,6 +179,9 @@ def test_what_an_earlier_keeper_has_just_sent_is_left_alone(outbox: Outbox, said
     assert "is not needed any more" in said[-1] or entry.attempts[-1].withdraws
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_keeper_transactions.py::test_a_dropped_transaction_is_sent_again_and_the_rest_follows"
+)
 def test_what_was_signed_and_not_sent_is_tried_in_the_next_block(outbox: Outbox) -> None:
     """As it was when it was decided."""
     entry = outbox.send(order(), outbox.node.fees())
@@ -297,6 +308,7 @@ def test_one_balance_is_not_spent_twice(
     assert system.view("Stablecoin", "balanceOf", bidder) == money - entry.spends
 
 
+@pytest.mark.deep(brief=BRIEF)
 @pytest.mark.parametrize(
     ("sold", "line"),
     [(0, " sent, nonce 0"), (200, " would not pay"), (900, " would revert: flash_taker: ")],
@@ -336,6 +348,9 @@ def test_no_look_is_at_an_earlier_time_than_the_block_followed(
     assert len(system.mirror.model.live()["CollateralAuction"]["lots"]) == 1
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_keeper_transactions.py::test_what_is_no_longer_of_use_is_withdrawn"
+)
 def test_what_pays_in_the_next_block_is_not_withdrawn_for_the_last_ones_price(
     attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
 ) -> None:

@@ -28,6 +28,8 @@ from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.fallen import BORROWER, ETH, do, liquidate, post
 
+BRIEF = "tests/backstop/live/operate/test_limits.py::test_baits_stop_what_costs_and_nothing_that_pays"
+
 LIQUIDATOR = account("liquidator")
 Open = Callable[..., KeeperLoop]
 
@@ -80,6 +82,7 @@ def test_baits_stop_what_costs_and_nothing_that_pays(
     assert {("accruer", "failures"), ("liquidator", "failures")} <= loop._work(False).stopped.keys()
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_bait_costs_who_lays_it_as_much(attach_it: Open, fallen: LiveSystem) -> None:
     """It has to be taken away before the keeper's transaction, in the same block, for a higher tip."""
     fallen.node.request("evm_setAutomine", False)
@@ -126,6 +129,9 @@ def test_after_failures_it_goes_on_one_at_a_time(attach_it: Open, fallen: LiveSy
     assert loop.tally.counts["liquidator", "done"] == 2
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_limits.py::test_after_failures_it_goes_on_one_at_a_time"
+)
 def test_failures_are_too_many_beside_as_many_successes(attach_it: Open) -> None:
     """A role that does much fails often: its failures count where they are half of it."""
     loop = attach_it("liquidator")
@@ -232,6 +238,7 @@ def test_the_market_may_be_above_or_below_the_feed(
     assert (found is not None and found.cause == "deviation") == stopped
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_limits.py::test_money_at_risk_has_a_budget")
 @pytest.mark.parametrize("cause", ["difference", "risk", "fork"])
 def test_a_position_that_is_taken_over_is_money_at_risk(
     attach_it: Open, fallen: LiveSystem, cause: str
@@ -357,6 +364,7 @@ def waiting(loop: KeeperLoop, keeper: str, **fields: Any) -> Entry:
     return entry
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_limits.py::test_what_waits_counts_however_long")
 def test_a_replacement_needs_room_for_what_it_costs_more(attach_it: Open) -> None:
     """Beside all else that was spent; what it replaces is counted already."""
     loop = attach_it("accruer", limits={"accruer": Limits(gas_hour=10_000)})
@@ -390,6 +398,7 @@ def test_an_hour_and_a_day_pass(tmp_path: Path, attach_it: Open) -> None:
     loop.close()
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_limits.py::test_an_hour_and_a_day_pass")
 def test_an_hour_is_over_when_its_last_minute_is(
     tmp_path: Path, attach_it: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,8 @@ from tests.support.fallen import BORROWER, ETH, do
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
 
+BRIEF = "tests/backstop/live/operate/test_metrics.py::test_health_says_what_is_wrong"
+
 LIQUIDATOR = account("liquidator")
 
 
@@ -230,6 +232,7 @@ def test_health_says_what_is_wrong(
         assert port.samples()["backstop_node_up",] == 0
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_keeper_that_replays_says_so(
     watched: Callable[..., Watched], devnet: Devnet, deployment: Deployment
 ) -> None:
@@ -250,6 +253,7 @@ def test_a_keeper_that_replays_says_so(
     assert told == [(number, head) for number in range(deployment.block, head)]
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_loop_that_hangs_is_not_well(
     watched: Callable[..., Watched], attach: Callable[..., LiveSystem]
 ) -> None:
@@ -273,6 +277,7 @@ def test_a_loop_that_hangs_is_not_well(
     assert port.codes("readyz") == (503, ["replaying"])
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_what_a_start_anew_would_not_mend_leaves_it_live(
     watched: Callable[..., Watched], attach: Callable[..., LiveSystem]
 ) -> None:
@@ -290,6 +295,7 @@ def test_what_a_start_anew_would_not_mend_leaves_it_live(
     assert {key[1] for key in found if key[0] == "backstop_trouble"} == {"node gone", "difference"}
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_chain_whose_blocks_are_old_is_not_ready(
     watched: Callable[..., Watched], attach: Callable[..., LiveSystem]
 ) -> None:

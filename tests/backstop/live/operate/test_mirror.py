@@ -21,6 +21,8 @@ from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.devnet import Devnet
 
+BRIEF = "tests/backstop/live/operate/test_mirror.py::test_it_goes_back_to_where_the_chain_forked"
+
 
 @pytest.fixture
 def follow(attach: Callable[..., LiveSystem]) -> Callable[..., Mirror]:
@@ -64,6 +66,7 @@ def test_it_goes_back_to_where_the_chain_forked(
     assert words_of(mirror.model.world) == words_of(follow().model.world)
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_reorganisation_deeper_than_it_keeps_starts_anew(
     attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
 ) -> None:
@@ -131,6 +134,7 @@ def test_a_block_that_goes_while_its_state_is_read_is_no_missing_state(
     assert mirror.differences == []
 
 
+@pytest.mark.deep(brief=BRIEF)
 @pytest.mark.parametrize("change", ["anvil_rollback", "anvil_reorg"])
 def test_a_chain_may_go_back_while_its_history_is_read(
     change: str, attach: Callable[..., LiveSystem], devnet: Devnet, monkeypatch: pytest.MonkeyPatch
@@ -224,6 +228,7 @@ def test_it_goes_on_from_a_state(attach: Callable[..., LiveSystem], follow: Call
     assert not second.resume({**state, "kept": lost})
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_mirror.py::test_it_goes_on_from_a_state")
 def test_it_goes_back_from_a_state(
     attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
 ) -> None:

@@ -29,6 +29,8 @@ from backstop.system import Action
 from tests.support.devnet import Devnet
 from tests.support.proxy import Proxy
 
+BRIEF = "tests/backstop/live/operate/test_mirror_command.py::test_of_two_nodes_one_may_be_wrong"
+
 LONGER = pytest.mark.deep(
     brief="tests/backstop/live/operate/test_mirror_command.py::test_of_two_nodes_one_may_be_wrong"
 )
@@ -125,6 +127,7 @@ def test_of_two_nodes_one_may_be_wrong(
     hostile.close()
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_node_that_takes_over_may_be_behind(
     devnet: Devnet, deployment: Deployment, proxies: tuple[Proxy, Proxy], said: list[str]
 ) -> None:
@@ -204,6 +207,9 @@ def test_it_follows_through_a_reorganisation(
     assert lines(out)[-1]["hash"] == fresh.hash
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_mirror_command.py::test_it_follows_through_a_reorganisation"
+)
 def test_a_chain_that_is_shorter_now_is_noticed(
     devnet: Devnet, deployment: Deployment, attach: Callable[..., LiveSystem], tmp_path: Path
 ) -> None:
@@ -300,6 +306,7 @@ def test_a_node_that_forgot_a_state_is_named(
     assert run("--network", pruned.url, "--once").exit_code == 0
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_mirror.py::test_memory_does_not_grow")
 def test_history_is_left_out_of_collections(devnet: Devnet, deployment: Deployment) -> None:
     """Else those of old objects come so rarely that what a page leaves in circles lies about."""
     loop = MirrorLoop(open_mirror(devnet.node, deployment), lambda text: None, lambda text: None)
@@ -310,6 +317,7 @@ def test_history_is_left_out_of_collections(devnet: Devnet, deployment: Deployme
         gc.unfreeze()
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_mirror.py::test_memory_does_not_grow")
 def test_what_calls_wrote_is_not_kept_for_nobody(devnet: Devnet, deployment: Deployment) -> None:
     """A keeper's index takes it; beside a mirror each slot that was ever written would be there once more."""
     loop = MirrorLoop(open_mirror(devnet.node, deployment), lambda text: None, lambda text: None)
@@ -318,6 +326,7 @@ def test_what_calls_wrote_is_not_kept_for_nobody(devnet: Devnet, deployment: Dep
     assert loop.mirror.configured and not loop.mirror.touched
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_mirror.py::test_memory_does_not_grow")
 def test_memory_that_is_free_is_given_back(devnet: Devnet, deployment: Deployment) -> None:
     """A mirror works out large figures at each block: the holes that they leave would be its own for good."""
     loop = MirrorLoop(open_mirror(devnet.node, deployment), lambda text: None, lambda text: None)
@@ -333,6 +342,9 @@ def test_memory_that_is_free_is_given_back(devnet: Devnet, deployment: Deploymen
     assert before.memory - after.memory > 50 << 20
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_mirror_command.py::test_a_node_that_forgot_a_state_is_named"
+)
 def test_what_the_node_forgot_meanwhile_is_told_and_the_newest_block_compared(
     new_devnet: Callable[..., Devnet], deployed_folder: Path, deployment: Deployment, tmp_path: Path
 ) -> None:

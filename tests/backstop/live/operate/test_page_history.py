@@ -19,6 +19,8 @@ from backstop.live.watch.scene import Scene
 from tests.support.devnet import Devnet
 from tests.support.fallen import BORROWER, liquidate
 
+BRIEF = "tests/backstop/live/operate/test_page_history.py::test_what_the_chain_lost_is_gone_after_a_restart"
+
 
 def follow(devnet: Devnet, system: LiveSystem, checkpoint: Path | None = None, page: bool = True) -> History:
     """Follow up to the newest block in a mirror of its own, as a process that ends then."""
@@ -77,6 +79,7 @@ def test_what_the_chain_lost_is_gone_after_a_restart(
     assert not found.acts and not found.events
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_mirror_without_a_page_keeps_none(
     fallen: LiveSystem, fallen_devnet: Devnet, tmp_path: Path
 ) -> None:

@@ -19,6 +19,8 @@ from backstop.live.operate.system import LiveSystem
 from tests.support.clock import Clock
 from tests.support.relay import StandIn
 
+BRIEF = "tests/backstop/live/operate/test_relay.py::test_a_relay_in_trouble_is_left_alone_longer_and_longer"
+
 LIQUIDATOR = account("liquidator")
 Open = Callable[..., KeeperLoop]
 
@@ -114,6 +116,7 @@ def test_a_relay_in_trouble_is_left_alone_longer_and_longer(relay: StandIn) -> N
     assert left == [5, 10, 20, 40, 80, 160, 300, 300, 300]
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_it_is_left_alone_when_it_refuses_one_after_the_other(relay: StandIn) -> None:
     """One refusal may be the transaction's own fault; and whatever it takes begins anew."""
     clock, raw = Clock(), "0x" + "ab" * 100
@@ -133,6 +136,7 @@ def test_it_is_left_alone_when_it_refuses_one_after_the_other(relay: StandIn) ->
     assert not through.well
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_nothing_waits_for_a_relay_that_is_left_alone(begin: Open, relay: StandIn, said: list[str]) -> None:
     loop = begin()
     through = loop.rules.relay

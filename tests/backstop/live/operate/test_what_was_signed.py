@@ -31,6 +31,8 @@ from tests.support.devnet import Devnet
 from tests.support.fallen import do, liquidate
 from tests.support.proxy import Proxy
 
+BRIEF = "tests/backstop/live/operate/test_what_was_signed.py::test_what_a_node_refuses_and_sends_on_counts"
+
 ME, BIDDER = account("accruer"), account("bidder")
 TAKE = Order("bidder", "take", ("take", 0), ME, "0x", 60_000, "Stablecoin", 5_000 * WAD)
 
@@ -216,6 +218,9 @@ def test_another_transaction_is_not_ours(
     assert outbox.waiting == [behind_another]
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_what_was_signed.py::test_a_receipt_is_what_the_block_says"
+)
 def test_receipts_that_are_late_by_blocks_count(outbox: Outbox, proxy: Proxy, fresh: Devnet) -> None:
     """However often somebody looks; and after as many blocks as it takes all of it counts as paid."""
     entry = outbox.send(TAKE, outbox.node.fees())
@@ -369,6 +374,7 @@ def test_a_receipt_is_what_the_block_says(
     assert used["gas_hour"] == before[0] - after[0] == loop.tally.gas_paid
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_what_a_node_refuses_counts_at_once(fallen: LiveSystem, said: list[str]) -> None:
     """The next call of the same look has what is left of the budget, and not more."""
     fallen.node.request("evm_setAutomine", False)
@@ -392,6 +398,9 @@ def test_what_a_node_refuses_counts_at_once(fallen: LiveSystem, said: list[str])
     proxy.end()
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_what_was_signed.py::test_a_receipt_is_what_the_block_says"
+)
 def test_what_a_keeper_did_has_the_time_of_its_block(
     fallen: LiveSystem, attach_fallen: Callable[..., LiveSystem], said: list[str]
 ) -> None:
@@ -466,6 +475,9 @@ def test_a_replacement_stays_within_the_budget(
     assert any(line.endswith("gwei are more than it may cost") for line in said) == limited
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_what_was_signed.py::test_a_replacement_stays_within_the_budget"
+)
 @pytest.mark.parametrize(("least", "sent"), [(20 * WAD, True), (130 * WAD, False)])
 def test_a_replacement_still_pays(dear: Callable[..., KeeperLoop], least: int, sent: bool) -> None:
     loop = dear("liquidator", liquidator={"minimum_profit": least})

@@ -23,6 +23,8 @@ from backstop.proof.fuzz.tally import Call, Tally
 from tests.support.helpers import edited_contracts, shown
 from tests.support.waiting import wait_for
 
+BRIEF = "tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_resumed_campaign_is_the_whole_one"
+
 ROOT = CONTRACTS.parent
 # As `ape run`, without Ape, which takes longer to start.
 BACKSTOP = Path(sys.executable).with_name("backstop")
@@ -207,6 +209,7 @@ def whole(short_runs, tmp_path_factory):
     return out
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_the_number_of_processes_changes_nothing(whole, tmp_path):
     Campaign.open(Settings(5, 200), tmp_path / "a").run(workers=2)
     assert played(tmp_path / "a") == played(whole)

@@ -11,6 +11,8 @@ from backstop.studies.attack.space import Choice
 from backstop.studies.attack.trial import Trial
 from tests.support.paths import DATA
 
+BRIEF = "tests/backstop/studies/attack/test_hostile_members.py::test_one_who_has_to_wait_finds_no_way"
+
 HERE = DATA / "attack"
 
 
@@ -24,6 +26,7 @@ def worst(tmp_path_factory):
     return find
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_member_who_may_leave_at_once_leaves_before_the_loss(worst) -> None:
     choice, trial = worst("hurried", "insider-budget")
     assert trial.gain > 20_000 * WAD
@@ -45,7 +48,7 @@ def test_one_who_has_to_wait_finds_no_way(worst) -> None:
 
 # The same search for another adversary: a borrower, weakness and mended rule.
 @pytest.mark.deep(
-    brief="tests/backstop/studies/attack/test_hostile_members.py::test_a_member_who_may_leave_at_once_leaves_before_the_loss"
+    brief="tests/backstop/studies/attack/test_hostile_members.py::test_one_who_has_to_wait_finds_no_way"
 )
 def test_a_thin_margin_is_a_loan_that_need_not_be_repaid(worst) -> None:
     choice, trial = worst("thin-margin", "thin-budget")

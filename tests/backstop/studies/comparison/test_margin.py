@@ -20,6 +20,8 @@ from backstop.studies.comparison.compare import checked, compare, lines, margin_
 from backstop.studies.comparison.presets import load_presets
 from tests.support.paths import DATA
 
+BRIEF = "tests/backstop/studies/comparison/test_compare.py::test_the_loss_is_paid_exactly"
+
 SCENARIO = str(DATA / "compare" / "crowded.yaml")
 PRESETS = "dydx,bitmex,okex-clawback,ccp,hyperliquid"
 FORCED = ("dydx", "bitmex", "ccp", "hyperliquid")
@@ -41,6 +43,7 @@ def by_name(compared):
     return {row["preset"]: row["margin"] for row in compared["presets"]}
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_the_loss_is_paid_exactly(compared, out):
     """Worked out again from the tables of each run."""
     for row in compared["presets"]:
@@ -58,6 +61,7 @@ def test_the_loss_is_paid_exactly(compared, out):
         assert int(margin["closed_wad"]) == closed
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_no_more_is_closed_than_was_nobodys(by_name):
     for name, margin in by_name.items():
         assert margin["excess_wad"] == "0"
@@ -67,6 +71,7 @@ def test_no_more_is_closed_than_was_nobodys(by_name):
     assert int(by_name["bitmex"]["greedy_excess_wad"]) > 0
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_who_pays_is_what_the_preset_says(by_name):
     for margin in by_name.values():
         assert margin["posted_wad"] == "0"
@@ -79,6 +84,7 @@ def test_who_pays_is_what_the_preset_says(by_name):
     assert by_name["dydx"]["gas"] > by_name["okex-clawback"]["gas"] > 1_000_000
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_the_lines(compared, out):
     found = margin_lines(compared)
     assert [line for line in lines(compared) if line in found] == found
@@ -93,6 +99,7 @@ def test_the_lines(compared, out):
     assert "not paid" in {key.name for key in bars.legend} or "gains of the cycle" in bars.label
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_the_page_has_every_line(compared, out):
     """How long losses took to be final with them, in words."""
     text = " ".join(page(compared, out).split())
@@ -104,7 +111,7 @@ def test_the_page_has_every_line(compared, out):
     assert any(row["margin"]["final_after_seconds"] for row in compared["presets"])
 
 
-@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_margin.py::test_the_loss_is_paid_exactly")
+@pytest.mark.deep(brief=BRIEF)
 def test_winners_who_dodge_bear_the_same(tmp_path: Path) -> None:
     """But for a wei that is rounded up for each of their accounts; and they have less by the fees."""
     found = compare(

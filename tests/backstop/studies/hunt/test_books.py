@@ -15,6 +15,8 @@ from backstop.studies.hunt.books import Prices
 from backstop.studies.hunt.game import FOCUSES, LEAST, Game, Run
 from backstop.studies.hunt.story import replay_steps
 
+BRIEF = "tests/backstop/studies/hunt/test_books.py::test_buyers_who_sell_are_told"
+
 PLAYED = 4, 6, 8
 """Seeds of games about a margin market."""
 
@@ -93,6 +95,7 @@ def test_rounding_is_no_story():
     assert one.least(prices) > LEAST * RAY and div_up(LEAST, WAD) == 100
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_who_is_woken_pays_in_a_margin_market(monkeypatch):
     """A stranger's call hands him what another has."""
     right = PerpetualMarket.wake
@@ -110,6 +113,7 @@ def test_who_is_woken_pays_in_a_margin_market(monkeypatch):
     assert "PerpetualMarket.wake: named loses" in told
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_nothing_is_told_of_a_margin_market():
     done: Counter[str] = Counter()
     for seed in PLAYED:

@@ -16,6 +16,8 @@ from backstop.studies.hunt.late import KINDS, Late, draw_course
 from backstop.studies.hunt.story import replay_steps
 from backstop.system import Action
 
+BRIEF = "tests/backstop/studies/hunt/test_late.py::test_a_history_with_all_spam_happens_on_the_contracts"
+
 
 def delays(fits, seeds=range(40), trials=12):
     """Return the events that come too late in courses that fit."""
@@ -42,6 +44,7 @@ def test_sees_that_a_step_is_used_up(monkeypatch):
     assert found.least(course, delay).spam == ("poke",)
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/hunt/test_late.py::test_sees_that_a_step_is_used_up")
 def test_sees_that_dust_fills_the_list_of_batches(monkeypatch):
     monkeypatch.setattr(Exits, "_joining", no_more_than_one(Exits._joining))
     monkeypatch.setattr(redeem_queue, "MOST_UNSETTLED", 3)
@@ -87,6 +90,7 @@ def test_nothing_comes_late_under_the_present_rules(seed):
     assert Late(seed).hunt(6) == []
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_each_spam_does_something():
     """A kind of spam that is always refused would show nothing."""
     done = set()

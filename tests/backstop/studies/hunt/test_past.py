@@ -53,6 +53,7 @@ def test_some_pools_have_next_to_nothing_left_and_claims():
     replay_steps(setting, (), "revm", Artifacts())
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/hunt/test_books.py::test_each_room_is_entered")
 def test_at_times_batches_wait_and_income_has_not_vested():
     found = drawn(lambda setting, found: any(map(wiped, found.values())))
     worlds = [pools(world).values() for _, (_, world) in zip(range(40), found, strict=False)]

@@ -19,6 +19,8 @@ from backstop.studies.hunt.setting import BANK
 from backstop.studies.hunt.story import replay_steps
 from backstop.studies.hunt.twins import LEAST, Twins
 
+BRIEF = "tests/backstop/studies/hunt/test_twins.py::test_sees_that_a_batch_is_paid_before_a_fall_is_counted"
+
 YEAR = deeds.YEAR
 
 
@@ -86,6 +88,7 @@ def counts_blocks(parameters):
     return parameters.block_time > 0
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_sees_that_lots_get_cheap_while_no_block_is_produced(monkeypatch):
     """Where auctions count blocks the first one after an outage sells as ever."""
     assert first_of(pairs._outage, counts_blocks, range(12)) == (None, None)
@@ -94,6 +97,7 @@ def test_sees_that_lots_get_cheap_while_no_block_is_produced(monkeypatch):
     assert "outage" in pair.kind and difference.other > difference.one + 100 * WAD
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_sees_that_a_crumb_has_the_income_of_all_who_leave(monkeypatch):
     assert first_of(pairs._crumb, lambda parameters: True, range(12)) == (None, None)
     monkeypatch.setattr(Pool, "_part_of_unvested", lambda self, shares: 0)

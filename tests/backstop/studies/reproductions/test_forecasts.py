@@ -11,6 +11,8 @@ from backstop.studies.reproductions import forecasts
 from backstop.studies.reproductions.table import Reproduction
 from tests.support.paths import ROOT
 
+BRIEF = "tests/backstop/studies/reproductions/test_forecasts.py::test_only_what_came_before_is_known"
+
 DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
 FALLS = 4 * len(forecasts.CASES)
 
@@ -20,6 +22,7 @@ def found() -> Reproduction:
     return forecasts.reproduce(1, books=3, paths=300)
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_the_page_says_what_is_printed(found) -> None:
     """All of the falls, which no seed moves; of the losses what is published, in the same order."""
     lines = DOCS.split(f"## {found.title}\n\n")[1].split("\n\n")[0].splitlines()[2:]
@@ -33,6 +36,7 @@ def test_the_page_says_what_is_printed(found) -> None:
         assert f"- [{i}] {source}\n" in DOCS
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_bad_days_fall_deeper_than_their_own_mornings_say(found) -> None:
     """And less so where a bad day before is known: the share of bars beyond 99% falls to a half."""
     rows = {each.figure: each for each in found.rows}
@@ -85,6 +89,7 @@ def test_a_law_is_written_as_calibration_writes_it() -> None:
     assert list(forecasts.law_of(np.linspace(-0.01, 0.01, 200), 600)) == ["prices.ETH.model.volatility"]
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_losses_are_the_keepers_as_much_as_the_prices(found) -> None:
     ours = {each.figure: each.ours for each in found.rows[FALLS:]}
     up, down = (ours[f"at the published prices, keepers {each}: bad debt"] for each in ("up", "down"))

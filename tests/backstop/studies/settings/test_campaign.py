@@ -17,6 +17,8 @@ from backstop.studies.settings.campaign import Campaign
 from backstop.studies.settings.questions import unanswered
 from backstop.studies.settings.trial import setting_of
 
+BRIEF = "tests/backstop/studies/settings/test_campaign.py::test_the_command_that_goes_on_is_the_whole_one"
+
 
 def run(*args: object) -> Result:
     return CliRunner(mix_stderr=False).invoke(cli, [str(arg) for arg in args])
@@ -45,6 +47,7 @@ def test_it_goes_on_with_more_settings(tmp_path) -> None:
     assert all(each["why"] for each in kept["settings"].values() if each["refused"])
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_a_half_written_file_is_one_line(tmp_path) -> None:
     out = tmp_path / "settings"
     assert run("--draw", "1", "--steps", "5", "--out", out).exit_code == 0
