@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import rlp
 from eth_hash.auto import keccak
+from rlp.codec import encode_raw
 from trie import HexaryTrie
 from trie.exceptions import InvalidNode, MissingTrieNode
 
 from backstop.errors import BackstopError
-from backstop.live.node.rlp_encoder import encode_rlp
 
 # A header's fields in their order; those from the base fee on came with upgrades, one after the other.
 _HASHES = "parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot", "logsBloom"
@@ -66,7 +66,7 @@ def encode_header(block: Mapping[str, Any]) -> bytes:
             fields.append(_minimal(int(value, 16)))
         else:
             fields.append(bytes.fromhex(value[2:]))
-    header = encode_rlp(fields)
+    header = encode_raw(fields)
     if keccak(header).hex() != block["hash"][2:]:
         raise Unproven(f"the header of block {int(block['number'], 16)} does not hash to the block's hash")
     return header

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
+from rlp.codec import encode_raw
+from rlp.exceptions import RLPException
 from trie import HexaryTrie
 
 from backstop.live.node.proofs import Unproven, encode_header
-from backstop.live.node.rlp_encoder import Item, encode_rlp
 from backstop.live.node.rpc_node import TEST_CHAINS, Node
 from backstop.model.signatures import ecrecover, keccak256
 
@@ -21,8 +22,6 @@ ETHEREUM = (1, 17_000, 560_048, 11_155_111, *TEST_CHAINS)
 """Chains whose blocks have to hold: others may have headers, receipts or transactions of their own kind."""
 
 _NO_CREATION = "0x"
-_LEAF = b"\x20"
-"""Before the key of a node that is a leaf; the first item's key is the encoding of zero."""
 _REPLAYABLE = 35
 """From here on `v` of a transaction without a type names a chain; those below count on every one."""
 _COMMON = ("nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gas")
@@ -75,7 +74,7 @@ def check_roots(block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]])
         encode_header(block)
         transactions = _root(map(_transaction, block["transactions"]))
         found = _root(map(_receipt, receipts))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RLPException) as error:
         raise Unproven(f"block {number} is of no known form ({error!r})") from None
     for name, root, what in (
         ("transactionsRoot", transactions, "transactions"),
@@ -89,7 +88,7 @@ def transaction_hash(sent: Mapping[str, Any]) -> str:
     """Return the hash of a transaction by its fields, "" if they are of no known form."""
     try:
         return "0x" + keccak256(_transaction(sent)).hex()
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, RLPException):
         return ""
 
 
@@ -115,34 +114,31 @@ def _signer(sent: Mapping[str, Any]) -> str | None:
     v = int(sent["v"], 16)
     if kind:
         v = int(sent.get("yParity", sent["v"]), 16) + 27
-        signed = _typed(sent, encode_rlp([_number(sent["chainId"]), *fields]))
+        signed = _typed(sent, encode_raw([_number(sent["chainId"]), *fields]))
     elif v < _REPLAYABLE:
-        signed = encode_rlp(fields)
+        signed = encode_raw(fields)
     else:
         # The id of the chain is in the last field of the signature, and is signed with the rest.
-        signed = encode_rlp([*fields, _number(hex((v - _REPLAYABLE) // 2)), b"", b""])
+        signed = encode_raw([*fields, _number(hex((v - _REPLAYABLE) // 2)), b"", b""])
         v = 27 + (v - _REPLAYABLE) % 2
     return ecrecover(keccak256(signed), v, int(sent["r"], 16), int(sent["s"], 16))
 
 
 def _root(items: Iterable[bytes]) -> str:
-    """Return the root of the trie of a list; that of a single item is one leaf."""
-    listed = list(items)
-    if len(listed) == 1:
-        return "0x" + keccak256(encode_rlp([_LEAF + encode_rlp(b""), listed[0]])).hex()
+    """Return the root of the trie of a list."""
     trie = HexaryTrie({})
-    for i, item in enumerate(listed):
-        trie[encode_rlp(_minimal(i))] = item
+    for i, item in enumerate(items):
+        trie[encode_raw(_minimal(i))] = item
     return "0x" + trie.root_hash.hex()
 
 
 def _receipt(receipt: Mapping[str, Any]) -> bytes:
-    logs: list[Item] = [
+    logs: list[Any] = [
         [_bytes(log["address"]), [_bytes(topic) for topic in log["topics"]], _bytes(log["data"])]
         for log in receipt["logs"]
     ]
     status, gas = _number(receipt["status"]), _number(receipt["cumulativeGasUsed"])
-    return _typed(receipt, encode_rlp([status, gas, _bytes(receipt["logsBloom"]), logs]))
+    return _typed(receipt, encode_raw([status, gas, _bytes(receipt["logsBloom"]), logs]))
 
 
 def _transaction(sent: Mapping[str, Any]) -> bytes:
@@ -150,9 +146,9 @@ def _transaction(sent: Mapping[str, Any]) -> bytes:
     values = [_field(name, sent.get(name)) for name in _FIELDS[kind]]
     signature = [_number(sent["r"]), _number(sent["s"])]
     if not kind:
-        return encode_rlp([*values, _number(sent["v"]), *signature])
+        return encode_raw([*values, _number(sent["v"]), *signature])
     parity = _number(sent.get("yParity", sent.get("v")))
-    return _typed(sent, encode_rlp([_number(sent["chainId"]), *values, parity, *signature]))
+    return _typed(sent, encode_raw([_number(sent["chainId"]), *values, parity, *signature]))
 
 
 def _field(name: str, value: Any) -> Any:
