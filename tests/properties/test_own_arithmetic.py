@@ -67,8 +67,8 @@ def believing(protocol, monkeypatch):
     both = protocol.lockstep
     monkeypatch.setattr(both, "settle", both._waiting.clear)
     monkeypatch.setattr(both, "view", both.model.view)
-    monkeypatch.setattr(both, "_assert_state", lambda action: None)
-    monkeypatch.setattr(both, "_check_state", lambda action: None)
+    monkeypatch.setattr(both, "_assert_state", lambda action, **how: None)
+    monkeypatch.setattr(both, "_check_state", lambda action, **how: None)
     monkeypatch.setattr(both, "snapshot", both.model.snapshot)
     for symbol, price in PRICES.items():
         protocol.post_price(symbol, price)
