@@ -5,7 +5,8 @@ import pytest
 from backstop.deployment.signing import sign_order
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.bounds import MIN_NOTICE
-from backstop.model.margin_fund import Bucket, Insurance, MarginFund
+from backstop.model.interfaces import Insurance
+from backstop.model.margin_fund import Bucket, MarginFund
 from backstop.model.margin_orders import MarginOrders, Order
 from backstop.model.margin_policy import MarginPolicy
 from backstop.model.perpetual_ranking import PerpetualRanking as Ranking
