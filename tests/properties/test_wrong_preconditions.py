@@ -97,14 +97,6 @@ def test_a_lot_is_not_given_up_while_it_has_value(plain):
     refused(plain, "CollateralAuction", "close", id, sender="keeper")
 
 
-def test_a_batch_is_cut_early(plain, monkeypatch):
-    save(plain, "saver", 1_000 * WAD)
-    request(plain, "saver")
-    refused(plain, "Savings", "cut", sender="keeper")
-    monkeypatch.setattr(redeem_queue, "require", lenient("pool: batch collects"))
-    notices(199, plain, lambda p: p.do("Savings.cut", sender="keeper"))
-
-
 def test_a_batch_is_cut_late(plain, monkeypatch):
     save(plain, "saver", 1_000 * WAD)
     request(plain, "saver")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from backstop.hosts.model import ModelSystem
 
 
+_WIDE = 198
+"""From this number on properties are about all calls: a narrower one tells first."""
 _ALL_EVERY = 100
 """Steps of which one is asked about every property, whatever happens in it."""
 
@@ -92,7 +94,7 @@ class Watch:
         steps = {**TRANSITION_PROPERTIES, **(TRANSITION_PROMISES if promises else {})}
         histories = {n: begin(model).see for n, begin in begun.items() if only is None or n in only}
         self._properties = {n: holds for n, holds in steps.items() if only is None or n in only} | histories
-        self._numbers = tuple(self._properties)
+        self._numbers = tuple(sorted(self._properties, key=lambda number: number >= _WIDE))
         self._seen = 0
 
     def __call__(self, step: Transition) -> None:

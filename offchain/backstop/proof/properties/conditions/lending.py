@@ -298,7 +298,7 @@ def _is_missing(call: Call, id: int, *args: Any) -> bool:
 def _price_of(call: Call, id: int) -> tuple[Any, int, int, int]:
     """Return the terms of a lot, the seconds since its top, and the bounds of its price now [ray]."""
     lot = call.own("lots", id)
-    terms, elapsed = _terms_of(call.step, lot), _clock(call.step) - lot.started_at
+    terms, elapsed = _terms_of(call.step, lot), max(0, _clock(call.step) - lot.started_at)
     price, off = own.fallen(terms.curve, terms.period, terms.cut, call.own("tops", id).top, elapsed)
     return terms, elapsed, max(0, price - off), price + off
 
