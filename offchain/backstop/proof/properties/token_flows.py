@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from inspect import getattr_static
 from typing import Any
 
 from backstop.proof.properties.conditions.call import ENGINE, Call
@@ -89,10 +90,17 @@ def _check_pools(step: Transition, changes: Changes, moved: Counter[Any], given:
 
 
 def _flows(step: Transition) -> Iterable[Flow]:
-    """Yield what the accounts that a call names are to give and to get."""
+    """Yield what the accounts that a call names are to give and to get.
+
+    A contract that has another token for its stablecoin or its equity is left out.
+    """
     call = Call(step)
     found = _FLOWS.get((call.contract.KIND, call.method))
-    return found(call, *call.args) if found is not None else ()
+    for flow in found(call, *call.args) if found is not None else ():
+        token, wired = step.model.world.contracts.get(flow[0]), f"{flow[0].lower()}_address"
+        is_wired = getattr_static(call.contract, wired, None) is not None
+        if token is not None and (not is_wired or getattr(call.contract, wired) == token.address):
+            yield flow
 
 
 def _told(call: Call, event: str) -> list[Any]:
