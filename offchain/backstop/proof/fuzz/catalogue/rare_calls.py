@@ -108,7 +108,7 @@ def _clear_losses(s: Scene) -> Iterator[Action | Wait]:
 
 
 def _look_again(s: Scene) -> Iterator[Action | Wait]:
-    """Have vaults that are flagged looked at again, once there is a price."""
+    """Call `flag` again for each flagged vault, at a fresh price."""
     flags = s.liquidations.vault_flags
     for c, owner in [key for key, flag in flags.items() if flag and key[0] < min(s.listed, 4)]:
         if not s.fresh(c) and s.published(c):
@@ -153,7 +153,7 @@ def leave_staked_equity(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1)
 def sell_given_surplus(s: Scene) -> Iterator[Action | Wait]:
-    """Give the reserve what a lot of surplus needs, have it offered, and sell it at a fresh price."""
+    """Fund the reserve above its target, call `distribute`, and buy the surplus lot at a fresh price."""
     if not s.has_equity or s.settling:
         return
     yield from _clear_losses(s)
@@ -198,7 +198,7 @@ def convert_for_a_price(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.2)
 def make_a_loss_good(s: Scene) -> Iterator[Action | Wait]:
-    """Have others pay in place of a stage that fails, cover all losses, and have the stage make it good."""
+    """Make a stage fail so that later stages pay, cover all losses, and call `make_good` for the stage."""
     waterfall = s.waterfall
     pools = {s.world.contracts[name].address for name in s.savers}
     found = [k for k in waterfall.stage_ids("") if waterfall.stages[k].stage in pools]

@@ -167,5 +167,5 @@ def refuses(kinds: str, methods: str, prefix: str = "", **conditions: Condition)
 
 
 def is_nobody(address: str) -> bool:
-    """Return whether an address is nobody's."""
+    """Return whether an address is the zero address."""
     return address == ZERO_ADDRESS

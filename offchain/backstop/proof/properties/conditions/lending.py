@@ -1,4 +1,4 @@
-"""What stands in the way of calls to vaults, liquidations, auctions of collateral and workouts."""
+"""Conditions under which calls to vaults, liquidations, collateral auctions and workouts revert."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the way of calls to the waterfall, pools, equity, claims, the treasury, and settlement."""
+"""Conditions under which calls to the waterfall, pools, equity, claims, treasury and settlement revert."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _acts(call: Call, owner: str) -> bool:
 
 
 def _held(call: Call, owner: str) -> int:
-    """Return somebody's shares, as they are counted now."""
+    """Return an account's shares after all divisions of shares up to now [shares]."""
     balance = call.own("token.balances", owner)
     return batches.convert(balance.shares, balance.generation, call.own("token.state").generation)
 
@@ -490,7 +490,7 @@ for _kind, _method in (("Treasury", "distribute"), (_SURPLUS, "take")):
 
 
 def _cash(call: Call, owner: str, generation: int) -> int:
-    """Return what somebody was paid and has not collected, with what its tokens are due by now [wei]."""
+    """Return the cash that an account can collect: what is credited, and due on its claim tokens [wei]."""
     balance, paid = call.own("token.balances", (generation, owner)), call.own("paid_per_token", generation)
     return int(call.own("cash", owner) + balance.shares * (paid - balance.mark) // RAY)
 

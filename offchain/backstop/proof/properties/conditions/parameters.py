@@ -1,4 +1,4 @@
-"""What stands in the way of setters: bounds, from the table of the specification, and what fits together."""
+"""Conditions under which setters revert: bounds of the specification, and parameters that contradict."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Properties of what stands in the way of a call in the margin market: each reason is true, none is missed.
 
 The reasons of a call are a list in the order in which they are looked at, each with an arithmetic of its own.
-What stored tables do not answer, as of an account that has slept, is not judged.
+A call is not judged if the stored tables do not determine its outcome, as for an account that skipped cycles.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ As with trades, each reason is true and none is missed. Bounds are those of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backstop.model.margin_policy import MarketTerms
 from backstop.model.signatures import keccak256
@@ -34,6 +34,7 @@ from backstop.proof.properties.figures.cycles import (
     final_of,
     fund_of,
     has_ended,
+    occasions_of,
 )
 from backstop.proof.properties.figures.prices import Read
 from backstop.proof.properties.registry import history_property, refusal_property
@@ -250,9 +251,9 @@ def _share(step: Transition) -> Reasons:
 # -------------------------------------------------------------------- the policy
 
 
-def _terms(terms: Sequence[object], lot: int) -> Reasons:
+def _terms(terms: Sequence[Any], lot: int) -> Reasons:
     """Yield which bounds a market's terms are not in."""
-    new = MarketTerms(*terms)  # type: ignore[arg-type]
+    new = MarketTerms(*terms)
     yield "margin_policy: initial bounds", new.initial > BASIS_POINTS
     yield "margin_policy: upkeep bounds", not 10 <= new.maintenance < new.initial
     yield "margin_policy: discount bounds", new.discount > 50_000
@@ -330,8 +331,7 @@ _CALLS: Calls = {
 }
 
 
-_OCCASIONS = [name for name in _CALLS if not name.startswith(CLOSER)] + [f"{CLOSER}.*"]
-"""A closer is of one kind or another, with calls of its own."""
+_OCCASIONS = occasions_of(_CALLS)
 
 
 @refusal_property(222, calls=_OCCASIONS)

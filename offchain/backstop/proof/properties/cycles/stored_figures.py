@@ -24,6 +24,7 @@ from backstop.proof.properties.figures.cycles import (
     WORTHS,
     closed,
     in_cycle,
+    occasions_of,
     there,
     told,
 )
@@ -167,8 +168,7 @@ _CALLS: dict[str, Callable[[Transition], tuple[Figures, Events]]] = {
 }
 
 
-_OCCASIONS = [name for name in _CALLS if not name.startswith(CLOSER)] + [f"{CLOSER}.*"]
-"""A closer is of one kind or another, with calls of its own."""
+_OCCASIONS = occasions_of(_CALLS)
 
 
 @history_property(224, calls=_OCCASIONS)

@@ -6,7 +6,7 @@ x wei.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from backstop.model.arithmetic import RAY, WAD
@@ -372,3 +372,8 @@ def premium_of(step: Transition, trade: Trade) -> tuple[int, str]:
     # A price above the mark has longs pay funding: it is better for who sells.
     better = trade.other if over * trade.delta > 0 else trade.one
     return up(abs(trade.delta * over) * FUNDING_INTERVAL, FUNDING_PERIOD), better
+
+
+def occasions_of(calls: Iterable[str]) -> list[str]:
+    """Return the calls to watch, of "Contract.method": all of the closer, which has one of two kinds."""
+    return [*(name for name in calls if not name.startswith(CLOSER)), f"{CLOSER}.*"]
