@@ -13,7 +13,7 @@ MAMUSHI := $(BIN)/mamushi --line-length 110
 # Python compiles what is imported, once: the installers compile nothing, as most is never imported.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup testtools demo test deep lint style types format gas bench mutants chaos clean distclean
+.PHONY: help setup testtools demo test deep lint style types compile format gas bench mutants chaos clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -25,9 +25,9 @@ testtools: node_modules/.tests .venv/.package ## install what only tests need be
 demo: setup ## a crash, its bad debt and its recovery, start to end
 	$(BIN)/ape run demo --fresh
 
-# mypy takes longest of the lint; Node's packages wait for the network meanwhile.
+# Node's packages wait for the network; the lint and the compiler have the processors meanwhile.
 test: .venv/.package ## lint, then every test but the deep ones
-	@$(MAKE) --jobs 2 types testtools style
+	@$(MAKE) --jobs 4 testtools types compile style
 	$(TESTS)
 
 deep: testtools ## the tests that take too long for every change
@@ -43,6 +43,9 @@ style: .venv/.package
 
 types: .venv/.package
 	$(BIN)/mypy .
+
+compile: .venv/.package
+	$(BIN)/python -c 'from backstop.hosts.artifacts import Artifacts; Artifacts().load()'
 
 format: setup ## rewrite Python and Vyper sources in the house style
 	$(BIN)/ruff check --fix --exit-zero

@@ -174,11 +174,15 @@ def new_protocol(
     shelf: Shelf,
     traces: Path,
 ) -> Iterator[Callable[..., Protocol]]:
-    """Makes protocols of any parameters; without prices, or with the usual ones."""
-    taken: list[tuple[Hashable, Kept]] = []
+    """Makes protocols of any parameters; without prices, or with the usual ones.
+
+    Properties are asserted after every step; all state is read in a steady rhythm, and at the test's end.
+    """
+    taken: list[tuple[Hashable, Kept, Lockstep]] = []
     # Whoever puts something else in the place of a part may mean the deployment.
     keeps = request.getfixturevalue("host_kind") == "revm" and "monkeypatch" not in request.fixturenames
     unchecked = request.config.getoption("--without-properties")
+    diverges = request.node.get_closest_marker("diverges") is not None
 
     def deployed(host: Host, parameters: Parameters, prices: bool, check_every: int | None) -> Lockstep:
         both = lockstep(host, parameters, artifacts=artifacts, check_every=check_every, traces=traces)
@@ -192,19 +196,22 @@ def new_protocol(
         return Protocol(both)
 
     def make(
-        parameters: Parameters | None = None, check_every: int | None = 1, prices: bool = False
+        parameters: Parameters | None = None, check_every: int | None = None, prices: bool = False
     ) -> Protocol:
         parameters = parameters or standard()
         if not keeps:
             return handed_out(deployed(new_host(), parameters, prices, check_every))
         key = parameters, prices
         kept = shelf.take(key, lambda host: deployed(host, parameters, prices, 1))
-        taken.append((key, kept))
-        return handed_out(kept.anew(check_every, traces))
+        both = kept.anew(check_every, traces)
+        taken.append((key, kept, both))
+        return handed_out(both)
 
     yield make
-    for key, kept in taken:
+    for key, kept, both in taken:
         shelf.give_back(key, kept)
+        if not kept.host.spoilt and not diverges:
+            both.check()
 
 
 @pytest.fixture

@@ -12,14 +12,17 @@ from tests.support.notebooks import cells, run, shown, write
 from tests.support.paths import ROOT
 
 NOTEBOOKS = ROOT / "docs" / "learn" / "notebooks"
-NEEDS_A_NODE = {"contracts"}
+SHORT = "contracts"
+"""The one that is run every time, which needs a node."""
+
+LONG = pytest.mark.deep(brief="tests/backstop/test_notebooks.py::test_a_notebook_prints_what_it_shows")
 FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
 
 
 @pytest.mark.parametrize(
     "file",
     [
-        pytest.param(file, marks=[pytest.mark.anvil] if file.stem in NEEDS_A_NODE else [], id=file.stem)
+        pytest.param(file, marks=pytest.mark.anvil if file.stem == SHORT else LONG, id=file.stem)
         for file in FILES
     ],
 )

@@ -100,12 +100,15 @@ def _pair(start: int) -> list[object]:
     return list(found)
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/simulation/test_simulate.py::test_the_same_seed_twice_gives_equal_files"
+)
 @pytest.mark.parametrize(
     "name",
     cases(
         OLDER,
         ("a BLAS for AVX2", "a BLAS for SSE"),
-        "tests/backstop/test_processors.py::test_one_seed_has_one_result_on_every_processor",
+        "tests/backstop/simulation/test_simulate.py::test_the_same_seed_twice_gives_equal_files",
     ),
 )
 def test_one_seed_has_one_result_on_every_processor(name: str, here: dict[str, Any]) -> None:

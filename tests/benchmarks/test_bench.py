@@ -18,7 +18,7 @@ from tests.support.paths import DATA, ROOT
 
 Rows = list[list[str]]
 Run = Callable[[str], tuple[Rows, dict[str, Any]]]
-BRIEF = "tests/benchmarks/test_bench.py::test_agreement_of_the_engines"
+BRIEF = "tests/benchmarks/test_bench.py::test_the_same_positions_are_read_of_files_with_other_columns"
 PAGE = (ROOT / "docs" / "do" / "stress.md").read_text()
 
 
@@ -84,6 +84,9 @@ def assert_printed(rows: Rows, kept: list[dict[str, str]]) -> None:
     assert len(first) > 1 and set(first.values()) <= {"1.0", ""}
 
 
+@pytest.mark.deep(
+    brief="tests/benchmarks/test_bench.py::test_the_same_positions_are_read_of_files_with_other_columns"
+)
 def test_agreement_of_the_engines(run, monkeypatch) -> None:
     monkeypatch.setattr(workers, "processes", lambda _: workers.here)  # two take seconds to start
     rows, found = run("agreement")

@@ -39,6 +39,7 @@ def files(package: Path) -> set[Path]:
     return {path for path in package.rglob("*") if path.is_file()}
 
 
+@pytest.mark.deep(brief="tests/distribution/test_declared.py::test_every_import_is_declared")
 def test_a_wheel_carries_all_and_needs_no_compiler(built: Built) -> None:
     """The sdist's equals the checkout's, though neither compiler cache nor npm's folder is beside it."""
     with zipfile.ZipFile(built.of_checkout) as one, zipfile.ZipFile(built.of_sdist) as other:
@@ -85,9 +86,7 @@ def test_core_alone_makes_a_study_and_its_page(installed: Installed) -> None:
     assert files(installed.package) == before and (installed.cache / "backstop" / "numba").is_dir()
 
 
-@pytest.mark.deep(
-    brief="tests/distribution/test_distribution.py::test_a_wheel_carries_all_and_needs_no_compiler"
-)
+@pytest.mark.deep(brief="tests/distribution/test_declared.py::test_every_import_is_declared")
 def test_what_is_not_installed_is_one_line(installed: Installed) -> None:
     for command, told in (
         (("simulate", "--host", "revm", "--out", "no"), "pip install 'backstop[chain]'"),
@@ -101,9 +100,7 @@ def test_what_is_not_installed_is_one_line(installed: Installed) -> None:
         assert told in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.deep(
-    brief="tests/distribution/test_distribution.py::test_a_wheel_carries_all_and_needs_no_compiler"
-)
+@pytest.mark.deep(brief="tests/distribution/test_declared.py::test_every_import_is_declared")
 def test_the_contracts_run_as_shipped(installed: Installed) -> None:
     exact = installed.run("backstop", "stress", STUDY, "--paths", "2", "--engine", "exact", "--out", "exact")
     assert exact.returncode == 0, exact.stderr
@@ -118,9 +115,7 @@ def test_the_contracts_run_as_shipped(installed: Installed) -> None:
     assert not (installed.cache / "backstop" / "artifacts").exists()
 
 
-@pytest.mark.deep(
-    brief="tests/distribution/test_distribution.py::test_a_wheel_carries_all_and_needs_no_compiler"
-)
+@pytest.mark.deep(brief="tests/distribution/test_declared.py::test_every_import_is_declared")
 def test_a_users_script_is_checked_strictly(installed: Installed, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

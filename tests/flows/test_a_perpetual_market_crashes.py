@@ -64,6 +64,7 @@ def test_dodgers_bear_what_they_have_to(policy):
         assert 0 < result.escape.missed <= result.escape.lots
 
 
+@pytest.mark.deep(brief="tests/flows/test_a_perpetual_market_crashes.py::test_everybody_pays_once")
 @pytest.mark.anvil
 def test_gas_does_not_depend_on_who_has_gained():
     """Blocks are mined as planned; of forty more debtors, and forty more who gained, each costs the same."""

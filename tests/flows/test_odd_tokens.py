@@ -213,12 +213,14 @@ def pay_in_after_the_upgrade(protocol):
     protocol.borrow("borrower", "WBTC", 2 * WAD, 0)
 
 
+@pytest.mark.diverges
 def test_a_fee_that_comes_later_shows_in_property_201(of):
     told = "property 201 is violated: deposit_and_draw: the engine holds 198000000 more WBTC, and books 2000"
     with pytest.raises(Violation, match=told):
         pay_in_after_the_upgrade(of("IssuedToken"))
 
 
+@pytest.mark.diverges
 def test_a_fee_that_comes_later_shows_in_property_2(of):
     """Of all that is booked, where no step is asked about."""
     protocol = of("IssuedToken")
@@ -227,6 +229,7 @@ def test_a_fee_that_comes_later_shows_in_property_2(of):
         pay_in_after_the_upgrade(protocol)
 
 
+@pytest.mark.diverges
 def test_a_fee_that_comes_later_is_not_noticed_on_chain(of):
     """Only the listing looks: more is booked than there is, and the last to leave finds too little."""
     protocol = of("IssuedToken", check_every=0)

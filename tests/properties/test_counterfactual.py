@@ -84,6 +84,12 @@ def test_a_right_model_is_left_as_it_is(request, number):
     assert before == (alone.model.snapshot(), alone.timestamp)
 
 
+def test_a_lot_that_falls_by_blocks_is_sold_in_its_last_block_above_the_price(new_protocol):
+    """A second later than a whole slot the lot would be a block cheaper, and a creditor lose by it."""
+    parameters = replace(with_guards((CEILING,), BREAKER, (TERMS,)), block_time=60)
+    assert answers(in_use(opened(new_protocol, parameters)), 25) > 5
+
+
 def test_the_way_out_is_open_while_a_final_price_is_made(new_protocol):
     """A market is delisted, and its feed's guards stay as they are from the moment on."""
     both = in_use(opened(new_protocol, with_margin()))

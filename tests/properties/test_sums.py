@@ -61,6 +61,7 @@ def test_one_that_drifts_is_told():
         each.recount()
 
 
+@pytest.mark.diverges
 def test_properties_use_them(protocol):
     """A vault that lost a wei of debt is seen through the sums."""
     protocol.give_stablecoin("saver", 10_000 * WAD)

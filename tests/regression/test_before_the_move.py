@@ -13,7 +13,7 @@ from tests.support.before_the_move import (
 from tests.support.deep import cases
 
 PARTS = 10
-BRIEF = "tests/regression/test_before_the_move.py::test_fuzzed_runs_come_out_the_same"
+BRIEF = "tests/regression/test_before_the_move.py::test_scenarios_come_to_the_same_figures"
 # Of traces nine parts in ten, of scenarios those of more than a second.
 LONG = (
     "black-thursday",
@@ -40,6 +40,7 @@ def renames():
     return Renames()
 
 
+@pytest.mark.deep(brief="tests/regression/test_before_the_move.py::test_scenarios_come_to_the_same_figures")
 @pytest.mark.parametrize("part", cases(range(PARTS), range(1, PARTS), BRIEF))
 def test_fuzzed_runs_come_out_the_same(part, artifacts, renames):
     played = 0

@@ -53,16 +53,12 @@ class Kept:
         tables = [table for each in world.contracts.values() for table in each.tables.values()]
         self._tables = [(table, dict(table)) for table in tables]
         self._checkpoint = host.snapshot()
+        self._known = self._compare(both, both.check_every, both.traces)
 
-    def anew(self, check_every: int | None, traces: Path) -> Lockstep:
-        """The deployment as it was, whatever was done since."""
-        self.host.restore(self._checkpoint)
-        self._checkpoint = self.host.snapshot()
-        self._reset_model()
-        was = self._both
-        slot = was.model.block_time
+    def _compare(self, known: Lockstep, check_every: int | None, traces: Path | None) -> Lockstep:
+        was, slot = self._both, self._both.model.block_time
         chain = ChainSystem(self.host, was.chain.artifacts, self._kinds, self._addresses, slot)
-        both = Lockstep(
+        return Lockstep(
             ModelSystem(self._world, block_time=slot),
             chain,
             parameters=was.parameters,
@@ -70,7 +66,15 @@ class Kept:
             state_check=was.state_check,
             watch=was._watch,
             traces=traces,
+            known=known,
         )
+
+    def anew(self, check_every: int | None, traces: Path) -> Lockstep:
+        """The deployment as it was, whatever was done since."""
+        self.host.restore(self._checkpoint)
+        self._checkpoint = self.host.snapshot()
+        self._reset_model()
+        was, both = self._both, self._compare(self._known, check_every, traces)
         both.started_at, both.steps, both.trace = was.started_at, len(self._trace), list(self._trace)
         both.produced = self._produced
         return both

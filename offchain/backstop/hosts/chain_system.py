@@ -147,6 +147,12 @@ class ChainSystem:
                 for key in table:
                     self.learn(name, path, key, table.default)
 
+    def copy_slots(self, other: ChainSystem) -> None:
+        """Have the slots read that another system of the same contracts reads."""
+        self.places, self.slots, self.index = list(other.places), list(other.slots), dict(other.index)
+        self._tables = {name: dict(paths) for name, paths in other._tables.items()}
+        self._variables = dict(other._variables)
+
     def add(self, name: str, kind: str, address: str) -> None:
         """Make a contract known that was deployed later."""
         self.kinds[name] = kind

@@ -39,7 +39,7 @@ from backstop.proof.properties import (
     check_state,
     check_transition,
 )
-from backstop.proof.properties.sums import carried, new_table
+from backstop.proof.properties.sums import carried, copy_snapshot, new_table
 from backstop.proof.storage_audit import unequal_storage
 from backstop.proof.trace import Step, Trace, write_trace
 from backstop.system import Action, Outcome, Snapshot, System, slots
@@ -84,7 +84,9 @@ class Lockstep:
         watch: Callable[[ModelSystem], StepCheck] | None = None,
         promises: bool = False,
         traces: Path | None = TRACES,
+        known: Lockstep | None = None,
     ) -> None:
+        """Compare a model and a chain; `known` is a lockstep of the same state, whose slots are copied."""
         self.model = model
         self.chain = chain
         # What is given as call data means to the model what it means to the contracts.
@@ -115,8 +117,11 @@ class Lockstep:
         if model.timestamp != chain.timestamp:
             raise BackstopError(f"the model is at {model.timestamp}, the chain at {chain.timestamp}")
         model.world.block_number = chain.block_number
-        self._learn_all()
-        self.check()
+        if known is None:
+            self._learn_all()
+        else:
+            self._copy_state(known)
+        self._check_state(None, everything=known is None)
 
     # --------------------------------------------------------------- the System
 
@@ -365,6 +370,12 @@ class Lockstep:
                 for key, value in table.items():
                     index = self._learn(name, path, key, table.default)
                     self._expected[index] = self._encode(Written(name, path, key), value)
+
+    def _copy_state(self, known: Lockstep) -> None:
+        """Copy slots, words and state of another lockstep."""
+        self.chain.copy_slots(known.chain)
+        self._expected, self._fields = list(known._expected), known._fields
+        self._chain_state = copy_snapshot(known._chain_state)
 
     def _expect_written(self) -> tuple[dict[Slot, int], list[int]]:
         """Take over what the model wrote; return the slots with a new word now, and all that were written."""

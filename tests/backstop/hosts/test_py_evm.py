@@ -21,7 +21,9 @@ from tests.support.shelf import SENDER
 STEPS = 120
 
 
-@pytest.mark.deep(brief="tests/backstop/hosts/test_py_evm.py::test_random_steps_and_futures_taken_back")
+@pytest.mark.deep(
+    brief="tests/backstop/hosts/test_lockstep.py::test_what_is_imagined_is_compared_and_taken_back"
+)
 def test_a_crash_of_vaults_is_the_same():
     """Every outcome, event and slot is compared with the model's, whose run is that of any host."""
     small = replace(load_scenario(DATA / "runs" / "small.yaml"), duration=4 * 3_600)
@@ -30,13 +32,18 @@ def test_a_crash_of_vaults_is_the_same():
     assert summary["state_hash"] == simulate(small, "model", 1).summary["state_hash"]
 
 
-@pytest.mark.deep(brief="tests/backstop/hosts/test_py_evm.py::test_random_steps_and_futures_taken_back")
+@pytest.mark.deep(
+    brief="tests/backstop/hosts/test_lockstep.py::test_what_is_imagined_is_compared_and_taken_back"
+)
 def test_a_crash_of_a_margin_market_is_the_same():
     with open_host("py-evm") as host:
         result = Crash(host, 6, 1).play()
     assert result.measured and result.insolvent == 3 and result.paid.nobody == 0
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/hosts/test_lockstep.py::test_what_is_imagined_is_compared_and_taken_back"
+)
 def test_random_steps_and_futures_taken_back(artifacts):
     with open_host("py-evm") as host:
         machine = Machine(host, run_seed(1, 3), artifacts=artifacts, traces=None)
@@ -60,7 +67,9 @@ def random_trace(artifacts):
 
 
 @pytest.mark.anvil
-@pytest.mark.deep(brief="tests/backstop/hosts/test_py_evm.py::test_random_steps_and_futures_taken_back")
+@pytest.mark.deep(
+    brief="tests/backstop/hosts/test_lockstep.py::test_what_is_imagined_is_compared_and_taken_back"
+)
 def test_each_call_takes_the_gas_that_the_node_takes(artifacts, random_trace):
     def played(name):
         with open_host(name, random_trace.started_at) as host:

@@ -99,9 +99,10 @@ RUNS: dict[str, str | Path] = {
     "a bridge": "nomad-bridge",
     "vaults, and a margin market": DATA / "runs" / "margin_kept.yaml",
 }
+LONG = ("a margin market", "keepers' rewards", "vaults, and a margin market")
 
 
-@pytest.mark.parametrize("name", cases(RUNS, ("keepers' rewards", "vaults, and a margin market"), ADDS_UP))
+@pytest.mark.parametrize("name", cases(RUNS, LONG, ADDS_UP))
 def test_a_run_adds_up_to_its_tables(name: str, tmp_path: Path) -> None:
     simulate(load_scenario(RUNS[name]), "model", out=tmp_path)
     whole = of_run(run_page.page(load_run(tmp_path)))

@@ -49,6 +49,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.deep(brief="tests/backstop/report/test_links.py::test_the_index_names_all_and_leads_to_each")
 def test_a_run_without_a_page_is_the_command_that_writes_it(compared: Path) -> None:
     before = (compared / "compare.html").read_text()
     assert "maker/report.html" not in hrefs(before)
@@ -97,9 +98,7 @@ def test_a_folder_with_nothing_in_it_is_one_line(tmp_path: Path) -> None:
     assert result.exit_code != 0 and len(result.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/report/test_links.py::test_a_run_without_a_page_is_the_command_that_writes_it"
-)
+@pytest.mark.deep(brief="tests/backstop/report/test_links.py::test_the_index_names_all_and_leads_to_each")
 def test_the_worst_path_of_a_study_is_a_run_of_its_own(tmp_path: Path) -> None:
     """The command of the page makes the run, and the page then leads there; the run leads back."""
     from backstop.cli import simulate as simulate_command

@@ -21,7 +21,7 @@ from tests.support.deep import cases
 from tests.support.helpers import shown
 from tests.support.paths import ROOT
 
-BRIEF = "tests/backstop/simulation/test_command.py::test_a_signal_keeps_partial_results"
+BRIEF = "tests/backstop/simulation/test_simulate.py::test_a_stopped_run_keeps_what_it_has"
 
 SMALL = str(ROOT / "tests" / "data" / "runs" / "small.yaml")
 
@@ -86,6 +86,7 @@ def test_signals_set_a_flag_and_are_given_back(number) -> None:
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.deep(brief="tests/backstop/simulation/test_simulate.py::test_a_stopped_run_keeps_what_it_has")
 @pytest.mark.parametrize("number", cases((signal.SIGINT, signal.SIGTERM), (signal.SIGTERM,), BRIEF))
 def test_a_signal_keeps_partial_results(tmp_path, number) -> None:
     # Long enough to be stopped in the middle on any machine.

@@ -40,12 +40,13 @@ def result(folder: Any) -> RunResult:
     return simulate(load_scenario(FILE), "revm", 1, folder)
 
 
+@pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree")
 def test_model_and_contracts_agree(result: RunResult) -> None:
     assert result.summary["completed"] and result.summary["differences"] == 0
     assert result.summary["fields_compared"] > 10_000
 
 
-@pytest.mark.deep(brief="tests/backstop/simulation/test_margin.py::test_model_and_contracts_agree")
+@pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree")
 @pytest.mark.anvil
 def test_a_real_node_comes_to_the_same(result: RunResult) -> None:
     again = simulate(load_scenario(FILE), "anvil", 1)

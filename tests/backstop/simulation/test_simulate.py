@@ -19,7 +19,7 @@ from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import TABLES
 from backstop.simulation.scenario import load_scenario
 
-BRIEF = "tests/backstop/simulation/test_simulate.py::test_black_thursday_and_its_healthy_twin"
+BRIEF = "tests/backstop/simulation/test_simulate.py::test_the_same_seed_twice_gives_equal_files"
 
 RAD = 10**45
 
@@ -120,6 +120,9 @@ def test_profits_are_after_gas_and_sum_to_what_came_in(small_run) -> None:
     assert all(profit[name] == -cost[name] < 0 for name in ("poker", "coverer"))
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/simulation/test_simulate.py::test_the_same_seed_twice_gives_equal_files"
+)
 def test_black_thursday_and_its_healthy_twin() -> None:
     outage = simulate(load_scenario("black-thursday"), "model", 1).summary
     healthy = simulate(load_scenario("black-thursday-healthy"), "model", 1).summary

@@ -173,6 +173,7 @@ def end(local: Any, done: int) -> None:
         local.scale(0)
 
 
+@pytest.mark.deep(brief="tests/backstop/spread/test_cluster.py::test_a_study_outlives_all_its_workers")
 def test_a_cluster_without_workers_is_waited_for_and_then_given_up(
     small: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -75,6 +75,7 @@ def test_who_was_met_or_never_came_or_comes_twice_holds_up_nobody(crashed):
     assert market.equity("finder") == WAD + THIRD
 
 
+@pytest.mark.deep(brief="tests/contracts/PerpetualMarket/test_meet_all.py::test_the_order_changes_nobody")
 def test_whoever_sleeps_for_too_long_is_brought_on_and_passed_over(new_protocol):
     market = opened(new_protocol)
     for name in ("idle", "winner"):

@@ -131,6 +131,21 @@ def new_table(contract: str, path: str, beside: Mapping[str, Mapping[Hashable, A
     return {}
 
 
+def copy_snapshot(snapshot: Snapshot) -> dict[str, dict[str, dict[Hashable, Any]]]:
+    """Return a copy of a state, with sums of its own."""
+    copy: dict[str, dict[str, dict[Hashable, Any]]] = {}
+    for contract, tables in snapshot.items():
+        copied = copy[contract] = {}
+        for path, table in tables.items():
+            copied[path] = new_table(contract, path, copied)
+            if isinstance(table, Summed):
+                for key, value in table.items():
+                    copied[path][key] = value
+            else:
+                copied[path].update(table)
+    return copy
+
+
 def carried(snapshot: Snapshot) -> Iterator[Carried]:
     """Yield all that is carried along in a state."""
     for contract, definitions in CARRIED.items():

@@ -28,9 +28,7 @@ from tests.support.devnet import SMALL, Devnet
 
 from .conftest import tired
 
-BRIEF = (
-    "tests/backstop/live/audit/test_counted_blocks.py::test_a_mirror_and_keepers_see_what_the_chain_sells_for"
-)
+BRIEF = "tests/backstop/live/audit/test_audit.py::test_the_statement_is_the_models"
 
 SLOT = 60
 
@@ -60,6 +58,7 @@ def ages(model: Any) -> dict[int, int]:
     return {id: model.block_number - lot.started_at // SLOT for id, lot in open_lots.items()}
 
 
+@pytest.mark.deep(brief="tests/backstop/live/audit/test_audit.py::test_the_statement_is_the_models")
 def test_a_mirror_and_keepers_see_what_the_chain_sells_for(counted: Crashed) -> None:
     mirror = counted.mirror()
     mirror.check()
@@ -72,12 +71,14 @@ def test_a_mirror_and_keepers_see_what_the_chain_sells_for(counted: Crashed) -> 
         assert (auction.needs_reset, auction.price, auction.lot) == (due, price, lot)
 
 
+@pytest.mark.deep(brief="tests/backstop/live/audit/test_audit.py::test_the_statement_is_the_models")
 def test_it_goes_back_with_its_block(counted: Crashed) -> None:
     system = LiveSystem(counted.devnet.node, counted.deployment, Signers(test_accounts=True))
     kept = system.mirror._past.go_back()
     assert (kept.number, kept.timestamp) == (system.mirror.model.block_number, system.mirror.model.timestamp)
 
 
+@pytest.mark.deep(brief="tests/backstop/live/audit/test_audit.py::test_the_statement_is_the_models")
 def test_an_audit_is_of_its_block(counted: Crashed) -> None:
     content = json.loads(json.dumps(audit(counted.mirror())))
     verdict = verify(content, content["block"]["hash"], Artifacts())

@@ -57,6 +57,7 @@ def exported(strained: Crashed, tmp_path_factory: pytest.TempPathFactory) -> tup
     return folder, result.stderr
 
 
+@pytest.mark.deep(brief="tests/backstop/live/audit/test_strained.py::test_a_run_begins_as_the_chain_is")
 def test_it_is_mirrored_from_its_first_block(strained: Crashed) -> None:
     mirror = strained.mirror()
     assert mirror.differences == [] and mirror.strangers == []

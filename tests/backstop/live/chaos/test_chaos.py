@@ -80,7 +80,7 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     cases(
         ("no events", "other senders"),
         ("no events", "other senders"),
-        "tests/backstop/live/chaos/test_chaos.py::test_a_node_that_lies_is_not_believed",
+        "tests/backstop/live/operate/test_keeper_nodes.py::test_a_node_that_lies_is_left",
     ),
 )
 def test_keepers_and_a_mirror_come_through_a_squall(tmp_path: Path, lie: str) -> None:
@@ -108,7 +108,7 @@ def test_nobody_is_waited_for_whose_node_stands_still(
 
 
 # Of every kind of disturbance at least one, and auctions.
-@pytest.mark.deep(brief="tests/backstop/live/chaos/test_chaos.py::test_a_node_that_lies_is_not_believed")
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_keeper_nodes.py::test_a_node_that_lies_is_left")
 @pytest.mark.anvil
 def test_keepers_and_a_mirror_come_through_a_storm(stormed: dict[str, Any]) -> None:
     assert stormed["faults"] == []
@@ -140,7 +140,7 @@ def test_a_keeper_that_is_killed_comes_to_the_same_end(restarted: dict[str, Any]
     assert restarted["fields_compared"] > 100 and restarted["recovery_seconds"]["median"] > 0
 
 
-@pytest.mark.deep(brief="tests/backstop/live/chaos/test_chaos.py::test_a_node_that_lies_is_not_believed")
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_keeper_nodes.py::test_a_node_that_lies_is_left")
 @pytest.mark.anvil
 def test_finished_parts_are_told_again_and_faults_fail(
     stormed: dict[str, Any], restarted: dict[str, Any], tmp_path: Path
@@ -175,6 +175,7 @@ def judged(folder: Path, faults: Sequence[Fault]) -> dict[tuple[str, str], dict[
     return trials
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_keeper_nodes.py::test_a_node_that_lies_is_left")
 @pytest.mark.anvil
 def test_a_node_that_lies_is_not_believed(tmp_path: Path) -> None:
     trials = judged(tmp_path, [each for each in FAULTS if each.name in BRIEF])
@@ -183,7 +184,7 @@ def test_a_node_that_lies_is_not_believed(tmp_path: Path) -> None:
     assert "nothing is sent" in trials["wrong words unproven", "alone"]["lines"][0]
 
 
-@pytest.mark.deep(brief="tests/backstop/live/chaos/test_chaos.py::test_a_node_that_lies_is_not_believed")
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_keeper_nodes.py::test_a_node_that_lies_is_left")
 @pytest.mark.anvil
 def test_no_fault_of_a_node_does_harm(tmp_path: Path) -> None:
     trials = judged(tmp_path, FAULTS)
@@ -200,7 +201,7 @@ def test_the_page_names_every_fault() -> None:
     assert found == [(each.name, each.what, beside[each.name], alone[each.name]) for each in ALL]
 
 
-@pytest.mark.deep(brief="tests/backstop/live/chaos/test_chaos.py::test_a_node_that_lies_is_not_believed")
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_keeper_nodes.py::test_a_node_that_lies_is_left")
 @pytest.mark.anvil
 def test_a_fault_that_is_believed_is_told(tmp_path: Path) -> None:
     """The judge itself: a fault that does no harm is noticed by nobody, and that is wrong if it should be."""

@@ -100,6 +100,9 @@ def debt(tide: Tide, c: int, owner: str) -> int:
     return int(tide.system.view("VaultEngine", "vault", c, account(owner))[1])
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/chaos/test_soak.py::test_a_leak_is_told_from_noise_and_from_a_start"
+)
 @pytest.mark.anvil
 def test_owners_draw_what_rising_prices_allow(tide: Tide) -> None:
     """Else no later fall reaches a vault that was opened where prices were lowest."""
@@ -116,7 +119,9 @@ def test_owners_draw_what_rising_prices_allow(tide: Tide) -> None:
     assert any(0 < was < now for was, now in zip(before, after, strict=True))
 
 
-@pytest.mark.deep(brief="tests/backstop/live/chaos/test_soak.py::test_owners_draw_what_rising_prices_allow")
+@pytest.mark.deep(
+    brief="tests/backstop/live/chaos/test_soak.py::test_a_leak_is_told_from_noise_and_from_a_start"
+)
 @pytest.mark.anvil
 def test_whose_vault_was_taken_borrows_again(tide: Tide) -> None:
     taken: set[tuple[int, str]] = set()
@@ -135,7 +140,9 @@ def test_whose_vault_was_taken_borrows_again(tide: Tide) -> None:
     assert any(debt(tide, *each) for each in taken)
 
 
-@pytest.mark.deep(brief="tests/backstop/live/chaos/test_soak.py::test_owners_draw_what_rising_prices_allow")
+@pytest.mark.deep(
+    brief="tests/backstop/live/chaos/test_soak.py::test_a_leak_is_told_from_noise_and_from_a_start"
+)
 @pytest.mark.anvil
 def test_a_maker_who_runs_dry_is_given_more(tide: Tide) -> None:
     depth = sum(market.depth for market in tide.scenario.markets.values())

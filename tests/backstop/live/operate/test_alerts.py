@@ -323,6 +323,7 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, old: str, new: str
     assert result.stderr.startswith("Error: keeper.yaml:") and line in result.stderr, result.stderr
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_alerts.py::test_what_happens_to_a_keeper")
 def test_a_mirror_tells_what_differs(receiver: Receiver, devnet: Devnet, deployed_folder: Path) -> None:
     deployment = read_deployment(deployed_folder / "deployment.json")
     slot = open_mirror(devnet.node, deployment).chain.slot("VaultEngine", "ledger.system", ())

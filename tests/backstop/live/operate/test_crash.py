@@ -49,7 +49,9 @@ def run(*flags: object):
     return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
 
 
-@pytest.mark.deep(brief="tests/backstop/live/operate/test_crash.py::test_keepers_act_beside_it")
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_crash.py::test_being_stopped_leaves_partial_results"
+)
 def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
     out = tmp_path / "run"
     system = attach(impersonate=True)
@@ -112,6 +114,9 @@ def at_work(loop: KeeperLoop) -> Iterator[Callable[[], bool]]:
         yield stop
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_crash.py::test_being_stopped_leaves_partial_results"
+)
 def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
     said: list[str] = []
     watcher = attach()
@@ -130,7 +135,9 @@ def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario,
     assert set(frames["takes"]["taker_name"]) == {"taker"}
 
 
-@pytest.mark.deep(brief="tests/backstop/live/operate/test_crash.py::test_keepers_act_beside_it")
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_crash.py::test_being_stopped_leaves_partial_results"
+)
 def test_keepers_of_losses_and_income_act_beside_it(fresh: Devnet, tmp_path: Path) -> None:
     """With equity: marks, sales of equity, and of the surplus that was there before."""
     day = until(lay_over(load_preset("backstop"), SMALL), 4 * 3_600)
@@ -161,7 +168,9 @@ def test_keepers_of_losses_and_income_act_beside_it(fresh: Devnet, tmp_path: Pat
         assert any(text.startswith(f"recap_bidder: {line} done") for text in said), said
 
 
-@pytest.mark.deep(brief="tests/backstop/live/operate/test_crash.py::test_keepers_act_beside_it")
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_crash.py::test_being_stopped_leaves_partial_results"
+)
 def test_a_second_crash_on_the_same_chain(
     attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path
 ) -> None:

@@ -128,6 +128,9 @@ def test_a_killed_keeper_sends_nothing_twice(
     assert node.request("eth_getTransactionReceipt", name)["status"] == "0x1"
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_keeper_process.py::test_a_killed_keeper_sends_nothing_twice"
+)
 def test_a_stopped_keeper_leaves_what_is_under_way_to_the_next(
     fallen_devnet: Devnet, flags: list[str], start: Start, tmp_path: Path
 ) -> None:
@@ -212,6 +215,9 @@ roles:
 """
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_keeper_process.py::test_a_killed_keeper_sends_nothing_twice"
+)
 def test_a_signal_is_heard_while_a_node_drips(
     fallen_devnet: Devnet, fallen_folder: Path, start: Start, tmp_path: Path
 ) -> None:

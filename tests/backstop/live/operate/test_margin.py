@@ -18,7 +18,7 @@ from tests.support.devnet import Devnet
 from tests.support.street import ETH, LOTS, Street
 
 LONGER = pytest.mark.deep(
-    brief="tests/backstop/live/operate/test_margin.py::test_keepers_close_positions_where_a_policy_says_so"
+    brief="tests/backstop/live/operate/test_margin.py::test_keepers_bring_marks_match_liquidate_meet_and_roll"
 )
 
 
@@ -45,6 +45,9 @@ def test_keepers_bring_marks_match_liquidate_meet_and_roll(fresh: Devnet, tmp_pa
     street.system.check()
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_margin.py::test_keepers_bring_marks_match_liquidate_meet_and_roll"
+)
 @pytest.mark.parametrize(
     ("policy", "calls"), [pytest.param("ranked", {"submit", "execute"}, marks=LONGER), ("shared", {"share"})]
 )

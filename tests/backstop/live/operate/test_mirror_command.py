@@ -164,6 +164,9 @@ def test_a_node_that_takes_over_may_be_behind(
     hostile.close()
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_mirror.py::test_it_goes_back_to_where_the_chain_forked"
+)
 def test_it_follows_through_a_reorganisation(
     devnet: Devnet, deployment: Deployment, attach: Callable[..., LiveSystem], tmp_path: Path
 ) -> None:
@@ -208,7 +211,7 @@ def test_it_follows_through_a_reorganisation(
 
 
 @pytest.mark.deep(
-    brief="tests/backstop/live/operate/test_mirror_command.py::test_it_follows_through_a_reorganisation"
+    brief="tests/backstop/live/operate/test_mirror.py::test_it_goes_back_to_where_the_chain_forked"
 )
 def test_a_chain_that_is_shorter_now_is_noticed(
     devnet: Devnet, deployment: Deployment, attach: Callable[..., LiveSystem], tmp_path: Path

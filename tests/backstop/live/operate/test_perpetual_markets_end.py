@@ -103,6 +103,9 @@ def called(street: Street) -> set[str]:
     return {line.split("(")[0].split(".")[1] for line in street.said if " done in block" in line}
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_margin.py::test_keepers_bring_marks_match_liquidate_meet_and_roll"
+)
 def test_a_market_is_delisted_by_keepers(street: Street) -> None:
     """The long owes by the end; the two shorts bear it alike, and the market of bitcoin goes on."""
     at = street.system.timestamp + MIN_NOTICE
@@ -122,7 +125,7 @@ def test_a_market_is_delisted_by_keepers(street: Street) -> None:
 
 
 @pytest.mark.deep(
-    brief="tests/backstop/live/operate/test_perpetual_markets_end.py::test_a_market_is_delisted_by_keepers"
+    brief="tests/backstop/live/operate/test_margin.py::test_keepers_bring_marks_match_liquidate_meet_and_roll"
 )
 def test_all_are_settled_by_keepers(street: Street) -> None:
     """Keepers begin settlement, end both markets, and see all losses final; then everybody leaves."""

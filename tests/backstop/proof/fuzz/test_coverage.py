@@ -273,6 +273,7 @@ def test_files_that_are_no_coverage_are_refused(tmp_path):
         Coverage({"Door": []}).merge(Coverage({"Window": []}))
 
 
+@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_coverage.py::test_every_decision_on_the_way_is_told")
 def test_reasons_that_only_a_deployment_meets_are_apart(artifacts):
     found = catalogue(artifacts, ["Pool", "CollateralAuction", "VaultEngine"])
     assert "pool: cooldown bounds" in found["Pool"].constructor_reasons

@@ -23,7 +23,7 @@ from backstop.proof.fuzz.tally import Call, Tally
 from tests.support.helpers import edited_contracts, shown
 from tests.support.waiting import wait_for
 
-BRIEF = "tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_resumed_campaign_is_the_whole_one"
+BRIEF = "tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it"
 
 ROOT = CONTRACTS.parent
 # As `ape run`, without Ape, which takes longer to start.
@@ -66,9 +66,7 @@ def played(out):
 
 
 # Covering has all contracts compiled with marks.
-@pytest.mark.deep(
-    brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_the_seconds_bound_the_whole_campaign"
-)
+@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it")
 def test_a_campaign_ends_with_what_it_did(tmp_path):
     code, out, err = run("--steps", 2_500, "--seed", 3, "--out", tmp_path / "a")
     assert code == 0, err
@@ -87,9 +85,7 @@ def test_a_campaign_ends_with_what_it_did(tmp_path):
     assert not (tmp_path / "a/failures").exists()
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_the_seconds_bound_the_whole_campaign"
-)
+@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it")
 def test_json_is_json(tmp_path):
     code, out, _ = run("--steps", 500, "--out", tmp_path / "a", "--json")
     content = json.loads(out)
@@ -122,9 +118,7 @@ def test_a_bug_ends_it_with_a_small_trace_and_a_test(tmp_path):
     assert shrunk.exit_code == 0 and "shrunk from 1 to 1" in shrunk.stdout
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_resumed_campaign_is_the_whole_one"
-)
+@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it")
 def test_interrupted_it_keeps_what_it_did_and_goes_on(tmp_path):
     out = tmp_path / "a"
     process = start("--steps", 100_000, "--out", out)
@@ -139,6 +133,7 @@ def test_interrupted_it_keeps_what_it_did_and_goes_on(tmp_path):
     assert last_line(printed)[0] == steps + 200
 
 
+@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it")
 def test_the_seconds_bound_the_whole_campaign(tmp_path, artifacts):
     artifacts.load()
     began = time.monotonic()
@@ -152,9 +147,7 @@ def test_the_seconds_bound_the_whole_campaign(tmp_path, artifacts):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.deep(
-    brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_resumed_campaign_is_the_whole_one"
-)
+@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it")
 def test_interrupted_while_it_covers_it_ends_at_once(tmp_path, number):
     out = tmp_path / "a"
     # Sources that nobody has compiled: else covering may be over before the signal comes.
@@ -215,6 +208,7 @@ def test_the_number_of_processes_changes_nothing(whole, tmp_path):
     assert played(tmp_path / "a") == played(whole)
 
 
+@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it")
 def test_a_resumed_campaign_is_the_whole_one(whole, tmp_path):
     out = tmp_path / "a"
     Campaign.open(Settings(5, 100), out).run()
@@ -223,9 +217,7 @@ def test_a_resumed_campaign_is_the_whole_one(whole, tmp_path):
     assert played(out) == played(whole)
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_resumed_campaign_is_the_whole_one"
-)
+@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it")
 def test_a_resumed_campaign_has_the_steps_it_is_asked_for(tmp_path):
     for steps in (300, 2_500):
         progress = Campaign.open(Settings(5, steps), tmp_path / "a").run(workers=2)

@@ -112,6 +112,9 @@ def run_test_file(path, contracts):
     )
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_shrink.py::test_the_small_trace_replays_on_both_hosts"
+)
 def test_the_test_file_fails_with_the_bug_and_passes_without(found, wrong):
     assert "deposit_and_draw" in found.test.read_text()
     bad = run_test_file(found.test, wrong.root)

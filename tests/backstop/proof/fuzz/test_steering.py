@@ -109,6 +109,9 @@ def steered(short_rounds, tmp_path_factory):
     return out
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_steering.py::test_every_other_run_is_steered_once_there_are_rounds_to_learn_from"
+)
 def test_steered_runs_are_the_same_on_any_number_of_processes(steered, tmp_path):
     Campaign.open(Settings(5, 500), tmp_path / "a").run(workers=2)
     one, two = played(steered), played(tmp_path / "a")
@@ -116,7 +119,7 @@ def test_steered_runs_are_the_same_on_any_number_of_processes(steered, tmp_path)
 
 
 @pytest.mark.deep(
-    brief="tests/backstop/proof/fuzz/test_steering.py::test_steered_runs_are_the_same_on_any_number_of_processes"
+    brief="tests/backstop/proof/fuzz/test_steering.py::test_every_other_run_is_steered_once_there_are_rounds_to_learn_from"
 )
 def test_a_resumed_campaign_steers_as_the_whole_one(steered, tmp_path):
     Campaign.open(Settings(5, 300), tmp_path / "a").run()
@@ -125,7 +128,7 @@ def test_a_resumed_campaign_steers_as_the_whole_one(steered, tmp_path):
 
 
 @pytest.mark.deep(
-    brief="tests/backstop/proof/fuzz/test_steering.py::test_steered_runs_are_the_same_on_any_number_of_processes"
+    brief="tests/backstop/proof/fuzz/test_steering.py::test_every_other_run_is_steered_once_there_are_rounds_to_learn_from"
 )
 def test_without_steering_only_the_steered_runs_differ(steered, tmp_path):
     Campaign.open(Settings(5, 500, steered=False), tmp_path / "a").run()
@@ -135,6 +138,9 @@ def test_without_steering_only_the_steered_runs_differ(steered, tmp_path):
         assert number not in plain[1] or plain[1][number] == other[1].get(number, plain[1][number])
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_steering.py::test_moves_that_lead_there_weigh_more_and_those_that_end_it_less"
+)
 def test_a_workout_may_outlive_its_type():
     """No run came there before there was a move that repays all of a type but a premium."""
     place = predicate_names().index("a workout runs in a retired type")

@@ -50,6 +50,9 @@ def test_mutants_are_of_changed_lines_in_an_order_by_seed(checkout):
     assert sorted(map(str, drawn)) == sorted(map(str, draw_mutants(lines, 4, root)))
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/mutation/test_changed_lines.py::test_mutants_are_of_changed_lines_in_an_order_by_seed"
+)
 def test_a_campaign_notices_a_wrong_line():
     """A stablecoin that mints nothing differs from the model at the first draw."""
     wrong = next(each for each in mutants_of("Stablecoin") if "erc20._mint(to, amount)" in each.before)

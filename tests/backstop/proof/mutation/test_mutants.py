@@ -9,6 +9,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.proof.mutation.equivalent import read_equivalent
 from backstop.proof.mutation.mutants import FILES, mutants_of, shuffled
+from tests.support.deep import cases
 
 # All of a contract, made once.
 own = cache(mutants_of)
@@ -21,7 +22,15 @@ def test_every_contract_of_the_protocol_is_mutated():
     assert {file for files in FILES.values() for file in files} == mutated
 
 
-@pytest.mark.parametrize("contract", FILES)
+LARGE = ("LossWaterfall", "VaultEngine", "Pool", "PerpetualMarket", "PriceFeed", "CollateralAuction")
+
+
+@pytest.mark.parametrize(
+    "contract",
+    cases(
+        FILES, LARGE, "tests/backstop/proof/mutation/test_mutants.py::test_no_two_mutants_have_the_same_name"
+    ),
+)
 def test_no_two_mutants_have_the_same_name(contract):
     found = own(contract)
     assert len({mutant.id for mutant in found}) == len(found) > 10

@@ -26,9 +26,7 @@ def run(results, **options):
     return trials.scores["LedgerStage"], shown, done
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/proof/mutation/test_trials.py::test_tests_that_fail_by_themselves_are_told"
-)
+@pytest.mark.deep(brief="tests/backstop/proof/mutation/test_trials.py::test_results_come_back_from_disk")
 def test_the_same_mutants_whether_stopped_or_not(results, tmp_path):
     whole, shown, done = run(results)
     assert done and whole.mutants == 4 and whole.killed and whole.survived
@@ -42,6 +40,7 @@ def test_the_same_mutants_whether_stopped_or_not(results, tmp_path):
     assert (done and resumed == whole) or resumed.survived == whole.survived
 
 
+@pytest.mark.deep(brief="tests/backstop/proof/mutation/test_trials.py::test_results_come_back_from_disk")
 def test_tests_that_fail_by_themselves_are_told(results, tmp_path):
     broken = tmp_path / "test_broken.py"
     broken.write_text("def test_it():\n    assert False\n")

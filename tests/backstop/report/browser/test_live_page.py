@@ -52,6 +52,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         devnet.process.stop()
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
+)
 def test_it_shows_each_block(watched: dict[str, Any]) -> None:
     shown = [note["block"] for note in watched["notes"] if note["block"]]
     assert shown == sorted(shown) and (shown[0], shown[-1]) == (watched["first"], watched["last"])
@@ -61,6 +64,9 @@ def test_it_shows_each_block(watched: dict[str, Any]) -> None:
     assert watched["problems"] == []
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
+)
 def test_it_shows_what_is_to_anybody(watched: dict[str, Any]) -> None:
     light, dark = watched["looks"]
     assert light["background"] != dark["background"]

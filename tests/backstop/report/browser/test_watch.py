@@ -19,7 +19,7 @@ from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.support.devnet import SMALL, Devnet
 from tests.support.reader import Reader, start_mirror, wait_for_page
 
-BRIEF = "tests/backstop/report/browser/test_live_page.py::test_it_shows_each_block"
+BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.anvil, pytest.mark.deep(brief=BRIEF)]
 
 WIDTHS = (1280, 400)

@@ -43,6 +43,9 @@ def summary(out, printed):
     return json.loads((out / "summary.json").read_text())
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/attack/test_attack_command.py::test_the_worst_is_a_scenario_that_anybody_can_play"
+)
 def test_the_table(out, printed) -> None:
     for piece in (
         "A small study: the worst found within “An insider”",

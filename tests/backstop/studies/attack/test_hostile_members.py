@@ -11,7 +11,7 @@ from backstop.studies.attack.space import Choice
 from backstop.studies.attack.trial import Trial
 from tests.support.paths import DATA
 
-BRIEF = "tests/backstop/studies/attack/test_hostile_members.py::test_one_who_has_to_wait_finds_no_way"
+BRIEF = "tests/exploits/test_searching_for_an_exit.py::test_no_plan_gains_anything"
 
 HERE = DATA / "attack"
 
@@ -39,6 +39,7 @@ def test_a_member_who_may_leave_at_once_leaves_before_the_loss(worst) -> None:
     assert others > 0.9 * min(trial.gain, left)
 
 
+@pytest.mark.deep(brief="tests/exploits/test_searching_for_an_exit.py::test_no_plan_gains_anything")
 def test_one_who_has_to_wait_finds_no_way(worst) -> None:
     """With the same prices and plans to choose from; a lot that is worth something is no loss yet."""
     _, trial = worst("insider", "insider-budget")
@@ -47,18 +48,14 @@ def test_one_who_has_to_wait_finds_no_way(worst) -> None:
 
 
 # The same search for another adversary: a borrower, weakness and mended rule.
-@pytest.mark.deep(
-    brief="tests/backstop/studies/attack/test_hostile_members.py::test_one_who_has_to_wait_finds_no_way"
-)
+@pytest.mark.deep(brief="tests/exploits/test_searching_for_an_exit.py::test_no_plan_gains_anything")
 def test_a_thin_margin_is_a_loan_that_need_not_be_repaid(worst) -> None:
     choice, trial = worst("thin-margin", "thin-budget")
     assert trial.gain > 10_000 * WAD
     assert any(move.do == "draw" for move in choice.plans["stranger"])
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/studies/attack/test_hostile_members.py::test_one_who_has_to_wait_finds_no_way"
-)
+@pytest.mark.deep(brief="tests/exploits/test_searching_for_an_exit.py::test_no_plan_gains_anything")
 def test_a_margin_above_what_prices_fall_makes_it_pay_nothing(worst) -> None:
     _, trial = worst("late-price", "borrower-budget")
     assert trial.gain <= 0

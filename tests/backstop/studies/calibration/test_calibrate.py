@@ -230,6 +230,9 @@ def laws(tmp_path_factory):
     return folder, result
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/calibration/test_calibrate.py::test_the_file_is_what_was_measured"
+)
 def test_the_command_prints_and_keeps_what_it_measured(found, laws) -> None:
     folder, result = laws
     out = ("--out", str(folder))

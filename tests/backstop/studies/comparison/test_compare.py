@@ -42,6 +42,7 @@ def test_every_preset_on_the_contracts(compared, tmp_path):
         assert row["differences"] == 0 and row["state_hash"] == alone["state_hash"]
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_the_loss_is_paid_exactly(compared):
     for row in compared["presets"]:
         groups = sum(int(entry["rad"]) for entry in row["loss_paid_by"])
@@ -49,6 +50,7 @@ def test_the_loss_is_paid_exactly(compared):
         assert int(row["created_rad"]) > 1_000 * RAD
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_figures_are_those_of_the_runs(compared, out):
     for row in compared["presets"]:
         run = load_run(out / row["preset"])
@@ -62,6 +64,7 @@ def test_figures_are_those_of_the_runs(compared, out):
         assert row["stages"] == [entry["stage"] for entry in run.summary["losses"]["covered"]]
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_the_crash_is_the_same(compared, out):
     """Prices and gas to the digit; the opening of the book too, but for who puts what into which pool."""
     markets, books = set(), set()
@@ -75,6 +78,7 @@ def test_the_crash_is_the_same(compared, out):
     assert len(books) == 1
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_nobody_but_the_groups_of_the_order_pays(compared):
     for row in compared["presets"]:
         asked = {group_of(stage) for stage in row["stages"]} | {"holders"}
@@ -82,6 +86,7 @@ def test_nobody_but_the_groups_of_the_order_pays(compared):
         assert {entry["group"] for entry in row["loss_paid_by"] if int(entry["rad"])} <= asked
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_running_pays_only_where_a_pool_is_left_at_book_value(compared, out):
     """Elsewhere who runs has no more than who stays, once all that pools hold is in doubt."""
     naive = {cost["preset"] for cost in compared["naive"] if cost["rule"] == "leave-at-once"}
@@ -101,6 +106,7 @@ def test_running_pays_only_where_a_pool_is_left_at_book_value(compared, out):
     assert len(tried) and not any(tried["ok"])
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_what_a_naive_rule_costs_adds_up(compared, out):
     """Somebody has less by what others have more, but for what the loss itself is larger or smaller."""
     assert compared["naive"]
@@ -113,6 +119,7 @@ def test_what_a_naive_rule_costs_adds_up(compared, out):
         assert gains == sorted(gains, reverse=True)
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_who_leaves_at_once_gains_what_others_pay(compared):
     cost = next(cost for cost in compared["naive"] if cost["preset"] == "morpho")
     gained, paid = gainers(cost["parties"]), payers(cost["parties"])
@@ -120,6 +127,7 @@ def test_who_leaves_at_once_gains_what_others_pay(compared):
     assert gained[0][1] > 1_000 * WAD and paid and all(amount >= WAD for _, amount in paid)
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_the_files(compared, out):
     assert json.loads((out / "compare.json").read_text()) == compared
     with (out / "compare.csv").open() as file:
@@ -131,6 +139,7 @@ def test_the_files(compared, out):
     assert write_page(compared, out).is_file()
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_every_line_has_a_figure_somewhere(compared):
     shown = lines(compared)
     assert len({line.title for line in shown}) == len(shown)
@@ -138,6 +147,7 @@ def test_every_line_has_a_figure_somewhere(compared):
         assert any(value_at(row, line.figure) is not None for row in compared["presets"])
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_the_time_to_cover(compared, out):
     """Worked out again from the state table: no block after it has a coin of deficit, the one before has."""
     for row in compared["presets"]:

@@ -20,7 +20,7 @@ from backstop.studies.comparison.compare import checked, compare, lines, margin_
 from backstop.studies.comparison.presets import load_presets
 from tests.support.paths import DATA
 
-BRIEF = "tests/backstop/studies/comparison/test_compare.py::test_the_loss_is_paid_exactly"
+BRIEF = "tests/backstop/studies/comparison/test_command.py::test_the_table"
 
 SCENARIO = str(DATA / "compare" / "crowded.yaml")
 PRESETS = "dydx,bitmex,okex-clawback,ccp,hyperliquid"

@@ -23,6 +23,9 @@ def compared(tmp_path_factory):
     return compare(COLLAPSE, load_presets(PRESETS), "revm", 1, out, aftermath=8 * DAY), out
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/test_settlement.py::test_a_simulation_ends_in_it_as_well"
+)
 def test_it_begins_by_the_protocols_own_rule(compared):
     """Above the bound for two whole epochs, a day each, and nobody announced anything."""
     for row in compared[0]["presets"]:

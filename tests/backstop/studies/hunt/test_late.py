@@ -15,6 +15,7 @@ from backstop.studies.hunt import late
 from backstop.studies.hunt.late import KINDS, Late, draw_course
 from backstop.studies.hunt.story import replay_steps
 from backstop.system import Action
+from tests.support.deep import cases
 
 BRIEF = "tests/backstop/studies/hunt/test_late.py::test_a_history_with_all_spam_happens_on_the_contracts"
 
@@ -33,6 +34,9 @@ def first(fits, what):
     return next(each for each in delays(fits) if each[2].what == what)
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/hunt/test_late.py::test_sees_that_resets_kept_a_worthless_lot_open"
+)
 def test_sees_that_a_step_is_used_up(monkeypatch):
     def refuse(self, *args):
         raise Revert("price_feed: too early")
@@ -44,7 +48,9 @@ def test_sees_that_a_step_is_used_up(monkeypatch):
     assert found.least(course, delay).spam == ("poke",)
 
 
-@pytest.mark.deep(brief="tests/backstop/studies/hunt/test_late.py::test_sees_that_a_step_is_used_up")
+@pytest.mark.deep(
+    brief="tests/backstop/studies/hunt/test_late.py::test_sees_that_resets_kept_a_worthless_lot_open"
+)
 def test_sees_that_dust_fills_the_list_of_batches(monkeypatch):
     monkeypatch.setattr(Exits, "_joining", no_more_than_one(Exits._joining))
     monkeypatch.setattr(redeem_queue, "MOST_UNSETTLED", 3)
@@ -85,7 +91,14 @@ def test_sees_that_a_crumb_blocks_a_repayment(monkeypatch):
     assert delay is not None and delay.what == "a repayment"
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed",
+    cases(
+        range(4),
+        range(1, 4),
+        "tests/backstop/studies/hunt/test_late.py::test_nothing_comes_late_under_the_present_rules",
+    ),
+)
 def test_nothing_comes_late_under_the_present_rules(seed):
     assert Late(seed).hunt(6) == []
 

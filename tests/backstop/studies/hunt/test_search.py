@@ -108,6 +108,9 @@ def found():
     return [hunt(seed, 12, 12) for seed in (11, 12)]
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/hunt/test_search.py::test_a_story_is_what_happens_on_the_contracts"
+)
 def test_equal_seeds_find_alike(found):
     assert hunt(12, 12, 12) == found[1]
     assert draw_case(11) == found[0].case

@@ -11,7 +11,9 @@ from backstop.studies.reproductions import forecasts
 from backstop.studies.reproductions.table import Reproduction
 from tests.support.paths import ROOT
 
-BRIEF = "tests/backstop/studies/reproductions/test_forecasts.py::test_only_what_came_before_is_known"
+BRIEF = (
+    "tests/backstop/studies/reproductions/test_forecasts.py::test_the_bound_is_that_of_the_published_table"
+)
 
 DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
 FALLS = 4 * len(forecasts.CASES)
@@ -46,6 +48,7 @@ def test_bad_days_fall_deeper_than_their_own_mornings_say(found) -> None:
     assert (knowing.published, knowing.agrees) == (3, True)
 
 
+@pytest.mark.deep(brief=BRIEF)
 def test_only_what_came_before_is_known() -> None:
     """Falls after a moment move no forecast before it; the law is fitted anew after so many moves."""
     random = np.random.default_rng(3)

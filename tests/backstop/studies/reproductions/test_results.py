@@ -83,6 +83,9 @@ def test_all_customers_lose_alike_and_are_made_whole() -> None:
 # ---------------------------------------------------------------- 10 October 2025
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/reproductions/test_results.py::test_all_paths_at_once_are_each_path_by_itself"
+)
 def test_the_minimal_policy_takes_what_is_needed_and_nobody_has_less() -> None:
     found = reproduce("october-2025")
     assert found.agreed == found.compared == 4

@@ -17,7 +17,7 @@ from backstop.studies.stress.columns import MICRO, NEVER, Columns
 from backstop.studies.stress.exact import Exact
 
 LONGER = pytest.mark.deep(
-    brief="tests/backstop/studies/stress/test_exact.py::test_workouts_and_domains_are_counted"
+    brief="tests/backstop/studies/stress/test_exact.py::test_a_row_is_what_the_simulation_of_its_path_says"
 )
 
 PATHS = 6
@@ -68,6 +68,9 @@ def test_the_worst_path_replays_on_anvil(small, engine, rows):
     assert figures(result, engine.columns)["bad_debt"] == worst["bad_debt"] > 0
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/stress/test_exact.py::test_a_row_is_what_the_simulation_of_its_path_says"
+)
 @pytest.mark.parametrize(
     "name", ["tests/data/audit/strained.yaml", pytest.param("nomad-bridge", marks=LONGER)]
 )

@@ -235,9 +235,7 @@ def disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(where)], check=True)  # what failed may still be open
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/studies/stress/test_study.py::test_a_full_disk_is_one_line_and_nothing_is_lost"
-)
+@pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_wherever_the_disk_fills_up_it_is_one_line_and_nothing_is_lost(disk, tmp_path, monkeypatch):
     monkeypatch.setitem(CHUNKS, "fast", 20)
     asked = (SMALL, "--paths", "60", "--confirm", "0", "--out")

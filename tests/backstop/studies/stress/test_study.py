@@ -29,9 +29,6 @@ BRIEF = "tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_w
 PATHS = 45
 """Four chunks and a half."""
 
-# Each process has as much to do as the other; three of them differ more.
-EVEN = pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_processes_write_equal_files")
-
 
 @pytest.fixture(scope="module")
 def task(small) -> Task:
@@ -59,7 +56,8 @@ def test_rows_are_those_of_the_engine_in_order(task, whole):
     assert np.array_equal(rows, engine(task).rows(0, PATHS))
 
 
-@pytest.mark.parametrize("count", [pytest.param(2, marks=EVEN), 3])
+@pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
+@pytest.mark.parametrize("count", [2, 3])
 def test_processes_write_equal_files(task, whole, tmp_path, count):
     Study.open(task, PATHS, tmp_path / "out").run(processes(count))
     assert files(tmp_path / "out") == files(whole)
@@ -74,7 +72,7 @@ def scheduler():
         yield local.scheduler_address
 
 
-@pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_processes_write_equal_files")
+@pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_a_dask_cluster_writes_equal_files(task, whole, tmp_path, scheduler):
     Study.open(task, PATHS, tmp_path / "out").run(cluster(scheduler))
     assert files(tmp_path / "out") == files(whole)
@@ -164,6 +162,7 @@ def test_another_study_is_not_gone_on_with(small, whole):
     assert f"{whole} was made with seed 1, not 2: " in text
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_a_full_disk_is_one_line_and_nothing_is_lost(task, whole, tmp_path):
     out = tmp_path / "out"
     study = Study.open(task, PATHS, out)

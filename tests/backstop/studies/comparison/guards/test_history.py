@@ -157,6 +157,9 @@ def test_minutes_of_a_low(history) -> None:
         assert rows[guard]["spared"] >= 10
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_history.py::test_model_and_chain_agree"
+)
 def test_a_short_larger_than_its_market(history) -> None:
     """Whoever wants 92 million gets as much as margin, ceiling or flow leave him."""
     rows = history("crv-squeeze")

@@ -20,11 +20,11 @@ from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
 from tests.support.paths import DATA, ROOT
 
-BRIEF = "tests/backstop/studies/comparison/guards/test_tries.py::test_a_half_written_file_is_done_again"
+BRIEF = "tests/backstop/studies/comparison/guards/test_tries.py::test_what_has_changed_is_done_again"
 
 SMALL = str(DATA / "guards" / "small.yaml")
 MORE_FILES = pytest.mark.deep(
-    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_a_half_written_file_is_done_again"
+    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_what_has_changed_is_done_again"
 )
 GUARDS = ["off", "breaker", "deviation", "watchers", "all"]
 
@@ -175,7 +175,7 @@ def test_stopped_it_goes_on_where_it_was(two, undisturbed, tmp_path) -> None:
 
 
 @pytest.mark.deep(
-    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_a_half_written_file_is_done_again"
+    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_what_has_changed_is_done_again"
 )
 def test_killed_in_the_second_scenario(two, undisturbed, tmp_path) -> None:
     """A real process, and no chance to clean up."""
@@ -195,6 +195,9 @@ def test_killed_in_the_second_scenario(two, undisturbed, tmp_path) -> None:
     assert contents(tmp_path) == contents(undisturbed)
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_what_has_changed_is_done_again"
+)
 @pytest.mark.parametrize(
     ("spoiled", "how"),
     [
@@ -218,7 +221,7 @@ def test_a_half_written_file_is_done_again(two, undisturbed, tmp_path, spoiled, 
 
 
 @pytest.mark.deep(
-    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_a_half_written_file_is_done_again"
+    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_what_has_changed_is_done_again"
 )
 def test_a_comparison_that_lacks_a_field_is_done_again(two, undisturbed, tmp_path) -> None:
     shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)

@@ -48,7 +48,7 @@ def named(rows, scenario):
     return {name: rows[:, i] for i, name in enumerate(Fast(scenario, 1).columns.names)}
 
 
-@pytest.mark.deep(brief="tests/backstop/studies/stress/fast/test_engine.py::test_a_day_of_the_library_agrees")
+@pytest.mark.deep(brief="tests/backstop/studies/stress/fast/test_engine.py::test_a_run_empties_a_pool")
 def test_random_scenarios_agree() -> None:
     """The figures that docs/do/stress.md states, with room for a smaller sample."""
     found = {each.column: each for each in measure(scenarios=8, paths=4, seed=11)}
@@ -64,6 +64,7 @@ def test_random_scenarios_agree() -> None:
     assert found["liquidations"].equal > 0.8
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/stress/fast/test_engine.py::test_a_run_empties_a_pool")
 def test_a_day_of_the_library_agrees() -> None:
     day = load_scenario("black-thursday")
     exact, fast = (named(rows, day) for rows in both(day, 3, 2))
