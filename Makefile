@@ -26,8 +26,8 @@ demo: setup ## a crash, its bad debt and its recovery, start to end
 	$(BIN)/ape run demo --fresh
 
 # Node's packages wait for the network; the lint and the compiler have the processors meanwhile.
-test: .venv/.package ## lint, then every test but the deep ones
-	@$(MAKE) --jobs 4 testtools types compile style
+test: .venv/.package ## lint without the types of tests, then every test but the deep ones
+	@$(MAKE) --jobs 4 testtools types compile style TYPED='offchain scripts'
 	$(TESTS)
 
 deep: testtools ## the tests that take too long for every change
@@ -41,8 +41,9 @@ style: .venv/.package
 	@for config in $(wildcard .importlinter .importlinter-*); do $(BIN)/lint-imports --no-logo --no-cache --config $$config || exit; done
 	$(MAMUSHI) --check $(wildcard contracts)
 
+TYPED := .
 types: .venv/.package
-	$(BIN)/mypy .
+	$(BIN)/mypy $(TYPED)
 
 compile: .venv/.package
 	$(BIN)/python -c 'from backstop.hosts.artifacts import Artifacts; Artifacts().load()'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
@@ -55,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--contracts", type=Path, default=CONTRACTS, help="contracts to test in place of the project's"
     )
-    parser.addoption("--steps", type=int, default=20_000, help="random steps of tests/backstop/proof/fuzz")
+    parser.addoption("--steps", type=int, default=10_000, help="random steps of tests/backstop/proof/fuzz")
     parser.addoption("--seed", type=int, default=1, help="the seed of tests/backstop/proof/fuzz")
 
 
@@ -115,8 +116,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     kept: list[pytest.Item] = []
     deep: list[pytest.Item] = []
+    seen: Counter[str] = Counter()
     for item in items:
-        (deep if item.get_closest_marker("deep") else kept).append(item)
+        mark = item.get_closest_marker("deep")
+        cases = mark.kwargs.get("cases", 0) if mark else 1
+        name, _, _ = item.nodeid.partition("[")
+        seen[name] += bool(mark and cases)
+        (kept if cases and seen[name] <= cases else deep).append(item)
     config.hook.pytest_deselected(items=deep)
     items[:] = kept
 

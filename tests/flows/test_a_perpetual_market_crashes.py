@@ -20,6 +20,7 @@ def played(host, policy="by-cycle", accounts=ACCOUNTS, **more):
         return Crash(opened, accounts, 1, policy=policy, **more).play()
 
 
+@pytest.mark.deep(cases=2)
 @pytest.mark.parametrize("policy", ["by-cycle", "ranked", "shared"])
 @pytest.mark.parametrize("markets", [1, 2])
 def test_everybody_pays_once(policy, markets):

@@ -76,6 +76,7 @@ FIXTURES = {25: "alone_with_guards", 126: "alone_with_a_pool", 161: "alone_with_
 FIXTURES |= dict.fromkeys((97, 98, 99, 100, 131), "alone_with_margin")
 
 
+@pytest.mark.deep(cases=12)
 @pytest.mark.parametrize("number", sorted(COUNTERFACTUAL_PROPERTIES))
 def test_a_right_model_is_left_as_it_is(request, number):
     alone = request.getfixturevalue(FIXTURES.get(number, "alone"))

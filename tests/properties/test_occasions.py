@@ -95,6 +95,7 @@ class Recorder:
         return pickle.dumps(vars(self.histories[number])) if number in self.histories else None
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_who_is_not_asked_sees_and_remembers_nothing(seed):
     machine = Machine(RevmHost(), seed, artifacts=ARTIFACTS, opened=False)

@@ -51,6 +51,7 @@ def test_fuzzed_runs_come_out_the_same(part, artifacts, renames):
     assert played == COUNT // PARTS
 
 
+@pytest.mark.deep(cases=3)
 @pytest.mark.parametrize("scenario", cases(FIGURES, LONG, BRIEF))
 def test_scenarios_come_to_the_same_figures(scenario, renames):
     assert run_again(scenario, renames) == renames.keys("figures", FIGURES[scenario])

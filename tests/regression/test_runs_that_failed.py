@@ -12,6 +12,7 @@ RUNS = {
 }
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("name", RUNS)
 def test_it_passes(name, artifacts):
     machine = Machine(RevmHost(), run_seed(*RUNS[name]), artifacts=artifacts, check_every=100, traces=None)

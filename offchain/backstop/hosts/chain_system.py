@@ -10,7 +10,7 @@ from backstop.hosts import layout
 from backstop.hosts.abi import AbiDecodingError, ContractAbi, Event, Function, decode_revert
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host import Host, RawLog, RawResult, Slot
-from backstop.model.state import ZERO_ADDRESS, Log, Revert, World
+from backstop.model.state import ZERO_ADDRESS, Log, Revert, Table, World
 from backstop.system import Action, Outcome, Snapshot, slots
 
 
@@ -142,10 +142,14 @@ class ChainSystem:
     def learn_world(self, world: World) -> None:
         """Have every slot read that a model world has ever written."""
         for name, contract in world.contracts.items():
-            for path, table in contract.tables.items():
-                self._tables[name].setdefault(path)
-                for key in table:
-                    self.learn(name, path, key, table.default)
+            self.learn_contract(name, contract.tables)
+
+    def learn_contract(self, name: str, tables: Mapping[str, Table]) -> None:
+        """Have every slot read of a contract whose tables a model has written."""
+        for path, table in tables.items():
+            self._tables[name].setdefault(path)
+            for key in table:
+                self.learn(name, path, key, table.default)
 
     def copy_slots(self, other: ChainSystem) -> None:
         """Have the slots read that another system of the same contracts reads."""

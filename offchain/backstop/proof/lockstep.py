@@ -306,7 +306,7 @@ class Lockstep:
         deployer = account(f"deployer_of_{creation.name}")
         create_on_chain(self.chain.host, self.chain.artifacts, creation, deployer)
         self.chain.add(creation.name, creation.kind, creation.address)
-        self._learn_all()
+        self._learn_all([creation.name])
         self._check_state(creation)
 
     def learn(self, contract: str, path: str, key: Hashable) -> None:
@@ -359,10 +359,12 @@ class Lockstep:
 
     # --------------------------------------------------------------- comparison
 
-    def _learn_all(self) -> None:
-        """Take over all tables of the model."""
-        self.chain.learn_world(self.model.world)
-        for name, contract in self.model.world.contracts.items():
+    def _learn_all(self, names: Iterable[str] | None = None) -> None:
+        """Take over all tables of the model, or of some contracts."""
+        contracts = self.model.world.contracts
+        for name in contracts if names is None else names:
+            contract = contracts[name]
+            self.chain.learn_contract(name, contract.tables)
             known = self._chain_state.setdefault(name, {})
             for path, table in contract.tables.items():
                 if path not in known:

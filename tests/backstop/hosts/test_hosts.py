@@ -132,6 +132,7 @@ def test_transient_storage_ends_with_the_call(shelf):
     assert call(shelf, "visit").value == 1
 
 
+@pytest.mark.deep(cases=2)
 def test_thousands_of_slots_are_read_in_order(shelf):
     for start in range(0, 4_500, 150):
         call(shelf, "fill", start, 150)

@@ -261,6 +261,7 @@ def test_both_have_to_start_at_one_time(new_host, artifacts):
         Lockstep(ModelSystem(World(GENESIS + 1, CHAIN_ID)), chain)
 
 
+@pytest.mark.deep(cases=2)
 @pytest.mark.parametrize("host", ALL)
 def test_a_divergence_is_written_down_and_can_be_run_again(mutated, artifacts, new_host, tmp_path, host):
     broken = mutated("devnet/Token.vy", "token: insufficient balance", "token: too poor")
@@ -313,6 +314,7 @@ def test_a_revert_of_both_is_a_revert_of_the_view(protocol):
         protocol.read("VaultEngine.terms_of", 31)
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize(
     ("host", "steps"), [("revm", 3_000), pytest.param("anvil", 200, marks=pytest.mark.anvil)]
 )

@@ -26,9 +26,7 @@ from backstop.model.collateral_auction import Lot, Owner, Top, principal_left
 from backstop.model.interfaces import Vault
 from tests.support.world import each_block
 
-LONGER = pytest.mark.deep(
-    brief="tests/backstop/keepers/test_indexes.py::test_a_run_sees_what_a_first_look_would_see"
-)
+LONGER = pytest.mark.deep(brief="tests/backstop/keepers/test_indexes.py::test_auctions_are_carried_by_price")
 
 OWNERS = [f"0x{i:040x}" for i in range(40)]
 
@@ -181,6 +179,7 @@ def test_auctions_are_carried_by_price(first, rounds) -> None:
             )
 
 
+@pytest.mark.deep(brief="tests/backstop/keepers/test_indexes.py::test_auctions_are_carried_by_price")
 @pytest.mark.parametrize(
     "name", ["tests/data/runs/small.yaml", pytest.param("tests/data/guards/guarded.yaml", marks=LONGER)]
 )

@@ -15,7 +15,7 @@ from backstop.simulation.scenario import load_scenario
 from tests.support.world import each_block
 
 LONGER = pytest.mark.deep(
-    brief="tests/backstop/keepers/test_vaults.py::test_runs_do_not_show_who_was_not_asked"
+    brief="tests/backstop/keepers/test_vaults.py::test_whoever_has_no_occasion_wants_nothing"
 )
 
 WAD = 10**18
@@ -71,6 +71,7 @@ def test_whoever_has_no_occasion_wants_nothing() -> None:
     assert {"liquidator", "flash_taker", "bidder", "crank", "coverer"} <= skipped
 
 
+@pytest.mark.deep(brief="tests/backstop/keepers/test_vaults.py::test_whoever_has_no_occasion_wants_nothing")
 @pytest.mark.parametrize(
     "name",
     [

@@ -68,6 +68,7 @@ def test_traces_of_seconds_have_no_blocks(artifacts, tmp_path):
     assert '"blocks"' not in (tmp_path / "trace.json").read_text()
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("host", ["revm", "py-evm", pytest.param("anvil", marks=pytest.mark.anvil)])
 def test_futures_take_blocks_back(artifacts, host):
     with open_host(host) as opened:

@@ -65,6 +65,7 @@ def test_a_run_without_a_page_is_the_command_that_writes_it(compared: Path) -> N
             assert (compared / link).is_file()
 
 
+@pytest.mark.deep(brief="tests/backstop/report/test_links.py::test_the_index_names_all_and_leads_to_each")
 def test_a_run_leads_to_its_costliest_auction_and_that_to_its_purchases(compared: Path) -> None:
     page = written(str(compared / "backstop"))
     first = re.search(r'Most was lost in <a href="#(auction-\d+)">', page)

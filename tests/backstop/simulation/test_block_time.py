@@ -20,6 +20,7 @@ def counting(scenario):
     return replace(scenario, parameters=replace(scenario.parameters, block_time=scenario.block_time))
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("host", ["model", "revm"])
 def test_it_plays_as_by_seconds(small, host):
     ours, theirs = simulate(counting(small), host, 1), simulate(small, host, 1)

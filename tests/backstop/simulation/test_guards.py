@@ -17,9 +17,12 @@ from tests.support.paths import DATA
 
 MINUTE = 60
 ETH = 0
-BRIEF = "tests/backstop/simulation/test_guards.py::test_the_mode_on_black_thursday"
+BRIEF = "tests/backstop/simulation/test_guards.py::test_a_summary_says_whether_margins_grow_with_size"
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/simulation/test_guards.py::test_a_summary_says_whether_margins_grow_with_size"
+)
 @pytest.mark.parametrize(
     "name", cases(("black-thursday", "black-thursday-healthy"), ("black-thursday-healthy",), BRIEF)
 )

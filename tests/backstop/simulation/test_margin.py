@@ -54,6 +54,7 @@ def test_a_real_node_comes_to_the_same(result: RunResult) -> None:
     assert again.summary["state_hash"] == result.summary["state_hash"]
 
 
+@pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree")
 def test_who_paid_adds_up_to_the_wei(result: RunResult) -> None:
     """By the rows of payments, by the cycles, and in the first screen with the vaults' losses."""
     margin = result.summary["margin"]
@@ -75,6 +76,7 @@ def test_who_paid_adds_up_to_the_wei(result: RunResult) -> None:
     assert margin_left(margin) == int(margin["pending_wad"]) + int(margin["unpaid_wad"])
 
 
+@pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree")
 def test_keepers_did_all_that_there_is_to_do(result: RunResult) -> None:
     done = {(row[2], row[3]) for row in result.tables["actions"] if row[7]}
     market, desk = "PerpetualMarket", "PerpetualDesk"
@@ -97,6 +99,7 @@ def test_a_settlement_leaves_no_position_and_nothing_late() -> None:
     assert margin["unpaid_wad"] == margin["pending_wad"] == "0"
 
 
+@pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree")
 def test_the_report_says_who_paid(result: RunResult, folder: Any) -> None:
     text = " ".join(page(load_run(folder)).split())
     assert "Cycles with losses" in text and "Whose gains paid" in text
@@ -120,6 +123,7 @@ def test_positions_open_at_the_mark_with_the_equity_they_had() -> None:
         assert view.mark(ETH) == 2 * WAD
 
 
+@pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree")
 def test_people_trade_by_signed_orders_while_it_runs(result: RunResult) -> None:
     """At a mark that they bring; both trades of the file, one of them after a fall."""
     start = result.summary["started_at"]
@@ -158,7 +162,7 @@ def test_who_owes_at_the_opening_is_told(tmp_path: Any) -> None:
         simulate(load_scenario(path), "model", 1)
 
 
-@pytest.mark.deep(brief="tests/backstop/simulation/test_margin.py::test_who_paid_adds_up_to_the_wei")
+@pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree")
 def test_the_library_has_a_crash_in_which_gains_pay() -> None:
     """No position is closed by force, insurance goes first, and nothing is late at the end."""
     run = simulate(load_scenario("october-2025-perpetuals"), "model", 1)
@@ -263,7 +267,7 @@ def test_an_owner_takes_out_what_he_does_not_have_to_leave() -> None:
     cases(
         ("jelly-squeeze", "oracle-jump"),
         ("jelly-squeeze", "oracle-jump"),
-        "tests/backstop/simulation/test_margin.py::test_who_paid_adds_up_to_the_wei",
+        "tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree",
     ),
 )
 def test_the_library_s_crashes_end_solvent(name: str) -> None:

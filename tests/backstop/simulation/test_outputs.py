@@ -169,6 +169,7 @@ BRIEF = "tests/backstop/simulation/test_outputs.py::test_every_command_has_the_r
 LONG = ("attack", "fuzz", "guards", "hunt", "reproduce", "sweep")
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("name", cases(FAMILIES, LONG, BRIEF))
 def test_every_command_has_the_rule(name, tmp_path) -> None:
     out = tmp_path / "out"

@@ -29,7 +29,9 @@ from tests.support.paths import DATA
 
 SMALL = DATA / "stress" / "small.yaml"
 GRID = DATA / "stress" / "ratios.yaml"
-BRIEF = pytest.mark.deep(brief="tests/backstop/spread/test_cluster.py::test_a_study_outlives_all_its_workers")
+BRIEF = pytest.mark.deep(
+    brief="tests/backstop/spread/test_cluster.py::test_a_worker_with_another_program_is_refused"
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,9 @@ def check_equal(found: Mapping[str, bytes], whole: Mapping[str, bytes]) -> None:
     assert len(found["report.html"]) > 10_000
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/spread/test_cluster.py::test_a_worker_with_another_program_is_refused"
+)
 def test_a_study_outlives_all_its_workers(
     local: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -173,7 +178,9 @@ def end(local: Any, done: int) -> None:
         local.scale(0)
 
 
-@pytest.mark.deep(brief="tests/backstop/spread/test_cluster.py::test_a_study_outlives_all_its_workers")
+@pytest.mark.deep(
+    brief="tests/backstop/spread/test_cluster.py::test_a_worker_with_another_program_is_refused"
+)
 def test_a_cluster_without_workers_is_waited_for_and_then_given_up(
     small: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -189,7 +196,9 @@ def test_a_cluster_without_workers_is_waited_for_and_then_given_up(
     assert "has had no workers for 0 s" in text and "of 30 paths are kept, the same command goes on" in text
 
 
-@pytest.mark.deep(brief="tests/backstop/spread/test_cluster.py::test_a_study_outlives_all_its_workers")
+@pytest.mark.deep(
+    brief="tests/backstop/spread/test_cluster.py::test_a_worker_with_another_program_is_refused"
+)
 def test_a_cluster_with_certificates(small: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from distributed import LocalCluster, Security
 

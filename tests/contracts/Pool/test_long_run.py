@@ -199,6 +199,7 @@ class Run:
         assert paid <= self.token.balances[self.claims.address]
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(
     "events",

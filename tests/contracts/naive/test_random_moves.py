@@ -3,6 +3,8 @@
 from dataclasses import replace
 from random import Random
 
+import pytest
+
 from backstop.proof.fuzz.deployments import draw_parameters
 from backstop.proof.fuzz.machine import ASK_EVERY, Machine
 
@@ -18,6 +20,7 @@ def naive_parameters(seed):
     return replace(parameters, **pools, waterfall_contract="EpochCapsWaterfall")
 
 
+@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_campaign.py::test_model_and_chain_agree")
 def test_model_and_contracts_agree(new_host, tmp_path):
     """Counterfactual properties ask for what these rules do not promise: a run ends before one is asked."""
     called = set()

@@ -157,6 +157,7 @@ TRIPS = {
 }
 
 
+@pytest.mark.deep(cases=8)
 @few
 @given(data=st.data())
 @pytest.mark.parametrize("trip", TRIPS)

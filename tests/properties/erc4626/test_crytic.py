@@ -47,6 +47,7 @@ def test_exit_properties(plain, data, method):
 # ----------------------------------------------------------------- must not revert
 
 
+@pytest.mark.deep(cases=8)
 @few
 @given(data=st.data())
 @pytest.mark.parametrize(

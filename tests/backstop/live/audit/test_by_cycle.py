@@ -124,6 +124,9 @@ def test_the_statement_says_what_a_jump_would_cost(market: Crashed, content: dic
     assert other["jumps"][0]["gaps_bps"] == {"WETH": 500}
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/audit/test_by_cycle.py::test_the_statement_says_what_insurance_has"
+)
 def test_the_command_tells_of_it(market: Crashed, tmp_path: Path) -> None:
     where = ("--network", market.devnet.url, "--deployment", str(market.file), "--out", str(tmp_path / "x"))
     result = CliRunner(mix_stderr=False).invoke(audit_script.cli, [*where])

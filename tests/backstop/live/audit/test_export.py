@@ -62,6 +62,7 @@ def scenario(exported: Path) -> Scenario:
     return load_scenario(exported / "scenario.yaml")
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("host", ["model", "revm", "anvil"])
 def test_a_run_begins_as_the_chain_is(host: str, crashed: Crashed, scenario: Scenario) -> None:
     """To the last slot; and with it every figure of the statement."""

@@ -39,6 +39,7 @@ def states(file: Path, aftermath: int) -> Iterator[tuple[ModelSystem, Deployment
         yield session.model, plan(scenario.parameters)
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize(
     ("file", "aftermath"), [("audit/strained.yaml", 0), ("compare/collapse.yaml", 8 * 86_400)]
 )

@@ -20,7 +20,7 @@ from backstop.live.node.signers import Signers
 from backstop.live.operate.system import LiveSystem, market_view
 from tests.support.town import Town
 
-BRIEF = "tests/backstop/live/index/test_book.py::test_it_goes_on_from_its_file"
+BRIEF = "tests/backstop/live/index/test_book.py::test_it_finds_what_a_look_at_all_vaults_finds"
 
 pytestmark = pytest.mark.anvil
 
@@ -95,6 +95,9 @@ def test_it_finds_what_a_look_at_all_vaults_finds(town: Town, begin: Open) -> No
     assert system.book.index.vault(0, borrower).normalized_debt == 0
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/index/test_book.py::test_it_finds_what_a_look_at_all_vaults_finds"
+)
 def test_it_goes_on_from_its_file(town: Town, begin: Open, tmp_path: Path) -> None:
     file, said = tmp_path / "kept" / "vaults.db", list[str]()
     first = begin(file)

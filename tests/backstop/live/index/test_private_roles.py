@@ -117,6 +117,7 @@ def test_a_bridge_draws_up_to_its_capital(place: Town, loop: Callable[..., Keepe
     bridge.system.check()
 
 
+@pytest.mark.deep(brief="tests/backstop/live/index/test_private_roles.py::test_a_debtor_enters_and_pays")
 def test_they_are_not_among_all(place: Town) -> None:
     names = {keeper.group.role for keeper in keepers_of(place.deployment, ["all"])}
     assert {"debtor", "bridge"} <= set(ROLES) and not names & {"debtor", "bridge"}

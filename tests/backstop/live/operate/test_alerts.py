@@ -132,6 +132,7 @@ def test_what_is_refused_is_not_sent_again(webhook: tuple[Send, list[str]], rece
     assert "secret" not in said[0]
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_alerts.py::test_what_happens_to_a_keeper")
 def test_nobody_waits_for_a_webhook(webhook: tuple[Send, list[str]], receiver: Receiver) -> None:
     send, said = webhook
     receiver.hangs.clear()

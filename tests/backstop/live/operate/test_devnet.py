@@ -71,6 +71,7 @@ def send(node: Node) -> None:
     LiveHost(node, Signers(test_accounts=False)).wait(sent)
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_devnet.py::test_it_stays_one_chain")
 def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) -> None:
     state, port = tmp_path / "state.json", str(free_port())
     process, node = start("--port", port, "--state", str(state))
@@ -100,9 +101,7 @@ def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) ->
     assert [block["header"]["number"] for block in blocks].count("0x0") == 1
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/live/operate/test_devnet.py::test_it_prints_its_address_and_ends_cleanly"
-)
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_devnet.py::test_it_stays_one_chain")
 def test_a_kill_costs_seconds(start: Start, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     process, node = start("--port", str(free_port()), "--state", str(state))

@@ -23,7 +23,7 @@ from tests.support.devnet import Devnet
 from tests.support.fallen import do, liquidate
 from tests.support.proxy import Proxy
 
-LONGER = pytest.mark.deep(brief="tests/backstop/live/operate/test_forks.py::test_a_fork_of_the_same_height")
+LONGER = pytest.mark.deep(brief="tests/backstop/live/operate/test_forks.py::test_a_fork_that_is_ahead")
 
 NewDevnet = Callable[..., Devnet]
 BIDDER = account("bidder")
@@ -74,6 +74,7 @@ def rounds(loop: KeeperLoop, count: int = 3) -> int:
     return sent
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_forks.py::test_a_fork_that_is_ahead")
 @pytest.mark.parametrize(
     "beside", ["fork", pytest.param("same", marks=LONGER), pytest.param("silent", marks=LONGER)]
 )
@@ -127,6 +128,7 @@ def test_a_fork_that_is_ahead(
     assert ("bidder", "fork") in loop.brakes.stops
 
 
+@pytest.mark.deep(cases=2)
 @pytest.mark.parametrize(
     ("other", "confirmed"),
     [

@@ -27,7 +27,7 @@ from backstop.live.operate.system import LiveSystem
 from tests.support.devnet import Devnet
 from tests.support.waiting import wait_for
 
-BRIEF = "tests/backstop/live/operate/test_full_disk.py::test_a_mirror_goes_on_without_its_checkpoint"
+BRIEF = "tests/backstop/live/operate/test_full_disk.py::test_what_the_journal_cannot_keep_is_not_sent"
 
 ACCRUER = account("accruer")
 
@@ -103,6 +103,9 @@ def test_a_keeper_goes_on_without_its_snapshot(
     assert file.exists()
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_full_disk.py::test_what_the_journal_cannot_keep_is_not_sent"
+)
 def test_a_mirror_goes_on_without_its_checkpoint(
     devnet: Devnet, deployment: Deployment, tmp_path: Path
 ) -> None:

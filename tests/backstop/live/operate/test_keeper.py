@@ -190,6 +190,9 @@ def test_every_role_of_a_scenario_can_be_run_here() -> None:
     assert {role for each in ROLES.values() for role in each} == set(roles.ROLES) - private
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_keeper.py::test_an_unsafe_vault_is_liquidated_and_sold"
+)
 def test_it_waits_for_a_node_that_was_restarted(
     new_devnet: Callable[..., Devnet], day: Scenario, tmp_path: Path
 ) -> None:
@@ -268,6 +271,7 @@ def test_the_fee_cap_is_kept(attach: Callable[..., LiveSystem], devnet: Devnet) 
         system.apply(Action("VaultEngine", "accrue", (ETH,), BORROWER))
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize(
     ("change", "line"),
     [

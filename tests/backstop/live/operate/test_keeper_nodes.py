@@ -111,6 +111,7 @@ def test_one_that_only_claims_to_be_ahead_is_not_believed(
     assert both.where == proxies[0].url and len(said) == 1
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize(
     ("change", "line"),
     [
@@ -288,6 +289,7 @@ def test_a_start_with_a_chain_of_ones_own_comes_to_an_end(
         assert "Error: stopped: block " in result.stderr and "no longer part of the chain" in result.stderr
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("command", ["keeper", "mirror", "audit", "index", "export"])
 def test_a_liar_alone_is_one_line_with_both_hashes(
     proxies: tuple[Proxy, Proxy], deployment: Deployment, tmp_path: Path, command: str
@@ -311,6 +313,7 @@ def test_a_liar_alone_is_one_line_with_both_hashes(
     assert f"on a chain with block 0 {there}, the node is on a chain with block 0 {here}:" in result.stderr
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("beside", [True, False])
 @pytest.mark.parametrize(
     "fault",

@@ -224,6 +224,7 @@ def test_wrong_knowledge_stops_money_at_risk_alone(
     assert loop.brakes.stops["bidder", cause]
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize(("away", "stopped"), [(106, True), (104, False), (96, False), (94, True)])
 def test_the_market_may_be_above_or_below_the_feed(
     attach_it: Open, fallen: LiveSystem, away: int, stopped: bool

@@ -40,7 +40,7 @@ from tests.support.fallen import BORROWER, ETH, do
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
 
-BRIEF = "tests/backstop/live/operate/test_metrics.py::test_health_says_what_is_wrong"
+BRIEF = "tests/backstop/live/operate/test_metrics.py::test_a_mirrors_figures_are_the_chains"
 
 LIQUIDATOR = account("liquidator")
 
@@ -200,6 +200,7 @@ def test_a_keepers_figures_are_what_it_did(
     assert port.health()[0] == 200 and port.said == []
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_metrics.py::test_a_mirrors_figures_are_the_chains")
 def test_health_says_what_is_wrong(
     watched: Callable[..., Watched],
     new_devnet: Callable[..., Devnet],
@@ -363,6 +364,7 @@ def test_no_keeper_ends_for_want_of_figures(
     assert port.samples()["backstop_block",] == devnet.node.head().number
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_metrics.py::test_a_mirrors_figures_are_the_chains")
 def test_calls_are_shown_until_a_reorganisation_takes_them_back(
     watched: Callable[..., Watched], fallen: LiveSystem, fallen_devnet: Devnet
 ) -> None:

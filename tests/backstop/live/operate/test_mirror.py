@@ -43,6 +43,7 @@ def mint(system: LiveSystem, amount: int, who: str = "borrower") -> None:
     assert system.apply(Action("ETH", "mint", (account(who), amount), account("borrower"))).ok
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("lost", [1, 3])
 def test_it_goes_back_to_where_the_chain_forked(
     lost: int, attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet

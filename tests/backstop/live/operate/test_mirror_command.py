@@ -95,6 +95,7 @@ def test_a_tampered_slot_is_told_and_fails(
     assert run("--once", "--checkpoint", tmp_path / "checkpoint.json").exit_code == 1
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -229,6 +230,7 @@ def test_a_chain_that_is_shorter_now_is_noticed(
     assert watch.mirror.block == head - 2 and watch.found == 0
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_mirror_command.py::test_once")
 def test_a_block_that_comes_during_a_look_is_not_left_out(
     devnet: Devnet, deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,6 +298,7 @@ def test_bad_checkpoints_are_named(run: Callable[..., Any], tmp_path: Path) -> N
     assert f"{file} is not a whole checkpoint (the state has no VaultEngine" in said(json.dumps(whole))
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_mirror_command.py::test_once")
 def test_a_node_that_forgot_a_state_is_named(
     new_devnet: Callable[..., Devnet], deployed_folder: Path, run: Callable[..., Any]
 ) -> None:
@@ -345,9 +348,7 @@ def test_memory_that_is_free_is_given_back(devnet: Devnet, deployment: Deploymen
     assert before.memory - after.memory > 50 << 20
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/live/operate/test_mirror_command.py::test_a_node_that_forgot_a_state_is_named"
-)
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_mirror_command.py::test_once")
 def test_what_the_node_forgot_meanwhile_is_told_and_the_newest_block_compared(
     new_devnet: Callable[..., Devnet], deployed_folder: Path, deployment: Deployment, tmp_path: Path
 ) -> None:

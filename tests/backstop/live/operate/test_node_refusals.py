@@ -83,6 +83,7 @@ def test_in_a_batch_too(nodes: Failover, proxies: tuple[Proxy, Proxy], batched: 
     assert all(int(each, 16) > 0 for each in found) and nodes.where == proxies[1].url
 
 
+@pytest.mark.deep(cases=2)
 @pytest.mark.parametrize(
     ("method", "error"),
     [

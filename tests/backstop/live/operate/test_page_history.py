@@ -19,7 +19,7 @@ from backstop.live.watch.scene import Scene
 from tests.support.devnet import Devnet
 from tests.support.fallen import BORROWER, liquidate
 
-BRIEF = "tests/backstop/live/operate/test_page_history.py::test_what_the_chain_lost_is_gone_after_a_restart"
+BRIEF = "tests/backstop/live/operate/test_mirror.py::test_it_goes_back_to_where_the_chain_forked"
 
 
 def follow(devnet: Devnet, system: LiveSystem, checkpoint: Path | None = None, page: bool = True) -> History:
@@ -37,7 +37,7 @@ def follow(devnet: Devnet, system: LiveSystem, checkpoint: Path | None = None, p
 
 
 @pytest.mark.deep(
-    brief="tests/backstop/live/operate/test_page_history.py::test_what_the_chain_lost_is_gone_after_a_restart"
+    brief="tests/backstop/live/operate/test_mirror.py::test_it_goes_back_to_where_the_chain_forked"
 )
 def test_it_outlives_the_mirror(fallen: LiveSystem, fallen_devnet: Devnet, tmp_path: Path) -> None:
     file = tmp_path / "checkpoint.json"
@@ -67,6 +67,9 @@ def test_it_outlives_the_mirror(fallen: LiveSystem, fallen_devnet: Devnet, tmp_p
     assert all(whole[each.block] == each for each in anew.points if each.block in whole)
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_mirror.py::test_it_goes_back_to_where_the_chain_forked"
+)
 def test_what_the_chain_lost_is_gone_after_a_restart(
     fallen: LiveSystem, fallen_devnet: Devnet, tmp_path: Path
 ) -> None:

@@ -83,6 +83,7 @@ def test_what_it_does_not_have_mined_goes_the_public_way(begin: Open, relay: Sta
     loop.close()
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("trouble", ["refuses", "lies", "gone"])
 def test_a_relay_in_trouble_holds_nothing_up(
     begin: Open, relay: StandIn, said: list[str], trouble: str

@@ -101,6 +101,7 @@ def replace_by_risk_policy(system: LiveSystem) -> str:
     return address
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("replace", [replace_by_scripted, replace_by_risk_policy])
 def test_keepers_go_on_by_the_policy_in_force(
     guarded: LiveSystem, replace: Callable[[LiveSystem], str], tmp_path: Path
@@ -162,6 +163,9 @@ def test_an_index_asks_the_policy_in_force(guarded: LiveSystem, tmp_path: Path) 
         export(guarded.mirror, tmp_path / "out", 3_600, 60)
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_replaced_policy.py::test_an_audit_proves_the_policy_in_force"
+)
 def test_a_policy_of_nobodys_is_told_in_one_line(guarded: LiveSystem) -> None:
     """It answers as one should, but its data has more than the sources': it could be anything."""
     other = LiveSystem(guarded.node, guarded.deployment, Signers(test_accounts=True))

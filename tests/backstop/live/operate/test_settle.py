@@ -252,6 +252,7 @@ def test_nobody_needs_to_sign_where_anvil_plays_them(attach: Callable[..., LiveS
         check_senders(block, mirror.chain.names)
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize(("kind", "chain"), [(0, None), (0, 31_337), (1, 31_337), (2, 31_337)])
 def test_every_kind_of_transaction_has_its_signer(devnet: Devnet, kind: int, chain: int | None) -> None:
     """One of the oldest kind names no chain, and counts on every one; signatures have either parity."""

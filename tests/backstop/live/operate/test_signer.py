@@ -114,6 +114,7 @@ BLOB = {
 }
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize(
     ("change", "line"),
     [
@@ -163,6 +164,7 @@ def test_what_another_key_signed_is_not_sent(
     loop.close()
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize(
     "raw",
     [
@@ -520,6 +522,7 @@ def test_a_list_that_says_nothing_is_refused(tmp_path: Path, written: str, line:
     assert str(caught.value).startswith(f"keeper.yaml:2: {line}")
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize(
     ("name", "call", "line"),
     [

@@ -269,6 +269,7 @@ def test_a_relay_may_have_it_mined_when_it_likes(outbox: Outbox, fresh: Devnet) 
     assert outbox.waiting == [entry]
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize(
     ("gains", "affords", "replaced"),
     [
@@ -347,6 +348,7 @@ def ready(fallen: LiveSystem) -> LiveSystem:
     return fallen
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("lie", [{"status": "0x0", "gasUsed": "0x0"}, {"effectiveGasPrice": "0x1"}])
 def test_a_receipt_is_what_the_block_says(
     ready: LiveSystem, attach_fallen: Callable[..., LiveSystem], said: list[str], lie: dict[str, str]
@@ -463,6 +465,7 @@ def mine_at(loop: KeeperLoop, base: int) -> None:
     loop.system.node.request("evm_mine")
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("limited", [True, False])
 def test_a_replacement_stays_within_the_budget(
     dear: Callable[..., KeeperLoop], said: list[str], limited: bool

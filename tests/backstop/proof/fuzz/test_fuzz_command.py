@@ -224,6 +224,7 @@ def test_a_resumed_campaign_has_the_steps_it_is_asked_for(tmp_path):
         assert progress.tally.steps == steps
 
 
+@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it")
 def test_a_campaign_is_not_mixed_with_another(whole):
     with pytest.raises(BackstopError, match="was made with seed 5, not 6: "):
         Campaign.open(Settings(6, 200), whole)

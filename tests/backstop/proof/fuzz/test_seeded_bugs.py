@@ -61,6 +61,7 @@ def test_there_are_ten():
     assert len(BUGS) == 10
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize(
     "patch",
     cases(

@@ -57,6 +57,9 @@ def shrunk(failing, wrong):
     return shrink(failing, wrong)
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_shrink.py::test_the_small_trace_replays_on_both_hosts"
+)
 def test_only_what_is_needed_stays(shrunk):
     small, failure = shrunk
     (last,) = small.steps[small.opening :]
@@ -69,6 +72,9 @@ def test_only_what_is_needed_stays(shrunk):
     assert failure.steps == len(small.steps)
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_shrink.py::test_the_small_trace_replays_on_both_hosts"
+)
 def test_it_shrinks_to_the_same_every_time(failing, wrong, shrunk):
     assert shrink(failing, wrong) == shrunk
 
@@ -123,6 +129,9 @@ def test_the_test_file_fails_with_the_bug_and_passes_without(found, wrong):
     assert good.returncode == 0, good.stdout
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/fuzz/test_shrink.py::test_the_small_trace_replays_on_both_hosts"
+)
 def test_a_question_is_part_of_a_trace(artifacts, wrong, tmp_path):
     """What only shows in a future is found again from a file."""
     with open_host("revm") as host:

@@ -73,6 +73,7 @@ class Remembering(StateObserver):
             self.seen.append(self.held)
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("index", range(4))
 def test_what_is_followed_is_what_holds(index):
     """Slot by slot it comes to the same as a look at all of the state, and pairs are those of the looks."""

@@ -39,6 +39,7 @@ def test_a_seed_draws_the_same_without_what_was_read_before(root):
     }
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("name", DRAWS)
 def test_what_was_drawn_before_is_known(name):
     drawn = {pair.origin for pair in read_pairs() if pair.source == DRAWN}

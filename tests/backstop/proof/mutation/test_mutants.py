@@ -56,6 +56,9 @@ def test_a_diff_shows_the_fault():
     assert changed == ["-    if ACCOUNT == BUFFER:", "+    if ACCOUNT != BUFFER:"]
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/mutation/test_mutants.py::test_no_two_mutants_have_the_same_name"
+)
 def test_every_argument_names_a_mutant_and_a_reason():
     known = {mutant.key for contract in FILES for mutant in own(contract)}
     for key, why in read_equivalent().items():

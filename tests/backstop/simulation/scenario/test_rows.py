@@ -181,6 +181,7 @@ MORE = "members: {junior: {first_loss: 1_000_000 stablecoin}, savings: {saver: 1
 )
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_both_engines_open_what_is_left_of_a_foul_book_and_agree(tmp_path, seed) -> None:
     """Bad debt and what is liquidated differ by no more than on books without a fault."""

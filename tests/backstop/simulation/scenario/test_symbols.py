@@ -67,6 +67,7 @@ def test_a_comparison(day, tmp_path) -> None:
     assert int(found["presets"][0]["created_rad"]) > 0
 
 
+@pytest.mark.deep(brief="tests/backstop/simulation/scenario/test_symbols.py::test_a_run_and_its_report")
 @pytest.mark.parametrize("engine", ["fast", "exact"])
 def test_a_study(study, engine, tmp_path) -> None:
     args = (str(study), "--paths", "4", "--engine", engine, "--out", str(tmp_path / "out"))

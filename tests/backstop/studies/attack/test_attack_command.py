@@ -13,7 +13,7 @@ from backstop.cli.attack import cli
 from backstop.cli.simulate import cli as simulate
 from tests.support.paths import DATA
 
-BRIEF = "tests/backstop/studies/attack/test_search.py::test_interrupted_and_gone_on_with_is_undisturbed"
+BRIEF = "tests/backstop/studies/attack/test_search.py::test_another_search_is_not_gone_on_with"
 
 HERE = DATA / "attack"
 SMALL = str(HERE.parent / "stress" / "small.yaml")

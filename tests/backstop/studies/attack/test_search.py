@@ -36,7 +36,7 @@ def task(loaded: tuple[Scenario, Budget], method: str = "evolution", population:
 
 
 @pytest.mark.deep(
-    brief="tests/backstop/studies/attack/test_search.py::test_interrupted_and_gone_on_with_is_undisturbed"
+    brief="tests/backstop/studies/attack/test_search.py::test_another_search_is_not_gone_on_with"
 )
 def test_it_finds_more_than_as_many_paths_at_random(loaded, tmp_path) -> None:
     found = {}
@@ -49,6 +49,9 @@ def test_it_finds_more_than_as_many_paths_at_random(loaded, tmp_path) -> None:
     assert found["evolution"] > 1.2 * found["random"] > 0
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/attack/test_search.py::test_another_search_is_not_gone_on_with"
+)
 def test_interrupted_and_gone_on_with_is_undisturbed(loaded, tmp_path) -> None:
     whole = Search.open(task(loaded, population=6), tmp_path / "whole")
     whole.run(4)

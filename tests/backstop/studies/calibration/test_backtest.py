@@ -30,6 +30,9 @@ def test_kupiec_keeps_what_the_published_table_keeps(days, rate) -> None:
     assert (max(0, kept[0] - (days == 255 and rate == 0.01)), kept[-1]) == KEPT[days, rate]
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/calibration/test_backtest.py::test_kupiec_keeps_what_the_published_table_keeps"
+)
 def test_power_is_the_chance_to_reject() -> None:
     """By lot, as often as computed; a hundred days notice hardly anything at 99%."""
     random = np.random.default_rng(2)

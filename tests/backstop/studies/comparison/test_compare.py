@@ -183,6 +183,7 @@ def test_a_bad_preset_stops_before_anything_runs(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_a_stopped_comparison_keeps_its_runs(tmp_path):
     calls = iter(range(10**6))
     with pytest.raises(Interrupted):

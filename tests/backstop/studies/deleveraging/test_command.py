@@ -41,6 +41,9 @@ def summary(out: Path, printed: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/deleveraging/test_command.py::test_gas_is_the_chains_and_each_block_has_room"
+)
 def test_tables_and_json_say_the_same(out: Path, printed: str, summary: dict[str, Any]) -> None:
     again = CliRunner(mix_stderr=False).invoke(cli, [*ASKED, "--out", str(out), "--json"])
     assert json.loads(again.stdout) == {**summary, "out": str(out)}

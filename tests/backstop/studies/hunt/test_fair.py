@@ -71,6 +71,7 @@ def is_overcharged(seed):
     return any("takes more of a pool" in each.kind for each in Game(Run(seed, "losses")).play(200))
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("seed", range(3))
 def test_a_loss_takes_no_more_of_a_pool_than_it_costs(seed):
     assert not is_overcharged(seed)

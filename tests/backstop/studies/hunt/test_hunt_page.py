@@ -37,6 +37,9 @@ def hunt(tmp_path_factory):
     return out
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/hunt/test_hunt_page.py::test_report_writes_it_again_with_the_command_that_made_it"
+)
 def test_the_first_screen_counts_the_stories_below(hunt):
     page = (hunt / "report.html").read_text()
     rows = re.findall(r'<tr id="story-\d+">.*?<td data-label="Alarm" class="l">(\w+)</td>', page, re.DOTALL)

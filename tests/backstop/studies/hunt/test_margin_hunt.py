@@ -185,6 +185,7 @@ def closed(methods):
     raise AssertionError("no plan comes to that")
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("methods", [{"submit", "execute"}, {"share"}])
 def test_positions_are_closed_by_force_in_parts_or_at_once(methods):
     found, deals, exchange = closed(methods)

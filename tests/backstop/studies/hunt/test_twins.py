@@ -163,6 +163,7 @@ def test_members_alike_end_alike_where_nothing_is_lost(seed):
     assert found.weigh(pair) is None
 
 
+@pytest.mark.deep(cases=4)
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("kind", [pairs._again, pairs._final_price, pairs._same_second, pairs._restarts])
 def test_who_calls_and_when_is_all_one_while_nothing_happens(seed, kind):

@@ -92,6 +92,7 @@ def left_in_pool(town, pool, who):
         return total
 
 
+@pytest.mark.deep(cases=8)
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("face", [False, True])
 def test_the_house_has_what_its_books_say(seed, face):

@@ -72,6 +72,7 @@ def test_an_import_is_nobodys_place(tmp_path):
     assert file.read_text() == TEXT
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/hunted/test_trials.py::test_the_command_reads_what_is_kept")
 def test_a_process_that_ends_says_its_last_words():
     """A mistake may bring the hunt down where the rules never did."""
     (some,) = (each for each in read_pairs() if each.name == "upper-median")

@@ -41,6 +41,7 @@ def test_a_pair_is_all_of_its_patch(copy):
     assert {str(name) for name, text in files(copy).items() if text != (ROOT / name).read_bytes()} == changed
 
 
+@pytest.mark.deep(cases=20)
 @pytest.mark.parametrize("name", old_rules())
 def test_each_old_rule_can_be_hunted(copy, name):
     """It is put back, and where it is met can be said of the rules of now."""

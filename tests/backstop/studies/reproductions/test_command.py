@@ -18,6 +18,9 @@ def run(*args: str):
     return CliRunner(mix_stderr=False).invoke(cli, args)
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/reproductions/test_command.py::test_json_and_files_are_the_same"
+)
 @pytest.mark.parametrize("name", ["arithmetic", "bitfinex", "october-2025"])
 def test_what_is_printed_is_in_the_docs(name) -> None:
     """Those that draw nothing; that the others' published figures are the docs', test_results.py asserts."""

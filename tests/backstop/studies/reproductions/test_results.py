@@ -95,6 +95,7 @@ def test_the_minimal_policy_takes_what_is_needed_and_nobody_has_less() -> None:
     assert ours["less than needed, by the others"] == 4_376_914
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("policy", MARGIN_POLICIES)
 def test_the_perpetual_market_takes_the_minimum_of_each_wave(policy: str) -> None:
     """Each winner's share is rounded up to a wei."""

@@ -52,6 +52,7 @@ def figures(result: RunResult, columns: Columns) -> dict[str, int]:
     return found
 
 
+@pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("path", range(PATHS))
 def test_a_row_is_what_the_simulation_of_its_path_says(small, engine, rows, path):
     result = simulate(small, "revm", 1, path=path)

@@ -144,6 +144,7 @@ def test_the_shortfall_on_the_contracts_is_that_of_an_exact_study(tmp_path) -> N
     assert found["shortfall_micro"] == wanted["shortfall"]["value_micro"] > 0
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/stress/test_stress_command.py::test_the_table")
 def test_it_goes_on_with_more_paths_to_equal_files(out, printed, tmp_path) -> None:
     longer = tmp_path / "longer"
     for paths in ("60", str(PATHS)):

@@ -175,6 +175,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(task, whole, tmp_path):
     assert files(out) == files(whole)
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_a_chunk_that_is_damaged_is_named(task, tmp_path):
     out = tmp_path / "out"
     study = Study.open(task, 20, out)
@@ -188,6 +189,7 @@ def die(job: object) -> None:
     os._exit(9)
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_a_worker_that_dies_is_one_line(task, tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "_do", die)
     text = refused(lambda: Study.open(task, PATHS, tmp_path / "out").run(processes(2)))

@@ -20,12 +20,10 @@ from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
 from tests.support.paths import DATA, ROOT
 
-BRIEF = "tests/backstop/studies/comparison/guards/test_tries.py::test_what_has_changed_is_done_again"
+BRIEF = "tests/backstop/studies/comparison/guards/test_tries.py::test_the_table"
 
 SMALL = str(DATA / "guards" / "small.yaml")
-MORE_FILES = pytest.mark.deep(
-    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_what_has_changed_is_done_again"
-)
+MORE_FILES = pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 GUARDS = ["off", "breaker", "deviation", "watchers", "all"]
 
 
@@ -40,6 +38,7 @@ def rows(out):
     return {row["guard"]: row for row in compared["runs"]}
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_each_guard_is_on_alone_and_all_together(rows) -> None:
     assert list(rows) == GUARDS
     found = {each.guard: each.scenario for each in tries(SMALL)}
@@ -53,11 +52,13 @@ def test_each_guard_is_on_alone_and_all_together(rows) -> None:
         assert scenario.prices == found["off"].prices
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_model_and_chain_agree(rows) -> None:
     for row in rows.values():
         assert row["differences"] == 0 < row["fields_compared"]
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_bad_debt_is_what_was_recognised_and_what_will_be(rows, out) -> None:
     for guard, row in rows.items():
         summary = load_run(out / "small" / guard).summary
@@ -71,6 +72,7 @@ def test_bad_debt_is_what_was_recognised_and_what_will_be(rows, out) -> None:
             assert int(row["saved_rad"]) == int(rows["off"]["bad_debt_rad"]) - int(row["bad_debt_rad"])
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_false_liquidations(rows, out) -> None:
     """By the definition in docs/do/guards/README.md, over the written tables."""
     types = tries(SMALL)[0].scenario.parameters.collateral_types
@@ -90,6 +92,7 @@ def test_false_liquidations(rows, out) -> None:
     assert any(row["false_liquidations"] for row in rows.values())
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_a_guard_that_delays_says_so(rows) -> None:
     """Two more steps of ten minutes, after the step in which the price fell."""
     assert rows["off"]["delayed"] is None
@@ -97,6 +100,7 @@ def test_a_guard_that_delays_says_so(rows) -> None:
     assert 600 <= rows["deviation"]["delay_seconds"] <= 3 * 600
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_draws(rows, out) -> None:
     for guard, row in rows.items():
         actions = load_run(out / "small" / guard).frames["actions"]
@@ -106,6 +110,7 @@ def test_draws(rows, out) -> None:
         assert row["exploits_refused"] == int(row["exploited_wad"]) == 0
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_files(rows, out) -> None:
     comparison = json.loads((out / "guards.json").read_text())
     (compared,) = comparison["scenarios"]
@@ -174,9 +179,7 @@ def test_stopped_it_goes_on_where_it_was(two, undisturbed, tmp_path) -> None:
     assert contents(tmp_path) == contents(undisturbed)
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_what_has_changed_is_done_again"
-)
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_killed_in_the_second_scenario(two, undisturbed, tmp_path) -> None:
     """A real process, and no chance to clean up."""
     code = (
@@ -195,9 +198,7 @@ def test_killed_in_the_second_scenario(two, undisturbed, tmp_path) -> None:
     assert contents(tmp_path) == contents(undisturbed)
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_what_has_changed_is_done_again"
-)
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 @pytest.mark.parametrize(
     ("spoiled", "how"),
     [
@@ -220,9 +221,7 @@ def test_a_half_written_file_is_done_again(two, undisturbed, tmp_path, spoiled, 
     assert json.loads((tmp_path / "second" / "off" / "meta.json").read_text())
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/studies/comparison/guards/test_tries.py::test_what_has_changed_is_done_again"
-)
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_a_comparison_that_lacks_a_field_is_done_again(two, undisturbed, tmp_path) -> None:
     shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
     file = tmp_path / "guards.json"
@@ -234,6 +233,7 @@ def test_a_comparison_that_lacks_a_field_is_done_again(two, undisturbed, tmp_pat
     assert contents(tmp_path) == contents(undisturbed)
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_what_has_changed_is_done_again(two, undisturbed, tmp_path) -> None:
     shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
     assert {line.rpartition(", ")[2] for line in again(two, tmp_path)} == {"finished before"}
@@ -243,6 +243,7 @@ def test_what_has_changed_is_done_again(two, undisturbed, tmp_path) -> None:
     assert [line.rpartition(", ")[2] for line in said] == ["finished before", "finished"]
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_other_settings_need_another_directory(two, undisturbed) -> None:
     with pytest.raises(BackstopError, match="was made with seed 1, not 2: "):
         compare_guards(two, "model", 2, undisturbed)
@@ -278,7 +279,7 @@ def test_the_table(tmp_path) -> None:
         assert piece in result.stdout
 
 
-@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_files")
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_json(tmp_path) -> None:
     result = run("--scenario", SMALL, "--host", "model", "--out", str(tmp_path), "--json")
     printed = json.loads(result.stdout)
