@@ -17,6 +17,7 @@ from backstop.model.price_path import SHORT
 from backstop.model.state import Revert
 from tests.support.backstop_pool import POOL, on_the_model, seized, staffed
 from tests.support.delisting import delist, go_on
+from tests.support.helpers import reverts
 from tests.support.margin_fund import DAY
 from tests.support.perpetuals import CLOSER, ETH, HOUSE, RULES, alone, fallen
 from tests.support.watched import crowd_on_the_model, notices, watched
@@ -82,6 +83,20 @@ def test_who_leaves_is_refused_for_nothing(pool, monkeypatch, reason):
     pool.wait(batch)
     make_wrong(monkeypatch, reason, False)
     notices(222, lambda: pool.market.tries(f"{POOL}.leave", batch, pool.market.at("ann"), sender="ann"))
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_who_leaves_while_the_losses_of_a_settlement_are_open(pool, monkeypatch, holds):
+    """Refused for that he is refused rightly; paid, or refused after those losses, wrongly."""
+    batch, market = pool.request("ann"), pool.market.model.world.contracts["PerpetualMarket"]
+    pool.wait(batch)
+    leave = f"{POOL}.leave", batch, pool.market.at("ann")
+    market.closing[()] = market.clocks[()].cycle - 2 * (not holds)
+    if holds:
+        with reverts("perpetuals: losses are open"):
+            pool.market.do(*leave, sender="ann")
+    make_wrong(monkeypatch, "perpetuals: losses are open", holds)
+    notices(223 if holds else 222, lambda: pool.market.tries(*leave, sender="ann"))
 
 
 @pytest.mark.parametrize(

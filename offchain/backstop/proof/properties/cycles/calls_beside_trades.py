@@ -25,6 +25,7 @@ from backstop.proof.properties.figures.cycles import (
     CASES,
     CLOCK,
     CLOSER,
+    CLOSING,
     LATE,
     MARKET,
     POLICY,
@@ -113,6 +114,12 @@ def _leave(step: Transition) -> Reasons:
     yield "backstop: at work", not trial.is_at_rest()
     is_late = bool(trial.read(MARKET, LATE))
     yield "backstop: losses are late", is_late and step.action.sender != controller
+    closing, state = trial.read(MARKET, CLOSING), trial.read(POOL, "token.state")
+    shares = convert(request.shares, request.generation, state.generation)
+    cash = max(0, trial.owner(trial.pool.address).cash)
+    is_paid = shares * (cash + _ASSETS) >= state.supply + _SHARES
+    is_open = bool(closing) and trial.clock.cycle < closing + 2
+    yield "perpetuals: losses are open", is_paid and is_open
 
 
 def _pool_takes(step: Transition) -> Reasons:
