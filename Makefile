@@ -45,8 +45,10 @@ TYPED := .
 types: .venv/.package
 	$(BIN)/mypy $(TYPED)
 
+# The contracts, and the fast engine: tests would wait for both.
 compile: .venv/.package
-	$(BIN)/python -c 'from backstop.hosts.artifacts import Artifacts; Artifacts().load()'
+	$(BIN)/python -c "from backstop.hosts.artifacts import Artifacts; Artifacts().load(); \
+		import backstop; backstop.study('stress-day', paths=2, seed=1, engine='fast')"
 
 format: setup ## rewrite Python and Vyper sources in the house style
 	$(BIN)/ruff check --fix --exit-zero
