@@ -10,6 +10,7 @@ RUNS = {
     "room under a cap that two roundings leave": run_seed(424_242, 327),
     "a workout of a few wei is paid by its first instalment": run_seed(1, 161),
     "who leaves last has a doubt that the first made smaller": campaign_seed(20_261_125, 20),
+    "who leaves in parts has a smaller doubt in the second": campaign_seed(20_261_125, 196),
     "a newcomer has what leavers leave in doubt": campaign_seed(8_086, 13),
 }
 
