@@ -168,7 +168,7 @@ def charging_twice_costs_as_much_as_once(both: Both, random: Random) -> bool:
 def what_is_split_brings_no_more(both: Both, random: Random) -> bool:
     """Assert that a deposit, a way out, a draw, a payment or a take in two parts is no better than in one.
 
-    Who leaves at once may get more by what the first part forfeits to the reserve, which pays before the pool.
+    Who leaves at once may get more by what the first part forfeits to the reserve, which pays first.
     """
     found = list(_splits(both))
     if not found:
