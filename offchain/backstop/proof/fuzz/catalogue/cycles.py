@@ -7,7 +7,7 @@ from typing import cast
 
 from backstop.deployment.signing import person_of, sign_order, trader
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAY
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY
 from backstop.model.interfaces import EMERGENCY
 from backstop.model.margin_fund import MarginFund
 from backstop.model.margin_orders import MarginOrders, Order
@@ -340,7 +340,7 @@ def fill(
     if s.chance(0.12):
         # At an edge of what may be matched: as early, as late, and as much as both orders let it.
         floor, signed_at = int(orders.floors[sides[0]]), (s.now + 1) * 10**9
-        above = max(floor, int(orders.floors[sides[1]])) + 1
+        above = min(MAX_UINT256, max(floor, int(orders.floors[sides[1]])) + 1)
         edges = ((first, first), (first + 1, first), (first, signed_at - 1), (first, signed_at))
         nonces = s.some((*edges, (floor, above), (max(0, floor - 1), above)))
         expiry = s.some((expiry, s.now, s.now - 1))
