@@ -13,7 +13,7 @@ MAMUSHI := $(BIN)/mamushi --line-length 110
 # Python compiles what is imported, once: the installers compile nothing, as most is never imported.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup testtools demo test deep lint style types compile format gas bench mutants chaos clean distclean
+.PHONY: help setup testtools demo test deep lint style vyper-style types compile engine format gas bench mutants chaos clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -26,29 +26,33 @@ demo: setup ## a crash, its bad debt and its recovery, start to end
 	$(BIN)/ape run demo --fresh
 
 # Node's packages wait for the network; the lint and the compiler have the processors meanwhile.
-test: .venv/.package ## lint without the types of tests, then every test but the deep ones
-	@$(MAKE) --jobs 4 testtools types compile style TYPED='offchain scripts'
+test: .venv/.package ## the quick part of lint, then every test but the deep ones
+	@$(MAKE) --jobs 5 testtools types compile engine style TYPED='offchain scripts'
 	$(TESTS)
 
 deep: testtools ## the tests that take too long for every change
 	$(TESTS) -m deep
 
-lint: style types ## check style and types, change nothing
+lint: style vyper-style types ## check style and types, change nothing
 
 style: .venv/.package
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	@for config in $(wildcard .importlinter .importlinter-*); do $(BIN)/lint-imports --no-logo --no-cache --config $$config || exit; done
+
+vyper-style: .venv/.package
 	$(MAMUSHI) --check $(wildcard contracts)
 
 TYPED := .
 types: .venv/.package
 	$(BIN)/mypy $(TYPED)
 
-# The contracts, and the fast engine: tests would wait for both.
+# Tests would wait for the contracts and for the fast engine.
 compile: .venv/.package
-	$(BIN)/python -c "from backstop.hosts.artifacts import Artifacts; Artifacts().load(); \
-		import backstop; backstop.study('stress-day', paths=2, seed=1, engine='fast')"
+	$(BIN)/python -c 'from backstop.hosts.artifacts import Artifacts; Artifacts().load()'
+
+engine: .venv/.package
+	$(BIN)/python -c "import backstop; backstop.study('stress-day', paths=2, seed=1, engine='fast')"
 
 format: setup ## rewrite Python and Vyper sources in the house style
 	$(BIN)/ruff check --fix --exit-zero

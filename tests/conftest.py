@@ -34,8 +34,12 @@ FAST = "import backstop; backstop.study('stress-day', paths=2, seed=1, engine='f
 # Where files are that take more than some seconds; the others fill the time at the end.
 LONG = ("tests/backstop", "tests/distribution", "tests/regression", "tests/style/test_tutorial.py")
 
-# Files that go to the worker of another, whose chain of the whole session they read too.
-WITH = {"tests/backstop/live/audit/test_export.py": "tests/backstop/live/audit/test_audit.py"}
+# Files that go to the worker of another: they read its chain of the session, or contracts that it parsed.
+WITH = {
+    "tests/backstop/live/audit/test_export.py": "tests/backstop/live/audit/test_audit.py",
+    "tests/style/test_evaluation_order.py": "tests/style/test_reasons.py",
+    "tests/style/test_natspec.py": "tests/style/test_reasons.py",
+}
 
 # The same examples every time, however busy the machine is.
 settings.register_profile(
