@@ -86,7 +86,7 @@ def test_a_right_model_is_left_as_it_is(request, number):
 
 
 def test_a_lot_that_falls_by_blocks_is_sold_in_its_last_block_above_the_price(new_protocol):
-    """A second later than a whole slot the lot would be a block cheaper, and a creditor lose by it."""
+    """A second after a whole slot the lot would be a block cheaper, and a creditor would lose by it."""
     parameters = replace(with_guards((CEILING,), BREAKER, (TERMS,)), block_time=60)
     assert answers(in_use(opened(new_protocol, parameters)), 25) > 5
 

@@ -9,8 +9,8 @@ RUNS = {
     "a top-up without principal": run_seed(424_242, 294),
     "room under a cap that two roundings leave": run_seed(424_242, 327),
     "a workout of a few wei is paid by its first instalment": run_seed(1, 161),
-    "who leaves last has a doubt that the first made smaller": campaign_seed(20_261_125, 20),
-    "who leaves in parts has a smaller doubt in the second": campaign_seed(20_261_125, 196),
+    "the last leaver has a doubt that the first made smaller": campaign_seed(20_261_125, 20),
+    "a leaver in parts has a smaller doubt in the second": campaign_seed(20_261_125, 196),
     "a newcomer has what leavers leave in doubt": campaign_seed(8_086, 13),
 }
 

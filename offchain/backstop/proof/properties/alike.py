@@ -71,7 +71,7 @@ def equal_members_end_alike(both: Both, random: Random) -> bool:
 def it_does_not_matter_who_goes_first(both: Both, random: Random) -> bool:
     """Assert that two who may leave a pool get the same, to a wei or two, whoever of them leaves first.
 
-    Who leaves last may get more by what the first forfeits to the reserve, which pays before the pool.
+    The last may get more by what the first forfeits to the reserve, which pays before the pool.
     """
     name = pick(random, stablecoin_pools(both))
     if name is None or (both.parameters and both.parameters.has_stage("scripted")):
@@ -168,7 +168,7 @@ def charging_twice_costs_as_much_as_once(both: Both, random: Random) -> bool:
 def what_is_split_brings_no_more(both: Both, random: Random) -> bool:
     """Assert that a deposit, a way out, a draw, a payment or a take in two parts is no better than in one.
 
-    Who leaves at once may get more by what the first part forfeits to the reserve, which pays first.
+    The second part of an exit at once may get more by what the first forfeits to the reserve.
     """
     found = list(_splits(both))
     if not found:

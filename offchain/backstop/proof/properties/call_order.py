@@ -56,7 +56,7 @@ def vaults_settle_equal_in_any_order(both: Both, random: Random) -> bool:
 
     A call that is refused is made again after another. Settlement is begun, and its prices made, if they
     are not yet; where that works, with one more lot whose principal is repaid and penalty is not. Not where
-    a vault has no room for all that comes home: what comes last is salvage then.
+    a vault has no room for all that comes home: the last lot is salvage then.
     """
     settlement = contract_of(both, "Settlement")
     if settlement.progress[()].fixed_at:
