@@ -56,6 +56,7 @@ class Kept:
         self._known = self._compare(both, both.check_every, both.traces)
 
     def _compare(self, known: Lockstep, check_every: int | None, traces: Path | None) -> Lockstep:
+        """Return a new lockstep of this chain and model, with a copy of what another one knows."""
         was, slot = self._both, self._both.model.block_time
         chain = ChainSystem(self.host, was.chain.artifacts, self._kinds, self._addresses, slot)
         return Lockstep(
@@ -70,7 +71,7 @@ class Kept:
         )
 
     def anew(self, check_every: int | None, traces: Path) -> Lockstep:
-        """The deployment as it was, whatever was done since."""
+        """Return the deployment as it was made: chain and model are set back."""
         self.host.restore(self._checkpoint)
         self._checkpoint = self.host.snapshot()
         self._reset_model()

@@ -145,14 +145,14 @@ class ChainSystem:
             self.learn_contract(name, contract.tables)
 
     def learn_contract(self, name: str, tables: Mapping[str, Table]) -> None:
-        """Have every slot read of a contract whose tables a model has written."""
+        """Read from now on every slot of a contract that its model tables have."""
         for path, table in tables.items():
             self._tables[name].setdefault(path)
             for key in table:
                 self.learn(name, path, key, table.default)
 
     def copy_slots(self, other: ChainSystem) -> None:
-        """Have the slots read that another system of the same contracts reads."""
+        """Read from now on the slots that another system of the same contracts reads."""
         self.places, self.slots, self.index = list(other.places), list(other.slots), dict(other.index)
         self._tables = {name: dict(paths) for name, paths in other._tables.items()}
         self._variables = dict(other._variables)

@@ -69,9 +69,10 @@ def equal_members_end_alike(both: Both, random: Random) -> bool:
 
 @counterfactual_property(46)
 def it_does_not_matter_who_goes_first(both: Both, random: Random) -> bool:
-    """Assert that two who may leave a pool get the same, to a wei or two, whoever of them leaves first.
+    """Assert that two members of a pool are paid the same in either order of their exits, to 2 wei.
 
-    The last may get more by what the first forfeits to the reserve, which pays before the pool.
+    The last exit may be paid more, up to the income that the first forfeits: the reserve, which pays losses
+    before the pool, has that income then.
     """
     name = pick(random, stablecoin_pools(both))
     if name is None or (both.parameters and both.parameters.has_stage("scripted")):
@@ -168,7 +169,7 @@ def charging_twice_costs_as_much_as_once(both: Both, random: Random) -> bool:
 def what_is_split_brings_no_more(both: Both, random: Random) -> bool:
     """Assert that a deposit, a way out, a draw, a payment or a take in two parts is no better than in one.
 
-    The second part of an exit at once may get more by what the first forfeits to the reserve.
+    Without a cooldown the second part of an exit may be paid more, up to the income that the first forfeits.
     """
     found = list(_splits(both))
     if not found:

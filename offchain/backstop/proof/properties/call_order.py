@@ -45,7 +45,7 @@ _PAYERS = {"distribute", "settle", "start"}
 _ROOM = {"liquidate", "foreclose"}
 """Calls that use up the room for auctions: who comes first chooses which vaults are sold."""
 _MOST_LOCKED = 2**104 - 1
-"""What a vault has room for when lots come home [wei]."""
+"""The most collateral that a vault stores when lots return to it [wei]."""
 _DUST = 10_000
 """Wei by which amounts may differ: each call rounds a few times, by a wei or a unit of a rate."""
 
