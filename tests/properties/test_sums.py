@@ -9,7 +9,7 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.collateral_auction import Lot, Top
 from backstop.model.interfaces import Vault
 from backstop.proof.properties import Violation, check_state
-from backstop.proof.properties.sums import Summed, carried, new_table, sums_of
+from backstop.proof.properties.sums import Summed, carried, copy_snapshot, new_table, sums_of
 
 IDS = st.integers(1, 4)
 AMOUNTS = st.integers(0, 2**104 - 1)
@@ -59,6 +59,17 @@ def test_one_that_drifts_is_told():
     (each,) = carried({"LiquidationEngine": {"doubt.of_vaults": table}})
     with pytest.raises(BackstopError, match="differ from a full count"):
         each.recount()
+
+
+def test_a_copy_has_sums_of_its_own(protocol):
+    protocol.give_stablecoin("saver", 10_000 * WAD)
+    state = protocol.lockstep._chain_state
+    copy = copy_snapshot(state)
+    sums = sums_of(state, "VaultEngine", "vaults")
+    assert copy == state and sums_of(copy, "VaultEngine", "vaults") == sums != {}
+    before, (key, vault) = dict(sums), next(iter(copy["VaultEngine"]["vaults"].items()))
+    copy["VaultEngine"]["vaults"][key] = vault._replace(locked_collateral=vault.locked_collateral + 1)
+    assert sums_of(copy, "VaultEngine", "vaults") != before == sums_of(state, "VaultEngine", "vaults")
 
 
 @pytest.mark.diverges
