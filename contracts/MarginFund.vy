@@ -6,7 +6,7 @@
 @license GNU Affero General Public License v3.0 only
 @notice Pays for losses of the margin market: with insurance before gains of their cycle do, up to a cap for
         each bucket of time; for what is late first with profits that were withdrawn and have not vested, pro
-        rata, then with insurance.
+        rata, then with insurance. It says how later gains share what nobody has paid.
 @dev A withdrawn profit is in the bucket of time in which it was withdrawn, and vests when that many
      buckets have passed. A bucket is shares of what is left of it, so that a clawback touches one slot. If
      little is left for many shares, the rest is insurance, and the bucket begins again: its old shares are
@@ -16,6 +16,8 @@
 from ethereum.ercs import IERC20
 
 from contracts.interfaces import IMarginFund
+from contracts.interfaces import IPerpetualMarket
+from contracts.modules import asking
 from contracts.modules import bounds
 from contracts.modules import roles
 from contracts.modules import units
@@ -84,11 +86,13 @@ MASK_104: constant(uint256) = 2**104 - 1
 MASK_136: constant(uint256) = 2**136 - 1
 MASK_16: constant(uint256) = 2**16 - 1
 MASK_32: constant(uint256) = 2**32 - 1
+# Two of each market: as 2*market for those who gained as long, and one more for the short.
+SIDES: constant(uint256) = 2 * bounds.MAX_MARGIN_MARKETS
 # A bucket with more shares for a wei of assets begins again.
 MAX_SHARES: constant(uint256) = 2**32
 
 STABLECOIN: public(immutable(IERC20))
-MARGIN_MARKET: public(immutable(address))
+MARGIN_MARKET: public(immutable(IPerpetualMarket))
 # Seconds in a bucket.
 LENGTH: public(immutable(uint256))
 # How many buckets have not vested, with that of now.
@@ -117,7 +121,7 @@ def __init__(stablecoin: address, margin_market: address, admin: address, length
     assert length >= bounds.MIN_BUCKET and length <= bounds.MAX_BUCKET, "margin_fund: bucket bounds"
     assert buckets != 0 and buckets <= bounds.MAX_BUCKETS, "margin_fund: bucket count"
     STABLECOIN = IERC20(stablecoin)
-    MARGIN_MARKET = margin_market
+    MARGIN_MARKET = IPerpetualMarket(margin_market)
     LENGTH = length
     BUCKETS = buckets
 
@@ -197,18 +201,29 @@ def absorb(loss: uint256) -> uint256:
 
 @external
 @nonreentrant
-def cover(loss: uint256) -> uint256:
+def cover(cycle: uint256, markets: uint256) -> (uint256, uint256[bounds.MAX_MARGIN_MARKETS]):
     """
-    @notice Pay for a loss with insurance alone. Margin market only. Protects: no more than its cap in a
-            bucket of time, however a loss is split.
-    @param loss [wad] What others would have to bear.
-    @return [wad] Paid to the market, at most the loss.
+    @notice Pay for the losses of a cycle with insurance alone, the same share of each. Margin market only.
+            Protects: no more than its cap in a bucket of time, however losses are split.
+    @param cycle [id] The cycle that becomes final.
+    @param markets [count] How many markets there are.
+    @return [wad] Paid to the market, at most all losses of the cycle.
+    @return [wei] What the gains of each market bear less, as Sides.
     """
     self._only_market()
-    insured: uint256 = self._spend(loss)
-    log LossAbsorbed(loss=loss, clawed_back=0, insured=insured)
-    extcall STABLECOIN.transfer(msg.sender, insured)
-    return insured
+    losses: uint256[SIDES] = empty(uint256[SIDES])
+    total: uint256 = 0
+    for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
+        borne: IPerpetualMarket.Sides = (staticcall MARGIN_MARKET.cycle_of(market, cycle))[1]
+        losses[2 * market] = borne.long
+        losses[2 * market + 1] = borne.short
+        total += borne.long + borne.short
+    insured: uint256 = 0
+    if total != 0:
+        insured = self._spend(total)
+        log LossAbsorbed(loss=total, clawed_back=0, insured=insured)
+        extcall STABLECOIN.transfer(msg.sender, insured)
+    return insured, self._spread(insured, losses, total)
 
 
 @external
@@ -303,6 +318,37 @@ def unvested() -> uint256:
     return self._unvested(block.timestamp // LENGTH)
 
 
+@external
+@view
+def allocate(
+    late: uint256, cycle: uint256, markets: uint256
+) -> (uint256, uint256[bounds.MAX_MARGIN_MARKETS]):
+    """
+    @notice Allocate what was late before a cycle to its gains, by the room that each side of a market has:
+            the policy's share of what it gained, as far as it bears no loss.
+    @param late [wad] What is to be paid.
+    @param cycle [id] The cycle that becomes final.
+    @param markets [count] How many markets there are.
+    @return [wad] What these gains pay, at most all room.
+    @return [wei] What the gains of each market bear more, as Sides.
+    """
+    policy: address = (staticcall MARGIN_MARKET.POLICY()).address
+    rooms: uint256[SIDES] = empty(uint256[SIDES])
+    everything: uint256 = 0
+    for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
+        share: uint256 = asking._number(policy, abi_encode(market, method_id=method_id("haircut(uint256)")))
+        if share > units.BASIS_POINTS:
+            share = 0
+        gained: IPerpetualMarket.Sides = empty(IPerpetualMarket.Sides)
+        borne: IPerpetualMarket.Sides = empty(IPerpetualMarket.Sides)
+        gained, borne = staticcall MARGIN_MARKET.cycle_of(market, cycle)
+        rooms[2 * market] = self._room(gained.long, borne.long, share)
+        rooms[2 * market + 1] = self._room(gained.short, borne.short, share)
+        everything += rooms[2 * market] + rooms[2 * market + 1]
+    charged: uint256 = min(late, everything)
+    return charged, self._spread(charged, rooms, everything)
+
+
 # ------------------------------------------------------------------ helpers
 
 
@@ -376,6 +422,32 @@ def _unvested(now: uint256) -> uint256:
 
 @internal
 @pure
+def _room(gained: uint256, borne: uint256, share: uint256) -> uint256:
+    """@dev What a share of a side's gains may pay of what it does not bear yet, wei, rounded down."""
+    return min(gained * share // units.BASIS_POINTS, gained - borne)
+
+
+@internal
+@pure
+def _spread(
+    amount: uint256, weights: uint256[SIDES], everything: uint256
+) -> uint256[bounds.MAX_MARGIN_MARKETS]:
+    """@dev Parts of an amount by weights of some sum, by floors of running sums: they add up to it."""
+    parts: uint256[bounds.MAX_MARGIN_MARKETS] = empty(uint256[bounds.MAX_MARGIN_MARKETS])
+    if amount == 0:
+        return parts
+    passed: uint256 = 0
+    given: uint256 = 0
+    for side: uint256 in range(SIDES):
+        passed += weights[side]
+        part: uint256 = amount * passed // everything - given
+        parts[side // 2] |= part << (128 * (side % 2))
+        given += part
+    return parts
+
+
+@internal
+@pure
 def _value(holding: Holding, state: Bucket) -> uint256:
     if holding.shares == 0 or holding.generation != state.generation:
         return 0
@@ -425,4 +497,4 @@ def _load_holding(owner: address, bucket: uint256) -> Holding:
 @internal
 @view
 def _only_market():
-    assert msg.sender == MARGIN_MARKET, "margin_fund: not the market"
+    assert msg.sender == MARGIN_MARKET.address, "margin_fund: not the market"

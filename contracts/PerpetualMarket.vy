@@ -328,7 +328,7 @@ def gains_of(owner: address, market: uint256) -> IPerpetualMarket.Gains:
     """
     cycle_book._touch(owner)
     cycle: uint256 = price_path._cycle() - 1
-    gained: price_path.Sides = price_path._as_sides(cycle_book.gained[owner][market][cycle % 2])
+    gained: IPerpetualMarket.Sides = price_path._as_sides(cycle_book.gained[owner][market][cycle % 2])
     return IPerpetualMarket.Gains(
         cycle=cycle,
         long=gained.long,
@@ -474,7 +474,7 @@ def pending_of(market: uint256) -> IPerpetualMarket.Gains:
     @return Their gains on both sides; no worth.
     """
     cycle: uint256 = price_path._cycle() - 1
-    gained: price_path.Sides = price_path._as_sides(price_path.totals[market][cycle])
+    gained: IPerpetualMarket.Sides = price_path._as_sides(price_path.totals[market][cycle])
     return IPerpetualMarket.Gains(cycle=cycle, long=gained.long, short=gained.short, worth=0)
 
 
@@ -517,7 +517,7 @@ def path_of(market: uint256) -> (price_path.Path, price_path.Values):
 
 @external
 @view
-def cycle_of(market: uint256, cycle: uint256) -> (price_path.Sides, price_path.Sides):
+def cycle_of(market: uint256, cycle: uint256) -> (IPerpetualMarket.Sides, IPerpetualMarket.Sides):
     """
     @notice What the sides of a market gained in a cycle, and what they bear of its losses.
     @param market [id] The market.

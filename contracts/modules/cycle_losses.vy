@@ -9,7 +9,8 @@
         sides that it can have lost to, as often as it has grown. Its own haircuts are part of what it lacks.
         Then the cycle is final: insurance takes the same share off all losses, and what no gain bears is
         late.
-@dev Amounts in wei. Sums are spread by floors of running sums, so that they are met exactly.
+@dev Amounts in wei. The fund says how what it pays, and what later gains pay, is shared by the sides of all
+     markets.
 """
 from ethereum.ercs import IERC20
 
@@ -20,7 +21,6 @@ from contracts.modules import bounds
 from contracts.modules import cycle_book
 from contracts.modules import price_path
 from contracts.modules import refuse
-from contracts.modules import units
 
 uses: price_path
 uses: cycle_book
@@ -38,9 +38,6 @@ event Rolled:
     insured: uint256  # [wad] Of the losses of the one before.
     later: uint256  # [wad] What its gains paid of losses before it.
 
-
-# Two sides of each market: as 2*market for those who gained as long, and one more for the short.
-SIDES: constant(uint256) = 2 * bounds.MAX_MARGIN_MARKETS
 
 STABLECOIN: public(immutable(IERC20))
 FUND: public(immutable(IMarginFund))
@@ -85,7 +82,7 @@ def _book(owner: address) -> bool:
     standing: IPerpetualMarket.Standing = cycle_book._standing(owner)
     most: int256 = max(price_path._signed(cycle_book.worths[owner], 0, 138), standing.own)
     lacks: uint256 = convert(max(0, convert(standing.haircut, int256) - most), uint256)
-    shares: uint256[SIDES] = empty(uint256[SIDES])
+    shares: uint256[bounds.MAX_MARGIN_MARKETS] = empty(uint256[bounds.MAX_MARGIN_MARKETS])
     everything: uint256 = 0
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         if markets >> market == 0:
@@ -99,21 +96,28 @@ def _book(owner: address) -> bool:
     if lacks > everything:
         late = max(noted, lacks - everything)
     borne: uint256 = min(everything, lacks - min(lacks, late))
-    parts: uint256[SIDES] = self._spread(borne, shares, everything)
     changed: bool = False
+    passed: uint256 = 0
+    given: uint256 = 0
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         if markets >> market == 0:
             break
         if (markets >> market) & 1 == 0:
             continue
+        # Floors of running sums: the parts add up to what is borne.
+        part: uint256 = 0
+        if borne != 0:
+            passed += shares[market]
+            part = borne * passed // everything - given
+            given += part
         before: uint256 = cycle_book._load_pending(owner, market).booked
-        if parts[market] != before:
+        if part != before:
             changed = True
             lost: uint256 = cycle_book.lost[owner][market][cycle % 2]
             cycle_book._change_losses(
-                market, cycle, self._by_winners(before, lost), self._by_winners(parts[market], lost)
+                market, cycle, self._by_winners(before, lost), self._by_winners(part, lost)
             )
-            cycle_book._set_booked(owner, market, parts[market])
+            cycle_book._set_booked(owner, market, part)
     if late != noted:
         changed = True
         self.late += late - noted
@@ -168,15 +172,20 @@ def _roll():
     )
     insured: uint256 = 0
     later: uint256 = 0
+    parts: uint256[bounds.MAX_MARGIN_MARKETS] = empty(uint256[bounds.MAX_MARGIN_MARKETS])
     self._sweep()
     if clock.booked_at != 0:
-        insured = self._insure(clock.cycle - 1, markets)
+        insured, parts = extcall FUND.cover(clock.cycle - 1, markets)
+        self.held += insured
+        self._charge(clock.cycle - 1, -convert(insured, int256), parts)
     if self.late != 0:
         # Profits that have not vested, and insurance.
         paid: uint256 = extcall FUND.absorb(self.late)
         self.held += paid
         self.late -= paid
-        later = self._charge_later(clock.cycle - 1, markets)
+        later, parts = staticcall FUND.allocate(min(self.late, self.overdue), clock.cycle - 1, markets)
+        self._charge(clock.cycle - 1, convert(later, int256), parts)
+        self.late -= later
     if clock.booked_at != 0 or later != 0:
         cycle_book._note_lossy(clock.lossy, clock.cycle - 1)
         clock.lossy += 1
@@ -191,50 +200,10 @@ def _roll():
 
 
 @internal
-def _insure(cycle: uint256, markets: uint256) -> uint256:
-    """@dev Have insurance take the same share off all losses of a cycle; how much, wad."""
-    losses: uint256[SIDES] = empty(uint256[SIDES])
-    total: uint256 = 0
-    for side: uint256 in range(2 * markets, bound=SIDES):
-        losses[side] = price_path._part(cycle_book.losses[side // 2][cycle], side % 2)
-        total = unsafe_add(total, losses[side])
-    if total == 0:
-        return 0
-    paid: uint256 = extcall FUND.cover(total)
-    self.held += paid
-    self._charge(cycle, -convert(paid, int256), losses, total)
-    return paid
-
-
-@internal
-def _charge_later(cycle: uint256, markets: uint256) -> uint256:
-    """@dev Have gains of a cycle pay what was late before it, by what room they have; how much, wad."""
-    rooms: uint256[SIDES] = empty(uint256[SIDES])
-    everything: uint256 = 0
-    for side: uint256 in range(2 * markets, bound=SIDES):
-        market: uint256 = side // 2
-        share: uint256 = asking._number(
-            price_path.POLICY.address, abi_encode(market, method_id=method_id("haircut(uint256)"))
-        )
-        if share > units.BASIS_POINTS:
-            share = 0
-        total: uint256 = price_path._part(price_path.totals[market][cycle], side % 2)
-        loss: uint256 = price_path._part(cycle_book.losses[market][cycle], side % 2)
-        rooms[side] = min(total * share // units.BASIS_POINTS, total - loss)
-        everything = unsafe_add(everything, rooms[side])
-    charged: uint256 = min(min(self.late, self.overdue), everything)
-    if charged != 0:
-        self._charge(cycle, convert(charged, int256), rooms, everything)
-        self.late -= charged
-    return charged
-
-
-@internal
-def _charge(cycle: uint256, amount: int256, weights: uint256[SIDES], everything: uint256):
-    """@dev Have the gains of a cycle bear so much more, under zero less, by weights of some sum."""
-    parts: uint256[SIDES] = self._spread(convert(abs(amount), uint256), weights, everything)
+def _charge(cycle: uint256, amount: int256, parts: uint256[bounds.MAX_MARGIN_MARKETS]):
+    """@dev Have the gains of a cycle bear so much more, under zero less: a part of each market, as Sides."""
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
-        part: uint256 = parts[2 * market] | (parts[2 * market + 1] << 128)
+        part: uint256 = parts[market]
         if part != 0:
             more: uint256 = part * convert(amount > 0, uint256)
             cycle_book._change_losses(market, cycle, part - more, more)
@@ -250,23 +219,6 @@ def _change_held(amount: int256):
 def _repay(amount: uint256):
     """@dev So much that was late is nobody's claim any more, wad."""
     self.late -= amount
-
-
-@internal
-@pure
-def _spread(amount: uint256, weights: uint256[SIDES], everything: uint256) -> uint256[SIDES]:
-    """@dev Parts of an amount by weights of some sum, by floors of running sums: they add up to it."""
-    parts: uint256[SIDES] = empty(uint256[SIDES])
-    if amount == 0:
-        return parts
-    passed: uint256 = 0
-    given: uint256 = 0
-    for side: uint256 in range(SIDES):
-        passed += weights[side]
-        so_far: uint256 = amount * passed // everything
-        parts[side] = so_far - given
-        given = so_far
-    return parts
 
 
 @internal

@@ -14,6 +14,7 @@
      complement.
 """
 from contracts.interfaces import IMarginPolicy
+from contracts.interfaces import IPerpetualMarket
 from contracts.modules import asking
 from contracts.modules import bounds
 from contracts.modules import refuse
@@ -30,11 +31,6 @@ struct Path:
     price: uint256  # the mark, wei a lot; 0 is none yet, 96 bits
     extreme: int256  # of the mark less the index, wei a lot, 110 bits
     falling: bool  # 1 bit
-
-
-struct Sides:
-    long: uint256  # lots, or wei, 128 bits
-    short: uint256  # the same, 128 bits
 
 
 struct Values:
@@ -471,8 +467,8 @@ def _change_pot(amount: int256):
 
 @internal
 @pure
-def _as_sides(word: uint256) -> Sides:
-    return Sides(long=word & MASK_128, short=word >> 128)
+def _as_sides(word: uint256) -> IPerpetualMarket.Sides:
+    return IPerpetualMarket.Sides(long=word & MASK_128, short=word >> 128)
 
 
 @internal

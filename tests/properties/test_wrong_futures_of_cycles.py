@@ -6,8 +6,8 @@ from backstop.deployment.signing import trader
 from backstop.model.arithmetic import WAD
 from backstop.model.cycle_book import CycleBook
 from backstop.model.cycle_losses import CycleLosses
+from backstop.model.interfaces import Sides
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.model.price_path import Sides
 from backstop.model.state import Revert, external
 from backstop.proof.properties import Question, Violation, ask
 from tests.support.watched import crowd_to_ask

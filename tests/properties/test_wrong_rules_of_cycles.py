@@ -6,13 +6,13 @@ from backstop.model import cycle_losses, margin_policy, perpetual_desk, perpetua
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.cycle_book import CycleBook
 from backstop.model.cycle_losses import CycleLosses
-from backstop.model.interfaces import Standing
+from backstop.model.interfaces import Sides, Standing
 from backstop.model.margin_fund import MarginFund
 from backstop.model.margin_policy import MarginPolicy
 from backstop.model.perpetual_desk import PerpetualDesk as Desk
 from backstop.model.perpetual_market import PerpetualMarket as Market
 from backstop.model.price_feed import PriceFeed
-from backstop.model.price_path import SHORT, Moves, PricePath, Sides
+from backstop.model.price_path import SHORT, Moves, PricePath
 from backstop.model.settlement_price import Closing
 from backstop.model.state import external, view
 from backstop.model.vault_engine import VaultEngine

@@ -4,6 +4,7 @@ Units: wad = 1e18, ray = 1e27, rad = 1e45, basis points = 1e4. Every helper reve
 with empty data where the compiled contract would.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from backstop.model.state import Revert
@@ -84,3 +85,14 @@ def rpow(base: int, exponent: int) -> int:
             result = (result * x + RAY // 2) // RAY
         n >>= 1
     return result
+
+
+def spread(amount: int, weights: Sequence[int]) -> list[int]:
+    """Return parts of an amount by weights, by floors of running sums: they add up to it."""
+    everything, passed, given, parts = sum(weights), 0, 0, []
+    for weight in weights:
+        passed += weight
+        so_far = amount * passed // everything if amount else 0
+        parts.append(so_far - given)
+        given = so_far
+    return parts

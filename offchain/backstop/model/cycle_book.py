@@ -13,8 +13,8 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import div_up, signed, sub
-from backstop.model.interfaces import Standing
-from backstop.model.price_path import MAX_LOTS, Clock, Moves, PricePath, Sides, side_of
+from backstop.model.interfaces import Sides, Standing
+from backstop.model.price_path import MAX_LOTS, Clock, Moves, PricePath, side_of
 from backstop.model.state import World, immutable, require, slot
 
 MOST_CYCLES = 64

@@ -8,14 +8,13 @@ cycle is final: insurance takes the same share off all losses, and what no gain 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.arithmetic import spread
 from backstop.model.cycle_book import CycleBook, Pending, _in
-from backstop.model.interfaces import IERC20, IMarginFund
-from backstop.model.price_path import Clock, Sides
+from backstop.model.interfaces import IERC20, IMarginFund, Sides
+from backstop.model.price_path import Clock
 from backstop.model.state import World, immutable, require
 
 
@@ -131,14 +130,10 @@ class CycleLosses(CycleBook):
         self.emit("Rolled", clock.cycle, insured, later)
 
     def _insure(self, cycle: int, markets: int) -> int:
-        """Have insurance take the same share off all losses of a cycle; how much."""
-        losses = [self.losses[market, cycle] for market in range(markets)]
-        total = sum(map(sum, losses))
-        if total == 0:
-            return 0
-        paid = self.fund.cover(self.address, total)
+        """Have insurance take the same share off all losses of a cycle; return how much [wad]."""
+        paid, parts = self.fund.cover(self.address, cycle, markets)
         self.holdings[()] = self.holdings[()] + paid
-        self._charge(cycle, -paid, losses)
+        self._charge(cycle, -paid, parts)
         return paid
 
     def _cover_late(self) -> None:
@@ -148,28 +143,21 @@ class CycleLosses(CycleBook):
         self.late_table[()] = self.late_table[()] - paid
 
     def _charge_later(self, cycle: int, markets: int) -> int:
-        """Have gains of a cycle pay what was late before it, by what room they have; how much."""
-        rooms = []
-        for market in range(markets):
-            share = self._ask(partial(self.policy.haircut, self.address, market))
-            share = share if share <= BASIS_POINTS else 0
-            losses, totals = self.losses[market, cycle], self.totals[market, cycle]
-            room = (min(t * share // BASIS_POINTS, t - x) for x, t in zip(losses, totals, strict=True))
-            rooms.append(Sides(*room))
-        charged = int(min(self.late_table[()], self.overdue[()], sum(map(sum, rooms))))
-        if charged == 0:
-            return 0
-        self._charge(cycle, charged, rooms)
+        """Have gains of a cycle pay what was late before it; return how much [wad]."""
+        due = min(self.late_table[()], self.overdue[()])
+        charged, parts = self.fund.allocate(self.address, due, cycle, markets)
+        self._charge(cycle, charged, parts)
         self.late_table[()] = self.late_table[()] - charged
         return charged
 
-    def _charge(self, cycle: int, amount: int, weights: Sequence[Sides]) -> None:
-        """Have the gains of a cycle bear so much more, under zero less, by weights."""
+    def _charge(self, cycle: int, amount: int, parts: Sequence[int]) -> None:
+        """Have the gains of a cycle bear so much more, under zero less: a part of each market, as Sides."""
         way = -1 if amount < 0 else 1
-        parts = spread(abs(amount), [each for sides in weights for each in sides])
-        for market, part in enumerate(map(Sides, parts[::2], parts[1::2])):
-            was = self.losses[market, cycle]
-            self.losses[market, cycle] = Sides(was.long + way * part.long, was.short + way * part.short)
+        for market, part in enumerate(parts):
+            if part != 0:
+                was: Sides = self.losses[market, cycle]
+                long, short = part % 2**128, part >> 128
+                self.losses[market, cycle] = Sides(was.long + way * long, was.short + way * short)
         self._change_pot(-amount)
 
     def _sweep(self) -> None:
@@ -186,14 +174,3 @@ def by_winners(part: int, lost: Sides) -> Sides:
     """Return a part of a loss by the side that gained it; what was lost as long is rounded down [wei]."""
     by_long = part * lost.long // sum(lost) if part else 0
     return Sides(part - by_long, by_long)
-
-
-def spread(amount: int, weights: Sequence[int]) -> list[int]:
-    """Return parts of an amount by weights, by floors of running sums: they add up to it."""
-    everything, passed, given, parts = sum(weights), 0, 0, []
-    for weight in weights:
-        passed += weight
-        so_far = amount * passed // everything if amount else 0
-        parts.append(so_far - given)
-        given = so_far
-    return parts

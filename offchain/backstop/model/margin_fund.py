@@ -6,11 +6,13 @@ each bucket of time. Amounts in wad.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import WAD, add
-from backstop.model.interfaces import IERC20, Insurance
+from backstop.model.arithmetic import BASIS_POINTS, WAD, add, spread
+from backstop.model.interfaces import IERC20, IMarginPolicy, Insurance, IPerpetualMarket
 from backstop.model.roles import Administered
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
@@ -74,6 +76,10 @@ class MarginFund(Administered):
     def stablecoin(self) -> IERC20:
         return cast(IERC20, self.world.at(self.stablecoin_address))
 
+    @property
+    def margin_market(self) -> IPerpetualMarket:
+        return cast(IPerpetualMarket, self.world.at(self.margin_market_address))
+
     # ---------------------------------------------------------------- profits
 
     @external
@@ -121,13 +127,21 @@ class MarginFund(Administered):
         return clawed_back + insured
 
     @external
-    def cover(self, sender: str, loss: int) -> int:
-        """Pay for a loss with insurance alone; how much."""
+    def cover(self, sender: str, cycle: int, markets: int) -> tuple[int, tuple[int, ...]]:
+        """Pay for the losses of a cycle with insurance alone; return how much [wad], and off which losses."""
         self._only_market(sender)
-        insured = self._spend(loss)
-        self.emit("LossAbsorbed", loss, 0, insured)
-        self.stablecoin.transfer(self.address, sender, insured)
-        return insured
+        require(markets <= bounds.MAX_MARGIN_MARKETS, "")
+        losses = [
+            each
+            for market in range(markets)
+            for each in self.margin_market.cycle_of(self.address, market, cycle)[1]
+        ]
+        loss, insured = sum(losses), 0
+        if loss != 0:
+            insured = self._spend(loss)
+            self.emit("LossAbsorbed", loss, 0, insured)
+            self.stablecoin.transfer(self.address, sender, insured)
+        return insured, _by_markets(spread(insured, losses))
 
     @external
     def add_fees(self, sender: str, amount: int) -> None:
@@ -181,6 +195,21 @@ class MarginFund(Administered):
         """Return how much insurance may be spent in a bucket of time [whole stablecoins]."""
         return int(self.caps[()])
 
+    @view
+    def allocate(self, sender: str, late: int, cycle: int, markets: int) -> tuple[int, tuple[int, ...]]:
+        """Return what gains of a cycle pay of what was late before it [wad], and which, by their room."""
+        require(markets <= bounds.MAX_MARGIN_MARKETS, "")
+        policy = cast(IMarginPolicy, self.world.at(self.margin_market.POLICY(self.address)))
+        rooms = []
+        for market in range(markets):
+            share = self.world.attempt(partial(policy.haircut, self.address, market))
+            if share is None or share > BASIS_POINTS:
+                share = 0
+            totals, losses = self.margin_market.cycle_of(self.address, market, cycle)
+            rooms += [min(t * share // BASIS_POINTS, t - x) for t, x in zip(totals, losses, strict=True)]
+        charged = min(late, sum(rooms))
+        return charged, _by_markets(spread(charged, rooms))
+
     # ---------------------------------------------------------------- helpers
 
     def _now(self) -> int:
@@ -195,14 +224,10 @@ class MarginFund(Administered):
         taken = min(loss, everything)
         if taken == 0:
             return 0
-        passed = given = 0
-        for bucket in self._unvested():
+        filled = [bucket for bucket in self._unvested() if self.buckets[bucket].assets != 0]
+        parts = spread(taken, [self.buckets[bucket].assets for bucket in filled])
+        for bucket, amount in zip(filled, parts, strict=True):
             state: Bucket = self.buckets[bucket]
-            if state.assets == 0:
-                continue
-            passed += state.assets
-            amount = taken * passed // everything - given
-            given += amount
             state, dust = state._replace(assets=state.assets - amount), 0
             if state.shares > state.assets * MAX_SHARES:
                 dust = state.assets
@@ -249,3 +274,9 @@ def _value(holding: Holding, state: Bucket) -> int:
     if holding.shares == 0 or holding.generation != state.generation:
         return 0
     return holding.shares * state.assets // state.shares
+
+
+def _by_markets(parts: Sequence[int]) -> tuple[int, ...]:
+    """Return parts of sides as the word of each market that there may be: the long side's in the low bits."""
+    words = [long | short << 128 for long, short in zip(parts[::2], parts[1::2], strict=True)]
+    return (*words, *[0] * (bounds.MAX_MARGIN_MARKETS - len(words)))

@@ -13,9 +13,9 @@ from backstop.model import bounds
 from backstop.model.arithmetic import add, signed
 from backstop.model.cycle_book import BOOKED, SEIZED, Account, _in
 from backstop.model.cycle_losses import CycleLosses
-from backstop.model.interfaces import Gains, Holding, IDomain, IPerpetualDesk, IVaultEngine, Standing
+from backstop.model.interfaces import Gains, Holding, IDomain, IPerpetualDesk, IVaultEngine, Sides, Standing
 from backstop.model.owned import is_owned
-from backstop.model.price_path import Clock, Path, Sides, Values
+from backstop.model.price_path import Clock, Path, Values
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, div_up, quotient
 from backstop.model.asking import NOTHING
-from backstop.model.interfaces import IMarginPolicy
+from backstop.model.interfaces import IMarginPolicy, Sides
 from backstop.model.state import Contract, World, immutable, require, slot
 
 PERIOD = 28_800
@@ -48,14 +48,6 @@ class Moves(NamedTuple):
 
     gained: int = 0
     lost: int = 0
-
-
-@slot(128, 128)
-class Sides(NamedTuple):
-    """Something of those who are long, or were, and of those who are short [lots or wei]."""
-
-    long: int = 0
-    short: int = 0
 
 
 @slot(-110, -110)

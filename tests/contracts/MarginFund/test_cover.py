@@ -1,31 +1,65 @@
-"""cover: insurance alone, up to its cap, as `absorb` spends it."""
+"""cover: insurance takes the same share off all losses of a cycle, up to its cap."""
+
+import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.auctions import event
 from tests.support.helpers import reverts
-from tests.support.margin_fund import absorb, booked, insure
+from tests.support.perpetuals import BTC, ETH, FUND, HOUSE, crowded, opened
 
 
-def cover(protocol, loss):
-    return protocol.do("Fund.cover", loss, sender="market")
+@pytest.fixture
+def lost(new_protocol):
+    """A cycle with two losses: a long in ether owes 1,000, and a short in bitcoin 500."""
+    market = crowded(opened(new_protocol))
+    for name, amount in (("short", 1_500), ("winner", 10_000)):
+        market.deposit(name, amount * WAD)
+    market.trade("winner", "short", 100, BTC)
+    market.mark(ETH, 16 * WAD)
+    market.mark(BTC, 80 * WAD)
+    market.roll()
+    assert market.meet("long") and market.meet("short")
+    market.advance(3_600)
+    market.refresh()
+    return market
 
 
-def test_profits_stay(profits):
-    """400 of profits, which `absorb` would take first."""
-    insure(profits, 300 * WAD)
-    assert cover(profits, 500 * WAD) == 300 * WAD
-    assert event(profits, "LossAbsorbed", "Fund") == (500 * WAD, 0, 300 * WAD)
-    assert booked(profits) == 400 * WAD
+def losses(market):
+    """What each side of both markets bears of the pending cycle, wei."""
+    cycle = market.market.clocks[()].cycle - 1
+    return [tuple(market.read(f"{HOUSE}.cycle_of", each, cycle)[1]) for each in (ETH, BTC)]
 
 
-def test_one_cap_for_both(profits):
-    """2,000 a day, however a loss is split."""
-    insure(profits, 5_000 * WAD)
-    assert cover(profits, 1_500 * WAD) == 1_500 * WAD
-    assert absorb(profits, 1_400 * WAD) == (400 + 500) * WAD
-    assert cover(profits, WAD) == 0
+@pytest.mark.parametrize("insurance", [0, 1, 300 * WAD, 1_500 * WAD - 1, 1_500 * WAD, 9_000 * WAD])
+def test_each_loss_is_covered_alike(lost, insurance):
+    before = losses(lost)
+    due = sum(map(sum, before))
+    assert due == 1_500 * WAD
+    if insurance:
+        lost.do(f"{FUND}.insure", insurance, sender="rich")
+    cycle = lost.market.clocks[()].cycle - 1
+    lost.do(f"{HOUSE}.roll", sender="keeper")
+    after = [tuple(lost.read(f"{HOUSE}.cycle_of", each, cycle)[1]) for each in (ETH, BTC)]
+    paid = min(due, insurance)
+    assert due - sum(map(sum, after)) == paid
+    for was, now in zip(sum(before, ()), sum(after, ()), strict=True):
+        assert abs((was - now) * due - was * paid) < due
 
 
-def test_for_the_market_alone(profits):
+def test_it_stays_under_its_cap(lost):
+    lost.do(f"{FUND}.insure", 9_000 * WAD, sender="rich")
+    lost.do(f"{FUND}.set_cap", 600, sender="admin")
+    lost.do(f"{HOUSE}.roll", sender="keeper")
+    assert lost.read(f"{FUND}.insurance_of").spent == 600 * WAD
+
+
+def test_without_a_loss_nothing_is_paid(new_protocol):
+    market = crowded(opened(new_protocol))
+    market.do(f"{FUND}.insure", 100 * WAD, sender="rich")
+    market.roll()
+    assert market.read(f"{FUND}.insurance_of").spent == 0
+
+
+@pytest.mark.parametrize("sender", ["stranger", "admin"])
+def test_for_the_market_alone(lost, sender):
     with reverts("margin_fund: not the market"):
-        profits.do("Fund.cover", WAD, sender="stranger")
+        lost.do(f"{FUND}.cover", lost.market.clocks[()].cycle - 1, 2, sender=sender)

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from backstop.cli.hunt import cli
 from backstop.cli.report import cli as report
 from backstop.model.cycle_book import CycleBook
-from backstop.model.price_path import Sides
+from backstop.model.interfaces import Sides
 from backstop.report.hunt_page import hunted, stories_of
 from backstop.studies.hunt.case import ALARMS
 

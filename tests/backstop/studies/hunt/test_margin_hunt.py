@@ -8,7 +8,7 @@ from backstop.deployment.contracts import BY_CYCLE
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.cycle_book import CycleBook
-from backstop.model.price_path import Sides
+from backstop.model.interfaces import Sides
 from backstop.studies.hunt import margin
 from backstop.studies.hunt.exchange import DEBTS, PRICES, STALE, Exchange
 from backstop.studies.hunt.margin import AFTER, LEAST, Course, Deal, Margin
