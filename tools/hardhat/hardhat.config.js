@@ -5,7 +5,7 @@ module.exports = {
   networks: {
     hardhat: {
       chainId: 31337,
-      hardfork: "cancun",
+      hardfork: process.env.BACKSTOP_HARDFORK ?? "cancun",
       initialBaseFeePerGas: 0,
       gasPrice: 0,
       allowBlocksWithSameTimestamp: true, // time passes only when a run says so

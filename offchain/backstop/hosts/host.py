@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, Protocol
 CHAIN_ID = 31_337
 # 2026-01-01T00:00:00Z, where every throw-away chain and every model starts.
 GENESIS = 1_767_225_600
-# What one call may use, on every host.
-CALL_GAS = 30_000_000
+# What one call may use, on every host: the most that a transaction may have (EIP-7825).
+CALL_GAS = 2**24
 
 
 class RawLog(NamedTuple):

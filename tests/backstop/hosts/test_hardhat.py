@@ -15,6 +15,7 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import RpcHost
+from backstop.hosts.host import CALL_GAS
 from backstop.hosts.ports import free_port
 from backstop.hosts.rpc import Client
 from backstop.model.arithmetic import RAD, RAY, WAD
@@ -39,8 +40,8 @@ def node_binary() -> str:
 
 
 @pytest.fixture
-def hardhat(tmp_path: Path) -> Iterator[str]:
-    """The address of a Hardhat node of our own."""
+def hardhat(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a Hardhat node of our own, of a hardfork."""
     if not CLI.is_file():
         pytest.fail("hardhat is not installed: run `make testtools`", pytrace=False)
     port = str(free_port())
@@ -56,8 +57,11 @@ def hardhat(tmp_path: Path) -> Iterator[str]:
         port,
     ]
     said = tmp_path / "log"
+    env = os.environ | {"BACKSTOP_HARDFORK": getattr(request, "param", "cancun")}
     with said.open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=env
+        )
     try:
         yield wait_for(f"http://127.0.0.1:{port}", process, said)
     finally:
@@ -86,6 +90,19 @@ def wait_for(url: str, process: subprocess.Popen[bytes], said: Path) -> str:
 
 @pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_campaign.py::test_both_hosts_agree_to_the_last_slot")
 @pytest.mark.hardhat
+@pytest.mark.parametrize("hardhat", ["osaka"], indirect=True)
+def test_a_transaction_has_no_more_gas_than_a_chain_of_today_allows(hardhat):
+    with closing(Client(hardhat)) as client:
+        sender = client.request("eth_accounts")[0]
+        call = {"from": sender, "to": sender, "gas": hex(CALL_GAS)}
+        assert client.request("eth_sendTransaction", call)
+        with pytest.raises(BackstopError, match="16777216"):
+            client.request("eth_sendTransaction", call | {"gas": hex(CALL_GAS + 1)})
+
+
+@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_campaign.py::test_both_hosts_agree_to_the_last_slot")
+@pytest.mark.hardhat
+@pytest.mark.parametrize("hardhat", ["cancun", "osaka"], indirect=True)
 def test_a_loss_in_lockstep_with_hardhat(hardhat, artifacts):
     with closing(RpcHost(Client(hardhat))) as host:
         assert "hardhat" in str(host.client.request("web3_clientVersion")).lower()

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
-from backstop.hosts.host import CALL_GAS
 from backstop.hosts.model import ModelSystem
 from backstop.keepers.costs import gas_of, measured
 from backstop.model.arithmetic import div_up
@@ -22,7 +21,7 @@ from backstop.proof.lockstep import Lockstep
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.system import Action, Outcome
 
-BLOCK_GAS = CALL_GAS
+BLOCK_GAS = 30_000_000
 BLOCK_SECONDS = 12
 # Of a block's gas, so much is planned: a call may take a little more than those before it.
 _PLANNED = BLOCK_GAS * 97 // 100

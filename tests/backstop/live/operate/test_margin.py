@@ -11,6 +11,8 @@ from backstop.deployment.accounts import account
 from backstop.deployment.file import parameters_from_json, parameters_to_json
 from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
+from backstop.hosts.host import CALL_GAS
+from backstop.live.node.host import gas_limit
 from backstop.live.operate.config import read_settings
 from backstop.live.operate.deploying import load_parameters
 from backstop.model.arithmetic import WAD
@@ -123,7 +125,7 @@ def test_settings_of_the_roles(tmp_path: Path) -> None:
         "roles:\n"
         "  margin_crank: {reports: 'https://x.org/r', deviation: 0.5%, most: 40}\n"
         "  margin_liquidator: {reports: r.jsonl, relieves: 50%, capital: 500 stablecoin}\n"
-        "  deleverager: {reports: r.jsonl, call_gas: 20_000_000 gas}\n"
+        "  deleverager: {reports: r.jsonl, call_gas: 16_777_216 gas}\n"
         "  matcher: {orders: book/orders.jsonl}\n"
     )
     assert read_settings(file)["options"] == {
@@ -133,9 +135,14 @@ def test_settings_of_the_roles(tmp_path: Path) -> None:
             "relieves": 5_000,
             "capital": 500 * WAD,
         },
-        "deleverager": {"reports": (str(tmp_path / "r.jsonl"),), "call_gas": 20_000_000},
+        "deleverager": {"reports": (str(tmp_path / "r.jsonl"),), "call_gas": CALL_GAS},
         "matcher": {"orders": str(tmp_path / "book" / "orders.jsonl")},
     }
-    file.write_text("schema_version: 1\nroles:\n  deleverager: {call_gas: 31_000_000 gas}\n")
+    file.write_text("schema_version: 1\nroles:\n  deleverager: {call_gas: 16_777_217 gas}\n")
     with pytest.raises(BackstopError, match=r"keeper.yaml:3: roles.deleverager.call_gas"):
         read_settings(file)
+
+
+def test_a_transaction_has_the_gas_of_one_at_most() -> None:
+    assert gas_limit(1_000_000) == 1_270_000
+    assert gas_limit(CALL_GAS - 1) == gas_limit(2 * CALL_GAS) == CALL_GAS == 16_777_216

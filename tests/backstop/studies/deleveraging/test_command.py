@@ -12,10 +12,10 @@ from click.testing import CliRunner
 
 from backstop.cli import report
 from backstop.cli.deleverage import cli
-from backstop.hosts.host import CALL_GAS
 from backstop.model.arithmetic import RAY, WAD
 from backstop.report import deleverage_page
 from backstop.report.kinds import kind_of
+from backstop.studies.deleveraging.blocks import BLOCK_GAS
 from tests.support.figures_of import read
 
 pytestmark = pytest.mark.anvil
@@ -53,7 +53,7 @@ def test_tables_and_json_say_the_same(out: Path, printed: str, summary: dict[str
 
 
 def test_gas_is_the_chains_and_each_block_has_room(summary: dict[str, Any]) -> None:
-    assert summary["gas_from"] == "the chain" and summary["fullest_block_gas"] <= CALL_GAS
+    assert summary["gas_from"] == "the chain" and summary["fullest_block_gas"] <= BLOCK_GAS
     phases = {row["phase"]: row for row in summary["phases"]}
     for name in ("positions are seized", "losses are booked", "debtors are settled"):
         row = phases[name]
