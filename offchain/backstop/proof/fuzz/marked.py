@@ -32,6 +32,8 @@ from backstop.hosts.compiler import hurried
 
 # How Vyper names the counter of a loop of the source; its own loops have other names.
 _LOOPS = ("range_ix", "for_list_ix")
+# A call that is given so much gas is given so many times that: marks and plain code cost more.
+_MORE_GAS = 4
 # Marks are below this; 0 would be the contract's own address.
 _MARKS = 1 << 16
 _FIRST = 2
@@ -217,6 +219,8 @@ class _Marker:
             loop = source or inside
             assert isinstance(loop, vy_ast.For)
             args[2] = self._probe(args[2], loop, loop.iter, "entered", "never entered")
+        elif operation in ("call", "staticcall") and isinstance(args[0].value, int):
+            args[0].value *= _MORE_GAS
 
     def _mark_operands(self, node: Any, source: Any) -> None:
         """Mark each operand: a and b and c is `if a (if b c 0) 0`; a or b or c is `if a 1 (if b 1 c)`."""
