@@ -6,7 +6,8 @@
 @license GNU Affero General Public License v3.0 only
 @notice Pays for losses of the margin market: with insurance before gains of their cycle do, up to a cap for
         each bucket of time; for what is late first with profits that were withdrawn and have not vested, pro
-        rata, then with insurance. It says how later gains share what nobody has paid.
+        rata, then with insurance, and then it has the protocol bear the rest, within the market's line. It
+        says how later gains share what nobody has paid.
 @dev A withdrawn profit is in the bucket of time in which it was withdrawn, and vests when that many
      buckets have passed. A bucket is shares of what is left of it, so that a clawback touches one slot. If
      little is left for many shares, the rest is insurance, and the bucket begins again: its old shares are
@@ -62,6 +63,10 @@ event LossAbsorbed:
     insured: uint256  # [wad]
 
 
+event ShortfallPosted:
+    amount: uint256  # [wad]
+
+
 event InsuranceAdded:
     payer: indexed(address)
     amount: uint256  # [wad]
@@ -88,11 +93,15 @@ MASK_16: constant(uint256) = 2**16 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 # Two of each market: as 2*market for those who gained as long, and one more for the short.
 SIDES: constant(uint256) = 2 * bounds.MAX_MARGIN_MARKETS
+# As the loss waterfall has it: EIP-150 keeps a 63rd part back, and the call itself costs something.
+LEAST_GAS: constant(uint256) = bounds.DOMAIN_GAS + bounds.DOMAIN_GAS // 63 + 10_000
 # A bucket with more shares for a wei of assets begins again.
 MAX_SHARES: constant(uint256) = 2**32
 
 STABLECOIN: public(immutable(IERC20))
 MARGIN_MARKET: public(immutable(IPerpetualMarket))
+# The protocol's domain, which bears the rest of a loss within its line; the zero address is none.
+DOMAIN: public(immutable(address))
 # Seconds in a bucket.
 LENGTH: public(immutable(uint256))
 # How many buckets have not vested, with that of now.
@@ -109,10 +118,18 @@ holdings: HashMap[address, HashMap[uint256, uint256]]
 
 
 @deploy
-def __init__(stablecoin: address, margin_market: address, admin: address, length: uint256, buckets: uint256):
+def __init__(
+    stablecoin: address,
+    margin_market: address,
+    domain: address,
+    admin: address,
+    length: uint256,
+    buckets: uint256,
+):
     """
     @param stablecoin What it holds.
     @param margin_market Whose losses it bears, and whose profits vest here.
+    @param domain The protocol's domain, which bears the rest within its line; the zero address is none.
     @param admin Sets the cap.
     @param length [seconds] Of a bucket of time.
     @param buckets [count] That pass until a profit has vested.
@@ -122,6 +139,7 @@ def __init__(stablecoin: address, margin_market: address, admin: address, length
     assert buckets != 0 and buckets <= bounds.MAX_BUCKETS, "margin_fund: bucket count"
     STABLECOIN = IERC20(stablecoin)
     MARGIN_MARKET = IPerpetualMarket(margin_market)
+    DOMAIN = domain
     LENGTH = length
     BUCKETS = buckets
 
@@ -183,20 +201,23 @@ def claim(owner: address, bucket: uint256) -> uint256:
 
 @external
 @nonreentrant
-def absorb(loss: uint256) -> uint256:
+def absorb(loss: uint256, most: uint256) -> uint256:
     """
-    @notice Pay for a loss. Margin market only. Protects: all unvested profits give the same share, and
-            insurance nothing before they are gone, nor more than its cap in a bucket of time, however a
-            loss is split.
+    @notice Pay for a loss. Margin market only. Protects: all unvested profits give the same share;
+            insurance gives nothing before they are gone, nor more than its cap in a bucket of time, however a
+            loss is split; the protocol bears nothing before both are gone. A protocol that bears no loss now,
+            as in an emergency, pays nothing, and stops nothing.
     @param loss [wad] What nobody else has paid.
+    @param most [wad] That profits pay of it.
     @return [wad] Paid to the market, at most the loss.
     """
     self._only_market()
-    clawed_back: uint256 = self._claw_back(loss)
+    clawed_back: uint256 = self._claw_back(min(loss, most))
     insured: uint256 = self._spend(loss - clawed_back)
     log LossAbsorbed(loss=loss, clawed_back=clawed_back, insured=insured)
-    extcall STABLECOIN.transfer(msg.sender, clawed_back + insured)
-    return clawed_back + insured
+    paid: uint256 = clawed_back + insured
+    extcall STABLECOIN.transfer(msg.sender, paid)
+    return paid + self._post(loss - paid)
 
 
 @external
@@ -325,7 +346,8 @@ def allocate(
 ) -> (uint256, uint256[bounds.MAX_MARGIN_MARKETS]):
     """
     @notice Allocate what was late before a cycle to its gains, by the room that each side of a market has:
-            the policy's share of what it gained, as far as it bears no loss.
+            the policy's share of what it gained and still had at the end of the cycle, as far as its gains
+            bear no loss. Protects: nobody pays for others out of a gain that has gone again.
     @param late [wad] What is to be paid.
     @param cycle [id] The cycle that becomes final.
     @param markets [count] How many markets there are.
@@ -341,9 +363,19 @@ def allocate(
             share = 0
         gained: IPerpetualMarket.Sides = empty(IPerpetualMarket.Sides)
         borne: IPerpetualMarket.Sides = empty(IPerpetualMarket.Sides)
-        gained, borne = staticcall MARGIN_MARKET.cycle_of(market, cycle)
-        rooms[2 * market] = self._room(gained.long, borne.long, share)
-        rooms[2 * market + 1] = self._room(gained.short, borne.short, share)
+        begun: IPerpetualMarket.Values = empty(IPerpetualMarket.Values)
+        before: IPerpetualMarket.Sides = empty(IPerpetualMarket.Sides)
+        gained, borne, begun, before = staticcall MARGIN_MARKET.cycle_of(market, cycle)
+        ended: IPerpetualMarket.Values = empty(IPerpetualMarket.Values)
+        after: IPerpetualMarket.Sides = empty(IPerpetualMarket.Sides)
+        other: IPerpetualMarket.Sides = empty(IPerpetualMarket.Sides)
+        more: IPerpetualMarket.Sides = empty(IPerpetualMarket.Sides)
+        other, more, ended, after = staticcall MARGIN_MARKET.cycle_of(market, cycle + 1)
+        # A short's value is what it owes.
+        long: uint256 = self._net(gained.long, before.long, after.long, ended.long - begun.long)
+        short: uint256 = self._net(gained.short, before.short, after.short, begun.short - ended.short)
+        rooms[2 * market] = min(long * share // units.BASIS_POINTS, gained.long - borne.long)
+        rooms[2 * market + 1] = min(short * share // units.BASIS_POINTS, gained.short - borne.short)
         everything += rooms[2 * market] + rooms[2 * market + 1]
     charged: uint256 = min(late, everything)
     return charged, self._spread(charged, rooms, everything)
@@ -385,6 +417,27 @@ def _claw_back(loss: uint256) -> uint256:
 
 
 @internal
+def _post(loss: uint256) -> uint256:
+    """@dev Draw from the protocol for a loss and pay it to the market; return how much, wad."""
+    if loss == 0 or DOMAIN == empty(address):
+        return 0
+    assert msg.gas >= LEAST_GAS, "margin_fund: no gas to post"
+    success: bool = False
+    answer: Bytes[32] = b""
+    success, answer = raw_call(
+        DOMAIN,
+        abi_encode(loss, msg.sender, method_id=method_id("lose(uint256,address)")),
+        max_outsize=32,
+        gas=bounds.DOMAIN_GAS,
+        revert_on_failure=False,
+    )
+    posted: uint256 = convert(answer, uint256) if success else 0
+    if posted != 0:
+        log ShortfallPosted(amount=posted)
+    return posted
+
+
+@internal
 def _spend(loss: uint256) -> uint256:
     """@dev Insurance for a loss, up to the cap of the bucket of now, wad."""
     insurance: IMarginFund.Insurance = self._insurance()
@@ -422,9 +475,16 @@ def _unvested(now: uint256) -> uint256:
 
 @internal
 @pure
-def _room(gained: uint256, borne: uint256, share: uint256) -> uint256:
-    """@dev What a share of a side's gains may pay of what it does not bear yet, wei, rounded down."""
-    return min(gained * share // units.BASIS_POINTS, gained - borne)
+def _net(gained: uint256, before: uint256, after: uint256, change: int256) -> uint256:
+    """
+    @dev What a side gained in a cycle, as far as its lots were worth so much more at its end than when it
+         began, wei, rounded down: of a price that came back nothing. Before and after it a lot of it had
+         gained so much; the difference is under 2**117, as what all gained is.
+    """
+    # Where nobody gained an edge may not be noted.
+    if gained == 0 or change <= 0:
+        return 0
+    return gained * min(after - before, convert(change, uint256)) // (after - before)
 
 
 @internal

@@ -195,20 +195,27 @@ def needs_at(market: uint256, size: int256, price: uint256, open: uint256, risk:
 
 @external
 @view
-def mark_price(market: uint256, age: uint256) -> uint256:
+def mark_price(market: uint256, age: uint256) -> IMarginPolicy.Mark:
     """
-    @notice The price that reports of some seconds make; of a market that is being settled, what its final
-            price will be if that price holds. Protects: a market that trades at it trades at no older one,
-            and its last move is not known before it is made.
+    @notice The price that reports of some seconds make, and the range of the seconds before; of a market that
+            is being settled, what its final price will be if these hold. Protects: a market that trades at it
+            trades at no older one, and its last move is not known before it is made.
     @param market [id] The market.
     @param age [seconds] Of the oldest report that counts.
-    @return [wei a lot] Rounded down, at least 1; 0 without a quorum of such reports, or halted.
+    @return Price and low rounded down, high up, at least 1; zeros without a quorum of such reports, or
+            halted.
     """
     base: uint256 = self.underlyings[market]
-    price: uint256 = staticcall PRICE_FEED.mark_within(self._feed(base), age, self._ends(base))
-    if price == 0:
-        return 0
-    return self._of_lot(base, price)
+    if base == 0:
+        return empty(IMarginPolicy.Mark)
+    mark: IPriceFeed.Mark = staticcall PRICE_FEED.mark_within(self._feed(base), age, self._ends(base))
+    if mark.price == 0:
+        return empty(IMarginPolicy.Mark)
+    return IMarginPolicy.Mark(
+        price=self._of_lot(base, mark.price),
+        low=self._of_lot(base, mark.low),
+        high=units._div_up(mark.high * self._lot(base), units.RAY),
+    )
 
 
 @external
@@ -256,35 +263,38 @@ def maintenance(market: uint256, notional: uint256) -> uint256:
 
 @external
 @view
-def reward(takeover: IMarginPolicy.Takeover) -> uint256:
+def reward(takeover: IMarginPolicy.Takeover) -> (uint256, uint256):
     """
-    @notice What a liquidator gets for lots of an account under its maintenance margin:
+    @notice How many lots of an account under its maintenance margin go, of those that a liquidator asks for,
+            and what it gets for them:
 
                 min(equity, shortage*discount) * maintenance margin relieved / maintenance margin
 
-            Protects: no more lots go than bring the account back to its initial margin, but dust: if the
-            rest would be dust all goes, and only if the smallest rest that is none would have to; and its
-            equity never falls by a larger share than its maintenance margin.
-    @param takeover The lots, and the account before they go.
+            No more lots go than bring the account back to its initial margin; if the rest would be dust, all.
+            Protects: a deposit or a trade just before makes a liquidation smaller, and does not refuse it;
+            the account's equity never falls by a larger share than its maintenance margin.
+    @param takeover The most lots, and the account before they go.
+    @return [lots] How many go.
     @return [wad] Rounded down.
     """
-    least: uint256 = max(
-        1, units._div_up((self.underlyings[takeover.market] >> 63 & MASK_32) * units.WAD, takeover.price)
-    )
-    before: uint256 = takeover.lots - 1
-    if takeover.lots == takeover.whole:
-        before = takeover.whole - min(takeover.whole, least)
-    else:
-        assert takeover.whole - takeover.lots >= least, "margin_policy: dust is left"
     terms: uint256 = self.terms[takeover.market]
-    left: uint256 = takeover.equity - self._reward(terms, takeover, before)
-    initial: uint256 = (
-        takeover.initial
-        - self._initial(terms, takeover.whole * takeover.price)
-        + self._initial(terms, (takeover.whole - before) * takeover.price)
-    )
-    assert left * units.BASIS_POINTS < initial, "margin_policy: more than needed"
-    return self._reward(terms, takeover, takeover.lots)
+    lots: uint256 = takeover.lots
+    if not self._is_short(terms, takeover, lots - 1):
+        # The more lots have gone the less it is short: search for the first that need not go.
+        fits: uint256 = 0
+        for _: uint256 in range(64):
+            if fits == lots:
+                break
+            middle: uint256 = (fits + lots) // 2
+            if self._is_short(terms, takeover, middle):
+                fits = middle + 1
+            else:
+                lots = middle
+    assert lots != 0, "margin_policy: more than needed"
+    dust: uint256 = (self.underlyings[takeover.market] >> 63 & MASK_32) * units.WAD
+    if (takeover.whole - lots) * takeover.price < dust:
+        lots = takeover.whole
+    return lots, self._reward(terms, takeover, lots)
 
 
 @external
@@ -369,7 +379,7 @@ def base_of(market: uint256) -> (uint256, uint256):
     @return [wad] Of the base asset.
     """
     word: uint256 = self.underlyings[market]
-    return self._feed(word), (word >> 95) & MASK_96
+    return self._feed(word), self._lot(word)
 
 
 # ------------------------------------------------------------------ helpers
@@ -399,7 +409,14 @@ def _ends(word: uint256) -> uint256:
 @pure
 def _of_lot(word: uint256, price: uint256) -> uint256:
     """@dev A price as one of a lot, rounded down. Never zero: dust is counted in lots of it."""
-    return max(1, price * ((word >> 95) & MASK_96) // units.RAY)
+    return max(1, price * self._lot(word) // units.RAY)
+
+
+@internal
+@pure
+def _lot(word: uint256) -> uint256:
+    """@dev Wad of the base asset."""
+    return (word >> 95) & MASK_96
 
 
 @internal
@@ -425,6 +442,19 @@ def _steps(brackets: uint256, notional: uint256) -> uint256:
         if notional > above:
             found += (notional - above) * (bracket >> 32)
     return found
+
+
+@internal
+@pure
+def _is_short(terms: uint256, takeover: IMarginPolicy.Takeover, lots: uint256) -> bool:
+    """@dev Whether an account is still under its initial margin once so many lots have gone."""
+    left: uint256 = takeover.equity - self._reward(terms, takeover, lots)
+    initial: uint256 = (
+        takeover.initial
+        - self._initial(terms, takeover.whole * takeover.price)
+        + self._initial(terms, (takeover.whole - lots) * takeover.price)
+    )
+    return left * units.BASIS_POINTS < initial
 
 
 @internal

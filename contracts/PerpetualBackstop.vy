@@ -402,8 +402,9 @@ def quote(market: uint256):
 def isValidSignature(digest: bytes32, signature: Bytes[1_024]) -> bytes4:
     """
     @notice Whether the pool signs an order (ERC-1271): one of its account that may only reduce, within a
-            quote that runs, at the mark of now less or more the spread, or better. Protects: it never sells
-            under the mark, and asks for that itself.
+            quote that runs, at the mark of now less or more the spread, or better, and at the better end of
+            its range. Protects: it never sells under the mark, and asks for that itself; nobody picks the
+            second that is worst for it.
     @param digest Of the order, as MarginOrders has it.
     @param signature The order's market, size, price, expiry and nonce, `abi_encode`d.
     @return 0x1626ba7e if it does.
@@ -423,15 +424,15 @@ def isValidSignature(digest: bytes32, signature: Bytes[1_024]) -> bytes4:
     if block.timestamp >= found.until or whole <= found.down_to:
         return NOT_VALID
     left: int256 = convert(whole - found.down_to, int256)
-    mark: uint256 = staticcall POLICY.mark_price(market, MARK_AGE)
-    if mark == 0:
+    mark: IMarginPolicy.Mark = staticcall POLICY.mark_price(market, MARK_AGE)
+    if mark.price == 0:
         return NOT_VALID
     good: bool = False
     if held > 0:
-        least: uint256 = units._div_up(mark * (units.BASIS_POINTS + SPREAD), units.BASIS_POINTS)
+        least: uint256 = units._div_up(mark.high * (units.BASIS_POINTS + SPREAD), units.BASIS_POINTS)
         good = size < 0 and size >= -left and price >= least
     else:
-        most: uint256 = mark * (units.BASIS_POINTS - SPREAD) // units.BASIS_POINTS
+        most: uint256 = mark.low * (units.BASIS_POINTS - SPREAD) // units.BASIS_POINTS
         good = size > 0 and size <= left and price <= most
     return IS_VALID if good else NOT_VALID
 
@@ -596,7 +597,7 @@ def room(market: uint256) -> uint256:
     @param market [id] The market.
     @return [lots] Rounded down; 0 without a mark, or while members that are due go first.
     """
-    mark: uint256 = staticcall POLICY.mark_price(market, MARK_AGE)
+    mark: uint256 = (staticcall POLICY.mark_price(market, MARK_AGE)).price
     if mark == 0 or self._is_due():
         return 0
     most: uint256 = self.limit[market] * units.WAD // mark

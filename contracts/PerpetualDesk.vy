@@ -46,6 +46,13 @@ event Deleveraged:
     prover: indexed(address)
 
 
+struct Marks:
+    fresh: uint256  # bit m: the account has lots in market m, and there is a price of now
+    silent: bool  # it has lots in a market without one
+    better: uint256  # by how much more its lots with a price were worth at the better end of the range, wei
+    worse: uint256  # by how much less at the worse end, wei
+
+
 struct Rewarded:
     pot: uint256  # wad
     notional: uint256  # wei
@@ -149,7 +156,7 @@ def trade(
     """
     assert msg.sender == MARGIN_ORDERS, "desk: not orders"
     assert price != 0 and price <= bounds.MAX_LOT_PRICE, "desk: price bounds"
-    mark: uint256 = (extcall MARKET.accrue(market))[1]
+    mark: uint256 = (extcall MARKET.accrue(market)).price
     assert mark != 0, "desk: no mark yet"
     apart: uint256 = max(price, mark) - min(price, mark)
     assert apart * units.BASIS_POINTS <= BAND * mark, "desk: outside the band"
@@ -188,10 +195,9 @@ def take(market: uint256, lots: uint256, owner: address = msg.sender):
     @param owner Whose account gets them, one of the caller's.
     """
     assert owned._by(owner, msg.sender), "desk: not its owner"
-    fresh: bool = False
-    price: uint256 = 0
-    fresh, price = extcall MARKET.accrue(market)
-    assert fresh, "desk: no price for lots"
+    mark: IMarginPolicy.Mark = extcall MARKET.accrue(market)
+    price: uint256 = mark.price
+    assert mark.high != 0, "desk: no price for lots"
     self._check_solvent(owner)
     long: uint256 = 0
     short: uint256 = 0
@@ -230,10 +236,9 @@ def deleverage(
     @return [lots] That are nobody's, and face that side, still.
     """
     assert msg.sender == CLOSER, "desk: not the closer"
-    fresh: bool = False
-    price: uint256 = 0
-    fresh, price = extcall MARKET.accrue(market)
-    assert fresh, "desk: no price to close at"
+    mark: IMarginPolicy.Mark = extcall MARKET.accrue(market)
+    price: uint256 = mark.price
+    assert mark.high != 0, "desk: no price to close at"
     lots: uint256[2] = empty(uint256[2])
     lots[0], lots[1] = staticcall MARKET.lots_of(market)
     left: uint256 = lots[side] - min(lots[side], lots[1 - side])
@@ -268,13 +273,18 @@ def liquidate(owner: address, market: uint256, lots: uint256, liquidator: addres
 
                 min(equity, shortage*discount) * maintenance margin relieved / maintenance margin
 
-            Permissionless. Protects: a solvent account above its maintenance margin is never touched; no more
-            is taken than brings it back to its initial margin, but dust; its equity never falls faster than
-            its maintenance margin, so no account is left worse; whose account gets them needs initial margin
-            there. No gain is reserved: nothing stops it, not in a market that is delisted either.
+            Permissionless. The market needs a price of now, and the account has to be under its maintenance
+            margin at the better end of the range of each such price, too. Another market without one counts
+            at its last mark, and asks for no margin. Protects: a solvent account above its maintenance margin
+            is never touched, and a caller chooses no second in which it is below; a market without
+            a price shields no other; of the lots that are asked for no more go than bring it back to its
+            initial margin, but dust, so a deposit just before makes it smaller and does not refuse it; its
+            equity never falls faster than its maintenance margin, so no account is left worse; whose account
+            gets them needs initial margin there. No gain is reserved: nothing stops it, not in a market that
+            is delisted either.
     @param owner Whose account.
     @param market [id] The market.
-    @param lots [lots] How many, above zero.
+    @param lots [lots] How many at most, above zero.
     @param liquidator Whose account gets them and the reward, another one and the caller's.
     @return [wad] The reward, rounded down; a share of it is the fund's.
     """
@@ -284,20 +294,25 @@ def liquidate(owner: address, market: uint256, lots: uint256, liquidator: addres
     extcall MARKET.wake(liquidator)
     size: int256 = self._size(owner, market)
     whole: uint256 = convert(abs(size), uint256)
-    assert lots != 0 and lots <= whole, "desk: not that many"
-    assert self._mark_all(owner), "desk: no price of now"
+    assert lots != 0 and whole != 0, "desk: not that many"
+    marks: Marks = self._mark_all(owner)
+    assert (marks.fresh >> market) & 1 == 1, "desk: no price of now"
     equity: int256 = self._equity(owner)[0]
     assert equity >= 0, "desk: meet it"
     initial: uint256 = 0
     maintenance: uint256 = 0
-    initial, maintenance = self._margins(owner, False)
-    assert convert(equity, uint256) * units.BASIS_POINTS < maintenance, "desk: safe account"
-    price: uint256 = (extcall MARKET.accrue(market))[1]
-    reward: uint256 = staticcall POLICY.reward(
+    initial, maintenance = self._margins(owner, False, marks.fresh)
+    assert (
+        (convert(equity, uint256) + marks.better) * units.BASIS_POINTS < maintenance
+    ), "desk: safe account"
+    price: uint256 = (extcall MARKET.accrue(market)).price
+    taken: uint256 = 0
+    reward: uint256 = 0
+    taken, reward = staticcall POLICY.reward(
         IMarginPolicy.Takeover(
             market=market,
             whole=whole,
-            lots=lots,
+            lots=min(lots, whole),
             price=price,
             equity=convert(equity, uint256),
             initial=initial,
@@ -305,7 +320,7 @@ def liquidate(owner: address, market: uint256, lots: uint256, liquidator: addres
         )
     )
     fee: uint256 = reward * FEE_SHARE // units.BASIS_POINTS
-    delta: int256 = convert(lots, int256)
+    delta: int256 = convert(taken, int256)
     if size > 0:
         delta = -delta
     cost: int256 = -convert(reward, int256)
@@ -313,7 +328,7 @@ def liquidate(owner: address, market: uint256, lots: uint256, liquidator: addres
     extcall MARKET.exchange(market, owner, liquidator, delta, price, cost, gain)
     self._check_side(liquidator, market, -delta, price, price, False)
     log Liquidated(
-        owner=owner, liquidator=liquidator, market=market, lots=lots, price=price, reward=reward, fee=fee
+        owner=owner, liquidator=liquidator, market=market, lots=taken, price=price, reward=reward, fee=fee
     )
     return reward
 
@@ -322,8 +337,9 @@ def liquidate(owner: address, market: uint256, lots: uint256, liquidator: addres
 def check_risk(owner: address):
     """
     @notice Revert unless an account may have the risk that it has: its initial margin without any gain that
-            is not final, at marks of now, in no emergency. Permissionless: it marks, and changes nothing
-            else.
+            is not final, at marks of now and at the worse ends of their ranges, in no emergency.
+            Permissionless: it marks, and changes nothing else. Protects: nobody picks the second in which the
+            account's margin suffices.
     @param owner Whose account.
     """
     self._check_risk(owner)
@@ -429,22 +445,34 @@ def _size(owner: address, market: uint256) -> int256:
 
 
 @internal
-def _mark_all(owner: address) -> bool:
-    """@dev Mark all markets that an account has positions in; whether all have a price of now."""
-    fresh: bool = True
+def _mark_all(owner: address) -> Marks:
+    """@dev Mark all markets that an account has positions in."""
+    found: Marks = empty(Marks)
     for held: IPerpetualMarket.Holding in staticcall MARKET.holdings_of(owner):
-        marked: bool = (extcall MARKET.accrue(held.market))[0]
-        fresh = fresh and marked
-    return fresh
+        mark: IMarginPolicy.Mark = extcall MARKET.accrue(held.market)
+        if mark.high == 0:
+            found.silent = True
+            continue
+        found.fresh |= 1 << held.market
+        above: uint256 = convert(abs(held.size), uint256) * (mark.high - mark.price)
+        below: uint256 = convert(abs(held.size), uint256) * (mark.price - mark.low)
+        found.better += above if held.size > 0 else below
+        found.worse += below if held.size > 0 else above
+    return found
 
 
 @internal
 @view
-def _margins(owner: address, risk: bool) -> (uint256, uint256):
-    """@dev The initial and the maintenance margin of an account at the marks, basis points x wei."""
+def _margins(owner: address, risk: bool, markets: uint256) -> (uint256, uint256):
+    """
+    @dev The initial and the maintenance margin of an account in some markets, by bits, at the marks, basis
+         points x wei.
+    """
     initial: uint256 = 0
     maintenance: uint256 = 0
     for held: IPerpetualMarket.Holding in staticcall MARKET.holdings_of(owner):
+        if (markets >> held.market) & 1 == 0:
+            continue
         needs: IMarginPolicy.Needs = staticcall POLICY.needs_at(
             held.market, held.size, held.price, held.open, risk
         )
@@ -484,7 +512,7 @@ def _check_reduced(
     equity, unfinal = self._equity(owner)
     assert equity >= 0, "desk: insolvent"
     gained: int256 = delta * (convert(mark, int256) - convert(price, int256))
-    maintenance: uint256 = self._margins(owner, False)[1]
+    maintenance: uint256 = self._margins(owner, False, max_value(uint256))[1]
     if convert(equity, uint256) * units.BASIS_POINTS < maintenance:
         before: uint256 = staticcall POLICY.maintenance(market, convert(abs(size - delta), uint256) * mark)
         left: uint256 = staticcall POLICY.maintenance(market, convert(abs(size), uint256) * mark)
@@ -500,11 +528,11 @@ def _check_risk(owner: address):
         policy: IRiskPolicy = IRiskPolicy(staticcall VAULT_ENGINE.risk_policy())
         assert staticcall policy.mode() < EMERGENCY, "desk: emergency"
     assert not staticcall VAULT_ENGINE.in_settlement(), "desk: in settlement"
-    assert self._mark_all(owner), "desk: no price for risk"
+    marks: Marks = self._mark_all(owner)
+    assert not marks.silent, "desk: no price for risk"
     equity: int256 = 0
     unfinal: int256 = 0
     equity, unfinal = self._equity(owner)
-    initial: uint256 = self._margins(owner, True)[0]
-    assert (equity - unfinal) * convert(units.BASIS_POINTS, int256) >= convert(
-        initial, int256
-    ), "desk: initial margin"
+    left: int256 = equity - unfinal - convert(marks.worse, int256)
+    initial: uint256 = self._margins(owner, True, marks.fresh)[0]
+    assert left * convert(units.BASIS_POINTS, int256) >= convert(initial, int256), "desk: initial margin"

@@ -15,7 +15,7 @@
      held + late. Deposits, trades in which both sides only reduce, and bookings need no mode and no fresh
      price.
 """
-from contracts.interfaces import IDomain
+from contracts.interfaces import IMarginPolicy
 from contracts.interfaces import IPerpetualDesk
 from contracts.interfaces import IPerpetualMarket
 from contracts.interfaces import IVaultEngine
@@ -71,10 +71,6 @@ event Seized:
     finder: indexed(address)
 
 
-event ShortfallPosted:
-    amount: uint256  # [wad]
-
-
 event MarketEnded:
     market: indexed(uint256)  # [id]
     price: uint256  # [wei a lot]
@@ -86,7 +82,6 @@ struct Wiring:
     stablecoin: address
     desk: address
     fund: address
-    domain: address  # bears what nobody else does, within its line; the zero address if there is none
 
 
 struct Rules:
@@ -99,8 +94,6 @@ struct Rules:
 VAULT_ENGINE: public(immutable(IVaultEngine))
 # Knows who may trade, and at what.
 DESK: public(immutable(IPerpetualDesk))
-# Bears what nobody else does, within its line; the zero address if there is none.
-DOMAIN: public(immutable(address))
 # [id] The cycle in which a market ended last, in settlement; 0: none has.
 closing_in: public(uint256)
 
@@ -119,7 +112,6 @@ def __init__(wiring: Wiring, rules: Rules):
     assert rules.third_bond <= bounds.MAX_THIRD_BOND, "perpetuals: bond bounds"
     VAULT_ENGINE = IVaultEngine(wiring.vault_engine)
     DESK = IPerpetualDesk(wiring.desk)
-    DOMAIN = wiring.domain
 
 
 # --------------------------------------------------------------------- cash
@@ -142,7 +134,7 @@ def deposit(owner: address, amount: uint256):
 
 @external
 @nonreentrant
-def withdraw(amount: uint256, receiver: address, owner: address = msg.sender) -> uint256:
+def withdraw(amount: uint256, receiver: address, owner: address = msg.sender, least: uint256 = 0) -> uint256:
     """
     @notice Take cash out of an account of the caller's. What goes beyond its deposits is profit, which the
             fund holds until it has vested. With positions: the initial margin has to be left without any
@@ -152,6 +144,7 @@ def withdraw(amount: uint256, receiver: address, owner: address = msg.sender) ->
     @param amount [wad] Of cash.
     @param receiver Who gets it, or its profit once that has vested.
     @param owner Whose account, one of the caller's.
+    @param least [wad] That has to be paid and locked, or it reverts: a loss may become late just before.
     @return [wad] What was paid and locked: less than the amount while losses are late, rounded down.
     """
     if not owned._by(owner, msg.sender):
@@ -159,21 +152,22 @@ def withdraw(amount: uint256, receiver: address, owner: address = msg.sender) ->
     cycle_book._touch(owner)
     if self.closing_in != 0 and price_path._cycle() < self.closing_in + 2:
         refuse._with("perpetuals: losses are open")
-    cycle_book._credit(owner, -convert(amount, int256))
-    if cycle_book._holds(owner):
+    cycle_book._bring(owner, -convert(amount, int256))
+    if len(self._holdings(owner)) != 0:
         extcall DESK.check_risk(owner)
     else:
         standing: IPerpetualMarket.Standing = cycle_book._standing(owner)
         if standing.own - convert(standing.haircut, int256) < convert(standing.unfinal, int256):
             refuse._with("perpetuals: more than it has")
+    cycle_losses._pay_late(0)
     available: uint256 = cycle_losses.held - min(cycle_losses.held, cycle_book.fees)
     late: uint256 = cycle_losses.late
-    if amount > available + late:
-        refuse._with("perpetuals: not held")
     paid: uint256 = amount
     if late != 0:
         paid = amount * available // (available + late)
-        cycle_losses._repay(amount - paid)
+    if paid > available or paid < least:
+        refuse._with("perpetuals: not held")
+    cycle_losses._repay(amount - paid)
     own: uint256 = min(paid, cycle_book.paid_in[owner])
     cycle_book._take_out(owner, own)
     cycle_losses._change_held(-convert(paid, int256))
@@ -254,20 +248,21 @@ def reward(finder: address, amount: uint256):
 
 
 @external
-def accrue(market: uint256) -> (bool, uint256):
+def accrue(market: uint256) -> IMarginPolicy.Mark:
     """
-    @notice Bring a market's mark and funding up to now. Permissionless.
+    @notice Bring a market's mark and funding up to now. Permissionless; a market that is not listed, or has
+            no mark yet, stays as it is.
     @param market [id] The market.
-    @return Whether there is a price of now.
-    @return [wei a lot] The mark; 0 is none yet.
+    @return The mark, 0 is none yet, and the range of prices of the seconds before; its ends are 0 without a
+            price of now.
     """
-    if market >= staticcall price_path.POLICY.markets():
-        refuse._with("perpetuals: no such market")
-    fresh: bool = False
+    mark: IMarginPolicy.Mark = empty(IMarginPolicy.Mark)
     if not price_path._has_ended(market):
-        fresh = price_path._mark(market)
-        price_path._accrue(market)
-    return fresh, price_path._price(market)
+        mark = price_path._mark(market)
+        if price_path._price(market) != 0:
+            price_path._accrue(market)
+    mark.price = price_path._price(market)
+    return mark
 
 
 # ------------------------------------------------------------------- losses
@@ -277,12 +272,15 @@ def accrue(market: uint256) -> (bool, uint256):
 @nonreentrant
 def meet(owner: address):
     """
-    @notice Meet an account that owes: its positions are taken from it at marks of now, and what it lacked
-            at the end of the pending cycle is booked against those who gained. Permissionless, as often as
-            there is something to do; its bond pays a third for the one and one for the other; the last is
-            for whoever has its lots taken over. Protects: a debtor keeps no option, and owes no more from
-            then on, whatever the price does; losses are borne in the cycle they are made in; booking costs
-            the same however many gained.
+    @notice Meet an account that owes: its positions in markets with a price of now are taken from it at
+            these marks, and what it lacked at the end of the pending cycle is booked against those who
+            gained. It has to owe at the better end of the range of each of these prices, too. A market
+            without a price of now counts at its last mark, and its lots stay until there is one.
+            Permissionless, as often as there is something to do; its bond pays a third for the one and one
+            for the other; the last is for whoever has its lots taken over. Protects: a debtor keeps no
+            option, and owes no more from then on, whatever the price does; a caller chooses no second in
+            which an account owes; a market without a price shields no other; losses are borne in the
+            cycle they are made in; booking costs the same however many gained.
     @param owner Whose account.
     """
     cycle_book._touch(owner)
@@ -296,25 +294,25 @@ def meet_all(owners: DynArray[address, bounds.MAX_CLOSED]) -> uint256:
     """
     @notice Bring many accounts up to now, in order, and meet each that there is something to do for.
             Permissionless. Protects: of thousands who owe each costs far less than by itself; one that
-            somebody else has met, or that has slept for too long, holds up no other.
+            another caller has met holds up no other.
     @param owners Whose accounts.
     @return [count] How many there was something to do for.
     """
     found: uint256 = 0
     for owner: address in owners:
-        if cycle_book._wake(owner):
-            found += convert(self._meet(owner), uint256)
+        cycle_book._touch(owner)
+        found += convert(self._meet(owner), uint256)
     return found
 
 
 @external
 def wake(owner: address):
     """
-    @notice Bring an account that has slept for long up to now, as far as one call may, and close its
-            positions in markets that have ended, at their final prices. Permissionless.
+    @notice Bring an account up to now, and close its positions in markets that have ended, at their final
+            prices. Permissionless. Protects: however long nobody has touched an account, that costs the same.
     @param owner Whose account.
     """
-    cycle_book._wake(owner)
+    cycle_book._touch(owner)
 
 
 @external
@@ -351,17 +349,12 @@ def roll():
 @nonreentrant
 def post_shortfall() -> uint256:
     """
-    @notice Have the protocol bear what is late, as far as the market's line allows. Permissionless.
-    @return [wad] How much.
+    @notice Pay for late losses: with insurance, then by the protocol, within the market's line. A booking
+            does the same, after profits that have not vested; this call is for insurance or a line that has
+            come since. Permissionless. Protects: the order of calls does not decide which of them pays.
+    @return [wad] How much all of them paid.
     """
-    late: uint256 = cycle_losses.late
-    if late == 0 or DOMAIN == empty(address):
-        refuse._with("perpetuals: nothing to post")
-    posted: uint256 = extcall IDomain(DOMAIN).lose(late, self)
-    cycle_losses._repay(posted)
-    cycle_losses._change_held(convert(posted, int256))
-    log ShortfallPosted(amount=posted)
-    return posted
+    return cycle_losses._pay_late(0)
 
 
 # ------------------------------------------------------------------ the end
@@ -433,6 +426,83 @@ def holdings_of(owner: address) -> DynArray[IPerpetualMarket.Holding, bounds.MAX
     @param owner Whose account.
     @return Each with its market's last mark and open lots, in the order of the markets.
     """
+    return self._holdings(owner)
+
+
+@external
+@view
+def lots_of(market: uint256) -> (uint256, uint256):
+    """
+    @notice The lots of a market that accounts hold. The difference was taken from debtors and is nobody's.
+    @param market [id] The market.
+    @return [lots] Of those who are long.
+    @return [lots] Of those who are short.
+    """
+    return price_path._lots(market, price_path.LONG), price_path._lots(market, price_path.SHORT)
+
+
+@external
+@view
+def mark_of(market: uint256) -> uint256:
+    """
+    @notice A market's last mark.
+    @param market [id] The market.
+    @return [wei a lot] 0 is none yet.
+    """
+    return price_path._price(market)
+
+
+@external
+@view
+def clock_of() -> IPerpetualMarket.Clock:
+    """
+    @notice The open cycle, and its times.
+    @return The record.
+    """
+    return price_path._load_clock()
+
+
+@external
+@view
+def cycle_of(
+    market: uint256, cycle: uint256
+) -> (IPerpetualMarket.Sides, IPerpetualMarket.Sides, IPerpetualMarket.Values, IPerpetualMarket.Sides):
+    """
+    @notice What the sides of a market gained in a cycle, what they bear of its losses, and where it began.
+    @param market [id] The market.
+    @param cycle [id] The cycle.
+    @return Gains.
+    @return Losses.
+    @return What lots were worth when it began.
+    @return What a lot of each side had gained by then, since the start.
+    """
+    word: uint256 = price_path.levels[market][cycle]
+    return (
+        price_path._as_sides(price_path.totals[market][cycle]),
+        price_path._as_sides(cycle_book.losses[market][cycle]),
+        IPerpetualMarket.Values(
+            long=price_path._signed(word, 0, 110), short=price_path._signed(word, 110, 110)
+        ),
+        IPerpetualMarket.Sides(
+            long=price_path.edges[market][cycle][0] & price_path.MASK_128,
+            short=price_path.edges[market][cycle][1] & price_path.MASK_128,
+        ),
+    )
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _check_desk():
+    if msg.sender != DESK.address:
+        refuse._with("perpetuals: not the desk")
+
+
+@internal
+@view
+def _holdings(owner: address) -> DynArray[IPerpetualMarket.Holding, bounds.MAX_MARGIN_MARKETS]:
     found: DynArray[IPerpetualMarket.Holding, bounds.MAX_MARGIN_MARKETS] = []
     markets: uint256 = cycle_book._markets(owner)
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
@@ -453,94 +523,6 @@ def holdings_of(owner: address) -> DynArray[IPerpetualMarket.Holding, bounds.MAX
     return found
 
 
-@external
-@view
-def lots_of(market: uint256) -> (uint256, uint256):
-    """
-    @notice The lots of a market that accounts hold. The difference was taken from debtors and is nobody's.
-    @param market [id] The market.
-    @return [lots] Of those who are long.
-    @return [lots] Of those who are short.
-    """
-    return price_path._lots(market, price_path.LONG), price_path._lots(market, price_path.SHORT)
-
-
-@external
-@view
-def pending_of(market: uint256) -> IPerpetualMarket.Gains:
-    """
-    @notice What all accounts together gained in the pending cycle.
-    @param market [id] The market.
-    @return Their gains on both sides; no worth.
-    """
-    cycle: uint256 = price_path._cycle() - 1
-    gained: IPerpetualMarket.Sides = price_path._as_sides(price_path.totals[market][cycle])
-    return IPerpetualMarket.Gains(cycle=cycle, long=gained.long, short=gained.short, worth=0)
-
-
-@external
-@view
-def mark_of(market: uint256) -> uint256:
-    """
-    @notice A market's last mark.
-    @param market [id] The market.
-    @return [wei a lot] 0 is none yet.
-    """
-    return price_path._price(market)
-
-
-@external
-@view
-def clock_of() -> price_path.Clock:
-    """
-    @notice The open cycle, and its times.
-    @return The record.
-    """
-    return price_path._load_clock()
-
-
-@external
-@view
-def path_of(market: uint256) -> (price_path.Path, price_path.Values):
-    """
-    @notice A market's mark and path, and what lots are worth, as they were brought up to date last.
-    @param market [id] The market.
-    @return Mark, and last extreme.
-    @return Value of a lot that is long, and what whoever is short one owes; zero at the market's first
-            mark.
-    """
-    word: uint256 = price_path.values[market]
-    return price_path._load_path(market), price_path.Values(
-        long=price_path._signed(word, 0, 110), short=price_path._signed(word, 110, 110)
-    )
-
-
-@external
-@view
-def cycle_of(market: uint256, cycle: uint256) -> (IPerpetualMarket.Sides, IPerpetualMarket.Sides):
-    """
-    @notice What the sides of a market gained in a cycle, and what they bear of its losses.
-    @param market [id] The market.
-    @param cycle [id] The cycle.
-    @return Gains.
-    @return Losses.
-    """
-    return (
-        price_path._as_sides(price_path.totals[market][cycle]),
-        price_path._as_sides(cycle_book.losses[market][cycle]),
-    )
-
-
-# ------------------------------------------------------------------ helpers
-
-
-@internal
-@view
-def _check_desk():
-    if msg.sender != DESK.address:
-        refuse._with("perpetuals: not the desk")
-
-
 @internal
 def _meet(owner: address) -> bool:
     """@dev Seize the positions of a touched account and book its loss, whatever there is to do."""
@@ -553,29 +535,23 @@ def _meet(owner: address) -> bool:
 
 @internal
 def _seize(owner: address) -> bool:
-    """@dev Take the positions of an account that owes from it, if there are marks of now."""
-    if not self._mark_all(owner):
-        return False
-    standing: IPerpetualMarket.Standing = cycle_book._standing(owner)
-    if standing.own >= convert(standing.haircut, int256):
-        return False
-    cycle_book._close_out(owner, cycle_book._markets(owner))
-    cycle_book._pay_third(owner, cycle_book.SEIZED, msg.sender)
-    log Seized(owner=owner, finder=msg.sender)
-    return True
-
-
-@internal
-def _mark_all(owner: address) -> bool:
-    """@dev Mark all markets that an account has positions in; whether it has any, all with prices of now."""
-    held: bool = False
-    fresh: bool = True
+    """@dev Take the positions of an account that owes from it where there are prices of now."""
+    fresh: uint256 = 0
+    better: uint256 = 0
     markets: uint256 = cycle_book._markets(owner)
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         if markets >> market == 0:
             break
-        if (markets >> market) & 1 == 1 and cycle_book._size(owner, market) != 0:
-            marked: bool = price_path._mark(market)
-            held = True
-            fresh = fresh and marked
-    return held and fresh
+        size: int256 = cycle_book._size(owner, market)
+        if size != 0:
+            mark: IMarginPolicy.Mark = price_path._mark(market)
+            if mark.price != 0:
+                fresh |= 1 << market
+                better += price_path._better(mark, size)
+    standing: IPerpetualMarket.Standing = cycle_book._standing(owner)
+    if fresh == 0 or standing.own + convert(better, int256) >= convert(standing.haircut, int256):
+        return False
+    cycle_book._close_out(owner, fresh)
+    cycle_book._pay_third(owner, cycle_book.SEIZED, msg.sender)
+    log Seized(owner=owner, finder=msg.sender)
+    return True

@@ -99,13 +99,11 @@ def submit(market: uint256, side: uint256, accounts: DynArray[address, bounds.MA
     @param accounts The next, at least one.
     """
     case: Case = self._load_case(market, side)
-    all: IPerpetualMarket.Gains = staticcall MARKET.pending_of(market)
-    assert case.cycle != all.cycle, "ranking: proven"
+    cycle: uint256 = self._pending()
+    assert case.cycle != cycle, "ranking: proven"
     run: Run = self._load_run(market, side, msg.sender)
-    if run.cycle != all.cycle:
-        run = Run(
-            cycle=all.cycle, batches=0, gains=0, score=MASK_96, last=convert(max_value(uint160), address)
-        )
+    if run.cycle != cycle:
+        run = Run(cycle=cycle, batches=0, gains=0, score=MASK_96, last=convert(max_value(uint160), address))
     assert len(accounts) != 0, "ranking: nobody"
     for owner: address in accounts:
         gain: uint256 = 0
@@ -122,7 +120,7 @@ def submit(market: uint256, side: uint256, accounts: DynArray[address, bounds.MA
     run.batches += 1
     self._store_run(market, side, msg.sender, run)
     log Submitted(market=market, side=side, sender=msg.sender, accounts=len(accounts), gains=run.gains)
-    if run.gains == self._of(all, side):
+    if run.gains == self._of((staticcall MARKET.cycle_of(market, cycle))[0], side):
         self._store_case(market, side, Case(cycle=run.cycle, executed=0, prover=msg.sender))
         log Proven(market=market, side=side, prover=msg.sender, cycle=run.cycle)
 
@@ -141,7 +139,7 @@ def execute(market: uint256, side: uint256, accounts: DynArray[address, bounds.M
     @return [lots] That are nobody's still.
     """
     case: Case = self._load_case(market, side)
-    cycle: uint256 = (staticcall MARKET.pending_of(market)).cycle
+    cycle: uint256 = self._pending()
     assert case.cycle == cycle and cycle != 0, "ranking: not proven"
     # Digests of calls beyond those of this run are of runs before it.
     assert (
@@ -198,19 +196,26 @@ def case_of(market: uint256, side: uint256) -> Case:
 def _rank(owner: address, market: uint256, side: uint256) -> (uint256, uint256):
     """@dev What an account gained, wei, and its score; whoever owed at the end of the cycle comes first."""
     gains: IPerpetualMarket.Gains = extcall MARKET.gains_of(owner, market)
-    gain: uint256 = self._of(gains, side)
+    gain: uint256 = self._of(IPerpetualMarket.Sides(long=gains.long, short=gains.short), side)
     worth: uint256 = convert(max(gains.worth, 1), uint256)
     return gain, min(gain * SCALE // worth, MASK_96)
 
 
 @internal
 @pure
-def _of(gains: IPerpetualMarket.Gains, side: uint256) -> uint256:
+def _of(gains: IPerpetualMarket.Sides, side: uint256) -> uint256:
     """@dev The gains of one side, wei."""
     if side == 0:
         return gains.long
     assert side == 1, "ranking: no such side"
     return gains.short
+
+
+@internal
+@view
+def _pending() -> uint256:
+    """@dev [id] The pending cycle."""
+    return (staticcall MARKET.clock_of()).cycle - 1
 
 
 @internal

@@ -64,21 +64,22 @@ def share(market: uint256, side: uint256, accounts: DynArray[address, bounds.MAX
     @return [lots] That are nobody's still.
     """
     assert side < 2, "sharer: no such side"
-    all: IPerpetualMarket.Gains = staticcall MARKET.pending_of(market)
-    gained: uint256 = self._of(all, side)
+    cycle: uint256 = (staticcall MARKET.clock_of()).cycle - 1
+    gained: uint256 = self._of((staticcall MARKET.cycle_of(market, cycle))[0], side)
     assert gained != 0, "sharer: nobody gained"
     lots: uint256[2] = empty(uint256[2])
     lots[0], lots[1] = staticcall MARKET.lots_of(market)
-    total: uint256 = self._closed(self.totals[market][side], all.cycle)
+    total: uint256 = self._closed(self.totals[market][side], cycle)
     whole: uint256 = total + lots[side] - min(lots[side], lots[1 - side])
     most: DynArray[uint256, bounds.MAX_CLOSED] = []
     last: uint256 = 0
     for owner: address in accounts:
         assert convert(owner, uint256) > last, "sharer: out of order"
         last = convert(owner, uint256)
-        gain: uint256 = self._of(extcall MARKET.gains_of(owner, market), side)
+        mine: IPerpetualMarket.Gains = extcall MARKET.gains_of(owner, market)
+        gain: uint256 = self._of(IPerpetualMarket.Sides(long=mine.long, short=mine.short), side)
         part: uint256 = whole * gain // gained
-        done: uint256 = self._closed(self.parts[market][side][owner], all.cycle)
+        done: uint256 = self._closed(self.parts[market][side][owner], cycle)
         most.append(part - min(part, done))
     closed: DynArray[uint256, bounds.MAX_CLOSED] = []
     left: uint256 = 0
@@ -87,11 +88,11 @@ def share(market: uint256, side: uint256, accounts: DynArray[address, bounds.MAX
     for i: uint256 in range(len(accounts), bound=bounds.MAX_CLOSED):
         if closed[i] != 0:
             word: uint256 = self.parts[market][side][accounts[i]]
-            done: uint256 = self._closed(word, all.cycle) + closed[i]
-            self.parts[market][side][accounts[i]] = all.cycle | (done << 32)
+            done: uint256 = self._closed(word, cycle) + closed[i]
+            self.parts[market][side][accounts[i]] = cycle | (done << 32)
             some += closed[i]
     assert some != 0, "sharer: no lots to close"
-    self.totals[market][side] = all.cycle | ((total + some) << 32)
+    self.totals[market][side] = cycle | ((total + some) << 32)
     log Shared(market=market, side=side, lots=some, left=left)
     return left
 
@@ -137,7 +138,7 @@ def _closed(word: uint256, cycle: uint256) -> uint256:
 
 @internal
 @pure
-def _of(gains: IPerpetualMarket.Gains, side: uint256) -> uint256:
+def _of(gains: IPerpetualMarket.Sides, side: uint256) -> uint256:
     """@dev The gains of one side, wei."""
     if side == 0:
         return gains.long

@@ -11,7 +11,8 @@
         comes back leaves owners time; one that stays dead is replaced by its last price. A market without
         trade, of a token that is worth what its issuer owes, has its issuer's word instead.
         When a price has fallen far, pools are told to wait with payments, so that vaults can be flagged.
-        A reporter says its price itself, or signs it (EIP-712) for anybody to bring.
+        A reporter says its price itself, or signs it (EIP-712) for anybody to bring. With its price goes the
+        range of prices that it saw in the seconds before, for markets whose marks are seconds old.
 @dev A market is its collateral type's id. The current price changes in `poke` alone, so the cumulative
      price is kept up to `stepped_at` and the rest is added where it is read. Whatever keeps a price
      from new risk makes `next` zero, so that a draw reads one slot: a suspect price is not there at
@@ -62,10 +63,22 @@ event Reported:
     price: uint256  # [ray]
 
 
+event RangeReported:
+    collateral_type: indexed(uint256)  # [id]
+    reporter: indexed(address)
+    price: uint256  # [ray]
+    low: uint256  # [ray]
+    high: uint256  # [ray]
+    since: uint256  # [timestamp]
+
+
 event ReportBrought:
     collateral_type: indexed(uint256)  # [id]
     reporter: indexed(address)
     price: uint256  # [ray]
+    low: uint256  # [ray]
+    high: uint256  # [ray]
+    since: uint256  # [timestamp]
     signed_at: uint256  # [timestamp]
 
 
@@ -141,18 +154,26 @@ struct Average:
 
 struct Report:
     price: uint256  # ray, 112 bits
-    reported_at: uint256  # seconds, 32 bits
+    low: uint256  # of the range, in millionths of the price, rounded down, 24 bits
+    high: uint256  # of the range, in millionths of the price, rounded up, 24 bits
+    since: uint256  # when the range begins, seconds, 64 bits
+    reported_at: uint256  # and ends, seconds, 32 bits
 
 
 struct SignedReport:
     market: uint256
     price: uint256  # ray
+    low: uint256  # ray
+    high: uint256  # ray
+    since: uint256  # seconds
     signed_at: uint256  # seconds
     signature: Bytes[65]  # r, s (the low one), v (27 or 28)
 
 
 # What a reporter signs.
-REPORT_TYPE: constant(bytes32) = keccak256("Report(uint256 market,uint256 price,uint256 signedAt)")
+REPORT_TYPE: constant(bytes32) = keccak256(
+    "Report(uint256 market,uint256 price,uint256 low,uint256 high,uint256 since,uint256 signedAt)"
+)
 
 MASK_2: constant(uint256) = 2**2 - 1
 MASK_8: constant(uint256) = 2**8 - 1
@@ -161,6 +182,7 @@ MASK_24: constant(uint256) = 2**24 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_112: constant(uint256) = 2**112 - 1
 MASK_144: constant(uint256) = 2**144 - 1
+MASK_64: constant(uint256) = 2**64 - 1
 MASK_240: constant(uint256) = 2**240 - 1
 # Where the guards begin in their slot.
 GUARDS: constant(uint256) = 144
@@ -170,6 +192,10 @@ HOLDING: constant(uint256) = MASK_14 * 2**144 + MASK_24 * 2**160 + (2**35 - 1) *
 CLOSING: constant(uint256) = 2**243
 PLANNED: constant(uint256) = 2**244
 SETTLED: constant(uint256) = 2**245
+# The ends of a range are in millionths of the price.
+MILLION: constant(uint256) = 10**6
+# Of reporters, and one more.
+PLACES: constant(uint256) = bounds.MAX_REPORTERS + 1
 # Chainlink-style answers have 8 decimals.
 RAY_TO_8_DECIMALS: constant(uint256) = 10**19
 
@@ -212,16 +238,36 @@ def __init__(admin: address):
 @external
 def report(collateral_type: uint256, price: uint256):
     """
-    @notice Report a price. The market's listed reporters only: the list is the role. Protects: a report
-            counts once, with its age; alone it moves nothing.
+    @notice Report a price. The market's listed reporters only: the list is the role. It makes no mark: the
+            reporter says nothing of the seconds before. Protects: a report counts once, with its age; alone
+            it moves nothing.
     @param collateral_type [id] The market: its collateral type's id.
     @param price [ray] For 1e18 of collateral, above zero and under 2**112.
     """
-    index: uint256 = self.reporter_index[collateral_type][msg.sender]
-    assert index != 0, "price_feed: not a reporter"
+    index: uint256 = self._reporter(collateral_type, msg.sender)
     self._check_price(price)
-    self.reports[collateral_type][index] = price | (block.timestamp << 112)
+    self.reports[collateral_type][index] = self._report(price, price, price, block.timestamp, block.timestamp)
     log Reported(collateral_type=collateral_type, reporter=msg.sender, price=price)
+
+
+@external
+def report_range(collateral_type: uint256, price: uint256, low: uint256, high: uint256, since: uint256):
+    """
+    @notice Report a price, and between which prices it was since a moment. The market's listed reporters
+            only. Protects: a report makes a mark only if the reporter watched the seconds before, so nobody
+            picks one of them.
+    @param collateral_type [id] The market: its collateral type's id.
+    @param price [ray] For 1e18 of collateral, above zero and under 2**112.
+    @param low [ray] The lowest price since then.
+    @param high [ray] The highest price since then, at most 16 times the price.
+    @param since [timestamp] The moment, not later than now.
+    """
+    index: uint256 = self._reporter(collateral_type, msg.sender)
+    self._check_price(price)
+    self.reports[collateral_type][index] = self._report(price, low, high, since, block.timestamp)
+    log RangeReported(
+        collateral_type=collateral_type, reporter=msg.sender, price=price, low=low, high=high, since=since
+    )
 
 
 @external
@@ -239,18 +285,26 @@ def bring(reports: DynArray[SignedReport, bounds.MAX_REPORTERS]) -> uint256:
     for each: SignedReport in reports:
         assert len(each.signature) == 65, "price_feed: bad signature"
         reporter: address = ecdsa._recover_sig(
-            self._digest(each.market, each.price, each.signed_at), each.signature
+            self._digest(each.market, each.price, each.low, each.high, each.since, each.signed_at),
+            each.signature,
         )
         index: uint256 = self.reporter_index[each.market][reporter]
         assert index != 0, "price_feed: not signed"
         self._check_price(each.price)
         assert each.signed_at <= block.timestamp, "price_feed: from the future"
         age: uint256 = unsafe_sub(block.timestamp, each.signed_at)
-        if age > bounds.MAX_SIGNED_AGE or each.signed_at <= self.reports[each.market][index] >> 112:
+        word: uint256 = self._report(each.price, each.low, each.high, each.since, each.signed_at)
+        if age > bounds.MAX_SIGNED_AGE or each.signed_at <= self.reports[each.market][index] >> 224:
             continue
-        self.reports[each.market][index] = each.price | (each.signed_at << 112)
+        self.reports[each.market][index] = word
         log ReportBrought(
-            collateral_type=each.market, reporter=reporter, price=each.price, signed_at=each.signed_at
+            collateral_type=each.market,
+            reporter=reporter,
+            price=each.price,
+            low=each.low,
+            high=each.high,
+            since=each.since,
+            signed_at=each.signed_at,
         )
         count += 1
     return count
@@ -649,33 +703,24 @@ def risk_price(collateral_type: uint256) -> uint256:
 
 @external
 @view
-def price_within(collateral_type: uint256, age: uint256) -> uint256:
+def mark_within(collateral_type: uint256, age: uint256, at: uint256) -> IPriceFeed.Mark:
     """
-    @notice The median of what reporters said in the last seconds, with the market's quorum; neither delayed
-            nor held back by a guard but a halt. Protects: who needs a price of now gets that or none.
-    @param collateral_type [id] The market: its collateral type's id.
-    @param age [seconds] Of the oldest report that counts; at most the market's own.
-    @return [ray] For 1e18 of collateral; 0 without a quorum, or halted.
-    """
-    return self._price_within(collateral_type, self.configs[collateral_type], age)
-
-
-@external
-@view
-def mark_within(collateral_type: uint256, age: uint256, at: uint256) -> uint256:
-    """
-    @notice The price of the last seconds for whoever is settled at a final price. What that will be if the
-            price of now holds: the mean of the valid time so far, and for what it lacks the current price
-            and the next as long as they count, then the price of now; before its moment as well, from two
-            steps on. Once it is final, that. Protects: no move of the mark is known before it is made.
+    @notice The medians of what reporters said in the last seconds, with the market's quorum; neither delayed
+            nor held back by a guard but a halt. A report counts if its range contains the second that lies so
+            far back. For whoever is settled at a final price: what that will be if these hold, the mean of
+            the valid time so far, and for what it lacks the current price and the next as long as they count,
+            then these; before its moment as well, from two steps on. Once it is final, that. Protects:
+            the caller that brings reports chooses a price of the last seconds, but every range that it can
+            choose contains the same second; no move of the mark is known before it is made.
     @param collateral_type [id] The market: its collateral type's id.
     @param age [seconds] Of the oldest report that counts; at most the market's own.
     @param at [timestamp] A moment that a price is planned for; 0 is none. A settlement that has begun before
               it counts instead.
-    @return [ray] For 1e18 of collateral, rounded down; 0 is none.
+    @return Price, low and high for 1e18 of collateral; the high is rounded up. Zeros without a quorum, or
+            halted.
     """
     word: uint256 = self.configs[collateral_type]
-    price: uint256 = self._price_within(collateral_type, word, age)
+    mark: IPriceFeed.Mark = self._mark(collateral_type, word, age)
     begins: uint256 = block.timestamp
     closing: settlement_price.Closing = empty(settlement_price.Closing)
     if word & SETTLED != 0 or (at != 0 and block.timestamp >= at):
@@ -683,13 +728,13 @@ def mark_within(collateral_type: uint256, age: uint256, at: uint256) -> uint256:
         fixed: uint256 = 0
         is_final, fixed, closing = self._settling(collateral_type, at, word)
         if is_final:
-            return fixed
+            return IPriceFeed.Mark(price=fixed, low=fixed, high=fixed)
     elif at == 0:
-        return price
+        return mark
     else:
         begins = at
-    if price == 0:
-        return 0
+    if mark.price == 0:
+        return mark
     # 112 + 15 bits.
     sum: uint256 = closing.sum
     left: uint256 = unsafe_sub(bounds.FINAL_WINDOW, closing.valid)
@@ -704,7 +749,11 @@ def mark_within(collateral_type: uint256, age: uint256, at: uint256) -> uint256:
         known = min(left, max(begins, max(block.timestamp, until) + step) - begins)
         sum += prices.next * known
         left -= known
-    return (sum + price * left) // bounds.FINAL_WINDOW
+    return IPriceFeed.Mark(
+        price=(sum + mark.price * left) // bounds.FINAL_WINDOW,
+        low=(sum + mark.low * left) // bounds.FINAL_WINDOW,
+        high=units._div_up(sum + mark.high * left, bounds.FINAL_WINDOW),
+    )
 
 
 @external
@@ -802,15 +851,20 @@ def final_price_from(collateral_type: uint256, at: uint256) -> (bool, uint256):
 
 @external
 @view
-def digest_of(market: uint256, price: uint256, signed_at: uint256) -> bytes32:
+def digest_of(
+    market: uint256, price: uint256, low: uint256, high: uint256, since: uint256, signed_at: uint256
+) -> bytes32:
     """
     @notice What a reporter signs.
     @param market [id] The market: its collateral type's id.
     @param price [ray] For 1e18 of collateral.
+    @param low [ray] The lowest price since a moment.
+    @param high [ray] The highest price since then.
+    @param since [timestamp] The moment.
     @param signed_at [timestamp] When.
     @return The digest.
     """
-    return self._digest(market, price, signed_at)
+    return self._digest(market, price, low, high, since, signed_at)
 
 
 @external
@@ -871,8 +925,7 @@ def report_of(collateral_type: uint256, reporter: address) -> Report:
     @param reporter Who reported.
     @return The record; zeros if there is none.
     """
-    word: uint256 = self.reports[collateral_type][self.reporter_index[collateral_type][reporter]]
-    return Report(price=word & MASK_112, reported_at=word >> 112)
+    return self._load_report(collateral_type, self.reporter_index[collateral_type][reporter])
 
 
 @external
@@ -910,9 +963,48 @@ def latest_round_data(collateral_type: uint256) -> (uint80, int256, uint256, uin
 
 @internal
 @view
-def _digest(market: uint256, price: uint256, signed_at: uint256) -> bytes32:
+def _digest(
+    market: uint256, price: uint256, low: uint256, high: uint256, since: uint256, signed_at: uint256
+) -> bytes32:
     return eip712_domain_separator._hash_typed_data_v4(
-        keccak256(abi_encode(REPORT_TYPE, market, price, signed_at))
+        keccak256(abi_encode(REPORT_TYPE, market, price, low, high, since, signed_at))
+    )
+
+
+@internal
+@view
+def _reporter(collateral_type: uint256, reporter: address) -> uint256:
+    """@dev Index of a listed reporter, from 1."""
+    index: uint256 = self.reporter_index[collateral_type][reporter]
+    assert index != 0, "price_feed: not a reporter"
+    return index
+
+
+@internal
+@pure
+def _report(price: uint256, low: uint256, high: uint256, since: uint256, at: uint256) -> uint256:
+    """@dev The slot of a Report whose range ends with it."""
+    # A price is under 2**112, so a high that fits is under 2**116.
+    assert (low <= price and price <= high and high <= price * 16 and since <= at), "price_feed: range bounds"
+    return (
+        price
+        | ((low * MILLION // price) << 112)
+        | (units._div_up(high * MILLION, price) << 136)
+        | (since << 160)
+        | (at << 224)
+    )
+
+
+@internal
+@view
+def _load_report(collateral_type: uint256, index: uint256) -> Report:
+    word: uint256 = self.reports[collateral_type][index]
+    return Report(
+        price=word & MASK_112,
+        low=(word >> 112) & MASK_24,
+        high=(word >> 136) & MASK_24,
+        since=(word >> 160) & MASK_64,
+        reported_at=word >> 224,
     )
 
 
@@ -1006,11 +1098,63 @@ def _average_of(collateral_type: uint256, at: uint256) -> uint256:
 
 @internal
 @view
-def _price_within(collateral_type: uint256, word: uint256, age: uint256) -> uint256:
-    """@dev As `price_within` says; `word` is the slot of Config and Guards."""
-    if word & MASK_8 == 0 or (word >> 208) & 1 != 0:
-        return 0
-    return self._median(collateral_type, word, min(age, (word >> 48) & MASK_32))
+def _mark(collateral_type: uint256, word: uint256, age: uint256) -> IPriceFeed.Mark:
+    """
+    @dev Medians of the reports whose ranges contain the second that lies so far back; zeros without a quorum,
+         or halted. `word` is the slot of Config and Guards.
+    """
+    prices: uint256[PLACES] = empty(uint256[PLACES])
+    prices[PLACES - 1] = max_value(uint256)
+    lows: uint256[PLACES] = empty(uint256[PLACES])
+    lows[PLACES - 1] = max_value(uint256)
+    highs: uint256[PLACES] = empty(uint256[PLACES])
+    highs[PLACES - 1] = max_value(uint256)
+    count: uint256 = 0
+    oldest: uint256 = block.timestamp - min(age, (word >> 48) & MASK_32)
+    for i: uint256 in range(1, unsafe_add(word & MASK_8, 1), bound=bounds.MAX_REPORTERS):
+        report: uint256 = self.reports[collateral_type][i]
+        # A missing report is of second 0.
+        if report >> 224 < oldest or (report >> 160) & MASK_64 > oldest:
+            continue
+        price: uint256 = report & MASK_112
+        # 112 + 24 bits.
+        prices[count] = price
+        lows[count] = unsafe_div(unsafe_mul(price, (report >> 112) & MASK_24), MILLION)
+        highs[count] = unsafe_div(
+            unsafe_add(unsafe_mul(price, (report >> 136) & MASK_24), MILLION - 1), MILLION
+        )
+        count = unsafe_add(count, 1)
+    if count == 0 or count < (word >> 8) & MASK_8 or (word >> 208) & 1 != 0:
+        return empty(IPriceFeed.Mark)
+    return IPriceFeed.Mark(
+        price=self._middle(prices, count), low=self._middle(lows, count), high=self._middle(highs, count)
+    )
+
+
+@internal
+@pure
+def _middle(values: uint256[PLACES], count: uint256) -> uint256:
+    """
+    @dev The middle one of so many; of an even number the lower of the two in the middle. The last place has
+         what is above all. Their order is a word with a place in each 4 bits, the lowest first, so that one
+         more is put in at once, wherever: who asks for a mark gives little gas.
+    """
+    order: uint256 = max_value(uint256)
+    for i: uint256 in range(count, bound=bounds.MAX_REPORTERS):
+        value: uint256 = values[i]
+        # How many bits those have that are no higher.
+        at: uint256 = 0
+        if values[(order >> 28) & 15] <= value:
+            at = 32
+        if values[(order >> (at | 12)) & 15] <= value:
+            at |= 16
+        if values[(order >> (at | 4)) & 15] <= value:
+            at |= 8
+        if values[(order >> at) & 15] <= value:
+            at |= 4
+        above: uint256 = order & (max_value(uint256) << at)
+        order = (order ^ above) | (i << at) | (above << 4)
+    return values[(order >> unsafe_mul(4, unsafe_sub(count, 1) >> 1)) & 15]
 
 
 @internal
@@ -1210,7 +1354,7 @@ def _median(collateral_type: uint256, config: uint256, age: uint256) -> uint256:
     for i: uint256 in range(1, unsafe_add(config & MASK_8, 1), bound=bounds.MAX_REPORTERS):
         word: uint256 = self.reports[collateral_type][i]
         # A missing report is a word of 0, too old as well.
-        if block.timestamp > unsafe_add(word >> 112, age):
+        if block.timestamp > unsafe_add(word >> 224, age):
             continue
         price: uint256 = word & MASK_112
         at: uint256 = count

@@ -8,7 +8,8 @@
         cycle. A lot that is bought moves as much cash as a lot of its side is worth, more or less by what its
         price is off the mark, so that no trade changes the sum of what all have. A position also keeps what
         its value was when the cycle began plus what its trades paid since, and, by the market's path, what it
-        gained and lost as long and as short. An account is brought up to date when it is touched.
+        gained and lost as long and as short. An account is brought up to date when it is touched, by the same
+        work however long that took: an index has the haircuts of a lot in final cycles.
 @dev Amounts in wei. Packed by hand: one record is one slot, the first field at bit 0.
 """
 from contracts.interfaces import IPerpetualMarket
@@ -59,14 +60,13 @@ struct Pending:
     booked: uint256  # of a loss, what gains of that cycle bear, wei, 118 bits
 
 
-# Cycles that one call brings an account through: each of them had losses, but for two.
-MOST_CYCLES: constant(uint256) = 64
 # Thirds of a bond.
 SEIZED: constant(uint256) = 1
 BOOKED: constant(uint256) = 2
 TAKEN: constant(uint256) = 4
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_118: constant(uint256) = 2**118 - 1
+MASK_21: constant(uint256) = 2**21 - 1
 MASK_138: constant(uint256) = 2**138 - 1
 
 # [wad] A third of what an account puts up with its first position.
@@ -74,8 +74,8 @@ THIRD_BOND: public(immutable(uint256))
 
 # owner -> Account
 accounts: HashMap[address, uint256]
-# owner -> what it was worth when the pending cycle ended, and has brought since, wei, 138 bits; what it has
-# brought, wei, 118 bits
+# owner -> what it was worth when the pending cycle ended, and has brought since less what it took out, wei,
+# 138 bits; that difference, wei, 118 bits
 worths: HashMap[address, uint256]
 # owner -> what was booked of its loss that no gain of the pending cycle bears, wei
 late_of: HashMap[address, uint256]
@@ -94,6 +94,9 @@ pendings: HashMap[address, HashMap[uint256, uint256]]
 losses: HashMap[uint256, HashMap[uint256, uint256]]
 # number -> final cycle that had losses, in order
 lossy: HashMap[uint256, uint256]
+# market -> side -> number -> what a lot that was on a side bears of the first so many final cycles that had
+# losses, rounded up in each of them; wei, with 21 bits after the point
+indices: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]
 # Of what is held, fees that the fund has not collected, wad.
 fees: public(uint256)
 # [wad] Of all accounts, and what debtors' bonds have left for rewards.
@@ -115,40 +118,22 @@ def __init__(third_bond: uint256):
 
 @internal
 def _touch(owner: address):
-    """@dev Bring an account up to the open cycle."""
-    if not self._wake(owner):
-        refuse._with("cycle_book: wake it first")
-
-
-@internal
-def _wake(owner: address) -> bool:
     """
-    @dev Bring an account through cycles, as many as one call may, and say whether it is up to date. Then its
-         positions in markets that have ended are closed, at their final prices.
+    @dev Bring an account up to the open cycle. Then its positions in markets that have ended are closed, at
+         their final prices.
     """
-    clock: price_path.Clock = price_path._load_clock()
+    clock: IPerpetualMarket.Clock = price_path._load_clock()
     account: Account = self._load_account(owner)
-    if account.cycle == clock.cycle:
-        self._close_out(owner, account.markets & clock.ended)
-        return True
     if account.cycle == 0:
         account.cycle = clock.cycle
         account.seen = clock.lossy
         self._store_account(owner, account)
-        return True
-    for _: uint256 in range(MOST_CYCLES):
-        # Cycles in which nothing was lost leave no trace.
-        following: uint256 = clock.cycle - 1
-        if account.seen < clock.lossy:
-            following = self.lossy[account.seen]
-        account = self._close(owner, account, following, clock.lossy)
-        if account.cycle == clock.cycle:
-            break
-    self._store_account(owner, account)
-    if account.cycle != clock.cycle:
-        return False
+    elif account.cycle != clock.cycle:
+        account = self._close(owner, account, clock, False)
+        if account.cycle != clock.cycle:
+            account = self._close(owner, account, clock, True)
+        self._store_account(owner, account)
     self._close_out(owner, account.markets & clock.ended)
-    return True
 
 
 @internal
@@ -167,19 +152,18 @@ def _close_out(owner: address, markets: uint256):
 
 
 @internal
-def _close(owner: address, before: Account, following: uint256, lossy: uint256) -> Account:
+def _close(owner: address, before: Account, clock: IPerpetualMarket.Clock, skips: bool) -> Account:
     """
-    @dev End the account's cycle, or one that follows it if none before that had losses: the one before is
-         final, this one is pending. The caller stores it.
+    @dev End the account's cycle: the one before is final, this one is pending. Or settle the cycle that it
+         ended last, then all final ones after it at once, and end the last that is over: in all of these its
+         lots were the same, and nothing was booked of it. The caller stores it.
     """
-    account: Account = before
-    skips: bool = following > account.cycle
+    account: Account = self._settle(owner, before, clock.lossy)
     if skips:
-        account.cycle = following
+        account.cycle = clock.cycle - 1
     cycle: uint256 = account.cycle + 1
-    if account.seen < lossy and self.lossy[account.seen] == account.cycle - 1:
-        account = self._settle(owner, account)
-    worth: int256 = account.cash
+    haircut: uint256 = 0
+    worth: int256 = 0
     markets: uint256 = 0
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         if account.markets >> market == 0:
@@ -189,6 +173,11 @@ def _close(owner: address, before: Account, following: uint256, lossy: uint256) 
         position: Position = self._load_position(owner, market)
         side: uint256 = price_path._side(position.size)
         if skips:
+            borne: uint256 = (
+                self.indices[market][side][clock.lossy] - self.indices[market][side][account.seen]
+            )
+            # 63 + 149 bits; rounded up.
+            haircut += (convert(abs(position.size), uint256) * borne + MASK_21) >> 21
             position.value = price_path._worth_at(price_path.levels[market][account.cycle], position.size)
             self.since[owner][market] = price_path.edges[market][account.cycle][side]
             self._clear(owner, market, account.cycle)
@@ -206,13 +195,19 @@ def _close(owner: address, before: Account, following: uint256, lossy: uint256) 
         self._clear(owner, market, cycle)
         position.value = value
         self._store_position(owner, market, position)
+    if haircut != 0:
+        price_path._change_pot(convert(haircut, int256))
+        log Settled(account=owner, cycle=account.cycle - 1, haircut=haircut, booked=0, given=0)
+        account.cash -= convert(haircut, int256)
+    if skips:
+        account.seen = clock.lossy
     if markets == 0:
         # The bond is free.
         left: uint256 = THIRD_BOND * self._thirds(account.bond)
         self.bonds -= left
         account.cash += convert(left, int256)
-        worth += convert(left, int256)
         account.bond = 0
+    worth += account.cash
     self.worths[owner] = price_path._bits(worth, 138)
     account.markets = markets
     account.cycle = cycle
@@ -220,12 +215,14 @@ def _close(owner: address, before: Account, following: uint256, lossy: uint256) 
 
 
 @internal
-def _settle(owner: address, before: Account) -> Account:
+def _settle(owner: address, before: Account, lossy: uint256) -> Account:
     """
-    @dev Take the haircuts of a final cycle and give what was booked, as far as it is missing. The caller
-         forgets what was booked, as it ends the next cycle.
+    @dev Take the haircuts of the cycle before the account's, which is final, if it had losses, and give what
+         was booked, as far as it is missing. The caller forgets what was booked, as it ends the next cycle.
     """
     account: Account = before
+    if account.seen == lossy or self.lossy[account.seen] != account.cycle - 1:
+        return account
     haircut: uint256 = 0
     booked: uint256 = self.late_of[owner]
     own: int256 = account.cash
@@ -336,19 +333,6 @@ def _gained_now(owner: address, market: uint256, cycle: uint256, size: int256) -
     return found + convert(abs(size), uint256) * (by & price_path.MASK_128)
 
 
-@internal
-@view
-def _holds(owner: address) -> bool:
-    """@dev Whether an account has a position."""
-    markets: uint256 = self._markets(owner)
-    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
-        if markets >> market == 0:
-            break
-        if (markets >> market) & 1 == 1 and self._size(owner, market) != 0:
-            return True
-    return False
-
-
 # -------------------------------------------------------------------- changes
 
 
@@ -407,15 +391,19 @@ def _pay_in(owner: address, amount: uint256):
     @dev What an account brings counts for the pending cycle as well, not for older ones, and is no profit,
          wad.
     """
-    self._wake(owner)
-    self._credit(owner, convert(amount, int256))
-    word: uint256 = self.worths[owner]
-    worth: int256 = price_path._signed(word, 0, 138) + convert(amount, int256)
-    brought: uint256 = (word >> 138) + amount
-    if brought > MASK_118:
-        refuse._with("cycle_book: too much is brought")
-    self.worths[owner] = price_path._bits(worth, 138) | (brought << 138)
+    self._touch(owner)
+    self._bring(owner, convert(amount, int256))
     self.paid_in[owner] += amount
+
+
+@internal
+def _bring(owner: address, amount: int256):
+    """@dev An account brings cash, or takes it out (under zero), wei: for the pending cycle as well."""
+    self._credit(owner, amount)
+    word: uint256 = self.worths[owner]
+    worth: int256 = price_path._signed(word, 0, 138) + amount
+    brought: int256 = price_path._signed(word, 138, 118) + amount
+    self.worths[owner] = price_path._bits(worth, 138) | (price_path._bits(brought, 118) << 138)
 
 
 @internal
@@ -472,8 +460,20 @@ def _set_late(owner: address, amount: uint256):
 
 
 @internal
-def _note_lossy(number: uint256, cycle: uint256):
+def _note_lossy(number: uint256, cycle: uint256, markets: uint256):
+    """@dev Note a final cycle that had losses, by its number, and add its haircut of a lot to the indices."""
     self.lossy[number] = cycle
+    for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
+        losses: uint256 = self.losses[market][cycle]
+        totals: uint256 = price_path.totals[market][cycle]
+        for side: uint256 in range(2):
+            index: uint256 = self.indices[market][side][number]
+            loss: uint256 = price_path._part(losses, side)
+            if loss != 0:
+                total: uint256 = price_path._part(totals, side)
+                # What a lot gained and what all bear are under 2**117: 255 bits.
+                index += units._div_up((price_path._gained_in(market, cycle, side) * loss) << 21, total)
+            self.indices[market][side][number + 1] = index
 
 
 @internal
@@ -502,7 +502,7 @@ def _thirds(bond: uint256) -> uint256:
 def _worth_at_roll(owner: address) -> int256:
     """@dev What a touched account was worth when the pending cycle ended, wei."""
     word: uint256 = self.worths[owner]
-    return price_path._signed(word, 0, 138) - convert(word >> 138, int256)
+    return price_path._signed(word, 0, 138) - price_path._signed(word, 138, 118)
 
 
 @internal

@@ -8,7 +8,8 @@
         cycle is pending, what an account lacked at its end is booked against the gains of the markets and
         sides that it can have lost to, as often as it has grown. Its own haircuts are part of what it lacks.
         Then the cycle is final: insurance takes the same share off all losses, and what no gain bears is
-        late.
+        late. What is late is paid at once: by profits that have not vested, all of them alike, then by
+        insurance, then by the protocol within its line; by gains of later cycles only what is left of it.
 @dev Amounts in wei. The fund says how what it pays, and what later gains pay, is shared by the sides of all
      markets.
 """
@@ -58,7 +59,7 @@ overdue: uint256
 def __init__(stablecoin: address, fund: address, window: uint256, quiet: uint256):
     """
     @param stablecoin What accounts are in.
-    @param fund Insurance, and profits that have not vested.
+    @param fund Pays for losses: by insurance, by profits that have not vested, by the protocol.
     @param window [seconds] How long a cycle is pending at least.
     @param quiet [seconds] From the last booking to the end of a window.
     """
@@ -124,10 +125,10 @@ def _book(owner: address) -> bool:
         price_path._change_pot(convert(late - noted, int256))
         cycle_book._set_late(owner, late)
     if changed:
-        clock: price_path.Clock = price_path._load_clock()
-        clock.booked_at = block.timestamp
-        price_path._store_clock(clock)
+        price_path._note_booking()
         log Booked(account=owner, cycle=cycle, amount=lacks, late=late)
+    if late != noted:
+        self._pay_late(late - noted)
     return changed
 
 
@@ -161,7 +162,7 @@ def _by_winners(part: uint256, lost: uint256) -> uint256:
 @internal
 def _roll():
     """@dev Make the pending cycle final, the open one pending, and open the next."""
-    clock: price_path.Clock = price_path._load_clock()
+    clock: IPerpetualMarket.Clock = price_path._load_clock()
     if block.timestamp < clock.rolled_at + 4 * WINDOW and (
         block.timestamp < clock.rolled_at + WINDOW or block.timestamp < clock.booked_at + QUIET
     ):
@@ -174,20 +175,17 @@ def _roll():
     later: uint256 = 0
     parts: uint256[bounds.MAX_MARGIN_MARKETS] = empty(uint256[bounds.MAX_MARGIN_MARKETS])
     self._sweep()
+    self._pay_late(self.late)
     if clock.booked_at != 0:
         insured, parts = extcall FUND.cover(clock.cycle - 1, markets)
         self.held += insured
         self._charge(clock.cycle - 1, -convert(insured, int256), parts)
     if self.late != 0:
-        # Profits that have not vested, and insurance.
-        paid: uint256 = extcall FUND.absorb(self.late)
-        self.held += paid
-        self.late -= paid
         later, parts = staticcall FUND.allocate(min(self.late, self.overdue), clock.cycle - 1, markets)
         self._charge(clock.cycle - 1, convert(later, int256), parts)
         self.late -= later
     if clock.booked_at != 0 or later != 0:
-        cycle_book._note_lossy(clock.lossy, clock.cycle - 1)
+        cycle_book._note_lossy(clock.lossy, clock.cycle - 1, markets)
         clock.lossy += 1
     self.overdue = self.late
     for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
@@ -208,6 +206,21 @@ def _charge(cycle: uint256, amount: int256, parts: uint256[bounds.MAX_MARGIN_MAR
             more: uint256 = part * convert(amount > 0, uint256)
             cycle_book._change_losses(market, cycle, part - more, more)
     price_path._change_pot(-amount)
+
+
+@internal
+def _pay_late(most: uint256) -> uint256:
+    """
+    @dev Take what unvested profits, insurance and the protocol pay for late losses; return it, wad. A booking
+         asks profits for no `most` more than it adds, and a roll for all: a profit that leaves in between has
+         been cut for what is late, and others do not have it pay for them as well.
+    """
+    if self.late == 0:
+        return 0
+    paid: uint256 = extcall FUND.absorb(self.late, most)
+    self.held += paid
+    self.late -= paid
+    return paid
 
 
 @internal

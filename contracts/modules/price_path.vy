@@ -33,11 +33,6 @@ struct Path:
     falling: bool  # 1 bit
 
 
-struct Values:
-    long: int256  # of a lot that is long, wei, 110 bits
-    short: int256  # wei: of what whoever is short a lot owes, 110 bits
-
-
 struct Funding:
     level: int256  # the index, wei a lot, 128 bits
     rate: int256  # wei a lot and second, 96 bits
@@ -48,14 +43,6 @@ struct Premium:
     total: int256  # lots x wei that trades were above the mark, 160 bits
     volume: uint256  # lots, 64 bits
     since: uint256  # seconds, 32 bits
-
-
-struct Clock:
-    cycle: uint256  # the open one, 32 bits
-    rolled_at: uint256  # seconds, 32 bits
-    booked_at: uint256  # when a loss of the pending cycle was booked last, seconds; 0 is not yet, 32 bits
-    lossy: uint256  # how many final cycles had losses, 32 bits
-    ended: uint256  # bit m: market m has its final price, 8 bits
 
 
 # Funding is paid by the second; what it may be at most is said for a period.
@@ -115,24 +102,43 @@ def __init__(margin_policy: address, mark_age: uint256):
     """
     POLICY = IMarginPolicy(margin_policy)
     MARK_AGE = mark_age
-    self._store_clock(Clock(cycle=1, rolled_at=block.timestamp, booked_at=0, lossy=0, ended=0))
+    self._store_clock(
+        IPerpetualMarket.Clock(cycle=1, rolled_at=block.timestamp, booked_at=0, lossy=0, ended=0)
+    )
 
 
 # ------------------------------------------------------------------- the path
 
 
 @internal
-def _mark(market: uint256) -> bool:
-    """@dev Mark a market at the price of the last seconds, and say whether there is one."""
-    price: uint256 = asking._number(
+def _mark(market: uint256) -> IMarginPolicy.Mark:
+    """@dev Mark a market at the price of the last seconds; that and its range, or zeros without one."""
+    answer: Bytes[96] = asking._answer(
         POLICY.address,
         abi_encode(market, MARK_AGE, method_id=method_id("mark_price(uint256,uint256)")),
     )
     # A policy, or a feed, that fails is as one without a price.
-    if price == 0 or price > bounds.MAX_LOT_PRICE:
-        return False
-    self._walk(market, price, False)
-    return True
+    if len(answer) != 96:
+        return empty(IMarginPolicy.Mark)
+    mark: IMarginPolicy.Mark = abi_decode(answer, IMarginPolicy.Mark)
+    if (
+        mark.price == 0
+        or mark.low > mark.price
+        or mark.price > mark.high
+        or mark.high > 16 * bounds.MAX_LOT_PRICE
+        or mark.price > bounds.MAX_LOT_PRICE
+    ):
+        return empty(IMarginPolicy.Mark)
+    self._walk(market, mark.price, False)
+    return mark
+
+
+@internal
+@pure
+def _better(mark: IMarginPolicy.Mark, size: int256) -> uint256:
+    """@dev By how much more so many lots were worth at the end of the range that is better for them, wei."""
+    off: uint256 = mark.high - mark.price if size > 0 else mark.price - mark.low
+    return convert(abs(size), uint256) * off
 
 
 @internal
@@ -267,14 +273,22 @@ def _has_ended(market: uint256) -> bool:
 def _note_edge(market: uint256, cycle: uint256):
     """
     @dev Note where a cycle begins, at the last mark and the index of now; of a market that has ended only as
-         long as somebody has a position in it.
+         long as somebody has a position in it, or has gained there in the cycle before.
     """
-    if self._has_ended(market) and self.lots[market] == 0:
+    if self._has_ended(market) and (self.lots[market] | self.totals[market][cycle - 1]) == 0:
         return
     self._walk(market, self._price(market), False)
     self.levels[market][cycle] = self.values[market]
     for side: uint256 in range(2):
         self.edges[market][cycle][side] = self.moves[market][side]
+
+
+@internal
+@view
+def _gained_in(market: uint256, cycle: uint256, side: uint256) -> uint256:
+    """@dev What a lot of a side gained in a cycle that is over, wei."""
+    # The first of two fields.
+    return unsafe_sub(self.edges[market][cycle + 1][side], self.edges[market][cycle][side]) & MASK_128
 
 
 @internal
@@ -411,9 +425,9 @@ def _bits(amount: int256, width: uint256) -> uint256:
 
 @internal
 @view
-def _load_clock() -> Clock:
+def _load_clock() -> IPerpetualMarket.Clock:
     word: uint256 = self.clock
-    return Clock(
+    return IPerpetualMarket.Clock(
         cycle=word & MASK_32,
         rolled_at=(word >> 32) & MASK_32,
         booked_at=(word >> 64) & MASK_32,
@@ -423,7 +437,7 @@ def _load_clock() -> Clock:
 
 
 @internal
-def _store_clock(clock: Clock):
+def _store_clock(clock: IPerpetualMarket.Clock):
     self.clock = (
         clock.cycle
         | (clock.rolled_at << 32)
@@ -431,6 +445,12 @@ def _store_clock(clock: Clock):
         | (clock.lossy << 96)
         | (clock.ended << ENDED)
     )
+
+
+@internal
+def _note_booking():
+    """@dev A loss of the pending cycle is booked now."""
+    self.clock = (self.clock & ~(MASK_32 << 64)) | (block.timestamp << 64)
 
 
 @internal

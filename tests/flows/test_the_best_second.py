@@ -60,7 +60,8 @@ def play(protocol, seed, guards, lie):
         if dice.random() > 0.05 or hour < 2:
             for reporter, said in zip(REPORTERS, reported(dice, price, lie), strict=True):
                 if said is not None:
-                    feed("PriceFeed.report", MARKET, int(said * 10**9) * 10**18, sender=reporter)
+                    args = *(int(said * 10**9) * 10**18,) * 3, 0
+                    feed("PriceFeed.report_range", MARKET, *args, sender=reporter)
             feed("PriceFeed.poke", MARKET, sender="stranger")
         if hour == halt:
             feed("PriceFeed.set_halted", MARKET, True, sender="guardian")
@@ -70,7 +71,7 @@ def play(protocol, seed, guards, lie):
 
 
 def see(protocol):
-    market = protocol.read("PriceFeed.price_within", MARKET, 3_000)
+    market, _, _ = protocol.read("PriceFeed.mark_within", MARKET, 3_000, 0)
     start, highest = protocol.read("PriceFeed.sale_prices", MARKET)
     _, average = protocol.read("PriceFeed.highest_and_average", MARKET)
     lowest = min(protocol.read("PriceFeed.risk_price", MARKET), average)

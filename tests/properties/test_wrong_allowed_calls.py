@@ -55,7 +55,6 @@ def fill(crowd, *nonces, prices):
         "margin_orders: taker was first",
         "margin_orders: not signed yet",
         "desk: price bounds",
-        "perpetuals: no such market",
         "desk: no mark yet",
         "desk: outside the band",
         "desk: owes, only pays in",

@@ -5,7 +5,7 @@ import pytest
 from backstop.model import perpetual_desk, perpetual_ranking, perpetual_sharer
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.cycle_book import BOOKED, SEIZED, TAKEN, CycleBook
-from backstop.model.interfaces import Gains
+from backstop.model.interfaces import Sides
 from backstop.model.perpetual_desk import PerpetualDesk as Desk
 from backstop.model.perpetual_market import PerpetualMarket as Market
 from backstop.model.perpetual_sharer import Closed
@@ -59,7 +59,7 @@ def deleverages(closes, price=0, pays=0, prover=None):
 
     @external
     def deleverage(self, sender, market, side, accounts, most, who):
-        _, mark = self.market.accrue(self.address, market)
+        mark = self.market.accrue(self.address, market).price
         lots = self.market.lots_of(self.address, market)
         left, rewarded, found = lots[side] - min(lots), self._rewarded(), []
         everything = left
@@ -300,7 +300,13 @@ def test_what_is_left_of_a_bond_stays(monkeypatch):
 
 def test_a_ranking_without_everybody(ranked, monkeypatch):
     """What its accounts gained is taken for all that was gained."""
-    monkeypatch.setattr(perpetual_ranking, "gain_on", lambda gains, side: min(gains[1 + side], 1_200 * WAD))
+    right = Market.cycle_of
+
+    @view
+    def cycle_of(self, sender, market, cycle):
+        return Sides(0, 1_200 * WAD), *right(self, sender, market, cycle)[1:]
+
+    monkeypatch.setattr(Market, "cycle_of", cycle_of)
     notices(111, lambda: ranked.submit(SHORT, (ranked.at("small"),)))
 
 
@@ -392,11 +398,13 @@ def test_a_part_of_the_gains_of_a_cycle_before(shared, monkeypatch):
     def gains_of(self, sender, owner, market):
         return right_gains(self, sender, owner, market)._replace(short=800 * WAD)
 
-    @view
-    def pending_of(self, sender, market):
-        return Gains(self.clocks[()].cycle - 1, 0, 4_000 * WAD, 0)
+    right = Market.cycle_of
 
-    monkeypatch.setattr(Market, "gains_of", gains_of)
-    monkeypatch.setattr(Market, "pending_of", pending_of)
+    @view
+    def cycle_of(self, sender, market, cycle):
+        return Sides(0, 4_000 * WAD), *right(self, sender, market, cycle)[1:]
+
     shared.roll()
+    monkeypatch.setattr(Market, "gains_of", gains_of)
+    monkeypatch.setattr(Market, "cycle_of", cycle_of)
     notices(111, lambda: shared.share(SHORT, "other"))

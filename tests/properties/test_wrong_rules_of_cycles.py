@@ -6,9 +6,10 @@ from backstop.model import cycle_losses, margin_policy, perpetual_desk, perpetua
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.cycle_book import CycleBook
 from backstop.model.cycle_losses import CycleLosses
-from backstop.model.interfaces import Sides, Standing
+from backstop.model.interfaces import Mark, Sides, Standing
 from backstop.model.margin_fund import MarginFund
 from backstop.model.margin_policy import MarginPolicy
+from backstop.model.perpetual_desk import Marks
 from backstop.model.perpetual_desk import PerpetualDesk as Desk
 from backstop.model.perpetual_market import PerpetualMarket as Market
 from backstop.model.price_feed import PriceFeed
@@ -31,6 +32,11 @@ def anything_goes(holds, reason):
     """In place of `require`: nothing is refused."""
 
 
+def steady(price):
+    """A mark of a price that stood still [wei a lot]."""
+    return Mark(price, price, price)
+
+
 def withdraw(market, name, amount):
     return market.do(f"{HOUSE}.withdraw", amount, market.at("wallet"), sender=name)
 
@@ -51,7 +57,8 @@ def fail(market):
 
 
 def is_late(market):
-    """The long's loss is booked too late for any gain."""
+    """The long's loss is booked too late for any gain, and the protocol bears nothing."""
+    market.use_up_line()
     market.mark(ETH, 16 * WAD)
     for _ in range(2):
         market.roll()
@@ -223,8 +230,27 @@ def test_no_check_of_margins(crowd, monkeypatch, check):
 
 def test_risk_at_marks_of_a_minute_ago(crowd, monkeypatch):
     crowd.advance(61)
-    monkeypatch.setattr(Desk, "_mark_all", lambda self, owner: True)
+    monkeypatch.setattr(Desk, "_mark_all", lambda self, owner: Marks(perpetual_desk.ALL, False, 0, 0))
     notices(88, lambda: crowd.trade("other", "first", 600))
+
+
+@pytest.mark.parametrize(("number", "end"), [(88, "worse"), (89, "better")])
+def test_one_end_of_a_range_does_not_count(crowd, monkeypatch, number, end):
+    """Risk, or a liquidation, at the price of the second that somebody has picked."""
+    right = Desk._mark_all
+
+    def mark_all(self, owner):
+        found = right(self, owner)
+        return found._replace(worse=0) if end == "worse" else found._replace(better=0)
+
+    monkeypatch.setattr(Desk, "_mark_all", mark_all)
+    if end == "worse":
+        crowd.mark(ETH, 20 * WAD, 10 * WAD, 20 * WAD)
+        notices(number, lambda: crowd.trade("other", "first", 1_500))
+    else:
+        crowd.mark(ETH, 178 * WAD // 10, 178 * WAD // 10, 20 * WAD)
+        taken = crowd.at("long"), ETH, 100
+        notices(number, lambda: crowd.do(f"{DESK}.liquidate", *taken, sender="other"))
 
 
 def test_gains_that_are_not_final_open_risk(crowd, monkeypatch):
@@ -243,15 +269,19 @@ def test_another_reward(crowd, monkeypatch, wrong):
     notices(89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 100, sender="other"))
 
 
-@pytest.mark.parametrize("module", [margin_policy, perpetual_desk])
-def test_who_is_safe_loses_lots(crowd, monkeypatch, module):
+@pytest.mark.parametrize("price", [178 * WAD // 10, 20 * WAD])
+def test_who_is_safe_loses_lots(crowd, monkeypatch, price):
     """More than it needs, or under no shortage at all."""
-    if module is margin_policy:
-        crowd.mark(ETH, 178 * WAD // 10)
-    monkeypatch.setattr(module, "require", anything_goes)
-    if module is perpetual_desk:
-        monkeypatch.setattr(margin_policy, "require", anything_goes)
+    crowd.mark(ETH, price)
+    monkeypatch.setattr(margin_policy, "_is_short", lambda terms, takeover, lots: True)
+    monkeypatch.setattr(perpetual_desk, "require", anything_goes)
     notices(89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 990, sender="other"))
+
+
+def test_fewer_lots_go_than_are_asked_for_and_needed(crowd, monkeypatch):
+    crowd.mark(ETH, 178 * WAD // 10)
+    monkeypatch.setattr(margin_policy, "_is_short", lambda terms, takeover, lots: lots < 50)
+    notices(89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 400, sender="other"))
 
 
 # -------------------------------------------------------------------------- marks
@@ -260,28 +290,26 @@ def test_who_is_safe_loses_lots(crowd, monkeypatch, module):
 def test_old_reports_make_a_mark(crowd, monkeypatch):
     crowd.report(ETH, 1_900 * 10**27)
     crowd.advance(61)
-
-    def price_within(self, c, config, age):
-        return self._median_within(c, config, config.max_age)
-
-    monkeypatch.setattr(PriceFeed, "_price_within", price_within)
+    right = PriceFeed._mark
+    monkeypatch.setattr(PriceFeed, "_mark", lambda self, c, config, _: right(self, c, config, config.max_age))
     notices(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
 
 
 def test_one_reporter_makes_a_mark(crowd, monkeypatch):
     crowd.advance(61)
-    crowd.do("PriceFeed.report", ETH, 1_900 * 10**27, sender="reporter_1")
+    crowd.say("reporter_1", ETH, 1_900 * 10**27)
 
-    def price_within(self, c, config, age):
-        return self.reports[c, 1].price
+    def mark(self, c, config, age):
+        report = self.reports[c, 1]
+        return Mark(report.price, *report.ends)
 
-    monkeypatch.setattr(PriceFeed, "_price_within", price_within)
+    monkeypatch.setattr(PriceFeed, "_mark", mark)
     notices(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
 
 
 def test_a_mark_that_is_not_brought_up_to_now(crowd, monkeypatch):
     crowd.report(ETH, 1_900 * 10**27)
-    monkeypatch.setattr(PricePath, "_mark", lambda self, market: True)
+    monkeypatch.setattr(PricePath, "_mark", lambda self, market: steady(19 * WAD))
     notices(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
 
 
@@ -291,8 +319,8 @@ def test_a_mark_that_is_not_brought_up_to_now(crowd, monkeypatch):
 def test_waking_somebody_pays(crowd, monkeypatch):
     @external
     def wake(self, sender, owner):
-        self._wake(owner)
-        self._wake(sender)
+        self._touch(owner)
+        self._touch(sender)
         self._credit(owner, -1)
         self._credit(sender, 1)
 
@@ -430,7 +458,7 @@ def test_a_market_that_goes_on(at_the_end, monkeypatch):
     at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger")
     monkeypatch.setattr(Market, "_has_ended", lambda *_: False)
     at_the_end.report(ETH, 1_500 * RAY)
-    monkeypatch.setattr(MarginPolicy, "mark_price", view(lambda *_: 15 * WAD))
+    monkeypatch.setattr(MarginPolicy, "mark_price", view(lambda *_: steady(15 * WAD)))
     notices(90, lambda: at_the_end.do(f"{HOUSE}.accrue", ETH, sender="stranger"))
 
 
@@ -454,7 +482,7 @@ def test_a_new_position_in_a_market_that_is_delisted(crowd, monkeypatch):
 def test_a_mark_of_the_second_while_a_price_is_made(crowd, monkeypatch):
     wait_for(crowd, delist(crowd), 2_000)
     go_on(crowd, [2_000] * 3)
-    of_now = view(lambda self, sender, c, age, at: self.price_within(sender, c, age))
+    of_now = view(lambda self, sender, c, age, at: self._mark(c, self.configs[c], age))
     monkeypatch.setattr(PriceFeed, "mark_within", of_now)
     notices(90, lambda: crowd.mark(ETH, 19 * WAD))
 
@@ -644,11 +672,11 @@ def test_the_other_side_loses_its_lots_too(crowd, monkeypatch):
 
 
 def test_moves_that_a_sleeper_forgets(crowd, monkeypatch):
-    """It skips cycles without a loss, and the moves of the last with them."""
+    """It skips cycles, and the moves of the last with them."""
     right = CycleBook._skip
 
-    def skip(self, owner, cycle):
-        right(self, owner, cycle)
+    def skip(self, owner):
+        right(self, owner)
         for market in (ETH, BTC):
             self.since[owner, market] = self.moves[market, SHORT] if owner == crowd.at("first") else Moves()
 
@@ -690,7 +718,8 @@ def test_a_loss_that_is_spread_over_other_markets(crowd, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong"), [("_charge_later", lambda self, cycle, markets: 0), ("_cover_late", lambda self: None)]
+    ("name", "wrong"),
+    [("_charge_later", lambda self, cycle, markets: 0), ("_pay_late", lambda self, most: 0)],
 )
 def test_what_is_late_and_nobody_pays(crowd, monkeypatch, name, wrong):
     """Neither the fund at the next roll, nor later gains."""
@@ -707,3 +736,59 @@ def test_what_is_late_and_nobody_pays(crowd, monkeypatch, name, wrong):
             crowd.roll()
 
     notices(96, play)
+
+
+def pay_from_the_protocol(self, sender, loss, most):
+    self.emit("LossAbsorbed", loss, 0, 0)
+    return self._post(loss, sender)
+
+
+def test_the_protocol_pays_what_others_would(crowd, monkeypatch):
+    """Insurance is there, and is not spent."""
+    crowd.mark(ETH, 16 * WAD)
+    for _ in range(2):
+        crowd.roll()
+    crowd.do("MarginFund.insure", 100 * WAD, sender="rich")
+    monkeypatch.setattr(MarginFund, "absorb", external(pay_from_the_protocol))
+    notices(96, lambda: meet(crowd, "long"))
+
+
+def test_what_is_late_waits_for_the_roll(crowd, monkeypatch):
+    """As it did: by then profits have vested, and somebody has had the protocol pay."""
+    crowd.mark(ETH, 16 * WAD)
+    for _ in range(2):
+        crowd.roll()
+    monkeypatch.setattr(CycleLosses, "_pay_late", lambda self, most: 0)
+    notices(96, lambda: meet(crowd, "long"))
+
+
+def test_a_withdrawal_is_no_loss_of_a_deposit(crowd, monkeypatch):
+    """Only what is paid in changes what an account was worth at the roll."""
+    right = CycleBook._bring
+
+    def bring(self, owner, amount):
+        (right if amount > 0 else CycleBook._credit)(self, owner, amount)
+
+    monkeypatch.setattr(CycleBook, "_bring", bring)
+    notices(96, lambda: withdraw(crowd, "other", 100 * WAD))
+
+
+def test_who_owes_in_one_second_alone_is_seized(crowd, monkeypatch):
+    crowd.mark(ETH, 16 * WAD, 16 * WAD, 20 * WAD)
+    monkeypatch.setattr(perpetual_market, "better_of", lambda mark, size: 0)
+    notices(96, lambda: meet(crowd, "long"))
+
+
+def test_a_silent_market_shields_an_account(crowd, monkeypatch):
+    crowd.deposit("long", 400 * WAD)
+    crowd.trade("long", "first", 1, BTC)
+    crowd.advance(61)
+    crowd.mark(ETH, 16 * WAD)
+    right = Market._seize
+
+    def seize(self, owner, finder):
+        held = [number for number in (ETH, BTC) if self.positions[owner, number].size]
+        return all(self._mark(number).price for number in held) and right(self, owner, finder)
+
+    monkeypatch.setattr(Market, "_seize", seize)
+    notices(140, lambda: meet(crowd, "long"))

@@ -163,6 +163,7 @@ def test_the_first_takes_all_deposits(pool, monkeypatch):
 
 
 def test_a_stranger_has_somebody_leave_while_losses_are_late(pool, monkeypatch):
+    pool.market.use_up_line()
     batch = pool.request("bob")
     for name in ("left", "right"):
         pool.market.deposit(name, 2_500 * WAD)

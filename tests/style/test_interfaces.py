@@ -29,6 +29,8 @@ def python_type(vyper: str) -> str:
         return f"tuple[{', '.join(map(python_type, apart(vyper[1:-1])))}]"
     if several := re.fullmatch(r"DynArray\[(\w+), \d+\]|(u?int\d+)\[\d+\]", vyper):
         return f"tuple[{python_type(several[1] or several[2])}, ...]"
+    if elsewhere := re.fullmatch(r"I[A-Z]\w+\.(\w+)", vyper):
+        return elsewhere[1]
     if re.fullmatch(r"u?int\d+", vyper):
         return "int"
     if re.fullmatch(r"I[A-Z]\w+", vyper):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.state import ZERO_ADDRESS
 from tests.support.protocol import Protocol
 
 DAY = 86_400
@@ -10,8 +11,8 @@ DAY = 86_400
 
 def own_fund(protocol: Protocol) -> Protocol:
     """The fund `Fund`, with a cap of 2,000 a day, and a market that has some stablecoin."""
-    wired = (protocol.address(name) for name in ("Stablecoin", "market", "admin"))
-    protocol.lockstep.create("MarginFund", "Fund", *wired, DAY, 7)
+    coin, market, admin = (protocol.address(name) for name in ("Stablecoin", "market", "admin"))
+    protocol.lockstep.create("MarginFund", "Fund", coin, market, ZERO_ADDRESS, admin, DAY, 7)
     protocol.do("Fund.set_cap", 2_000, sender="admin")
     protocol.do("Stablecoin.transfer", "market", 10_000 * WAD, sender="rich")
     protocol.do("Stablecoin.approve", "Fund", MAX_UINT256, sender="rich")
@@ -27,7 +28,7 @@ def lock(protocol: Protocol, owner: str, amount: int) -> int:
 
 def absorb(protocol: Protocol, loss: int) -> int:
     """A loss, wad; what was paid."""
-    return int(protocol.do("Fund.absorb", loss, sender="market"))
+    return int(protocol.do("Fund.absorb", loss, loss, sender="market"))
 
 
 def insure(protocol: Protocol, amount: int) -> None:

@@ -12,12 +12,13 @@ from backstop.deployment.parameters import Parameters
 from backstop.deployment.signing import sign_order, trader
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.domain import Domain
 from backstop.model.interfaces import Standing
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_desk import Rules as DeskRules
 from backstop.model.perpetual_market import PerpetualMarket, Rules
 from backstop.model.perpetual_ranking import gain_on, score_of
-from backstop.model.state import ZERO_ADDRESS, Revert
+from backstop.model.state import Revert
 from backstop.proof.lockstep import Lockstep
 from backstop.system import Action
 from tests.support.margin import with_margin
@@ -89,7 +90,7 @@ class Perpetuals:
     def create_market(self, name: str, desk: str, rules: Rules = RULES) -> None:
         """Another market, with a desk of its own; it shares the fund's money with nobody."""
         engine, policy, coin = (self.at(each) for each in ("VaultEngine", "MarginPolicy", "Stablecoin"))
-        wired = (engine, policy, coin, desk, self.at(FUND), ZERO_ADDRESS)
+        wired = (engine, policy, coin, desk, self.at(FUND))
         assert isinstance(self.system, Lockstep)
         self.system.create(HOUSE, name, wired, tuple(rules))
 
@@ -110,12 +111,20 @@ class Perpetuals:
 
     # -------------------------------------------------------------------- prices
 
-    def report(self, feed: int, price: int) -> None:
-        """All reporters say a price [ray for 1e18] now."""
+    def report(self, feed: int, price: int, low: int | None = None, high: int | None = None) -> None:
+        """All reporters say a price [ray for 1e18] now, and a range in which it has been until now."""
+        args = feed, price, price if low is None else low, price if high is None else high
         with reading_written(self.system):
             for index in range(3):
-                self.do("PriceFeed.report", feed, price, sender=f"reporter_{index + 1}")
-        self.do("PriceFeed.report", feed, price, sender="reporter_4")
+                self.say(f"reporter_{index + 1}", *args)
+        self.say("reporter_4", *args)
+
+    def say(
+        self, reporter: str, feed: int, price: int, low: int | None = None, high: int | None = None
+    ) -> None:
+        """One reporter says so; without a range that the price stood still until now."""
+        ends = price if low is None else low, price if high is None else high
+        self.do("PriceFeed.report_range", feed, price, *ends, 0, sender=reporter)
 
     def post(self, feed: int, dollars: int) -> None:
         """Make a price the core's as well."""
@@ -124,9 +133,9 @@ class Perpetuals:
             self.report(feed, dollars * RAY)
             self.do("PriceFeed.poke", feed, sender="keeper")
 
-    def mark(self, market: int, mark: int) -> None:
-        """Have a market marked at a price [wei a lot]."""
-        self.report(market, -(-mark * RAY // LOTS[market]))
+    def mark(self, market: int, mark: int, *ends: int) -> None:
+        """Have a market marked at a price [wei a lot], between which it was in the seconds before."""
+        self.report(market, *(-(-each * RAY // LOTS[market]) for each in (mark, *ends)))
         self.do(f"{HOUSE}.accrue", market, sender="keeper")
         assert self.price(market) == mark
 
@@ -235,6 +244,16 @@ class Perpetuals:
         long, short = self.market.lots[market]
         return int(short - long)
 
+    def use_up_line(self) -> None:
+        """Have the protocol bear no more losses of the market: its line is used up."""
+        self.set_line(0)
+
+    def set_line(self, stablecoins: int) -> None:
+        """Have the protocol bear so much of the market's losses at most."""
+        line = self.world.contracts["Perpetuals"]
+        assert isinstance(line, Domain)
+        self.do("VaultEngine.set_debt_ceiling", line.collateral_type, stablecoins, sender="admin")
+
     # ------------------------------------------------------------------- closings
 
     def ranking(self, side: int, market: int = ETH) -> tuple[str, ...]:
@@ -269,7 +288,7 @@ class Perpetuals:
         """The same, and what holds of accounts that are up to date; nothing stays."""
         with self.model.imagine():
             for owner in self.owners():
-                self.market._wake(owner)
+                self.market._touch(owner)
             check_books(self.market)
             check_gains(self.market)
 

@@ -93,12 +93,18 @@ class Protocol:
         self.submit_reports(self.type_of(symbol), price, self._collateral(symbol).feed.reporters)
 
     def submit_reports(self, market: int, price: int, reporters: int) -> None:
-        """Report a price by each reporter; of all but the last only the slots that it writes are read."""
+        """Report a price by each reporter; of all but the last only the slots that it writes are read.
+
+        Where there is a margin market they say as well that the price stood still: it makes a mark.
+        """
         *others, last = [f"reporter_{i + 1}" for i in range(reporters)]
+        call, args = "PriceFeed.report", [market, price]
+        if self.parameters.margin is not None:
+            call, args = "PriceFeed.report_range", [market, price, price, price, 0]
         with reading_written(self.lockstep):
             for reporter in others:
-                self.do("PriceFeed.report", market, price, sender=reporter)
-        self.do("PriceFeed.report", market, price, sender=last)
+                self.do(call, *args, sender=reporter)
+        self.do(call, *args, sender=last)
 
     def post_next(self, symbol: str, price: int) -> None:
         """Make a price the next one: wait until the feed may step, report, step."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from backstop.deployment.signing import sign_report
 from backstop.hosts.host import CHAIN_ID
 from backstop.model.arithmetic import RAY
-from backstop.model.signed_reports import SignedReport
+from backstop.model.signed_reports import SignedReport, Span
 from tests.support.protocol import Protocol
 
 
@@ -19,11 +19,12 @@ def signed(
     age: int = 0,
     chain_id: int = CHAIN_ID,
     feed: str = "PriceFeed",
+    span: Span | None = None,
 ) -> SignedReport:
-    """What a reporter signed so many seconds ago."""
+    """What a reporter signed so many seconds ago; a steady price without a range."""
     at = protocol.timestamp - age
     return sign_report(
-        protocol.address(reporter), market, dollars * RAY, at, chain_id, protocol.address(feed)
+        protocol.address(reporter), market, dollars * RAY, at, chain_id, protocol.address(feed), span
     )
 
 

@@ -211,10 +211,10 @@ def _margin(margin: MarginParameters, at: Mapping[str, str], admin: str) -> dict
     fees = margin.band, margin.maker_fee, margin.taker_fee, margin.fee_share
     return {
         "MarginPolicy": (at["PriceFeed"], admin),
-        "PerpetualMarket": ((engine, policy, coin, desk, fund, domain), rules),
+        "PerpetualMarket": ((engine, policy, coin, desk, fund), rules),
         "PerpetualDesk": (engine, policy, risk_policy, orders, market, closer, fees),
         "MarginOrders": (desk,),
-        "MarginFund": (coin, market, admin, margin.bucket, margin.buckets),
+        "MarginFund": (coin, market, domain, admin, margin.bucket, margin.buckets),
         "PerpetualCloser": (market, desk),
         **_backstop(margin, (market, desk, orders, admin)),
     }

@@ -168,7 +168,7 @@ def _margin_configuration(deployment: Deployment, margin: MarginParameters) -> l
         calls.append((pool, "grant_role", (KEEPER, keeper)))
         calls += [(pool, "set_limit", (m, margin.backstop.limit)) for m in range(len(margin.markets))]
     if margin.domain:
-        bearer = deployment.addresses["PerpetualMarket"]
+        bearer = deployment.addresses["MarginFund"]
         calls.append((margin.domain, "grant_role", (SHORTFALL, bearer)))
     return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
 

@@ -15,7 +15,7 @@ from backstop.deployment.accounts import ACCOUNTS
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.owned import account_of
 from backstop.model.signatures import GENERATOR, ORDER, ecrecover, keccak256
-from backstop.model.signed_reports import SignedReport, report_digest
+from backstop.model.signed_reports import SignedReport, Span, report_digest
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -67,12 +67,22 @@ def sign_order(name: str, order: Order, chain_id: int, contract: str) -> bytes:
 
 
 def sign_report(
-    address: str, market: int, price: int, signed_at: int, chain_id: int, feed: str
+    address: str,
+    market: int,
+    price: int,
+    signed_at: int,
+    chain_id: int,
+    feed: str,
+    span: Span | None = None,
 ) -> SignedReport:
-    """Sign a price [ray] as a reporter who is one of the accounts that every local node knows."""
-    digest = report_digest(market, price, signed_at, chain_id, feed)
+    """Sign a price [ray] as a reporter who is one of the accounts that every local node knows.
+
+    Without a range the reporter says that the price has always been the same.
+    """
+    low, high, since = span or Span(price, price, 0)
+    content = market, price, low, high, since, signed_at
     key = int.from_bytes(test_key(address), "big")
-    return SignedReport(market, price, signed_at, sign_digest(key, digest))
+    return SignedReport(*content, sign_digest(key, report_digest(content, chain_id, feed)))
 
 
 MNEMONIC = "test test test test test test test test test test test junk"

@@ -12,7 +12,7 @@ from backstop.deployment.create import create_on_model
 from backstop.deployment.parameters import Parameters
 from backstop.deployment.plan import Creation
 from backstop.keepers.cycle_view import CycleView, Rehearsal, largest
-from backstop.keepers.cycles import bring, signed_for, wake_first
+from backstop.keepers.cycles import bring, signed_for
 from backstop.keepers.keeper import Decisions, Keeper, Memory, role
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, div_up
@@ -73,8 +73,8 @@ class PoolView:
         """Return the worst price at which the pool signs now [wei a lot]; 0 without a mark of now."""
         mark = self.pool.policy.mark_price(self.at, m, self.pool.mark_age)
         if self.pool._size(m) > 0:
-            return div_up(mark * (BASIS_POINTS + self.pool.spread), BASIS_POINTS)
-        return mark * (BASIS_POINTS - self.pool.spread) // BASIS_POINTS
+            return div_up(mark.high * (BASIS_POINTS + self.pool.spread), BASIS_POINTS)
+        return mark.low * (BASIS_POINTS - self.pool.spread) // BASIS_POINTS
 
     def signs(self, order: Order) -> bool:
         """Tell whether the pool signs an order of its own now."""
@@ -91,9 +91,6 @@ def backstop_keeper(me: Keeper, view: View, memory: Memory, gas_price: int) -> D
     """
     cycles = view.cycles
     if cycles is None or POOL not in view.addresses:
-        return
-    if asleep := wake_first(me, cycles, [view.addresses[POOL]]):
-        yield from asleep
         return
     signed = {} if cycles.is_closing else signed_for(me, view, cycles)
     ahead = cycles.rehearse(signed)
@@ -141,8 +138,7 @@ def _weak(me: Keeper, cycles: CycleView, pool: PoolView, owners: list[str]) -> D
                 and kept >= me.group.minimum_profit
                 and ahead.tries(POOL, "liquidate", owner, m, lots, sender=me.address)
             ):
-                asleep = wake_first(me, cycles, [owner])
-                yield from asleep or [me.intent(POOL, "liquidate", owner, m, lots, about=owner)]
+                yield me.intent(POOL, "liquidate", owner, m, lots, about=owner)
                 break
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from backstop.keepers.costs import measured
 from backstop.keepers.cycle_view import CLOSER, CycleView, Rehearsal
-from backstop.keepers.cycles import Accounts, bring, calls, gas_of_call, signed_for, wake_first
+from backstop.keepers.cycles import Accounts, bring, calls, gas_of_call, signed_for
 from backstop.keepers.keeper import Decisions, Intent, Keeper, Memory, role
 from backstop.keepers.view import View
 from backstop.model.bounds import MAX_CLOSED
@@ -44,9 +44,6 @@ def deleverager(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decis
 
 def _close(me: Keeper, cycles: CycleView, ahead: Rehearsal, m: int, side: int) -> Iterator[Intent]:
     gained = ranking_of(ahead, m, side)
-    if asleep := wake_first(me, cycles, gained):
-        yield from asleep
-        return
     if not gained:
         return
     closer = ahead.closer

@@ -12,6 +12,7 @@ from backstop.model.arithmetic import RAY
 # The jobs of the committed gas table that stand for calls.
 _JOBS = {
     ("PriceFeed", "report"): "report",
+    ("PriceFeed", "report_range"): "report",
     ("PriceFeed", "bring"): "bring",
     ("PriceFeed", "poke"): "price update",
     ("PriceFeed", "set_halted"): "halt",

@@ -20,13 +20,13 @@ from backstop.hosts.model import ModelSystem
 from backstop.keepers.ledger_view import LedgerView
 from backstop.keepers.seen import Tables
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
-from backstop.model.cycle_book import MOST_CYCLES, Account, Position
-from backstop.model.interfaces import EMERGENCY, Standing
+from backstop.model.cycle_book import Account, Position
+from backstop.model.interfaces import EMERGENCY, Clock, Standing
 from backstop.model.margin_policy import MarginPolicy, Margins
 from backstop.model.perpetual_desk import PerpetualDesk
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.price_feed import PriceFeed, Report
-from backstop.model.price_path import Clock, Path
+from backstop.model.price_path import Path
 from backstop.model.signed_reports import SignedReport
 from backstop.model.state import ZERO_ADDRESS, Contract, World
 from backstop.system import Action, Snapshot
@@ -69,6 +69,13 @@ class _Ledger:
         return self._view.mode
 
 
+class _Payer:
+    """A fund that pays nothing: it does not decide which accounts are met."""
+
+    def absorb(self, sender: str, loss: int, most: int) -> int:
+        return 0
+
+
 class Rehearsal:
     """A copy of the market after reports were brought and markets marked; who is asked about is woken."""
 
@@ -80,6 +87,7 @@ class Rehearsal:
                 dict.update(table, snapshot[creation.name][path])
         at = view.addresses["VaultEngine"]
         world.addresses[at] = cast(Contract, _Ledger(view, at))
+        world.addresses[view.addresses["MarginFund"]] = cast(Contract, _Payer())
         self.system = ModelSystem(world)
         self.market = cast(PerpetualMarket, world.contracts[MARKET])
         self.desk = cast(PerpetualDesk, world.contracts[DESK])
@@ -87,11 +95,11 @@ class Rehearsal:
         self.closer = world.contracts.get(CLOSER)
         feed = cast(PriceFeed, world.contracts["PriceFeed"])
         for (c, reporter), report in signed.items():
-            feed.reports[c, feed.reporter_index[c, reporter]] = Report(report.price, report.signed_at)
+            feed.reports[c, feed.reporter_index[c, reporter]] = Report.of(*report[1:-1])
         self.fresh: dict[int, bool] = {}
         policy = cast(MarginPolicy, world.contracts["MarginPolicy"])
         for m in range(policy.markets(ZERO_ADDRESS)):
-            self.fresh[m], _ = self.market.accrue(ZERO_ADDRESS, m)
+            self.fresh[m] = self.market.accrue(ZERO_ADDRESS, m).high != 0
         # What a position needs at most, basis points of its notional.
         self._most = {m: _highest(policy.terms[m]) for m in self.fresh}
 
@@ -120,9 +128,8 @@ class Rehearsal:
     def standing(self, owner: str) -> Standing:
         """Return what an account has at the marks, once it is up to date."""
         market, clock = self.market, self.market.clocks[()]
-        if market.accounts[owner].markets & clock.ended:
-            market.wake(ZERO_ADDRESS, owner)
-        while market.accounts[owner].cycle < clock.cycle:
+        account = market.accounts[owner]
+        if account.cycle < clock.cycle or account.markets & clock.ended:
             market.wake(ZERO_ADDRESS, owner)
         return market._standing(owner)
 
@@ -161,12 +168,11 @@ class Rehearsal:
         """The accounts that can be liquidated at marks of now, those that pay most first."""
         found = []
         for owner in self._doubtful():
-            standing, sizes = self.standing(owner), self.sizes(owner)
-            if not sizes or not all(self.fresh[m] for m in sizes):
-                continue
-            equity = standing.own - standing.haircut
-            short = self.desk._margins(owner, False)[1] - equity * BASIS_POINTS
-            if equity >= 0 and short > 0:
+            standing = self.standing(owner)
+            equity, marks = standing.own - standing.haircut, self.desk._mark_all(owner)
+            needed = self.desk._margins(owner, False, marks.fresh)[1]
+            short = needed - equity * BASIS_POINTS
+            if equity >= 0 and (equity + marks.better) * BASIS_POINTS < needed:
                 found.append(Weak(owner, equity, div_up(short, BASIS_POINTS)))
         return sorted(found, key=lambda each: (-each.reward, each.owner))
 
@@ -292,17 +298,10 @@ class CycleView:
         found: Position = self._market["cycle_book.positions"].get((owner, m), Position())
         return found
 
-    def slept(self, owner: str) -> int:
-        """Return the cycles with losses that an account has not gone through."""
+    def has_slept(self, owner: str) -> bool:
+        """Tell whether an account is more than one cycle behind: bringing it up to date costs more."""
         account: Account = self._market["cycle_book.accounts"].get(owner, Account())
-        if not account.cycle:
-            return 0
-        return min(self.clock.lossy - account.seen, self.clock.cycle - account.cycle)
-
-    def sleeps_long(self, owner: str) -> bool:
-        """Tell whether one call may not bring an account up to date, so that all others about it revert."""
-        # A cycle with losses is closed, and made final by closing the next one.
-        return 2 * self.slept(owner) + 1 > MOST_CYCLES
+        return 0 < account.cycle < self.clock.cycle - 1
 
     def markets_of(self, owner: str) -> int:
         """Return in how many markets an account has something."""

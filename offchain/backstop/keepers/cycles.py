@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from backstop.keepers.costs import measured
 from backstop.keepers.cycle_view import MARKET, CycleView, Rehearsal, Signed, Weak
-from backstop.keepers.keeper import Decisions, Intent, Keeper, Memory, role
+from backstop.keepers.keeper import Decisions, Keeper, Memory, role
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.bounds import MAX_CLOSED, MAX_REPORTERS
@@ -69,23 +69,11 @@ def gas_of_call(cycles: CycleView, job: str, accounts: Iterable[str]) -> int:
 
 
 def gas_of_each(cycles: CycleView, job: str, owner: str) -> int:
-    """Return what an account adds to the gas of a call, in each of its markets and cycles with losses."""
-    return _with_cycles(cycles, owner, measured(f"{job}, each account"))
-
-
-def _with_cycles(cycles: CycleView, owner: str, once: int) -> int:
-    slept = cycles.slept(owner) * measured("cycles: wake, each cycle")
-    return max(1, cycles.markets_of(owner)) * (once + slept)
-
-
-def wake_first(me: Keeper, cycles: CycleView, owners: Iterable[str]) -> list[Intent]:
-    """Bring those on who have slept too long for one call: until they are awake all calls about them fail."""
-    once = measured("cycles: wake")
-    return [
-        me.intent(MARKET, "wake", owner, about=("wake", owner), gas=_with_cycles(cycles, owner, once))
-        for owner in owners
-        if cycles.sleeps_long(owner)
-    ]
+    """Return what an account adds to the gas of a call, in each of its markets."""
+    once = measured(f"{job}, each account")
+    if cycles.has_slept(owner):
+        once += measured("cycles: wake, long after")
+    return max(1, cycles.markets_of(owner)) * once
 
 
 def to_deposit(me: Keeper, view: View, cycles: CycleView) -> int:
@@ -125,7 +113,7 @@ def margin_crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Deci
     # Whoever takes much gas comes last, and holds up nobody.
     owners.sort(key=lambda owner: gas_of_each(cycles, "cycles: meet_all", owner))
     for some in calls(me, cycles, "cycles: meet_all", owners):
-        if len(some) == 1 and not cycles.sleeps_long(some[0]):
+        if len(some) == 1:
             yield me.intent(MARKET, "meet", some[0], about=some[0])
         else:
             gas = gas_of_call(cycles, "cycles: meet_all", some)
@@ -195,11 +183,10 @@ def _liquidations(
             if kept >= least and ahead.tries(
                 "PerpetualDesk", "liquidate", each.owner, m, lots, sender=me.address
             ):
-                asleep = wake_first(me, cycles, [each.owner])
                 args = each.owner, m, lots
-                yield from asleep or [
-                    me.intent("PerpetualDesk", "liquidate", *args, about=each.owner, gain=kept, at_risk=True)
-                ]
+                yield me.intent(
+                    "PerpetualDesk", "liquidate", *args, about=each.owner, gain=kept, at_risk=True
+                )
                 break
 
 

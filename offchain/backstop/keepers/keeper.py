@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from backstop.keepers.group import KeeperGroup
 from backstop.keepers.orders import OrderFile
+from backstop.keepers.price_ranges import PriceRanges
 from backstop.keepers.reports import Reports, SigningFile
 from backstop.keepers.strategy import AtMarket, Offer, Strategy, asked
 from backstop.keepers.view import View
@@ -55,10 +56,11 @@ class Memory:
     """A keeper's memory of its calls, by what they are about.
 
     `failures` are those in a row and the time of the last, `done` the time of the last success, `under_way`
-    what is sent and not mined.
+    what is sent and not mined, `ranges` the prices that a reporter saw.
     """
 
     failures: dict[tuple[Hashable, ...], tuple[int, int]] = field(default_factory=dict)
+    ranges: PriceRanges = field(default_factory=PriceRanges)
     done: dict[tuple[Hashable, ...], int] = field(default_factory=dict)
     under_way: set[tuple[Hashable, ...]] = field(default_factory=set)
 

@@ -1,9 +1,11 @@
 """Signed reports of prices as lines of JSON: what reporters who sign write, and what whoever brings reads.
 
-    {"schema_version": 1, "reporter": "0x...", "market": 0, "price": "2000000000000000000000000000000",
-     "signed_at": "1797044400", "signature": "0x..."}
+    {"schema_version": 2, "reporter": "0x...", "market": 0, "price": "2000000000000000000000000000000",
+     "low": "1998000000000000000000000000000", "high": "2000000000000000000000000000000",
+     "since": "1797044388", "signed_at": "1797044400", "signature": "0x..."}
 
-One report a line, the price in ray, the time in seconds of the epoch. A file has the newest of each reporter
+One report a line, prices in ray, times in seconds of the epoch: between `low` and `high` the price was since
+then. A file has the newest of each reporter
 and market, and is replaced whole: any web server can serve it.
 """
 
@@ -22,11 +24,12 @@ from backstop.model import bounds, price_feed
 from backstop.model.signed_reports import SignedReport, signer_of
 from backstop.model.state import Revert
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MOST_BYTES = 64_000
 """A source that has more is not read: somebody would have us check signatures for hours."""
 
-_FIELDS = ("schema_version", "reporter", "market", "price", "signed_at", "signature")
+_NUMBERS = ("price", "low", "high", "since", "signed_at")
+_FIELDS = ("schema_version", "reporter", "market", *_NUMBERS, "signature")
 _REST = 60
 """Seconds for which a source with a false line is left alone."""
 # One that is older might be too old when its transaction is mined.
@@ -42,15 +45,14 @@ class Said(NamedTuple):
 
 def report_line(said: Said) -> str:
     """Write a report as a line."""
-    _, (market, price, signed_at, signature) = said
+    report = said.report
     return json.dumps(
         {
             "schema_version": SCHEMA_VERSION,
             "reporter": said.reporter,
-            "market": market,
-            "price": str(price),
-            "signed_at": str(signed_at),
-            "signature": "0x" + signature.hex(),
+            "market": report.market,
+            **{name: str(getattr(report, name)) for name in _NUMBERS},
+            "signature": "0x" + report.signature.hex(),
         }
     )
 
@@ -61,12 +63,17 @@ def parse_report(line: bytes) -> Said:
     market = content["market"]
     if type(market) is not int or not 0 <= market <= bounds.EQUITY_MARKET:
         raise BackstopError("'market' is the number of a market")
-    price = number_of(content, "price", bounds.MAX_PRICE)
-    if price == 0:
-        raise BackstopError("'price' is zero")
-    signed_at = number_of(content, "signed_at", 2**40)
+    price, low, high = (number_of(content, name, bounds.MAX_PRICE * 16) for name in ("price", "low", "high"))
+    if not 0 < price <= bounds.MAX_PRICE:
+        raise BackstopError("'price' is zero or beyond its bound")
+    if not low <= price <= high <= 16 * price:
+        raise BackstopError("'price' is between 'low' and 'high', and that at most 16 times the price")
+    since, signed_at = (number_of(content, name, 2**32 - 1) for name in ("since", "signed_at"))
+    if since > signed_at:
+        raise BackstopError("'since' is not later than 'signed_at'")
     signature = bytes.fromhex(hex_of(content, "signature", 65)[2:])
-    return Said(hex_of(content, "reporter", 20), SignedReport(market, price, signed_at, signature))
+    report = SignedReport(market, price, low, high, since, signed_at, signature)
+    return Said(hex_of(content, "reporter", 20), report)
 
 
 class SigningFile:
@@ -91,7 +98,7 @@ class SigningFile:
     def last(self, reporter: str, market: int) -> price_feed.Report:
         """Return what a reporter has signed last."""
         found = self._said.get((reporter, market))
-        return price_feed.Report() if found is None else price_feed.Report(found.price, found.signed_at)
+        return price_feed.Report() if found is None else price_feed.Report.of(*found[1:-1])
 
     def put(self, said: Said) -> None:
         """Replace what the reporter has signed for that market."""

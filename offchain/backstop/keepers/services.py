@@ -27,14 +27,19 @@ LEAST_INCOME = 100 * WAD
 
 @role("reporter", in_settlement=True)
 def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Report the price outside when it has moved by `deviation`, and at every heartbeat."""
+    """Report the price outside when it has moved by `deviation`, and at every heartbeat.
+
+    Beside a market whose marks are seconds old it reports as well which prices it saw in those seconds.
+    """
     group = me.group
+    age = view.cycles.terms.mark_age if view.cycles is not None else 0
     if not view.prices_are_wanted():
         return
     for c, price in view.markets.items():
         last = view.report_of(c, me.address)
         if last is None or price <= group.refuses_at:
             continue
+        span = memory.ranges.note(c, price, view.timestamp, age)
         if me.signing is not None:
             last = me.signing.last(me.address, c)
         due = view.timestamp >= last.reported_at + group.heartbeat
@@ -46,7 +51,11 @@ def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decision
             off = Dice(me.seed, me.name, c, view.timestamp).between(-group.noise, group.noise)
             price += price * off // BASIS_POINTS
         if due or abs(price - last.price) * BASIS_POINTS >= enough:
-            yield me.intent("PriceFeed", "report", c, price, about=c)
+            if age == 0:
+                yield me.intent("PriceFeed", "report", c, price, about=c)
+            else:
+                low, high = min(span.low, price), max(span.high, price)
+                yield me.intent("PriceFeed", "report_range", c, price, low, high, span.since, about=c)
 
 
 @role("poker", in_settlement=True)

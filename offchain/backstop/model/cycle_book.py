@@ -13,15 +13,12 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import div_up, signed, sub
-from backstop.model.interfaces import Sides, Standing
-from backstop.model.price_path import MAX_LOTS, Clock, Moves, PricePath, side_of
+from backstop.model.interfaces import Clock, Sides, Standing
+from backstop.model.price_path import MAX_LOTS, Moves, PricePath, side_of
 from backstop.model.state import World, immutable, require, slot
 
-MOST_CYCLES = 64
-"""Cycles that one call brings an account through: each of them had losses, but for two."""
 SEIZED, BOOKED, TAKEN = 1, 2, 4
 """Thirds of an account's bond, by bit."""
-_MOST_BROUGHT = 2**118 - 1
 
 
 @slot(-138, 8, 32, 32, 3)
@@ -51,9 +48,12 @@ class Pending(NamedTuple):
     booked: int = 0
 
 
-@slot(-138, 118)
+@slot(-138, -118)
 class Worth(NamedTuple):
-    """What an account was worth when the pending cycle ended and has brought since; what it has brought."""
+    """What an account was worth when the pending cycle ended, with what it has brought since; that.
+
+    What it has taken out counts as less.
+    """
 
     value: int = 0
     brought: int = 0
@@ -86,6 +86,8 @@ class CycleBook(PricePath):
         self.losses = self.table("cycle_book.losses", Sides())
         # Cycles that had losses, in order.
         self.lossy = self.table("cycle_book.lossy")
+        # By market, side and number: what a lot bears of the first so many of them, rounded up in each.
+        self.indices = self.table("cycle_book.indices")
         self.fee_table = self.table("cycle_book.fees")
         self.bonds = self.table("cycle_book.bonds")
         # Of the bonds, what is for whoever has lots of debtors taken over.
@@ -94,21 +96,17 @@ class CycleBook(PricePath):
     # ---------------------------------------------------------------- touching
 
     def _touch(self, owner: str) -> None:
-        """Bring an account up to the open cycle."""
-        require(self._wake(owner), "cycle_book: wake it first")
-
-    def _wake(self, owner: str) -> bool:
-        """Bring an account through cycles, as many as one call may; tell whether it is up to date.
-
-        Then its positions in markets that have ended are closed, at their final prices.
-        """
-        self._go_on(owner)
+        """Bring an account up to the open cycle; close its positions in markets that have ended."""
         clock: Clock = self.clocks[()]
         account: Account = self.accounts[owner]
-        if account.cycle != clock.cycle:
-            return False
-        self._close_out(owner, account.markets & clock.ended)
-        return True
+        if account.cycle == 0:
+            self.accounts[owner] = account._replace(cycle=clock.cycle, seen=clock.lossy)
+        elif account.cycle != clock.cycle:
+            self._close(owner)
+            if account.cycle + 1 != clock.cycle:
+                self._skip(owner)
+                self._close(owner)
+        self._close_out(owner, self.accounts[owner].markets & clock.ended)
 
     def _close_out(self, owner: str, markets: int) -> None:
         """Take an account's positions in some markets, by bits, from it, at the marks."""
@@ -117,45 +115,33 @@ class CycleBook(PricePath):
             if size != 0:
                 self._move(owner, market, -size, 0)
 
-    def _go_on(self, owner: str) -> None:
-        """Bring an account through cycles, as many as one call may."""
-        clock: Clock = self.clocks[()]
-        account: Account = self.accounts[owner]
-        if account.cycle == 0:
-            self.accounts[owner] = account._replace(cycle=clock.cycle, seen=clock.lossy)
-            return
-        for _ in range(MOST_CYCLES):
-            account = self.accounts[owner]
-            if account.cycle == clock.cycle:
-                return
-            # Cycles in which nothing was lost leave no trace.
-            following = self.lossy[account.seen] if account.seen < clock.lossy else clock.cycle - 1
-            if following > account.cycle:
-                self._skip(owner, following)
-            self._close(owner)
+    def _skip(self, owner: str) -> None:
+        """Settle the cycle that an account ended last and all final ones after it; go to the pending one.
 
-    def _skip(self, owner: str, cycle: int) -> None:
-        """Go to the beginning of a cycle: neither the pending one nor those until then had losses.
-
-        What is said of the pending one, and what the account was worth, `_close` says anew.
+        In all of these its lots were the same, and nothing was booked of it. What it was worth, and what is
+        pending, `_close` says.
         """
-        account: Account = self.accounts[owner]
+        clock: Clock = self.clocks[()]
+        account, cycle, haircut = self._settle(owner, self.accounts[owner]), clock.cycle - 1, 0
         for market in _in(account.markets):
             position: Position = self.positions[owner, market]
+            side = side_of(position.size)
+            borne = self.indices[market, side, clock.lossy] - self.indices[market, side, account.seen]
+            haircut += -(-abs(position.size) * borne >> 21)
             value = self.levels[market, cycle].of(position.size)
             self._store_position(owner, market, position._replace(value=value))
-            self.since[owner, market] = self.edges[market, cycle, side_of(position.size)]
+            self.since[owner, market] = self.edges[market, cycle, side]
             self._clear(owner, market, cycle)
-        self.accounts[owner] = account._replace(cycle=cycle)
+        if haircut:
+            self._change_pot(haircut)
+            self.emit("Settled", owner, cycle - 1, haircut, 0, 0)
+        account = account._replace(cash=account.cash - haircut, cycle=cycle, seen=clock.lossy)
+        self._store_account(owner, account)
 
     def _close(self, owner: str) -> None:
         """End the account's cycle: the one before is final, this one is pending."""
-        account: Account = self.accounts[owner]
+        account = self._settle(owner, self.accounts[owner])
         cycle = account.cycle + 1
-        own = account.cash
-        for market in _in(account.markets):
-            own += self.levels[market, cycle].of(self.positions[owner, market].size)
-        account = self._settle(owner, account, own)
         worth, markets = account.cash, 0
         for market in _in(account.markets):
             position: Position = self.positions[owner, market]
@@ -179,18 +165,19 @@ class CycleBook(PricePath):
         self.worths[owner] = Worth(self._amount(worth).value)
         self._store_account(owner, account._replace(markets=markets, cycle=cycle))
 
-    def _settle(self, owner: str, account: Account, own: int) -> Account:
-        """Take the haircuts of a final cycle and give what was booked, as far as it is missing.
+    def _settle(self, owner: str, account: Account) -> Account:
+        """Take the haircuts of the cycle before the account's, and give what was booked and is missing.
 
-        The caller forgets what was booked, as it ends the next cycle.
+        Nothing if that had no losses. The caller forgets what was booked, as it ends the next cycle.
         """
         clock: Clock = self.clocks[()]
         final = account.cycle - 1
         if account.seen == clock.lossy or self.lossy[account.seen] != final:
             return account
-        haircut, booked = self._haircut(owner, account.markets), self.late_of[owner]
+        haircut, booked, own = self._haircut(owner, account.markets), self.late_of[owner], account.cash
         for market in _in(account.markets):
             booked += self.pendings[owner, market].booked
+            own += self.levels[market, account.cycle + 1].of(self.positions[owner, market].size)
         self.late_of[owner] = 0
         given = min(booked, max(0, haircut - max(self.worths[owner].value, own)))
         # What is not needed is insurance.
@@ -314,12 +301,17 @@ class CycleBook(PricePath):
 
     def _pay_in(self, owner: str, amount: int) -> None:
         """Credit what an account brings: it counts for the pending cycle, not for older ones; no profit."""
-        self._wake(owner)
-        self._credit(owner, signed(amount))
-        worth: Worth = self.worths[owner]
-        require(worth.brought + amount <= _MOST_BROUGHT, "cycle_book: too much is brought")
-        self.worths[owner] = Worth(self._amount(worth.value + amount).value, worth.brought + amount)
+        self._touch(owner)
+        self._bring(owner, signed(amount))
         self.deposits[owner] = self.deposits[owner] + amount
+
+    def _bring(self, owner: str, amount: int) -> None:
+        """Have an account bring cash, or take it out (under zero): for the pending cycle as well."""
+        self._credit(owner, amount)
+        worth: Worth = self.worths[owner]
+        brought = worth.brought + amount
+        require(abs(brought) < 2**117, "price_path: beyond all figures")
+        self.worths[owner] = Worth(self._amount(worth.value + amount).value, brought)
 
     def _forget_lost(self, owner: str) -> None:
         """Let no more deposits of whoever does more than reduce count than it had at the last roll."""
@@ -366,6 +358,18 @@ class CycleBook(PricePath):
         self.bonds[()] = self.bonds[()] - self.reward_table[()]
         self.fee_table[()] = self.fee_table[()] + self.reward_table[()]
         self.reward_table[()] = 0
+
+    def _note_lossy(self, number: int, cycle: int, markets: int) -> None:
+        """Note a final cycle that had losses, by its number, and add its haircut of a lot to the indices."""
+        self.lossy[number] = cycle
+        for market in range(markets):
+            losses, totals = self.losses[market, cycle], self.totals[market, cycle]
+            for side, (loss, total) in enumerate(zip(losses, totals, strict=True)):
+                index = self.indices[market, side, number]
+                if loss:
+                    begun, ended = (self.edges[market, each, side] for each in (cycle, cycle + 1))
+                    index += div_up((ended.gained - begun.gained) * loss << 21, total)
+                self.indices[market, side, number + 1] = index
 
     def _store_account(self, owner: str, account: Account) -> None:
         require(abs(account.cash) < 2**137, "price_path: beyond all figures")

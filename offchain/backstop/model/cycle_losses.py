@@ -2,7 +2,9 @@
 
 While a cycle is pending, what an account lacked at its end is booked against the gains of the markets and
 sides that it can have lost to, as often as it has grown. Its own haircuts are part of what it lacks. Then the
-cycle is final: insurance takes the same share off all losses, and what no gain bears is late.
+cycle is final: insurance takes the same share off all losses, and what no gain bears is late. What is late is
+paid at once: by profits that have not vested, then by insurance, then by the protocol within its line; by
+gains of later cycles only what is left of it.
 """
 
 from __future__ import annotations
@@ -13,8 +15,7 @@ from typing import cast
 from backstop.model import bounds
 from backstop.model.arithmetic import spread
 from backstop.model.cycle_book import CycleBook, Pending, _in
-from backstop.model.interfaces import IERC20, IMarginFund, Sides
-from backstop.model.price_path import Clock
+from backstop.model.interfaces import IERC20, Clock, IMarginFund, Sides
 from backstop.model.state import World, immutable, require
 
 
@@ -94,6 +95,8 @@ class CycleLosses(CycleBook):
         if changed:
             self.clocks[()] = clock._replace(booked_at=self.world.timestamp)
             self.emit("Booked", owner, clock.cycle - 1, lacks, late)
+        if late != noted:
+            self._pay_late(late - noted)
         return changed
 
     def _borne_in(self, owner: str, market: int) -> int:
@@ -115,13 +118,13 @@ class CycleLosses(CycleBook):
         insured = later = 0
         lossy = clock.lossy
         self._sweep()
+        self._pay_late(self.late_table[()])
         if clock.booked_at != 0:
             insured = self._insure(clock.cycle - 1, markets)
         if self.late_table[()] != 0:
-            self._cover_late()
             later = self._charge_later(clock.cycle - 1, markets)
         if clock.booked_at != 0 or later != 0:
-            self.lossy[lossy] = clock.cycle - 1
+            self._note_lossy(lossy, clock.cycle - 1, markets)
             lossy += 1
         self.overdue[()] = self.late_table[()]
         for market in range(markets):
@@ -136,11 +139,19 @@ class CycleLosses(CycleBook):
         self._charge(cycle, -paid, parts)
         return paid
 
-    def _cover_late(self) -> None:
-        """Have profits that have not vested, and insurance, pay what is late."""
-        paid = self.fund.absorb(self.address, self.late_table[()])
+    def _pay_late(self, most: int) -> int:
+        """Take what unvested profits, insurance and the protocol pay for late losses; return it [wad].
+
+        A booking asks profits for no more than it adds (`most`), a roll for all: a profit that leaves in
+        between has been cut for what is late.
+        """
+        late = self.late_table[()]
+        if late == 0:
+            return 0
+        paid = self.fund.absorb(self.address, late, most)
         self.holdings[()] = self.holdings[()] + paid
-        self.late_table[()] = self.late_table[()] - paid
+        self.late_table[()] = late - paid
+        return paid
 
     def _charge_later(self, cycle: int, markets: int) -> int:
         """Have gains of a cycle pay what was late before it; return how much [wad]."""

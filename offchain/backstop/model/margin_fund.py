@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, WAD, add, spread
-from backstop.model.interfaces import IERC20, IMarginPolicy, Insurance, IPerpetualMarket
+from backstop.model.interfaces import IERC20, IDomain, IMarginPolicy, Insurance, IPerpetualMarket
 from backstop.model.roles import Administered
 from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
@@ -44,6 +44,8 @@ class MarginFund(Administered):
 
     stablecoin_address = immutable("STABLECOIN", str)
     margin_market_address = immutable("MARGIN_MARKET", str)
+    # The protocol's domain, which bears the rest of a loss within its line; the zero address is none.
+    domain_address = immutable("DOMAIN", str)
     # Seconds in a bucket.
     length = immutable("LENGTH", int)
     # How many buckets have not vested, with that of now.
@@ -56,6 +58,7 @@ class MarginFund(Administered):
         address: str,
         stablecoin: str,
         margin_market: str,
+        domain: str,
         admin: str,
         length: int,
         buckets: int,
@@ -65,6 +68,7 @@ class MarginFund(Administered):
         require(0 < buckets <= bounds.MAX_BUCKETS, "margin_fund: bucket count")
         self.stablecoin_address = stablecoin
         self.margin_market_address = margin_market
+        self.domain_address = domain
         self.length = length
         self.bucket_count = buckets
         self.caps = self.table("cap")
@@ -117,14 +121,15 @@ class MarginFund(Administered):
     # ----------------------------------------------------------------- losses
 
     @external
-    def absorb(self, sender: str, loss: int) -> int:
+    def absorb(self, sender: str, loss: int, most: int) -> int:
         """Pay for a loss; how much."""
         self._only_market(sender)
-        clawed_back = self._claw_back(loss)
+        clawed_back = self._claw_back(min(loss, most))
         insured = self._spend(loss - clawed_back)
         self.emit("LossAbsorbed", loss, clawed_back, insured)
-        self.stablecoin.transfer(self.address, sender, clawed_back + insured)
-        return clawed_back + insured
+        paid = clawed_back + insured
+        self.stablecoin.transfer(self.address, sender, paid)
+        return paid + self._post(loss - paid, sender)
 
     @external
     def cover(self, sender: str, cycle: int, markets: int) -> tuple[int, tuple[int, ...]]:
@@ -205,8 +210,14 @@ class MarginFund(Administered):
             share = self.world.attempt(partial(policy.haircut, self.address, market))
             if share is None or share > BASIS_POINTS:
                 share = 0
-            totals, losses = self.margin_market.cycle_of(self.address, market, cycle)
-            rooms += [min(t * share // BASIS_POINTS, t - x) for t, x in zip(totals, losses, strict=True)]
+            totals, losses, begun, before = self.margin_market.cycle_of(self.address, market, cycle)
+            _, _, ended, after = self.margin_market.cycle_of(self.address, market, cycle + 1)
+            # A short's value is what it owes.
+            changes = ended.long - begun.long, begun.short - ended.short
+            for total, loss, old, new, change in zip(totals, losses, before, after, changes, strict=True):
+                # Of a price that came back nothing; where nobody gained an edge may not be noted.
+                net = total * min(new - old, max(0, change)) // (new - old) if total else 0
+                rooms.append(min(net * share // BASIS_POINTS, total - loss))
         charged = min(late, sum(rooms))
         return charged, _by_markets(spread(charged, rooms))
 
@@ -237,6 +248,16 @@ class MarginFund(Administered):
             self.buckets[bucket] = state
             self.emit("ClawedBack", bucket, amount, dust)
         return int(taken)
+
+    def _post(self, loss: int, receiver: str) -> int:
+        """Draw from the protocol for a loss and pay it to the market; return how much [wad]."""
+        if loss == 0 or self.domain_address == ZERO_ADDRESS:
+            return 0
+        domain = cast(IDomain, self.world.at(self.domain_address))
+        posted = self.world.attempt(lambda: domain.lose(self.address, loss, receiver)) or 0
+        if posted:
+            self.emit("ShortfallPosted", posted)
+        return posted
 
     def _spend(self, loss: int) -> int:
         """Take insurance for a loss, up to the cap of the bucket of now."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add, div, div_up, mul, sub
-from backstop.model.interfaces import Bracket, IPriceFeed, Needs, Takeover
+from backstop.model.interfaces import Bracket, IPriceFeed, Mark, Needs, Takeover
 from backstop.model.roles import Administered
 from backstop.model.state import World, external, immutable, require, slot, view
 
@@ -157,14 +157,19 @@ class MarginPolicy(Administered):
         return Needs(price, notional, initial, terms.maintenance_margin(notional))
 
     @view
-    def mark_price(self, sender: str, market: int, age: int) -> int:
-        """Return the price of reports of at most an age [wei a lot], rounded down; 0 is none.
+    def mark_price(self, sender: str, market: int, age: int) -> Mark:
+        """Return the price of reports of at most an age, and their range [wei a lot]; zeros are none.
 
-        Of a market that is being settled, what its final price will be if that holds.
+        Price and low are rounded down, high up. Of a market that is being settled, what its final price will
+        be if these hold.
         """
         base: Underlying = self.underlyings[market]
-        price = self.feed.mark_within(self.address, base.feed, age, base.ends_at)
-        return base.of_lot(price) if price else 0
+        if not base.lot:
+            return Mark()
+        mark = self.feed.mark_within(self.address, base.feed, age, base.ends_at)
+        if not mark.price:
+            return Mark()
+        return Mark(base.of_lot(mark.price), base.of_lot(mark.low), div_up(mark.high * base.lot, RAY))
 
     @view
     def final_price(self, sender: str, market: int) -> int:
@@ -187,8 +192,8 @@ class MarginPolicy(Administered):
         return terms.maintenance_margin(notional)
 
     @view
-    def reward(self, sender: str, takeover: Takeover) -> int:
-        """Return what a liquidator gets for lots of an account under its maintenance margin [wad]."""
+    def reward(self, sender: str, takeover: Takeover) -> tuple[int, int]:
+        """Return how many lots of an account under its maintenance margin go, and for what [wad]."""
         each = Takeover(*takeover)
         return reward_of(self.terms[each.market], self.underlyings[each.market].dust, each)
 
@@ -267,25 +272,36 @@ class MarginPolicy(Administered):
         self.emit("TermsSet", market, tuple(plain))
 
 
-def reward_of(terms: Margins, dust: int, each: Takeover) -> int:
-    """Return what a liquidator gets [wad], rounded down; dust in whole stablecoins.
+def reward_of(terms: Margins, dust: int, each: Takeover) -> tuple[int, int]:
+    """Return how many of the lots that are asked for go, and what a liquidator gets [wad], rounded down.
 
-    Reverts where too little would be left, or more be taken than brings the account back to its initial
-    margin.
+    No more go than bring the account back to its initial margin; all if the rest would be dust, which is in
+    whole stablecoins.
     """
-    least = max(1, div_up(dust * WAD, each.price))
-    before = sub(each.lots, 1)
-    if each.lots == each.whole:
-        before = each.whole - min(each.whole, least)
-    else:
-        require(sub(each.whole, each.lots) >= least, "margin_policy: dust is left")
-    left = sub(each.equity, _reward(terms, each, before))
+    lots = each.lots
+    if not _is_short(terms, each, sub(lots, 1)):
+        # The more lots have gone the less it is short: search for the first that need not go.
+        fits = 0
+        while fits != lots:
+            middle = (fits + lots) // 2
+            if _is_short(terms, each, middle):
+                fits = middle + 1
+            else:
+                lots = middle
+    require(lots != 0, "margin_policy: more than needed")
+    if (each.whole - lots) * each.price < dust * WAD:
+        lots = each.whole
+    return lots, _reward(terms, each, lots)
+
+
+def _is_short(terms: Margins, each: Takeover, lots: int) -> bool:
+    """Tell whether an account is still under its initial margin once so many lots have gone."""
+    left = sub(each.equity, _reward(terms, each, lots))
     initial = add(
         sub(each.initial, terms.initial_margin(mul(each.whole, each.price))),
-        terms.initial_margin((each.whole - before) * each.price),
+        terms.initial_margin(sub(each.whole, lots) * each.price),
     )
-    require(mul(left, BASIS_POINTS) < initial, "margin_policy: more than needed")
-    return _reward(terms, each, each.lots)
+    return mul(left, BASIS_POINTS) < initial
 
 
 def _steps(brackets: tuple[Bracket, Bracket], notional: int) -> int:

@@ -291,13 +291,13 @@ class PerpetualBackstop(Administered, Shares):
             return NOT_VALID
         left = abs(held) - found.down_to
         mark = self.policy.mark_price(self.address, market, self.mark_age)
-        if mark == 0:
+        if mark.price == 0:
             return NOT_VALID
         if held > 0:
-            least = div_up(mark * (BASIS_POINTS + self.spread), BASIS_POINTS)
+            least = div_up(mark.high * (BASIS_POINTS + self.spread), BASIS_POINTS)
             good = 0 > size >= -left and price >= least
         else:
-            most = mark * (BASIS_POINTS - self.spread) // BASIS_POINTS
+            most = mark.low * (BASIS_POINTS - self.spread) // BASIS_POINTS
             good = 0 < size <= left and price <= most
         return VALID if good else NOT_VALID
 
@@ -367,7 +367,7 @@ class PerpetualBackstop(Administered, Shares):
     @view
     def room(self, sender: str, market: int) -> int:
         """Return how many lots more the pool may take on the side that it is on, at the mark of now."""
-        mark = self.policy.mark_price(self.address, market, self.mark_age)
+        mark = self.policy.mark_price(self.address, market, self.mark_age).price
         if mark == 0 or self._is_due():
             return 0
         most, held = self.limits[market] * WAD // mark, abs(self._size(market))

@@ -20,8 +20,11 @@ from backstop.model.interfaces import (
     Takeover,
 )
 from backstop.model.owned import is_owned
-from backstop.model.price_path import INTERVAL, PERIOD, side_of
+from backstop.model.price_path import INTERVAL, PERIOD, better_of, side_of
 from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require
+
+# All markets, by bits.
+ALL = 2**bounds.MAX_MARGIN_MARKETS - 1
 
 
 class Rules(NamedTuple):
@@ -31,6 +34,15 @@ class Rules(NamedTuple):
     maker_fee: int  # basis points of notional
     taker_fee: int  # basis points of notional
     fee_share: int  # basis points of a liquidator's reward that are insurance
+
+
+class Marks(NamedTuple):
+    """The markets that an account has lots in, at prices of now."""
+
+    fresh: int  # by bits: those with a price of now
+    silent: bool  # whether there are others
+    better: int  # by how much more its lots with a price were worth at the better end of the range, wei
+    worse: int  # by how much less at the worse end, wei
 
 
 class PerpetualDesk(Contract):
@@ -105,7 +117,7 @@ class PerpetualDesk(Contract):
         """Book a trade that both accounts have signed."""
         require(sender == self.margin_orders_address, "desk: not orders")
         require(0 < price <= bounds.MAX_LOT_PRICE, "desk: price bounds")
-        _, mark = self.market.accrue(self.address, market)
+        mark = self.market.accrue(self.address, market).price
         require(mark != 0, "desk: no mark yet")
         require(abs(price - mark) * BASIS_POINTS <= self.band * mark, "desk: outside the band")
         self._check_solvent(maker)
@@ -130,8 +142,8 @@ class PerpetualDesk(Contract):
         """Take lots over that were taken from debtors, at the mark, into an account of the sender's."""
         owner = owner or sender
         require(is_owned(self.world, owner, sender), "desk: not its owner")
-        fresh, price = self.market.accrue(self.address, market)
-        require(fresh, "desk: no price for lots")
+        price, _, high = self.market.accrue(self.address, market)
+        require(high != 0, "desk: no price for lots")
         self._check_solvent(owner)
         long, short = self.market.lots_of(self.address, market)
         require(0 < lots <= abs(short - long), "desk: not so many lots")
@@ -155,8 +167,8 @@ class PerpetualDesk(Contract):
     ) -> tuple[tuple[int, ...], int]:
         """Close lots of accounts against those that are nobody's; how many of each, and how many are left."""
         require(sender == self.closer_address, "desk: not the closer")
-        fresh, price = self.market.accrue(self.address, market)
-        require(fresh, "desk: no price to close at")
+        price, _, high = self.market.accrue(self.address, market)
+        require(high != 0, "desk: no price to close at")
         lots = self.market.lots_of(self.address, market)
         left = lots[side] - min(lots)
         rewarded = self._rewarded()
@@ -177,22 +189,24 @@ class PerpetualDesk(Contract):
     def liquidate(
         self, sender: str, owner: str, market: int, lots: int, liquidator: str | None = None
     ) -> int:
-        """Take over lots of an account under its maintenance margin, into one of the sender's; the reward."""
+        """Take over lots of an account under its maintenance margin, up to so many; the reward."""
         liquidator = liquidator or sender
         require(owner != liquidator, "desk: own account")
         require(is_owned(self.world, liquidator, sender), "desk: not its liquidator")
         self.market.wake(self.address, owner)
         self.market.wake(self.address, liquidator)
         size = self._size(owner, market)
-        require(0 < lots <= abs(size), "desk: not that many")
-        require(self._mark_all(owner), "desk: no price of now")
+        require(lots != 0 and size != 0, "desk: not that many")
+        marks = self._mark_all(owner)
+        require(marks.fresh >> market & 1 == 1, "desk: no price of now")
         equity, _ = self._equity(owner)
         require(equity >= 0, "desk: meet it")
-        initial, maintenance = self._margins(owner, False)
-        require(equity * BASIS_POINTS < maintenance, "desk: safe account")
-        _, price = self.market.accrue(self.address, market)
-        reward = self.policy.reward(
-            self.address, Takeover(market, abs(size), lots, price, equity, initial, maintenance)
+        initial, maintenance = self._margins(owner, False, marks.fresh)
+        require((equity + marks.better) * BASIS_POINTS < maintenance, "desk: safe account")
+        price = self.market.accrue(self.address, market).price
+        asked = min(lots, abs(size))
+        lots, reward = self.policy.reward(
+            self.address, Takeover(market, abs(size), asked, price, equity, initial, maintenance)
         )
         fee = reward * self.fee_share // BASIS_POINTS
         delta = -lots if size > 0 else lots
@@ -203,7 +217,7 @@ class PerpetualDesk(Contract):
 
     @external
     def check_risk(self, sender: str, owner: str) -> None:
-        """Revert unless an account may have the risk that it has, at marks of now."""
+        """Revert unless an account may have the risk that it has, at the worse ends of marks of now."""
         self._check_risk(owner)
 
     # ---------------------------------------------------------------- helpers
@@ -255,15 +269,29 @@ class PerpetualDesk(Contract):
         held = self.market.holdings_of(self.address, owner)
         return next((each.size for each in held if each.market == market), 0)
 
-    def _mark_all(self, owner: str) -> bool:
-        """Mark all markets that an account has positions in; tell whether all have a price of now."""
-        held = self.market.holdings_of(self.address, owner)
-        return all([self.market.accrue(self.address, each.market)[0] for each in held])
+    def _mark_all(self, owner: str) -> Marks:
+        """Mark all markets that an account has positions in."""
+        fresh = better = worse = 0
+        silent = False
+        for held in self.market.holdings_of(self.address, owner):
+            mark = self.market.accrue(self.address, held.market)
+            if mark.high == 0:
+                silent = True
+                continue
+            fresh |= 1 << held.market
+            better += better_of(mark, held.size)
+            worse += better_of(mark, -held.size)
+        return Marks(fresh, silent, better, worse)
 
-    def _margins(self, owner: str, risk: bool) -> tuple[int, int]:
-        """Return the initial and the maintenance margin of an account at the marks [basis points x wei]."""
+    def _margins(self, owner: str, risk: bool, markets: int = ALL) -> tuple[int, int]:
+        """Return the initial and the maintenance margin of an account at the marks [basis points x wei].
+
+        In some markets, by bits, or in all.
+        """
         initial = maintenance = 0
         for held in self.market.holdings_of(self.address, owner):
+            if not markets >> held.market & 1:
+                continue
             needs = self.policy.needs_at(self.address, held.market, held.size, held.price, held.open, risk)
             initial += needs.initial
             maintenance += needs.maintenance
@@ -306,10 +334,11 @@ class PerpetualDesk(Contract):
             policy = cast(IRiskPolicy, self.world.at(engine.risk_policy(self.address)))
             require(policy.mode(self.address) < EMERGENCY, "desk: emergency")
         require(not engine.in_settlement(self.address), "desk: in settlement")
-        require(self._mark_all(owner), "desk: no price for risk")
+        marks = self._mark_all(owner)
+        require(not marks.silent, "desk: no price for risk")
         equity, unfinal = self._equity(owner)
         initial, _ = self._margins(owner, True)
-        require((equity - unfinal) * BASIS_POINTS >= initial, "desk: initial margin")
+        require((equity - unfinal - marks.worse) * BASIS_POINTS >= initial, "desk: initial margin")
 
 
 def _fee(notional: int, share: int) -> int:

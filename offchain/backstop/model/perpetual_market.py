@@ -13,21 +13,30 @@ from backstop.model import bounds
 from backstop.model.arithmetic import add, signed
 from backstop.model.cycle_book import BOOKED, SEIZED, Account, _in
 from backstop.model.cycle_losses import CycleLosses
-from backstop.model.interfaces import Gains, Holding, IDomain, IPerpetualDesk, IVaultEngine, Sides, Standing
+from backstop.model.interfaces import (
+    Clock,
+    Gains,
+    Holding,
+    IPerpetualDesk,
+    IVaultEngine,
+    Mark,
+    Sides,
+    Standing,
+    Values,
+)
 from backstop.model.owned import is_owned
-from backstop.model.price_path import Clock, Path, Values
-from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
+from backstop.model.price_path import better_of
+from backstop.model.state import World, external, immutable, require, view
 
 
 class Wiring(NamedTuple):
-    """The contracts that a market works with; the zero address for a domain is none."""
+    """The contracts that a market works with."""
 
     vault_engine: str
     margin_policy: str
     stablecoin: str
     desk: str
     fund: str
-    domain: str
 
 
 class Rules(NamedTuple):
@@ -47,8 +56,6 @@ class PerpetualMarket(CycleLosses):
     vault_engine_address = immutable("VAULT_ENGINE", str)
     # Knows who may trade, and at what.
     desk_address = immutable("DESK", str)
-    # Bears what nobody else does, within its line.
-    domain_address = immutable("DOMAIN", str)
 
     def __init__(self, world: World, name: str, address: str, wiring: Wiring, rules: Rules) -> None:
         wired, terms = Wiring(*wiring), Rules(*rules)
@@ -68,7 +75,6 @@ class PerpetualMarket(CycleLosses):
         require(terms.third_bond <= bounds.MAX_THIRD_BOND, "perpetuals: bond bounds")
         self.vault_engine_address = wired.vault_engine
         self.desk_address = wired.desk
-        self.domain_address = wired.domain
         self.closing = self.table("closing_in")
 
     @property
@@ -86,26 +92,27 @@ class PerpetualMarket(CycleLosses):
         self.stablecoin.transferFrom(self.address, sender, self.address, amount)
 
     @external
-    def withdraw(self, sender: str, amount: int, receiver: str, owner: str | None = None) -> int:
+    def withdraw(
+        self, sender: str, amount: int, receiver: str, owner: str | None = None, least: int = 0
+    ) -> int:
         """Take cash out; what goes beyond deposits is profit, which the fund holds until it has vested."""
         owner = owner or sender
         require(is_owned(self.world, owner, sender), "perpetuals: not its owner")
         self._touch(owner)
         if self.closing[()] != 0:
             require(self.clocks[()].cycle >= self.closing[()] + 2, "perpetuals: losses are open")
-        self._credit(owner, -signed(amount))
+        self._bring(owner, -signed(amount))
         if self._holds(owner):
             self.desk.check_risk(self.address, owner)
         else:
             found = self._standing(owner)
             require(found.own - found.haircut >= found.unfinal, "perpetuals: more than it has")
+        self._pay_late(0)
         available = self.holdings[()] - min(self.holdings[()], self.fee_table[()])
         late = self.late_table[()]
-        require(amount <= available + late, "perpetuals: not held")
-        paid = amount
-        if late != 0:
-            paid = amount * available // (available + late)
-            self.late_table[()] = late - (amount - paid)
+        paid = amount * available // (available + late) if late else amount
+        require(least <= paid <= available, "perpetuals: not held")
+        self.late_table[()] = late - (amount - paid)
         own = min(paid, self.deposits[owner])
         self.deposits[owner] = self.deposits[owner] - own
         self.holdings[()] = self.holdings[()] - paid
@@ -162,14 +169,14 @@ class PerpetualMarket(CycleLosses):
         self.emit("Rewarded", finder, amount)
 
     @external
-    def accrue(self, sender: str, market: int) -> tuple[bool, int]:
-        """Bring a market's mark and funding up to now; whether there is a price of now, and the mark."""
-        require(market < self.policy.markets(self.address), "perpetuals: no such market")
-        fresh = False
+    def accrue(self, sender: str, market: int) -> Mark:
+        """Bring a market's mark and funding up to now; the mark and its range, 0 without a price of now."""
+        mark = Mark()
         if not self._has_ended(market):
-            fresh = self._mark(market)
-            self._accrue(market)
-        return fresh, int(self.paths[market].price)
+            mark = self._mark(market)
+            if self.paths[market].price != 0:
+                self._accrue(market)
+        return mark._replace(price=self.paths[market].price)
 
     # ----------------------------------------------------------------- losses
 
@@ -182,15 +189,16 @@ class PerpetualMarket(CycleLosses):
     @external
     def meet_all(self, sender: str, owners: Sequence[str]) -> int:
         """Bring many accounts up to now, in order, and meet each that there is something to do for."""
-        return sum(self._wake(owner) and self._meet(owner, sender) for owner in owners)
+        found = 0
+        for owner in owners:
+            self._touch(owner)
+            found += self._meet(owner, sender)
+        return found
 
     @external
     def wake(self, sender: str, owner: str) -> None:
-        """Bring an account that has slept for long up to now, as far as one call may.
-
-        Its positions in markets that have ended are closed.
-        """
-        self._wake(owner)
+        """Bring an account up to now, and close its positions in markets that have ended."""
+        self._touch(owner)
 
     @external
     def gains_of(self, sender: str, owner: str, market: int) -> Gains:
@@ -207,15 +215,8 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def post_shortfall(self, sender: str) -> int:
-        """Have the protocol bear what is late, as far as its line allows; how much."""
-        late = self.late_table[()]
-        require(late != 0 and self.domain_address != ZERO_ADDRESS, "perpetuals: nothing to post")
-        domain = cast(IDomain, self.world.at(self.domain_address))
-        posted = domain.lose(self.address, late, self.address)
-        self.late_table[()] = late - posted
-        self.holdings[()] = self.holdings[()] + posted
-        self.emit("ShortfallPosted", posted)
-        return posted
+        """Pay for late losses with insurance, then by the protocol; how much."""
+        return self._pay_late(0)
 
     # ---------------------------------------------------------------- the end
 
@@ -259,13 +260,6 @@ class PerpetualMarket(CycleLosses):
         return tuple(self.lots[market])
 
     @view
-    def pending_of(self, sender: str, market: int) -> Gains:
-        """Return what all accounts together gained in the pending cycle."""
-        cycle = self.clocks[()].cycle - 1
-        gained: Sides = self.totals[market, cycle]
-        return Gains(cycle, gained.long, gained.short, 0)
-
-    @view
     def mark_of(self, sender: str, market: int) -> int:
         """Return a market's last mark [wei a lot]."""
         return int(self.paths[market].price)
@@ -276,14 +270,14 @@ class PerpetualMarket(CycleLosses):
         return cast(Clock, self.clocks[()])
 
     @view
-    def path_of(self, sender: str, market: int) -> tuple[Path, Values]:
-        """Return a market's mark and path, and what lots are worth."""
-        return self.paths[market], self.values[market]
+    def cycle_of(self, sender: str, market: int, cycle: int) -> tuple[Sides, Sides, Values, Sides]:
+        """Return what the sides of a market gained in a cycle, what they bear of its losses, where it began.
 
-    @view
-    def cycle_of(self, sender: str, market: int, cycle: int) -> tuple[Sides, Sides]:
-        """Return what the sides of a market gained in a cycle, and what they bear of its losses."""
-        return self.totals[market, cycle], self.losses[market, cycle]
+        That is what lots were worth, and what a lot of each side had gained since the start.
+        """
+        gained = Sides(*(self.edges[market, cycle, side].gained for side in range(2)))
+        key = market, cycle
+        return self.totals[key], self.losses[key], self.levels[key], gained
 
     @view
     def closing_in(self, sender: str) -> int:
@@ -329,21 +323,18 @@ class PerpetualMarket(CycleLosses):
         return seized or booked
 
     def _seize(self, owner: str, finder: str) -> bool:
-        """Take the positions of an account that owes from it, at marks of now, if there are."""
-        if not self._holds(owner) or not self._mark_all(owner):
-            return False
+        """Take the positions of an account that owes from it, where there are prices of now."""
+        fresh = better = 0
+        for market in _in(self.accounts[owner].markets):
+            size = self.positions[owner, market].size
+            mark = self._mark(market) if size != 0 else Mark()
+            if mark.price:
+                fresh |= 1 << market
+                better += better_of(mark, size)
         found = self._standing(owner)
-        if found.own >= found.haircut:
+        if not fresh or found.own + better >= found.haircut:
             return False
-        self._close_out(owner, self.accounts[owner].markets)
+        self._close_out(owner, fresh)
         self._pay_third(owner, SEIZED, finder)
         self.emit("Seized", owner, finder)
         return True
-
-    def _mark_all(self, owner: str) -> bool:
-        """Mark all markets that an account has positions in; tell whether all have a price of now."""
-        fresh = True
-        for market in _in(self.accounts[owner].markets):
-            if self.positions[owner, market].size != 0:
-                fresh = self._mark(market) and fresh
-        return fresh

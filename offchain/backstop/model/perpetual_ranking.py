@@ -88,12 +88,12 @@ class PerpetualRanking(Contract):
     @external
     def submit(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> None:
         """Go on with the sender's ranking of those who gained on a side; complete, it is proven."""
-        everybody = self.market.pending_of(self.address, market)
-        require(self.cases[market, side].cycle != everybody.cycle, "ranking: proven")
+        cycle = self.market.clock_of(self.address).cycle - 1
+        require(self.cases[market, side].cycle != cycle, "ranking: proven")
         key = market, side, sender
         run, last = self.runs[key], self.lasts[key]
-        if run.cycle != everybody.cycle:
-            run, last = Run(everybody.cycle), Last(MOST_SCORE, _LAST)
+        if run.cycle != cycle:
+            run, last = Run(cycle), Last(MOST_SCORE, _LAST)
         require(len(accounts) != 0, "ranking: nobody")
         for owner in accounts:
             gains = self.market.gains_of(self.address, owner, market)
@@ -106,7 +106,7 @@ class PerpetualRanking(Contract):
         run = run._replace(batches=run.batches + 1)
         self.runs[key], self.lasts[key] = run, last
         self.emit("Submitted", market, side, sender, len(accounts), run.gains)
-        if run.gains == gain_on(everybody, side):
+        if run.gains == self.market.cycle_of(self.address, market, cycle)[0][side]:
             self.cases[market, side] = Case(run.cycle, 0, sender)
             self.emit("Proven", market, side, sender, run.cycle)
 
@@ -114,7 +114,7 @@ class PerpetualRanking(Contract):
     def execute(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> int:
         """Close the accounts of the next call of the proven ranking; the lots that are nobody's still."""
         case: Case = self.cases[market, side]
-        cycle = self.market.pending_of(self.address, market).cycle
+        cycle = self.market.clock_of(self.address).cycle - 1
         require(case.cycle == cycle and cycle != 0, "ranking: not proven")
         # Digests of calls beyond those of this run are of runs before it.
         kept = self.digests[market, side, case.prover, case.executed]

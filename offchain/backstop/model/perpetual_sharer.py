@@ -54,8 +54,8 @@ class PerpetualSharer(Contract):
     def share(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> int:
         """Close the parts of accounts; the lots that are nobody's still."""
         require(side < 2, "sharer: no such side")
-        everybody = self.market.pending_of(self.address, market)
-        cycle, gained = everybody.cycle, _on(everybody, side)
+        cycle = self.market.clock_of(self.address).cycle - 1
+        gained = self.market.cycle_of(self.address, market, cycle)[0][side]
         require(gained != 0, "sharer: nobody gained")
         lots = self.market.lots_of(self.address, market)
         total = self.totals[market, side].in_cycle(cycle)

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, div_up
 from backstop.model.falls import Falls, PriceFalls
-from backstop.model.interfaces import Prices
+from backstop.model.interfaces import Mark, Prices
 from backstop.model.roles import GUARDIAN, SETTLEMENT
 from backstop.model.settlement_price import Closing, Market, SettlementPrices, key_of
 from backstop.model.signed_reports import (
@@ -25,6 +25,8 @@ from backstop.model.signed_reports import (
 from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 RAY_TO_8_DECIMALS = 10**19
+# The ends of a range are in millionths of the price.
+MILLION = 10**6
 
 
 # The last second that its field holds.
@@ -73,12 +75,26 @@ class Average(NamedTuple):
     fallen: int = 0  # how far the lowest known price is under its highest (see falls)
 
 
-@slot(112, 32)
+@slot(112, 24, 24, 64, 32)
 class Report(NamedTuple):
-    """A reporter's last word."""
+    """A reporter's last word, and the range of prices that it saw up to then."""
 
     price: int = 0
+    low: int = 0  # millionths of the price, rounded down
+    high: int = 0  # millionths of the price, rounded up
+    since: int = 0  # when the range begins [seconds]
     reported_at: int = 0
+
+    @classmethod
+    def of(cls, price: int, low: int, high: int, since: int, at: int) -> Report:
+        """Return a report of a price and a range [ray]; revert for a range that is none, or too wide."""
+        require(low <= price <= high <= 16 * price and since <= at, "price_feed: range bounds")
+        return cls(price, low * MILLION // price, div_up(high * MILLION, price), since, at)
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The ends of its range [ray], rounded outward."""
+        return self.price * self.low // MILLION, div_up(self.price * self.high, MILLION)
 
 
 def deviates(price: int, other: int, deviation: int) -> bool:
@@ -154,11 +170,19 @@ class PriceFeed(PriceFalls, SettlementPrices):
     @external
     def report(self, sender: str, collateral_type: int, price: int) -> None:
         """Report a price; listed reporters only."""
-        index = self.reporter_index[collateral_type, sender]
-        require(index != 0, "price_feed: not a reporter")
-        require(0 < price <= bounds.MAX_PRICE, "price_feed: price bounds")
-        self.reports[collateral_type, index] = Report(price, self.world.timestamp)
+        index, now = self._reporter(collateral_type, sender, price), self.world.timestamp
+        self.reports[collateral_type, index] = Report.of(price, price, price, now, now)
         self.emit("Reported", collateral_type, sender, price)
+
+    @external
+    def report_range(
+        self, sender: str, collateral_type: int, price: int, low: int, high: int, since: int
+    ) -> None:
+        """Report a price, and between which prices it was since a moment; listed reporters only."""
+        index = self._reporter(collateral_type, sender, price)
+        report = Report.of(price, low, high, since, self.world.timestamp)
+        self.reports[collateral_type, index] = report
+        self.emit("RangeReported", collateral_type, sender, price, low, high, since)
 
     @external
     def bring(self, sender: str, reports: Sequence[SignedReport]) -> int:
@@ -170,11 +194,12 @@ class PriceFeed(PriceFalls, SettlementPrices):
             require(index != 0, "price_feed: not signed")
             require(0 < report.price <= bounds.MAX_PRICE, "price_feed: price bounds")
             require(report.signed_at <= now, "price_feed: from the future")
+            new = Report.of(*report[1:-1])
             last = self.reports[report.market, index].reported_at
             if now - report.signed_at > bounds.MAX_SIGNED_AGE or report.signed_at <= last:
                 continue
-            self.reports[report.market, index] = Report(report.price, report.signed_at)
-            self.emit("ReportBrought", report.market, reporter, report.price, report.signed_at)
+            self.reports[report.market, index] = new
+            self.emit("ReportBrought", report.market, reporter, *report[1:-1])
             count += 1
         return count
 
@@ -433,27 +458,26 @@ class PriceFeed(PriceFalls, SettlementPrices):
         return min(prices.current, prices.next)
 
     @view
-    def price_within(self, sender: str, collateral_type: int, age: int) -> int:
-        """Return the median of reports of at most an age, now; 0 without a quorum, or halted."""
-        return self._price_within(collateral_type, self.configs[collateral_type], age)
+    def mark_within(self, sender: str, collateral_type: int, age: int, at: int) -> Mark:
+        """Return the medians of reports of at most an age [ray]; zeros without a quorum, or halted.
 
-    @view
-    def mark_within(self, sender: str, collateral_type: int, age: int, at: int) -> int:
-        """Return the same for whoever is settled: what the final price will be if the price of now holds."""
+        A report counts if its range contains the second that lies so far back. For whoever is settled, what
+        the final price will be if these hold.
+        """
         config: Config = self.configs[collateral_type]
-        price = self._price_within(collateral_type, config, age)
+        mark = self._mark(collateral_type, config, age)
         now = self.world.timestamp
         begins, closing = now, Closing()
         if config.settled or 0 < at <= now:
             is_final, fixed, closing = self._settling(collateral_type, at, config)
             if is_final:
-                return fixed
+                return Mark(fixed, fixed, fixed)
         elif not at:
-            return price
+            return mark
         else:
             begins = at
-        if not price:
-            return 0
+        if not mark.price:
+            return mark
         total, left = closing.sum, bounds.FINAL_WINDOW - closing.valid
         prices = self.prices[collateral_type]
         if prices.next and now <= prices.fresh_until:
@@ -464,7 +488,9 @@ class PriceFeed(PriceFalls, SettlementPrices):
                 total += known * seconds
                 left -= seconds
                 begins += seconds
-        return (total + price * left) // bounds.FINAL_WINDOW
+        price, low, high = (total + each * left for each in mark)
+        window = bounds.FINAL_WINDOW
+        return Mark(price // window, low // window, div_up(high, window))
 
     @view
     def time_weighted(self, sender: str, collateral_type: int) -> int:
@@ -500,9 +526,12 @@ class PriceFeed(PriceFalls, SettlementPrices):
         return int(self.plans[collateral_type])
 
     @view
-    def digest_of(self, sender: str, market: int, price: int, signed_at: int) -> bytes:
+    def digest_of(
+        self, sender: str, market: int, price: int, low: int, high: int, since: int, signed_at: int
+    ) -> bytes:
         """Return what a reporter signs."""
-        return report_digest(market, price, signed_at, self.world.chain_id, self.address)
+        content = market, price, low, high, since, signed_at
+        return report_digest(content, self.world.chain_id, self.address)
 
     @view
     def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
@@ -583,10 +612,22 @@ class PriceFeed(PriceFalls, SettlementPrices):
         """Return the average that was known in a second since the last step, when the price was fresh."""
         return self._average_at(c, min(at, self.prices[c].fresh_until))
 
-    def _price_within(self, c: int, config: Config, age: int) -> int:
-        if config.reporters == 0 or config.halted:
-            return 0
-        return self._median_within(c, config, min(age, config.max_age))
+    def _reporter(self, c: int, sender: str, price: int) -> int:
+        """Return the index of a listed reporter who says a price."""
+        index = int(self.reporter_index[c, sender])
+        require(index != 0, "price_feed: not a reporter")
+        require(0 < price <= bounds.MAX_PRICE, "price_feed: price bounds")
+        return index
+
+    def _mark(self, c: int, config: Config, age: int) -> Mark:
+        """Return medians of the reports whose ranges contain the second so far back; zeros without any."""
+        oldest = self.world.timestamp - min(age, config.max_age)
+        reports: list[Report] = [self.reports[c, index] for index in range(1, config.reporters + 1)]
+        found = [each for each in reports if each.since <= oldest <= each.reported_at]
+        if not found or len(found) < config.quorum or config.halted:
+            return Mark()
+        lows, highs = zip(*(each.ends for each in found), strict=True)
+        return Mark(middle(each.price for each in found), middle(lows), middle(highs))
 
     def _as_it_is(self, c: int, config: Config) -> Market:
         """Return what a market is at since its last change."""

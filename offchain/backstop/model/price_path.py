@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, div_up, quotient
 from backstop.model.asking import NOTHING
-from backstop.model.interfaces import IMarginPolicy, Sides
+from backstop.model.interfaces import Clock, IMarginPolicy, Mark, Sides, Values
 from backstop.model.state import Contract, World, immutable, require, slot
 
 PERIOD = 28_800
@@ -50,18 +50,6 @@ class Moves(NamedTuple):
     lost: int = 0
 
 
-@slot(-110, -110)
-class Values(NamedTuple):
-    """What a lot that is long is worth, and what whoever is short one owes [wei]; zero at the first mark."""
-
-    long: int = 0
-    short: int = 0
-
-    def of(self, size: int) -> int:
-        """Return the value of so many lots [wei]."""
-        return size * (self.long if size > 0 else self.short)
-
-
 @slot(-138)
 class Amount(NamedTuple):
     """Some wei, above or below zero."""
@@ -85,20 +73,6 @@ class Premium(NamedTuple):
     total: int = 0
     volume: int = 0
     since: int = 0
-
-
-@slot(32, 32, 32, 32, 8)
-class Clock(NamedTuple):
-    """The open cycle, when it opened, when a loss was booked last in it, and how many had losses.
-
-    And a bit for each market that has its final price.
-    """
-
-    cycle: int = 0
-    rolled_at: int = 0
-    booked_at: int = 0  # seconds; 0 is not yet
-    lossy: int = 0
-    ended: int = 0
 
 
 class PricePath(Contract):
@@ -132,14 +106,16 @@ class PricePath(Contract):
     def policy(self) -> IMarginPolicy:
         return cast(IMarginPolicy, self.world.at(self.margin_policy_address))
 
-    def _mark(self, market: int) -> bool:
-        """Mark a market at the price of the last seconds; tell whether there is one."""
-        price = self._ask(lambda: self.policy.mark_price(self.address, market, self.mark_age))
+    def _mark(self, market: int) -> Mark:
+        """Mark a market at the price of the last seconds; return that and its range, zeros without one."""
+        mark = self.world.attempt(lambda: self.policy.mark_price(self.address, market, self.mark_age))
         # A policy, or a feed, that fails is as one without a price.
-        if not 0 < price <= bounds.MAX_LOT_PRICE:
-            return False
-        self._walk(market, price, False)
-        return True
+        if mark is None or not 0 < mark.price <= bounds.MAX_LOT_PRICE:
+            return Mark()
+        if not mark.low <= mark.price <= mark.high <= 16 * bounds.MAX_LOT_PRICE:
+            return Mark()
+        self._walk(market, mark.price, False)
+        return mark
 
     def _walk(self, market: int, price: int, final: bool) -> None:
         """Bring the index, the mark, the path and the values of a market up to now, at a price.
@@ -233,9 +209,11 @@ class PricePath(Contract):
     def _note_edge(self, market: int, cycle: int) -> None:
         """Note where a cycle begins, at the last mark and the index of now.
 
-        Of a market that has ended only as long as somebody has a position in it.
+        Of a market that has ended only as long as somebody has a position in it, or has gained there in the
+        cycle before.
         """
-        if self._has_ended(market) and self.lots[market] == Sides():
+        is_over = self.lots[market] == Sides() == self.totals[market, cycle - 1]
+        if self._has_ended(market) and is_over:
             return
         self._walk(market, self.paths[market].price, False)
         self.levels[market, cycle] = self.values[market]
@@ -297,6 +275,11 @@ class PricePath(Contract):
         """Return a premium, as far as funding may go."""
         most = self.policy.most_premium_at(self.address, market, self.paths[market].price)
         return max(-most, min(most, premium))
+
+
+def better_of(mark: Mark, size: int) -> int:
+    """Return by how much more so many lots were worth at the end of a range that is better for them [wei]."""
+    return abs(size) * (mark.high - mark.price if size > 0 else mark.price - mark.low)
 
 
 def side_of(size: int) -> int:

@@ -30,6 +30,7 @@ from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.margin_orders import Order
+from backstop.model.signed_reports import Span
 from backstop.proof.trace import Step
 from backstop.simulation.cycle_recorder import CycleRecorder
 from backstop.simulation.dodging import Dodging, dodge
@@ -184,7 +185,15 @@ class Blocks:
 
         reporters = max(each.feed.reporters for each in parameters.collateral_types)
         chain_id, refuses_at = self.session.model.world.chain_id, group.refuses_at if group else 0
-        return SignedPrices(reporters, chain_id, self.at["PriceFeed"], refuses_at, down)
+        return SignedPrices(reporters, chain_id, self.at["PriceFeed"], refuses_at, down, self._range)
+
+    def _range(self, c: int) -> Span:
+        """Return between which prices a reporter saw a market while a report may make a mark [ray]."""
+        margin, block_time = self.scenario.parameters.margin, self.scenario.block_time
+        assert margin is not None
+        path = self.equity_path if c == EQUITY_MARKET else self.sources[self.scenario.symbols[c]]
+        seen = path[max(0, self.block - -(-margin.mark_age // block_time)) : self.block + 1]
+        return Span(min(seen), max(seen), self.system.timestamp - margin.mark_age)
 
     def orders_of(self, group: KeeperGroup) -> OrderFile | None:
         """Return the orders that a matcher reads; raise BackstopError unless every line is right."""
@@ -318,9 +327,15 @@ class Blocks:
         poker = self.account("market_maker")
         for market, feed, price in self.opening_prices(others):
             for i in range(feed.reporters):
-                reporter = self.account(f"reporter_{i + 1}")
-                self.must("PriceFeed", "report", market, price, sender=reporter)
+                self.report_opening(market, price, self.account(f"reporter_{i + 1}"))
             self.must("PriceFeed", "poke", market, sender=poker)
+
+    def report_opening(self, market: int, price: int, reporter: str) -> None:
+        """Report a price that stood still until now."""
+        if self.scenario.parameters.margin is None:
+            self.must("PriceFeed", "report", market, price, sender=reporter)
+        else:
+            self.must("PriceFeed", "report_range", market, price, price, price, 0, sender=reporter)
 
     def opening_prices(
         self, others: Mapping[str, int] = MappingProxyType({})
@@ -445,10 +460,13 @@ class Blocks:
         self.must("PerpetualMarket", "wake", sender, sender=sender)
 
     def free_margin(self, owner: str) -> int:
-        """Return what an account may take out beyond the initial margin of its positions, wad."""
+        """Return what an account may take out beyond the initial margin of its positions, wad.
+
+        At the worse ends of the ranges of its markets.
+        """
         ahead = cast(CycleView, self.view().cycles).rehearse({})
         standing, (initial, _) = ahead.standing(owner), ahead.desk._margins(owner, True)
-        free = standing.own - standing.haircut - standing.unfinal
+        free = standing.own - standing.haircut - standing.unfinal - ahead.desk._mark_all(owner).worse
         return max(0, free - div_up(initial, BASIS_POINTS))
 
     def refill(self, symbol: str, collateral: int, stable: int) -> None:

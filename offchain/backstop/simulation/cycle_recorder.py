@@ -246,7 +246,7 @@ _HEARD: dict[tuple[str, str], Callable[..., None]] = {
     ("PerpetualMarket", "Booked"): CycleRecorder._booked,
     ("MarginFund", "LossAbsorbed"): CycleRecorder._absorbed,
     ("PerpetualMarket", "Rolled"): CycleRecorder._rolled,
-    ("PerpetualMarket", "ShortfallPosted"): CycleRecorder._posted,
+    ("MarginFund", "ShortfallPosted"): CycleRecorder._posted,
     ("PerpetualMarket", "Withdrawn"): CycleRecorder._withdrawn,
     ("PerpetualMarket", "MarketEnded"): CycleRecorder._ended,
     ("PerpetualMarket", "Settled"): CycleRecorder._settled,

@@ -101,7 +101,7 @@ def _chosen(run: Blocks) -> list[Dodger]:
     with run.session.model.imagine():
         for name in sorted(run.margin_book.deposits):
             owner = trader(name)
-            market._wake(owner)
+            market._touch(owner)
             gains = [sum(market._gained_now(owner, m)) for m in range(len(run.scenario.margin_symbols))]
             if sum(gains) and market.accounts[owner].markets:
                 winners.append(name)

@@ -48,7 +48,7 @@ def _fill(run: Blocks, trade: MarginTrade, number: int) -> Action:
     m, model = run.scenario.margin_symbols.index(trade.symbol), run.session.model
     run.bring_marks(trader(trade.long))
     run.must("PerpetualMarket", "accrue", m, sender=trader(trade.long))
-    price = model.view("PerpetualMarket", "path_of", m)[0].price
+    price = model.view("PerpetualMarket", "mark_of", m)
     orders: list[Any] = []
     for name, size in ((trade.long, trade.lots), (trade.short, -trade.lots)):
         nonce = run.system.timestamp * NANOSECONDS + number

@@ -1,4 +1,4 @@
-"""What reporters sign off the chain in a simulation: the price that they see, each second anew."""
+"""What reporters sign off the chain in a simulation: the price that they see, and its range until then."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from backstop.deployment.accounts import ACCOUNTS, account
 from backstop.deployment.signing import sign_report
 from backstop.errors import BackstopError
 from backstop.keepers.price_view import PriceView
-from backstop.model.signed_reports import SignedReport
+from backstop.model.signed_reports import SignedReport, Span
 
 
 class SignedPrices:
     """Reports of all reporters who are at work, for whoever brings them; signed once for a block."""
 
     def __init__(
-        self, reporters: int, chain_id: int, feed: str, refuses_at: int, down: Callable[[], bool]
+        self,
+        reporters: int,
+        chain_id: int,
+        feed: str,
+        refuses_at: int,
+        down: Callable[[], bool],
+        span: Callable[[int], Span],
     ) -> None:
         self._names = [f"reporter_{i + 1}" for i in range(reporters)]
         if not set(self._names) <= ACCOUNTS.keys():
@@ -27,6 +33,7 @@ class SignedPrices:
         self._feed = feed
         self._refuses_at = refuses_at
         self._down = down
+        self._span = span
         self._signed: dict[tuple[int, str, int, int], SignedReport] = {}
         self._at = -1
 
@@ -45,7 +52,7 @@ class SignedPrices:
                     continue
                 key = c, reporter, price, view.timestamp
                 if key not in self._signed:
-                    args = price, view.timestamp, self._chain_id, self._feed
+                    args = price, view.timestamp, self._chain_id, self._feed, self._span(c)
                     self._signed[key] = sign_report(reporter, c, *args)
                 found[c, reporter] = self._signed[key]
         return found

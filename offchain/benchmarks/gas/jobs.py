@@ -56,7 +56,8 @@ class Jobs(ABC):
         """Report a price and make it the feed's next one."""
         self.chain.advance(self.step)
         for reporter in self.reporters:
-            self.do("PriceFeed", "report", market, dollars * RAY, sender=reporter)
+            price = dollars * RAY
+            self.do("PriceFeed", "report_range", market, price, price, price, 0, sender=reporter)
         self.do("PriceFeed", "poke", market, sender="stranger")
 
     def bring(self, dollars: int) -> int:

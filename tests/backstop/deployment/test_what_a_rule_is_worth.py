@@ -250,7 +250,7 @@ def test_a_lots_price_is_exact_to_a_basis_point(new_protocol: NewProtocol, lot: 
     protocol = new_protocol(parameters)
     price = RAY + RAY // lot - 1
     protocol.post_price("WETH", price)
-    whole = protocol.read("MarginPolicy.mark_price", 0, HOUR)
+    whole, _, _ = protocol.read("MarginPolicy.mark_price", 0, HOUR)
     assert price * lot // RAY == whole
     assert ((price * lot - whole * RAY) * BASIS_POINTS >= RAY * lot) is coarse
     assert breaks("lot", parameters, {"WETH": 100 * RAY}) is coarse

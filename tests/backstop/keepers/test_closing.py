@@ -124,28 +124,3 @@ def test_calls_have_at_most_so_much_weight() -> None:
     found = batches(weights, 5, weights.__getitem__)
     assert found == [("a", "b"), ("c",), ("d",), ("e", "f"), ("g",)]
     assert batches([], 5) == []
-
-
-@pytest.mark.deep(brief="tests/backstop/keepers/test_closing.py::test_a_ranking_comes_in_calls_that_fit")
-def test_who_has_slept_long_is_woken_before_it_is_ranked() -> None:
-    """All calls about a winner who has slept through 32 cycles with losses fail until it is awake."""
-    for policy in ("ranked", "shared"):
-        world = Cycles(policy=policy)
-        for name, coins in (("sleeper", 5_000), ("rich", 5_000)):
-            world.deposit(name, coins)
-        world.trade("rich", "sleeper", 100)
-        for number in range(32):
-            world.lose(number)
-        world.deposit("long", 60)
-        world.trade("long", "rich", 100)
-        world.wait(60)
-        world.see(120)
-        crank = world.keeper("margin_crank")
-        world.work(crank)
-        world.wait(1_800)
-        world.work(crank)
-        assert world.cycles.sleeps_long(trader("sleeper"))
-        called = methods(world.work(world.keeper("deleverager")))
-        assert called[0] == "wake" and called[-1] in ("execute", "share")
-        assert world.cycles.position(trader("sleeper"), ETH).size > -100
-        world.close()

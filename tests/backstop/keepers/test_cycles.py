@@ -17,7 +17,7 @@ from backstop.keepers.orders import OrderFile, order_line
 from backstop.model.arithmetic import WAD
 from backstop.model.bounds import FINAL_WINDOW, MIN_NOTICE
 from backstop.simulation.worth import worth
-from tests.support.margin_world import ETH, MARGIN, Cycles, methods
+from tests.support.margin_world import DOMAIN, ETH, MARGIN, Cycles, methods
 from tests.support.perpetuals import check_books
 from tests.support.world import World
 
@@ -117,7 +117,7 @@ def test_debtors_come_in_calls_that_get_into_a_full_block(world: Cycles) -> None
     world.see(120)
     crank = world.keeper("margin_crank")
     met = [each for each in world.work(crank) if each.action.method == "meet_all"]
-    assert [len(each.action.args[0]) for each in met] == [10, 2]
+    assert [len(each.action.args[0]) for each in met] == [9, 3]
     assert all(each.gas is not None and each.gas <= crank.group.call_gas for each in met)
     world.wait(MARGIN.window)
     met = [each for each in world.work(world.keeper("margin_crank", call_gas=700_000)) if each.gas]
@@ -128,59 +128,43 @@ def test_debtors_come_in_calls_that_get_into_a_full_block(world: Cycles) -> None
 
 @pytest.fixture
 def long_asleep() -> Iterator[Cycles]:
-    """One who holds 100 lots long, and 100 short of gold, has slept through 32 cycles with losses."""
+    """One who holds 100 lots long, and 100 short of gold, has slept through four cycles with losses."""
     world = Cycles()
     for name, coins in (("sleeper", 150), ("rich", 5_000)):
         world.deposit(name, coins)
     world.trade("sleeper", "rich", 100)
     world.trade("rich", "sleeper", 1, GOLD)
-    for number in range(32):
+    for number in range(4):
         world.lose(number)
     yield world
     world.close()
 
 
-@pytest.mark.deep(
-    brief="tests/backstop/keepers/test_cycles.py::test_debtors_come_in_calls_that_get_into_a_full_block"
-)
 def test_who_has_slept_takes_more_gas(long_asleep: Cycles) -> None:
     cycles, sleeper, job = long_asleep.cycles, trader("sleeper"), "cycles: meet_all"
-    once, cycle = measured(f"{job}, each account"), measured("cycles: wake, each cycle")
-    assert cycles.slept(sleeper) == 32 and cycles.sleeps_long(sleeper)
-    assert gas_of_each(cycles, job, sleeper) == 2 * (once + 32 * cycle)
-    assert cycles.slept(trader("rich")) <= 1 and not cycles.sleeps_long(trader("rich"))
-    assert gas_of_each(cycles, job, trader("rich")) <= 2 * (once + cycle)
+    once, long_after = measured(f"{job}, each account"), measured("cycles: wake, long after")
+    assert cycles.has_slept(sleeper)
+    long_asleep.do("PerpetualMarket", "wake", trader("rich"), by="saver")
+    cycles = long_asleep.cycles
+    assert cycles.has_slept(sleeper) and not cycles.has_slept(trader("rich"))
+    assert gas_of_each(cycles, job, sleeper) == 2 * (once + long_after)
+    assert gas_of_each(cycles, job, trader("rich")) == 2 * once
     assert gas_of_each(cycles, job, trader("nobody")) == once
     both = [sleeper, trader("rich")]
     assert gas_of_call(cycles, job, both) > measured(job) + gas_of_each(cycles, job, sleeper)
 
 
-@pytest.mark.deep(brief=BRIEF)
-def test_who_has_slept_is_met_in_the_end_and_holds_up_nobody(long_asleep: Cycles) -> None:
-    """One call brings the sleeper on, the next one meets it; the other debtor is met in a call of its own."""
+def test_who_has_slept_is_met_with_others_in_one_call(long_asleep: Cycles) -> None:
     world = long_asleep
     world.deposit("thin", 60)
     world.trade("thin", "rich", 100)
     world.wait(60)
     world.see(10)
     called = [each for each in world.work(world.keeper("margin_crank")) if "meet" in each.action.method]
-    assert {each.action.args for each in called[:2]} == {((trader("sleeper"),),), (trader("thin"),)}
-    assert [each.action.args for each in called[2:]] == [(trader("sleeper"),)]
+    (met,) = [each.action.args[0] for each in called]
+    assert set(met) == {trader("sleeper"), trader("thin")}
     assert world.cycles.rehearse({}).to_meet("") == []
     assert world.cycles.position(trader("sleeper"), ETH).size == 0
-
-
-@pytest.mark.deep(
-    brief="tests/backstop/keepers/test_cycles.py::test_a_liquidator_deposits_first_and_takes_over"
-)
-def test_a_liquidator_wakes_first_whom_it_takes_over(long_asleep: Cycles) -> None:
-    world = long_asleep
-    world.fund(2_000)
-    keeper = world.keeper("margin_liquidator")
-    world.wait(60)
-    world.see(68)
-    called = world.work(keeper)
-    assert methods(called)[:4] == ["deposit", "bring", "wake", "liquidate"]
 
 
 def test_a_liquidator_deposits_first_and_takes_over(crowd: Cycles) -> None:
@@ -252,9 +236,31 @@ def test_what_no_gain_bears_is_posted_within_the_line(crowd: Cycles) -> None:
         crowd.do("PerpetualMarket", "roll", by="saver")
     crowd.mark()
     called = crowd.work(crowd.keeper("margin_crank"))
-    assert methods(called)[-1] == "post_shortfall" and "meet" in methods(called)
+    assert "meet" in methods(called) and "post_shortfall" not in methods(called)
     assert crowd.market.late_table[()] == 0
     assert crowd.view.domains["Perpetuals"].lost > 0
+
+
+def test_what_was_late_is_posted_once_the_line_has_room(crowd: Cycles) -> None:
+    """Nobody meets the long until its cycle is final, and the line is used up then."""
+    line = crowd.view.domains["Perpetuals"].collateral_type
+    crowd.do("VaultEngine", "set_debt_ceiling", line, 0, by="admin")
+    crowd.wait(60)
+    crowd.see(150)
+    crowd.mark()
+    for _ in range(2):
+        crowd.wait(MARGIN.window)
+        crowd.mark()
+        crowd.do("PerpetualMarket", "roll", by="saver")
+    crowd.mark()
+    crank = crowd.keeper("margin_crank")
+    assert "post_shortfall" not in methods(crowd.work(crank))
+    late = crowd.market.late_table[()]
+    assert late > 0
+    crowd.do("VaultEngine", "set_debt_ceiling", line, DOMAIN.line, by="admin")
+    assert methods(crowd.work(crank)) == ["post_shortfall"]
+    assert crowd.market.late_table[()] == 0
+    assert crowd.view.domains["Perpetuals"].lost == late
 
 
 def test_settlement_is_seen_through(crowd: Cycles) -> None:

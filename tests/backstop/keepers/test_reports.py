@@ -157,9 +157,14 @@ def test_a_false_line_costs_one_look_a_minute(world, source) -> None:
     assert source.brought() == [("bring", set(true))]
 
 
+def said_by(who: str, market: int, price: int, at: int) -> Said:
+    """A report of a price that stood still, with no signature of anybody."""
+    return Said(who, SignedReport(market, price, price, price, 0, at, bytes(65)))
+
+
 def test_lines_of_strangers_are_passed_over_unchecked(world, source) -> None:
-    source.offer(Said(world.run.account("stranger"), SignedReport(0, RAY, 1, bytes(65))))
-    source.offer(Said(world.run.account("reporter_1"), SignedReport(31, RAY, 1, bytes(65))))
+    source.offer(said_by(world.run.account("stranger"), 0, RAY, 1))
+    source.offer(said_by(world.run.account("reporter_1"), 31, RAY, 1))
     assert source.brought() == [("poke", 0)] and source.said == []
 
 
@@ -173,18 +178,25 @@ def test_what_is_too_large_is_not_read(world, source) -> None:
     ("was", "becomes", "problem"),
     [
         ("{", "[", "it is no JSON object"),
-        ('"schema_version": 1', '"schema_version": 2', "this program reads schema_version 1"),
+        ('"schema_version": 2', '"schema_version": 1', "this program reads schema_version 2"),
         ('"market": 0', '"market": -1', "'market' is the number of a market"),
         ('"price": "', '"price": "-', "'price' is a whole number in quotes"),
-        ('"price": "7', '"price": "0', "'price' is zero"),
+        ('"price": "7', '"price": "0', "'price' is zero or beyond its bound"),
+        ('"price": "7', f'"price": "{2**112}', "'price' is zero or beyond its bound"),
         ('"price": "7', '"price": "' + "9" * 40, "'price' is too large"),
+        ('"low": "5', '"low": "8', "'price' is between 'low' and 'high'"),
+        ('"high": "9', '"high": "6', "'price' is between 'low' and 'high'"),
+        ('"high": "9', '"high": "113', "'price' is between 'low' and 'high', and that at most 16 times"),
+        ('"low": "5', '"lowest": "5', "see 'low'"),
+        ('"since": "90', '"since": "100', "'since' is not later than 'signed_at'"),
         ('"signature": "0x00', '"signature": "0x', "'signature' is 65 bytes in hex"),
         ('"signed_at"', '"when"', "see 'signed_at'"),
     ],
 )
 def test_what_is_no_report_is_told(was: str, becomes: str, problem: str) -> None:
-    line = report_line(Said("0x" + "11" * 20, SignedReport(0, 7, 99, bytes(65))))
-    assert parse_report(line.encode()).report == SignedReport(0, 7, 99, bytes(65))
+    report = SignedReport(0, 7, 5, 9, 90, 99, bytes(65))
+    line = report_line(Said("0x" + "11" * 20, report))
+    assert parse_report(line.encode()).report == report
     with pytest.raises(BackstopError, match=problem):
         parse_report(line.replace(was, becomes, 1).encode())
 
@@ -193,11 +205,11 @@ def test_a_file_keeps_the_newest_of_each_reporter_and_market(tmp_path: Path) -> 
     path, one, two = tmp_path / "reports.jsonl", "0x" + "11" * 20, "0x" + "22" * 20
     file = SigningFile(path)
     for who, market, price, at in ((one, 0, 5, 1), (one, 1, 6, 1), (two, 0, 7, 2), (one, 0, 8, 3)):
-        file.put(Said(who, SignedReport(market, price, at, bytes(65))))
-    kept = [(said.reporter, *said.report[:3]) for said in map(parse_report, path.read_bytes().splitlines())]
-    assert kept == [(one, 0, 8, 3), (one, 1, 6, 1), (two, 0, 7, 2)]
+        file.put(said_by(who, market, price, at))
+    kept = [*map(parse_report, path.read_bytes().splitlines())]
+    assert kept == [said_by(one, 0, 8, 3), said_by(one, 1, 6, 1), said_by(two, 0, 7, 2)]
     # The next process goes on from it.
-    assert SigningFile(path).last(one, 0) == (8, 3)
+    assert SigningFile(path).last(one, 0) == (8, 10**6, 10**6, 0, 3)
     path.write_text("rubbish\n")
     with pytest.raises(BackstopError, match=r"reports\.jsonl:1: it is no JSON object: name another file"):
         SigningFile(path)

@@ -178,6 +178,7 @@ def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
     """Nobody meets the long in time: later gains pay its loss, and are not counted as its cycle's."""
     market = alone()
     market.refresh()
+    market.use_up_line()
     crowded(market).trade("other", "first", 500)
     names = {market.at(name): name for name in ("long", "first", "second", "other")}
     recorder = CycleRecorder(market.world.contracts, ("ETH", "BTC"), names, "by-cycle")

@@ -53,9 +53,9 @@ class Adapter:
     def push(self, name="Adapter"):
         """Have it report; the price that the feed keeps, ray."""
         self.protocol.do(f"{name}.push", sender="stranger")
-        found, at = self.protocol.read("PriceFeed.report_of", MARKET, name)
-        assert at == self.protocol.timestamp
-        return found
+        found = self.protocol.read("PriceFeed.report_of", MARKET, name)
+        assert found.since == found.reported_at == self.protocol.timestamp
+        return found.price
 
 
 @pytest.fixture

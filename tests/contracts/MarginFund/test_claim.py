@@ -71,7 +71,7 @@ def test_a_profit_that_nobody_could_be_paid_is_not_locked(margin):
 
 
 def test_the_market_only(margin):
-    for method, args in {"lock": ("winner", 1), "absorb": (1,), "add_fees": (1,)}.items():
+    for method, args in {"lock": ("winner", 1), "absorb": (1, 1), "add_fees": (1,)}.items():
         with reverts("margin_fund: not the market"):
             margin.do(f"Fund.{method}", *args, sender="admin")
 
@@ -86,11 +86,11 @@ def test_the_market_only(margin):
     ],
 )
 def test_bounds(margin, length, buckets, reason):
-    check_cannot_be_made(margin, "MarginFund", ZERO, ZERO, ZERO, length, buckets, reason=reason)
+    check_cannot_be_made(margin, "MarginFund", ZERO, ZERO, ZERO, ZERO, length, buckets, reason=reason)
 
 
 def test_the_longest_and_the_shortest_bucket(margin):
     for index, length in enumerate((600, 7 * DAY)):
         name = f"Fund {index}"
-        margin.lockstep.create("MarginFund", name, ZERO, ZERO, ZERO, length, 7)
+        margin.lockstep.create("MarginFund", name, ZERO, ZERO, ZERO, ZERO, length, 7)
         assert margin.read(f"{name}.LENGTH") == length

@@ -2,6 +2,7 @@
 
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.bounds import MAX_LOT_PRICE
+from backstop.model.interfaces import Mark
 from tests.support.margin import ETH, terms
 from tests.support.settling import begin, make_prices
 
@@ -34,10 +35,32 @@ def test_a_mark_is_what_the_feed_says_now_for_a_lot(margin):
     margin.advance(10)
     margin.report("WETH", 2_100 * RAY + 1)
     margin.advance(60)
-    assert margin.read("MarginPolicy.mark_price", ETH, 60) == 21 * WAD
-    assert margin.read("MarginPolicy.mark_price", ETH, 59) == 0
+    assert margin.read("MarginPolicy.mark_price", ETH, 60) == (21 * WAD, 21 * WAD, 21 * WAD + 1)
+    assert margin.read("MarginPolicy.mark_price", ETH, 59) == Mark()
     margin.report("WETH", 1)
-    assert margin.read("MarginPolicy.mark_price", ETH, 60) == 1
+    assert margin.read("MarginPolicy.mark_price", ETH, 60) == (1, 1, 1)
+
+
+def say(margin, *prices):
+    """All reporters say a price and its ends, ray."""
+    for index in range(4):
+        margin.do("PriceFeed.report_range", ETH, *prices, 0, sender=f"reporter_{index + 1}")
+
+
+def test_a_marks_range_is_rounded_outward(margin):
+    """A lot is a hundredth of an ether: ends that are no whole wei of a lot."""
+    price = 2_000 * RAY + 10**10 + 1
+    say(margin, price, 1_000 * RAY, 3_000 * RAY)
+    _, low, high = margin.read("PriceFeed.mark_within", ETH, 60, 0)
+    lot, found = WAD // 100, margin.read("MarginPolicy.mark_price", ETH, 60)
+    assert low * lot % RAY and high * lot % RAY
+    assert found == (20 * WAD, low * lot // RAY, high * lot // RAY + 1)
+    assert found.low < 10 * WAD and found.high > 30 * WAD
+
+
+def test_the_low_of_a_mark_is_never_zero(margin):
+    say(margin, 2_000 * RAY, 0, 2_000 * RAY)
+    assert margin.read("MarginPolicy.mark_price", ETH, 60) == (20 * WAD, 1, 20 * WAD)
 
 
 def test_a_final_price_is_none_before_it_is_made(margin):

@@ -77,13 +77,13 @@ def test_the_mark_goes_over_to_the_final_price(margin):
     margin.post_price("WETH", 2_000 * RAY)
     margin.advance(at - margin.timestamp)
     margin.report("WETH", 1_000 * RAY)
-    assert margin.read("MarginPolicy.mark_price", ETH, 60) == 10 * WAD
+    assert margin.read("MarginPolicy.mark_price", ETH, 60) == (10 * WAD, 10 * WAD, 10 * WAD)
     assert margin.read("MarginPolicy.final_price", ETH) == 0
     margin.advance(3 * DAY)
     final = margin.read("MarginPolicy.final_price", ETH)
     assert final == 20 * WAD
     margin.report("WETH", 1_000 * RAY)
-    assert margin.read("MarginPolicy.mark_price", ETH, 60) == final
+    assert margin.read("MarginPolicy.mark_price", ETH, 60) == (final, final, final)
 
 
 def test_settlement_that_begins_before_has_the_price(margin):

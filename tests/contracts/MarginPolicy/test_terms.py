@@ -112,11 +112,12 @@ def test_no_more_than_eight(margin):
 def test_prices_are_whole_wei_of_a_lot(margin):
     price = 60_123 * RAY + 987_654_321_987_654_321_987_654_321
     margin.report("WBTC", price)
-    assert margin.read("MarginPolicy.mark_price", BTC, 60) == price * (WAD // 1_000) // RAY
+    of_lot = price * (WAD // 1_000) // RAY
+    assert margin.read("MarginPolicy.mark_price", BTC, 60) == (of_lot, of_lot, of_lot + 1)
     margin.do("MarginPolicy.add_market", 0, 1, terms(), sender="admin")
-    assert margin.read("MarginPolicy.mark_price", 2, 60) == 2_000
+    assert margin.read("MarginPolicy.mark_price", 2, 60) == (2_000, 2_000, 2_000)
     margin.report("WETH", 1)
-    assert margin.read("MarginPolicy.mark_price", 2, 60) == 1
+    assert margin.read("MarginPolicy.mark_price", 2, 60) == (1, 1, 1)
 
 
 def test_margins_are_exact(margin):

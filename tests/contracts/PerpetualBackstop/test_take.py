@@ -115,6 +115,7 @@ def test_without_a_limit_it_takes_nothing(members):
 
 def test_while_losses_are_late_nobody_is_waited_for(offered):
     """Who is due may not want to leave then, and stops nothing."""
+    offered.market.use_up_line()
     batch = offered.request("bob", 10**25)
     for name in ("left", "right"):
         offered.market.deposit(name, 2_500 * WAD)

@@ -31,9 +31,8 @@ def test_the_reward_is_what_it_is_short_of(unsafe):
 def test_who_may_not(unsafe):
     with reverts("desk: own account"):
         liquidate(unsafe, 1, by="long")
-    for lots in (0, 1_001):
-        with reverts("desk: not that many"):
-            liquidate(unsafe, lots)
+    with reverts("desk: not that many"):
+        liquidate(unsafe, 0)
     with reverts("desk: initial margin"):
         liquidate(unsafe, 800, by="stranger")
 

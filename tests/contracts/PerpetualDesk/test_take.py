@@ -43,6 +43,12 @@ def test_no_more_than_it_has_and_at_prices_of_now(seized):
         take(seized, "other", 1)
 
 
+@pytest.mark.parametrize("number", [2, 2**128])
+def test_a_market_that_is_not_listed(seized, number):
+    with reverts("desk: no price for lots"):
+        seized.do(f"{DESK}.take", number, 1, sender="other")
+
+
 def test_shorts_of_its_own_as_well(market):
     for name, amount in (("short", 3_000), ("other", 10_000)):
         market.deposit(name, amount * WAD)

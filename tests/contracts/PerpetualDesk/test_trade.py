@@ -27,7 +27,7 @@ def test_only_orders_at_sensible_prices(crowd):
         crowd.do(f"{DESK}.trade", *args, sender="stranger")
     with reverts("desk: price bounds"):
         crowd.trade("first", "second", 1, price=0)
-    with reverts("perpetuals: no such market"):
+    with reverts("desk: no mark yet"):
         crowd.trade("first", "second", 1, market=2, price=20 * WAD)
 
 

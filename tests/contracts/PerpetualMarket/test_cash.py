@@ -78,7 +78,11 @@ def test_nobody_else_makes_a_deposit_a_profit(crowd):
 
 
 def test_while_a_loss_is_late_all_are_paid_alike(crowd):
-    """24,000 are held for claims of 25,000 less what the debtor owes: 24 of 25 to the first and the last."""
+    """24,000 are held for claims of 25,000 less what the debtor owes: 24 of 25 to the first and the last.
+
+    Neither the fund nor the protocol pays anything.
+    """
+    crowd.use_up_line()
     crowd.mark(ETH, 16 * WAD)
     for _ in range(2):
         crowd.roll()
@@ -91,14 +95,18 @@ def test_while_a_loss_is_late_all_are_paid_alike(crowd):
 
 
 def test_the_line_of_the_protocol_pays_what_is_late(crowd):
-    with reverts("perpetuals: nothing to post"):
-        crowd.do(f"{HOUSE}.post_shortfall", sender="keeper")
+    """As soon as it is late; what there was no room for, once there is."""
+    assert crowd.do(f"{HOUSE}.post_shortfall", sender="keeper") == 0
     crowd.mark(ETH, 16 * WAD)
     for _ in range(2):
         crowd.roll()
+    crowd.set_line(300)
     crowd.meet("long")
-    assert crowd.do(f"{HOUSE}.post_shortfall", sender="keeper") == 1_000 * WAD
-    assert crowd.market.late_table[()] == 0
+    assert crowd.market.late_table[()] == 700 * WAD and crowd.read("Perpetuals.lost") == 300 * WAD
+    assert crowd.do(f"{HOUSE}.post_shortfall", sender="keeper") == 0
+    crowd.set_line(50_000)
+    assert crowd.do(f"{HOUSE}.post_shortfall", sender="keeper") == 700 * WAD
+    assert crowd.market.late_table[()] == 0 and crowd.read("Perpetuals.lost") == 1_000 * WAD
     crowd.finish()
     assert crowd.equity("first") == 12_000 * WAD
 

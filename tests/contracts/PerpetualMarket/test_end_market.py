@@ -6,6 +6,7 @@ from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.delisting import delist, go_on, wait_for
 from tests.support.helpers import reverts
+from tests.support.margin import terms
 from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, RULES
 from tests.support.protocol import Protocol
 from tests.support.settling import begin, make_prices
@@ -88,7 +89,8 @@ def test_the_fund_pays_first_and_then_who_gained(closing):
 
 
 def test_the_first_and_the_last_are_paid_alike(closing):
-    """Nobody has met the long in time: 600 are late after the fund."""
+    """Nobody has met the long in time, and the protocol bears nothing: 600 are late after the fund."""
+    closing.use_up_line()
     for _ in range(2):
         roll(closing)
     closing.meet("long")
@@ -162,7 +164,7 @@ def test_whatever_touches_an_account_closes_what_it_has(ended, how):
 
 def test_it_is_marked_and_traded_no_more(ended):
     ended.report(ETH, 1_000 * 10**27)
-    assert tuple(ended.do(f"{HOUSE}.accrue", ETH, sender="stranger")) == (False, 19 * WAD)
+    assert tuple(ended.do(f"{HOUSE}.accrue", ETH, sender="stranger")) == (19 * WAD, 0, 0)
     with reverts("perpetuals: price is final"):
         ended.trade("first", "long", 1, ETH)
     with reverts("desk: no price for lots"):
@@ -193,3 +195,28 @@ def test_nobody_waits_for_rolls_in_a_delisting(ended):
     roll(ended)
     roll(ended)
     ended.do(f"{HOUSE}.withdraw", 1_400 * WAD, ended.at("second"), sender="second")
+
+
+def test_gains_of_its_last_cycle_pay_what_is_late_though_nobody_is_in_it_any_more(crowd):
+    """1,000 are late of bitcoin; ether ends in a cycle in which its shorts gain, and all are closed."""
+    crowd.use_up_line()
+    crowd.deposit("thin", 3_100 * WAD)
+    crowd.trade("thin", "other", 100, BTC)
+    crowd.do("MarginPolicy.set_terms", ETH, terms(haircut=5_000), sender="admin")
+    crowd.mark(BTC, 19 * WAD)
+    for _ in range(2):
+        crowd.roll()
+    crowd.meet("thin")
+    late = crowd.market.late_table[()]
+    crowd.roll()
+    wait_for(crowd, delist(crowd), 1_900)
+    go_on(crowd, [1_900] * 5)
+    go_on(crowd, [1_900] * 2)
+    crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger")
+    crowd.wake_all()
+    assert not any(crowd.market.lots[ETH])
+    for _ in range(2):
+        roll(crowd)
+    # 1,000 lots gained 1 each: half of that pays.
+    assert (late, crowd.market.late_table[()]) == (1_000 * WAD, 500 * WAD)
+    crowd.check_woken()

@@ -1,4 +1,4 @@
-"""gains_of, pending_of, mark_of, reward: what closers go by, and how the desk pays them."""
+"""gains_of, cycle_of, mark_of, reward: what closers go by, and how the desk pays them."""
 
 from backstop.model.arithmetic import WAD
 from backstop.proof.lockstep import Lockstep
@@ -11,8 +11,8 @@ from tests.support.settling import begin, make_prices
 def test_gains_are_of_the_pending_cycle_and_stay(market):
     crash = fallen(market)
     cycle = crash.market.clocks[()].cycle - 1
-    assert crash.read(f"{HOUSE}.pending_of", ETH) == (cycle, 0, 4_000 * WAD, 0)
-    assert crash.read(f"{HOUSE}.pending_of", BTC) == (cycle, 0, 0, 0)
+    assert crash.read(f"{HOUSE}.cycle_of", ETH, cycle)[0] == (0, 4_000 * WAD)
+    assert crash.read(f"{HOUSE}.cycle_of", BTC, cycle)[0] == (0, 0)
     found = crash.do(f"{HOUSE}.gains_of", crash.at("small"), ETH, sender="stranger")
     assert found == (cycle, 0, 1_200 * WAD, 2_700 * WAD)
     crash.deposit("small", 10_000 * WAD)
@@ -45,5 +45,5 @@ def test_what_nobody_has_got_is_insurance_in_the_end(new_protocol):
 
 
 def test_more_than_can_be_counted_is_not_brought(market):
-    with reverts("cycle_book: too much is brought"):
-        market.do(f"{HOUSE}.deposit", market.at("rich"), 2**118, sender="rich")
+    with reverts("price_path: beyond all figures"):
+        market.do(f"{HOUSE}.deposit", market.at("rich"), 2**117, sender="rich")

@@ -40,7 +40,7 @@ def test_is_wired(new_protocol):
         "PerpetualMarket.STABLECOIN": "Stablecoin",
         "PerpetualMarket.DESK": "PerpetualDesk",
         "PerpetualMarket.FUND": "MarginFund",
-        "PerpetualMarket.DOMAIN": "Perpetuals",
+        "MarginFund.DOMAIN": "Perpetuals",
         "PerpetualDesk.VAULT_ENGINE": "VaultEngine",
         "PerpetualDesk.POLICY": "MarginPolicy",
         "PerpetualDesk.RISK_POLICY": "RiskPolicy",
@@ -52,7 +52,7 @@ def test_is_wired(new_protocol):
     }
     for view, contract in wired.items():
         assert made.read(view) == made.address(contract)
-    assert made.read("Perpetuals.has_role", SHORTFALL, "PerpetualMarket")
+    assert made.read("Perpetuals.has_role", SHORTFALL, "MarginFund")
     assert "PerpetualCloser" not in made.lockstep.model.world.contracts
     assert made.read("PerpetualDesk.CLOSER") == ZERO_ADDRESS
     for name in ("WINDOW", "QUIET", "MARK_AGE"):
@@ -81,7 +81,7 @@ def test_the_timelock_delays_what_can_hurt_a_position():
 
 @pytest.mark.parametrize(("rule", "amount", "fits", "reason"), CASES)
 def test_bounds(market, rule, amount, fits, reason):
-    wiring = tuple(market.at(name) for name in ("stranger",) * 6)
+    wiring = tuple(market.at(name) for name in ("stranger",) * 5)
     market.create_market("Fine", market.at("desk"), RULES._replace(**{rule: fits}))
     rules = tuple(RULES._replace(**{rule: amount}))
     check_cannot_be_made(Protocol(market.system), "PerpetualMarket", wiring, rules, reason=reason)

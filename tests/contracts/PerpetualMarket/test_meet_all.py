@@ -5,7 +5,6 @@ from itertools import permutations
 import pytest
 
 from backstop.model.arithmetic import WAD
-from backstop.model.cycle_book import MOST_CYCLES
 from tests.support.perpetuals import BTC, ETH, HOUSE, opened
 
 NAMES = ("alone", "both", "weak", "winner", "nobody")
@@ -73,33 +72,6 @@ def test_who_was_met_or_never_came_or_comes_twice_holds_up_nobody(crashed):
     assert meet_all(market, "both", "stranger", HOUSE, "alone", "alone") == 1
     assert market.size("alone") == 0 and market.size("weak") == 150
     assert market.equity("finder") == WAD + THIRD
-
-
-@pytest.mark.deep(brief="tests/contracts/PerpetualMarket/test_meet_all.py::test_the_order_changes_nobody")
-def test_whoever_sleeps_for_too_long_is_brought_on_and_passed_over(new_protocol):
-    market = opened(new_protocol)
-    for name in ("idle", "winner"):
-        market.deposit(name, 10**5 * WAD)
-    market.trade("idle", "winner", 1)
-    for number in range(MOST_CYCLES + 2):
-        owe(market, f"thin_{number}")
-        market.roll()
-        market.meet(f"thin_{number}")
-        market.mark(ETH, 20 * WAD)
-    owe(market, "thin")
-    accounts, idle = market.market.accounts, market.at("idle")
-    before, now = accounts[idle].cycle, market.market.clocks[()].cycle
-    assert meet_all(market, "idle", "thin") == 1
-    assert before < accounts[idle].cycle < now
-    assert meet_all(market, "idle") == 0
-    assert accounts[idle].cycle == now
-
-
-def owe(market, name):
-    """Have an account lose more than it has."""
-    market.deposit(name, 250 * WAD)
-    market.trade(name, "winner", 100)
-    market.mark(ETH, 16 * WAD)
 
 
 def test_with_nothing_to_do_accounts_are_brought_up_to_date(crashed):

@@ -3,6 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
+from backstop.model.interfaces import Mark
 from backstop.model.price_path import LONG, MAX_GAINS, SHORT
 from tests.support.margin import terms
 from tests.support.perpetuals import ETH, HOUSE
@@ -66,10 +67,10 @@ def test_no_mark_while_reports_are_old_or_too_few(still):
     still.do(f"{HOUSE}.accrue", ETH, sender="keeper")
     assert still.price(ETH) == 20 * WAD
     for reporter in ("reporter_1", "reporter_2"):
-        still.do("PriceFeed.report", ETH, 2_100 * RAY, sender=reporter)
+        still.say(reporter, ETH, 2_100 * RAY)
     still.do(f"{HOUSE}.accrue", ETH, sender="keeper")
     assert still.price(ETH) == 20 * WAD
-    still.do("PriceFeed.report", ETH, 2_100 * RAY, sender="reporter_3")
+    still.say("reporter_3", ETH, 2_100 * RAY)
     still.do(f"{HOUSE}.accrue", ETH, sender="keeper")
     assert still.price(ETH) == 21 * WAD
 
@@ -77,7 +78,7 @@ def test_no_mark_while_reports_are_old_or_too_few(still):
 def test_a_halted_market_has_no_mark(still):
     still.report(ETH, 2_100 * RAY)
     still.do("PriceFeed.set_halted", ETH, True, sender="admin")
-    assert still.read("PriceFeed.price_within", ETH, 60) == 0
+    assert still.read("PriceFeed.mark_within", ETH, 60, 0) == Mark()
     still.do(f"{HOUSE}.accrue", ETH, sender="keeper")
     assert still.price(ETH) == 20 * WAD
 
@@ -94,10 +95,10 @@ def test_what_does_not_fit_counts_for_nobody_and_stops_nothing(market):
     fits = MAX_GAINS // (lots * leap)
     market.advance(61)
     for reporter, price in (("reporter_1", 2_000 * RAY), ("reporter_2", highest)):
-        market.do("PriceFeed.report", ETH, price, sender=reporter)
+        market.say(reporter, ETH, price)
     for _ in range(fits + 2):
         for price in (highest, 2_000 * RAY):
-            market.do("PriceFeed.report", ETH, price, sender="reporter_3")
+            market.say("reporter_3", ETH, price)
             market.do("Own.accrue", ETH, sender="keeper")
     assert own.moves[ETH, LONG] == own.moves[ETH, SHORT] == (fits * leap, fits * leap)
     assert own.totals[ETH, 1] == (fits * leap * lots, fits * leap * lots)
@@ -105,8 +106,7 @@ def test_what_does_not_fit_counts_for_nobody_and_stops_nothing(market):
     assert own._standing(market.at("a")).unfinal == fits * leap * lots
 
 
-def test_no_such_market(still):
-    from tests.support.helpers import reverts
-
-    with reverts("perpetuals: no such market"):
-        still.do(f"{HOUSE}.accrue", 2, sender="keeper")
+def test_a_market_that_is_not_listed_stays_as_it_is(still):
+    """Whatever its feed says: nothing is written, so that it begins as others once it is listed."""
+    assert tuple(still.do(f"{HOUSE}.accrue", 2, sender="keeper")) == (0, 0, 0)
+    assert still.market.fundings[2].updated == still.market.premiums[2].since == 0

@@ -64,10 +64,11 @@ def test_a_silent_feed_stops_no_roll(crowd):
 
 def test_what_a_cycle_was_stays_to_be_read(pending):
     pending.meet("long")
-    gained, losses = pending.read(f"{HOUSE}.cycle_of", ETH, 1)
+    gained, losses, *begin = pending.read(f"{HOUSE}.cycle_of", ETH, 1)
     assert tuple(gained) == (0, 4_000 * WAD) and tuple(losses) == (0, 1_000 * WAD)
-    path, values = pending.read(f"{HOUSE}.path_of", ETH)
-    assert tuple(path) == (16 * WAD, 16 * WAD, True) and tuple(values) == (-4 * WAD, -4 * WAD)
+    assert [tuple(each) for each in begin] == [(0, 0), (0, 0)]
+    *_, values, moves = pending.read(f"{HOUSE}.cycle_of", ETH, 2)
+    assert tuple(values) == (-4 * WAD, -4 * WAD) and tuple(moves) == (0, 4 * WAD)
     assert tuple(pending.read(f"{HOUSE}.lots_of", ETH)) == (1_000, 1_000)
     holding = pending.read(f"{HOUSE}.holdings_of", pending.at("first"))
     assert [tuple(each) for each in holding] == [(ETH, -500, 16 * WAD, 1_000)]

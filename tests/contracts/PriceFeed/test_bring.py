@@ -6,7 +6,7 @@ from backstop.deployment import signing
 from backstop.hosts.host import CHAIN_ID
 from backstop.model.arithmetic import RAY
 from backstop.model.bounds import MAX_SIGNED_AGE
-from backstop.model.signed_reports import SignedReport, report_digest
+from backstop.model.signed_reports import SignedReport, Span, report_digest
 from tests.support.helpers import reverts
 from tests.support.signed_reports import bring, signed
 
@@ -22,9 +22,9 @@ def each(market, *prices, age=0):
 def test_one_call_brings_a_quorum(market):
     assert bring(market.protocol, each(market, 5, 6, 7, age=30)) == 3
     signed_at = market.protocol.timestamp - 30
-    assert market.read("report_of", "reporter_2") == (6 * RAY, signed_at)
+    assert market.read("report_of", "reporter_2") == (6 * RAY, 10**6, 10**6, 0, signed_at)
     assert [log.event for log in market.protocol.last.logs] == ["ReportBrought"] * 3
-    assert market.protocol.last.logs[2].values[2:] == (7 * RAY, signed_at)
+    assert market.protocol.last.logs[2].values[2:] == (7 * RAY, 7 * RAY, 7 * RAY, 0, signed_at)
     assert market.poke() == (6, 6)
 
 
@@ -74,7 +74,8 @@ def test_what_was_pushed_is_newer_than_what_was_signed_before(market):
     market.protocol.advance(1)
     assert bring(market.protocol, [*old, *each(market, 6)]) == 1
     market.report(7)
-    assert market.read("report_of", "reporter_1") == (7 * RAY, market.protocol.timestamp)
+    now = market.protocol.timestamp
+    assert market.read("report_of", "reporter_1") == (7 * RAY, 10**6, 10**6, now, now)
 
 
 def test_a_stranger_signs_for_nobody(market):
@@ -88,7 +89,10 @@ def test_another_market_chain_or_feed_is_another_report(market):
     good = signed(protocol, "reporter_1", market.id, 5)
     for wrong in (
         good._replace(market=market.id + 1),
-        good._replace(price=6 * RAY),
+        good._replace(price=6 * RAY, high=6 * RAY),
+        good._replace(low=4 * RAY),
+        good._replace(high=6 * RAY),
+        good._replace(since=1),
         good._replace(signed_at=good.signed_at - 1),
         signed(protocol, "reporter_1", market.id, 5, chain_id=CHAIN_ID + 1),
         signed(protocol, "reporter_1", market.id, 5, feed="VaultEngine"),
@@ -113,6 +117,28 @@ def test_out_of_bounds(market, price):
         bring(protocol, [signing.sign_report(who, market.id, price, protocol.timestamp, CHAIN_ID, feed)])
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "later"),
+    [(6, 6, 0), (4, 4, 0), (5, 81, 0), (5, 5, 1)],
+    ids=["low", "high", "far", "since"],
+)
+@pytest.mark.parametrize("age", [0, MAX_SIGNED_AGE + 1])
+def test_a_range_that_is_none(market, low, high, later, age):
+    """In one that is too old as well."""
+    span = Span(low * RAY, high * RAY, market.protocol.timestamp - age + later)
+    with reverts("price_feed: range bounds"):
+        bring(market.protocol, [signed(market.protocol, "reporter_1", market.id, 5, age, span=span)])
+
+
+def test_a_range_goes_with_its_price(market):
+    """In millionths of the price, rounded outward: a third of it and two thirds more."""
+    at = market.protocol.timestamp - 10
+    span = Span(RAY, 5 * RAY, at - 20)
+    bring(market.protocol, [signed(market.protocol, "reporter_1", market.id, 3, 10, span=span)])
+    assert market.read("report_of", "reporter_1") == (3 * RAY, 333_333, 1_666_667, at - 20, at)
+    assert market.protocol.last.logs[0].values[2:] == (3 * RAY, RAY, 5 * RAY, at - 20, at)
+
+
 def test_the_form_of_a_signature(market):
     protocol = market.protocol
     good = signed(protocol, "reporter_1", market.id, 5)
@@ -122,18 +148,18 @@ def test_the_form_of_a_signature(market):
     for v in (0, 1, 26, 29):
         with reverts("ecdsa: invalid signature"):
             bring(protocol, [good._replace(signature=good.signature[:64] + bytes([v]))])
-    digest = report_digest(*good[:3], CHAIN_ID, protocol.address("PriceFeed"))
+    digest = report_digest(good[:-1], CHAIN_ID, protocol.address("PriceFeed"))
     key = int.from_bytes(signing.test_key(protocol.address("reporter_1")), "big")
     with reverts("ecdsa: invalid signature `s` value"):
-        bring(protocol, [SignedReport(*good[:3], signing.sign_digest(key, digest, low=False))])
+        bring(protocol, [SignedReport(*good[:-1], signing.sign_digest(key, digest, low=False))])
 
 
 def test_what_is_signed_is_typed_data(market):
     """As wallets show it: EIP-712, by the fields that the contract names."""
     protocol = market.protocol
     good = signed(protocol, "reporter_1", market.id, 5)
-    assert protocol.read("PriceFeed.digest_of", *good[:3]) == report_digest(
-        *good[:3], CHAIN_ID, protocol.address("PriceFeed")
+    assert protocol.read("PriceFeed.digest_of", *good[:-1]) == report_digest(
+        good[:-1], CHAIN_ID, protocol.address("PriceFeed")
     )
     fields = protocol.read("PriceFeed.eip712Domain")
     assert fields[1:5] == ("Backstop Prices", "1", CHAIN_ID, protocol.address("PriceFeed"))

@@ -29,6 +29,13 @@ def begin(market):
     market.protocol.do("PriceFeed.begin_final_price", market.id, sender="settlement")
 
 
+def mark(market, at):
+    """The mark [ray]; of prices that stood still both ends are the same, but the high is rounded up."""
+    price, low, high = market.read("mark_within", 60, at)
+    assert low == price <= high <= price + 1
+    return price
+
+
 def test_it_begins_by_itself_at_its_moment(running):
     """Nobody calls in that second: half an hour of 100 is left of the step before, then all is 40."""
     at = running.protocol.timestamp + HOUR + 1_800
@@ -119,18 +126,18 @@ def test_the_mark_goes_over_to_the_final_price(running):
     at = running.protocol.timestamp + HOUR
     plan(running, at)
     running.steps(100)
-    running.report(40, 40, 40)
-    assert running.read("mark_within", 60, 0) == running.read("price_within", 60) == 40 * RAY
+    running.say(40, 40, 40)
+    assert mark(running, 0) == 40 * RAY
     # An hour of the current price, an hour of the next.
-    assert running.read("mark_within", 60, at) == (2 * 100 + 4 * 40) * RAY // 6
+    assert mark(running, at) == (2 * 100 + 4 * 40) * RAY // 6
     running.protocol.advance(70)
-    assert running.read("mark_within", 60, at) == 0
+    assert mark(running, at) == 0
     running.steps(*[100] * 5)
     running.protocol.advance(HOUR - 71)
-    running.report(70, 70, 70)
-    assert running.read("mark_within", 60, at) == 100 * RAY
+    running.say(70, 70, 70)
+    assert mark(running, at) == 100 * RAY
     running.protocol.advance(HOUR)
-    assert running.read("mark_within", 60, at) == running.read("final_price_from", at)[1] == 100 * RAY
+    assert mark(running, at) == running.read("final_price_from", at)[1] == 100 * RAY
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -148,7 +155,7 @@ def test_no_move_of_the_mark_is_known_before_it_is_made(running, seed, way):
         running.protocol.advance(seconds)
         if not key and running.protocol.timestamp >= at and not running.read("guards_of")[7]:
             begin(running)
-        running.report(*[price] * 3)
+        running.say(*[price] * 3)
 
     for _ in range(random.randrange(1, 8)):
         step(random.choice((40, 100, 150, 300)))
@@ -157,23 +164,23 @@ def test_no_move_of_the_mark_is_known_before_it_is_made(running, seed, way):
     step(price, waits)
     if not key and not running.read("guards_of")[7]:
         begin(running)
-    mark = running.read("mark_within", 60, key)
+    expected = mark(running, key)
     step(price, HOUR - waits)
     while not running.read("final_price_from", key)[0]:
         running.protocol.do("PriceFeed.poke", running.id, sender="stranger")
         step(price)
-    assert abs(mark - running.read("final_price_from", key)[1]) <= 1
+    assert abs(expected - running.read("final_price_from", key)[1]) <= 1
 
 
 def test_long_before_its_moment_the_mark_is_that_of_now(running):
     at = running.protocol.timestamp + 2 * HOUR
     plan(running, at)
     running.protocol.advance(HOUR)
-    running.report(40, 40, 40)
-    assert running.read("mark_within", 60, at) == 40 * RAY
+    running.say(40, 40, 40)
+    assert mark(running, at) == 40 * RAY
     running.protocol.advance(1)
-    running.report(40, 40, 40)
-    assert running.read("mark_within", 60, at) == (100 + 21_599 * 40) * RAY // 21_600
+    running.say(40, 40, 40)
+    assert mark(running, at) == (100 + 21_599 * 40) * RAY // 21_600
 
 
 def test_while_a_guard_keeps_the_next_price_back_that_of_now_counts(running):
@@ -183,7 +190,8 @@ def test_while_a_guard_keeps_the_next_price_back_that_of_now_counts(running):
     running.guard(deviation=1_000, confirmations=2)
     running.steps(40)
     assert running.protocol.timestamp == at and running.read("prices_of")[1] == 0
-    assert running.read("mark_within", 60, at) == 40 * RAY
+    running.say(40, 40, 40)
+    assert mark(running, at) == 40 * RAY
 
 
 def test_in_the_last_second_of_a_price_the_next_still_counts(running):
@@ -191,18 +199,38 @@ def test_in_the_last_second_of_a_price_the_next_still_counts(running):
     fresh_until = running.read("prices_of")[2]
     plan(running, fresh_until)
     running.protocol.advance(fresh_until - running.protocol.timestamp)
-    running.report(40, 40, 40)
-    assert running.read("mark_within", 60, fresh_until) == (HOUR * 100 + 5 * HOUR * 40) * RAY // 21_600
+    running.say(40, 40, 40)
+    assert mark(running, fresh_until) == (HOUR * 100 + 5 * HOUR * 40) * RAY // 21_600
     running.protocol.advance(1)
-    assert running.read("mark_within", 60, fresh_until) == (100 + 21_599 * 40) * RAY // 21_600
+    assert mark(running, fresh_until) == (100 + 21_599 * 40) * RAY // 21_600
 
 
 def test_in_settlement_the_mark_goes_over_without_a_plan(running):
     begin(running)
     running.protocol.advance(HOUR)
-    running.poke(40, 40, 40)
-    assert running.read("mark_within", 60, 0) == (2 * HOUR * 100 + 4 * HOUR * 40) * RAY // 21_600
+    running.say(40, 40, 40)
+    running.poke()
+    assert mark(running, 0) == (2 * HOUR * 100 + 4 * HOUR * 40) * RAY // 21_600
     assert running.read("guards_of")[7:] == (True, False, True)
+
+
+def test_a_range_goes_over_as_well(running):
+    """Its ends count for what is missing, and the high is rounded up; once the price is final they are it."""
+    begin(running)
+    running.protocol.advance(HOUR)
+    for reporter in running.reporters:
+        args = 40 * RAY, 10 * RAY, 50 * RAY + 40 * 10**21, 0
+        running.protocol.do("PriceFeed.report_range", running.id, *args, sender=reporter)
+    running.poke()
+    # Two hours of the current price and one of the next are known.
+    assert running.read("mark_within", 60, 0) == (
+        (2 * 100 + 4 * 40) * RAY // 6,
+        (2 * 100 + 40 + 3 * 10) * RAY // 6,
+        ((2 * 100 + 40 + 3 * 50) * RAY + 3 * 40 * 10**21) // 6,
+    )
+    running.steps(*[40] * 6)
+    final = running.read("final_price")
+    assert final[0] and running.read("mark_within", 60, 0) == (final[1],) * 3
 
 
 def test_one_after_the_other(running):

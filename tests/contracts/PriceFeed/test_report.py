@@ -7,8 +7,10 @@ from tests.support.helpers import reverts
 
 
 def test_is_kept_with_its_time(market):
+    """Of the seconds before it says nothing: its range is the second of now."""
     market.protocol.do("PriceFeed.report", market.id, 5 * RAY, sender="reporter_2")
-    assert market.read("report_of", "reporter_2") == (5 * RAY, market.protocol.timestamp)
+    now = market.protocol.timestamp
+    assert market.read("report_of", "reporter_2") == (5 * RAY, 10**6, 10**6, now, now)
     assert market.protocol.last.logs[0].values == (
         market.id,
         market.protocol.address("reporter_2"),
@@ -21,7 +23,8 @@ def test_a_later_one_replaces_it(market):
     market.report(5)
     market.protocol.advance(60)
     market.report(6)
-    assert market.read("report_of", "reporter_1") == (6 * RAY, market.protocol.timestamp)
+    now = market.protocol.timestamp
+    assert market.read("report_of", "reporter_1") == (6 * RAY, 10**6, 10**6, now, now)
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian"])

@@ -69,7 +69,7 @@ def test_at_the_bounds(market, changes):
 def test_old_reporters_lose_their_voice_and_their_reports(market):
     market.report(10, 10, 10)
     market.set(("reporter_1", "new_2", "new_3"))
-    assert market.read("report_of", "reporter_1") == (0, 0)
+    assert market.read("report_of", "reporter_1") == (0, 0, 0, 0, 0)
     with reverts("price_feed: not a reporter"):
         market.report(None, 10)
     for reporter in ("new_2", "new_3"):

@@ -42,7 +42,7 @@ def bring_up(market: PerpetualMarket, owner: str) -> None:
     clock = market.clocks[()]
     account = market.accounts[owner]
     while account.cycle != clock.cycle or account.markets & clock.ended:
-        market._wake(owner)
+        market._touch(owner)
         after = market.accounts[owner]
         if after == account:
             return

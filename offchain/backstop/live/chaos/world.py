@@ -101,7 +101,7 @@ class World:
         for i in range(terms.feed.reporters):
             name = f"reporter_{i + 1}"
             price = self.price(terms.symbol, now) * self.lies.get(name, 100) // 100
-            self.send(name, "PriceFeed", "report", c, price)
+            self.send(name, "PriceFeed", "report_range", c, price, price, price, 0)
 
     # ------------------------------------------------------------------- sending
 

@@ -162,7 +162,7 @@ class Crash(Simulation):
         """Set prices as in a simulation, though somebody else may have stepped the feed just before."""
         for market, feed, price in self.opening_prices(others):
             for i in range(feed.reporters):
-                self.must("PriceFeed", "report", market, price, sender=self.account(f"reporter_{i + 1}"))
+                self.report_opening(market, price, self.account(f"reporter_{i + 1}"))
             self.apply(Action("PriceFeed", "poke", (market,), self.account("market_maker")))
 
     # --------------------------------------------------------------------- blocks

@@ -389,7 +389,9 @@ class KeeperLoop:
             self._lines.would_send((keeper.name, intent.about), f"{what} would be signed")
             return False
         try:
-            signed = intent.action.method == "report" and put_report(self.system, keeper, *intent.action.args)
+            signed = intent.action.contract == "PriceFeed" and put_report(
+                self.system, keeper, *intent.action.args
+            )
         except BackstopError as error:
             self._lines.once(
                 (keeper.name, "signing"), Line(f"{what}: {error}", "refused", keeper=keeper.name)

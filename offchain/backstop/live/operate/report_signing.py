@@ -8,9 +8,10 @@ from backstop.live.operate.system import LiveSystem
 from backstop.model.signed_reports import SignedReport, report_digest
 
 
-def put_report(system: LiveSystem, keeper: Keeper, market: int, price: int) -> bool:
+def put_report(system: LiveSystem, keeper: Keeper, market: int, price: int, *span: int) -> bool:
     """Sign a price [ray] as of the block that was followed, and put it into the keeper's file.
 
+    With it goes its range, if there is one: the lowest and the highest price [ray], and since when.
     Return False if that second has been signed already: who signs two prices for one second has either
     brought.
     """
@@ -19,7 +20,9 @@ def put_report(system: LiveSystem, keeper: Keeper, market: int, price: int) -> b
     if signed_at <= keeper.signing.last(keeper.address, market).reported_at:
         return False
     feed = system.addresses["PriceFeed"]
-    digest = report_digest(market, price, signed_at, system.deployment.chain_id, feed)
+    low, high, since = span or (price, price, signed_at)
+    content = market, price, low, high, since, signed_at
+    digest = report_digest(content, system.deployment.chain_id, feed)
     signature = system.host.signers.sign_digest(keeper.address, digest)
-    keeper.signing.put(Said(keeper.address, SignedReport(market, price, signed_at, signature)))
+    keeper.signing.put(Said(keeper.address, SignedReport(*content, signature)))
     return True

@@ -160,8 +160,9 @@ class Bench:
         liars = [self.it.at(name) for name in part.reporters]
         for step in deliveries(self.it, None):
             action = step.action
-            if action.method == "report" and action.sender in liars:
-                action = action._replace(args=(action.args[0], action.args[1] // 1_000))
+            if action.method == "report_range" and action.sender in liars:
+                c, price, *_ = action.args
+                action = action._replace(args=(c, *3 * (price // 1_000,), 0))
             found.append(step._replace(action=action, needed=False))
         return [found[0]._replace(wait=STEP), *found[1:]]
 

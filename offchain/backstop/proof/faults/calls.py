@@ -239,7 +239,8 @@ def deliveries(it: Play, broken: Part | None, *symbols: str) -> list[Step]:
         silent = broken is not None and (not broken.markets or symbol in broken.markets)
         for reporter in reporters_of(symbol):
             if broken is None or not (silent and reporter in broken.reporters):
-                report = it.action("PriceFeed.report", market, int(price * RAY), by=reporter)
+                said = int(price * RAY)
+                report = it.action("PriceFeed.report_range", market, said, said, said, 0, by=reporter)
                 found.append(Step(report))
         if symbol == ADAPTED and not (silent and broken is not None and ADAPTER in broken.reporters):
             found.append(Step(it.action(f"{ADAPTER}.push", by="poker"), False))

@@ -64,7 +64,7 @@ def play_cycles(artifacts: Artifacts | None = None) -> Iterator[tuple[str, Play]
 
 def _fill(it: Play, name: str, lots: int) -> Action:
     """Return the match of two signed orders at the mark: somebody buys lots of `short`, or sells them."""
-    price, orders = it.read(f"{_MARKET}.path_of", WETH)[0].price, list[object]()
+    price, orders = it.read(f"{_MARKET}.mark_of", WETH), list[object]()
     for who, size in ((name, lots), (SHORT, -lots)):
         order = Order(trader(who), WETH, size, price, MAX_UINT256, it.both.steps, lots < 0)
         orders += order, sign_order(who, order, CHAIN_ID, it.at("MarginOrders"))

@@ -102,7 +102,9 @@ class Play:
                     self.do(f"{AGGREGATOR}.say", 1, int(price * 10**8), now, now, 1, by="poker")
                     self.do(f"{ADAPTER}.push", by="poker")
                 for reporter in reporters_of(symbol):
-                    self.do("PriceFeed.report", self.markets[symbol], int(price * RAY), by=reporter)
+                    said = int(price * RAY)
+                    args = self.markets[symbol], said, said, said, 0
+                    self.do("PriceFeed.report_range", *args, by=reporter)
                 self.do("PriceFeed.poke", self.markets[symbol], by="poker")
 
     def open(self, who: str, symbol: str, ratio: int, debt: int) -> None:

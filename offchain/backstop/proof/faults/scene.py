@@ -75,7 +75,7 @@ def play(artifacts: Artifacts | None = None) -> Iterator[tuple[str, Play]]:
 
 def fill(it: Play, lots: int) -> Action:
     """Return the match of two signed orders: `long` buys so many lots of `short`, or sells them under 0."""
-    price = it.read("PerpetualMarket.path_of", WETH)[0].price
+    price = it.read("PerpetualMarket.mark_of", WETH)
     orders: list[object] = []
     for name, size in zip(TRADERS, (lots, -lots), strict=True):
         order = Order(trader(name), WETH, size, price, MAX_UINT256, it.both.steps, False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.domain import Domain
-from backstop.model.perpetual_market import PerpetualMarket
+from backstop.model.margin_fund import MarginFund
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.registry import Violation, history_property, transition_property
 from backstop.proof.properties.transition import Changes, Transition
@@ -14,7 +14,7 @@ from backstop.proof.properties.transition import Changes, Transition
 if TYPE_CHECKING:
     from backstop.hosts.model import ModelSystem
 
-_MARKET = "PerpetualMarket"
+_MARKET, _FUND = "PerpetualMarket", "MarginFund"
 _FOREVER = 2**32 - 1
 _MONEY = ("draw", "repay", "recover", "redeem")
 
@@ -63,7 +63,7 @@ class DomainsLoseWhatWasAnnouncedInTime:
 
 
 @transition_property(
-    65, calls=["PerpetualMarket.post_shortfall", *(f"*.{method}" for method in _MONEY)], events=["*.Poked"]
+    65, calls=[f"*.{method}" for method in _MONEY], events=["*.Poked", f"{_FUND}.ShortfallPosted"]
 )
 def a_domains_money_is_counted_once(step: Transition, changes: Changes) -> None:
     """Assert that what a bridge draws is owed, rounded up, and what is paid back is burned and owed no more.
@@ -73,8 +73,7 @@ def a_domains_money_is_counted_once(step: Transition, changes: Changes) -> None:
     """
     contract: Any = step.model.world.contracts.get(step.action.contract)
     if _posts(step):
-        market = cast(PerpetualMarket, contract)
-        contract = step.model.world.addresses[market.domain_address]
+        contract = step.model.world.addresses[cast(MarginFund, step.contract(_FUND)).domain_address]
         _check_posted(step, contract)
     elif contract is None or contract.KIND != "Domain":
         return
@@ -130,22 +129,27 @@ def _check_paid(step: Transition, domain: Any) -> None:
 
 def _posts(step: Transition) -> bool:
     """Return whether a margin market posts a loss, which has happened then."""
-    return step.action.contract == _MARKET and step.action.method == "post_shortfall"
+    return any((log.contract, log.event) == (_FUND, "ShortfallPosted") for log in step.outcome.logs)
 
 
 def _check_posted(step: Transition, domain: Any) -> None:
-    """Assert that a market's unpaid loss is posted as far as the line allows, and drawn for the market."""
-    c, poster, reads = domain.collateral_type, step.action.contract, (step.before, step.after)
-    unpaid = [read(poster, "cycle_losses.late") for read in reads]
-    posted = step.after(poster, "cycle_losses.held") - step.before(poster, "cycle_losses.held")
+    """Assert that what the fund left of a loss is posted within the line, and drawn for the market."""
+    c, market = domain.collateral_type, step.contract(_MARKET)
+    posted = sum(log.values[0] for log in step.outcome.logs if log.event == "ShortfallPosted")
+    unpaid = 0
+    for log in step.outcome.logs:
+        if log.event == "ShortfallPosted":
+            break
+        if log.event == "LossAbsorbed":
+            loss, *paid = log.values
+            unpaid = loss - sum(paid)
+    minted = _transferred(step, "Stablecoin", 0, ZERO_ADDRESS)
     rate = step.after("VaultEngine", "ledger.debts", c).accumulated_rate
     owed = -(-step.before("VaultEngine", "vaults", (c, domain.address)).normalized_debt * rate // RAY)
     line = step.after("VaultEngine", "terms.of_types", c).debt_ceiling * WAD
     room = max(0, line - owed - step.before(domain.label, "lost"))
-    if posted != min(unpaid[0], room) or unpaid[0] - unpaid[1] != posted:
-        raise Violation(
-            f"{posted} were posted of {unpaid[0]}, {unpaid[1]} are left; there was room for {room}"
-        )
+    if posted != min(unpaid, room) or minted.get(market.address) != posted:
+        raise Violation(f"{posted} were posted of {unpaid}; there was room for {room}; {minted} was created")
     if step.after(domain.label, "lost") - step.before(domain.label, "lost") != posted:
         raise Violation(f"{domain.label} does not count {posted} as lost")
 

@@ -78,9 +78,9 @@ def _check(step: Transition, changes: Changes, domain: Domain) -> None:
 
 
 def _posts_at_once(step: Transition, domain: str) -> bool:
-    """Return whether a step is a margin market's, whose losses have happened when they are posted."""
-    contract, method = step.action.contract, step.action.method
-    if (contract, method) != ("PerpetualMarket", "post_shortfall"):
+    """Return whether a margin market posts a loss in a step, which has happened then."""
+    contract = "MarginFund"
+    if not any((log.contract, log.event) == (contract, "ShortfallPosted") for log in step.outcome.logs):
         return False
     poster = step.model.world.contracts[contract].address
     return bool(step.before(domain, "roles.access_control.hasRole", (SHORTFALL, poster)))

@@ -35,7 +35,7 @@ class PricesComeFromReports:
         self._reports: dict[int, dict[str, tuple[int, int]]] = {}
         for (c, index), reporter in feed["reporters"].items():
             if (report := feed["reports"][c, index]).price:
-                self._reports.setdefault(c, {})[reporter] = tuple(report)
+                self._reports.setdefault(c, {})[reporter] = report.price, report.reported_at
         self._stepped = {c: average.stepped_at for c, average in feed["averages"].items()}
         # How many steps in a row a price has waited to be confirmed, and whether the last one was.
         self._waits: dict[int, tuple[int, bool]] = {
@@ -54,10 +54,10 @@ class PricesComeFromReports:
             if log.contract != _FEED:
                 continue
             c = log.values[0]
-            if log.event == "Reported":
+            if log.event in ("Reported", "RangeReported"):
                 self._reports.setdefault(c, {})[log.values[1]] = log.values[2], now
             elif log.event == "ReportBrought":
-                self._reports.setdefault(c, {})[log.values[1]] = log.values[2], log.values[3]
+                self._reports.setdefault(c, {})[log.values[1]] = log.values[2], log.values[-1]
             elif log.event == "MarketSet":
                 self._reports[c] = {}
             elif log.event == "Poked" and step.action.method == "poke":

@@ -156,10 +156,15 @@ def _is_signed(step: Transition, key: tuple[int, int], reporter: str, old: Any, 
     if not 0 <= age <= MAX_SIGNED_AGE or new.reported_at <= old.reported_at:
         return False
     feed = step.contract("PriceFeed")
-    digest = report_digest(key[0], new.price, new.reported_at, step.model.world.chain_id, feed.address)
     for *said, signature in step.action.args[0]:
+        market, price, low, high, since, at = said
+        # In millionths of the price, outward.
+        span = low * 10**6 // price, -(-high * 10**6 // price), since
+        if market != key[0] or new != (price, *span, at) or not low <= price <= high or since > at:
+            continue
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
-        if said == [key[0], *new] and ecrecover(digest, signature[64], r, s) == reporter:
+        digest = report_digest(said, step.model.world.chain_id, feed.address)
+        if ecrecover(digest, signature[64], r, s) == reporter:
             return True
     return False
 

@@ -85,6 +85,15 @@ def _minimum(call: Call, c: int, floor: int, penalty: int) -> Iterable[Slot]:
         yield _record(call, "terms", c, _SALES, **changed)
 
 
+def _reported(call: Call, c: int, price: int, low: int, high: int, since: int) -> Iterable[Slot]:
+    """Yield a report, with the ends of its range in millionths of the price."""
+    key, million = (c, call.own("reporter_index", (c, call.sender))), 10**6
+    ends = low * million // price, -(-high * million // price)
+    yield _record(
+        call, "reports", key, price=price, low=ends[0], high=ends[1], since=since, reported_at=call.now
+    )
+
+
 def _floor(call: Call, c: int, new: int) -> Iterable[Slot]:
     yield _record(call, "terms.of_types", c, debt_floor=new)
     yield from _minimum(call, c, new, call.read(_SALES, "terms", c).penalty)
@@ -122,9 +131,8 @@ _TOLD: dict[tuple[str, str], Callable[..., Iterable[Slot]]] = {
     (ENGINE, "approve_operator"): lambda x, who, new: [(ENGINE, "operators", (x.sender, who), new)],
     (_SALES, "set_penalty"): lambda x, c, new: _minimum(x, c, x.engine("terms.of_types", c).debt_floor, new),
     (_SALES, "set_stop"): lambda x, c, new: [_record(x, "terms", c, stop=new)],
-    (FEED, "report"): lambda x, c, price: [
-        _record(x, "reports", (c, x.own("reporter_index", (c, x.sender))), price=price, reported_at=x.now)
-    ],
+    (FEED, "report"): lambda x, c, price: _reported(x, c, price, price, price, x.now),
+    (FEED, "report_range"): lambda x, *args: _reported(x, *args),
     (FEED, "set_market"): _market,
     (FEED, "set_guards"): lambda x, c, *new: [
         _record(

@@ -19,7 +19,8 @@ _SEIZES = {
     ("Workouts", "enter"),
     ("Workouts", "top_up"),
     ("Domain", "realise_loss"),
-    ("PerpetualMarket", "post_shortfall"),
+    *(("PerpetualMarket", each) for each in ("post_shortfall", "meet", "meet_all", "roll", "withdraw")),
+    ("PerpetualBackstop", "leave"),
 }
 """Calls, by kind of contract, in which a vault is seized."""
 

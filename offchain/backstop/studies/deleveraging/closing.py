@@ -86,7 +86,7 @@ def close(
             if done.value == 0:
                 break
     else:
-        whole_gain = market.pending_of(ZERO_ADDRESS, m).short
+        whole_gain = market.cycle_of(ZERO_ADDRESS, m, market.clocks[()].cycle - 1)[0].short
         would = {
             owner: min(held.get(owner, 0), nobodys * gains[owner].short // whole_gain) for owner in order
         }

@@ -250,7 +250,7 @@ class Crash:
         market, found = self.crowd.market, {}
         with self.blocks.model.imagine():
             for owner in list(market.accounts):
-                market._wake(owner)
+                market._touch(owner)
                 standing = market._standing(owner)
                 found[owner] = standing.own - standing.haircut
         return found

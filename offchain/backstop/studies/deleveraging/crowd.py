@@ -92,7 +92,9 @@ class Crowd:
         self.reported_at = self.blocks.timestamp
         for m in range(len(ENTRIES)):
             for i in range(standard().collateral_types[m].feed.reporters):
-                yield Action("PriceFeed", "report", (m, self.dollars[m] * RAY), account(f"reporter_{i + 1}"))
+                price = self.dollars[m] * RAY
+                args = m, price, price, price, 0
+                yield Action("PriceFeed", "report_range", args, account(f"reporter_{i + 1}"))
 
     # --------------------------------------------------------------- opening
 

@@ -62,7 +62,7 @@ def chosen(crowd: Crowd, percent: int, seed: int) -> Dodges:
     with crowd.blocks.model.imagine():
         for i, name in enumerate(names):
             owner = trader(name)
-            market._wake(owner)
+            market._touch(owner)
             gained = [sum(market._gained_now(owner, m)) for m in crowd.markets]
             sizes = [market.positions[owner, m].size for m in crowd.markets]
             has = has_in_all(crowd, owner)
@@ -116,7 +116,7 @@ def _withdraw(crowd: Crowd, dodges: Dodges, each: Dodger, name: str) -> None:
     if not market.accounts[owner].cycle:
         return
     with crowd.blocks.model.imagine():
-        market._wake(owner)
+        market._touch(owner)
         standing = market._standing(owner)
         notional = sum(abs(market.positions[owner, m].size) * crowd.price(m) for m in crowd.markets)
     free = standing.own - standing.haircut - standing.unfinal - notional // 10 - 1
@@ -137,7 +137,7 @@ def escaped(crowd: Crowd, each: Dodger, cycle: int) -> int:
     for name in (each.name, each.pal):
         owner = trader(name)
         if market.accounts[owner].cycle:
-            market._wake(owner)
+            market._touch(owner)
             has += has_in_all(crowd, owner)
     had = each.had
     for m, (size, worth) in enumerate(zip(each.sizes, each.worths, strict=True)):

@@ -62,7 +62,8 @@ def _opening(setting: Setting, random: Random) -> Iterator[Action]:
     at = deployment.addresses
     for c, price in enumerate(PRICES):
         for i in range(3):
-            yield Action("PriceFeed", "report", (c, price), account(f"reporter_{i + 1}"))
+            args = c, price, price, price, 0
+            yield Action("PriceFeed", "report_range", args, account(f"reporter_{i + 1}"))
         yield Action("PriceFeed", "poke", (c,), KEEPER)
     yield Action("WETH", "mint", (BANK, 10**5 * WAD), BANK)
     yield Action("WETH", "approve", (at["VaultEngine"], MAX_UINT256), BANK)
@@ -143,7 +144,9 @@ class Exchange:
         self.done.append(HOUR)
         for c, usual in enumerate(PRICES):
             for i in range(3):
-                self.do(account(f"reporter_{i + 1}"), "PriceFeed", "report", c, usual if c else price)
+                said = usual if c else price
+                reporter = account(f"reporter_{i + 1}")
+                self.do(reporter, "PriceFeed", "report_range", c, said, said, said, 0)
             self.do(KEEPER, "PriceFeed", "poke", c)
 
     def trade(self, buyer: str, seller: str, lots: int, price: int) -> bool:

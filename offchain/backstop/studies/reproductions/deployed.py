@@ -53,7 +53,8 @@ class Deployed:
             feed = self.parameters.collateral_types[market].feed
         self.advance(feed.step)
         for i in range(feed.reporters):
-            self.do("PriceFeed", "report", market, price, sender=f"reporter_{i + 1}")
+            args = market, price, price, price, 0
+            self.do("PriceFeed", "report_range", *args, sender=f"reporter_{i + 1}")
         self.do("PriceFeed", "poke", market, sender="stranger")
 
     def borrow(self, who: str, c: int, collateral: int, debt: int) -> None:

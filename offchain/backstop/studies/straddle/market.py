@@ -114,7 +114,7 @@ class Market:
         """Have all reporters say a price [1e-8 dollars] and the market be marked at it."""
         ray = price * RAY // UNIT
         for reporter in self.reporters:
-            self.do("PriceFeed.report", 0, ray, by=reporter)
+            self.do("PriceFeed.report_range", 0, ray, ray, ray, 0, by=reporter)
         self.do("PerpetualMarket.accrue", MARKET)
 
     def price(self) -> int:

@@ -65,7 +65,7 @@ def crash(town: Town) -> None:
 
     def mark(dollars: int) -> None:
         for i in range(3):
-            do(f"reporter_{i + 1}", "PriceFeed.report", 0, dollars * RAY)
+            do(f"reporter_{i + 1}", "PriceFeed.report_range", 0, *(dollars * RAY,) * 3, 0)
         do("saver", "PerpetualMarket.accrue", 0)
 
     at = town.deployment.addresses
@@ -161,10 +161,10 @@ def test_metrics_have_it(content: dict[str, Any]) -> None:
     assert figures == books | {"shortfall": 1_003, "two_largest": 1_003, "asked": 0}
 
 
-def test_the_market_has_no_power_but_to_post(content: dict[str, Any]) -> None:
+def test_the_market_has_no_power_and_its_fund_only_that_to_post(content: dict[str, Any]) -> None:
     powers = {each["contract"]: each for each in content["statement"]["powers"]["contracts"]}
     assert not {"PerpetualMarket", "PerpetualDesk", "MarginOrders"} & powers.keys()
-    at = plan(parameters()).addresses["PerpetualMarket"]
+    at = plan(parameters()).addresses["MarginFund"]
     assert [each["role"] for each in powers["Perpetuals"]["roles"] if each["account"] == at] == ["SHORTFALL"]
 
 

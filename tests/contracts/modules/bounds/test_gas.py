@@ -10,7 +10,7 @@ import pytest
 
 from backstop.hosts import by_name as hosts
 from backstop.hosts.anvil import AnvilHost
-from backstop.model.arithmetic import RAD, RAY
+from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import MAX_REPORTERS
 from backstop.model.exits import MOST_GROUPS
 from backstop.model.redeem_queue import MOST_UNSETTLED
@@ -89,11 +89,14 @@ def test_a_policy(guarded):
 
 
 def test_a_mark_of_as_many_reporters_as_there_may_be(on_a_node):
-    """Each lower than the one before: the order that takes longest to sort."""
+    """Each lower than the one before, and its ends as well: the order that takes longest to sort."""
     made = on_a_node(by_cycle())
     for k in range(MAX_REPORTERS):
-        made.do("PriceFeed.report", 0, PRICES["WETH"] * (100 - k) // 100, sender=f"reporter_{k + 1}")
-    assert 1.4 * made.gas("MarginPolicy.mark_price", 0, 60) < BOUNDS["POLICY_GAS"]
+        price = PRICES["WETH"] * (100 - k) // 100
+        args = price, price * 99 // 100 + 1, price * 101 // 100 + 1, 0
+        made.do("PriceFeed.report_range", 0, *args, sender=f"reporter_{k + 1}")
+    assert made.read("MarginPolicy.mark_price", 0, 60).high != 0
+    assert 1.3 * made.gas("MarginPolicy.mark_price", 0, 60) < BOUNDS["POLICY_GAS"]
     assert 4 * made.gas("MarginPolicy.maintenance", 0, PRICES["WETH"]) < BOUNDS["POLICY_GAS"]
 
 
@@ -101,6 +104,18 @@ def test_a_feed(guarded):
     assert 2 * guarded.gas("PriceFeed.look_until") < BOUNDS["LOOK_GAS"]
     assert 2 * guarded.gas("PriceFeed.begin_final_price", XAU, sender="Settlement") < FEED_GAS
     assert 2 * guarded.gas("PriceFeed.final_price", XAU) < FEED_GAS
+
+
+def test_a_domain(on_a_node):
+    """Its first loss, and one after years in which a fee has grown on what is owed."""
+    made = on_a_node(by_cycle())
+    domain, market = "Perpetuals", made.address("PerpetualMarket")
+    asked = "Perpetuals.lose", 1_000 * WAD, market
+    assert 2 * made.gas(*asked, sender="MarginFund") < BOUNDS["DOMAIN_GAS"]
+    line = made.lockstep.model.world.contracts[domain].collateral_type
+    made.do("VaultEngine.set_stability_fee", line, 10**18, sender="admin")
+    made.advance(3 * 365 * DAY)
+    assert 2 * made.gas(*asked, sender="MarginFund") < BOUNDS["DOMAIN_GAS"]
 
 
 def test_stages(guarded):

@@ -174,7 +174,10 @@ def named(s: Scene, account: str) -> tuple[str, ...]:
 def _withdraw(s: Scene, amount: int, account: str) -> Action:
     """Take out of an account; at times somebody tries whose it is not."""
     by = OWNERS[account] if s.chance(0.97) else s.some(TRADERS)
-    said = named(s, account) if by == account else (account,)
+    said: tuple[object, ...] = named(s, account) if by == account else (account,)
+    if s.chance(0.2):
+        # At times more than is paid while something is late.
+        said = (account, s.some((amount, amount * 9 // 10, amount + 1)))
     return s.call(_MARKET, "withdraw", amount, s.somebody(), *said, by=by)
 
 

@@ -9,6 +9,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.member_pool import MemberPool
 from backstop.model.price_feed import renewal_window
+from backstop.model.signed_reports import Span
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.opening import (
     ADAPTED,
@@ -28,13 +29,25 @@ PER_ANSWER = 10**19
 
 
 def report_all(s: Scene, c: int, price: int) -> Iterator[Action | Wait]:
-    """Have all reporters of a market who are accounts say a price."""
+    """Have all reporters of a market who are accounts say a price, most of them with a range until now."""
     price = min(max(price, 1), bounds.MAX_PRICE)
+    span = draw_span(s, price)
     for index in range(1, s.feed.configs[c].reporters + 1):
         reporter = s.feed.reporters[c, index]
         # An adapter says what its aggregator does, in a move of its own.
         if reporter not in s.world.addresses:
-            yield s.call("PriceFeed", "report", c, price, by=reporter)
+            if s.chance(0.02):
+                yield s.call("PriceFeed", "report", c, price, by=reporter)
+            else:
+                yield s.call("PriceFeed", "report_range", c, price, *span, by=reporter)
+
+
+def draw_span(s: Scene, price: int) -> Span:
+    """Draw the range of a report: mostly long enough for a mark, and as narrow as the price."""
+    low = price * s.some((BASIS_POINTS, BASIS_POINTS, s.random.randint(0, BASIS_POINTS))) // BASIS_POINTS
+    high = price * s.some((100, 100, 101, s.random.randint(100, 1_600))) // 100
+    since = s.now - s.some((0, 1, 59, *5 * (bounds.MAX_MARK_AGE,)))
+    return Span(low, high, since)
 
 
 def _until_step(s: Scene, c: int) -> Wait:

@@ -9,6 +9,7 @@ from backstop.deployment.signing import sign_report
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.signed_reports import SignedReport
+from backstop.proof.fuzz.catalogue.prices import draw_span
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.system import Action
@@ -22,7 +23,10 @@ def _signed(s: Scene, reporter: str, c: int, price: int) -> SignedReport:
     wrong = s.random.randrange(60)
     feed = s.world.contracts["VaultEngine" if wrong == 0 else "PriceFeed"].address
     chain_id = s.world.chain_id + (wrong == 1)
-    report = sign_report(reporter, c, price, at + 60 * (wrong == 2), chain_id, feed)
+    span = draw_span(s, price)._replace(since=at - s.some((0, 1, 60, bounds.MAX_MARK_AGE, -1)))
+    if wrong == 6:
+        span = s.some((span._replace(low=price + 1), span._replace(high=16 * price + 1)))
+    report = sign_report(reporter, c, price, at + 60 * (wrong == 2), chain_id, feed, span)
     if wrong == 3:
         return report._replace(market=c + 1)
     if wrong == 4:

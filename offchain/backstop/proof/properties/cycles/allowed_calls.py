@@ -6,6 +6,7 @@ A call is not judged if the stored tables do not determine its outcome, as for a
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ from backstop.proof.properties.figures.cycles import (
     initial_in,
     leaver_of,
     maintenance_in,
-    median_within,
+    range_within,
     there,
     up,
 )
@@ -48,6 +49,7 @@ Reasons = Iterator[tuple[str, bool]]
 Calls = Mapping[str, Callable[[Transition], Reasons]]
 """By "Contract.method", what may stand in the way of a call."""
 
+_FIGURES = 2**116
 _MOST_LOTS, _EMERGENCY, _NANOSECONDS = 2**63 - 1, 2, 10**9
 _NOBODY = "0x" + "0" * 40
 _MODULES = (
@@ -140,7 +142,8 @@ def _has_signed(trial: Trial, order: Order, signature: bytes) -> bool:
     quote, held = trial.read(POOL, "quotes", m), trial.size(pool.address, m) if m in MARKETS else 0
     if trial.now >= quote.until or not 0 < abs(order.size) <= abs(held) - quote.down_to:
         return False
-    mark = median_within(step, m)
+    mark, low, high = range_within(step, m)
+    mark = mark and (high if held > 0 else low)
     over = order.price - mark if held > 0 else mark - order.price
     return bool(mark and order.size * held < 0 and over * BASIS_POINTS >= mark * pool.spread)
 
@@ -164,7 +167,6 @@ def _raise_nonce(step: Transition) -> Reasons:
 def _trade(trial: Trial, maker: Order, taker: Order, lots: int) -> Reasons:
     m, price, desk = maker.market, maker.price, trial.step.contract(DESK)
     yield "desk: price bounds", not 0 < price <= bounds.MAX_LOT_PRICE
-    yield "perpetuals: no such market", m >= trial.listed
     trial.accrue(m)
     mark = trial.price(m)
     yield "desk: no mark yet", mark == 0
@@ -221,7 +223,7 @@ def _risk(trial: Trial, name: str) -> Reasons:
     yield "desk: emergency", has_modes and read("RiskPolicy", "modes").mode >= _EMERGENCY
     yield "desk: in settlement", bool(read("Settlement", "progress").begun_at)
     yield "desk: no price for risk", not trial.accrue_all(name)
-    free = trial.equity(name) - trial.unfinal(name)
+    free = trial.equity(name) - trial.unfinal(name) - trial.worse(name)
     yield "desk: initial margin", free * BASIS_POINTS < trial.margins(name)[1]
 
 
@@ -233,7 +235,6 @@ def _take(step: Transition) -> Reasons:
 
 
 def takes(trial: Trial, owner: str, m: int, lots: int) -> Reasons:
-    yield "perpetuals: no such market", m >= trial.listed
     yield "desk: no price for lots", not trial.accrue(m)
     yield "desk: owes, only pays in", trial.equity(owner) < 0
     long, short = trial.lots[m]
@@ -259,15 +260,16 @@ def liquidates(trial: Trial, owner: str, liquidator: str, m: int, lots: int) -> 
     trial.owner(liquidator)
     size = trial.size(owner, m)
     whole = abs(size)
-    yield "desk: not that many", not 0 < lots <= whole
-    yield "desk: no price of now", not trial.accrue_all(owner)
+    yield "desk: not that many", not lots or not whole
+    lots = min(lots, whole)
+    trial.accrue_all(owner)
+    yield "desk: no price of now", m not in trial.fresh(owner)
     equity = trial.equity(owner)
     yield "desk: meet it", equity < 0
-    initial, _, maintenance = trial.margins(owner)
-    yield "desk: safe account", equity * BASIS_POINTS >= maintenance
+    initial, _, maintenance = trial.margins(owner, trial.fresh(owner))
+    yield "desk: safe account", (equity + trial.better(owner)) * BASIS_POINTS >= maintenance
     price, step = trial.price(m), trial.step
     least = max(1, up(trial.read(POLICY, "underlyings", m).dust * WAD, price))
-    yield "margin_policy: dust is left", lots < whole and whole - lots < least
     lacks = max(0, maintenance // BASIS_POINTS - equity)
     most = min(equity, lacks * trial.read(POLICY, "terms", m).discount // BASIS_POINTS)
     needed = maintenance_in(step, m, whole * price)
@@ -276,9 +278,14 @@ def liquidates(trial: Trial, owner: str, liquidator: str, m: int, lots: int) -> 
         relieved = needed - maintenance_in(step, m, (whole - taken) * price)
         return int(most * relieved // maintenance)
 
-    fewer = lots - 1 if lots < whole else whole - min(whole, least)
-    margin = initial - initial_in(step, m, whole * price) + initial_in(step, m, (whole - fewer) * price)
-    yield "margin_policy: more than needed", (equity - reward(fewer)) * BASIS_POINTS >= margin
+    def is_short(taken: int) -> bool:
+        margin = initial - initial_in(step, m, whole * price) + initial_in(step, m, (whole - taken) * price)
+        return bool((equity - reward(taken)) * BASIS_POINTS < margin)
+
+    # As many as are asked for, or as few as bring it back to its initial margin; no dust stays.
+    lots = bisect_left(range(lots), True, key=lambda taken: not is_short(taken))
+    yield "margin_policy: more than needed", lots == 0
+    lots = whole if whole - lots < least else lots
     delta, paid = -lots if size > 0 else lots, reward(lots)
     fee = paid * step.contract(DESK).fee_share // BASIS_POINTS
     yield "cycle_book: too many lots", abs(trial.size(liquidator, m) - delta) > _MOST_LOTS
@@ -302,35 +309,29 @@ def _withdraw(step: Transition) -> Reasons:
     brought = trial.owner(owner).brought
     closing = trial.read(MARKET, CLOSING)
     yield "perpetuals: losses are open", bool(closing) and trial.clock.cycle < closing + 2
+    if amount >= _FIGURES:
+        raise UnknownError  # whether it is more than a figure can hold, or than the account has
     trial.credit(owner, -amount)
     if trial.sizes(owner):
         yield from _risk(trial, owner)
     else:
         yield "perpetuals: more than it has", trial.equity(owner) < trial.unfinal(owner)
     free, late = max(0, trial.read(MARKET, HELD) - trial.fees), trial.read(MARKET, LATE)
-    yield "perpetuals: not held", amount > free + late
-    paid = amount * free // (free + late) if late else amount
-    if paid > brought and receiver == _NOBODY:
+    least = step.action.args[3] if len(step.action.args) > 3 else 0
+    if late and least and amount <= free + late:
+        raise UnknownError  # what others can pay for it is not said here
+    # What others pay for what is late is free, and late no more.
+    yield "perpetuals: not held", amount > free + late or amount < least
+    if amount > brought and receiver == _NOBODY:
         raise UnknownError
-
-
-def _accrue(step: Transition) -> Reasons:
-    read = step.before if step.outcome.ok else step.after
-    yield "perpetuals: no such market", step.action.args[0] >= read(POLICY, "markets")
 
 
 def _meet(step: Transition) -> Reasons:
     owner = step.action.args[0]
     trial = Trial(step, [owner])
-    held = bool(trial.sizes(owner))
-    owes = trial.accrue_all(owner) and held and trial.equity(owner) < 0
+    trial.accrue_all(owner)
+    owes = bool(trial.fresh(owner)) and trial.equity(owner) + trial.better(owner) < 0
     yield "perpetuals: nothing to do", not owes and not trial.is_booked_anew(owner)
-
-
-def _post(step: Transition) -> Reasons:
-    read = step.before if step.outcome.ok else step.after
-    has_domain = step.contract(MARKET).domain_address in step.model.world.addresses
-    yield "perpetuals: nothing to post", not read(MARKET, LATE) or not has_domain
 
 
 _CALLS: Calls = {
@@ -341,8 +342,6 @@ _CALLS: Calls = {
     f"{DESK}.liquidate": _liquidate,
     f"{DESK}.check_risk": _check_risk,
     f"{MARKET}.withdraw": _withdraw,
-    f"{MARKET}.accrue": _accrue,
-    f"{MARKET}.post_shortfall": _post,
     MEETINGS[0]: _meet,
 }
 

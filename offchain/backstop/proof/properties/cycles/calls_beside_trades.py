@@ -220,7 +220,6 @@ def _execute(step: Transition) -> Reasons:
     is_over = case.executed >= trial.read(CLOSER, "runs", (m, side, case.prover)).batches
     kept = trial.read(CLOSER, "digests", (m, side, case.prover, case.executed))
     yield "ranking: not the next", is_over or digest != kept
-    yield "perpetuals: no such market", m >= trial.listed
     yield "desk: no price to close at", not trial.accrue(m)
     left = trial.lots[m][side] - min(trial.lots[m])
     # With lots of nobody but none of these accounts the call's turn is over all the same.
@@ -249,7 +248,6 @@ def _share(step: Transition) -> Reasons:
         done = trial.read(CLOSER, "parts", (m, side, name))
         part = whole * _gain(trial, name, m, side) // everything
         most.append(part - (done.lots if done.cycle == cycle else 0))
-    yield "perpetuals: no such market", m >= trial.listed
     yield "desk: no price to close at", not trial.accrue(m)
     parts = [min(_on(trial.size(n, m), side), limit) for n, limit in zip(accounts, most, strict=True)]
     yield "sharer: no lots to close", not left or all(part <= 0 for part in parts)

@@ -67,11 +67,15 @@ def a_shortage_is_shared_by_who_leaves(step: Transition, changes: Changes) -> No
 def _check_withdrawal(step: Transition, held: int, late: int) -> None:
     amount, receiver = step.action.args[:2]
     owner = leaver_of(step.action)
-    was = step.before(MARKET, LATE)
-    free = max(0, step.before(MARKET, HELD) - step.after(MARKET, FEES))
+    others = _paid_for_late(step)
+    was = step.before(MARKET, LATE) - others
+    free = max(0, step.before(MARKET, HELD) + others - step.after(MARKET, FEES))
     paid = amount * free // (free + was) if was else amount
-    if amount > free + was or step.outcome.value != paid or (held, late) != (-paid, paid - amount):
+    moved = held - others, late + others
+    if amount > free + was or step.outcome.value != paid or moved != (-paid, paid - amount):
         raise Violation(f"{owner} got {step.outcome.value} of {amount}, with {free} free and {was} late")
+    if len(step.action.args) > 3 and paid < step.action.args[3]:
+        raise Violation(f"{owner} got {paid}, and asked for {step.action.args[3]} at least")
     brought = step.before(MARKET, PAID_IN, owner)
     own = min(paid, brought)
     if step.after(MARKET, PAID_IN, owner) != brought - own:
@@ -83,7 +87,7 @@ def _check_withdrawal(step: Transition, held: int, late: int) -> None:
         sent.append((_address(step), fund.address, paid - own))
         if locked != [(receiver, step.model.timestamp // fund.length, paid - own)]:
             raise Violation(f"of {paid}, {own} were brought, and {locked} is locked")
-    if _sent(step) != sent:
+    if [each for each in _sent(step) if each[0] == _address(step)] != sent:
         raise Violation(f"{_sent(step)} was sent, not {sent}")
     closed_in = step.after(MARKET, CLOSING)
     if closed_in and step.after(MARKET, CLOCK).cycle < closed_in + 2:
@@ -92,6 +96,13 @@ def _check_withdrawal(step: Transition, held: int, late: int) -> None:
         found = standing_of(step, owner)
         if found.equity < found.unfinal:
             raise Violation(f"{owner} left with {amount}, and {found} stays")
+
+
+def _paid_for_late(step: Transition) -> int:
+    """Return what unvested profits, insurance and the protocol paid in a call for what is late."""
+    absorbed = told(step, "LossAbsorbed", contract=fund_of(step))
+    posted = told(step, "ShortfallPosted", contract=fund_of(step))
+    return sum(clawed + insured for _, clawed, insured in absorbed) + sum(amount for (amount,) in posted)
 
 
 def _address(step: Transition) -> str:

@@ -75,7 +75,7 @@ class LotsPayTheRateOfTheirTime:
         marks = met(step) or step.calls(MARKET, "roll")
         trade = None if closes else trade_of(step)
         charged = {m for path in (FUNDINGS, PREMIUMS) for m in ours(changes, path)}
-        if step.calls(MARKET, "accrue") and not has_ended(step, step.after, step.action.args[0]):
+        if step.calls(MARKET, "accrue") and self._has_mark(step, step.action.args[0]):
             charged.add(step.action.args[0])
         if trade:
             charged.add(trade.market)
@@ -114,6 +114,11 @@ class LotsPayTheRateOfTheirTime:
         of_a_lot = _toward_zero(clock.premium, max(1, *step.before(MARKET, LOTS, m)))
         clock.rate = _toward_zero(max(-most, min(most, of_a_lot)), FUNDING_PERIOD)
         clock.premium, clock.lots, clock.since = 0, 0, clock.at
+
+    @staticmethod
+    def _has_mark(step: Transition, m: int) -> bool:
+        """Return whether a market has been marked and has not ended: it charges."""
+        return bool(step.after(MARKET, PATHS, m).price) and not has_ended(step, step.after, m)
 
     @staticmethod
     def _most(step: Transition, m: int) -> int:

@@ -46,7 +46,7 @@ class Stage:
         said = -(-price * RAY // base.lot)
         for reporter in feed.reporters_of(VISITOR, base.feed):
             if reporter not in self.both.model.world.addresses:
-                apply(self.both, "PriceFeed", "report", base.feed, said, by=reporter)
+                apply(self.both, "PriceFeed", "report_range", base.feed, said, said, said, 0, by=reporter)
         must(self.both, MARKET, "accrue", m, by=VISITOR)
         return bool(self.market.paths[m].price == price)
 

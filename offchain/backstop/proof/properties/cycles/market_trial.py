@@ -37,13 +37,11 @@ from backstop.proof.properties.figures.cycles import (
     in_cycle,
     initial_in,
     maintenance_in,
-    median_within,
+    range_within,
     risk_in,
 )
 from backstop.proof.properties.figures.prices import Read
 from backstop.proof.properties.transition import Transition
-
-_MOST_CYCLES = 20
 
 
 class UnknownError(Exception):
@@ -83,6 +81,7 @@ class Trial:
         self._shadow.late = self.read(MARKET, LATE)
         self.lots: dict[int, list[int]] = {}
         self._indices: dict[int, int] = {}
+        self._fresh: dict[int, tuple[int, int, int]] = {}
         for m in MARKETS:
             if self.read(MARKET, PATHS, m).price:
                 self._shadow.markets[m] = load_market(tables, m, self.clock.cycle)
@@ -94,7 +93,7 @@ class Trial:
             cycle = self.read(MARKET, ACCOUNTS, name).cycle
             if not cycle or cycle == self.clock.cycle:
                 self._shadow.owners[name] = load_owner(tables, name)
-            elif wakes and self.clock.cycle - cycle <= _MOST_CYCLES:
+            elif wakes:
                 self._shadow.owners[name] = self._wake(tables, name, cycle)
         for name, owner in self._shadow.owners.items() if wakes else ():
             for m, lots in owner.lots.items():
@@ -162,10 +161,13 @@ class Trial:
         lots = self.owner(name).lots.values()
         return sum(sum(each.gained) + sum(each.pending_gained) for each in lots)
 
-    def margins(self, name: str) -> tuple[int, int, int]:
-        """Return initial margin, that of new risk, and maintenance margin at the marks [bps x wei]."""
+    def margins(self, name: str, sizes: dict[int, int] | None = None) -> tuple[int, int, int]:
+        """Return initial margin, that of new risk, and maintenance margin at the marks [bps x wei].
+
+        Of all lots of an account, or of some.
+        """
         initial = risk = maintenance = 0
-        for m, size in self.sizes(name).items():
+        for m, size in (self.sizes(name) if sizes is None else sizes).items():
             price = self.price(m)
             notional = abs(size) * price
             initial += initial_in(self.step, m, notional)
@@ -206,10 +208,12 @@ class Trial:
 
     def accrue(self, m: int) -> bool:
         """Bring a market up to now; return whether it has a price of now."""
-        if self.has_ended(m):
+        if m not in self._indices or self.has_ended(m):
             return False
-        found = median_within(self.step, m)
+        found = range_within(self.step, m)[0]
         is_fresh = 0 < found <= bounds.MAX_LOT_PRICE
+        if is_fresh:
+            self._fresh[m] = range_within(self.step, m)
         price = found if is_fresh else self.price(m)
         turn = maintenance_in(self.step, m, price) // (4 * BASIS_POINTS)
         self._shadow.walk(m, To(price, self._indices[m], self.now), turn, self.lots[m])
@@ -218,6 +222,20 @@ class Trial:
     def accrue_all(self, name: str) -> bool:
         """Bring all markets of an account's lots up to now; return whether all have a price of now."""
         return all([self.accrue(m) for m in sorted(self.sizes(name))])
+
+    def fresh(self, name: str) -> dict[int, int]:
+        """Return the lots of an account in markets with a price of now, which were brought up to now."""
+        return {m: size for m, size in self.sizes(name).items() if m in self._fresh}
+
+    def better(self, name: str) -> int:
+        """Return by how much more these lots were worth at the better ends of the ranges before now."""
+        lots = self.fresh(name).items()
+        return sum(size * (self._fresh[m][1 + (size > 0)] - self.price(m)) for m, size in lots)
+
+    def worse(self, name: str) -> int:
+        """Return by how much less at the worse ends."""
+        lots = self.fresh(name).items()
+        return sum(size * (self.price(m) - self._fresh[m][1 + (size < 0)]) for m, size in lots)
 
     def is_covered(self) -> bool:
         """Return whether insurance that may be spent now has what all markets ask for together."""

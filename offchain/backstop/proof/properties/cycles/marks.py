@@ -25,6 +25,7 @@ from backstop.proof.properties.figures.cycles import (
     has_ended,
     median_within,
     ours,
+    range_within,
     sizes_of,
     there,
     told,
@@ -41,8 +42,9 @@ if TYPE_CHECKING:
 def a_mark_is_seconds_old(step: Transition, changes: Changes) -> None:
     """Assert that a mark is the middle of a quorum of reports of the last seconds, and never comes of a halt.
 
-    Whoever brings a market up to now, or trades in it, has it marked where there is such a price. While a
-    final price is made, the mark is what that will be if the price of now holds; then there is no other.
+    Whoever brings a market up to now, or trades in it, has it marked where there is such a price, and is told
+    its range. While a final price is made, the mark is what that will be if the price of now holds; then
+    there is no other.
     """
     if not there(step) or step.calls(MARKET, "end_market"):
         return
@@ -62,7 +64,8 @@ def a_mark_is_seconds_old(step: Transition, changes: Changes) -> None:
     mark = step.after(MARKET, PATHS, concerned).price
     if found and mark != found:
         raise Violation(f"market {concerned} stays at {mark}, the reports say {found}")
-    if step.calls(MARKET, "accrue") and tuple(step.outcome.value) != (bool(found), mark):
+    ends = range_within(step, concerned)[1:] if found else (0, 0)
+    if step.calls(MARKET, "accrue") and tuple(step.outcome.value) != (mark, *ends):
         raise Violation(f"market {concerned} is at {mark} of {found}, and says {step.outcome.value}")
     if step.action.contract != MARKET and step.action.method in ("take", "liquidate") and not found:
         raise Violation(f"lots were taken over at a mark of {mark} that nobody brought")

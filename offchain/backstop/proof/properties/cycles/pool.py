@@ -24,7 +24,7 @@ from backstop.proof.properties.figures.cycles import (
     POOL,
     POSITIONS,
     fund_of,
-    median_within,
+    range_within,
     sizes_of,
     standing_of,
     told,
@@ -211,7 +211,10 @@ def the_pool_takes_risk_within_its_limits(step: Transition, changes: Changes) ->
 
 @transition_property(124, calls=[f"{ORDERS}.fill"])
 def the_pool_sells_at_the_mark_or_better(step: Transition, changes: Changes) -> None:
-    """Assert that a trade by the pool's order reduces it within a quote that runs, at the mark and spread."""
+    """Assert that a trade by the pool's order reduces it within a quote that runs, at the mark and spread.
+
+    The mark is the end of its range that is better for the pool.
+    """
     trade = trade_of(step) if POOL in step.model.world.contracts and step.calls(ORDERS, "fill") else None
     if trade is None:
         return
@@ -220,13 +223,14 @@ def the_pool_sells_at_the_mark_or_better(step: Transition, changes: Changes) -> 
         return
     key = pool.address, m
     was, now = (read(MARKET, POSITIONS, key).size for read in (step.before, step.after))
-    quote, mark = step.before(POOL, _QUOTES, m), median_within(step, m)
+    quote, (mark, low, high) = step.before(POOL, _QUOTES, m), range_within(step, m)
     if not (0 <= now < was or was < now <= 0) or abs(now) < quote.down_to:
         raise Violation(f"the pool had {was} lots, has {now}, and keeps {quote.down_to}")
     if step.model.timestamp >= quote.until or not mark:
         raise Violation(f"a quote until {quote.until} was filled at a mark of {mark}")
-    over = trade.price - mark if was > 0 else mark - trade.price
-    if over * BASIS_POINTS < mark * pool.spread:
+    end = high if was > 0 else low
+    over = trade.price - end if was > 0 else end - trade.price
+    if over * BASIS_POINTS < end * pool.spread:
         raise Violation(f"the pool traded at {trade.price}, with a mark of {mark}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.arithmetic import WAD
@@ -14,12 +15,14 @@ from backstop.proof.properties.figures.cycles import (
     CLOSER,
     CLOSINGS,
     DESK,
+    EDGES,
     FEES,
     FUNDINGS,
     GAINED,
     HELD,
     LATE,
     LATE_OF,
+    LEVELS,
     LOSSES,
     LOST,
     LOTS,
@@ -39,6 +42,7 @@ from backstop.proof.properties.figures.cycles import (
     TOTALS,
     VALUES,
     WORTHS,
+    better_within,
     fund_of,
     has_ended,
     in_cycle,
@@ -48,6 +52,7 @@ from backstop.proof.properties.figures.cycles import (
     met,
     ours,
     premium_of,
+    sizes_of,
     there,
     told,
     trade_of,
@@ -74,10 +79,11 @@ _WRITES = (*_BY_OWNER, *_BY_POSITION, *_BY_CYCLE, *_OF_MARKETS)
 class WhatAnyoneHasFollowsFromWhatHappened:
     """Assert that all that accounts have, and all that sides bear, follows from marks, trades and rolls.
 
-    Lots, cash, deposits, gains and losses of the open and the pending cycle, what is booked, late and given,
-    haircuts, bonds and fees, to the wei, whoever was touched when. Profits that have not vested pay before
-    insurance, and that within its cap. An account that owes is seized where its
-    markets have marks of now, and no other; what is met has been booked.
+    Lots, cash, deposits, gains and losses of the open and the pending cycle, what is booked, late and
+    given, haircuts, bonds and fees, to the wei, whoever was touched when. What is late is paid in the
+    call that books it and in each that rolls or withdraws: by profits that have not vested, then by
+    insurance within its cap, then by the protocol. An account that owes, also at the better ends of
+    ranges, loses its lots in markets with marks of now, and no other does; what is met has been booked.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -104,9 +110,14 @@ class WhatAnyoneHasFollowsFromWhatHappened:
         shadow = self._shadow
         trade = trade_of(step) if step.action.contract in (DESK, ORDERS, POOL) else None
         self._walk(step, changes, shadow)
+        shadow.absorbed, shadow.due, fund = [], _due(step, shadow), fund_of(step)
         for number, log in enumerate(step.outcome.logs):
             if log.contract == MARKET:
                 _EVENTS.get(log.event, _nothing)(step, shadow, log.values, number)
+            elif log.contract == fund and log.event in _OF_FUND:
+                _OF_FUND[log.event](step, shadow, log.values, number)
+        if shadow.absorbed:
+            _check_fund(step, shadow.absorbed)
         if trade is not None:
             fee, payer = premium_of(step, trade)
             gets = {trade.one: trade.one_gets, trade.other: trade.other_gets}
@@ -117,6 +128,8 @@ class WhatAnyoneHasFollowsFromWhatHappened:
                 if owner is not None:
                     owner.cash += amount
         _check_met(step, shadow)
+        if shadow.due is not None:
+            raise Violation(f"{shadow.late} are late, and the fund was not asked by {step.action.method}")
         if step.calls(MARKET, "end_market") and step.after("Settlement", "progress").begun_at:
             # What nobody has got for lots of debtors by then is insurance.
             shadow.fees, shadow.rewards = shadow.fees + shadow.rewards, 0
@@ -188,7 +201,10 @@ def _settled(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: 
     shadow.fees += values[3] - values[4]
     if owner is None:
         return
-    expected = owner.untold.pop(0) if owner.untold else None
+    if owner.untold:
+        expected = owner.untold.pop(0)
+    else:
+        expected, owner.slept = (shadow.cycle - 2, owner.slept, 0, 0), 0
     if expected != values[1:]:
         raise Violation(f"{values[0]} settled {values[1:]}, not {expected}")
 
@@ -213,16 +229,21 @@ def _rewarded(step: Transition, shadow: Shadow, values: tuple[Any, ...], number:
 
 def _seized(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
     owner = shadow.owner(values[0])
-    shadow.rewards += shadow.third_bond
+    # Lots of a market that had no price are seized later, when the bond has been paid.
+    is_paid = number > 0 and step.outcome.logs[number - 1].event == "BondPaid"
+    shadow.rewards += shadow.third_bond * is_paid
     if owner is not None:
-        if not owner.bond & TAKEN:
+        if is_paid != bool(owner.bond & TAKEN):
             raise Violation(f"{values[0]} was seized, and has no bond for whoever has its lots taken over")
-        owner.bond ^= TAKEN
+        owner.bond &= ~TAKEN
         own, haircut = owner.own(_levels(step, shadow)), sum(shadow.haircuts(owner).values())
         # Who is met by himself has the third of his bond by now.
         paid = [log.values for log in step.outcome.logs[:number] if log.event == "BondPaid"]
         own -= sum(amount for name, finder, amount in paid[-1:] if name == finder == values[0])
-        if own >= haircut or any(lots.size for lots in owner.lots.values()):
+        before = sizes_of(step.before, values[0])
+        own += sum(better_within(step, m, size) for m, size in before.items() if not owner.lots[m].size)
+        silent = [m for m, lots in owner.lots.items() if lots.size and not median_within(step, m)]
+        if own >= haircut or any(lots.size for m, lots in owner.lots.items() if m not in silent):
             raise Violation(f"{values[0]} has {own}, bears {haircut}, and was seized")
 
 
@@ -231,7 +252,10 @@ def _booked(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: i
     owner = shadow.owner(name)
     if owner is None:
         raise Violation(f"{name} was booked asleep")
+    before = owner.late
     changed, lacks = shadow.book(name, _levels(step, shadow))
+    if owner.late != before:
+        shadow.due = owner.late - before
     expected = shadow.cycle - 1, lacks, owner.late
     if not changed or (cycle, amount, late) != expected:
         raise Violation(f"of {name} {cycle, amount, late} was booked, not {expected}")
@@ -239,11 +263,38 @@ def _booked(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: i
 
 def _withdrawn(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
     name, _, amount, own, profit = values
+    if shadow.due is not None:
+        raise Violation(f"{name} withdrew while {shadow.late} are late, and the fund was not asked")
     shadow.late -= amount - own - profit
     owner = shadow.owner(name)
     if owner is not None:
         owner.cash -= amount
+        owner.worth -= amount
+        owner.since_roll -= amount
         owner.brought -= own
+
+
+def _absorbed(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
+    """Note what the fund pays: first for what is late, if anything is, then for the cycle that ends."""
+    loss, clawed, insured = values
+    if shadow.due is not None:
+        if loss != shadow.late:
+            raise Violation(f"the fund was asked for {loss}, and {shadow.late} are late")
+        shadow.absorbed.append(shadow.due)
+        shadow.late, shadow.due = shadow.late - clawed - insured, None
+    else:
+        shadow.absorbed.append(None)
+        shadow.insured = insured
+
+
+def _due(step: Transition, shadow: Shadow) -> int | None:
+    """Return for how much a call asks profits that asks for what is late at once; None if it does not."""
+    if not shadow.late:
+        return None
+    if step.calls(MARKET, "roll"):
+        return shadow.late
+    asks = step.calls(MARKET, "post_shortfall") or bool(told(step, "Withdrawn"))
+    return 0 if asks else None
 
 
 def _posted(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
@@ -253,48 +304,42 @@ def _posted(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: i
 def _rolled(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
     """Let the fund pay, and later gains; then end the cycle."""
     shadow.fees -= min(shadow.fees, step.before(MARKET, HELD))
-    paid = [clawed + insured for _, clawed, insured in told(step, "LossAbsorbed", contract=fund_of(step))]
     insured = later = 0
     covers = shadow.booked and any(sum(market.losses) for market in shadow.markets.values())
-    _check_fund(step, covers)
+    if covers != (None in shadow.absorbed):
+        raise Violation(f"a cycle with losses of {shadow.booked}, and the fund paid {shadow.absorbed}")
     if covers:
-        insured = _next(paid)
+        insured = shadow.insured
         shadow.insure(insured)
     if shadow.late:
-        shadow.late -= _next(paid)
         shares = {m: step.after(POLICY, "terms", m).haircut for m in shadow.markets}
         later = shadow.charge_later(shares)
-    if paid or values != (shadow.cycle, insured, later):
+    if values != (shadow.cycle, insured, later):
         raise Violation(f"cycle {shadow.cycle} ends with {values}, {insured} insured, {later} paid later")
     for m in range(step.after(POLICY, "markets")):
         _go_on(step, shadow, m)
     shadow.roll(_levels(step, shadow))
 
 
-def _check_fund(step: Transition, covers: bool) -> None:
+def _check_fund(step: Transition, asked: Sequence[int | None]) -> None:
     """Assert that insurance pays within its cap, and for what is late only what unvested profits do not."""
     fund = step.contract(fund_of(step))
     now, was = step.model.timestamp // fund.length, step.before(fund.label, "insurance")
     profits = sum(step.before(fund.label, "buckets", now - i).assets for i in range(fund.bucket_count))
     amount, spent = was.amount, was.spent if was.bucket == now else 0
+    left = list(asked)
     for log in step.outcome.logs:
         if log.contract == fund.label and log.event == "InsuranceAdded":
             amount += log.values[1]
         elif log.contract == fund.label and log.event == "LossAbsorbed":
             loss, *found = log.values
-            clawed = 0 if covers else min(loss, profits)
+            clawed = min(loss, profits, left.pop(0) or 0)
+            profits -= clawed
             room = max(0, step.before(fund.label, "cap") * WAD - spent)
             insured = min(loss - clawed, amount, room)
             if found != [clawed, insured]:
                 raise Violation(f"of {loss} profits and insurance pay {found}, not {clawed} and {insured}")
-            amount, spent, covers = amount - insured, spent + insured, False
-
-
-def _next(paid: list[int]) -> int:
-    """Take what the fund paid next."""
-    if not paid:
-        raise Violation("the fund was not asked for a loss that it has to pay first")
-    return paid.pop(0)
+            amount, spent = amount - insured, spent + insured
 
 
 _EVENTS = {
@@ -306,9 +351,11 @@ _EVENTS = {
     "Seized": _seized,
     "Booked": _booked,
     "Withdrawn": _withdrawn,
-    "ShortfallPosted": _posted,
     "Rolled": _rolled,
 }
+
+
+_OF_FUND = {"LossAbsorbed": _absorbed, "ShortfallPosted": _posted}
 
 
 def _check_met(step: Transition, shadow: Shadow) -> None:
@@ -323,11 +370,9 @@ def _check_met(step: Transition, shadow: Shadow) -> None:
     booked = {values[0] for values in told(step, "Booked")}
     if name not in booked and shadow.book(name, levels)[0]:
         raise Violation(f"{name} was met, and what it lacks was not booked")
-    held = [m for m, lots in owner.lots.items() if lots.size]
-    fresh = all(median_within(step, m) == shadow.market(m).price for m in held)
-    if not held or not fresh:
-        return
-    if owner.own(levels) < sum(shadow.haircuts(owner).values()):
+    held = {m: lots.size for m, lots in owner.lots.items() if lots.size and median_within(step, m)}
+    better = sum(better_within(step, m, size) for m, size in held.items())
+    if held and owner.own(levels) + better < sum(shadow.haircuts(owner).values()):
         raise Violation(f"{name} owes, was met at marks of now, and keeps its lots")
 
 
@@ -364,8 +409,9 @@ def _compare(step: Transition, shadow: Shadow, touched: set[str]) -> None:
             shadow.owners[name] = load_owner(read, name)
             continue
         mine, there_now = shadow.owners.setdefault(name, Owner()), load_owner(read, name)
-        if mine.untold:
-            raise Violation(f"{name} was brought up to date, and was not told of {mine.untold}")
+        if mine.untold or mine.slept:
+            raise Violation(f"{name} was not told of {mine.untold}, nor of {mine.slept} of later cycles")
+        mine.touched, mine.borne = shadow.cycle, {}
         a, b = _plain(mine), _plain(there_now)
         if a != b:
             wrong = {what: (b.get(what), a.get(what)) for what in {*a, *b} if a.get(what) != b.get(what)}
@@ -424,6 +470,13 @@ def load_market(tables: Any, m: int, cycle: int) -> Market:
     market.totals = list(tables[TOTALS][m, cycle])
     market.pending_totals = list(tables[TOTALS][m, cycle - 1])
     market.losses = list(tables[LOSSES][m, cycle - 1])
+    market.begun, market.ended = (
+        (
+            (tables[EDGES][m, each, 0].gained, tables[EDGES][m, each, 1].gained),
+            tuple(tables[LEVELS][m, each]),
+        )
+        for each in (cycle - 1, cycle)
+    )
     return market
 
 
@@ -432,7 +485,7 @@ def load_owner(tables: Any, name: str) -> Owner:
     account = tables[ACCOUNTS][name]
     owner = Owner(account.cash, tables[PAID_IN][name], tables[WORTHS][name].value)
     owner.since_roll, owner.late = tables[WORTHS][name].brought, tables[LATE_OF][name]
-    owner.bond = account.bond
+    owner.bond, owner.touched = account.bond, account.cycle
     for m in MARKETS:
         key = name, m
         if not account.markets >> m & 1:

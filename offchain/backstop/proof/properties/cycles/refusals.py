@@ -21,6 +21,7 @@ from backstop.proof.properties.figures.cycles import (
     PATHS,
     VALUES,
     WORTHS,
+    better_within,
     fund_of,
     haircut_of,
     has_ended,
@@ -38,7 +39,10 @@ from backstop.proof.properties.transition import Transition
 
 @refusal_property(140, calls=MEETINGS)
 def who_owes_can_be_met(step: Transition) -> None:
-    """Assert that whoever is refused to be met has no lots, or has at least its haircuts at marks of now."""
+    """Assert that whoever is refused to be met has no lots, or has at least its haircuts at marks of now.
+
+    At the better ends of their ranges; a market without a price of now counts at its last mark.
+    """
     if there(step):
         for owner in met(step):
             _check_refused(step, owner)
@@ -48,16 +52,21 @@ def _check_refused(step: Transition, owner: str) -> None:
     account = step.after(MARKET, ACCOUNTS, owner)
     if not account.cycle or account.cycle != step.after(MARKET, CLOCK).cycle:
         return
-    sizes, own = sizes_of(step.after, owner), account.cash
+    sizes, own, is_fresh = sizes_of(step.after, owner), account.cash, False
     for m, size in sizes.items():
         mark, stored = median_within(step, m), step.after(MARKET, PATHS, m)
-        if not 0 < mark <= bounds.MAX_LOT_PRICE or has_ended(step, step.after, m):
+        if has_ended(step, step.after, m):
             return
+        if 0 < mark <= bounds.MAX_LOT_PRICE:
+            is_fresh = True
+            own += better_within(step, m, size)
+        else:
+            mark = stored.price
         funded = index(step, m) - step.after(MARKET, FUNDINGS, m).level
         lots, values = step.after(MARKET, LOTS, m), step.after(MARKET, VALUES, m)
         moves = share(lots.long, lots.short, mark - stored.price - funded)
         own += size * (values[size < 0] + moves[size < 0])
-    if sizes and own < (haircut := haircut_of(step, owner)):
+    if is_fresh and own < (haircut := haircut_of(step, owner)):
         raise Violation(f"{owner} has {own}, bears {haircut}, and cannot be met: {step.outcome.reason}")
 
 

@@ -14,10 +14,11 @@ from backstop.proof.properties.figures.cycles import BASIS_POINTS, haircut_in, s
 
 SEIZED, BOOKED, TAKEN = 1, 2, 4
 _MOST_MOVES, _MOST_GAINS, _MOST_VALUE = 2**128 - 1, 2**117 - 1, 2**109 - 1
-# Cycles with losses that an account may sleep through and still be brought up to date by one call.
-_LONGEST_SLEEP = 60
+_POINT = 21
+"""Bits after the point of what a lot bears of cycles in which nobody has touched it."""
 
 
+Edge = tuple[tuple[int, int], tuple[int, int]]
 Levels = Mapping[int, Sequence[int]]
 """What a lot of each side is worth, by market."""
 
@@ -60,6 +61,11 @@ class Owner:
     bond: int = 0
     lots: dict[int, Lots] = field(default_factory=dict)
     untold: list[tuple[int, int, int, int]] = field(default_factory=list)
+    touched: int = 0
+    """The cycle in which it was brought up to date last."""
+    borne: dict[int, int] = field(default_factory=dict)
+    slept: int = 0
+    """What a lot bears of cycles in which nobody has touched the account, by market; what all lots do."""
 
     def own(self, levels: Levels) -> int:
         """Return cash and the value of all lots."""
@@ -83,6 +89,9 @@ class Market:
     totals: list[int] = field(default_factory=_none)
     pending_totals: list[int] = field(default_factory=_none)
     losses: list[int] = field(default_factory=_none)
+    begun: Edge = ((0, 0), (0, 0))
+    """What a lot of each side had gained, and was worth, when the pending cycle began; when it ended."""
+    ended: Edge = ((0, 0), (0, 0))
 
 
 class To(NamedTuple):
@@ -101,8 +110,12 @@ class Shadow:
         self.owners: dict[str, Owner] = {}
         self.markets: dict[int, Market] = {}
         self.strangers: set[str] = set()
-        """Accounts that were asleep when this began, or have slept for too long."""
-        self.late = self.overdue = self.fees = self.rewards = 0
+        """Accounts that were asleep when this began."""
+        self.late = self.overdue = self.fees = self.rewards = self.insured = 0
+        self.absorbed: list[int | None] = []
+        """For how much profits were asked in this call, each time; None: insurance alone, for a cycle."""
+        self.due: int | None = None
+        """The same of the time that has to come next."""
         self.booked = False
 
     def owner(self, name: str) -> Owner | None:
@@ -241,12 +254,26 @@ class Shadow:
         """Have gains of the pending cycle pay what was late before it, within a share [basis points]."""
         rooms = []
         for m in sorted(self.markets):
-            pairs = zip(self.market(m).pending_totals, self.market(m).losses, strict=True)
-            rooms.append([min(total * shares[m] // BASIS_POINTS, total - loss) for total, loss in pairs])
+            market = self.market(m)
+            rooms.append(
+                [
+                    min(self._net(market, side) * shares[m] // BASIS_POINTS, total - loss)
+                    for side, (total, loss) in enumerate(
+                        zip(market.pending_totals, market.losses, strict=True)
+                    )
+                ]
+            )
         charged = min(self.late, self.overdue, sum(map(sum, rooms)))
         self._change_losses(rooms, charged)
         self.late -= charged
         return charged
+
+    @staticmethod
+    def _net(market: Market, side: int) -> int:
+        """Return what of the pending gains of a side its lots were still worth at the end of that cycle."""
+        gain, up = (late[side] - early[side] for late, early in zip(market.ended, market.begun, strict=True))
+        more = -up if side else up
+        return market.pending_totals[side] * min(gain, max(0, more)) // gain if gain else 0
 
     def _change_losses(self, weights: Sequence[Sequence[int]], amount: int) -> None:
         parts = spread(abs(amount), [each for sides in weights for each in sides])
@@ -256,14 +283,12 @@ class Shadow:
 
     def roll(self, levels: Levels) -> None:
         """End both cycles, at these marks less the index."""
-        for name, owner in self.owners.items():
+        for owner in self.owners.values():
             self.end_cycle(owner, levels)
-            if len(owner.untold) > _LONGEST_SLEEP:
-                self.strangers.add(name)
-        for name in self.strangers & self.owners.keys():
-            del self.owners[name]
         for market in self.markets.values():
             market.pending_totals, market.totals, market.losses = market.totals, _none(), _none()
+            gained = (market.moves[0][0], market.moves[1][0])
+            market.begun, market.ended = market.ended, (gained, (market.values[0], market.values[1]))
         self.overdue, self.booked = self.late, False
         self.cycle += 1
 
@@ -275,6 +300,9 @@ class Shadow:
         return left
 
     def _settle(self, owner: Owner, levels: Levels) -> int:
+        if owner.touched < self.cycle - 1:
+            self._settle_slept(owner)
+            return 0
         haircut = sum(self.haircuts(owner).values())
         booked = owner.late + sum(lots.booked for lots in owner.lots.values())
         given = min(booked, max(0, haircut - max(owner.worth, owner.own(levels))))
@@ -284,6 +312,22 @@ class Shadow:
         owner.worth += given - haircut
         owner.late = 0
         return booked - given
+
+    def _settle_slept(self, owner: Owner) -> None:
+        """Charge what lots bear of a cycle in which nobody touched them: all such cycles are rounded once.
+
+        In each of them what a lot bears is rounded up, at 21 bits after the point.
+        """
+        for m, lots in owner.lots.items():
+            side = int(lots.size < 0)
+            loss, total = self.market(m).losses[side], self.market(m).pending_totals[side]
+            if lots.size and loss:
+                gain = lots.pending_gained[side] // abs(lots.size)
+                owner.borne[m] = owner.borne.get(m, 0) - (-(gain * loss << _POINT) // total)
+        all_of_it = sum(-(-abs(owner.lots[m].size) * each >> _POINT) for m, each in owner.borne.items())
+        owner.cash -= all_of_it - owner.slept
+        owner.worth -= all_of_it - owner.slept
+        owner.slept = all_of_it
 
     def _close(self, owner: Owner, levels: Levels) -> None:
         stays = False

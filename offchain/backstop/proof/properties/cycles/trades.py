@@ -22,6 +22,7 @@ from backstop.proof.properties.figures.cycles import (
     VALUES,
     Standing,
     Trade,
+    better_within,
     has_ended,
     initial_in,
     leaver_of,
@@ -193,7 +194,8 @@ def _check_risk(step: Transition, owner: str) -> None:
             raise Violation(f"{owner} took risk, and market {m} stands at {price}")
         needed += risk_in(step, m, abs(size) * price, max(step.after(MARKET, LOTS, m)) * price)
     found = standing_of(step, owner)
-    if (found.equity - found.unfinal) * BASIS_POINTS < needed:
+    worse = sum(better_within(step, m, -size) for m, size in sizes_of(step.after, owner).items())
+    if (found.equity - found.unfinal - worse) * BASIS_POINTS < needed:
         raise Violation(f"{owner} has {found}, and needs {needed} for new risk")
 
 
@@ -224,9 +226,10 @@ def _check_reduced(step: Transition, trade: Trade, owner: str, delta: int, newly
 def who_is_over_its_margin_keeps_its_lots(step: Transition, changes: Changes) -> None:
     """Assert that only who is solvent under its maintenance margin is liquidated, for the terms' reward.
 
-    One lot less, or all but dust, would have left it under its initial margin; no dust is left, and its
-    equity falls by no larger a share than its maintenance margin. Of what was taken from debtors no more is
-    taken over than there is.
+    It is under it at the better ends of the ranges of now as well; a market without a price of now asks
+    for no margin. One lot less, or all but dust, would have left it under its initial margin; no dust is
+    left, and its equity falls by no larger a share than its maintenance margin. Of what was taken from
+    debtors no more is taken over than there is.
     """
     if not there(step) or step.action.method not in ("take", "liquidate"):
         return
@@ -243,8 +246,12 @@ def who_is_over_its_margin_keeps_its_lots(step: Transition, changes: Changes) ->
     found = _before(step, trade, owner, None) if up_to_date(step, step.before, owner) else None
     size = step.after(MARKET, POSITIONS, (owner, m)).size - trade.delta
     whole, lots = abs(size), abs(trade.delta)
-    initial = maintenance = left = 0
+    initial = maintenance = left = better = 0
     for each, held in {**sizes_of(step.after, owner), m: size}.items():
+        # One without a price of now asks for nothing.
+        if not median_within(step, each):
+            continue
+        better += better_within(step, each, held)
         notional = abs(held) * step.after(MARKET, PATHS, each).price
         initial += initial_in(step, each, notional)
         maintenance += maintenance_in(step, each, notional)
@@ -252,7 +259,8 @@ def who_is_over_its_margin_keeps_its_lots(step: Transition, changes: Changes) ->
         maintenance - maintenance_in(step, m, whole * price) + maintenance_in(step, m, (whole - lots) * price)
     )
     equity = found.equity if found else standing_of(step, owner).equity - trade.one_gets
-    if not 0 <= equity * BASIS_POINTS < maintenance or lots > whole or size * trade.delta >= 0:
+    is_safe = (equity + better) * BASIS_POINTS >= maintenance
+    if equity < 0 or is_safe or lots > whole or size * trade.delta >= 0:
         raise Violation(f"{trade.other} took {lots} of {whole} lots of {owner}, who had {equity}")
 
     lacks = max(0, maintenance // BASIS_POINTS - equity)
@@ -269,6 +277,12 @@ def who_is_over_its_margin_keeps_its_lots(step: Transition, changes: Changes) ->
         raise Violation(f"{lots} lots of {owner} were liquidated, {fewer} would have been enough")
     if lots < whole and whole - lots < least:
         raise Violation(f"{whole - lots} lots are left of {owner}, which is dust")
+    asked = min(step.action.args[2], whole)
+    needed = initial - initial_in(step, m, whole * price) + initial_in(step, m, (whole - lots) * price)
+    if lots < asked and (equity - reward(lots)) * BASIS_POINTS < needed:
+        raise Violation(f"{lots} lots of {owner} were liquidated of {asked}, and it is still short")
+    if lots > asked and whole - asked >= least:
+        raise Violation(f"{lots} lots of {owner} were liquidated, and {asked} were asked for")
     paid = reward(lots)
     fee = paid * step.contract(DESK).fee_share // BASIS_POINTS
     if (-trade.one_gets, trade.other_gets, step.outcome.value) != (paid, paid - fee, paid):

@@ -94,32 +94,61 @@ def up(a: int, b: int) -> int:
 
 
 def median_within(step: Transition, m: int) -> int:
-    """Return what a lot costs by the reports of the last seconds; 0 without a quorum of them, or halted.
+    """Return what a lot costs by the reports of the last seconds; 0 without a quorum of them, or halted."""
+    return range_within(step, m)[0]
 
-    Where a final price is made, or will be from a moment on, what that will be if it holds; then that alone.
+
+def better_within(step: Transition, m: int, size: int) -> int:
+    """Return by how much more lots were worth at the better end of the range of the seconds before [wei]."""
+    price, low, high = range_within(step, m)
+    return size * (high - price) if size > 0 else -size * (price - low)
+
+
+def range_within(step: Transition, m: int) -> tuple[int, int, int]:
+    """Return what a lot costs by the reports of the last seconds, and between which prices it was before.
+
+    Zeros without a quorum of reports that tell of the second so far back, or halted. Where a final price is
+    made, or will be from a moment on, what that will be if these hold; then that alone.
     """
     base, age = step.after(POLICY, "underlyings", m), step.contract(MARKET).mark_age
+    if not base.lot:
+        return 0, 0, 0
     made = final_of(step, m)
     if made is not None and made.is_final:
-        return max(1, made.sum * base.lot // RAY) if made.sum else 0
+        price = made.sum
+        return _of_lot(base.lot, price, price, price)
     config, now = step.after("PriceFeed", "configs", base.feed), step.model.timestamp
     if config.halted or not config.reporters:
-        return 0
-    age = min(age, config.max_age)
+        return 0, 0, 0
+    second = now - min(age, config.max_age)
     reports = [step.after("PriceFeed", "reports", (base.feed, i + 1)) for i in range(config.reporters)]
-    prices = sorted(price for price, at in reports if now - at <= age)
-    if len(prices) < config.quorum:
-        return 0
-    price = prices[(len(prices) - 1) // 2]
-    if made is not None:
-        price = _if_it_holds(step, base.feed, made, now, price)
-    elif base.ends_at:
-        price = _if_it_holds(step, base.feed, Making(False, 0, 0), base.ends_at, price)
-    return max(1, price * base.lot // RAY) if price else 0
+    told_of = [
+        (price, price * low // 10**6, -(-price * high // 10**6))
+        for price, low, high, since, at in reports
+        if since <= second <= at
+    ]
+    if len(told_of) < config.quorum:
+        return 0, 0, 0
+    middle = (len(told_of) - 1) // 2
+    price, low, high = (sorted(each)[middle] for each in zip(*told_of, strict=True))
+    if made is not None or base.ends_at:
+        begins, so_far = (base.ends_at, Making(False, 0, 0)) if made is None else (now, made)
+        price, low, high = (
+            _if_it_holds(step, base.feed, so_far, begins, each, is_up)
+            for each, is_up in ((price, False), (low, False), (high, True))
+        )
+    return _of_lot(base.lot, price, low, high)
 
 
-def _if_it_holds(step: Transition, c: int, made: Making, begins: int, price: int) -> int:
-    """Return a final price if prompt keepers step the feed and reports stay as they are [ray].
+def _of_lot(lot: int, price: int, low: int, high: int) -> tuple[int, int, int]:
+    """Return prices [ray] as those of a lot [wei], the high rounded up."""
+    if not price:
+        return 0, 0, 0
+    return max(1, price * lot // RAY), max(1, low * lot // RAY), up(high * lot, RAY)
+
+
+def _if_it_holds(step: Transition, c: int, made: Making, begins: int, price: int, is_up: bool) -> int:
+    """Return a final price if prompt keepers step the feed and reports stay as they are [ray], rounded.
 
     By a list of who counts until when: the current price, the next, and what is reported.
     """
@@ -133,7 +162,8 @@ def _if_it_holds(step: Transition, c: int, made: Making, begins: int, price: int
     marks = [min(max(begins, each), ends) for each in (begins, *steps, ends)]
     rates = prices.current, prices.next, price
     total = sum(rate * (end - start) for rate, start, end in zip(rates, marks, marks[1:], strict=False))
-    return int(made.sum + total) // _FINAL_WINDOW
+    sum_of_all = int(made.sum + total)
+    return up(sum_of_all, _FINAL_WINDOW) if is_up else sum_of_all // _FINAL_WINDOW
 
 
 class Making(NamedTuple):
