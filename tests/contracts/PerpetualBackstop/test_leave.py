@@ -171,6 +171,19 @@ def test_while_losses_are_late_the_controller_alone_and_cut_as_anybody(members):
     assert members.cash() == 15_000 * WAD
 
 
+def test_insurance_that_came_since_pays_before_a_member_is_cut(members):
+    batch = members.request("bob")
+    members.wait(batch)
+    members.market.refresh()
+    late(members, 1_000 * WAD)
+    members.market.do("MarginFund.insure", 400 * WAD, sender="rich")
+    house = members.market.market
+    free = house.holdings[()] - house.fee_table[()]
+    expected = 5_000 * WAD * (free + 400 * WAD) // (free + 1_000 * WAD)
+    assert members.leave("bob", batch, by="bob") == members.coins("bob") == expected
+    assert members.market.read("MarginFund.spendable") == 0
+
+
 def test_while_losses_are_late_deposits_go_first(new_protocol):
     """What is paid in again would be cut as well."""
     pool, batch = earned(new_protocol)
