@@ -390,3 +390,15 @@ def check_gains(market: PerpetualMarket) -> None:
         total = market.totals[number, cycle - 1]
         assert 0 <= total.short - sum(each.long for each in lost) < 10**9
         assert 0 <= total.long - sum(each.short for each in lost) < 10**9
+
+
+def lose(market: Perpetuals, number: int) -> None:
+    """A long loses more than it has against `maker`, who takes its lots over; the price comes back."""
+    name = f"thin_{number}"
+    market.deposit(name, 250 * WAD)
+    market.trade(name, "maker", 100)
+    market.mark(ETH, 16 * WAD)
+    market.roll()
+    market.meet(name)
+    market.do(f"{DESK}.take", ETH, 100, sender="maker")
+    market.mark(ETH, 20 * WAD)

@@ -299,7 +299,7 @@ class CycleView:
         return found
 
     def has_slept(self, owner: str) -> bool:
-        """Tell whether an account is more than one cycle behind: bringing it up to date costs more."""
+        """Return whether an account is more than one cycle behind: its next call costs more gas."""
         account: Account = self._market["cycle_book.accounts"].get(owner, Account())
         return 0 < account.cycle < self.clock.cycle - 1
 

@@ -9,7 +9,7 @@ from backstop.model.signed_reports import Span
 
 @dataclass
 class PriceRanges:
-    """Prices of markets as somebody saw them, from the oldest that still counts on."""
+    """Recent prices of markets that a reporter has observed; older ones are dropped."""
 
     _seen: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 

@@ -50,9 +50,9 @@ class Pending(NamedTuple):
 
 @slot(-138, -118)
 class Worth(NamedTuple):
-    """What an account was worth when the pending cycle ended, with what it has brought since; that.
+    """Worth of an account at the end of the pending cycle plus its net deposits since, and these alone [wei].
 
-    What it has taken out counts as less.
+    A withdrawal lowers both.
     """
 
     value: int = 0
@@ -96,7 +96,7 @@ class CycleBook(PricePath):
     # ---------------------------------------------------------------- touching
 
     def _touch(self, owner: str) -> None:
-        """Bring an account up to the open cycle; close its positions in markets that have ended."""
+        """Settle the cycles that an account has missed; close its positions in markets that have ended."""
         clock: Clock = self.clocks[()]
         account: Account = self.accounts[owner]
         if account.cycle == 0:
@@ -306,7 +306,7 @@ class CycleBook(PricePath):
         self.deposits[owner] = self.deposits[owner] + amount
 
     def _bring(self, owner: str, amount: int) -> None:
-        """Have an account bring cash, or take it out (under zero): for the pending cycle as well."""
+        """Credit a deposit to an account, or debit a withdrawal: in the pending cycle as well."""
         self._credit(owner, amount)
         worth: Worth = self.worths[owner]
         brought = worth.brought + amount

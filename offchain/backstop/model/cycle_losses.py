@@ -133,7 +133,7 @@ class CycleLosses(CycleBook):
         self.emit("Rolled", clock.cycle, insured, later)
 
     def _insure(self, cycle: int, markets: int) -> int:
-        """Have insurance take the same share off all losses of a cycle; return how much [wad]."""
+        """Lower all losses of a cycle by one share, which insurance pays; return the amount [wad]."""
         paid, parts = self.fund.cover(self.address, cycle, markets)
         self.holdings[()] = self.holdings[()] + paid
         self._charge(cycle, -paid, parts)
@@ -154,7 +154,7 @@ class CycleLosses(CycleBook):
         return paid
 
     def _charge_later(self, cycle: int, markets: int) -> int:
-        """Have gains of a cycle pay what was late before it; return how much [wad]."""
+        """Charge the gains of a cycle with losses that were late before it; return the amount [wad]."""
         due = min(self.late_table[()], self.overdue[()])
         charged, parts = self.fund.allocate(self.address, due, cycle, markets)
         self._charge(cycle, charged, parts)
@@ -162,7 +162,7 @@ class CycleLosses(CycleBook):
         return charged
 
     def _charge(self, cycle: int, amount: int, parts: Sequence[int]) -> None:
-        """Have the gains of a cycle bear so much more, under zero less: a part of each market, as Sides."""
+        """Raise what the gains of a cycle bear by an amount [wei], or lower it: a part of each market."""
         way = -1 if amount < 0 else 1
         for market, part in enumerate(parts):
             if part != 0:

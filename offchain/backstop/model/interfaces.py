@@ -226,7 +226,10 @@ class Clock(NamedTuple):
 
 @slot(-110, -110)
 class Values(NamedTuple):
-    """What a lot that is long is worth, and what whoever is short one owes [wei]; zero at the first mark."""
+    """Values of a lot [wei]: a long one is worth `long`, a short one owes `short`.
+
+    Both are zero at the first mark.
+    """
 
     long: int = 0
     short: int = 0

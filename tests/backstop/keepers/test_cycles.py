@@ -225,8 +225,8 @@ def test_it_takes_lots_over_that_are_nobodys(crowd: Cycles) -> None:
     assert short - long == 1_000 - size
 
 
-def test_what_no_gain_bears_is_posted_within_the_line(crowd: Cycles) -> None:
-    """Nobody meets the long until its cycle is final."""
+def miss_the_window(crowd: Cycles) -> None:
+    """The price falls to 150, and nobody meets the long until its cycle is final."""
     crowd.wait(60)
     crowd.see(150)
     crowd.mark()
@@ -235,6 +235,11 @@ def test_what_no_gain_bears_is_posted_within_the_line(crowd: Cycles) -> None:
         crowd.mark()
         crowd.do("PerpetualMarket", "roll", by="saver")
     crowd.mark()
+
+
+def test_what_no_gain_bears_is_posted_within_the_line(crowd: Cycles) -> None:
+    """Nobody meets the long until its cycle is final."""
+    miss_the_window(crowd)
     called = crowd.work(crowd.keeper("margin_crank"))
     assert "meet" in methods(called) and "post_shortfall" not in methods(called)
     assert crowd.market.late_table[()] == 0
@@ -245,14 +250,7 @@ def test_what_was_late_is_posted_once_the_line_has_room(crowd: Cycles) -> None:
     """Nobody meets the long until its cycle is final, and the line is used up then."""
     line = crowd.view.domains["Perpetuals"].collateral_type
     crowd.do("VaultEngine", "set_debt_ceiling", line, 0, by="admin")
-    crowd.wait(60)
-    crowd.see(150)
-    crowd.mark()
-    for _ in range(2):
-        crowd.wait(MARGIN.window)
-        crowd.mark()
-        crowd.do("PerpetualMarket", "roll", by="saver")
-    crowd.mark()
+    miss_the_window(crowd)
     crank = crowd.keeper("margin_crank")
     assert "post_shortfall" not in methods(crowd.work(crank))
     late = crowd.market.late_table[()]

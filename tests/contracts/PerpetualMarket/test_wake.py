@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.perpetuals import DESK, ETH, HOUSE, opened
+from tests.support.perpetuals import ETH, HOUSE, lose, opened
 
 
 @pytest.fixture
@@ -18,18 +18,6 @@ def prepare(market):
         market.deposit(name, 10**5 * WAD)
     for name in ("sleeper", "other"):
         market.trade("maker", name, 500)
-
-
-def lose(market, number):
-    """A long of its own loses more than it has, and is taken over; the price comes back."""
-    name = f"thin_{number}"
-    market.deposit(name, 250 * WAD)
-    market.trade(name, "maker", 100)
-    market.mark(ETH, 16 * WAD)
-    market.roll()
-    market.meet(name)
-    market.do(f"{DESK}.take", ETH, 100, sender="maker")
-    market.mark(ETH, 20 * WAD)
 
 
 def test_who_sleeps_ends_as_who_does_not(years):
