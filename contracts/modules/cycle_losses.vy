@@ -199,7 +199,7 @@ def _roll():
 
 @internal
 def _charge(cycle: uint256, amount: int256, parts: uint256[bounds.MAX_MARGIN_MARKETS]):
-    """@dev Raise what the gains of a cycle bear by an amount, wei, or lower it: a part of each market, as Sides."""
+    """@dev Raise or lower what the gains of a cycle bear, wei: by a part for each market, as Sides."""
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         part: uint256 = parts[market]
         if part != 0:

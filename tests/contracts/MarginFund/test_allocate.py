@@ -52,6 +52,23 @@ def test_a_side_pays_no_more_than_its_loss_leaves(new_protocol):
     assert charged == min(gains.short * share // 10_000, gains.short - losses.short) == parts[0][1]
 
 
+@pytest.mark.parametrize("back", range(0, 80, 10))
+def test_of_a_price_that_came_back_in_part_the_room_is_rounded_down(gained, back):
+    """Lots change between two falls, so a lot's net gain is no whole number of wei."""
+    first = gained.market.clocks[()].cycle
+    gained.mark(ETH, 35 * WAD // 2)
+    gained.trade("winner", "short", 37)
+    gained.mark(ETH, 17 * WAD - 7)
+    gained.mark(ETH, 17 * WAD + (1 + back) * WAD // 101)
+    gained.roll()
+    gains, losses, begun, before = gained.read("PerpetualMarket.cycle_of", ETH, first)
+    _, _, ended, after = gained.read("PerpetualMarket.cycle_of", ETH, first + 1)
+    moved, kept = after.short - before.short, begun.short - ended.short
+    assert 0 < kept < moved and losses.short == 0
+    share = gained.read("MarginPolicy.haircut", ETH)
+    assert allocate(gained, 10**9 * WAD)[1][0] == (0, gains.short * kept // moved * share // 10_000)
+
+
 def test_more_markets_than_there_may_be(gained):
     with reverts(""):
         gained.do(f"{FUND}.allocate", WAD, 1, 9, sender="stranger")
