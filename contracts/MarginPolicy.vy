@@ -220,6 +220,24 @@ def mark_price(market: uint256, age: uint256) -> IMarginPolicy.Mark:
 
 @external
 @view
+def index_price(market: uint256) -> uint256:
+    """
+    @notice The index of a market: the current price of its feed, which anybody has seen for a step of it.
+            Protects: new risk is not taken at a mark that nobody could contest.
+    @param market [id] The market.
+    @return [wei a lot] Rounded down, at least 1; 0 if it is stale, or there is none.
+    """
+    base: uint256 = self.underlyings[market]
+    if base == 0:
+        return 0
+    price: uint256 = staticcall PRICE_FEED.current_price(self._feed(base))
+    if price == 0:
+        return 0
+    return self._of_lot(base, price)
+
+
+@external
+@view
 def final_price(market: uint256) -> uint256:
     """
     @notice The price that a market is settled at: of its own closing if it is delisted, or of the settlement

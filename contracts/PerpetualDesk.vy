@@ -63,6 +63,7 @@ struct Rules:
     maker_fee: uint256  # basis points of notional
     taker_fee: uint256  # basis points of notional
     fee_share: uint256  # basis points of a liquidator's reward that are insurance
+    divergence: uint256  # basis points that a mark may be from its index for new risk; 0 is off
 
 
 EMERGENCY: constant(uint256) = 2
@@ -86,6 +87,8 @@ MAKER_FEE: public(immutable(uint256))
 TAKER_FEE: public(immutable(uint256))
 # [basis points] Of a liquidator's reward, that are insurance.
 FEE_SHARE: public(immutable(uint256))
+# [basis points] How far a mark may be from its index for new risk; 0 is off.
+DIVERGENCE: public(immutable(uint256))
 
 
 @deploy
@@ -107,11 +110,12 @@ def __init__(
     @param market Whose desk it is.
     @param closer Says whose lots are closed against those that are nobody's: the zero address if nobody
             does.
-    @param rules The band, and fees.
+    @param rules The band, fees, and how far a mark may be from its index.
     """
     assert rules.band <= bounds.MAX_BAND, "desk: band bounds"
     assert max(rules.maker_fee, rules.taker_fee) <= bounds.MAX_TRADE_FEE, "desk: fee bounds"
     assert rules.fee_share <= units.BASIS_POINTS, "desk: share bounds"
+    assert rules.divergence <= bounds.MAX_DIVERGENCE, "desk: divergence bounds"
     VAULT_ENGINE = IVaultEngine(vault_engine)
     POLICY = IMarginPolicy(margin_policy)
     RISK_POLICY = risk_policy
@@ -122,6 +126,7 @@ def __init__(
     MAKER_FEE = rules.maker_fee
     TAKER_FEE = rules.taker_fee
     FEE_SHARE = rules.fee_share
+    DIVERGENCE = rules.divergence
 
 
 # ------------------------------------------------------------------- trades
@@ -177,8 +182,8 @@ def trade(
         if staticcall POLICY.insured(market) != 0:
             assert self._is_covered(), "desk: not insured"
     ends: bool = self._ends(market)
-    self._check_side(maker, market, delta, price, mark, maker_reduces or ends)
-    self._check_side(taker, market, -delta, price, mark, taker_reduces or ends)
+    self._check_side(maker, market, delta, price, mark, maker_reduces or ends, True)
+    self._check_side(taker, market, -delta, price, mark, taker_reduces or ends, True)
 
 
 @external
@@ -210,7 +215,7 @@ def take(market: uint256, lots: uint256, owner: address = msg.sender):
     fee: int256 = self._fee(lots * price, TAKER_FEE)
     extcall MARKET.exchange(market, owner, MARKET.address, delta, price, -fee, 0)
     self._reward(owner, rewarded, lots * price)
-    self._check_side(owner, market, delta, price, price, self._ends(market))
+    self._check_side(owner, market, delta, price, price, self._ends(market), True)
     log Taken(taker=owner, market=market, delta=delta, price=price)
 
 
@@ -326,7 +331,7 @@ def liquidate(owner: address, market: uint256, lots: uint256, liquidator: addres
     cost: int256 = -convert(reward, int256)
     gain: int256 = convert(reward - fee, int256)
     extcall MARKET.exchange(market, owner, liquidator, delta, price, cost, gain)
-    self._check_side(liquidator, market, -delta, price, price, False)
+    self._check_side(liquidator, market, -delta, price, price, False, False)
     log Liquidated(
         owner=owner, liquidator=liquidator, market=market, lots=taken, price=price, reward=reward, fee=fee
     )
@@ -337,12 +342,13 @@ def liquidate(owner: address, market: uint256, lots: uint256, liquidator: addres
 def check_risk(owner: address):
     """
     @notice Revert unless an account may have the risk that it has: its initial margin without any gain that
-            is not final, at marks of now and at the worse ends of their ranges, in no emergency.
-            Permissionless: it marks, and changes nothing else. Protects: nobody picks the second in which the
-            account's margin suffices.
+            is not final, at marks of now and at the worse ends of their ranges, in no emergency, while no
+            mark is further from its index than `DIVERGENCE`. Permissionless: it marks, and changes nothing
+            else. Protects: nobody picks the second in which the account's margin suffices, or takes risk at
+            a mark that the hour before knows nothing of.
     @param owner Whose account.
     """
-    self._check_risk(owner)
+    self._check_risk(owner, True)
 
 
 # ------------------------------------------------------------------ helpers
@@ -482,6 +488,20 @@ def _margins(owner: address, risk: bool, markets: uint256) -> (uint256, uint256)
 
 
 @internal
+@view
+def _has_diverged(owner: address) -> bool:
+    """@dev Whether a mark of a market that an account has lots in is too far from its index, or has none."""
+    if DIVERGENCE == 0:
+        return False
+    for held: IPerpetualMarket.Holding in staticcall MARKET.holdings_of(owner):
+        index: uint256 = staticcall POLICY.index_price(held.market)
+        apart: uint256 = max(held.price, index) - min(held.price, index)
+        if apart * units.BASIS_POINTS > index * DIVERGENCE:
+            return True
+    return False
+
+
+@internal
 def _check_solvent(owner: address):
     extcall MARKET.wake(owner)
     assert self._equity(owner)[0] >= 0, "desk: owes, only pays in"
@@ -489,16 +509,22 @@ def _check_solvent(owner: address):
 
 @internal
 def _check_side(
-    owner: address, market: uint256, delta: int256, price: uint256, mark: uint256, only_reduce: bool
+    owner: address,
+    market: uint256,
+    delta: int256,
+    price: uint256,
+    mark: uint256,
+    only_reduce: bool,
+    guards: bool,
 ):
-    """@dev Whether an account may do what it has just done."""
+    """@dev Whether an account may do what it has just done; a liquidator waits for no index."""
     size: int256 = self._size(owner, market)
     old: int256 = size - delta
     if (old > 0 and delta < 0 and -delta <= old) or (old < 0 and delta > 0 and delta <= -old):
         self._check_reduced(owner, market, size, delta, price, mark)
     else:
         assert not only_reduce, "desk: would not reduce"
-        self._check_risk(owner)
+        self._check_risk(owner, guards)
 
 
 @internal
@@ -522,14 +548,15 @@ def _check_reduced(
 
 
 @internal
-def _check_risk(owner: address):
-    """@dev As `check_risk` says."""
+def _check_risk(owner: address, guards: bool):
+    """@dev As `check_risk` says; the index counts if asked."""
     if RISK_POLICY != empty(address):
         policy: IRiskPolicy = IRiskPolicy(staticcall VAULT_ENGINE.risk_policy())
         assert staticcall policy.mode() < EMERGENCY, "desk: emergency"
     assert not staticcall VAULT_ENGINE.in_settlement(), "desk: in settlement"
     marks: Marks = self._mark_all(owner)
     assert not marks.silent, "desk: no price for risk"
+    assert not (guards and self._has_diverged(owner)), "desk: mark is off its index"
     equity: int256 = 0
     unfinal: int256 = 0
     equity, unfinal = self._equity(owner)

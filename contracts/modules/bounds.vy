@@ -171,12 +171,14 @@ MAX_LOT_PRICE: constant(uint256) = MAX_PRICE * MAX_LOT // 10**27
 MAX_OPEN_LOTS: constant(uint256) = 2**63 - 1
 MAX_OPEN: constant(uint256) = 10**28
 MAX_FUNDING: constant(uint256) = 1_000
-# A cycle, and the oldest report of a mark, in seconds; how far trades may be from the mark, and their fees,
-# in basis points; a third of a bond, wad; accounts in one call that ranks or closes.
+# A cycle, and the oldest report of a mark, in seconds; how far trades may be from the mark, how far that
+# from its index, and their fees, in basis points; a third of a bond, wad; accounts in one call that ranks or
+# closes.
 MIN_CYCLE: constant(uint256) = 600
 MAX_CYCLE: constant(uint256) = 86_400
 MAX_MARK_AGE: constant(uint256) = 600
 MAX_BAND: constant(uint256) = 1_000
+MAX_DIVERGENCE: constant(uint256) = 10_000
 MAX_TRADE_FEE: constant(uint256) = 100
 MAX_THIRD_BOND: constant(uint256) = 1_000 * 10**18
 MAX_CLOSED: constant(uint256) = 128

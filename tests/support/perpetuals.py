@@ -29,7 +29,7 @@ ETH, BTC = 0, 1
 LOTS = {ETH: WAD // 100, BTC: WAD // 1_000}
 START = {ETH: 2_000, BTC: 60_000}
 RULES = Rules(window=1_800, quiet=300, mark_age=60, third_bond=0)
-DESK_RULES = DeskRules(band=50, maker_fee=0, taker_fee=0, fee_share=1_000)
+DESK_RULES = DeskRules(band=50, maker_fee=0, taker_fee=0, fee_share=1_000, divergence=0)
 HOUSE, DESK, FUND, ORDERS = "PerpetualMarket", "PerpetualDesk", "MarginFund", "MarginOrders"
 CLOSER = "PerpetualCloser"
 

@@ -208,7 +208,7 @@ def _margin(margin: MarginParameters, at: Mapping[str, str], admin: str) -> dict
         at.get(name, ZERO_ADDRESS) for name in ("RiskPolicy", margin.domain, "PerpetualCloser")
     )
     rules = margin.window, margin.quiet, margin.mark_age, margin.third_bond * WAD
-    fees = margin.band, margin.maker_fee, margin.taker_fee, margin.fee_share
+    fees = margin.band, margin.maker_fee, margin.taker_fee, margin.fee_share, margin.divergence
     return {
         "MarginPolicy": (at["PriceFeed"], admin),
         "PerpetualMarket": ((engine, policy, coin, desk, fund), rules),

@@ -143,10 +143,15 @@ def _read(kind: Any, value: Any, place: str) -> Any:
             raise ValueError(f"{place} is no object")
         hints = typing.get_type_hints(kind)
         record: Any = kind
-        later = {each.name for each in dataclasses.fields(kind) if each.metadata.get("later")}
-        if not hints.keys() - later <= value.keys() <= hints.keys():
+        meant = {
+            each.name: each.metadata.get("before", each.default)
+            for each in dataclasses.fields(kind)
+            if each.metadata.get("later")
+        }
+        if not hints.keys() - meant.keys() <= value.keys() <= hints.keys():
             raise ValueError(f"{place} has other fields: {sorted(value.keys() ^ hints.keys())}")
-        return record(**{name: _read(hints[name], value[name], f"{place}.{name}") for name in value})
+        found = {name: _read(hints[name], value[name], f"{place}.{name}") for name in value}
+        return record(**(meant | found))
     if kind is int and isinstance(value, str):
         return int(value)
     if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):

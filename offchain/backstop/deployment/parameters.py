@@ -7,8 +7,8 @@ from typing import Any
 
 from backstop.model.arithmetic import RAY
 
-LATER = {"later": True}
-"""Metadata of a field that files of before do not have: they mean its default."""
+LATER: dict[str, Any] = {"later": True}
+"""Metadata of a field that files of before do not have: they mean `before`, or else its default."""
 
 # Curves of an auction's price.
 LINEAR, STAIRSTEP, EXPONENTIAL = 0, 1, 2
@@ -266,6 +266,8 @@ class MarginParameters:
     taker_fee: int = 15  # basis points of notional, that are insurance
     third_bond: int = 5  # whole stablecoins, to each of those who seize, book and take over a debtor
     backstop: BackstopParameters | None = field(default=None, metadata=LATER)  # None: no pool
+    # Basis points that a mark may be from the feed's current price for new risk; 0 is off.
+    divergence: int = field(default=2_000, metadata=LATER | {"before": 0})
 
 
 @dataclass(frozen=True)

@@ -105,11 +105,13 @@ def backstop_keeper(me: Keeper, view: View, memory: Memory, gas_price: int) -> D
         wanted = [*_closing(me, cycles, pool)]
         if not pool.waits:
             wanted += [*_weak(me, cycles, pool, [each.owner for each in weak]), *_nobodys(me, cycles, pool)]
+        kept = ahead.sizes(pool.at)
     if wanted:
         yield from bring(me, signed)
         yield from wanted
     for m in cycles.feeds:
-        if ahead.sizes(pool.at).get(m) and view.timestamp >= pool.pool.quotes[m].until:
+        # What it has, and keeps after what it is about to do.
+        if m in ahead.sizes(pool.at) and m in kept and view.timestamp >= pool.pool.quotes[m].until:
             yield me.intent("PerpetualBackstop", "quote", m, about=m)
 
 

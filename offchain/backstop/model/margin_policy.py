@@ -172,6 +172,13 @@ class MarginPolicy(Administered):
         return Mark(base.of_lot(mark.price), base.of_lot(mark.low), div_up(mark.high * base.lot, RAY))
 
     @view
+    def index_price(self, sender: str, market: int) -> int:
+        """Return the current price of a market's feed [wei a lot], rounded down; 0 if it is stale."""
+        base: Underlying = self.underlyings[market]
+        price = self.feed.current_price(self.address, base.feed) if base.lot else 0
+        return base.of_lot(price) if price else 0
+
+    @view
     def final_price(self, sender: str, market: int) -> int:
         """Return the price that a market is settled at [wei a lot], rounded down; 0 is none yet."""
         base: Underlying = self.underlyings[market]

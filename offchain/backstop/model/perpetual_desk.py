@@ -34,6 +34,7 @@ class Rules(NamedTuple):
     maker_fee: int  # basis points of notional
     taker_fee: int  # basis points of notional
     fee_share: int  # basis points of a liquidator's reward that are insurance
+    divergence: int  # basis points that a mark may be from its index for new risk; 0 is off
 
 
 class Marks(NamedTuple):
@@ -62,6 +63,7 @@ class PerpetualDesk(Contract):
     maker_fee = immutable("MAKER_FEE", int)
     taker_fee = immutable("TAKER_FEE", int)
     fee_share = immutable("FEE_SHARE", int)
+    divergence = immutable("DIVERGENCE", int)
 
     def __init__(
         self,
@@ -81,6 +83,7 @@ class PerpetualDesk(Contract):
         require(terms.band <= bounds.MAX_BAND, "desk: band bounds")
         require(max(terms.maker_fee, terms.taker_fee) <= bounds.MAX_TRADE_FEE, "desk: fee bounds")
         require(terms.fee_share <= BASIS_POINTS, "desk: share bounds")
+        require(terms.divergence <= bounds.MAX_DIVERGENCE, "desk: divergence bounds")
         self.vault_engine_address = vault_engine
         self.margin_policy_address = margin_policy
         self.risk_policy_address = risk_policy
@@ -91,6 +94,7 @@ class PerpetualDesk(Contract):
         self.maker_fee = terms.maker_fee
         self.taker_fee = terms.taker_fee
         self.fee_share = terms.fee_share
+        self.divergence = terms.divergence
 
     @property
     def market(self) -> IPerpetualMarket:
@@ -211,7 +215,7 @@ class PerpetualDesk(Contract):
         fee = reward * self.fee_share // BASIS_POINTS
         delta = -lots if size > 0 else lots
         self.market.exchange(self.address, market, owner, liquidator, delta, price, -reward, reward - fee)
-        self._check_side(liquidator, market, -delta, price, price, False)
+        self._check_side(liquidator, market, -delta, price, price, False, guards=False)
         self.emit("Liquidated", owner, liquidator, market, lots, price, reward, fee)
         return reward
 
@@ -306,16 +310,23 @@ class PerpetualDesk(Contract):
         require(self._equity(owner)[0] >= 0, "desk: owes, only pays in")
 
     def _check_side(
-        self, owner: str, market: int, delta: int, price: int, mark: int, only_reduce: bool
+        self,
+        owner: str,
+        market: int,
+        delta: int,
+        price: int,
+        mark: int,
+        only_reduce: bool,
+        guards: bool = True,
     ) -> None:
-        """Revert unless an account may do what it has just done."""
+        """Revert unless an account may do what it has just done; a liquidator waits for no index."""
         size = self._size(owner, market)
         old = size - delta
         if old > 0 > delta >= -old or old < 0 < delta <= -old:
             self._check_reduced(owner, market, size, delta, price, mark)
         else:
             require(not only_reduce, "desk: would not reduce")
-            self._check_risk(owner)
+            self._check_risk(owner, guards)
 
     def _check_reduced(self, owner: str, market: int, size: int, delta: int, price: int, mark: int) -> None:
         """Solvent, no further below maintenance than before, and no gain given away that is not final."""
@@ -328,7 +339,17 @@ class PerpetualDesk(Contract):
             require(gained * BASIS_POINTS + relieved >= 0, "desk: margin would fall")
         require(gained >= 0 or equity >= unfinal, "desk: gains are not final")
 
-    def _check_risk(self, owner: str) -> None:
+    def _has_diverged(self, owner: str) -> bool:
+        """Tell whether a mark of an account's markets is too far from its index, or has none."""
+        if not self.divergence:
+            return False
+        for held in self.market.holdings_of(self.address, owner):
+            index = self.policy.index_price(self.address, held.market)
+            if abs(held.price - index) * BASIS_POINTS > index * self.divergence:
+                return True
+        return False
+
+    def _check_risk(self, owner: str, guards: bool = True) -> None:
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         if self.risk_policy_address != ZERO_ADDRESS:
             policy = cast(IRiskPolicy, self.world.at(engine.risk_policy(self.address)))
@@ -336,6 +357,7 @@ class PerpetualDesk(Contract):
         require(not engine.in_settlement(self.address), "desk: in settlement")
         marks = self._mark_all(owner)
         require(not marks.silent, "desk: no price for risk")
+        require(not (guards and self._has_diverged(owner)), "desk: mark is off its index")
         equity, unfinal = self._equity(owner)
         initial, _ = self._margins(owner, True)
         require((equity - unfinal - marks.worse) * BASIS_POINTS >= initial, "desk: initial margin")

@@ -87,6 +87,8 @@ def test_once_they_have_waited_for_a_day_it_only_reduces(crowd: PoolWorld) -> No
     assert set(crowd.work(crowd.keeper())) <= {"bring", "quote"}
     assert crowd.size == 100
     # Somebody's short fails: against its lots the pool closes its own.
+    crowd.feed(160)
+    crowd.wait(60)
     crowd.mark()
     crowd.deposit("short", 400)
     crowd.trade("rich", "short", 1_000)
@@ -111,3 +113,14 @@ def test_another_than_the_named_keeper_is_refused(crowd: PoolWorld) -> None:
     fall(crowd, 176)
     intents = crowd.keeper(name="somebody").decide(crowd.view, Memory(), 0)
     assert [each.action.method for each in intents if each.action.method in ("take", "liquidate")] == []
+
+
+def test_it_takes_no_lots_while_the_mark_is_off_its_index(crowd: PoolWorld) -> None:
+    """At 150 the mark is a quarter under the index of 200; once the index is 150 the pool takes."""
+    fall(crowd, 150)
+    crowd.mark()
+    crowd.do(HOUSE, "meet", trader("long"), by="saver")
+    assert "take" not in crowd.work(crowd.keeper()) and crowd.size == 0
+    crowd.feed(150)
+    crowd.wait(60)
+    assert "take" in crowd.work(crowd.keeper()) and crowd.size > 0

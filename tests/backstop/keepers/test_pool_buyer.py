@@ -84,6 +84,10 @@ class ShortWorld(QuoteWorld):
         self.price(260)
         self.mark()
         self.do(HOUSE, "meet", trader("short"), by="saver")
+        # The index follows, so that the pool may take risk.
+        self.feed(260)
+        self.wait(60)
+        self.mark()
         self.do(POOL, "take", ETH, 500, by="backstop_keeper")
 
     def work(self, keeper: Keeper) -> list[str]:

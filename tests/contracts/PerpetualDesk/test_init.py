@@ -14,6 +14,7 @@ from tests.support.protocol import Protocol
         ("maker_fee", 101, "desk: fee bounds"),
         ("taker_fee", 101, "desk: fee bounds"),
         ("fee_share", 10_001, "desk: share bounds"),
+        ("divergence", 10_001, "desk: divergence bounds"),
     ],
 )
 def test_bounds(market, rule, amount, reason):

@@ -148,6 +148,7 @@ def _margin(random: Random, parameters: Parameters) -> MarginParameters:
         maker_fee=random.choice((0, 2, bounds.MAX_TRADE_FEE)),
         taker_fee=random.choice((0, 15, bounds.MAX_TRADE_FEE)),
         third_bond=random.choice((0, 5, bounds.MAX_THIRD_BOND // WAD)),
+        divergence=random.choice((0, 0, 2_000, bounds.MAX_DIVERGENCE)),
         backstop=_backstop(random) if random.random() < 0.7 else None,
     )
 

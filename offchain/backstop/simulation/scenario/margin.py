@@ -41,6 +41,7 @@ _TERMS: dict[str, tuple[Callable[[str], int], int, int]] = {
     "band": (units.basis_points, 0, bounds.MAX_BAND),
     "maker_fee": (units.basis_points, 0, bounds.MAX_TRADE_FEE),
     "taker_fee": (units.basis_points, 0, bounds.MAX_TRADE_FEE),
+    "divergence": (units.basis_points, 0, bounds.MAX_DIVERGENCE),
     "third_bond": (units.whole_stablecoin, 0, bounds.MAX_THIRD_BOND // WAD),
 }
 """How each figure of the market as a whole is read, and its bounds."""

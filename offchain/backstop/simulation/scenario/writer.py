@@ -252,7 +252,7 @@ def _margin(margin: MarginParameters) -> dict[str, Any]:
         "policy": margin.policy,
         "fee_share": _bps(margin.fee_share),
         **{name: _seconds(getattr(margin, name)) for name in ("window", "quiet", "mark_age")},
-        **{name: _bps(getattr(margin, name)) for name in ("band", "maker_fee", "taker_fee")},
+        **{name: _bps(getattr(margin, name)) for name in ("band", "maker_fee", "taker_fee", "divergence")},
         "third_bond": _whole(margin.third_bond),
         "bucket": _seconds(margin.bucket),
         "buckets": margin.buckets,

@@ -46,6 +46,8 @@ def draw_exchange(random: Random) -> Setting:
         plain.margin,
         policy=random.choice(MARGIN_POLICIES),
         cap=random.choice((2_000, 100_000)),
+        # New risk at any mark: the worst case.
+        divergence=0,
     )
     parameters = replace(
         plain,

@@ -56,6 +56,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "Equity.burn": ("caller -",),
     "VaultEngine.deposit_and_draw": (*_GIFT, "caller +", "the ledger +"),
     "VaultEngine.repay_and_withdraw": (*_GIFT, "caller +", "a domain +"),
+    "VaultEngine.give_to_reserve": ("caller -", "the ledger +"),
     "LiquidationEngine.liquidate": (
         *("named +", "named -", "caller +", "caller -", "auctions +", "auctions -", "the ledger -"),
     ),

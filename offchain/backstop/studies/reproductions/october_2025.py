@@ -75,7 +75,7 @@ def through_the_market(waves: tuple[Wave, ...], policy: str) -> list[int]:
     and nothing has a fee.
     """
     terms = PerpetualParameters("WETH", DOLLAR // (BEFORE - AFTER), dust=0)
-    margin = MarginParameters((terms,), policy=policy, maker_fee=0, taker_fee=0, third_bond=0)
+    margin = MarginParameters((terms,), policy=policy, maker_fee=0, taker_fee=0, third_bond=0, divergence=0)
     parameters = replace(standard(), margin=margin)
     with deployed(parameters) as here:
         return _Market(here).play(waves)

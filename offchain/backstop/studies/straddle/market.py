@@ -196,5 +196,7 @@ def _at(terms: Terms) -> Parameters:
         maker_fee=terms.maker_fee,
         taker_fee=terms.taker_fee,
         third_bond=terms.third_bond,
+        # The other side of the pair's trades takes risk at any mark: the worst case.
+        divergence=0,
     )
     return replace(parameters, domains=(), margin=changed)

@@ -202,12 +202,14 @@ def _trade(trial: Trial, maker: Order, taker: Order, lots: int) -> Reasons:
         yield from _side(trial, order.account, m, got, price - mark, only_reduces)
 
 
-def _side(trial: Trial, name: str, m: int, delta: int, off: int, only_reduces: bool) -> Reasons:
+def _side(
+    trial: Trial, name: str, m: int, delta: int, off: int, only_reduces: bool, guards: bool = True
+) -> Reasons:
     """Yield what stands in the way of an account that got lots at a price so far off the mark."""
     old = trial.size(name, m) - delta
     if old * delta >= 0 or abs(delta) > abs(old):
         yield "desk: would not reduce", only_reduces
-        yield from _risk(trial, name)
+        yield from _risk(trial, name, guards)
         return
     equity, gained, mark = trial.equity(name), -delta * off, trial.price(m)
     yield "desk: insolvent", equity < 0
@@ -217,12 +219,14 @@ def _side(trial: Trial, name: str, m: int, delta: int, off: int, only_reduces: b
     yield "desk: gains are not final", gained < 0 and equity < trial.unfinal(name)
 
 
-def _risk(trial: Trial, name: str) -> Reasons:
+def _risk(trial: Trial, name: str, guards: bool = True) -> Reasons:
     step, read = trial.step, trial.read
     has_modes = step.contract(DESK).risk_policy_address in step.model.world.addresses
     yield "desk: emergency", has_modes and read("RiskPolicy", "modes").mode >= _EMERGENCY
     yield "desk: in settlement", bool(read("Settlement", "progress").begun_at)
     yield "desk: no price for risk", not trial.accrue_all(name)
+    # A liquidator waits for no index.
+    yield "desk: mark is off its index", guards and any(map(trial.has_diverged, trial.sizes(name)))
     free = trial.equity(name) - trial.unfinal(name) - trial.worse(name)
     yield "desk: initial margin", free * BASIS_POINTS < trial.margins(name)[1]
 
@@ -291,7 +295,7 @@ def liquidates(trial: Trial, owner: str, liquidator: str, m: int, lots: int) -> 
     yield "cycle_book: too many lots", abs(trial.size(liquidator, m) - delta) > _MOST_LOTS
     trial.exchange(m, owner, delta, price, -paid)
     trial.exchange(m, liquidator, -delta, price, paid - fee)
-    yield from _side(trial, liquidator, m, -delta, 0, False)
+    yield from _side(trial, liquidator, m, -delta, 0, False, guards=False)
 
 
 def _check_risk(step: Transition) -> Reasons:

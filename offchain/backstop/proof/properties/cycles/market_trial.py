@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from backstop.model import bounds
-from backstop.model.arithmetic import WAD
+from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.properties.cycles.rebuilt import load_market, load_owner
 from backstop.proof.properties.cycles.shadow import Owner, Shadow, To
 from backstop.proof.properties.figures.cycles import (
     ACCOUNTS,
     BASIS_POINTS,
     CLOCK,
+    DESK,
     EDGES,
     FEES,
     FUNDINGS,
@@ -232,6 +233,13 @@ class Trial:
         lots = self.fresh(name).items()
         return sum(size * (self._fresh[m][1 + (size > 0)] - self.price(m)) for m, size in lots)
 
+    def has_diverged(self, m: int) -> bool:
+        """Return whether a mark is further from the feed's current price than the desk lets new risk be."""
+        most, base = self.step.contract(DESK).divergence, self.read(POLICY, "underlyings", m)
+        prices = self.read("PriceFeed", "prices", base.feed)
+        index = _of_lot(base.lot, prices.current) if self.now <= prices.fresh_until else 0
+        return bool(most) and abs(self.price(m) - index) * BASIS_POINTS > index * most
+
     def worse(self, name: str) -> int:
         """Return by how much less at the worse ends."""
         lots = self.fresh(name).items()
@@ -268,3 +276,8 @@ class Trial:
         for side, way in ((0, 1), (1, -1)):
             self.lots[m][side] += max(0, way * (old + delta)) - max(0, way * old)
         self.credit(name, gets)
+
+
+def _of_lot(lot: int, price: int) -> int:
+    """Return what a lot costs [wei] at a price [ray], rounded down and at least 1; 0 at none."""
+    return max(1, price * lot // RAY) if price else 0

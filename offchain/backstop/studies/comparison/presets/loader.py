@@ -35,7 +35,7 @@ _TERMS = ("pools", "cap_delay", "equity", "treasury", "waterfall_contract")
 # Fields that it replaces in their `margin`, and those that belong to a market or a domain.
 _OF_MARGIN = (
     *("bucket", "buckets", "insurance", "cap", "policy", "window", "quiet", "band"),
-    *("maker_fee", "taker_fee", "fee_share", "third_bond"),
+    *("maker_fee", "taker_fee", "fee_share", "third_bond", "divergence"),
 )
 _ELSEWHERE = ("line", "haircut")
 # Roles of the keepers that have positions closed, and debtors met.
