@@ -214,7 +214,7 @@ def take(market: uint256, lots: uint256, owner: address = msg.sender):
     rewarded: Rewarded = self._rewarded()
     fee: int256 = self._fee(lots * price, TAKER_FEE)
     extcall MARKET.exchange(market, owner, MARKET.address, delta, price, -fee, 0)
-    self._reward(owner, rewarded, lots * price)
+    self._reward(owner, self._share(rewarded, lots * price))
     self._check_side(owner, market, delta, price, price, self._ends(market), True)
     log Taken(taker=owner, market=market, delta=delta, price=price)
 
@@ -227,6 +227,7 @@ def deleverage(
     accounts: DynArray[address, bounds.MAX_CLOSED],
     most: DynArray[uint256, bounds.MAX_CLOSED],
     prover: address,
+    executor: address,
 ) -> (DynArray[uint256, bounds.MAX_CLOSED], uint256):
     """
     @notice Close lots of accounts against those that are nobody's, at the mark, one account after the
@@ -236,7 +237,8 @@ def deleverage(
     @param side [id] 0 for accounts that are long, 1 for short.
     @param accounts Whose lots.
     @param most [lots] For each of them.
-    @param prover Who gets what bonds pay for that.
+    @param prover Who has ranked them, and gets half of what bonds pay for that, rounded down.
+    @param executor Who gets the other half.
     @return [lots] How many were closed, for each of them.
     @return [lots] That are nobody's, and face that side, still.
     """
@@ -265,7 +267,9 @@ def deleverage(
             all += closed
             log Deleveraged(owner=owner, market=market, delta=delta, price=price, prover=prover)
         found.append(closed)
-    self._reward(prover, rewarded, all * price)
+    amount: uint256 = self._share(rewarded, all * price)
+    self._reward(prover, amount // 2)
+    self._reward(executor, amount - amount // 2)
     return found, left
 
 
@@ -423,11 +427,15 @@ def _rewarded() -> Rewarded:
 
 
 @internal
-def _reward(finder: address, rewarded: Rewarded, notional: uint256):
-    """@dev Pay whoever had so much of it taken over, wei, its part of the pot, rounded down."""
-    amount: uint256 = 0
-    if rewarded.notional != 0:
-        amount = rewarded.pot * notional // rewarded.notional
+@pure
+def _share(rewarded: Rewarded, notional: uint256) -> uint256:
+    """@dev What of the pot is for so much of it that was taken over, wei; wad, rounded down."""
+    return 0 if rewarded.notional == 0 else rewarded.pot * notional // rewarded.notional
+
+
+@internal
+def _reward(finder: address, amount: uint256):
+    """@dev Pay whoever had lots of debtors taken over, wad."""
     if amount != 0:
         extcall MARKET.reward(finder, amount)
 

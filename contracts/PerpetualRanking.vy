@@ -13,8 +13,9 @@
      address), and the market knows what all of them gained together: once that is reached nobody is left
      out, and nobody comes twice. Each sender has a run of its own for each side of a market: a wrong one
      stops nobody else. Of what is submitted in a call only a digest is kept; whoever executes brings the
-     same accounts again. All in the window of a cycle: what is left then is nobody's, as it was. Packed by
-     hand: the first field at bit 0.
+     same accounts again, in that window or in the next, until a newer run is proven. A call has at least
+     `MIN_RANKED` accounts, but for the last: so nobody makes it dear to execute. Packed by hand: the first
+     field at bit 0.
 """
 from contracts.interfaces import IPerpetualDesk
 from contracts.interfaces import IPerpetualMarket
@@ -55,13 +56,15 @@ struct Run:
 struct Case:
     cycle: uint256  # whose ranking is proven, 32 bits
     executed: uint256  # batches, 32 bits
-    prover: address
+    prover: address  # 160 bits
+    batches: uint256  # that it has, 32 bits
 
 
 # A score is a gain over what its account was worth, in such parts of one.
 SCALE: constant(uint256) = 10**9
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_96: constant(uint256) = 2**96 - 1
+MASK_160: constant(uint256) = 2**160 - 1
 
 MARKET: public(immutable(IPerpetualMarket))
 DESK: public(immutable(IPerpetualDesk))
@@ -69,7 +72,7 @@ DESK: public(immutable(IPerpetualDesk))
 # market -> side -> sender -> Run, in two slots
 runs: HashMap[uint256, HashMap[uint256, HashMap[address, uint256]]]
 lasts: HashMap[uint256, HashMap[uint256, HashMap[address, uint256]]]
-# market -> side -> sender -> number -> digest of the accounts of a call
+# market -> side -> sender -> cycle and number (32 bits) -> digest of the accounts of a call
 digests: HashMap[uint256, HashMap[uint256, HashMap[address, HashMap[uint256, bytes32]]]]
 # market -> side -> Case
 cases: HashMap[uint256, HashMap[uint256, uint256]]
@@ -93,10 +96,11 @@ def submit(market: uint256, side: uint256, accounts: DynArray[address, bounds.MA
     @notice Go on with the sender's ranking of those who gained on a side of a market in the pending cycle:
             the next accounts, in strictly descending order of score, equal scores by address.
             Permissionless, in as many calls as it takes. Once their gains are all gains of that side it is
-            proven, and the first that is proven counts.
+            proven, and the first that is proven counts. Protects: a ranking is executed in calls of many
+            accounts.
     @param market [id] The market.
     @param side [id] 0 for gains as long, 1 for short.
-    @param accounts The next, at least one.
+    @param accounts The next, at least `bounds.MIN_RANKED`, or all that are left.
     """
     case: Case = self._load_case(market, side)
     cycle: uint256 = self._pending()
@@ -116,12 +120,14 @@ def submit(market: uint256, side: uint256, accounts: DynArray[address, bounds.MA
         run.gains += gain
         run.score = score
         run.last = owner
-    self.digests[market][side][msg.sender][run.batches] = keccak256(abi_encode(accounts))
+    self.digests[market][side][msg.sender][(cycle << 32) | run.batches] = keccak256(abi_encode(accounts))
     run.batches += 1
+    proven: bool = run.gains == self._of((staticcall MARKET.cycle_of(market, cycle))[0], side)
+    assert proven or len(accounts) >= bounds.MIN_RANKED, "ranking: too few"
     self._store_run(market, side, msg.sender, run)
     log Submitted(market=market, side=side, sender=msg.sender, accounts=len(accounts), gains=run.gains)
-    if run.gains == self._of((staticcall MARKET.cycle_of(market, cycle))[0], side):
-        self._store_case(market, side, Case(cycle=run.cycle, executed=0, prover=msg.sender))
+    if proven:
+        self._store_case(market, side, Case(cycle=cycle, executed=0, prover=msg.sender, batches=run.batches))
         log Proven(market=market, side=side, prover=msg.sender, cycle=run.cycle)
 
 
@@ -130,28 +136,28 @@ def submit(market: uint256, side: uint256, accounts: DynArray[address, bounds.MA
 def execute(market: uint256, side: uint256, accounts: DynArray[address, bounds.MAX_CLOSED]) -> uint256:
     """
     @notice Close the accounts of the next call of the proven ranking against lots that are nobody's, at the
-            mark, until there are none. Permissionless, in as many calls as it takes, again if there are
-            more of such lots later in the window. What bonds pay for that goes to the prover. Protects:
-            nobody is closed before those who rank before it.
+            mark, until there are none. Permissionless, in as many calls as it takes, in the window in which
+            it was proven and in the next, until a newer one is proven; again if there are more of such lots
+            later. What bonds pay for that is shared by the prover and the caller, half each. Protects: nobody
+            is closed before those who rank before it; who executes is paid for it.
     @param market [id] The market.
     @param side [id] 0 for accounts that are long, 1 for short.
     @param accounts As they were submitted in that call.
     @return [lots] That are nobody's still.
     """
     case: Case = self._load_case(market, side)
-    cycle: uint256 = self._pending()
-    assert case.cycle == cycle and cycle != 0, "ranking: not proven"
-    # Digests of calls beyond those of this run are of runs before it.
+    assert case.cycle != 0 and case.cycle + 1 >= self._pending(), "ranking: not proven"
+    number: uint256 = (case.cycle << 32) | case.executed
     assert (
-        case.executed < self._load_run(market, side, case.prover).batches
-        and keccak256(abi_encode(accounts)) == self.digests[market][side][case.prover][case.executed]
+        case.executed < case.batches
+        and keccak256(abi_encode(accounts)) == self.digests[market][side][case.prover][number]
     ), "ranking: not the next"
     most: DynArray[uint256, bounds.MAX_CLOSED] = []
     for _: address in accounts:
         most.append(max_value(uint256))
     closed: DynArray[uint256, bounds.MAX_CLOSED] = []
     left: uint256 = 0
-    closed, left = extcall DESK.deleverage(market, side, accounts, most, case.prover)
+    closed, left = extcall DESK.deleverage(market, side, accounts, most, case.prover, msg.sender)
     some: bool = left != 0
     for lots: uint256 in closed:
         some = some or lots != 0
@@ -245,10 +251,13 @@ def _load_case(market: uint256, side: uint256) -> Case:
     return Case(
         cycle=word & MASK_32,
         executed=(word >> 32) & MASK_32,
-        prover=convert(word >> 64, address),
+        prover=convert((word >> 64) & MASK_160, address),
+        batches=word >> 224,
     )
 
 
 @internal
 def _store_case(market: uint256, side: uint256, case: Case):
-    self.cases[market][side] = case.cycle | (case.executed << 32) | (convert(case.prover, uint256) << 64)
+    self.cases[market][side] = (
+        case.cycle | (case.executed << 32) | (convert(case.prover, uint256) << 64) | (case.batches << 224)
+    )

@@ -83,7 +83,7 @@ def share(market: uint256, side: uint256, accounts: DynArray[address, bounds.MAX
         most.append(part - min(part, done))
     closed: DynArray[uint256, bounds.MAX_CLOSED] = []
     left: uint256 = 0
-    closed, left = extcall DESK.deleverage(market, side, accounts, most, msg.sender)
+    closed, left = extcall DESK.deleverage(market, side, accounts, most, msg.sender, msg.sender)
     some: uint256 = 0
     for i: uint256 in range(len(accounts), bound=bounds.MAX_CLOSED):
         if closed[i] != 0:

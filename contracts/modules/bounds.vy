@@ -182,6 +182,8 @@ MAX_DIVERGENCE: constant(uint256) = 10_000
 MAX_TRADE_FEE: constant(uint256) = 100
 MAX_THIRD_BOND: constant(uint256) = 1_000 * 10**18
 MAX_CLOSED: constant(uint256) = 128
+# Accounts in a call of a ranking, but for its last, at least.
+MIN_RANKED: constant(uint256) = 24
 MIN_BUCKET: constant(uint256) = 600
 MAX_BUCKET: constant(uint256) = 7 * 86_400
 MAX_BUCKETS: constant(uint256) = 8

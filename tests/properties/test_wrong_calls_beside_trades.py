@@ -19,7 +19,7 @@ from tests.support.backstop_pool import POOL, on_the_model, seized, staffed
 from tests.support.delisting import delist, go_on
 from tests.support.helpers import reverts
 from tests.support.margin_fund import DAY
-from tests.support.perpetuals import CLOSER, ETH, HOUSE, RULES, alone, fallen
+from tests.support.perpetuals import CLOSER, ETH, HOUSE, RULES, alone, fallen, fallen_crowd
 from tests.support.watched import crowd_on_the_model, notices, watched
 
 MODULES = (
@@ -144,6 +144,7 @@ def test_a_claim_that_is_refused_for_nothing(crowd, monkeypatch, reason):
     ("policy", "reason"),
     [
         ("ranked", "ranking: out of rank"),
+        ("ranked", "ranking: too few"),
         ("ranked", "ranking: no lots to close"),
         ("ranked", "ranking: not the next"),
         ("ranked", "ranking: not proven"),
@@ -155,17 +156,18 @@ def test_a_claim_that_is_refused_for_nothing(crowd, monkeypatch, reason):
 def test_a_close_that_is_refused_for_nothing(monkeypatch, policy, reason):
     made = watched(alone(third_bond=WAD, policy=policy))
     made.refresh()
-    market = fallen(made)
+    in_calls = reason in ("ranking: out of rank", "ranking: too few")
+    market = fallen_crowd(made) if in_calls else fallen(made)
     ranking = market.ranking(SHORT)
     method, accounts = "share", tuple(sorted(ranking))
     if policy == "ranked":
         method, accounts = "submit", ranking
-        if reason != "ranking: out of rank":
+        if in_calls:
+            market.submit(SHORT, ranking[:24])
+            accounts = ranking[24:]
+        else:
             market.submit(SHORT, ranking)
             method = "execute"
-        else:
-            market.submit(SHORT, ranking[:1])
-            accounts = ranking[1:]
     make_wrong(monkeypatch, reason, False)
     args = ETH, SHORT, accounts
     notices(222, lambda: market.tries(f"{CLOSER}.{method}", *args, sender="prover"))

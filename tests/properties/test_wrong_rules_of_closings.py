@@ -15,7 +15,7 @@ from tests.support.perpetuals import CLOSER, DESK, ETH, HOUSE, alone, fallen
 from tests.support.watched import crowd_on_the_model, notices, watched
 
 HOLDERS = ("other", "small", "large")
-RIGHT_REWARD, RIGHT_PAY = Desk._reward, CycleBook._pay_third
+RIGHT_REWARD, RIGHT_SHARE, RIGHT_PAY = Desk._reward, perpetual_desk._share, CycleBook._pay_third
 
 
 def anything_goes(holds, reason):
@@ -41,11 +41,10 @@ def shared():
 
 @pytest.fixture
 def proven(ranked):
-    """One account in each call; 600 lots are left."""
+    """600 lots are left."""
     ranked.deposit("taker", 50_000 * WAD)
     ranked.do(f"{DESK}.take", ETH, 400, sender="taker")
-    for owner in ranked.ranking(SHORT):
-        ranked.submit(SHORT, (owner,))
+    ranked.submit(SHORT, ranked.ranking(SHORT))
     return ranked
 
 
@@ -54,11 +53,11 @@ def take(market, lots, by="taker"):
     market.do(f"{DESK}.take", ETH, lots, sender=by)
 
 
-def deleverages(closes, price=0, pays=0, prover=None):
-    """A desk that closes as many lots as it is told, so much off the mark, for so much, for a prover."""
+def deleverages(closes, price=0, pays=0, prover=None, executor=None):
+    """A desk that closes as many lots as it is told, so much off the mark, for so much, for others."""
 
     @external
-    def deleverage(self, sender, market, side, accounts, most, who):
+    def deleverage(self, sender, market, side, accounts, most, who, whom):
         mark = self.market.accrue(self.address, market).price
         lots = self.market.lots_of(self.address, market)
         left, rewarded, found = lots[side] - min(lots), self._rewarded(), []
@@ -73,7 +72,9 @@ def deleverages(closes, price=0, pays=0, prover=None):
                 left -= min(left, closed)
                 self.emit("Deleveraged", owner, market, delta, mark + price, who)
             found.append(closed)
-        self._reward(prover or who, rewarded, min(sum(found), everything) * mark)
+        amount = RIGHT_SHARE(rewarded, min(sum(found), everything) * mark)
+        self._reward(prover or who, amount // 2)
+        self._reward(executor or whom, amount - amount // 2)
         return tuple(found), left
 
     return deleverage
@@ -86,7 +87,7 @@ def right(size, limit, left, side):
 def test_a_desk_as_it_should_be(proven, monkeypatch):
     """Nothing is noticed where the copy above is right."""
     monkeypatch.setattr(Desk, "deleverage", deleverages(right))
-    assert [proven.execute(SHORT, (owner,)) for owner in proven.ranking(SHORT)] == [400, 100, 0]
+    assert proven.execute(SHORT, proven.ranking(SHORT)) == 0
 
 
 @pytest.mark.parametrize(
@@ -101,16 +102,13 @@ def test_a_desk_as_it_should_be(proven, monkeypatch):
 )
 def test_another_closing(proven, monkeypatch, wrong):
     monkeypatch.setattr(Desk, "deleverage", deleverages(**wrong))
-    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)[:1]))
+    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)))
 
 
 def test_more_than_is_nobodys(proven, monkeypatch):
     """The last has 500 lots, and 100 are left for it: it is closed whole, against those who are long."""
-    ranking = proven.ranking(SHORT)
-    for owner in ranking[:2]:
-        proven.execute(SHORT, (owner,))
     monkeypatch.setattr(Desk, "deleverage", deleverages(lambda size, limit, left, side: abs(size)))
-    notices(110, lambda: proven.execute(SHORT, ranking[2:]))
+    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)))
 
 
 def test_the_side_that_has_fewer(proven, monkeypatch):
@@ -119,24 +117,24 @@ def test_the_side_that_has_fewer(proven, monkeypatch):
     proven.deposit("friend", 50_000 * WAD)
     proven.trade("other", "friend", 300)
     monkeypatch.setattr(Desk, "deleverage", deleverages(lambda size, limit, left, side: min(abs(size), left)))
-    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)[:1]))
+    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)))
 
 
 def test_a_fee_for_being_closed(proven, monkeypatch):
     monkeypatch.setattr(Desk, "deleverage", deleverages(right, pays=1))
-    notices(96, lambda: proven.execute(SHORT, proven.ranking(SHORT)[:1]))
+    notices(96, lambda: proven.execute(SHORT, proven.ranking(SHORT)))
 
 
 def test_at_a_mark_of_a_minute_ago(proven, monkeypatch):
     proven.advance(61)
     monkeypatch.setattr(perpetual_desk, "require", anything_goes)
-    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)[:1]))
+    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)))
 
 
 def test_by_somebody_else_than_the_closer(proven, monkeypatch):
     """Whoever likes has a position closed by the desk."""
     monkeypatch.setattr(perpetual_desk, "require", anything_goes)
-    args = (ETH, SHORT, (proven.at("large"),), (MAX_UINT256,), proven.at("stranger"))
+    args = (ETH, SHORT, (proven.at("large"),), (MAX_UINT256,), *[proven.at("stranger")] * 2)
     notices(18, lambda: proven.do(f"{DESK}.deleverage", *args, sender="stranger"))
 
 
@@ -146,11 +144,9 @@ def test_by_somebody_else_than_the_closer(proven, monkeypatch):
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda self, finder, rewarded, notional: RIGHT_REWARD(
-            self, finder, (rewarded[0], notional), notional
-        ),
-        lambda self, finder, rewarded, notional: None,
-        lambda self, finder, rewarded, notional: RIGHT_REWARD(self, finder, rewarded, notional // 2),
+        lambda rewarded, notional: rewarded[0],
+        lambda rewarded, notional: 0,
+        lambda rewarded, notional: RIGHT_SHARE(rewarded, notional // 2),
     ],
     ids=["the whole pot for some lots", "nothing", "half"],
 )
@@ -158,15 +154,17 @@ def test_by_somebody_else_than_the_closer(proven, monkeypatch):
 def test_another_part_of_what_bonds_pay(monkeypatch, way, wrong):
     market = crashed("shared" if way == "share" else "ranked")
     if way == "execute":
-        for owner in market.ranking(SHORT):
-            market.submit(SHORT, (owner,))
-    monkeypatch.setattr(Desk, "_reward", wrong)
+        # Its lots are somebody's who has not gained: not all that is nobody's is closed.
+        market.deposit("friend", 50_000 * WAD)
+        market.trade("large", "friend", 300)
+        market.submit(SHORT, market.ranking(SHORT))
+    monkeypatch.setattr(perpetual_desk, "_share", wrong)
 
     def play():
         if way == "take":
             take(market, 400)
         elif way == "execute":
-            market.execute(SHORT, market.ranking(SHORT)[:1])
+            market.execute(SHORT, market.ranking(SHORT))
         else:
             market.share(SHORT, "other")
 
@@ -174,19 +172,22 @@ def test_another_part_of_what_bonds_pay(monkeypatch, way, wrong):
 
 
 def test_paid_twice(ranked, monkeypatch):
-    def reward(self, finder, rewarded, notional):
-        for _ in range(2):
-            RIGHT_REWARD(self, finder, (rewarded[0] // 2, rewarded[1]), notional)
-        RIGHT_REWARD(self, finder, (2 * rewarded[1], rewarded[1]), 1)
+    def reward(self, finder, amount):
+        for part in (amount // 2, amount // 2, 2):
+            RIGHT_REWARD(self, finder, part)
 
     monkeypatch.setattr(Desk, "_reward", reward)
     notices(110, lambda: take(ranked, 400))
 
 
-def test_the_executor_is_paid_in_place_of_the_prover(proven, monkeypatch):
+@pytest.mark.parametrize(
+    "whom", [{"prover": "keeper"}, {"executor": "prover"}, {"executor": "friend"}, {"prover": "friend"}]
+)
+def test_one_is_paid_in_place_of_the_other(proven, monkeypatch, whom):
     """Or a friend of the desk's, by whom nothing was done."""
-    monkeypatch.setattr(Desk, "deleverage", deleverages(right, prover=proven.at("keeper")))
-    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)[:1]))
+    wrong = {part: proven.at(name) for part, name in whom.items()}
+    monkeypatch.setattr(Desk, "deleverage", deleverages(right, **wrong))
+    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)))
 
 
 def test_a_friend_is_paid_in_place_of_whoever_shares(shared, monkeypatch):
@@ -355,11 +356,12 @@ def test_somebody_who_is_in_no_ranking_is_closed(proven, monkeypatch):
     notices(111, lambda: proven.execute(SHORT, (proven.at("late"),)))
 
 
-def test_a_ranking_of_a_cycle_before(proven, monkeypatch):
+def test_a_ranking_of_two_cycles_before(proven, monkeypatch):
     ranking = proven.ranking(SHORT)
-    proven.roll()
+    for _ in range(2):
+        proven.roll()
     monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
-    notices(111, lambda: proven.execute(SHORT, ranking[:1]))
+    notices(111, lambda: proven.execute(SHORT, ranking))
 
 
 # -------------------------------------------------------------------------- parts
@@ -373,8 +375,9 @@ def test_more_than_its_part(shared, monkeypatch, wrong):
         desk, more = Desk.deleverage, 1 if wrong == "a lot more" else 10**9
 
         @external
-        def deleverage(self, sender, market, side, accounts, most, prover):
-            return desk(self, sender, market, side, accounts, tuple(each + more for each in most), prover)
+        def deleverage(self, sender, market, side, accounts, most, *finders):
+            most = tuple(each + more for each in most)
+            return desk(self, sender, market, side, accounts, most, *finders)
 
         monkeypatch.setattr(Desk, "deleverage", deleverage)
     # 500 are left, of which half.

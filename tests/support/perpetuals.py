@@ -346,6 +346,23 @@ def fallen(market: Perpetuals) -> Perpetuals:
     return market
 
 
+def fallen_crowd(market: Perpetuals, count: int = 30) -> Perpetuals:
+    """So many shorts of 20 lots gain 80 each of a long that fails at 16; its lots are nobody's.
+
+    The cycle is pending, and its loss is booked. They rank as they are numbered: who has less is before.
+    """
+    market.deposit("long", 60 * count * WAD)
+    for number in range(count):
+        market.deposit(f"short_{number}", (100 + 10 * number) * WAD)
+        market.trade("long", f"short_{number}", 20)
+    market.mark(ETH, 16 * WAD)
+    market.meet("long")
+    market.roll()
+    market.meet("long")
+    market.refresh()
+    return market
+
+
 def alone(third_bond: int = 0, policy: str = BY_CYCLE, **desk: int) -> Perpetuals:
     """A market on the model, in a deployment of its own, with some of the rules otherwise."""
     _, model, _ = deploy(None, by_cycle(third_bond, policy, **desk))

@@ -13,7 +13,7 @@ from backstop.keepers.cycle_view import CLOSER, CycleView, Rehearsal
 from backstop.keepers.cycles import Accounts, bring, calls, gas_of_call, signed_for
 from backstop.keepers.keeper import Decisions, Intent, Keeper, Memory, role
 from backstop.keepers.view import View
-from backstop.model.bounds import MAX_CLOSED
+from backstop.model.bounds import MAX_CLOSED, MIN_RANKED
 from backstop.model.perpetual_ranking import PerpetualRanking, digest, gain_on, score_of
 from backstop.model.price_path import LONG, SHORT
 from backstop.model.state import ZERO_ADDRESS
@@ -36,21 +36,21 @@ def deleverager(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decis
             left = ahead.left_lots(m)
             if left and ahead.fresh[m] and me.mine(m):
                 # Lots of debtors that were long face those who are short.
-                wanted += _close(me, cycles, ahead, m, SHORT if left > 0 else LONG)
+                wanted += _close(me, cycles, ahead, memory, m, SHORT if left > 0 else LONG)
     if any(intent.action.method in ("execute", "share") for intent in wanted):
         yield from bring(me, signed)
     yield from wanted
 
 
-def _close(me: Keeper, cycles: CycleView, ahead: Rehearsal, m: int, side: int) -> Iterator[Intent]:
+def _close(
+    me: Keeper, cycles: CycleView, ahead: Rehearsal, memory: Memory, m: int, side: int
+) -> Iterator[Intent]:
     gained = ranking_of(ahead, m, side)
-    if not gained:
-        return
     closer = ahead.closer
     if isinstance(closer, PerpetualRanking):
-        if closer.cases[m, side].cycle != ahead.pending:
+        if gained and closer.cases[m, side].cycle != ahead.pending:
             yield from _submit(me, cycles, ahead, m, side, gained)
-        yield from _execute(me, ahead, m, side, gained)
+        yield from _execute(me, ahead, memory, m, side, gained)
     else:
         for accounts in calls(me, cycles, "cycles: share", sorted(gained, key=_number)):
             if ahead.tries(CLOSER, "share", m, side, accounts, sender=me.address):
@@ -66,21 +66,27 @@ def _submit(
     assert isinstance(closer, PerpetualRanking)
     run, last = closer.runs[m, side, me.address], closer.lasts[m, side, me.address]
     rest = gained[gained.index(last.last) + 1 :] if run.cycle == ahead.pending else gained
-    for accounts in calls(me, cycles, "cycles: submit", rest):
+    for accounts in calls(me, cycles, "cycles: submit", rest, MIN_RANKED):
         if not ahead.tries(CLOSER, "submit", m, side, accounts, sender=me.address):
             return
         gas = gas_of_call(cycles, "cycles: submit", accounts)
         yield me.intent(CLOSER, "submit", m, side, accounts, about=("submit", m, accounts[0]), gas=gas)
 
 
-def _execute(me: Keeper, ahead: Rehearsal, m: int, side: int, gained: list[str]) -> Iterator[Intent]:
+def _execute(
+    me: Keeper, ahead: Rehearsal, memory: Memory, m: int, side: int, gained: list[str]
+) -> Iterator[Intent]:
     """Execute what is proven, whoever proved it, until no lots are left."""
     closer = ahead.closer
     assert isinstance(closer, PerpetualRanking)
     case = closer.cases[m, side]
-    if case.cycle != ahead.pending:
+    if case.cycle == ahead.pending:
+        memory.rankings[m, side] = case.cycle, gained
+    # One that was proven in the window before counts, too, as long as there is no newer one.
+    cycle, ranking = memory.rankings.get((m, side), (0, []))
+    if case.cycle != cycle or case.cycle < ahead.pending - 1:
         return
-    for accounts in submitted(closer, m, side, case.prover, gained)[case.executed :]:
+    for accounts in submitted(closer, m, side, ranking)[case.executed :]:
         if not ahead.tries(CLOSER, "execute", m, side, accounts, sender=me.address):
             return
         gas = measured("cycles: execute") + len(accounts) * measured("cycles: execute, each account")
@@ -100,14 +106,12 @@ def ranking_of(ahead: Rehearsal, m: int, side: int) -> list[str]:
     return [owner for _, _, owner in sorted(ranks, reverse=True)]
 
 
-def submitted(
-    closer: PerpetualRanking, m: int, side: int, prover: str, ranking: Sequence[str]
-) -> list[Accounts]:
-    """Cut a ranking into the calls in which it was submitted, whose digests are all that is kept."""
+def submitted(closer: PerpetualRanking, m: int, side: int, ranking: Sequence[str]) -> list[Accounts]:
+    """Cut a proven ranking into the calls in which it was submitted, whose digests are all that is kept."""
     found: list[Accounts] = []
-    start = 0
-    for number in range(closer.runs[m, side, prover].batches):
-        kept = closer.digests[m, side, prover, number]
+    start, case = 0, closer.cases[m, side]
+    for number in range(case.batches):
+        kept = closer.digests[m, side, case.prover, case.cycle << 32 | number]
         sizes = range(1, min(MAX_CLOSED, len(ranking) - start) + 1)
         cuts = (tuple(ranking[start : start + size]) for size in sizes)
         cut = next((each for each in cuts if digest(each) == kept), None)

@@ -43,13 +43,15 @@ def bring(me: Keeper, signed: Signed) -> Decisions:
         yield me.intent("PriceFeed", "bring", some, about=("marks", i), gas=markets * measured("bring"))
 
 
-def batches(accounts: Iterable[str], most: int, weigh: Callable[[str], int] = lambda _: 1) -> list[Accounts]:
-    """Cut accounts into calls of at most so much weight, as gas; who has more is alone in one."""
+def batches(
+    accounts: Iterable[str], most: int, weigh: Callable[[str], int] = lambda _: 1, least: int = 1
+) -> list[Accounts]:
+    """Cut accounts into calls of at most so much weight, as gas, but of so many accounts at least."""
     found: list[list[str]] = []
     room = 0
     for owner in accounts:
         weight = weigh(owner)
-        if room < weight or len(found[-1]) == MAX_CLOSED:
+        if not found or (room < weight and len(found[-1]) >= least) or len(found[-1]) == MAX_CLOSED:
             found.append([])
             room = max(most, weight)
         found[-1].append(owner)
@@ -57,10 +59,10 @@ def batches(accounts: Iterable[str], most: int, weigh: Callable[[str], int] = la
     return [tuple(each) for each in found]
 
 
-def calls(me: Keeper, cycles: CycleView, job: str, accounts: Iterable[str]) -> list[Accounts]:
-    """Cut accounts into calls of a job of at most the group's `call_gas`; who needs more is alone in one."""
+def calls(me: Keeper, cycles: CycleView, job: str, accounts: Iterable[str], least: int = 1) -> list[Accounts]:
+    """Cut accounts into calls of a job of at most the group's `call_gas`, but of so many at least."""
     most = me.group.call_gas - measured(job)
-    return batches(accounts, most, lambda owner: gas_of_each(cycles, job, owner))
+    return batches(accounts, most, lambda owner: gas_of_each(cycles, job, owner), least)
 
 
 def gas_of_call(cycles: CycleView, job: str, accounts: Iterable[str]) -> int:

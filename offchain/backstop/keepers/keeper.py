@@ -56,11 +56,13 @@ class Memory:
     """A keeper's memory of its calls, by what they are about.
 
     `failures` are those in a row and the time of the last, `done` the time of the last success, `under_way`
-    what is sent and not mined, `ranges` the prices that a reporter saw.
+    what is sent and not mined, `ranges` the prices that a reporter saw, `rankings` who
+    gained in a cycle on a side of a market, in the order in which it was proven.
     """
 
     failures: dict[tuple[Hashable, ...], tuple[int, int]] = field(default_factory=dict)
     ranges: PriceRanges = field(default_factory=PriceRanges)
+    rankings: dict[tuple[int, int], tuple[int, list[str]]] = field(default_factory=dict)
     done: dict[tuple[Hashable, ...], int] = field(default_factory=dict)
     under_way: set[tuple[Hashable, ...]] = field(default_factory=set)
 

@@ -316,6 +316,7 @@ class IPerpetualDesk(Protocol):
         accounts: tuple[str, ...],
         most: tuple[int, ...],
         prover: str,
+        executor: str,
     ) -> tuple[tuple[int, ...], int]: ...
 
 

@@ -155,7 +155,7 @@ class PerpetualDesk(Contract):
         rewarded = self._rewarded()
         fee = _fee(lots * price, self.taker_fee)
         self.market.exchange(self.address, market, owner, self.market_address, delta, price, -fee, 0)
-        self._reward(owner, rewarded, lots * price)
+        self._reward(owner, _share(rewarded, lots * price))
         self._check_side(owner, market, delta, price, price, self._ends(market))
         self.emit("Taken", owner, market, delta, price)
 
@@ -168,6 +168,7 @@ class PerpetualDesk(Contract):
         accounts: tuple[str, ...],
         most: tuple[int, ...],
         prover: str,
+        executor: str,
     ) -> tuple[tuple[int, ...], int]:
         """Close lots of accounts against those that are nobody's; how many of each, and how many are left."""
         require(sender == self.closer_address, "desk: not the closer")
@@ -186,7 +187,9 @@ class PerpetualDesk(Contract):
                 left -= closed
                 self.emit("Deleveraged", owner, market, delta, price, prover)
             found.append(closed)
-        self._reward(prover, rewarded, sum(found) * price)
+        amount = _share(rewarded, sum(found) * price)
+        self._reward(prover, amount // 2)
+        self._reward(executor, amount - amount // 2)
         return tuple(found), left
 
     @external
@@ -257,10 +260,8 @@ class PerpetualDesk(Contract):
                 notional += abs(long - short) * self.market.mark_of(self.address, market)
         return pot, notional
 
-    def _reward(self, finder: str, rewarded: tuple[int, int], notional: int) -> None:
-        """Pay whoever had so much of it taken over its part of the pot, rounded down."""
-        pot, everything = rewarded
-        amount = pot * notional // everything if everything else 0
+    def _reward(self, finder: str, amount: int) -> None:
+        """Pay whoever had lots of debtors taken over."""
         if amount:
             self.market.reward(self.address, finder, amount)
 
@@ -361,6 +362,12 @@ class PerpetualDesk(Contract):
         equity, unfinal = self._equity(owner)
         initial, _ = self._margins(owner, True)
         require((equity - unfinal - marks.worse) * BASIS_POINTS >= initial, "desk: initial margin")
+
+
+def _share(rewarded: tuple[int, int], notional: int) -> int:
+    """Return what of the pot is for so much of it that was taken over, rounded down."""
+    pot, everything = rewarded
+    return pot * notional // everything if everything else 0
 
 
 def _fee(notional: int, share: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
+from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.erc20 import words
 from backstop.model.interfaces import Gains, IPerpetualDesk, IPerpetualMarket
@@ -48,13 +49,14 @@ class RunOf(NamedTuple):
     last: str
 
 
-@slot(32, 32, 160)
+@slot(32, 32, 160, 32)
 class Case(NamedTuple):
-    """Whose ranking is proven, how many of its calls are executed, and by whom it is."""
+    """Whose ranking is proven, how many of its calls are executed, by whom it is, and how many it has."""
 
     cycle: int = 0
     executed: int = 0
     prover: str = ZERO_ADDRESS
+    batches: int = 0
 
 
 class PerpetualRanking(Contract):
@@ -102,12 +104,14 @@ class PerpetualRanking(Contract):
             before = (last.score, int(last.last, 16))
             require((score, int(owner, 16)) < before, "ranking: out of rank")
             run, last = run._replace(gains=run.gains + gain), Last(score, owner)
-        self.digests[*key, run.batches] = digest(accounts)
+        self.digests[*key, cycle << 32 | run.batches] = digest(accounts)
         run = run._replace(batches=run.batches + 1)
+        is_proven = run.gains == self.market.cycle_of(self.address, market, cycle)[0][side]
+        require(is_proven or len(accounts) >= bounds.MIN_RANKED, "ranking: too few")
         self.runs[key], self.lasts[key] = run, last
         self.emit("Submitted", market, side, sender, len(accounts), run.gains)
-        if run.gains == self.market.cycle_of(self.address, market, cycle)[0][side]:
-            self.cases[market, side] = Case(run.cycle, 0, sender)
+        if is_proven:
+            self.cases[market, side] = Case(cycle, 0, sender, run.batches)
             self.emit("Proven", market, side, sender, run.cycle)
 
     @external
@@ -115,13 +119,12 @@ class PerpetualRanking(Contract):
         """Close the accounts of the next call of the proven ranking; the lots that are nobody's still."""
         case: Case = self.cases[market, side]
         cycle = self.market.clock_of(self.address).cycle - 1
-        require(case.cycle == cycle and cycle != 0, "ranking: not proven")
-        # Digests of calls beyond those of this run are of runs before it.
-        kept = self.digests[market, side, case.prover, case.executed]
-        is_next = case.executed < self.runs[market, side, case.prover].batches and digest(accounts) == kept
+        require(0 < case.cycle >= cycle - 1, "ranking: not proven")
+        kept = self.digests[market, side, case.prover, case.cycle << 32 | case.executed]
+        is_next = case.executed < case.batches and digest(accounts) == kept
         require(is_next, "ranking: not the next")
         most = (MAX_UINT256,) * len(accounts)
-        closed, left = self.desk.deleverage(self.address, market, side, accounts, most, case.prover)
+        closed, left = self.desk.deleverage(self.address, market, side, accounts, most, case.prover, sender)
         require(left != 0 or any(closed), "ranking: no lots to close")
         self.emit("Executed", market, side, case.executed, left)
         if left != 0:

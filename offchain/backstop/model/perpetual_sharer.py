@@ -66,7 +66,7 @@ class PerpetualSharer(Contract):
             last = int(owner, 16)
             part = whole * _on(self.market.gains_of(self.address, owner, market), side) // gained
             most.append(max(0, part - self.parts[market, side, owner].in_cycle(cycle)))
-        closed, left = self.desk.deleverage(self.address, market, side, accounts, tuple(most), sender)
+        closed, left = self.desk.deleverage(self.address, market, side, accounts, tuple(most), sender, sender)
         for owner, some in zip(accounts, closed, strict=True):
             if some:
                 done = self.parts[market, side, owner].in_cycle(cycle)

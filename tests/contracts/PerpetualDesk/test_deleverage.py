@@ -9,11 +9,12 @@ from tests.support.perpetuals import DESK, ETH, fallen, opened
 def test_is_for_the_closer_alone(new_protocol):
     market = fallen(opened(new_protocol, third_bond=WAD, policy="ranked"))
     for sender in ("stranger", "admin", "small"):
-        args = (ETH, SHORT, (market.at("small"),), (1,), market.at(sender))
+        args = (ETH, SHORT, (market.at("small"),), (1,), market.at(sender), market.at(sender))
         with reverts("desk: not the closer"):
             market.do(f"{DESK}.deleverage", *args, sender=sender)
 
 
 def test_is_for_nobody_where_there_is_none(crowd):
     with reverts("desk: not the closer"):
-        crowd.do(f"{DESK}.deleverage", ETH, SHORT, (), (), crowd.at("keeper"), sender="keeper")
+        keeper = crowd.at("keeper")
+        crowd.do(f"{DESK}.deleverage", ETH, SHORT, (), (), keeper, keeper, sender="keeper")

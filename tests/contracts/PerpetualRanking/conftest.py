@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.perpetuals import fallen, opened
+from tests.support.perpetuals import fallen, fallen_crowd, opened
 
 
 @pytest.fixture
@@ -14,3 +14,9 @@ def market(new_protocol):
 @pytest.fixture
 def crash(market):
     return fallen(market)
+
+
+@pytest.fixture
+def crowd(market):
+    """Thirty have gained, as many as two calls take."""
+    return fallen_crowd(market)

@@ -3,6 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
+from backstop.model.bounds import MIN_RANKED
 from backstop.model.price_path import LONG, SHORT
 from tests.support.helpers import reverts
 from tests.support.perpetuals import CLOSER, DESK, ETH
@@ -10,76 +11,131 @@ from tests.support.perpetuals import CLOSER, DESK, ETH
 
 @pytest.fixture
 def proven(crash):
-    """One account in each call."""
-    for owner in crash.ranking(SHORT):
-        crash.submit(SHORT, (owner,))
+    crash.submit(SHORT, crash.ranking(SHORT))
     return crash
+
+
+@pytest.fixture
+def calls(crowd):
+    """Those in which the ranking of thirty is proven."""
+    ranking = crowd.ranking(SHORT)
+    found = ranking[:MIN_RANKED], ranking[MIN_RANKED:]
+    for accounts in found:
+        crowd.submit(SHORT, accounts)
+    return found
+
+
+HOLDERS = ("other", "small", "large")
+"""As they rank: 200, 300 and 500 lots short."""
 
 
 def at(market, *names):
     return tuple(market.at(name) for name in names)
 
 
-def test_the_first_close_and_the_prover_has_what_bonds_pay(proven):
+def test_the_first_close_and_prover_and_executor_share_what_bonds_pay(proven):
     """600 lots are left after somebody has taken 400 over: 200, 300, and 100 of 500."""
     proven.deposit("taker", 50_000 * WAD)
     proven.do(f"{DESK}.take", ETH, 400, sender="taker")
-    before = {name: proven.equity(name) for name in ("other", "small", "large")}
-    assert proven.execute(SHORT, at(proven, "other")) == 400
-    assert proven.execute(SHORT, at(proven, "small")) == 100
-    assert proven.execute(SHORT, at(proven, "large")) == 0
-    assert [proven.size(name) for name in ("other", "small", "large")] == [0, 0, -400]
+    before = {name: proven.equity(name) for name in HOLDERS}
+    had = proven.equity("keeper")
+    assert proven.execute(SHORT, at(proven, *HOLDERS)) == 0
+    assert [proven.size(name) for name in HOLDERS] == [0, 0, -400]
     # At the mark, and for nothing; a third of a bond was for all 1,000.
     assert before == {name: proven.equity(name) for name in before}
-    assert proven.equity("prover") == WAD * 600 // 1_000
+    assert proven.equity("prover") == proven.equity("keeper") - had == WAD * 300 // 1_000
     proven.check_woken()
 
 
-def test_in_the_order_of_the_calls_and_as_they_were(proven):
-    for accounts in (at(proven, "small"), at(proven, "other", "small"), ()):
+def test_who_proves_and_executes_has_both_halves(proven):
+    proven.execute(SHORT, at(proven, *HOLDERS), by="prover")
+    assert proven.equity("prover") == WAD
+
+
+def test_each_call_is_paid_for_what_it_closes(crowd, calls):
+    """480 lots of 600, and 120, of a third of a bond; a call has two executors who bring no more than one."""
+    for accounts, name in zip(calls, ("one", "two"), strict=True):
+        crowd.execute(SHORT, accounts, by=name)
+    assert [crowd.equity(name) for name in ("one", "two")] == [WAD * 4 // 10, WAD // 10]
+    assert crowd.equity("prover") == WAD // 2
+
+
+def test_in_the_order_of_the_calls_and_as_they_were(crowd, calls):
+    first, second = calls
+    for accounts in (second, first[:-1], first + second, ()):
         with reverts("ranking: not the next"):
-            proven.execute(SHORT, accounts)
-    proven.execute(SHORT, at(proven, "other"))
+            crowd.execute(SHORT, accounts)
+    assert crowd.execute(SHORT, first) == 120
     with reverts("ranking: not the next"):
-        proven.execute(SHORT, at(proven, "other"))
+        crowd.execute(SHORT, first)
+    assert crowd.execute(SHORT, second) == 0
 
 
-def test_only_what_is_proven_and_only_in_its_window(crash):
-    crash.submit(SHORT, at(crash, "other"))
+def test_only_what_is_proven(crowd):
+    ranking = crowd.ranking(SHORT)
+    crowd.submit(SHORT, ranking[:MIN_RANKED])
     with reverts("ranking: not proven"):
-        crash.execute(SHORT, at(crash, "other"))
-    crash.submit(SHORT, at(crash, "small", "large"))
+        crowd.execute(SHORT, ranking[:MIN_RANKED])
+    crowd.submit(SHORT, ranking[MIN_RANKED:])
     with reverts("ranking: not proven"):
-        crash.execute(LONG, at(crash, "other"))
+        crowd.execute(LONG, ranking[:MIN_RANKED])
+
+
+def test_in_its_window_and_in_the_next(crowd, calls):
+    """A call in each of them: what is left is executed as well."""
+    first, second = calls
+    assert crowd.execute(SHORT, first) == 120
+    crowd.roll()
+    with crowd.system.imagine():
+        assert crowd.execute(SHORT, second) == 0
+    crowd.roll()
+    with reverts("ranking: not proven"):
+        crowd.execute(SHORT, second)
+
+
+def test_in_the_next_window_until_a_newer_one_is_proven(crash):
+    """The price falls on for somebody who took 400 over: small and large gain, and others are before them."""
+    old = crash.ranking(SHORT)
+    crash.submit(SHORT, old)
+    for name in ("taker", "friend"):
+        crash.deposit(name, 50_000 * WAD)
+    crash.trade("other", "friend", 200)
+    crash.do(f"{DESK}.take", ETH, 400, sender="taker")
+    crash.mark(ETH, 15 * WAD)
     crash.roll()
-    with reverts("ranking: not proven"):
-        crash.execute(SHORT, at(crash, "other"))
+    new = crash.ranking(SHORT)
+    assert new != old
+    with crash.system.imagine():
+        assert crash.execute(SHORT, old) == 0
+    crash.submit(SHORT, new, by="another")
+    with reverts("ranking: not the next"):
+        crash.execute(SHORT, old)
+    assert crash.execute(SHORT, new) == 0
 
 
 def test_nothing_is_closed_without_a_mark_of_now_or_where_nobody_owes(proven):
     proven.advance(61)
     with reverts("desk: no price to close at"):
-        proven.execute(SHORT, at(proven, "other"))
+        proven.execute(SHORT, at(proven, *HOLDERS))
     proven.refresh()
     proven.deposit("taker", 50_000 * WAD)
     proven.do(f"{DESK}.take", ETH, 1_000, sender="taker")
     with reverts("ranking: no lots to close"):
-        proven.execute(SHORT, at(proven, "other"))
+        proven.execute(SHORT, at(proven, *HOLDERS))
 
 
 def test_more_lots_of_debtors_in_the_window_are_closed_in_the_same_order(proven):
     """Once none are left the same call is next: who has opened anew since is first again."""
     proven.deposit("taker", 50_000 * WAD)
     proven.do(f"{DESK}.take", ETH, 900, sender="taker")
-    assert proven.execute(SHORT, at(proven, "other")) == 0
+    assert proven.execute(SHORT, at(proven, *HOLDERS)) == 0
     assert proven.size("other") == -100
     proven.deposit("late", 700 * WAD)
     proven.deposit("friend", 50_000 * WAD)
     proven.trade("late", "friend", 400)
     proven.mark(ETH, 14 * WAD)
     assert proven.meet("late") and proven.nobodys() == 400
-    assert proven.execute(SHORT, at(proven, "other")) == 300
-    assert proven.execute(SHORT, at(proven, "small")) == 0
+    assert proven.execute(SHORT, at(proven, *HOLDERS)) == 0
     assert [proven.size(name) for name in ("other", "small", "friend")] == [0, 0, -400]
 
 
@@ -88,8 +144,8 @@ def test_who_has_turned_is_left_alone(proven):
         proven.deposit(name, 50_000 * WAD)
     proven.trade("other", "friend", 300)
     assert proven.size("other") == 100
-    assert proven.execute(SHORT, at(proven, "other")) == 1_000
-    assert proven.size("other") == 100
+    assert proven.execute(SHORT, at(proven, *HOLDERS)) == 200
+    assert [proven.size(name) for name in HOLDERS] == [100, 0, 0]
     assert proven.read(f"{CLOSER}.case_of", ETH, SHORT).executed == 1
 
 
@@ -112,25 +168,22 @@ def test_longs_as_well(market):
     market.check_woken()
 
 
-def test_calls_of_an_older_run_are_no_part_of_a_later_one(crash):
+def test_calls_of_an_older_run_are_no_part_of_a_later_one(crowd, calls):
     """Once all of a ranking was closed, the next call of the prover's run of a cycle before was its next.
 
-    Whoever had gained then, and not since, was closed.
+    Whoever had gained then, and has opened anew since, was closed.
     """
-    crash.submit(SHORT, at(crash, "other"))
-    crash.submit(SHORT, at(crash, "small"))
-    for name in ("heir", "late", "taker", "friend", "small"):
-        crash.deposit(name, 50_000 * WAD)
-    crash.trade("small", "heir", 300)
-    crash.do(f"{DESK}.take", ETH, 100, sender="taker")
-    crash.mark(ETH, 15 * WAD)
-    crash.roll()
-    crash.trade("large", "late", 500)
-    crash.trade("friend", "small", 300)
-    ranking = crash.ranking(SHORT)
-    assert set(ranking) == set(at(crash, "heir", "large", "other"))
-    crash.submit(SHORT, ranking)
-    assert crash.execute(SHORT, ranking) == 400
+    for name in ("taker", "late", "friend", "short_29"):
+        crowd.deposit(name, 50_000 * WAD)
+    crowd.do(f"{DESK}.take", ETH, 10, sender="taker")
+    crowd.mark(ETH, 15 * WAD)
+    crowd.roll()
+    ranking = crowd.ranking(SHORT)
+    assert len(ranking) == 30
+    crowd.trade("short_29", "late", 20)
+    crowd.submit(SHORT, ranking)
+    assert crowd.execute(SHORT, ranking) == 10
+    crowd.trade("friend", "short_29", 20)
     with reverts("ranking: not the next"):
-        crash.execute(SHORT, at(crash, "small"))
-    assert crash.size("small") == -300
+        crowd.execute(SHORT, calls[1])
+    assert crowd.size("short_29") == -20

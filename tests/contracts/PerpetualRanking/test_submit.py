@@ -3,6 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
+from backstop.model.bounds import MIN_RANKED
 from backstop.model.price_path import LONG, SHORT
 from tests.support.helpers import reverts
 from tests.support.perpetuals import BTC, CLOSER, DESK, ETH
@@ -18,17 +19,39 @@ def test_who_gained_most_for_what_it_had_is_first(crash):
     assert crash.ranking(LONG) == ()
     crash.submit(SHORT, crash.ranking(SHORT))
     case = crash.read(f"{CLOSER}.case_of", ETH, SHORT)
-    assert case == (crash.market.clocks[()].cycle - 1, 0, crash.at("prover"))
+    assert case == (crash.market.clocks[()].cycle - 1, 0, crash.at("prover"), 1)
 
 
-def test_in_as_many_calls_as_it_takes(crash):
-    ranking = crash.ranking(SHORT)
-    for number, owner in enumerate(ranking):
-        assert crash.read(f"{CLOSER}.case_of", ETH, SHORT).cycle == 0
-        crash.submit(SHORT, (owner,))
-        run = crash.read(f"{CLOSER}.run_of", ETH, SHORT, crash.at("prover"))
-        assert (run.batches, run.last) == (number + 1, owner)
-    assert crash.read(f"{CLOSER}.case_of", ETH, SHORT).prover == crash.at("prover")
+def test_in_as_many_calls_as_it_takes(crowd):
+    ranking = crowd.ranking(SHORT)
+    assert ranking == addresses(crowd, *(f"short_{number}" for number in range(30)))
+    for number, accounts in enumerate((ranking[:MIN_RANKED], ranking[MIN_RANKED:])):
+        assert crowd.read(f"{CLOSER}.case_of", ETH, SHORT).cycle == 0
+        crowd.submit(SHORT, accounts)
+        run = crowd.read(f"{CLOSER}.run_of", ETH, SHORT, crowd.at("prover"))
+        assert (run.batches, run.last) == (number + 1, accounts[-1])
+    case = crowd.read(f"{CLOSER}.case_of", ETH, SHORT)
+    assert (case.executed, case.prover, case.batches) == (0, crowd.at("prover"), 2)
+
+
+def test_only_the_last_call_has_less_than_24_accounts(crowd):
+    ranking = crowd.ranking(SHORT)
+    for count in (1, MIN_RANKED - 1):
+        with reverts("ranking: too few"):
+            crowd.submit(SHORT, ranking[:count])
+    assert crowd.read(f"{CLOSER}.run_of", ETH, SHORT, crowd.at("prover")).batches == 0
+    crowd.submit(SHORT, ranking[:MIN_RANKED])
+    with reverts("ranking: too few"):
+        crowd.submit(SHORT, ranking[MIN_RANKED:-1])
+    crowd.submit(SHORT, ranking[MIN_RANKED:])
+    assert crowd.read(f"{CLOSER}.case_of", ETH, SHORT).batches == 2
+
+
+def test_few_are_enough_where_no_more_have_gained(crash):
+    with reverts("ranking: too few"):
+        crash.submit(SHORT, addresses(crash, "other", "small"))
+    crash.submit(SHORT, addresses(crash, "other", "small", "large"))
+    assert crash.read(f"{CLOSER}.case_of", ETH, SHORT).batches == 1
 
 
 @pytest.mark.parametrize(
@@ -45,16 +68,17 @@ def test_in_no_other_order_nobody_twice_and_no_others(crash, names, reason):
         crash.submit(SHORT, addresses(crash, *names))
 
 
-def test_who_leaves_somebody_out_proves_nothing(crash):
-    crash.submit(SHORT, addresses(crash, "other", "large"))
-    assert crash.read(f"{CLOSER}.case_of", ETH, SHORT).cycle == 0
+def test_who_leaves_somebody_out_proves_nothing(crowd):
+    ranking = crowd.ranking(SHORT)
+    crowd.submit(SHORT, ranking[:3] + ranking[4:])
+    assert crowd.read(f"{CLOSER}.case_of", ETH, SHORT).cycle == 0
     with reverts("ranking: out of rank"):
-        crash.submit(SHORT, addresses(crash, "small"))
+        crowd.submit(SHORT, ranking[3:4])
     # Nor does it stop anybody else.
-    crash.submit(SHORT, crash.ranking(SHORT), by="another")
-    assert crash.read(f"{CLOSER}.case_of", ETH, SHORT).prover == crash.at("another")
+    crowd.submit(SHORT, ranking, by="another")
+    assert crowd.read(f"{CLOSER}.case_of", ETH, SHORT).prover == crowd.at("another")
     with reverts("ranking: proven"):
-        crash.submit(SHORT, addresses(crash, "small"))
+        crowd.submit(SHORT, ranking[3:4])
 
 
 def test_nobody_trades_or_pays_its_rank_away(crash):
@@ -75,20 +99,21 @@ def test_each_side_of_each_market_has_its_own(crash):
             crash.submit(side, addresses(crash, "other"), market=market)
 
 
-def test_a_run_is_of_one_cycle(crash):
-    crash.submit(SHORT, addresses(crash, "other"))
-    crash.roll()
+def test_a_run_is_of_one_cycle(crowd):
+    ranking = crowd.ranking(SHORT)
+    crowd.submit(SHORT, ranking[:MIN_RANKED])
+    crowd.roll()
     with reverts("ranking: has not gained"):
-        crash.submit(SHORT, addresses(crash, "small"))
+        crowd.submit(SHORT, ranking[MIN_RANKED:])
     # Somebody has lots that lose again.
-    crash.deposit("taker", 50_000 * WAD)
-    crash.do(f"{DESK}.take", ETH, 1_000, sender="taker")
-    crash.mark(ETH, 15 * WAD)
-    crash.roll()
-    ranking = crash.ranking(SHORT)
-    crash.submit(SHORT, ranking)
-    assert crash.read(f"{CLOSER}.run_of", ETH, SHORT, crash.at("prover")).batches == 1
-    assert crash.read(f"{CLOSER}.case_of", ETH, SHORT).cycle == crash.market.clocks[()].cycle - 1
+    crowd.deposit("taker", 50_000 * WAD)
+    crowd.do(f"{DESK}.take", ETH, 600, sender="taker")
+    crowd.mark(ETH, 15 * WAD)
+    crowd.roll()
+    ranking = crowd.ranking(SHORT)
+    crowd.submit(SHORT, ranking)
+    assert crowd.read(f"{CLOSER}.run_of", ETH, SHORT, crowd.at("prover")).batches == 1
+    assert crowd.read(f"{CLOSER}.case_of", ETH, SHORT).cycle == crowd.market.clocks[()].cycle - 1
 
 
 def test_before_anything_is_pending_there_is_nothing_to_rank(market):

@@ -16,7 +16,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.model import ModelSystem
 from backstop.keepers.costs import gas_of, measured
 from backstop.model.arithmetic import div_up
-from backstop.model.bounds import MAX_CLOSED
+from backstop.model.bounds import MAX_CLOSED, MIN_RANKED
 from backstop.proof.lockstep import Lockstep
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.system import Action, Outcome
@@ -32,7 +32,7 @@ MANY = ("meet_all", "submit", "execute", "share")
 _PACED = 100
 # Of the first calls of a kind, until some were measured; of those that the committed table has, so much more.
 _FIRST, _FIRST_MORE = 900_000, 110
-# Accounts in a call: fewer are not worth one.
+# Accounts in a call: fewer are not worth one, and fewer than MIN_RANKED of a ranking are refused.
 _FEW = 8
 
 
@@ -161,10 +161,11 @@ class Blocks:
     ) -> Iterator[tuple[str, ...]]:
         """Yield calls of "Contract.method" for many accounts, each for as many as the block has room for."""
         kind, done = self._kind(call, like), 0
+        few = MIN_RANKED if call.endswith(".submit") else _FEW
         while done < len(accounts):
             each = max(self._each_of(kind), at_least)
             room = (_PLANNED - self._planned - _base(kind)) // each
-            if room < _FEW:
+            if room < few:
                 room = (_PLANNED - _base(kind)) // each  # of the next block
             some = tuple(accounts[done : done + min(room, MAX_CLOSED)])
             done += len(some)

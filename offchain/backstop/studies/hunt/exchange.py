@@ -18,6 +18,7 @@ from backstop.deployment.signing import sign_order, trader
 from backstop.hosts.host import CHAIN_ID
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.bounds import MIN_RANKED
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_ranking import PerpetualRanking, gain_on, score_of
 from backstop.studies.hunt.setting import BANK, HOUR, KEEPER, Setting
@@ -194,7 +195,9 @@ class Exchange:
         ranked = isinstance(closer, PerpetualRanking)
         order = [owner for *_, owner in sorted(ranks, reverse=True)]
         order = order if ranked else sorted(order, key=lambda each: int(each, 16))
-        parts = [(each,) for each in order] if self.in_parts else [tuple(order)] if order else []
+        # A call of a ranking has so many accounts.
+        most = (MIN_RANKED if ranked else 1) if self.in_parts else max(1, len(order))
+        parts = [tuple(order[first : first + most]) for first in range(0, len(order), most)]
         for method in ("submit", "execute") if ranked else ("share",):
             for part in parts:
                 done = self.do(KEEPER, CLOSER, method, MARKET, side, part)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from backstop.deployment.accounts import account
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from backstop.model.bounds import MIN_RANKED
 from backstop.studies.hunt.books import OUTSIDE, Books, Prices, Sheet
 from backstop.studies.hunt.story import act_text, name_of
 from backstop.system import Action
@@ -174,9 +175,11 @@ class Questions:
                     yield Told(f"possible: to fill an order after {call}", stake, act_text(action)[:80])
 
     def _closed_in_parts(self, action: Action, prices: Prices, least: int) -> Iterator[Told]:
-        """Have accounts ranked and closed at once, or one by one; what bonds pay is rounded down."""
-        sheets = []
-        for parts in ([action.args[2]], [(each,) for each in action.args[2]]):
+        """Have accounts ranked and closed at once, or in calls as small as may be; pay is rounded down."""
+        sheets, accounts = [], action.args[2]
+        least_of_call = MIN_RANKED if action.method == "submit" else 1
+        cuts = range(0, len(accounts), least_of_call)
+        for parts in ([accounts], [accounts[first : first + least_of_call] for first in cuts]):
             with self.system.imagine():
                 if not all(self.system.apply(_of(action, action.method, part)).ok for part in parts):
                     return

@@ -130,7 +130,7 @@ def close_by_force(s: Scene) -> Iterator[Action | Wait]:
     else:
         yield from _close_parts(s, m, side, order)
     if s.chance(0.02):
-        yield s.call(_DESK, "deleverage", m, 0, tuple(order), tuple(1 for _ in order), by, by=by)
+        yield s.call(_DESK, "deleverage", m, 0, tuple(order), tuple(1 for _ in order), by, by, by=by)
 
 
 def _to_fall_behind(books: Books, m: int, side: int, two: Sequence[str]) -> int:
@@ -201,7 +201,8 @@ def _close_by_rank(s: Scene, books: Books, m: int, side: int, order: list[str]) 
         for wrong, accounts in zip(others, s.random.sample(wrongs, 2), strict=True):
             if accounts:
                 yield s.call(_CLOSER, "submit", m, side, tuple(accounts), by=wrong)
-    cut = s.some((0, s.random.randint(0, len(order))))
+    # In one call; a first one of fewer than MIN_RANKED is refused, and then the rest is out of place.
+    cut = s.random.randint(0, len(order)) if s.chance(0.1 if len(order) <= bounds.MIN_RANKED else 0.5) else 0
     for accounts in (order[:cut], order[cut:]):
         if accounts or s.chance(0.05):
             yield s.call(_CLOSER, "submit", m, side, tuple(accounts), by=by)
@@ -209,8 +210,9 @@ def _close_by_rank(s: Scene, books: Books, m: int, side: int, order: list[str]) 
     late = s.some((0, s.random.randint(0, len(parts)))) if s.chance(0.4) else None
     for number, accounts in enumerate(parts):
         if number == late:
-            # Too late: it is of the cycle before.
-            yield from _next_cycle(s, books)
+            # In the next window it may be executed still, in the one after that no more.
+            for _ in range(s.some((1, 1, 2))):
+                yield from _next_cycle(s, books)
             yield from books.refresh([m])
         yield s.call(_CLOSER, "execute", m, side, tuple(accounts), by=s.somebody())
 

@@ -48,6 +48,7 @@ _FUND = "MarginFund"
 _DAY, _MOST_CEILING, _MOST_SUPPLY, _MOST_LOT = 86_400, 8 * 10**9, 10**9, 10**21
 _MOST_OPEN_LOTS, _MOST_OPEN, _MOST_MARKETS, _LAST_FEED = 2**63 - 1, 10**28, 8, 224
 _SHARES, _ASSETS, _LEAST, _WAD = 10**6, 1, 10**6, 10**18
+_LEAST_RANKED = 24
 _SCALE, _MOST_SCORE, _LAST_ADDRESS = 10**9, 2**96 - 1, 2**160 - 1
 
 
@@ -189,19 +190,22 @@ def _submit(step: Transition) -> Reasons:
     cycle, key = trial.clock.cycle - 1, (m, side, step.action.sender)
     yield "ranking: proven", trial.read(CLOSER, CASES, (m, side)).cycle == cycle
     yield "ranking: nobody", not accounts
-    before = (_MOST_SCORE, _LAST_ADDRESS)
+    before, gains = (_MOST_SCORE, _LAST_ADDRESS), 0
     if trial.read(CLOSER, "runs", key).cycle == cycle:
-        last = trial.read(CLOSER, "lasts", key)
+        last, gains = trial.read(CLOSER, "lasts", key), trial.read(CLOSER, "runs", key).gains
         before = (last.score, int(last.last, 16))
     for name in accounts:
         owner = trial.owner(name)
         yield "ranking: no such side", side > 1
         gained = _gain(trial, name, m, side)
+        gains += gained
         yield "ranking: has not gained", gained == 0
         score = gained * _SCALE // max(owner.worth - owner.since_roll, 1)
         rank = (min(score, _MOST_SCORE), int(name, 16))
         yield "ranking: out of rank", rank >= before
         before = rank
+    is_short = len(accounts) < _LEAST_RANKED
+    yield "ranking: too few", is_short and gains != trial.read(MARKET, TOTALS, (m, cycle))[side]
 
 
 def _gain(trial: Trial, name: str, m: int, side: int) -> int:
@@ -214,11 +218,11 @@ def _execute(step: Transition) -> Reasons:
     m, side, accounts = step.action.args
     trial = Trial(step, accounts)
     case, cycle = trial.read(CLOSER, CASES, (m, side)), trial.clock.cycle - 1
-    yield "ranking: not proven", case.cycle != cycle or cycle == 0
+    yield "ranking: not proven", not 0 < case.cycle >= cycle - 1
     words = (32, len(accounts), *(int(each, 16) for each in accounts))
     digest = keccak256(b"".join(word.to_bytes(32, "big") for word in words))
-    is_over = case.executed >= trial.read(CLOSER, "runs", (m, side, case.prover)).batches
-    kept = trial.read(CLOSER, "digests", (m, side, case.prover, case.executed))
+    is_over = case.executed >= case.batches
+    kept = trial.read(CLOSER, "digests", (m, side, case.prover, case.cycle << 32 | case.executed))
     yield "ranking: not the next", is_over or digest != kept
     yield "desk: no price to close at", not trial.accrue(m)
     left = trial.lots[m][side] - min(trial.lots[m])

@@ -19,6 +19,7 @@ from backstop.proof.properties.figures.cycles import (
     MARKET,
     MEETINGS,
     PATHS,
+    TOTALS,
     VALUES,
     WORTHS,
     better_within,
@@ -35,6 +36,8 @@ from backstop.proof.properties.figures.cycles import (
 )
 from backstop.proof.properties.registry import Violation, refusal_property
 from backstop.proof.properties.transition import Transition
+
+_LEAST_RANKED = 24
 
 
 @refusal_property(140, calls=MEETINGS)
@@ -103,7 +106,8 @@ def vested_profits_can_be_claimed(step: Transition) -> None:
 def a_right_ranking_is_taken(step: Transition) -> None:
     """Assert that whoever begins a ranking with accounts that gained, by their gain over their worth, may.
 
-    Unless one is proven. By what each was worth at the end of the cycle, whatever it has brought since.
+    Unless one is proven, or they are fewer than 24 and not all. By what each was worth at the end of the
+    cycle, whatever it has brought since.
     """
     if not there(step):
         return
@@ -112,7 +116,7 @@ def a_right_ranking_is_taken(step: Transition) -> None:
     begun = cycle - 1 in (step.after(CLOSER, CASES, (m, side)).cycle, step.after(CLOSER, "runs", key).cycle)
     if side > 1 or not accounts or begun:
         return
-    ranks = []
+    ranks, gains = [], []
     for owner in accounts:
         gained, worth = (
             step.after(MARKET, GAINED, in_cycle(owner, m, cycle - 1))[side],
@@ -120,7 +124,11 @@ def a_right_ranking_is_taken(step: Transition) -> None:
         )
         if step.after(MARKET, ACCOUNTS, owner).cycle != cycle or not gained:
             return
+        gains.append(gained)
         score = gained * 10**9 // max(worth.value - worth.brought, 1)
         ranks.append((min(score, 2**96 - 1), int(owner, 16)))
+    everybody = step.after(MARKET, TOTALS, (m, cycle - 1))[side]
+    if len(accounts) < _LEAST_RANKED and sum(gains) != everybody:
+        return
     if all(one > other for one, other in pairwise(ranks)):
         raise Violation(f"{accounts} rank by {ranks}, and are refused: {step.outcome.reason}")

@@ -78,11 +78,13 @@ def _submit(step: Transition) -> tuple[Figures, Events]:
     figures: Figures = {
         ("runs", key): (cycle, batches + 1, gains),
         ("lasts", key): (min(score, _MOST_SCORE), accounts[-1]),
-        ("digests", (*key, batches)): keccak256(b"".join(word.to_bytes(32, "big") for word in words)),
+        ("digests", (*key, cycle << 32 | batches)): keccak256(
+            b"".join(word.to_bytes(32, "big") for word in words)
+        ),
     }
     events: Events = [(*key, len(accounts), gains)]
     if gains == step.after(MARKET, TOTALS, (m, cycle))[side]:
-        figures[CASES, (m, side)] = (cycle, 0, sender)
+        figures[CASES, (m, side)] = (cycle, 0, sender, batches + 1)
         events.append((*key, cycle))
     return figures, events
 
@@ -96,7 +98,9 @@ def _left(step: Transition, m: int, side: int) -> int:
 def _execute(step: Transition) -> tuple[Figures, Events]:
     m, side, _ = step.action.args
     left, case = _left(step, m, side), step.before(CLOSER, CASES, (m, side))
-    figures: Figures = {(CASES, (m, side)): (case.cycle, case.executed + (left != 0), case.prover)}
+    figures: Figures = {
+        (CASES, (m, side)): (case.cycle, case.executed + (left != 0), case.prover, case.batches)
+    }
     return figures, [(m, side, case.executed, left)]
 
 
