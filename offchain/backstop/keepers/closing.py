@@ -6,7 +6,8 @@ Both go by what accounts gained in the pending cycle, which nothing changes unti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from backstop.keepers.costs import measured
 from backstop.keepers.cycle_view import CLOSER, CycleView, Rehearsal
@@ -14,6 +15,7 @@ from backstop.keepers.cycles import Accounts, bring, calls, gas_of_call, signed_
 from backstop.keepers.keeper import Decisions, Intent, Keeper, Memory, role
 from backstop.keepers.view import View
 from backstop.model.bounds import MAX_CLOSED, MIN_RANKED
+from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.perpetual_ranking import PerpetualRanking, digest, gain_on, score_of
 from backstop.model.price_path import LONG, SHORT
 from backstop.model.state import ZERO_ADDRESS
@@ -97,13 +99,7 @@ def _execute(
 
 def ranking_of(ahead: Rehearsal, m: int, side: int) -> list[str]:
     """Return who gained on a side of a market in the pending cycle, in the order of rank."""
-    ranks = []
-    for owner in ahead.owners:
-        ahead.standing(owner)  # wakes it
-        gains = ahead.market.gains_of(ZERO_ADDRESS, owner, m)
-        if gain_on(gains, side):
-            ranks.append((score_of(gains, side), _number(owner), owner))
-    return [owner for _, _, owner in sorted(ranks, reverse=True)]
+    return [each.owner for each in ranks_of(ahead.market, m, side, ahead.owners) if each.gain]
 
 
 def submitted(closer: PerpetualRanking, m: int, side: int, ranking: Sequence[str]) -> list[Accounts]:
@@ -124,3 +120,26 @@ def submitted(closer: PerpetualRanking, m: int, side: int, ranking: Sequence[str
 
 def _number(owner: str) -> int:
     return int(owner, 16)
+
+
+class Rank(NamedTuple):
+    """What an account ranks by on a side of a market: equal scores by address, those without a gain last."""
+
+    score: int
+    number: int  # the address
+    owner: str
+    gain: int  # [wei]
+    worth: int  # [wei] at the end of the cycle
+
+
+def ranks_of(market: PerpetualMarket, m: int, side: int, owners: Iterable[str]) -> list[Rank]:
+    """Return the ranks of accounts on a side in the pending cycle, of whom is closed first, first.
+
+    Brings the accounts up to date.
+    """
+    ranks = []
+    for owner in owners:
+        gains = market.gains_of(ZERO_ADDRESS, owner, m)
+        gain = gain_on(gains, side)
+        ranks.append(Rank(score_of(gains, side), _number(owner), owner, gain, gains.worth))
+    return sorted(ranks, reverse=True)

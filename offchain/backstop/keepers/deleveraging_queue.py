@@ -1,0 +1,108 @@
+"""The deleveraging queue of a ranked market: the order of accounts to be closed if the cycle ended now.
+
+No rule is written a second time here: the model of the contracts ends the open cycle and takes that back, and
+accounts are ranked by the function that ranks them for keepers after a roll. Figures in wei and lots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, cast
+
+from backstop.errors import BackstopError
+from backstop.hosts.model import ModelSystem
+from backstop.keepers.closing import Rank, ranks_of
+from backstop.keepers.cycle_view import MARKET
+from backstop.model.perpetual_market import PerpetualMarket
+from backstop.model.price_path import LONG, SHORT, side_of
+from backstop.model.state import ZERO_ADDRESS, Revert
+
+LIGHTS = 5
+"""Lights of an account within the first fifth of the lots of its side; none of one that has not gained."""
+
+
+class QueuePlace(NamedTuple):
+    """The place of an account on its side of a market: 1 is closed first, 0 is not closed at all."""
+
+    owner: str
+    lots: int
+    gain: int  # [wei] on this side, in the cycle
+    worth: int  # [wei] at the end of the cycle; an account that owes has none
+    score: int  # in parts of 10^9
+    place: int
+    lots_before: int  # of the side, that are closed before the account's
+    light: int  # 5 for the first fifth of the side's lots, 1 for the last; 0 without a place
+
+
+class SideQueue(NamedTuple):
+    """The accounts with lots on a side of a market, in the order of rank, and last those that have none."""
+
+    market: int
+    side: int
+    cycle: int
+    lots: int
+    unassigned: int  # lots that nobody holds on the other side: so many are to be closed of this one
+    mark: int  # [wei a lot]
+    has_price: bool  # of the last seconds; without one the last mark counts, and nothing is closed
+    places: tuple[QueuePlace, ...]
+
+
+def queues_of(system: ModelSystem, *, pending: bool = False) -> tuple[SideQueue, ...]:
+    """Return the queue of each side of each market that has not ended, as if the open cycle ended now.
+
+    With `pending`, that of the pending cycle, which is the order until the next roll. BackstopError if the
+    open cycle cannot end.
+    """
+    market = cast(PerpetualMarket, system.world.contracts[MARKET])
+    with system.imagine():
+        ended = market.clocks[()].ended
+        markets = [m for m in range(market.policy.markets(ZERO_ADDRESS)) if not ended >> m & 1]
+        fresh = {m: market.accrue(ZERO_ADDRESS, m).high != 0 for m in markets}
+        if not pending:
+            _end_cycle(market)
+        held = _holdings(market)
+        return tuple(
+            _queue(market, m, side, held.get((m, side), {}), fresh[m])
+            for m in markets
+            for side in (LONG, SHORT)
+        )
+
+
+def _end_cycle(market: PerpetualMarket) -> None:
+    """Roll as if the window of the open cycle were over; the fund pays as it would."""
+    now = market.world.timestamp
+    market.clocks[()] = market.clocks[()]._replace(rolled_at=now - 4 * market.window)
+    try:
+        market.roll(ZERO_ADDRESS)
+    except Revert as revert:
+        raise BackstopError(f"the open cycle cannot end: {revert.reason}") from None
+
+
+def _holdings(market: PerpetualMarket) -> dict[tuple[int, int], dict[str, int]]:
+    """Return the lots of each account by market and side."""
+    found: dict[tuple[int, int], dict[str, int]] = {}
+    for (owner, m), position in market.positions.items():
+        if position.size:
+            found.setdefault((m, side_of(position.size)), {})[owner] = abs(position.size)
+    return found
+
+
+def _queue(market: PerpetualMarket, m: int, side: int, held: dict[str, int], has_price: bool) -> SideQueue:
+    lots = market.lots[m]
+    places = tuple(_places(ranks_of(market, m, side, held), held, lots[side]))
+    cycle = market.clocks[()].cycle - 1
+    unassigned, mark = lots[side] - min(lots), market.paths[m].price
+    return SideQueue(m, side, cycle, lots[side], unassigned, mark, has_price, places)
+
+
+def _places(ranks: list[Rank], held: dict[str, int], whole: int) -> Iterator[QueuePlace]:
+    """Yield the places of accounts that hold so many lots of a side together."""
+    before = 0
+    for place, rank in enumerate((each for each in ranks if each.gain), 1):
+        lots = held[rank.owner]
+        light = LIGHTS - LIGHTS * before // whole
+        yield QueuePlace(rank.owner, lots, rank.gain, rank.worth, rank.score, place, before, light)
+        before += lots
+    for rank in reversed(ranks):
+        if not rank.gain:
+            yield QueuePlace(rank.owner, held[rank.owner], 0, rank.worth, 0, 0, before, 0)

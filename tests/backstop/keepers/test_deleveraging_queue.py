@@ -1,0 +1,287 @@
+"""The deleveraging queue before a roll: the order in which the contracts close accounts after it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from backstop.deployment.signing import sign_order
+from backstop.errors import BackstopError
+from backstop.keepers.deleveraging_queue import QueuePlace, SideQueue, queues_of
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.margin_orders import Order
+from backstop.model.owned import account_of
+from backstop.model.price_path import LONG, SHORT
+from backstop.system import Action
+from tests.support.delisting import delist
+from tests.support.perpetuals import BTC, CLOSER, ETH, FUND, HOUSE, Perpetuals, alone, opened
+from tests.support.protocol import Protocol
+
+SHORTS = {
+    # Deposits in stablecoins and lots, of which the accounts gain the same amount each.
+    "small": (1_500, 100),
+    "thin": (300, 50),
+    "large": (20_000, 300),
+    "twin": (5_000, 100),
+    "other_twin": (5_000, 100),
+    "closer": (5_000, 100),
+}
+
+
+def isolated(market: Perpetuals) -> str:
+    """Return the account 1 of an owner."""
+    return account_of(market.at("isolated"), 1)
+
+
+def sell_isolated(market: Perpetuals, lots: int) -> None:
+    """Have the owner's account 1 sell lots of ETH to `deep`, at the mark."""
+    market.do(f"{HOUSE}.deposit", isolated(market), 800 * WAD, sender="rich")
+    args: list[Any] = []
+    for name, owner, size in (("deep", market.at("deep"), lots), ("isolated", isolated(market), -lots)):
+        order = Order(owner, ETH, size, market.price(ETH), MAX_UINT256, 999)
+        args += [order, sign_order(name, order, market.world.chain_id, market.at("MarginOrders"))]
+    market.do("MarginOrders.fill", *args, lots, sender="matcher")
+
+
+@pytest.fixture
+def market(new_protocol: Callable[..., Protocol]) -> Perpetuals:
+    """Shorts gain 5 a lot and give 1 back; `weak`, long of 350 lots, owes. Two opened late and only lost."""
+    made = opened(new_protocol, third_bond=WAD, policy="ranked")
+    for name, coins in (("weak", 1_000), ("deep", 100_000), ("late", 5_000), ("no_lots", 5_000)):
+        made.deposit(name, coins * WAD)
+    for name, (coins, lots) in SHORTS.items():
+        made.deposit(name, coins * WAD)
+        made.trade("weak" if name in ("large", "thin") else "deep", name, lots)
+    sell_isolated(made, 50)
+    made.mark(ETH, 15 * WAD)
+    made.trade("deep", "late", 70)
+    made.trade("closer", "deep", 100)
+    made.mark(ETH, 16 * WAD)
+    return made
+
+
+def queue(market: Perpetuals, side: int = SHORT, m: int = ETH, **more: bool) -> SideQueue:
+    """Return the queue of a side of a market."""
+    (found,) = [each for each in queues_of(market.model, **more) if (each.market, each.side) == (m, side)]
+    return found
+
+
+def ranked(found: SideQueue) -> list[str]:
+    """Return the owners with a place, in its order."""
+    return [each.owner for each in found.places if each.place]
+
+
+def place(found: SideQueue, owner: str) -> QueuePlace:
+    (one,) = [each for each in found.places if each.owner == owner]
+    return one
+
+
+def closed(market: Perpetuals, side: int, m: int = ETH) -> list[tuple[str, int]]:
+    """Have the contracts rank and close; return which accounts lost how many lots, in the order of events."""
+    ranking = market.ranking(side, m)
+    market.submit(side, ranking, market=m)
+    outcome = market.system.apply(Action(CLOSER, "execute", (m, side, ranking), market.at("keeper")))
+    assert outcome.ok, outcome.reason
+    return [(log.values[0], abs(log.values[2])) for log in outcome.logs if log.event == "Deleveraged"]
+
+
+def expected(found: SideQueue, lots: int) -> list[tuple[str, int]]:
+    """Return which accounts a queue says are closed against so many lots."""
+    wanted = []
+    for each in found.places:
+        part = min(each.lots, lots) if each.place else 0
+        lots -= part
+        wanted += [(each.owner, part)] if part else []
+    return wanted
+
+
+def test_the_order_before_the_roll_is_that_in_which_contracts_close_after_it(market: Perpetuals) -> None:
+    before = queue(market)
+    market.meet("weak")
+    seized = queue(market)
+    assert seized.unassigned == 350 and before.unassigned == 0
+    assert [each[:4] for each in seized.places] == [each[:4] for each in before.places]
+    market.roll()
+    market.meet("weak")
+    market.refresh()
+    assert queue(market, pending=True).places == seized.places
+    # `closer` gained as well and ranks, but has no lots that could be closed.
+    order = market.ranking(SHORT)
+    assert market.at("closer") in order and market.at("closer") not in ranked(before)
+    assert [owner for owner in order if owner != market.at("closer")] == ranked(before)
+    did = closed(market, SHORT)
+    assert did == expected(before, 350) and len(did) > 3
+    # The last of them is closed in part.
+    assert sum(lots for _, lots in did) == 350 and did[-1][1] < place(before, did[-1][0]).lots
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_a_crowd_at_random_is_that_after_the_roll(
+    new_protocol: Callable[..., Protocol], seed: int
+) -> None:
+    """Accounts in two markets, some of which slept for a cycle, turned round, closed, or paid in."""
+    draw, made = random.Random(seed), opened(new_protocol, third_bond=WAD, policy="ranked")
+    names = [f"trader_{i}" for i in range(12)]
+    for name in names:
+        made.deposit(name, draw.randrange(500, 8_000) * WAD)
+    marks = {m: made.price(m) for m in (ETH, BTC)}
+    for turn in range(6):
+        for _ in range(12):
+            maker, taker = draw.sample(names, 2)
+            made.trades(maker, taker, draw.randrange(1, 40), draw.choice((ETH, BTC)))
+        made.deposit(draw.choice(names), draw.randrange(1, 500) * WAD)
+        for m in marks:
+            marks[m] += marks[m] * draw.randrange(-9, 10) // 100
+            made.mark(m, marks[m])
+        made.meet_all()
+        if turn in (1, 3):
+            made.roll()
+    before = queues_of(made.model)
+    made.roll()
+    made.wake_all()
+    for found in before:
+        ranking = made.ranking(found.side, found.market)
+        held = {each.owner for each in found.places}
+        assert ranked(found) == [owner for owner in ranking if owner in held]
+        for each in found.places:
+            gains = made.do(f"{HOUSE}.gains_of", each.owner, found.market, sender="keeper")
+            assert (each.gain, each.worth) == (gains[1 + found.side], gains.worth)
+    assert sum(each.place > 0 for found in before for each in found.places) > 8
+
+
+def test_scores_are_gains_over_what_accounts_are_worth(market: Perpetuals) -> None:
+    found = queue(market)
+    twins = sorted((market.at("twin"), market.at("other_twin")), key=lambda each: -int(each, 16))
+    leading = [market.at("thin"), market.at("small"), isolated(market)]
+    assert ranked(found) == [*leading, *twins, market.at("large")]
+    assert [each.place for each in found.places] == [1, 2, 3, 4, 5, 6, 0]
+    first, small = found.places[0], place(found, market.at("small"))
+    # 50 lots gained 5 each and lost 1; a bond of three thirds is out of the account.
+    assert (first.gain, first.worth) == (250 * WAD, (300 - 3 + 200) * WAD)
+    assert first.score == 250 * 10**9 // 497 and small.score == 500 * 10**9 // (1_500 - 3 + 400)
+
+
+def test_equal_scores_go_by_address_the_higher_first(market: Perpetuals) -> None:
+    found = queue(market)
+    one, other = place(found, market.at("twin")), place(found, market.at("other_twin"))
+    assert one.score == other.score and (one.place < other.place) == (
+        int(one.owner, 16) > int(other.owner, 16)
+    )
+
+
+def test_accounts_without_a_gain_come_last_and_without_a_place(market: Perpetuals) -> None:
+    late = queue(market).places[-1]
+    assert late.owner == market.at("late") and late.lots == 70
+    assert (late.place, late.gain, late.score, late.light) == (0, 0, 0, 0)
+    assert late.lots_before == queue(market).lots - 70
+    assert market.at("no_lots") not in [each.owner for each in queue(market).places]
+
+
+def test_lights_are_fifths_of_the_lots_that_come_before(market: Perpetuals) -> None:
+    """Each has the light of its first lot: of `large` that is the 401st of 770, though it has 300."""
+    found = queue(market)
+    assert found.lots == 770 == sum(each.lots for each in found.places)
+    assert [each.lots_before for each in found.places] == [0, 50, 150, 200, 300, 400, 700]
+    assert [each.light for each in found.places] == [5, 5, 5, 4, 4, 3, 0]
+
+
+def test_a_light_goes_out_at_each_fifth() -> None:
+    """Ten lots of one account each: two accounts with each number of lights."""
+    made = alone(policy="ranked")
+    made.refresh()
+    made.deposit("long", 10_000 * WAD)
+    for i in range(10):
+        made.deposit(f"short_{i}", (100 + i) * WAD)
+        made.trade("long", f"short_{i}", 1)
+    made.mark(ETH, 19 * WAD)
+    assert [each.light for each in queue(made).places] == [5, 5, 4, 4, 3, 3, 2, 2, 1, 1]
+    assert ranked(queue(made)) == [made.at(f"short_{i}") for i in range(10)]
+
+
+def test_each_side_has_its_own_queue(market: Perpetuals) -> None:
+    """Longs gained 1 a lot as the price came back from 15 to 16; who holds 570 of them is one account."""
+    found = queue(market, LONG)
+    assert ranked(found)[0] == market.at("weak")  # which owes
+    assert place(found, market.at("weak")).worth < 0
+    deep = place(found, market.at("deep"))
+    assert (deep.place, deep.lots, deep.gain) == (2, 420, 420 * WAD)
+    empty = queue(market, LONG, BTC)
+    assert (empty.lots, empty.places) == (0, ())
+
+
+def test_nothing_of_it_stays(market: Perpetuals) -> None:
+    state, at = market.model.snapshot(), market.world.timestamp
+    journal = len(market.world.journal)
+    for pending in (False, True):
+        queues_of(market.model, pending=pending)
+    assert market.model.snapshot() == state
+    assert (market.world.timestamp, len(market.world.journal), market.world.logs) == (at, journal, [])
+
+
+def test_insurance_that_pays_at_the_roll_counts(market: Perpetuals) -> None:
+    """Haircuts of the pending cycle lower what accounts are worth, less by what insurance pays of them."""
+    market.do(f"{FUND}.insure", 100 * WAD, sender="rich")
+    market.meet("weak")
+    market.roll()
+    market.meet("weak")
+    assert sum(market.market.losses[ETH, market.market.clocks[()].cycle - 1]) > 100 * WAD
+    market.mark(ETH, 14 * WAD)
+    before = queue(market)
+    market.roll()
+    market.wake_all()
+    owners = [each.owner for each in before.places]
+    gains = [market.do(f"{HOUSE}.gains_of", owner, ETH, sender="keeper") for owner in owners]
+    assert [(each.gain, each.worth) for each in before.places] == [(each.short, each.worth) for each in gains]
+    assert list(market.ranking(SHORT)) == ranked(before)
+
+
+def test_a_silent_market_counts_at_its_last_mark(market: Perpetuals) -> None:
+    for name, lots in (("small", 3), ("twin", 20)):
+        market.trade("deep", name, lots, market=BTC)
+    market.mark(BTC, 50 * WAD)
+    market.advance(61)
+    market.mark(ETH, 16 * WAD)
+    silent, live = queue(market, SHORT, BTC), queue(market)
+    assert (silent.has_price, silent.mark, live.has_price) == (False, 50 * WAD, True)
+    assert ranked(silent) == [market.at("twin"), market.at("small")]
+    market.roll()
+    assert list(market.ranking(SHORT, BTC)) == ranked(silent)
+
+
+def test_reports_that_no_call_has_marked_yet_count(market: Perpetuals) -> None:
+    """`late` sold at 15 and gains as the price falls to 14, which reporters have said and no market knows."""
+    market.report(ETH, 1_400 * RAY)
+    assert market.price(ETH) == 16 * WAD
+    found = queue(market)
+    assert found.mark == 14 * WAD and place(found, market.at("late")).gain == 2 * 70 * WAD
+
+
+def test_a_market_that_has_ended_has_no_queue() -> None:
+    made = alone(policy="ranked")
+    made.refresh()
+    for name in ("long", "short"):
+        made.deposit(name, 1_000 * WAD)
+    made.trade("long", "short", 10)
+    at = delist(made)
+    made.advance(at - made.world.timestamp)
+    for _ in range(7):
+        made.advance(3_600)
+        for feed in (ETH, BTC):
+            made.report(feed, 2_000 * RAY)
+            made.tries("PriceFeed.poke", feed, sender="keeper")
+    made.do(f"{HOUSE}.end_market", ETH, sender="keeper")
+    assert {each.market for each in queues_of(made.model)} == {BTC}
+
+
+def test_a_cycle_that_cannot_end_is_one_line() -> None:
+    """Here the market holds less than the fees that a roll hands over."""
+    made = alone(policy="ranked")
+    made.refresh()
+    made.market.fee_table[()] = made.market.holdings[()] = 1
+    state = made.model.snapshot()
+    with pytest.raises(BackstopError, match=r"^the open cycle cannot end: erc20: "):
+        queues_of(made.model)
+    assert made.model.snapshot() == state
