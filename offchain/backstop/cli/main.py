@@ -61,6 +61,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "mirror": "Follow a deployment with the model",
         "index": "Index all vaults by how far they are from liquidation",
         "audit": "Audit a deployment at a block",
+        "adl": "Show which accounts would be deleveraged first",
         "export": "Write a deployment as a scenario",
     },
 }

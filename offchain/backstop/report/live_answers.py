@@ -31,6 +31,7 @@ def of_live(figures: Mapping[str, Any]) -> dict[str, Markup]:
         "auctions": Markup("Nothing is being sold"),
         "calls": Markup("No vault is called"),
         "losses": audited["losses"],
+        "queue": _queue(figures.get("queue")),
         "sheet": audited["sheet"],
         "keepers": Markup("Nobody did anything"),
         "actions": Markup("Nothing yet"),
@@ -61,6 +62,16 @@ def of_live(figures: Mapping[str, Any]) -> dict[str, Markup]:
     if figures["found"]:
         answers["mirror"] = Markup("Model and chain differ")
     return answers
+
+
+def _queue(queue: Mapping[str, Any] | None) -> Markup:
+    """Tell of those who would be closed first; sides have their lights from five down."""
+    if queue is None or queue["policy"] != "ranked":
+        return Markup("No account comes before another")
+    first = sum(side["lights"][0]["accounts"] for side in queue["sides"])
+    if not first:
+        return Markup("No account would be closed")
+    return Markup("{} in the first fifth of a side").format(counted(first, "account"))
 
 
 def _history(points: Any) -> Markup:

@@ -17,7 +17,7 @@ from backstop.report.rendering import TEMPLATES, as_script, environment, inline
 
 SECTIONS = (
     *("verdict", "now", "figures", "prices", "history", "vaults", "levels", "auctions", "calls", "losses"),
-    *("keepers", "actions", "sheet", "mirror"),
+    *("queue", "keepers", "actions", "sheet", "mirror"),
 )
 """Names of the sections; `verdict` is drawn from `health` alone, the others from a statement and a scene."""
 

@@ -67,6 +67,7 @@ class Facts:
     statement: Mapping[str, Any] | None = None
     work: Work | None = None
     scene: Mapping[str, Any] = field(default_factory=dict)  # what the live page shows besides
+    queue: Mapping[str, Any] | None = None  # of the margin market's deleveraging, without one None
 
 
 class Board:

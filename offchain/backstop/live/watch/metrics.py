@@ -74,6 +74,8 @@ class _Collector:
         yield from _of_chain(facts)
         if facts.statement is not None:
             yield from _of_statement(facts.statement)
+        if facts.queue is not None:
+            yield from _of_queue(facts.queue)
         if facts.work is not None:
             yield from _of_work(facts.work)
 
@@ -129,6 +131,18 @@ def _of_statement(statement: Mapping) -> Iterator[Metric]:
     mode = "settlement" if statement["settling"] else statement["mode"]
     rows = [((each,), float(each == mode)) for each in ("normal", "caution", "emergency", "settlement")]
     yield _by("mode", "1 for the protocol's mode.", ("mode",), rows)
+
+
+def _of_queue(queue: Mapping) -> Iterator[Metric]:
+    """Yield the deleveraging queue by light: at most twelve series of a name for each market."""
+    sides = [((each["market"], each["side"]), each) for each in queue["sides"]]
+    for name, text in (("accounts", "Accounts with lots"), ("lots", "Lots of accounts")):
+        rows = [((*key, str(row["light"])), row[name]) for key, each in sides for row in each["lights"]]
+        said = f"{text}, by their place in the deleveraging queue: 5 is the first fifth of the lots, 0 none."
+        yield _by(f"deleveraging_{name}", said, ("market", "side", "light"), rows)
+    due = [(key, each["unassigned_lots"]) for key, each in sides]
+    said = "Lots of a side that are to be closed, as no account holds so many of the other side."
+    yield _by("deleveraging_due_lots", said, ("market", "side"), due)
 
 
 def _of_work(work: Work) -> Iterator[Metric]:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from backstop.live.audit.queue_figures import MOST_WATCHED, queue_of
 from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror, Seen
 from backstop.live.node.log import Line
@@ -43,7 +44,7 @@ class Observer:
         self._scene = scene
         self._put_at = 0.0
         self._differences: deque[str] = deque(maxlen=_KEPT_DIFFERENCES)
-        self._problem = ""
+        self._problems: dict[str, str] = {}
 
     def replaying(self, mirror: Mirror, head: int) -> None:
         """Take note that history is followed."""
@@ -83,7 +84,9 @@ class Observer:
         if new or self._put_at + _REFRESH < self.board.looked_at or differences:
             if figures is None:
                 figures = self._figures(mirror) if before is None or new else before.statement
-            self._put(mirror, head or mirror.block, found, figures, None if work is None else work(new))
+            queue = self._queue(mirror) if before is None or new else before.queue
+            done = None if work is None else work(new)
+            self._put(mirror, head or mirror.block, found, figures, done, queue=queue)
 
     def called(self, seen: Iterable[Seen]) -> None:
         """Take note of calls that were mined."""
@@ -121,6 +124,7 @@ class Observer:
         figures: Mapping[str, Any] | None,
         work: Work | None,
         followed: bool = True,
+        queue: Mapping[str, Any] | None = None,
     ) -> None:
         now, before = self.board.looked_at, self.board.facts
         same = before is not None and before.hash == mirror.hash
@@ -146,6 +150,7 @@ class Observer:
                 statement=figures,
                 work=work,
                 scene={} if figures is None or self._scene is None else self._scene.figures(mirror, figures),
+                queue=queue,
             )
         )
         self.alert()
@@ -160,10 +165,17 @@ class Observer:
             self.alerts.look(troubles(self.board, self._stale))
 
     def _figures(self, mirror: Mirror) -> Mapping[str, Any] | None:
+        return self._try(lambda: statement(mirror.model, mirror.deployment), "solvency")
+
+    def _queue(self, mirror: Mirror) -> Mapping[str, Any] | None:
+        model, deployment = mirror.model, mirror.deployment
+        return self._try(lambda: queue_of(model, deployment, most=MOST_WATCHED), "the deleveraging queue")
+
+    def _try(self, figures: Callable[[], Mapping[str, Any] | None], subject: str) -> Mapping[str, Any] | None:
         try:
-            return statement(mirror.model, mirror.deployment)
+            return figures()
         except Exception as error:  # whatever it is, no keeper ends for want of figures
-            if str(error) != self._problem:
-                self._problem = str(error)
-                self._say(Line(f"there are no figures of solvency: {error}", "no figures"))
+            if str(error) != self._problems.get(subject):
+                self._problems[subject] = str(error)
+                self._say(Line(f"there are no figures of {subject}: {error}", "no figures"))
             return None

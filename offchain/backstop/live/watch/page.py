@@ -88,6 +88,7 @@ def _figures(facts: Facts | None) -> dict[str, Any]:
     return {
         **facts.statement,
         **facts.scene,
+        "queue": facts.queue,
         "block": facts.block,
         "hash": facts.hash,
         "chain_id": facts.chain_id,

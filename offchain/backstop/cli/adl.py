@@ -1,0 +1,130 @@
+"""The deleveraging queue of a deployment's perpetual markets, before a cycle ends."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backstop.cli.common import Command, handle_errors, json_option, progress_bar, stoppable
+from backstop.errors import BackstopError
+from backstop.live.operate.options import deployment_option, network_option
+
+
+@click.command(
+    cls=Command,
+    short_help="Show which accounts would be deleveraged first",
+    epilog="""\b
+Examples:
+  ape run adl --network http://127.0.0.1:8545
+  ape run adl --network http://127.0.0.1:8545 --market WETH --side short --rows 50
+  ape run adl --network http://127.0.0.1:8545 --account 0x7db65c308a2da2383abd35815f1e22280ea9c0bb
+  ape run adl --network http://127.0.0.1:8545 --pending --json
+""",
+)
+@network_option
+@deployment_option
+@click.option("--block", type=click.IntRange(0), help="Which block.  [default: the newest]")
+@click.option("--market", metavar="SYMBOL", help="Only the market of this token.  [default: all]")
+@click.option("--side", type=click.Choice(("long", "short")), help="Only this side.  [default: both]")
+@click.option("--account", metavar="ADDRESS", help="Only this account.  [default: all]")
+@click.option(
+    "--rows",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Accounts of each side in the tables; JSON has all.",
+)
+@click.option(
+    "--pending",
+    is_flag=True,
+    help="The order of the cycle that is pending, which counts until the next roll.  [default: of the open "
+    "cycle, as if it ended at this block]",
+)
+@json_option
+@handle_errors
+def cli(
+    network: str | None,
+    deployment: Path,
+    block: int | None,
+    market: str | None,
+    side: str | None,
+    account: str | None,
+    rows: int,
+    pending: bool,
+    as_json: bool,
+) -> None:
+    """Show each account's place in the deleveraging queue: its score, the lots before it, and its lights.
+
+    Replays a deployment's history into the model up to a block, ends the open cycle there, ranks accounts as
+    PerpetualRanking does, and takes all of that back. Nothing is sent. Five lights are for the first fifth of
+    the lots of a side, one is for the last. By a policy other than `ranked` there is no queue, and one line
+    describes how that policy closes.
+    """
+    from backstop.deployment.file import read_deployment
+    from backstop.live.audit.queue_figures import queue_of
+    from backstop.live.follow.mirror import open_mirror
+    from backstop.live.operate.options import connect
+
+    if account is not None and not re.fullmatch("0x[0-9a-fA-F]{40}", account):
+        raise BackstopError(f"--account {account}: invalid; expected an address of 0x and 40 digits")
+    read = read_deployment(deployment)
+    margin = read.parameters.margin
+    if margin is None:
+        raise BackstopError(f"{deployment}: no margin market; expected a deployment with one")
+    mirror = open_mirror(connect(network), read)
+    with stoppable("stopping ...") as stop, progress_bar() as progress:
+        mirror.follow_to(block, lambda done, total: progress(done, total, "replaying"), stop)
+    mirror.raise_differences()
+    figures = queue_of(mirror.model, read, pending=pending)
+    assert figures is not None
+    if market is not None and market not in figures["markets"]:
+        raise BackstopError(f"--market {market}: unknown; expected one of {', '.join(figures['markets'])}")
+    figures["sides"] = [
+        each for each in figures["sides"] if market in (None, each["market"]) and side in (None, each["side"])
+    ]
+    if account is not None:
+        for each in figures["sides"]:
+            each["accounts"] = [row for row in each["accounts"] if row["owner"] == account.lower()]
+    at = {"number": mirror.block, "hash": mirror.hash, "timestamp": mirror.model.timestamp}
+    if as_json:
+        print(json.dumps({**figures, "block": at}, indent=2))
+        return
+    _print(figures, at, account, rows)
+
+
+def _print(figures: Mapping[str, Any], at: Mapping[str, Any], account: str | None, rows: int) -> None:
+    """Print a table for each side with accounts; amounts in stablecoins."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from backstop.live.audit.queue_table import HEADS, rows_of, title_of
+    from backstop.report.amounts import moment
+
+    console = Console(file=sys.stdout, highlight=False, width=140)
+    state = "pending" if figures["is_pending"] else "open"
+    console.print(
+        f"block {at['number']}, {moment(at['timestamp'])}; policy {figures['policy']}, {state} cycle "
+        f"{figures['cycle']}",
+        style="bold",
+    )
+    console.print(figures["order"], soft_wrap=True)
+    shown = [each for each in figures["sides"] if each["accounts"]]
+    for side in shown:
+        console.print()
+        console.print(title_of(side), style="bold")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for head in HEADS:
+            table.add_column(head, justify="left" if head in ("account", "lights") else "right", no_wrap=True)
+        for row in rows_of(side["accounts"][:rows]):
+            table.add_row(*row)
+        console.print(table)
+        if len(side["accounts"]) > rows:
+            console.print(f"{len(side['accounts']) - rows:,} more accounts: --rows shows more, --json all")
+    if figures["sides"] and not shown:
+        console.print(f"{account or 'no account'} has no lots there")

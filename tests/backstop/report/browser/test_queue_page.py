@@ -1,0 +1,71 @@
+"""The deleveraging queue on the live page, in a reader's browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from backstop.deployment.signing import trader
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.ports import free_port
+from backstop.live.node.signers import Signers
+from backstop.live.operate.deploying import deploy_live
+from backstop.model.arithmetic import WAD
+from tests.support.devnet import Devnet
+from tests.support.perpetuals import by_cycle
+from tests.support.ranked_shorts import fall
+from tests.support.reader import Reader, start_mirror, wait_for_page
+from tests.support.town import Town
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.anvil,
+    pytest.mark.deep(brief="tests/backstop/live/audit/test_queue.py::test_the_page_shows_each_account"),
+]
+
+WIDTHS = (1280, 400)
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What the browser saw of the page of a mirror."""
+    folder, port = tmp_path_factory.mktemp("queue"), free_port()
+    devnet, file, said = Devnet(), folder / "deployment.json", folder / "said"
+    parameters = by_cycle(third_bond=WAD, policy="ranked")
+    deployment = deploy_live(devnet.node, parameters, file, Signers(test_accounts=True))
+    fall(Town(devnet, deployment, Artifacts()))
+    mirror, reader = start_mirror(devnet.url, file, port, said), None
+    try:
+        wait_for_page(mirror, said)
+        reader = Reader(f"http://127.0.0.1:{port}/", folder, WIDTHS, axe=True)
+        reader.wait_for_block(devnet.node.head().number)
+        yield reader.end()
+    finally:
+        mirror.kill()
+        mirror.wait()
+        if reader is not None:
+            reader.process.kill()
+            reader.process.wait()
+        devnet.process.stop()
+
+
+def test_each_account_has_its_place_and_lights(seen: dict[str, Any]) -> None:
+    for look in seen["looks"]:
+        text = " ".join(look["sections"]["queue"].split())
+        assert "1 account in the first fifth of a side" in text
+        for name in ("other", "small", "large", "long"):
+            assert trader(name) in text
+        shown = [look["figures"][f"queue.sides.1.accounts.{i}.light"] for i in range(3)]
+        assert shown == ["5", "4", "3"] and look["figures"]["queue.sides.0.accounts.0.light"] == "0"
+        assert look["figures"]["queue.sides.1.lights.0.lots"] == "200"
+        assert look["figures"]["queue.sides.1.accounts.1.gain_wad"] == str(1_200 * WAD)
+
+
+def test_it_fits_and_everybody_can_read_it(seen: dict[str, Any]) -> None:
+    assert seen["problems"] == [] and len(seen["looks"]) == 2 * len(WIDTHS)
+    for look in seen["looks"]:
+        assert look["scrollWidth"] <= look["clientWidth"] == look["width"], look["wide"]
+        assert look["unnamed"] == []
+        assert look["faults"] == []
