@@ -30,6 +30,7 @@ Examples:
   ape run straddle
   ape run straddle --only margins --only fees --paths 3
   ape run straddle --every 5 --hold 360 --json
+  ape run straddle --jumps
 """,
 )
 @click.option("--only", multiple=True, metavar="GROUP", help="Of these settings only; may be repeated.")
@@ -50,11 +51,24 @@ Examples:
     show_default=True,
     help="Minutes that a pair holds at most.",
 )
+@click.option(
+    "--jumps",
+    is_flag=True,
+    help="Print the table of jumps instead: margins, insurance, gain, leverage, days. Writes no folder.",
+)
+@click.option(
+    "--history",
+    multiple=True,
+    metavar="COIN=FILE",
+    help="With --jumps: days of a coin, of a CSV file (open, high, low); may be repeated.",
+)
 @seed_option
 @output_options("Folder of the study.", "runs/straddle-<seed>")
 @json_option
 @handle_errors
 def cli(
+    jumps: bool,
+    history: tuple[str, ...],
     only: tuple[str, ...],
     paths: int,
     every: int,
@@ -70,12 +84,21 @@ def cli(
     published and what is drawn, and what the figures are for.
     """
     from backstop.errors import BackstopError
+
+    if jumps and (only or out or fresh):
+        raise BackstopError("--jumps takes none of --only, --out and --fresh: it writes no folder")
+    if history and not jumps:
+        raise BackstopError("--history needs --jumps")
+    if jumps:
+        _print_jumps(history, as_json)
+        return
     from backstop.files.whole import write_json
     from backstop.report.straddle_page import write_page
     from backstop.report.straddle_table import print_straddle
     from backstop.simulation.meta import run_meta
     from backstop.studies.straddle.market import LIBRARY
-    from backstop.studies.straddle.study import GROUPS, Scope, jumps, study
+    from backstop.studies.straddle.study import GROUPS, Scope, study
+    from backstop.studies.straddle.study import jumps as largest_moves
     from backstop.studies.straddle.summary import FILE, summarise
 
     if unknown := sorted(set(only) - set(GROUPS)):
@@ -91,7 +114,7 @@ def cli(
         scope = Scope(tuple(range(seed, seed + paths)), every * 60, hold * 60)
         rows = study(scope, lambda text: click.echo(text, err=True), only)
         windows = (12, LIBRARY.mark_age + LIBRARY.reaction, 300, 600)
-        write_json(summarise(scope, rows, jumps(scope.seeds, windows), only), directory / FILE)
+        write_json(summarise(scope, rows, largest_moves(scope.seeds, windows), only), directory / FILE)
         command = command_line("straddle", paths=paths, every=every, hold=hold, seed=seed)
         command += "".join(f" --only {shlex.quote(group)}" for group in only)
         seconds = time.monotonic() - began
@@ -99,3 +122,19 @@ def cli(
         write_page(directory)
         output.finish()
     print_straddle(output.result(FILE), directory, page, as_json)
+
+
+def _print_jumps(history: tuple[str, ...], as_json: bool) -> None:
+    """Print the table of jumps, with the counted days of each coin or those of a file."""
+    from backstop.errors import BackstopError
+    from backstop.report.straddle_table import print_jumps
+    from backstop.studies.straddle.daily_moves import COINS, load_days, read_days
+    from backstop.studies.straddle.jump_table import describe_jumps, list_jumps, play_jumps
+
+    days = {coin: load_days(coin) for coin in COINS}
+    for each in history:
+        coin, _, file = each.partition("=")
+        if coin not in COINS or not file:
+            raise BackstopError(f"--history {each}: expected COIN=FILE with a coin of {', '.join(COINS)}")
+        days[coin] = read_days(Path(file))
+    print_jumps(describe_jumps(play_jumps(list(list_jumps()), days)), as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +51,54 @@ def _shown(gains: Mapping[str, Any]) -> tuple[str, ...]:
         for name in ("mean", "most")
     )
     return f"{gains['pairs']:,}", f"{gains['failed']:,}", mean, most
+
+
+_COLUMNS = (
+    "fall",
+    "terms",
+    "initial",
+    "maintenance",
+    "leverage",
+    "gain, no insurance",
+    "gain, insured",
+    "insurance",
+    "gain, watched",
+    "longs liquidated",
+    "shorts liquidated",
+)
+
+
+def print_jumps(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Print what a pair gains by each jump, as Markdown or JSON."""
+    print(json.dumps(list(rows), indent=1) if as_json else "\n".join(format_jumps(rows)))
+
+
+def format_jumps(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the lines of the table of jumps in Markdown."""
+    lines = [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
+    return lines + [f"| {' | '.join(_cells(row))} |" for row in rows]
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    coin, kind = (row["coin"].upper(), "measured") if row["measured"] else ("smaller coins", "cited")
+    return (
+        f"{coin}, {row['day']}, {row['seconds'] // 60} min: -{_percent(row['fall'])}, {kind}",
+        row["terms"],
+        _percent(row["initial"]),
+        _percent(row["maintenance"]),
+        f"{row['leverage_tenths'] // 10}.{row['leverage_tenths'] % 10}",
+        _gained(row["uninsured"]),
+        _gained(row["insured"]),
+        f"{row['insurance']:,}",
+        _gained(row["watched"]),
+        *(f"{row[side]:,} ({row[side] * 1_000 // row['days'] / 10}%)" for side in ("longs", "shorts")),
+    )
+
+
+def _percent(share: int) -> str:
+    """Return basis points in per cent."""
+    return f"{share / 100:.2f}%"
+
+
+def _gained(gain: Mapping[str, Any]) -> str:
+    return f"{int(gain['wad']) // WAD:,} ({_percent(gain['share'])})"

@@ -30,5 +30,12 @@ def least_initial(mark_age: int, fee: int) -> int:
     `mark_age` is in seconds, `fee` what a trade costs at least, in basis points of notional. What is paid at
     the opening is not counted.
     """
-    most = jump(mark_age + LOOK)
-    return most - (BASIS_POINTS - most) * fee // BASIS_POINTS
+    return hold_off(jump(mark_age + LOOK), fee)
+
+
+def hold_off(move: int, fee: int) -> int:
+    """Return the least initial margin with which a pair gains nothing by a move [basis points].
+
+    The move is a share of the price before it; the account that gained pays the fee of closing.
+    """
+    return move - (BASIS_POINTS - move) * fee // BASIS_POINTS

@@ -42,6 +42,7 @@ class Terms(NamedTuple):
     share_from: int = 250_000  # whole stablecoins of an account's notional, above which it needs more
     share_rate: int = 0  # basis points more, of what is above
     reaction: int = 12  # seconds between two looks of those who bring prices and liquidate
+    insured: int = 0  # basis points of what is open that insurance has to have
 
 
 def terms_of(parameters: Parameters) -> Terms:
@@ -60,6 +61,7 @@ def terms_of(parameters: Parameters) -> Terms:
         margin.third_bond,
         margin.window,
         margin.quiet,
+        insured=market.insured,
     )
 
 
@@ -184,6 +186,7 @@ def _at(terms: Terms) -> Parameters:
         of_accounts=((terms.share_from, terms.share_rate), (0, 0)),
         of_market=((terms.open_from, terms.open_rate), (0, 0)),
         open_limit=10**12,
+        insured=terms.insured,
     )
     changed = replace(
         margin,

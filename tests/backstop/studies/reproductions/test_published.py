@@ -13,9 +13,14 @@ from backstop.studies.reproductions.published import FOLDER, figures
 from backstop.studies.straddle import paths
 
 BARS = Path(paths.__file__).parent / "bars"
+DAYS = BARS.parent / "days"
 
 
-@pytest.mark.parametrize("file", [*FOLDER.glob("*.csv"), *BARS.glob("*.csv")], ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file",
+    [*FOLDER.glob("*.csv"), *BARS.glob("*.csv"), *DAYS.glob("*.csv")],
+    ids=lambda file: f"{file.parent.stem}-{file.stem}",
+)
 def test_a_file_names_its_source_and_its_licence(file) -> None:
     head = file.read_text().splitlines()[0]
     assert head.startswith("# ") and "Source: " in head

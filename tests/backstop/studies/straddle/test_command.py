@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.straddle import cli
-from backstop.studies.straddle import paths, study
+from backstop.studies.straddle import jump_table, paths, study
 
 QUICK = ("--every", "30", "--hold", "10")
 
@@ -61,11 +61,34 @@ def first_screen_adds_up(page, found):
     assert verdict.startswith("None of ") == (int(tiles["Earned"]) == 0)
 
 
+def test_jumps_are_printed_with_days_of_a_file(tmp_path, monkeypatch):
+    """Of two days a long at the library's margins survives one; other coins keep their counts."""
+    monkeypatch.setattr(jump_table, "PUBLISHED", jump_table.PUBLISHED[:1])
+    monkeypatch.setattr(jump_table, "CITED", jump_table.CITED[:1])
+    file = tmp_path / "days.csv"
+    file.write_text("open,high,low\n100,100,70\n100,101,99\n")
+    told = run("--jumps", "--history", f"eth={file}")
+    assert told.exit_code == 0, told.stderr
+    lines = told.stdout.splitlines()
+    assert lines[2].startswith(
+        "| ETH, 2020-03-12, 10 min: -13.61%, measured | library | 25.00% | 10.00% | 4.0 |"
+    )
+    assert lines[2].endswith("| 1 (50.0%) | 0 (0.0%) |")
+    found = json.loads(run("--jumps", "--history", f"eth={file}", "--json").stdout)
+    assert len(found) == len(lines) - 2
+    assert {(row["coin"], row["days"]) for row in found} == {("eth", 2), ("avax", 2_002)}
+    assert f"{int(found[0]['uninsured']['wad']) // 10**18:,}" in lines[2]
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
         (("--only", "nothing"), "there is no group 'nothing'; there are margins, age of a mark"),
         (("--hold", "5"), "Invalid value for '--hold'"),
+        (("--jumps", "--only", "fees"), "--jumps takes none of --only, --out and --fresh"),
+        (("--history", "eth=days.csv"), "--history needs --jumps"),
+        (("--jumps", "--history", "doge=days.csv"), "expected COIN=FILE with a coin of eth, btc, avax"),
+        (("--jumps", "--history", "eth"), "--history eth: expected COIN=FILE"),
     ],
 )
 def test_a_mistake_is_one_line(args, message):
