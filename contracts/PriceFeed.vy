@@ -709,9 +709,11 @@ def mark_within(collateral_type: uint256, age: uint256, at: uint256) -> IPriceFe
             nor held back by a guard but a halt. A report counts if its range contains the second that lies so
             far back. For whoever is settled at a final price: what that will be if these hold, the mean of
             the valid time so far, and for what it lacks the current price and the next as long as they count,
-            then these; before its moment as well, from two steps on. Once it is final, that. Protects:
+            then these; before its moment as well, from two steps on. Once it is final, that. As long as the
+            next price can be replaced, the range has the replacement, too. Protects:
             the caller that brings reports chooses a price of the last seconds, but every range that it can
-            choose contains the same second; no move of the mark is known before it is made.
+            choose contains the same second; a caller that steps the feed moves the mark within its range; no
+            move of the mark is known before it is made.
     @param collateral_type [id] The market: its collateral type's id.
     @param age [seconds] Of the oldest report that counts; at most the market's own.
     @param at [timestamp] A moment that a price is planned for; 0 is none. A settlement that has begun before
@@ -735,24 +737,37 @@ def mark_within(collateral_type: uint256, age: uint256, at: uint256) -> IPriceFe
         begins = at
     if mark.price == 0:
         return mark
-    # 112 + 15 bits.
-    sum: uint256 = closing.sum
+    # Of price, low and high; 112 + 15 bits.
+    sums: uint256[3] = [closing.sum, closing.sum, closing.sum]
     left: uint256 = unsafe_sub(bounds.FINAL_WINDOW, closing.valid)
     prices: IPriceFeed.Prices = self._load_prices(collateral_type)
-    if prices.next != 0 and block.timestamp <= prices.fresh_until:
+    if block.timestamp <= prices.fresh_until:
         step: uint256 = (word >> 16) & MASK_32
-        until: uint256 = unsafe_add((self.averages[collateral_type] >> 176) & MASK_32, step)
-        known: uint256 = min(left, max(begins, until) - begins)
-        sum += prices.current * known
-        left -= known
-        begins += known
-        known = min(left, max(begins, max(block.timestamp, until) + step) - begins)
-        sum += prices.next * known
-        left -= known
+        stepped_at: uint256 = (self.averages[collateral_type] >> 176) & MASK_32
+        until: uint256 = unsafe_add(stepped_at, step)
+        # As long as any account can replace the next price, it may be that or what is reported; with a
+        # deviation set a price that waits takes the current one with it.
+        replaceable: bool = block.timestamp - stepped_at <= self._renewal(step)
+        guarded: bool = (word >> GUARDS) & MASK_14 != 0
+        for i: uint256 in range(2):
+            end: uint256 = until if i == 0 else max(block.timestamp, until) + step
+            seconds: uint256 = min(left, max(begins, end) - begins)
+            known: uint256 = prices.current if i == 0 else prices.next
+            holds: bool = prices.next != 0
+            sums[0] += seconds * (known if holds else mark.price)
+            low: uint256 = known if holds else mark.low
+            high: uint256 = known if holds else mark.high
+            if replaceable and known != 0 and (i == 1 or guarded):
+                low = min(known, mark.low)
+                high = max(known, mark.high)
+            sums[1] += seconds * low
+            sums[2] += seconds * high
+            left -= seconds
+            begins += seconds
     return IPriceFeed.Mark(
-        price=(sum + mark.price * left) // bounds.FINAL_WINDOW,
-        low=(sum + mark.low * left) // bounds.FINAL_WINDOW,
-        high=units._div_up(sum + mark.high * left, bounds.FINAL_WINDOW),
+        price=(sums[0] + mark.price * left) // bounds.FINAL_WINDOW,
+        low=(sums[1] + mark.low * left) // bounds.FINAL_WINDOW,
+        high=units._div_up(sums[2] + mark.high * left, bounds.FINAL_WINDOW),
     )
 
 
@@ -1204,9 +1219,7 @@ def _renew(collateral_type: uint256, word: uint256, median: uint256, elapsed: ui
     step: uint256 = (word >> 16) & MASK_32
     # A price that waits goes on waiting.
     assert (
-        median != pending
-        and renewed != pending
-        and elapsed <= max(step // 6, min(step // 2, bounds.MAX_SIGNED_AGE))
+        median != pending and renewed != pending and elapsed <= self._renewal(step)
     ), "price_feed: too early"
 
     if collateral_type < bounds.MAX_TYPES:
@@ -1216,6 +1229,13 @@ def _renew(collateral_type: uint256, word: uint256, median: uint256, elapsed: ui
         self.averages[collateral_type] = (average & MASK_240) | (fallen << 240)
     self.prices[collateral_type] = current | (next << 112) | (prices.fresh_until << 224)
     log Poked(collateral_type=collateral_type, current=current, next=next)
+
+
+@internal
+@pure
+def _renewal(step: uint256) -> uint256:
+    """@dev [seconds] In which the next price of a step can be replaced."""
+    return max(step // 6, min(step // 2, bounds.MAX_SIGNED_AGE))
 
 
 @internal

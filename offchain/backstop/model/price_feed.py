@@ -478,17 +478,25 @@ class PriceFeed(PriceFalls, SettlementPrices):
             begins = at
         if not mark.price:
             return mark
-        total, left = closing.sum, bounds.FINAL_WINDOW - closing.valid
+        total, left = Mark(closing.sum, closing.sum, closing.sum), bounds.FINAL_WINDOW - closing.valid
         prices = self.prices[collateral_type]
-        if prices.next and now <= prices.fresh_until:
+        if now <= prices.fresh_until:
             # The current price counts until the next step, the next one for a step after it.
-            until = self.averages[collateral_type].stepped_at + config.step
-            for known, end in ((prices.current, until), (prices.next, max(now, until) + config.step)):
+            stepped_at = self.averages[collateral_type].stepped_at
+            until = stepped_at + config.step
+            replaceable = now <= stepped_at + renewal_window(config.step)
+            for known, end, is_sure in (
+                (prices.current, until, not config.deviation),
+                (prices.next, max(now, until) + config.step, False),
+            ):
                 seconds = min(left, max(0, end - begins))
-                total += known * seconds
+                piece = Mark(known, known, known) if prices.next else mark
+                if replaceable and known and not is_sure:
+                    piece = Mark(piece.price, min(known, mark.low), max(known, mark.high))
+                total = Mark(*(so_far + each * seconds for so_far, each in zip(total, piece, strict=True)))
                 left -= seconds
                 begins += seconds
-        price, low, high = (total + each * left for each in mark)
+        price, low, high = (so_far + each * left for so_far, each in zip(total, mark, strict=True))
         window = bounds.FINAL_WINDOW
         return Mark(price // window, low // window, div_up(high, window))
 

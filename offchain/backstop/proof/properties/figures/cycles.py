@@ -30,6 +30,7 @@ CLOSING = "closing_in"
 MARKETS = range(8)
 BASIS_POINTS = 10_000
 _FINAL_WINDOW, _FINAL_HALT, _FINAL_DEADLINE = 21_600, 172_800, 259_200
+_SIGNED_AGE = 120
 FUNDING_PERIOD, FUNDING_INTERVAL = 28_800, 3_600
 """Seconds: a rate is said for a period, and follows from the trades of an interval."""
 CLOSER = "PerpetualCloser"
@@ -133,9 +134,10 @@ def range_within(step: Transition, m: int) -> tuple[int, int, int]:
     price, low, high = (sorted(each)[middle] for each in zip(*told_of, strict=True))
     if made is not None or base.ends_at:
         begins, so_far = (base.ends_at, Making(False, 0, 0)) if made is None else (now, made)
+        ends = price, low, high
         price, low, high = (
-            _if_it_holds(step, base.feed, so_far, begins, each, is_up)
-            for each, is_up in ((price, False), (low, False), (high, True))
+            _if_it_holds(step, base.feed, so_far, begins, _rates_at(step, base.feed, side, each), side == 2)
+            for side, each in enumerate(ends)
         )
     return _of_lot(base.lot, price, low, high)
 
@@ -147,20 +149,37 @@ def _of_lot(lot: int, price: int, low: int, high: int) -> tuple[int, int, int]:
     return max(1, price * lot // RAY), max(1, low * lot // RAY), up(high * lot, RAY)
 
 
-def _if_it_holds(step: Transition, c: int, made: Making, begins: int, price: int, is_up: bool) -> int:
+def _rates_at(step: Transition, c: int, side: int, reported: int) -> tuple[int, int, int]:
+    """Return the current price, the one after it, and the reported one [ray], as they count for a mark.
+
+    Side 0 is the mark, 1 its low end, 2 its high end. In the early part of a step reports of now can take the
+    place of the next price, and with a guard on they can keep both out: an end has the further of each.
+    """
+    config, prices = step.after("PriceFeed", "configs", c), step.after("PriceFeed", "prices", c)
+    current, following = (prices.current, prices.next) if prices.next else (reported, reported)
+    window = max(config.step // 6, min(config.step // 2, _SIGNED_AGE))
+    if side and step.model.timestamp <= step.after("PriceFeed", "averages", c).stepped_at + window:
+        further = min if side == 1 else max
+        following = further(following, reported)
+        if config.deviation:
+            current = further(prices.current, reported)
+    return current, following, reported
+
+
+def _if_it_holds(
+    step: Transition, c: int, made: Making, begins: int, rates: tuple[int, int, int], is_up: bool
+) -> int:
     """Return a final price if prompt keepers step the feed and reports stay as they are [ray], rounded.
 
-    By a list of who counts until when: the current price, the next, and what is reported.
+    By a list of who counts until when: the current price, the one after it, and what is reported.
     """
     now, config = step.model.timestamp, step.after("PriceFeed", "configs", c)
-    prices = step.after("PriceFeed", "prices", c)
     steps = [max(now, step.after("PriceFeed", "averages", c).stepped_at + config.step)]
     steps.append(steps[0] + config.step)
     ends = begins + _FINAL_WINDOW - made.seconds
-    if not prices.next or now > prices.fresh_until:
+    if now > step.after("PriceFeed", "prices", c).fresh_until:
         steps = [begins, begins]
     marks = [min(max(begins, each), ends) for each in (begins, *steps, ends)]
-    rates = prices.current, prices.next, price
     total = sum(rate * (end - start) for rate, start, end in zip(rates, marks, marks[1:], strict=False))
     sum_of_all = int(made.sum + total)
     return up(sum_of_all, _FINAL_WINDOW) if is_up else sum_of_all // _FINAL_WINDOW
