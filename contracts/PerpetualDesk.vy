@@ -290,7 +290,7 @@ def liquidate(owner: address, market: uint256, lots: uint256, liquidator: addres
             initial margin, but dust, so a deposit just before makes it smaller and does not refuse it; its
             equity never falls faster than its maintenance margin, so no account is left worse; whose account
             gets them needs initial margin there. No gain is reserved: nothing stops it, not in a market that
-            is delisted either.
+            is delisted either, until its price is final: then lots carry no risk that a reward could be for.
     @param owner Whose account.
     @param market [id] The market.
     @param lots [lots] How many at most, above zero.
@@ -314,6 +314,8 @@ def liquidate(owner: address, market: uint256, lots: uint256, liquidator: addres
     assert (
         (convert(equity, uint256) + marks.better) * units.BASIS_POINTS < maintenance
     ), "desk: safe account"
+    if self._ends(market) or staticcall VAULT_ENGINE.in_settlement():
+        assert staticcall POLICY.final_price(market) == 0, "desk: price is final"
     price: uint256 = (extcall MARKET.accrue(market)).price
     taken: uint256 = 0
     reward: uint256 = 0
@@ -398,7 +400,8 @@ def _open(market: uint256) -> uint256:
 def _is_covered() -> bool:
     """
     @dev Whether insurance has what all markets that ask for it need together, at their last marks: it is one
-         insurance, and pays for each of them. Exactly, and no more than it may pay in this bucket of time.
+         insurance, and pays for each of them. Exactly, and no more than it may pay in this bucket of time. A
+         market that has ended asks for none: its price moves no more, whoever sleeps in it.
     """
     needed: uint256 = 0
     for market: uint256 in range(staticcall POLICY.markets(), bound=bounds.MAX_MARGIN_MARKETS):

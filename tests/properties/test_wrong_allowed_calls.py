@@ -7,6 +7,7 @@ from backstop.model import cycle_book, margin_orders, margin_policy, perpetual_d
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.state import Revert
+from tests.support.delisting import delist
 from tests.support.perpetuals import DESK, ETH, HOUSE, ORDERS, RULES
 from tests.support.watched import crowd_on_the_model, notices
 
@@ -82,9 +83,17 @@ def test_who_reduces_is_refused_for_nothing(crowd, monkeypatch, reason):
 
 @pytest.mark.parametrize(
     "reason",
-    ["desk: own account", "desk: not that many", "desk: no price of now", "desk: safe account"],
+    [
+        "desk: own account",
+        "desk: not that many",
+        "desk: no price of now",
+        "desk: safe account",
+        "desk: price is final",
+    ],
 )
 def test_a_liquidation_that_is_refused_for_nothing(crowd, monkeypatch, reason):
+    if reason == "desk: price is final":
+        delist(crowd)
     crowd.mark(ETH, 175 * WAD // 10)
     make_wrong(monkeypatch, reason, False)
     args = crowd.at("long"), ETH, 1

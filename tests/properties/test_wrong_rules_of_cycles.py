@@ -278,6 +278,13 @@ def test_who_is_safe_loses_lots(crowd, monkeypatch, price):
     notices(89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 990, sender="other"))
 
 
+def test_lots_go_at_a_final_price(crowd, monkeypatch):
+    wait_for(crowd, delist(crowd), 1_780)
+    go_on(crowd, [1_780] * 6)
+    monkeypatch.setattr(perpetual_desk, "require", anything_goes)
+    notices(89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 100, sender="other"))
+
+
 def test_fewer_lots_go_than_are_asked_for_and_needed(crowd, monkeypatch):
     crowd.mark(ETH, 178 * WAD // 10)
     monkeypatch.setattr(margin_policy, "_is_short", lambda terms, takeover, lots: lots < 50)

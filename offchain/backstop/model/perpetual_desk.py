@@ -210,6 +210,9 @@ class PerpetualDesk(Contract):
         require(equity >= 0, "desk: meet it")
         initial, maintenance = self._margins(owner, False, marks.fresh)
         require((equity + marks.better) * BASIS_POINTS < maintenance, "desk: safe account")
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        if self._ends(market) or engine.in_settlement(self.address):
+            require(self.policy.final_price(self.address, market) == 0, "desk: price is final")
         price = self.market.accrue(self.address, market).price
         asked = min(lots, abs(size))
         lots, reward = self.policy.reward(

@@ -31,6 +31,7 @@ from backstop.proof.properties.figures.cycles import (
     ORDERS,
     POLICY,
     POOL,
+    final_of,
     initial_in,
     leaver_of,
     maintenance_in,
@@ -272,6 +273,8 @@ def liquidates(trial: Trial, owner: str, liquidator: str, m: int, lots: int) -> 
     yield "desk: meet it", equity < 0
     initial, _, maintenance = trial.margins(owner, trial.fresh(owner))
     yield "desk: safe account", (equity + trial.better(owner)) * BASIS_POINTS >= maintenance
+    made = final_of(trial.step, m)
+    yield "desk: price is final", made is not None and made.is_final
     price, step = trial.price(m), trial.step
     least = max(1, up(trial.read(POLICY, "underlyings", m).dust * WAD, price))
     lacks = max(0, maintenance // BASIS_POINTS - equity)

@@ -23,6 +23,7 @@ from backstop.proof.properties.figures.cycles import (
     Standing,
     Trade,
     better_within,
+    final_of,
     has_ended,
     initial_in,
     leaver_of,
@@ -227,9 +228,9 @@ def who_is_over_its_margin_keeps_its_lots(step: Transition, changes: Changes) ->
     """Assert that only who is solvent under its maintenance margin is liquidated, for the terms' reward.
 
     It is under it at the better ends of the ranges of now as well; a market without a price of now asks
-    for no margin. One lot less, or all but dust, would have left it under its initial margin; no dust is
-    left, and its equity falls by no larger a share than its maintenance margin. Of what was taken from
-    debtors no more is taken over than there is.
+    for no margin. Nobody is at a price that is final. One lot less, or all but dust, would have left it under
+    its initial margin; no dust is left, and its equity falls by no larger a share than its maintenance
+    margin. Of what was taken from debtors no more is taken over than there is.
     """
     if not there(step) or step.action.method not in ("take", "liquidate"):
         return
@@ -260,6 +261,9 @@ def who_is_over_its_margin_keeps_its_lots(step: Transition, changes: Changes) ->
     )
     equity = found.equity if found else standing_of(step, owner).equity - trade.one_gets
     is_safe = (equity + better) * BASIS_POINTS >= maintenance
+    made = final_of(step, m)
+    if made is not None and made.is_final:
+        raise Violation(f"{lots} lots of {owner} were liquidated at a price that is final")
     if equity < 0 or is_safe or lots > whole or size * trade.delta >= 0:
         raise Violation(f"{trade.other} took {lots} of {whole} lots of {owner}, who had {equity}")
 
