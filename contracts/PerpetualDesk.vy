@@ -404,9 +404,10 @@ def _is_covered() -> bool:
          market that has ended asks for none: its price moves no more, whoever sleeps in it.
     """
     needed: uint256 = 0
+    ended: uint256 = (staticcall MARKET.clock_of()).ended
     for market: uint256 in range(staticcall POLICY.markets(), bound=bounds.MAX_MARGIN_MARKETS):
         share: uint256 = staticcall POLICY.insured(market)
-        if share != 0:
+        if share != 0 and (ended >> market) & 1 == 0:
             needed += self._open(market) * staticcall MARKET.mark_of(market) * share
     fund: IMarginFund = staticcall MARKET.FUND()
     return needed <= staticcall fund.spendable() * units.BASIS_POINTS

@@ -246,10 +246,10 @@ class PerpetualDesk(Contract):
 
     def _is_covered(self) -> bool:
         """Tell whether insurance has what all markets that ask for it need together, at their last marks."""
-        needed = 0
+        needed, ended = 0, self.market.clock_of(self.address).ended
         for market in range(self.policy.markets(self.address)):
             share = self.policy.insured(self.address, market)
-            if share:
+            if share and not ended >> market & 1:
                 needed += self._open(market) * self.market.mark_of(self.address, market) * share
         fund = cast(IMarginFund, self.world.at(self.market.FUND(self.address)))
         return needed <= fund.spendable(self.address) * BASIS_POINTS

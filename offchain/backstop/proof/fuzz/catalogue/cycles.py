@@ -152,6 +152,8 @@ class Books:
         """Return the lots that may be opened with the insurance that there is."""
         left = self.market.fund.spendable("") * BASIS_POINTS
         for each in self.markets:
+            if self.market.clocks[()].ended >> each & 1:
+                continue
             left -= self.desk._open(each) * self.price(each) * self.policy.underlyings[each].insured
         share = self.price(m) * self.policy.underlyings[m].insured
         return int(max(0, left) // share) if share else bounds.MAX_OPEN_LOTS

@@ -11,6 +11,7 @@ from backstop.proof.properties.figures.cycles import (
     PATHS,
     POLICY,
     fund_of,
+    has_ended,
     ours,
     there,
 )
@@ -22,8 +23,8 @@ from backstop.proof.properties.transition import Changes, Transition
 def no_more_is_open_than_insurance_covers(step: Transition, changes: Changes) -> None:
     """Assert that where more lots are open after a call than before, insurance has its share of everything.
 
-    Of all markets that ask for it together: of the side with more lots, at the last marks. It counts as far
-    as it may be paid in this bucket of time.
+    Of all markets that ask for it and have not ended, together: of the side with more lots, at the last
+    marks. It counts as far as it may be paid in this bucket of time.
     """
     if not there(step):
         return
@@ -38,6 +39,7 @@ def no_more_is_open_than_insurance_covers(step: Transition, changes: Changes) ->
     parts = {
         m: _open(step, m) * step.after(MARKET, PATHS, m).price * step.after(POLICY, "underlyings", m).insured
         for m in MARKETS
+        if not has_ended(step, step.after, m)
     }
     for limit in (has.amount, cap):
         if sum(parts.values()) > limit * BASIS_POINTS:

@@ -35,6 +35,7 @@ from backstop.proof.properties.figures.cycles import (
     SINCE,
     TOTALS,
     fund_of,
+    has_ended,
     in_cycle,
     initial_in,
     maintenance_in,
@@ -250,7 +251,8 @@ class Trial:
         needed = 0
         for m in range(self.listed):
             insured = self.read(POLICY, "underlyings", m).insured
-            needed += self.open(m) * self.price(m) * insured if insured else 0
+            if insured and not has_ended(self.step, self.read, m):
+                needed += self.open(m) * self.price(m) * insured
         return needed <= self.spendable() * BASIS_POINTS
 
     def spendable(self) -> int:
