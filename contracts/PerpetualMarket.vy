@@ -152,31 +152,33 @@ def withdraw(amount: uint256, receiver: address, owner: address = msg.sender, le
     cycle_book._touch(owner)
     if self.closing_in != 0 and price_path._cycle() < self.closing_in + 2:
         refuse._with("perpetuals: losses are open")
-    cycle_book._bring(owner, -convert(amount, int256))
-    if len(self._holdings(owner)) != 0:
+    cycle_book._bring(owner, unsafe_sub(0, convert(amount, int256)))
+    if cycle_book._has_lots(owner):
         extcall DESK.check_risk(owner)
     else:
         standing: IPerpetualMarket.Standing = cycle_book._standing(owner)
-        if standing.own - convert(standing.haircut, int256) < convert(standing.unfinal, int256):
+        if standing.own < convert(unsafe_add(standing.haircut, standing.unfinal), int256):
             refuse._with("perpetuals: more than it has")
     cycle_losses._pay_late(0)
-    available: uint256 = cycle_losses.held - min(cycle_losses.held, cycle_book.fees)
+    available: uint256 = unsafe_sub(cycle_losses.held, min(cycle_losses.held, cycle_book.fees))
     late: uint256 = cycle_losses.late
     paid: uint256 = amount
     if late != 0:
-        paid = amount * available // (available + late)
+        # What an account has is under 2**138 by now.
+        paid = unsafe_mul(amount, available) // unsafe_add(available, late)
     if paid > available or paid < least:
         refuse._with("perpetuals: not held")
-    cycle_losses._repay(amount - paid)
+    cycle_losses._repay(unsafe_sub(amount, paid))
     own: uint256 = min(paid, cycle_book.paid_in[owner])
     cycle_book._take_out(owner, own)
     cycle_losses._change_held(-convert(paid, int256))
-    log Withdrawn(owner=owner, receiver=receiver, amount=amount, paid=own, profit=paid - own)
+    profit: uint256 = unsafe_sub(paid, own)
+    log Withdrawn(owner=owner, receiver=receiver, amount=amount, paid=own, profit=profit)
     if own != 0:
         cycle_losses._pay(receiver, own)
-    if paid != own:
-        cycle_losses._pay(cycle_losses.FUND.address, paid - own)
-        extcall cycle_losses.FUND.lock(receiver, paid - own)
+    if profit != 0:
+        cycle_losses._pay(cycle_losses.FUND.address, profit)
+        extcall cycle_losses.FUND.lock(receiver, profit)
     return paid
 
 
@@ -277,10 +279,11 @@ def meet(owner: address):
             gained. It has to owe at the better end of the range of each of these prices, too. A market
             without a price of now counts at its last mark, and its lots stay until there is one.
             Permissionless, as often as there is something to do; its bond pays a third for the one and one
-            for the other; the last is for whoever has its lots taken over. Protects: a debtor keeps no
-            option, and owes no more from then on, whatever the price does; a caller chooses no second in
-            which an account owes; a market without a price shields no other; losses are borne in the
-            cycle they are made in; booking costs the same however many gained.
+            for the other; the last is for whoever has its lots taken over. Its cash pays for what is new of a
+            loss, up to an amount that grows while the cycle is pending. Protects: a debtor keeps no option,
+            and owes no more from then on, whatever the price does; a caller chooses no second in which an
+            account owes; a market without a price shields no other; losses are borne in the cycle they are
+            made in, whatever gas costs; booking costs the same however many gained.
     @param owner Whose account.
     """
     cycle_book._touch(owner)
@@ -426,7 +429,24 @@ def holdings_of(owner: address) -> DynArray[IPerpetualMarket.Holding, bounds.MAX
     @param owner Whose account.
     @return Each with its market's last mark and open lots, in the order of the markets.
     """
-    return self._holdings(owner)
+    found: DynArray[IPerpetualMarket.Holding, bounds.MAX_MARGIN_MARKETS] = []
+    markets: uint256 = cycle_book._markets(owner)
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        size: int256 = 0
+        if markets >> market == 0:
+            break
+        if (markets >> market) & 1 == 1:
+            size = cycle_book._size(owner, market)
+        if size != 0:
+            found.append(
+                IPerpetualMarket.Holding(
+                    market=market,
+                    size=size,
+                    price=price_path._price(market),
+                    open=price_path._open(market),
+                )
+            )
+    return found
 
 
 @external
@@ -501,36 +521,10 @@ def _check_desk():
 
 
 @internal
-@view
-def _holdings(owner: address) -> DynArray[IPerpetualMarket.Holding, bounds.MAX_MARGIN_MARKETS]:
-    found: DynArray[IPerpetualMarket.Holding, bounds.MAX_MARGIN_MARKETS] = []
-    markets: uint256 = cycle_book._markets(owner)
-    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
-        size: int256 = 0
-        if markets >> market == 0:
-            break
-        if (markets >> market) & 1 == 1:
-            size = cycle_book._size(owner, market)
-        if size != 0:
-            found.append(
-                IPerpetualMarket.Holding(
-                    market=market,
-                    size=size,
-                    price=price_path._price(market),
-                    open=price_path._open(market),
-                )
-            )
-    return found
-
-
-@internal
 def _meet(owner: address) -> bool:
     """@dev Seize the positions of a touched account and book its loss, whatever there is to do."""
     seized: bool = self._seize(owner)
-    booked: bool = cycle_losses._book(owner)
-    if booked:
-        cycle_book._pay_third(owner, cycle_book.BOOKED, msg.sender)
-    return seized or booked
+    return cycle_losses._book(owner) or seized
 
 
 @internal
@@ -552,6 +546,6 @@ def _seize(owner: address) -> bool:
     if fresh == 0 or standing.own + convert(better, int256) >= convert(standing.haircut, int256):
         return False
     cycle_book._close_out(owner, fresh)
-    cycle_book._pay_third(owner, cycle_book.SEIZED, msg.sender)
+    cycle_book._pay_finder(owner, cycle_book.SEIZED, 0)
     log Seized(owner=owner, finder=msg.sender)
     return True

@@ -181,6 +181,8 @@ MAX_BAND: constant(uint256) = 1_000
 MAX_DIVERGENCE: constant(uint256) = 10_000
 MAX_TRADE_FEE: constant(uint256) = 100
 MAX_THIRD_BOND: constant(uint256) = 1_000 * 10**18
+# Thirds of a bond that whoever books a loss gets beside, by the end of a window.
+BOOKING_PAY: constant(uint256) = 20
 MAX_CLOSED: constant(uint256) = 128
 # Accounts in a call of a ranking, but for its last, at least.
 MIN_RANKED: constant(uint256) = 24

@@ -36,7 +36,7 @@ event Settled:
     given: uint256  # [wad] Of that.
 
 
-event BondPaid:
+event FinderPaid:
     account: indexed(address)
     finder: indexed(address)
     amount: uint256  # [wad]
@@ -48,6 +48,7 @@ struct Account:
     cycle: uint256  # that it is in; 0 is none yet, 32 bits
     seen: uint256  # how many cycles with losses it has gone through, 32 bits
     bond: uint256  # thirds of it that are left, 3 bits
+    paid: uint256  # of its cash for booking its loss of the pending cycle, parts of 2**34 wei, 43 bits
 
 
 struct Position:
@@ -64,6 +65,8 @@ struct Pending:
 SEIZED: constant(uint256) = 1
 BOOKED: constant(uint256) = 2
 TAKEN: constant(uint256) = 4
+# What is paid for a booking is a multiple of 2 to this power, wei.
+PART: constant(uint256) = 34
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_118: constant(uint256) = 2**118 - 1
 MASK_21: constant(uint256) = 2**21 - 1
@@ -247,6 +250,7 @@ def _settle(owner: address, before: Account, lossy: uint256) -> Account:
         log Settled(account=owner, cycle=account.cycle - 1, haircut=haircut, booked=booked, given=given)
     account.cash += change
     account.seen += 1
+    account.paid = 0
     return account
 
 
@@ -312,7 +316,8 @@ def _standing(owner: address) -> IPerpetualMarket.Standing:
             continue
         size: int256 = self._size(owner, market)
         if size != 0:
-            found.own += price_path._worth(market, size)
+            # 138 and 172 bits.
+            found.own = unsafe_add(found.own, price_path._worth(market, size))
         # Sums over all sides of parts of gains stay under 2**123.
         pending: uint256 = unsafe_sub(account.cycle, 1)
         found.haircut = unsafe_add(found.haircut, self._haircut_in(owner, market, pending))
@@ -330,7 +335,8 @@ def _gained_now(owner: address, market: uint256, cycle: uint256, size: int256) -
     found: uint256 = price_path._both(self.gained[owner][market][cycle % 2])
     # The first of two fields.
     by: uint256 = unsafe_sub(price_path.moves[market][price_path._side(size)], self.since[owner][market])
-    return found + convert(abs(size), uint256) * (by & price_path.MASK_128)
+    # 63 + 128 bits.
+    return unsafe_add(found, unsafe_mul(convert(abs(size), uint256), by & price_path.MASK_128))
 
 
 # -------------------------------------------------------------------- changes
@@ -381,7 +387,8 @@ def _forget_lost(owner: address):
 def _credit(owner: address, amount: int256):
     """@dev Change an account's cash, wei."""
     account: Account = self._load_account(owner)
-    account.cash += amount
+    # An amount is under 2**255, and no sum of both beyond 138 bits is stored.
+    account.cash = unsafe_add(account.cash, amount)
     self._store_account(owner, account)
 
 
@@ -401,27 +408,34 @@ def _bring(owner: address, amount: int256):
     """@dev An account brings cash, or takes it out (under zero), wei: for the pending cycle as well."""
     self._credit(owner, amount)
     word: uint256 = self.worths[owner]
-    worth: int256 = price_path._signed(word, 0, 138) + amount
-    brought: int256 = price_path._signed(word, 138, 118) + amount
+    worth: int256 = unsafe_add(price_path._signed(word, 0, 138), amount)
+    brought: int256 = unsafe_add(price_path._signed(word, 138, 118), amount)
     self.worths[owner] = price_path._bits(worth, 138) | (price_path._bits(brought, 118) << 138)
 
 
 @internal
-def _pay_third(owner: address, third: uint256, finder: address):
+def _pay_finder(owner: address, third: uint256, parts: uint256):
     """
-    @dev Have an account's bond pay whoever acted on it, once for each third. Whoever holds positions has all
-         of it; as they are seized, the last third is set apart for whoever has its lots taken over.
+    @dev Pay the sender for acting on an account: a third of its bond, once each, and so many parts of its
+         cash. Whoever holds positions has all of the bond; as they are seized, the last third is set apart
+         for whoever has its lots taken over.
     """
+    amount: uint256 = parts << PART
+    # An amount is under 2**77.
+    self._bring(owner, unsafe_sub(0, convert(amount, int256)))
     account: Account = self._load_account(owner)
+    account.paid = unsafe_add(account.paid, parts)
     if account.bond & third != 0:
         account.bond ^= third
         if third == SEIZED:
             account.bond ^= TAKEN
             self.rewards += THIRD_BOND
-        self._store_account(owner, account)
         self.bonds -= THIRD_BOND
-        self._pay_in(finder, THIRD_BOND)
-        log BondPaid(account=owner, finder=finder, amount=THIRD_BOND)
+        amount = unsafe_add(amount, THIRD_BOND)
+    self._store_account(owner, account)
+    if amount != 0:
+        self._pay_in(msg.sender, amount)
+        log FinderPaid(account=owner, finder=msg.sender, amount=amount)
 
 
 @internal
@@ -521,6 +535,26 @@ def _markets(owner: address) -> uint256:
 
 @internal
 @view
+def _has_lots(owner: address) -> bool:
+    """@dev Whether an account has a position."""
+    markets: uint256 = self._markets(owner)
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        if markets >> market == 0:
+            break
+        if self._size(owner, market) != 0:
+            return True
+    return False
+
+
+@internal
+@view
+def _paid(owner: address) -> uint256:
+    """@dev What of an account's cash was paid for booking its loss of the pending cycle, in parts."""
+    return self.accounts[owner] >> 213
+
+
+@internal
+@view
 def _load_account(owner: address) -> Account:
     word: uint256 = self.accounts[owner]
     return Account(
@@ -528,7 +562,8 @@ def _load_account(owner: address) -> Account:
         markets=(word >> 138) & MASK_8,
         cycle=(word >> 146) & price_path.MASK_32,
         seen=(word >> 178) & price_path.MASK_32,
-        bond=word >> 210,
+        bond=(word >> 210) & 7,
+        paid=word >> 213,
     )
 
 
@@ -540,6 +575,7 @@ def _store_account(owner: address, account: Account):
         | (account.cycle << 146)
         | (account.seen << 178)
         | (account.bond << 210)
+        | (account.paid << 213)
     )
 
 

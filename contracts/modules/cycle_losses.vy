@@ -85,18 +85,34 @@ def _book(owner: address) -> bool:
     lacks: uint256 = convert(max(0, convert(standing.haircut, int256) - most), uint256)
     shares: uint256[bounds.MAX_MARGIN_MARKETS] = empty(uint256[bounds.MAX_MARGIN_MARKETS])
     everything: uint256 = 0
+    noted: uint256 = cycle_book.late_of[owner]
+    had: uint256 = noted
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         if markets >> market == 0:
             break
         if (markets >> market) & 1 == 1:
             shares[market] = self._lost_in(owner, market, cycle)
-            everything += shares[market]
-    noted: uint256 = cycle_book.late_of[owner]
+            everything = unsafe_add(everything, shares[market])
+            had = unsafe_add(had, cycle_book._load_pending(owner, market).booked)
+    paid: uint256 = cycle_book._paid(owner)
+    # The longer nobody books a loss the more that pays, until it is worth its gas, and no more than is new of
+    # it: the debtor pays, and lacks so much more. No amount is over 2**128.
+    parts: uint256 = (
+        unsafe_mul(
+            bounds.BOOKING_PAY * cycle_book.THIRD_BOND, min(price_path._pending_time(), unsafe_mul(4, WINDOW))
+        ) // WINDOW
+        >> cycle_book.PART
+    )
+    parts = min(
+        unsafe_sub(max(parts, paid), paid),
+        unsafe_sub(max(lacks, had) >> cycle_book.PART, had >> cycle_book.PART),
+    )
+    lacks = unsafe_add(lacks, parts << cycle_book.PART)
     late: uint256 = noted
     # What was noted may have been paid meanwhile: it never shrinks, and what is too much is insurance.
     if lacks > everything:
-        late = max(noted, lacks - everything)
-    borne: uint256 = min(everything, lacks - min(lacks, late))
+        late = max(noted, unsafe_sub(lacks, everything))
+    borne: uint256 = min(everything, unsafe_sub(lacks, min(lacks, late)))
     changed: bool = False
     passed: uint256 = 0
     given: uint256 = 0
@@ -108,9 +124,9 @@ def _book(owner: address) -> bool:
         # Floors of running sums: the parts add up to what is borne.
         part: uint256 = 0
         if borne != 0:
-            passed += shares[market]
-            part = borne * passed // everything - given
-            given += part
+            passed = unsafe_add(passed, shares[market])
+            part = unsafe_sub(unsafe_mul(borne, passed) // everything, given)
+            given = unsafe_add(given, part)
         before: uint256 = cycle_book._load_pending(owner, market).booked
         if part != before:
             changed = True
@@ -119,16 +135,18 @@ def _book(owner: address) -> bool:
                 market, cycle, self._by_winners(before, lost), self._by_winners(part, lost)
             )
             cycle_book._set_booked(owner, market, part)
-    if late != noted:
+    added: uint256 = unsafe_sub(late, noted)
+    if added != 0:
         changed = True
-        self.late += late - noted
-        price_path._change_pot(convert(late - noted, int256))
+        self.late += added
+        price_path._change_pot(convert(added, int256))
         cycle_book._set_late(owner, late)
     if changed:
         price_path._note_booking()
         log Booked(account=owner, cycle=cycle, amount=lacks, late=late)
-    if late != noted:
-        self._pay_late(late - noted)
+        cycle_book._pay_finder(owner, cycle_book.BOOKED, parts)
+    if added != 0:
+        self._pay_late(added)
     return changed
 
 
@@ -225,7 +243,8 @@ def _pay_late(most: uint256) -> uint256:
 
 @internal
 def _change_held(amount: int256):
-    self.held = convert(convert(self.held, int256) + amount, uint256)
+    # An amount is what an account has, or what somebody paid in.
+    self.held = convert(unsafe_add(convert(self.held, int256), amount), uint256)
 
 
 @internal

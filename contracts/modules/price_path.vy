@@ -448,6 +448,13 @@ def _store_clock(clock: IPerpetualMarket.Clock):
 
 
 @internal
+@view
+def _pending_time() -> uint256:
+    """@dev [seconds] How long the pending cycle has been that."""
+    return unsafe_sub(block.timestamp, (self.clock >> 32) & MASK_32)
+
+
+@internal
 def _note_booking():
     """@dev A loss of the pending cycle is booked now."""
     self.clock = (self.clock & ~(MASK_32 << 64)) | (block.timestamp << 64)

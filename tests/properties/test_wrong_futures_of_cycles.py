@@ -57,8 +57,8 @@ def test_who_is_booked_first_is_booked_whole(both, monkeypatch):
     """What an account lacks by others' losses is not booked again."""
     right = CycleLosses._book
 
-    def book(self, owner):
-        return not any(self.pendings[owner, m].booked for m in range(2)) and right(self, owner)
+    def book(self, owner, finder):
+        return not any(self.pendings[owner, m].booked for m in range(2)) and right(self, owner, finder)
 
     monkeypatch.setattr(CycleLosses, "_book", book)
     with pytest.raises(Violation, match=r"^property 98 .* in two orders of bookings "):
@@ -95,3 +95,16 @@ def test_a_roll_that_asks_for_marks_of_now(both, monkeypatch):
     monkeypatch.setattr(PerpetualMarket, "roll", roll)
     with pytest.raises(Violation, match=r"^property 100 .*perpetuals: no price of now"):
         answers(both, 100)
+
+
+def test_bookings_that_pay_by_what_they_add(both, monkeypatch):
+    """Each pays up to what time gives, as if the account had not paid for one before."""
+    right = CycleLosses._book
+
+    def book(self, owner, finder):
+        self.accounts[owner] = self.accounts[owner]._replace(paid=0)
+        return right(self, owner, finder)
+
+    monkeypatch.setattr(CycleLosses, "_book", book)
+    with pytest.raises(Violation, match=r"^property 98 .* in two orders of bookings "):
+        answers(both, 98, questions=150)

@@ -15,7 +15,7 @@ from tests.support.perpetuals import CLOSER, DESK, ETH, HOUSE, alone, fallen
 from tests.support.watched import crowd_on_the_model, notices, watched
 
 HOLDERS = ("other", "small", "large")
-RIGHT_REWARD, RIGHT_SHARE, RIGHT_PAY = Desk._reward, perpetual_desk._share, CycleBook._pay_third
+RIGHT_REWARD, RIGHT_SHARE, RIGHT_PAY = Desk._reward, perpetual_desk._share, CycleBook._pay_finder
 
 
 def anything_goes(holds, reason):
@@ -228,13 +228,13 @@ def test_a_third_for_somebody_else(monkeypatch, third):
     crowd = crowd_on_the_model(third_bond=WAD)
     friend, finder = crowd.at("friend"), crowd.at("keeper")
 
-    def pay(self, owner, which, _):
-        RIGHT_PAY(self, owner, which, friend if third == SEIZED else finder)
+    def pay(self, owner, which, _, more):
+        RIGHT_PAY(self, owner, which, friend if third == SEIZED else finder, more)
         if third == TAKEN:
             put_back(self, owner)
-            RIGHT_PAY(self, owner, TAKEN, finder)
+            RIGHT_PAY(self, owner, TAKEN, finder, 0)
 
-    monkeypatch.setattr(CycleBook, "_pay_third", pay)
+    monkeypatch.setattr(CycleBook, "_pay_finder", pay)
     notices(91, lambda: seize(crowd))
 
 
@@ -242,13 +242,13 @@ def test_a_third_for_somebody_else(monkeypatch, third):
 def test_a_third_that_is_not_paid(monkeypatch, third):
     crowd = crowd_on_the_model(third_bond=WAD)
 
-    def pay(self, owner, which, finder):
+    def pay(self, owner, which, finder, more):
         if which != third:
-            RIGHT_PAY(self, owner, which, finder)
+            RIGHT_PAY(self, owner, which, finder, more)
         if third == TAKEN:
             put_back(self, owner)
 
-    monkeypatch.setattr(CycleBook, "_pay_third", pay)
+    monkeypatch.setattr(CycleBook, "_pay_finder", pay)
 
     def play():
         seize(crowd)
@@ -262,12 +262,12 @@ def test_a_third_that_is_paid_twice(monkeypatch):
     """It stays in the bond after it was paid."""
     crowd = crowd_on_the_model(third_bond=WAD)
 
-    def pay(self, owner, which, finder):
+    def pay(self, owner, which, finder, more):
         bond = self.accounts[owner].bond
-        RIGHT_PAY(self, owner, which, finder)
+        RIGHT_PAY(self, owner, which, finder, more)
         self.accounts[owner] = self.accounts[owner]._replace(bond=bond)
 
-    monkeypatch.setattr(CycleBook, "_pay_third", pay)
+    monkeypatch.setattr(CycleBook, "_pay_finder", pay)
     notices(91, lambda: seize(crowd))
 
 

@@ -337,9 +337,9 @@ def test_waking_somebody_pays(crowd, monkeypatch):
 
 def test_a_bond_for_somebody_else(monkeypatch):
     crowd = crowd_on_the_model(third_bond=WAD)
-    right, friend = CycleBook._pay_third, crowd.at("friend")
+    right, friend = CycleBook._pay_finder, crowd.at("friend")
     monkeypatch.setattr(
-        CycleBook, "_pay_third", lambda self, owner, half, _: right(self, owner, half, friend)
+        CycleBook, "_pay_finder", lambda self, owner, half, _, more: right(self, owner, half, friend, more)
     )
     crowd.mark(ETH, 16 * WAD)
     notices(91, lambda: meet(crowd, "long"))
@@ -347,15 +347,32 @@ def test_a_bond_for_somebody_else(monkeypatch):
 
 def test_a_whole_bond_for_half_of_the_work(monkeypatch):
     crowd = crowd_on_the_model(third_bond=WAD)
-    right = CycleBook._pay_third
+    right = CycleBook._pay_finder
 
-    def pay(self, owner, half, finder):
-        right(self, owner, 1, finder)
-        right(self, owner, 2, finder)
+    def pay(self, owner, half, finder, more):
+        right(self, owner, 1, finder, 0)
+        right(self, owner, 2, finder, more)
 
-    monkeypatch.setattr(CycleBook, "_pay_third", pay)
+    monkeypatch.setattr(CycleBook, "_pay_finder", pay)
     crowd.mark(ETH, 16 * WAD)
     notices(91, lambda: meet(crowd, "long"))
+
+
+@pytest.mark.parametrize("more, number", [(1, 91), (-1, 96)])
+def test_another_pay_for_booking_a_loss(monkeypatch, more, number):
+    """By a part: more than the time that the cycle has been pending gives, or less."""
+    crowd = crowd_on_the_model(third_bond=WAD)
+    right = CycleBook._pay_finder
+
+    def pay(self, owner, half, finder, paid):
+        right(self, owner, half, finder, paid + more * bool(paid))
+
+    monkeypatch.setattr(CycleBook, "_pay_finder", pay)
+    crowd.mark(ETH, 16 * WAD)
+    meet(crowd, "long")
+    crowd.roll()
+    crowd.advance(RULES.window // 2)
+    notices(number, lambda: meet(crowd, "long"))
 
 
 # -------------------------------------------------------------------------- rolls

@@ -103,14 +103,17 @@ class Cycles(World):
         self.wait(60)
         self.see(120)
         self.work(crank)
-        self.wait(1_800)
+        self.wait(MARGIN.window)
         self.work(crank)
         self.mark()
         self.do("PerpetualDesk", "take", ETH, 100, by=trader("rich"))
         for _ in range(2):
-            self.wait(1_800)
+            self.wait(MARGIN.window)
             self.see(200)
             self.work(crank)
+        # The index follows, so that new risk may be taken.
+        self.feed(200)
+        self.wait(60)
         self.mark()
 
     def work(self, *keepers: Keeper) -> list[Intent]:

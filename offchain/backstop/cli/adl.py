@@ -43,8 +43,8 @@ Examples:
 @click.option(
     "--pending",
     is_flag=True,
-    help="The order of the cycle that is pending, which counts until the next roll.  [default: of the open "
-    "cycle, as if it ended at this block]",
+    help="The order of the cycle that is pending: the one to submit now.  [default: of the open cycle, as if "
+    "it ended at this block]",
 )
 @json_option
 @handle_errors

@@ -29,7 +29,7 @@ REPORT = "report.html"
 Examples:
   ape run straddle
   ape run straddle --only margins --only fees --paths 3
-  ape run straddle --every 5 --hold 360 --json
+  ape run straddle --every 5 --hold 720 --json
   ape run straddle --jumps
 """,
 )
@@ -47,7 +47,7 @@ Examples:
 @click.option(
     "--hold",
     type=click.IntRange(10, 1_440),
-    default=120,
+    default=480,
     show_default=True,
     help="Minutes that a pair holds at most.",
 )
@@ -92,6 +92,7 @@ def cli(
     if jumps:
         _print_jumps(history, as_json)
         return
+    from backstop.deployment.consistency.straddle import JUMP_TIME, LOOK
     from backstop.files.whole import write_json
     from backstop.report.straddle_page import write_page
     from backstop.report.straddle_table import print_straddle
@@ -113,7 +114,7 @@ def cli(
         began = time.monotonic()
         scope = Scope(tuple(range(seed, seed + paths)), every * 60, hold * 60)
         rows = study(scope, lambda text: click.echo(text, err=True), only)
-        windows = (12, LIBRARY.mark_age + LIBRARY.reaction, 300, 600)
+        windows = (LOOK, LIBRARY.mark_age + LIBRARY.reaction, JUMP_TIME, 300, 600)
         write_json(summarise(scope, rows, largest_moves(scope.seeds, windows), only), directory / FILE)
         command = command_line("straddle", paths=paths, every=every, hold=hold, seed=seed)
         command += "".join(f" --only {shlex.quote(group)}" for group in only)

@@ -258,9 +258,10 @@ class MarginParameters:
     cap: int = 1_000_000  # whole stablecoins of insurance that are spent in a bucket of time at most
     income_share: int = 0  # basis points of the surplus that insure it
     insurance_target: int = 0  # whole stablecoins of insurance, above which no surplus does
-    window: int = 1_800  # seconds that a cycle is pending at least; at most four times that
+    window: int = 7_200  # seconds that a cycle is pending at least; at most four times that
     quiet: int = 300  # seconds after the last booking of a loss until a cycle may be final
-    mark_age: int = 60  # seconds, of the oldest report that makes a mark
+    # Seconds, of the oldest report that makes a mark, and of the range that it has seen: a block of Ethereum.
+    mark_age: int = 12
     band: int = 50  # basis points that a trade's price may be from the mark
     maker_fee: int = 15  # basis points of notional, that are insurance
     taker_fee: int = 15  # basis points of notional, that are insurance

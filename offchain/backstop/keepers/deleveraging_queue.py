@@ -50,8 +50,8 @@ class SideQueue(NamedTuple):
 def queues_of(system: ModelSystem, *, pending: bool = False) -> tuple[SideQueue, ...]:
     """Return the queue of each side of each market that has not ended, as if the open cycle ended now.
 
-    With `pending`, that of the pending cycle, which is the order until the next roll. BackstopError if the
-    open cycle cannot end.
+    With `pending`, that of the pending cycle, whose ranking is submitted now. BackstopError if the open cycle
+    cannot end.
     """
     market = cast(PerpetualMarket, system.world.contracts[MARKET])
     with system.imagine():

@@ -21,7 +21,11 @@ SEIZED, BOOKED, TAKEN = 1, 2, 4
 """Thirds of an account's bond, by bit."""
 
 
-@slot(-138, 8, 32, 32, 3)
+PART = 2**34
+"""What is paid for a booking is a multiple of it [wei]."""
+
+
+@slot(-138, 8, 32, 32, 3, 43)
 class Account(NamedTuple):
     """Cash; a bit for each market it is in; the cycle it is in, how many with losses it has gone through."""
 
@@ -30,6 +34,7 @@ class Account(NamedTuple):
     cycle: int = 0
     seen: int = 0
     bond: int = 0  # thirds, by bit
+    paid: int = 0  # parts of its cash, for booking its loss of the pending cycle
 
 
 @slot(-64, -138)
@@ -185,7 +190,7 @@ class CycleBook(PricePath):
         self._change_pot(haircut - booked)
         if haircut or booked:
             self.emit("Settled", owner, final, haircut, booked, given)
-        return account._replace(cash=account.cash + given - haircut, seen=account.seen + 1)
+        return account._replace(cash=account.cash + given - haircut, seen=account.seen + 1, paid=0)
 
     def gained_in(self, owner: str, market: int, cycle: int) -> Sides:
         """Return what an account gained in the cycle that is open for it, or pending [wei]."""
@@ -265,7 +270,7 @@ class CycleBook(PricePath):
         worth: Worth = self.worths[owner]
         return worth.value - worth.brought
 
-    def _holds(self, owner: str) -> bool:
+    def _has_lots(self, owner: str) -> bool:
         """Tell whether an account has a position."""
         return any(self.positions[owner, market].size for market in _in(self.accounts[owner].markets))
 
@@ -331,21 +336,27 @@ class CycleBook(PricePath):
         self.bonds[()] = self.bonds[()] - left
         return account._replace(cash=account.cash + left, bond=0)
 
-    def _pay_third(self, owner: str, third: int, finder: str) -> None:
-        """Have an account's bond pay whoever acted on it, once for each third.
+    def _pay_finder(self, owner: str, third: int, finder: str, parts: int) -> None:
+        """Pay whoever acted on an account: a third of its bond, once each, and so many parts of its cash.
 
         As positions are seized, the last third is set apart for whoever has their lots taken over.
         """
+        amount = parts * PART
+        self._bring(owner, -amount)
         account: Account = self.accounts[owner]
+        account = account._replace(paid=account.paid + parts)
         if account.bond & third:
             gone = third
             if third == SEIZED:
                 gone |= TAKEN
                 self.reward_table[()] = self.reward_table[()] + self.third_bond
-            self.accounts[owner] = account._replace(bond=account.bond & ~gone)
             self.bonds[()] = self.bonds[()] - self.third_bond
-            self._pay_in(finder, self.third_bond)
-            self.emit("BondPaid", owner, finder, self.third_bond)
+            amount += self.third_bond
+            account = account._replace(bond=account.bond & ~gone)
+        self.accounts[owner] = account
+        if amount:
+            self._pay_in(finder, amount)
+            self.emit("FinderPaid", owner, finder, amount)
 
     def _reward(self, finder: str, amount: int) -> None:
         """Pay whoever had lots of debtors taken over."""

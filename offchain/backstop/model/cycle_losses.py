@@ -14,7 +14,7 @@ from typing import cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import spread
-from backstop.model.cycle_book import CycleBook, Pending, _in
+from backstop.model.cycle_book import BOOKED, PART, CycleBook, Pending, _in
 from backstop.model.interfaces import IERC20, Clock, IMarginFund, Sides
 from backstop.model.state import World, immutable, require
 
@@ -63,16 +63,27 @@ class CycleLosses(CycleBook):
 
     # ---------------------------------------------------------------- booking
 
-    def _book(self, owner: str) -> bool:
-        """Book what a touched account lacks of the pending cycle; tell whether it differs from before."""
+    def _book(self, owner: str, finder: str) -> bool:
+        """Book what a touched account lacks of the pending cycle; tell whether it differs from before.
+
+        Whoever books is paid: a third of the bond once, and up to an amount that grows with the time that the
+        cycle has been pending, in all bookings of the account together, and no more than is new of what it
+        lacks [wad], rounded down. The debtor pays that, and lacks so much more.
+        """
         clock: Clock = self.clocks[()]
         markets = _in(self.accounts[owner].markets)
         haircut = self._haircut(owner, self.accounts[owner].markets)
         lacks = max(0, haircut - max(self.worths[owner].value, self._own(owner)))
         shares = [self._borne_in(owner, market) for market in markets]
         everything = sum(shares)
-        # What was noted may have been paid meanwhile: it never shrinks, and what is too much is insurance.
         noted = self.late_of[owner]
+        had = noted + sum(self.pendings[owner, market].booked for market in markets)
+        pending = min(self.world.timestamp - clock.rolled_at, 4 * self.window)
+        paid = self.accounts[owner].paid
+        grown = bounds.BOOKING_PAY * self.third_bond * pending // self.window // PART
+        parts = min(max(0, grown - paid), max(lacks, had) // PART - had // PART)
+        lacks += parts * PART
+        # What was noted may have been paid meanwhile: it never shrinks, and what is too much is insurance.
         late = max(noted, lacks - everything)
         borne = min(everything, max(0, lacks - late))
         changed = False
@@ -95,6 +106,7 @@ class CycleLosses(CycleBook):
         if changed:
             self.clocks[()] = clock._replace(booked_at=self.world.timestamp)
             self.emit("Booked", owner, clock.cycle - 1, lacks, late)
+            self._pay_finder(owner, BOOKED, finder, parts)
         if late != noted:
             self._pay_late(late - noted)
         return changed

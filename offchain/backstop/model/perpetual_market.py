@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import add, signed
-from backstop.model.cycle_book import BOOKED, SEIZED, Account, _in
+from backstop.model.cycle_book import SEIZED, Account, _in
 from backstop.model.cycle_losses import CycleLosses
 from backstop.model.interfaces import (
     Clock,
@@ -102,7 +102,7 @@ class PerpetualMarket(CycleLosses):
         if self.closing[()] != 0:
             require(self.clocks[()].cycle >= self.closing[()] + 2, "perpetuals: losses are open")
         self._bring(owner, -signed(amount))
-        if self._holds(owner):
+        if self._has_lots(owner):
             self.desk.check_risk(self.address, owner)
         else:
             found = self._standing(owner)
@@ -317,10 +317,7 @@ class PerpetualMarket(CycleLosses):
     def _meet(self, owner: str, finder: str) -> bool:
         """Seize the positions of a touched account and book its loss, whatever there is to do."""
         seized = self._seize(owner, finder)
-        booked = self._book(owner)
-        if booked:
-            self._pay_third(owner, BOOKED, finder)
-        return seized or booked
+        return self._book(owner, finder) or seized
 
     def _seize(self, owner: str, finder: str) -> bool:
         """Take the positions of an account that owes from it, where there are prices of now."""
@@ -335,6 +332,6 @@ class PerpetualMarket(CycleLosses):
         if not fresh or found.own + better >= found.haircut:
             return False
         self._close_out(owner, fresh)
-        self._pay_third(owner, SEIZED, finder)
+        self._pay_finder(owner, SEIZED, finder, 0)
         self.emit("Seized", owner, finder)
         return True

@@ -13,7 +13,7 @@ from backstop.hosts.host import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_backstop import encode_offer
-from benchmarks.gas.cycles import DESK, MARKET, Cycles
+from benchmarks.gas.cycles import DESK, MARKET, WINDOW, Cycles
 from benchmarks.gas.jobs import WETH, Jobs
 
 POOL, KEEPER = "PerpetualBackstop", "backstop_keeper"
@@ -25,7 +25,7 @@ class BackstopPool(Cycles):
     def __init__(self, host: AnvilHost) -> None:
         parameters = margined(1_000, 500, 0)
         assert parameters.margin is not None
-        margin = replace(parameters.margin, backstop=BackstopParameters(share=10_000))
+        margin = replace(parameters.margin, backstop=BackstopParameters(share=10_000), window=WINDOW)
         self.nonce = 0
         Jobs.__init__(self, host, replace(parameters, margin=margin))
         self.price(2_000)

@@ -11,14 +11,16 @@ from backstop.deployment.signing import sign_order, trader
 from backstop.hosts.anvil import AnvilHost
 from backstop.hosts.host import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.model.bounds import MAX_MARGIN_MARKETS
+from backstop.model.bounds import MAX_DIVERGENCE, MAX_MARGIN_MARKETS, MIN_RANKED
 from backstop.model.margin_orders import Order
 from backstop.model.price_path import SHORT
 from benchmarks.gas.jobs import WETH, Jobs
 
 WBTC = 1
 WINNERS = 20
+RANKED = 3 * MIN_RANKED
 LOT_PRICE = 20 * WAD
+WINDOW = 1_800
 MARKET, DESK, CLOSER = "PerpetualMarket", "PerpetualDesk", "PerpetualCloser"
 
 
@@ -29,13 +31,22 @@ class Cycles(Jobs):
     """
 
     POLICY = BY_CYCLE
+    # The guard is asked, and lets all of it pass.
+    DIVERGENCE = MAX_DIVERGENCE
 
     def __init__(self, host: AnvilHost) -> None:
         self.nonce = 0
-        # Little margin, so that a small fall is enough; what is asked for makes no difference in gas.
+        # Little margin, so that a small fall is enough, and a short window, so that the feed's current price
+        # stays fresh; what is asked for makes no difference in gas.
         terms = margined(1_000, 500, 0)
         assert terms.margin is not None
-        super().__init__(host, replace(terms, margin=replace(terms.margin, policy=self.POLICY)))
+        super().__init__(
+            host,
+            replace(
+                terms,
+                margin=replace(terms.margin, policy=self.POLICY, window=WINDOW, divergence=self.DIVERGENCE),
+            ),
+        )
         self.price(2_000)
         self.price(2_000)
         self.do(self.symbol, "mint", account("rich"), 10_000 * WAD, sender="rich")
@@ -79,7 +90,7 @@ class Cycles(Jobs):
 
     def _roll(self) -> int:
         """Roll once a window has passed, and return the gas."""
-        self.chain.advance(1_800)
+        self.chain.advance(WINDOW)
         return self.do(MARKET, "roll", sender="stranger")
 
     def _liquidate(self) -> int:
@@ -148,8 +159,8 @@ class RankedCycles(Cycles):
 
     def _fall(self) -> list[str]:
         """Have a long fail against all shorts and its cycle be pending; who gained, in the order of rank."""
-        self.deposit("long", 6_000)
-        for i in range(WINNERS):
+        self.deposit("long", 300 * RANKED)
+        for i in range(RANKED):
             self.deposit(f"short_{i}", 10_000)
             self.bring(2_000)
             self.fill("long", f"short_{i}", 100)
@@ -159,14 +170,14 @@ class RankedCycles(Cycles):
         self.bring(1_600)
         # Whoever rolls or meets has marked it.
         self.do(MARKET, "accrue", WETH, sender="stranger")
-        winners = [trader(f"short_{i}") for i in range(WINNERS)]
+        winners = [trader(f"short_{i}") for i in range(RANKED)]
         return sorted(winners, key=lambda each: int(each, 16), reverse=self.POLICY == "ranked")
 
     def _both(self, method: str, winners: list[str]) -> tuple[int, int]:
         """Return the gas of a call without its accounts, and of each account; all are in two calls."""
-        few = WINNERS // 4
+        few = MIN_RANKED
         used = [self._close(method, each) for each in (winners[:few], winners[few:])]
-        each = (used[1] - used[0]) // (WINNERS - 2 * few)
+        each = (used[1] - used[0]) // (RANKED - 2 * few)
         return max(0, used[0] - few * each), each
 
     def _close(self, method: str, accounts: list[str]) -> int:
@@ -200,6 +211,8 @@ class SleptCycles(Cycles):
     """Jobs of such a market in which somebody sleeps through cycles with losses."""
 
     CYCLES = 12
+    # Nobody steps the feed meanwhile.
+    DIVERGENCE = 0
 
     def run(self) -> dict[str, int]:
         """Return the gas of an account with one position that nobody has touched for long."""

@@ -21,6 +21,7 @@ from backstop.deployment.parameters import (
 )
 from backstop.model.arithmetic import RAY
 from backstop.proof.fuzz.deployments import draw_parameters
+from backstop.studies.straddle.market import ALLOWED
 
 HOUR, DAY = 3_600, 86_400
 WETH = "collateral_types.0"
@@ -76,13 +77,13 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "lot": {f"{MARKET}.lot": 10**6 - 1},
     "insurance": {"margin.income_share": 1},
     "insured": {f"{MARKET}.insured": 1_999},
-    "marked-margin": {f"{MARKET}.initial": 1_128},
-    "taker-fee": {"margin.taker_fee": 12},
-    "self-made-pair": {f"{MARKET}.initial": 1_959},
+    "marked-margin": {f"{MARKET}.initial": 1_057},
+    "taker-fee": {"margin.taker_fee": 5},
+    "self-made-pair": {f"{MARKET}.initial": 1_787},
     "fees-alike": {"margin.maker_fee": 14},
     "band": {"margin.band": 251},
     "mark-age": {"margin.mark_age": 301, f"{FEED}.max_age": 300},
-    "quiet": {"margin.quiet": 119},
+    "quiet": {"margin.quiet": 23},
     "bond": {"margin.third_bond": 34},
     "vesting-and-cycles": {"margin.bucket": 3_599, "margin.buckets": 4},
     "quotes-in-the-band": {**POOLED, "margin.backstop.spread": 50},
@@ -169,6 +170,13 @@ def test_what_may_be_open_is_insured_by_its_limit_or_by_the_market_itself(good: 
     assert left(margin__markets__0__open_limit=250_000, margin__cap=999_999) == ["WETH"]
     both = {"margin__markets__0__open_limit": 250_000, "margin__markets__1__insured": 0}
     assert left(**both, margin__markets__1__open_limit=1) == ["WETH", "WBTC"]
+
+
+def test_the_least_margin_of_the_study_is_the_least_that_is_accepted(good: Parameters) -> None:
+    """A basis point less is refused: see BREAKS."""
+    assert BREAKS["self-made-pair"] == {f"{MARKET}.initial": ALLOWED - 1}
+    setting = changed(good, f"{MARKET}.initial", ALLOWED)
+    assert "self-made-pair" not in [each.rule.name for each in check(setting)]
 
 
 @pytest.mark.parametrize("example", [standard, guarded, margined, backed])

@@ -14,7 +14,7 @@ from backstop.keepers.keeper import Memory
 from backstop.model.bounds import MIN_RANKED
 from backstop.model.perpetual_ranking import PerpetualRanking
 from backstop.model.price_path import SHORT
-from tests.support.margin_world import ETH, Cycles, methods
+from tests.support.margin_world import ETH, MARGIN, Cycles, methods
 
 SHORTS = ("first", "second", "third")
 MANY = tuple(f"short_{number}" for number in range(30))
@@ -31,7 +31,7 @@ def fallen(policy: str, shorts: tuple[str, ...] = SHORTS) -> Cycles:
     world.see(120)
     crank = world.keeper("margin_crank")
     world.work(crank)
-    world.wait(1_800)
+    world.wait(MARGIN.window)
     world.work(crank)
     return world
 
@@ -107,7 +107,7 @@ def test_what_was_proven_is_executed_in_the_next_window(crowd: Cycles) -> None:
     # It sees what is proven, and is not mined.
     assert list(another.decide(crowd.view, crowd.memory, 0))
     crank = crowd.keeper("margin_crank")
-    crowd.wait(1_800)
+    crowd.wait(MARGIN.window)
     crowd.work(crank)
     # Who was not there has not seen it.
     assert list(crowd.keeper("deleverager").decide(crowd.view, Memory(), 0)) == []
@@ -121,7 +121,7 @@ def test_what_was_proven_before_the_last_window_is_left_alone(crowd: Cycles) -> 
     another, crank = crowd.keeper("deleverager", name="another"), crowd.keeper("margin_crank")
     assert list(another.decide(crowd.view, crowd.memory, 0))
     for _ in range(2):
-        crowd.wait(1_800)
+        crowd.wait(MARGIN.window)
         crowd.work(crank)
     assert list(another.decide(crowd.view, crowd.memory, 0)) == [] and sizes(crowd, MANY) == [-30] * 30
 

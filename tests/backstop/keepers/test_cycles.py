@@ -157,10 +157,6 @@ def test_who_has_slept_takes_more_gas(long_asleep: Cycles) -> None:
 def test_who_has_slept_is_met_with_others_in_one_call(long_asleep: Cycles) -> None:
     world = long_asleep
     world.deposit("thin", 60)
-    # The index follows the marks, so that new risk may be taken.
-    world.feed(200)
-    world.wait(60)
-    world.mark()
     world.trade("thin", "rich", 100)
     world.wait(60)
     world.see(10)

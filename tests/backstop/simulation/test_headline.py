@@ -93,7 +93,7 @@ def test_margin_losses_are_in_the_first_sentence(runs) -> None:
     """Not "no bad debt" above a table of who paid for it."""
     text = head(runs["margin"])
     assert "no bad debt" not in text
-    for piece in ("insurance paid 100", "gave up 5.49k", "5.59k owed beyond margins"):
+    for piece in ("insurance paid 100", "gave up 5.54k", "5.64k owed beyond margins"):
         assert piece in text
 
 

@@ -37,7 +37,6 @@ FINDER = "finder"
 """Whoever calls what anybody may."""
 # Lots of an account that will be below its maintenance margin, and how many of them are taken over at once.
 THIN, TAKEN = 100, 10
-_REPORTED = 36  # seconds; a mark may be 60 old
 
 
 def parameters(markets: int, policy: str) -> Parameters:
@@ -88,7 +87,7 @@ class Crowd:
 
     def _reports(self) -> Iterator[Action]:
         """Yield the reports that a block needs, so that there are marks of now."""
-        if self.blocks.timestamp < self.reported_at + _REPORTED:
+        if self.blocks.timestamp == self.reported_at:
             return
         self.reported_at = self.blocks.timestamp
         for m in range(len(ENTRIES)):

@@ -292,7 +292,7 @@ class Questions:
                 continue  # a pool's account: its members leave
             standing = market._standing(who)
             amount = min(free, standing.own - standing.haircut)
-            if not market._holds(who) and not standing.unfinal and amount > 0:
+            if not market._has_lots(who) and not standing.unfinal and amount > 0:
                 yield "to withdraw", Action("PerpetualMarket", "withdraw", (amount, who), who), amount
 
     def _owed_by_pool(self) -> Iterator[tuple[str, Action, int]]:
@@ -443,7 +443,7 @@ class Questions:
                     left = max(0, equity - standing.unfinal) + 200 * WAD
                     take = Action("PerpetualMarket", "withdraw", (left, who), who)
                     yield "to withdraw a gain that is not final", take, standing.unfinal
-            if market._holds(who) and equity * BASIS_POINTS > 2 * max(desk._margins(who, False)):
+            if market._has_lots(who) and equity * BASIS_POINTS > 2 * max(desk._margins(who, False)):
                 for m in range(4):
                     size = market.positions[who, m].size
                     if size:

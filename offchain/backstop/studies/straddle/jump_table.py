@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from backstop.deployment.consistency.straddle import hold_off
 from backstop.model.arithmetic import BASIS_POINTS, WAD, div_up
 from backstop.studies.straddle.daily_moves import Days, Liquidated, count_liquidated
-from backstop.studies.straddle.market import LIBRARY, Market, Terms
+from backstop.studies.straddle.market import ALLOWED, LIBRARY, Market, Terms
 from backstop.studies.straddle.pair import Opening, Play, play
 from backstop.studies.straddle.paths import SYNTHETIC, UNIT, rows_of, seconds_of
 
@@ -41,8 +41,11 @@ LISTED: Mapping[str, Mapping[str, tuple[int, int]]] = {
 
 docs/know/straddle.md names the pages and their dates.
 """
-OWN, SMALL, LEAST = "library", "library without add-on", "least for this fall"
-"""Names of terms: the library's, without what a large market needs more, and with just enough margin."""
+OWN, SMALL = "library", "library without add-on"
+FLOOR, LEAST = "least in settings", "least for this fall"
+"""Names of terms: the library's; without what a large market needs more; and without it with the least
+initial margin that settings accept, or with just enough for one fall.
+"""
 NOTIONAL = 1_000_000
 """Whole stablecoins, of each of the pair's accounts."""
 SHARE = 2_000
@@ -115,7 +118,7 @@ def list_terms(jump: Jump) -> dict[Terms, str]:
     plain = LIBRARY._replace(open_rate=0, insured=0)
     least = hold_off(jump.fall, min(LIBRARY.maker_fee, LIBRARY.taker_fee))
     margins = {**LISTED[jump.coin], LEAST: (least, least // 2)}
-    named = [(OWN, LIBRARY._replace(insured=0)), (SMALL, plain)]
+    named = [(OWN, LIBRARY._replace(insured=0)), (SMALL, plain), (FLOOR, plain._replace(initial=ALLOWED))]
     named += [
         (name, plain._replace(initial=initial, maintenance=maintenance))
         for name, (initial, maintenance) in margins.items()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from backstop.deployment.accounts import account
+from backstop.deployment.consistency.straddle import least_initial
 from backstop.deployment.create import deploy
 from backstop.deployment.examples import margined
 from backstop.deployment.parameters import Parameters
@@ -67,6 +68,8 @@ def terms_of(parameters: Parameters) -> Terms:
 
 LIBRARY = terms_of(margined())
 """The library's terms."""
+ALLOWED = least_initial(LIBRARY.mark_age, min(LIBRARY.maker_fee, LIBRARY.taker_fee))
+"""The least initial margin [basis points of notional] that settings accept with them otherwise."""
 
 
 class Market:

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.randomness import Dice
-from backstop.studies.straddle.market import LIBRARY, Market
+from backstop.studies.straddle.market import ALLOWED, LIBRARY, Market
 from backstop.studies.straddle.pair import INSOLVENT, Opening, Play, play
 from backstop.studies.straddle.paths import SERIES, SYNTHETIC, largest_move, seconds_of
 
-_WEAK = {"maintenance": 500, "initial": 1_000, "open_rate": 0}
+_WEAK = {"maintenance": 200, "initial": 400, "open_rate": 0}
 """Terms under which pairs fail often enough to tell what else matters."""
 GROUPS: dict[str, tuple[dict[str, int], ...]] = {
     "margins": (
@@ -26,9 +26,10 @@ GROUPS: dict[str, tuple[dict[str, int], ...]] = {
         {"maintenance": 500, "initial": 1_000},
         {"maintenance": 500, "initial": 2_000},
         {"maintenance": 1_000, "initial": 1_500},
+        {"initial": ALLOWED},
         {"maintenance": 2_000, "initial": 3_000},
     ),
-    "age of a mark": ({"mark_age": 12}, {"mark_age": 30}, {"mark_age": 300}, {"mark_age": 600}),
+    "age of a mark": ({"mark_age": 30}, {"mark_age": 60}, {"mark_age": 300}, {"mark_age": 600}),
     "a look every": ({"reaction": 60}, {"reaction": 300}),
     "more for a large account": ({"open_rate": 0, "share_rate": 500}, {**_WEAK, "share_rate": 500}),
     "more in a large market": (

@@ -9,6 +9,7 @@ import pytest
 
 from backstop.deployment.accounts import account
 from backstop.deployment.file import parameters_from_json, parameters_to_json
+from backstop.deployment.parameters import MarginParameters
 from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
 from backstop.hosts.host import CALL_GAS
@@ -36,7 +37,7 @@ def test_keepers_bring_marks_match_liquidate_meet_and_roll(fresh: Devnet, tmp_pa
         # What is left of it owes now.
         street.work(lambda market: market.position(long, ETH).size == 0, 1_400)
         opened = street.seen.clock.cycle
-        street.system.advance(1_801)
+        street.system.advance(MarginParameters(()).window + 1)
         street.work(lambda market: market.clock.cycle > opened, 1_400)
         # What it lacked is booked in the pending cycle.
         street.work(lambda market: market.clock.booked_at > 0, 1_400)
@@ -66,7 +67,7 @@ def test_keepers_close_positions_where_a_policy_says_so(
         street.work(lambda market: market.position(long, ETH).size == 0, 1_400)
         assert street.seen.position(short, ETH).size == -LOTS
         opened = street.seen.clock.cycle
-        street.system.advance(1_801)
+        street.system.advance(MarginParameters(()).window + 1)
         street.work(lambda market: market.clock.cycle > opened, 1_400)
         street.work(lambda market: market.position(short, ETH).size == 0, 1_400)
         called = {line.split("(")[0].split(".")[1] for line in street.said if " done in block" in line}

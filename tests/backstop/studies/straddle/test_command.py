@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from backstop.cli.straddle import cli
 from backstop.studies.straddle import jump_table, paths, study
+from backstop.studies.straddle.market import LIBRARY
 
 QUICK = ("--every", "30", "--hold", "10")
 
@@ -31,7 +32,7 @@ def test_tables_json_and_page_say_the_same(tmp_path):
     assert "was there already" in again.stderr
     found = json.loads(again.stdout)
     assert found["largest_moves_bps"] == {
-        "avax-2025-10-10": {"12": 1355, "72": 2125, "300": 3095, "600": 3965}
+        "avax-2025-10-10": {"12": 1355, "24": 1422, "60": 2125, "300": 3095, "600": 3965}
     }
     assert found["library"]["initial"] == 2_000
     everywhere = [row for row in found["rows"] if not row["series"]]
@@ -46,6 +47,12 @@ def test_tables_json_and_page_say_the_same(tmp_path):
                 assert f'value="{row[kind]["mean_wad"]}"' in page
                 assert f'value="{row[kind]["most_wad"]}"' in page
     first_screen_adds_up(page, found)
+
+
+def test_a_pair_holds_for_four_windows_unless_said_otherwise():
+    """Without a roll no gain becomes final, and nothing leaves that makes the next turn dangerous."""
+    (hold,) = (option for option in cli.params if option.name == "hold")
+    assert hold.default == 4 * LIBRARY.window // 60
 
 
 def first_screen_adds_up(page, found):

@@ -11,6 +11,7 @@ from backstop.report.straddle_table import format_jumps
 from backstop.studies.straddle import jump_table
 from backstop.studies.straddle.daily_moves import COINS, load_days
 from backstop.studies.straddle.jump_table import (
+    FLOOR,
     HOLD,
     LEAST,
     LISTED,
@@ -80,7 +81,7 @@ def test_the_page_says_what_the_safe_setting_costs(rows):
         found = {name: row for names, row in by_terms(rows, coin=coin).items() for name in names.split(", ")}
         margins, days = costs[place], costs[place + len(COINS)]
         assert margins[0].startswith(f"{coin.upper()}: initial") and days[0].startswith(f"{coin.upper()}: ")
-        for column, name in enumerate(("dYdX", "Hyperliquid", SMALL, OWN), 1):
+        for column, name in enumerate(("dYdX", "Hyperliquid", FLOOR, SMALL, OWN), 1):
             row = found[name]
             assert margins[column] == f"{row.initial / 100:g}%, {row.leverage / 10:g}"
             assert days[column] == f"{row.liquidated.longs * 1_000 // row.liquidated.days / 10}%"
@@ -97,7 +98,7 @@ def test_gains_are_the_jump_less_margin_and_fees(rows):
     """A fifth is the pair's own: without insurance others pay four fifths of what the margin lacks."""
     fee = LIBRARY.maker_fee + LIBRARY.taker_fee
     played = by_terms(rows, day="2021-05-19", seconds=3_600)
-    for row in (played["dYdX"], played["Hyperliquid"], played[SMALL], played[OWN]):
+    for row in (played[name] for name in ("dYdX", "Hyperliquid", FLOOR, SMALL, OWN)):
         lacking = row.jump.fall - row.initial
         least, most = lacking * (BASIS_POINTS - SHARE) // BASIS_POINTS - 2 * fee, lacking
         assert least <= row.uninsured.share < row.insured.share <= most
@@ -117,6 +118,13 @@ def test_the_least_margin_holds_a_fall_off_and_a_little_less_does_not(rows):
     path = sudden_path(jump, weaker.mark_age)
     opening = jump_table.Opening(jump_table.START, SHARE, NOTIONAL, HOLD)
     assert jump_table.play(Market(weaker._replace(cap=0)), path, opening).gain > 0
+
+
+def test_the_librarys_margin_holds_off_an_hour_that_the_least_one_does_not(rows):
+    """The hour of 12 March 2020, unwatched: what the margin beyond the least one is for."""
+    played = by_terms(rows, day="2020-03-12", seconds=3_600)
+    assert played[FLOOR].initial < played[SMALL].initial
+    assert max(played[SMALL].uninsured.wad, played[SMALL].insured.wad) < 0 < played[FLOOR].uninsured.wad
 
 
 def test_insurance_bounds_what_a_pair_opens():
@@ -176,4 +184,4 @@ def test_paths_begin_at_the_oldest_mark_and_end_after_the_fall():
 
 def test_equal_terms_are_played_once():
     names = list(list_terms(Jump("avax", "a day", 600, 4_000, measured=False)).values())
-    assert names == [OWN, SMALL, "dYdX, Hyperliquid", LEAST]
+    assert names == [OWN, SMALL, FLOOR, "dYdX, Hyperliquid", LEAST]

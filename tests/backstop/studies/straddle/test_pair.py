@@ -60,7 +60,7 @@ def test_a_jump_within_the_margin_brings_nothing():
 def test_it_opens_at_the_oldest_mark():
     """The price has jumped, and the mark of before is young enough."""
     jump = path((41, 80))
-    assert close_to(play(Market(PLAIN), jump, OPENING).owed, 100_000)
+    assert close_to(play(Market(PLAIN._replace(mark_age=60)), jump, OPENING).owed, 100_000)
     assert play(Market(PLAIN._replace(mark_age=58)), jump, OPENING).owed == 0
 
 
@@ -80,7 +80,7 @@ def test_who_cannot_pay_the_fee_of_closing_is_taken_over():
 def test_gains_that_leave_make_the_next_turn_dangerous():
     """After two rolls what has become final leaves; the fall back is more than the margin that is left."""
     steps = [(200 + 60 * i, 100 + i) for i in range(5)] + [(6_000, 91)]
-    found = play(Market(PLAIN._replace(initial=1_200)), path(*steps), OPENING)
+    found = play(Market(PLAIN._replace(initial=1_200, window=1_800)), path(*steps), OPENING)
     assert found.ended == INSOLVENT
     kept = play(Market(PLAIN._replace(initial=1_200, window=7_200)), path(*steps), OPENING)
     assert kept.ended != INSOLVENT

@@ -8,7 +8,7 @@ from backstop.studies.straddle import study
 from backstop.studies.straddle.market import LIBRARY
 from backstop.studies.straddle.study import APART, GROUPS, Scope, moments, play_all, settings
 
-WEAK = {"maintenance": 500, "initial": 1_000, "open_rate": 0}
+WEAK = {"maintenance": 200, "initial": 400, "open_rate": 0}
 SCOPE = Scope((1,), 900, 3_600)
 
 
@@ -26,7 +26,7 @@ def test_at_the_librarys_terms_no_pair_earns(monkeypatch):
 
 
 def test_at_weaker_ones_who_knows_the_next_look_does(monkeypatch):
-    """A margin of 10% is less than the coin moved within a minute on that day."""
+    """A margin of 4% is less than the coin moved within two blocks on that day."""
     one_day(monkeypatch)
     found = play_all(SCOPE, "margins", WEAK)[0].chosen
     assert found.failed >= found.earned > 3

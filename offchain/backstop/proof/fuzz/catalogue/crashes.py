@@ -247,10 +247,10 @@ def crash_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     room = {m: terms[m].open_limit - books.market._open(m) for m in books.markets if not terms[m].ends_at}
     listed = [m for m in room if room[m] >= len(CROWD)] or list(room)
     for owner in CROWD:
-        if books.equity(owner) < 0 and not books.market._holds(owner):
+        if books.equity(owner) < 0 and not books.market._has_lots(owner):
             # What it owed may be final by now, and paid by others.
             yield s.call(_MARKET, "wake", owner, by=s.somebody())
-    free = [owner for owner in CROWD if not books.market._holds(owner) and books.equity(owner) >= 0]
+    free = [owner for owner in CROWD if not books.market._has_lots(owner) and books.equity(owner) >= 0]
     if not listed or len(free) < 3:
         yield from _part(s, books, CROWD)
         return
@@ -370,7 +370,7 @@ def _part(s: Scene, books: Books, people: Sequence[str]) -> Iterator[Action | Wa
         for _ in range(2):
             yield from _next_cycle(s, books)
         for owner in s.random.sample(people, 2):
-            if books.equity(owner) > 0 and not books.market._holds(owner):
+            if books.equity(owner) > 0 and not books.market._has_lots(owner):
                 yield from take_out(s, books, owner)
 
 

@@ -59,7 +59,7 @@ class Books:
 
     def holders(self) -> list[str]:
         """Return who has a position."""
-        return [owner for owner in CROWD if self.market._holds(owner)]
+        return [owner for owner in CROWD if self.market._has_lots(owner)]
 
     def held(self, owner: str) -> list[int]:
         """Return the markets in which an account has lots."""
@@ -102,7 +102,7 @@ class Books:
     def debtors(self) -> list[str]:
         """Return who has less than nothing, and lots; at times who has none left as well."""
         owing = [owner for owner in CROWD if self.equity(owner) < 0]
-        return [owner for owner in owing if self.market._holds(owner) or self.s.chance(0.05)]
+        return [owner for owner in owing if self.market._has_lots(owner) or self.s.chance(0.05)]
 
     def weak(self) -> list[str]:
         """Return who is solvent, and under its maintenance margin."""
@@ -229,7 +229,7 @@ def take_out_of_cycles(s: Scene) -> Iterator[Action | Wait]:
 def take_out(s: Scene, books: Books, owner: str) -> Iterator[Action | Wait]:
     """Wake an account and take out what it may, about."""
     yield s.call(_MARKET, "wake", owner, by=s.somebody())
-    if books.market._holds(owner) and s.chance(0.9):
+    if books.market._has_lots(owner) and s.chance(0.9):
         yield from books.refresh(books.held(owner))
     spare = _spare_cash(books, owner)
     if spare <= 0 and s.chance(0.9):
@@ -241,7 +241,7 @@ def _spare_cash(books: Books, owner: str) -> int:
     """Return what margins and gains that are not final leave of an account [wei]."""
     standing = books.market._standing(owner)
     spare = standing.own - standing.haircut - standing.unfinal
-    if books.market._holds(owner):
+    if books.market._has_lots(owner):
         spare -= books.desk._margins(owner, True)[0] // BASIS_POINTS
     return spare
 
@@ -252,7 +252,7 @@ def take_profits_apart(s: Scene, books: Books) -> Iterator[Action | Wait]:
         for owner in TRADERS:
             if books.equity(owner) <= 0:
                 continue
-            if books.market._holds(owner):
+            if books.market._has_lots(owner):
                 yield from books.refresh(books.held(owner))
             yield s.call(_MARKET, "wake", owner, by=s.somebody())
             deposit, spare = int(books.market.deposits[owner]), _spare_cash(books, owner)
@@ -385,7 +385,7 @@ def lose_late(s: Scene, books: Books) -> Iterator[Action | Wait]:
         for owner in rich[:2]:
             standing = books.market._standing(owner)
             most = standing.own - standing.haircut - standing.unfinal
-            if most > 0 and not books.market._holds(owner):
+            if most > 0 and not books.market._has_lots(owner):
                 yield _withdraw(s, s.near(most), owner)
         if s.chance(0.5):
             yield s.call(_MARKET, "post_shortfall", by=s.somebody())

@@ -179,7 +179,7 @@ class Trial:
 
     def is_booked_anew(self, name: str) -> bool:
         """Book what an account lacks of the pending cycle; return whether that is new."""
-        return self._shadow.book(name, self._shadow.levels(self._indices, self.lots))[0]
+        return self._shadow.book(name, self._shadow.levels(self._indices, self.lots), 0)[0]
 
     def credit(self, name: str, amount: int) -> None:
         """Change the cash of an account."""

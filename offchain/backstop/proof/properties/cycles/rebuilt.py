@@ -51,6 +51,7 @@ from backstop.proof.properties.figures.cycles import (
     median_within,
     met,
     ours,
+    pay_by_now,
     premium_of,
     sizes_of,
     there,
@@ -209,15 +210,15 @@ def _settled(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: 
         raise Violation(f"{values[0]} settled {values[1:]}, not {expected}")
 
 
-def _bond_paid(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
+def _finder_paid(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
     name, finder, amount = values
     # Whose lots are taken is paid for first, and said to be seized after that.
     later = [log.values[0] for log in step.outcome.logs[number + 1 :] if log.event == "Seized"]
     third = SEIZED if name in later else BOOKED_HALF
-    owner = shadow.owner(name)
+    owner, more = shadow.owner(name), 0 if name in later else shadow.pay
     if owner is not None:
-        if not owner.bond & third or amount != shadow.third_bond:
-            raise Violation(f"{amount} of {name}'s bond is paid for what is done twice")
+        if amount != more + shadow.third_bond * bool(owner.bond & third):
+            raise Violation(f"{amount} is paid for {name}, {more} for booking and a third of its bond, once")
         owner.bond &= ~third
     shadow.pay_in(finder, amount)
 
@@ -230,15 +231,16 @@ def _rewarded(step: Transition, shadow: Shadow, values: tuple[Any, ...], number:
 def _seized(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: int) -> None:
     owner = shadow.owner(values[0])
     # Lots of a market that had no price are seized later, when the bond has been paid.
-    is_paid = number > 0 and step.outcome.logs[number - 1].event == "BondPaid"
+    is_paid = number > 0 and step.outcome.logs[number - 1].event == "FinderPaid"
     shadow.rewards += shadow.third_bond * is_paid
     if owner is not None:
-        if is_paid != bool(owner.bond & TAKEN):
+        # Of bonds of nothing no payment is told.
+        if shadow.third_bond and is_paid != bool(owner.bond & TAKEN):
             raise Violation(f"{values[0]} was seized, and has no bond for whoever has its lots taken over")
-        owner.bond &= ~TAKEN
+        owner.bond &= ~(SEIZED | TAKEN)
         own, haircut = owner.own(_levels(step, shadow)), sum(shadow.haircuts(owner).values())
         # Who is met by himself has the third of his bond by now.
-        paid = [log.values for log in step.outcome.logs[:number] if log.event == "BondPaid"]
+        paid = [log.values for log in step.outcome.logs[:number] if log.event == "FinderPaid"]
         own -= sum(amount for name, finder, amount in paid[-1:] if name == finder == values[0])
         before = sizes_of(step.before, values[0])
         own += sum(better_within(step, m, size) for m, size in before.items() if not owner.lots[m].size)
@@ -253,7 +255,9 @@ def _booked(step: Transition, shadow: Shadow, values: tuple[Any, ...], number: i
     if owner is None:
         raise Violation(f"{name} was booked asleep")
     before = owner.late
-    changed, lacks = shadow.book(name, _levels(step, shadow))
+    changed, lacks = shadow.book(name, _levels(step, shadow), pay_by_now(step))
+    if not shadow.third_bond:
+        owner.bond &= ~BOOKED_HALF
     if owner.late != before:
         shadow.due = owner.late - before
     expected = shadow.cycle - 1, lacks, owner.late
@@ -346,7 +350,7 @@ _EVENTS = {
     "Deposited": _deposited,
     "PositionChanged": _changed,
     "Settled": _settled,
-    "BondPaid": _bond_paid,
+    "FinderPaid": _finder_paid,
     "Rewarded": _rewarded,
     "Seized": _seized,
     "Booked": _booked,
@@ -368,7 +372,7 @@ def _check_met(step: Transition, shadow: Shadow) -> None:
         return
     levels = _levels(step, shadow)
     booked = {values[0] for values in told(step, "Booked")}
-    if name not in booked and shadow.book(name, levels)[0]:
+    if name not in booked and shadow.book(name, levels, 0)[0]:
         raise Violation(f"{name} was met, and what it lacks was not booked")
     held = {m: lots.size for m, lots in owner.lots.items() if lots.size and median_within(step, m)}
     better = sum(better_within(step, m, size) for m, size in held.items())
@@ -426,7 +430,7 @@ def _plain(owner: Owner) -> dict[Any, Any]:
         "worth": owner.worth,
         "since": owner.since_roll,
     }
-    found |= {"late": owner.late, "bond": owner.bond}
+    found |= {"late": owner.late, "bond": owner.bond, "paid": owner.paid}
     for m, lots in owner.lots.items():
         net = lots.net if any(lots.pending_lost) else 0
         sides = lots.gained, lots.lost, lots.pending_gained, lots.pending_lost
@@ -485,7 +489,7 @@ def load_owner(tables: Any, name: str) -> Owner:
     account = tables[ACCOUNTS][name]
     owner = Owner(account.cash, tables[PAID_IN][name], tables[WORTHS][name].value)
     owner.since_roll, owner.late = tables[WORTHS][name].brought, tables[LATE_OF][name]
-    owner.bond, owner.touched = account.bond, account.cycle
+    owner.bond, owner.touched, owner.paid = account.bond, account.cycle, account.paid * 2**34
     for m in MARKETS:
         key = name, m
         if not account.markets >> m & 1:

@@ -14,6 +14,7 @@ from backstop.proof.properties.figures.cycles import BASIS_POINTS, haircut_in, s
 
 SEIZED, BOOKED, TAKEN = 1, 2, 4
 _MOST_MOVES, _MOST_GAINS, _MOST_VALUE = 2**128 - 1, 2**117 - 1, 2**109 - 1
+_PART = 2**34
 _POINT = 21
 """Bits after the point of what a lot bears of cycles in which nobody has touched it."""
 
@@ -58,6 +59,7 @@ class Owner:
     worth: int = 0
     since_roll: int = 0
     late: int = 0
+    paid: int = 0
     bond: int = 0
     lots: dict[int, Lots] = field(default_factory=dict)
     untold: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -115,6 +117,8 @@ class Shadow:
         self.absorbed: list[int | None] = []
         """For how much profits were asked in this call, each time; None: insurance alone, for a cycle."""
         self.due: int | None = None
+        # What whoever books is paid for what it booked last, beside a third of a bond.
+        self.pay = 0
         """The same of the time that has to come next."""
         self.booked = False
 
@@ -218,11 +222,23 @@ class Shadow:
             )
         return found
 
-    def book(self, name: str, levels: Levels) -> tuple[bool, int]:
-        """Book what an account lacks of the pending cycle; return whether that is new, and how much it is."""
+    def book(self, name: str, levels: Levels, most: int) -> tuple[bool, int]:
+        """Book what an account lacks of the pending cycle; return whether that is new, and how much it is.
+
+        Whoever books gets up to `most` of the account's cash, in all of its bookings, and no more than is
+        new: it lacks that as well.
+        """
         owner = self.owners[name]
         haircuts = self.haircuts(owner)
         lacks = max(0, sum(haircuts.values()) - max(owner.worth, owner.own(levels)))
+        had = owner.late + sum(lots.booked for lots in owner.lots.values())
+        new = max(lacks, had) // _PART - had // _PART
+        self.pay = _PART * min(new, max(0, most // _PART - owner.paid // _PART))
+        owner.paid += self.pay
+        owner.cash -= self.pay
+        owner.worth -= self.pay
+        owner.since_roll -= self.pay
+        lacks += self.pay
         places, weights = [], []
         for m in sorted(owner.lots):
             lots = owner.lots[m]
@@ -310,7 +326,7 @@ class Shadow:
             owner.untold.append((self.cycle - 1, haircut, booked, given))
         owner.cash += given - haircut
         owner.worth += given - haircut
-        owner.late = 0
+        owner.late = owner.paid = 0
         return booked - given
 
     def _settle_slept(self, owner: Owner) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from backstop.model import bounds
 from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.properties.figures.prices import Read
 from backstop.proof.properties.transition import Changes, Transition
@@ -297,6 +298,13 @@ def met(step: Transition) -> list[str]:
     if f"{action.contract}.{action.method}" not in MEETINGS:
         return []
     return [action.args[0]] if action.method == "meet" else list(action.args[0])
+
+
+def pay_by_now(step: Transition) -> int:
+    """Return what booking a loss pays at most beside a third of a bond [wad], rounded down."""
+    market, rolled_at = step.contract(MARKET), step.before(MARKET, CLOCK).rolled_at
+    pending = min(step.model.timestamp - rolled_at, 4 * market.window)
+    return int(bounds.BOOKING_PAY * market.third_bond * pending // market.window)
 
 
 def haircut_of(step: Transition, owner: str) -> int:
