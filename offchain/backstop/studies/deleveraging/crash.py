@@ -195,8 +195,13 @@ class Crash:
     # ------------------------------------------------------------------- acts
 
     def _meet(self, name: str, owners: Sequence[str], liquidating: bool = True) -> None:
-        """Meet many accounts; liquidate another before the first, halfway, and after the last."""
+        """Meet many accounts; liquidate another before the first, halfway, and after the last.
+
+        Which moves an account has behind it decides what it costs: their order is drawn, so that calls take
+        alike.
+        """
         blocks, call = self.blocks, f"{HOUSE}.meet_all"
+        owners = self.crowd.random.sample(owners, len(owners))
         blocks.begin(name, len(owners))
         done, liquidations = 0, [0, len(owners) // 2, len(owners)] if liquidating else []
         for some in blocks.cut(call, owners):
