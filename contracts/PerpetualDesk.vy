@@ -439,7 +439,7 @@ def _share(rewarded: Rewarded, notional: uint256) -> uint256:
 
 @internal
 def _reward(finder: address, amount: uint256):
-    """@dev Pay whoever had lots of debtors taken over, wad."""
+    """@dev Pay the finder, who had lots of debtors taken over, an amount in wad."""
     if amount != 0:
         extcall MARKET.reward(finder, amount)
 

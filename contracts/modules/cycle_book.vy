@@ -440,7 +440,7 @@ def _pay_finder(owner: address, third: uint256, parts: uint256):
 
 @internal
 def _reward(finder: address, amount: uint256):
-    """@dev Pay whoever had lots of debtors taken over, wad."""
+    """@dev Pay the finder, who had lots of debtors taken over, an amount in wad."""
     self.rewards -= amount
     self.bonds -= amount
     self._pay_in(finder, amount)

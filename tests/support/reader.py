@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.chromium import CACHE, ROOT
+from tests.support.devnet import Devnet
 from tests.support.waiting import wait_for
 
 DRIVER = ROOT / "tests" / "support" / "watch_page.mjs"
@@ -72,3 +73,13 @@ class Reader:
         assert self.process.returncode == 0, self._log.read_text()[-2_000:]
         seen: dict[str, Any] = json.loads(out)
         return seen
+
+
+def stop_all(mirror: subprocess.Popen[str], reader: Reader | None, devnet: Devnet) -> None:
+    """Stop a mirror, the browser on its page, if one was started, and the chain."""
+    mirror.kill()
+    mirror.wait()
+    if reader is not None:
+        reader.process.kill()
+        reader.process.wait()
+    devnet.process.stop()

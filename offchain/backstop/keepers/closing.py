@@ -123,7 +123,7 @@ def _number(owner: str) -> int:
 
 
 class Rank(NamedTuple):
-    """What an account ranks by on a side of a market: equal scores by address, those without a gain last."""
+    """Rank of an account on a side of a market: equal scores go by address, accounts without a gain last."""
 
     score: int
     number: int  # the address

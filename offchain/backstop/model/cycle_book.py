@@ -22,7 +22,7 @@ SEIZED, BOOKED, TAKEN = 1, 2, 4
 
 
 PART = 2**34
-"""What is paid for a booking is a multiple of it [wei]."""
+"""Unit of the pay for a booking [wei]: the pay is a multiple of it."""
 
 
 @slot(-138, 8, 32, 32, 3, 43)
@@ -337,7 +337,7 @@ class CycleBook(PricePath):
         return account._replace(cash=account.cash + left, bond=0)
 
     def _pay_finder(self, owner: str, third: int, finder: str, parts: int) -> None:
-        """Pay whoever acted on an account: a third of its bond, once each, and so many parts of its cash.
+        """Pay the finder, who acted on an account, a third of its bond, once each, and parts of its cash.
 
         As positions are seized, the last third is set apart for whoever has their lots taken over.
         """
@@ -359,7 +359,7 @@ class CycleBook(PricePath):
             self.emit("FinderPaid", owner, finder, amount)
 
     def _reward(self, finder: str, amount: int) -> None:
-        """Pay whoever had lots of debtors taken over."""
+        """Pay the finder, who had lots of debtors taken over, an amount [wad]."""
         self.reward_table[()] = sub(self.reward_table[()], amount)
         self.bonds[()] = self.bonds[()] - amount
         self._pay_in(finder, amount)

@@ -302,7 +302,7 @@ def reward_of(terms: Margins, dust: int, each: Takeover) -> tuple[int, int]:
 
 
 def _is_short(terms: Margins, each: Takeover, lots: int) -> bool:
-    """Tell whether an account is still under its initial margin once so many lots have gone."""
+    """Return whether the account would be under its initial margin after a number of its lots is sold."""
     left = sub(each.equity, _reward(terms, each, lots))
     initial = add(
         sub(each.initial, terms.initial_margin(mul(each.whole, each.price))),

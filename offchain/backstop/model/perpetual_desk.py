@@ -264,7 +264,7 @@ class PerpetualDesk(Contract):
         return pot, notional
 
     def _reward(self, finder: str, amount: int) -> None:
-        """Pay whoever had lots of debtors taken over."""
+        """Pay the finder, who had lots of debtors taken over, an amount [wad]."""
         if amount:
             self.market.reward(self.address, finder, amount)
 
@@ -344,7 +344,7 @@ class PerpetualDesk(Contract):
         require(gained >= 0 or equity >= unfinal, "desk: gains are not final")
 
     def _has_diverged(self, owner: str) -> bool:
-        """Tell whether a mark of an account's markets is too far from its index, or has none."""
+        """Return whether a market of the account has a mark too far from its index, or no index."""
         if not self.divergence:
             return False
         for held in self.market.holdings_of(self.address, owner):

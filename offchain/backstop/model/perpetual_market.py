@@ -170,7 +170,7 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def accrue(self, sender: str, market: int) -> Mark:
-        """Bring a market's mark and funding up to now; the mark and its range, 0 without a price of now."""
+        """Update a market's mark and funding; return the mark and its range, 0 without a price of now."""
         mark = Mark()
         if not self._has_ended(market):
             mark = self._mark(market)
@@ -197,7 +197,7 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def wake(self, sender: str, owner: str) -> None:
-        """Bring an account up to now, and close its positions in markets that have ended."""
+        """Settle the past cycles of an account, and close its positions in markets that have ended."""
         self._touch(owner)
 
     @external

@@ -15,7 +15,7 @@ from backstop.report.live_page import SECTIONS
 from backstop.simulation.scenario import load_scenario
 from tests.support.devnet import SMALL, Devnet
 from tests.support.fallen import fall, liquidate
-from tests.support.reader import Reader, start_mirror, wait_for_page
+from tests.support.reader import Reader, start_mirror, stop_all, wait_for_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.anvil]
 
@@ -44,12 +44,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         reader.wait_for(lambda note: "is gone" in note["verdict"])
         yield {"first": first, "last": last, "supply": supply} | reader.end()
     finally:
-        mirror.kill()
-        mirror.wait()
-        if reader is not None:
-            reader.process.kill()
-            reader.process.wait()
-        devnet.process.stop()
+        stop_all(mirror, reader, devnet)
 
 
 @pytest.mark.deep(

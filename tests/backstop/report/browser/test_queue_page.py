@@ -16,7 +16,7 @@ from backstop.model.arithmetic import WAD
 from tests.support.devnet import Devnet
 from tests.support.perpetuals import by_cycle
 from tests.support.ranked_shorts import fall
-from tests.support.reader import Reader, start_mirror, wait_for_page
+from tests.support.reader import Reader, start_mirror, stop_all, wait_for_page
 from tests.support.town import Town
 
 pytestmark = [
@@ -43,12 +43,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         reader.wait_for_block(devnet.node.head().number)
         yield reader.end()
     finally:
-        mirror.kill()
-        mirror.wait()
-        if reader is not None:
-            reader.process.kill()
-            reader.process.wait()
-        devnet.process.stop()
+        stop_all(mirror, reader, devnet)
 
 
 def test_each_account_has_its_place_and_lights(seen: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from backstop.live.operate.system import LiveSystem
 from backstop.report.live_page import SECTIONS
 from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.support.devnet import SMALL, Devnet
-from tests.support.reader import Reader, start_mirror, wait_for_page
+from tests.support.reader import Reader, start_mirror, stop_all, wait_for_page
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.anvil, pytest.mark.deep(brief=BRIEF)]
@@ -57,12 +57,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         reader.wait_for(lambda note: "is gone" in note["verdict"])
         yield found | reader.end()
     finally:
-        mirror.kill()
-        mirror.wait()
-        if reader is not None:
-            reader.process.kill()
-            reader.process.wait()
-        devnet.process.stop()
+        stop_all(mirror, reader, devnet)
 
 
 def test_it_keeps_up(watched: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ PER_ANSWER = 10**19
 
 
 def report_all(s: Scene, c: int, price: int) -> Iterator[Action | Wait]:
-    """Have all reporters of a market who are accounts say a price, most of them with a range until now."""
+    """Have each reporter that is an account send a price, most of them with the range until now."""
     price = min(max(price, 1), bounds.MAX_PRICE)
     span = draw_span(s, price)
     for index in range(1, s.feed.configs[c].reporters + 1):

@@ -85,7 +85,7 @@ class Stage:
         return False
 
     def wake_all(self) -> None:
-        """Bring all accounts up to date."""
+        """Settle the past cycles of all accounts."""
         for owner in sorted(self.market.accounts):
             must(self.both, MARKET, "wake", owner, by=VISITOR)
 
