@@ -101,6 +101,17 @@ class RpcHost:
             for receipt, each in zip(receipts, replayed, strict=True)
         ]
 
+    def foresee_gas(self, calls: Sequence[Call]) -> list[int]:
+        if not self._tells:
+            return []
+        sent = [
+            {"from": by, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)} for by, to, data in calls
+        ]
+        block = {"time": hex(self._timestamp), "number": hex(self.next_number)}
+        blocks = {"blockStateCalls": [{"blockOverrides": block, "calls": sent}], "validation": False}
+        [simulated] = self.client.request("eth_simulateV1", blocks, "latest")
+        return [int(call["gasUsed"], 16) for call in simulated["calls"]]
+
     def static(self, sender: str, to: str, data: bytes) -> RawResult:
         call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
         try:

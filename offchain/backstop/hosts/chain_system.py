@@ -9,7 +9,7 @@ from backstop.errors import BackstopError
 from backstop.hosts import layout
 from backstop.hosts.abi import AbiDecodingError, ContractAbi, Event, Function, decode_revert
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.host import Host, RawLog, RawResult, Slot
+from backstop.hosts.host import Call, Host, RawLog, RawResult, Slot
 from backstop.model.state import ZERO_ADDRESS, Log, Revert, Table, World
 from backstop.system import Action, Outcome, Snapshot, slots
 
@@ -89,14 +89,23 @@ class ChainSystem:
             self.spent = [self.gas]
             return [alone]
         functions = [self.function(a.contract, a.method, len(a.args)) for a in actions]
-        results = self.host.call_all(
-            [
-                (action.sender, self._addresses[action.contract], function.encode(action.args))
-                for action, function in zip(actions, functions, strict=True)
-            ]
-        )
+        results = self.host.call_all(self._calls(actions))
         self.spent = [result.gas for result in results]
         return [(self.outcome(f, r), r.changed) for f, r in zip(functions, results, strict=True)]
+
+    def foresee_gas(self, actions: Sequence[Action]) -> list[int]:
+        """Return the gas that actions would take, one after the other in the next block; [] if not known."""
+        return self.host.foresee_gas(self._calls(actions))
+
+    def _calls(self, actions: Sequence[Action]) -> list[Call]:
+        return [
+            (
+                action.sender,
+                self._addresses[action.contract],
+                self.function(action.contract, action.method, len(action.args)).encode(action.args),
+            )
+            for action in actions
+        ]
 
     def outcome(self, function: Function, result: RawResult) -> Outcome:
         """Decode a call's raw result."""

@@ -85,6 +85,10 @@ class Host(Protocol):
         """Run transactions in order, at one time."""
         ...
 
+    def foresee_gas(self, calls: Sequence[Call]) -> list[int]:
+        """Return what each of some transactions would take, in order in the next block; [] if not known."""
+        ...
+
     def static(self, sender: str, to: str, data: bytes) -> RawResult:
         """Run a call that changes nothing."""
         ...

@@ -104,6 +104,9 @@ class PyEvmHost:
     def call_all(self, calls: Sequence[Call]) -> list[RawResult]:
         return [self.call(*call) for call in calls]
 
+    def foresee_gas(self, calls: Sequence[Call]) -> list[int]:
+        return []
+
     def static(self, sender: str, to: str, data: bytes) -> RawResult:
         state, receiver, origin = self._state, _raw(to), _raw(sender)
         message = Message(

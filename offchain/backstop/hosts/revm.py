@@ -76,6 +76,9 @@ class RevmHost:
     def call_all(self, calls: Sequence[Call]) -> list[RawResult]:
         return [self._call(*call, False) for call in calls]
 
+    def foresee_gas(self, calls: Sequence[Call]) -> list[int]:
+        return []
+
     def static(self, sender: str, to: str, data: bytes) -> RawResult:
         return self._call(sender, to, data, True)
 

@@ -97,6 +97,23 @@ def test_the_calls_of_a_block_keep_their_order(shelf):
 
 
 @pytest.mark.anvil
+def test_anvil_foresees_what_the_calls_of_a_block_take(shelf_on):
+    shelf = shelf_on("anvil")
+    # The second finds the slots that the first fills; the third is refused.
+    actions = [Action("Shelf", "store", (n, "a", b"", (1, n)), SENDER) for n in (1, 2)]
+    actions.append(Action("Shelf", "refuse", (), SENDER))
+    foreseen = shelf.foresee_gas(actions)
+    assert foreseen == shelf.foresee_gas(actions), "looking changes nothing"
+    shelf.apply_all(actions)
+    assert shelf.spent == foreseen and foreseen[1] < foreseen[0]
+
+
+def test_other_hosts_foresee_nothing(shelf_on):
+    for name in ("revm", "py-evm"):
+        assert shelf_on(name).foresee_gas([Action("Shelf", "refuse", (), SENDER)]) == []
+
+
+@pytest.mark.anvil
 def test_a_block_of_calls_takes_two_exchanges(shelf_on, monkeypatch):
     shelf = shelf_on("anvil")
     call(shelf, "store", 1, "x", b"", ())

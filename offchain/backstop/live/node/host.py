@@ -79,6 +79,9 @@ class LiveHost:
     def restore(self, snapshot: Any) -> None:
         raise BackstopError("a chain that stays cannot be taken back")
 
+    def foresee_gas(self, calls: Sequence[Call]) -> list[int]:
+        return []
+
     def static(self, sender: str, to: str, data: bytes, block: str = "pending") -> RawResult:
         call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
         try:

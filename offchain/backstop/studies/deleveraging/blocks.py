@@ -1,7 +1,8 @@
-"""Calls in lockstep, packed into blocks of 30M gas by what calls of their kind took in blocks before.
+"""Calls in lockstep, packed into blocks of 30M gas: what does not fit waits for the next block.
 
-A host that measures gas mines them in such blocks. Where it does not, the committed table says what a call
-takes. Blocks are 12 seconds apart; prices are reported in each.
+Anvil says what a call for many accounts will take behind those of its block, and blocks are packed by that.
+Other hosts are given blocks by what calls of their kind took before; where a host measures nothing, the
+committed table says what a call takes. Blocks are 12 seconds apart; prices are reported in each.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ from backstop.system import Action, Outcome
 
 BLOCK_GAS = 30_000_000
 BLOCK_SECONDS = 12
-# Of a block's gas, so much is planned: a call may take a little more than those before it.
+# Of a block's gas, so much is planned where it is not foreseen: a call may take more than those before it.
 _PLANNED = BLOCK_GAS * 95 // 100
+# The same for the calls of a ranking: what accounts cost goes by what they have behind them, and accounts
+# come in the order of rank.
+_PLANNED_RANKS = BLOCK_GAS * 80 // 100
 # No transaction has more since EIP-7825. Gas is counted after refunds, which are up to a fifth of it
 # (EIP-3529), and has to be there before them; as much is to spare.
 _PLANNED_CALL = CALL_GAS * 3 // 5
@@ -79,6 +83,8 @@ class Phase:
 class _Waiting(NamedTuple):
     """A call that its block has not been mined with yet."""
 
+    action: Action
+    phase: Phase
     kind: str
     accounts: int
     counted: bool
@@ -107,7 +113,11 @@ class Blocks:
         self.refresh: Callable[[], Iterable[Action]] = tuple
         """What has to be said at the beginning of a block, so that marks are of now."""
         self._waiting: list[_Waiting] = []
+        # Gas of the block so far.
         self._planned = 0
+        self._foresees = False
+        # The call that was looked at last and fits, and how many were before it in the block.
+        self._fit: tuple[Action, int] | None = None
         # Of each kind, what a call took at most for an account, beside what any such call takes.
         self._each: dict[str, int] = {}
         self._total = 0
@@ -119,8 +129,7 @@ class Blocks:
         return self.system.timestamp
 
     def begin(self, name: str, total: int = 0) -> Phase:
-        """End the block, and count what follows as a phase of its own."""
-        self.end()
+        """Count what follows as a phase of its own; it goes on in the same block."""
         self.phase.ended = self.timestamp
         self._total = total
         self.phase = self.phases.setdefault(name, Phase(name, self.timestamp))
@@ -144,35 +153,47 @@ class Blocks:
         blocks. Calls of a phase are expected to take alike, or those that are given the same `like`; or so
         much gas an account, if that is more.
         """
-        contract, method = call.split(".")
         kind = self._kind(call, like)
-        planned = max(self._plan(kind, accounts), at_least * accounts)
-        if self._waiting and self._planned + planned > _PLANNED:
+        action = _action(call, args, by)
+        if self._waiting and not self._fits(action, kind, accounts, at_least):
             self.end()
-        if not self._waiting:
-            for action in self.refresh():
-                said = f"{action.contract}.{action.method} while {self.phase.name}"
-                self._run(action, said, 1, counted=False)
-        action = Action(contract, method, args, by or account("stranger"))
-        outcome = self._run(action, kind, accounts, counted)
-        self._planned += planned - self._plan(kind, accounts)
+        self._open()
+        outcome = self._run(action, kind, accounts, counted, at_least)
         if outcome.reason is not None and not may:
             raise BackstopError(f"{call} reverted with {outcome.reason!r}")
         return outcome
 
     def cut(
-        self, call: str, accounts: Sequence[str], like: str = "", at_least: int = 0
+        self,
+        call: str,
+        *args: Any,
+        accounts: Sequence[str],
+        by: str = "",
+        like: str = "",
+        at_least: int = 0,
     ) -> Iterator[tuple[str, ...]]:
-        """Yield calls of "Contract.method" for many accounts, each for as many as the block has room for."""
+        """Yield the accounts of calls "Contract.method", each of as many as the block has room for.
+
+        `args` are the arguments before the accounts.
+        """
         kind, done = self._kind(call, like), 0
         few = MIN_RANKED if call.endswith(".submit") else _FEW
         while done < len(accounts):
-            each = max(self._each_of(kind), at_least)
-            free = min(_PLANNED - self._planned, _PLANNED_CALL)
-            room = (free - _base(kind)) // each
-            if room < few:
-                room = (_PLANNED_CALL - _base(kind)) // each  # of the next block
-            some = tuple(accounts[done : done + min(room, MAX_CLOSED)])
+            self._open()
+            most = MAX_CLOSED
+            while True:
+                each = max(self._each_of(kind), at_least)
+                free = min(self._limit(kind) - self._planned, _PLANNED_CALL)
+                room = min((free - _base(kind)) // each, most)
+                if room < min(few, len(accounts) - done):
+                    self.end()
+                    self._open()
+                    most = MAX_CLOSED
+                    continue
+                some = tuple(accounts[done : done + room])
+                if self._fits(_action(call, (*args, some), by), kind, len(some), at_least):
+                    break
+                most = len(some) - 1
             done += len(some)
             yield some
 
@@ -180,7 +201,7 @@ class Blocks:
         """Mine the block, if there is anything in it, and wait for the next."""
         if not self._waiting:
             return
-        waiting, self._waiting, self._planned = self._waiting, [], 0
+        waiting, self._waiting, self._planned, self._fit = self._waiting, [], 0, None
         spent = self._mine(waiting)
         used = sum(spent)
         self.fullest = max(self.fullest, used)
@@ -189,13 +210,13 @@ class Blocks:
                 f"a block of {used:,} gas while {self.phase.name}: calls took far more than those before them"
             )
         self.blocks += 1
-        self.phase.blocks += 1
+        waiting[0].phase.blocks += 1
         taken: dict[str, list[int]] = {}
         for one, gas in zip(waiting, spent, strict=True):
             beside = max(0, gas - _base(one.kind))
             taken.setdefault(one.kind, []).append(div_up(beside, one.accounts))
             if one.counted:
-                self.phase.count(gas, one.accounts)
+                one.phase.count(gas, one.accounts)
         for kind, each in taken.items():
             # Few of them are no sample.
             known = self._each.get(kind, 0) if len(each) < _SAMPLE else 0
@@ -216,11 +237,49 @@ class Blocks:
         self.end()
         self.system.advance(seconds)
 
-    def _run(self, action: Action, kind: str, accounts: int, counted: bool) -> Outcome:
+    def _open(self) -> None:
+        """Say what a block begins with, if nothing has been done in it."""
+        if not self._waiting:
+            for action in self.refresh():
+                said = f"{action.contract}.{action.method} while {self.phase.name}"
+                self._run(action, said, 1, counted=False)
+
+    def _fits(self, action: Action, kind: str, accounts: int, at_least: int) -> bool:
+        """Return whether a call fits into the block, by what the host foresees, or by what is planned."""
+        if self._fit == (action, len(self._waiting)):
+            return True
+        foreseen = self._foresee(action) if _base(kind) else []
+        if foreseen:
+            *before, gas = foreseen
+            self._planned = sum(before)
+            self._each[kind] = div_up(max(0, gas - _base(kind)), accounts)
+            fits = self._planned + gas <= BLOCK_GAS
+        else:
+            planned = max(self._plan(kind, accounts), at_least * accounts)
+            fits = self._planned + planned <= self._limit(kind)
+        self._fit = (action, len(self._waiting)) if fits else None
+        return fits
+
+    def _foresee(self, action: Action) -> list[int]:
+        """Return the gas of each call of the block and of another one behind them, if the host tells."""
+        if not isinstance(self.system, Lockstep):
+            return []
+        gas = self.system.chain.foresee_gas([*(one.action for one in self._waiting), action])
+        self._foresees = bool(gas)
+        return gas
+
+    def _limit(self, kind: str) -> int:
+        """Return the gas that a block is filled to, for calls of a kind."""
+        if self._foresees:
+            return BLOCK_GAS
+        return _PLANNED_RANKS if ".submit" in kind else _PLANNED
+
+    def _run(self, action: Action, kind: str, accounts: int, counted: bool, at_least: int = 0) -> Outcome:
         outcome = self.system.apply(action)
         # What reverts takes gas too, which is no part of what an account costs.
-        self._waiting.append(_Waiting(kind, accounts, counted and outcome.reason is None))
-        self._planned += self._plan(kind, accounts)
+        goes = counted and outcome.reason is None
+        self._waiting.append(_Waiting(action, self.phase, kind, accounts, goes))
+        self._planned += max(self._plan(kind, accounts), at_least * accounts)
         return outcome
 
     def _plan(self, kind: str, accounts: int) -> int:
@@ -231,9 +290,7 @@ class Blocks:
         known = self._each.get(kind)
         if known is None and _base(kind):
             known = _table_each(kind) * self.positions * _FIRST_MORE // 100
-        each = _FIRST if known is None else known
-        # Accounts come in the order of rank, and what they cost goes by what they have behind them.
-        return each * 120 // 100 if ".submit" in kind else each
+        return _FIRST if known is None else known
 
     def _kind(self, call: str, like: str) -> str:
         return f"{call} while {self.phase.name} {like}"
@@ -266,6 +323,12 @@ def _base(kind: str) -> int:
 
 def _table_each(kind: str) -> int:
     return measured(f"cycles: {_call(kind)[1]}, each account")
+
+
+def _action(call: str, args: tuple[Any, ...], by: str) -> Action:
+    """Return the call of "Contract.method"; a stranger's if nobody is said to call."""
+    contract, method = call.split(".")
+    return Action(contract, method, args, by or account("stranger"))
 
 
 def _call(kind: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from backstop.deployment.signing import trader
@@ -67,6 +67,10 @@ def close(
             at_least=at_least,
         )
 
+    def cut(method: str, accounts: Sequence[str]) -> Iterator[tuple[str, ...]]:
+        call, by = f"{CLOSER}.{method}", trader(FINDER)
+        return blocks.cut(call, m, SHORT, accounts=accounts, by=by, like=like, at_least=at_least)
+
     if isinstance(blocks.model.world.contracts[CLOSER], PerpetualRanking):
         would, left = {}, nobodys
         for owner in order:
@@ -75,7 +79,7 @@ def close(
         blocks.begin(SUBMITTING, len(order))
         between()
         calls = []
-        for accounts in blocks.cut(f"{CLOSER}.submit", order, like, at_least):
+        for accounts in cut("submit", order):
             do("submit", accounts)
             calls.append(accounts)
         blocks.begin(EXECUTING, sum(lots != 0 for lots in would.values()))
@@ -93,12 +97,11 @@ def close(
         blocks.begin(SHARING, len(order))
         between()
         ascending = sorted(order, key=lambda owner: int(owner, 16))
-        for accounts in blocks.cut(f"{CLOSER}.share", ascending, like, at_least):
+        for accounts in cut("share", ascending):
             action = Action(CLOSER, "share", (m, SHORT, accounts), trader(FINDER))
             if blocks.model.foresee(action).reason is None:
                 note(do("share", accounts))
     between()
-    blocks.end()
     left = market.lots[m].short - market.lots[m].long
     return Closing(m, nobodys, left, dict(did), whole, whole_accounts, would)
 

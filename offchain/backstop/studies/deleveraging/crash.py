@@ -203,16 +203,16 @@ class Crash:
         blocks, call = self.blocks, f"{HOUSE}.meet_all"
         owners = self.crowd.random.sample(owners, len(owners))
         blocks.begin(name, len(owners))
-        done, liquidations = 0, [0, len(owners) // 2, len(owners)] if liquidating else []
-        for some in blocks.cut(call, owners):
-            if liquidations and done >= liquidations[0]:
-                liquidations.pop(0)
-                self._liquidate()
+        done = 0
+        if liquidating:
+            self._liquidate()
+        for some in blocks.cut(call, accounts=owners, by=trader(FINDER)):
             blocks.do(call, some, by=trader(FINDER), accounts=len(some))
             done += len(some)
-        for _ in liquidations:
+            if liquidating and done - len(some) < len(owners) // 2 <= done:
+                self._liquidate()
+        if liquidating:
             self._liquidate()
-        blocks.end()
 
     def _liquidate(self) -> None:
         """Take lots of the next account over that is below its maintenance margin."""

@@ -12,10 +12,13 @@ from click.testing import CliRunner
 
 from backstop.cli import report
 from backstop.cli.deleverage import cli
+from backstop.hosts.by_name import open_host
 from backstop.model.arithmetic import RAY, WAD
 from backstop.report import deleverage_page
 from backstop.report.kinds import kind_of
 from backstop.studies.deleveraging.blocks import BLOCK_GAS
+from backstop.studies.deleveraging.crash import Crash
+from backstop.studies.deleveraging.summary import WORK
 from tests.support.figures_of import read
 
 pytestmark = pytest.mark.anvil
@@ -60,6 +63,16 @@ def test_gas_is_the_chains_and_each_block_has_room(summary: dict[str, Any]) -> N
         assert row["accounts"] == summary["insolvent"] == 20
         assert 0 < row["least"] <= row["mean"] <= row["most"] and row["gas"] >= row["accounts"] * row["least"]
     assert summary["liquidated"] == summary["tried"] >= 10
+
+
+def test_blocks_are_full_while_there_is_work() -> None:
+    with open_host("anvil") as host:
+        result = Crash(host, 600, 3, policy="ranked").play()
+    work = [each for each in result.phases.values() if each.name in WORK]
+    # One is not full each time that a window has to pass: after the seizure, and after the closing.
+    blocks, gas = sum(each.blocks for each in work), sum(each.gas for each in work)
+    assert result.fullest <= BLOCK_GAS
+    assert (blocks - 2) * BLOCK_GAS * 95 // 100 < gas <= blocks * BLOCK_GAS
 
 
 def test_the_first_screen_adds_up_to_the_tables(out: Path, summary: dict[str, Any]) -> None:
