@@ -90,7 +90,21 @@ def _draw(random: Random) -> Parameters:
         replace(each, insured=random.choice((insured, insured, 0))) if insured else each
         for each in margin.markets
     )
-    return replace(parameters, margin=replace(margin, markets=markets))
+    return replace(_lend_freely(parameters), margin=replace(margin, markets=markets))
+
+
+def _lend_freely(parameters: Parameters) -> Parameters:
+    """Return parameters by which traders can draw what lots and bonds cost."""
+    types = tuple(
+        replace(
+            each,
+            debt_ceiling=max(each.debt_ceiling, 10**7),
+            policy=replace(each.policy, flow_cap=0),
+        )
+        for each in parameters.collateral_types
+    )
+    ceiling = max(parameters.global_debt_ceiling, 15 * 10**7)
+    return replace(parameters, collateral_types=types, global_debt_ceiling=ceiling)
 
 
 def _domains(random: Random, most: int) -> tuple[DomainParameters, ...]:

@@ -41,7 +41,7 @@ def test_a_fault_is_reported_where_both_predicates_hold():
     with open_host("revm") as host:
         machine = Machine(host, run_seed(3, 0), traces=None)
         machine.trial = FaultTrial(faults, machine.both, machine.observe())
-        played = [each.action.method for each in machine.run(300)]
+        played = [each.action.method for each in machine.run(600)]
         before = machine.both.snapshot()
         machine.both.check()  # nothing was changed
         assert machine.both.snapshot() == before

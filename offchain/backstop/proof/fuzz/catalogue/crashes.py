@@ -13,6 +13,7 @@ from backstop.model.perpetual_ranking import PerpetualRanking, gain_on, score_of
 from backstop.proof.fuzz.catalogue.backstop_pool import enter_backstop, quote_backstop, work_backstop
 from backstop.proof.fuzz.catalogue.cycles import (
     CROWD,
+    HERD,
     OWNERS,
     TRADERS,
     Books,
@@ -71,12 +72,12 @@ def borrow_for_trades(s: Scene) -> Iterator[Action | Wait]:
         yield from _borrow(s, books, s.some(books.markets))
 
 
-def _borrow(s: Scene, books: Books, m: int) -> Iterator[Action | Wait]:
+def _borrow(s: Scene, books: Books, m: int, lots: int = 50) -> Iterator[Action | Wait]:
     """Draw what hundreds of lots and bonds cost, or thousands, where nobody has the money for a few."""
     price = books.price(m) + int(books.market.third_bond)
     types = s.random.sample(range(s.listed), min(s.listed, 2))
     for c in () if s.settling else types:
-        if s.held("Stablecoin", s.richest()) > 50 * price:
+        if s.held("Stablecoin", s.richest()) > lots * price:
             return
         if not s.fresh(c):
             yield from settle_price(s, c, s.published(c))
@@ -167,9 +168,11 @@ def _next_cycle(s: Scene, books: Books) -> Iterator[Action | Wait]:
 def _ranked(s: Scene, books: Books, m: int, side: int) -> Generator[Action | Wait, None, list[str]]:
     """Bring accounts up to date, and return those that gained on a side, as a ranking has them."""
     market, ranks = books.market, []
+    for _ in range(2):  # a call that is sent with something wrong about it leaves somebody out
+        for owner in list(market.accounts):
+            if market.accounts[owner].cycle != market.clocks[()].cycle or market.clocks[()].ended:
+                yield s.call(_MARKET, "wake", owner, by=s.somebody())
     for owner in list(market.accounts):
-        if market.accounts[owner].cycle != market.clocks[()].cycle or market.clocks[()].ended:
-            yield s.call(_MARKET, "wake", owner, by=s.somebody())
         if market.accounts[owner].cycle == market.clocks[()].cycle:
             # Not `gains_of`, which would close what has ended in the model alone if it was not woken.
             gained = market.pending_gained(owner, m)
@@ -202,7 +205,10 @@ def _close_by_rank(s: Scene, books: Books, m: int, side: int, order: list[str]) 
             if accounts:
                 yield s.call(_CLOSER, "submit", m, side, tuple(accounts), by=wrong)
     # In one call; a first one of fewer than MIN_RANKED is refused, and then the rest is out of place.
-    cut = s.random.randint(0, len(order)) if s.chance(0.1 if len(order) <= bounds.MIN_RANKED else 0.5) else 0
+    fits = len(order) > bounds.MIN_RANKED
+    cut = s.random.randint(0, len(order)) if s.chance(0.1) else 0
+    if fits and s.chance(0.8):
+        cut = s.random.randint(bounds.MIN_RANKED - s.chance(0.1), len(order) - 1)
     for accounts in (order[:cut], order[cut:]):
         if accounts or s.chance(0.05):
             yield s.call(_CLOSER, "submit", m, side, tuple(accounts), by=by)
@@ -245,7 +251,7 @@ def crash_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         return
     terms = books.policy.underlyings
     room = {m: terms[m].open_limit - books.market._open(m) for m in books.markets if not terms[m].ends_at}
-    listed = [m for m in room if room[m] >= len(CROWD)] or list(room)
+    listed = [m for m in room if room[m] >= len(CROWD) or not books.market._open(m)]
     for owner in CROWD:
         if books.equity(owner) < 0 and not books.market._has_lots(owner):
             # What it owed may be final by now, and paid by others.
@@ -257,20 +263,35 @@ def crash_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     if s.chance(0.2):
         yield from enter_backstop(s)
     m = s.some(listed)
-    people = s.random.sample(free, min(4 if s.chance(0.7) else 3, len(free)))
+    count = min(4 if s.chance(0.7) else 3, len(free))
+    # Mostly those who have paid in before: few have the money for a lot and a bond.
+    rich = sorted(free, key=books.spare, reverse=True)[: count + 1]
+    people = s.random.sample(rich if s.chance(0.7) else free, count)
+    if s.chance(0.5):
+        for owner in free:
+            if owner not in people and books.equity(owner) > 0:
+                yield from take_out(s, books, owner)
+    people.sort(key=books.spare, reverse=True)
     fails, *others = people[:3]
     yield from _stake(s, books, m, people)
     if not books.size(fails, m):
         return
-    price, way = books.price(m), 1 if books.size(fails, m) > 0 else -1
+    way = 1 if books.size(fails, m) > 0 else -1
     later = s.chance(0.3)
+    also = [each for each in listed if each != m]
+    if also and s.chance(0.5):
+        # One of those who gain fails in another market, and pays less of this: to whoever gains in that one.
+        yield from _fail_across(s, books, s.some(also), (others[0], fails, *others[1:]))
+    price = books.price(m)
     beyond = price * s.some((1, 50, 500, 2_000)) // BASIS_POINTS
     target = books.moved(fails, m, max(0, books.equity(fails)))
-    yield from books.report(m, max(1, target - (beyond + 1) * way))
+    yield from books.report(m, max(1, target - (beyond + 1) * way), is_steady=s.chance(0.7))
     if later:
         yield from _fail_late(s, books, m, way)
         return
     yield s.call(_MARKET, "meet", fails, by=s.somebody())
+    if books.size(fails, m):
+        yield from _ruin(s, books, m, fails)
     if s.chance(0.3):
         yield from work_backstop(s)
         yield from quote_backstop(s)
@@ -279,6 +300,11 @@ def crash_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     if s.chance(0.4):
         yield s.call(_MARKET, "meet", fails, by=s.somebody())
         yield from _strain(s, books, m, others)
+    if s.chance(0.3):
+        # The longer it is pending, the more a booking pays; again, if what is lacked has grown meanwhile.
+        for owner in (fails, *others, fails):
+            yield Wait(s.random.randint(0, books.market.window))
+            yield s.call(_MARKET, "meet", owner, by=s.some((s.somebody(), s.some(TRADERS))))
     if s.chance(0.9):
         yield from close_by_force(s)
     if s.chance(0.4):
@@ -292,10 +318,73 @@ def crash_in_cycles(s: Scene) -> Iterator[Action | Wait]:
     yield from _part(s, books, people)
 
 
+@move(weight=1, of_traders=True)
+def crash_against_a_herd(s: Scene) -> Iterator[Action | Wait]:
+    """Have one fail against more than a call of a ranking has at least, and these be closed."""
+    books = books_of(s)
+    if books is None or not books.calm() or _CLOSER not in s.world.contracts:
+        return
+    listed = [m for m in books.markets if not books.policy.underlyings[m].ends_at]
+    free = [owner for owner in CROWD if not books.market._has_lots(owner) and books.equity(owner) >= 0]
+    if not listed or not free:
+        return
+    m, fails = s.some(listed), max(free, key=books.spare)
+    yield from _borrow(s, books, m, s.some((1, 10)) * len(HERD))
+    yield from books.join_index(m)
+    yield from books.insure(m)
+    price, terms = books.price(m), books.policy.terms[m]
+    room = min(books.policy.underlyings[m].open_limit - books.market._open(m), books.insurable(m))
+    if not price or room < len(HERD):
+        return
+    rates = terms.account_rate_1 + terms.account_rate_2 + terms.market_rate_1 + terms.market_rate_2
+    lot = (terms.initial + rates + 2 * books.desk.taker_fee) * price
+    bond, few = 3 * int(books.market.third_bond), div_up(lot, BASIS_POINTS)
+    who, way = s.richest(), s.some((1, -1))
+    most = (s.held("Stablecoin", who) // 2 // len(HERD) - bond) // (2 * few)
+    lots = min(room // len(HERD), most, s.some((1, 100, 10**6)))
+    if lots <= 0:
+        return
+    yield s.call(_MARKET, "deposit", fails, bond + len(HERD) * lots * few, by=who)
+    for owner in HERD:
+        # Not all of them alike: who has more of its own ranks behind.
+        amount = bond + lots * few * s.some((1, 1, 2))
+        yield s.call(_MARKET, "deposit", owner, amount, by=s.richest())
+        yield from fill(s, books, (owner, fails), m, -lots * way, price)
+    if not books.size(fails, m):
+        return
+    yield from _ruin(s, books, m, fails)
+    yield from _next_cycle(s, books)
+    yield s.call(_MARKET, "meet", fails, by=s.somebody())
+    yield from close_by_force(s)
+    yield from books.join_index(m)
+    people = (*HERD, *(owner for owner in CROWD if books.size(owner, m) * way > 0))
+    yield from _part(s, books, people)
+
+
+def _fail_across(s: Scene, books: Books, m: int, people: Sequence[str]) -> Iterator[Action | Wait]:
+    """Have the first of three fail against the others in a market, and be met."""
+    yield from _stake(s, books, m, people)
+    if books.size(people[0], m):
+        yield from _ruin(s, books, m, people[0])
+
+
+def _ruin(s: Scene, books: Books, m: int, owner: str) -> Iterator[Action | Wait]:
+    """Move a mark until a holder owes a little, and meet it; a report may be missing the first time."""
+    beyond = (books.price(m) // 100 + 1) * (1 if books.size(owner, m) > 0 else -1)
+    for _ in range(2):
+        target = books.moved(owner, m, max(0, books.equity(owner))) - beyond
+        yield from books.report(m, max(1, target), is_steady=True)
+        yield s.call(_MARKET, "accrue", m, by=s.somebody())
+        if books.equity(owner) < 0:
+            break
+    yield s.call(_MARKET, "meet", owner, by=s.somebody())
+
+
 def _stake(s: Scene, books: Books, m: int, people: Sequence[str]) -> Iterator[Action | Wait]:
     """Have one trade against two others, as much or less; a fourth is with it, of more money, if there is."""
     yield from _borrow(s, books, m)
-    yield from books.refresh([m])
+    yield from books.join_index(m)
+    yield from books.insure(m)
     price = books.price(m)
     if not price:
         return
@@ -305,9 +394,9 @@ def _stake(s: Scene, books: Books, m: int, people: Sequence[str]) -> Iterator[Ac
         yield s.call(_MARKET, "deposit", owner, s.held("Stablecoin", who) // 6, by=who)
     terms = books.policy.terms[m]
     needed = (terms.initial + terms.account_rate_1 + terms.market_rate_1) * price
-    spare = min(books.spare(owner) for owner in (fails, *others))
     room = min(books.policy.underlyings[m].open_limit - books.market._open(m), books.insurable(m))
-    lots = min((spare - 3 * books.market.third_bond * BASIS_POINTS) // needed // 3, room // 3)
+    most = [(books.spare(each) - 3 * books.market.third_bond * BASIS_POINTS) // needed for each in people]
+    lots = min(most[0] // 3, *most[1:3], room // 3)
     if lots <= 0:
         return
     way = s.some((1, -1))

@@ -14,7 +14,7 @@ from backstop.model.margin_orders import MarginOrders, Order
 from backstop.model.margin_policy import MarginPolicy
 from backstop.model.perpetual_desk import PerpetualDesk
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.proof.fuzz.catalogue.prices import report_all
+from backstop.proof.fuzz.catalogue.prices import report_all, settle_price
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.system import Action
@@ -26,7 +26,11 @@ TRADERS = tuple(map(trader, _NAMES))
 # With three more, who trade where somebody fails: they hold little else, and are free for it.
 NAMES = {trader(name): name for name in (*_NAMES, "trader_5", "trader_6", "trader_7")}
 CROWD = tuple(NAMES)
-OWNERS = {owner: trader(person_of(name)) for owner, name in NAMES.items()}
+_HERD_NAMES = {trader(f"trader_2#{i}"): f"trader_2#{i}" for i in range(1, 2 * bounds.MIN_RANKED)}
+HERD = tuple(_HERD_NAMES)
+"""More accounts than a call of a ranking has at least, of one person, who uses them for nothing else."""
+_SIGNERS = NAMES | _HERD_NAMES
+OWNERS = {owner: trader(person_of(name)) for owner, name in _SIGNERS.items()}
 """Whose they are: who calls for them."""
 
 
@@ -135,10 +139,10 @@ class Books:
         """Return whether a market has made its last move."""
         return bool(self.market.clocks[()].ended >> m & 1)
 
-    def report(self, m: int, price: int) -> Iterator[Action | Wait]:
-        """Have all reporters of a market say a price of a lot."""
+    def report(self, m: int, price: int, *, is_steady: bool = False) -> Iterator[Action | Wait]:
+        """Have all reporters of a market say a price of a lot, which may have been steady for some time."""
         base = self.policy.underlyings[m]
-        yield from report_all(self.s, base.feed, -(-price * RAY // base.lot))
+        yield from report_all(self.s, base.feed, -(-price * RAY // base.lot), is_steady=is_steady)
 
     def refresh(self, markets: Sequence[int]) -> Iterator[Action | Wait]:
         """Have marks be of now: as they are, or what the feed says of a market that has none yet."""
@@ -146,7 +150,23 @@ class Books:
             base = self.policy.underlyings[m]
             price = self.price(m) or max(1, self.s.published(base.feed) * base.lot // RAY)
             if self.market.policy.mark_price(self.market.address, m, self.market.mark_age) != price:
-                yield from self.report(m, price)
+                yield from self.report(m, price, is_steady=True)
+
+    def join_index(self, m: int) -> Iterator[Action | Wait]:
+        """Have a market's feed say what its mark is, and the mark be of now."""
+        base = self.policy.underlyings[m]
+        if price := self.price(m):
+            yield from settle_price(self.s, base.feed, -(-price * RAY // base.lot))
+        yield from self.refresh([m])
+        if not price:
+            yield self.s.call(_MARKET, "accrue", m, by=self.s.somebody())
+
+    def insure(self, m: int) -> Iterator[Action | Wait]:
+        """Pay insurance in, by whoever is richest, if a market asks for some before anybody opens a lot."""
+        if self.policy.underlyings[m].insured and not self.insurable(m):
+            s, who = self.s, self.s.richest()
+            yield s.call("MarginFund", "set_cap", s.some((10**6, 10**6, 10**4)), by=s.admin)
+            yield s.call("MarginFund", "insure", s.held("Stablecoin", who) // s.some((20, 500)), by=who)
 
     def insurable(self, m: int) -> int:
         """Return the lots that may be opened with the insurance that there is."""
@@ -300,12 +320,9 @@ def trade_in_cycles(s: Scene) -> Iterator[Action | Wait]:
         most = min(most, max(1, int(books.policy.underlyings[m].open_limit - books.market._open(m))))
         way = s.some((1, -1))
         if books.policy.underlyings[m].insured:
+            if s.chance(0.7):
+                yield from books.insure(m)
             room = books.insurable(m)
-            if room == 0 and s.chance(0.7):
-                who = s.richest()
-                yield s.call("MarginFund", "set_cap", s.some((10**6, 10**6, 10**4)), by=s.admin)
-                yield s.call("MarginFund", "insure", s.held("Stablecoin", who) // s.some((20, 500)), by=who)
-                room = books.insurable(m)
             # Exactly what is insured, or a lot more, where margins bear that.
             most = min(most, s.some((room, room + 1, room + 1 + room // 8)))
             lots = most * way
@@ -356,7 +373,7 @@ def fill(
     limits = price, max(0, price + more)
     for owner, signed, limit, nonce in zip(sides, (size, -size), limits, nonces, strict=True):
         order = Order(owner, m, signed, limit, expiry, nonce, s.chance(0.03))
-        args += [order, sign_order(NAMES[owner], order, s.world.chain_id, orders.address)]
+        args += [order, sign_order(_SIGNERS[owner], order, s.world.chain_id, orders.address)]
     yield s.call("MarginOrders", "fill", *args, abs(lots), by=s.somebody())
     if size != lots:
         # What is left of both orders, or a lot more.

@@ -28,10 +28,13 @@ HOUR, DAY = 3_600, 86_400
 PER_ANSWER = 10**19
 
 
-def report_all(s: Scene, c: int, price: int) -> Iterator[Action | Wait]:
-    """Have each reporter that is an account send a price, most of them with the range until now."""
+def report_all(s: Scene, c: int, price: int, *, is_steady: bool = False) -> Iterator[Action | Wait]:
+    """Have each reporter that is an account send a price, most of them with the range until now.
+
+    A steady price has been the only one for as long as a mark can ask.
+    """
     price = min(max(price, 1), bounds.MAX_PRICE)
-    span = draw_span(s, price)
+    span = Span(price, price, s.now - bounds.MAX_MARK_AGE) if is_steady else draw_span(s, price)
     for index in range(1, s.feed.configs[c].reporters + 1):
         reporter = s.feed.reporters[c, index]
         # An adapter says what its aggregator does, in a move of its own.

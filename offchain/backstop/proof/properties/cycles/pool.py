@@ -156,11 +156,11 @@ def who_leaves_takes_its_part_of_deposits_and_profit(step: Transition, changes: 
     paid_in = min(step.before(MARKET, PAID_IN, pool.address), held)
     profit = up(assets * (held - paid_in), held) if assets else 0
     if late:
-        free = max(0, step.before(MARKET, HELD) - step.after(MARKET, FEES))
-        # Insurance and the protocol pay what they can before anybody is cut.
+        # Insurance and the protocol pay what they can before anybody is cut; fees are nobody's to take out.
         helped = sum(insured for _, _, insured in told(step, "LossAbsorbed", contract=fund_of(step)))
         helped += sum(amount for (amount,) in told(step, "ShortfallPosted", contract=fund_of(step)))
-        assets = assets * (free + helped) // (free + late)
+        free = max(0, step.before(MARKET, HELD) + helped - step.after(MARKET, FEES))
+        assets = assets * free // (free + late - helped)
         profit = assets - min(assets, step.before(MARKET, PAID_IN, pool.address))
     fund = fund_of(step)
     locked = sum(values[2] for values in told(step, "ProfitLocked", contract=fund) if values[0] == controller)
