@@ -135,21 +135,24 @@ def _posts(step: Transition) -> bool:
 def _check_posted(step: Transition, domain: Any) -> None:
     """Assert that what the fund left of a loss is posted within the line, and drawn for the market."""
     c, market = domain.collateral_type, step.contract(_MARKET)
-    posted = sum(log.values[0] for log in step.outcome.logs if log.event == "ShortfallPosted")
-    unpaid = 0
-    for log in step.outcome.logs:
-        if log.event == "ShortfallPosted":
-            break
-        if log.event == "LossAbsorbed":
-            loss, *paid = log.values
-            unpaid = loss - sum(paid)
-    minted = _transferred(step, "Stablecoin", 0, ZERO_ADDRESS)
     rate = step.after("VaultEngine", "ledger.debts", c).accumulated_rate
     owed = -(-step.before("VaultEngine", "vaults", (c, domain.address)).normalized_debt * rate // RAY)
     line = step.after("VaultEngine", "terms.of_types", c).debt_ceiling * WAD
     room = max(0, line - owed - step.before(domain.label, "lost"))
-    if posted != min(unpaid, room) or minted.get(market.address) != posted:
-        raise Violation(f"{posted} were posted of {unpaid}; there was room for {room}; {minted} was created")
+    posted = unpaid = 0
+    for log in step.outcome.logs:
+        # A call may book the losses of several, one after the other.
+        if log.event == "LossAbsorbed":
+            loss, *paid = log.values
+            unpaid = loss - sum(paid)
+        elif log.event == "ShortfallPosted":
+            [amount] = log.values
+            if amount != min(unpaid, room - posted):
+                raise Violation(f"{amount} were posted of {unpaid}; there was room for {room - posted}")
+            posted += amount
+    minted = _transferred(step, "Stablecoin", 0, ZERO_ADDRESS)
+    if minted.get(market.address) != posted:
+        raise Violation(f"{posted} were posted; {minted} was created")
     if step.after(domain.label, "lost") - step.before(domain.label, "lost") != posted:
         raise Violation(f"{domain.label} does not count {posted} as lost")
 

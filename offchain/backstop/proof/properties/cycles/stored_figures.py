@@ -249,6 +249,7 @@ def _check_fund(step: Transition, changes: Changes) -> None:
         return holdings.get(key) or step.before(_FUND, "holdings", key)
 
     taken = _parts_taken(step, fund.bucket_count, today)
+    gone: list[tuple[int, int]] = []
     for log in logs:
         if log.event == "InsuranceAdded":
             amount += log.values[1]
@@ -277,8 +278,11 @@ def _check_fund(step: Transition, changes: Changes) -> None:
             left = assets - lost
             begins = all_shares > left * _MOST_SHARES
             buckets[bucket] = (0, 0, generation + 1) if begins else (left, all_shares, generation)
-            if dust != left * begins or (taken is not None and lost != taken.get(bucket)):
-                raise Violation(f"bucket {bucket} gave {lost} and {dust}, of {assets} and {taken}")
+            gone.append((bucket, lost))
+            if dust != left * begins:
+                raise Violation(f"bucket {bucket} gave {lost} and {dust}, of {assets}")
+    if taken is not None and gone != taken:
+        raise Violation(f"losses took {gone} of buckets, not {taken}")
     for path, found in (("buckets", buckets), ("holdings", holdings)):
         for key, expected in found.items():
             if step.after(_FUND, path, key) != expected:
@@ -292,18 +296,30 @@ def _check_fund(step: Transition, changes: Changes) -> None:
         raise Violation(f"insurance is {insurance}, not {amount, spent, today}")
 
 
-def _parts_taken(step: Transition, count: int, today: int) -> dict[int, int] | None:
-    """Return what a loss takes of each bucket, the latest first; None if a profit came in the same call."""
+def _parts_taken(step: Transition, count: int, today: int) -> list[tuple[int, int]] | None:
+    """Return bucket and part of it that losses take, in order; None if a profit came in the same call.
+
+    A loss takes of the latest bucket first; a call may book several, one after the other.
+    """
     if told(step, "ProfitLocked", contract=_FUND):
         return None
-    lost = sum(values[1] for values in told(step, "ClawedBack", contract=_FUND))
     held = {
         bucket: step.before(_FUND, "buckets", bucket).assets for bucket in range(today, today - count, -1)
     }
-    parts, passed, given, everything = dict[int, int](), 0, 0, sum(held.values())
-    for bucket, assets in held.items():
-        if assets and everything:
-            passed += assets
-            parts[bucket] = lost * passed // everything - given
-            given += parts[bucket]
+    losses: list[list[tuple[int, int, int]]] = []
+    for values in told(step, "ClawedBack", contract=_FUND):
+        if not losses or losses[-1][-1][0] <= values[0]:
+            losses.append([])
+        losses[-1].append(values)
+    parts: list[tuple[int, int]] = []
+    for loss in losses:
+        lost, everything, passed, given = sum(part for _, part, _ in loss), sum(held.values()), 0, 0
+        for bucket, assets in held.items():
+            if assets and everything:
+                passed += assets
+                part = lost * passed // everything - given
+                given += part
+                parts.append((bucket, part))
+        for bucket, part, dust in loss:
+            held[bucket] -= part + dust
     return parts
