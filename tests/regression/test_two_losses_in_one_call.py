@@ -1,0 +1,33 @@
+"""Failures that the fuzzer found: properties 65 and 225 counted the losses of two debtors in one call as one.
+
+Each loss takes of each bucket by floors of its own, and what the fund leaves of each is posted by itself.
+"""
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
+from tests.support.perpetuals import ETH, opened
+
+
+@pytest.mark.parametrize(("profits", "clawed", "posted"), [((201, 302), 2, 2), ((1_501, 1_502), 4, 1)])
+def test_each_loss_is_clawed_back_and_posted_by_itself(new_protocol, profits, clawed, posted):
+    """Both winners have taken a part of their gain out, in two buckets, before the two debtors are met."""
+    market = opened(new_protocol)
+    for name, amount in (("maker", 2_001), ("other", 2_002), ("taker", 20_000), ("buyer", 20_000)):
+        market.deposit(name, amount * WAD)
+    market.trade("maker", "taker", 1_000)
+    market.trade("other", "buyer", 1_000)
+    market.mark(ETH, 16 * WAD)
+    for _ in range(2):
+        market.roll()
+    for name, profit in zip(("taker", "buyer"), profits, strict=True):
+        market.refresh()
+        market.do("PerpetualMarket.withdraw", (20_000 + profit) * WAD, market.at(name), sender=name)
+        market.advance(86_400)
+    market.refresh()
+    both = tuple(map(market.at, ("maker", "other")))
+    outcome = market.system.apply(Action("PerpetualMarket", "meet_all", (both,), market.at("keeper")))
+    events = [log.event for log in outcome.logs]
+    assert outcome.value == 2
+    assert (events.count("ClawedBack"), events.count("ShortfallPosted")) == (clawed, posted)
