@@ -45,6 +45,9 @@ from backstop.proof.properties.figures.cycles import (
 from backstop.proof.properties.figures.prices import Read
 from backstop.proof.properties.transition import Transition
 
+# The contracts refuse cash and values of twice as much [wei].
+_FIGURES = 2**136
+
 
 class UnknownError(Exception):
     """The error of a question that stored tables do not answer, as of an account that has slept."""
@@ -275,6 +278,9 @@ class Trial:
         """Have an account get lots of a market that is up to date, and so much beside."""
         old = self.size(name, m)
         self._shadow.move(name, m, old + delta, price - self.price(m))
+        owner = self._shadow.owner(name)
+        if owner is not None and max(abs(owner.cash), abs(owner.lots[m].base)) >= _FIGURES:
+            raise UnknownError  # whether it is more than a figure can hold
         for side, way in ((0, 1), (1, -1)):
             self.lots[m][side] += max(0, way * (old + delta)) - max(0, way * old)
         self.credit(name, gets)
