@@ -235,8 +235,14 @@ class LiquidationEngine(Doubt):
         return locked_collateral * price * BASIS_POINTS >= debt * ratio + add_on
 
     def _is_unsafe(self, collateral_type: int, vault: VaultState, price: int, debt: int) -> bool:
-        """Tell whether a vault may be liquidated at a price: under its ratio, or its call is due."""
-        if self._meets(collateral_type, vault.locked_collateral, price, debt, vault.liquidation_ratio):
+        """Tell whether a vault may be liquidated at a price: under its ratio, or its call is due.
+
+        The policy is asked only about a vault that its own ratio does not make unsafe.
+        """
+        is_under = vault.locked_collateral * price * BASIS_POINTS < debt * vault.liquidation_ratio
+        if not is_under and self._meets(
+            collateral_type, vault.locked_collateral, price, debt, vault.liquidation_ratio
+        ):
             return self._is_due(collateral_type, vault, price, debt)
         return True
 
