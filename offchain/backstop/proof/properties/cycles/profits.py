@@ -50,12 +50,19 @@ class ProfitsVestForWhoeverMadeThem:
         told = [log for log in step.outcome.logs if log.contract == FUND and log.event in _TOLD]
         if not told:
             raise Violation(f"{step.action.method} changed profits, and nothing was told")
+        # What buckets have while the call goes on: it may bring a profit, and several losses.
+        assets: dict[int, int] = {}
         for log in told:
+            bucket = log.values[0 if log.event == "ClawedBack" else 1]
+            had = assets.setdefault(bucket, step.before(FUND, "buckets", bucket).assets)
             if log.event == "ProfitLocked":
-                owner, bucket, amount, _ = log.values
+                owner, _, amount, _ = log.values
                 self._lock(owner, bucket, amount)
+                assets[bucket] += amount
             elif log.event == "ClawedBack":
-                self._claw_back(step, *log.values)
+                _, amount, dust = log.values
+                self._claw_back(bucket, had, amount, dust)
+                assets[bucket] -= amount + dust
             else:
                 self._claim(step, *log.values)
 
@@ -64,8 +71,7 @@ class ProfitsVestForWhoeverMadeThem:
         self._round(bucket)
         profits.setdefault(owner, _Profit(Fraction(0), 2)).amount += amount
 
-    def _claw_back(self, step: Transition, bucket: int, amount: int, dust: int) -> None:
-        old = step.before(FUND, "buckets", bucket).assets
+    def _claw_back(self, bucket: int, old: int, amount: int, dust: int) -> None:
         self._round(bucket)
         for profit in self._profits[bucket].values():
             profit.amount *= Fraction(old - amount, old) if not dust else 0
