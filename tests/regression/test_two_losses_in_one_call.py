@@ -1,4 +1,4 @@
-"""Failures that the fuzzer found: properties 60, 65 and 225 counted the losses of two debtors in one call as one.
+"""Failures that the fuzzer found: properties 60, 65 and 225 took the losses of two debtors in a call for one.
 
 Each loss takes of each bucket by floors of its own, and what the fund leaves of each is posted by itself.
 What is left of a profit vests.

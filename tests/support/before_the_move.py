@@ -4,10 +4,10 @@
 
 records once more, which only a change of rules asks for. The files were from the last commit before the move,
 until the core's rules changed: exits in batches, final prices over hours, debt in doubt, stages under caps of
-two buckets, feeds of four, timelocks. No run from before comes out the same under them; these are from the
-commit that has them all. Contracts, methods, reasons, parameters, roles and figures that are renamed later
-get a line in renames.json, an old name and a new one; what was recorded is translated by it, and nothing else
-is allowed to differ.
+two buckets, feeds of four, timelocks; and then those of the perpetual market after its third audit. No run
+from before comes out the same under them; these are from the commit that has them all. Contracts, methods,
+reasons, parameters, roles and figures that are renamed later get a line in renames.json, an old name and a
+new one; what was recorded is translated by it, and nothing else is allowed to differ.
 """
 
 from __future__ import annotations
@@ -39,12 +39,6 @@ GAS = FOLDER / "gas.json"
 COUNT = 200
 STEPS = 80
 SEED = 20261122
-LATER: dict[str, Any] = {"backstop": None}
-"""Terms of a margin market that came after the recording, as they were before there were any."""
-LATER_FIGURES = ("ended", "withdrawn_wad", "inside_wad", "emptied", "pool", "dodgers")
-"""Figures of a margin market that are told since."""
-LATER_TERMS = (0,)
-"""Terms of a market that came after it, as they were before there were any: nothing had to be insured."""
 TOLD = ("title", "description", "facts", "assumptions", "schema_version", "state_hash")
 """What a summary says in words, or of where storage lies: not what a run came to."""
 
@@ -70,10 +64,7 @@ def balances_of(both: Lockstep) -> dict[str, dict[str, int]]:
 
 def money_of(summary: dict[str, Any]) -> dict[str, Any]:
     """The figures of a run's summary."""
-    found = {name: value for name, value in summary.items() if name not in TOLD}
-    if found["margin"]:
-        found["margin"] = {name: each for name, each in found["margin"].items() if name not in LATER_FIGURES}
-    return found
+    return {name: value for name, value in summary.items() if name not in TOLD}
 
 
 def plain(value: Any) -> Any:
@@ -108,23 +99,14 @@ class Renames:
                     step[key] = self.of("contracts", step[key])
             if "method" in step:
                 step["method"] = self.of("methods", step["method"])
-            if (step.get("contract"), step.get("method")) == ("MarginPolicy", "set_terms"):
-                step["args"] = _with_later_terms(step["args"])
             steps.append(step)
-        parameters = self.keys("parameters", content["parameters"])
-        if parameters["margin"] is not None:
-            parameters["margin"] = {**LATER, **parameters["margin"]}
-        return {**content, "parameters": parameters, "steps": steps}
+        return {**content, "parameters": self.keys("parameters", content["parameters"]), "steps": steps}
 
     def outcome(self, outcome: list[Any]) -> list[Any]:
         """An outcome under the names of today."""
         reason, value, logs = outcome
         told = [
-            [
-                self.of("contracts", contract),
-                self.of("events", event),
-                _with_later_terms(values) if (contract, event) == ("MarginPolicy", "TermsSet") else values,
-            ]
+            [self.of("contracts", contract), self.of("events", event), values]
             for contract, event, values in logs
         ]
         return [None if reason is None else self.of("reasons", reason), value, told]
@@ -136,11 +118,6 @@ class Renames:
         if isinstance(value, list):
             return [self.keys(kind, item) for item in value]
         return self.of(kind, value) if isinstance(value, str) else value
-
-
-def _with_later_terms(values: list[Any]) -> list[Any]:
-    market, terms = values
-    return [market, [*terms, *LATER_TERMS]]
 
 
 # ----------------------------------------------------------------- playing again
