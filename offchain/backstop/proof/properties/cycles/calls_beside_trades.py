@@ -26,6 +26,7 @@ from backstop.proof.properties.figures.cycles import (
     CLOCK,
     CLOSER,
     CLOSING,
+    HELD,
     LATE,
     MARKET,
     POLICY,
@@ -36,6 +37,7 @@ from backstop.proof.properties.figures.cycles import (
     fund_of,
     has_ended,
     occasions_of,
+    up,
 )
 from backstop.proof.properties.figures.prices import Read
 from backstop.proof.properties.registry import history_property, refusal_property
@@ -118,9 +120,14 @@ def _leave(step: Transition) -> Reasons:
     closing, state = trial.read(MARKET, CLOSING), trial.read(POOL, "token.state")
     shares = convert(request.shares, request.generation, state.generation)
     cash = max(0, trial.owner(trial.pool.address).cash)
-    is_paid = shares * (cash + _ASSETS) >= state.supply + _SHARES
+    assets = shares * (cash + _ASSETS) // (state.supply + _SHARES)
     is_open = bool(closing) and trial.clock.cycle < closing + 2
-    yield "perpetuals: losses are open", is_paid and is_open
+    yield "perpetuals: losses are open", bool(assets) and is_open
+    # All deposits go out before what is profit, and come back; fees may be more than is held.
+    paid_in = min(trial.owner(trial.pool.address).brought, cash)
+    profit = up(assets * (cash - paid_in), cash) if assets else 0
+    free = max(0, trial.read(MARKET, HELD) - trial.fees)
+    yield "perpetuals: not held", not is_late and (paid_in + profit if profit else assets) > free
 
 
 def _pool_takes(step: Transition) -> Reasons:
