@@ -4,9 +4,12 @@ Each loss takes of each bucket by floors of its own, and what the fund leaves of
 What is left of a profit vests.
 """
 
+from typing import cast
+
 import pytest
 
 from backstop.model.arithmetic import WAD
+from backstop.model.margin_fund import MarginFund
 from backstop.system import Action
 from tests.support.perpetuals import ETH, opened
 
@@ -35,7 +38,7 @@ def test_each_loss_is_clawed_back_and_posted_by_itself(new_protocol, profits, cl
     events = [log.event for log in outcome.logs]
     assert outcome.value == 2
     assert (events.count("ClawedBack"), events.count("ShortfallPosted")) == (clawed, posted)
-    fund = market.world.contracts["MarginFund"]
+    fund = cast(MarginFund, market.world.contracts["MarginFund"])
     market.advance((fund.bucket_count + 2) * fund.length)
     left = [key for key, holding in fund.holdings.items() if holding.shares]
     for owner, bucket in () if posted else left:
