@@ -49,6 +49,8 @@ def draw_exchange(random: Random) -> Setting:
         cap=random.choice((2_000, 100_000)),
         # New risk at any mark: the worst case.
         divergence=0,
+        # A cycle is over at each look of the keepers, so that no debt is open when all is counted.
+        window=HOUR // 2,
     )
     parameters = replace(
         plain,
@@ -299,13 +301,16 @@ class Exchange:
         return int(long), int(short)
 
     def count_stale(self, was: tuple[int, int], outside: int) -> None:
-        """Count the move to the price outside on lots by which the smaller side of a market has changed.
+        """Count the move to the price outside on lots that were taken over, or changed against nobody's.
 
-        Who is on the larger one has as many more or fewer against it; no more than were nobody's.
+        Whoever is on the larger side of a market has more or fewer against it if the smaller side has changed,
+        or if the larger one has; no more than were nobody's.
         """
-        if was[0] != was[1]:
-            lots = min(abs(min(self.weights()) - min(was)), abs(was[0] - was[1]))
-            self.stale += lots * abs(outside * WAD // RAY // 100 - self.price())
+        nobodys = abs(was[0] - was[1])
+        if nobodys:
+            now = self.weights()
+            changed = max(abs(min(now) - min(was)), abs(abs(now[0] - now[1]) - nobodys))
+            self.stale += min(changed, nobodys) * abs(outside * WAD // RAY // 100 - self.price())
 
     def equity(self, owner: str) -> int:
         """Return what an account is worth at the mark, bond and known haircuts counted [wad]."""

@@ -101,6 +101,13 @@ def test_what_gains_pay_for_others_makes_own_debts_no_smaller(seed, trial):
     assert amount <= 0 < changes[DEBTS]
 
 
+@pytest.mark.parametrize(("seed", "trial"), [(4391000498, 10), (4391001760, 23), (4391001910, 38)])
+def test_what_a_hunt_of_two_hours_told_is_no_story(seed, trial):
+    """Debts were open when all was counted, as no cycle ends in an hour of two; and a take against longs."""
+    margin = Margin(seed)
+    assert margin.taken(margin._deals(trial))[0] < LEAST
+
+
 def test_own_debts_are_what_others_paid_of_them(crash):
     """Of 900 that debtors were given 300 were the owner's; a third of its haircuts is for these."""
     exchange = Exchange(crash.setting, crash.system)
