@@ -303,8 +303,8 @@ class Exchange:
     def count_stale(self, was: tuple[int, int], outside: int) -> None:
         """Count the move to the price outside on lots that were taken over, or changed against nobody's.
 
-        Whoever is on the larger side of a market has more or fewer against it if the smaller side has changed,
-        or if the larger one has; no more than were nobody's.
+        Whoever is on the larger side of a market has more or fewer against it if the smaller side has
+        changed, or if the larger one has; no more than were nobody's.
         """
         nobodys = abs(was[0] - was[1])
         if nobodys:
