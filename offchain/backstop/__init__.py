@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from backstop.simulation.sources.prices import read_prices
     from backstop.simulation.sources.scenario_file import write_scenario
     from backstop.studies.calibration.backtest import back_test
-    from backstop.studies.calibration.calibrate import calibrate
-    from backstop.studies.comparison.compare import compare
+    from backstop.studies.calibration.scenario_calibration import calibrate
+    from backstop.studies.comparison.preset_comparison import compare
     from backstop.studies.comparison.presets import load_presets
-    from backstop.studies.questions.at_risk import at_risk
-    from backstop.studies.questions.ceiling import ceiling
-    from backstop.studies.questions.falls import falls
-    from backstop.studies.questions.owners import owners
-    from backstop.studies.questions.payers import payers
-    from backstop.studies.questions.proposal import proposal
+    from backstop.studies.risk_questions.at_risk import at_risk
+    from backstop.studies.risk_questions.debt_ceiling import ceiling
+    from backstop.studies.risk_questions.largest_owners import owners
+    from backstop.studies.risk_questions.liquidations_at_price_drop import falls
+    from backstop.studies.risk_questions.payers import payers
+    from backstop.studies.risk_questions.proposal import proposal
     from backstop.studies.stress.notebook import study
 
 __all__ = [
@@ -58,19 +58,19 @@ __all__ = [
 
 _PLACES = {
     "Run": "backstop.simulation.run_directory",
-    "at_risk": "backstop.studies.questions.at_risk",
+    "at_risk": "backstop.studies.risk_questions.at_risk",
     "attach": "backstop.live.operate.console",
     "back_test": "backstop.studies.calibration.backtest",
-    "calibrate": "backstop.studies.calibration.calibrate",
-    "ceiling": "backstop.studies.questions.ceiling",
-    "compare": "backstop.studies.comparison.compare",
-    "falls": "backstop.studies.questions.falls",
+    "calibrate": "backstop.studies.calibration.scenario_calibration",
+    "ceiling": "backstop.studies.risk_questions.debt_ceiling",
+    "compare": "backstop.studies.comparison.preset_comparison",
+    "falls": "backstop.studies.risk_questions.liquidations_at_price_drop",
     "load_presets": "backstop.studies.comparison.presets",
     "load_run": "backstop.simulation.run_directory",
     "load_scenario": "backstop.simulation.scenario",
-    "owners": "backstop.studies.questions.owners",
-    "payers": "backstop.studies.questions.payers",
-    "proposal": "backstop.studies.questions.proposal",
+    "owners": "backstop.studies.risk_questions.largest_owners",
+    "payers": "backstop.studies.risk_questions.payers",
+    "proposal": "backstop.studies.risk_questions.proposal",
     "read_book": "backstop.simulation.sources.book",
     "read_depth": "backstop.simulation.sources.depth",
     "read_prices": "backstop.simulation.sources.prices",

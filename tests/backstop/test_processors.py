@@ -25,13 +25,13 @@ from backstop.simulation.scenario.drawn import draw
 from backstop.simulation.sources.book import read_book
 from backstop.simulation.sources.depth import read_depth
 from backstop.simulation.sources.prices import read_prices
-from backstop.studies.attack.budget import load
-from backstop.studies.attack.search import Search, Task
-from backstop.studies.calibration.calibrate import calibrate
-from backstop.studies.straddle.market import LIBRARY, Market
-from backstop.studies.straddle.pair import Opening, play
-from backstop.studies.straddle.paths import UNIT, Bar, inside, rows_of
-from backstop.studies.stress import engines, statistics, sweep
+from backstop.studies.attack.budget import load_attack_scenario
+from backstop.studies.attack.worst_case_search import Task, WorstCaseSearch
+from backstop.studies.calibration.scenario_calibration import calibrate
+from backstop.studies.self_hedge.hedge_pair import PairOpening, play_pair
+from backstop.studies.self_hedge.pair_market import LIBRARY, PairMarket
+from backstop.studies.self_hedge.second_prices import UNIT, Bar, fill_bar, load_series
+from backstop.studies.stress import engines, parameter_sweep, path_statistics
 from tests.support.deep import cases
 from tests.support.paths import ROOT
 
@@ -51,15 +51,15 @@ OLDER = {
 
 def results() -> dict[str, object]:
     """What a search, a study and a scenario come to. Floats are told in full."""
-    scenario, _, budget = load(SMALL, "day-in-a-thousand")
+    scenario, _, budget = load_attack_scenario(SMALL, "day-in-a-thousand")
     with tempfile.TemporaryDirectory() as folder:
         task = Task(scenario, budget, "loss", 1, 0, "evolution", 6, "model")
-        Search.open(task, Path(folder) / "search").run(2)
+        WorstCaseSearch.open_or_resume(task, Path(folder) / "search").run_generations(2)
         search = json.loads((Path(folder) / "search" / "progress.json").read_text())
-    rows = engines.engine(engines.Task(scenario, 1, "fast")).rows(0, PATHS)
+    rows = engines.get_engine(engines.Task(scenario, 1, "fast")).run_paths(0, PATHS)
     # Tails need samples larger than a quick study's.
     losses = np.random.default_rng(1).integers(0, 10**12, 400) ** 2 // 10**12
-    chosen = sweep.recommended([1, 2], [0, 0], [losses, losses[::-1]], 0.9, int(losses.max()))
+    chosen = parameter_sweep.recommend_point([1, 2], [0, 0], [losses, losses[::-1]], 0.9, int(losses.max()))
     samples = ROOT / "docs" / "do" / "samples"
     book = read_book(samples / "synthetic-aave.csv", like="aave")
     year, depths = read_prices(samples / "synthetic-year.csv"), read_depth(samples / "synthetic-depths.csv")
@@ -73,9 +73,9 @@ def results() -> dict[str, object]:
         "search": search,
         "study": rows.tolist(),
         "estimates": [
-            statistics.mean(losses),
-            statistics.quantile(losses, 0.95),
-            statistics.shortfall(losses, 0.95),
+            path_statistics.estimate_mean(losses),
+            path_statistics.estimate_quantile(losses, 0.95),
+            path_statistics.estimate_shortfall(losses, 0.95),
         ],
         "sweep": chosen,
         "calibration": measured,
@@ -93,9 +93,11 @@ def here() -> dict[str, Any]:
 
 def _pair(start: int) -> list[object]:
     """Play a pair on the published bars of a day, and a path inside them."""
-    path = inside(Bar._make(rows_of("eth-2021-05-19")[75]), 2_551 * UNIT, 3_000, Dice(1))
-    found = play(
-        Market(LIBRARY._replace(initial=1_000, maintenance=500)), path, Opening(start, 500, 10**6, 600)
+    path = fill_bar(Bar._make(load_series("eth-2021-05-19")[75]), 2_551 * UNIT, 3_000, Dice(1))
+    found = play_pair(
+        PairMarket(LIBRARY._replace(initial=1_000, maintenance=500)),
+        path,
+        PairOpening(start, 500, 10**6, 600),
     )
     return list(found)
 

@@ -29,7 +29,7 @@ def run(tmp_path, monkeypatch) -> Run:
     from benchmarks.cli import bench
     from benchmarks.speed import calls, cluster, files, fuzz, keeper, pages, stress, vault_index
 
-    study, measure = interval_coverage.large_study, interval_coverage.measure
+    study, measure = interval_coverage.large_study, interval_coverage.measure_coverage
     sizes: dict[Any, dict[str, Any]] = {
         fuzz: {"APE_STEPS": 4, "WEB3_STEPS": 20, "ANVIL_STEPS": 30, "RUNS": 3, "RUN_LENGTH": 30}
         | {"record": partial(fuzz.record, 3, 30)},

@@ -8,16 +8,16 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.hosts.by_name import open_host
 from backstop.simulation.progress import Interrupted
-from backstop.studies.deleveraging.blocks import BLOCK_GAS
-from backstop.studies.deleveraging.closing import EXECUTING, SUBMITTING
-from backstop.studies.deleveraging.crash import BOOKING, SEIZING, SETTLING, Crash
+from backstop.studies.auto_deleveraging.adl_execution import EXECUTING, SUBMITTING
+from backstop.studies.auto_deleveraging.block_packing import BLOCK_GAS
+from backstop.studies.auto_deleveraging.margin_crash import BOOKING, SEIZING, SETTLING, MarginCrash
 
 ACCOUNTS = 40
 
 
 def played(host, policy="by-cycle", accounts=ACCOUNTS, **more):
     with open_host(host) as opened:
-        return Crash(opened, accounts, 1, policy=policy, **more).play()
+        return MarginCrash(opened, accounts, 1, policy=policy, **more).run_crash()
 
 
 @pytest.mark.deep(cases=2)
@@ -82,14 +82,14 @@ def test_gas_does_not_depend_on_who_has_gained():
 def test_it_can_be_interrupted():
     shown = []
     with open_host("revm") as host:
-        crash = Crash(
+        crash = MarginCrash(
             host, ACCOUNTS, 1, progress=lambda *what: shown.append(what), stop=lambda: len(shown) > 5
         )
         with pytest.raises(Interrupted, match="interrupted while accounts open"):
-            crash.play()
+            crash.run_crash()
     assert shown[-1][2] == "accounts open" and 0 < shown[-1][0] < shown[-1][1]
 
 
 def test_a_crash_has_debtors_and_others():
     with pytest.raises(BackstopError, match="accounts that will owe"):
-        Crash(None, 10, 1, insolvent=10)
+        MarginCrash(None, 10, 1, insolvent=10)

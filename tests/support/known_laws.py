@@ -8,11 +8,11 @@ from math import sqrt
 import numpy as np
 
 from backstop.simulation.sources.depth import BILLIONTH, MICRO, Depth, Quote
-from backstop.studies.calibration.calibrate import YEAR, _measure
-from backstop.studies.calibration.depth import market_of
-from backstop.studies.calibration.interval import Figure
-from backstop.studies.calibration.moves import Moves
-from backstop.studies.calibration.together import together
+from backstop.studies.calibration.correlation import measure_correlation
+from backstop.studies.calibration.jackknife import Figure
+from backstop.studies.calibration.log_returns import LogReturns
+from backstop.studies.calibration.market_depth import measure_market
+from backstop.studies.calibration.scenario_calibration import YEAR, _measure_group
 
 HOUR = 3_600
 YEARLY = sqrt(YEAR / HOUR)
@@ -23,10 +23,10 @@ Truth = Mapping[str, float]
 Trial = tuple[Mapping[str, Figure | None], Truth]
 
 
-def moves(*columns: np.ndarray) -> Moves:
+def moves(*columns: np.ndarray) -> LogReturns:
     """Moves of an hour of assets called A, B ..."""
     table = np.stack(columns, axis=1)
-    return Moves(tuple("ABCD"[: len(columns)]), HOUR, table, tuple(range(len(table))), 0)
+    return LogReturns(tuple("ABCD"[: len(columns)]), HOUR, table, tuple(range(len(table))), 0)
 
 
 def student(rng: np.random.Generator, n: int, degrees: float = 5) -> np.ndarray:
@@ -34,12 +34,12 @@ def student(rng: np.random.Generator, n: int, degrees: float = 5) -> np.ndarray:
 
 
 def normal(n: int, rng: np.random.Generator) -> Trial:
-    (found,) = _measure(moves(A_MOVE * rng.standard_normal(n)), ["A"], "tails")
+    (found,) = _measure_group(moves(A_MOVE * rng.standard_normal(n)), ["A"], "tails")
     return {"volatility": found.volatility}, {"volatility": VOLATILITY}
 
 
 def tails(n: int, rng: np.random.Generator) -> Trial:
-    (found,) = _measure(moves(student(rng, n)), ["A"], "tails")
+    (found,) = _measure_group(moves(student(rng, n)), ["A"], "tails")
     return {"volatility": found.volatility, "degrees": found.degrees}, {
         "volatility": VOLATILITY,
         "degrees": 5,
@@ -50,7 +50,7 @@ def merton(n: int, rng: np.random.Generator) -> Trial:
     chance, mean, deviation = 0.01, -0.02, 0.03
     jumped = rng.random(n) < chance
     column = A_MOVE * rng.standard_normal(n) + jumped * (mean + deviation * rng.standard_normal(n))
-    (found,) = _measure(moves(column), ["A"], "jumps")
+    (found,) = _measure_group(moves(column), ["A"], "jumps")
     truth = {"volatility": VOLATILITY, "every": -HOUR / np.log1p(-chance), "mean": mean}
     return {name: getattr(found, name) for name in (*truth, "deviation")}, truth | {"deviation": deviation}
 
@@ -62,7 +62,7 @@ def jumps_together(n: int, rng: np.random.Generator) -> Trial:
     one, other = rng.standard_normal((2, n))
     other = 0.8 * one + 0.6 * other
     columns = [A_MOVE * each + jumped * (mean + deviation * size) for each in (one, other)]
-    _, found = _measure(moves(*columns), ["A", "B"], "jumps")
+    _, found = _measure_group(moves(*columns), ["A", "B"], "jumps")
     truth = {"volatility": VOLATILITY, "every": -HOUR / np.log1p(-chance), "mean": mean}
     return {name: getattr(found, name) for name in (*truth, "deviation")}, truth | {"deviation": deviation}
 
@@ -74,7 +74,7 @@ def wild_spells(n: int, rng: np.random.Generator) -> Trial:
     for i in range(n):
         column[i] = sqrt(variance) * shocks[i]
         variance = (1 - alpha - beta) * A_MOVE**2 + alpha * column[i] ** 2 + beta * variance
-    (found,) = _measure(moves(column), ["A"], "tails")
+    (found,) = _measure_group(moves(column), ["A"], "tails")
     return {"volatility": found.volatility}, {"volatility": VOLATILITY}
 
 
@@ -82,8 +82,10 @@ def pair(n: int, rng: np.random.Generator) -> Trial:
     """Normal moves: the correlation in crashes is the usual one."""
     one, other = rng.standard_normal((2, n))
     both = moves(one, 0.6 * one + 0.8 * other)
-    days = both.days()
-    found = together((both.of("A"), both.of("B")), (days.of("A"), days.of("B")))
+    days = both.aggregate_days()
+    found = measure_correlation(
+        (both.get_returns("A"), both.get_returns("B")), (days.get_returns("A"), days.get_returns("B"))
+    )
     return {"usual": found.usual, "in crashes": found.crash}, {"usual": 0.6, "in crashes": 0.6}
 
 
@@ -92,7 +94,9 @@ def heavy_pair(n: int, rng: np.random.Generator) -> Trial:
     mixing = np.sqrt(rng.chisquare(4, n) / 4)
     one, other = rng.standard_normal((2, n))
     both = moves(one / mixing, (0.6 * one + 0.8 * other) / mixing)
-    found = together((both.of("A"), both.of("B")), (both.of("A"), both.of("B")))
+    found = measure_correlation(
+        (both.get_returns("A"), both.get_returns("B")), (both.get_returns("A"), both.get_returns("B"))
+    )
     return {"usual": found.usual}, {"usual": 0.6}
 
 
@@ -108,7 +112,7 @@ def market(n: int, rng: np.random.Generator) -> Trial:
                 left = (1 - 0.003) * depth / (depth + size)
                 impact = (1 - left) * (1 + 0.02 * rng.standard_normal())
                 quotes.append(Quote("A", venue, i * step, size * MICRO, round(impact * BILLIONTH)))
-    found = market_of(Depth("depths", tuple(quotes)), "A")
+    found = measure_market(Depth("depths", tuple(quotes)), "A")
     return {"recovery": found.recovery}, {"recovery": recovery}
 
 
@@ -120,7 +124,7 @@ def still_market(n: int, rng: np.random.Generator) -> Trial:
             left = (1 - 0.003) * depth / (depth + size)
             impact = (1 - left) * (1 + 0.05 * rng.standard_normal())
             quotes.append(Quote("A", venue, 0, round(size * MICRO), round(impact * BILLIONTH)))
-    found = market_of(Depth("depths", tuple(quotes)), "A")
+    found = measure_market(Depth("depths", tuple(quotes)), "A")
     return {"depth": found.depth, "fee": found.fee}, {"depth": 10e6, "fee": 0.003}
 
 

@@ -90,9 +90,9 @@ def cli(
     from backstop.report.frame_table import print_answer, write_answer
     from backstop.simulation.meta import run_meta
     from backstop.simulation.scenario import load_scenario
-    from backstop.studies.questions import payers
-    from backstop.studies.questions.answers import OPTIONS, answered
-    from backstop.studies.questions.setup import PATHS, Runner
+    from backstop.studies.risk_questions import payers
+    from backstop.studies.risk_questions.path_runner import PATHS, PathRunner
+    from backstop.studies.risk_questions.question_answers import OPTIONS, answer_question
 
     _refuse_others(question, OPTIONS[question])
     paths = given["paths"] or (payers.PATHS if question == "payers" else PATHS)
@@ -114,12 +114,12 @@ def cli(
         inputs |= {f"proposed {name}": each for name, each in other.items()}
     began = time.monotonic()
     with stoppable() as stop, progress_bar() as progress:
-        run = Runner(paths, seed, engine, given["workers"], progress, stop)
+        run = PathRunner(paths, seed, engine, given["workers"], progress, stop)
         output = open_output(directory, "ask", inputs | options, fresh=fresh)
         if output.finished:
             summary = output.result()
         else:
-            summary = answered(question, scenario, run, options)
+            summary = answer_question(question, scenario, run, options)
             command = _again(question, scenario, paths, engine, seed, given)
             write_answer(directory, summary, run_meta(engine, command, directory, time.monotonic() - began))
             (proposal_page if question == "proposal" else answer_page).write_page(directory)

@@ -22,8 +22,8 @@ from backstop.cli.common import (
     stoppable,
 )
 from backstop.files.installation import spelled
-from backstop.studies.attack.search import METHODS
-from backstop.studies.attack.trial import GOALS
+from backstop.studies.attack.candidate_evaluation import GOALS
+from backstop.studies.attack.worst_case_search import METHODS
 
 
 @click.command(
@@ -108,34 +108,36 @@ def cli(
     from backstop.report.run_page import write_report
     from backstop.simulation.meta import run_meta
     from backstop.studies.attack import worst_scenario as worst
-    from backstop.studies.attack.budget import load
-    from backstop.studies.attack.search import Search, Task
-    from backstop.studies.attack.summary import summarise
+    from backstop.studies.attack.attack_summary import build_summary
+    from backstop.studies.attack.budget import load_attack_scenario
+    from backstop.studies.attack.worst_case_search import Task, WorstCaseSearch
 
-    loaded, top, budget = load(scenario, budget_name)
+    loaded, top, budget = load_attack_scenario(scenario, budget_name)
     task = Task(loaded, budget, goal, seed, path, method, population, engine)
     directory = out or RUNS / f"attack-{loaded.name}-{budget.name}-{goal}-{seed}"
     options = {"budget": budget_name, "goal": goal, "generations": generations, "population": population}
     options |= {"method": method, "engine": engine, "path": path, "seed": seed}
     command = command_line("attack", **options) + f" {scenario}"
-    search = Search(task, directory)  # what leaves nothing to choose shows before anything is written
-    inputs = {**task.settings(), "host": host}
+    search = WorstCaseSearch(
+        task, directory
+    )  # what leaves nothing to choose shows before anything is written
+    inputs = {**task.describe_settings(), "host": host}
     output = open_output(directory, "attack", inputs, {"generations": generations}, fresh=fresh)
     if output.finished:
         print_attack(output.result(), directory, directory / "report.html", as_json)
         return
-    search.take_up()
+    search.prepare_folder()
     began = time.monotonic()
     with stoppable() as stop, progress_bar() as progress:
-        choice, trial = search.run(generations, progress, stop)
-        file = worst.write(top, choice, budget.name, command, directory)
+        choice, trial = search.run_generations(generations, progress, stop)
+        file = worst.write_worst_scenario(top, choice, budget.name, command, directory)
         again = shlex.join(("simulate", "--scenario", str(file), "--seed", str(seed), "--host", host))
-        replayed = worst.replay(
+        replayed = worst.replay_worst_scenario(
             file, choice, trial.outcome, host, seed, command=spelled(again), progress=progress, stop=stop
         )
     write_report(directory / worst.RUN)
-    summary = summarise(search, choice, trial, replayed, host, again)
-    search.write(summary, run_meta(engine, command, directory, time.monotonic() - began))
+    summary = build_summary(search, choice, trial, replayed, host, again)
+    search.write_results(summary, run_meta(engine, command, directory, time.monotonic() - began))
     page = write_page(directory)
     output.finish()
     print_attack(summary, directory, page, as_json)

@@ -69,8 +69,8 @@ def cli(
     from backstop.simulation.sources.depth import read_depth
     from backstop.simulation.sources.scenario_file import write_scenario
     from backstop.studies.calibration.backtest import back_test
-    from backstop.studies.calibration.calibrate import calibrate
-    from backstop.studies.tables import records
+    from backstop.studies.calibration.scenario_calibration import calibrate
+    from backstop.studies.data_frames import list_records
 
     if given["prices"] is None:
         raise BackstopError("--prices: is missing: there is nothing to measure")
@@ -98,14 +98,14 @@ def cli(
     output = open_output(directory, "calibrate", inputs, fresh=fresh)
     if not output.finished:
         write_scenario(book, quotes, directory, use="measured", measured=found.measured, **of_scenario(given))
-        frames = {"calibration": found.frame()} | ({} if tested is None else {"backtest": tested})
+        frames = {"calibration": found.to_frame()} | ({} if tested is None else {"backtest": tested})
         write_frames(directory, frames)
         output.finish()
     file = directory / "scenario.yaml"
     if as_json:
         document = {
-            "calibration": records(found.frame()),
-            "backtest": [] if tested is None else records(tested),
+            "calibration": list_records(found.to_frame()),
+            "backtest": [] if tested is None else list_records(tested),
             "told": found.told,
             "scenario": str(file),
         }

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from backstop.simulation.progress import Progress
     from backstop.simulation.scenario import Scenario
-    from backstop.studies.comparison.side_by_side import Line
+    from backstop.studies.comparison.figure_lines import Line
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -416,12 +416,12 @@ def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool)
     if as_json:
         print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
         return
-    from backstop.studies.comparison.compare import checked, lines
+    from backstop.studies.comparison.preset_comparison import list_checked_runs, list_preset_lines
 
     presets = comparison["presets"]
-    _print_side_by_side(comparison["title"], lines(comparison), presets, "preset")
+    _print_side_by_side(comparison["title"], list_preset_lines(comparison), presets, "preset")
     _print_naive(comparison["naive"])
-    _print_files(checked(comparison), directory, "compare")
+    _print_files(list_checked_runs(comparison), directory, "compare")
 
 
 def _print_naive(costs: Sequence[dict[str, Any]]) -> None:
@@ -430,14 +430,14 @@ def _print_naive(costs: Sequence[dict[str, Any]]) -> None:
         return
     from rich.table import Table
 
-    from backstop.studies.comparison.naive import gainers, payers
+    from backstop.studies.comparison.naive_rule_cost import list_gainers, list_payers
 
     title = "Naive rules, beside ours on the same prices"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for heading in ("preset", "rule", "who gains", "how much", "who pays", "how much"):
         table.add_column(heading, justify="right" if heading == "how much" else "left", no_wrap=True)
     for cost in costs:
-        found = zip_longest(gainers(cost["parties"]), payers(cost["parties"]), fillvalue=("", None))
+        found = zip_longest(list_gainers(cost["parties"]), list_payers(cost["parties"]), fillvalue=("", None))
         first = cost["preset"], cost["title"]
         for gain, pays in list(found) or [(("nobody", None), ("nobody", None))]:
             cells = [
@@ -456,10 +456,10 @@ def print_guards(comparison: dict[str, Any], directory: Path, as_json: bool) -> 
     if as_json:
         print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
         return
-    from backstop.studies.comparison.guards import lines
+    from backstop.studies.comparison.guard_comparison import list_guard_lines
 
     for each in comparison["scenarios"]:
-        _print_side_by_side(each["title"], lines(each), each["runs"], "guard")
+        _print_side_by_side(each["title"], list_guard_lines(each), each["runs"], "guard")
         print()
     runs = [row for each in comparison["scenarios"] for row in each["runs"]]
     _print_files(runs, directory, "guards")
@@ -469,14 +469,14 @@ def _print_side_by_side(title: str, rows: Sequence[Line], runs: Sequence[dict[st
     """Print a line for each figure, a column for each run."""
     from rich.table import Table
 
-    from backstop.studies.comparison.side_by_side import value_at
+    from backstop.studies.comparison.figure_lines import read_figure
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column(no_wrap=True)
     for run in runs:
         table.add_column(run[name], justify="right", no_wrap=True)
     for line in rows:
-        values = [value_at(run, line.figure) for run in runs]
+        values = [read_figure(run, line.figure) for run in runs]
         table.add_row(line.title, *("-" if value is None else shown(value, line.unit) for value in values))
     wide_console(len(runs)).print(table)
 

@@ -83,11 +83,11 @@ def cli(
     from backstop.model.arithmetic import BASIS_POINTS
     from backstop.report.compare_page import write_page
     from backstop.simulation.progress import Interrupted
-    from backstop.studies.comparison.compare import DAY, compare
-    from backstop.studies.comparison.presets import lay_over, load_presets
+    from backstop.studies.comparison.preset_comparison import DAY, compare
+    from backstop.studies.comparison.presets import apply_preset, load_presets
 
     chosen = load_presets(presets)
-    laid = [lay_over(preset, scenario_name) for preset in chosen]
+    laid = [apply_preset(preset, scenario_name) for preset in chosen]
     called = "-".join(Path(each).stem for each in presets.split(","))
     directory = out or RUNS / f"compare-{laid[0].name}-{called}-{seed}-{host}"
     inputs = {

@@ -25,7 +25,7 @@ from backstop.deployment.contracts import BY_CYCLE, MARGIN_POLICIES
 from backstop.hosts.by_name import HOSTS
 
 if TYPE_CHECKING:
-    from backstop.studies.deleveraging.crash import Result
+    from backstop.studies.auto_deleveraging.margin_crash import CrashResult
 
 REPORT = "report.html"
 # So many accounts crash beside more than ten times as many, on the same host.
@@ -80,7 +80,7 @@ def cli(
     from backstop.report.deleverage_page import write_page
     from backstop.report.deleverage_table import print_deleverage
     from backstop.simulation.meta import run_meta
-    from backstop.studies.deleveraging.summary import FILE, pace, summarise
+    from backstop.studies.auto_deleveraging.adl_summary import FILE, build_summary, list_paces
 
     directory = out or RUNS / f"deleverage-{policy}-{accounts}-{seed}"
     asked: dict[str, Any] = {
@@ -92,7 +92,7 @@ def cli(
         "host": host,
         "seed": seed,
     }
-    runs = ["backstop.studies.deleveraging.summary"]
+    runs = ["backstop.studies.auto_deleveraging.adl_summary"]
     output = open_output(directory, "deleverage", asked, fresh=fresh, runs=runs)
     if not output.finished:
         began = time.monotonic()
@@ -100,9 +100,9 @@ def cli(
         beside = None
         if result.measured and accounts > 10 * BESIDE:
             beside = _play(BESIDE, None, markets, policy, 0, host, seed)
-        write_json(summarise(result, policy, markets, seed, host, beside), directory / FILE)
+        write_json(build_summary(result, policy, markets, seed, host, beside), directory / FILE)
         command = command_line("deleverage", **asked | {"dodgers": dodgers or None})
-        meta = run_meta(host, command, directory, time.monotonic() - began) | {"pace": pace(result)}
+        meta = run_meta(host, command, directory, time.monotonic() - began) | {"pace": list_paces(result)}
         write_json(meta, directory / "meta.json")
         write_page(directory)
         output.finish()
@@ -117,13 +117,13 @@ def _play(
     dodgers: int,
     host: str,
     seed: int,
-) -> Result:
+) -> CrashResult:
     from backstop.hosts.by_name import open_host
-    from backstop.studies.deleveraging.crash import Crash
+    from backstop.studies.auto_deleveraging.margin_crash import MarginCrash
 
     opened = nullcontext(None) if host == "model" else open_host(host)
     with stoppable("stopping at the end of a block ...") as stop, progress_bar() as progress, opened as chain:
-        return Crash(
+        return MarginCrash(
             chain,
             accounts,
             seed,
@@ -133,4 +133,4 @@ def _play(
             dodgers=dodgers,
             progress=progress,
             stop=stop,
-        ).play()
+        ).run_crash()

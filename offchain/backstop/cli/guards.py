@@ -56,11 +56,11 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
     from backstop.files.outputs import content
     from backstop.report.guards_page import write_page
     from backstop.simulation.progress import Interrupted
-    from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
+    from backstop.studies.comparison.guard_comparison import build_guard_runs, compare_guards, guard_scenarios
 
     names = guard_scenarios() if scenario_name == "all" else [scenario_name]
     directory = out or RUNS / f"guards-{Path(scenario_name).stem}-{seed}-{host}"
-    planned = [tries(name) for name in names]
+    planned = [build_guard_runs(name) for name in names]
     inputs = {
         "scenarios": [each[0].scenario.name for each in planned],
         "content of the scenarios": content(planned),
@@ -81,7 +81,7 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
                 directory,
                 command=command,
                 progress=progress,
-                said=partial(click.echo, err=True),
+                log=partial(click.echo, err=True),
                 stop=stop,
             )
         except Interrupted as interrupted:

@@ -32,8 +32,8 @@ def cli(name: str, out: Path | None, fresh: bool, seed: int, as_json: bool) -> N
     Each row has the difference, the bound that was set for it, whether it holds, and the figure's source.
     docs/know/reproductions.md says what differs between the systems, and why some figures disagree.
     """
-    from backstop.studies.reproductions import reproduce
-    from backstop.studies.reproductions.table import write
+    from backstop.studies.reproductions import run_reproduction
+    from backstop.studies.reproductions.figure_comparison import write_reproduction
 
     names, output, found = list(NAMES) if name == "all" else [name], None, []
     if out is not None:
@@ -43,10 +43,10 @@ def cli(name: str, out: Path | None, fresh: bool, seed: int, as_json: bool) -> N
             kept, text = output.result(f"{each}.json"), (output.path / f"{each}.md").read_text()
         else:
             click.echo(f"{each} ...", err=True)
-            result = reproduce(each, seed)
-            kept, text = result.as_json(), result.text()
+            result = run_reproduction(each, seed)
+            kept, text = result.as_json(), result.format_markdown()
             if output is not None:
-                write(result, output.path)
+                write_reproduction(result, output.path)
         found.append(kept)
         if not as_json:
             click.echo(text)

@@ -25,7 +25,7 @@ from backstop.files.installation import spelled
 
 BROKEN, REFUSED_CODE, INTERRUPTED = 1, 2, 130
 
-RUN_BY = ("backstop.studies.settings.campaign",)
+RUN_BY = ("backstop.studies.random_parameters.parameter_campaign",)
 """What a folder goes on with as long as it is unchanged."""
 
 
@@ -147,14 +147,16 @@ def _try(
     contracts: Path,
     as_json: bool,
 ) -> None:
-    from backstop.studies.settings.campaign import Campaign
+    from backstop.studies.random_parameters.parameter_campaign import ParameterCampaign
 
     inputs = {"seed": seed, "steps": steps, "host": host}
     asked = {"settings": settings}
     output = open_output(out, "settings", inputs, asked, contracts=contracts, fresh=fresh, runs=RUN_BY)
-    campaign = Campaign(out, seed, steps, host, contracts)
+    campaign = ParameterCampaign(out, seed, steps, host, contracts)
     with stoppable() as stopped, progress_bar() as bar:
-        campaign.run(settings, workers, stopped, lambda n: bar(n, settings, f"{n} of {settings} settings"))
+        campaign.run_trials(
+            settings, workers, stopped, lambda n: bar(n, settings, f"{n} of {settings} settings")
+        )
     counts = {verdict: campaign.by_rule(verdict) for verdict in (REFUSED, DOUBTFUL)}
     tried, failures, unanswered = len(campaign.results), campaign.failures, campaign.unanswered
     if as_json:

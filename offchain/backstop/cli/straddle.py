@@ -97,25 +97,25 @@ def cli(
     from backstop.report.straddle_page import write_page
     from backstop.report.straddle_table import print_straddle
     from backstop.simulation.meta import run_meta
-    from backstop.studies.straddle.market import LIBRARY
-    from backstop.studies.straddle.study import GROUPS, Scope, study
-    from backstop.studies.straddle.study import jumps as largest_moves
-    from backstop.studies.straddle.summary import FILE, summarise
+    from backstop.studies.self_hedge.pair_market import LIBRARY
+    from backstop.studies.self_hedge.self_hedge_study import GROUPS, StudyScope, run_study
+    from backstop.studies.self_hedge.self_hedge_study import measure_largest_moves as largest_moves
+    from backstop.studies.self_hedge.self_hedge_summary import FILE, build_summary
 
     if unknown := sorted(set(only) - set(GROUPS)):
         raise BackstopError(f"there is no group {unknown[0]!r}; there are {', '.join(GROUPS)}")
     directory = out or RUNS / f"straddle-{seed}"
     inputs = {"groups": sorted(only), "paths": paths, "every": every, "hold": hold, "seed": seed}
     output = open_output(
-        directory, "straddle", inputs, fresh=fresh, runs=["backstop.studies.straddle.summary"]
+        directory, "straddle", inputs, fresh=fresh, runs=["backstop.studies.self_hedge.self_hedge_summary"]
     )
     page = directory / REPORT
     if not output.finished:
         began = time.monotonic()
-        scope = Scope(tuple(range(seed, seed + paths)), every * 60, hold * 60)
-        rows = study(scope, lambda text: click.echo(text, err=True), only)
+        scope = StudyScope(tuple(range(seed, seed + paths)), every * 60, hold * 60)
+        rows = run_study(scope, lambda text: click.echo(text, err=True), only)
         windows = (LOOK, LIBRARY.mark_age + LIBRARY.reaction, JUMP_TIME, 300, 600)
-        write_json(summarise(scope, rows, largest_moves(scope.seeds, windows), only), directory / FILE)
+        write_json(build_summary(scope, rows, largest_moves(scope.seeds, windows), only), directory / FILE)
         command = command_line("straddle", paths=paths, every=every, hold=hold, seed=seed)
         command += "".join(f" --only {shlex.quote(group)}" for group in only)
         seconds = time.monotonic() - began
@@ -129,8 +129,8 @@ def _print_jumps(history: tuple[str, ...], as_json: bool) -> None:
     """Print the table of jumps, with the counted days of each coin or those of a file."""
     from backstop.errors import BackstopError
     from backstop.report.straddle_table import print_jumps
-    from backstop.studies.straddle.daily_moves import COINS, load_days, read_days
-    from backstop.studies.straddle.jump_table import describe_jumps, list_jumps, play_jumps
+    from backstop.studies.self_hedge.daily_moves import COINS, load_days, read_days
+    from backstop.studies.self_hedge.jump_table import describe_jumps, list_jumps, play_jumps
 
     days = {coin: load_days(coin) for coin in COINS}
     for each in history:

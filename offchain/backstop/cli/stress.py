@@ -93,12 +93,12 @@ def cli(
     from backstop.simulation.meta import run_meta
     from backstop.simulation.scenario import load_scenario
     from backstop.spread.chosen import chosen_workers
-    from backstop.studies.stress.confirm import confirm as run_again
     from backstop.studies.stress.engines import Task
-    from backstop.studies.stress.engines import engine as make_engine
-    from backstop.studies.stress.sensitivity import sensitivity, shifted
-    from backstop.studies.stress.study import Study, run_all
-    from backstop.studies.stress.summary import summarise
+    from backstop.studies.stress.engines import get_engine as make_engine
+    from backstop.studies.stress.sensitivity import build_shifted_tasks, estimate_sensitivity
+    from backstop.studies.stress.stress_study import Study, run_all
+    from backstop.studies.stress.stress_summary import build_summary
+    from backstop.studies.stress.tail_confirmation import confirm_worst_paths as run_again
 
     if scenario is not None and named is not None and scenario != named:
         raise BackstopError(f"give one scenario: {scenario} or --scenario {named}")
@@ -110,7 +110,7 @@ def cli(
     task = Task(load_scenario(name), seed, engine)
     directory = out or RUNS / f"stress-{task.scenario.name}-{seed}-{engine}"
     make_engine(task)  # what it does not know shows before anything is written
-    moved = {} if shift is None else shifted(task, 100 * shift)
+    moved = {} if shift is None else build_shifted_tasks(task, 100 * shift)
     asked = {"paths": paths, "paths on the contracts": confirm if engine == "fast" else 0}
     if shift is not None:
         asked[f"shift by {shift}%"] = 1
@@ -119,9 +119,10 @@ def cli(
     if output.finished:
         print_study(output.result(), directory, directory / "report.html", as_json)
         return
-    studies = [Study.open(task, paths, directory)]
+    studies = [Study.open_or_resume(task, paths, directory)]
     studies += [
-        Study.open(each, paths, directory / "shifted" / f"{shift}-{which}") for which, each in moved.items()
+        Study.open_or_resume(each, paths, directory / "shifted" / f"{shift}-{which}")
+        for which, each in moved.items()
     ]
     began = time.monotonic()
     with stoppable() as stop, progress_bar() as progress:
@@ -129,10 +130,10 @@ def cli(
         again = run_again(task, rows, confirm if engine == "fast" else 0, progress, stop)
     answer = None
     if shift is not None:
-        answer = sensitivity(task, 100 * shift, rows, dict(zip(moved, others, strict=True)))
-    summary = summarise(task, name, rows, again, answer)
+        answer = estimate_sensitivity(task, 100 * shift, rows, dict(zip(moved, others, strict=True)))
+    summary = build_summary(task, name, rows, again, answer)
     command = command_line("stress", scenario=name, paths=paths, engine=engine, seed=seed, shift=shift)
-    studies[0].write(summary, run_meta(engine, command, directory, time.monotonic() - began))
+    studies[0].write_results(summary, run_meta(engine, command, directory, time.monotonic() - began))
     page = write_page(directory)
     if not stop():
         output.finish()

@@ -62,26 +62,26 @@ def cli(
     from backstop.simulation.meta import run_meta
     from backstop.spread.chosen import chosen_workers
     from backstop.studies.stress.engines import Task
-    from backstop.studies.stress.engines import engine as make_engine
+    from backstop.studies.stress.engines import get_engine as make_engine
     from backstop.studies.stress.grid import load_grid
-    from backstop.studies.stress.sweep import Sweep, summarise
+    from backstop.studies.stress.parameter_sweep import Sweep, build_summary
 
     loaded = load_grid(grid)
     for point in loaded.points:
         make_engine(Task(point.scenario, seed, engine))  # what it does not know shows first
     directory = out or RUNS / f"sweep-{loaded.name}-{seed}-{engine}"
     sweep = Sweep(loaded, seed, engine, paths, directory)
-    output = open_output(directory, "sweep", sweep.settings(), {"paths": paths}, fresh=fresh)
+    output = open_output(directory, "sweep", sweep.describe_settings(), {"paths": paths}, fresh=fresh)
     if output.finished:
         print_sweep(output.result(), directory, directory / "report.html", as_json)
         return
-    sweep.take_up()
+    sweep.prepare_folder()
     began = time.monotonic()
     with stoppable() as stop, progress_bar() as progress:
-        outcomes = sweep.run(chosen_workers(workers, dask), progress, stop)
-    summary = summarise(sweep, outcomes)
+        outcomes = sweep.run_points(chosen_workers(workers, dask), progress, stop)
+    summary = build_summary(sweep, outcomes)
     command = command_line("sweep", paths=paths, engine=engine, seed=seed) + f" {grid}"
-    sweep.write(summary, run_meta(engine, command, directory, time.monotonic() - began))
+    sweep.write_results(summary, run_meta(engine, command, directory, time.monotonic() - began))
     page = write_page(directory)
     output.finish()
     print_sweep(summary, directory, page, as_json)

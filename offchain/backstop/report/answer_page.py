@@ -22,7 +22,7 @@ from backstop.report.plotting import Chart
 from backstop.report.rendering import render
 from backstop.report.run_tables import FIRST_ROWS
 from backstop.simulation.bearers import ALL_GROUPS
-from backstop.studies.questions.owners import OTHERS
+from backstop.studies.risk_questions.largest_owners import OTHERS
 
 
 class Question(NamedTuple):

@@ -20,7 +20,7 @@ from backstop.report.plotting import (
     upright,
 )
 from backstop.simulation.run_directory import Run
-from backstop.studies.questions.falls import FALLS, fallen
+from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, compute_fall_rows
 
 MOST_OWNERS = 12
 HEALTHY = 50_000  # basis points: what is healthier stands at the edge, where differences tell nothing
@@ -35,7 +35,7 @@ def book_charts(run: Run) -> list[Chart]:
 def liquidated_by_fall(book: Book) -> Chart:
     """Draw the debt that may be liquidated, and what its collateral would lack, by a fall of all prices."""
     prices = {each.symbol: each.price for each in book.types.values()}
-    rows = fallen(book.positions, prices, FALLS)
+    rows = compute_fall_rows(book.positions, prices, FALLS)
     upper, lower = panels((1, 0.6), gap=0.14)
     data: list[dict[str, Any]] = []
     legend: list[Key] = []

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backstop.report.frame_table import print_frame, shown
-from backstop.studies.calibration.calibrate import Calibration
+from backstop.studies.calibration.scenario_calibration import Calibration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ def print_calibration(found: Calibration, tested: pd.DataFrame | None, short: st
     table.add_column("of")
     table.add_column("measured", justify="right", no_wrap=True)
     table.add_column("95% interval", justify="right", no_wrap=True)
-    for row in found.frame().to_dict("records"):
+    for row in found.to_frame().to_dict("records"):
         unit = "" if row["unit"] in _PLAIN else _UNITS.get(row["unit"], row["unit"])
         value, low, high = (
             "?" if row[name] != row[name] else shown(float(row[name]), unit)

@@ -14,8 +14,8 @@ from backstop.report.links import run_of
 from backstop.report.rendering import render
 from backstop.simulation.bearers import GROUPS
 from backstop.simulation.run_directory import load_run
-from backstop.studies.comparison.compare import checked, margin_lines, vault_lines
-from backstop.studies.comparison.side_by_side import value_at
+from backstop.studies.comparison.figure_lines import read_figure
+from backstop.studies.comparison.preset_comparison import list_checked_runs, margin_lines, vault_lines
 
 FILE = "compare.html"
 
@@ -41,13 +41,13 @@ def page(comparison: Mapping[str, Any], directory: Path) -> str:
         strips=of_presets(comparison),
         rows=vault_lines(comparison),
         margin_rows=margin_lines(comparison),
-        value=lambda i, line: value_at(comparison["presets"][i], line.figure),
+        value=lambda i, line: read_figure(comparison["presets"][i], line.figure),
         asked=[
             group
             for i, group in enumerate(GROUPS.values())
             if any(row["loss_paid_by"][i]["present"] for row in comparison["presets"])
         ],
         dodges=any((row["margin"] or {}).get("dodging") for row in comparison["presets"]),
-        differences=sum(row["differences"] for row in checked(comparison)),
-        compared=sum(row["fields_compared"] for row in checked(comparison)),
+        differences=sum(row["differences"] for row in list_checked_runs(comparison)),
+        compared=sum(row["fields_compared"] for row in list_checked_runs(comparison)),
     )

@@ -17,7 +17,7 @@ from backstop.report.named_bars import Part, stacked
 from backstop.report.numbers import Numbers, amount, counted, duration
 from backstop.report.plotting import Chart, Key, color, titled
 from backstop.report.rendering import render
-from backstop.studies.deleveraging.summary import FILE, WORK
+from backstop.studies.auto_deleveraging.adl_summary import FILE, WORK
 
 _COLORS = {
     "insurance": "insurance",

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from backstop.model.arithmetic import WAD
 from backstop.report.amounts import duration, percent
-from backstop.studies.deleveraging.summary import PER_ACCOUNT
+from backstop.studies.auto_deleveraging.adl_summary import PER_ACCOUNT
 
 PAID = {
     "insurance": "insurance",

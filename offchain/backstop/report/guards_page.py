@@ -13,8 +13,8 @@ from backstop.report.links import run_of
 from backstop.report.named_bars import Part, stacked
 from backstop.report.plotting import Chart, Key
 from backstop.report.rendering import render
-from backstop.studies.comparison.guards import lines
-from backstop.studies.comparison.side_by_side import value_at
+from backstop.studies.comparison.figure_lines import read_figure
+from backstop.studies.comparison.guard_comparison import list_guard_lines
 
 _PARTS = (
     ("recognised", "recognised_rad", "@holders"),
@@ -39,14 +39,14 @@ def page(comparison: Mapping[str, Any], directory: Path) -> str:
         "guards.html",
         comparison,
         [chart for i, each in enumerate(scenarios) if (chart := bad_debt(i, each)) is not None],
-        lines=lines,
+        lines=list_guard_lines,
         answers=answers.of_guards(comparison),
         run_of=lambda each, row: run_of(
             directory, f"{each['scenario']}/{row['guard']}", f"{row['title']}: its run"
         ),
         guarded=lambda each, k: first_screen.guarded(each, k, comparison),
         of_guards=lambda each, k: list(first_screen.of_guards(each, k, comparison)),
-        has=lambda row, line: value_at(row, line.figure) is not None,
+        has=lambda row, line: read_figure(row, line.figure) is not None,
         differences=sum(row["differences"] for row in runs),
         compared=sum(row["fields_compared"] for row in runs),
     )

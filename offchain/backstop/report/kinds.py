@@ -27,7 +27,7 @@ from backstop.report import (
 from backstop.report.links import PATHS, REPORT
 from backstop.report.verdict import verdict
 from backstop.simulation.headline import completed
-from backstop.studies.stress.sweep import STUDIES
+from backstop.studies.stress.parameter_sweep import STUDIES
 
 
 class Kind(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from backstop.files.installation import spelled
-from backstop.studies.stress.sweep import SETTINGS, STUDIES
+from backstop.studies.stress.parameter_sweep import SETTINGS, STUDIES
 
 REPORT = "report.html"
 PATHS = "paths"  # folder of a study for the runs of single paths

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from backstop.report.frames import by_type, first, table
 from backstop.simulation.run_directory import Run
-from backstop.studies.questions.falls import Position
-from backstop.studies.questions.owners import whose
+from backstop.studies.risk_questions.largest_owners import find_vault_owner
+from backstop.studies.risk_questions.liquidations_at_price_drop import Position
 
 
 class Type(NamedTuple):
@@ -89,4 +89,4 @@ def _names(run: Run) -> dict[str, str]:
     named = actions.loc[actions["sender_name"].notna(), ["sender", "sender_name"]].drop_duplicates("sender")
     pairs: Sequence[tuple[Any, Any]] = list(zip(named["sender"], named["sender_name"], strict=True))
     names = {str(name) for _, name in pairs}
-    return {str(address): whose(str(name), names) for address, name in pairs}
+    return {str(address): find_vault_owner(str(name), names) for address, name in pairs}

@@ -18,7 +18,7 @@ from backstop.report.run_tables import AuctionRow, Fills
 from backstop.simulation.bearers import PAYERS
 from backstop.simulation.headline import margin_left
 from backstop.simulation.run_directory import Run
-from backstop.studies.questions.falls import fallen
+from backstop.studies.risk_questions.liquidations_at_price_drop import compute_fall_rows
 
 _MOST_NAMED = 3
 _FALL = 3_000
@@ -91,7 +91,7 @@ def _book(run: Run) -> Markup:
     if book is None:
         return Markup("")
     prices = {each.symbol: each.price for each in book.types.values()}
-    rows = fallen(book.positions, prices, (_FALL,))
+    rows = compute_fall_rows(book.positions, prices, (_FALL,))
     debt = sum(row["debt_wad"] for row in rows if row["falling"] in prices)
     return Markup("{} off all prices would liquidate {}").format(
         percent(_FALL, BASIS_POINTS, 0), amount(debt, "wad")

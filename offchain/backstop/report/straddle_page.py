@@ -16,7 +16,7 @@ from backstop.report.numbers import Numbers, amount, counted
 from backstop.report.plotting import Chart, Key, titled
 from backstop.report.rendering import render
 from backstop.report.straddle_table import KINDS
-from backstop.studies.straddle.summary import FILE
+from backstop.studies.self_hedge.self_hedge_summary import FILE
 
 MILLIONTHS = 10**6  # shares of notional are in these
 

@@ -15,7 +15,7 @@ from backstop.report.loss_histogram import COIN, decades, histogram, marked_leve
 from backstop.report.named_bars import Part, axis, stacked
 from backstop.report.plotting import Chart, Key, from_zero, titled
 from backstop.studies.stress.columns import MICRO, NEVER
-from backstop.studies.stress.statistics import Estimate, quantile, shortfall
+from backstop.studies.stress.path_statistics import Estimate, estimate_quantile, estimate_shortfall
 
 Column = npt.NDArray[np.int64]
 Columns = Mapping[str, Column]
@@ -156,8 +156,8 @@ def settling(columns: Columns) -> Chart:
     counts = sorted({round(float(n)) for n in np.geomspace(min(100, len(losses)), len(losses), STEPS)})
     data: list[dict[str, Any]] = []
     for name, color, of in (
-        ("value at risk", "@first", quantile),
-        ("expected shortfall", "@loss", shortfall),
+        ("value at risk", "@first", estimate_quantile),
+        ("expected shortfall", "@loss", estimate_shortfall),
     ):
         found: list[Estimate] = [of(losses[:n], 0.95) for n in counts]
         middle = [each.value / COIN for each in found]

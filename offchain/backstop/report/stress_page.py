@@ -16,7 +16,7 @@ from backstop.report.price_fans import price_fans
 from backstop.report.rendering import render
 from backstop.report.stress_charts import charts
 from backstop.simulation.bearers import GROUPS
-from backstop.studies.stress.study import read_rows
+from backstop.studies.stress.stress_study import read_rows
 
 MOST_PATHS = 100  # that a page lists
 

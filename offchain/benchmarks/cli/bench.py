@@ -236,9 +236,9 @@ def _agreement(console: Console, path: Path) -> None:
     from backstop.studies.stress import engine_agreement, interval_coverage
 
     with progress_bar() as progress:
-        off = engine_agreement.measure(SCENARIOS, 5, workers=processes(2), progress=progress)
+        off = engine_agreement.measure_agreement(SCENARIOS, 5, workers=processes(2), progress=progress)
         large = interval_coverage.large_study(5_000, workers=processes(2), progress=progress)
-    sure = interval_coverage.measure(*large, studies=300)
+    sure = interval_coverage.measure_coverage(*large, studies=300)
     _print_agreement(console, f"{SCENARIOS} scenarios, 5 paths each", off)
     figures = "paths", "studies", "holds, exact", "holds, fast", "fast engine off by"
     rows = [
@@ -267,7 +267,7 @@ def _files(console: Console, out: Path) -> None:
         took = list(files.measure(folder))
         day = load_scenario(folder / "mine" / "scenario.yaml")
         with progress_bar() as progress:
-            off = engine_agreement.compare([day], files.AGAIN, 1, processes(2), progress, chunk=5)
+            off = engine_agreement.compare_engines([day], files.AGAIN, 1, processes(2), progress, chunk=5)
     rows = [(each.command, f"{each.seconds:,.1f}", f"{each.cpu:,.1f}") for each in took]
     _print_markdown(console, f"{files.POSITIONS:,} positions", ("from files", "s", "CPU s"), rows)
     _print_agreement(console, f"a book from files, {files.AGAIN} paths", off)

@@ -26,9 +26,9 @@ from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import Scenario, drawn
 from backstop.simulation.session import open_session
 from backstop.spread.workers import processes
-from backstop.studies.stress.chunks import Chunk, rows_in
+from backstop.studies.stress.chunks import Chunk, run_chunk
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.exact import Exact
+from backstop.studies.stress.exact_engine import ExactEngine
 from backstop.system import Action
 from benchmarks.speed.fuzz import begin_chain, raw_call
 
@@ -70,7 +70,7 @@ def calls(scenario: Scenario, seed: int) -> Iterator[Calls]:
     yield _on_anvil("the same, a block and its receipts every five minutes", trace, together=True)
     yield _replayed("bytecode on revm, nothing compared", trace, compared=False)
     yield _replayed("bytecode on revm and model, compared, nobody decides", trace, compared=True)
-    rows = Exact(scenario, seed).rows
+    rows = ExactEngine(scenario, seed).run_paths
     rows(0, 1)  # deployed and opened
     began, spent = time.perf_counter(), cpu_seconds()
     for _ in range(AGAIN):
@@ -83,7 +83,7 @@ def _by_workers(way: str, task: Task, number: int, count: int) -> Calls:
     """Run the path repeatedly on several processes, timed from when all of them are busy."""
     warm, began, spent = 2 * count, 0.0, 0.0
     paths = warm + count * AGAIN
-    results = processes(count)(rows_in, (task,), [Chunk(0, 0, 1)] * paths)
+    results = processes(count)(run_chunk, (task,), [Chunk(0, 0, 1)] * paths)
     with closing(results):
         for done, _ in enumerate((each for each in results if each is not None), 1):
             if done == warm:

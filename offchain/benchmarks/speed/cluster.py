@@ -21,10 +21,10 @@ from backstop.errors import BackstopError
 from backstop.files.whole import write_json
 from backstop.spread.cluster import cluster
 from backstop.spread.workers import Workers, here, processes
-from backstop.studies.stress.chunks import Chunk, rows_in
+from backstop.studies.stress.chunks import Chunk, run_chunk
 from backstop.studies.stress.columns import Columns
-from backstop.studies.stress.engines import CHUNKS, Task, engine
-from backstop.studies.stress.study import write_rows
+from backstop.studies.stress.engines import CHUNKS, Task, get_engine
+from backstop.studies.stress.stress_study import write_rows
 from benchmarks.speed.stress import SCENARIO, SEED, Day
 
 SCHEMA_VERSION = 1
@@ -77,7 +77,7 @@ def rates(day: Day, say: Callable[[str], None] = lambda text: None) -> Iterator[
     """
     for name in AT_ONCE:
         task = Task(day.scenario, SEED, name)
-        engine(task).rows(0, 1)  # compiles for all workers
+        get_engine(task).run_paths(0, 1)  # compiles for all workers
         for number in (1, 2):
             say(f"{name} engine, {number} of 2 processes")
             yield Rate(name, "processes", number, *_timed(here if number == 1 else processes(2), task))
@@ -97,7 +97,7 @@ def cost(day: Day, jobs: int = JOBS, chunks: int = CHUNKS_WRITTEN) -> Cost:
                 if done and time.perf_counter() > began + MOST:
                     break
         passing = (time.perf_counter() - began) / done
-    columns = Columns.of(day.scenario.parameters)
+    columns = Columns.from_parameters(day.scenario.parameters)
     rows = np.random.default_rng(SEED).integers(0, 10**12, (CHUNKS["fast"], len(columns.names)))
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
@@ -126,7 +126,7 @@ def _timed(workers: Workers, task: Task) -> tuple[int, float]:
     size = AT_ONCE[task.engine]
     chunks = (Chunk(0, first, size) for first in count(0, size))
     began, first, done = time.perf_counter(), 0.0, -size
-    with closing(workers(rows_in, (task,), chunks)) as found:
+    with closing(workers(run_chunk, (task,), chunks)) as found:
         for each in found:
             now = time.perf_counter()
             if each is not None:

@@ -26,8 +26,8 @@ from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.study import Study
-from backstop.studies.stress.summary import summarise
+from backstop.studies.stress.stress_study import Study
+from backstop.studies.stress.stress_summary import build_summary
 
 SCENARIO, STUDIED = "black-thursday", "stress-day"
 FILLS, PATHS = 100_000, 10_000
@@ -110,9 +110,9 @@ def _moved(values: str, by: int) -> str:
 def _study(out: Path, paths: int) -> Path:
     if not (out / "summary.json").exists():
         task = Task(load_scenario(STUDIED), 1, "fast")
-        study = Study.open(task, paths, out)
-        rows = study.run()
-        study.write(summarise(task, STUDIED, rows, [], None), run_meta("fast", "bench", out, 0))
+        study = Study.open_or_resume(task, paths, out)
+        rows = study.run_missing_paths()
+        study.write_results(build_summary(task, STUDIED, rows, [], None), run_meta("fast", "bench", out, 0))
     return stress_page.write_page(out)
 
 

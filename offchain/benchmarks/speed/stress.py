@@ -21,11 +21,11 @@ from backstop.files.whole import write_json
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario, draw, load_scenario, vault_book
 from backstop.spread.workers import Workers, here, processes
-from backstop.studies.stress.chunks import Chunk, rows_in
+from backstop.studies.stress.chunks import Chunk, run_chunk
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.exact import Exact
-from backstop.studies.stress.fast import Fast
+from backstop.studies.stress.exact_engine import ExactEngine
+from backstop.studies.stress.fast import FastEngine
 from backstop.studies.stress.fast.scenario_tables import ScenarioTables
 from benchmarks.speed.calls import YARDSTICK, Calls, cpu_seconds
 
@@ -79,7 +79,7 @@ class Day:
         """Build a measurement of one way."""
         liquidated = 0.0
         if rows is not None:
-            place = Columns.of(self.scenario.parameters).index("liquidations")
+            place = Columns.from_parameters(self.scenario.parameters).get_index("liquidations")
             liquidated = float(rows[:, place].mean()) / self.vaults
         return Speed(way, paths, self.vaults, self.scenario.blocks, seconds, cpu, liquidated)
 
@@ -89,9 +89,9 @@ def ways(day: Day, yardstick: Calls, paths: int = GOAL[0]) -> Iterator[Speed]:
     yield day.speed(YARDSTICK, 1, yardstick.seconds, yardstick.cpu)
     yield _table(day, "pandas: a loop over a table, no auctions", _with_pandas)
     yield _table(day, "NumPy: a loop over arrays, no auctions", _with_numpy, 50)
-    yield _rows(day, "exact engine, contracts on revm", Exact(day.scenario, SEED).rows, 10)
-    model = Exact(day.scenario, SEED, on_bytecode=False)
-    yield _rows(day, "exact engine, model alone", model.rows, 10)
+    yield _rows(day, "exact engine, contracts on revm", ExactEngine(day.scenario, SEED).run_paths, 10)
+    model = ExactEngine(day.scenario, SEED, on_bytecode=False)
+    yield _rows(day, "exact engine, model alone", model.run_paths, 10)
     yield _on(day, "fast engine, 1 worker", here, paths)
     yield _on(day, "fast engine, 2 workers", processes(2), paths)
 
@@ -103,7 +103,7 @@ def growth(day: Day, vaults: Iterable[int] = (10**3, 10**4, 10**5, 10**6)) -> It
     """
     for text, collateral in (("", 1), (", all of them safe", 100)):
         for count in vaults:
-            rows = Fast.of(_larger(day, count // day.vaults, collateral)).rows
+            rows = FastEngine.from_tables(_larger(day, count // day.vaults, collateral)).run_paths
             paths = max(8, min(200, 200_000 // count))
             yield _rows(replace(day, vaults=count), f"{count:,} vaults{text}", rows, paths)
 
@@ -150,11 +150,11 @@ def _rows(day: Day, way: str, rows: Callable[[int, int], Rows], paths: int) -> S
 
 def _on(day: Day, way: str, workers: Workers, paths: int) -> Speed:
     """Measure a whole study: starting processes and loading the compiled engine is in the time."""
-    Fast(day.scenario, SEED).row(0)  # compiles the engine for all workers
+    FastEngine(day.scenario, SEED).run_one_path(0)  # compiles the engine for all workers
     chunks = [Chunk(0, first, min(CHUNK, paths - first)) for first in range(0, paths, CHUNK)]
     began, spent = time.perf_counter(), cpu_seconds()
     tasks = (Task(day.scenario, SEED, "fast"),)
-    found = [done[1] for done in workers(rows_in, tasks, chunks) if done is not None]
+    found = [done[1] for done in workers(run_chunk, tasks, chunks) if done is not None]
     seconds = time.perf_counter() - began
     for process in active_children():
         process.join()
@@ -193,7 +193,7 @@ def _larger(day: Day, times: int, collateral: int) -> ScenarioTables:
     locked = np.array([vault.locked / WAD * collateral for vault in book])
     debt = np.array([vault.debt / WAD for vault in book])
     owners = range(len(book) * times)
-    return ScenarioTables.of_vaults(
+    return ScenarioTables.from_vaults(
         larger, SEED, np.tile(types, times), np.tile(locked, times), np.tile(debt, times), owners
     )
 
@@ -203,10 +203,10 @@ def _larger(day: Day, times: int, collateral: int) -> ScenarioTables:
 
 def _table(day: Day, way: str, liquidate: Callable[..., None], paths: int = 2) -> Speed:
     """Measure a loop over a table of vaults: in each block, unsafe ones sell for what the market pays."""
-    tables = ScenarioTables.of(day.scenario, SEED)
+    tables = ScenarioTables.from_scenario(day.scenario, SEED)
     terms, seconds, cpu = tables.terms, 0.0, 0.0
     for path in range(paths):
-        prices = tables.world(draw(day.scenario, SEED, path)).prices
+        prices = tables.build_conditions(draw(day.scenario, SEED, path)).prices
         columns = {
             "type": np.searchsorted(terms["last"], np.arange(len(tables.vaults)), side="right"),
             "locked": tables.vaults["opening_locked"].copy(),

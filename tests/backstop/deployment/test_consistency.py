@@ -21,7 +21,7 @@ from backstop.deployment.parameters import (
 )
 from backstop.model.arithmetic import RAY
 from backstop.proof.fuzz.deployments import draw_parameters
-from backstop.studies.straddle.market import ALLOWED
+from backstop.studies.self_hedge.pair_market import ALLOWED
 
 HOUR, DAY = 3_600, 86_400
 WETH = "collateral_types.0"

@@ -4,9 +4,9 @@ import pytest
 
 from backstop.deployment.consistency.straddle import JUMP, JUMP_TIME, LOOK, jump, least_initial
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.studies.straddle.market import LIBRARY, Market
-from backstop.studies.straddle.pair import INSOLVENT, Opening, play
-from backstop.studies.straddle.paths import UNIT, largest_move, seconds_of
+from backstop.studies.self_hedge.hedge_pair import INSOLVENT, PairOpening, play_pair
+from backstop.studies.self_hedge.pair_market import LIBRARY, PairMarket
+from backstop.studies.self_hedge.second_prices import UNIT, build_second_prices, largest_move
 
 START = 700
 
@@ -25,7 +25,7 @@ def gain(initial, mark_age, fee, way):
     )
     far = 100 * UNIT * (BASIS_POINTS + way * jump(mark_age + LOOK)) // BASIS_POINTS
     path = [100 * UNIT] * (START - mark_age + 1) + [far] * 10_000
-    return play(Market(terms), path, Opening(START, 500, 1_000_000, 7_200))
+    return play_pair(PairMarket(terms), path, PairOpening(START, 500, 1_000_000, 7_200))
 
 
 @pytest.mark.parametrize("way", [1, -1])
@@ -60,11 +60,11 @@ def test_the_librarys_terms_are_inside():
 def test_the_jump_is_beyond_published_seconds_at_the_librarys_marks():
     """Those of a smaller coin, its worst hour; what is drawn inside bars goes further."""
     window = LIBRARY.mark_age + LOOK
-    assert largest_move(seconds_of("avax-2025-10-10", 1), window) < jump(window)
+    assert largest_move(build_second_prices("avax-2025-10-10", 1), window) < jump(window)
 
 
 def test_the_jump_is_near_the_worst_published_minute():
     """Within a tenth of the worst there is at marks of a minute, of a smaller coin."""
     window = JUMP_TIME + LOOK
-    worst = largest_move(seconds_of("avax-2025-10-10", 1), window)
+    worst = largest_move(build_second_prices("avax-2025-10-10", 1), window)
     assert jump(window) < worst < jump(window) * 11 // 10

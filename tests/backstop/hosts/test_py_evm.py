@@ -13,7 +13,7 @@ from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.lockstep import replay
 from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
-from backstop.studies.deleveraging.crash import Crash
+from backstop.studies.auto_deleveraging.margin_crash import MarginCrash
 from backstop.system import Action
 from tests.support.paths import DATA
 from tests.support.shelf import SENDER
@@ -37,7 +37,7 @@ def test_a_crash_of_vaults_is_the_same():
 )
 def test_a_crash_of_a_margin_market_is_the_same():
     with open_host("py-evm") as host:
-        result = Crash(host, 6, 1).play()
+        result = MarginCrash(host, 6, 1).run_crash()
     assert result.measured and result.insolvent == 3 and result.paid.nobody == 0
 
 

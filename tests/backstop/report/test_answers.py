@@ -20,7 +20,7 @@ from backstop.simulation.bearers import PAYERS
 from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
-from backstop.studies.comparison.compare import compare
+from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
 from tests.support import sample
 from tests.support.paths import DATA

@@ -18,7 +18,7 @@ from backstop.report.run_page import page
 from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
-from backstop.studies.questions.falls import FALLS, Position
+from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, Position
 from tests.support import sample
 from tests.support.paths import DATA
 

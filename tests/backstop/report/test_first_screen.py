@@ -16,8 +16,8 @@ from backstop.report.first_screen import strip
 from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
-from backstop.studies.comparison.compare import compare
-from backstop.studies.comparison.guards import compare_guards
+from backstop.studies.comparison.guard_comparison import compare_guards
+from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
 from tests.support import sample
 from tests.support.deep import cases

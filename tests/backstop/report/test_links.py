@@ -15,7 +15,7 @@ from backstop.cli import report, stress
 from backstop.report import compare_page
 from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
-from backstop.studies.comparison.compare import compare
+from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
 from tests.support.paths import DATA
 

@@ -11,7 +11,7 @@ from backstop.model.arithmetic import RAY
 from backstop.report import people_tables, run_page, run_tables
 from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import Run, load_run
-from backstop.studies.comparison.presets import lay_over, load_preset
+from backstop.studies.comparison.presets import apply_preset, load_preset
 from tests.support.paths import DATA
 
 
@@ -19,7 +19,7 @@ from tests.support.paths import DATA
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small crash in which each pool loses and an owner sells cheaply."""
     out = tmp_path_factory.mktemp("people")
-    simulate(lay_over(load_preset("backstop"), DATA / "runs" / "small.yaml"), "model", out=out)
+    simulate(apply_preset(load_preset("backstop"), DATA / "runs" / "small.yaml"), "model", out=out)
     return load_run(out)
 
 

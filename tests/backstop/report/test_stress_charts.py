@@ -15,7 +15,7 @@ from backstop.report.price_fans import price_fans
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.drawn import draw, rays
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.fan import FAN_PATHS, LEVELS, MOST_TIMES, fan
+from backstop.studies.stress.price_quantiles import FAN_PATHS, LEVELS, MOST_TIMES, compute_price_quantiles
 from tests.support.colors import filled
 from tests.support.paths import DATA
 
@@ -70,7 +70,7 @@ def task() -> Task:
 
 
 def test_a_fan_is_made_of_the_paths_of_the_study(task: Task) -> None:
-    found = fan(task, 9, 4)
+    found = compute_price_quantiles(task, 9, 4)
     assert [each["symbol"] for each in found] == list(task.scenario.symbols)
     assert json.loads(json.dumps(found)) == found
     for each in found:
@@ -88,7 +88,11 @@ def test_a_fan_is_made_of_the_paths_of_the_study(task: Task) -> None:
 
 
 def test_long_studies_have_a_fan_of_some_paths(task: Task) -> None:
-    assert fan(task, FAN_PATHS + 50, 4) == fan(task, FAN_PATHS, 4) != fan(task, 20, 4)
+    assert (
+        compute_price_quantiles(task, FAN_PATHS + 50, 4)
+        == compute_price_quantiles(task, FAN_PATHS, 4)
+        != compute_price_quantiles(task, 20, 4)
+    )
 
 
 def prices() -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from backstop.proof.fuzz.campaign import Campaign, Settings
 from backstop.spread import cluster as module
 from backstop.spread.cluster import cluster
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.study import Study
+from backstop.studies.stress.stress_study import Study
 from tests.support.certificates import certificates
 from tests.support.object_store import object_store
 from tests.support.paths import DATA
@@ -170,7 +170,9 @@ def test_a_worker_with_another_program_is_refused(
 ) -> None:
     monkeypatch.setattr(module, "program", lambda: "another")
     with pytest.raises(BackstopError, match="a Dask worker has another version of this program"):
-        Study.open(Task(small, 1, "model"), 20, tmp_path).run(cluster(local.scheduler_address))
+        Study.open_or_resume(Task(small, 1, "model"), 20, tmp_path).run_missing_paths(
+            cluster(local.scheduler_address)
+        )
 
 
 def end(local: Any, done: int) -> None:
@@ -189,9 +191,11 @@ def test_a_cluster_without_workers_is_waited_for_and_then_given_up(
     monkeypatch.setattr(module, "LONELY", 0.5)
     options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
     with LocalCluster(**options, protocol="tcp") as lone:
-        study = Study.open(Task(small, 1, "model"), 30, tmp_path)
+        study = Study.open_or_resume(Task(small, 1, "model"), 30, tmp_path)
         with pytest.raises(BackstopError) as caught:
-            study.run(cluster(lone.scheduler_address), progress=lambda done, total, text: end(lone, done))
+            study.run_missing_paths(
+                cluster(lone.scheduler_address), progress=lambda done, total, text: end(lone, done)
+            )
     text = str(caught.value)
     assert "has had no workers for 0 s" in text and "of 30 paths are kept, the same command goes on" in text
 
@@ -214,16 +218,16 @@ def test_a_cluster_with_certificates(small: Any, monkeypatch: pytest.MonkeyPatch
     ) as safe:
         address = safe.scheduler_address
         assert address.startswith("tls://")
-        study = Study.open(Task(small, 1, "model"), 20, tmp_path / "out")
+        study = Study.open_or_resume(Task(small, 1, "model"), 20, tmp_path / "out")
         monkeypatch.setattr(module, "PATIENCE", 3)
         for wrong in ({}, others.environment("client")):
             with configured(wrong), pytest.raises(BackstopError) as caught:
-                study.run(cluster(address))
+                study.run_missing_paths(cluster(address))
             text = str(caught.value)
             assert text.startswith(f"there is no Dask scheduler at {address}: ") and "\n" not in text
         with configured(found.environment("client")):
-            study.run(cluster(address))
-    Study.open(Task(small, 1, "model"), 20, tmp_path / "plain").run()
+            study.run_missing_paths(cluster(address))
+    Study.open_or_resume(Task(small, 1, "model"), 20, tmp_path / "plain").run_missing_paths()
     assert files(tmp_path / "out") == files(tmp_path / "plain")
 
 

@@ -60,12 +60,12 @@ def budget_names() -> list[str]:
     return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
 
 
-def load(scenario_name: str, budget_name: str) -> tuple[Scenario, Field, Budget]:
+def load_attack_scenario(scenario_name: str, budget_name: str) -> tuple[Scenario, Field, Budget]:
     """Load a scenario with the budget's hostile members, its document with them, and the budget."""
     top, name = read_scenario(scenario_name)
     top = lay_over(top)
     top.entries().pop("shocks", None)
-    document, budget = _read(budget_name)
+    document, budget = _read_budget(budget_name)
     section = document.entries()
     if "hostile" in section:
         keepers = top.entries()["keepers"].entries()
@@ -83,7 +83,7 @@ def load(scenario_name: str, budget_name: str) -> tuple[Scenario, Field, Budget]
     return scenario, top, replace(budget, keepers=budget.keepers or failing or trading)
 
 
-def _read(name: str) -> tuple[Field, Budget]:
+def _read_budget(name: str) -> tuple[Field, Budget]:
     """Read a budget by its name in the library, or from a file."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else LIBRARY / f"{name}.yaml"
     if not path.is_file():
@@ -113,22 +113,22 @@ def _read(name: str) -> tuple[Field, Budget]:
         one_in=prices["one_in"].between(units.count, 3, 10**9) if "one_in" in prices else 1,
         spans=prices["spans"].between(units.count, 1, 100) if "spans" in prices else 6,
         jumps=prices["jumps"].between(units.count, 0, 10) if "jumps" in prices else 0,
-        outages=_lasts(outages["lasts"]) if "lasts" in outages else 0,
+        outages=_read_duration(outages["lasts"]) if "lasts" in outages else 0,
         keepers=tuple(each.text for each in outages["keepers"].items()) if "keepers" in outages else (),
-        feeds=_lasts(section["feeds"].section(("lasts",))["lasts"]) if "feeds" in section else 0,
-        congestion=_congestion(section["congestion"]) if "congestion" in section else None,
+        feeds=_read_duration(section["feeds"].section(("lasts",))["lasts"]) if "feeds" in section else 0,
+        congestion=_parse_congestion(section["congestion"]) if "congestion" in section else None,
         moves=MOVES if moves is None else tuple(each.choice(MOVES) for each in moves),
     )
 
 
-def _congestion(field: Field) -> Congestion:
+def _parse_congestion(field: Field) -> Congestion:
     section = field.section(("lasts", "factor", "share"))
     return Congestion(
-        _lasts(section["lasts"]),
+        _read_duration(section["lasts"]),
         factor=section["factor"].between(units.basis_points, 1, 10_000_000),
         share=section["share"].between(units.basis_points, 0, 10_000),
     )
 
 
-def _lasts(field: Field) -> int:
+def _read_duration(field: Field) -> int:
     return field.between(units.seconds, 1, LONGEST)

@@ -16,11 +16,11 @@ from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.document import Field
 from backstop.simulation.scenario.schema import PricePath
 from backstop.simulation.scenario.writer import as_yaml, decimal, price, stablecoin
-from backstop.studies.attack.space import Choice
-from backstop.studies.documents import plain
+from backstop.studies.attack.search_space import AttackCandidate
+from backstop.studies.scenario_fields import as_plain_values
 
 if TYPE_CHECKING:  # a page of what was found needs no contracts
-    from backstop.studies.attack.trial import PathOutcome
+    from backstop.studies.attack.candidate_evaluation import PathOutcome
 
 FILE = "worst.yaml"
 RUN = "worst"
@@ -29,29 +29,33 @@ _CHANCE = ("correlation", "feed_faults", "tries", "shocks")
 """Fields that say how chance draws, or what is laid over the file: they mean nothing once chosen."""
 
 
-def write(top: Field, choice: Choice, budget: str, command: str, out: Path) -> Path:
+def write_worst_scenario(top: Field, choice: AttackCandidate, budget: str, command: str, out: Path) -> Path:
     """Write the attacked scenario with the chosen values in place of chance, and return its path."""
     scenario = choice.scenario
-    content = {name: value for name, value in plain(top, scenario.name, out).items() if name not in _CHANCE}
+    content = {
+        name: value for name, value in as_plain_values(top, scenario.name, out).items() if name not in _CHANCE
+    }
     content["title"] = f"{scenario.title}: the worst found"
     content["description"] = (
         f"Found by a search of {scenario.name} within the budget {budget}: prices, outages, full blocks and "
         "the moves of hostile members are chosen for the worst."
     )
-    content["prices"] = {symbol: _path(path) for symbol, path in scenario.prices.items()}
+    content["prices"] = {symbol: _path_as_yaml(path) for symbol, path in scenario.prices.items()}
     content.pop("feed_prices", None)
     if scenario.feed_prices:
-        content["feed_prices"] = {symbol: _path(path) for symbol, path in scenario.feed_prices.items()}
+        content["feed_prices"] = {
+            symbol: _path_as_yaml(path) for symbol, path in scenario.feed_prices.items()
+        }
     content.pop("equity_price", None)
     if scenario.equity_price is not None:
-        content["equity_price"] = _path(scenario.equity_price)
+        content["equity_price"] = _path_as_yaml(scenario.equity_price)
     for symbol, market in content["markets"].items():
         market.pop("debt_to_depth", None)
         market["depth"] = stablecoin(scenario.markets[symbol].depth)
     content["congestion"] = {
         "block_gas": content["congestion"]["block_gas"],
-        "gas_prices": _series(scenario.gas_prices, lambda wei: f"{decimal(wei, 10**9)} gwei"),
-        "protocol_share": _series(scenario.gas_share, lambda bps: f"{bps} bps"),
+        "gas_prices": _series_as_yaml(scenario.gas_prices, lambda wei: f"{decimal(wei, 10**9)} gwei"),
+        "protocol_share": _series_as_yaml(scenario.gas_share, lambda bps: f"{bps} bps"),
     }
     for group in scenario.keepers:
         keeper = content["keepers"][group.name]
@@ -59,11 +63,11 @@ def write(top: Field, choice: Choice, budget: str, command: str, out: Path) -> P
             keeper.pop(name, None)
         if group.outages:
             keeper["outages"] = [
-                {"from": _clock(each.start), "to": _clock(each.end)} for each in group.outages
+                {"from": _format_clock(each.start), "to": _format_clock(each.end)} for each in group.outages
             ]
         if group.plan:
             keeper["plan"] = [
-                {"at": _clock(move.at), "do": move.do}
+                {"at": _format_clock(move.at), "do": move.do}
                 | ({"share": f"{move.share} bps"} if move.share < 10_000 else {})
                 for move in group.plan
             ]
@@ -73,9 +77,9 @@ def write(top: Field, choice: Choice, budget: str, command: str, out: Path) -> P
     return out / FILE
 
 
-def replay(
+def replay_worst_scenario(
     path: Path,
-    choice: Choice,
+    choice: AttackCandidate,
     found: PathOutcome,
     host: str,
     seed: int,
@@ -86,7 +90,7 @@ def replay(
 ) -> RunResult:
     """Run the file, record the run beside it, and check that it loses what the search found."""
     scenario = load_scenario(path)
-    _check(path, scenario, choice.scenario)
+    _check_same_scenario(path, scenario, choice.scenario)
     out = path.parent / RUN
     result = simulate(scenario, host, seed, out, command=command, progress=progress, stop=stop)
     losses = result.summary["losses"]
@@ -99,30 +103,30 @@ def replay(
     return result
 
 
-def _check(path: Path, read: Scenario, scenario: Scenario) -> None:
+def _check_same_scenario(path: Path, read: Scenario, scenario: Scenario) -> None:
     """Check that the file says what was chosen, to the last digit."""
     for name in ("prices", "feed_prices", "keepers", "gas_prices", "gas_share", "markets", "parameters"):
-        if _bare(getattr(read, name)) != _bare(getattr(scenario, name)):
+        if _strip_labels(getattr(read, name)) != _strip_labels(getattr(scenario, name)):
             raise BackstopError(f"{path}: {name} cannot be said in a scenario file as they were chosen")
 
 
-def _bare(value: Any) -> Any:
+def _strip_labels(value: Any) -> Any:
     """Remove what only labels a price."""
     if isinstance(value, Mapping):
-        return {name: _bare(each) for name, each in value.items()}
+        return {name: _strip_labels(each) for name, each in value.items()}
     return (dict(value.points), value.volatility) if isinstance(value, PricePath) else value
 
 
-def _path(path: PricePath) -> dict[str, Any]:
+def _path_as_yaml(path: PricePath) -> dict[str, Any]:
     points = sorted(path.points.items())
-    return {"assumed": {_clock(at): price(value) for at, value in points}, "volatility": "0 bps"}
+    return {"assumed": {_format_clock(at): price(value) for at, value in points}, "volatility": "0 bps"}
 
 
-def _series(series: Series, shown: Callable[[int], str]) -> dict[str, Any]:
+def _series_as_yaml(series: Series, shown: Callable[[int], str]) -> dict[str, Any]:
     pairs = zip(series.times, series.values, strict=True)
-    return {"assumed": {_clock(at): shown(value) for at, value in pairs}}
+    return {"assumed": {_format_clock(at): shown(value) for at, value in pairs}}
 
 
-def _clock(seconds: int) -> str:
+def _format_clock(seconds: int) -> str:
     minutes, rest = divmod(seconds, 60)
     return f"{minutes // 60:02}:{minutes % 60:02}" + (f":{rest:02}" if rest else "")

@@ -19,11 +19,16 @@ from backstop.errors import BackstopError
 from backstop.simulation.scenario.portable import Floats
 from backstop.simulation.sources.book import Book
 from backstop.simulation.sources.prices import Prices
-from backstop.studies.calibration.calibrate import BLOCK, LAWS, owing
-from backstop.studies.calibration.interval import rounded
-from backstop.studies.calibration.laws import MOST_DEGREES, index_of, jumps_of, tails_of
-from backstop.studies.calibration.moves import Moves, moves_of
-from backstop.studies.stress.statistics import share
+from backstop.studies.calibration.jackknife import round_figure
+from backstop.studies.calibration.log_returns import LogReturns, compute_log_returns
+from backstop.studies.calibration.return_distributions import (
+    MOST_DEGREES,
+    compute_common_index,
+    fit_jumps,
+    fit_student_t,
+)
+from backstop.studies.calibration.scenario_calibration import BLOCK, LAWS, list_indebted_symbols
+from backstop.studies.stress.path_statistics import estimate_share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,9 +62,9 @@ def back_test(book: Book, prices: Prices, *, law: str | None = None) -> pd.DataF
 
     if law is not None and law not in LAWS:
         raise BackstopError(f"law: {law!r} is not one of: {', '.join(LAWS)}")
-    moves = moves_of(prices, owing(book), max(prices.every, BLOCK))
+    moves = compute_log_returns(prices, list_indebted_symbols(book), max(prices.every, BLOCK))
     kind = law or ("jumps" if moves.step > BLOCK else "tails")
-    days = moves.days()
+    days = moves.aggregate_days()
     tested = len(days.table) - len(days.table) // 2
     if tested < _LEAST_DAYS:
         raise BackstopError(
@@ -69,18 +74,18 @@ def back_test(book: Book, prices: Prices, *, law: str | None = None) -> pd.DataF
     rows = [
         row
         for symbol in moves.symbols
-        if moves.of(symbol).any()
-        for row in judged(symbol, _exceeded(moves, days, symbol, kind))
+        if moves.get_returns(symbol).any()
+        for row in run_coverage_tests(symbol, _find_exceedances(moves, days, symbol, kind))
     ]
     return pd.DataFrame(rows)
 
 
-def judged(symbol: str, exceeded: dict[int, list[bool]]) -> list[dict[str, object]]:
+def run_coverage_tests(symbol: str, exceeded: dict[int, list[bool]]) -> list[dict[str, object]]:
     """Return a row for each level: what its days come to, and what the tests say."""
     found = []
     for level, days in exceeded.items():
         rate, count, hits = 1 - level / 10_000, len(days), sum(days)
-        estimate = share(hits, count)
+        estimate = estimate_share(hits, count)
         kupiec, apart = kupiec_p(hits, count, rate), christoffersen_p(days)
         powers = kupiec_power(count, rate), christoffersen_power(count, rate)
         found.append(
@@ -89,21 +94,21 @@ def judged(symbol: str, exceeded: dict[int, list[bool]]) -> list[dict[str, objec
                 "level_bps": level,
                 "days": count,
                 "exceeded_days": hits,
-                "expected_days": rounded(count * rate),
-                "rate_share": rounded(estimate.value),
-                "rate_low_share": rounded(estimate.low or 0.0),
-                "rate_high_share": rounded(1.0 if estimate.high is None else estimate.high),
-                "kupiec_p": rounded(kupiec),
-                "kupiec_power": rounded(powers[0]),
-                "christoffersen_p": rounded(apart),
-                "christoffersen_power": rounded(powers[1]),
-                "verdict": _verdict(kupiec, apart, powers[0], hits > count * rate),
+                "expected_days": round_figure(count * rate),
+                "rate_share": round_figure(estimate.value),
+                "rate_low_share": round_figure(estimate.low or 0.0),
+                "rate_high_share": round_figure(1.0 if estimate.high is None else estimate.high),
+                "kupiec_p": round_figure(kupiec),
+                "kupiec_power": round_figure(powers[0]),
+                "christoffersen_p": round_figure(apart),
+                "christoffersen_power": round_figure(powers[1]),
+                "verdict": _choose_verdict(kupiec, apart, powers[0], hits > count * rate),
             }
         )
     return found
 
 
-def _verdict(kupiec: float, apart: float, power: float, more: bool) -> str:
+def _choose_verdict(kupiec: float, apart: float, power: float, more: bool) -> str:
     if kupiec < SIGNIFICANCE:
         return "too many days exceed it" if more else "too few days exceed it"
     if apart < SIGNIFICANCE:
@@ -114,7 +119,7 @@ def _verdict(kupiec: float, apart: float, power: float, more: bool) -> str:
 # ----------------------------------------------------------------------- tests
 
 
-def _likelihood(hits: int, of: int, rate: float) -> float:
+def _compute_log_likelihood(hits: int, of: int, rate: float) -> float:
     """Return the logarithm of the chance of these hits in this order."""
     missed = of - hits
     return (hits * natural(rate) if hits else 0.0) + (missed * natural(1 - rate) if missed else 0.0)
@@ -122,7 +127,7 @@ def _likelihood(hits: int, of: int, rate: float) -> float:
 
 def kupiec_p(hits: int, of: int, rate: float) -> float:
     """Return how likely so many hits, or less likely ones, are at a rate: Kupiec's likelihood ratio."""
-    ratio = 2 * (_likelihood(hits, of, hits / of) - _likelihood(hits, of, rate))
+    ratio = 2 * (_compute_log_likelihood(hits, of, hits / of) - _compute_log_likelihood(hits, of, rate))
     return float(chi2.sf(max(0.0, ratio), 1))
 
 
@@ -134,7 +139,7 @@ def kupiec_power(of: int, rate: float, worse: float = WORSE) -> float:
 
 def christoffersen_p(days: Sequence[bool]) -> float:
     """Return how likely hits follow each other like this if each day is on its own; 1 without any hit."""
-    return float(_apart(np.array([days], dtype=bool))[0])
+    return float(_compute_independence_p(np.array([days], dtype=bool))[0])
 
 
 def christoffersen_power(of: int, rate: float) -> float:
@@ -145,53 +150,57 @@ def christoffersen_power(of: int, rate: float) -> float:
     found[:, 0] = uniform[:, 0] < rate
     for day in range(1, of):
         found[:, day] = uniform[:, day] < np.where(found[:, day - 1], CLUSTERED, calm)
-    return float(np.mean(_apart(found) < SIGNIFICANCE))
+    return float(np.mean(_compute_independence_p(found) < SIGNIFICANCE))
 
 
-def _apart(days: np.ndarray) -> Floats:
+def _compute_independence_p(days: np.ndarray) -> Floats:
     """Return Christoffersen's p of independence for each row of days."""
     before, after = days[:, :-1], days[:, 1:]
     calm = [np.sum(~before & ~after, axis=1), np.sum(before & ~after, axis=1)]
     hits = [np.sum(~before & after, axis=1), np.sum(before & after, axis=1)]
     ratios = []
     for calm0, calm1, hit0, hit1 in zip(*calm, *hits, strict=True):
-        apart = _fitted(int(hit0), int(calm0)) + _fitted(int(hit1), int(calm1))
-        ratios.append(max(0.0, 2 * (apart - _fitted(int(hit0 + hit1), int(calm0 + calm1)))))
+        apart = _compute_best_log_likelihood(int(hit0), int(calm0)) + _compute_best_log_likelihood(
+            int(hit1), int(calm1)
+        )
+        ratios.append(
+            max(0.0, 2 * (apart - _compute_best_log_likelihood(int(hit0 + hit1), int(calm0 + calm1))))
+        )
     p: Floats = chi2.sf(np.array(ratios), 1)
     return p
 
 
-def _fitted(hits: int, calm: int) -> float:
+def _compute_best_log_likelihood(hits: int, calm: int) -> float:
     """Return the logarithm of the likelihood of hits and calm days at the rate that suits them best."""
-    return _likelihood(hits, hits + calm, hits / (hits + calm)) if hits + calm else 0.0
+    return _compute_log_likelihood(hits, hits + calm, hits / (hits + calm)) if hits + calm else 0.0
 
 
 # -------------------------------------------------------------------- forecasts
 
 
-def _exceeded(moves: Moves, days: Moves, symbol: str, law: str) -> dict[int, list[bool]]:
+def _find_exceedances(moves: LogReturns, days: LogReturns, symbol: str, law: str) -> dict[int, list[bool]]:
     """Tell for each level, day by day of the second half, whether the fall exceeded the forecast."""
     found: dict[int, list[bool]] = {level: [] for level in LEVELS}
     count = days.step // moves.step
-    half, falls = len(days.table) // 2, days.of(symbol)
+    half, falls = len(days.table) // 2, days.get_returns(symbol)
     forecasts: dict[int, float] = {}
     for day in range(half, len(falls)):
         if (day - half) % _MONTH == 0:
             # Only what was known when the day began.
-            known = moves.of(symbol)[np.asarray(moves.places) < days.places[day] * count]
-            forecasts = forecast(known, count, law)
+            known = moves.get_returns(symbol)[np.asarray(moves.places) < days.places[day] * count]
+            forecasts = forecast_falls(known, count, law)
         for level in LEVELS:
             found[level].append(bool(falls[day] < forecasts[level]))
     return found
 
 
-def forecast(known: Floats, count: int, law: str) -> dict[int, float]:
+def forecast_falls(known: Floats, count: int, law: str) -> dict[int, float]:
     """Return, by level, the fall over `count` moves that the law exceeds so rarely, in logarithms."""
     table = known[:, None]
-    index = index_of(table)
+    index = compute_common_index(table)
     random = np.random.default_rng(_SEED)
     shape = max(2_000, _DRAWN // 10 // count), count
-    jumping = jumps_of(table, index) if law == "jumps" else None
+    jumping = fit_jumps(table, index) if law == "jumps" else None
     if jumping is not None:
         times = random.binomial(count, jumping.chance, shape[0])
         calm = jumping.deviations[0] * np.sqrt(count) * random.standard_normal(shape[0])
@@ -200,7 +209,7 @@ def forecast(known: Floats, count: int, law: str) -> dict[int, float]:
         )
         sums = calm + jumped
     else:
-        tails = tails_of(table, index)
+        tails = fit_student_t(table, index)
         drawn = random.standard_normal(shape)
         if law == "tails" and tails.degrees < 0.9 * MOST_DEGREES:
             mixing = random.standard_gamma(tails.degrees / 2, shape)

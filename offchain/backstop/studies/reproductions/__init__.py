@@ -11,13 +11,13 @@ from importlib import import_module
 from typing import cast
 
 from backstop.errors import BackstopError
-from backstop.studies.reproductions.table import Reproduction
+from backstop.studies.reproductions.figure_comparison import Reproduction
 
 NAMES = ("arithmetic", "black-thursday", "bitfinex", "october-2025", "spiral", "shocks", "forecasts")
 """Names of the reproductions, in the order in which they are printed."""
 
 
-def reproduce(name: str, seed: int = 1) -> Reproduction:
+def run_reproduction(name: str, seed: int = 1) -> Reproduction:
     """Reproduce one result; raise BackstopError for an unknown name. The seed decides all draws."""
     if name not in NAMES:
         raise BackstopError(f"there is no reproduction {name!r}: take one of {', '.join(NAMES)}")

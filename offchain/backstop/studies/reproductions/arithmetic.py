@@ -24,8 +24,14 @@ from backstop.hosts.abi import ContractAbi
 from backstop.hosts.artifacts import ROOT
 from backstop.hosts.by_name import open_host
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.studies.reproductions.deployed import Deployed, deployed
-from backstop.studies.reproductions.table import EXACT, Reproduction, Row, by, row
+from backstop.studies.reproductions.figure_comparison import (
+    EXACT,
+    FigureRow,
+    Reproduction,
+    bound_difference,
+    build_row,
+)
+from backstop.studies.reproductions.lockstep_deployment import LockstepDeployment, open_deployment
 
 DAY = 86_400
 FIVE_PERCENT_A_DAY = 1_000_000_564_701_133_626_865_910_626
@@ -53,63 +59,67 @@ def rpow(base: uint256, exponent: uint256) -> uint256:
 
 def reproduce(seed: int) -> Reproduction:
     """Recompute the arithmetic; the seed does not matter, as nothing is drawn."""
-    rows = [*_fees(), *_loss_of_value(), *_first_auction(), *_stairs()]
+    rows = [*_compute_fees(), *_loss_of_value(), *_first_auction(), *_measure_stairs()]
     return Reproduction("arithmetic", "Fee and auction arithmetic", SOURCES, rows)
 
 
-def _fees() -> Iterator[Row]:
+def _compute_fees() -> Iterator[FigureRow]:
     """Compute the fees on a debt of 100 after days at 5% each."""
-    with _power() as rpow:
+    with _compile_power() as rpow:
         for days, published in ((1, "5"), (2, "10.25"), (3, "15.7625")):
             owed = Fraction(100 * (rpow(FIVE_PERCENT_A_DAY, days * DAY) - RAY), RAY)
             name = f"fee on 100 after {days} day{'s' if days > 1 else ''}"
-            yield row(name, owed, Fraction(published), by(WEI), places=18, source=1)
+            yield build_row(name, owed, Fraction(published), bound_difference(WEI), places=18, source=1)
 
 
-def _loss_of_value() -> Iterator[Row]:
+def _loss_of_value() -> Iterator[FigureRow]:
     """Play an auction of the exponential curve, whose price starts at 100."""
     terms = AuctionParameters(EXPONENTIAL, 1, THREE_DAYS_AT_A_LOSS, 4 * DAY, cusp=1, buf=10_000)
-    with deployed(_parameters(terms, ratio=15_000)) as here:
-        id = _auction(here, collateral=151 * WAD // 10, debt=1_000 * WAD, before=100 * RAY, after=99 * RAY)
-        top = Fraction(here.read("CollateralAuction", "status", id)[1], RAY)
-        here.advance(3 * DAY)
-        price = Fraction(here.read("CollateralAuction", "status", id)[1], RAY)
+    with open_deployment(_build_parameters(terms, ratio=15_000)) as here:
+        id = _open_auction(
+            here, collateral=151 * WAD // 10, debt=1_000 * WAD, before=100 * RAY, after=99 * RAY
+        )
+        top = Fraction(here.read_view("CollateralAuction", "status", id)[1], RAY)
+        here.advance_time(3 * DAY)
+        price = Fraction(here.read_view("CollateralAuction", "status", id)[1], RAY)
         name = "what is left of 100 after 3 days at -2.5%, as an auction's price"
-        yield row(name, 100 * price / top, Fraction("92.6859375"), by(WEI), places=18, source=1)
+        yield build_row(
+            name, 100 * price / top, Fraction("92.6859375"), bound_difference(WEI), places=18, source=1
+        )
 
 
-def _first_auction() -> Iterator[Row]:
+def _first_auction() -> Iterator[FigureRow]:
     """Play dss's example, a vault of 40 with a debt of 100."""
     terms = AuctionParameters(STAIRSTEP, 90, 99 * RAY // 100, 8_400, buf=12_500, penalty=11_000)
-    with deployed(_parameters(terms, ratio=17_500)) as here:
-        id = _auction(here, collateral=40 * WAD, debt=100 * WAD, before=5 * RAY, after=4 * RAY)
-        _, price, lot, target = here.read("CollateralAuction", "status", id)
-        yield row("lot of the vault with 40 of collateral", Fraction(lot, WAD), 40, EXACT, source=2)
-        yield row("target for 100 with a penalty of 1.1", Fraction(target, RAD), 110, EXACT, source=2)
-        yield row("first price at 4 with buf 1.25", Fraction(price, RAY), 5, EXACT, source=2)
+    with open_deployment(_build_parameters(terms, ratio=17_500)) as here:
+        id = _open_auction(here, collateral=40 * WAD, debt=100 * WAD, before=5 * RAY, after=4 * RAY)
+        _, price, lot, target = here.read_view("CollateralAuction", "status", id)
+        yield build_row("lot of the vault with 40 of collateral", Fraction(lot, WAD), 40, EXACT, source=2)
+        yield build_row("target for 100 with a penalty of 1.1", Fraction(target, RAD), 110, EXACT, source=2)
+        yield build_row("first price at 4 with buf 1.25", Fraction(price, RAY), 5, EXACT, source=2)
 
 
-def _stairs() -> Iterator[Row]:
+def _measure_stairs() -> Iterator[FigureRow]:
     """Measure when the price reaches the market's, and 60% of the first one."""
     terms = AuctionParameters(STAIRSTEP, 30, 997 * RAY // 1_000, 8_400, cusp=1, buf=11_000)
-    with deployed(_parameters(terms, ratio=15_000)) as here:
+    with open_deployment(_build_parameters(terms, ratio=15_000)) as here:
         market = 99 * RAY
-        id = _auction(here, collateral=151 * WAD // 10, debt=1_000 * WAD, before=100 * RAY, after=market)
-        top = here.read("CollateralAuction", "status", id)[1]
+        id = _open_auction(here, collateral=151 * WAD // 10, debt=1_000 * WAD, before=100 * RAY, after=market)
+        top = here.read_view("CollateralAuction", "status", id)[1]
         found = {market: 0, top * 6 // 10: 0}
         for second in range(0, 8_400, 30):
-            price = here.read("CollateralAuction", "status", id)[1]
+            price = here.read_view("CollateralAuction", "status", id)[1]
             for level, at in found.items():
                 if price <= level and not at:
                     found[level] = second
-            here.advance(30)
+            here.advance_time(30)
         at_market, at_60 = found.values()
-        yield row("steps until the market's price", at_market // 30, 32, EXACT, source=3)
-        yield row("time until the market's price", at_market, 960, EXACT, unit="s", source=3)
-        yield row("time until 60% of the first price", at_60, 5_130, EXACT, unit="s", source=3)
+        yield build_row("steps until the market's price", at_market // 30, 32, EXACT, source=3)
+        yield build_row("time until the market's price", at_market, 960, EXACT, unit="s", source=3)
+        yield build_row("time until 60% of the first price", at_60, 5_130, EXACT, unit="s", source=3)
 
 
-def _parameters(terms: AuctionParameters, ratio: int) -> Parameters:
+def _build_parameters(terms: AuctionParameters, ratio: int) -> Parameters:
     """Build a deployment with one collateral type, without fees or rewards."""
     free = AuctionParameters(
         terms.curve, terms.period, terms.cut, terms.tail, terms.cusp, terms.buf, terms.penalty, tip=0, chip=0
@@ -118,18 +128,18 @@ def _parameters(terms: AuctionParameters, ratio: int) -> Parameters:
     return Parameters((only,), stages=(StageParameters("buffer"), StageParameters("reserve")), equity=None)
 
 
-def _auction(here: Deployed, collateral: int, debt: int, before: int, after: int) -> int:
+def _open_auction(here: LockstepDeployment, collateral: int, debt: int, before: int, after: int) -> int:
     """Open a vault at one price, liquidate it at another, and return the auction's id."""
     for _ in range(2):
-        here.price(0, before)
-    here.borrow("borrower", 0, collateral, debt)
+        here.report_price(0, before)
+    here.open_vault("borrower", 0, collateral, debt)
     for _ in range(2):
-        here.price(0, after)
-    return here.liquidate("borrower", 0)
+        here.report_price(0, after)
+    return here.liquidate_vault("borrower", 0)
 
 
 @contextmanager
-def _power() -> Iterator[Callable[[int, int], int]]:
+def _compile_power() -> Iterator[Callable[[int, int], int]]:
     """Compile the ledger's power function and yield a call of it [ray]."""
     # The compiler is slow to load, and no other reproduction needs it.
     from vyper.compiler import compile_code

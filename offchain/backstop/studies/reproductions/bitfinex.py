@@ -20,16 +20,22 @@ from backstop.deployment.parameters import (
 )
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.studies.reproductions.deployed import Deployed, deployed
-from backstop.studies.reproductions.published import figures
-from backstop.studies.reproductions.table import EXACT, Reproduction, Row, by, row
+from backstop.studies.reproductions.figure_comparison import (
+    EXACT,
+    FigureRow,
+    Reproduction,
+    bound_difference,
+    build_row,
+)
+from backstop.studies.reproductions.lockstep_deployment import LockstepDeployment, open_deployment
+from backstop.studies.reproductions.published_figures import load_figures
 
 SAFE, STOLEN = 0, 1  # collateral types
 CUSTOMERS = {"whale": 120_000_000, "trader": 79_990_000, "small": 10_000}
 """Deposits [stablecoins]: 200 million in all, of which 36.067% are 72.134 million."""
 LOST = 72_134_000
 CONVERTED = 20_000_000  # by the whale, in October
-PUBLISHED = figures("bitfinex")
+PUBLISHED = load_figures("bitfinex")
 LEFT_IN_JANUARY = int(PUBLISHED["left_in_january"])
 EIGHT_DIGITS = Fraction(1, 10**8)
 
@@ -47,72 +53,85 @@ SOURCES = (
 
 def reproduce(seed: int) -> Reproduction:
     """Reproduce the haircut and the claims; the seed does not matter, as nothing is drawn."""
-    with deployed(_parameters(), _at(OPENED)) as here:
-        rows = _haircut(here) + _claims(here)
+    with open_deployment(_build_parameters(), _to_timestamp(OPENED)) as here:
+        rows = _compare_haircuts(here) + _compare_claims(here)
     return Reproduction("bitfinex", "Bitfinex, August 2016 to April 2017", SOURCES, rows)
 
 
-def _haircut(here: Deployed) -> list[Row]:
+def _compare_haircuts(here: LockstepDeployment) -> list[FigureRow]:
     """Share the loss among all customers, and compare their haircuts and claims."""
-    _open(here)
-    before = {who: _worth(here, who) for who in CUSTOMERS}
-    _lose(here)
-    here.do("LossWaterfall", "cover", STOLEN, sender="stranger")
+    _open_customers(here)
+    before = {who: _read_worth(here, who) for who in CUSTOMERS}
+    _realise_theft(here)
+    here.apply_call("LossWaterfall", "cover", STOLEN, sender="stranger")
     rows = []
     for who, assets in before.items():
-        cut = Fraction(100 * (assets - _worth(here, who)), assets)
+        cut = Fraction(100 * (assets - _read_worth(here, who)), assets)
         name = f"haircut of {who}, who has {CUSTOMERS[who]:,}"
-        rows.append(row(name, cut, PUBLISHED["haircut"], by(EIGHT_DIGITS), unit="%", places=8, source=1))
-        here.do("Savings", "collect_claims", here.at(who), sender="stranger")
-        claims = Fraction(here.read("Savings.Claims", "balanceOf", here.at(who)), assets - _worth(here, who))
-        rows.append(row("  claims for each dollar lost", claims, 1, by(EIGHT_DIGITS), places=8, source=2))
+        rows.append(
+            build_row(
+                name, cut, PUBLISHED["haircut"], bound_difference(EIGHT_DIGITS), unit="%", places=8, source=1
+            )
+        )
+        here.apply_call("Savings", "collect_claims", here.get_address(who), sender="stranger")
+        claims = Fraction(
+            here.read_view("Savings.Claims", "balanceOf", here.get_address(who)),
+            assets - _read_worth(here, who),
+        )
+        rows.append(
+            build_row(
+                "  claims for each dollar lost", claims, 1, bound_difference(EIGHT_DIGITS), places=8, source=2
+            )
+        )
     return rows
 
 
-def _claims(here: Deployed) -> list[Row]:
+def _compare_claims(here: LockstepDeployment) -> list[FigureRow]:
     """Take the published steps, and compare what each redeems, converts or leaves."""
-    trader, rows = here.at("trader"), []
-    here.do("Stablecoin", "approve", here.at("Savings.Claims"), MAX_UINT256, sender="exchange")
-    claim = here.read("Savings.Claims", "balanceOf", trader)
+    trader, rows = here.get_address("trader"), []
+    here.apply_call(
+        "Stablecoin", "approve", here.get_address("Savings.Claims"), MAX_UINT256, sender="exchange"
+    )
+    claim = here.read_view("Savings.Claims", "balanceOf", trader)
     paid = 0
     for date, name, percent in (
         ((2016, 9, 2), "redeemed on 2 September", PUBLISHED["redeemed_2_september"]),
         ((2016, 9, 30), "redeemed on 30 September", PUBLISHED["redeemed_30_september"]),
     ):
-        got = _redeem(here, date, percent / 100)
-        rows.append(_redeemed(name, got, claim - paid, percent, 3))
+        got = _redeem_share(here, date, percent / 100)
+        rows.append(_compare_redemption(name, got, claim - paid, percent, 3))
         paid += got
-    _wait_until(here, (2016, 10, 27))
-    here.price(EQUITY_MARKET, RAY)
-    price = Fraction(here.read("Savings.Claims", "conversion_price"), RAY)
-    rows.append(row("claims for a dollar of equity", price, 1, EXACT, places=8, source=3))
-    _convert(here, CONVERTED * WAD)
-    rows.append(row("owed after the conversion", _owed(here)))
+    _advance_to_date(here, (2016, 10, 27))
+    here.report_price(EQUITY_MARKET, RAY)
+    price = Fraction(here.read_view("Savings.Claims", "conversion_price"), RAY)
+    rows.append(build_row("claims for a dollar of equity", price, 1, EXACT, places=8, source=3))
+    _convert_claims(here, CONVERTED * WAD)
+    rows.append(build_row("owed after the conversion", _read_owed(here)))
     # Convert as much as makes January's redemption of 2% leave the published number.
-    _convert(here, _owed_wei(here) - LEFT_IN_JANUARY * WAD * 100 // 98)
+    _convert_claims(here, _owed_wei(here) - LEFT_IN_JANUARY * WAD * 100 // 98)
     percent = PUBLISHED["redeemed_10_january"]
-    got = _redeem(here, (2017, 1, 10), percent / 100)
-    rows.append(_redeemed("redeemed on 10 January", got, claim - paid, percent, 4))
+    got = _redeem_share(here, (2017, 1, 10), percent / 100)
+    rows.append(_compare_redemption("redeemed on 10 January", got, claim - paid, percent, 4))
     paid += got
-    rows.append(row("owed after that", _owed(here), LEFT_IN_JANUARY, source=4))
-    paid += _redeem(here, LAST, Fraction(1))
-    rows.append(row("owed after 3 April", _owed(here), 0, EXACT, source=5))
+    rows.append(build_row("owed after that", _read_owed(here), LEFT_IN_JANUARY, source=4))
+    paid += _redeem_share(here, LAST, Fraction(1))
+    rows.append(build_row("owed after 3 April", _read_owed(here), 0, EXACT, source=5))
     name = "repaid to who never converted"
     share = Fraction(100 * paid, claim)
-    rows.append(row(name, share, 100, by(EIGHT_DIGITS), unit="%", places=8, source=5))
-    days = (here.both.timestamp - _at(THEFT)) // 86_400
-    rows.append(row("days from the theft to the last redemption", days, source=5))
+    rows.append(build_row(name, share, 100, bound_difference(EIGHT_DIGITS), unit="%", places=8, source=5))
+    days = (here.both.timestamp - _to_timestamp(THEFT)) // 86_400
+    rows.append(build_row("days from the theft to the last redemption", days, source=5))
     return rows
 
 
-def _redeemed(name: str, got: int, owed: int, percent: Fraction, source: int) -> Row:
+def _compare_redemption(name: str, got: int, owed: int, percent: Fraction, source: int) -> FigureRow:
     """Compare what a holder was paid with the published share of what it was owed."""
     share = Fraction(100 * got, owed)
-    return row(
+    return build_row(
         f"{name}, of a holder's claim",
         share,
         percent,
-        by(EIGHT_DIGITS),
+        bound_difference(EIGHT_DIGITS),
         unit="%",
         places=8,
         source=source,
@@ -122,7 +141,7 @@ def _redeemed(name: str, got: int, owed: int, percent: Fraction, source: int) ->
 # -------------------------------------------------------------------------- steps
 
 
-def _parameters() -> Parameters:
+def _build_parameters() -> Parameters:
     """Build a deployment in which Savings bear all of a loss at once, without fees or rewards.
 
     Claims convert at one dollar.
@@ -139,69 +158,69 @@ def _parameters() -> Parameters:
     )
 
 
-def _open(here: Deployed) -> None:
+def _open_customers(here: LockstepDeployment) -> None:
     """Set prices, make the customers' deposits, and fund the redemptions."""
     for _ in range(2):
         for market in (SAFE, STOLEN, EQUITY_MARKET):
-            here.price(market, RAY)
-    here.borrow("market_maker", SAFE, 900_000_000 * WAD, 400_000_000 * WAD)
+            here.report_price(market, RAY)
+    here.open_vault("market_maker", SAFE, 900_000_000 * WAD, 400_000_000 * WAD)
     for who, assets in CUSTOMERS.items():
-        here.do("Stablecoin", "transfer", here.at(who), assets * WAD, sender="market_maker")
-        here.do("Stablecoin", "approve", here.at("Savings"), MAX_UINT256, sender=who)
-        here.do("Savings", "deposit", assets * WAD, here.at(who), sender=who)
-    here.do("Stablecoin", "transfer", here.at("exchange"), LOST * WAD, sender="market_maker")
+        here.apply_call("Stablecoin", "transfer", here.get_address(who), assets * WAD, sender="market_maker")
+        here.apply_call("Stablecoin", "approve", here.get_address("Savings"), MAX_UINT256, sender=who)
+        here.apply_call("Savings", "deposit", assets * WAD, here.get_address(who), sender=who)
+    here.apply_call("Stablecoin", "transfer", here.get_address("exchange"), LOST * WAD, sender="market_maker")
 
 
-def _lose(here: Deployed) -> None:
+def _realise_theft(here: LockstepDeployment) -> None:
     """Open a debt of the stolen amount and let its collateral become worthless: nobody buys it."""
     for _ in range(2):
-        here.price(STOLEN, RAY)
-    here.borrow("thief", STOLEN, 2 * LOST * WAD, LOST * WAD)
-    _wait_until(here, THEFT)
+        here.report_price(STOLEN, RAY)
+    here.open_vault("thief", STOLEN, 2 * LOST * WAD, LOST * WAD)
+    _advance_to_date(here, THEFT)
     for _ in range(2):
-        here.price(STOLEN, RAY // 10**9)
-    id = here.liquidate("thief", STOLEN)
-    _wait_until(here, SHARED)
+        here.report_price(STOLEN, RAY // 10**9)
+    id = here.liquidate_vault("thief", STOLEN)
+    _advance_to_date(here, SHARED)
     for _ in range(2):
-        here.price(STOLEN, RAY // 10**9)
-    here.do("CollateralAuction", "close", id, sender="stranger")
-    assert here.read("VaultEngine", "deficit_of", STOLEN) == LOST * RAD
+        here.report_price(STOLEN, RAY // 10**9)
+    here.apply_call("CollateralAuction", "close", id, sender="stranger")
+    assert here.read_view("VaultEngine", "deficit_of", STOLEN) == LOST * RAD
 
 
-def _redeem(here: Deployed, date: tuple[int, int, int], share: Fraction) -> int:
+def _redeem_share(here: LockstepDeployment, date: tuple[int, int, int], share: Fraction) -> int:
     """Redeem a share of what is owed and return what the trader is paid [wei]."""
-    _wait_until(here, date)
-    before = here.read("Stablecoin", "balanceOf", here.at("trader"))
-    here.do("Savings.Claims", "repay", int(_owed_wei(here) * share), sender="exchange")
-    here.do("Savings.Claims", "collect", here.at("trader"), 0, sender="stranger")
-    return int(here.read("Stablecoin", "balanceOf", here.at("trader"))) - int(before)
+    _advance_to_date(here, date)
+    before = here.read_view("Stablecoin", "balanceOf", here.get_address("trader"))
+    here.apply_call("Savings.Claims", "repay", int(_owed_wei(here) * share), sender="exchange")
+    here.apply_call("Savings.Claims", "collect", here.get_address("trader"), 0, sender="stranger")
+    return int(here.read_view("Stablecoin", "balanceOf", here.get_address("trader"))) - int(before)
 
 
-def _convert(here: Deployed, owed: int) -> None:
+def _convert_claims(here: LockstepDeployment, owed: int) -> None:
     """Convert the whale's tokens worth `owed` [wei] to equity, which is still worth a dollar."""
-    here.price(EQUITY_MARKET, RAY)
-    tokens = owed * here.read("Savings.Claims", "tokens") // _owed_wei(here)
-    here.do("Savings.Claims", "convert", tokens, here.at("whale"), sender="whale")
+    here.report_price(EQUITY_MARKET, RAY)
+    tokens = owed * here.read_view("Savings.Claims", "tokens") // _owed_wei(here)
+    here.apply_call("Savings.Claims", "convert", tokens, here.get_address("whale"), sender="whale")
 
 
-def _owed_wei(here: Deployed) -> int:
-    return int(here.read("Savings.Claims", "outstanding"))
+def _owed_wei(here: LockstepDeployment) -> int:
+    return int(here.read_view("Savings.Claims", "outstanding"))
 
 
-def _owed(here: Deployed) -> Fraction:
+def _read_owed(here: LockstepDeployment) -> Fraction:
     return Fraction(_owed_wei(here), WAD)
 
 
-def _worth(here: Deployed, who: str) -> int:
+def _read_worth(here: LockstepDeployment, who: str) -> int:
     """Return what a customer's shares are worth [wei]: no loss waits for its cover when it is asked."""
-    shares = here.read("Savings", "balanceOf", here.at(who))
-    return int(here.read("Savings", "convertToAssets", shares))
+    shares = here.read_view("Savings", "balanceOf", here.get_address(who))
+    return int(here.read_view("Savings", "convertToAssets", shares))
 
 
-def _at(date: tuple[int, int, int]) -> int:
+def _to_timestamp(date: tuple[int, int, int]) -> int:
     return int(datetime(*date, tzinfo=UTC).timestamp())
 
 
-def _wait_until(here: Deployed, date: tuple[int, int, int]) -> None:
+def _advance_to_date(here: LockstepDeployment, date: tuple[int, int, int]) -> None:
     """Let time pass until the day begins, if it has not begun."""
-    here.advance(max(0, _at(date) - here.both.timestamp))
+    here.advance_time(max(0, _to_timestamp(date) - here.both.timestamp))

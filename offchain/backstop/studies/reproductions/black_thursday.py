@@ -15,8 +15,15 @@ from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.run_directory import column
 from backstop.simulation.scenario import load_scenario
-from backstop.studies.reproductions.published import figures
-from backstop.studies.reproductions.table import Reproduction, Row, by, factor, row, share
+from backstop.studies.reproductions.figure_comparison import (
+    FigureRow,
+    Reproduction,
+    bound_difference,
+    bound_ratio,
+    bound_share,
+    build_row,
+)
+from backstop.studies.reproductions.published_figures import load_figures
 
 BOOKS = 10
 FOR_NOTHING = 50
@@ -33,10 +40,10 @@ SOURCES = (
     "million DAI lost, 36% of all liquidations won by zero bids, 8.32 million dollars withdrawn by them",
 )
 BAD_DEBT, FREE, ZERO_BIDS = (
-    int(figures("black-thursday")[name])
+    int(load_figures("black-thursday")[name])
     for name in ("bad_debt", "sold_for_nothing", "auctions_won_for_nothing")
 )
-HALF_AN_ORDER = factor(3)
+HALF_AN_ORDER = bound_ratio(3)
 
 
 class Loss(NamedTuple):
@@ -50,15 +57,15 @@ class Loss(NamedTuple):
 
 def reproduce(seed: int, books: int = BOOKS) -> Reproduction:
     """Run each cell on `books` books, drawn from this seed on."""
-    rows: list[Row] = []
+    rows: list[FigureRow] = []
     for name, file in CELLS.items():
         scenario = load_scenario(str(Path(__file__).with_name(file)))
-        losses = [loss(simulate(scenario, "revm", seed + i)) for i in range(books)]
-        rows += _rows(name, losses, as_it_was=not rows)
+        losses = [measure_loss(simulate(scenario, "revm", seed + i)) for i in range(books)]
+        rows += _build_rows(name, losses, as_it_was=not rows)
     return Reproduction("black-thursday", "Black Thursday, 12 March 2020", SOURCES, rows)
 
 
-def loss(result: RunResult) -> Loss:
+def measure_loss(result: RunResult) -> Loss:
     """Collect a run's figures from its tables."""
     takes = column(result.tables, "takes")
     names = ("auction_id", "slice_wad", "price_ray", "market_price_ray")
@@ -72,40 +79,42 @@ def loss(result: RunResult) -> Loss:
     return Loss(Fraction(created, RAD), Fraction(free, WAD), len(zero), auctions)
 
 
-def _rows(name: str, losses: Sequence[Loss], *, as_it_was: bool) -> list[Row]:
+def _build_rows(name: str, losses: Sequence[Loss], *, as_it_was: bool) -> list[FigureRow]:
     """Compare a cell's medians; the day as it was has published figures, and the spread of its books."""
     bad_debt = [each.bad_debt for each in losses]
-    free = median([each.free for each in losses])
-    zero = median([Fraction(100 * each.zero_bids, each.auctions) for each in losses])
+    free = compute_median([each.free for each in losses])
+    zero = compute_median([Fraction(100 * each.zero_bids, each.auctions) for each in losses])
 
-    def figure(title: str, ours: Fraction, known: int | None = None) -> Row:
-        return row(f"{name}: {title}", ours, known, HALF_AN_ORDER, unit="USD", source=1 if known else 0)
+    def figure(title: str, ours: Fraction, known: int | None = None) -> FigureRow:
+        return build_row(f"{name}: {title}", ours, known, HALF_AN_ORDER, unit="USD", source=1 if known else 0)
 
     if not as_it_was:
         return [
-            figure("bad debt", median(bad_debt)),
+            figure("bad debt", compute_median(bad_debt)),
             figure("sold for nothing", free),
-            row(f"{name}: auctions won for nothing", zero, unit="%"),
+            build_row(f"{name}: auctions won for nothing", zero, unit="%"),
         ]
     for_each = sum(bad_debt, Fraction()) / max(1, sum(each.free for each in losses))
     return [
-        figure("bad debt", median(bad_debt), BAD_DEBT),
+        figure("bad debt", compute_median(bad_debt), BAD_DEBT),
         figure("  least of the books", min(bad_debt)),
         figure("  most of the books", max(bad_debt)),
         figure("sold for nothing", free, FREE),
-        row(f"{name}: auctions won for nothing", zero, ZERO_BIDS, by(10), unit="%", source=1),
-        row(
+        build_row(
+            f"{name}: auctions won for nothing", zero, ZERO_BIDS, bound_difference(10), unit="%", source=1
+        ),
+        build_row(
             f"{name}: bad debt for each dollar sold for nothing",
             for_each,
             Fraction(BAD_DEBT, FREE),
-            share(20),
+            bound_share(20),
             places=2,
             source=1,
         ),
     ]
 
 
-def median(values: Sequence[Fraction]) -> Fraction:
+def compute_median(values: Sequence[Fraction]) -> Fraction:
     """Return the middle value, or the mean of the middle two."""
     ordered = sorted(values)
     half = len(ordered) // 2

@@ -16,13 +16,18 @@ from typing import NamedTuple
 import numpy as np
 
 from backstop.simulation.scenario.portable import Floats, log
-from backstop.studies.calibration.backtest import LEVELS, SIGNIFICANCE, forecast, kupiec_p, kupiec_power
-from backstop.studies.calibration.calibrate import YEAR
-from backstop.studies.calibration.laws import MOST_DEGREES, tails_of
-from backstop.studies.questions.setup import Runner, column, loaded
-from backstop.studies.reproductions.black_thursday import BAD_DEBT, BOOKS, HALF_AN_ORDER, median
-from backstop.studies.reproductions.table import Reproduction, Row, by, row
-from backstop.studies.straddle.paths import rows_of
+from backstop.studies.calibration.backtest import LEVELS, SIGNIFICANCE, forecast_falls, kupiec_p, kupiec_power
+from backstop.studies.calibration.return_distributions import MOST_DEGREES, fit_student_t
+from backstop.studies.calibration.scenario_calibration import YEAR
+from backstop.studies.reproductions.black_thursday import BAD_DEBT, BOOKS, HALF_AN_ORDER, compute_median
+from backstop.studies.reproductions.figure_comparison import (
+    FigureRow,
+    Reproduction,
+    bound_difference,
+    build_row,
+)
+from backstop.studies.risk_questions.path_runner import PathRunner, get_column, load_with_changes
+from backstop.studies.self_hedge.second_prices import load_series
 
 HOUR = 3_600
 CALM_HOURS = 10
@@ -45,7 +50,7 @@ SOURCES = (
 )
 
 
-class Case(NamedTuple):
+class ForecastCase(NamedTuple):
     """Bars whose falls are forecast: of a series, by the series before if there is one, and from which on."""
 
     title: str
@@ -55,36 +60,38 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("ether, 12 March 2020", "eth-2020-03-12", "", 1),
-    Case("ether, 19 May 2021", "eth-2021-05-19", "", 2),
-    Case("the same, knowing 12 March 2020", "eth-2021-05-19", "eth-2020-03-12", 2),
-    Case("bitcoin, 10 October 2025", "btc-2025-10-10", "", 3),
+    ForecastCase("ether, 12 March 2020", "eth-2020-03-12", "", 1),
+    ForecastCase("ether, 19 May 2021", "eth-2021-05-19", "", 2),
+    ForecastCase("the same, knowing 12 March 2020", "eth-2021-05-19", "eth-2020-03-12", 2),
+    ForecastCase("bitcoin, 10 October 2025", "btc-2025-10-10", "", 3),
 )
 
 
 def reproduce(seed: int, books: int = BOOKS, paths: int = PATHS) -> Reproduction:
     """Forecast the published falls, and the bad debt of 12 March 2020 on books drawn from this seed on."""
-    rows = [each for case in CASES for each in _falls(case)]
-    return Reproduction("forecasts", "Forecasts of bad days", SOURCES, rows + _losses(seed, books, paths))
+    rows = [each for case in CASES for each in _compare_falls(case)]
+    return Reproduction(
+        "forecasts", "Forecasts of bad days", SOURCES, rows + _compare_losses(seed, books, paths)
+    )
 
 
 # ------------------------------------------------------------------------ falls
 
 
-def moves_of(series: str) -> Floats:
+def compute_bar_returns(series: str) -> Floats:
     """Return the moves from close to close of published bars, in logarithms; the first is from its open."""
-    bars = rows_of(series)
+    bars = load_series(series)
     moves: Floats = np.diff(log(np.array([bars[0][1], *(bar[4] for bar in bars)], dtype=np.float64)))
     return moves
 
 
-def spacing_of(series: str) -> int:
+def measure_bar_length(series: str) -> int:
     """Return how long a bar is, seconds; all bars of a series follow each other."""
-    (found,) = {after[0] - before[0] for before, after in pairwise(rows_of(series))}
+    (found,) = {after[0] - before[0] for before, after in pairwise(load_series(series))}
     return found
 
 
-def exceeded(known: Floats, moves: Floats, first: int, refit: int) -> dict[int, list[bool]]:
+def find_exceedances(known: Floats, moves: Floats, first: int, refit: int) -> dict[int, list[bool]]:
     """Tell by level, from the move `first` on, which falls were deeper than the forecast of their time.
 
     The law is fitted anew every `refit` moves, to what was known then and to the moves so far.
@@ -93,7 +100,7 @@ def exceeded(known: Floats, moves: Floats, first: int, refit: int) -> dict[int, 
     forecasts: Mapping[int, float] = {}
     for place in range(first, len(moves)):
         if (place - first) % refit == 0:
-            forecasts = forecast(np.concatenate([known, moves[:place]]), 1, "tails")
+            forecasts = forecast_falls(np.concatenate([known, moves[:place]]), 1, "tails")
         for level in LEVELS:
             found[level].append(bool(moves[place] < forecasts[level]))
     return found
@@ -104,28 +111,28 @@ def most_kept(count: int, rate: Fraction) -> int:
     return max(hits for hits in range(count + 1) if kupiec_p(hits, count, float(rate)) >= SIGNIFICANCE)
 
 
-def _falls(case: Case) -> list[Row]:
+def _compare_falls(case: ForecastCase) -> list[FigureRow]:
     """Compare how many bars fell deeper than forecast, and how many were to; say what the test would miss."""
-    moves = moves_of(case.series)
-    known = moves_of(case.before) if case.before else np.empty(0)
+    moves = compute_bar_returns(case.series)
+    known = compute_bar_returns(case.before) if case.before else np.empty(0)
     first = 0 if case.before else len(moves) // 2
-    found, rows = exceeded(known, moves, first, HOUR // spacing_of(case.series)), []
+    found, rows = find_exceedances(known, moves, first, HOUR // measure_bar_length(case.series)), []
     for level, bars in found.items():
         rate, count = Fraction(10_000 - level, 10_000), len(bars)
         expected, name = count * rate, f"{case.title}: of {count} bars, deeper than at {level // 100}%"
-        bound = by(most_kept(count, rate) - expected)
-        rows.append(row(name, expected, sum(bars), bound, places=2, source=case.source))
+        bound = bound_difference(most_kept(count, rate) - expected)
+        rows.append(build_row(name, expected, sum(bars), bound, places=2, source=case.source))
         power = round(100 * kupiec_power(count, float(rate)))
-        rows.append(row("  chance that twice as many would have been noticed", power, unit="%"))
+        rows.append(build_row("  chance that twice as many would have been noticed", power, unit="%"))
     return rows
 
 
 # ----------------------------------------------------------------------- losses
 
 
-def law_of(moves: Floats, step: int) -> dict[str, str]:
+def fit_model_fields(moves: Floats, step: int) -> dict[str, str]:
     """Return Student's t of moves as the fields of a scenario's model, as `calibrate` writes them."""
-    tails = tails_of(moves[:, None], moves)
+    tails = fit_student_t(moves[:, None], moves)
     yearly = tails.deviations[0] * sqrt(YEAR / step)
     fields = {f"{MODEL}.volatility": f"{100 * yearly:.4g}% a year"}
     if tails.degrees < 0.9 * MOST_DEGREES:
@@ -135,26 +142,26 @@ def law_of(moves: Floats, step: int) -> dict[str, str]:
 
 def bad_debt(file: str, fields: Mapping[str, str], seed: int, paths: int) -> list[Fraction]:
     """Return the bad debt of each path of a scenario on one book, stablecoins."""
-    day = loaded(str(HERE / file), fields)
-    (outcomes,) = Runner(paths, seed, "fast").outcomes([day])
-    return [Fraction(int(each), MICRO) for each in column(day, outcomes, "bad_debt")]
+    day = load_with_changes(str(HERE / file), fields)
+    (outcomes,) = PathRunner(paths, seed, "fast").run_outcomes([day])
+    return [Fraction(int(each), MICRO) for each in get_column(day, outcomes, "bad_debt")]
 
 
-def _losses(seed: int, books: int, paths: int) -> list[Row]:
+def _compare_losses(seed: int, books: int, paths: int) -> list[FigureRow]:
     """Forecast the bad debt of 12 March 2020 by the law of its calm hours, and by that of the whole day."""
     series = "eth-2020-03-12"
-    moves, step = moves_of(series), spacing_of(series)
+    moves, step = compute_bar_returns(series), measure_bar_length(series)
     laws = {"calm hours": moves[: CALM_HOURS * HOUR // step], "whole day": moves}
     seeds = range(seed, seed + books)
 
     def usual(file: str) -> Fraction:
         each = (bad_debt(file, {}, seed, AS_IT_WAS) for seed in seeds)
-        return median([sum(found, Fraction()) / len(found) for found in each])
+        return compute_median([sum(found, Fraction()) / len(found) for found in each])
 
     up, down = usual("maker-2020-keepers-up.yaml"), usual("maker-2020.yaml")
     rows = [
-        row("at the published prices, keepers up: bad debt", up, unit="USD"),
-        row(
+        build_row("at the published prices, keepers up: bad debt", up, unit="USD"),
+        build_row(
             "at the published prices, keepers down: bad debt",
             down,
             BAD_DEBT,
@@ -164,20 +171,22 @@ def _losses(seed: int, books: int, paths: int) -> list[Row]:
         ),
     ]
     for name, known in laws.items():
-        fields = law_of(known, step)
+        fields = fit_model_fields(known, step)
         found = sorted(each for seed in seeds for each in bad_debt("forecast.yaml", fields, seed, paths))
 
         def beyond(least: Fraction | int, found: list[Fraction] = found) -> Fraction:
             return Fraction(100 * sum(each >= least for each in found), len(found))
 
         rows += [
-            row(f"law of the {name}, keepers up: bad debt of one day in {one_in}",
+            build_row(f"law of the {name}, keepers up: bad debt of one day in {one_in}",
                 found[-(len(found) // one_in)], BAD_DEBT, HALF_AN_ORDER, unit="USD", source=4)
             for one_in in (20, 100)
         ]  # fmt: skip
         rows += [
-            row("  days with more than at the published prices, keepers up", beyond(up), unit="%", places=2),
-            row("  the same, keepers down", beyond(down), unit="%", places=2),
-            row("  days with as much as was published", beyond(BAD_DEBT), unit="%", places=2),
+            build_row(
+                "  days with more than at the published prices, keepers up", beyond(up), unit="%", places=2
+            ),
+            build_row("  the same, keepers down", beyond(down), unit="%", places=2),
+            build_row("  days with as much as was published", beyond(BAD_DEBT), unit="%", places=2),
         ]
     return rows

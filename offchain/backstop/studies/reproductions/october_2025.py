@@ -28,9 +28,14 @@ from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_ranking import PerpetualRanking, score_of
 from backstop.model.price_path import SHORT
-from backstop.studies.reproductions.deployed import Deployed, deployed
-from backstop.studies.reproductions.published import table
-from backstop.studies.reproductions.table import Reproduction, Row, by, row
+from backstop.studies.reproductions.figure_comparison import (
+    FigureRow,
+    Reproduction,
+    bound_difference,
+    build_row,
+)
+from backstop.studies.reproductions.lockstep_deployment import LockstepDeployment, open_deployment
+from backstop.studies.reproductions.published_figures import load_table
 
 SOURCES = (
     "Chitra and others, pluriholonomic/autodeleveraging-analysis at aae0be8, two-pass replay by waves: "
@@ -57,12 +62,12 @@ class Wave(NamedTuple):
 
 
 WAVES = tuple(
-    Wave(*(round(Fraction(each[name])) for name in Wave._fields)) for each in table("waves-2025-10-10")
+    Wave(*(round(Fraction(each[name])) for name in Wave._fields)) for each in load_table("waves-2025-10-10")
 )
 """Waves from 21:16:04 to 21:25:47 UTC, in order."""
 
 
-def minimal(wave: Wave) -> int:
+def compute_minimal_take(wave: Wave) -> int:
     """Return what a wave needs, as far as its winners can pay it."""
     return min(wave.needed, wave.won)
 
@@ -77,112 +82,112 @@ def through_the_market(waves: tuple[Wave, ...], policy: str) -> list[int]:
     terms = PerpetualParameters("WETH", DOLLAR // (BEFORE - AFTER), dust=0)
     margin = MarginParameters((terms,), policy=policy, maker_fee=0, taker_fee=0, third_bond=0, divergence=0)
     parameters = replace(standard(), margin=margin)
-    with deployed(parameters) as here:
-        return _Market(here).play(waves)
+    with open_deployment(parameters) as here:
+        return _WaveMarket(here).play_waves(waves)
 
 
-class _Market:
+class _WaveMarket:
     """Perpetual market with shorts that win, a long that fails, and others who are long."""
 
-    def __init__(self, here: Deployed) -> None:
+    def __init__(self, here: LockstepDeployment) -> None:
         self.here, self.nonce = here, 0
-        self._price(BEFORE)
-        here.borrow("rich", 0, 100 * WAD, 20_000 * WAD)
-        here.do("Stablecoin", "approve", here.at(HOUSE), MAX_UINT256, sender="rich")
+        self._report_price(BEFORE)
+        here.open_vault("rich", 0, 100 * WAD, 20_000 * WAD)
+        here.apply_call("Stablecoin", "approve", here.get_address(HOUSE), MAX_UINT256, sender="rich")
 
-    def play(self, waves: Sequence[Wave]) -> list[int]:
+    def play_waves(self, waves: Sequence[Wave]) -> list[int]:
         """Play the waves one after the other, from the same price to the same price."""
-        return [self._wave(i, wave) for i, wave in enumerate(waves)]
+        return [self._play_wave(i, wave) for i, wave in enumerate(waves)]
 
-    def _wave(self, i: int, wave: Wave) -> int:
+    def _play_wave(self, i: int, wave: Wave) -> int:
         """Play one wave: the long loses twice its margin, a dollar a lot, and owes as much again."""
         longs, shorts = [f"long_{i}", f"others_{i}"], [f"{name}_{i}" for name in WINNERS]
         failing = 2 * wave.needed
-        self._deposit(longs[0], wave.needed)
-        self._deposit(longs[1], 2 * wave.won)
+        self._deposit_dollars(longs[0], wave.needed)
+        self._deposit_dollars(longs[1], 2 * wave.won)
         lots = [wave.won // 2, wave.won // 3, wave.won - wave.won // 2 - wave.won // 3]
         for name, size, share in zip(shorts, lots, (1, 2, 5), strict=True):
-            self._deposit(name, size * share)
-        self._trade(longs[0], shorts[0], failing)
+            self._deposit_dollars(name, size * share)
+        self._submit_trade(longs[0], shorts[0], failing)
         for name, size in zip(shorts, (lots[0] - failing, *lots[1:]), strict=True):
-            self._trade(longs[1], name, size)
-        self._price(AFTER)
-        self._do("meet", trader(longs[0]))
-        self._roll()
-        self._do("meet", trader(longs[0]))
-        gains = {name: self._do("gains_of", trader(name), 0) for name in shorts}
+            self._submit_trade(longs[1], name, size)
+        self._report_price(AFTER)
+        self._apply_call("meet", trader(longs[0]))
+        self._roll_cycle()
+        self._apply_call("meet", trader(longs[0]))
+        gains = {name: self._apply_call("gains_of", trader(name), 0) for name in shorts}
         assert sum(gained.short for gained in gains.values()) == wave.won * DOLLAR
-        self._price(AFTER)
-        self._close(sorted(shorts, key=lambda name: score_of(gains[name], SHORT), reverse=True))
-        self._leave(longs[1], shorts)
-        before = self._cash(shorts)
-        self._roll()
+        self._report_price(AFTER)
+        self._close_positions(sorted(shorts, key=lambda name: score_of(gains[name], SHORT), reverse=True))
+        self._close_winners(longs[1], shorts)
+        before = self._sum_cash(shorts)
+        self._roll_cycle()
         for name in shorts:
-            self._do("wake", trader(name))
-        taken = before - self._cash(shorts)
+            self._apply_call("wake", trader(name))
+        taken = before - self._sum_cash(shorts)
         # The next wave begins with an empty market.
-        self._price(BEFORE)
+        self._report_price(BEFORE)
         return taken
 
-    def _close(self, ranked: Sequence[str]) -> None:
+    def _close_positions(self, ranked: Sequence[str]) -> None:
         """Have positions closed against the debtor's, if the policy does that."""
         closer = self.here.both.model.world.contracts.get("PerpetualCloser")
         if closer is None:
             return
         accounts = tuple(map(trader, ranked))
         if isinstance(closer, PerpetualRanking):
-            self.here.do("PerpetualCloser", "submit", 0, SHORT, accounts, sender="anybody")
-            self.here.do("PerpetualCloser", "execute", 0, SHORT, accounts, sender="anybody")
+            self.here.apply_call("PerpetualCloser", "submit", 0, SHORT, accounts, sender="anybody")
+            self.here.apply_call("PerpetualCloser", "execute", 0, SHORT, accounts, sender="anybody")
         else:
             ascending = tuple(sorted(accounts, key=lambda owner: int(owner, 16)))
-            self.here.do("PerpetualCloser", "share", 0, SHORT, ascending, sender="anybody")
+            self.here.apply_call("PerpetualCloser", "share", 0, SHORT, ascending, sender="anybody")
 
-    def _leave(self, other: str, shorts: Sequence[str]) -> None:
+    def _close_winners(self, other: str, shorts: Sequence[str]) -> None:
         """Have the winners close what they still have: against who is long, and against lots of nobody."""
         for name in shorts:
-            long, short = self.here.read(HOUSE, "lots_of", 0)
-            lots = -self._size(name)
+            long, short = self.here.read_view(HOUSE, "lots_of", 0)
+            lots = -self._read_size(name)
             left = min(lots, short - long)
             if left:
-                self.here.do("PerpetualDesk", "take", 0, left, sender=trader(name))
+                self.here.apply_call("PerpetualDesk", "take", 0, left, sender=trader(name))
             if lots > left:
-                self._trade(name, other, lots - left)
+                self._submit_trade(name, other, lots - left)
 
-    def _roll(self) -> None:
+    def _roll_cycle(self) -> None:
         """Wait for the window, and roll."""
         margin = self.here.parameters.margin
         assert margin is not None
-        self.here.advance(4 * margin.window)
-        self._do("roll")
+        self.here.advance_time(4 * margin.window)
+        self._apply_call("roll")
 
-    def _do(self, method: str, *args: Any) -> Any:
-        return self.here.do(HOUSE, method, *args, sender="anybody")
+    def _apply_call(self, method: str, *args: Any) -> Any:
+        return self.here.apply_call(HOUSE, method, *args, sender="anybody")
 
-    def _cash(self, names: Sequence[str]) -> int:
-        return sum(self.here.read(HOUSE, "account_of", trader(name)).cash for name in names)
+    def _sum_cash(self, names: Sequence[str]) -> int:
+        return sum(self.here.read_view(HOUSE, "account_of", trader(name)).cash for name in names)
 
-    def _size(self, name: str) -> int:
-        return sum(held.size for held in self.here.read(HOUSE, "holdings_of", trader(name)))
+    def _read_size(self, name: str) -> int:
+        return sum(held.size for held in self.here.read_view(HOUSE, "holdings_of", trader(name)))
 
-    def _deposit(self, name: str, dollars: int) -> None:
-        self.here.do(HOUSE, "deposit", trader(name), dollars * DOLLAR, sender="rich")
+    def _deposit_dollars(self, name: str, dollars: int) -> None:
+        self.here.apply_call(HOUSE, "deposit", trader(name), dollars * DOLLAR, sender="rich")
 
-    def _trade(self, buyer: str, seller: str, lots: int) -> None:
+    def _submit_trade(self, buyer: str, seller: str, lots: int) -> None:
         self.nonce += 1
-        price = self.here.read(HOUSE, "mark_of", 0)
+        price = self.here.read_view(HOUSE, "mark_of", 0)
         sides: list[Order | bytes] = []
         for name, size in ((buyer, lots), (seller, -lots)):
             order = Order(trader(name), 0, size, price, MAX_UINT256, self.nonce)
-            sides += [order, sign_order(name, order, CHAIN_ID, self.here.at("MarginOrders"))]
-        self.here.do("MarginOrders", "fill", *sides, lots, sender="anybody")
+            sides += [order, sign_order(name, order, CHAIN_ID, self.here.get_address("MarginOrders"))]
+        self.here.apply_call("MarginOrders", "fill", *sides, lots, sender="anybody")
 
-    def _price(self, price: int) -> None:
+    def _report_price(self, price: int) -> None:
         """Have the market marked at a price of now."""
-        self.here.price(0, price * RAY)
-        self._do("accrue", 0)
+        self.here.report_price(0, price * RAY)
+        self._apply_call("accrue", 0)
 
 
-def beyond(taken: Sequence[int], needed: Sequence[int]) -> int:
+def sum_excess(taken: Sequence[int], needed: Sequence[int]) -> int:
     """Sum what was taken beyond the need, over the waves that gave more than they needed."""
     return sum(max(0, took - need) for took, need in zip(taken, needed, strict=True))
 
@@ -190,31 +195,31 @@ def beyond(taken: Sequence[int], needed: Sequence[int]) -> int:
 def reproduce(seed: int) -> Reproduction:
     """Compare both policies; the seed does not matter, as nothing is drawn."""
     needed, queue = [wave.needed for wave in WAVES], [wave.taken for wave in WAVES]
-    least = [minimal(wave) for wave in WAVES]
-    share = max(Fraction(100 * minimal(wave), wave.won) for wave in WAVES)
-    rounded = by(len(WAVES))  # half a dollar each, twice
+    least = [compute_minimal_take(wave) for wave in WAVES]
+    share = max(Fraction(100 * compute_minimal_take(wave), wave.won) for wave in WAVES)
+    rounded = bound_difference(len(WAVES))  # half a dollar each, twice
     excess = sum(queue) - sum(needed)
 
     market = {policy: through_the_market(WAVES, policy) for policy in MARGIN_POLICIES}
 
-    def dollars(figure: str, ours: int, published: int | None = None, source: int = 0) -> Row:
-        return row(figure, ours, published, rounded, unit="USD", source=source)
+    def dollars(figure: str, ours: int, published: int | None = None, source: int = 0) -> FigureRow:
+        return build_row(figure, ours, published, rounded, unit="USD", source=source)
 
     rows = [
         dollars("needed by all waves", sum(needed), 15_079_670, 2),
         dollars("taken by the queue", sum(queue), 60_108_335, 2),
         dollars("  more than needed, all waves together", excess, 45_028_666, 2),
-        dollars("  more than needed, by waves that gave too much", beyond(queue, needed), source=1),
-        dollars("  less than needed, by the others", beyond(needed, queue), source=1),
-        row("  waves that gave too much", sum(wave.taken > wave.needed for wave in WAVES), source=1),
+        dollars("  more than needed, by waves that gave too much", sum_excess(queue, needed), source=1),
+        dollars("  less than needed, by the others", sum_excess(needed, queue), source=1),
+        build_row("  waves that gave too much", sum(wave.taken > wave.needed for wave in WAVES), source=1),
         dollars("taken by the minimal policy", sum(least)),
-        dollars("  more than needed, by any wave", beyond(least, needed)),
-        dollars("  left unpaid", beyond(needed, least)),
-        row(
+        dollars("  more than needed, by any wave", sum_excess(least, needed)),
+        dollars("  left unpaid", sum_excess(needed, least)),
+        build_row(
             "  of a winner's profit, at most",
             share,
             Fraction("16.52"),
-            by(HUNDREDTH),
+            bound_difference(HUNDREDTH),
             unit="%",
             places=2,
             source=3,
@@ -223,8 +228,10 @@ def reproduce(seed: int) -> Reproduction:
             line
             for policy, taken in market.items()
             for line in (
-                row(f"taken by the perpetual market, {policy}", Fraction(sum(taken), DOLLAR), unit="USD"),
-                row(
+                build_row(
+                    f"taken by the perpetual market, {policy}", Fraction(sum(taken), DOLLAR), unit="USD"
+                ),
+                build_row(
                     "  waves that take the minimum, and up to a wei of each winner",
                     sum(
                         wave * DOLLAR <= took <= wave * DOLLAR + len(WINNERS)

@@ -18,10 +18,16 @@ from backstop.simulation.scenario.book import vault_book
 from backstop.simulation.scenario.document import Field
 from backstop.simulation.scenario.file import read_scenario
 from backstop.simulation.scenario.loader import scenario_of
-from backstop.studies.reproductions.table import EXACT, Reproduction, Row, by, row
+from backstop.studies.reproductions.figure_comparison import (
+    EXACT,
+    FigureRow,
+    Reproduction,
+    bound_difference,
+    build_row,
+)
 from backstop.studies.stress.columns import Columns
-from backstop.studies.stress.engines import Task, engine
-from backstop.studies.stress.statistics import quantile
+from backstop.studies.stress.engines import Task, get_engine
+from backstop.studies.stress.path_statistics import estimate_quantile
 
 NEUTRAL = Path(__file__).with_name("crvusd.yaml")
 PATHS = 1_000
@@ -33,7 +39,7 @@ SOURCES = (
 )
 
 
-class Case(NamedTuple):
+class ShockCase(NamedTuple):
     """Published scenario: the shocks that make it, and its results in per cent of the debt."""
 
     title: str
@@ -45,15 +51,15 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("neutral", (), "0", "0", "0.00004", "0"),
-    Case("growth", ("debt-adverse",), "0.00006", "0", "0.00049", "0.01755"),
-    Case("severe growth", ("debt-severe",), "0.00002", "0", "0.00319", "0.06076"),
-    Case("liquidity", ("liquidity-adverse",), "0.00002", "0", "0.00038", "0.00621"),
-    Case("severe liquidity", ("liquidity-severe",), "0", "0", "0.00077", "0"),
-    Case("extreme liquidity", ("liquidity-extreme",), "0.00005", "0", "0.00092", "0.02151"),
-    Case("volatility", ("volatility-adverse",), "0.00813", "0.17518", "0.80491", "9.63255"),
-    Case("severe volatility", ("volatility-severe",), "0.04310", "0.88483", "2.50121", "16.54635"),
-    Case(
+    ShockCase("neutral", (), "0", "0", "0.00004", "0"),
+    ShockCase("growth", ("debt-adverse",), "0.00006", "0", "0.00049", "0.01755"),
+    ShockCase("severe growth", ("debt-severe",), "0.00002", "0", "0.00319", "0.06076"),
+    ShockCase("liquidity", ("liquidity-adverse",), "0.00002", "0", "0.00038", "0.00621"),
+    ShockCase("severe liquidity", ("liquidity-severe",), "0", "0", "0.00077", "0"),
+    ShockCase("extreme liquidity", ("liquidity-extreme",), "0.00005", "0", "0.00092", "0.02151"),
+    ShockCase("volatility", ("volatility-adverse",), "0.00813", "0.17518", "0.80491", "9.63255"),
+    ShockCase("severe volatility", ("volatility-severe",), "0.04310", "0.88483", "2.50121", "16.54635"),
+    ShockCase(
         "  and growth",
         ("volatility-severe", "debt-adverse"),
         "0.05332",
@@ -61,7 +67,7 @@ CASES = (
         "2.50344",
         "13.80804",
     ),
-    Case(
+    ShockCase(
         "  and severe growth",
         ("volatility-severe", "debt-severe"),
         "0.05920",
@@ -69,7 +75,7 @@ CASES = (
         "2.69823",
         "8.69898",
     ),
-    Case(
+    ShockCase(
         "  and liquidity",
         ("volatility-severe", "liquidity-adverse"),
         "0.06404",
@@ -77,7 +83,7 @@ CASES = (
         "2.19796",
         "15.15261",
     ),
-    Case(
+    ShockCase(
         "  and severe liquidity",
         ("volatility-severe", "liquidity-severe"),
         "0.14948",
@@ -85,7 +91,7 @@ CASES = (
         "2.20355",
         "15.62809",
     ),
-    Case(
+    ShockCase(
         "  and extreme liquidity",
         ("volatility-severe", "liquidity-extreme"),
         "0.29797",
@@ -102,21 +108,23 @@ ALIKE = Fraction(1, 5)
 
 def reproduce(seed: int, paths: int = PATHS) -> Reproduction:
     """Run `paths` paths of each scenario and compare the results."""
-    ours = [losses(scenario_with(case.shocks), seed, paths) for case in CASES]
+    ours = [measure_losses(load_shocked_scenario(case.shocks), seed, paths) for case in CASES]
     published = [tuple(map(Fraction, case[2:])) for case in CASES]
     rows = []
     for i, measure in enumerate(MEASURES):
         alike = rank_correlation([each[i] for each in published], [each[i] for each in ours])
-        rows.append(row(f"{measure}: rank correlation", alike, 1, by(ALIKE), places=2, source=1))
-    rows.append(_steps([each[0] for each in published], [each[0] for each in ours]))
+        rows.append(
+            build_row(f"{measure}: rank correlation", alike, 1, bound_difference(ALIKE), places=2, source=1)
+        )
+    rows.append(_compare_liquidity_steps([each[0] for each in published], [each[0] for each in ours]))
     for case, theirs, mine in zip(CASES, published, ours, strict=True):
         for i, measure in enumerate(MEASURES):
             figure = f"{case.title.strip()}: {measure}"
-            rows.append(Row(figure, mine[i], theirs[i], None, "%", 3, 1))
+            rows.append(FigureRow(figure, mine[i], theirs[i], None, "%", 3, 1))
     return Reproduction("shocks", "Shocks of crvUSDrisk", SOURCES, rows)
 
 
-def _steps(published: Sequence[Fraction], ours: Sequence[Fraction]) -> Row:
+def _compare_liquidity_steps(published: Sequence[Fraction], ours: Sequence[Fraction]) -> FigureRow:
     """Count the steps to less liquidity, at severe volatility, that raise the average bad debt."""
     grown = {"debt-adverse", "debt-severe"}
     chain = [
@@ -129,10 +137,10 @@ def _steps(published: Sequence[Fraction], ours: Sequence[Fraction]) -> Row:
         return sum(values[after] > values[before] for before, after in pairwise(chain))
 
     name = f"{MEASURES[0]}: steps to less liquidity that raise it, of {len(chain) - 1}"
-    return row(name, worse(ours), worse(published), EXACT, source=1)
+    return build_row(name, worse(ours), worse(published), EXACT, source=1)
 
 
-def scenario_with(shocks: Sequence[str]) -> Scenario:
+def load_shocked_scenario(shocks: Sequence[str]) -> Scenario:
     """Load the neutral day with shocks of the library laid over it."""
     top, name = read_scenario(NEUTRAL)
     named = [Field(NEUTRAL, 0, "shocks", shock) for shock in shocks]
@@ -140,23 +148,23 @@ def scenario_with(shocks: Sequence[str]) -> Scenario:
     return scenario_of(Field(top.file, top.line, top.path, entries), name)
 
 
-def losses(scenario: Scenario, seed: int, paths: int) -> tuple[Fraction, ...]:
+def measure_losses(scenario: Scenario, seed: int, paths: int) -> tuple[Fraction, ...]:
     """Compute the measures of a scenario, in per cent of the debt that the book opens with."""
-    names = Columns.of(scenario.parameters).names
-    rows = engine(Task(scenario, seed, "fast")).rows(0, paths)
+    names = Columns.from_parameters(scenario.parameters).names
+    rows = get_engine(Task(scenario, seed, "fast")).run_paths(0, paths)
     opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
     debt = sum(vault.debt for vault in vault_book(scenario, seed, opening)) // 10**12  # millionths
     found = []
     for column in ("bad_debt", "liquidated_debt"):
         values = rows[:, names.index(column)]
-        found += [Fraction(int(values.sum()), paths), Fraction(int(quantile(values, 0.99).value))]
+        found += [Fraction(int(values.sum()), paths), Fraction(int(estimate_quantile(values, 0.99).value))]
     return tuple(100 * value / debt for value in found)
 
 
 def rank_correlation(one: Sequence[Fraction], other: Sequence[Fraction]) -> Fraction:
     """Compute Spearman's rank correlation, where equal values share a rank, to a millionth."""
-    return Fraction(round(correlation(_ranks(one), _ranks(other)) * 10**6), 10**6)
+    return Fraction(round(correlation(_compute_ranks(one), _compute_ranks(other)) * 10**6), 10**6)
 
 
-def _ranks(values: Sequence[Fraction]) -> list[float]:
+def _compute_ranks(values: Sequence[Fraction]) -> list[float]:
     return [sum(v < value for v in values) + (values.count(value) - 1) / 2 for value in values]

@@ -26,7 +26,13 @@ import numpy.typing as npt
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.drawn import draw
 from backstop.simulation.scenario.portable import Floats, exp, log
-from backstop.studies.reproductions.table import Reproduction, Row, by, row, share
+from backstop.studies.reproductions.figure_comparison import (
+    FigureRow,
+    Reproduction,
+    bound_difference,
+    bound_share,
+    build_row,
+)
 
 SCENARIO = Path(__file__).with_name("spiral.yaml")
 PATHS = 10_000
@@ -66,7 +72,7 @@ BEHAVIOURS = (
 """Behaviours: value at risk of normal returns and of the heaviest tails, against the cycle, unbounded."""
 
 
-class Returns(NamedTuple):
+class ReturnsFigures(NamedTuple):
     """Returns of ether in a published figure, and two percentiles of volatility for each behaviour."""
 
     title: str
@@ -84,51 +90,53 @@ NORMAL = (
     ("0.0038", "0.0048", "0.0047", "0.0099", "0.0091", "0.0142", "0.0013"),
 )
 FIGURES = (
-    Returns(
+    ReturnsFigures(
         "t(3)", 3, 0.0, 1.0, 95, 10,
         ("0.0017", "0.0017", "0.0017", "0.0078", "0.0018", "0.0020", "0.0017"),
         ("0.0105", "0.0130", "0.0129", "0.0246", "0.0138", "0.0196", "0.0063"),
     ),
-    Returns(
+    ReturnsFigures(
         "t(3) with growth", 3, GROWTH, 1.0, 99, 25,
         ("0.0016", "0.0016", "0.0016", "0.0016", "0.0016", "0.0016", "0.0016"),
         ("0.0061", "0.0085", "0.0088", "0.0217", "0.0072", "0.0110", "0.0030"),
     ),
-    Returns("normal", 0, 0.0, 1.0, 95, 10, *NORMAL),
-    Returns("normal/sqrt(3)", 0, 0.0, 3**-0.5, 95, 10, *NORMAL),
+    ReturnsFigures("normal", 0, 0.0, 1.0, 95, 10, *NORMAL),
+    ReturnsFigures("normal/sqrt(3)", 0, 0.0, 3**-0.5, 95, 10, *NORMAL),
 )  # fmt: skip
 """Figures; the last scales normal draws like Student's, as the published code does by default."""
 
 
 def reproduce(seed: int, paths: int = PATHS) -> Reproduction:
     """Run all behaviours on `paths` paths of each kind of returns and compare the volatility."""
-    rows, stops, drawn = spiral(), list[Row](), dict[int, Floats]()
+    rows, stops, drawn = reproduce_four_steps(), list[FigureRow](), dict[int, Floats]()
     for figure in FIGURES:
         if figure.degrees not in drawn:
-            drawn[figure.degrees] = drawn_returns(seed, paths, figure.degrees)
+            drawn[figure.degrees] = draw_returns(seed, paths, figure.degrees)
         returns = drawn[figure.degrees] * figure.scale + figure.mean
         for behaviour, *published in zip(BEHAVIOURS, figure.lower, figure.upper, strict=True):
-            stopped, volatility = speculate(returns, behaviour, figure.mean)
+            stopped, volatility = play_speculator(returns, behaviour, figure.mean)
             name = f"{figure.title}, {behaviour.name}"
             for level, known in zip((70, figure.level), map(Fraction, published), strict=True):
-                ours = _fraction(np.percentile(volatility[np.isfinite(volatility)], level))
-                bound = by(READ) if known < 10 * READ else share(figure.bound)
-                rows.append(row(f"{name}: volatility, {level}%", ours, known, bound, places=4, source=2))
+                ours = _to_fraction(np.percentile(volatility[np.isfinite(volatility)], level))
+                bound = bound_difference(READ) if known < 10 * READ else bound_share(figure.bound)
+                rows.append(
+                    build_row(f"{name}: volatility, {level}%", ours, known, bound, places=4, source=2)
+                )
             if figure is FIGURES[0]:
                 for level in (5, 20):
                     days = int(np.percentile(stopped, level))
-                    stops.append(row(f"{name}: stopping time, {level}%", days, unit="d", source=3))
+                    stops.append(build_row(f"{name}: stopping time, {level}%", days, unit="d", source=3))
     return Reproduction("spiral", "Deleveraging spirals", SOURCES, [*rows, *stops])
 
 
-def _fraction(value: float) -> Fraction:
+def _to_fraction(value: float) -> Fraction:
     return Fraction(round(value * 10**6), 10**6)
 
 
 # -------------------------------------------------------------------------- prices
 
 
-def drawn_returns(seed: int, paths: int, degrees: int) -> Floats:
+def draw_returns(seed: int, paths: int, degrees: int) -> Floats:
     """Draw daily log returns of ether with a mean of 0, as scenarios do: a row for each path."""
     scenario = load_scenario(str(SCENARIO))
     path = scenario.prices["ETH"]
@@ -144,7 +152,7 @@ def drawn_returns(seed: int, paths: int, degrees: int) -> Floats:
 # --------------------------------------------------------------------- speculators
 
 
-def speculate(returns: Floats, behaviour: Behaviour, growth: float) -> tuple[Floats, Floats]:
+def play_speculator(returns: Floats, behaviour: Behaviour, growth: float) -> tuple[Floats, Floats]:
     """Play each path; return its last day, from 0, and the stablecoin's daily volatility until then."""
     paths, days = returns.shape
     debt, ether, coin, price = (np.full(paths, value) for value in (DEMAND, ETHER, 1.0, 1.0))
@@ -159,7 +167,7 @@ def speculate(returns: Floats, behaviour: Behaviour, growth: float) -> tuple[Flo
         mean += MEMORY * (move - mean)
         variance += MEMORY * ((move - mean) ** 2 - variance)
         bound = exp(-behaviour.alpha * exp(behaviour.power * log(variance)))
-        chosen, possible = choose(debt, ether * price, exp(expected), bound)
+        chosen, possible = choose_debt(debt, ether * price, exp(expected), bound)
         stopped[running & ~possible] = day
         running &= possible
         chosen = np.where(running, chosen, debt)
@@ -172,17 +180,19 @@ def speculate(returns: Floats, behaviour: Behaviour, growth: float) -> tuple[Flo
         return stopped, np.sqrt(np.maximum(squares / count - (total / count) ** 2, 0))
 
 
-def choose(
+def choose_debt(
     debt: Floats, worth: Floats, growth: Floats, bound: Floats
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return the debt that a speculator moves to, and whether one exists that keeps the ratio."""
-    lowest, highest, within = _range(debt, worth, bound)
-    forced = _range(debt, worth, np.ones_like(bound))
+    lowest, highest, within = _find_debt_range(debt, worth, bound)
+    forced = _find_debt_range(debt, worth, np.ones_like(bound))
     lowest, highest = np.where(within, lowest, forced[0]), np.where(within, highest, forced[1])
     return np.clip(np.sqrt(growth * debt * DEMAND), lowest, highest), within | forced[2]
 
 
-def _range(debt: Floats, worth: Floats, bound: Floats) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+def _find_debt_range(
+    debt: Floats, worth: Floats, bound: Floats
+) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     """Return the debts x with RATIO*x**2 - bound*(worth + DEMAND)*x + bound*debt*DEMAND <= 0.
 
     They are a lowest, a highest, and whether there are any.
@@ -215,18 +225,20 @@ Half a digit of the ether, 1.8, alone moves the supply by 0.09.
 """
 
 
-def spiral() -> list[Row]:
+def reproduce_four_steps() -> list[FigureRow]:
     """Reproduce four steps: ether falls from 85 to 81, and an unbounded speculator buys back ever dearer."""
     growth = np.array([1.00583])
     debt, ether, rows = DEMAND * growth, np.array([1.8]), []
     for price, *published in STEPS:
-        chosen, _ = choose(debt, ether * float(price), growth, np.ones(1))
+        chosen, _ = choose_debt(debt, ether * float(price), growth, np.ones(1))
         coin = DEMAND / chosen
         ether = ether + (chosen - debt) * coin / float(price)
         ours = (chosen - debt, chosen, coin, ether)
         debt = chosen
         for (name, bound), value, known in zip(FOUR, ours, published, strict=True):
-            shown = _fraction(float(value[0]))
+            shown = _to_fraction(float(value[0]))
             figure = f"ether at {price}: {name}"
-            rows.append(row(figure, shown, Fraction(known), by(bound), places=3, source=1))
+            rows.append(
+                build_row(figure, shown, Fraction(known), bound_difference(bound), places=3, source=1)
+            )
     return rows

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from backstop.studies.stress.columns import Rows
-from backstop.studies.stress.engines import Task, engine
+from backstop.studies.stress.engines import Task, get_engine
 
 
 class Chunk(NamedTuple):
@@ -17,6 +17,6 @@ class Chunk(NamedTuple):
     paths: int
 
 
-def rows_in(tasks: Sequence[Task], chunk: Chunk) -> Rows:
+def run_chunk(tasks: Sequence[Task], chunk: Chunk) -> Rows:
     """Run a chunk's paths."""
-    return engine(tasks[chunk.task]).rows(chunk.first, chunk.paths)
+    return get_engine(tasks[chunk.task]).run_paths(chunk.first, chunk.paths)

@@ -57,7 +57,7 @@ class Columns:
     types: tuple[str, ...]
 
     @classmethod
-    def of(cls, parameters: Parameters) -> Columns:
+    def from_parameters(cls, parameters: Parameters) -> Columns:
         """Return the columns for what a scenario deploys."""
         return cls(tuple(stage.name for stage in parameters.stages), parameters.type_names)
 
@@ -68,11 +68,11 @@ class Columns:
         by_type = (f"bad_debt_{name}" for name in self.types)
         return (*_BEFORE, *covered, *_AFTER, *by_type)
 
-    def index(self, name: str) -> int:
+    def get_index(self, name: str) -> int:
         """Return the position of a column."""
         return self.names.index(name)
 
-    def row(
+    def build_row(
         self,
         *,
         path: int,

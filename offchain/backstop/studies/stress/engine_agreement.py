@@ -22,17 +22,17 @@ from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.processes import Crash, Fault
 from backstop.simulation.scenario.schema import GeneratedBook
 from backstop.spread.workers import Workers, here
-from backstop.studies.stress.chunks import Chunk, rows_in
+from backstop.studies.stress.chunks import Chunk, run_chunk
 from backstop.studies.stress.columns import NEVER, Columns, Rows
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.exact import Exact
-from backstop.studies.stress.fast import Fast
+from backstop.studies.stress.exact_engine import ExactEngine
+from backstop.studies.stress.fast import FastEngine
 
 SCENARIO = "stress-day"
 _STAGES = ("buffer", "reserve", "junior", "redistribution", "savings")
 
 
-def silent(done: int, total: int, text: str) -> None:
+def ignore_progress(done: int, total: int, text: str) -> None:
     """Ignore progress."""
 
 
@@ -89,44 +89,46 @@ def random_scenarios(count: int, seed: int, vaults: int = 150) -> Iterator[Scena
     """Generate random days, with everything varied that the fast engine knows."""
     base = load_scenario(SCENARIO)
     for number in range(count):
-        yield _varied(base, Dice(seed, "agreement", number), vaults)
+        yield _vary_scenario(base, Dice(seed, "agreement", number), vaults)
 
 
-def both(scenario: Scenario, seed: int, paths: int) -> tuple[Rows, Rows]:
+def run_both_engines(scenario: Scenario, seed: int, paths: int) -> tuple[Rows, Rows]:
     """Run the first paths on both engines and return their rows: exact, fast."""
-    return Exact(scenario, seed, on_bytecode=False).rows(0, paths), Fast(scenario, seed).rows(0, paths)
+    return ExactEngine(scenario, seed, on_bytecode=False).run_paths(0, paths), FastEngine(
+        scenario, seed
+    ).run_paths(0, paths)
 
 
-def measure(
-    scenarios: int, paths: int, seed: int = 1, workers: Workers = here, progress: Progress = silent
+def measure_agreement(
+    scenarios: int, paths: int, seed: int = 1, workers: Workers = here, progress: Progress = ignore_progress
 ) -> list[Agreement]:
     """Compare both engines over random scenarios, with `paths` paths of each."""
-    return compare(list(random_scenarios(scenarios, seed)), paths, seed, workers, progress)
+    return compare_engines(list(random_scenarios(scenarios, seed)), paths, seed, workers, progress)
 
 
-def compare(
+def compare_engines(
     scenarios: Sequence[Scenario],
     paths: int,
     seed: int = 1,
     workers: Workers = here,
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
     chunk: int | None = None,
 ) -> list[Agreement]:
     """Compare both engines over `paths` paths of each scenario, which workers take `chunk` at a time."""
     tasks = [Task(scenario, seed, "model") for scenario in scenarios]
-    exact = rows_of(tasks, paths, chunk or paths, workers, progress, "paths on both engines")
+    exact = run_on_workers(tasks, paths, chunk or paths, workers, progress, "paths on both engines")
     found = [
         (
-            _compared(rows, task.scenario),
-            _compared(Fast(task.scenario, seed).rows(0, paths), task.scenario),
+            _select_columns(rows, task.scenario),
+            _select_columns(FastEngine(task.scenario, seed).run_paths(0, paths), task.scenario),
         )
         for task, rows in zip(tasks, exact, strict=True)
     ]
     one, other = (np.concatenate(each) for each in zip(*found, strict=True))
-    return [_agreement(name, one[:, j], other[:, j]) for j, name in enumerate(COLUMNS)]
+    return [_build_agreement(name, one[:, j], other[:, j]) for j, name in enumerate(COLUMNS)]
 
 
-def rows_of(
+def run_on_workers(
     tasks: Sequence[Task], paths: int, chunk: int, workers: Workers, progress: Progress, text: str
 ) -> list[Rows]:
     """Run the first paths of every task on workers and return the rows, by task."""
@@ -136,7 +138,7 @@ def rows_of(
         for first in range(0, paths, chunk)
     ]
     found: dict[Chunk, Rows] = {}
-    with closing(workers(rows_in, tasks, chunks)) as results:
+    with closing(workers(run_chunk, tasks, chunks)) as results:
         for result in results:
             if result is not None:
                 found[result[0]] = result[1]
@@ -146,9 +148,9 @@ def rows_of(
     ]
 
 
-def _compared(rows: Rows, scenario: Scenario) -> np.ndarray:
+def _select_columns(rows: Rows, scenario: Scenario) -> np.ndarray:
     """Return COLUMNS as floats; absent times are at the end, and absent stages paid nothing."""
-    names = Columns.of(scenario.parameters).names
+    names = Columns.from_parameters(scenario.parameters).names
     column = {name: rows[:, i].astype(np.float64) for i, name in enumerate(names)}
     nothing = np.zeros(len(rows))
     column |= {f"covered_{stage}": column.get(f"covered_{stage}", nothing) for stage in _STAGES}
@@ -158,7 +160,7 @@ def _compared(rows: Rows, scenario: Scenario) -> np.ndarray:
     return np.array([column[name] for name in COLUMNS]).T
 
 
-def _agreement(name: str, exact: np.ndarray, fast: np.ndarray) -> Agreement:
+def _build_agreement(name: str, exact: np.ndarray, fast: np.ndarray) -> Agreement:
     off, mean = abs(fast - exact), max(1.0, exact.mean())
     equal = (off <= np.maximum(abs(exact) / 1_000, 1 if name in COUNTS else 10**6)).mean()
     return Agreement(
@@ -169,7 +171,7 @@ def _agreement(name: str, exact: np.ndarray, fast: np.ndarray) -> Agreement:
 # ------------------------------------------------------------- random scenarios
 
 
-def _varied(base: Scenario, dice: Dice, vaults: int) -> Scenario:
+def _vary_scenario(base: Scenario, dice: Dice, vaults: int) -> Scenario:
     parameters = base.parameters
     stages = tuple(
         StageParameters(
@@ -178,7 +180,7 @@ def _varied(base: Scenario, dice: Dice, vaults: int) -> Scenario:
         for name in _STAGES
         if dice.below(4)
     ) or (StageParameters("buffer"),)
-    types = tuple(_varied_type(each, dice) for each in parameters.collateral_types)
+    types = tuple(_vary_type(each, dice) for each in parameters.collateral_types)
     limit = sum(each.auction_limit for each in types) * dice.between(6, 12) // 10
     prices = {}
     for symbol, path in base.prices.items():
@@ -201,11 +203,11 @@ def _varied(base: Scenario, dice: Dice, vaults: int) -> Scenario:
         },
         faults={"ETH": (Fault(fault, Spells(43_200, 3_600), by),)} if dice.below(2) else {},
         scarcity=(0, 0, 5_000, 10_000)[dice.below(4)],
-        keepers=tuple(_varied_group(each, dice) for each in base.keepers),
+        keepers=tuple(_vary_group(each, dice) for each in base.keepers),
     )
 
 
-def _varied_type(base: CollateralParameters, dice: Dice) -> CollateralParameters:
+def _vary_type(base: CollateralParameters, dice: Dice) -> CollateralParameters:
     ratio = dice.between(115, 150) * 100
     auction = replace(
         base.auction,
@@ -232,7 +234,7 @@ def _varied_type(base: CollateralParameters, dice: Dice) -> CollateralParameters
     )
 
 
-def _varied_group(base: KeeperGroup, dice: Dice) -> KeeperGroup:
+def _vary_group(base: KeeperGroup, dice: Dice) -> KeeperGroup:
     fails = None if base.fails is None or dice.below(2) else replace(base.fails, every=28_800)
     if base.role == "liquidator":
         latency = (0, 0, 600)[dice.below(3)]

@@ -17,7 +17,7 @@ from backstop.studies.stress.columns import Rows
 class Engine(Protocol):
     """Runner of one study's paths; a row depends on the study and the path's number alone."""
 
-    def rows(self, first: int, count: int) -> Rows:
+    def run_paths(self, first: int, count: int) -> Rows:
         """Return the outcomes of paths first to first + count - 1."""
         ...
 
@@ -36,26 +36,30 @@ class Task:
         return sha256(repr((self.scenario, self.seed, self.engine)).encode()).hexdigest()
 
 
-def _exact(task: Task) -> Engine:
-    from backstop.studies.stress.exact import Exact  # needs the extra `chain`
+def _open_exact(task: Task) -> Engine:
+    from backstop.studies.stress.exact_engine import ExactEngine  # needs the extra `chain`
 
-    return Exact(task.scenario, task.seed)
-
-
-def _model(task: Task) -> Engine:
-    from backstop.studies.stress.exact import Exact  # needs the extra `chain`
-
-    return Exact(task.scenario, task.seed, on_bytecode=False)
+    return ExactEngine(task.scenario, task.seed)
 
 
-def _fast(task: Task) -> Engine:
+def _open_model(task: Task) -> Engine:
+    from backstop.studies.stress.exact_engine import ExactEngine  # needs the extra `chain`
+
+    return ExactEngine(task.scenario, task.seed, on_bytecode=False)
+
+
+def _open_fast(task: Task) -> Engine:
     # Numba takes seconds to load, and the other engines do without it.
-    from backstop.studies.stress.fast.engine import Fast
+    from backstop.studies.stress.fast.fast_engine import FastEngine
 
-    return Fast(task.scenario, task.seed)
+    return FastEngine(task.scenario, task.seed)
 
 
-_ENGINES: dict[str, Callable[[Task], Engine]] = {"fast": _fast, "exact": _exact, "model": _model}
+_ENGINES: dict[str, Callable[[Task], Engine]] = {
+    "fast": _open_fast,
+    "exact": _open_exact,
+    "model": _open_model,
+}
 
 ENGINES = tuple(_ENGINES)
 
@@ -66,7 +70,7 @@ CHUNKS = {"fast": 250, "exact": 10, "model": 10}
 _here = local()
 
 
-def engine(task: Task) -> Engine:
+def get_engine(task: Task) -> Engine:
     """Return this thread's engine of the task, which keeps what its paths share."""
     if getattr(_here, "digest", "") != task.digest:
         with naming_extras():

@@ -54,12 +54,12 @@ class Grid:
     limit: int  # micro stablecoins
     level: int  # of the shortfall, basis points
 
-    def change(self, point: Point) -> Field:
+    def build_change(self, point: Point) -> Field:
         """Return the part of a scenario file that makes this point of the scenario."""
         chosen = (axis.changes[place] for axis, place in zip(self.axes, point.places, strict=True))
         return reduce(lambda whole, change: merge(whole, change, ORDERS), chosen)
 
-    def values(self, point: Point) -> tuple[str, ...]:
+    def get_values(self, point: Point) -> tuple[str, ...]:
         """Return a point's values, as they are written."""
         return tuple(axis.values[place] for axis, place in zip(self.axes, point.places, strict=True))
 
@@ -78,7 +78,7 @@ def load_grid(path: Path) -> Grid:
         base, name = read_scenario(beside if called.endswith((".yaml", ".yml")) else called)
     except BackstopError as error:
         section["scenario"].fail(str(error))
-    axes = tuple(_axis(name, entry) for name, entry in section["axes"].entries().items())
+    axes = tuple(_parse_axis(name, entry) for name, entry in section["axes"].entries().items())
     if not axes:
         section["axes"].fail("needs at least one axis")
     count = 1
@@ -91,14 +91,14 @@ def load_grid(path: Path) -> Grid:
         title=" ".join(section["title"].text.split()),
         scenario=str(beside) if called.endswith((".yaml", ".yml")) else called,
         axes=axes,
-        points=tuple(_points(base, name, axes)),
+        points=tuple(_build_points(base, name, axes)),
         gain=section["gain"].choice(GAINS),
         limit=section["limit"].read(units.stablecoin) // 10**12,
         level=section["level"].between(units.basis_points, 5_000, BASIS_POINTS - 1),
     )
 
 
-def _axis(name: str, field: Field) -> Axis:
+def _parse_axis(name: str, field: Field) -> Axis:
     section = field.section(("fields",), ("title",))
     fields = section["fields"].entries()
     if not fields:
@@ -130,7 +130,7 @@ def set_fields(axis: Field, values: Mapping[str, Field]) -> Field:
     top = Field(axis.file, axis.line, "", {})
     for path, value in values.items():
         here = top.entries()
-        *sections, last = _keys(path)
+        *sections, last = _split_keys(path)
         for depth, name in enumerate(sections, start=1):
             here = here.setdefault(
                 name, Field(value.file, value.line, ".".join(sections[:depth]), {})
@@ -139,22 +139,22 @@ def set_fields(axis: Field, values: Mapping[str, Field]) -> Field:
     return top
 
 
-def text_of(top: Field, path: str) -> str:
+def read_field_text(top: Field, path: str) -> str:
     """Return what a file says at a path; nothing where it says nothing, or more than one value."""
     here = top
-    for name in _keys(path):
+    for name in _split_keys(path):
         if not isinstance(here.value, dict) or name not in here.value:
             return ""
         here = here.value[name]
     return here.value if isinstance(here.value, str) and not here.null else ""
 
 
-def _keys(path: str) -> list[str]:
+def _split_keys(path: str) -> list[str]:
     """Split a path into keys, where quotes keep a symbol's dots: 'types."USDC.e".initial_ratio'."""
     return [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|([^."]+)', path)]
 
 
-def _points(base: Field, name: str, axes: Sequence[Axis]) -> list[Point]:
+def _build_points(base: Field, name: str, axes: Sequence[Axis]) -> list[Point]:
     found = []
     for places in product(*(range(len(axis.values)) for axis in axes)):
         changed = base

@@ -17,10 +17,17 @@ from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.spread.workers import Workers, here
 from backstop.studies.stress.columns import Columns
-from backstop.studies.stress.engine_agreement import rows_of, silent
+from backstop.studies.stress.engine_agreement import ignore_progress, run_on_workers
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.fast import Fast
-from backstop.studies.stress.statistics import Estimate, Sample, mean, quantile, share, shortfall
+from backstop.studies.stress.fast import FastEngine
+from backstop.studies.stress.path_statistics import (
+    Estimate,
+    Sample,
+    estimate_mean,
+    estimate_quantile,
+    estimate_share,
+    estimate_shortfall,
+)
 
 SCENARIO = "severe-day"
 SIZES = 250, 1_000
@@ -58,50 +65,57 @@ def severe_hours() -> Scenario:
 
 
 def large_study(
-    paths: int, seed: int = 1, workers: Workers = here, progress: Progress = silent
+    paths: int, seed: int = 1, workers: Workers = here, progress: Progress = ignore_progress
 ) -> tuple[Sample, Sample]:
     """Run many paths on both engines and return their bad debt: exact, fast."""
     scenario = severe_hours()
     tasks = [Task(scenario, seed, "model")]
-    (rows,) = rows_of(tasks, paths, _CHUNK, workers, progress, "a large study, exactly")
-    losses = Columns.of(scenario.parameters).index("bad_debt")
-    return rows[:, losses], Fast(scenario, seed).rows(0, paths)[:, losses]
+    (rows,) = run_on_workers(tasks, paths, _CHUNK, workers, progress, "a large study, exactly")
+    losses = Columns.from_parameters(scenario.parameters).get_index("bad_debt")
+    return rows[:, losses], FastEngine(scenario, seed).run_paths(0, paths)[:, losses]
 
 
-def measure(
+def measure_coverage(
     exact: Sample, fast: Sample, studies: int, sizes: Sequence[int] = SIZES, seed: int = 1
 ) -> list[Coverage]:
     """Draw small studies of each size from a large one's paths and count how often intervals hold."""
     random, found = np.random.default_rng(seed), []
     for size in sizes:
         drawn = random.integers(len(exact), size=(studies, size))
-        for name, estimate in _figures().items():
+        for name, estimate in _list_figures().items():
             truth, own = estimate(exact).value, estimate(fast).value
-            held, held_by_fast = (_held(estimate, values[drawn], truth) for values in (exact, fast))
+            held, held_by_fast = (
+                _check_intervals(estimate, values[drawn], truth) for values in (exact, fast)
+            )
             if held and held_by_fast:
                 error = own / truth - 1
-                found.append(Coverage(name, size, _share(held), _share(held_by_fast), len(held), error))
+                found.append(
+                    Coverage(name, size, _compute_share(held), _compute_share(held_by_fast), len(held), error)
+                )
     return found
 
 
-def _figures() -> dict[str, Callable[[Sample], Estimate]]:
-    figures: dict[str, Callable[[Sample], Estimate]] = {"probability of a loss": _of_a_loss, "average": mean}
+def _list_figures() -> dict[str, Callable[[Sample], Estimate]]:
+    figures: dict[str, Callable[[Sample], Estimate]] = {
+        "probability of a loss": _estimate_loss_probability,
+        "average": estimate_mean,
+    }
     for level in _LEVELS:
-        figures[f"value at risk {level:.0%}"] = partial(quantile, level=level)
+        figures[f"value at risk {level:.0%}"] = partial(estimate_quantile, level=level)
     for level in _LEVELS:
-        figures[f"expected shortfall {level:.0%}"] = partial(shortfall, level=level)
+        figures[f"expected shortfall {level:.0%}"] = partial(estimate_shortfall, level=level)
     return figures
 
 
-def _of_a_loss(sample: Sample) -> Estimate:
-    return share(int((sample > 0).sum()), len(sample))
+def _estimate_loss_probability(sample: Sample) -> Estimate:
+    return estimate_share(int((sample > 0).sum()), len(sample))
 
 
-def _share(held: list[bool]) -> float:
+def _compute_share(held: list[bool]) -> float:
     return sum(held) / len(held)
 
 
-def _held(estimate: Callable[[Sample], Estimate], samples: Sample, truth: float) -> list[bool]:
+def _check_intervals(estimate: Callable[[Sample], Estimate], samples: Sample, truth: float) -> list[bool]:
     """Tell, for each sample with an interval, whether it holds the truth; an open end holds everything."""
     found = [estimate(sample) for sample in samples]
     return [

@@ -12,10 +12,10 @@ from backstop.errors import BackstopError
 from backstop.simulation.meta import run_meta
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.spread.chosen import chosen_workers
-from backstop.studies.stress.confirm import confirm as run_again
 from backstop.studies.stress.engines import ENGINES, Task
-from backstop.studies.stress.study import Study
-from backstop.studies.stress.summary import summarise
+from backstop.studies.stress.stress_study import Study
+from backstop.studies.stress.stress_summary import build_summary
+from backstop.studies.stress.tail_confirmation import confirm_worst_paths as run_again
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,10 +56,10 @@ def study(
     task = Task(loaded, seed, engine)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="backstop-study-") as temporary:
-        made = Study.open(task, paths, Path(out or temporary))
-        rows = made.run(chosen_workers(workers, None))
+        made = Study.open_or_resume(task, paths, Path(out or temporary))
+        rows = made.run_missing_paths(chosen_workers(workers, None))
         again = run_again(task, rows, confirm, lambda done, total, text: None, lambda: False)
-        summary = summarise(task, called, rows, again, None)
+        summary = build_summary(task, called, rows, again, None)
         if out is not None:
-            made.write(summary, run_meta(engine, "", made.out, time.monotonic() - began))
+            made.write_results(summary, run_meta(engine, "", made.out, time.monotonic() - began))
     return StressStudy(summary, pd.DataFrame(rows, columns=list(made.columns.names)))

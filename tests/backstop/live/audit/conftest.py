@@ -17,7 +17,7 @@ from backstop.live.operate.crash import crash, until
 from backstop.live.operate.deploying import deploy_live
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
-from backstop.studies.comparison.presets import lay_over, load_preset
+from backstop.studies.comparison.presets import apply_preset, load_preset
 from tests.support.crashed import Crashed
 from tests.support.devnet import SMALL, Devnet
 from tests.support.domains import with_domains
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
     """With every kind of stage; stopped while auctions run, a flag stands, losses are open, claims owed."""
     folder = tmp_path_factory.mktemp("crashed")
-    scenario = until(lay_over(load_preset("backstop"), SMALL), 4 * 3_600)
+    scenario = until(apply_preset(load_preset("backstop"), SMALL), 4 * 3_600)
     scenario = replace(scenario, keepers=tuple(map(tired, scenario.keepers)))
     devnet = Devnet()
     try:

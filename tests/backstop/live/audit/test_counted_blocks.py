@@ -22,7 +22,7 @@ from backstop.live.operate.system import LiveSystem, market_view
 from backstop.simulation.run import Simulation, simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
-from backstop.studies.comparison.presets import lay_over, load_preset
+from backstop.studies.comparison.presets import apply_preset, load_preset
 from tests.support.crashed import Crashed
 from tests.support.devnet import SMALL, Devnet
 
@@ -36,7 +36,7 @@ SLOT = 60
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
     """A crash that stopped while auctions run."""
-    scenario = until(lay_over(load_preset("backstop"), SMALL), 5_400)
+    scenario = until(apply_preset(load_preset("backstop"), SMALL), 5_400)
     assert scenario.block_time == SLOT
     parameters = replace(scenario.parameters, block_time=SLOT)
     scenario = replace(scenario, parameters=parameters, keepers=tuple(map(tired, scenario.keepers)))

@@ -33,9 +33,9 @@ from backstop.simulation.scenario.document import read_document
 from backstop.simulation.scenario.loader import scenario_of
 from backstop.simulation.scenario.writer import as_yaml, parameters_to_yaml, unsafe_to_yaml
 from backstop.simulation.session import open_session
-from backstop.studies.comparison.presets import lay_over, load_preset
+from backstop.studies.comparison.presets import apply_preset, load_preset
 from backstop.studies.stress.columns import MICRO
-from backstop.studies.stress.exact import Exact
+from backstop.studies.stress.exact_engine import ExactEngine
 from backstop.studies.stress.grid import load_grid
 from tests.support.crashed import Crashed
 
@@ -98,8 +98,8 @@ def test_it_simulates_in_lockstep_and_replays(scenario: Scenario, tmp_path: Path
 @pytest.mark.deep(brief=BRIEF)
 def test_a_study_begins_with_it(scenario: Scenario) -> None:
     """Every path goes on from the chain's state, whichever was run before."""
-    engine = Exact(scenario, 1)
-    rows = [dict(zip(engine.columns.names, engine.row(path), strict=True)) for path in (1, 0, 1)]
+    engine = ExactEngine(scenario, 1)
+    rows = [dict(zip(engine.columns.names, engine.run_one_path(path), strict=True)) for path in (1, 0, 1)]
     assert rows[0] == rows[2]
     losses = simulate(scenario, "model", 1, path=0).summary["losses"]
     assert rows[1]["bad_debt"] == int(losses["created_rad"]) // MICRO
@@ -126,7 +126,7 @@ def test_a_sweep_opens_the_book_anew(exported: Path, scenario: Scenario, tmp_pat
     assert fees[0] < fees[1] and cheap.vaults == dear.vaults
     rows = (exported / "book.csv").read_text().splitlines()[1:]
     assert len(cheap.vaults) == len(rows) > 0 == len(scenario.vaults)
-    assert (Exact(cheap, 1, on_bytecode=False).rows(0, 1)[:, 0] == 0).all()
+    assert (ExactEngine(cheap, 1, on_bytecode=False).run_paths(0, 1)[:, 0] == 0).all()
 
 
 def test_other_addresses_are_moved(crashed: Crashed, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_other_addresses_are_moved(crashed: Crashed, tmp_path: Path) -> None:
 @pytest.mark.deep(brief=BRIEF)
 def test_compare_opens_the_book_anew(exported: Path, crashed: Crashed) -> None:
     """The same vaults and what is under auction, at a price at which they may be opened, then the chain's."""
-    laid = lay_over(load_preset("maker"), exported / "scenario.yaml")
+    laid = apply_preset(load_preset("maker"), exported / "scenario.yaml")
     assert laid.opening is None and len(laid.vaults) > 10
     chain = statement(crashed.mirror().model, crashed.deployment)
     owed = sum(int(row["debt_rad"]) for row in chain["vaults"])

@@ -26,7 +26,7 @@ from backstop.report.maturity import agenda
 from backstop.simulation.run import Simulation, simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
-from backstop.studies.comparison.presets import lay_over, load_preset
+from backstop.studies.comparison.presets import apply_preset, load_preset
 from tests.support.crashed import Crashed
 from tests.support.workouts import DAY, LOT
 
@@ -174,7 +174,7 @@ def test_it_goes_on_from_there(exported: tuple[Path, str]) -> None:
 def test_the_book_has_its_vault_back(strained: Crashed, exported: tuple[Path, str]) -> None:
     """And not the bridge's, which is named."""
     folder, said = exported
-    laid = lay_over(load_preset("maker"), folder / "scenario.yaml")
+    laid = apply_preset(load_preset("maker"), folder / "scenario.yaml")
     (vault,) = (each for each in laid.vaults if each.owner == "borrower")
     assert (vault.symbol, vault.locked) == ("WETH", LOT)
     assert vault.debt == chain(strained).principal // RAY

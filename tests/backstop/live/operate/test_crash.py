@@ -34,7 +34,7 @@ from backstop.simulation.opening import stock
 from backstop.simulation.progress import Interrupted
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.studies.comparison.presets import lay_over, load_preset
+from backstop.studies.comparison.presets import apply_preset, load_preset
 from tests.support.beside import beside
 from tests.support.devnet import SMALL, Devnet
 from tests.support.waiting import wait_for
@@ -140,7 +140,7 @@ def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario,
 )
 def test_keepers_of_losses_and_income_act_beside_it(fresh: Devnet, tmp_path: Path) -> None:
     """With equity: marks, sales of equity, and of the surplus that was there before."""
-    day = until(lay_over(load_preset("backstop"), SMALL), 4 * 3_600)
+    day = until(apply_preset(load_preset("backstop"), SMALL), 4 * 3_600)
     equity = day.parameters.equity
     assert equity is not None
     rich = dataclasses.replace(

@@ -20,7 +20,7 @@ from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.state import Log
 from backstop.report.live_answers import of_live
 from backstop.report.live_charts import charts, marked
-from backstop.studies.questions.falls import Position, fallen
+from backstop.studies.risk_questions.liquidations_at_price_drop import Position, compute_fall_rows
 from backstop.system import Action, Outcome
 from tests.support.colors import filled
 from tests.support.protocol import Protocol
@@ -224,7 +224,7 @@ def test_levels_are_what_the_question_about_falls_says(protocol: Protocol) -> No
         for row in says["vaults"]
     ]
     prices = {symbol: int(row["price_ray"]) for symbol, row in types.items()}
-    expected = fallen(positions, prices, FALLS)
+    expected = compute_fall_rows(positions, prices, FALLS)
     for each in found["levels"]["types"]:
         own = [row for row in expected if row["falling"] == each["symbol"]]
         assert each["vaults"] == [row["vaults"] for row in own]

@@ -16,7 +16,7 @@ from backstop.report.audit_page import page
 from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
-from backstop.studies.comparison.presets import lay_over, load_preset
+from backstop.studies.comparison.presets import apply_preset, load_preset
 from tests.support.chromium import inspect
 from tests.support.figures import check_figures
 from tests.support.paths import DATA
@@ -36,7 +36,7 @@ Audited = tuple[dict[str, dict[str, Any]], list[Path]]
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
     """Nothing has happened yet; the middle of the small crash; a workout and a bridge."""
-    crash = until(lay_over(load_preset("backstop"), SMALL), 4 * 3_600)
+    crash = until(apply_preset(load_preset("backstop"), SMALL), 4 * 3_600)
     plays = {"empty": (crash, False), "crash": (crash, True), "strained": (load_scenario(STRAINED), True)}
     folder, statements = tmp_path_factory.mktemp("audit"), {}
     for name, (scenario, played) in plays.items():

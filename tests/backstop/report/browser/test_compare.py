@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from backstop.report.compare_page import write_page
-from backstop.studies.comparison.compare import compare, lines
+from backstop.studies.comparison.figure_lines import read_figure
+from backstop.studies.comparison.preset_comparison import compare, list_preset_lines
 from backstop.studies.comparison.presets import load_presets
-from backstop.studies.comparison.side_by_side import value_at
 from tests.support.chromium import inspect
 from tests.support.figures import check_figures
 from tests.support.paths import DATA
@@ -94,12 +94,12 @@ def test_every_figure_equals_the_comparisons(
 ) -> None:
     for visit in visits:
         comparison = compared[visit["path"]]
-        amounts = [line for line in lines(comparison) if line.unit != "seconds"]
+        amounts = [line for line in list_preset_lines(comparison) if line.unit != "seconds"]
         wanted = {
             f"presets.{i}.{line.figure}"
             for i, row in enumerate(comparison["presets"])
             for line in amounts
-            if value_at(row, line.figure) is not None
+            if read_figure(row, line.figure) is not None
         }
         assert wanted <= check_figures(visit, comparison)
 

@@ -17,10 +17,10 @@ from click.testing import CliRunner
 from backstop.cli import ask, attack, deleverage, hunt, straddle, stress, sweep
 from backstop.report import compare_page, difference_page, guards_page, index_page, run_page
 from backstop.report.kinds import KINDS, kind_of
-from backstop.studies.comparison.compare import compare
-from backstop.studies.comparison.guards import compare_guards
+from backstop.studies.comparison.guard_comparison import compare_guards
+from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
-from backstop.studies.straddle import paths, study
+from backstop.studies.self_hedge import second_prices, self_hedge_study
 from tests.support import sample
 from tests.support.paths import DATA
 from tests.support.using import use
@@ -111,7 +111,7 @@ def guarded(folder: Path) -> Path:
 def straddled(folder: Path) -> Path:
     """One day's pairs, of one group of settings."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (study, paths):
+        for module in (self_hedge_study, second_prices):
             patch.setattr(module, "SERIES", ("avax-2025-10-10",))
         quick = ("--every", "30", "--hold", "10", "--only", "insurance in a day")
         return asked(straddle, *quick)(folder)

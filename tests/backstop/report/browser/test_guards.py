@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from backstop.report.guards_page import write_page
-from backstop.studies.comparison.guards import compare_guards, lines
-from backstop.studies.comparison.side_by_side import value_at
+from backstop.studies.comparison.figure_lines import read_figure
+from backstop.studies.comparison.guard_comparison import compare_guards, list_guard_lines
 from tests.support.chromium import inspect
 from tests.support.figures import check_figures
 from tests.support.paths import DATA
@@ -68,8 +68,8 @@ def test_every_figure_equals_the_comparisons(
         f"scenarios.{k}.runs.{i}.{line.figure}"
         for k, each in enumerate(comparison["scenarios"])
         for i, row in enumerate(each["runs"])
-        for line in lines(each)
-        if line.unit != "seconds" and value_at(row, line.figure) is not None
+        for line in list_guard_lines(each)
+        if line.unit != "seconds" and read_figure(row, line.figure) is not None
     }
     for visit in visits:
         assert wanted <= check_figures(visit, comparison)

@@ -15,7 +15,7 @@ from backstop.live.operate.crash import crash, until
 from backstop.live.operate.deploying import deploy_live
 from backstop.live.operate.system import LiveSystem
 from backstop.report.live_page import SECTIONS
-from backstop.studies.comparison.presets import lay_over, load_preset
+from backstop.studies.comparison.presets import apply_preset, load_preset
 from tests.support.devnet import SMALL, Devnet
 from tests.support.reader import Reader, start_mirror, stop_all, wait_for_page
 
@@ -29,7 +29,7 @@ WIDTHS = (1280, 400)
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What the browser saw, and what was so."""
     folder, port = tmp_path_factory.mktemp("watched"), free_port()
-    scenario = until(lay_over(load_preset("backstop"), SMALL), 84 * 60)
+    scenario = until(apply_preset(load_preset("backstop"), SMALL), 84 * 60)
     devnet, file = Devnet(), folder / "deployment.json"
     deployment = deploy_live(devnet.node, scenario.parameters, file, Signers(test_accounts=True))
     mirror, reader = start_mirror(devnet.url, file, port, folder / "said"), None

@@ -18,9 +18,9 @@ from backstop.simulation.scenario.rows import TREATMENTS, Row, Terms, fit, terms
 from backstop.simulation.scenario.schema import GeneratedBook, Vault
 from backstop.simulation.scenario.writer import decimal
 from backstop.simulation.session import open_session
-from backstop.studies.stress.engine_agreement import both
-from backstop.studies.stress.exact import Exact
-from backstop.studies.stress.fast import Fast
+from backstop.studies.stress.engine_agreement import run_both_engines
+from backstop.studies.stress.exact_engine import ExactEngine
+from backstop.studies.stress.fast import FastEngine
 from backstop.system import Action
 
 HEADER = "owner,collateral,locked,debt\n"
@@ -187,14 +187,14 @@ def test_both_engines_open_what_is_left_of_a_foul_book_and_agree(tmp_path, seed)
     """Bad debt and what is liquidated differ by no more than on books without a fault."""
     chosen = scenario(tmp_path, foul(150, seed), ALL, MORE)
     assert set(chosen.opened_at) == {"ETH", "WBTC"}
-    exact, fast = both(chosen, 1, 3)
+    exact, fast = run_both_engines(chosen, 1, 3)
     assert np.all(exact[:, 1] > 0) and np.allclose(exact[:, 1], fast[:, 1], rtol=0.1)
     assert np.allclose(exact[:, 2], fast[:, 2], rtol=0.05)
 
 
 def test_the_bytecode_opens_what_is_left_of_a_foul_book(tmp_path) -> None:
     chosen = scenario(tmp_path, foul(60, 3) + "big,ETH,9000,6000000\n", ALL, MORE)
-    Exact(chosen, 1)._ready(load_path(chosen))
+    ExactEngine(chosen, 1)._get_session(load_path(chosen))
 
 
 def load_path(chosen: Scenario) -> Scenario:
@@ -207,7 +207,7 @@ def test_a_report_says_how_much_of_the_book_was_touched(tmp_path) -> None:
     assert sum(line.startswith("Of its rows, ") for line in told) >= 4
 
 
-@pytest.mark.parametrize("make", [Fast, Exact])
+@pytest.mark.parametrize("make", [FastEngine, ExactEngine])
 def test_no_engine_takes_a_drawn_book_that_the_contracts_refuse(make) -> None:
     """The fast engine used to give figures with intervals for it."""
     low = GeneratedBook(5, (20_000 * WAD, 30_000 * WAD), (14_500, 14_990))
@@ -215,7 +215,7 @@ def test_no_engine_takes_a_drawn_book_that_the_contracts_refuse(make) -> None:
     with pytest.raises(
         BackstopError, match=r"^(path 0: )?the scenario does not fit: 5 of its 5 vaults cannot"
     ):
-        make(day, 1).rows(0, 1)
+        make(day, 1).run_paths(0, 1)
 
 
 def test_a_book_fits_also_at_the_nine_digits_that_a_path_begins_with(tmp_path) -> None:

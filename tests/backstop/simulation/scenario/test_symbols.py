@@ -17,7 +17,7 @@ from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.document import read_document
 from backstop.simulation.scenario.file import LIBRARY
 from backstop.simulation.scenario.writer import as_yaml, parameters_to_yaml
-from backstop.studies.comparison.compare import compare
+from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
 from backstop.studies.stress.grid import load_grid
 from tests.support.paths import DATA

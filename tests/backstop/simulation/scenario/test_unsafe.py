@@ -9,7 +9,7 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.comparison.presets import load_presets
-from backstop.studies.comparison.presets.loader import lay_over
+from backstop.studies.comparison.presets.preset_loader import apply_preset
 
 PENALTIES = "collateral_types: {ETH: {auction: {penalty: 60%}}, WBTC: {auction: {penalty: 60%}}}"
 UNSAFE = f"extends: black-thursday\nparameters:\n  {PENALTIES}\n"
@@ -69,6 +69,6 @@ def test_a_study_may_break_what_its_scenario_does_not(tmp_path: Path) -> None:
         "schema_version: 1\ntitle: Calm\ndescription: Calm.\nwaterfall: {savings: {share: 100%}}\n"
         "cap_delay: 40 d\nunsafe: {settlement-epochs: Nobody waits.}\n"
     )
-    laid = lay_over(load_presets(str(preset))[0], str(tmp_path / "base.yaml"))
+    laid = apply_preset(load_presets(str(preset))[0], str(tmp_path / "base.yaml"))
     assert laid.parameters.cap_delay == 40 * 86_400
     assert set(laid.unsafe) == {"penalty", "settlement-epochs"}

@@ -17,7 +17,7 @@ from backstop.files.outputs import content
 from backstop.model.arithmetic import RAY, WAD
 from backstop.randomness import Dice
 from backstop.simulation.scenario import load_scenario
-from backstop.studies.stress.engine_agreement import both
+from backstop.studies.stress.engine_agreement import run_both_engines
 from tests.support.paths import ROOT
 
 SYMBOLS = {"wstETH": 4_000, "cbBTC": 95_000, "sUSDe": 1}
@@ -103,7 +103,7 @@ def test_what_is_written_loads_to_the_same_scenario(folder) -> None:
 
 
 def test_both_engines_agree_on_what_is_written(folder) -> None:
-    exact, fast = both(load_scenario(folder / "scenario.yaml"), 1, 4)
+    exact, fast = run_both_engines(load_scenario(folder / "scenario.yaml"), 1, 4)
     assert exact[:, 1].sum() > 10
     assert np.allclose(exact[:, 2], fast[:, 2], rtol=0.05)
 

@@ -12,7 +12,7 @@ from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.drawn import drawn
 from backstop.simulation.scenario.schema import PricePath
-from backstop.studies.attack.trial import Trials
+from backstop.studies.attack.candidate_evaluation import CandidateRunner
 from tests.support.paths import DATA
 
 MINUTE = 60
@@ -50,9 +50,9 @@ def calls(result: RunResult) -> list[tuple[int, str]]:
 
 def gain(scenario: Scenario) -> int:
     """What the moves are worth to it: without them it has lost something with the pool."""
-    trials = Trials(scenario, 1, on_bytecode=False)
+    trials = CandidateRunner(scenario, 1, on_bytecode=False)
     return sum(
-        sign * trials.outcome(each).profits["stranger"]
+        sign * trials.play_scenario(each).profits["stranger"]
         for sign, each in ((1, scenario), (-1, planned(scenario)))
     )
 

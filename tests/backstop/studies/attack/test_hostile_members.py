@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import WAD
-from backstop.studies.attack.budget import load
-from backstop.studies.attack.search import Search, Task
-from backstop.studies.attack.space import Choice
-from backstop.studies.attack.trial import Trial
+from backstop.studies.attack.budget import load_attack_scenario
+from backstop.studies.attack.candidate_evaluation import CandidateOutcome
+from backstop.studies.attack.search_space import AttackCandidate
+from backstop.studies.attack.worst_case_search import Task, WorstCaseSearch
 from tests.support.paths import DATA
 
 BRIEF = "tests/exploits/test_searching_for_an_exit.py::test_no_plan_gains_anything"
@@ -18,10 +18,12 @@ HERE = DATA / "attack"
 
 @pytest.fixture(scope="module")
 def worst(tmp_path_factory):
-    def find(scenario: str, budget: str) -> tuple[Choice, Trial]:
-        loaded, _, limits = load(str(HERE / f"{scenario}.yaml"), str(HERE / f"{budget}.yaml"))
+    def find(scenario: str, budget: str) -> tuple[AttackCandidate, CandidateOutcome]:
+        loaded, _, limits = load_attack_scenario(str(HERE / f"{scenario}.yaml"), str(HERE / f"{budget}.yaml"))
         task = Task(loaded, limits, "gain", 1, 0, "evolution", 12, "model")
-        return Search.open(task, tmp_path_factory.mktemp("attack") / scenario).run(5)
+        return WorstCaseSearch.open_or_resume(
+            task, tmp_path_factory.mktemp("attack") / scenario
+        ).run_generations(5)
 
     return find
 

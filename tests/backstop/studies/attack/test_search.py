@@ -12,10 +12,10 @@ from backstop.errors import BackstopError
 from backstop.simulation.progress import Interrupted
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.drawn import drawn
-from backstop.studies.attack.budget import Budget, load
-from backstop.studies.attack.evolution import Cloud, ranked
-from backstop.studies.attack.search import Search, Task
-from backstop.studies.attack.space import Space
+from backstop.studies.attack.budget import Budget, load_attack_scenario
+from backstop.studies.attack.cma_es import SearchDistribution, sort_by_score
+from backstop.studies.attack.search_space import SearchSpace
+from backstop.studies.attack.worst_case_search import Task, WorstCaseSearch
 from tests.support.paths import DATA
 
 SMALL = str(DATA / "stress" / "small.yaml")
@@ -24,7 +24,7 @@ GENERATIONS = 10
 
 @pytest.fixture(scope="module")
 def loaded() -> tuple[Scenario, Budget]:
-    scenario, _, budget = load(SMALL, "day-in-a-thousand")
+    scenario, _, budget = load_attack_scenario(SMALL, "day-in-a-thousand")
     return scenario, budget
 
 
@@ -41,8 +41,8 @@ def task(loaded: tuple[Scenario, Budget], method: str = "evolution", population:
 def test_it_finds_more_than_as_many_paths_at_random(loaded, tmp_path) -> None:
     found = {}
     for method in ("random", "evolution"):
-        search = Search.open(task(loaded, method), tmp_path / method)
-        _, trial = search.run(GENERATIONS)
+        search = WorstCaseSearch.open_or_resume(task(loaded, method), tmp_path / method)
+        _, trial = search.run_generations(GENERATIONS)
         found[method] = trial.outcome.loss
         # What it returns is the worst of all that it has seen.
         assert trial.outcome.loss == max(int(row["best_wad"]) for row in search.history)
@@ -53,31 +53,31 @@ def test_it_finds_more_than_as_many_paths_at_random(loaded, tmp_path) -> None:
     brief="tests/backstop/studies/attack/test_search.py::test_another_search_is_not_gone_on_with"
 )
 def test_interrupted_and_gone_on_with_is_undisturbed(loaded, tmp_path) -> None:
-    whole = Search.open(task(loaded, population=6), tmp_path / "whole")
-    whole.run(4)
+    whole = WorstCaseSearch.open_or_resume(task(loaded, population=6), tmp_path / "whole")
+    whole.run_generations(4)
     calls = iter(range(100))
-    parts = Search.open(task(loaded, population=6), tmp_path / "parts")
+    parts = WorstCaseSearch.open_or_resume(task(loaded, population=6), tmp_path / "parts")
     with pytest.raises(Interrupted, match="2 of 4 generations are kept"):
-        parts.run(4, stop=lambda: next(calls) >= 15)
-    Search.open(task(loaded, population=6), tmp_path / "parts").run(4)
+        parts.run_generations(4, stop=lambda: next(calls) >= 15)
+    WorstCaseSearch.open_or_resume(task(loaded, population=6), tmp_path / "parts").run_generations(4)
     for name in ("attack.json", "progress.json"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert len(json.loads((tmp_path / "whole" / "progress.json").read_text())["history"]) == 4
 
 
 def test_another_search_is_not_gone_on_with(loaded, tmp_path) -> None:
-    Search.open(task(loaded), tmp_path)
+    WorstCaseSearch.open_or_resume(task(loaded), tmp_path)
     with pytest.raises(BackstopError, match="was made with seed 1, not 2, another content of scenario and"):
-        Search.open(replace(task(loaded), seed=2), tmp_path)
+        WorstCaseSearch.open_or_resume(replace(task(loaded), seed=2), tmp_path)
 
 
 def test_what_another_version_has_learned_is_not_gone_on_with(loaded, tmp_path) -> None:
-    Search.open(task(loaded, population=6), tmp_path).run(1)
+    WorstCaseSearch.open_or_resume(task(loaded, population=6), tmp_path).run_generations(1)
     for name in ("progress.json", "attack.json"):
         file = tmp_path / name
         file.write_text(json.dumps({**json.loads(file.read_text()), "schema_version": 1}))
         with pytest.raises(BackstopError) as refused:
-            Search.open(task(loaded, population=6), tmp_path)
+            WorstCaseSearch.open_or_resume(task(loaded, population=6), tmp_path)
         assert str(refused.value) == (
             f"{file} has schema version 1, this program reads 2: start in another folder"
         )
@@ -85,32 +85,32 @@ def test_what_another_version_has_learned_is_not_gone_on_with(loaded, tmp_path) 
 
 def test_nobody_gains_without_hostile_members(loaded, tmp_path) -> None:
     with pytest.raises(BackstopError, match="nobody can gain"):
-        Search.open(replace(task(loaded), goal="gain"), tmp_path)
+        WorstCaseSearch.open_or_resume(replace(task(loaded), goal="gain"), tmp_path)
 
 
 # ------------------------------------------------------------------------- space
 
 
 @pytest.fixture(scope="module")
-def space(loaded) -> Space:
-    return Space(loaded[0], loaded[1], 1, 0)
+def space(loaded) -> SearchSpace:
+    return SearchSpace(loaded[0], loaded[1], 1, 0)
 
 
 def test_sizes_together_stay_within_the_radius(space) -> None:
     assert space.budget.radius == pytest.approx(3.0902, abs=1e-4)
     for value in (1.0, 5.0):
-        far = space.choice([value] * len(space.names))
+        far = space.build_candidate([value] * len(space.names))
         sizes = [x for pushes in far.pushes.values() for x in pushes]
         sizes += [jump.deviations for jump in far.jumps]
         assert np.linalg.norm(sizes) == pytest.approx(space.budget.radius)
-    near = space.choice([0.1] * len(space.names))
+    near = space.build_candidate([0.1] * len(space.names))
     assert near.pushes["ETH"] == pytest.approx([0.1] * 6)
 
 
 def test_what_lasts_stays_within_its_limit(space) -> None:
     duration = space.scenario.duration
     for value in (-9.0, 0.0, 9.0):
-        choice = space.choice([value] * len(space.names))
+        choice = space.build_candidate([value] * len(space.names))
         for span in (*choice.outages.values(), *choice.feeds.values()):
             assert 0 <= span.start < span.end and span.start < duration
         assert all(span.end - span.start <= 7_200 for span in choice.outages.values())
@@ -124,7 +124,7 @@ def test_a_push_moves_the_price_by_its_share_of_the_volatility(space) -> None:
     pushed = list(quiet)
     pushed[space.names.index("ETH span 1")] = -2.0
     before, after = (
-        np.log([float(p) for p in space.choice(point).scenario.prices["ETH"].points.values()])
+        np.log([float(p) for p in space.build_candidate(point).scenario.prices["ETH"].points.values()])
         for point in (quiet, pushed)
     )
     moved = after - before
@@ -140,7 +140,7 @@ def test_jumps_are_where_and_as_large_as_they_were_chosen(space) -> None:
     at, size = (space.names.index(f"WBTC jump 1 {what}") for what in ("at", "size"))
     other = list(quiet)
     other[size] = -1.0
-    one, two = (space.choice(point) for point in (quiet, other))
+    one, two = (space.build_candidate(point) for point in (quiet, other))
     block = one.jumps[1].at // space.scenario.block_time
     before, after = (
         np.log([float(p) for p in each.scenario.prices["WBTC"].points.values()]) for each in (one, two)
@@ -148,21 +148,21 @@ def test_jumps_are_where_and_as_large_as_they_were_chosen(space) -> None:
     moved = after - before
     assert np.allclose(moved[:block], 0) and np.allclose(moved[block:], -0.15, atol=1e-6)
     other[at] = 9.0
-    assert space.choice(other).jumps[1].at == space.scenario.duration
+    assert space.build_candidate(other).jumps[1].at == space.scenario.duration
 
 
 def test_the_crash_is_where_it_was_chosen(tmp_path) -> None:
     file = tmp_path / "severe.yaml"
     file.write_text("extends: severe-day\nprices: {ETH: {model: {crash: {deviation: 5%}}}}\n")
-    severe, _, budget = load(str(file), "day-in-a-thousand")
-    space = Space(severe, budget, 1, 0)
+    severe, _, budget = load_attack_scenario(str(file), "day-in-a-thousand")
+    space = SearchSpace(severe, budget, 1, 0)
     at, depth = space.names.index("crash at"), space.names.index("crash depth")
     for value, block in ((-9.0, 1), (9.0, severe.blocks)):
         point = [0.0] * len(space.names)
         point[at] = value
         deeper = list(point)
         deeper[depth] = 1.0
-        one, two = (space.choice(each) for each in (point, deeper))
+        one, two = (space.build_candidate(each) for each in (point, deeper))
         assert one.crash is not None and one.crash.at == block * severe.block_time
         before, after = (list(each.scenario.prices["ETH"].points.values()) for each in (one, two))
         assert before[:block] == after[:block]
@@ -173,9 +173,9 @@ def test_the_crash_is_where_it_was_chosen(tmp_path) -> None:
 def test_nothing_chosen_leaves_the_noise_of_the_path(loaded) -> None:
     scenario, budget = loaded
     nothing = replace(budget, one_in=1, outages=0, feeds=0, congestion=None)
-    space = Space(scenario, nothing, 1, 7)
+    space = SearchSpace(scenario, nothing, 1, 7)
     assert space.names == ()
-    assert space.choice([]).scenario.prices == drawn(scenario, 1, 7).prices
+    assert space.build_candidate([]).scenario.prices == drawn(scenario, 1, 7).prices
 
 
 # --------------------------------------------------------------------- evolution
@@ -185,10 +185,12 @@ def test_a_long_valley_across_the_axes_is_followed_to_its_end() -> None:
     scale = np.array([1.0, 10.0, 100.0, 1.0, 10.0])
     turn, _ = np.linalg.qr(np.arange(25.0).reshape(5, 5) % 7 + np.eye(5))
     goal = np.array([1.0, -2.0, 0.5, 3.0, 0.0])
-    cloud = Cloud.new(5)
+    cloud = SearchDistribution.create_standard_normal(5)
     for _ in range(250):
-        points = cloud.points(12, 3)
+        points = cloud.draw_points(12, 3)
         scores = [-float(np.sum((scale * (turn @ (point - goal))) ** 2)) for point in points]
-        cloud = Cloud.of(json.loads(json.dumps(cloud.kept())))  # nothing is lost by keeping it
-        cloud.learn(ranked(points, scores))
+        cloud = SearchDistribution.from_json(
+            json.loads(json.dumps(cloud.as_json()))
+        )  # nothing is lost by keeping it
+        cloud.update_distribution(sort_by_score(points, scores))
     assert np.allclose(cloud.mean, goal, atol=1e-4)

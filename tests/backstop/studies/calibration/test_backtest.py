@@ -13,10 +13,10 @@ from backstop.studies.calibration import backtest
 from backstop.studies.calibration.backtest import (
     christoffersen_p,
     christoffersen_power,
-    forecast,
-    judged,
+    forecast_falls,
     kupiec_p,
     kupiec_power,
+    run_coverage_tests,
 )
 
 # Hits at which a law is not rejected at 5%, as Jorion's "Value at Risk" tabulates Kupiec's test.
@@ -52,17 +52,17 @@ def test_christoffersen_sees_bad_days_together_and_not_apart() -> None:
     assert christoffersen_power(250, 0.05) > christoffersen_power(60, 0.05)
     # Independent days: about as often as the level says, or less.
     random = np.random.default_rng(3).random((400, 300)) < 0.05
-    assert np.mean(backtest._apart(random) < 0.05) < 0.12
+    assert np.mean(backtest._compute_independence_p(random) < 0.05) < 0.12
 
 
 def test_few_days_that_reject_nothing_tell_nothing() -> None:
-    row = judged("ETH", {9_900: [False] * 99 + [True]})[0]
+    row = run_coverage_tests("ETH", {9_900: [False] * 99 + [True]})[0]
     assert row["verdict"] == "the data cannot tell" and float(str(row["kupiec_power"])) < 0.5
-    row = judged("ETH", {9_900: [day % 20 == 0 for day in range(400)]})[0]
+    row = run_coverage_tests("ETH", {9_900: [day % 20 == 0 for day in range(400)]})[0]
     assert row["verdict"] == "too many days exceed it"
-    row = judged("ETH", {9_500: [False] * 400})[0]
+    row = run_coverage_tests("ETH", {9_500: [False] * 400})[0]
     assert row["verdict"] == "too few days exceed it"
-    row = judged("ETH", {9_500: [day % 20 == 0 for day in range(400)]})[0]
+    row = run_coverage_tests("ETH", {9_500: [day % 20 == 0 for day in range(400)]})[0]
     assert row["verdict"] == "holds"
 
 
@@ -70,7 +70,7 @@ def test_forecasts_are_quantiles_of_the_law() -> None:
     random = np.random.default_rng(4)
     steady = 0.01 * random.standard_normal(6_000)
     for law in ("tails", "jumps"):
-        found = forecast(steady, 24, law)
+        found = forecast_falls(steady, 24, law)
         assert found[9_500] == pytest.approx(-1.645 * 0.01 * 24**0.5, rel=0.04)
         assert found[9_900] == pytest.approx(-2.326 * 0.01 * 24**0.5, rel=0.05)
 

@@ -16,10 +16,10 @@ from backstop.errors import BackstopError
 from backstop.simulation.scenario import draw
 from backstop.simulation.scenario.processes import Jumps, PriceModel
 from backstop.simulation.sources.depth import Quote
-from backstop.studies.calibration.interval import rounded
-from backstop.studies.calibration.moves import moves_of
-from backstop.studies.calibration.together import behind
-from backstop.studies.calibration.writing import _fits
+from backstop.studies.calibration.correlation import solve_tail_correlation
+from backstop.studies.calibration.jackknife import round_figure
+from backstop.studies.calibration.log_returns import compute_log_returns
+from backstop.studies.calibration.scenario_output import _is_positive_definite
 from tests.support.paths import ROOT
 
 SAMPLES = ROOT / "docs" / "do" / "samples"
@@ -60,7 +60,7 @@ def law_of(day, symbol: str) -> tuple[PriceModel, Jumps]:
 
 
 def rows(found) -> dict[tuple[str, str], tuple[float, float, float]]:
-    frame = found.frame()
+    frame = found.to_frame()
     return {(row.figure, row.of): (row.value, row.low, row.high) for row in frame.itertuples()}
 
 
@@ -116,7 +116,7 @@ def test_a_drawn_history_comes_back_to_its_scenario(found, book, year, tmp_path)
 
 def test_caution_takes_the_worse_ends(found, book, year, depths, tmp_path) -> None:
     careful = backstop.calibrate(book, year, depths, cautious=True)
-    pd.testing.assert_frame_equal(careful.frame(), found.frame())
+    pd.testing.assert_frame_equal(careful.to_frame(), found.to_frame())
     usual = backstop.write_scenario(book, year, tmp_path / "a", use="measured", measured=found.measured)
     worse = backstop.write_scenario(book, year, tmp_path / "b", use="measured", measured=careful.measured)
     for symbol in usual.symbols:
@@ -166,28 +166,33 @@ def test_steps_beside_a_gap_do_not_count(year) -> None:
         values[: hole.start] + tuple(3 * value for value in values[hole.stop :]),
     )
     gapped = type(year)("gapped", {"WETH": cut})
-    found = moves_of(gapped, ["WETH"], 14_400)
+    found = compute_log_returns(gapped, ["WETH"], 14_400)
     assert found.left_out == 21 and abs(found.table).max() < 0.5
     # A day with a hole in it is no day.
-    assert len(found.days().table) == len(moves_of(year, ["WETH"], 14_400).days().table) - 4
+    assert (
+        len(found.aggregate_days().table)
+        == len(compute_log_returns(year, ["WETH"], 14_400).aggregate_days().table) - 4
+    )
 
 
 @pytest.mark.parametrize("correlation", (-0.5, 0.0, 0.3, 0.9))
 def test_shared_worst_days_of_normal_moves_are_their_correlation(correlation) -> None:
     cut = norm.ppf(0.05)
     both = multivariate_normal([0, 0], [[1, correlation], [correlation, 1]]).cdf([cut, cut])
-    assert behind(both / 0.05, 0.05) == pytest.approx(correlation, abs=1e-4)
-    assert (behind(0.0, 0.05), behind(1.0, 0.05)) == (-1, 1)
+    assert solve_tail_correlation(both / 0.05, 0.05) == pytest.approx(correlation, abs=1e-4)
+    assert (solve_tail_correlation(0.0, 0.05), solve_tail_correlation(1.0, 0.05)) == (-1, 1)
 
 
 def test_correlations_that_fit_no_matrix_are_scaled() -> None:
     names, pairs = ["A", "B", "C"], {("A", "B"): 0.9, ("B", "C"): 0.9, ("A", "C"): 0.0}
-    assert not _fits(names, pairs) and _fits(names, {pair: 0.75 * each for pair, each in pairs.items()})
+    assert not _is_positive_definite(names, pairs) and _is_positive_definite(
+        names, {pair: 0.75 * each for pair, each in pairs.items()}
+    )
     assert np.linalg.eigvalsh([[1, 0.675, 0], [0.675, 1, 0.675], [0, 0.675, 1]]).min() > 0
 
 
 def test_digits_that_count() -> None:
-    assert [rounded(each) for each in (123_456.0, 0.000123456, -2.00049, 0.0)] == [
+    assert [round_figure(each) for each in (123_456.0, 0.000123456, -2.00049, 0.0)] == [
         *(123_500.0, 0.0001235, -2.0, 0.0)
     ]
 

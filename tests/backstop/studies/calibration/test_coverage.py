@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.studies.stress.statistics import share
+from backstop.studies.stress.path_statistics import estimate_share
 from tests.support import known_laws as laws
 
 BRIEF = "tests/backstop/studies/calibration/test_coverage.py::test_intervals_hold_the_law_and_are_short"
@@ -19,7 +19,7 @@ LAWS = (
 def test_claimed_intervals_hold_the_law(law) -> None:
     """Of 100 trials of 4,000 hours: the claim is within the interval of the share that held, or below."""
     for name, (within, of) in laws.held(law, 4_000, 100).items():
-        found = share(within, of)
+        found = estimate_share(within, of)
         print(f"{law.__name__} {name}: {within} of {of}, {found.low:.1%} to {found.high:.1%}")
         assert of >= 95 and found.high is not None and found.high >= 0.94, name
 

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.simulation.run_directory import load_run
-from backstop.studies.comparison.compare import compare
+from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
 from tests.support.paths import DATA
 

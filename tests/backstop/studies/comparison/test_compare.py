@@ -15,10 +15,10 @@ from backstop.report.compare_page import write_page
 from backstop.simulation.bearers import GROUPS, group_of
 from backstop.simulation.progress import Interrupted
 from backstop.simulation.run_directory import load_run
-from backstop.studies.comparison.compare import compare, lines
-from backstop.studies.comparison.naive import gainers, payers
+from backstop.studies.comparison.figure_lines import read_figure
+from backstop.studies.comparison.naive_rule_cost import list_gainers, list_payers
+from backstop.studies.comparison.preset_comparison import compare, list_preset_lines
 from backstop.studies.comparison.presets import load_presets, preset_names
-from backstop.studies.comparison.side_by_side import value_at
 from tests.support.paths import DATA
 
 SMALL = str(DATA / "runs" / "small.yaml")
@@ -122,7 +122,7 @@ def test_what_a_naive_rule_costs_adds_up(compared, out):
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_who_leaves_at_once_gains_what_others_pay(compared):
     cost = next(cost for cost in compared["naive"] if cost["preset"] == "morpho")
-    gained, paid = gainers(cost["parties"]), payers(cost["parties"])
+    gained, paid = list_gainers(cost["parties"]), list_payers(cost["parties"])
     assert [name for name, _ in gained] == ["who leaves Savings"]
     assert gained[0][1] > 1_000 * WAD and paid and all(amount >= WAD for _, amount in paid)
 
@@ -141,10 +141,10 @@ def test_the_files(compared, out):
 
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_every_line_has_a_figure_somewhere(compared):
-    shown = lines(compared)
+    shown = list_preset_lines(compared)
     assert len({line.title for line in shown}) == len(shown)
     for line in shown:
-        assert any(value_at(row, line.figure) is not None for row in compared["presets"])
+        assert any(read_figure(row, line.figure) is not None for row in compared["presets"])
 
 
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")

@@ -16,7 +16,13 @@ from backstop.report.compare_page import page
 from backstop.simulation.bearers import PAYERS
 from backstop.simulation.run import RunResult
 from backstop.simulation.run_directory import TABLES, load_run
-from backstop.studies.comparison.compare import checked, compare, lines, margin_lines, margin_of
+from backstop.studies.comparison.preset_comparison import (
+    collect_margin_figures,
+    compare,
+    list_checked_runs,
+    list_preset_lines,
+    margin_lines,
+)
 from backstop.studies.comparison.presets import load_presets
 from tests.support.paths import DATA
 
@@ -87,7 +93,7 @@ def test_who_pays_is_what_the_preset_says(by_name):
 @pytest.mark.deep(brief=BRIEF)
 def test_the_lines(compared, out):
     found = margin_lines(compared)
-    assert [line for line in lines(compared) if line in found] == found
+    assert [line for line in list_preset_lines(compared) if line in found] == found
     with (out / "compare.csv").open() as file:
         rows = list(csv.DictReader(file))
     for row, exact in zip(rows, compared["presets"], strict=True):
@@ -124,7 +130,7 @@ def test_winners_who_dodge_bear_the_same(tmp_path: Path) -> None:
         if row["preset"] == "by-cycle":
             more = int(dodging["borne_wad"]) - int(dodging["idle_borne_wad"])
             assert 0 <= more <= 4 * dodging["dodgers"] and int(dodging["borne_wad"]) > 0
-    assert checked(found)[-1]["differences"] == 0 and len(checked(found)) == 4
+    assert list_checked_runs(found)[-1]["differences"] == 0 and len(list_checked_runs(found)) == 4
     titles = [line.title for line in margin_lines(found)]
     assert "winners who dodge" in titles and "have more by dodging, fees paid" in titles
     assert "winners who dodge" in page(found, tmp_path)
@@ -136,7 +142,7 @@ def test_where_there_is_no_margin_market_nobody_can_dodge(tmp_path: Path) -> Non
 
 
 def test_a_run_without_a_margin_market_has_no_such_line():
-    nothing = {"presets": [{"margin": margin_of(_result({"margin": None})), "title": "x"}]}
+    nothing = {"presets": [{"margin": collect_margin_figures(_result({"margin": None})), "title": "x"}]}
     assert margin_lines(nothing) == []
     assert margin_payers(nothing) is margin_closed(nothing) is None
 
@@ -178,7 +184,7 @@ def test_by_hand():
             dict(zip(("lots", "whole_lots", "price_wei"), row, strict=True)) for row in closings
         ],
     )
-    found = margin_of(result)
+    found = collect_margin_figures(result)
     assert found is not None
     assert (found["not_paid_wad"], found["most_taken_bps"], found["gas"]) == ("32", 3_334, 12)
     assert (found["closed"], found["closed_wad"], found["excess_wad"]) == (2, "140", "20")

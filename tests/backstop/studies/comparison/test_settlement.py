@@ -8,8 +8,8 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
-from backstop.studies.comparison.compare import compare, lines
-from backstop.studies.comparison.presets import lay_over, load_presets
+from backstop.studies.comparison.preset_comparison import compare, list_preset_lines
+from backstop.studies.comparison.presets import apply_preset, load_presets
 from tests.support.paths import DATA
 
 COLLAPSE = str(DATA / "compare" / "collapse.yaml")
@@ -95,11 +95,11 @@ def test_a_simulation_ends_in_it_as_well():
 
 
 def test_the_table_has_its_lines(compared):
-    titles = [line.title.strip() for line in lines(compared[0])]
+    titles = [line.title.strip() for line in list_preset_lines(compared[0])]
     assert {"settlement began after", "lost by holders", "a coin brings"} <= set(titles)
 
 
 def test_every_preset_ends_in_the_librarys_collapse():
     """The rule is the scenario's: no preset can change it."""
     for preset in load_presets("all"):
-        assert lay_over(preset, "collapse").parameters.settlement.epochs == 2
+        assert apply_preset(preset, "collapse").parameters.settlement.epochs == 2

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.reproduce import cli
-from backstop.studies.reproductions import NAMES, reproduce
+from backstop.studies.reproductions import NAMES, run_reproduction
 from tests.support.paths import ROOT
 
 DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ def test_json_and_files_are_the_same(tmp_path) -> None:
     result = run("arithmetic", "--json", "--out", str(tmp_path / "out"))
     (printed,) = json.loads(result.stdout)
     assert printed == json.loads((tmp_path / "out" / "arithmetic.json").read_text())
-    assert printed == reproduce("arithmetic").as_json()
+    assert printed == run_reproduction("arithmetic").as_json()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backstop.studies.reproductions import forecasts
-from backstop.studies.reproductions.table import Reproduction
+from backstop.studies.reproductions.figure_comparison import Reproduction
 from tests.support.paths import ROOT
 
 BRIEF = (
@@ -54,22 +54,22 @@ def test_only_what_came_before_is_known() -> None:
     random = np.random.default_rng(3)
     calm, wild = 0.001 * random.standard_normal(120), 0.02 * random.standard_normal(60)
     none = np.empty(0)
-    whole = forecasts.exceeded(none, np.concatenate([calm, wild]), 60, 6)
-    short = forecasts.exceeded(none, calm, 60, 6)
+    whole = forecasts.find_exceedances(none, np.concatenate([calm, wild]), 60, 6)
+    short = forecasts.find_exceedances(none, calm, 60, 6)
     assert all(whole[level][:60] == short[level] for level in short)
     first = [bool(each < -0.0025) for each in wild[:6]]
     assert whole[9_900][60:66] == first and any(first)
     # Fitted once, the law stays as surprised as it was.
-    once = forecasts.exceeded(none, np.concatenate([calm, wild]), 60, 1_000)
+    once = forecasts.find_exceedances(none, np.concatenate([calm, wild]), 60, 1_000)
     assert sum(once[9_900]) > 1.3 * sum(whole[9_900])
     # Whoever knew such moves from before is not surprised.
-    before = forecasts.exceeded(0.02 * random.standard_normal(400), wild, 0, 6)
+    before = forecasts.find_exceedances(0.02 * random.standard_normal(400), wild, 0, 6)
     assert sum(before[9_900]) < 3 < sum(whole[9_900][60:])
 
 
 def test_a_law_known_by_construction_is_exceeded_as_often_as_it_says() -> None:
     moves = 0.01 * np.random.default_rng(5).standard_normal(3_000)
-    found = forecasts.exceeded(np.empty(0), moves, 1_000, 200)
+    found = forecasts.find_exceedances(np.empty(0), moves, 1_000, 200)
     assert sum(found[9_500]) == pytest.approx(100, abs=20)
     assert sum(found[9_900]) == pytest.approx(20, abs=9)
 
@@ -85,11 +85,13 @@ def test_the_bound_is_that_of_the_published_table(count, rate, most) -> None:
 def test_a_law_is_written_as_calibration_writes_it() -> None:
     random = np.random.default_rng(4)
     heavy = 0.01 * random.standard_t(4, 20_000) / 2**0.5
-    fields = forecasts.law_of(heavy, 600)
+    fields = forecasts.fit_model_fields(heavy, 600)
     volatility = float(fields["prices.ETH.model.volatility"].removesuffix("% a year"))
     assert volatility == pytest.approx(100 * 0.01 * (365 * 144) ** 0.5, rel=0.05)
     assert fields["prices.ETH.model.degrees"] in ("3", "4")
-    assert list(forecasts.law_of(np.linspace(-0.01, 0.01, 200), 600)) == ["prices.ETH.model.volatility"]
+    assert list(forecasts.fit_model_fields(np.linspace(-0.01, 0.01, 200), 600)) == [
+        "prices.ETH.model.volatility"
+    ]
 
 
 @pytest.mark.deep(brief=BRIEF)

@@ -9,10 +9,10 @@ import pytest
 from backstop.model.arithmetic import RAY
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.reproductions.october_2025 import WAVES
-from backstop.studies.reproductions.published import FOLDER, figures
-from backstop.studies.straddle import paths
+from backstop.studies.reproductions.published_figures import FOLDER, load_figures
+from backstop.studies.self_hedge import second_prices
 
-BARS = Path(paths.__file__).parent / "bars"
+BARS = Path(second_prices.__file__).parent / "bars"
 DAYS = BARS.parent / "days"
 
 
@@ -32,19 +32,21 @@ def test_prices_that_a_scenario_calls_published_are_in_the_bars(name) -> None:
     """Given as whole dollars, each lies between the lowest and the highest of the bars beside it."""
     day = load_scenario(name)
     bars = dict(zip(("black-thursday", "may-2021"), ("eth-2020-03-12", "eth-2021-05-19"), strict=True))
-    rows = {at - day.start: bar for at, *bar in paths.rows_of(bars[name])}
+    rows = {at - day.start: bar for at, *bar in second_prices.load_series(bars[name])}
     looked_at = 0
     for at in sorted(day.prices["ETH"].published):
         near = [rows[time] for time in (at - 600, at) if time in rows]
         if near:
             price = day.prices["ETH"].points[at] / RAY
-            low, high = (pick(bar[i] for bar in near) / paths.UNIT for pick, i in ((min, 2), (max, 1)))
+            low, high = (
+                pick(bar[i] for bar in near) / second_prices.UNIT for pick, i in ((min, 2), (max, 1))
+            )
             assert low - 0.5 <= price <= high + 0.5, (at, low, price, high)
             looked_at += 1
     assert looked_at > 20
 
 
 def test_figures_are_exact() -> None:
-    assert figures("bitfinex")["haircut"] * 1_000 == 36_067
-    assert figures("black-thursday")["bad_debt"] == 5_670_000
+    assert load_figures("bitfinex")["haircut"] * 1_000 == 36_067
+    assert load_figures("black-thursday")["bad_debt"] == 5_670_000
     assert sum(wave.needed for wave in WAVES) == 15_079_670  # as docs/know/reproductions.md prints it

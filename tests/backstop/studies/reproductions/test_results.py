@@ -13,10 +13,10 @@ from backstop.deployment.contracts import MARGIN_POLICIES
 from backstop.deployment.examples import standard
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY
-from backstop.studies.reproductions import black_thursday, october_2025, reproduce, shocks, spiral
+from backstop.studies.reproductions import black_thursday, october_2025, run_reproduction, shocks, spiral
 from backstop.studies.reproductions.arithmetic import FIVE_PERCENT_A_DAY
-from backstop.studies.reproductions.deployed import deployed
-from backstop.studies.reproductions.table import Reproduction
+from backstop.studies.reproductions.figure_comparison import Reproduction
+from backstop.studies.reproductions.lockstep_deployment import open_deployment
 from tests.support.deep import cases
 from tests.support.paths import ROOT
 
@@ -43,7 +43,7 @@ def given(cells: Sequence[str]) -> tuple[str, ...]:
 def assert_in_docs(found: Reproduction) -> None:
     """The docs have the same figures, with what is published, bounds and sources."""
     assert [given(cells) for cells in cells_in_docs(found.title)] == [
-        given(each.cells()) for each in found.rows
+        given(each.format_cells()) for each in found.rows
     ]
     for i, source in enumerate(found.sources, 1):
         assert f"- [{i}] {source}\n" in DOCS
@@ -53,7 +53,7 @@ def assert_in_docs(found: Reproduction) -> None:
 
 
 def test_fees_and_auctions_are_those_of_dss() -> None:
-    found = reproduce("arithmetic")
+    found = run_reproduction("arithmetic")
     assert found.agreed == found.compared == len(found.rows) == 10
     ours = figures(found)
     assert ours["fee on 100 after 3 days"] * 10**18 // 1 == 15_762_500_000_000_000_000
@@ -62,15 +62,15 @@ def test_fees_and_auctions_are_those_of_dss() -> None:
 
 
 def test_the_engine_refuses_the_fee_of_that_example() -> None:
-    with deployed(standard()) as here, pytest.raises(BackstopError, match="terms: out of bounds"):
-        here.do("VaultEngine", "set_stability_fee", 0, FIVE_PERCENT_A_DAY - RAY, sender="admin")
+    with open_deployment(standard()) as here, pytest.raises(BackstopError, match="terms: out of bounds"):
+        here.apply_call("VaultEngine", "set_stability_fee", 0, FIVE_PERCENT_A_DAY - RAY, sender="admin")
 
 
 # ----------------------------------------------------------------------- Bitfinex
 
 
 def test_all_customers_lose_alike_and_are_made_whole() -> None:
-    found = reproduce("bitfinex")
+    found = run_reproduction("bitfinex")
     assert found.agreed == found.compared == 12
     cuts = [each.ours for each in found.rows if each.figure.startswith("haircut of ")]
     assert len(cuts) == 3
@@ -87,7 +87,7 @@ def test_all_customers_lose_alike_and_are_made_whole() -> None:
     brief="tests/backstop/studies/reproductions/test_results.py::test_all_paths_at_once_are_each_path_by_itself"
 )
 def test_the_minimal_policy_takes_what_is_needed_and_nobody_has_less() -> None:
-    found = reproduce("october-2025")
+    found = run_reproduction("october-2025")
     assert found.agreed == found.compared == 4
     ours = figures(found)
     assert ours["taken by the minimal policy"] == ours["needed by all waves"] == 15_079_670
@@ -100,24 +100,24 @@ def test_the_minimal_policy_takes_what_is_needed_and_nobody_has_less() -> None:
 def test_the_perpetual_market_takes_the_minimum_of_each_wave(policy: str) -> None:
     """Each winner's share is rounded up to a wei."""
     taken = october_2025.through_the_market(october_2025.WAVES, policy)
-    needed = [october_2025.minimal(wave) * october_2025.DOLLAR for wave in october_2025.WAVES]
+    needed = [october_2025.compute_minimal_take(wave) * october_2025.DOLLAR for wave in october_2025.WAVES]
     beyond = [took - least for took, least in zip(taken, needed, strict=True)]
     assert min(beyond) >= 0 and max(beyond) <= len(october_2025.WINNERS)
     # Who bears it is the same by all policies.
     assert taken == october_2025.through_the_market(october_2025.WAVES, "by-cycle")
-    rows = {each.figure: each.ours for each in reproduce("october-2025").rows}
+    rows = {each.figure: each.ours for each in run_reproduction("october-2025").rows}
     assert round(rows[f"taken by the perpetual market, {policy}"]) == 15_079_670
 
 
 def test_the_minimal_policy_stops_at_what_was_won() -> None:
-    assert october_2025.minimal(october_2025.Wave(needed=10, taken=0, won=7)) == 7
+    assert october_2025.compute_minimal_take(october_2025.Wave(needed=10, taken=0, won=7)) == 7
 
 
 # ------------------------------------------------------------------------ spirals
 
 
 def test_the_published_spiral() -> None:
-    rows = spiral.spiral()
+    rows = spiral.reproduce_four_steps()
     assert len(rows) == 12
     assert all(each.agrees for each in rows)
 
@@ -125,7 +125,7 @@ def test_the_published_spiral() -> None:
 @pytest.mark.parametrize("worth", [120.0, 149.4, 400.0])
 def test_a_speculator_keeps_the_ratio_or_gives_up(worth) -> None:
     debt, one = np.array([100.0]), np.ones(1)
-    chosen, possible = spiral.choose(debt, np.array([worth]), one * exp(0.02), one)
+    chosen, possible = spiral.choose_debt(debt, np.array([worth]), one * exp(0.02), one)
     after = worth + spiral.DEMAND * (1 - debt / chosen)
     assert bool(possible[0]) == (worth != 120.0)  # 50 of the ratio missing, and buying back costs more
     if possible[0]:
@@ -133,7 +133,7 @@ def test_a_speculator_keeps_the_ratio_or_gives_up(worth) -> None:
 
 
 def test_prices_are_drawn_as_the_paper_says() -> None:
-    returns = spiral.drawn_returns(1, 100, 3)
+    returns = spiral.draw_returns(1, 100, 3)
     assert returns.shape == (100, spiral.DAYS)
     assert abs(returns.mean()) < 4 * spiral.DEVIATION / 100_000**0.5
     assert returns.std() == pytest.approx(spiral.DEVIATION, rel=0.05)
@@ -176,8 +176,8 @@ def one_by_one(moves: Sequence[float], behaviour: spiral.Behaviour) -> tuple[int
 )
 def test_all_paths_at_once_are_each_path_by_itself(name) -> None:
     behaviour = BEHAVIOURS[name]
-    returns = spiral.drawn_returns(1, 40, 3)
-    stopped, volatility = spiral.speculate(returns, behaviour, 0.0)
+    returns = spiral.draw_returns(1, 40, 3)
+    stopped, volatility = spiral.play_speculator(returns, behaviour, 0.0)
     assert 0 < (stopped < spiral.DAYS - 1).sum() < 40
     for moves, day, deviation in zip(returns.tolist(), stopped, volatility, strict=True):
         last, coins = one_by_one(moves, behaviour)
@@ -220,7 +220,7 @@ def test_ranks() -> None:
 
 def test_volatility_and_then_liquidity_decide_about_bad_debt() -> None:
     few = [shocks.CASES[i] for i in (0, 7, 12)]
-    worst = [shocks.losses(shocks.scenario_with(case.shocks), 1, 60)[0] for case in few]
+    worst = [shocks.measure_losses(shocks.load_shocked_scenario(case.shocks), 1, 60)[0] for case in few]
     assert 0 == worst[0] < worst[1] < worst[2]
 
 

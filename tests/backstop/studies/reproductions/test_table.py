@@ -8,33 +8,42 @@ from fractions import Fraction
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.studies.reproductions import reproduce
-from backstop.studies.reproductions.table import EXACT, Reproduction, by, decimal, factor, row, share, write
+from backstop.studies.reproductions import run_reproduction
+from backstop.studies.reproductions.figure_comparison import (
+    EXACT,
+    Reproduction,
+    bound_difference,
+    bound_ratio,
+    bound_share,
+    build_row,
+    format_decimal,
+    write_reproduction,
+)
 
 
 @pytest.mark.parametrize(
     ("bound", "near", "far"),
     [
         (EXACT, 100, Fraction(100_001, 1_000)),
-        (by(3), 97, Fraction(96_999, 1_000)),
-        (share(10), 110, Fraction(110_001, 1_000)),
-        (factor(3), 300, Fraction(300_001, 1_000)),
-        (factor(4), 25, Fraction(24_999, 1_000)),
+        (bound_difference(3), 97, Fraction(96_999, 1_000)),
+        (bound_share(10), 110, Fraction(110_001, 1_000)),
+        (bound_ratio(3), 300, Fraction(300_001, 1_000)),
+        (bound_ratio(4), 25, Fraction(24_999, 1_000)),
     ],
 )
 def test_a_bound_holds_up_to_itself(bound, near, far) -> None:
-    assert row("", near, 100, bound).agrees is True
-    assert row("", far, 100, bound).agrees is False
+    assert build_row("", near, 100, bound).agrees is True
+    assert build_row("", far, 100, bound).agrees is False
 
 
 def test_no_factor_leads_to_zero_or_to_the_other_side() -> None:
-    assert row("", 0, 100, factor(1_000)).agrees is False
-    assert row("", -100, 100, factor(2)).agrees is False
+    assert build_row("", 0, 100, bound_ratio(1_000)).agrees is False
+    assert build_row("", -100, 100, bound_ratio(2)).agrees is False
 
 
 def test_without_a_bound_or_a_figure_nothing_agrees() -> None:
-    assert row("", 1, 1).agrees is None
-    assert row("", 1, bound=EXACT).agrees is None
+    assert build_row("", 1, 1).agrees is None
+    assert build_row("", 1, bound=EXACT).agrees is None
 
 
 @pytest.mark.parametrize(
@@ -48,16 +57,16 @@ def test_without_a_bound_or_a_figure_nothing_agrees() -> None:
     ],
 )
 def test_numbers_are_rounded_half_away_from_zero(value, places, text) -> None:
-    assert decimal(value, places) == text
+    assert format_decimal(value, places) == text
 
 
 def test_the_lines() -> None:
     rows = [
-        row("close", Fraction(21, 2), 10, by(1), unit="s", places=1, source=1),
-        row("far", 20, 10, share(50)),
-        row("ours alone", 7),
+        build_row("close", Fraction(21, 2), 10, bound_difference(1), unit="s", places=1, source=1),
+        build_row("far", 20, 10, bound_share(50)),
+        build_row("ours alone", 7),
     ]
-    lines = list(Reproduction("x", "X", ("somebody, 2020",), rows).lines())
+    lines = list(Reproduction("x", "X", ("somebody, 2020",), rows).iter_lines())
     assert [line.split("|")[1:-1] for line in lines[2:5]] == [
         [" close      ", "    10.0 s ", " 10.5 s ", "       +0.5 ", " 1 s   ", " yes    ", " [1]    "],
         [" far        ", "        10 ", "     20 ", "        +10 ", " 50%   ", " NO     ", "        "],
@@ -68,8 +77,8 @@ def test_the_lines() -> None:
 
 
 def test_files_are_exact(tmp_path) -> None:
-    third = row("third", Fraction(1, 3), Fraction(1, 4), by(1), source=1)
-    write(Reproduction("x", "X", ("somebody",), [third]), tmp_path / "new")
+    third = build_row("third", Fraction(1, 3), Fraction(1, 4), bound_difference(1), source=1)
+    write_reproduction(Reproduction("x", "X", ("somebody",), [third]), tmp_path / "new")
     written = json.loads((tmp_path / "new" / "x.json").read_text())
     assert written["rows"][0] == {
         "figure": "third",
@@ -86,9 +95,9 @@ def test_files_are_exact(tmp_path) -> None:
 def test_a_directory_that_cannot_be_made_is_one_line(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BackstopError, match="cannot be written"):
-        write(Reproduction("x", "X", (), []), tmp_path / "file" / "x")
+        write_reproduction(Reproduction("x", "X", (), []), tmp_path / "file" / "x")
 
 
 def test_an_unknown_result_is_one_line() -> None:
     with pytest.raises(BackstopError, match="there is no reproduction 'moon': take one of arithmetic, "):
-        reproduce("moon")
+        run_reproduction("moon")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.studies.stress.interval_coverage import large_study, measure
+from backstop.studies.stress.interval_coverage import large_study, measure_coverage
 
 pytestmark = pytest.mark.deep(
     brief="tests/backstop/studies/stress/test_statistics.py::test_the_interval_of_a_shortfall_holds_it"
@@ -26,7 +26,7 @@ def test_most_paths_lose_and_some_do_not(large) -> None:
 
 def test_most_intervals_hold_the_truth(large) -> None:
     exact, fast = large
-    found = measure(exact, fast, STUDIES, (SIZE,))
+    found = measure_coverage(exact, fast, STUDIES, (SIZE,))
     # The tail of a shortfall at 99% has fewer than ten of 250 paths: there is no interval.
     assert [each.figure for each in found] == [
         "probability of a loss",
@@ -42,6 +42,6 @@ def test_most_intervals_hold_the_truth(large) -> None:
 
 def test_an_engine_that_is_off_does_not_hold_it(large) -> None:
     exact, fast = large
-    found = {each.figure: each for each in measure(exact, fast * 1.5, STUDIES, (SIZE,))}
+    found = {each.figure: each for each in measure_coverage(exact, fast * 1.5, STUDIES, (SIZE,))}
     assert found["average"].fast < 0.5 < 0.8 < found["average"].exact
     assert found["average"].error == pytest.approx(0.5, abs=0.02)

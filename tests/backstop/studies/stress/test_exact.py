@@ -12,9 +12,9 @@ from backstop.model.arithmetic import RAY
 from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.schema import PricePath
-from backstop.studies.stress import exact
+from backstop.studies.stress import exact_engine
 from backstop.studies.stress.columns import MICRO, NEVER, Columns
-from backstop.studies.stress.exact import Exact
+from backstop.studies.stress.exact_engine import ExactEngine
 
 LONGER = pytest.mark.deep(
     brief="tests/backstop/studies/stress/test_exact.py::test_a_row_is_what_the_simulation_of_its_path_says"
@@ -24,13 +24,13 @@ PATHS = 6
 
 
 @pytest.fixture(scope="module")
-def engine(small) -> Exact:
-    return Exact(small, 1)
+def engine(small) -> ExactEngine:
+    return ExactEngine(small, 1)
 
 
 @pytest.fixture(scope="module")
 def rows(engine) -> list[dict[str, int]]:
-    return [dict(zip(engine.columns.names, row, strict=True)) for row in engine.rows(0, PATHS).tolist()]
+    return [dict(zip(engine.columns.names, row, strict=True)) for row in engine.run_paths(0, PATHS).tolist()]
 
 
 def figures(result: RunResult, columns: Columns) -> dict[str, int]:
@@ -77,8 +77,8 @@ def test_the_worst_path_replays_on_anvil(small, engine, rows):
 )
 def test_workouts_and_domains_are_counted(name):
     scenario = load_scenario(name)
-    engine = Exact(scenario, 1)
-    row = dict(zip(engine.columns.names, engine.row(0), strict=True))
+    engine = ExactEngine(scenario, 1)
+    row = dict(zip(engine.columns.names, engine.run_one_path(0), strict=True))
     result = simulate(scenario, "revm", 1, path=0)
     told = figures(result, engine.columns)
     assert {column: row[column] for column in told} == told
@@ -98,15 +98,15 @@ def test_paths_differ_and_lose(rows):
 
 
 def test_a_row_does_not_depend_on_the_paths_before(small, rows, engine, monkeypatch):
-    monkeypatch.setattr(exact, "PATHS_A_CHAIN", 2)
-    again = Exact(small, 1)
+    monkeypatch.setattr(exact_engine, "PATHS_A_CHAIN", 2)
+    again = ExactEngine(small, 1)
     for path in (5, 0, 3, 5):
-        assert dict(zip(engine.columns.names, again.row(path), strict=True)) == rows[path]
+        assert dict(zip(engine.columns.names, again.run_one_path(path), strict=True)) == rows[path]
 
 
 def test_a_path_that_begins_otherwise_has_a_book_of_its_own(small, monkeypatch):
     """Where a source is wrong from the start, the book is opened at what it says."""
-    right = exact.drawn
+    right = exact_engine.drawn
 
     def wrong_on_odd_paths(scenario, seed, path):
         chosen = right(scenario, seed, path)
@@ -114,11 +114,11 @@ def test_a_path_that_begins_otherwise_has_a_book_of_its_own(small, monkeypatch):
         seen = {at: factor * price for at, price in chosen.prices["ETH"].points.items()}
         return replace(chosen, feed_prices={"ETH": PricePath(seen, frozenset(), 0)})
 
-    monkeypatch.setattr(exact, "drawn", wrong_on_odd_paths)
-    engine = Exact(small, 1, on_bytecode=False)
+    monkeypatch.setattr(exact_engine, "drawn", wrong_on_odd_paths)
+    engine = ExactEngine(small, 1, on_bytecode=False)
     opened = []
     for path in (0, 2, 1, 3, 0):
-        engine.row(path)
+        engine.run_one_path(path)
         assert engine._session is not None
         prices = engine._session.model.snapshot()["PriceFeed"]["prices"]
         opened.append(prices[0].current // (2_300 * RAY))
@@ -126,19 +126,19 @@ def test_a_path_that_begins_otherwise_has_a_book_of_its_own(small, monkeypatch):
 
 
 def test_the_model_alone_says_the_same(small, engine, rows):
-    alone = Exact(small, 1, on_bytecode=False)
+    alone = ExactEngine(small, 1, on_bytecode=False)
     assert [
-        dict(zip(engine.columns.names, row, strict=True)) for row in alone.rows(0, PATHS).tolist()
+        dict(zip(engine.columns.names, row, strict=True)) for row in alone.run_paths(0, PATHS).tolist()
     ] == rows
 
 
 def test_another_seed_has_other_paths(small, rows):
-    assert Exact(small, 2).row(0)[1:] != tuple(rows[0].values())[1:]
+    assert ExactEngine(small, 2).run_one_path(0)[1:] != tuple(rows[0].values())[1:]
 
 
 def test_a_scenario_without_chance_has_one_outcome_but_for_its_bridges():
-    engine = Exact(load_scenario("tests/data/runs/small.yaml"), 1, on_bytecode=False)
-    first, second = engine.rows(0, 2).tolist()
+    engine = ExactEngine(load_scenario("tests/data/runs/small.yaml"), 1, on_bytecode=False)
+    first, second = engine.run_paths(0, 2).tolist()
     assert first[3] > 0 and second[3] > 0
 
 
@@ -152,4 +152,4 @@ def test_a_difference_from_the_contracts_names_the_path(small, monkeypatch):
 
     monkeypatch.setattr(dutch, "fill", wrong)
     with pytest.raises(BackstopError, match=r"path \d: model and chain differ"):
-        Exact(small, 1).rows(0, PATHS)
+        ExactEngine(small, 1).run_paths(0, PATHS)

@@ -18,7 +18,7 @@ from backstop.cli.report import cli as report
 from backstop.cli.simulate import cli as simulate
 from backstop.cli.stress import cli
 from backstop.studies.stress.engines import CHUNKS
-from backstop.studies.stress.study import read_rows
+from backstop.studies.stress.stress_study import read_rows
 from tests.support.paths import DATA, ROOT
 from tests.support.waiting import wait_for
 

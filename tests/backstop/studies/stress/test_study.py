@@ -19,8 +19,8 @@ from backstop.spread import workers
 from backstop.spread.chosen import chosen_workers
 from backstop.spread.cluster import cluster
 from backstop.spread.workers import here, processes
-from backstop.studies.stress.engines import Task, engine
-from backstop.studies.stress.study import Study, read_rows
+from backstop.studies.stress.engines import Task, get_engine
+from backstop.studies.stress.stress_study import Study, read_rows
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
 
@@ -39,7 +39,7 @@ def task(small) -> Task:
 def whole(task, tmp_path_factory) -> Path:
     """A study that nobody interrupted."""
     out = tmp_path_factory.mktemp("studies") / "whole"
-    Study.open(task, PATHS, out).run()
+    Study.open_or_resume(task, PATHS, out).run_missing_paths()
     return out
 
 
@@ -53,13 +53,13 @@ def test_rows_are_those_of_the_engine_in_order(task, whole):
     study = Study(task, PATHS, whole)
     rows = read_rows(whole / "paths.parquet", study.columns.names)
     assert rows[:, 0].tolist() == list(range(PATHS))
-    assert np.array_equal(rows, engine(task).rows(0, PATHS))
+    assert np.array_equal(rows, get_engine(task).run_paths(0, PATHS))
 
 
 @pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 @pytest.mark.parametrize("count", [2, 3])
 def test_processes_write_equal_files(task, whole, tmp_path, count):
-    Study.open(task, PATHS, tmp_path / "out").run(processes(count))
+    Study.open_or_resume(task, PATHS, tmp_path / "out").run_missing_paths(processes(count))
     assert files(tmp_path / "out") == files(whole)
 
 
@@ -74,7 +74,7 @@ def scheduler():
 
 @pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_a_dask_cluster_writes_equal_files(task, whole, tmp_path, scheduler):
-    Study.open(task, PATHS, tmp_path / "out").run(cluster(scheduler))
+    Study.open_or_resume(task, PATHS, tmp_path / "out").run_missing_paths(cluster(scheduler))
     assert files(tmp_path / "out") == files(whole)
 
 
@@ -82,10 +82,10 @@ def test_it_goes_on_where_it_was_stopped(task, whole, tmp_path):
     out = tmp_path / "out"
     stops = iter([False, True])
     with pytest.raises(Interrupted, match="stopped; 20 of 45 paths are kept, the same command goes on"):
-        Study.open(task, PATHS, out).run(stop=lambda: next(stops))
+        Study.open_or_resume(task, PATHS, out).run_missing_paths(stop=lambda: next(stops))
     kept = {path: path.stat().st_mtime_ns for path in (out / "chunks").iterdir()}
     assert len(kept) == 2
-    Study.open(task, PATHS, out).run()
+    Study.open_or_resume(task, PATHS, out).run_missing_paths()
     assert files(out) == files(whole)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
@@ -93,13 +93,13 @@ def test_it_goes_on_where_it_was_stopped(task, whole, tmp_path):
 @pytest.mark.deep(brief=BRIEF)
 def test_a_longer_study_takes_over_the_paths_of_a_shorter_one(task, whole, tmp_path, monkeypatch):
     out, asked = tmp_path / "out", []
-    Study.open(task, 20, out).run()
+    Study.open_or_resume(task, 20, out).run_missing_paths()
 
     def watched(work, tasks, chunks):
         asked.extend(chunks)
         return here(work, tasks, asked)
 
-    Study.open(task, PATHS, out).run(watched)
+    Study.open_or_resume(task, PATHS, out).run_missing_paths(watched)
     assert asked == [(0, 20, 10), (0, 30, 10), (0, 40, 5)]
     assert files(out) == files(whole)
 
@@ -107,10 +107,10 @@ def test_a_longer_study_takes_over_the_paths_of_a_shorter_one(task, whole, tmp_p
 @pytest.mark.deep(brief=BRIEF)
 def test_what_was_half_written_is_written_again(task, whole, tmp_path):
     out = tmp_path / "out"
-    Study.open(task, 20, out).run()
+    Study.open_or_resume(task, 20, out).run_missing_paths()
     first = min((out / "chunks").iterdir())
     first.rename(first.with_suffix(".part"))
-    Study.open(task, PATHS, out).run()
+    Study.open_or_resume(task, PATHS, out).run_missing_paths()
     assert files(out) == files(whole)
 
 
@@ -118,7 +118,7 @@ KILLED = """
 from pathlib import Path
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.study import Study
+from backstop.studies.stress.stress_study import Study
 from backstop.spread.workers import processes
 if __name__ == "__main__":
     task = Task(load_scenario({scenario!r}), 1, "model")
@@ -140,7 +140,7 @@ def test_a_killed_study_goes_on_to_equal_files(whole, task, tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert list(out.glob("chunks/*.parquet"))
-    Study.open(task, PATHS, out).run()
+    Study.open_or_resume(task, PATHS, out).run_missing_paths()
     assert {name: content for name, content in files(out).items() if not name.endswith(".part")} == files(
         whole
     )
@@ -158,31 +158,31 @@ def refused(call) -> str:
 
 
 def test_another_study_is_not_gone_on_with(small, whole):
-    text = refused(lambda: Study.open(Task(small, 2, "model"), PATHS, whole))
+    text = refused(lambda: Study.open_or_resume(Task(small, 2, "model"), PATHS, whole))
     assert f"{whole} was made with seed 1, not 2: " in text
 
 
 @pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_a_full_disk_is_one_line_and_nothing_is_lost(task, whole, tmp_path):
     out = tmp_path / "out"
-    study = Study.open(task, PATHS, out)
+    study = Study.open_or_resume(task, PATHS, out)
     # The third chunk is written to a device that is always full.
     (out / "chunks" / "00000020-00000029.part").symlink_to("/dev/full")
-    text = refused(study.run)
+    text = refused(study.run_missing_paths)
     assert "cannot be written: " in text and "No space left on device" in text
     assert "20 of 45 paths are kept, the same command goes on" in text
-    Study.open(task, PATHS, out).run()
+    Study.open_or_resume(task, PATHS, out).run_missing_paths()
     assert files(out) == files(whole)
 
 
 @pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_a_chunk_that_is_damaged_is_named(task, tmp_path):
     out = tmp_path / "out"
-    study = Study.open(task, 20, out)
-    study.run()
+    study = Study.open_or_resume(task, 20, out)
+    study.run_missing_paths()
     first = min((out / "chunks").iterdir())
     first.write_bytes(b"nonsense")
-    assert f"{first} cannot be read" in refused(Study.open(task, 20, out).run)
+    assert f"{first} cannot be read" in refused(Study.open_or_resume(task, 20, out).run_missing_paths)
 
 
 def die(job: object) -> None:
@@ -192,15 +192,19 @@ def die(job: object) -> None:
 @pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_a_worker_that_dies_is_one_line(task, tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "_do", die)
-    text = refused(lambda: Study.open(task, PATHS, tmp_path / "out").run(processes(2)))
+    text = refused(
+        lambda: Study.open_or_resume(task, PATHS, tmp_path / "out").run_missing_paths(processes(2))
+    )
     assert "a worker process died" in text and "0 of 45 paths are kept" in text
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_scenario_that_an_engine_does_not_know_is_one_line(tmp_path, count):
     task = Task(load_scenario("may-2021"), 1, "fast")
-    study = Study.open(task, PATHS, tmp_path / "out")
-    assert "the fast engine does not know" in refused(lambda: study.run(chosen_workers(count, None)))
+    study = Study.open_or_resume(task, PATHS, tmp_path / "out")
+    assert "the fast engine does not know" in refused(
+        lambda: study.run_missing_paths(chosen_workers(count, None))
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,7 +216,9 @@ def test_a_scenario_that_an_engine_does_not_know_is_one_line(tmp_path, count):
 )
 def test_a_scheduler_that_is_not_there(task, tmp_path, monkeypatch, address, problem):
     monkeypatch.setattr(dask, "PATIENCE", 1)
-    assert problem in refused(lambda: Study.open(task, PATHS, tmp_path / "out").run(cluster(address)))
+    assert problem in refused(
+        lambda: Study.open_or_resume(task, PATHS, tmp_path / "out").run_missing_paths(cluster(address))
+    )
 
 
 CLUSTER = """
@@ -230,7 +236,7 @@ if __name__ == "__main__":
 @pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_a_scheduler_that_is_not_there")
 def test_a_scheduler_that_dies_is_one_line_and_nothing_is_lost(task, whole, tmp_path, killed):
     out = tmp_path / "out"
-    study = Study.open(task, PATHS, out)
+    study = Study.open_or_resume(task, PATHS, out)
     process = subprocess.Popen(
         [sys.executable, "-c", CLUSTER],
         stdin=subprocess.PIPE,
@@ -249,10 +255,10 @@ def test_a_scheduler_that_dies_is_one_line_and_nothing_is_lost(task, whole, tmp_
                 process.kill() if killed else asks.close()
                 process.wait(60)
 
-        text = refused(lambda: study.run(cluster(address), progress=end_after_one))
+        text = refused(lambda: study.run_missing_paths(cluster(address), progress=end_after_one))
     # One that is closed in order closes its workers first.
     problems = (f"the Dask cluster at {address} is gone: ", "a Dask worker failed: ")
     assert text.startswith(problems[:1] if killed else problems)
     assert "of 45 paths are kept" in text and "\n" not in text
-    Study.open(task, PATHS, out).run()
+    Study.open_or_resume(task, PATHS, out).run_missing_paths()
     assert files(out) == files(whole)

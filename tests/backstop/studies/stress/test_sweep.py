@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from backstop.cli.sweep import cli
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario
-from backstop.studies.stress.engines import Task, engine
+from backstop.studies.stress.engines import Task, get_engine
 from backstop.studies.stress.grid import load_grid
-from backstop.studies.stress.study import Study
-from backstop.studies.stress.sweep import choose, front, gain_of, recommended
+from backstop.studies.stress.parameter_sweep import choose_point, find_front, measure_gain, recommend_point
+from backstop.studies.stress.stress_study import Study
 from tests.support.paths import DATA
 
 HERE = DATA / "stress"
@@ -48,7 +48,9 @@ def summary(out, printed):
 
 def test_the_grid_has_every_setting() -> None:
     grid = load_grid(GRID)
-    assert [grid.values(point) for point in grid.points] == list(product(("130%", "145%"), ("10%", "100%")))
+    assert [grid.get_values(point) for point in grid.points] == list(
+        product(("130%", "145%"), ("10%", "100%"))
+    )
     ratios = {point.scenario.parameters.collateral_types[0].liquidation_ratio for point in grid.points}
     assert ratios == {13_000, 14_500}
     assert grid.points[0].scenario.parameters.stages[0].cap_bps == 1_000
@@ -59,8 +61,8 @@ def test_every_setting_meets_the_same_paths(summary, out) -> None:
     grid = load_grid(GRID)
     for number in range(len(grid.points)):
         task = Task(grid.points[number].scenario, 1, "fast")
-        study = Study.open(task, PATHS, out / "points" / f"{number:04}")
-        assert np.array_equal(study.finish(), engine(task).rows(0, PATHS))
+        study = Study.open_or_resume(task, PATHS, out / "points" / f"{number:04}")
+        assert np.array_equal(study.join_chunks(), get_engine(task).run_paths(0, PATHS))
     # The share of the buffer is who pays, not what is lost.
     points = summary["points"]
     assert points[0]["mean"] == points[1]["mean"] and points[2]["mean"] == points[3]["mean"]
@@ -74,8 +76,8 @@ def test_each_setting_is_a_scenario_file(printed, out) -> None:
     for file, point in zip(files, grid.points, strict=True):
         read = load_scenario(file)
         assert read.parameters == point.scenario.parameters and read.prices == point.scenario.prices
-        assert engine(Task(read, 1, "fast")).rows(0, 5).tolist() == (
-            engine(Task(point.scenario, 1, "fast")).rows(0, 5).tolist()
+        assert get_engine(Task(read, 1, "fast")).run_paths(0, 5).tolist() == (
+            get_engine(Task(point.scenario, 1, "fast")).run_paths(0, 5).tolist()
         )
 
 
@@ -122,30 +124,30 @@ def test_axes_may_come_in_any_order(tmp_path) -> None:
 def test_the_front_is_what_no_other_beats() -> None:
     gains, risks = [1, 2, 2, 3, 1], [10, 20, 30, 20, 10]
     # The second has the risk of the fourth for less gain; equal ones do not beat each other.
-    assert front(gains, risks) == [True, False, False, True, True]
+    assert find_front(gains, risks) == [True, False, False, True, True]
 
 
 def test_the_choice_has_the_most_gain_within_the_limit() -> None:
-    assert choose([1, 2, 2, 3], [5, 9, 8, 11], 10) == 2
-    assert choose([1, 2], [11, 12], 10) is None
+    assert choose_point([1, 2, 2, 3], [5, 9, 8, 11], 10) == 2
+    assert choose_point([1, 2], [11, 12], 10) is None
 
 
 def test_a_choice_is_as_sure_as_the_paths_make_it() -> None:
     rng = np.random.default_rng(1)
     low, high = rng.exponential(100, 2_000), rng.exponential(200, 2_000)
-    clear = recommended([1, 2], [200, 400], [low, high], 0.9, 1_000)
+    clear = recommend_point([1, 2], [200, 400], [low, high], 0.9, 1_000)
     assert clear == {"point": 1, "within_limit_bps": 10_000, "chosen_bps": 10_000}
     # The limit is the estimate itself: half of the resamples are above it.
     edge = float(np.sort(high)[1_800:].mean())
-    close = recommended([1, 2], [200, round(edge)], [low, high], 0.9, round(edge))
+    close = recommend_point([1, 2], [200, round(edge)], [low, high], 0.9, round(edge))
     assert close is not None and 3_500 < close["chosen_bps"] == close["within_limit_bps"] < 6_500
-    assert recommended([1], [300], [low], 0.9, 100) is None
+    assert recommend_point([1], [300], [low], 0.9, 100) is None
 
 
 def test_gains() -> None:
     day = load_scenario(HERE / "small.yaml")
-    assert gain_of("efficiency", day, 1) == 10_000 * 10_000 // 15_000
-    assert gain_of("debt", day, 1) > 100_000
+    assert measure_gain("efficiency", day, 1) == 10_000 * 10_000 // 15_000
+    assert measure_gain("debt", day, 1) > 100_000
 
 
 @pytest.mark.parametrize("path", sorted(GRIDS.glob("*.yaml")), ids=lambda path: path.stem)

@@ -1,12 +1,12 @@
 """Presets: files that say who bears losses, in the manner of a known system, for any scenario."""
 
-from backstop.studies.comparison.presets.loader import (
+from backstop.studies.comparison.presets.preset_loader import (
     NAIVE_RULES,
     Preset,
-    lay_over,
+    apply_preset,
     load_preset,
     load_presets,
     preset_names,
 )
 
-__all__ = ["NAIVE_RULES", "Preset", "lay_over", "load_preset", "load_presets", "preset_names"]
+__all__ = ["NAIVE_RULES", "Preset", "apply_preset", "load_preset", "load_presets", "preset_names"]

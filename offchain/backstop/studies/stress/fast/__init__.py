@@ -19,6 +19,6 @@ _SOURCES = b"".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))
 _CACHE = cache_folder() / "numba" / sha256(_SOURCES).hexdigest()[:16]
 config.CACHE_DIR = str(_CACHE)
 
-from backstop.studies.stress.fast.engine import Fast  # noqa: E402
+from backstop.studies.stress.fast.fast_engine import FastEngine  # noqa: E402
 
-__all__ = ["Fast"]
+__all__ = ["FastEngine"]

@@ -5,21 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from backstop.studies.stress.fast.auctions import (
+from backstop.studies.stress.fast.auction_kernel import (
+    book_take,
     choose_bids,
     choose_ends,
     choose_takes,
-    close,
+    close_auction,
     forget_ended,
-    look,
-    reset,
-    settle,
-    take,
+    quote_take,
+    reset_auction,
+    update_prices,
 )
-from backstop.studies.stress.fast.liquidations import choose, liquidate, put_back, unsafe_now
-from backstop.studies.stress.fast.losses import LEAST_COVER, accrue, cover, payable_at_once, turn_epoch
-from backstop.studies.stress.fast.pricing import may_poke, open_feed, poke, proceeds, valid_price
-from backstop.studies.stress.fast.tables import (
+from backstop.studies.stress.fast.kernel_tables import (
     ACCRUER,
     BIDDER,
     CLOSE,
@@ -33,9 +30,23 @@ from backstop.studies.stress.fast.tables import (
     Bytes,
     Floats,
     Integers,
+    PathConditions,
     Table,
-    World,
 )
+from backstop.studies.stress.fast.liquidations import (
+    choose_vaults,
+    find_unsafe_vaults,
+    liquidate_vault,
+    restore_vaults,
+)
+from backstop.studies.stress.fast.loss_kernel import (
+    LEAST_COVER,
+    charge_fees,
+    cover_deficit,
+    payable_at_once,
+    turn_epoch,
+)
+from backstop.studies.stress.fast.pricing import can_poke, compute_proceeds, open_feed, poke_feed, valid_price
 
 SENT = -1
 """Key of a wish that was included; when it is wanted again, it is a new one."""
@@ -51,7 +62,7 @@ def run_path(
     terms: Table,
     groups: Table,
     mine: Bytes,
-    world: World,
+    world: PathConditions,
     kinds: Table,
     systems: Table,
     vaults: Table,
@@ -77,7 +88,7 @@ def run_path(
     setting, system = settings[0], systems[0]
     types, fits = len(terms), True
     prices, markets, budgets = np.empty(types), np.empty((types, 2)), np.empty(len(keepers))
-    _begin(setting, terms, groups, world.sources, kinds, reports, system, stages, keepers)
+    _reset_state(setting, terms, groups, world.sources, kinds, reports, system, stages, keepers)
     for t in range(setting.blocks + setting.more + 1):
         at = min(t, setting.blocks)  # prices stand still after the end
         now = float(t * setting.block_time)
@@ -85,7 +96,7 @@ def run_path(
         system.scarce = 1 + gone * setting.scarcity / max(1.0, system.supply)
         for c in range(types):
             prices[c] = world.prices[c, at] / system.scarce
-            _grow(terms[c], kinds[c])
+            _add_block_fees(terms[c], kinds[c])
             turn_epoch(setting, kinds[c], stages, events[c], now)
             _move_market(terms[c], kinds[c], system, prices[c], t * setting.block_time)
         for i in range(len(world.exits)):
@@ -94,7 +105,7 @@ def run_path(
                 stages[leaving.stage].assets *= 1 - leaving.share
 
         if t > 0:
-            fits = _include(
+            fits = _run_block(
                 setting, gas, terms, groups, world, kinds, system, vaults, auctions, stages, events,
                 reports, keepers, wishes, t, now,
             )  # fmt: skip
@@ -103,8 +114,8 @@ def run_path(
             forget_ended(system, auctions)
             _note_covered(kinds, system, now)
 
-        look(terms, system, auctions, now)
-        _remember(groups, keepers, wishes, old)
+        update_prices(terms, system, auctions, now)
+        _rotate_wishes(groups, keepers, wishes, old)
         for c in range(types):
             kind = kinds[c]
             kind.poke = kind.cover = kind.accrue = 0
@@ -114,11 +125,11 @@ def run_path(
             if price == 0.0:
                 continue
             here = terms[c]
-            count = unsafe_now(here, kind, system, vaults, heap[here.first :], touched, price, found)
+            count = find_unsafe_vaults(here, kind, system, vaults, heap[here.first :], touched, price, found)
             for g in range(len(groups)):
                 if count and groups[g].role == LIQUIDATOR and world.up[g, t]:
                     cost = gas[LIQUIDATOR] * world.bids[g, t] * prices[setting.gas_type]
-                    choose(
+                    choose_vaults(
                         here, setting, groups[g], mine[groups[g].row], c, cost, kind, system, vaults, found,
                         count, keepers, wishes, old, t,
                     )  # fmt: skip
@@ -129,10 +140,10 @@ def run_path(
             cost = gas[group.role] * world.bids[g, t] * prices[setting.gas_type]
             if group.role == REPORTER:
                 for c in range(types):
-                    _see(group, world.sources[c, at], noise[c], reports[c], t, now)
+                    _plan_reports(group, world.sources[c, at], noise[c], reports[c], t, now)
             elif group.role == POKER:
                 for c in range(types):
-                    kinds[c].poke = may_poke(kinds[c], terms[c], reports[c], now, group.deviation)
+                    kinds[c].poke = can_poke(kinds[c], terms[c], reports[c], now, group.deviation)
             elif group.role == ACCRUER:
                 for c in range(types):
                     kinds[c].accrue = now >= kinds[c].accrued_at + group.heartbeat
@@ -157,16 +168,16 @@ def run_path(
                     terms, group, now, kinds, system, auctions, keepers[i], wishes[i], old[i], t
                 )  # fmt: skip
         _note_ratio(kinds, system, prices)
-        if t >= setting.blocks and not _left_to_sell(
+        if t >= setting.blocks and not _has_unsold_debt(
             terms, kinds, system, vaults, auctions, prices, world.sources[:, at], now
         ):
             break
-    put_back(vaults, touched, system.touched)
+    restore_vaults(vaults, touched, system.touched)
     return fits
 
 
 @njit(cache=True)
-def _begin(
+def _reset_state(
     setting: Table,
     terms: Table,
     groups: Table,
@@ -201,7 +212,7 @@ def _begin(
 
 
 @njit(cache=True)
-def _remember(groups: Table, keepers: Table, wishes: Table, old: Table) -> None:
+def _rotate_wishes(groups: Table, keepers: Table, wishes: Table, old: Table) -> None:
     """Begin new lists of wishes, and keep the old ones for groups that are slow."""
     for g in range(len(groups)):
         for i in range(groups[g].first, groups[g].first + groups[g].number):
@@ -213,7 +224,7 @@ def _remember(groups: Table, keepers: Table, wishes: Table, old: Table) -> None:
 
 
 @njit(cache=True)
-def _grow(terms: Table, kind: Table) -> None:
+def _add_block_fees(terms: Table, kind: Table) -> None:
     """Add the fees of one block, which are owed at once and charged when a call touches the type."""
     kind.fees += kind.art * kind.rate * (terms.growth - 1)
     kind.rate *= terms.growth
@@ -237,12 +248,12 @@ def _move_market(terms: Table, kind: Table, system: Table, outside: float, now: 
 
 
 @njit(cache=True)
-def _include(
+def _run_block(
     setting: Table,
     gas: Floats,
     terms: Table,
     groups: Table,
-    world: World,
+    world: PathConditions,
     kinds: Table,
     system: Table,
     vaults: Table,
@@ -252,21 +263,21 @@ def _include(
     reports: Table,
     keepers: Table,
     wishes: Table,
-    t: int,
+    block: int,
     now: float,
 ) -> bool:
     """Run what was decided in the last block and is included, the highest bid first.
 
     Return False if there is no room for an auction.
     """
-    room = world.capacity[t]
+    room = world.capacity[block]
     for place in range(len(groups)):
-        g = world.order[t, place]
+        g = world.order[block, place]
         group = groups[g]
-        if world.bids[g, t - 1] < world.clearing[t]:
+        if world.bids[g, block - 1] < world.clearing[block]:
             break
         if group.role == REPORTER:
-            room = _report(reports, gas[REPORTER], room, now)
+            room = _run_reports(reports, gas[REPORTER], room, now)
             continue
         if group.role == POKER or group.role == COVERER or group.role == ACCRUER:
             for c in range(len(terms)):
@@ -274,12 +285,12 @@ def _include(
                 if needed > room:
                     break
                 if group.role == POKER and kind.poke:
-                    poke(kind, terms[c], reports[c], now)
+                    poke_feed(kind, terms[c], reports[c], now)
                 elif group.role == COVERER and kind.cover and kind.deficit > 0.0:
-                    cover(terms[c], kind, system, stages, events[c], now)
+                    cover_deficit(terms[c], kind, system, stages, events[c], now)
                     kind.covered_at = now
                 elif group.role == ACCRUER and kind.accrue:
-                    accrue(terms[c], kind, system, now)
+                    charge_fees(terms[c], kind, system, now)
                 else:
                     continue
                 room -= needed
@@ -287,7 +298,7 @@ def _include(
         for i in range(group.first, group.first + group.number):
             for n in range(keepers[i].wishes):
                 wish = wishes[i, n]
-                if t - wish.since < group.delay:
+                if block - wish.since < group.delay:
                     continue
                 resets = group.role == CRANK and wish.amount != CLOSE
                 needed = gas[RESETTING] if resets else gas[group.role]
@@ -298,7 +309,7 @@ def _include(
                 if group.role == LIQUIDATOR:
                     c, v = int(wish.amount), wish.what
                     price = valid_price(kinds[c], now)
-                    if not liquidate(
+                    if not liquidate_vault(
                         terms[c], setting, kinds[c], system, vaults[v], auctions, v, c, price, now
                     ):  # fmt: skip
                         return False
@@ -306,16 +317,16 @@ def _include(
                 auction = auctions[wish.what]
                 here, kind = terms[auction.type], kinds[auction.type]
                 if resets:
-                    reset(here, kind, system, auction, now)
+                    reset_auction(here, kind, system, auction, now)
                 elif group.role == CRANK:
-                    close(here, kind, system, auction, now)
+                    close_auction(here, kind, system, auction, now)
                 else:
-                    _buy(here, group, kind, system, auction, vaults, keepers[i], wish, now)
+                    _run_take(here, group, kind, system, auction, vaults, keepers[i], wish, now)
     return True
 
 
 @njit(cache=True)
-def _buy(
+def _run_take(
     terms: Table,
     group: Table,
     kind: Table,
@@ -327,7 +338,7 @@ def _buy(
     now: float,
 ) -> None:
     """Run a take, unless a bidder lacks the money or a taker would earn less than its least profit."""
-    bought, paid = take(terms, auction, wish.amount, now)
+    bought, paid = quote_take(terms, auction, wish.amount, now)
     if bought == 0.0:
         return
     if group.role == BIDDER:
@@ -335,26 +346,26 @@ def _buy(
             return
         keeper.budget -= paid
     else:
-        sold = proceeds(kind.coins, kind.money, terms.fee, bought)
+        sold = compute_proceeds(kind.coins, kind.money, terms.fee, bought)
         if sold - paid < wish.profit:
             return
         kind.coins += bought
         kind.money -= sold
-    settle(terms, kind, system, auction, vaults[auction.vault], bought, paid)
+    book_take(terms, kind, system, auction, vaults[auction.vault], bought, paid)
 
 
 @njit(cache=True)
-def _see(group: Table, source: float, noise: Floats, reports: Table, t: int, now: float) -> None:
+def _plan_reports(group: Table, source: float, noise: Floats, reports: Table, block: int, now: float) -> None:
     """Have each reporter plan a report if the price that it sees moved, or its heartbeat is due."""
     for r in range(len(reports)):
-        report, seen = reports[r], source * noise[r, t]
+        report, seen = reports[r], source * noise[r, block]
         moved = abs(seen - report.price) >= report.price * group.deviation
         due = moved or now >= report.at + group.heartbeat
         report.wished, report.wish = due and source > group.refuses_at, seen
 
 
 @njit(cache=True)
-def _report(reports: Table, gas: float, room: float, now: float) -> float:
+def _run_reports(reports: Table, gas: float, room: float, now: float) -> float:
     """Run the planned reports that fit into the block and return the gas that is left."""
     for r in range(reports.shape[1]):
         for c in range(reports.shape[0]):
@@ -400,7 +411,7 @@ def _note_ratio(kinds: Table, system: Table, prices: Floats) -> None:
 
 
 @njit(cache=True)
-def _left_to_sell(
+def _has_unsold_debt(
     terms: Table,
     kinds: Table,
     system: Table,

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from numba import njit
 
-from backstop.studies.stress.fast.losses import accrue, pay_reward
+from backstop.studies.stress.fast.kernel_tables import LISTED, QUIET, SOLD, Bytes, Integers, Table
+from backstop.studies.stress.fast.loss_kernel import charge_fees, pay_reward
 from backstop.studies.stress.fast.pricing import highest_price
-from backstop.studies.stress.fast.tables import LISTED, QUIET, SOLD, Bytes, Integers, Table
 
 
 @njit(cache=True)
-def _push(vaults: Table, heap: Integers, size: int, v: int) -> None:
+def _push_vault(vaults: Table, heap: Integers, size: int, vault_index: int) -> None:
     """Push a vault into a heap of `size`, with the largest debt on top."""
-    at, weight = size, vaults[v].debt
-    vaults[v].weight = weight
+    at, weight = size, vaults[vault_index].debt
+    vaults[vault_index].weight = weight
     while at > 0:
         parent = (at - 1) // 2
         if vaults[heap[parent]].weight >= weight:
             break
         heap[at] = heap[parent]
         at = parent
-    heap[at] = v
+    heap[at] = vault_index
 
 
 @njit(cache=True)
-def _pop(vaults: Table, heap: Integers, size: int) -> int:
+def _pop_vault(vaults: Table, heap: Integers, size: int) -> int:
     """Pop the vault with the largest debt from a heap of `size`."""
     top, last = heap[0], heap[size - 1]
     at, weight = 0, vaults[last].weight
@@ -43,7 +43,7 @@ def _pop(vaults: Table, heap: Integers, size: int) -> int:
 
 
 @njit(cache=True)
-def unsafe_now(
+def find_unsafe_vaults(
     terms: Table,
     kind: Table,
     system: Table,
@@ -58,7 +58,7 @@ def unsafe_now(
     while v < terms.last and vaults[v].opening_trigger * kind.rate > price:
         if vaults[v].state == QUIET:
             vaults[v].state = LISTED
-            _push(vaults, heap, kind.listed, v)
+            _push_vault(vaults, heap, kind.listed, v)
             kind.listed += 1
             if not vaults[v].touched:
                 vaults[v].touched = 1
@@ -69,7 +69,7 @@ def unsafe_now(
 
     count = 0
     while kind.listed > 0 and count < len(found):
-        v = _pop(vaults, heap, kind.listed)
+        v = _pop_vault(vaults, heap, kind.listed)
         kind.listed -= 1
         if vaults[v].state == SOLD:
             continue
@@ -81,13 +81,13 @@ def unsafe_now(
             vaults[v].state = QUIET
             kind.reached = min(kind.reached, v)
     for i in range(count):
-        _push(vaults, heap, kind.listed, found[i])
+        _push_vault(vaults, heap, kind.listed, found[i])
         kind.listed += 1
     return count
 
 
 @njit(cache=True)
-def put_back(vaults: Table, touched: Integers, count: int) -> None:
+def restore_vaults(vaults: Table, touched: Integers, count: int) -> None:
     """Restore the vaults to their state at the start."""
     for i in range(count):
         vault = vaults[touched[i]]
@@ -99,22 +99,22 @@ def put_back(vaults: Table, touched: Integers, count: int) -> None:
 
 
 @njit(cache=True)
-def _reward(terms: Table, principal: float) -> float:
+def _compute_reward(terms: Table, principal: float) -> float:
     """Compute a liquidator's reward."""
     penalty = principal * terms.penalty
     return min(terms.tip + terms.chip * (principal + penalty), penalty)
 
 
 @njit(cache=True)
-def _room(terms: Table, setting: Table, system: Table, kind: Table) -> float:
+def _compute_room(terms: Table, setting: Table, system: Table, kind: Table) -> float:
     """Compute the principal that may still go under auction."""
     return max(0.0, min(terms.limit - kind.in_auction, setting.limit - system.in_auction))
 
 
 @njit(cache=True)
-def note(wish: Table, key: int, group: Table, keeper: Table, old: Table, t: int) -> None:
+def add_wish(wish: Table, key: int, group: Table, keeper: Table, old: Table, block: int) -> None:
     """Add a wish to a keeper's list; one that the keeper already had keeps its age."""
-    wish.key, wish.since = key, t
+    wish.key, wish.since = key, block
     if group.delay > 1:
         for n in range(keeper.before):
             if old[n].key == key:
@@ -123,12 +123,12 @@ def note(wish: Table, key: int, group: Table, keeper: Table, old: Table, t: int)
 
 
 @njit(cache=True)
-def choose(
+def choose_vaults(
     terms: Table,
     setting: Table,
     group: Table,
     mine: Bytes,
-    c: int,
+    type_index: int,
     cost: float,
     kind: Table,
     system: Table,
@@ -138,11 +138,11 @@ def choose(
     keepers: Table,
     wishes: Table,
     old: Table,
-    t: int,
+    block: int,
 ) -> None:
     """Choose the vaults that each keeper of a group wants liquidated, of those assigned to it."""
     for j in range(group.number):
-        room, i = _room(terms, setting, system, kind), group.first + j
+        room, i = _compute_room(terms, setting, system, kind), group.first + j
         for place in range(count):
             if room <= 0 or keepers[i].wishes == group.most:
                 break
@@ -153,30 +153,30 @@ def choose(
             principal = debt if debt - room < terms.floor else room
             if principal < min(terms.floor, debt):
                 continue
-            if _reward(terms, principal) >= cost + group.profit:
+            if _compute_reward(terms, principal) >= cost + group.profit:
                 room -= principal
                 wish = wishes[i, keepers[i].wishes]
-                wish.what, wish.amount = v, float(c)
-                note(wish, v, group, keepers[i], old[i], t)
+                wish.what, wish.amount = v, float(type_index)
+                add_wish(wish, v, group, keepers[i], old[i], block)
 
 
 @njit(cache=True)
-def liquidate(
+def liquidate_vault(
     terms: Table,
     setting: Table,
     kind: Table,
     system: Table,
     vault: Table,
     auctions: Table,
-    v: int,
-    c: int,
+    vault_index: int,
+    type_index: int,
     price: float,
     now: float,
 ) -> bool:
     """Send an unsafe vault to auction; return False if the table has no room for the auction."""
     if vault.state == SOLD or price == 0.0 or vault.trigger * kind.rate <= price:
         return True
-    room = _room(terms, setting, system, kind)
+    room = _compute_room(terms, setting, system, kind)
     if room <= 0:
         return True
     debt = vault.debt * kind.rate
@@ -186,7 +186,7 @@ def liquidate(
         return True
     if system.auctions == len(auctions):
         return False
-    accrue(terms, kind, system, now)
+    charge_fees(terms, kind, system, now)
     if whole:
         principal = debt
         vault.state = SOLD
@@ -198,11 +198,11 @@ def liquidate(
     auction = auctions[system.auctions]
     system.auctions += 1
     system.last_id += 1
-    auction.id, auction.type, auction.vault = system.last_id, c, v
+    auction.id, auction.type, auction.vault = system.last_id, type_index, vault_index
     auction.penalty = principal * terms.penalty
     auction.lot, auction.target = lot, principal + auction.penalty
     auction.top, auction.since = highest_price(kind, now) * terms.buf, now
-    reward = _reward(terms, principal)
+    reward = _compute_reward(terms, principal)
     auction.budget = auction.penalty - reward
     kind.art -= principal / kind.rate
     kind.locked -= lot

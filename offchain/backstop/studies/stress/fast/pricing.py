@@ -8,7 +8,7 @@ from numba import njit
 
 from backstop.deployment.parameters import EXPONENTIAL, STAIRSTEP
 from backstop.model.bounds import MAX_SIGNED_AGE
-from backstop.studies.stress.fast.tables import Table
+from backstop.studies.stress.fast.kernel_tables import Table
 
 ROUNDING = 1e-12
 """Share of an amount below which a rest counts as rounding."""
@@ -43,11 +43,11 @@ def open_feed(kind: Table, terms: Table, reports: Table, price: float, opened: f
     kind.fresh_until = opened + terms.stale_after
     for r in range(len(reports)):
         reports[r].price, reports[r].at, reports[r].wished = price, stepped, 0
-    poke(kind, terms, reports, stepped)
+    poke_feed(kind, terms, reports, stepped)
 
 
 @njit(cache=True)
-def _median(terms: Table, reports: Table, now: float) -> float:
+def _compute_median(terms: Table, reports: Table, now: float) -> float:
     """Return the median of the fresh reports; of an even number, the lower of the two in the middle."""
     for r in range(len(reports)):
         if now > reports[r].at + terms.max_age:
@@ -65,7 +65,7 @@ def _median(terms: Table, reports: Table, now: float) -> float:
 
 
 @njit(cache=True)
-def may_poke(kind: Table, terms: Table, reports: Table, now: float, deviation: float) -> bool:
+def can_poke(kind: Table, terms: Table, reports: Table, now: float, deviation: float) -> bool:
     """Check whether enough reports are fresh, and the step is over or its next price to be renewed.
 
     That is early in the step, by a median that is off by a deviation, a share of the next price.
@@ -79,19 +79,19 @@ def may_poke(kind: Table, terms: Table, reports: Table, now: float, deviation: f
         return True
     if now > kind.stepped_at + max(terms.step // 6, min(terms.step // 2, MAX_SIGNED_AGE)):
         return False
-    median = _median(terms, reports, now)
+    median = _compute_median(terms, reports, now)
     return median != kind.next and abs(median - kind.next) >= kind.next * deviation
 
 
 @njit(cache=True)
-def poke(kind: Table, terms: Table, reports: Table, now: float) -> None:
+def poke_feed(kind: Table, terms: Table, reports: Table, now: float) -> None:
     """Make the next price current and the median the next; both at once after a gap.
 
     Early in a step the median only takes the place of the next price. Do nothing while poking would revert.
     """
-    if not may_poke(kind, terms, reports, now, 0.0):
+    if not can_poke(kind, terms, reports, now, 0.0):
         return
-    median = _median(terms, reports, now)
+    median = _compute_median(terms, reports, now)
     if now < kind.stepped_at + terms.step:
         kind.next = median
         return
@@ -109,7 +109,7 @@ def poke(kind: Table, terms: Table, reports: Table, now: float) -> None:
 
 
 @njit(cache=True)
-def power(base: float, times: float) -> float:
+def raise_power(base: float, times: float) -> float:
     """Raise a number to a whole power by squaring, as the result of `**` depends on the processor."""
     found, left = 1.0, int(times)
     while left > 0:
@@ -124,9 +124,9 @@ def power(base: float, times: float) -> float:
 def auction_price(terms: Table, top: float, elapsed: float) -> float:
     """Compute an auction's price some seconds after its start."""
     if terms.curve == STAIRSTEP:
-        return top * power(terms.cut, elapsed // terms.period)
+        return top * raise_power(terms.cut, elapsed // terms.period)
     if terms.curve == EXPONENTIAL:
-        return top * power(terms.cut, elapsed)
+        return top * raise_power(terms.cut, elapsed)
     return top * max(0.0, terms.period - elapsed) / terms.period
 
 
@@ -137,7 +137,7 @@ def needs_reset(terms: Table, top: float, price: float, elapsed: float) -> bool:
 
 
 @njit(cache=True)
-def fill(terms: Table, auction: Table, price: float, amount: float) -> tuple[float, float, float]:
+def compute_fill(terms: Table, auction: Table, price: float, amount: float) -> tuple[float, float, float]:
     """Compute what a take buys, pays and leaves of the target; no purchase if the rest would be too small."""
     lot, target = auction.lot, auction.target
     bought = min(lot, amount)
@@ -159,7 +159,7 @@ def fill(terms: Table, auction: Table, price: float, amount: float) -> tuple[flo
 
 
 @njit(cache=True)
-def proceeds(coins: float, money: float, fee: float, amount: float) -> float:
+def compute_proceeds(coins: float, money: float, fee: float, amount: float) -> float:
     """Compute what a market pays for an amount of coins."""
     paid = amount * (1 - fee)
     return paid * money / (coins + paid)

@@ -18,8 +18,8 @@ from backstop.randomness import Dice
 from backstop.simulation.scenario import Scenario, vault_book
 from backstop.simulation.scenario.drawn import Draw, Prices, draw, with_depths
 from backstop.simulation.scenario.schema import Vault
-from backstop.studies.stress.fast.supported import ROLES, refuse_unsupported
-from backstop.studies.stress.fast.tables import (
+from backstop.studies.stress.fast.capabilities import ROLES, refuse_unsupported
+from backstop.studies.stress.fast.kernel_tables import (
     BUFFER,
     EMPTY,
     EXIT,
@@ -34,8 +34,8 @@ from backstop.studies.stress.fast.tables import (
     Bytes,
     Floats,
     Integers,
+    PathConditions,
     Table,
-    World,
 )
 
 WEI = 1e-18
@@ -63,12 +63,12 @@ _GAS = [
 """Gas of each role's call, by role."""
 
 
-def _debt(scenario: Scenario, vault: Vault, c: int, opening: Mapping[str, int]) -> float:
+def _convert_debt(scenario: Scenario, vault: Vault, type_index: int, opening: Mapping[str, int]) -> float:
     """Return a vault's debt, so that a float's comparison at the first price says what the contracts' does.
 
     Books have rows right at their ratio, which are unsafe or safe by a wei.
     """
-    terms = scenario.parameters.collateral_types[c]
+    terms = scenario.parameters.collateral_types[type_index]
     worth = vault.locked * opening[vault.symbol] * BASIS_POINTS
     needed = vault.debt * RAY * terms.liquidation_ratio
     if terms.stability_fee or abs(worth - needed) * EDGE >= needed:
@@ -90,27 +90,27 @@ class ScenarioTables:
     mine: Bytes  # [row of a liquidator group, v]: which of its keepers looks after a vault
     stages: Table
     noise: Floats  # [c, reporter, t]: price that a reporter sees over the true one
-    shared: World | None = None  # bids, gas and inclusion order, where they are equal on all paths
+    shared: PathConditions | None = None  # bids, gas and inclusion order, where they are equal on all paths
 
     @classmethod
-    def of(cls, scenario: Scenario, seed: int) -> ScenarioTables:
+    def from_scenario(cls, scenario: Scenario, seed: int) -> ScenarioTables:
         """Build the tables; raise BackstopError for what the fast engine does not support."""
         refuse_unsupported(scenario)
         scenario = with_depths(scenario, seed)
         types = {symbol: c for c, symbol in enumerate(scenario.symbols)}
         opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
         book = vault_book(scenario, seed, opening)
-        return cls.of_vaults(
+        return cls.from_vaults(
             scenario,
             seed,
             np.array([types[vault.symbol] for vault in book], dtype=np.int64),
             np.array([vault.locked / WAD for vault in book]),
-            np.array([_debt(scenario, vault, types[vault.symbol], opening) for vault in book]),
+            np.array([_convert_debt(scenario, vault, types[vault.symbol], opening) for vault in book]),
             [int(account(vault.owner), 16) for vault in book],
         )
 
     @classmethod
-    def of_vaults(
+    def from_vaults(
         cls,
         scenario: Scenario,
         seed: int,
@@ -124,7 +124,7 @@ class ScenarioTables:
         `types`, `locked` (coins), `debt` (stablecoins drawn) and `owners` (addresses) have an entry for each
         vault.
         """
-        terms = _terms(scenario)
+        terms = _build_terms(scenario)
         listed = scenario.parameters.collateral_types
         growth = np.array([rpow(RAY + each.stability_fee, scenario.opened_before) / RAY for each in listed])
         vaults = np.zeros(len(debt), dtype=VAULT)
@@ -145,31 +145,31 @@ class ScenarioTables:
         fees = terms["art"] * (1 / later - 1 / growth)
         terms["buffer"] = fees * terms["buffer_share"]
         _check_book(scenario, terms["art"] / growth)
-        setting = _setting(scenario, float(debt.sum()), float((fees - terms["buffer"]).sum()))
-        groups, mine = _groups(scenario, [owners[i] for i in order.tolist()])
+        setting = _build_setting(scenario, float(debt.sum()), float((fees - terms["buffer"]).sum()))
+        groups, mine = _build_groups(scenario, [owners[i] for i in order.tolist()])
         gas = np.array(_GAS, dtype=np.float64)
-        stages, noise = _stages(scenario), _noise(scenario, seed)
+        stages, noise = _build_stages(scenario), _draw_noise(scenario, seed)
         tables = cls(scenario, seed, setting, gas, terms, vaults, groups, mine, stages, noise)
         if scenario.spike is None and all(group.fails is None for group in scenario.keepers):
-            tables = replace(tables, shared=tables.world(draw(scenario, seed, 0)))
+            tables = replace(tables, shared=tables.build_conditions(draw(scenario, seed, 0)))
         return tables
 
-    def world(self, chosen: Draw) -> World:
+    def build_conditions(self, chosen: Draw) -> PathConditions:
         """Build the world of one path."""
         scenario, symbols = self.scenario, self.scenario.symbols
-        prices = np.array([_floats(chosen.prices[symbol]) for symbol in symbols])
+        prices = np.array([_to_floats(chosen.prices[symbol]) for symbol in symbols])
         sources = prices
         if chosen.sources:
             seen = (chosen.sources.get(symbol, chosen.prices[symbol]) for symbol in symbols)
-            sources = np.array([_floats(each) for each in seen])
-        exits = self._exits(chosen)
+            sources = np.array([_to_floats(each) for each in seen])
+        exits = self._list_exits(chosen)
         if self.shared is not None:
             return self.shared._replace(prices=prices, sources=sources, exits=exits)
         times = np.arange(scenario.blocks + scenario.more_blocks + 1) * scenario.block_time
-        playing = _playing(scenario)
-        clearing = _at(chosen.gas_prices, times) * WEI
-        capacity = _at(chosen.gas_share, times) * (scenario.block_gas / BASIS_POINTS)
-        bids = _bids([group.gas for group in playing], chosen.gas_prices, times) * WEI
+        playing = _list_played_groups(scenario)
+        clearing = _sample_series(chosen.gas_prices, times) * WEI
+        capacity = _sample_series(chosen.gas_share, times) * (scenario.block_gas / BASIS_POINTS)
+        bids = _compute_bids([group.gas for group in playing], chosen.gas_prices, times) * WEI
         up = np.ones(bids.shape, dtype=np.uint8)
         for g, group in enumerate(playing):
             for outage in chosen.outages[group.name]:
@@ -177,9 +177,9 @@ class ScenarioTables:
         # Block t includes what was bid in the block before.
         order = np.zeros((len(times), len(playing)), dtype=np.int64)
         order[1:] = np.argsort(-bids[:, :-1].T, axis=1, kind="stable")
-        return World(prices, sources, clearing, capacity, bids, up, order, exits)
+        return PathConditions(prices, sources, clearing, capacity, bids, up, order, exits)
 
-    def _exits(self, chosen: Draw) -> Table:
+    def _list_exits(self, chosen: Draw) -> Table:
         """List the exits of members that run, which leave once their request has matured."""
         names = [stage.name for stage in self.scenario.parameters.stages]
         leaving = sorted(
@@ -201,27 +201,29 @@ def _check_book(scenario: Scenario, drawn: Floats) -> None:
     for each, amount in zip(scenario.parameters.collateral_types, drawn.tolist(), strict=True):
         if amount > each.debt_ceiling:
             ceiling = f"{each.debt_ceiling:,}"
-            _misfit(f"its {each.symbol} vaults draw {amount:,.0f} stablecoins, their ceiling is {ceiling}")
+            _refuse_book(
+                f"its {each.symbol} vaults draw {amount:,.0f} stablecoins, their ceiling is {ceiling}"
+            )
     total, highest = float(drawn.sum()), scenario.parameters.global_debt_ceiling
     if total > highest:
-        _misfit(f"its vaults draw {total:,.0f} stablecoins, the ceiling is {highest:,}")
-    given = _given(scenario)
+        _refuse_book(f"its vaults draw {total:,.0f} stablecoins, the ceiling is {highest:,}")
+    given = _sum_endowments(scenario)
     if total < given / WAD:
-        _misfit(
+        _refuse_book(
             f"its vaults draw {total:,.0f} stablecoins, members of pools and keepers' capital take "
             f"{given // WAD:,}"
         )
 
 
-def _misfit(how: str) -> None:
+def _refuse_book(how: str) -> None:
     raise BackstopError(f"the scenario does not fit: {how}")
 
 
-def _floats(prices: Prices) -> Floats:
+def _to_floats(prices: Prices) -> Floats:
     return prices.ticks * (prices.tick / RAY)
 
 
-def _at(series: Series, times: Integers) -> Floats:
+def _sample_series(series: Series, times: Integers) -> Floats:
     """Return a series at given times."""
     if len(series.times) == 1:
         return np.full(len(times), float(series.values[0]))
@@ -229,7 +231,7 @@ def _at(series: Series, times: Integers) -> Floats:
     return np.array(series.values, dtype=np.float64)[np.maximum(0, places)]
 
 
-def _bids(policies: Sequence[GasPolicy], clearing: Series, times: Integers) -> Floats:
+def _compute_bids(policies: Sequence[GasPolicy], clearing: Series, times: Integers) -> Floats:
     """Compute the gas bids of all groups for all blocks, as GasPolicy.bid does for one."""
     bids, lagged = np.empty((len(policies), len(times))), {}
     for row, policy in zip(bids, policies, strict=True):
@@ -237,14 +239,14 @@ def _bids(policies: Sequence[GasPolicy], clearing: Series, times: Integers) -> F
             row[:] = policy.fixed
             continue
         if policy.lag not in lagged:
-            lagged[policy.lag] = _at(clearing, times - policy.lag)
+            lagged[policy.lag] = _sample_series(clearing, times - policy.lag)
         np.multiply(lagged[policy.lag], policy.factor / BASIS_POINTS, out=row)
         if policy.cap is not None:
             np.minimum(row, policy.cap, out=row)
     return bids
 
 
-def _playing(scenario: Scenario) -> list[KeeperGroup]:
+def _list_played_groups(scenario: Scenario) -> list[KeeperGroup]:
     """List the groups that the kernel plays, by name, the order of equal bids."""
     return sorted((each for each in scenario.keepers if each.role in ROLES), key=lambda each: each.name)
 
@@ -252,7 +254,7 @@ def _playing(scenario: Scenario) -> list[KeeperGroup]:
 # ----------------------------------------------------------------------- tables
 
 
-def _given(scenario: Scenario) -> int:
+def _sum_endowments(scenario: Scenario) -> int:
     """Sum the drawn stablecoins that members and keepers hold; the market maker has the rest [wad]."""
     given = sum(
         amount
@@ -271,13 +273,13 @@ def _first_step(scenario: Scenario) -> int:
     return max(each.feed.step for each in scenario.parameters.collateral_types)
 
 
-def _setting(scenario: Scenario, drawn: float, reserve: float) -> Table:
+def _build_setting(scenario: Scenario, drawn: float, reserve: float) -> Table:
     setting = np.zeros(1, dtype=SETTING)
     setting["opened_before"] = scenario.opened_before
     setting["first_step"] = _first_step(scenario)
     setting["limit"] = scenario.parameters.global_auction_limit
     setting["scarcity"] = scenario.scarcity / BASIS_POINTS
-    setting["money"] = drawn - _given(scenario) / WAD
+    setting["money"] = drawn - _sum_endowments(scenario) / WAD
     setting["supply"] = drawn
     setting["reserve"] = reserve
     setting["blocks"] = scenario.blocks
@@ -289,7 +291,7 @@ def _setting(scenario: Scenario, drawn: float, reserve: float) -> Table:
     return setting
 
 
-def _terms(scenario: Scenario) -> Table:
+def _build_terms(scenario: Scenario) -> Table:
     terms = np.zeros(len(scenario.symbols), dtype=TERMS)
     for row, each in zip(terms, scenario.parameters.collateral_types, strict=True):
         auction, feed, market = each.auction, each.feed, scenario.markets[each.symbol]
@@ -298,7 +300,7 @@ def _terms(scenario: Scenario) -> Table:
         row["limit"] = each.auction_limit
         row["growth"] = rpow(RAY + each.stability_fee, scenario.block_time) / RAY
         row["buffer_share"] = each.buffer_share / BASIS_POINTS
-        row["redistribution"] = _redistribution(each)
+        row["redistribution"] = _limit_redistribution(each)
         row["curve"], row["period"], row["cut"] = auction.curve, auction.period, auction.cut / RAY
         for name in ("cusp", "buf", "chip"):
             row[name] = getattr(auction, name) / BASIS_POINTS
@@ -314,15 +316,15 @@ def _terms(scenario: Scenario) -> Table:
     return terms
 
 
-def _redistribution(collateral: CollateralParameters) -> float:
+def _limit_redistribution(collateral: CollateralParameters) -> float:
     """Return the most that redistribution may add: its cap, or the gap between the type's ratios."""
     gap = collateral.initial_ratio / collateral.liquidation_ratio - 1
     return min(collateral.redistribution_cap / BASIS_POINTS, gap)
 
 
-def _groups(scenario: Scenario, owners: Sequence[int]) -> tuple[Table, Bytes]:
+def _build_groups(scenario: Scenario, owners: Sequence[int]) -> tuple[Table, Bytes]:
     """Build the table of groups, and which keeper of each liquidator group looks after which vault."""
-    playing = _playing(scenario)
+    playing = _list_played_groups(scenario)
     groups = np.zeros(len(playing), dtype=GROUP)
     rows, first = [np.zeros(len(owners), dtype=np.uint8)], 0
     for row, group in zip(groups, playing, strict=True):
@@ -339,7 +341,7 @@ def _groups(scenario: Scenario, owners: Sequence[int]) -> tuple[Table, Bytes]:
     return groups, np.array(rows)
 
 
-def _stages(scenario: Scenario) -> Table:
+def _build_stages(scenario: Scenario) -> Table:
     """Build the waterfall, with what members have put into its pools."""
     found = np.zeros(len(scenario.parameters.stages), dtype=STAGE)
     for row, stage in zip(found, scenario.parameters.stages, strict=True):
@@ -355,7 +357,7 @@ def _stages(scenario: Scenario) -> Table:
     return found
 
 
-def _noise(scenario: Scenario, seed: int) -> Floats:
+def _draw_noise(scenario: Scenario, seed: int) -> Floats:
     """Draw how far each reporter misreads each block, the same on all paths and in any run of the seed."""
     (group,) = (group for group in scenario.keepers if group.role == "reporter")
     blocks = scenario.blocks + scenario.more_blocks + 1

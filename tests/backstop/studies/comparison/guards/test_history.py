@@ -13,7 +13,7 @@ import pytest
 from backstop.deployment.parameters import GuardsParameters, PolicyParameters
 from backstop.model.arithmetic import RAD, WAD
 from backstop.simulation.scenario import load_scenario
-from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
+from backstop.studies.comparison.guard_comparison import build_guard_runs, compare_guards, guard_scenarios
 from tests.support.deep import cases
 
 HISTORY = (
@@ -73,7 +73,7 @@ def test_every_guard_is_tried_somewhere() -> None:
     """Each field of the guards is turned on by a try, but for terms that only qualify another field."""
     found: set[str] = set()
     for name in HISTORY:
-        off, *others = (each.scenario for each in tries(name))
+        off, *others = (each.scenario for each in build_guard_runs(name))
         for on in others:
             for old, new in zip(off.parameters.collateral_types, on.parameters.collateral_types, strict=True):
                 found |= changed(old.policy, new.policy) | changed(old.feed, new.feed)

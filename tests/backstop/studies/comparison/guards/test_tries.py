@@ -17,7 +17,7 @@ from backstop.errors import BackstopError
 from backstop.report.guards_page import write_page
 from backstop.simulation.progress import Interrupted
 from backstop.simulation.run_directory import load_run
-from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
+from backstop.studies.comparison.guard_comparison import build_guard_runs, compare_guards, guard_scenarios
 from tests.support.paths import DATA, ROOT
 
 BRIEF = "tests/backstop/studies/comparison/guards/test_tries.py::test_the_table"
@@ -41,7 +41,7 @@ def rows(out):
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_each_guard_is_on_alone_and_all_together(rows) -> None:
     assert list(rows) == GUARDS
-    found = {each.guard: each.scenario for each in tries(SMALL)}
+    found = {each.guard: each.scenario for each in build_guard_runs(SMALL)}
     for guard, scenario in found.items():
         parameters = scenario.parameters
         feed = parameters.collateral_types[0].feed
@@ -75,7 +75,7 @@ def test_bad_debt_is_what_was_recognised_and_what_will_be(rows, out) -> None:
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_false_liquidations(rows, out) -> None:
     """By the definition in docs/do/guards/README.md, over the written tables."""
-    types = tries(SMALL)[0].scenario.parameters.collateral_types
+    types = build_guard_runs(SMALL)[0].scenario.parameters.collateral_types
     ratios = {entry.symbol: entry.liquidation_ratio for entry in types}
     for guard, row in rows.items():
         run, debt = load_run(out / "small" / guard), []
@@ -144,7 +144,7 @@ def undisturbed(two, tmp_path_factory) -> Path:
 def again(names: list[str], out: Path) -> list[str]:
     """Run it once more; what it says of each scenario."""
     said: list[str] = []
-    compare_guards(names, "model", 1, out, said=said.append)
+    compare_guards(names, "model", 1, out, log=said.append)
     return said
 
 
@@ -185,7 +185,7 @@ def test_killed_in_the_second_scenario(two, undisturbed, tmp_path) -> None:
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from backstop.studies.comparison.guards import compare_guards\n"
+        "from backstop.studies.comparison.guard_comparison import compare_guards\n"
         "def progress(done, total, text):\n"
         "    if text.startswith('second, off: running') and done > 20:\n"
         "        os.kill(os.getpid(), 9)\n"
@@ -251,7 +251,7 @@ def test_other_settings_need_another_directory(two, undisturbed) -> None:
 
 def test_a_scenario_without_tries() -> None:
     with pytest.raises(BackstopError, match="'black-thursday' names no guards under `tries`"):
-        tries("black-thursday")
+        build_guard_runs("black-thursday")
     assert "black-thursday" not in guard_scenarios()
 
 
@@ -262,7 +262,7 @@ def test_a_mistake_in_a_try_names_its_place(tmp_path) -> None:
         "      guards: {breaker: {fall: {caution: 4}}}\n"
     )
     with pytest.raises(BackstopError, match=r"day.yaml:5: tries.breaker.parameters.*fall.caution: '4' is"):
-        tries(str(file))
+        build_guard_runs(str(file))
 
 
 def run(*args: str):

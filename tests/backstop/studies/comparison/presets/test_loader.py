@@ -11,8 +11,8 @@ from backstop.deployment.parameters import MarginParameters
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario, scenario_names
 from backstop.simulation.scenario.schema import Scenario
-from backstop.studies.comparison.presets import lay_over, load_preset, load_presets, preset_names
-from backstop.studies.comparison.presets.loader import LIBRARY
+from backstop.studies.comparison.presets import apply_preset, load_preset, load_presets, preset_names
+from backstop.studies.comparison.presets.preset_loader import LIBRARY
 from tests.support.deep import cases
 from tests.support.paths import ROOT
 
@@ -76,7 +76,7 @@ def test_the_library_is_complete() -> None:
     ),
 )
 def test_every_preset_fits_every_scenario(name, scenario) -> None:
-    laid, own = lay_over(load_preset(name), scenario), load_scenario(scenario)
+    laid, own = apply_preset(load_preset(name), scenario), load_scenario(scenario)
     assert (laid.prices, laid.generated, laid.markets, laid.members) == (
         own.prices,
         own.generated,
@@ -95,7 +95,7 @@ def test_every_preset_fits_every_scenario(name, scenario) -> None:
 @pytest.mark.parametrize("name", OF_MARGIN)
 @pytest.mark.parametrize("scenario", WITH_MARGIN)
 def test_a_preset_for_the_margin_market_leaves_all_else(name, scenario) -> None:
-    laid, own = lay_over(load_preset(name), scenario), load_scenario(scenario)
+    laid, own = apply_preset(load_preset(name), scenario), load_scenario(scenario)
     assert (laid.parameters.stages, laid.margin_book) == (own.parameters.stages, own.margin_book)
     others = [group for group in laid.keepers if group.role != "deleverager"]
     assert (others, laid.members) == (list(own.keepers), own.members)
@@ -115,15 +115,15 @@ def test_which_presets_have_naive_rules() -> None:
         "morpho": ["leave-at-once"],
     }
     guild = load_preset("credit-guild")
-    naive, ours = (lay_over(guild, "black-thursday", rule) for rule in ("", "leave-at-once"))
+    naive, ours = (apply_preset(guild, "black-thursday", rule) for rule in ("", "leave-at-once"))
     for name, days in (("junior", 5), ("savings", 2)):
         before, after = (getattr(each.parameters, name) for each in (naive, ours))
         assert (before.contract, before.cooldown) == ("LeaveAtOncePool", 0)
         assert (after.contract, after.cooldown) == ("Pool", days * 86_400)
     assert "recogniser" in {group.role for group in ours.keepers}
     assert ours.parameters.stages == naive.parameters.stages
-    assert lay_over(guild, "black-thursday") == naive
-    event = lay_over(load_preset("aave-safety-module"), "black-thursday", "epoch-caps")
+    assert apply_preset(guild, "black-thursday") == naive
+    event = apply_preset(load_preset("aave-safety-module"), "black-thursday", "epoch-caps")
     assert event.parameters.waterfall_contract == "LossWaterfall"
 
 
@@ -144,7 +144,7 @@ def test_a_scenario_has_a_naive_rule_on_purpose_only(tmp_path) -> None:
 
 def test_it_needs_a_margin_market() -> None:
     with pytest.raises(BackstopError) as caught:
-        lay_over(load_preset("dydx"), "black-thursday")
+        apply_preset(load_preset("dydx"), "black-thursday")
     assert str(caught.value) == (
         "the preset 'dydx' is about a margin market, and the scenario 'black-thursday' has none"
     )
@@ -154,7 +154,7 @@ def test_what_the_margin_presets_say() -> None:
     """How long a withdrawn profit may come back, what becomes of debtors' lots, what insurance there is."""
     own, said = load_scenario("october-2025-perpetuals"), {}
     for name in (*OF_MARGIN, "ccp"):
-        laid = lay_over(load_preset(name), "october-2025-perpetuals")
+        laid = apply_preset(load_preset(name), "october-2025-perpetuals")
         margin = margin_of(laid)
         said[name] = margin.bucket * margin.buckets, margin.policy, laid.insurance, margin.cap
     insured = own.insurance, margin_of(own).cap
@@ -166,7 +166,7 @@ def test_what_the_margin_presets_say() -> None:
         "ccp": (600, "shared", *insured),
         **{name: (7 * 86_400, name, *insured) for name in OURS},
     }
-    fees = margin_of(lay_over(load_preset("hyperliquid"), "october-2025-perpetuals"))
+    fees = margin_of(apply_preset(load_preset("hyperliquid"), "october-2025-perpetuals"))
     assert (fees.maker_fee, fees.taker_fee, fees.fee_share) == (2, 5, 0)
 
 
@@ -179,7 +179,7 @@ margin:
   line: 9 stablecoin, haircut: 40%, window: 20 min, quiet: 1 min, band: 0.4%, maker_fee: 0.1%,
   taker_fee: 0.2%, fee_share: 3%, third_bond: 6 stablecoin}
 """
-    laid = lay_over(load_preset(write(terms)), "october-2025-perpetuals")
+    laid = apply_preset(load_preset(write(terms)), "october-2025-perpetuals")
     margin = margin_of(laid)
     assert (margin.bucket, margin.buckets, margin.cap, margin.policy) == (7_200, 3, 7, "shared")
     assert (margin.window, margin.quiet, margin.band, margin.third_bond) == (1_200, 60, 40, 6)
@@ -196,7 +196,7 @@ margin:
     ):
         assert old in terms
         with pytest.raises(BackstopError) as caught:
-            lay_over(load_preset(write(terms.replace(old, new))), "october-2025-perpetuals")
+            apply_preset(load_preset(write(terms.replace(old, new))), "october-2025-perpetuals")
         assert problem in str(caught.value)
         assert "\n" not in str(caught.value)
 
@@ -207,8 +207,8 @@ def test_a_line_needs_a_domain(write, tmp_path) -> None:
     terms = "schema_version: 1\ntitle: x\ndescription: x\nmargin: {line: 5 stablecoin}\n"
     problem = "mine.yaml:4: margin.line: the margin market of the scenario 'without' has no domain"
     with pytest.raises(BackstopError, match=problem):
-        lay_over(load_preset(write(terms)), without)
-    lay_over(load_preset("dydx"), without)
+        apply_preset(load_preset(write(terms)), without)
+    apply_preset(load_preset("dydx"), without)
 
 
 def test_every_preset_has_its_paragraph() -> None:
@@ -220,7 +220,7 @@ def test_every_preset_has_its_paragraph() -> None:
 
 
 def test_what_a_preset_replaces_and_what_it_leaves(write) -> None:
-    laid, own = lay_over(load_preset(write(GOOD)), "black-thursday"), load_scenario("black-thursday")
+    laid, own = apply_preset(load_preset(write(GOOD)), "black-thursday"), load_scenario("black-thursday")
     stages = [(stage.name, stage.cap_bps, stage.cap_absolute) for stage in laid.parameters.stages]
     assert stages == [("savings", 2_000, None), ("reserve", 5_000, 1_000 * 10**45)]
     assert laid.parameters.savings.cooldown == 0
@@ -258,7 +258,7 @@ def test_text_is_on_one_line(write) -> None:
 def test_a_mistake_is_one_line(write, old, new, problem) -> None:
     assert old in GOOD
     with pytest.raises(BackstopError) as caught:
-        lay_over(load_preset(write(GOOD.replace(old, new))), "black-thursday")
+        apply_preset(load_preset(write(GOOD.replace(old, new))), "black-thursday")
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -22,8 +22,8 @@ from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.processes import PriceModel
 from backstop.simulation.scenario.schema import GeneratedBook, Opening, Vault
 from backstop.studies.stress.columns import NEVER
-from backstop.studies.stress.engine_agreement import COLUMNS, both, measure
-from backstop.studies.stress.fast import Fast, engine
+from backstop.studies.stress.engine_agreement import COLUMNS, measure_agreement, run_both_engines
+from backstop.studies.stress.fast import FastEngine, fast_engine
 
 DAY = load_scenario("stress-day")
 MILLION = 10**6
@@ -45,13 +45,13 @@ def severe(**changes):
 
 
 def named(rows, scenario):
-    return {name: rows[:, i] for i, name in enumerate(Fast(scenario, 1).columns.names)}
+    return {name: rows[:, i] for i, name in enumerate(FastEngine(scenario, 1).columns.names)}
 
 
 @pytest.mark.deep(brief="tests/backstop/studies/stress/fast/test_engine.py::test_a_run_empties_a_pool")
 def test_random_scenarios_agree() -> None:
     """The figures that docs/do/stress.md states, with room for a smaller sample."""
-    found = {each.column: each for each in measure(scenarios=8, paths=4, seed=11)}
+    found = {each.column: each for each in measure_agreement(scenarios=8, paths=4, seed=11)}
     assert tuple(found) == COLUMNS
     assert found["liquidations"].exact > 5 and found["bad_debt"].exact > 10_000 * MILLION
     for name, most in {
@@ -67,7 +67,7 @@ def test_random_scenarios_agree() -> None:
 @pytest.mark.deep(brief="tests/backstop/studies/stress/fast/test_engine.py::test_a_run_empties_a_pool")
 def test_a_day_of_the_library_agrees() -> None:
     day = load_scenario("black-thursday")
-    exact, fast = (named(rows, day) for rows in both(day, 3, 2))
+    exact, fast = (named(rows, day) for rows in run_both_engines(day, 3, 2))
     for name in ("liquidations", "liquidated_debt", "bad_debt", "covered_buffer", "lowest_ratio"):
         assert fast[name] == pytest.approx(exact[name], rel=0.1)
         assert fast[name].sum() == pytest.approx(exact[name].sum(), rel=0.05)
@@ -76,7 +76,7 @@ def test_a_day_of_the_library_agrees() -> None:
 
 def test_every_column_adds_up() -> None:
     scenario = severe()
-    rows = named(Fast(scenario, 1).rows(0, 12), scenario)
+    rows = named(FastEngine(scenario, 1).run_paths(0, 12), scenario)
     paid = sum(rows[name] for name in rows if name.startswith("covered_") and name != "covered_at")
     assert rows["path"].tolist() == list(range(12))
     assert (abs(rows["bad_debt"] - paid - rows["outstanding"]) <= 6).all()
@@ -90,18 +90,18 @@ def test_every_column_adds_up() -> None:
 
 def test_a_path_does_not_depend_on_those_before() -> None:
     scenario = severe()
-    together = Fast(scenario, 2).rows(0, 8)
-    apart = Fast(scenario, 2)
-    assert np.array_equal(np.array([apart.row(path) for path in (5, 1, 5)]), together[[5, 1, 5]])
-    assert not np.array_equal(Fast(scenario, 3).rows(0, 8), together)
+    together = FastEngine(scenario, 2).run_paths(0, 8)
+    apart = FastEngine(scenario, 2)
+    assert np.array_equal(np.array([apart.run_one_path(path) for path in (5, 1, 5)]), together[[5, 1, 5]])
+    assert not np.array_equal(FastEngine(scenario, 3).run_paths(0, 8), together)
 
 
 def test_more_auctions_than_there_is_room_for(monkeypatch) -> None:
     scenario = severe()
-    plenty = Fast(scenario, 1).rows(0, 3)
-    monkeypatch.setattr(engine, "ROOM", 1)
-    short = Fast(scenario, 1)
-    assert np.array_equal(short.rows(0, 3), plenty)
+    plenty = FastEngine(scenario, 1).run_paths(0, 3)
+    monkeypatch.setattr(fast_engine, "ROOM", 1)
+    short = FastEngine(scenario, 1)
+    assert np.array_equal(short.run_paths(0, 3), plenty)
     assert len(short.auctions) > 1
 
 
@@ -114,9 +114,9 @@ def test_a_run_empties_a_pool() -> None:
         "runner", "member", 1, GasPolicy(fixed=10**12), capital=9 * MILLION * WAD, pool="savings", runs=60
     )
     scenario = replace(severe(), parameters=parameters, keepers=(*KEEPERS, runner))
-    exact, fast = (named(rows, scenario) for rows in both(scenario, 1, 6))
+    exact, fast = (named(rows, scenario) for rows in run_both_engines(scenario, 1, 6))
     stayed = replace(scenario, keepers=(*KEEPERS, replace(runner, runs=0)))
-    calm = named(Fast(stayed, 1).rows(0, 6), stayed)
+    calm = named(FastEngine(stayed, 1).run_paths(0, 6), stayed)
     assert exact["covered_savings"].max() > 0
     assert (calm["covered_savings"] > 2 * fast["covered_savings"]).any()
     assert fast["covered_savings"] == pytest.approx(exact["covered_savings"], rel=0.05, abs=1_000 * MILLION)
@@ -124,15 +124,15 @@ def test_a_run_empties_a_pool() -> None:
 
 def test_a_scarce_stablecoin_makes_losses_larger() -> None:
     dear = severe(scarcity=10_000)
-    exact, fast = (named(rows, dear) for rows in both(dear, 1, 4))
-    cheap = named(Fast(severe(), 1).rows(0, 4), severe())
+    exact, fast = (named(rows, dear) for rows in run_both_engines(dear, 1, 4))
+    cheap = named(FastEngine(severe(), 1).run_paths(0, 4), severe())
     assert fast["bad_debt"] == pytest.approx(exact["bad_debt"], rel=0.05, abs=1_000 * MILLION)
     assert fast["bad_debt"].sum() > 1.05 * cheap["bad_debt"].sum()
 
 
 def test_no_keepers_no_liquidations() -> None:
     idle = replace(severe(), keepers=tuple(group for group in KEEPERS if group.role != "liquidator"))
-    rows = named(Fast(idle, 1).rows(0, 4), idle)
+    rows = named(FastEngine(idle, 1).run_paths(0, 4), idle)
     assert not rows["liquidations"].any() and not rows["bad_debt"].any()
     assert (rows["lowest_ratio"] > 10_000).all()
 
@@ -147,7 +147,7 @@ def test_no_keepers_no_liquidations() -> None:
 )
 def test_what_it_does_not_know_is_refused(scenario, what) -> None:
     with pytest.raises(BackstopError) as caught:
-        Fast(load_scenario(scenario), 1)
+        FastEngine(load_scenario(scenario), 1)
     assert str(caught.value) == f"the fast engine does not know {what}: take the exact one"
 
 
@@ -160,7 +160,7 @@ def test_what_it_does_not_know_is_refused(scenario, what) -> None:
 )
 def test_a_book_that_does_not_fit_is_refused(changes, message) -> None:
     with pytest.raises(BackstopError, match=f"^the scenario does not fit: .*{message}$"):
-        Fast(replace(severe(), **changes), 1)
+        FastEngine(replace(severe(), **changes), 1)
 
 
 def test_what_a_run_may_begin_with_is_refused() -> None:
@@ -174,7 +174,7 @@ def test_what_a_run_may_begin_with_is_refused() -> None:
         ({"opening": Opening(DAY.start, State({}))}, "states that a run begins with"),
     ):
         with pytest.raises(BackstopError, match=f"^the fast engine does not know {what}: take the exact"):
-            Fast(replace(DAY, **changes), 1)
+            FastEngine(replace(DAY, **changes), 1)
 
 
 def test_guards_are_refused() -> None:
@@ -182,7 +182,7 @@ def test_guards_are_refused() -> None:
     guarded = replace(types[0], feed=replace(types[0].feed, deviation=1_000))
     parameters = replace(DAY.parameters, collateral_types=(guarded, types[1]))
     with pytest.raises(BackstopError, match="does not know guards of the feed of ETH: take the exact one"):
-        Fast(replace(DAY, parameters=parameters), 1)
+        FastEngine(replace(DAY, parameters=parameters), 1)
 
 
 def test_a_book_of_many_vaults_costs_no_more_than_its_liquidations() -> None:
@@ -192,12 +192,12 @@ def test_a_book_of_many_vaults_costs_no_more_than_its_liquidations() -> None:
     safe = GeneratedBook(4_000, (20_000 * WAD, 30_000 * WAD), (90_000, 95_000))
     small = severe()
     large = replace(small, generated={symbol: safe for symbol in DAY.symbols})
-    few, many = Fast(small, 1), Fast(large, 1)
+    few, many = FastEngine(small, 1), FastEngine(large, 1)
     seconds = []
     for fast in (few, many):
-        fast.rows(0, 2)
+        fast.run_paths(0, 2)
         began = thread_time()
-        rows = fast.rows(0, 20)
+        rows = fast.run_paths(0, 20)
         seconds.append(thread_time() - began)
     assert not rows[:, 1].any()
     assert seconds[1] < 10 * seconds[0]
@@ -230,5 +230,5 @@ def test_a_wei_decides_at_the_liquidation_ratio(more, sold) -> None:
         faults={},
     )
     still = replace(still, keepers=tuple(replace(group, noise=0) for group in still.keepers))
-    exact, fast = (named(rows, still) for rows in both(still, 1, 1))
+    exact, fast = (named(rows, still) for rows in run_both_engines(still, 1, 1))
     assert exact["liquidations"].tolist() == fast["liquidations"].tolist() == [sold]

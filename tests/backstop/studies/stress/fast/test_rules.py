@@ -16,9 +16,8 @@ from backstop.model import dutch
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.price_feed import PriceFeed
 from backstop.model.state import Revert, World
-from backstop.studies.stress.fast import auctions, liquidations, losses, pricing
-from backstop.studies.stress.fast.liquidations import _pop, _push
-from backstop.studies.stress.fast.tables import (
+from backstop.studies.stress.fast import auction_kernel, liquidations, loss_kernel, pricing
+from backstop.studies.stress.fast.kernel_tables import (
     AUCTION,
     EVENT,
     REDISTRIBUTION,
@@ -30,6 +29,7 @@ from backstop.studies.stress.fast.tables import (
     TYPE,
     VAULT,
 )
+from backstop.studies.stress.fast.liquidations import _pop_vault, _push_vault
 
 CLOSE = 1e-9
 
@@ -90,7 +90,7 @@ def test_takes_buy_alike() -> None:
             )
         except Revert:
             fill = dutch.Fill(0, 0, auction.target)
-        bought, paid, rest = pricing.fill(table[0], fast[0], fast[0]["price"], amount / WAD)
+        bought, paid, rest = pricing.compute_fill(table[0], fast[0], fast[0]["price"], amount / WAD)
         assert bought == pytest.approx(fill.collateral / WAD, rel=CLOSE)
         assert paid == pytest.approx(fill.paid / WAD, rel=CLOSE)
         assert rest == pytest.approx(fill.rest / WAD, rel=CLOSE, abs=1e-6)
@@ -121,8 +121,8 @@ def test_takers_plan_alike() -> None:
         coins, money = pool.collateral / WAD, pool.stable / WAD
         wanted = pricing.best_amount(coins, money, 0.003, auction.price / RAY)
         assert wanted == pytest.approx(amount / WAD, rel=CLOSE, abs=1e-9)
-        profit, asked, _, paid = auctions._plan(
-            table[0], fast[0], wanted, auctions.ENDLESS, 0.0, coins, money
+        profit, asked, _, paid = auction_kernel._plan_take(
+            table[0], fast[0], wanted, auction_kernel.ENDLESS, 0.0, coins, money
         )
         if plan is None:
             assert asked == 0
@@ -166,7 +166,7 @@ def test_the_feed_steps_alike() -> None:
                     reports[r]["price"], reports[r]["at"] = price, now
             with suppress(Revert):
                 feed.poke(REPORTERS[0], 0)
-            pricing.poke(kinds[0], table[0], reports, now)
+            pricing.poke_feed(kinds[0], table[0], reports, now)
             world.timestamp += 17
             now += 17
             assert pricing.valid_price(kinds[0], now) == feed.current_price("", 0) / RAY
@@ -188,7 +188,7 @@ def test_a_part_leaves_a_debt_of_the_floor_and_is_one(debt, room, taken) -> None
     vault = one(VAULT, debt=debt, locked=50, trigger=1.5 * debt / 50)
     sale = one(AUCTION)
     args = terms[0], setting[0], kind[0], system[0], vault[0], sale, 0, 0
-    assert liquidations.liquidate(*args, 1.4 * debt / 50, 60.0)
+    assert liquidations.liquidate_vault(*args, 1.4 * debt / 50, 60.0)
     assert system[0]["liquidated"] == taken
     assert kind[0]["in_auction"] == taken
     assert vault[0]["debt"] == debt - taken
@@ -202,7 +202,7 @@ def test_a_safe_vault_stays() -> None:
     system = one(SYSTEM)
     for price in (3.0, 0.0):  # at the line, and without a price
         parts = terms[0], one(SETTING, limit=1e9)[0], one(TYPE, rate=1)[0], system[0], vault[0]
-        assert liquidations.liquidate(*parts, one(AUCTION), 0, 0, price, 0.0)
+        assert liquidations.liquidate_vault(*parts, one(AUCTION), 0, 0, price, 0.0)
     assert system[0]["liquidations"] == 0
 
 
@@ -211,9 +211,9 @@ def test_what_is_left_of_a_lot_goes_back_to_the_vault() -> None:
     kind = one(TYPE, rate=1, lots=50, in_auction=100)
     vault = one(VAULT, debt=40, locked=20, trigger=3)
     sale = one(AUCTION, lot=50, target=113, penalty=13)
-    auctions.settle(terms[0], kind[0], system[0], sale[0], vault[0], 30.0, 60.0)
+    auction_kernel.book_take(terms[0], kind[0], system[0], sale[0], vault[0], 30.0, 60.0)
     assert (kind[0]["in_auction"], kind[0]["buffer"], kind[0]["lots"]) == (40, 0, 20)
-    auctions.settle(terms[0], kind[0], system[0], sale[0], vault[0], 12.0, 53.0)
+    auction_kernel.book_take(terms[0], kind[0], system[0], sale[0], vault[0], 12.0, 53.0)
     assert (kind[0]["in_auction"], kind[0]["buffer"], kind[0]["lots"]) == (0, 13, 0)
     assert system[0]["supply"] == 500 - 113
     assert (vault[0]["locked"], vault[0]["trigger"]) == (28, pytest.approx(60 / 28))
@@ -224,10 +224,10 @@ def test_the_heap_gives_the_largest_debt_first() -> None:
     vaults["debt"] = np.random.default_rng(5).random(200)
     heap = np.zeros(200, dtype=np.int64)
     for v in range(200):
-        _push(vaults, heap, v, v)
+        _push_vault(vaults, heap, v, v)
     popped = []
     for left in range(200, 0, -1):
-        popped.append(_pop(vaults, heap, left))
+        popped.append(_pop_vault(vaults, heap, left))
         vaults[popped[-1]]["debt"] = 0  # what is sold leaves the others in order
         if left % 3 == 0:
             vaults[heap[left // 2]]["debt"] = 0
@@ -242,7 +242,7 @@ def test_what_redistribution_adds_counts_in_its_epoch_and_the_next() -> None:
     paid = []
     for now in (10.0, 90.0, 110.0, 210.0, 350.0):
         before = float(kind[0]["deficit"])
-        losses.turn_epoch(setting[0], kind[0], stages, events, now)
-        losses.cover(terms[0], kind[0], one(SYSTEM)[0], stages, events, now)
+        loss_kernel.turn_epoch(setting[0], kind[0], stages, events, now)
+        loss_kernel.cover_deficit(terms[0], kind[0], one(SYSTEM)[0], stages, events, now)
         paid.append(before - float(kind[0]["deficit"]))
     assert paid == pytest.approx([100, 0, 0, 110, 0])

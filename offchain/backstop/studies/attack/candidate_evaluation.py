@@ -1,0 +1,121 @@
+"""Trial of a choice: its path is played on the contracts with a simulation's keepers, and undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from backstop.model.arithmetic import RAY
+from backstop.simulation.opening import note_auctions
+from backstop.simulation.run import Simulation
+from backstop.simulation.scenario import Scenario
+from backstop.simulation.summary import keeper_rows, underwater
+from backstop.simulation.worth import worth
+from backstop.studies.attack.search_space import AttackCandidate
+from backstop.studies.stress.exact_engine import ExactEngine
+
+GOALS = ("loss", "bad-debt", "gain")
+"""Goals of an adversary: most loss that nobody pays, most bad debt, most gain of hostile members."""
+
+Score = tuple[int, ...]
+"""Figures compared first to last, which rank even choices that do not lose anything yet."""
+
+
+@dataclass(frozen=True)
+class PathOutcome:
+    """Outcome of a path; money in wad, rounded down."""
+
+    bad_debt: int  # recognised as lost
+    covered: dict[str, int]  # paid of it, by stage
+    outstanding: int  # unpaid of it at the end
+    underwater: int  # debt beyond its collateral's worth at the end, not recognised yet
+    liquidated: int  # principal that went into auctions
+    fall: int  # of each type's lowest price below its first, summed, in ray of the first
+    profits: dict[str, int]  # by attacker, after gas
+    ends: dict[str, int]  # worth of each member of a pool at the end
+
+    @property
+    def loss(self) -> int:
+        """Loss that nobody has paid."""
+        return self.outstanding + self.underwater
+
+
+@dataclass(frozen=True)
+class CandidateOutcome:
+    """Outcome of a choice, and of its path without hostile moves if the gain was asked for."""
+
+    outcome: PathOutcome
+    without: PathOutcome | None
+
+    @property
+    def gain(self) -> int:
+        """Gain of hostile members beyond doing nothing on the same path [wad]."""
+        if self.without is None:
+            return 0
+        return sum(self.outcome.profits.values()) - sum(self.without.profits.values())
+
+    def compute_score(self, goal: str) -> Score:
+        """Return what an adversary with this goal compares."""
+        found = self.outcome
+        first = {"loss": found.loss, "bad-debt": found.bad_debt, "gain": self.gain}[goal]
+        return first, found.bad_debt, found.liquidated, found.fall
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the trial as JSON can hold it, wad as text."""
+        return {"gain_wad": str(self.gain), **_outcome_as_json(self.outcome)} | (
+            {} if self.without is None else {"without": _outcome_as_json(self.without)}
+        )
+
+
+class CandidateRunner(ExactEngine):
+    """Player of a scenario's choices, one after the other; results do not depend on the order."""
+
+    def evaluate_candidate(self, choice: AttackCandidate, goal: str) -> CandidateOutcome:
+        """Play a choice; for the goal `gain` also its path with hostile members that do nothing."""
+        outcome = self.play_scenario(choice.scenario)
+        if goal != "gain":
+            return CandidateOutcome(outcome, None)
+        moves = any(choice.plans.values())
+        return CandidateOutcome(outcome, self.play_scenario(choice.without_plans()) if moves else outcome)
+
+    def play_scenario(self, scenario: Scenario) -> PathOutcome:
+        """Play a scenario in which nothing is left to chance."""
+        session = self._get_session(scenario)
+        with session.both.imagine() if session.both is not None else session.model.imagine():
+            run = Simulation(scenario, session, self.seed)
+            note_auctions(run)
+            for state in run.keepers:
+                state.opening = worth(run, state.keeper.address)
+            run.run_blocks(lambda done, total, text: None, lambda: False)
+            return collect_outcome(run)
+
+
+def collect_outcome(run: Simulation) -> PathOutcome:
+    """Collect the outcome of a run."""
+    view, recorder = run.view(), run.recorder
+    firsts = [run.paths[symbol][0] for symbol in run.scenario.symbols]
+    return PathOutcome(
+        bad_debt=recorder.created // RAY,
+        covered={stage: amount // RAY for stage, amount in recorder.covered.items()},
+        outstanding=(sum(view.deficit(c) for c in view.types) + recorder.netted) // RAY,
+        underwater=sum(underwater(view, c) for c in range(len(firsts))) // RAY,
+        liquidated=sum(auction.principal for auction in recorder.auctions.values()) // RAY,
+        fall=sum((first - recorder.worst[c]) * RAY // first for c, first in enumerate(firsts)),
+        profits={
+            row["name"]: int(row["profit_wad"]) for row in keeper_rows(run) if row["role"] == "attacker"
+        },
+        ends={each.name: worth(run, each.address) for each in run.members if each.pool in run.at},
+    )
+
+
+def _outcome_as_json(outcome: PathOutcome) -> dict[str, Any]:
+    return {
+        "bad_debt_wad": str(outcome.bad_debt),
+        "covered": [{"stage": stage, "wad": str(amount)} for stage, amount in outcome.covered.items()],
+        "outstanding_wad": str(outcome.outstanding),
+        "underwater_wad": str(outcome.underwater),
+        "loss_wad": str(outcome.loss),
+        "liquidated_wad": str(outcome.liquidated),
+        "profits": [{"name": name, "wad": str(amount)} for name, amount in outcome.profits.items()],
+        "ends": [{"name": name, "wad": str(amount)} for name, amount in outcome.ends.items()],
+    }

@@ -1,0 +1,182 @@
+"""Search in a folder of its own: stored after each generation, resumable.
+
+    attack.json     settings that define the search
+    progress.json   what was learned up to the last finished generation
+    worst.yaml      the worst found, as a scenario
+    worst/          its run on a chain
+    summary.json    what was found
+    meta.json       when, how long, with which versions
+
+Equal searches have equal files, with however many interruptions, but for meta.json and the time of the run in
+worst/.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backstop.errors import BackstopError
+from backstop.files.outputs import content, refuse_other
+from backstop.files.whole import read_json, write_files, write_json
+from backstop.simulation.progress import Interrupted, Progress
+from backstop.simulation.scenario import Scenario
+from backstop.studies.attack.budget import Budget
+from backstop.studies.attack.candidate_evaluation import CandidateOutcome, CandidateRunner, Score
+from backstop.studies.attack.cma_es import SearchDistribution, sort_by_score
+from backstop.studies.attack.search_space import AttackCandidate, SearchSpace
+
+SCHEMA_VERSION = 2
+METHODS = ("evolution", "random")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Definition of a search."""
+
+    scenario: Scenario
+    budget: Budget
+    goal: str
+    seed: int
+    path: int
+    method: str
+    population: int
+    engine: str
+
+    def describe_settings(self) -> dict[str, Any]:
+        """Return attack.json, which has to be equal for a search to be resumed."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "scenario": self.scenario.name,
+            "budget": self.budget.name,
+            "goal": self.goal,
+            "seed": self.seed,
+            "path": self.path,
+            "method": self.method,
+            "population": self.population,
+            "engine": self.engine,
+            "content of scenario and budget": content(self),
+        }
+
+
+class WorstCaseSearch:
+    """Generations of a task, in a folder."""
+
+    def __init__(self, task: Task, out: Path) -> None:
+        self.task = task
+        self.out = out
+        self.space = SearchSpace(task.scenario, task.budget, task.seed, task.path)
+        if not self.space.names:
+            raise BackstopError(
+                f"the budget {task.budget.name} leaves nothing to choose in {task.scenario.name}"
+            )
+        if task.goal == "gain" and not self.space.attackers:
+            raise BackstopError(
+                f"nobody can gain: neither {task.budget.name} nor {task.scenario.name} has hostile members"
+            )
+        self.trials = CandidateRunner(task.scenario, task.seed, on_bytecode=task.engine == "exact")
+        self.cloud = SearchDistribution.create_standard_normal(len(self.space.names))
+        self.best: list[float] = []
+        self.best_score: Score = ()
+        self.history: list[dict[str, Any]] = []
+
+    @classmethod
+    def open_or_resume(cls, task: Task, out: Path) -> WorstCaseSearch:
+        """Begin a search or resume it."""
+        search = cls(task, out)
+        search.prepare_folder()
+        return search
+
+    def prepare_folder(self) -> None:
+        """Write attack.json, or check it and read what was learned."""
+        file = self.out / "attack.json"
+        if not file.exists():
+            try:
+                self.out.mkdir(parents=True, exist_ok=True)
+                write_json(self.task.describe_settings(), file)
+            except OSError as error:
+                raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
+            return
+        there = read_json(file, "search", SCHEMA_VERSION, "check --out", "start in another folder")
+        refuse_other(self.out, there, self.task.describe_settings())
+        self._load_progress()
+
+    def _load_progress(self) -> None:
+        file = self.out / "progress.json"
+        if not file.exists():
+            return
+        kept = read_json(file, "search", SCHEMA_VERSION, "check --out", "start in another folder")
+        try:
+            self.cloud = SearchDistribution.from_json(kept["cloud"])
+            self.best, self.best_score = kept["best"], tuple(kept["score"])
+            self.history = kept["history"]
+        except (KeyError, TypeError) as error:
+            raise BackstopError(f"{file} is not whole ({error!r}): start in another folder") from None
+
+    def run_generations(
+        self,
+        generations: int,
+        progress: Progress = lambda done, total, text: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> tuple[AttackCandidate, CandidateOutcome]:
+        """Run up to `generations` in all and return the worst found."""
+        population = self.task.population
+        while len(self.history) < generations:
+            points = self.cloud.draw_points(population, self.task.seed)
+            scores: list[Score] = []
+            for point in points:
+                if stop():
+                    done = len(self.history)
+                    raise Interrupted(
+                        f"stopped; {done} of {generations} generations are kept, the same command goes on"
+                    )
+                trial = self.trials.evaluate_candidate(self.space.build_candidate(point), self.task.goal)
+                scores.append(trial.compute_score(self.task.goal))
+                done = len(self.history) * population + len(scores)
+                progress(done, generations * population, f"worst {self._compute_worst_figure(scores):,}")
+            self._record_generation(points.tolist(), scores)
+            if self.task.method == "evolution":
+                self.cloud.update_distribution(sort_by_score(points, scores))
+            else:
+                self.cloud.generation += 1
+            self._save_progress()
+        choice = self.space.build_candidate(self.best)
+        return choice, self.trials.evaluate_candidate(choice, self.task.goal)
+
+    def write_results(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+        """Write summary.json and meta.json of the search."""
+        files = {"summary.json": summary, "meta.json": meta}
+        write_files(
+            self.out,
+            {name: json.dumps(each, indent=2, sort_keys=True) + "\n" for name, each in files.items()},
+        )
+
+    def _compute_worst_figure(self, scores: list[Score]) -> int:
+        """Return the goal's figure of the best so far [whole stablecoins]."""
+        return max([self.best_score, *scores])[0] // 10**18
+
+    def _record_generation(self, points: list[list[float]], scores: list[Score]) -> None:
+        best = max(range(len(scores)), key=lambda i: scores[i])
+        if scores[best] > self.best_score:
+            self.best, self.best_score = points[best], scores[best]
+        middle = sorted(score[0] for score in scores)[len(scores) // 2]
+        self.history.append(
+            {
+                "best_wad": str(scores[best][0]),
+                "middle_wad": str(middle),
+                "so_far_wad": str(self.best_score[0]),
+            }
+        )
+
+    def _save_progress(self) -> None:
+        kept = {
+            "schema_version": SCHEMA_VERSION,
+            "cloud": self.cloud.as_json(),
+            "best": self.best,
+            "score": self.best_score,
+            "history": self.history,
+        }
+        write_files(self.out, {"progress.json": json.dumps(kept) + "\n"})

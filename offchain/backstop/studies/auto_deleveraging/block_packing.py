@@ -1,0 +1,338 @@
+"""Calls in lockstep, packed into blocks of 30M gas: what does not fit waits for the next block.
+
+Anvil says what a call for many accounts will take behind those of its block, and blocks are packed by that.
+Other hosts are given blocks by what calls of their kind took before; where a host measures nothing, the
+committed table says what a call takes. Blocks are 12 seconds apart; prices are reported in each.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from backstop.deployment.accounts import account
+from backstop.errors import BackstopError
+from backstop.hosts.host import CALL_GAS
+from backstop.hosts.model import ModelSystem
+from backstop.keepers.costs import gas_of, measured
+from backstop.model.arithmetic import div_up
+from backstop.model.bounds import MAX_CLOSED, MIN_RANKED
+from backstop.proof.lockstep import Lockstep
+from backstop.simulation.progress import Interrupted, Progress
+from backstop.system import Action, Outcome
+
+BLOCK_GAS = 30_000_000
+BLOCK_SECONDS = 12
+# Of a block's gas, so much is planned where it is not foreseen: a call may take more than those before it.
+_PLANNED = BLOCK_GAS * 95 // 100
+# The same for the calls of a ranking: what accounts cost goes by what they have behind them, and accounts
+# come in the order of rank.
+_PLANNED_RANKS = BLOCK_GAS * 80 // 100
+# No transaction has more since EIP-7825. Gas is counted after refunds, which are up to a fifth of it
+# (EIP-3529), and has to be there before them; as much is to spare.
+_PLANNED_CALL = CALL_GAS * 3 // 5
+_SAMPLE = 20
+MANY = ("meet_all", "submit", "execute", "share")
+"""Calls for many accounts."""
+# Of fewer accounts nothing is said of their pace.
+_PACED = 100
+# Of the first calls of a kind, until some were measured; of those that the committed table has, so much more.
+_FIRST, _FIRST_MORE = 900_000, 130
+# Accounts in a call: fewer are not worth one, and fewer than MIN_RANKED of a ranking are refused.
+_FEW = 8
+
+
+@dataclass
+class Phase:
+    """What the calls of one phase took: `gas` of those that it counts, for each account that a call names."""
+
+    name: str
+    began: int  # seconds, of the chain
+    calls: int = 0
+    accounts: int = 0
+    gas: int = 0
+    least: int = 0
+    most: int = 0
+    blocks: int = 0
+    ended: int = 0
+    # So many accounts were done when this process had taken so many seconds of a processor.
+    marks: list[tuple[int, float]] = field(default_factory=list)
+
+    def add_call(self, gas: int, accounts: int) -> None:
+        """Add a call."""
+        each = gas // accounts
+        self.least = each if not self.calls else min(self.least, each)
+        self.most = max(self.most, each)
+        self.calls += 1
+        self.accounts += accounts
+        self.gas += gas
+
+    def measure_pace(self) -> tuple[float, float]:
+        """Return how many microseconds an account took, in the first half of them and in the second."""
+        if len(self.marks) < 3 or self.accounts < _PACED:
+            return 0.0, 0.0
+        (first, began), (last, ended) = self.marks[0], self.marks[-1]
+        middle, half = min(self.marks, key=lambda mark: abs(2 * mark[0] - first - last))
+        if middle in (first, last):
+            return 0.0, 0.0
+        return (half - began) * 1e6 / (middle - first), (ended - half) * 1e6 / (last - middle)
+
+
+class _PendingCall(NamedTuple):
+    """A call that its block has not been mined with yet."""
+
+    action: Action
+    phase: Phase
+    kind: str
+    accounts: int
+    counted: bool
+
+
+class BlockPacker:
+    """What is done to a deployment, block by block."""
+
+    def __init__(
+        self,
+        system: Lockstep | ModelSystem,
+        progress: Progress = lambda done, total, text: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.system = system
+        self.model = system if isinstance(system, ModelSystem) else system.model
+        self.progress, self.stop = progress, stop
+        self.measures = False
+        """Whether the host says what a call takes; known once a block was mined."""
+        self.phases: dict[str, Phase] = {}
+        self.phase = Phase("", system.timestamp)
+        self.blocks = 0
+        self.fullest = 0
+        self.positions = 1
+        """Positions of an account, at most: it takes so much more than the table says."""
+        self.refresh: Callable[[], Iterable[Action]] = tuple
+        """What has to be said at the beginning of a block, so that marks are of now."""
+        self._waiting: list[_PendingCall] = []
+        # Gas of the block so far.
+        self._planned = 0
+        self._foresees = False
+        # The call that was looked at last and fits, and how many were before it in the block.
+        self._fit: tuple[Action, int] | None = None
+        # Of each kind, what a call took at most for an account, beside what any such call takes.
+        self._each: dict[str, int] = {}
+        self._total = 0
+        if isinstance(system, Lockstep):
+            system.block = 10**9  # blocks end when they are full
+
+    @property
+    def timestamp(self) -> int:
+        return self.system.timestamp
+
+    def begin_phase(self, name: str, total: int = 0) -> Phase:
+        """Count what follows as a phase of its own; it goes on in the same block."""
+        self.phase.ended = self.timestamp
+        self._total = total
+        self.phase = self.phases.setdefault(name, Phase(name, self.timestamp))
+        self.phase.marks.append((self.phase.accounts, time.process_time()))
+        return self.phase
+
+    def apply_call(
+        self,
+        call: str,
+        *args: Any,
+        by: str = "",
+        accounts: int = 1,
+        counted: bool = True,
+        may: bool = False,
+        like: str = "",
+        at_least: int = 0,
+    ) -> Outcome:
+        """Run "Contract.method" in the block, or in the next one if it is full.
+
+        It has to go, unless it `may`. What is not `counted` is no part of the phase's gas, though of its
+        blocks. Calls of a phase are expected to take alike, or those that are given the same `like`; or so
+        much gas an account, if that is more.
+        """
+        kind = self._format_kind(call, like)
+        action = _build_action(call, args, by)
+        if self._waiting and not self._has_room(action, kind, accounts, at_least):
+            self.mine_block()
+        self._open_block()
+        outcome = self._apply_action(action, kind, accounts, counted, at_least)
+        if outcome.reason is not None and not may:
+            raise BackstopError(f"{call} reverted with {outcome.reason!r}")
+        return outcome
+
+    def batch_accounts(
+        self,
+        call: str,
+        *args: Any,
+        accounts: Sequence[str],
+        by: str = "",
+        like: str = "",
+        at_least: int = 0,
+    ) -> Iterator[tuple[str, ...]]:
+        """Yield the accounts of calls "Contract.method", each of as many as the block has room for.
+
+        `args` are the arguments before the accounts.
+        """
+        kind, done = self._format_kind(call, like), 0
+        few = MIN_RANKED if call.endswith(".submit") else _FEW
+        while done < len(accounts):
+            self._open_block()
+            most = MAX_CLOSED
+            while True:
+                each = max(self._estimate_account_gas(kind), at_least)
+                free = min(self._get_gas_limit(kind) - self._planned, _PLANNED_CALL)
+                room = min((free - _get_base_gas(kind)) // each, most)
+                if room < min(few, len(accounts) - done):
+                    self.mine_block()
+                    self._open_block()
+                    most = MAX_CLOSED
+                    continue
+                some = tuple(accounts[done : done + room])
+                if self._has_room(_build_action(call, (*args, some), by), kind, len(some), at_least):
+                    break
+                most = len(some) - 1
+            done += len(some)
+            yield some
+
+    def mine_block(self) -> None:
+        """Mine the block, if there is anything in it, and wait for the next."""
+        if not self._waiting:
+            return
+        waiting, self._waiting, self._planned, self._fit = self._waiting, [], 0, None
+        spent = self._settle_and_measure(waiting)
+        used = sum(spent)
+        self.fullest = max(self.fullest, used)
+        if used > BLOCK_GAS:
+            raise BackstopError(
+                f"a block of {used:,} gas while {self.phase.name}: calls took far more than those before them"
+            )
+        self.blocks += 1
+        waiting[0].phase.blocks += 1
+        taken: dict[str, list[int]] = {}
+        for one, gas in zip(waiting, spent, strict=True):
+            beside = max(0, gas - _get_base_gas(one.kind))
+            taken.setdefault(one.kind, []).append(div_up(beside, one.accounts))
+            if one.counted:
+                one.phase.add_call(gas, one.accounts)
+        for kind, each in taken.items():
+            # Few of them are no sample.
+            known = self._each.get(kind, 0) if len(each) < _SAMPLE else 0
+            self._each[kind] = max([known, *each])
+        self.phase.marks.append((self.phase.accounts, time.process_time()))
+        self.progress(self.phase.accounts, self._total, self.phase.name)
+        if self.stop():
+            raise Interrupted(f"interrupted while {self.phase.name}")
+        self.wait_seconds(BLOCK_SECONDS)
+
+    def forget_gas(self) -> None:
+        """Take nothing for known of what calls take: prices have moved."""
+        self.mine_block()
+        self._each.clear()
+
+    def wait_seconds(self, seconds: int) -> None:
+        """Let time pass, in which no block has anything."""
+        self.mine_block()
+        self.system.advance(seconds)
+
+    def _open_block(self) -> None:
+        """Say what a block begins with, if nothing has been done in it."""
+        if not self._waiting:
+            for action in self.refresh():
+                said = f"{action.contract}.{action.method} while {self.phase.name}"
+                self._apply_action(action, said, 1, counted=False)
+
+    def _has_room(self, action: Action, kind: str, accounts: int, at_least: int) -> bool:
+        """Return whether a call fits into the block, by what the host foresees, or by what is planned."""
+        if self._fit == (action, len(self._waiting)):
+            return True
+        foreseen = self._dry_run_gas(action) if _get_base_gas(kind) else []
+        if foreseen:
+            *before, gas = foreseen
+            self._planned = sum(before)
+            self._each[kind] = div_up(max(0, gas - _get_base_gas(kind)), accounts)
+            fits = self._planned + gas <= BLOCK_GAS
+        else:
+            planned = max(self._estimate_gas(kind, accounts), at_least * accounts)
+            fits = self._planned + planned <= self._get_gas_limit(kind)
+        self._fit = (action, len(self._waiting)) if fits else None
+        return fits
+
+    def _dry_run_gas(self, action: Action) -> list[int]:
+        """Return the gas of each call of the block and of another one behind them, if the host tells."""
+        if not isinstance(self.system, Lockstep):
+            return []
+        gas = self.system.chain.foresee_gas([*(one.action for one in self._waiting), action])
+        self._foresees = bool(gas)
+        return gas
+
+    def _get_gas_limit(self, kind: str) -> int:
+        """Return the gas that a block is filled to, for calls of a kind."""
+        if self._foresees:
+            return BLOCK_GAS
+        return _PLANNED_RANKS if ".submit" in kind else _PLANNED
+
+    def _apply_action(
+        self, action: Action, kind: str, accounts: int, counted: bool, at_least: int = 0
+    ) -> Outcome:
+        outcome = self.system.apply(action)
+        # What reverts takes gas too, which is no part of what an account costs.
+        goes = counted and outcome.reason is None
+        self._waiting.append(_PendingCall(action, self.phase, kind, accounts, goes))
+        self._planned += max(self._estimate_gas(kind, accounts), at_least * accounts)
+        return outcome
+
+    def _estimate_gas(self, kind: str, accounts: int) -> int:
+        """Return the gas that a call is expected to take."""
+        return _get_base_gas(kind) + self._estimate_account_gas(kind) * accounts
+
+    def _estimate_account_gas(self, kind: str) -> int:
+        known = self._each.get(kind)
+        if known is None and _get_base_gas(kind):
+            known = _get_account_gas(kind) * self.positions * _FIRST_MORE // 100
+        return _FIRST if known is None else known
+
+    def _format_kind(self, call: str, like: str) -> str:
+        return f"{call} while {self.phase.name} {like}"
+
+    def _settle_and_measure(self, waiting: list[_PendingCall]) -> list[int]:
+        """Return the gas of each call, measured or by the table."""
+        if isinstance(self.system, Lockstep):
+            self.system.settle()
+            spent = self.system.chain.spent
+            if any(spent):
+                self.measures = True
+                return spent
+        return [_read_table_gas(one.kind, one.accounts) for one in waiting]
+
+
+_UNLISTED = 100_000
+"""Of a call that the committed table has no job for."""
+
+
+def _read_table_gas(kind: str, accounts: int) -> int:
+    """Return a call's gas by the committed table."""
+    base = _get_base_gas(kind)
+    return base + accounts * _get_account_gas(kind) if base else gas_of(*_split_kind(kind)) or _UNLISTED
+
+
+def _get_base_gas(kind: str) -> int:
+    """Return what a call for many accounts takes beside them, by the committed table; 0 of any other call."""
+    return measured(f"cycles: {method}") if (method := _split_kind(kind)[1]) in MANY else 0
+
+
+def _get_account_gas(kind: str) -> int:
+    return measured(f"cycles: {_split_kind(kind)[1]}, each account")
+
+
+def _build_action(call: str, args: tuple[Any, ...], by: str) -> Action:
+    """Return the call of "Contract.method"; a stranger's if nobody is said to call."""
+    contract, method = call.split(".")
+    return Action(contract, method, args, by or account("stranger"))
+
+
+def _split_kind(kind: str) -> list[str]:
+    """Return contract and method."""
+    return kind.split(" ")[0].split(".")

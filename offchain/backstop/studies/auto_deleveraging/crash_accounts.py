@@ -1,0 +1,202 @@
+"""Accounts of a crash: who is long and will owe, who is short and will have gained, and who stands by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from backstop.deployment.accounts import account
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import DomainParameters, MarginParameters, Parameters, PerpetualParameters
+from backstop.deployment.signing import sign_order, trader
+from backstop.hosts.host import CHAIN_ID
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.margin_orders import Order
+from backstop.model.perpetual_market import PerpetualMarket
+from backstop.studies.auto_deleveraging.block_packing import BlockPacker
+from backstop.system import Action
+
+HOUSE, DESK, FUND, ORDERS, CLOSER = (
+    "PerpetualMarket",
+    "PerpetualDesk",
+    "MarginFund",
+    "MarginOrders",
+    "PerpetualCloser",
+)
+SYMBOLS = ("WETH", "WBTC")
+LOTS = (WAD // 100, WAD // 1_000)
+# Prices in stablecoins: at which positions are opened, a third of them at each, and to which coins fall.
+ENTRIES = ((2_000, 2_040, 1_980), (60_000, 61_200, 59_400))
+FALLS = ((1_600, 1_200), (48_000, 36_000))
+LINE = 20_000_000
+# Leverages of those who will owe, and of those who will have gained.
+LONG, SHORT = (3, 5, 8), (1, 2, 4, 8)
+FINDER = "finder"
+"""Whoever calls what anybody may."""
+# Lots of an account that will be below its maintenance margin, and how many of them are taken over at once.
+THIN, TAKEN = 100, 10
+
+
+def build_parameters(markets: int, policy: str) -> Parameters:
+    """Return the standard deployment with perpetual markets, whose lots of debtors go by a policy."""
+    terms = PerpetualParameters(SYMBOLS[0], LOTS[0], 1_000, 500, of_market=((0, 0), (0, 0)))
+    listed = tuple(replace(terms, symbol=SYMBOLS[m], lot=LOTS[m]) for m in range(markets))
+    # Dodgers may trade at any mark: the worst case.
+    margin = MarginParameters(listed, domain="Perpetuals", policy=policy, divergence=0)
+    return replace(standard(), domains=(DomainParameters("Perpetuals", LINE),), margin=margin)
+
+
+class AccountPopulation:
+    """A market, those in it, and its prices."""
+
+    def __init__(self, blocks: BlockPacker, accounts: int, insolvent: int, markets: int, seed: int) -> None:
+        self.blocks, self.random, self.markets = blocks, Random(seed), range(markets)
+        self.addresses = blocks.system.addresses
+        self.longs = [f"long_{i}" for i in range(insolvent)]
+        self.shorts = [f"short_{i}" for i in range(accounts - insolvent)]
+        self.thin: list[str] = []
+        # The more there are the smaller each of them: what is drawn for them has a ceiling.
+        self.most_lots = max(50, 500 * 10_000 // max(accounts, 10_000))
+        self.reported_at = 0
+        self.dollars = [entries[0] for entries in ENTRIES]
+        self._nonce = 0
+        blocks.refresh = self._iter_reports
+
+    @property
+    def market(self) -> PerpetualMarket:
+        """The model's."""
+        found = self.blocks.model.world.contracts[HOUSE]
+        assert isinstance(found, PerpetualMarket)
+        return found
+
+    def read_mark(self, market_index: int) -> int:
+        """Return a market's mark [wei a lot]."""
+        return int(self.market.paths[market_index].price)
+
+    # ---------------------------------------------------------------- prices
+
+    def move_prices(self, dollars: tuple[int, ...]) -> None:
+        """Have all markets marked at prices of now."""
+        self.blocks.forget_gas()
+        self.dollars = list(dollars)
+        self.reported_at = 0
+        for m in self.markets:
+            self.blocks.apply_call(f"{HOUSE}.accrue", m, counted=False)
+
+    def _iter_reports(self) -> Iterator[Action]:
+        """Yield the reports that a block needs, so that there are marks of now."""
+        if self.blocks.timestamp == self.reported_at:
+            return
+        self.reported_at = self.blocks.timestamp
+        for m in range(len(ENTRIES)):
+            for i in range(standard().collateral_types[m].feed.reporters):
+                price = self.dollars[m] * RAY
+                args = m, price, price, price, 0
+                yield Action("PriceFeed", "report_range", args, account(f"reporter_{i + 1}"))
+
+    # --------------------------------------------------------------- opening
+
+    def open_positions(self, thin: int) -> None:
+        """Open all positions, of so many accounts besides that will be below their maintenance margins."""
+        self._draw_stablecoins()
+        count = max(len(self.longs), len(self.shorts))
+        self.blocks.begin_phase("accounts open", 4 * count)
+        self.move_prices((self.dollars[0], self.dollars[1]))
+        # The bank is long against those whom no debtor is.
+        alone = max(0, count - len(self.longs)) * self.most_lots * self.read_mark(0) // 2
+        self.deposit_margin("bank", 2_000_000 * WAD + alone * 3 // 5)
+        self.deposit_margin("liquidator", 1_000_000 * WAD)
+        # Whoever meets debtors has an account, which bonds are paid into.
+        self.deposit_margin(FINDER, WAD)
+        self._warm_up_market()
+        for third in range(3):
+            self.move_prices(tuple(entries[third] for entries in ENTRIES))
+            for i in range(count * third // 3, count * (third + 1) // 3):
+                self._open_pair(i)
+            for i in range(thin * third // 3, thin * (third + 1) // 3):
+                self._open_thin(f"thin_{i}")
+
+    def _warm_up_market(self) -> None:
+        """Have somebody gain and lose before: in a market without a history the first move costs more."""
+        for m in self.markets:
+            for name in ("early", "other"):
+                self.deposit_margin(name, 1_000 * WAD)
+            self.submit_trade("early", "other", m, 1)
+        for twentieths in (21, 20):
+            self.move_prices(tuple(entries[0] * twentieths // 20 for entries in ENTRIES))
+
+    def _draw_stablecoins(self) -> None:
+        """Have a well-secured vault draw what accounts bring, and insure the market."""
+        rich, blocks = account("rich"), self.blocks
+        blocks.begin_phase("money is drawn")
+        # The core goes by its own prices, an hour and more behind.
+        for _ in range(2):
+            blocks.wait_seconds(3_600)
+            for action in self._iter_reports():
+                blocks.apply_call(f"{action.contract}.{action.method}", *action.args, by=action.sender)
+            for m in range(len(ENTRIES)):
+                blocks.apply_call("PriceFeed.poke", m)
+        blocks.apply_call(f"{SYMBOLS[0]}.mint", rich, 60_000 * WAD, by=rich)
+        blocks.apply_call(f"{SYMBOLS[0]}.approve", self.addresses["VaultEngine"], MAX_UINT256, by=rich)
+        drawn = 60_000 * WAD, 48_000_000 * WAD
+        blocks.apply_call("VaultEngine.deposit_and_draw", 0, rich, *drawn, rich, by=rich)
+        for contract in (HOUSE, FUND):
+            blocks.apply_call("Stablecoin.approve", self.addresses[contract], MAX_UINT256, by=rich)
+        blocks.apply_call(f"{FUND}.insure", 2 * (len(self.longs) + len(self.shorts)) * WAD, by=rich)
+
+    def _open_pair(self, i: int) -> None:
+        """Open the positions of one pair: those of whom there are fewer have more than one counterparty."""
+        long = self.longs[i] if i < len(self.longs) else "bank"
+        short = self.shorts[i % len(self.shorts)]
+        lots = [self.random.randint(5, self.most_lots) // len(self.markets) or 1 for _ in self.markets]
+        notional = sum(lots[m] * self.read_mark(m) for m in self.markets)
+        for name, leverages in ((long, LONG), (short, SHORT)):
+            if name != "bank":
+                self.deposit_margin(
+                    name, notional // self.random.choice(leverages) + self.compute_side_costs(notional)
+                )
+        for m in self.markets:
+            self.submit_trade(long, short, m, lots[m])
+
+    def _open_thin(self, name: str) -> None:
+        """Open a position of the first market that will have half of its maintenance margin."""
+        at, low = self.read_mark(0), FALLS[0][-1] * LOTS[0]
+        self.deposit_margin(
+            name, THIN * (at - low) + THIN * low // 40 + self._compute_fee(THIN * at) + self._compute_bond()
+        )
+        self.submit_trade(name, "bank", 0, THIN)
+        self.thin.append(name)
+
+    def _compute_bond(self) -> int:
+        return int(3 * self.market.third_bond)
+
+    def _compute_fee(self, notional: int) -> int:
+        return notional * MarginParameters(()).taker_fee // 10_000 + 1
+
+    def compute_side_costs(self, notional: int) -> int:
+        """Return what is needed beside a margin: bonds, and fees."""
+        return self._compute_bond() + 2 * self._compute_fee(notional)
+
+    def deposit_margin(self, name: str, amount: int) -> None:
+        """Pay into an account."""
+        self.blocks.apply_call(f"{HOUSE}.deposit", trader(name), amount, by=account("rich"), counted=False)
+
+    def submit_trade(
+        self, buyer: str, seller: str, market_index: int, lots: int, price: int = 0, may: bool = False
+    ) -> bool:
+        """Have a trade of two signed orders, at the mark unless a price is given; return whether it went."""
+        self._nonce += 1
+        sides: list[Any] = []
+        for name, size in ((buyer, lots), (seller, -lots)):
+            order = Order(
+                trader(name),
+                market_index,
+                size,
+                price or self.read_mark(market_index),
+                MAX_UINT256,
+                self._nonce,
+            )
+            sides += [order, sign_order(name, order, CHAIN_ID, self.addresses[ORDERS])]
+        return self.blocks.apply_call(f"{ORDERS}.fill", *sides, lots, may=may).reason is None

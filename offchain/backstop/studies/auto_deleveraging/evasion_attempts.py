@@ -1,0 +1,165 @@
+"""Winners who try to bear less: after the fall they pass positions on, trade off the mark, and withdraw.
+
+Each has a second account that others do not know of. What a dodger escapes in money is what its gain of the
+cycle has to bear, and the fees that it paid, less what it and its second account have less at the end than
+after the fall: prices stand still meanwhile, and funding is counted as if it had kept its position.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+
+from backstop.deployment.signing import trader
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.studies.auto_deleveraging.crash_accounts import HOUSE, AccountPopulation
+
+PASSES, OFF_MARK, ITSELF, WITHDRAWS = (
+    "passes its position on",
+    "trades off the mark with itself",
+    "trades at the mark with itself",
+    "withdraws",
+)
+WAYS = (PASSES, OFF_MARK, ITSELF, WITHDRAWS)
+_BAND = 50  # basis points, of the deployment
+
+
+@dataclass
+class Evader:
+    """A winner and its second account."""
+
+    name: str
+    pal: str
+    way: str
+    had: int  # wad, after the fall
+    gains: list[int]  # wad, of the cycle of the fall, by market
+    sizes: list[int]  # lots, by market
+    worths: list[int]  # wei, of them
+    fees: int = 0  # wad, that both paid
+    brought: int = 0  # wad, into the second account
+    taken_out: int = 0  # wad
+
+
+@dataclass
+class EvasionAttempts:
+    """What dodgers try, and what goes."""
+
+    dodgers: list[Evader] = field(default_factory=list)
+    tried: Counter[str] = field(default_factory=Counter)
+    went: Counter[str] = field(default_factory=Counter)
+
+    def count_attempt(self, way: str, went: bool) -> None:
+        """Count an attempt."""
+        self.tried[way] += 1
+        self.went[way] += went
+
+
+def choose_evaders(crowd: AccountPopulation, percent: int, seed: int) -> EvasionAttempts:
+    """Choose so many percent of the winners, each with one way to dodge."""
+    market, found = crowd.market, EvasionAttempts()
+    names = Random(seed).sample(crowd.shorts, len(crowd.shorts) * percent // 100)
+    with crowd.blocks.model.imagine():
+        for i, name in enumerate(names):
+            owner = trader(name)
+            market._touch(owner)
+            gained = [sum(market._gained_now(owner, m)) for m in crowd.markets]
+            sizes = [market.positions[owner, m].size for m in crowd.markets]
+            has = sum_account_value(crowd, owner)
+            worths = [market._worth(m, size) for m, size in enumerate(sizes)]
+            found.dodgers.append(Evader(name, f"second_{i}", WAYS[i % len(WAYS)], has, gained, sizes, worths))
+    return found
+
+
+def sum_account_value(crowd: AccountPopulation, owner: str) -> int:
+    """Return what a touched account has [wad], its bond too; haircuts that are not final are still in it."""
+    account = crowd.market.accounts[owner]
+    return int(crowd.market._own(owner) + crowd.market.third_bond * account.bond.bit_count())
+
+
+def run_evasions(crowd: AccountPopulation, dodges: EvasionAttempts) -> None:
+    """Have each dodger do what it does, as far as the market lets it."""
+    for each in dodges.dodgers:
+        if each.way == WITHDRAWS:
+            _withdraw_all(crowd, dodges, each, each.name)
+            continue
+        for m in crowd.markets:
+            lots = -crowd.market.positions[trader(each.name), m].size
+            if lots > 0:
+                _pass_position(crowd, dodges, each, m, lots)
+        _withdraw_all(crowd, dodges, each, each.name)
+        _withdraw_all(crowd, dodges, each, each.pal)
+
+
+def _pass_position(
+    crowd: AccountPopulation, dodges: EvasionAttempts, each: Evader, market_index: int, lots: int
+) -> None:
+    """Trade with the second account, which takes the position over; give it back if so."""
+    mark = crowd.read_mark(market_index)
+    margin = lots * mark // 2 + crowd.compute_side_costs(lots * mark)
+    crowd.deposit_margin(each.pal, margin)
+    each.brought += margin
+    off = mark * _BAND // BASIS_POINTS if each.way == OFF_MARK else 0
+    dodges.count_attempt(
+        each.way, _trade_with_fees(crowd, each, each.name, each.pal, market_index, lots, mark + off)
+    )
+    if each.way == ITSELF:
+        dodges.count_attempt(
+            each.way, _trade_with_fees(crowd, each, each.pal, each.name, market_index, lots, mark)
+        )
+
+
+def _trade_with_fees(
+    crowd: AccountPopulation, each: Evader, buyer: str, seller: str, market_index: int, lots: int, price: int
+) -> bool:
+    fees = crowd.market.fee_table[()]
+    went = crowd.submit_trade(buyer, seller, market_index, lots, price, may=True)
+    each.fees += crowd.market.fee_table[()] - fees
+    return went
+
+
+def _withdraw_all(crowd: AccountPopulation, dodges: EvasionAttempts, each: Evader, name: str) -> None:
+    """Take out all that there is, and if that is refused what is no gain and no margin."""
+    owner, market = trader(name), crowd.market
+    if not market.accounts[owner].cycle:
+        return
+    with crowd.blocks.model.imagine():
+        market._touch(owner)
+        standing = market._standing(owner)
+        notional = sum(abs(market.positions[owner, m].size) * crowd.read_mark(m) for m in crowd.markets)
+    free = standing.own - standing.haircut - standing.unfinal - notional // 10 - 1
+    for amount in (standing.own, free):
+        if amount <= 0:
+            continue
+        outcome = crowd.blocks.apply_call(
+            f"{HOUSE}.withdraw", amount, owner, by=owner, counted=False, may=True
+        )
+        dodges.count_attempt(WITHDRAWS, outcome.reason is None)
+        if outcome.reason is None:
+            each.taken_out += int(outcome.value)
+            return
+
+
+def compute_escaped(crowd: AccountPopulation, each: Evader, cycle: int) -> int:
+    """Return what a dodger bears less than its gain has to [wad], once that is final; under zero: more."""
+    market = crowd.market
+    has = each.taken_out - each.brought
+    for name in (each.name, each.pal):
+        owner = trader(name)
+        if market.accounts[owner].cycle:
+            market._touch(owner)
+            has += sum_account_value(crowd, owner)
+    had = each.had
+    for m, (size, worth) in enumerate(zip(each.sizes, each.worths, strict=True)):
+        had += market._worth(m, size) - worth
+    return compute_due_share(crowd, each, cycle) + each.fees - (had - has)
+
+
+def compute_due_share(crowd: AccountPopulation, each: Evader, cycle: int) -> int:
+    """Return what a dodger's gain has to bear [wad]: of each market the share that all bear, rounded up."""
+    market, due = crowd.market, 0
+    for m in crowd.markets:
+        losses, totals = market.losses[m, cycle].short, market.totals[m, cycle].short
+        gain = each.gains[m]
+        due += -(-gain * losses // totals) if totals else 0
+    return due

@@ -1,0 +1,316 @@
+"""Crash of a perpetual market with many accounts: seized, booked, closed against, settled, block by block.
+
+Accounts that are long have leverages with which a fall by two fifths leaves them owing. They sleep for two
+cycles; then the coins fall at once. Everybody who owes is met, the cycle ends, what they owe is booked
+against those who gained, and by policy positions of these are closed against the lots that are nobody's. In
+every phase somebody liquidates accounts that are below their maintenance margins. Each call runs in lockstep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from backstop.deployment.contracts import CLOSERS
+from backstop.deployment.create import deploy
+from backstop.deployment.signing import trader
+from backstop.errors import BackstopError
+from backstop.hosts.host import Host
+from backstop.hosts.model import ModelSystem
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.proof.lockstep import Lockstep
+from backstop.simulation.progress import Progress
+from backstop.studies.auto_deleveraging.adl_execution import AdlResult, close_positions
+from backstop.studies.auto_deleveraging.block_packing import BlockPacker, Phase
+from backstop.studies.auto_deleveraging.crash_accounts import (
+    DESK,
+    FALLS,
+    FINDER,
+    HOUSE,
+    TAKEN,
+    AccountPopulation,
+    build_parameters,
+)
+from backstop.studies.auto_deleveraging.evasion_attempts import (
+    EvasionAttempts,
+    choose_evaders,
+    compute_escaped,
+    run_evasions,
+)
+from backstop.system import Action, Outcome
+
+FALLING, SEIZING, BOOKING = "coins fall", "positions are seized", "losses are booked"
+ROLLING, SETTLING = "cycles roll", "debtors are settled"
+TRIES = 16
+"""Accounts below their margins: so many liquidations are tried over all phases."""
+# Gas of an account that is closed, at most.
+_CLOSING = 85_000
+# Seconds of a cycle that have passed when the coins fall.
+_INTO = 900
+
+
+class LossPayers(NamedTuple):
+    """Who paid what accounts owed beyond what they had [wad]; the others add up to `owed`."""
+
+    owed: int
+    insurance: int
+    winners: int  # who gained in the cycle of the fall
+    unvested: int  # profits that had not vested, and insurance that was left
+    later: int  # gains of the cycle after that
+    protocol: int
+    nobody: int  # late at the end
+
+
+class CrashTimes(NamedTuple):
+    """When what was done, in seconds since the coins fell; `closed` is 0 where nobody is closed by force."""
+
+    seized: int
+    booked: int
+    closed: int
+    final: int
+
+
+class EvasionResult(NamedTuple):
+    """What dodgers do not bear."""
+
+    dodges: EvasionAttempts
+    money: int  # wad, of all together that bear less than their gains have to
+    most: int  # wad, of one of them
+    lots: int  # that would have been closed of them
+    missed: int  # of those, that were not
+
+
+class CrashResult(NamedTuple):
+    """Figures of a crash."""
+
+    accounts: int
+    insolvent: int
+    winners: int
+    phases: dict[str, Phase]
+    measured: bool  # whether the host says what gas a call takes; else it is the committed table's
+    fullest: int  # gas of the fullest block
+    times: CrashTimes
+    paid: LossPayers
+    margins: int  # wad, of those who owed, before the coins fell
+    gained: int  # wad, by all in the cycle of the fall
+    most_taken: int  # basis points of a gain, rounded up
+    nobodys: int  # lots that are nobody's at the end
+    closings: list[AdlResult]
+    tried: int
+    liquidated: int
+    escape: EvasionResult | None
+    steps: int
+    fields: int  # compared between model and chain
+
+
+class MarginCrash:
+    """A deployment with a perpetual market, its accounts, and the fall."""
+
+    def __init__(
+        self,
+        host: Host | None,
+        accounts: int,
+        seed: int,
+        *,
+        insolvent: int | None = None,
+        markets: int = 1,
+        policy: str = "by-cycle",
+        dodgers: int = 0,
+        progress: Progress = lambda done, total, text: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Deploy the market on a host, with None on the model alone; `dodgers` are percent of the winners."""
+        insolvent = accounts // 2 if insolvent is None else insolvent
+        if not 0 < insolvent < accounts:
+            raise BackstopError("a crash needs accounts that will owe, and others that will not")
+        self.policy, self.seed, self.dodgers = policy, seed, dodgers
+        deployment = build_parameters(markets, policy)
+        _, model, chain = deploy(host, deployment)
+        system: Lockstep | ModelSystem = model
+        if chain is not None:
+            system = Lockstep(model, chain, parameters=deployment, seed=seed, check_every=0, traces=None)
+        self.blocks = BlockPacker(system, progress, stop)
+        self.blocks.positions = markets
+        self.crowd = AccountPopulation(self.blocks, accounts, insolvent, markets, seed)
+        self.tried = self.liquidated = 0
+        self._thin: Iterator[str] = iter(())
+        self._held: list[dict[str, int]] = []
+
+    def run_crash(self) -> CrashResult:
+        """Open the book, let the coins fall, and go on until all losses are final; compare all state."""
+        blocks, crowd, market = self.blocks, self.crowd, self.crowd.market
+        crowd.open_positions(TRIES)
+        self._thin = iter(crowd.thin)
+        blocks.begin_phase("two cycles pass")
+        for _ in range(2):
+            self._roll_cycle()
+        blocks.wait_seconds(_INTO)
+        had = self._read_net_values()
+        blocks.begin_phase(FALLING)
+        fell_at = blocks.timestamp
+        for dollars in zip(*FALLS, strict=True):
+            crowd.move_prices(dollars)
+        self._liquidate_next()
+        self._held = [
+            {owner: -market.positions[owner, m].size for owner in market.accounts} for m in crowd.markets
+        ]
+        dodges = choose_evaders(crowd, self.dodgers, self.seed) if self.dodgers else None
+        self._run_evasion(dodges)
+        owing = [owner for owner, own in self._read_net_values().items() if own < 0]
+        self._update_and_seize(SEIZING, owing)
+        seized = blocks.timestamp - fell_at
+        self._roll_cycle()
+        cycle = market.clocks[()].cycle - 1
+        self._run_evasion(dodges)
+        self._update_and_seize(BOOKING, owing)
+        while again := self._list_unbooked():
+            self._update_and_seize(BOOKING, again, liquidating=False)
+        booked = blocks.timestamp - fell_at
+        closings = self._close_by_policy()
+        closed = blocks.timestamp - fell_at if closings else 0
+        owed = sum(sum(market.losses[m, cycle]) for m in crowd.markets) + market.late_table[()]
+        gained = sum(sum(market.totals[m, cycle]) for m in crowd.markets)
+        late = [market.late_table[()]]
+        insurance = _read_roll_figure(self._roll_cycle(), "insured")
+        final = blocks.timestamp - fell_at
+        late.append(market.late_table[()])
+        losses = [market.losses[m, cycle] for m in crowd.markets]
+        self._update_and_seize(SETTLING, owing)
+        posted = int(blocks.apply_call(f"{HOUSE}.post_shortfall", counted=False).value) if late[-1] else 0
+        later = _read_roll_figure(self._roll_cycle(), "later")
+        blocks.mine_block()
+        system = blocks.system
+        if isinstance(system, Lockstep):
+            system.check()
+        nobody = market.late_table[()]
+        unvested = late[0] - posted - later - nobody
+        return CrashResult(
+            accounts=len(crowd.longs) + len(crowd.shorts),
+            insolvent=len(owing),
+            winners=len(crowd.shorts),
+            phases=blocks.phases,
+            measured=blocks.measures,
+            fullest=blocks.fullest,
+            times=CrashTimes(seized, booked, closed, final),
+            paid=LossPayers(owed, insurance, sum(map(sum, losses)), unvested, later, posted, nobody),
+            margins=sum(had[owner] for owner in owing),
+            gained=gained,
+            most_taken=self._most_taken(cycle),
+            nobodys=sum(abs(market.lots[m].long - market.lots[m].short) for m in crowd.markets),
+            closings=closings,
+            tried=self.tried,
+            liquidated=self.liquidated,
+            escape=None if dodges is None else self._measure_escape(dodges, cycle, closings),
+            steps=system.steps if isinstance(system, Lockstep) else 0,
+            fields=system.fields_compared if isinstance(system, Lockstep) else 0,
+        )
+
+    # ------------------------------------------------------------------- acts
+
+    def _update_and_seize(self, name: str, owners: Sequence[str], liquidating: bool = True) -> None:
+        """Meet many accounts; liquidate another before the first, halfway, and after the last.
+
+        Which moves an account has behind it decides what it costs: their order is drawn, so that calls take
+        alike.
+        """
+        blocks, call = self.blocks, f"{HOUSE}.meet_all"
+        owners = self.crowd.random.sample(owners, len(owners))
+        blocks.begin_phase(name, len(owners))
+        done = 0
+        if liquidating:
+            self._liquidate_next()
+        for some in blocks.batch_accounts(call, accounts=owners, by=trader(FINDER)):
+            blocks.apply_call(call, some, by=trader(FINDER), accounts=len(some))
+            done += len(some)
+            if liquidating and done - len(some) < len(owners) // 2 <= done:
+                self._liquidate_next()
+        if liquidating:
+            self._liquidate_next()
+
+    def _liquidate_next(self) -> None:
+        """Take lots of the next account over that is below its maintenance margin."""
+        owner = next(self._thin)
+        self.tried += 1
+        args = trader(owner), 0, TAKEN
+        done = self.blocks.apply_call(
+            f"{DESK}.liquidate", *args, by=trader("liquidator"), counted=False, may=True
+        )
+        self.liquidated += done.reason is None
+
+    def _run_evasion(self, dodges: EvasionAttempts | None) -> None:
+        if dodges is not None:
+            self.blocks.begin_phase("winners dodge", len(dodges.dodgers))
+            run_evasions(self.crowd, dodges)
+
+    def _roll_cycle(self) -> Outcome:
+        """Wait for the window, and roll."""
+        blocks, market = self.blocks, self.crowd.market
+        if blocks.phase.name != "two cycles pass":
+            blocks.begin_phase(ROLLING)
+        blocks.mine_block()
+        clock = market.clocks[()]
+        soonest = max(clock.rolled_at + market.window, clock.booked_at + market.quiet)
+        blocks.wait_seconds(max(0, soonest - blocks.timestamp))
+        rolled = blocks.apply_call(f"{HOUSE}.roll")
+        blocks.mine_block()
+        return rolled
+
+    def _close_by_policy(self) -> list[AdlResult]:
+        """Have positions closed by the policy, in each market."""
+        if self.policy not in CLOSERS:
+            return []
+        # Who has dodged has nothing to close, and ranks first: who comes later takes far more.
+        least = _CLOSING if self.dodgers else 0
+        return [
+            close_positions(self.crowd, m, self._held[m], self._liquidate_next, least)
+            for m in self.crowd.markets
+        ]
+
+    # -------------------------------------------------------------- questions
+
+    def _read_net_values(self) -> dict[str, int]:
+        """Return what each account has at the marks, less the haircuts that are known [wad]."""
+        market, found = self.crowd.market, {}
+        with self.blocks.model.imagine():
+            for owner in list(market.accounts):
+                market._touch(owner)
+                standing = market._standing(owner)
+                found[owner] = standing.own - standing.haircut
+        return found
+
+    def _list_unbooked(self) -> list[str]:
+        """List accounts that there is something to book or to seize for."""
+        model = self.blocks.model
+        nobody = trader("nobody")
+        return [
+            owner
+            for owner in list(self.crowd.market.accounts)
+            if model.foresee(Action(HOUSE, "meet", (owner,), nobody)).reason is None
+        ]
+
+    def _most_taken(self, cycle: int) -> int:
+        """Return the largest share of a gain that is taken: in each market and side all bear the same."""
+        market, most = self.crowd.market, 0
+        for m in self.crowd.markets:
+            for loss, total in zip(market.losses[m, cycle], market.totals[m, cycle], strict=True):
+                most = max(most, -(-loss * BASIS_POINTS // total) if total else 0)
+        return most
+
+    def _measure_escape(
+        self, dodges: EvasionAttempts, cycle: int, closings: Sequence[AdlResult]
+    ) -> EvasionResult:
+        with self.blocks.model.imagine():
+            money = [max(0, compute_escaped(self.crowd, each, cycle)) for each in dodges.dodgers]
+        would = did = 0
+        for m, closing in enumerate(closings):
+            for each in dodges.dodgers:
+                owner = trader(each.name)
+                would += min(closing.would.get(owner, 0), -each.sizes[m])
+                did += closing.did.get(owner, 0)
+        return EvasionResult(dodges, sum(money), max(money, default=0), would, max(0, would - did))
+
+
+def _read_roll_figure(rolled: Outcome, what: str) -> int:
+    """Return what a roll says that insurance paid, or gains of later cycles."""
+    values = next(log.values for log in rolled.logs if log.event == "Rolled")
+    return int(values[1 if what == "insured" else 2])

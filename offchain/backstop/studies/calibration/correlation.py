@@ -1,0 +1,88 @@
+"""How prices move together: usually, and on the worst days.
+
+Both are correlations of the normal numbers behind two prices, which is what a scenario takes. Usually: by
+Kendall's tau, that of any elliptical law whatever its tails. In crashes: by how often both have one of their
+worst days at once. For normal moves the two are the same, so that what differs is the crash's and not what is
+selected: plain correlations of selected days differ for normal moves too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi, sin, sqrt
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri, owens_t
+from scipy.stats import kendalltau
+
+from backstop.simulation.scenario.portable import Floats
+from backstop.studies.calibration.jackknife import (
+    Figure,
+    cut_stretches,
+    drop_stretch,
+    jackknife_figure,
+    round_figure,
+)
+from backstop.studies.stress.path_statistics import estimate_share
+
+WORST = 20
+"""The worst days are one in so many."""
+
+_EDGE = 1 - 1e-6
+
+
+@dataclass(frozen=True)
+class PairCorrelation:
+    """Correlation of two prices, usually and in crashes, and how many of the worst days they share."""
+
+    usual: Figure
+    crash: Figure
+    shared: int
+    worst: int
+
+
+def measure_correlation(moves: tuple[Floats, Floats], days: tuple[Floats, Floats]) -> PairCorrelation:
+    """Measure two prices by their moves, and by their moves of whole days."""
+    one, other = moves
+    cuts = cut_stretches(len(one))
+    parts = [_compute_kendall_correlation(drop_stretch(one, cut), drop_stretch(other, cut)) for cut in cuts]
+    usual = jackknife_figure(_compute_kendall_correlation(one, other), parts, "correlation")
+    worst = len(days[0]) // WORST
+    lowest = [set(np.argsort(each, kind="stable")[:worst].tolist()) for each in days]
+    shared = len(lowest[0] & lowest[1])
+    of = worst / len(days[0])
+    found = estimate_share(shared, worst)
+    ends = (
+        None if end is None else round_figure(solve_tail_correlation(end, of))
+        for end in (found.low, found.high)
+    )
+    return PairCorrelation(
+        usual, Figure(round_figure(solve_tail_correlation(found.value, of)), *ends), shared, worst
+    )
+
+
+def _compute_kendall_correlation(one: Floats, other: Floats) -> float:
+    """Return the correlation that Kendall's tau stands for; 0 where a price never moves."""
+    tau = float(kendalltau(one, other).statistic)
+    return 0.0 if tau != tau else sin(pi / 2 * tau)
+
+
+def solve_tail_correlation(shared: float, worst: float) -> float:
+    """Return the correlation of normal moves that share so many of their worst days.
+
+    `worst` is the share of days that count as worst, `shared` how many of those of one are also the other's.
+    """
+    if shared <= 0:
+        return -1.0
+    cut = float(ndtri(worst))
+
+    def excess(correlation: float) -> float:
+        bend = float(owens_t(cut, sqrt((1 - correlation) / (1 + correlation))))
+        return float(ndtr(cut)) - 2 * bend - shared * worst
+
+    if excess(-_EDGE) >= 0:
+        return -1.0
+    if excess(_EDGE) <= 0:
+        return 1.0
+    return float(brentq(excess, -_EDGE, _EDGE, xtol=1e-9))

@@ -1,0 +1,309 @@
+"""Calibration: volatility, jumps, tails, correlation and depth of a history, each with its interval.
+
+`Calibration.measured` is what a scenario's file writes of it; docs/do/calibration.md says how each figure
+comes about and how often its interval holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import log1p, sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from backstop.errors import BackstopError
+from backstop.simulation.scenario import units
+from backstop.simulation.scenario.portable import Floats
+from backstop.simulation.sources.book import Book
+from backstop.simulation.sources.depth import Depth
+from backstop.simulation.sources.measured import Measured
+from backstop.simulation.sources.prices import Prices, stamp
+from backstop.studies.calibration.correlation import WORST, PairCorrelation, measure_correlation
+from backstop.studies.calibration.jackknife import Figure, cut_stretches, drop_stretch, jackknife_figure
+from backstop.studies.calibration.log_returns import LEAST, LogReturns, compute_log_returns
+from backstop.studies.calibration.market_depth import MarketFigures, measure_market
+from backstop.studies.calibration.return_distributions import (
+    LEAST_DEGREES,
+    MOST_DEGREES,
+    JumpDiffusion,
+    StudentTails,
+    compute_common_index,
+    compute_deviations,
+    estimate_jump_probabilities,
+    fit_jumps,
+    fit_student_t,
+)
+from backstop.studies.calibration.scenario_output import build_measured
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+YEAR = 365 * 86_400
+BLOCK = 300
+LAWS = ("tails", "jumps")
+
+COMPANY = 0.5
+"""Correlation with the first of a group from which on a price has its extremes together with it."""
+
+
+@dataclass(frozen=True)
+class PriceFigures:
+    """What is measured of one price; figures of the law that was not chosen are None."""
+
+    symbol: str
+    group: str  # prices of one group have their extremes together
+    volatility: Figure  # share a year, without jumps
+    degrees: Figure | None = None
+    every: Figure | None = None  # seconds from jump to jump
+    mean: Figure | None = None  # of a jump, in logarithms
+    deviation: Figure | None = None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """All that was measured, and of what."""
+
+    name: str
+    law: str
+    step: int  # seconds of a move
+    moves: int
+    left_out: int
+    first: int
+    last: int
+    days: int
+    window: int  # seconds: over how long the worst days are
+    prices: tuple[PriceFigures, ...]
+    pairs: Mapping[tuple[str, str], PairCorrelation]
+    markets: Mapping[str, MarketFigures]
+    measured: Measured
+
+    @property
+    def told(self) -> str:
+        """Say in a line what was measured."""
+        return (
+            f"{self.moves:,} moves of {units.duration(self.step)} from {stamp(self.first)} to "
+            f"{stamp(self.last)}, {self.left_out:,} left out at gaps"
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row for each figure: of what, its unit, its value and the interval of 95%."""
+        import pandas as pd
+
+        columns = ["figure", "of", "unit", "value", "low", "high"]
+        return pd.DataFrame(list(self._list_figures()), columns=columns).astype(
+            dict.fromkeys(("value", "low", "high"), float)
+        )
+
+    def _list_figures(self) -> list[tuple[str, str, str, float | None, float | None, float | None]]:
+        named = [
+            row
+            for each in self.prices
+            for row in (
+                ("volatility", each.symbol, "share_a_year", each.volatility),
+                ("degrees", each.symbol, "count", each.degrees),
+                ("jumps_every", each.symbol, "seconds", each.every),
+                ("jumps_mean", each.symbol, "logarithm", each.mean),
+                ("jumps_deviation", each.symbol, "logarithm", each.deviation),
+            )
+        ]
+        for (one, other), pair in self.pairs.items():
+            named.append(("correlation", f"{one}/{other}", "share", pair.usual))
+            named.append(("correlation_in_crashes", f"{one}/{other}", "share", pair.crash))
+        for symbol, market in self.markets.items():
+            named.append(("depth", symbol, "dollars", market.depth))
+            if market.lowest is not None:
+                named.append(("depth_1_in_20", symbol, "dollars", Figure(market.lowest, None, None)))
+            named.append(("fee", symbol, "share", market.fee))
+            named.append(("recovery", symbol, "seconds", market.recovery))
+        return [(what, of, unit, *figure) for what, of, unit, figure in named if figure is not None]
+
+
+def calibrate(
+    book: Book,
+    prices: Prices,
+    depth: Depth | None = None,
+    *,
+    law: str | None = None,
+    block_time: str | None = None,
+    cautious: bool = False,
+) -> Calibration:
+    """Measure the laws of a book's prices, and its markets; docs/do/calibration.md.
+
+    `law` is `tails` (Student's t, the same degrees in each block) or `jumps` (Merton's); without it, jumps
+    where prices are further apart than blocks, since tails of long moves are not those of blocks. `cautious`
+    writes the worse end of each interval, correlations in crashes where these are higher, and low depths.
+    """
+    if law is not None and law not in LAWS:
+        raise BackstopError(f"law: {law!r} is not one of: {', '.join(LAWS)}")
+    symbols = list_indebted_symbols(book)
+    chosen = prices.of(symbols)
+    block = _parse_block_time(block_time, chosen.every)
+    step = max(block, chosen.every)
+    moves = compute_log_returns(chosen, symbols, step)
+    law = law or ("jumps" if block < step else "tails")
+    days = moves.aggregate_days()
+    if len(days.table) < LEAST:
+        days = moves
+    groups = _group_by_correlation(moves)
+    found = {each.symbol: each for group in groups for each in _measure_group(moves, group, law)}
+    calm = _find_calm_moves(moves, groups, law)
+    pairs = {
+        (one, other): measure_correlation(
+            (moves.get_returns(one)[calm], moves.get_returns(other)[calm]),
+            (days.get_returns(one), days.get_returns(other)),
+        )
+        for one, other in combinations(symbols, 2)
+        if moves.get_returns(one).any() and moves.get_returns(other).any()
+    }
+    markets = {symbol: measure_market(depth, symbol) for symbol in symbols} if depth is not None else {}
+    figures = tuple(found[symbol] for symbol in symbols)
+    parts = Calibration(
+        name=prices.name,
+        law=law,
+        step=step,
+        moves=len(moves.table),
+        left_out=moves.left_out,
+        first=chosen.first,
+        last=chosen.last,
+        days=len(days.table),
+        window=days.step,
+        prices=figures,
+        pairs=pairs,
+        markets=markets,
+        measured=Measured({}),
+    )
+    written = build_measured(parts, block, cautious, "" if depth is None else depth.name)
+    return Calibration(**{**vars(parts), "measured": written})
+
+
+def list_indebted_symbols(book: Book) -> tuple[str, ...]:
+    """Return the symbols against which somebody owes, those that owe most first."""
+    found = {vault.symbol for _, vault in book.rows if vault.debt}
+    if not found:
+        raise BackstopError(f"{book.name}: nobody owes anything: there is nothing to calibrate for")
+    return tuple(symbol for symbol in book.symbols if symbol in found)
+
+
+def _parse_block_time(text: str | None, every: int) -> int:
+    """Return the length of a block as `write_scenario` would take it, seconds."""
+    if text is None:
+        return min(every, BLOCK)
+    try:
+        return units.seconds(text)
+    except ValueError as error:
+        raise BackstopError(f"block_time: {error}") from None
+
+
+def _group_by_correlation(moves: LogReturns) -> list[tuple[str, ...]]:
+    """Group prices that have their extremes together: each joins the first that it goes with, or is alone."""
+    groups: list[list[str]] = []
+    for symbol in moves.symbols:
+        column = moves.get_returns(symbol)
+        company = (
+            each for each in groups if _compute_correlation(moves.get_returns(each[0]), column) >= COMPANY
+        )
+        found = next(company, None)
+        if found is None:
+            groups.append([symbol])
+        else:
+            found.append(symbol)
+    return [tuple(group) for group in groups]
+
+
+def _find_calm_moves(moves: LogReturns, groups: Sequence[Sequence[str]], law: str) -> npt.NDArray[np.bool_]:
+    """Tell which moves have no jump in them: the jumps of a group go together as they are drawn."""
+    calm = np.ones(len(moves.table), dtype=bool)
+    for group in groups if law == "jumps" else ():
+        jumped = estimate_jump_probabilities(
+            compute_common_index(moves.table[:, [moves.symbols.index(symbol) for symbol in group]])
+        )
+        if jumped is not None:
+            calm &= jumped < 0.5
+    return calm
+
+
+def _compute_correlation(one: Floats, other: Floats) -> float:
+    both = float((one * one).sum()) * float((other * other).sum())
+    return float((one * other).sum()) / sqrt(both) if both else 0.0
+
+
+def _measure_group(moves: LogReturns, group: Sequence[str], law: str) -> list[PriceFigures]:
+    """Measure the prices of one group by a law; a price that never moves has a volatility of 0."""
+    places = [moves.symbols.index(symbol) for symbol in group]
+    table = moves.table[:, places]
+    # Stretches are cut out of the table; the index keeps the units of the whole.
+    index = compute_common_index(table)
+    name = f"with {group[0]}" if len(group) > 1 else group[0]
+    if not table.any():
+        return [PriceFigures(group[0], name, Figure(0.0, 0.0, 0.0))]
+    cuts = cut_stretches(len(table))
+    yearly = sqrt(YEAR / moves.step)
+    if law == "jumps":
+        whole = fit_jumps(table, index)
+        if whole is not None:
+            parts = [fit_jumps(drop_stretch(table, cut), drop_stretch(index, cut)) for cut in cuts]
+            return _estimate_jumps(group, name, whole, parts, moves.step)
+        # A move that is none of several jumps is still a move.
+        spreads, others, degrees = (
+            compute_deviations(table),
+            [compute_deviations(drop_stretch(table, cut)) for cut in cuts],
+            None,
+        )
+    else:
+        tails = fit_student_t(table, index)
+        samples = [fit_student_t(drop_stretch(table, cut), drop_stretch(index, cut)) for cut in cuts]
+        degrees = _estimate_degrees(tails, samples)
+        spreads, others = tails.deviations, [each.deviations for each in samples]
+    return [
+        PriceFigures(
+            symbol,
+            name,
+            jackknife_figure(spreads[i] * yearly, [each[i] * yearly for each in others], "logarithm"),
+            degrees,
+        )
+        for i, symbol in enumerate(group)
+    ]
+
+
+def _estimate_degrees(whole: StudentTails, parts: Sequence[StudentTails]) -> Figure:
+    """Return the degrees with the interval of their reciprocal; an end at a bound of the law is none."""
+    inverse = jackknife_figure(1 / whole.degrees, [1 / each.degrees for each in parts], "as it is")
+    assert inverse.low is not None and inverse.high is not None
+    low = None if inverse.high >= 1 / LEAST_DEGREES else 1 / inverse.high
+    high = None if inverse.low <= 1.01 / MOST_DEGREES else 1 / inverse.low
+    ends = (None if each is None else float(f"{each:.4g}") for each in (low, high))
+    return Figure(float(f"{whole.degrees:.4g}"), *ends)
+
+
+def _estimate_jumps(
+    group: Sequence[str], name: str, whole: JumpDiffusion, parts: Sequence[JumpDiffusion | None], step: int
+) -> list[PriceFigures]:
+    found = [each for each in parts if each is not None]
+    sure = len(found) == len(parts)
+
+    def figure(value: float, others: list[float], scale: str) -> Figure:
+        made = jackknife_figure(value, others, scale)
+        return made if sure else Figure(made.value, None, None)
+
+    yearly = sqrt(YEAR / step)
+    every = figure(-step / log1p(-whole.chance), [-step / log1p(-each.chance) for each in found], "logarithm")
+    return [
+        PriceFigures(
+            symbol,
+            name,
+            figure(
+                whole.deviations[i] * yearly, [each.deviations[i] * yearly for each in found], "logarithm"
+            ),
+            every=every,
+            mean=figure(whole.means[i], [each.means[i] for each in found], "as it is"),
+            deviation=figure(whole.spreads[i], [each.spreads[i] for each in found], "logarithm"),
+        )
+        for i, symbol in enumerate(group)
+    ]
+
+
+__all__ = ["LAWS", "WORST", "Calibration", "PriceFigures", "calibrate", "list_indebted_symbols"]

@@ -1,0 +1,194 @@
+"""What a calibration writes into a scenario: rounded figures, and how each came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import floor
+from typing import TYPE_CHECKING
+
+from backstop.simulation.scenario.portable import cholesky
+from backstop.simulation.scenario.units import duration
+from backstop.simulation.sources.measured import Law, Market, Measured
+from backstop.simulation.sources.prices import stamp
+from backstop.studies.calibration.correlation import WORST
+from backstop.studies.calibration.jackknife import Figure, round_figure
+from backstop.studies.calibration.market_depth import MarketFigures
+from backstop.studies.calibration.return_distributions import LEAST_DEGREES, MOST_DEGREES
+
+if TYPE_CHECKING:
+    from backstop.studies.calibration.scenario_calibration import Calibration, PriceFigures
+
+_STEP = 0.02
+_DAY = 86_400
+_FEE = 5_000  # basis points that a scenario's fee has to stay under
+_WEEK = 7 * _DAY
+
+
+def build_measured(found: Calibration, block: int, cautious: bool, depths: str) -> Measured:
+    """Return the file's words for a calibration; `cautious` takes the worse end of every interval."""
+    laws = {each.symbol: _build_law(each, cautious) for each in found.prices}
+    correlation, shrunk = _fit_correlations(found, cautious)
+    markets = {
+        symbol: market
+        for symbol, each in found.markets.items()
+        if (market := _build_market(each, cautious)) is not None
+    }
+    facts = [
+        (f"{symbol}: {line}", f"{found.name}: {found.told}")
+        for symbol, law in laws.items()
+        for line in law.told
+    ]
+    for (one, other), pair in found.pairs.items():
+        worst = f"worst twentieth of {found.days:,} moves of {duration(found.window)}"
+        facts.append(
+            (
+                f"{one}/{other}: correlation {format_percent(pair.usual)} by Kendall's tau; "
+                f"{format_percent(pair.crash)} in crashes: "
+                f"{pair.shared} of {pair.worst} of the {worst} are both's",
+                f"{found.name}: {found.told}",
+            )
+        )
+    facts += [(f"{symbol}: {line}", depths) for symbol, market in markets.items() for line in market.told]
+    assumptions = [
+        "No price has a drift: a history says nothing of it.",
+        "Moves of different blocks have nothing to do with each other: calm and wild spells are not drawn.",
+        "Figures are the worse ends of their intervals of 95%."
+        if cautious
+        else "Figures are the most likely ones; their intervals are of 95%.",
+    ]
+    if shrunk:
+        assumptions.append("Correlations are smaller than those of pairs, which fit no matrix together.")
+    if found.law == "jumps" and any(each.every for each in found.prices):
+        assumptions.append(
+            f"Jumps are faster than {duration(found.step)}, and come in one block of {duration(block)}."
+        )
+    elif found.law == "jumps":
+        assumptions.append("Too few jumps were found to say how large they are: none are drawn.")
+    return Measured(laws, correlation, markets, tuple(facts), tuple(assumptions))
+
+
+def format_percent(figure: Figure) -> str:
+    """Write a share and its interval: 68.42% (61.2% to 76.5%)."""
+    return _format_interval(figure, lambda value: f"{100 * value:.4g}%")
+
+
+def _format_interval(figure: Figure, text: object) -> str:
+    assert callable(text)
+    low, high = ("?" if end is None else text(end) for end in (figure.low, figure.high))
+    return f"{text(figure.value)} ({low} to {high})"
+
+
+def _choose_end(figure: Figure, end: str, cautious: bool) -> float:
+    """Return the figure, or the end of its interval that makes losses larger."""
+    found = getattr(figure, end) if cautious else None
+    return figure.value if found is None else float(found)
+
+
+def _build_law(each: PriceFigures, cautious: bool) -> Law:
+    by = "all moves, as too few jump"
+    if each.every or each.degrees:
+        by = f"{'normal moves and jumps' if each.every else 'a t law'}, by maximum likelihood"
+    told = [f"volatility {format_percent(each.volatility)} a year: {by}"]
+    degrees, jumps = 0, ""
+    if each.degrees is not None:
+        told.append(
+            f"degrees {_format_interval(each.degrees, '{:.4g}'.format)}: tails of a move, rounded down"
+        )
+        worse = _choose_end(each.degrees, "low", cautious)
+        degrees = max(LEAST_DEGREES, floor(worse))
+        if worse >= 0.9 * MOST_DEGREES:
+            degrees = 0  # normal
+    if each.every is not None:
+        assert each.mean is not None and each.deviation is not None
+        told.append(
+            f"jumps every {_format_interval(each.every, _format_time)}, "
+            f"mean {format_percent(each.mean)}, deviation "
+            f"{format_percent(each.deviation)}, in logarithms"
+        )
+        every = max(60, round(_choose_end(each.every, "low", cautious)) // 60 * 60)
+        mean, spread = _choose_end(each.mean, "low", cautious), _choose_end(each.deviation, "high", cautious)
+        cause = f", cause: {each.group}" if each.group != each.symbol else ""
+        shape = f"mean: {_format_share(mean)}%, deviation: {_format_share(spread)}%"
+        jumps = f"{{every: {duration(every)}, {shape}{cause}}}"
+    return Law(
+        f"{_format_share(_choose_end(each.volatility, 'high', cautious))}% a year",
+        degrees,
+        jumps,
+        tuple(told),
+    )
+
+
+def _format_time(seconds: float) -> str:
+    """Write a time in the largest unit that it has one of."""
+    for unit, length in (("d", _DAY), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.4g} {unit}"
+    return f"{seconds:.4g} s"
+
+
+def _format_share(share: float) -> str:
+    """Write a share in per cent, to four digits that count and at most seven behind the point."""
+    return f"{round(100 * round_figure(share), 7):.7f}".rstrip("0").rstrip(".") or "0"
+
+
+def _fit_correlations(found: Calibration, cautious: bool) -> tuple[Mapping[str, str], bool]:
+    """Return the correlations that a file has, and whether they were made smaller to fit each other.
+
+    Caution goes as far from the usual ones as a matrix allows; these are scaled where they fit none.
+    """
+    symbols = [each.symbol for each in found.prices]
+    usual = {pair: each.usual.value for pair, each in found.pairs.items()}
+    worse = {
+        pair: max(_choose_end(each.usual, "high", True), each.crash.value) if cautious else each.usual.value
+        for pair, each in found.pairs.items()
+    }
+    values, part = worse, 1.0
+    while part > 0 and not _is_positive_definite(symbols, values):
+        part -= _STEP
+        values = {pair: value + max(0.0, part) * (worse[pair] - value) for pair, value in usual.items()}
+    while not _is_positive_definite(symbols, values):
+        values = {pair: (1 - _STEP) * value for pair, value in values.items()}
+    texts = {f"{one}/{other}": f"{_format_share(value)}%" for (one, other), value in values.items()}
+    return texts, values != worse
+
+
+def _is_positive_definite(symbols: list[str], values: Mapping[tuple[str, str], float]) -> bool:
+    """Return True if these are correlations of some moves, with a little room for what rounding takes."""
+    rows = [[float(one == other) for other in symbols] for one in symbols]
+    for (one, other), value in values.items():
+        i, j = symbols.index(one), symbols.index(other)
+        rows[i][j] = rows[j][i] = value * 1.0001
+    try:
+        cholesky(rows)
+    except ValueError:
+        return False
+    return True
+
+
+def _build_market(found: MarketFigures, cautious: bool) -> Market | None:
+    if found.depth is None:
+        return None
+    told = [
+        f"depth {_format_interval(found.depth, _format_dollars)}: "
+        f"markets that lose as much as {found.quotes:,} quotes of "
+        f"{found.venues} venues say"
+    ]
+    depth = _choose_end(found.depth, "low", cautious)
+    if found.lowest is not None:
+        told.append(f"one snapshot in {WORST} has a depth under {_format_dollars(found.lowest)}")
+        depth = min(depth, found.lowest) if cautious else depth
+    fee = ""
+    if found.fee is not None:
+        fee = f"{min(_FEE, round(10_000 * _choose_end(found.fee, 'high', cautious)))} bps"
+    recovery = 0
+    if found.recovery is not None:
+        told.append(f"a hole shrinks to 37% in {_format_interval(found.recovery, _format_time)}")
+        recovery = min(_WEEK, max(1, round(_choose_end(found.recovery, "high", cautious))))
+    return Market(max(1, round(round_figure(depth))), fee, recovery, tuple(told))
+
+
+def _format_dollars(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+__all__ = ["build_measured", "format_percent", "stamp"]

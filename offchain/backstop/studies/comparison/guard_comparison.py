@@ -1,0 +1,336 @@
+"""Comparison of guards on one crash: none, each alone, all; what they save and what they cost.
+
+A scenario's `tries` name the guards and what turns each on; prices, vaults, markets, gas and keepers stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backstop.deployment.parameters import Parameters
+from backstop.errors import BackstopError
+from backstop.files.outputs import program, refuse_other
+from backstop.files.whole import read_json, write_files
+from backstop.hosts.artifacts import CONTRACTS
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.simulation.progress import Progress
+from backstop.simulation.run import RunResult, simulate
+from backstop.simulation.run_directory import column, files_hash
+from backstop.simulation.scenario import Scenario, scenario_names
+from backstop.simulation.scenario.document import Field, merge
+from backstop.simulation.scenario.file import ORDERS, read_scenario
+from backstop.simulation.scenario.loader import scenario_of, tries_of
+from backstop.studies.comparison.figure_lines import Line, as_csv
+
+SCHEMA_VERSION = 1
+OFF, ALL = "off", "all"
+
+_LINES = [
+    Line("bad debt", "bad_debt_rad", "rad"),
+    Line("  recognised", "recognised_rad", "rad"),
+    Line("  not sold yet", "underwater_rad", "rad"),
+    Line("  saved", "saved_rad", "rad"),
+    Line("liquidations", "liquidations", "count"),
+    Line("  false", "false_liquidations", "count"),
+    Line("  debt of false ones", "false_debt_rad", "rad"),
+    Line("  spared", "spared", "count"),
+    Line("  delayed", "delayed", "count"),
+    Line("  later by on average", "delay_seconds", "seconds"),
+    Line("borrowers' cheap sales", "sold_cheaply_wad", "wad"),
+    Line("  saved for them", "saved_borrowers_wad", "wad"),
+    Line("drawn", "drawn_wad", "wad"),
+    Line("  drawn by exploiters", "exploited_wad", "wad"),
+    Line("draws refused", "draws_refused", "count"),
+    Line("  refused to exploiters", "exploits_refused", "count"),
+]
+
+
+class GuardRun(NamedTuple):
+    """Run to make: the guard's name, its title, and the scenario with it."""
+
+    guard: str
+    title: str
+    scenario: Scenario
+
+
+def list_guard_lines(compared: Mapping[str, Any]) -> list[Line]:
+    """List the lines of a scenario's table, without those that are zero in every run."""
+    return [line for line in _LINES if any(int(row[line.figure] or 0) for row in compared["runs"])]
+
+
+def guard_scenarios() -> list[str]:
+    """List the library's scenarios that name guards to try."""
+    return [name for name in scenario_names() if "tries" in read_scenario(name)[0].entries()]
+
+
+def build_guard_runs(name_or_file: str) -> list[GuardRun]:
+    """Build and check a scenario's runs: without guards, with each alone, and with all of several."""
+    top, name = read_scenario(name_or_file)
+    if "tries" not in top.entries():
+        raise BackstopError(f"the scenario {name!r} names no guards under `tries`")
+    named = tries_of(top.entries()["tries"])
+    found = [GuardRun(OFF, "No guard", scenario_of(top, name))]
+    for guard, section in named.items():
+        changed = _merge_guard(top, section.entries)
+        found.append(GuardRun(guard, " ".join(section["title"].text.split()), scenario_of(changed, name)))
+    if len(named) > 1:
+        changed = reduce(_merge_guard, (section.entries for section in named.values()), top)
+        found.append(GuardRun(ALL, "All of them", scenario_of(changed, name)))
+    return found
+
+
+def _merge_guard(top: Field, changes: Mapping[str, Field]) -> Field:
+    """Merge a guard's parameters, keepers, and what they may break, into a scenario's document."""
+    entries = dict(top.entries())
+    for name in ("parameters", "keepers", "unsafe"):
+        if name in changes:
+            base = entries.get(name)
+            entries[name] = merge(base, changes[name], ORDERS) if base else changes[name]
+    return Field(top.file, top.line, top.path, entries)
+
+
+# ------------------------------------------------------------------------- runs
+
+
+def compare_guards(
+    names: Sequence[str],
+    host: str,
+    seed: int,
+    out: Path,
+    *,
+    command: str = "",
+    progress: Progress = lambda done, total, text: None,
+    log: Callable[[str], None] = lambda line: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Run every try of every scenario; write a run directory for each, and the comparison.
+
+    The comparison is written after each scenario. A later call resumes: a scenario that is finished, whole,
+    and made with the same program and files is not run again.
+    """
+    planned = {
+        each[0].scenario.name: each for each in map(build_guard_runs, names)
+    }  # checked before anything runs
+    comparison: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "seed": seed,
+        "host": host,
+        "scenarios": [],
+    }
+    made_by = program(CONTRACTS)
+    made_with = {
+        name: hashlib.sha256(repr((made_by, each)).encode()).hexdigest() for name, each in planned.items()
+    }
+    done = _load_finished(comparison, made_with, out, log)
+    for place, (name, each) in enumerate(planned.items(), 1):
+        how = "finished before" if name in done else "finished"
+        if name not in done:
+            compared = _run_scenario(each, host, seed, out / name, command, progress, stop)
+            compared["made_with"] = made_with[name]
+            done[name] = json.loads(json.dumps(compared, sort_keys=True))  # as a later call reads it
+        comparison["scenarios"] = [done[other] for other in planned if other in done]
+        write_comparison(comparison, out)
+        log(f"{place} of {len(planned)} scenarios: {name}, {len(each)} runs, {how}")
+    return comparison
+
+
+def _run_scenario(
+    attempts: Sequence[GuardRun],
+    host: str,
+    seed: int,
+    out: Path,
+    command: str,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """Run every try of a scenario and compare them."""
+    results = []
+    for attempt in attempts:
+
+        def tell(done: int, total: int, text: str, name: str = f"{out.name}, {attempt.guard}") -> None:
+            progress(done, total, f"{name}: {text}")
+
+        results.append(
+            simulate(
+                attempt.scenario,
+                host,
+                seed,
+                out / attempt.guard,
+                command=command,
+                progress=tell,
+                stop=stop,
+            )
+        )
+    compared = _build_comparison(attempts, results)
+    for row in compared["runs"]:
+        row["files_hash"] = files_hash(out / row["guard"])
+    return compared
+
+
+def _load_finished(
+    comparison: Mapping[str, Any], made_with: Mapping[str, str], out: Path, log: Callable[[str], None]
+) -> dict[str, Any]:
+    """Return the scenarios that an earlier call finished and that still hold, by name.
+
+    A scenario holds if its files are as they were written, and the program and the scenario are the same.
+    """
+    file = out / "guards.json"
+    if not file.exists():
+        return {}
+    try:
+        before = read_json(file, "comparison", SCHEMA_VERSION, "", "all is done again")
+        same = {name: before[name] for name in ("seed", "host")}
+        found = {
+            each["scenario"]: each
+            for each in before["scenarios"]
+            if made_with.get(each["scenario"]) == each["made_with"]
+            and all(
+                files_hash(out / each["scenario"] / row["guard"]) == row["files_hash"] for row in each["runs"]
+            )
+        }
+    except BackstopError as error:
+        log(str(error))
+        return {}
+    except (KeyError, TypeError) as error:
+        log(f"{file} is not a whole comparison ({error!r}): all is done again")
+        return {}
+    refuse_other(out, same, {name: comparison[name] for name in same})
+    return found
+
+
+def _build_comparison(attempts: Sequence[GuardRun], results: Sequence[RunResult]) -> dict[str, Any]:
+    base = attempts[0].scenario
+    off = build_guard_row(attempts[0], results[0])
+    first = _first_liquidations(results[0])
+    rows = []
+    for attempt, result in zip(attempts, results, strict=True):
+        row, seen = build_guard_row(attempt, result), _first_liquidations(result)
+        later = [seen[key] - at for key, at in first.items() if seen.get(key, at) > at]
+        with_guards = attempt.guard != OFF
+        row |= {
+            "spared": sum(key not in seen for key in first) if with_guards else None,
+            "delayed": len(later) if with_guards else None,
+            "delay_seconds": sum(later) // len(later) if later else None,
+            "saved_rad": _compute_savings(off, row, "bad_debt_rad") if with_guards else None,
+            "saved_borrowers_wad": _compute_savings(off, row, "sold_cheaply_wad") if with_guards else None,
+        }
+        rows.append(row)
+    return {
+        "scenario": base.name,
+        "title": base.title,
+        "description": base.description,
+        "started_at": base.start,
+        "ended_at": base.start + base.duration,
+        "runs": rows,
+    }
+
+
+def build_guard_row(attempt: GuardRun, result: RunResult) -> dict[str, Any]:
+    """Collect the figures of one run.
+
+    Bad debt is what was recognised, less what came back without a stage, and what vaults and auctions would
+    not repay at the last market price. A liquidation is false if what it took was worth at least the
+    liquidation ratio times the debt that it stood for,
+
+        lot*price*BASIS_POINTS >= principal*liquidation_ratio,
+
+    either at the market price of its own block (the feed was wrong), or at the last one (the fall was no
+    loss). Margins by size and calls do not count: what they liquidate above the ratio is false as well.
+    """
+    summary = result.summary
+    types, losses = summary["collateral_types"], summary["losses"]
+    recognised = int(losses["created_rad"]) - int(losses["recovered_rad"])
+    underwater = sum(int(entry["underwater_rad"]) for entry in types)
+    false = list(_false_principals(attempt.scenario.parameters, result))
+    draws = list(_iter_draws(attempt.scenario, result))
+    return {
+        "guard": attempt.guard,
+        "title": attempt.title,
+        "bad_debt_rad": str(recognised + underwater),
+        "recognised_rad": str(recognised),
+        "underwater_rad": str(underwater),
+        "liquidations": sum(entry["liquidations"] for entry in types),
+        "false_liquidations": len(false),
+        "false_debt_rad": str(sum(false)),
+        "sold_cheaply_wad": next(
+            entry["wad"] for entry in summary["paid_by"] if entry["group"] == "borrowers"
+        ),
+        "drawn_wad": str(sum(draw.amount for draw in draws if draw.ok)),
+        "exploited_wad": str(sum(draw.amount for draw in draws if draw.ok and draw.exploits)),
+        "draws_refused": sum(not draw.ok for draw in draws),
+        "exploits_refused": sum(not draw.ok and draw.exploits for draw in draws),
+        "steps": summary["steps"],
+        "fields_compared": summary["fields_compared"],
+        "differences": summary["differences"],
+        "state_hash": summary["state_hash"],
+    }
+
+
+def _compute_savings(off: Mapping[str, str], row: Mapping[str, str], figure: str) -> str:
+    return str(int(off[figure]) - int(row[figure]))
+
+
+def _first_liquidations(result: RunResult) -> dict[tuple[int, str], int]:
+    """Return the time of each vault's first liquidation."""
+    auctions = column(result.tables, "auctions")
+    found: dict[tuple[int, str], int] = {}
+    keys = zip(auctions["collateral_type"], auctions["owner"], auctions["started_at"], strict=True)
+    for c, owner, at in keys:
+        found[c, owner] = min(found.get((c, owner), at), at)
+    return found
+
+
+def _false_principals(parameters: Parameters, result: RunResult) -> Iterator[int]:
+    """Yield the debt of each false liquidation [rad]."""
+    state, auctions = column(result.tables, "state"), column(result.tables, "auctions")
+    prices: dict[tuple[int, int], int] = {}
+    last: dict[int, int] = {}
+    for at, c, price in zip(
+        state["timestamp"], state["collateral_type"], state["market_price_ray"], strict=True
+    ):
+        prices[at, c] = last[c] = price
+    names = ("collateral_type", "started_at", "lot_wad", "principal_rad")
+    for c, at, lot, principal in zip(*(auctions[name] for name in names), strict=True):
+        ratio = parameters.collateral_types[c].liquidation_ratio
+        best = max(prices[at, c], last[c])
+        if lot * best * BASIS_POINTS >= principal * ratio:
+            yield principal
+
+
+class _Draw(NamedTuple):
+    amount: int  # wad
+    ok: bool
+    exploits: bool
+
+
+def _iter_draws(scenario: Scenario, result: RunResult) -> Iterator[_Draw]:
+    """Yield each draw that a keeper sent and a block included."""
+    roles = {name: group.role for group in scenario.keepers for name in group.names()}
+    actions = column(result.tables, "actions")
+    names = ("method", "sender_name", "args", "ok")
+    for method, sender, args, ok in zip(*(actions[name] for name in names), strict=True):
+        role = roles.get(sender)
+        if method == "deposit_and_draw" and role in ("borrower", "exploiter"):
+            yield _Draw(args[3], ok, role == "exploiter")
+        elif method == "draw" and role == "bridge":
+            yield _Draw(args[0], ok, exploits=False)
+
+
+# ------------------------------------------------------------------------ files
+
+
+def write_comparison(comparison: Mapping[str, Any], out: Path) -> None:
+    """Write guards.json and guards.csv into a directory."""
+    rows = (
+        ((each["scenario"], row["guard"]), row) for each in comparison["scenarios"] for row in each["runs"]
+    )
+    files = {
+        "guards.json": json.dumps(comparison, indent=2, sort_keys=True) + "\n",
+        "guards.csv": as_csv(("scenario", "guard"), _LINES, rows),
+    }
+    write_files(out, files)

@@ -1,0 +1,67 @@
+"""What a naive rule of a preset costs whom: the same crash with ours in its place, and the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from backstop.deployment.contracts import POOLS, STABLECOIN_POOLS
+from backstop.model.arithmetic import RAY
+from backstop.simulation.bearers import group_of
+
+NOBODY = "nobody yet"
+"""Who has paid what is outstanding at the end."""
+
+_POOL_OF = {group_of(name): POOLS[name][0] for name in ("junior", "senior", "savings")}
+
+Parties = list[dict[str, str]]
+
+
+def compute_party_gains(
+    naive: Mapping[str, Any],
+    ours: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    summary_of_ours: Mapping[str, Any],
+) -> Parties:
+    """Compute who has how much more under a naive rule than under ours, those who gain most first [wad].
+
+    A group has less by what more it paid. Of what a pool paid, those who stayed bore what those who left did
+    not. All of it is in coins, also where settlement makes them worth less: whoever holds some bears that.
+    """
+    found: dict[str, int] = {}
+    left = {
+        pool: _sum_leavers_worth(summary, pool) - _sum_leavers_worth(summary_of_ours, pool)
+        for pool in STABLECOIN_POOLS
+    }
+    for pool, gain in left.items():
+        found[f"who leaves {pool}"] = gain
+    for entry, before in zip(naive["loss_paid_by"], ours["loss_paid_by"], strict=True):
+        more = (int(entry["rad"]) - int(before["rad"])) // RAY
+        if entry["group"] not in _POOL_OF:
+            found[NOBODY if entry["group"] == "holders" else entry["group"]] = -more
+        else:
+            pool = _POOL_OF[entry["group"]]
+            found[f"who stays in {pool}"] = -more - left[pool]
+    ranked = sorted(found.items(), key=lambda party: -party[1])
+    return [{"party": name, "gain_wad": str(gain)} for name, gain in ranked if gain]
+
+
+def _sum_leavers_worth(summary: Mapping[str, Any], pool: str) -> int:
+    """Sum what members of a pool who leave it have at the end [wad of coins], rounded down."""
+    leavers = (each for each in summary["members"] if each["pool"] == pool and each["leaves"])
+    worth = int((summary["settlement"] or {}).get("coin_worth_ray") or 0) or RAY
+    return sum(int(each["end_wad"]) for each in leavers) * RAY // worth
+
+
+def list_gainers(found: Parties) -> list[tuple[str, int]]:
+    """List who gains a coin or more, and how much [wad]."""
+    return [(name, gain) for name, gain in _parse_parties(found) if gain >= 10**18]
+
+
+def list_payers(found: Parties) -> list[tuple[str, int]]:
+    """List who pays a coin or more, and how much, most first [wad]."""
+    return [(name, -gain) for name, gain in reversed(_parse_parties(found)) if gain <= -(10**18)]
+
+
+def _parse_parties(found: Parties) -> list[tuple[str, int]]:
+    return [(each["party"], int(each["gain_wad"])) for each in found]

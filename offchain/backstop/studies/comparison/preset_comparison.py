@@ -1,0 +1,476 @@
+"""Comparison of presets on one crash: who paid, how long it took, who got away.
+
+Presets meet the same prices, vaults, markets, gas and keepers, and differ only in the terms of loss. After
+the scenario's end prices stand still for a while, so that late payments show.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from backstop.deployment.contracts import POOLS
+from backstop.errors import BackstopError
+from backstop.files.whole import write_files
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
+from backstop.simulation.bearers import GROUPS, PAYERS, group_of
+from backstop.simulation.headline import margin_left
+from backstop.simulation.progress import Progress
+from backstop.simulation.run import RunResult, simulate
+from backstop.simulation.run_directory import column
+from backstop.simulation.scenario import Scenario
+from backstop.studies.comparison.figure_lines import Line, as_csv, read_figure
+from backstop.studies.comparison.naive_rule_cost import compute_party_gains
+from backstop.studies.comparison.presets import NAIVE_RULES, Preset, apply_preset
+
+SCHEMA_VERSION = 2
+DEALING = ("meet", "meet_all", "roll", "wake", "post_shortfall", "submit", "execute", "share")
+"""Calls that deal with debtors: what they take is the gas of a policy."""
+
+DAY = 86_400
+
+
+def list_preset_lines(comparison: Mapping[str, Any]) -> list[Line]:
+    """List all lines of a comparison."""
+    return [*vault_lines(comparison), *margin_lines(comparison)]
+
+
+def vault_lines(comparison: Mapping[str, Any]) -> list[Line]:
+    """List the lines about vaults; a group that is in no preset's waterfall has none."""
+    asked = {
+        entry["group"] for row in comparison["presets"] for entry in row["loss_paid_by"] if entry["present"]
+    }
+    paid = [
+        Line("  outstanding" if name == "holders" else f"  paid by {name}", f"loss_paid_by.{i}.rad", "rad")
+        for i, name in enumerate(GROUPS)
+        if name in asked
+    ]
+    ran = {
+        i: race["pool"]
+        for row in comparison["presets"]
+        for i, race in enumerate(row["exit_race"])
+        if race["leaver"]
+    }
+    found = [
+        Line("debt sent to auction", "debt_rad", "rad"),
+        Line("  recovered by auctions", "recovered_rad", "rad"),
+        Line("loss created", "created_rad", "rad"),
+        *paid,
+        Line("  recovered without a stage", "recovered_later_rad", "rad"),
+        Line("settlement began after", "settlement_after_seconds", "seconds"),
+        Line("  lost by holders", "lost_in_settlement_rad", "rad"),
+        Line("  a coin brings", "coin_worth_bps", "bps"),
+        Line("borrowers' cheap sales", "sold_cheaply_wad", "wad"),
+        Line("keepers' profit", "keepers_profit_wad", "wad"),
+        Line("time to cover", "covered_after_seconds", "seconds"),
+        Line("a coin of loss was open for", "mean_wait_seconds", "seconds"),
+        *(Line(f"won by leaving {ran[i]}", f"exit_race.{i}.gain_wad", "wad") for i in sorted(ran)),
+        Line("claims issued", "claims_issued_wad", "wad"),
+        Line("  repaid from income", "claims_repaid_wad", "wad"),
+    ]
+    # Lines without a figure in any preset are left out.
+    return [
+        each
+        for each in found
+        if any(read_figure(row, each.figure) is not None for row in comparison["presets"])
+    ]
+
+
+def margin_lines(comparison: Mapping[str, Any]) -> list[Line]:
+    """List the lines about the margin market, if the scenario has one."""
+    if not any(row["margin"] for row in comparison["presets"]):
+        return []
+
+    def of_margin(title: str, figure: str, unit: str = "wad") -> Line:
+        return Line(title, f"margin.{figure}", unit)
+
+    return [
+        of_margin("lost by insolvent accounts", "loss_wad"),
+        *(of_margin(f"  paid by {name}", f"{kind}_wad") for kind, name in PAYERS.items()),
+        of_margin("  not paid", "not_paid_wad"),
+        of_margin("owed by accounts left alone", "left_alone_wad"),
+        of_margin("largest share of a gain taken", "most_taken_bps", "bps"),
+        of_margin("positions taken over", "liquidations", "count"),
+        of_margin("accounts whose positions were taken from them", "seized", "count"),
+        of_margin("accounts closed against these", "closed", "count"),
+        of_margin("  of positions, closed", "closed_wad"),
+        of_margin("  beyond what was nobody's", "excess_wad"),
+        of_margin("  beyond it by whole positions", "greedy_excess_wad"),
+        of_margin("gas of dealing with debtors", "gas", "count"),
+        of_margin("losses final after", "final_after_seconds", "seconds"),
+        *(_list_evasion_lines() if _list_evasion_runs(comparison) else []),
+    ]
+
+
+def _list_evasion_lines() -> list[Line]:
+    """List the lines about winners who try to bear less, beside the same run in which they do not."""
+    found = [
+        ("winners who dodge", "dodgers", "count"),
+        ("  what they tried", "tried", "count"),
+        ("  of this, that went", "went", "count"),
+        ("  fees that they paid", "fees_wad", "wad"),
+        ("lost by insolvent accounts, if they dodge", "loss_wad", "wad"),
+        ("borne by their gains, if they do nothing", "idle_borne_wad", "wad"),
+        ("  if they dodge", "borne_wad", "wad"),
+        ("of all that gains bore, if they do nothing", "idle_part_bps", "bps"),
+        ("  if they dodge", "part_bps", "bps"),
+        ("closed of their positions, if they do nothing", "idle_closed_wad", "wad"),
+        ("  if they dodge", "closed_wad", "wad"),
+        ("have more by dodging, fees paid", "won_wad", "wad"),
+    ]
+    return [Line(title, f"margin.dodging.{figure}", unit) for title, figure, unit in found]
+
+
+# ------------------------------------------------------------------------- runs
+
+
+def compare(
+    scenario: str,
+    presets: Sequence[Preset],
+    host: str,
+    seed: int,
+    out: Path,
+    *,
+    aftermath: int = 30 * DAY,
+    dodgers: int = 0,
+    command: str = "",
+    progress: Progress = lambda done, total, text: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Run a scenario under each preset; write a run directory for each, and the comparison.
+
+    A preset that has naive rules runs once more for each of them, with ours in its place. With `dodgers`,
+    basis points of the winners in a margin market, it runs once more, and these try to bear less.
+    """
+    # All of them are read before anything runs.
+    laid = [
+        [
+            with_dodgers(apply_preset(preset, scenario, without=rule), dodgers)
+            for rule in ("", *preset.naive_rules)
+        ]
+        for preset in presets
+    ]
+
+    def run(each: Scenario, name: str) -> RunResult:
+        return simulate(
+            each,
+            host,
+            seed,
+            out / name,
+            command=command,
+            aftermath=aftermath,
+            progress=lambda done, total, text: progress(done, total, f"{name}: {text}"),
+            stop=stop,
+        )
+
+    rows, naive = [], []
+    for preset, (own, *with_ours) in zip(presets, laid, strict=True):
+        result = run(own, preset.name)
+        row = build_preset_row(preset, result)
+        if dodgers:
+            row["margin"]["dodging"] = compare_evasion(
+                result, run(enable_evasion(own), f"{preset.name}-dodged")
+            )
+        rows.append(row)
+        for rule, each in zip(preset.naive_rules, with_ours, strict=True):
+            beside = run(each, f"{preset.name}-without-{rule}")
+            naive.append(compute_rule_cost(rule, row, result, build_preset_row(preset, beside), beside))
+    first = laid[0][0]
+    comparison = {
+        "schema_version": SCHEMA_VERSION,
+        "scenario": first.name,
+        "title": first.title,
+        "description": first.description,
+        "seed": seed,
+        "host": host,
+        "started_at": first.start,
+        "ended_at": first.start + first.duration,
+        "aftermath_seconds": aftermath,
+        "presets": rows,
+        "naive": naive,
+    }
+    write_comparison(comparison, out)
+    return comparison
+
+
+def with_dodgers(scenario: Scenario, share: int) -> Scenario:
+    """Have a share of the winners [bps] chosen, who do nothing; refuse a scenario without a margin market."""
+    if not share:
+        return scenario
+    if scenario.parameters.margin is None:
+        raise BackstopError(f"there is nothing to dodge in {scenario.name!r}: it has no margin market")
+    return replace(scenario, margin_book=replace(scenario.margin_book, dodgers=share, dodges=False))
+
+
+def enable_evasion(scenario: Scenario) -> Scenario:
+    """Have those who are chosen try to bear less."""
+    return replace(scenario, margin_book=replace(scenario.margin_book, dodges=True))
+
+
+def compare_evasion(idle: RunResult, result: RunResult) -> dict[str, Any]:
+    """Compute what winners have made of dodging, beside the run in which the same do nothing."""
+    before, after = idle.summary["margin"]["dodgers"], result.summary["margin"]["dodgers"]
+    return {
+        **after,
+        "idle_borne_wad": before["borne_wad"],
+        "idle_closed_wad": before["closed_wad"],
+        "idle_part_bps": _compute_borne_share(idle),
+        "part_bps": _compute_borne_share(result),
+        "loss_wad": result.summary["margin"]["loss_wad"],
+        "won_wad": str(int(after["have_wad"]) - int(before["have_wad"])),
+        **{name: result.summary[name] for name in ("steps", "fields_compared", "differences", "state_hash")},
+    }
+
+
+def _compute_borne_share(result: RunResult) -> int | None:
+    """Return the part that dodgers bear of all that gains bore [bps]; None if these bore nothing."""
+    margin = result.summary["margin"]
+    borne = sum(int(margin[f"{kind}_wad"]) for kind in ("taken", "cut"))
+    return int(margin["dodgers"]["borne_wad"]) * BASIS_POINTS // borne if borne else None
+
+
+def list_checked_runs(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return all runs of a comparison, to say whether model and chain agreed in them."""
+    return [*comparison["presets"], *comparison["naive"], *_list_evasion_runs(comparison)]
+
+
+def _list_evasion_runs(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    found = [(row["margin"] or {}).get("dodging") for row in comparison["presets"]]
+    return [each for each in found if each]
+
+
+def compute_rule_cost(
+    rule: str, row: Mapping[str, Any], result: RunResult, ours: Mapping[str, Any], beside: RunResult
+) -> dict[str, Any]:
+    """Compute what a preset's naive rule costs whom, beside the run that has ours in its place."""
+    return {
+        "preset": row["preset"],
+        "rule": rule,
+        "title": NAIVE_RULES[rule],
+        "parties": compute_party_gains(row, ours, result.summary, beside.summary),
+        "steps": ours["steps"],
+        "fields_compared": ours["fields_compared"],
+        "differences": ours["differences"],
+        "state_hash": ours["state_hash"],
+    }
+
+
+def build_preset_row(preset: Preset, result: RunResult) -> dict[str, Any]:
+    """Collect the figures of a run under a preset."""
+    summary = result.summary
+    losses, types = summary["losses"], summary["collateral_types"]
+    covered = {entry["stage"]: int(entry["rad"]) for entry in losses["covered"]}
+    outstanding = int(losses["outstanding_rad"])
+    auctions = column(result.tables, "auctions")
+    debt = sum(auctions["principal_rad"])
+    lost = sum(auctions["principal_lost_rad"])
+    under_way = int(summary["ledger"]["in_auction_rad"])
+    settlement = summary["settlement"] or {}
+    # Settlement turns what is still open into the holders' loss.
+    first, closed, wait = _measure_waits(result, settlement.get("fixed_at") or summary["ended_at"])
+    keepers = [entry for entry in summary["keepers"] if entry["role"] != "member"]
+    paid_by = {entry["group"]: int(entry["wad"]) for entry in summary["paid_by"]}
+    passed_on = covered.get("redistribution", 0) // RAY
+    return {
+        "preset": preset.name,
+        "title": preset.title,
+        "description": preset.description,
+        "stages": list(covered),
+        "liquidations": sum(entry["liquidations"] for entry in types),
+        "debt_rad": str(debt),
+        "recovered_rad": str(debt - lost - under_way),
+        "created_rad": losses["created_rad"],
+        "covered": losses["covered"],
+        "loss_paid_by": [
+            {
+                "group": name,
+                "present": name == "holders" or any(group_of(stage) == name for stage in covered),
+                "rad": str(
+                    sum(amount for stage, amount in covered.items() if group_of(stage) == name)
+                    + (outstanding if name == "holders" else 0)
+                ),
+            }
+            for name in GROUPS
+        ],
+        "outstanding_rad": losses["outstanding_rad"],
+        "recovered_later_rad": losses["recovered_rad"],
+        "sold_cheaply_wad": str(paid_by["borrowers"] - passed_on),
+        "keepers_profit_wad": str(sum(int(entry["profit_wad"]) for entry in keepers)),
+        "first_loss_at": first,
+        "covered_after_seconds": _compute_delay(first, closed),
+        "mean_wait_seconds": wait,
+        "settlement_after_seconds": _compute_delay(first, settlement.get("begun_at")),
+        "lost_in_settlement_rad": settlement.get("lost_rad"),
+        "coin_worth_bps": _in_bps(settlement.get("coin_worth_ray")),
+        "exit_race": exit_races(summary["members"], summary["equity"], summary["started_at"]),
+        "claims_issued_wad": _sum_claims(summary["claims"], "issued_wad"),
+        "claims_repaid_wad": _sum_claims(summary["claims"], "repaid_wad"),
+        "margin": collect_margin_figures(result),
+        "steps": summary["steps"],
+        "fields_compared": summary["fields_compared"],
+        "differences": summary["differences"],
+        "state_hash": summary["state_hash"],
+    }
+
+
+def collect_margin_figures(result: RunResult) -> dict[str, Any] | None:
+    """Collect the margin market's figures; None without one.
+
+    Positions count at the marks at which they were closed. `excess_wad` is worked out from the positions of
+    all, event by event: lots that were closed though the other side had as many. An engine that closes whole
+    positions closes `greedy_excess_wad` more of the same accounts.
+    """
+    margin = result.summary["margin"]
+    if margin is None:
+        return None
+    closings = column(result.tables, "margin_closings")
+    whole = zip(closings["whole_lots"], closings["lots"], closings["price_wei"], strict=True)
+    actions = column(result.tables, "actions")
+    dealing = zip(actions["contract"], actions["method"], actions["gas"], strict=True)
+    return {
+        "policy": margin["policy"],
+        "accounts": margin["accounts"],
+        "liquidations": margin["liquidations"],
+        "bankruptcies": margin["bankruptcies"],
+        "seized": margin["seized"],
+        "loss_wad": margin["loss_wad"],
+        **{f"{kind}_wad": margin[f"{kind}_wad"] for kind in PAYERS},
+        "not_paid_wad": str(margin_left(margin)),
+        "left_alone_wad": margin["left_alone_wad"],
+        "most_taken_bps": max(map(_compute_taken_share, margin["cycles"]), default=0),
+        "closed": margin["deleveraged"],
+        "greedy_excess_wad": str(sum((all_of - lots) * price for all_of, lots, price in whole)),
+        "gas": sum(
+            gas or 0
+            for contract, method, gas in dealing
+            if contract in ("PerpetualMarket", "PerpetualCloser") and method in DEALING
+        ),
+        **_measure_forced_closes(result),
+    }
+
+
+def _compute_taken_share(cycle: Mapping[str, str]) -> int:
+    """Return the share of its gains that a side gave in a cycle [bps], rounded up."""
+    return -(-int(cycle["borne_wad"]) * BASIS_POINTS // int(cycle["gained_wad"]))
+
+
+def _measure_forced_closes(result: RunResult) -> dict[str, Any]:
+    """Compute from events what was closed by force, and how long after the first seizure all was final."""
+    sizes: dict[tuple[str, int], int] = {}
+    lots: dict[int, list[int]] = {}
+    closed = excess = facing = 0
+    began = None
+    started = result.summary["started_at"]
+    final = [started + cycle["at"] for cycle in result.summary["margin"]["cycles"]]
+    events = column(result.tables, "events")
+    for at, contract, event, values in zip(
+        events["timestamp"], events["contract"], events["event"], events["values"], strict=True
+    ):
+        if (contract, event) == ("PerpetualMarket", "PositionChanged"):
+            owner, m, size = values[0], values[1], int(values[2])
+            old, sides = sizes.get((owner, m), 0), lots.setdefault(m, [0, 0])
+            # How many lots of the side that this account was on have nobody on the other.
+            facing = max(0, sides[old < 0] - sides[old >= 0])
+            sides[old < 0] -= abs(old)
+            sides[size < 0] += abs(size)
+            sizes[owner, m] = size
+        elif (contract, event) == ("PerpetualDesk", "Deleveraged"):
+            gone, price = abs(int(values[2])), int(values[3])
+            closed += gone * price
+            excess += max(0, gone - facing) * price
+        elif (contract, event) == ("PerpetualMarket", "Seized"):
+            began = at if began is None else began
+        elif (contract, event) == ("PerpetualMarket", "Rolled") and any(values[1:]):
+            # Of a cycle whose losses insurance paid, all of them perhaps.
+            final.append(at)
+    return {
+        "closed_wad": str(closed),
+        "excess_wad": str(excess),
+        "final_after_seconds": _compute_delay(began, max(final, default=None)),
+    }
+
+
+def _compute_delay(first: int | None, then: int | None) -> int | None:
+    return None if first is None or then is None else then - first
+
+
+def _in_bps(worth: str | None) -> int | None:
+    return None if worth is None else int(worth) * BASIS_POINTS // RAY
+
+
+def _sum_claims(claims: Sequence[Mapping[str, str]], figure: str) -> str | None:
+    return str(sum(int(series[figure]) for series in claims)) if claims else None
+
+
+def _measure_waits(result: RunResult, end: int) -> tuple[int | None, int | None, int | None]:
+    """Return when the first loss came, when the last was closed, and a coin's mean wait [seconds].
+
+    Amounts under a coin count as nothing, as some stages round their payments down. Losses that are open at
+    the end count until then.
+    """
+    flows = column(result.tables, "waterfall")
+    first, closed, created, left, since, weighted = None, None, 0, 0, 0, 0
+    for at, kind, amount in zip(flows["timestamp"], flows["kind"], flows["amount_rad"], strict=True):
+        if kind not in ("recognised", "covered", "recovered"):
+            continue
+        weighted += left * (at - since)
+        since, before = at, left
+        if kind == "recognised":
+            first = at if first is None else first
+            created += amount
+            left += amount
+        else:
+            left -= amount
+        closed = None if left >= RAD else at if closed is None or before >= RAD else closed
+    weighted += left * max(0, end - since)
+    return first, closed, weighted // created if created else None
+
+
+def exit_races(
+    members: Sequence[Mapping[str, Any]], equity: Mapping[str, str] | None, start: int
+) -> list[dict[str, Any]]:
+    """Compute, for each pool, what the leaver has at the end beyond a stayer with the same deposit.
+
+    Amounts are in wad of stablecoin, with equity at its price of the end.
+    """
+    found = []
+    for contract, _, _ in POOLS.values():
+        inside = [member for member in members if member["pool"] == contract]
+        price = int(equity["price_ray"]) if contract == "StakedEquity" and equity else RAY
+        found.append({"pool": contract} | _exit_race(inside, price, start))
+    return found
+
+
+def _exit_race(inside: Sequence[Mapping[str, Any]], price: int, start: int) -> dict[str, Any]:
+    leaver = next((member for member in inside if member["leaves"]), None)
+    stayer = next((member for member in inside if not member["leaves"]), None)
+    if leaver is None or stayer is None:
+        amounts = ("deposit_wad", "leaver_wad", "stayer_wad", "gain_wad", "gain_bps")
+        return dict.fromkeys(("leaver", *amounts, "left_after_seconds"))
+    put_in, has = int(leaver["deposit_wad"]), int(leaver["end_wad"])
+    stayed = int(stayer["end_wad"]) * put_in // int(stayer["deposit_wad"])
+    return {
+        "leaver": leaver["name"],
+        "deposit_wad": str(put_in * price // RAY),
+        "leaver_wad": str(has * price // RAY),
+        "stayer_wad": str(stayed * price // RAY),
+        "gain_wad": str((has - stayed) * price // RAY),
+        "gain_bps": (has - stayed) * BASIS_POINTS // put_in,
+        "left_after_seconds": None if leaver["left_at"] is None else leaver["left_at"] - start,
+    }
+
+
+# ------------------------------------------------------------------------ files
+
+
+def write_comparison(comparison: Mapping[str, Any], out: Path) -> None:
+    """Write compare.json and compare.csv into a directory."""
+    rows = (((row["preset"],), row) for row in comparison["presets"])
+    files = {
+        "compare.json": json.dumps(comparison, indent=2, sort_keys=True) + "\n",
+        "compare.csv": as_csv(("preset",), list_preset_lines(comparison), rows),
+    }
+    write_files(out, files)

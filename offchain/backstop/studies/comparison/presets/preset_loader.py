@@ -1,0 +1,207 @@
+"""Loader of presets, which replace a scenario's terms of loss (docs/do/presets.md)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from backstop.deployment.contracts import CLOSERS, NAIVE
+from backstop.errors import BackstopError
+from backstop.keepers.roles import ROLES
+from backstop.simulation.scenario import units
+from backstop.simulation.scenario.document import Field, Section, merge, read_document
+from backstop.simulation.scenario.file import read_scenario
+from backstop.simulation.scenario.loader import load_scenario, scenario_of
+from backstop.simulation.scenario.schema import Scenario
+
+SCHEMA_VERSION = 1
+LIBRARY = Path(__file__).parent
+ALL, MARGIN = "all", "margin"
+"""Names of all presets of the library, by what they are about: vaults, or the margin market."""
+
+LEAVE_AT_ONCE, EPOCH_CAPS = "leave-at-once", "epoch-caps"
+NAIVE_RULES = {
+    LEAVE_AT_ONCE: "a pool is left at any moment, at book value",
+    EPOCH_CAPS: "caps begin anew with each epoch",
+}
+"""Naive rules that presets may have, with contracts of their own, by what `lay_over` calls them."""
+_OURS = "backstop"
+"""The preset whose cooldowns stand in for those that a naive pool has not."""
+
+# Fields that a preset replaces in a scenario's `parameters`.
+_TERMS = ("pools", "cap_delay", "equity", "treasury", "waterfall_contract")
+# Fields that it replaces in their `margin`, and those that belong to a market or a domain.
+_OF_MARGIN = (
+    *("bucket", "buckets", "insurance", "cap", "policy", "window", "quiet", "band"),
+    *("maker_fee", "taker_fee", "fee_share", "third_bond", "divergence"),
+)
+_ELSEWHERE = ("line", "haircut")
+# Roles of the keepers that have positions closed, and debtors met.
+_CLOSING, _CRANK = "deleverager", "margin_crank"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Terms of one system, read but not checked, which takes a scenario."""
+
+    name: str
+    title: str
+    description: str
+    terms: Section
+
+    @property
+    def group(self) -> str:
+        """Group of the preset: ALL for the vaults' losses, MARGIN for the margin market's alone."""
+        return ALL if "waterfall" in self.terms else MARGIN
+
+    @property
+    def naive_pools(self) -> list[str]:
+        """Names of the pools that are left at book value."""
+        pools = self.terms["pools"].entries() if "pools" in self.terms else {}
+        return [
+            name
+            for name, pool in pools.items()
+            if "contract" in (terms := pool.entries()) and terms["contract"].text == "LeaveAtOncePool"
+        ]
+
+    @property
+    def naive_rules(self) -> list[str]:
+        """Naive rules that the preset has, of NAIVE_RULES."""
+        caps = "waterfall_contract" in self.terms and self.terms["waterfall_contract"].text in NAIVE
+        return [*([LEAVE_AT_ONCE] if self.naive_pools else []), *([EPOCH_CAPS] if caps else [])]
+
+
+def preset_names(group: str | None = None) -> list[str]:
+    """List the presets that come with the package, or those of a group."""
+    names = sorted(path.stem for path in LIBRARY.glob("*.yaml"))
+    return [name for name in names if group is None or load_preset(name).group == group]
+
+
+def load_presets(names: str) -> list[Preset]:
+    """Load presets by names with commas between them; `all` and `margin` stand for groups."""
+    given = [name.strip() for name in names.split(",")]
+    listed = [each for name in given for each in (preset_names(name) if name in (ALL, MARGIN) else [name])]
+    found = [load_preset(name) for name in listed]
+    for i, preset in enumerate(found):
+        if preset.name in [other.name for other in found[:i]]:
+            raise BackstopError(f"the preset {preset.name!r} is given twice")
+    return found
+
+
+def load_preset(name_or_file: str | Path) -> Preset:
+    """Load a preset by its name, or from a file."""
+    path = Path(name_or_file)
+    if path.suffix not in (".yaml", ".yml"):
+        path = LIBRARY / f"{name_or_file}.yaml"
+        if not path.is_file():
+            known = ", ".join([*preset_names(), ALL, MARGIN])
+            raise BackstopError(f"there is no preset {path.stem!r}; there are {known}, or give a file")
+    elif not path.is_file():
+        raise BackstopError(f"there is no preset file {path}")
+    top = read_document(path)
+    section = top.section(
+        ("schema_version", "title", "description"),
+        ("waterfall", *_TERMS, "of_each_type", "absent", "margin", "unsafe"),
+    )
+    if section["schema_version"].read(units.count) != SCHEMA_VERSION:
+        section["schema_version"].fail(f"is not the version {SCHEMA_VERSION} that this program reads")
+    if "of_each_type" in section:
+        section["of_each_type"].section((), ("buffer_share", "redistribution_cap"))
+    if "margin" in section:
+        section["margin"].section((), (*_OF_MARGIN, *_ELSEWHERE))
+    elif "waterfall" not in section:
+        top.fail("'waterfall' is missing, or 'margin': one of them says who bears losses")
+    for role in section["absent"].items() if "absent" in section else ():
+        role.choice(ROLES)
+    title, description = (" ".join(section[name].text.split()) for name in ("title", "description"))
+    return Preset(path.stem, title, description, section)
+
+
+def apply_preset(preset: Preset, scenario: str | Path, without: str = "") -> Scenario:
+    """Load a scenario, by name or file, with the preset's terms in place of its own.
+
+    Without one of its naive rules it has ours there: caps over any window; or requests, batches, cooldowns as
+    the preset `backstop` has them, and keepers who flag what is in doubt.
+    """
+    load_scenario(scenario)  # its own errors are not to be blamed on the preset
+    document, name = read_scenario(scenario)
+    terms, parameters = preset.terms, document.entries()["parameters"].entries()
+    if "waterfall" in terms:
+        # The waterfall is replaced as a whole: stages that the preset does not name are off.
+        parameters["waterfall"] = terms["waterfall"]
+    for term in _TERMS:
+        if term in terms:
+            own = copy.deepcopy(terms[term])
+            parameters[term] = merge(parameters[term], own) if term in parameters else own
+    if "of_each_type" in terms:
+        types = parameters["collateral_types"].entries()
+        for symbol, fields in types.items():
+            types[symbol] = merge(fields, terms["of_each_type"])
+    if "margin" in terms and ("margin" in parameters or "waterfall" not in terms):
+        _apply_margin_terms(preset, document.entries(), name)
+    if "unsafe" in terms:
+        # What a historic system breaks depends on the scenario as well, so nothing insists on it.
+        top = document.entries()
+        top["unsafe"] = merge(top["unsafe"], terms["unsafe"]) if "unsafe" in top else terms["unsafe"]
+    if without == EPOCH_CAPS:
+        del parameters["waterfall_contract"]
+    if without == LEAVE_AT_ONCE:
+        ours = load_preset(_OURS).terms["pools"].entries()
+        for name in preset.naive_pools:
+            pool = parameters["pools"].entries()[name].entries()
+            pool["cooldown"] = ours[name].entries()["cooldown"]
+            del pool["contract"]
+    if "absent" in terms:
+        absent = [role.text for role in terms["absent"].items()]
+        if without == LEAVE_AT_ONCE:
+            absent = [role for role in absent if role != "recogniser"]
+        keepers = document.entries()["keepers"].entries()
+        for group, fields in list(keepers.items()):
+            if fields.entries()["role"].text in absent:
+                del keepers[group]
+    # A recorded state belongs to its own terms, so the vault book is opened anew.
+    return scenario_of(document, name, anew=True)
+
+
+def _apply_margin_terms(preset: Preset, document: dict[str, Field], scenario: str) -> None:
+    """Replace the terms of a margin market; where positions are closed by force, have a keeper do it.
+
+    A preset that is about vaults as well says nothing where there is no such market.
+    """
+    parameters = document["parameters"].entries()
+    if "margin" not in parameters:
+        raise BackstopError(
+            f"the preset {preset.name!r} is about a margin market, and the scenario {scenario!r} has none"
+        )
+    own, margin = preset.terms["margin"].entries(), parameters["margin"].entries()
+    margin |= {name: own[name] for name in _OF_MARGIN if name in own}
+    if "haircut" in own:
+        markets = margin["markets"].entries()
+        for fields in markets.values():
+            fields.entries()["haircut"] = own["haircut"]
+    if "line" in own:
+        if "domain" in margin:
+            _get_domain(margin, parameters)["line"] = own["line"]
+        elif own["line"].read(units.whole_stablecoin) != 0:
+            own["line"].fail(f"the margin market of the scenario {scenario!r} has no domain to bear losses")
+
+    if "policy" in own and own["policy"].text in CLOSERS and "keepers" in document:
+        keepers = document["keepers"].entries()
+        if all(fields.entries()["role"].text != _CLOSING for fields in keepers.values()):
+            keepers[_CLOSING] = _build_deleverager(own["policy"], keepers)
+
+
+def _build_deleverager(why: Field, keepers: Mapping[str, Field]) -> Field:
+    """Make a group that has positions closed, which pays for gas as whoever meets debtors does."""
+    made = {"role": Field(why.file, why.line, f"keepers.{_CLOSING}.role", _CLOSING)}
+    for fields in keepers.values():
+        crank = fields.entries()
+        if crank["role"].text == _CRANK and "gas_price" in crank:
+            made["gas_price"] = crank["gas_price"]
+    return Field(why.file, why.line, f"keepers.{_CLOSING}", made)
+
+
+def _get_domain(margin: Mapping[str, Field], parameters: Mapping[str, Field]) -> dict[str, Field]:
+    return parameters["domains"].entries()[margin["domain"].text].entries()

@@ -1,0 +1,104 @@
+"""Many random settings on several processes, kept on disk, taken up again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from backstop.errors import BackstopError
+from backstop.files.whole import read_json, write_json
+from backstop.spread.chosen import chosen_workers
+from backstop.studies.random_parameters.parameter_trial import run_trial
+
+SCHEMA_VERSION = 1
+FILE = "settings.json"
+SAVE_EVERY = 20
+"""Settings between two writes: what was done after the last is done again."""
+
+
+class ParameterCampaign:
+    """The settings of a campaign in a folder, numbered, each with what came of it."""
+
+    def __init__(self, out: Path, seed: int, steps: int, host: str, contracts: Path) -> None:
+        self.file = out / FILE
+        self.shared: dict[str, Any] = {
+            "seed": seed,
+            "steps": steps,
+            "host": host,
+            "contracts": str(contracts),
+            "out": str(out),
+        }
+        self.results: dict[int, dict[str, Any]] = {}
+        if self.file.exists():
+            self._load_results()
+
+    def run_trials(
+        self, settings: int, workers: int, stopped: Callable[[], bool], show: Callable[[int], None]
+    ) -> None:
+        """Try so many settings in all, unless somebody stops it."""
+        todo = (n for n in range(settings) if n not in self.results)
+        show(len(self.results))
+        if stopped():
+            return
+        try:
+            with closing(chosen_workers(workers, None)(_run_numbered_trial, self.shared, todo)) as results:
+                for done in results:
+                    if done is not None:
+                        number, result = done
+                        self.results[number] = result
+                        if len(self.results) % SAVE_EVERY == 0:
+                            self.save_results()
+                        show(len(self.results))
+                    if stopped():
+                        return
+        finally:
+            self.save_results()
+
+    @property
+    def accepted(self) -> int:
+        """Number of settings that no rule refuses."""
+        return sum(not result["refused"] for result in self.results.values())
+
+    @property
+    def steps(self) -> int:
+        """Number of random steps that were played."""
+        return sum(result.get("steps", 0) for result in self.results.values())
+
+    @property
+    def failures(self) -> dict[int, dict[str, str]]:
+        """How accepted settings failed, by number: kind, text, and the trace's file."""
+        results = sorted(self.results.items())
+        return {number: result["failure"] for number, result in results if "failure" in result}
+
+    @property
+    def unanswered(self) -> dict[int, list[str]]:
+        """What accepted settings fail to do in time, by number."""
+        return {n: found for n, each in sorted(self.results.items()) if (found := each.get("unanswered"))}
+
+    def by_rule(self, verdict: str) -> Counter[str]:
+        """Count the settings that break each rule of a verdict."""
+        return Counter(name for result in self.results.values() for name in result[verdict])
+
+    def save_results(self) -> None:
+        """Write what was found, at once or not at all."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        settings = {str(number): result for number, result in sorted(self.results.items())}
+        write_json({"schema_version": SCHEMA_VERSION, "settings": settings}, self.file)
+
+    def _load_results(self) -> None:
+        content = read_json(
+            self.file, "campaign of settings", SCHEMA_VERSION, "check --out", "start again in another folder"
+        )
+        try:
+            self.results = {int(number): result for number, result in content["settings"].items()}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BackstopError(
+                f"{self.file} is not a whole campaign ({error!r}): start again in another folder"
+            ) from None
+
+
+def _run_numbered_trial(shared: Mapping[str, Any], number: int) -> dict[str, Any]:
+    return run_trial(number, **shared)

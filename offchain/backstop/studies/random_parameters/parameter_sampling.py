@@ -1,0 +1,65 @@
+"""Random settings: the fuzzer's, far from what anybody would deploy, and neighbours of the examples."""
+
+from __future__ import annotations
+
+import dataclasses
+from random import Random
+from typing import Any, cast
+
+from backstop.deployment.configuration import configure
+from backstop.deployment.create import model_of
+from backstop.deployment.examples import guarded, margined, standard
+from backstop.deployment.parameters import Parameters
+from backstop.deployment.plan import plan
+from backstop.errors import BackstopError
+from backstop.proof.fuzz.deployments import draw_parameters
+
+# One setting in so many is the fuzzer's own.
+WILD = 4
+# Of a neighbour's parameters one in so many is the fuzzer's.
+CHANGED = (200, 60, 20)
+# What others name, or what goes together.
+KEPT = frozenset({"symbol", "name", "domain", "token", "decimals", "minter"})
+
+
+def draw_setting(random: Random) -> Parameters:
+    """Draw a setting that setters accept."""
+    while True:
+        wild = draw_parameters(random)
+        drawn = wild
+        if random.randrange(WILD):
+            base = random.choice((standard, guarded, margined))()
+            drawn = _mix_parameters(base, wild, random, random.choice(CHANGED))
+        if _is_accepted(drawn):
+            return drawn
+
+
+def _mix_parameters(base: Any, wild: Any, random: Random, one_in: int) -> Any:
+    """Take a parameter here and there from another setting; what either leaves out stays as it is."""
+    if dataclasses.is_dataclass(base) and type(base) is type(wild):
+        changes = {
+            field.name: _mix_parameters(getattr(base, field.name), getattr(wild, field.name), random, one_in)
+            for field in dataclasses.fields(base)
+            if field.name not in KEPT
+        }
+        return dataclasses.replace(cast(Any, base), **changes)
+    if isinstance(base, tuple) and base and dataclasses.is_dataclass(base[0]) and not _is_order(base):
+        others = [*wild, *base[len(wild) :]] if isinstance(wild, tuple) else base
+        return tuple(
+            _mix_parameters(own, other, random, one_in) for own, other in zip(base, others, strict=False)
+        )
+    return base if base is None or wild is None or random.randrange(one_in) else wild
+
+
+def _is_order(value: tuple[Any, ...]) -> bool:
+    """Tell whether a tuple is the order of losses, which is taken as a whole."""
+    return hasattr(value[0], "cap_bps")
+
+
+def _is_accepted(parameters: Parameters) -> bool:
+    try:
+        deployment = plan(parameters)
+        configure(model_of(deployment), deployment)
+    except BackstopError:
+        return False
+    return True

@@ -1,0 +1,46 @@
+"""One random setting: what the rules say, and random steps and questions if they accept it."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from backstop.deployment.consistency import DOUBTFUL, REFUSED, check
+from backstop.deployment.parameters import Parameters
+from backstop.proof.fuzz.machine import run_seed
+from backstop.proof.fuzz.player import Player
+from backstop.proof.fuzz.tally import Tally
+from backstop.studies.random_parameters.parameter_sampling import draw_setting
+from backstop.studies.random_parameters.timeliness_checks import iter_missed_duties
+
+CHECK_EVERY = 100
+"""Steps between two comparisons of the whole state."""
+
+
+def draw_numbered_setting(seed: int, number: int) -> Parameters:
+    """Draw a campaign's setting of a number."""
+    return draw_setting(Random(run_seed(seed, number)))
+
+
+def run_trial(number: int, seed: int, steps: int, host: str, contracts: str, out: str) -> dict[str, Any]:
+    """Judge a setting; play it and ask it questions if it is accepted. The result is plain."""
+    parameters = draw_numbered_setting(seed, number)
+    findings = check(parameters)
+    result: dict[str, Any] = {
+        verdict: list(dict.fromkeys(found.rule.name for found in findings if found.rule.verdict == verdict))
+        for verdict in (REFUSED, DOUBTFUL)
+    }
+    if result[REFUSED]:
+        return result | {"why": next(str(found) for found in findings if found.rule.verdict == REFUSED)}
+    played = _get_player(Path(out), host, seed, contracts).run(number, steps, parameters)
+    result["steps"] = Tally.from_json(played["tally"]).steps
+    result["unanswered"] = list(iter_missed_duties(parameters))
+    return result | ({"failure": played["failure"]} if "failure" in played else {})
+
+
+@cache
+def _get_player(out: Path, host: str, seed: int, contracts: str) -> Player:
+    """Return this process's player, which keeps the traces of failures alone."""
+    return Player(out, host, seed, CHECK_EVERY, contracts, keeps_news=False)

@@ -1,0 +1,163 @@
+"""Questions to a setting that no property asks, on the model: does it do in time what it is there for?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from backstop.deployment.accounts import account
+from backstop.deployment.configuration import configure
+from backstop.deployment.contracts import STAGES, pools_of
+from backstop.deployment.create import model_of
+from backstop.deployment.parameters import FeedParameters, Parameters
+from backstop.deployment.plan import plan
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.system import Action
+
+BEFORE = 2_000 * RAY
+"""The price at which a vault is opened."""
+COVERED = 200
+"""What a vault is worth when it is opened, in debts: enough under any add-on, and under a cap on prices."""
+DEBT = 10_000
+"""What it owes, whole stablecoins, as far as ceilings and limits allow."""
+LEAST = 100
+"""Whole stablecoins: a smaller loss does not keep equity busy."""
+LOOKS = 600
+"""How often an auction's price is looked at."""
+BORROWER, STAKER, STRANGER = account("borrower"), account("staker"), account("stranger")
+
+
+class ModelDeployment:
+    """A setting on the model, with a vault of each type that may be liquidated."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.parameters = parameters
+        self.deployment = plan(parameters)
+        self.system = model_of(self.deployment)
+        configure(self.system, self.deployment)
+
+    def try_call(self, contract: str, method: str, *args: Any, sender: str = STRANGER) -> bool:
+        """Call; return whether it worked."""
+        return self.system.apply(Action(contract, method, args, sender)).ok
+
+    def apply_call(self, contract: str, method: str, *args: Any, sender: str = STRANGER) -> Any:
+        """Call what has to work; return its value."""
+        outcome = self.system.apply(Action(contract, method, args, sender))
+        assert outcome.ok, f"{contract}.{method}{args}: {outcome.reason}"
+        return outcome.value
+
+    def read_view(self, contract: str, view: str, *args: Any) -> Any:
+        """Return the value of a view."""
+        return getattr(self.system.world.contracts[contract], view)(STRANGER, *args)
+
+    def report_price(self, market: int, feed: FeedParameters, price: int) -> None:
+        """Have all reporters say a price until it counts."""
+        for _ in range(2 * feed.confirmations + 3):
+            self.system.advance(feed.step)
+            for i in range(feed.reporters):
+                reporter = self.deployment.account(f"reporter_{i + 1}")
+                self.apply_call("PriceFeed", "report", market, price, sender=reporter)
+            self.apply_call("PriceFeed", "poke", market)
+            prices = self.read_view("PriceFeed", "prices_of", market)
+            if prices.current == prices.next == price:
+                return
+
+    def liquidate_new_vault(self, collateral_type: int) -> tuple[int, int]:
+        """Open a vault and let a price make it just unsafe; return its auction, and that price."""
+        each = self.parameters.collateral_types[collateral_type]
+        self.report_price(collateral_type, each.feed, BEFORE)
+        ceilings = [each.debt_ceiling, self.parameters.global_debt_ceiling, each.auction_limit]
+        if self.parameters.guards is not None and each.policy.flow_cap:
+            ceilings.append(each.policy.flow_cap)
+        debt = max(each.debt_floor, 1, min(DEBT, *ceilings) - 1) * WAD
+        unit = 10 ** (18 - each.decimals)
+        collateral = (debt * RAY * COVERED // BEFORE // unit + 1) * unit
+        self.apply_call(each.symbol, "mint", BORROWER, collateral // unit, sender=BORROWER)
+        self.apply_call(
+            each.symbol, "approve", self.deployment.addresses["VaultEngine"], MAX_UINT256, sender=BORROWER
+        )
+        self.apply_call(
+            "VaultEngine",
+            "deposit_and_draw",
+            collateral_type,
+            BORROWER,
+            collateral,
+            debt,
+            BORROWER,
+            sender=BORROWER,
+        )
+        price = debt * each.liquidation_ratio * RAY // (BASIS_POINTS * collateral) * 99 // 100
+        self.report_price(collateral_type, each.feed, price)
+        return self.apply_call("LiquidationEngine", "liquidate", collateral_type, BORROWER, STRANGER), price
+
+
+def iter_missed_duties(parameters: Parameters) -> Iterator[str]:
+    """Yield what a setting fails to do."""
+    for c, each in enumerate(parameters.collateral_types[:2]):
+        if each.debt_ceiling and each.token != "FalseToken" and not _reaches_market(parameters, c):
+            yield f"an auction of {each.symbol} needs a reset before it reaches the market's price"
+    waits = _find_endless_wait(parameters)
+    if waits is not None:
+        yield waits
+
+
+def _reaches_market(parameters: Parameters, collateral_type: int) -> bool:
+    """Tell whether the price of an auction that begins at the feed's is once the feed's, or under it."""
+    stage, tail = ModelDeployment(parameters), parameters.collateral_types[collateral_type].auction.tail
+    auction, price = stage.liquidate_new_vault(collateral_type)
+    passed = 0
+    while passed <= tail:
+        needs_reset, asked, *_ = stage.read_view("CollateralAuction", "status", auction)
+        if needs_reset or asked <= price:
+            return not needs_reset
+        # Some curves are through in a minute.
+        wait = 1 if passed < LOOKS else max(1, tail // LOOKS)
+        stage.system.advance(wait)
+        passed += wait
+    return False
+
+
+def _find_endless_wait(parameters: Parameters) -> str | None:
+    """Say what is wrong with a loss that nobody buys equity for, and that somebody notes for settlement."""
+    each = parameters.collateral_types[0]
+    if parameters.equity is None or not each.debt_ceiling or each.token == "FalseToken":
+        return None
+    stage = ModelDeployment(parameters)
+    at, equity = stage.deployment.addresses, parameters.equity
+    auction, _ = stage.liquidate_new_vault(0)
+    principal = stage.read_view("CollateralAuction", "auction_of", auction).principal // RAY
+    if principal < LEAST * WAD:
+        return None
+    for name in pools_of(parameters):
+        pool = STAGES[name].contract
+        stage.apply_call("Stablecoin", "approve", at[pool], WAD, sender=BORROWER)
+        stage.apply_call(pool, "deposit", WAD, BORROWER, sender=BORROWER)
+    stage.report_price(EQUITY_MARKET, equity.feed, RAY)
+    if parameters.has_stage("staked_equity"):
+        admin = stage.deployment.deployer
+        stage.apply_call("Equity", "approve", at["StakedEquity"], 50 * WAD, sender=admin)
+        stage.apply_call("StakedEquity", "deposit", 50 * WAD, STAKER, sender=admin)
+    # What has no collateral is a loss at once, as the liquidation engine books it.
+    stage.apply_call("CollateralAuction", "write_off", 0, principal * RAY, sender=at["LiquidationEngine"])
+    epoch = parameters.epoch_length
+    stage.system.advance(-(stage.system.timestamp + 1) % epoch)
+
+    selling = [
+        STAGES[each.name].contract for each in parameters.stages if STAGES[each.name].kind == "EquityAuction"
+    ]
+    for _ in range(2 * len(selling) + 1):
+        stage.try_call("LossWaterfall", "cover", 0)
+        busy = [name for name in selling if stage.system.world.contracts[name].tables["sales"][0].target]
+        if not busy:
+            return None
+        end = stage.system.timestamp + equity.duration + 1
+        while stage.system.timestamp < end:
+            if stage.try_call("Settlement", "begin"):
+                return f"settlement begins while {busy[0]} sells equity for the loss"
+            stage.try_call("Settlement", "note")
+            # From one epoch to the next, and from its last second to its first.
+            until_last = -(stage.system.timestamp + 1) % epoch
+            stage.system.advance(min(end - stage.system.timestamp, until_last or 1))
+        stage.apply_call(busy[0], "end", 0)
+    return "the stages that sell equity begin again and again, and those behind them are not asked"

@@ -1,0 +1,222 @@
+"""Table of published figures beside ours: the difference, its bound, and whether it holds.
+
+Figures are exact fractions, rounded only for print, half away from zero.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from backstop.errors import BackstopError
+from backstop.files.whole import write_files
+
+Number = int | Fraction
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Largest distance of our figure from a published one.
+
+    `kind` is "by", an absolute difference; "share", one relative to what is published; "factor", the ratio of
+    the two, either way.
+    """
+
+    kind: str
+    value: Fraction
+
+    def is_satisfied(self, published: Fraction, ours: Fraction) -> bool:
+        """Tell whether ours is near enough; a bound that is met exactly holds."""
+        if self.kind == "factor":
+            low, high = sorted((abs(published), abs(ours)))
+            return published * ours > 0 and high <= low * self.value
+        allowed = self.value * (abs(published) if self.kind == "share" else 1)
+        return abs(ours - published) <= allowed
+
+    def format_bound(self, unit: str) -> str:
+        """Format the bound as the table prints it."""
+        if self.kind == "factor":
+            return f"factor {format_plain(self.value)}"
+        if self.kind == "share":
+            return f"{format_plain(100 * self.value)}%"
+        return "exact" if self.value == 0 else f"{format_plain(self.value)} {unit}".strip()
+
+
+EXACT = Bound("by", Fraction(0))
+
+
+def bound_difference(value: Number) -> Bound:
+    """Bound the absolute difference, in the figure's unit."""
+    return Bound("by", Fraction(value))
+
+
+def bound_share(percent: Number) -> Bound:
+    """Bound the difference in per cent of what is published."""
+    return Bound("share", Fraction(percent, 100))
+
+
+def bound_ratio(value: Number) -> Bound:
+    """Bound the ratio of the two figures, either way."""
+    return Bound("factor", Fraction(value))
+
+
+@dataclass(frozen=True)
+class FigureRow:
+    """One figure, which agrees or not only if it has a published one and a bound."""
+
+    figure: str
+    ours: Fraction
+    published: Fraction | None = None
+    bound: Bound | None = None
+    unit: str = ""
+    places: int = 0  # digits after the point, in print
+    source: int = 0  # its number in the list of sources; 0 is none
+
+    @property
+    def difference(self) -> Fraction | None:
+        """Ours less what is published."""
+        return None if self.published is None else self.ours - self.published
+
+    @property
+    def agrees(self) -> bool | None:
+        """True if the bound holds; None without one."""
+        if self.published is None or self.bound is None:
+            return None
+        return self.bound.is_satisfied(self.published, self.ours)
+
+    def format_cells(self) -> tuple[str, ...]:
+        """Format the row as the table prints it."""
+
+        def shown(value: Fraction | None) -> str:
+            return "" if value is None else f"{format_decimal(value, self.places)} {self.unit}".strip()
+
+        return (
+            self.figure,
+            shown(self.published),
+            shown(self.ours),
+            "" if self.difference is None else format_decimal(self.difference, self.places, sign=True),
+            "" if self.bound is None or self.published is None else self.bound.format_bound(self.unit),
+            {None: "", True: "yes", False: "NO"}[self.agrees],
+            f"[{self.source}]" if self.source else "",
+        )
+
+
+HEADER = ("figure", "published", "ours", "difference", "bound", "agrees", "source")
+
+
+def build_row(
+    figure: str,
+    ours: Number,
+    published: Number | None = None,
+    bound: Bound | None = None,
+    *,
+    unit: str = "",
+    places: int = 0,
+    source: int = 0,
+) -> FigureRow:
+    """Build a row from integers or fractions."""
+    known = None if published is None else Fraction(published)
+    return FigureRow(figure, Fraction(ours), known, bound, unit, places, source)
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Published result and ours; `name` is the command's word for it, sources count from 1."""
+
+    name: str
+    title: str
+    sources: Sequence[str]
+    rows: Sequence[FigureRow]
+
+    @property
+    def compared(self) -> int:
+        """Number of figures that have a bound."""
+        return sum(each.agrees is not None for each in self.rows)
+
+    @property
+    def agreed(self) -> int:
+        """Number of figures that meet their bound."""
+        return sum(each.agrees is True for each in self.rows)
+
+    def iter_lines(self) -> Iterator[str]:
+        """Yield the table as aligned Markdown, its score, and the sources."""
+        cells = [HEADER, *(each.format_cells() for each in self.rows)]
+        widths = [max(len(line[i]) for line in cells) for i in range(len(HEADER))]
+        right = (1, 2, 3)
+
+        def padded(line: Sequence[str]) -> str:
+            filled = (
+                text.rjust(width) if i in right else text.ljust(width)
+                for i, (text, width) in enumerate(zip(line, widths, strict=True))
+            )
+            return f"| {' | '.join(filled)} |"
+
+        rule = ("-" * (width - 1) + ":" if i in right else "-" * width for i, width in enumerate(widths))
+        yield padded(HEADER)
+        yield f"| {' | '.join(rule)} |"
+        yield from (padded(line) for line in cells[1:])
+        yield ""
+        yield f"{self.agreed} of {self.compared} figures agree within their bounds."
+        yield ""
+        yield from (f"- [{i}] {source}" for i, source in enumerate(self.sources, 1))
+
+    def format_markdown(self) -> str:
+        """Return the title and the table in Markdown."""
+        return f"## {self.title}\n\n" + "\n".join(self.iter_lines()) + "\n"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the exact result as text: fractions as `numerator/denominator`."""
+
+        def exact(value: Fraction | None) -> str | None:
+            return None if value is None else str(value)
+
+        return {
+            "schema_version": 1,
+            "name": self.name,
+            "title": self.title,
+            "compared": self.compared,
+            "agreed": self.agreed,
+            "sources": list(self.sources),
+            "rows": [
+                {
+                    "figure": each.figure,
+                    "unit": each.unit,
+                    "published": exact(each.published),
+                    "ours": exact(each.ours),
+                    "difference": exact(each.difference),
+                    "bound": None if each.bound is None else [each.bound.kind, str(each.bound.value)],
+                    "agrees": each.agrees,
+                    "source": self.sources[each.source - 1] if each.source else None,
+                }
+                for each in self.rows
+            ],
+        }
+
+
+def format_decimal(value: Number, places: int, *, sign: bool = False) -> str:
+    """Format a number with `places` digits, rounded half away from zero, thousands with commas."""
+    scaled = (2 * abs(Fraction(value)) * 10**places + 1) // 2
+    whole, rest = divmod(int(scaled), 10**places)
+    digits = f"{whole:,}" + (f".{rest:0{places}}" if places else "")
+    if not scaled:
+        return digits
+    return ("-" if value < 0 else "+" if sign else "") + digits
+
+
+def format_plain(value: Fraction) -> str:
+    """Format a number that ends within 18 digits, without trailing zeros."""
+    return format_decimal(value, 18).rstrip("0").rstrip(".")
+
+
+def write_reproduction(result: Reproduction, out: Path) -> None:
+    """Write NAME.md and NAME.json into a directory; raise BackstopError if it cannot be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BackstopError(f"{out} cannot be written: {error.strerror or error}") from None
+    exact = json.dumps(result.as_json(), indent=2, sort_keys=True) + "\n"
+    write_files(out, {f"{result.name}.md": result.format_markdown(), f"{result.name}.json": exact})

@@ -1,0 +1,80 @@
+"""Deployment on the contracts' bytecode in process, compared with the model at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from backstop.deployment.accounts import account
+from backstop.deployment.parameters import Parameters
+from backstop.errors import BackstopError
+from backstop.hosts.by_name import open_host
+from backstop.hosts.host import GENESIS
+from backstop.model.arithmetic import MAX_UINT256
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.proof.lockstep import Lockstep, lockstep
+from backstop.system import Action
+
+
+class LockstepDeployment:
+    """Deployment whose calls name contracts and accounts instead of addresses."""
+
+    def __init__(self, both: Lockstep, parameters: Parameters) -> None:
+        self.both = both
+        self.parameters = parameters
+
+    def get_address(self, name: str) -> str:
+        """Return the address of a contract, or of the account with this name."""
+        return self.both.addresses.get(name) or account(name)
+
+    def apply_call(self, contract: str, method: str, *args: Any, sender: str) -> Any:
+        """Run a call and return its value; BackstopError with the reason if it reverts."""
+        outcome = self.both.apply(Action(contract, method, args, self.get_address(sender)))
+        if outcome.reason is not None:
+            raise BackstopError(f"{contract}.{method} reverted: {outcome.reason}")
+        return outcome.value
+
+    def read_view(self, contract: str, method: str, *args: Any) -> Any:
+        """Call a view."""
+        return self.both.view(contract, method, *args)
+
+    def advance_time(self, seconds: int) -> None:
+        """Let time pass."""
+        self.both.advance(seconds)
+
+    def report_price(self, market: int, price: int) -> None:
+        """Report a price [ray] that becomes the market's next one, a step of its feed later."""
+        equity = self.parameters.equity
+        if market == EQUITY_MARKET:
+            assert equity is not None
+            feed = equity.feed
+        else:
+            feed = self.parameters.collateral_types[market].feed
+        self.advance_time(feed.step)
+        for i in range(feed.reporters):
+            args = market, price, price, price, 0
+            self.apply_call("PriceFeed", "report_range", *args, sender=f"reporter_{i + 1}")
+        self.apply_call("PriceFeed", "poke", market, sender="stranger")
+
+    def open_vault(self, who: str, collateral_type: int, collateral: int, debt: int) -> None:
+        """Mint collateral of 18 decimals for an account, lock it and draw against it [wad]."""
+        symbol = self.parameters.collateral_types[collateral_type].symbol
+        self.apply_call(symbol, "mint", self.get_address(who), collateral, sender=who)
+        self.apply_call(symbol, "approve", self.get_address("VaultEngine"), MAX_UINT256, sender=who)
+        args = (collateral_type, self.get_address(who), collateral, debt, self.get_address(who))
+        self.apply_call("VaultEngine", "deposit_and_draw", *args, sender=who)
+
+    def liquidate_vault(self, who: str, collateral_type: int) -> int:
+        """Liquidate a vault and return the auction's id."""
+        args = (collateral_type, self.get_address(who), self.get_address("liquidator"))
+        return int(self.apply_call("LiquidationEngine", "liquidate", *args, sender="liquidator"))
+
+
+@contextmanager
+def open_deployment(parameters: Parameters, timestamp: int = GENESIS) -> Iterator[LockstepDeployment]:
+    """Open a fresh deployment at a time, and compare all state when it is closed."""
+    with open_host("revm", timestamp) as host:
+        both = lockstep(host, parameters, check_every=0, traces=None)
+        yield LockstepDeployment(both, parameters)
+        both.check()

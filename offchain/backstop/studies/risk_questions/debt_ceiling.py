@@ -1,0 +1,185 @@
+"""How large the debt of a type may become for a stated risk: the book scaled, all else as it is.
+
+Vaults keep their ratios and their shares of the debt; markets stay as deep as they are, keepers as rich,
+limits as they were. All sizes meet the same paths. What nobody can afford is lost in full, so that a size is
+also too large where buyers lack the means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
+from backstop.model.bounds import MAX_DEBT_CEILING, MAX_GLOBAL_DEBT_CEILING
+from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.drawn import with_depths
+from backstop.simulation.scenario.schema import Vault
+from backstop.studies.data_frames import build_frame
+from backstop.studies.risk_questions.path_runner import (
+    LEVEL,
+    PATHS,
+    PathRunner,
+    build_vaults,
+    get_column,
+    load_with_changes,
+)
+from backstop.studies.stress.path_statistics import Estimate, estimate_shortfall
+from backstop.studies.stress.stress_summary import round_estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MICRO = 10**6
+MOST = 10_000
+"""The largest size that is tried, in per cent of today's debt; the bounds of the contracts hold as well."""
+
+PRECISION = 50
+"""Sizes are found to one in so many."""
+
+_SAFE = 100  # so many times its debt is what a vault locks that is as good as safe
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The largest debt within a limit, whole stablecoins: surely, most likely, and where it surely is not.
+
+    None where no size that was tried is like that; `probes` has all sizes.
+    """
+
+    symbol: str
+    limit: int
+    sure: int | None
+    likely: int | None
+    over: int | None
+    probes: pd.DataFrame
+
+
+def ceiling(
+    scenario: str | Path | Scenario,
+    symbol: str,
+    limit: int,
+    paths: int = PATHS,
+    *,
+    level: int = LEVEL,
+    seed: int = 1,
+    engine: str = "fast",
+    workers: int = 1,
+    runner: PathRunner | None = None,
+) -> Ceiling:
+    """Find how much a type's vaults may owe while its expected shortfall is within so many stablecoins.
+
+    The shortfall is that of the type's own bad debt at `level` [bps]. `sure` is the largest size whose whole
+    interval is within the limit, `over` the least whose whole interval is beyond.
+    """
+    run = runner or PathRunner(paths, seed, engine, workers)
+    run.need_tail(level)
+    if limit < 1:
+        raise BackstopError("a limit of less than one stablecoin allows no debt")
+    day = with_depths(load_with_changes(scenario), run.seed)
+    if symbol not in day.symbols:
+        raise BackstopError(f"{symbol!r} is not one of: {', '.join(day.symbols)}")
+    sizes = _DebtSizes(day, symbol, run, level / BASIS_POINTS)
+    bound = limit * MICRO
+    likely = sizes.find_largest(lambda risk: risk.value <= bound)
+    sure = sizes.find_largest(lambda risk: risk.high is not None and risk.high <= bound)
+    within = sizes.find_largest(lambda risk: risk.low is None or risk.low <= bound)
+    over = next((size for size in sorted(sizes.found) if within is None or size > within), None)
+    debts = [None if size is None else sizes.compute_debt(size) for size in (sure, likely, over)]
+    return Ceiling(symbol, limit, debts[0], debts[1], debts[2], sizes.to_frame(bound))
+
+
+class _DebtSizes:
+    """Expected shortfalls by the size of a type's debt, in per cent of today's; each is run once."""
+
+    def __init__(self, day: Scenario, symbol: str, run: PathRunner, level: float) -> None:
+        self.day, self.symbol, self.run, self.level = day, symbol, run, level
+        self.vaults = build_vaults(day, run.seed)
+        self.whole = sum(vault.debt for vault in self.vaults if vault.symbol == symbol)
+        self.rest = sum(vault.debt for vault in self.vaults if vault.symbol != symbol)
+        if not self.whole:
+            raise BackstopError(f"{day.name}: nobody owes anything against {symbol}")
+        room = min(MAX_DEBT_CEILING, MAX_GLOBAL_DEBT_CEILING - div_up(self.rest, WAD)) * WAD
+        self.most = max(1, min(MOST, room * 100 // self.whole))
+        self.found: dict[int, Estimate] = {}
+
+    def compute_debt(self, size: int) -> int:
+        """Return a size in whole stablecoins, rounded down."""
+        return self.whole * size // 100 // WAD
+
+    def run_size(self, size: int) -> Estimate:
+        """Return the expected shortfall of a size; each is run once."""
+        if size not in self.found:
+            day = scale_debt(self.day, self.vaults, self.symbol, size)
+            (rows,) = self.run.run_outcomes([day])
+            lost = get_column(day, rows, f"bad_debt_{self.symbol}")
+            found = estimate_shortfall(lost, self.level)
+            if lost.min() == lost.max():  # the same on every path
+                found = Estimate(found.value, found.value, found.value)
+            self.found[size] = found
+        return self.found[size]
+
+    def find_largest(self, within: Callable[[Estimate], bool]) -> int | None:
+        """Return the largest size that is within, by halving; None if the least that is tried is not."""
+        low, high = 0, self.most
+        if self.most > 100:  # today's size is where most answers are near
+            low, high = (100, self.most) if within(self.run_size(100)) else (0, 100)
+            while low and low < self.most and 2 * low < high:
+                if not within(self.run_size(2 * low)):
+                    high = 2 * low
+                    break
+                low *= 2
+        if high == self.most and within(self.run_size(high)):
+            return high
+        while high - low > max(1, low // PRECISION):
+            middle = (low + high) // 2
+            low, high = (middle, high) if within(self.run_size(middle)) else (low, middle)
+        return low or None
+
+    def to_frame(self, bound: int) -> pd.DataFrame:
+        """Return a row for each size that was tried, the least first."""
+        rows = []
+        for size, risk in sorted(self.found.items()):
+            figures = round_estimate(risk, "micro")
+            said = "the data cannot tell"
+            if risk.high is not None and risk.high <= bound:
+                said = "yes"
+            elif risk.low is not None and risk.low > bound:
+                said = "no"
+            rows.append(
+                {"debt_wad": self.whole * size // 100, "of_today_bps": 100 * size}
+                | {f"shortfall_{name}".replace("_value", ""): each for name, each in figures.items()}
+                | {"within_the_limit": said}
+            )
+        return build_frame(rows)
+
+
+def scale_debt(day: Scenario, vaults: list[Vault], symbol: str, size: int) -> Scenario:
+    """Return a scenario whose vaults of one type owe so many per cent of what they do, at the same ratios.
+
+    Debts are rounded down and collateral up to the token's unit. Its debt floor shrinks with its vaults, and
+    ceilings leave room for them. What a smaller book does not draw, one vault does that is as good as safe:
+    the stablecoins of pools and keepers have to come from somewhere.
+    """
+    types, book = [], [vault for vault in vaults if vault.symbol != symbol]
+    for each in day.parameters.collateral_types:
+        if each.symbol == symbol:
+            unit = 10 ** (18 - each.decimals)
+            for vault in vaults:
+                if vault.symbol == symbol:
+                    locked = div_up(vault.locked * size, 100 * unit) * unit
+                    book.append(replace(vault, debt=vault.debt * size // 100, locked=locked))
+            debt_floor = max(1, min(each.debt_floor, each.debt_floor * size // 100))
+            each = replace(each, debt_floor=debt_floor, debt_ceiling=MAX_DEBT_CEILING)
+        types.append(each)
+    rest = sum(vault.debt for vault in vaults) - sum(vault.debt for vault in book)
+    if rest > 0:
+        locked = div_up(_SAFE * rest * RAY, day.first_prices[symbol] * unit) * unit
+        book.append(Vault("the rest", symbol, locked, max(rest, debt_floor * WAD)))
+    parameters = replace(
+        day.parameters, collateral_types=tuple(types), global_debt_ceiling=MAX_GLOBAL_DEBT_CEILING
+    )
+    return replace(day, parameters=parameters, vaults=tuple(book), generated={}, book_total=0)

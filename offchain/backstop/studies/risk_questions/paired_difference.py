@@ -1,0 +1,121 @@
+"""Differences between two settings on the same paths, with intervals, and what may be said of them.
+
+Both settings meet the same draws (common random numbers), so that each path is its own control. Intervals are
+a studentised bootstrap, calibrated on known laws, which draws the same paths for both; its seed is fixed.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from backstop.studies.stress.path_statistics import LEAST_TAIL, Estimate, Sample
+
+RESAMPLES = 800
+NOMINAL = 0.98
+"""Share of resamples that an interval spans.
+
+A sample of a heavy law mostly lacks what is far out, and with it the spread, so that of intervals that span
+CONFIDENCE too few hold the difference. How many do tests/backstop/studies/risk_questions/test_paired.py
+counts.
+"""
+CANNOT_TELL = "the data cannot tell"
+SAME = "changes nothing"
+
+_SEED = 1
+_CELLS = 1_000_000
+_ROUND = 1e-9
+
+Weights = npt.NDArray[np.float64]
+
+
+class Difference(NamedTuple):
+    """What a figure is now, what it would be, the difference with its interval, and what may be said."""
+
+    now: float
+    proposed: float
+    change: Estimate
+    verdict: str
+
+
+def compare_paired(now: Sample, proposed: Sample, level: float | None = None) -> Difference:
+    """Compare averages, or expected shortfalls at a level, of the same paths under two settings.
+
+    With fewer than ten paths that differ (and count) nothing is bounded: then the data cannot tell.
+    """
+    both = np.stack([now, proposed]).astype(np.float64)
+    n = both.shape[1]
+    once = np.ones((1, n))
+    (value,), (error,) = _compute_change(both, once, level)
+    figures = tuple(float(_compute_figure(each, once, level)[0]) for each in both)
+    if np.array_equal(now, proposed):
+        return Difference(figures[0], figures[1], Estimate(0.0, 0.0, 0.0), SAME)
+    if _count_deciding_paths(both, level) < LEAST_TAIL:
+        return Difference(figures[0], figures[1], Estimate(float(value), None, None), CANNOT_TELL)
+    if error == 0:  # the same on every path
+        found = Estimate(float(value), float(value), float(value))
+        return Difference(figures[0], figures[1], found, describe_change(found))
+    random, pulls = np.random.default_rng(_SEED), []
+    at_once = max(1, _CELLS // n)
+    for first in range(0, RESAMPLES, at_once):
+        counts = random.multinomial(n, np.full(n, 1 / n), min(at_once, RESAMPLES - first)).astype(np.float64)
+        values, errors = _compute_change(both, counts, level)
+        kept = errors > 0
+        pulls.append((values[kept] - value) / errors[kept])
+    ordered = np.sort(np.concatenate(pulls))
+    outside = int(len(ordered) * (1 - NOMINAL) / 2)
+    low, high = value - ordered[len(ordered) - 1 - outside] * error, value - ordered[outside] * error
+    found = Estimate(float(value), float(low), float(high))
+    return Difference(figures[0], figures[1], found, describe_change(found))
+
+
+def describe_change(change: Estimate) -> str:
+    """Say what an interval allows: that a figure rises, falls, or nothing."""
+    if change.low is None or change.high is None or change.low <= 0 <= change.high:
+        return CANNOT_TELL
+    return "raises it" if change.low > 0 else "lowers it"
+
+
+def _count_deciding_paths(both: Weights, level: float | None) -> int:
+    """Count the paths that differ and are in the tail of either setting, where there is one."""
+    differ = both[0] != both[1]
+    if level is not None:
+        tail = ceil(round(both.shape[1] * (1 - level), 9))
+        differ &= np.any([each >= np.sort(each)[-tail] for each in both], axis=0)
+    return int(np.sum(differ))
+
+
+def _compute_change(both: Weights, counts: Weights, level: float | None) -> tuple[Weights, Weights]:
+    """Return for each row of counts the difference and its error."""
+    n = both.shape[1]
+    apart = _compute_contributions(both[1], counts, level) - _compute_contributions(both[0], counts, level)
+    value = np.sum(counts * apart, axis=1) / n
+    spread = np.sum(counts * apart * apart, axis=1) / n - value * value
+    # What rounding leaves of a spread that is none.
+    spread[spread < _ROUND * value * value] = 0
+    return value, np.sqrt(np.maximum(spread, 0) / n)
+
+
+def _compute_contributions(sample: Weights, counts: Weights, level: float | None) -> Weights:
+    """Return what each path adds to a figure: itself, or what it is beyond the edge of the tail.
+
+    The average of edge + max(0, x - edge) / (1 - level) is the expected shortfall (Rockafellar, Uryasev).
+    """
+    if level is None:
+        return np.broadcast_to(sample, counts.shape)
+    n = len(sample)
+    tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
+    order = np.argsort(-sample, kind="stable")
+    reached = np.cumsum(counts[:, order], axis=1)
+    place = np.sum(reached < tail - _ROUND, axis=1)
+    edge = sample[order][np.minimum(place, n - 1)][:, None]
+    parts: Weights = edge + np.maximum(sample[None, :] - edge, 0) / (1 - level)
+    return parts
+
+
+def _compute_figure(sample: Weights, counts: Weights, level: float | None) -> Weights:
+    value: Weights = np.sum(counts * _compute_contributions(sample, counts, level), axis=1) / len(sample)
+    return value

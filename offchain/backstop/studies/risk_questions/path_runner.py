@@ -1,0 +1,92 @@
+"""What every question begins with: a scenario, its vaults, and the outcomes of its paths."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from backstop.errors import BackstopError
+from backstop.simulation.progress import Progress
+from backstop.simulation.scenario import Scenario, vault_book
+from backstop.simulation.scenario.document import Field, merge
+from backstop.simulation.scenario.file import ORDERS, read_scenario
+from backstop.simulation.scenario.loader import scenario_of
+from backstop.simulation.scenario.schema import Vault
+from backstop.spread.chosen import chosen_workers
+from backstop.studies.stress.columns import Columns, Rows
+from backstop.studies.stress.engines import ENGINES, Task, get_engine
+from backstop.studies.stress.grid import set_fields
+from backstop.studies.stress.path_statistics import LEAST_TAIL, Sample
+from backstop.studies.stress.stress_study import Study, run_all
+
+PATHS = 1_000
+LEVEL = 9_500
+"""Level of value at risk and expected shortfall [bps]."""
+
+
+class PathRunner:
+    """How paths are run: how many, from which seed, on which engine, by how many processes."""
+
+    def __init__(
+        self,
+        paths: int = PATHS,
+        seed: int = 1,
+        engine: str = "fast",
+        workers: int = 1,
+        progress: Progress = lambda done, total, text: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        if engine not in ENGINES:
+            raise BackstopError(f"there is no engine {engine!r}: take one of {', '.join(ENGINES)}")
+        if paths < 2:
+            raise BackstopError(f"a question needs two paths or more, not {paths}")
+        self.paths, self.seed, self.engine = paths, seed, engine
+        self.workers, self.progress, self.stop = workers, progress, stop
+
+    def run_outcomes(self, scenarios: Sequence[Scenario], seeds: Sequence[int] = ()) -> list[Rows]:
+        """Run the same paths of each scenario, from seeds of their own where these are given."""
+        tasks = [
+            Task(scenario, seed, self.engine)
+            for scenario, seed in zip(scenarios, seeds or [self.seed] * len(scenarios), strict=True)
+        ]
+        for task in tasks:
+            get_engine(task)  # what it does not know shows before anything runs
+        with tempfile.TemporaryDirectory(prefix="backstop-question-") as folder:
+            studies = [
+                Study.open_or_resume(task, self.paths, Path(folder) / str(i)) for i, task in enumerate(tasks)
+            ]
+            return run_all(studies, chosen_workers(self.workers, None), self.progress, self.stop)
+
+    def need_tail(self, level: int) -> None:
+        """Raise BackstopError where the paths beyond a level [bps] are too few to bound anything."""
+        least = -(-LEAST_TAIL * 10_000 // (10_000 - level))
+        if self.paths < least:
+            raise BackstopError(
+                f"a shortfall at {level / 100:g}% needs {least:,} paths or more, not {self.paths:,}"
+            )
+
+
+def load_with_changes(
+    scenario: str | Path | Scenario, changes: Mapping[str, str] | None = None, what: str = "proposal"
+) -> Scenario:
+    """Load a scenario whose book is opened anew, with some fields changed, by their paths in the file."""
+    if isinstance(scenario, Scenario):
+        if changes:
+            raise BackstopError("fields are changed in a scenario's file: give its name or path")
+        return scenario
+    top, name = read_scenario(scenario)
+    if changes:
+        fields = {path: Field(Path(what), 1, path, value, value == "null") for path, value in changes.items()}
+        top = merge(top, set_fields(top, fields), ORDERS)
+    return scenario_of(top, name, anew=True)
+
+
+def build_vaults(scenario: Scenario, seed: int) -> list[Vault]:
+    """Return the vaults that are opened, as they are opened."""
+    return vault_book(scenario, seed, scenario.first_prices)
+
+
+def get_column(scenario: Scenario, rows: Rows, name: str) -> Sample:
+    """Return one column of outcomes."""
+    return rows[:, Columns.from_parameters(scenario.parameters).get_index(name)]

@@ -1,0 +1,247 @@
+"""What a proposal would change: parameters as they are against others, on the same paths.
+
+A sentence, a frame of figures for each collateral type, each change alone, and other worlds in which the
+answer should still hold. Where the paths do not tell, the answer says that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.file import read_scenario
+from backstop.studies.data_frames import build_frame
+from backstop.studies.risk_questions.liquidations_at_price_drop import falls
+from backstop.studies.risk_questions.paired_difference import CANNOT_TELL, SAME, Difference, compare_paired
+from backstop.studies.risk_questions.path_runner import (
+    LEVEL,
+    PATHS,
+    PathRunner,
+    get_column,
+    load_with_changes,
+)
+from backstop.studies.risk_questions.sensitivity_cases import build_cases
+from backstop.studies.stress.columns import Rows
+from backstop.studies.stress.grid import read_field_text
+from backstop.studies.stress.parameter_sweep import measure_gain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MICRO = 10**6
+OTHER_PATHS = "other paths (the next seed)"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The answer to a proposal; `figures`, `alone` and `sensitivity` are frames with the same columns."""
+
+    title: str
+    changes: Mapping[str, str]
+    before: Mapping[str, str]  # what the file says of these fields now; nothing where it does not
+    sentence: str
+    besides: tuple[str, ...]  # what the sentence about all of it does not show: its types, other worlds
+    verdict: str  # of the expected shortfall of all bad debt
+    figures: pd.DataFrame
+    alone: pd.DataFrame
+    sensitivity: pd.DataFrame
+    efficiency: tuple[int, int]  # bps that may be drawn against collateral, now and proposed
+    unsafe_wad: tuple[int, int]  # debt that is unsafe at the first prices, now and proposed
+    assumptions: tuple[str, ...]
+    facts: tuple[str, ...]
+    paths: int
+    seed: int
+    engine: str
+    level: int
+
+
+def proposal(
+    scenario: str | Path,
+    changes: Mapping[str, str] | str | Path,
+    paths: int = PATHS,
+    *,
+    level: int = LEVEL,
+    sensitivity: bool = True,
+    seed: int = 1,
+    engine: str = "fast",
+    workers: int = 1,
+    runner: PathRunner | None = None,
+) -> Proposal:
+    """Compare a scenario with one in which some fields have other values; all meet the same paths.
+
+    `changes` are fields by their paths in the file (`parameters.collateral_types.WETH.liquidation_ratio`), or
+    another scenario's file. `level` is that of expected shortfalls [bps].
+    """
+    run = runner or PathRunner(paths, seed, engine, workers)
+    run.need_tail(level)
+    fields = dict(changes) if isinstance(changes, Mapping) else {}
+    if isinstance(changes, Mapping) and not changes:
+        raise BackstopError("nothing is proposed: change at least one field")
+    now = load_with_changes(scenario)
+    proposed = (
+        load_with_changes(scenario, fields) if isinstance(changes, Mapping) else load_with_changes(changes)
+    )
+    if proposed.symbols != now.symbols:
+        raise BackstopError(
+            f"the proposal has the types {', '.join(proposed.symbols)}, and now there are "
+            f"{', '.join(now.symbols)}: types are compared one by one"
+        )
+    alone = _build_single_changes(scenario, fields)
+    others = build_cases() if sensitivity else {}
+    pairs = {name: (change(now), change(proposed)) for name, change in others.items()}
+    pairs = {name: pair for name, pair in pairs.items() if pair[0] != now}
+    seeds = [run.seed] * (2 + len(alone) + 2 * len(pairs))
+    if sensitivity:
+        pairs[OTHER_PATHS] = now, proposed
+        seeds += [run.seed + 1] * 2
+    days = [now, proposed, *alone.values(), *(each for pair in pairs.values() for each in pair)]
+    rows = run.run_outcomes(days, seeds)
+    base, then = rows[:2]
+    part = level / BASIS_POINTS
+    figures = _build_figures(now, proposed, base, then, part)
+    of_alone = []
+    for (name, day), each in zip(alone.items(), rows[2:], strict=False):
+        row = _build_row(_of_all(now, day, base, each, part), "shortfall", "all")
+        of_alone.append({"change": name, "value": fields[name], **row})
+    found = []
+    for i, (name, (one, other)) in enumerate(pairs.items()):
+        first, second = rows[2 + len(alone) + 2 * i :][:2]
+        found.append(
+            {"world": name} | _build_row(_of_all(one, other, first, second, part), "shortfall", "all")
+        )
+    whole = _of_all(now, proposed, base, then, part)
+    return Proposal(
+        title=now.title,
+        changes=fields or {"file": str(changes)},
+        before={name: read_field_text(read_scenario(scenario)[0], name) for name in fields},
+        sentence=_write_sentence(whole, level, run.paths),
+        besides=tuple(_iter_remarks(figures, found, whole.verdict)),
+        verdict=whole.verdict,
+        figures=build_frame(figures),
+        alone=build_frame(of_alone),
+        sensitivity=build_frame(found),
+        efficiency=(
+            measure_gain("efficiency", now, run.seed),
+            measure_gain("efficiency", proposed, run.seed),
+        ),
+        unsafe_wad=(_compute_unsafe_debt(now, run.seed), _compute_unsafe_debt(proposed, run.seed)),
+        assumptions=_list_assumptions(now, proposed),
+        facts=tuple(f"{fact.statement} ({fact.source})" for fact in now.facts),
+        paths=run.paths,
+        seed=run.seed,
+        engine=run.engine,
+        level=level,
+    )
+
+
+def _build_single_changes(scenario: str | Path, fields: Mapping[str, str]) -> dict[str, Scenario]:
+    """Return the scenario with each of several changes alone; leave out those that need another."""
+    found = {}
+    for name, value in fields.items() if len(fields) > 1 else ():
+        with suppress(BackstopError):
+            found[name] = load_with_changes(scenario, {name: value})
+    return found
+
+
+def _list_assumptions(now: Scenario, proposed: Scenario) -> tuple[str, ...]:
+    """Return what both assume, and what becomes of the book only under the proposal."""
+    other = [line for line in proposed.assumptions if line not in now.assumptions]
+    return (*now.assumptions, *(f"Under the proposal: {line}" for line in other))
+
+
+def _build_figures(
+    now: Scenario, proposed: Scenario, base: Rows, then: Rows, level: float
+) -> list[dict[str, Any]]:
+    """Return averages and shortfalls of bad debt by type, and what else comes of the proposal."""
+    measures = {"all": "bad_debt", **{symbol: f"bad_debt_{symbol}" for symbol in now.parameters.type_names}}
+    rows = []
+    for of, name in measures.items():
+        samples = get_column(now, base, name), get_column(proposed, then, name)
+        rows.append(_build_row(compare_paired(*samples, level), "shortfall", of))
+        rows.append(_build_row(compare_paired(*samples), "average", of))
+    for name in ("liquidated_debt", "outstanding", "unsold"):
+        found = compare_paired(get_column(now, base, name), get_column(proposed, then, name))
+        rows.append(_build_row(found, name.replace("_", " "), "all"))
+    return rows
+
+
+def _of_all(now: Scenario, proposed: Scenario, base: Rows, then: Rows, level: float) -> Difference:
+    return compare_paired(get_column(now, base, "bad_debt"), get_column(proposed, then, "bad_debt"), level)
+
+
+def _build_row(found: Difference, figure: str, of: str) -> dict[str, Any]:
+    """Return a difference as integers, rounded to the nearest."""
+    named: dict[str, float | None] = {
+        "now": found.now,
+        "proposed": found.proposed,
+        "change": found.change.value,
+    }
+    named |= {"change_low": found.change.low, "change_high": found.change.high}
+    rounded = {f"{name}_micro": None if each is None else round(each) for name, each in named.items()}
+    return {"figure": figure, "of": of} | rounded | {"verdict": found.verdict}
+
+
+def _compute_unsafe_debt(day: Scenario, seed: int) -> int:
+    """Return the debt that may be liquidated at the first prices, wad."""
+    found = falls(day, [0], seed=seed)
+    together = found[found["falling"] == "all"] if len(day.symbols) > 1 else found
+    return int(together["debt_wad"].iloc[0])
+
+
+def _write_sentence(found: Difference, level: int, paths: int) -> str:
+    """Answer in one sentence."""
+    what = f"the expected shortfall of bad debt at {level / 100:g}%"
+    from_to = f"from {_format_coins(found.now)} to {_format_coins(found.proposed)} stablecoins"
+    if found.verdict == SAME:
+        return f"The proposal changes the bad debt of none of {paths:,} paths."
+    if found.verdict == CANNOT_TELL:
+        change = found.change
+        if change.low is None or change.high is None:
+            return (
+                f"The data cannot tell whether the proposal changes {what}: it goes {from_to}, but too few "
+                f"of {paths:,} paths differ."
+            )
+        return (
+            f"The data cannot tell whether the proposal raises or lowers {what}: it goes {from_to}, and a "
+            f"change of anything from {_format_coins(change.low)} to {_format_coins(change.high)} would fit."
+        )
+    assert found.change.low is not None and found.change.high is not None
+    size = sorted((abs(found.change.low), abs(found.change.high)))
+    does, by = found.verdict.removesuffix(" it"), _format_coins(abs(found.change.value))
+    between = f"{_format_coins(size[0])} to {_format_coins(size[1])} with 95%"
+    return f"The proposal {does} {what} {from_to}: by {by} ({between})."
+
+
+def _iter_remarks(
+    figures: Sequence[Mapping[str, Any]], worlds: Sequence[Mapping[str, Any]], verdict: str
+) -> Iterator[str]:
+    """Say which types are dealt with otherwise than the whole, and in which worlds the answer is another."""
+    types = [row for row in figures if row["figure"] == "shortfall" and row["of"] != "all"]
+    found: dict[str, list[str]] = {}
+    for row in types:
+        found.setdefault(row["verdict"], []).append(row["of"])
+    if len(types) > 1:
+        said = "; ".join(f"{_of_types(each)} {', '.join(symbols)}" for each, symbols in found.items())
+        yield f"By type: {said}."
+    if worlds:
+        others = [row for row in worlds if row["verdict"] != verdict]
+        line = f"The answer is the same in {len(worlds) - len(others)} of {len(worlds)} other worlds"
+        not_there = "; ".join(f"{row['world']}: {row['verdict']}" for row in others)
+        yield f"{line}{f' ({not_there})' if others else ''}."
+
+
+def _of_types(verdict: str) -> str:
+    """Turn a verdict towards the types that it is of."""
+    return {CANNOT_TELL: f"{CANNOT_TELL} for", SAME: f"{SAME} for"}.get(
+        verdict, f"{verdict.removesuffix(' it')} that of"
+    )
+
+
+def _format_coins(micro: float) -> str:
+    return f"{round(micro / MICRO):,}"

@@ -1,0 +1,159 @@
+"""Answers by the question's name, as documents: tables of rows, and what they come to in sentences.
+
+Amounts in wad and rad are text there, as in every JSON file of this program; all others are integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import BackstopError
+from backstop.studies.data_frames import list_records
+from backstop.studies.risk_questions.at_risk import at_risk
+from backstop.studies.risk_questions.debt_ceiling import ceiling
+from backstop.studies.risk_questions.largest_owners import OTHERS, owners
+from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, falls
+from backstop.studies.risk_questions.path_runner import PathRunner
+from backstop.studies.risk_questions.payers import payers
+from backstop.studies.risk_questions.proposal import proposal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+
+
+def answer_question(
+    question: str, scenario: str, run: PathRunner, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Answer a question of QUESTIONS; return summary.json."""
+    tables, more = QUESTIONS[question](scenario, run, options)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "question": question,
+        "scenario": scenario,
+        "seed": run.seed,
+        "engine": run.engine,
+        "paths": 0 if question == "falls" else run.paths,
+        "columns": {name: list(frame.columns) for name, frame in tables.items()},
+        "tables": {name: list_records(frame) for name, frame in tables.items()},
+        **more,
+    }
+
+
+Answer = tuple[dict[str, "pd.DataFrame"], dict[str, Any]]
+
+
+def _answer_at_risk(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
+    frame = at_risk(scenario, runner=run)
+    first = frame.iloc[0]
+    line = (
+        f"{_format_percent(first['chance_bps'])} of {run.paths:,} paths have bad debt, "
+        f"{_format_coins(first['mean_micro'])} stablecoins on average; in the worst 5%, "
+        f"{_format_coins(first['shortfall_micro'])}."
+    )
+    return {"at-risk": frame}, {"sentence": line}
+
+
+def _answer_falls(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
+    of = [100 * each for each in options["falls"]] or FALLS
+    frame = falls(scenario, of, seed=run.seed)
+    last = frame.iloc[-1]
+    line = (
+        f"If {'all prices' if last['falling'] == 'all' else last['falling']} fell by "
+        f"{_format_percent(last['fall_bps'])}, "
+        f"{_format_percent(last['debt_share_bps'])} of the debt could be liquidated, "
+        f"and collateral would be worth {last['missing_wad'] // 10**18:,} stablecoins too little."
+    )
+    return {"falls": frame}, {"sentence": line}
+
+
+def _answer_proposal(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
+    changes, file = options["changes"], options["proposed"]
+    if bool(changes) == (file is not None):
+        raise BackstopError("a proposal is either fields that change (--set) or another file (--proposed)")
+    found = proposal(scenario, changes or file, level=options["level"], runner=run)
+    named = {"figures": found.figures, "alone": found.alone, "sensitivity": found.sensitivity}
+    return named, {
+        "title": found.title,
+        "sentence": found.sentence,
+        "verdict": found.verdict,
+        "besides": list(found.besides),
+        "changes": [
+            {"field": name, "before": found.before.get(name, ""), "value": value}
+            for name, value in found.changes.items()
+        ],
+        "level_bps": found.level,
+        "efficiency": {"now_bps": found.efficiency[0], "proposed_bps": found.efficiency[1]},
+        "unsafe": {"now_wad": str(found.unsafe_wad[0]), "proposed_wad": str(found.unsafe_wad[1])},
+        "assumptions": list(found.assumptions),
+        "facts": list(found.facts),
+    }
+
+
+def _answer_payers(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
+    frame = payers(scenario, options["presets"], runner=run)
+    most = frame.loc[frame.groupby("preset", sort=False)["share_bps"].idxmax()]
+    line = "; ".join(f"{row.preset}: mostly {row.payer}" for row in most.itertuples() if row.share_bps)
+    return {"payers": frame}, {"sentence": f"{line}." if line else "No path had any bad debt."}
+
+
+def _answer_owners(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
+    frame = owners(scenario, largest=options["largest"], worst=options["worst"], by=options["by"], runner=run)
+    named = frame[frame["owner"] != OTHERS]
+    last = named.iloc[-1]
+    who = "largest owners owe" if options["by"] == "debt" else "owners who lose most owe"
+    owed, lost = _format_percent(last["debt_so_far_bps"]), _format_percent(last["lost_so_far_bps"])
+    line = (
+        f"The {len(named)} {who} {owed} of the debt, and {lost} of what is lost on the "
+        f"{options['worst']} worst of {run.paths:,} paths is theirs."
+    )
+    return {"owners": frame}, {"sentence": line}
+
+
+def _answer_ceiling(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
+    symbol, limit = options["symbol"], options["limit"]
+    if symbol is None or limit is None:
+        raise BackstopError("a ceiling is of a type (--symbol) for a risk in stablecoins (--limit)")
+    found = ceiling(scenario, symbol, limit, level=options["level"], runner=run)
+    if found.likely is None:
+        line = f"No ceiling of {symbol} keeps the expected shortfall to {limit:,} stablecoins."
+    else:
+        sure = "none surely" if found.sure is None else f"surely up to {found.sure:,}"
+        over = "" if found.over is None else f", surely not from {found.over:,} on"
+        line = (
+            f"{symbol} may owe {found.likely:,} stablecoins for an expected shortfall of {limit:,} at "
+            f"{_format_percent(options['level'])}: {sure}{over}."
+        )
+    figures = {"sure": found.sure, "likely": found.likely, "over": found.over}
+    return {"ceiling": found.probes}, {"sentence": line, "stablecoins": figures}
+
+
+def _format_percent(bps: int) -> str:
+    return f"{int(bps) / 100:g}%"
+
+
+def _format_coins(micro: int) -> str:
+    return f"{round(int(micro) / 10**6):,}"
+
+
+QUESTIONS: Mapping[str, Callable[[str, PathRunner, Mapping[str, Any]], Answer]] = {
+    "at-risk": _answer_at_risk,
+    "falls": _answer_falls,
+    "proposal": _answer_proposal,
+    "payers": _answer_payers,
+    "owners": _answer_owners,
+    "ceiling": _answer_ceiling,
+}
+"""Questions by name, which are those of the functions."""
+
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "at-risk": ("paths", "engine", "workers"),
+    "falls": ("falls",),
+    "proposal": ("paths", "engine", "workers", "changes", "proposed", "level"),
+    "payers": ("paths", "engine", "workers", "presets"),
+    "owners": ("paths", "engine", "workers", "largest", "worst", "by"),
+    "ceiling": ("paths", "engine", "workers", "symbol", "limit", "level"),
+}
+"""Which options say something of which question."""

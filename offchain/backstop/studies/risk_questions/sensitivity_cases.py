@@ -1,0 +1,69 @@
+"""Other worlds than the file's, in which an answer should still hold: each changes one assumption."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from backstop.keepers.group import KeeperGroup
+from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.processes import PriceModel
+from backstop.simulation.scenario.schema import MarketDepth, PricePath
+
+WILDER = 3, 2
+"""By how much moves are larger: half as much again."""
+
+SHIFT = 500
+"""Basis points that prices are lower from the second block on."""
+
+
+def build_cases() -> Mapping[str, Callable[[Scenario], Scenario]]:
+    """Return what changes a scenario's assumptions, by what it says."""
+    return {
+        "moves half as large again": _raise_volatility,
+        "all prices 5% lower": lambda day: replace(day, shifts=dict.fromkeys(day.symbols, -SHIFT)),
+        "markets half as deep": lambda day: replace(
+            day, markets={symbol: _halve_depth(each) for symbol, each in day.markets.items()}
+        ),
+        "bidders with half the capital": lambda day: replace(
+            day, keepers=tuple(_halve_capital(group) for group in day.keepers)
+        ),
+        "keepers that fail twice as often": lambda day: replace(
+            day, keepers=tuple(_double_failures(group) for group in day.keepers)
+        ),
+    }
+
+
+def _raise_volatility(day: Scenario) -> Scenario:
+    return replace(day, prices={symbol: _scale_path(path) for symbol, path in day.prices.items()})
+
+
+def _scale_path(path: PricePath) -> PricePath:
+    return path if path.model is None else replace(path, model=_scale_model(path.model))
+
+
+def _scale_model(model: PriceModel) -> PriceModel:
+    times, of = WILDER
+    jumps = model.jumps
+    if jumps is not None:
+        jumps = replace(jumps, mean=jumps.mean * times // of, deviation=jumps.deviation * times // of)
+    return replace(
+        model,
+        volatility=model.volatility * times // of,
+        jumps=jumps,
+        returns=tuple(move * times / of for move in model.returns),
+    )
+
+
+def _halve_depth(market: MarketDepth) -> MarketDepth:
+    return replace(market, depth=market.depth // 2, debt_to_depth=2 * market.debt_to_depth)
+
+
+def _halve_capital(group: KeeperGroup) -> KeeperGroup:
+    return replace(group, capital=group.capital // 2) if group.role == "bidder" else group
+
+
+def _double_failures(group: KeeperGroup) -> KeeperGroup:
+    if group.fails is None:
+        return group
+    return replace(group, fails=replace(group.fails, every=max(60, group.fails.every // 2)))

@@ -1,0 +1,20 @@
+"""Plain values of a scenario's fields, as a file that stands elsewhere has them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from backstop.simulation.scenario.document import Field
+
+
+def as_plain_values(field: Field, name: str, out: Path) -> Any:
+    """Convert a document to plain values, with the paths of files made relative to `out`."""
+    if isinstance(field.value, dict):
+        return {key: as_plain_values(each, key, out) for key, each in field.value.items()}
+    if isinstance(field.value, list):
+        return [as_plain_values(each, name, out) for each in field.value]
+    if name == "file":
+        return os.path.relpath(field.file.parent / field.text, out)
+    return int(field.value) if field.value.isdigit() and str(int(field.value)) == field.value else field.value

@@ -1,0 +1,216 @@
+"""One owner's pair in the margin market: long against short, until one of the two fails.
+
+It opens at the oldest mark there may be, with no more margin than new risk needs, and takes out at each roll
+what may leave. Those who bring prices and liquidate look every few seconds. If a look finds one account
+insolvent, the other closes against its position at once; if it finds one under its maintenance margin, the
+pair closes by itself, before anybody has a reward of it, or is taken over where it cannot pay for that. Then
+it waits until all is final and its profits have vested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from backstop.deployment.accounts import account
+from backstop.model.arithmetic import BASIS_POINTS, WAD, div_up
+from backstop.studies.self_hedge.pair_market import LEFT, MARKET, OTHERS, RIGHT, PairMarket
+
+INSOLVENT, CLOSED, HELD = "insolvent", "closed", "held"
+"""How it ends: an account owes; it closes under its maintenance margin; or at the end of the time it has."""
+_POINT = 10**8
+"""Wei a lot for 1e-8 dollars: a lot is a hundredth of a coin."""
+
+
+class PairOutcome(NamedTuple):
+    """What came of one pair."""
+
+    start: int  # second of the path at which it opened
+    share: int  # basis points of what was open
+    notional: int  # wad, of one of the two
+    gain: int  # wad, of the pair, above or below zero
+    owed: int  # wad that the failed account was short of
+    ended: str
+
+
+class PairOpening(NamedTuple):
+    """When a pair opens, and how large it is."""
+
+    start: int  # second of the path
+    share: int  # basis points of what is then open
+    notional: int  # whole stablecoins, of one of the two
+    hold: int  # seconds at most
+
+
+def play_pair(market: PairMarket, path: Sequence[int], opening: PairOpening) -> PairOutcome:
+    """Play one pair through the contracts' model, which is as it was afterwards."""
+    with market.model.imagine():
+        return _HedgedPair(market, path, opening).run_lifecycle()
+
+
+class _HedgedPair:
+    def __init__(self, market: PairMarket, path: Sequence[int], opening: PairOpening) -> None:
+        self._market, self._path, self._opening = market, path, opening
+        self._born = market.world.timestamp - opening.start
+        self._paid_in, self._owed, self._buckets = 0, 0, set[int]()
+        self._lots = 0
+
+    def run_lifecycle(self) -> PairOutcome:
+        """Open, hold, fail or close, and take out all there is."""
+        market, opening = self._market, self._opening
+        notional = self._open_positions()
+        ended = self._hold_pair()
+        self._settle_all()
+        coin: Any = market.world.contracts["Stablecoin"]
+        for owner in (LEFT, RIGHT):
+            spare = self._compute_spare(owner, 0)
+            if spare > 0:
+                self._withdraw_amount(owner, spare)
+        for owner in (LEFT, RIGHT):
+            market.claim_all(
+                owner, {bucket for bucket in self._buckets if self._has_locked_profit(owner, bucket)}
+            )
+        left = sum(int(coin.balances[owner]) for owner in (LEFT, RIGHT))
+        return PairOutcome(opening.start, opening.share, notional, left - self._paid_in, self._owed, ended)
+
+    # -------------------------------------------------------------- in and out
+
+    def _open_positions(self) -> int:
+        """Open others' positions and the pair's at the oldest mark; return the pair's notional [wad]."""
+        market, opening, terms = self._market, self._opening, self._market.terms
+        market.report_price(self._path[opening.start - terms.mark_age])
+        price = market.read_mark()
+        self._lots = lots = opening.notional * WAD // price
+        others = lots * (BASIS_POINTS - opening.share) // opening.share
+        for owner in OTHERS:
+            market.apply_call("PerpetualMarket.deposit", owner, 5 * others * price)
+        market.submit_trade(*OTHERS, others)
+        margin = market.compute_initial_margin(lots, others + lots) + 3 * terms.third_bond * WAD
+        for owner, fee in ((LEFT, terms.maker_fee), (RIGHT, terms.taker_fee)):
+            amount = margin + div_up(lots * price * fee, BASIS_POINTS)
+            market.apply_call("PerpetualMarket.deposit", owner, amount)
+            self._paid_in += amount
+        market.submit_trade(LEFT, RIGHT, lots)
+        return lots * price
+
+    def _withdraw_spare(self) -> None:
+        """Take out what no margin and no rule keeps in."""
+        opened = int(self._market.market._open(MARKET))
+        for owner in (LEFT, RIGHT):
+            spare = self._compute_spare(
+                owner, self._market.compute_initial_margin(self._market.read_size(owner), opened)
+            )
+            if spare > 0:
+                self._withdraw_amount(owner, spare)
+
+    def _compute_spare(self, owner: str, needed: int) -> int:
+        """Return what an account has beyond its haircuts, its gains that are not final, and a margin."""
+        found = self._market.read_standing(owner)
+        return found.own - found.haircut - found.unfinal - needed
+
+    def _withdraw_amount(self, owner: str, amount: int) -> None:
+        self._market.apply_call("PerpetualMarket.withdraw", amount, owner, by=owner)
+        self._buckets.add(self._market.get_bucket())
+
+    def _has_locked_profit(self, owner: str, bucket: int) -> bool:
+        fund: Any = self._market.world.contracts["MarginFund"]
+        return bool(fund.profit_of("", owner, bucket))
+
+    # ----------------------------------------------------------------- holding
+
+    def _advance_to_second(self, second: int) -> None:
+        """Let time pass up to a second of the path, and mark the market at its price."""
+        self._market.model.advance(max(0, self._born + second - self._market.world.timestamp))
+        self._market.report_price(self._path[second])
+
+    def _hold_pair(self) -> str:
+        """Hold until a look finds an account that fails, or until the time is over; tell which."""
+        market, terms, opening = self._market, self._market.terms, self._opening
+        end = min(opening.start + opening.hold, len(self._path) - 1)
+        now = opening.start
+        while now < end:
+            until = min(end, now + terms.window)
+            failed = self._find_failure(now, until)
+            if failed is None:
+                now = until
+                if now < end:
+                    self._advance_to_second(now)
+                    market.roll_cycle(self._path[now])
+                    self._withdraw_spare()
+                continue
+            now = failed
+            self._advance_to_second(now)
+            if self._seize_insolvent():
+                return INSOLVENT
+            self._close_pair()
+            return CLOSED
+        self._advance_to_second(end)
+        if self._seize_insolvent():
+            return INSOLVENT
+        self._close_pair()
+        return HELD
+
+    def _find_failure(self, now: int, until: int) -> int | None:
+        """Find the first look at which an account is under its maintenance margin.
+
+        On the way the market is marked at each extreme of what looks saw: what lies between counts for none.
+        """
+        market, path = self._market, self._path
+        mark = market.read_mark()
+        sides = []
+        for owner in (LEFT, RIGHT):
+            found = market.read_standing(owner)
+            size = market.read_size(owner)
+            sides.append((size, found.own - found.haircut - size * mark))
+        turn = market.compute_maintenance_margin(1, mark) // (4 * BASIS_POINTS)
+        state = market.market.paths[MARKET]
+        extreme, falling, seen = state.extreme, state.falling, now
+        for second in range(now + market.terms.reaction, until + 1, market.terms.reaction):
+            price = path[second] * _POINT
+            onward = price < extreme if falling else price > extreme
+            if onward or abs(price - extreme) >= turn:
+                if not onward and seen > now:
+                    self._advance_to_second(seen)
+                extreme, seen = price, second
+                falling = falling if onward else not falling
+                least = market.compute_maintenance_margin(self._lots, price)
+                if any((rest + size * price) * BASIS_POINTS < least for size, rest in sides):
+                    if not onward:
+                        self._advance_to_second(second)
+                    return second
+        if seen > now:
+            self._advance_to_second(seen)
+        return None
+
+    # ----------------------------------------------------------------- the end
+
+    def _seize_insolvent(self) -> bool:
+        """Have an account that owes seized and the other close against its position; tell whether one did."""
+        market = self._market
+        for owner, other in ((LEFT, RIGHT), (RIGHT, LEFT)):
+            found = market.read_standing(owner)
+            if found.own < found.haircut:
+                self._owed = found.haircut - found.own
+                market.apply_call("PerpetualMarket.meet", owner, by=account("keeper"))
+                market.apply_call("PerpetualDesk.take", MARKET, self._lots, by=other)
+                return True
+        return False
+
+    def _close_pair(self) -> None:
+        """Close the pair against itself; where its weaker account cannot pay for that, others take over."""
+        market = self._market
+        if market.try_trade(LEFT, RIGHT, -self._lots):
+            return
+        weak, strong = sorted((LEFT, RIGHT), key=lambda owner: market.read_standing(owner).own)
+        buyer = OTHERS[0]
+        market.apply_call("PerpetualDesk.liquidate", weak, MARKET, self._lots, by=buyer)
+        market.submit_trade(buyer, strong, market.read_size(strong))
+
+    def _settle_all(self) -> None:
+        """Meet whoever owes and roll until all is final, at the last price."""
+        market = self._market
+        price = market.read_mark() // _POINT
+        for _ in range(3):
+            while sum([market.try_call("PerpetualMarket.meet", each) for each in (LEFT, RIGHT, *OTHERS)]):
+                pass
+            market.roll_cycle(price)

@@ -1,0 +1,218 @@
+"""What a pair of one owner earns by a jump, and what the margin that holds it off costs honest accounts.
+
+A jump is played on the model of the contracts in two ways: *at once*, as if nobody looked while the price
+fell, and *watched*, along a straight line with a look every block. The pair has a fifth of what is open, so
+others pay four fifths of what no insurance pays. Falls of days whose bars are published are measured; others
+are cited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from backstop.deployment.consistency.straddle import hold_off
+from backstop.model.arithmetic import BASIS_POINTS, WAD, div_up
+from backstop.studies.self_hedge.daily_moves import Days, LiquidatedDays, count_liquidated
+from backstop.studies.self_hedge.hedge_pair import PairOpening, PairOutcome, play_pair
+from backstop.studies.self_hedge.pair_market import ALLOWED, LIBRARY, MarketTerms, PairMarket
+from backstop.studies.self_hedge.second_prices import SYNTHETIC, UNIT, build_second_prices, load_series
+
+MINUTES, HOUR = 600, 3_600
+"""Seconds within which the falls are."""
+PUBLISHED = (
+    ("eth", "eth-2020-03-12", MINUTES),
+    ("eth", "eth-2020-03-12", HOUR),
+    ("eth", "eth-2021-05-19", MINUTES),
+    ("eth", "eth-2021-05-19", HOUR),
+    ("btc", "btc-2025-10-10", MINUTES),
+    ("btc", "btc-2025-10-10", HOUR),
+    ("avax", "avax-2025-10-10", MINUTES),
+)
+"""Coin, series and seconds of the falls that are measured."""
+CITED = tuple(("avax", "2025-10-10", MINUTES, fall) for fall in (4_000, 6_000, 8_000))
+"""Coin by whose days they are compared, day, seconds and fall [basis points] of those that are cited."""
+LISTED: Mapping[str, Mapping[str, tuple[int, int]]] = {
+    "eth": {"dYdX": (200, 120), "Hyperliquid": (400, 200)},
+    "btc": {"dYdX": (200, 120), "Hyperliquid": (250, 125)},
+    "avax": {"dYdX": (1_000, 500), "Hyperliquid": (1_000, 500)},
+}
+"""Initial and maintenance margin [basis points of notional] that exchanges list for their smallest positions.
+
+docs/know/straddle.md names the pages and their dates.
+"""
+OWN, SMALL = "library", "library without add-on"
+FLOOR, LEAST = "least in settings", "least for this fall"
+"""Names of terms: the library's; without what a large market needs more; and without it with the least
+initial margin that settings accept, or with just enough for one fall.
+"""
+NOTIONAL = 1_000_000
+"""Whole stablecoins, of each of the pair's accounts."""
+SHARE = 2_000
+"""Basis points of what is open that the pair has."""
+START = 700
+"""Second of the path at which the pair opens: no mark is older."""
+HOLD = 7_200
+"""Seconds that a pair holds at most."""
+_PRICE = 100 * UNIT
+
+
+class Jump(NamedTuple):
+    """A fall of a price."""
+
+    coin: str
+    day: str
+    seconds: int  # within which it happened
+    fall: int  # basis points of the price before
+    measured: bool  # in published prices of this repository
+
+
+class Gain(NamedTuple):
+    """What the pair gained."""
+
+    wad: int
+    share: int  # basis points of its notional, rounded down
+
+
+class JumpRow(NamedTuple):
+    """A jump at a market's terms."""
+
+    jump: Jump
+    terms: str
+    initial: int  # basis points of notional that new risk needed, with what a large market needs more
+    maintenance: int  # basis points of notional
+    uninsured: Gain  # at once, without insurance
+    insured: Gain  # at once, with insurance for all that is open
+    insurance: int  # whole stablecoins that this asks for
+    watched: Gain  # watched, without insurance
+    liquidated: LiquidatedDays
+
+    @property
+    def leverage(self) -> int:
+        """Return what an account may hold for what it has [tenths], rounded down."""
+        return 10 * BASIS_POINTS // self.initial
+
+
+def measure_fall(series: str, seconds: int) -> int:
+    """Return the largest fall of a published series, between closes so far apart [basis points]."""
+    if series in SYNTHETIC:
+        rows = load_series(series)
+        closes, apart = [row[4] for row in rows], seconds // (rows[1][0] - rows[0][0])
+    else:
+        closes, apart = build_second_prices(series, 0), seconds
+    pairs = zip(closes, closes[apart:], strict=False)
+    return max((first - last) * BASIS_POINTS // first for first, last in pairs)
+
+
+def list_jumps() -> Iterator[Jump]:
+    """Yield the measured falls, then the cited ones."""
+    for coin, series, seconds in PUBLISHED:
+        day = series.partition("-")[2]
+        yield Jump(coin, day, seconds, measure_fall(series, seconds), measured=True)
+    for coin, day, seconds, fall in CITED:
+        yield Jump(coin, day, seconds, fall, measured=False)
+
+
+def list_terms(jump: Jump) -> dict[MarketTerms, str]:
+    """Return the terms at which a jump is played, with their names; equal terms have all of them."""
+    plain = LIBRARY._replace(open_rate=0, insured=0)
+    least = hold_off(jump.fall, min(LIBRARY.maker_fee, LIBRARY.taker_fee))
+    margins = {**LISTED[jump.coin], LEAST: (least, least // 2)}
+    named = [(OWN, LIBRARY._replace(insured=0)), (SMALL, plain), (FLOOR, plain._replace(initial=ALLOWED))]
+    named += [
+        (name, plain._replace(initial=initial, maintenance=maintenance))
+        for name, (initial, maintenance) in margins.items()
+    ]
+    found: dict[MarketTerms, str] = {}
+    for name, terms in named:
+        found[terms] = f"{found[terms]}, {name}" if terms in found else name
+    return found
+
+
+def play_jumps(jumps: Sequence[Jump], days: Mapping[str, Days]) -> list[JumpRow]:
+    """Play each jump at each of its terms, and count the days on which margins did not suffice."""
+    markets: dict[MarketTerms, PairMarket] = {}
+    return [
+        _play_jump(jump, terms, name, days[jump.coin], markets)
+        for jump in jumps
+        for terms, name in list_terms(jump).items()
+    ]
+
+
+def _play_jump(
+    jump: Jump, terms: MarketTerms, name: str, days: Days, markets: dict[MarketTerms, PairMarket]
+) -> JumpRow:
+    opened = NOTIONAL * BASIS_POINTS // SHARE
+    insurance = div_up(opened * terms.initial, BASIS_POINTS)
+    bare = terms._replace(cap=0)
+    backed = terms._replace(cap=insurance, insured=terms.initial)
+    for each in (bare, backed):
+        if each not in markets:
+            markets[each] = PairMarket(each)
+    at_once, falling = sudden_path(jump, terms.mark_age), straight_path(jump, terms.mark_age)
+    opening = PairOpening(START, SHARE, NOTIONAL, HOLD)
+    uninsured = play_pair(markets[bare], at_once, opening)
+    initial = require_initial(markets[bare])
+    return JumpRow(
+        jump,
+        name,
+        initial,
+        terms.maintenance,
+        _compute_gain(uninsured),
+        _compute_gain(play_pair(markets[backed], at_once, opening)),
+        insurance,
+        _compute_gain(play_pair(markets[bare], falling, opening)),
+        count_liquidated(days, initial, terms.maintenance),
+    )
+
+
+def require_initial(market: PairMarket) -> int:
+    """Return what the pair needs as initial margin [basis points of notional], rounded up."""
+    with market.model.imagine():
+        market.report_price(_PRICE)
+        lots = NOTIONAL * WAD // market.read_mark()
+        margin = market.compute_initial_margin(lots, lots * BASIS_POINTS // SHARE)
+        return div_up(margin * BASIS_POINTS, lots * market.read_mark())
+
+
+def sudden_path(jump: Jump, mark_age: int) -> list[int]:
+    """Return prices second by second that fall at once, after the oldest mark at which the pair may open."""
+    far = _PRICE * (BASIS_POINTS - jump.fall) // BASIS_POINTS
+    return [_PRICE] * (START - mark_age + 1) + [far] * (mark_age + HOLD)
+
+
+def straight_path(jump: Jump, mark_age: int) -> list[int]:
+    """Return prices second by second that fall in a straight line from that mark on."""
+    path = [_PRICE] * (START - mark_age)
+    for second in range(mark_age + HOLD + 1):
+        fallen = jump.fall * min(second, jump.seconds)
+        path.append(_PRICE - _PRICE * fallen // (BASIS_POINTS * jump.seconds))
+    return path
+
+
+def describe_jumps(rows: Sequence[JumpRow]) -> list[dict[str, Any]]:
+    """Return rows for JSON: amounts as text, shares in basis points."""
+    return [
+        {
+            **row.jump._asdict(),
+            "terms": row.terms,
+            "initial": row.initial,
+            "maintenance": row.maintenance,
+            "leverage_tenths": row.leverage,
+            "insurance": row.insurance,
+            **{
+                name: {"wad": str(gain.wad), "share": gain.share}
+                for name, gain in (
+                    ("uninsured", row.uninsured),
+                    ("insured", row.insured),
+                    ("watched", row.watched),
+                )
+            },
+            **row.liquidated._asdict(),
+        }
+        for row in rows
+    ]
+
+
+def _compute_gain(played: PairOutcome) -> Gain:
+    return Gain(played.gain, played.gain * BASIS_POINTS // played.notional)

@@ -1,0 +1,187 @@
+"""What the pair earns by a market's terms: on a grid of moments, and at the worst moments there are.
+
+The moments of the grid are blind: the pair opens every so many minutes, whatever the price does. The chosen
+ones are those of an owner who knows what the next look will see: the seconds at which the price will then be
+furthest from the oldest mark that can still be opened at. What the pair gains, others lose: those who gained
+from the failed account, and the insurance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.randomness import Dice
+from backstop.studies.self_hedge.hedge_pair import INSOLVENT, PairOpening, PairOutcome, play_pair
+from backstop.studies.self_hedge.pair_market import ALLOWED, LIBRARY, PairMarket
+from backstop.studies.self_hedge.second_prices import SERIES, SYNTHETIC, build_second_prices, largest_move
+
+_WEAK = {"maintenance": 200, "initial": 400, "open_rate": 0}
+"""Terms under which pairs fail often enough to tell what else matters."""
+GROUPS: dict[str, tuple[dict[str, int], ...]] = {
+    "margins": (
+        {"maintenance": 200, "initial": 400},
+        {"maintenance": 500, "initial": 1_000},
+        {"maintenance": 500, "initial": 2_000},
+        {"maintenance": 1_000, "initial": 1_500},
+        {"initial": ALLOWED},
+        {"maintenance": 2_000, "initial": 3_000},
+    ),
+    "age of a mark": ({"mark_age": 30}, {"mark_age": 60}, {"mark_age": 300}, {"mark_age": 600}),
+    "a look every": ({"reaction": 60}, {"reaction": 300}),
+    "more for a large account": ({"open_rate": 0, "share_rate": 500}, {**_WEAK, "share_rate": 500}),
+    "more in a large market": (
+        {"open_rate": 0},
+        {"open_rate": 1_000},
+        _WEAK,
+        {**_WEAK, "open_rate": 500},
+        {**_WEAK, "open_rate": 1_000},
+    ),
+    "fees": (
+        {"maker_fee": 0, "taker_fee": 0},
+        {"maker_fee": 5, "taker_fee": 5},
+        {**_WEAK, "maker_fee": 0, "taker_fee": 0},
+        {**_WEAK, "maker_fee": 30, "taker_fee": 30},
+    ),
+    "insurance in a day": ({"cap": 0}, {**_WEAK, "cap": 0}, {**_WEAK, "cap": 10_000}),
+}
+"""What is otherwise in each group of settings."""
+NOTIONAL = 1_000_000
+"""Whole stablecoins, of each of the pair's accounts."""
+SHARES = (500, 8_000)
+"""Basis points of what is open: the pair's share is drawn between these, and the least where it chooses."""
+CHOSEN = 12
+"""Moments of each path that an owner would choose who knows the next look."""
+APART = 60
+"""Seconds between two of these at least."""
+
+
+class StudyScope(NamedTuple):
+    """What is played of each setting."""
+
+    seeds: tuple[int, ...]
+    every: int  # seconds between two moments of the grid
+    hold: int  # seconds that a pair holds at most
+
+
+class GainStatistics(NamedTuple):
+    """What some pairs gained."""
+
+    pairs: int
+    failed: int  # of which an account became insolvent
+    earned: int  # that gained anything
+    mean: int  # wad
+    mean_share: int  # millionths of notional
+    most: int  # wad
+    most_share: int  # millionths of notional
+
+
+class GainRow(NamedTuple):
+    """What pairs gain by one setting, on a series or on all of them."""
+
+    group: str
+    setting: dict[str, int]
+    series: str  # empty for all
+    blind: GainStatistics
+    chosen: GainStatistics
+
+
+def iter_settings() -> Iterator[tuple[str, dict[str, int]]]:
+    """Yield the library's setting, then those of all groups."""
+    yield "library", {}
+    for group, changes in GROUPS.items():
+        for change in changes:
+            yield group, change
+
+
+def iter_paths(seeds: Sequence[int]) -> Iterator[tuple[str, int]]:
+    """Yield each series with the seeds that make it: one where its seconds are published."""
+    for series in SERIES:
+        for seed in seeds if series in SYNTHETIC else seeds[:1]:
+            yield series, seed
+
+
+def measure_largest_moves(seeds: Sequence[int], windows: Sequence[int]) -> dict[str, dict[int, int]]:
+    """Return the largest move of each series within some seconds, of all seeds [basis points]."""
+    found: dict[str, dict[int, int]] = {}
+    for series, seed in iter_paths(seeds):
+        most = found.setdefault(series, dict.fromkeys(windows, 0))
+        for window in windows:
+            most[window] = max(most[window], largest_move(_load_path(series, seed), window))
+    return found
+
+
+def play_all(scope: StudyScope, group: str, setting: dict[str, int]) -> list[GainRow]:
+    """Play a setting on all paths; the first row is of all series, then each of them."""
+    terms = LIBRARY._replace(**setting)
+    market = PairMarket(terms)
+    blind: dict[str, list[PairOutcome]] = {series: [] for series in SERIES}
+    chosen: dict[str, list[PairOutcome]] = {series: [] for series in SERIES}
+    for series, seed in iter_paths(scope.seeds):
+        path, dice = _load_path(series, seed), Dice(seed, "share", series)
+        for start in range(terms.mark_age, len(path) - terms.reaction, scope.every):
+            opening = PairOpening(start, dice.between(*SHARES), NOTIONAL, scope.hold)
+            blind[series].append(play_pair(market, path, opening))
+        for start in find_worst_moments(series, seed, terms.mark_age, terms.reaction):
+            chosen[series].append(
+                play_pair(market, path, PairOpening(start, SHARES[0], NOTIONAL, scope.hold))
+            )
+    everything = [[each for plays in by.values() for each in plays] for by in (blind, chosen)]
+    rows = [GainRow(group, setting, "", _summarise_gains(everything[0]), _summarise_gains(everything[1]))]
+    for series in SERIES:
+        rows.append(
+            GainRow(group, setting, series, _summarise_gains(blind[series]), _summarise_gains(chosen[series]))
+        )
+    return rows
+
+
+@cache
+def find_worst_moments(series: str, seed: int, age: int, reaction: int) -> tuple[int, ...]:
+    """Return the seconds at which the price of the next look will be furthest from the oldest mark."""
+    path = _load_path(series, seed)
+    moves = sorted(
+        (abs(path[at + reaction] - path[at - age]) * 10**9 // path[at - age], -at)
+        for at in range(age, len(path) - reaction)
+    )
+    chosen: list[int] = []
+    while moves and len(chosen) < CHOSEN:
+        at = -moves.pop()[1]
+        if all(abs(at - other) >= APART for other in chosen):
+            chosen.append(at)
+    return tuple(sorted(chosen))
+
+
+def run_study(scope: StudyScope, log: Callable[[str], None], groups: Sequence[str] = ()) -> list[GainRow]:
+    """Play the library's setting and those of some groups, or of all, one after another."""
+    rows = []
+    for group, setting in iter_settings():
+        if not setting or not groups or group in groups:
+            log(f"{group}: {describe_setting(setting)}")
+            rows += play_all(scope, group, setting)
+    return rows
+
+
+def describe_setting(setting: dict[str, int]) -> str:
+    """Say what of a setting is not the library's."""
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in setting.items()) or "as it is"
+
+
+@cache
+def _load_path(series: str, seed: int) -> list[int]:
+    return build_second_prices(series, seed)
+
+
+def _summarise_gains(plays: Sequence[PairOutcome]) -> GainStatistics:
+    most = max(plays, key=lambda each: each.gain)
+    total, notional = sum(each.gain for each in plays), sum(each.notional for each in plays)
+    return GainStatistics(
+        len(plays),
+        sum(each.ended == INSOLVENT for each in plays),
+        sum(each.gain > 0 for each in plays),
+        total // len(plays),
+        total * BASIS_POINTS * 100 // notional,
+        most.gain,
+        most.gain * BASIS_POINTS * 100 // most.notional,
+    )

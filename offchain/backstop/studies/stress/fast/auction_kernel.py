@@ -1,0 +1,290 @@
+"""Auctions: who buys and at what price, how auctions are closed and reset."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from backstop.model.dutch import WORTHLESS
+from backstop.studies.stress.fast.kernel_tables import CLOSE, RESET, Floats, Integers, Table
+from backstop.studies.stress.fast.liquidations import add_wish, return_lot
+from backstop.studies.stress.fast.loss_kernel import pay_reward, recognise_loss
+from backstop.studies.stress.fast.pricing import (
+    ROUNDING,
+    auction_price,
+    best_amount,
+    compute_fill,
+    compute_proceeds,
+    highest_price,
+    needs_reset,
+    time_weighted,
+)
+
+ENDLESS = 1e300
+
+
+@njit(cache=True)
+def update_prices(terms: Table, system: Table, auctions: Table, now: float) -> None:
+    """Update the price of every open auction for this block."""
+    for a in range(system.auctions):
+        auction = auctions[a]
+        elapsed = now - auction.since
+        auction.price = auction_price(terms[auction.type], auction.top, elapsed)
+        auction.due = needs_reset(terms[auction.type], auction.top, auction.price, elapsed)
+
+
+@njit(cache=True)
+def _plan_take(
+    terms: Table, auction: Table, amount: float, budget: float, market: float, coins: float, money: float
+) -> tuple[float, float, float, float]:
+    """Plan the take of about `amount` with the largest profit: profit, amount to ask, bought, paid.
+
+    A take is worth what a market of coins and money pays for it, or the outside price where there are no
+    coins.
+    """
+    price, best = auction.price, (-1.0, 0.0, 0.0, 0.0)
+    for way in range(4):
+        if way == 0:
+            tried = amount
+        elif way == 1:
+            tried = auction.lot
+        elif way == 2:
+            least = terms.minimum * terms.buf / auction.top
+            tried = min(amount, auction.lot * (1 - ROUNDING) - least)
+        else:
+            tried = min(amount, (auction.target - terms.minimum) / price)
+        if tried <= 0:
+            continue
+        bought, paid, rest = compute_fill(terms, auction, price, tried)
+        if bought == 0.0 or paid > budget:
+            continue
+        worth = compute_proceeds(coins, money, terms.fee, bought) if coins > 0 else bought * market
+        if best[1] == 0.0 or worth - paid > best[0]:
+            # The price falls until inclusion, when a take that ends the auction now would leave a rest.
+            best = (worth - paid, auction.lot if rest == 0.0 else bought, bought, paid)
+    return best
+
+
+@njit(cache=True)
+def _sort_by_key(keys: Floats, places: Integers, count: int) -> None:
+    """Sort by key, then by place (Shell's sort)."""
+    gap = count // 2
+    while gap > 0:
+        for i in range(gap, count):
+            key, place, at = keys[i], places[i], i
+            while at >= gap and (keys[at - gap], places[at - gap]) > (key, place):
+                keys[at], places[at] = keys[at - gap], places[at - gap]
+                at -= gap
+            keys[at], places[at] = key, place
+        gap //= 2
+
+
+@njit(cache=True)
+def choose_takes(
+    terms: Table,
+    group: Table,
+    cost: float,
+    prices: Floats,
+    kinds: Table,
+    system: Table,
+    auctions: Table,
+    keeper: Table,
+    wishes: Table,
+    old: Table,
+    block: int,
+    keys: Floats,
+    places: Integers,
+    markets: Floats,
+) -> None:
+    """Choose the takes that a taker sells on the market at once with a profit, the cheapest first."""
+    count = 0
+    for a in range(system.auctions):
+        auction = auctions[a]
+        c = auction.type
+        if auction.due or auction.lot == 0.0 or kinds[c].coins == 0.0:
+            continue
+        if auction.price * kinds[c].coins < kinds[c].money * (1 - terms[c].fee):
+            keys[count], places[count] = auction.price / prices[c], a
+            count += 1
+    if count == 0:
+        return
+    _sort_by_key(keys, places, count)
+    for c in range(len(kinds)):
+        markets[c, 0], markets[c, 1] = kinds[c].coins, kinds[c].money
+    for at in range(count):
+        if keeper.wishes == group.most:
+            break
+        auction = auctions[places[at]]
+        c = auction.type
+        coins, money = markets[c, 0], markets[c, 1]
+        amount = best_amount(coins, money, terms[c].fee, auction.price)
+        if amount == 0.0:
+            continue
+        profit, asked, bought, _ = _plan_take(terms[c], auction, amount, ENDLESS, 0.0, coins, money)
+        if asked == 0.0 or profit < cost + group.profit:
+            continue
+        markets[c, 0] = coins + bought
+        markets[c, 1] = money - compute_proceeds(coins, money, terms[c].fee, bought)
+        wish = wishes[keeper.wishes]
+        # Others may sell first: the take must not lose even then.
+        wish.what, wish.amount, wish.profit = places[at], asked, max(profit / 2, cost)
+        add_wish(wish, auction.id, group, keeper, old, block)
+
+
+@njit(cache=True)
+def choose_bids(
+    terms: Table,
+    group: Table,
+    cost: float,
+    prices: Floats,
+    system: Table,
+    auctions: Table,
+    keepers: Table,
+    wishes: Table,
+    old: Table,
+    block: int,
+    budgets: Floats,
+) -> None:
+    """Choose the takes that bidders pay with their own money and keep."""
+    for i in range(group.first, group.first + group.number):
+        budgets[i] = keepers[i].budget
+    for a in range(system.auctions):
+        auction = auctions[a]
+        market = prices[auction.type]
+        if auction.due or auction.lot == 0.0 or auction.price > market * group.takes_at:
+            continue
+        i = group.first + auction.id % group.number
+        if keepers[i].wishes == group.most:
+            continue
+        amount = min(auction.lot, budgets[i] / auction.price)
+        profit, asked, _, paid = _plan_take(
+            terms[auction.type], auction, amount, budgets[i], market, 0.0, 0.0
+        )
+        if asked == 0.0 or profit < cost + group.profit:
+            continue
+        budgets[i] -= paid
+        wish = wishes[i, keepers[i].wishes]
+        wish.what, wish.amount = a, asked
+        add_wish(wish, auction.id, group, keepers[i], old[i], block)
+
+
+@njit(cache=True)
+def choose_ends(
+    terms: Table,
+    group: Table,
+    now: float,
+    kinds: Table,
+    system: Table,
+    auctions: Table,
+    keeper: Table,
+    wishes: Table,
+    old: Table,
+    block: int,
+) -> None:
+    """Choose the auctions to close, first those that are sold out, and those to reset."""
+    for sold_out in (True, False):
+        for a in range(system.auctions):
+            auction = auctions[a]
+            if keeper.wishes == group.most:
+                return
+            if sold_out != (auction.lot == 0.0):
+                continue
+            how = CLOSE
+            if not sold_out:
+                here = terms[auction.type]
+                price = highest_price(kinds[auction.type], now)
+                if not auction.due or price == 0.0:
+                    continue
+                if auction.lot * price * WORTHLESS >= here.minimum:
+                    how = RESET
+                elif now <= auction.since + here.tail or auction.target <= auction.penalty:
+                    continue
+            wish = wishes[keeper.wishes]
+            wish.what, wish.amount = a, how
+            add_wish(wish, auction.id, group, keeper, old, block)
+
+
+@njit(cache=True)
+def quote_take(terms: Table, auction: Table, amount: float, now: float) -> tuple[float, float]:
+    """Return what a take buys and pays at the present price; zeros if it would revert."""
+    if auction.target == 0.0 or auction.lot == 0.0:
+        return 0.0, 0.0
+    elapsed = now - auction.since
+    price = auction_price(terms, auction.top, elapsed)
+    if needs_reset(terms, auction.top, price, elapsed):
+        return 0.0, 0.0
+    bought, paid, _ = compute_fill(terms, auction, price, amount)
+    return bought, paid
+
+
+@njit(cache=True)
+def book_take(
+    terms: Table, kind: Table, system: Table, auction: Table, vault: Table, bought: float, paid: float
+) -> None:
+    """Book a take: principal is repaid first, then the penalty goes to the buffer."""
+    rest, left = auction.target - paid, auction.lot - bought
+    if rest <= ROUNDING * auction.target:
+        rest = 0.0
+    if left <= ROUNDING * auction.lot:
+        left = 0.0
+    owed = max(0.0, auction.target - auction.penalty)
+    principal = owed - max(0.0, rest - auction.penalty)
+    _release_principal(kind, system, principal)
+    kind.lots -= auction.lot - left
+    kind.buffer += paid - principal
+    system.supply -= paid
+    auction.lot, auction.target = left, rest
+    if rest == 0.0:
+        return_lot(terms, kind, vault, left)
+
+
+@njit(cache=True)
+def _release_principal(kind: Table, system: Table, principal: float) -> None:
+    """Book principal as no longer under auction."""
+    kind.in_auction = max(0.0, kind.in_auction - principal)
+    system.in_auction = max(0.0, system.in_auction - principal)
+
+
+@njit(cache=True)
+def close_auction(terms: Table, kind: Table, system: Table, auction: Table, now: float) -> None:
+    """End an auction that can repay no more: its principal is a loss, its lot salvage."""
+    if auction.target == 0.0:
+        return
+    principal = max(0.0, auction.target - auction.penalty)
+    if auction.lot > 0.0:
+        price = highest_price(kind, now)
+        if principal == 0.0 or price == 0.0 or now <= auction.since + terms.tail:
+            return
+        if auction.lot * max(price, time_weighted(kind, now)) * WORTHLESS >= terms.minimum:
+            return
+    kind.lots -= auction.lot
+    auction.lot = auction.target = 0.0
+    if principal > 0.0:
+        _release_principal(kind, system, principal)
+        recognise_loss(kind, system, principal, now)
+
+
+@njit(cache=True)
+def reset_auction(terms: Table, kind: Table, system: Table, auction: Table, now: float) -> None:
+    """Restart the price of an auction, for a reward of penalty that has come in."""
+    price, elapsed = highest_price(kind, now), now - auction.since
+    old = auction_price(terms, auction.top, elapsed)
+    if auction.lot == 0.0 or price == 0.0 or not needs_reset(terms, auction.top, old, elapsed):
+        return
+    auction.top, auction.since = price * terms.buf, now
+    if auction.target >= terms.minimum and auction.lot * price >= terms.minimum:
+        came_in = max(0.0, auction.budget - auction.target)
+        reward = min(terms.tip + terms.chip * auction.target, came_in)
+        auction.budget -= reward
+        pay_reward(kind, system, reward, now)
+
+
+@njit(cache=True)
+def forget_ended(system: Table, auctions: Table) -> None:
+    """Remove ended auctions and close the gaps that they leave."""
+    kept = 0
+    for a in range(system.auctions):
+        if auctions[a].target > 0.0:
+            if kept < a:
+                auctions[kept] = auctions[a]
+            kept += 1
+    system.auctions = kept

@@ -1,0 +1,133 @@
+"""Runner of a scenario's paths through the kernel, with the same rows as the exact engine."""
+
+from __future__ import annotations
+
+from math import floor, isinf
+
+import numpy as np
+
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.simulation.scenario import Scenario, draw
+from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
+from backstop.studies.stress.fast.kernel import run_path
+from backstop.studies.stress.fast.kernel_tables import (
+    AUCTION,
+    EVENT,
+    KEEPER,
+    LIQUIDATOR,
+    REPORT,
+    SYSTEM,
+    TYPE,
+    WISH,
+    PathConditions,
+)
+from backstop.studies.stress.fast.scenario_tables import ScenarioTables
+
+MILLION = 10**6
+ROOM = 1_024
+"""Auctions that may be open at once, to begin with; a path that needs more is run again with more."""
+
+
+class FastEngine:
+    """Engine that runs paths of one scenario one after the other."""
+
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        """Prepare the tables; raise BackstopError for what this engine does not support."""
+        self._allocate_tables(ScenarioTables.from_scenario(scenario, seed))
+
+    @classmethod
+    def from_tables(cls, tables: ScenarioTables) -> FastEngine:
+        """Return an engine for tables that are already built."""
+        self = cls.__new__(cls)
+        self._allocate_tables(tables)
+        return self
+
+    def _allocate_tables(self, tables: ScenarioTables) -> None:
+        self.tables = tables
+        self.columns = Columns.from_parameters(tables.scenario.parameters)
+        types, stages, vaults = len(tables.terms), len(tables.stages), len(tables.vaults)
+        groups = tables.groups
+        keepers = int(groups["number"].sum())
+        self.kinds = np.zeros(types, dtype=TYPE)
+        self.system = np.zeros(1, dtype=SYSTEM)
+        self.vaults = tables.vaults.copy()
+        self.heap = np.zeros(vaults, dtype=np.int64)
+        self.touched = np.zeros(vaults, dtype=np.int64)
+        self.stages = tables.stages.copy()
+        self.events = np.zeros((types, stages), dtype=EVENT)
+        self.reports = np.zeros(tables.noise.shape[:2], dtype=REPORT)
+        self.keepers = np.zeros(keepers, dtype=KEEPER)
+        self.wishes = np.zeros((keepers, int(groups["most"].max())), dtype=WISH)
+        self.old = self.wishes.copy()
+        # Unsafe vaults found at once: twice as many as all liquidators can send for one block.
+        liquidators = groups["number"] * groups["most"] * (groups["role"] == LIQUIDATOR)
+        self.found = np.zeros(2 * int(liquidators.sum()) + 8, dtype=np.int64)
+        self._make_room(ROOM)
+
+    def _make_room(self, auctions: int) -> None:
+        self.auctions = np.zeros(auctions, dtype=AUCTION)
+        self.keys = np.zeros(auctions)
+        self.places = np.zeros(auctions, dtype=np.int64)
+
+    def run_paths(self, first: int, count: int) -> Rows:
+        """Return the outcomes of consecutive paths."""
+        return np.array([self.run_one_path(path) for path in range(first, first + count)], dtype=np.int64)
+
+    def run_one_path(self, path: int) -> tuple[int, ...]:
+        """Return the outcome of one path, which does not depend on those that ran before."""
+        chosen = draw(self.tables.scenario, self.tables.seed, path)
+        return self.run_drawn_path(path, self.tables.build_conditions(chosen))
+
+    def run_drawn_path(self, path: int, world: PathConditions) -> tuple[int, ...]:
+        """Return the outcome of a path that is already drawn."""
+        tables = self.tables
+        while not run_path(
+            tables.setting,
+            tables.gas,
+            tables.terms,
+            tables.groups,
+            tables.mine,
+            world,
+            self.kinds,
+            self.system,
+            self.vaults,
+            self.heap,
+            self.touched,
+            self.auctions,
+            self.stages,
+            self.events,
+            self.reports,
+            tables.noise,
+            self.keepers,
+            self.wishes,
+            self.old,
+            self.found,
+            self.keys,
+            self.places,
+        ):
+            self._make_room(2 * len(self.auctions))
+        return self._build_row(path)
+
+    def _build_row(self, path: int) -> tuple[int, ...]:
+        system, kinds = self.system[0], self.kinds
+        lowest = float(system["lowest_ratio"])
+        left, lost = kinds["deficit"] + kinds["besides"], kinds["bad_debt"] + kinds["besides"]
+        covered = NEVER if left.any() else int(system["covered_at"])
+        return (
+            path,
+            int(system["liquidations"]),
+            _to_micro(system["liquidated"]),
+            _to_micro(lost.sum()),
+            _to_micro(left.sum()),
+            _to_micro(kinds["unsold"].sum()),
+            *(_to_micro(amount) for amount in self.stages["covered"]),
+            int(system["first_loss_at"]),
+            covered,
+            NO_DEBT if isinf(lowest) else floor(lowest * BASIS_POINTS),
+            *(_to_micro(amount) for amount in lost),
+        )
+
+
+def _to_micro(amount: float) -> int:
+    """Convert stablecoins to millionths, rounded down."""
+    return floor(amount * MILLION)

@@ -1,0 +1,142 @@
+"""Tables that the kernel reads and writes, whose rows are records.
+
+Money is in stablecoins, prices in stablecoins for a coin, times in seconds from the scenario's start.
+
+Indices: c a collateral type, t a block, g a group of keepers, i a keeper, k a stage, v a vault, a an auction.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+Table = Any
+"""Array of records, or one record in the kernel, as numba has no names for their types."""
+
+# Roles that the kernel plays; RESETTING, the last, is the crank's second job.
+REPORTER, POKER, LIQUIDATOR, TAKER, BIDDER, CRANK, COVERER, ACCRUER, RESETTING = range(9)
+# Kinds of stages.
+BUFFER, RESERVE, POOL, REDISTRIBUTION, EMPTY = range(5)
+# States of a vault: not known to be unsafe, in the heap, or sold.
+QUIET, LISTED, SOLD = range(3)
+# Jobs of the crank.
+CLOSE, RESET = 0.0, 1.0
+
+
+def build_row_type(floats: str, integers: str = "", flags: str = "") -> np.dtype[np.void]:
+    """Build the type of a row with these fields."""
+    kinds = ((floats, np.float64), (integers, np.int64), (flags, np.uint8))
+    return np.dtype([(name, kind) for names, kind in kinds for name in names.split()], align=True)
+
+
+SETTING = build_row_type(
+    # opened_before, first_step: seconds before the start at which the feed stepped; limit: of all auctions;
+    # money: of the market maker.
+    floats="opened_before first_step limit scarcity money supply reserve",
+    # more: blocks for which a path may go on after its end.
+    integers="blocks more block_time start epoch gas_type",
+)
+"""Figures of the whole scenario, in one row."""
+
+TERMS = build_row_type(
+    # growth: of debt in a block; redistribution: most of a rate in an epoch; minimum: least rest of a target.
+    floats="ratio floor limit growth buffer_share redistribution buffer fees art locked "
+    "period cut tail cusp buf penalty minimum tip chip "
+    "step max_age stale_after window "
+    "depth fee recovery tolerance",
+    # first, last: range of its vaults.
+    integers="curve every quorum first last",
+)
+"""Terms of a type; `penalty` is on top of the debt; `buffer`, `fees`, `art`, `locked` are at the start."""
+
+VAULT = build_row_type(
+    # opening_*: at the start, with fees; debt: what is left, at the start's rate; weight: debt when it went
+    # into the heap.
+    floats="opening_debt opening_locked opening_trigger debt locked trigger weight",
+    flags="state touched",
+)
+"""Vault, sorted by type and by falling trigger: the price below which it is unsafe at the start's rate.
+
+Touched vaults are restored after each path.
+"""
+
+GROUP = build_row_type(
+    # delay: blocks until a decision can be included; row: in the table that assigns vaults to keepers.
+    floats="profit takes_at deviation heartbeat refuses_at capital",
+    integers="role first number most delay row",
+)
+"""Group of keepers, which are numbered from `first` on."""
+
+STAGE = build_row_type(floats="cap share opening assets covered now before", integers="kind epoch")
+"""Stage, in the order of the waterfall; pools have assets.
+
+Of one with a balance for all types, what it has paid in this epoch and in the one before.
+"""
+
+EXIT = build_row_type(floats="at share", integers="stage")
+"""Exit from a pool: its time, and its share of the pool's assets at that time."""
+
+EVENT = build_row_type(floats="now before")
+"""What a stage with a balance for each type has paid for a type in this epoch and in the one before."""
+
+TYPE = build_row_type(
+    # fees: not charged yet; added, added_before: what redistribution put on the rate in this epoch and in the
+    # one before; coins, money: in the local market.
+    floats="art rate fees locked lots in_auction buffer deficit bad_debt added added_before "
+    "current next fresh_until stepped_at cumulative since checkpoint checkpoint_at "
+    "coins money "
+    "covered_at accrued_at "
+    # unsold: debt whose collateral is still to be sold after the end; besides: what of it is lost.
+    "unsold besides",
+    # reached: the scan has seen all vaults before it; listed: vaults in the heap.
+    integers="epoch reached listed",
+    flags="poke cover accrue",  # calls that keepers want
+)
+"""State of a collateral type: ledger, feed, market, and the public calls that keepers want for it."""
+
+REPORT = build_row_type(floats="price at wish", flags="wished")
+"""Last report of a reporter on a type, and the one that it is about to send."""
+
+SYSTEM = build_row_type(
+    floats="reserve supply scarce maker in_auction liquidated first_loss_at covered_at lowest_ratio",
+    integers="auctions last_id liquidations touched",
+)
+"""State of the whole system; a time of -1 means never."""
+
+AUCTION = build_row_type(
+    floats="lot target penalty top since budget price",
+    integers="id type vault",
+    flags="due",
+)
+"""Open auction; `budget` is what rewards may still take, and a target of zero ends the auction."""
+
+# key: the vault, or the auction's lasting id; since: the block from which on it is wanted.
+WISH = build_row_type(floats="amount profit", integers="what key since")
+"""Transaction that a keeper sends: a vault and its type, or an auction and how much of it to take.
+
+`profit` is the least profit with which it runs.
+"""
+
+KEEPER = build_row_type(floats="budget", integers="wishes before")
+"""Keeper: its money, how many transactions it sends, and how many it sent the block before."""
+
+
+class PathConditions(NamedTuple):
+    """World of one path; bids and ups are those at a block's decisions, `order` is that of inclusion.
+
+    Prices end with the scenario's last block and stand still from there on, while all else goes on.
+    """
+
+    prices: Floats  # [c, t]
+    sources: Floats  # [c, t]
+    clearing: Floats  # [t], coins for one gas
+    capacity: Floats  # [t], gas
+    bids: Floats  # [g, t]
+    up: Bytes  # [g, t]
+    order: Integers  # [t, g]
+    exits: Table

@@ -1,0 +1,271 @@
+"""Sweep: a study for every setting of a grid, the settings worth having, the one to take.
+
+All settings meet the same paths (common random numbers), so that their differences are not luck. A folder
+holds the paths of each setting under points/, each setting as a scenario file under settings/, sweep.parquet
+with a row for each, summary.json, and the page.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from backstop.errors import BackstopError
+from backstop.files.outputs import content, refuse_other
+from backstop.files.whole import read_json, replace_file, write_files, write_json
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.simulation.progress import Progress
+from backstop.simulation.scenario import Scenario, vault_book
+from backstop.simulation.scenario.writer import as_yaml
+from backstop.spread.workers import Workers
+from backstop.studies.scenario_fields import as_plain_values
+from backstop.studies.stress.columns import Columns, Rows
+from backstop.studies.stress.engines import Task
+from backstop.studies.stress.grid import Grid, Point
+from backstop.studies.stress.path_statistics import (
+    CONFIDENCE,
+    Sample,
+    estimate_mean,
+    estimate_quantile,
+    estimate_share,
+    estimate_shortfall,
+)
+from backstop.studies.stress.stress_study import Study, run_all
+from backstop.studies.stress.stress_summary import round_estimate
+
+SCHEMA_VERSION = 1
+RESAMPLES = 400
+SETTINGS = "settings"
+"""Folder of a sweep for its settings as scenario files."""
+STUDIES = "studies"
+"""Folder of a sweep for studies of single settings."""
+_CELLS = 2_000_000
+_SEED = 1
+
+
+class Sweep:
+    """Studies of all settings of a grid."""
+
+    def __init__(self, grid: Grid, seed: int, engine: str, paths: int, out: Path) -> None:
+        self.grid = grid
+        self.seed = seed
+        self.engine = engine
+        self.paths = paths
+        self.out = out
+        self.tasks = [Task(point.scenario, seed, engine) for point in grid.points]
+
+    @classmethod
+    def open_or_resume(cls, grid: Grid, seed: int, engine: str, paths: int, out: Path) -> Sweep:
+        """Begin a sweep or resume it: the same settings, with as many paths or more."""
+        sweep = cls(grid, seed, engine, paths, out)
+        sweep.prepare_folder()
+        return sweep
+
+    def prepare_folder(self) -> None:
+        """Write sweep.json, or check it against this sweep."""
+        file = self.out / "sweep.json"
+        if file.exists():
+            there = read_json(file, "sweep", SCHEMA_VERSION, "check --out", "start in another folder")
+            refuse_other(self.out, there, self.describe_settings())
+            return
+        try:
+            write_json(self.describe_settings(), file)
+        except OSError as error:
+            raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
+
+    def write_scenarios(self) -> None:
+        """Write each setting as a scenario file of its own, by which a study of it alone is made."""
+        folder = self.out / SETTINGS
+        folder.mkdir(exist_ok=True)
+        called = self.grid.scenario
+        if called.endswith((".yaml", ".yml")):
+            called = os.path.relpath(called, folder)
+        texts = {}
+        for number, point in enumerate(self.grid.points):
+            pairs = zip(self.grid.axes, self.grid.get_values(point), strict=True)
+            setting = ", ".join(f"{axis.title} {value}" for axis, value in pairs)
+            content = {"extends": called, "title": f"{point.scenario.title}: {setting}"}
+            content |= as_plain_values(self.grid.build_change(point), "", folder)
+            texts[f"{number:04}.yaml"] = as_yaml(content)
+        write_files(folder, texts)
+
+    def describe_settings(self) -> dict[str, Any]:
+        """Return sweep.json, which has to be equal for a sweep to be resumed."""
+        grid = self.grid
+        axes = [(axis.name, axis.title, axis.values) for axis in grid.axes]
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "grid": self.grid.name,
+            "seed": self.seed,
+            "engine": self.engine,
+            "content of the grid": content(
+                (grid.title, axes, grid.gain, grid.limit, grid.level, [task.digest for task in self.tasks])
+            ),
+        }
+
+    def run_points(self, workers: Workers, progress: Progress, stop: Callable[[], bool]) -> list[Rows]:
+        """Run the paths of every setting and return their outcomes."""
+        studies = [
+            Study.open_or_resume(task, self.paths, self.out / "points" / f"{number:04}")
+            for number, task in enumerate(self.tasks)
+        ]
+        return run_all(studies, workers, progress, stop)
+
+    def write_results(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+        """Write sweep.parquet, summary.json and meta.json."""
+        rows = [_flatten_point(point) for point in summary["points"]]
+        part = self.out / "sweep.part"
+        try:
+            pq.write_table(pa.Table.from_pylist(rows), part, compression="zstd")
+            replace_file(part, self.out / "sweep.parquet")
+        except OSError as error:
+            raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
+        self.write_scenarios()
+        contents = {"summary.json": summary, "meta.json": meta}
+        files = {name: json.dumps(each, indent=2, sort_keys=True) + "\n" for name, each in contents.items()}
+        write_files(self.out, files)
+
+
+def _flatten_point(point: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten a point to a row: its values by axis, its figures with joined names."""
+    row: dict[str, Any] = dict(point["values"])
+    for name, value in point.items():
+        if name == "values":
+            continue
+        if isinstance(value, Mapping):
+            row |= {f"{name}_{part}": each for part, each in value.items()}
+        else:
+            row[name] = value
+    return row
+
+
+# ---------------------------------------------------------------------- figures
+
+
+def build_summary(sweep: Sweep, outcomes: Sequence[Rows]) -> dict[str, Any]:
+    """Build summary.json: the gain and losses of every setting, the front, the recommendation."""
+    grid, level = sweep.grid, sweep.grid.level / BASIS_POINTS
+    losses = [_get_column(point, rows, "bad_debt") for point, rows in zip(grid.points, outcomes, strict=True)]
+    tails = [estimate_shortfall(lost, level) for lost in losses]
+    risks = [round(tail.value) for tail in tails]
+    gains = [measure_gain(grid.gain, point.scenario, sweep.seed) for point in grid.points]
+    unbeaten = find_front(gains, risks)
+    points = []
+    for number, (point, rows) in enumerate(zip(grid.points, outcomes, strict=True)):
+        lost, left = losses[number], _get_column(point, rows, "outstanding")
+        points.append(
+            {
+                "values": dict(zip((axis.name for axis in grid.axes), grid.get_values(point), strict=True)),
+                "gain": gains[number],
+                "front": unbeaten[number],
+                "shortfall": round_estimate(tails[number], "micro"),
+                "at_risk": round_estimate(estimate_quantile(lost, level), "micro"),
+                "mean": round_estimate(estimate_mean(lost), "micro"),
+                "chance": round_estimate(
+                    estimate_share(int(np.count_nonzero(lost)), len(lost)), "bps", BASIS_POINTS
+                ),
+                "outstanding": round_estimate(
+                    estimate_share(int(np.count_nonzero(left)), len(left)), "bps", BASIS_POINTS
+                ),
+            }
+        )
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "grid": grid.name,
+        "title": grid.title,
+        "scenario": grid.scenario,
+        "seed": sweep.seed,
+        "engine": sweep.engine,
+        "paths": sweep.paths,
+        "gain": grid.gain,
+        "confidence_bps": round(CONFIDENCE * BASIS_POINTS),
+        "level_bps": grid.level,
+        "limit_micro": grid.limit,
+        "axes": [{"name": axis.name, "title": axis.title, "values": list(axis.values)} for axis in grid.axes],
+        "points": points,
+        "recommended": recommend_point(gains, risks, losses, level, grid.limit),
+    }
+
+
+def _get_column(point: Point, rows: Rows, name: str) -> Sample:
+    return rows[:, Columns.from_parameters(point.scenario.parameters).get_index(name)]
+
+
+def measure_gain(kind: str, scenario: Scenario, seed: int) -> int:
+    """Measure what a setting is good for.
+
+    `efficiency` is the debt that may be drawn against a coin's worth of collateral [bps]: one over the
+    initial ratio, averaged over the types by their share of the book's debt. `debt` is what the book lends,
+    in whole stablecoins.
+    """
+    opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
+    debts = dict.fromkeys(scenario.symbols, 0)
+    for vault in vault_book(scenario, seed, opening):
+        debts[vault.symbol] += vault.debt
+    whole = sum(debts.values())
+    if kind == "debt":
+        return whole // WAD
+    types = scenario.parameters.collateral_types
+    drawn = sum(debts[each.symbol] * BASIS_POINTS * BASIS_POINTS // each.initial_ratio for each in types)
+    return drawn // max(1, whole)
+
+
+def find_front(gains: Sequence[int], risks: Sequence[int]) -> list[bool]:
+    """Tell which settings no other beats by more gain at no more risk, or less risk at no less gain."""
+    pairs = list(zip(gains, risks, strict=True))
+    return [
+        not any((g >= gain and r < risk) or (g > gain and r <= risk) for g, r in pairs)
+        for gain, risk in pairs
+    ]
+
+
+def choose_point(gains: Sequence[int], risks: Sequence[float], limit: float) -> int | None:
+    """Return the setting with the most gain within the limit; ties go to less risk."""
+    within = [number for number, risk in enumerate(risks) if risk <= limit]
+    return min(within, key=lambda number: (-gains[number], risks[number], number), default=None)
+
+
+def recommend_point(
+    gains: Sequence[int], risks: Sequence[int], losses: Sequence[Sample], level: float, limit: int
+) -> dict[str, int] | None:
+    """Recommend a setting and say how sure it is; None if none keeps to the limit.
+
+    A bootstrap that draws the same paths for all settings tells how often other paths would have kept it
+    within the limit, or chosen it.
+    """
+    chosen = choose_point(gains, risks, limit)
+    if chosen is None:
+        return None
+    found = _resample_shortfalls(losses, level)
+    again = sum(choose_point(gains, each, limit) == chosen for each in found.tolist())
+    return {
+        "point": chosen,
+        "within_limit_bps": int(np.sum(found[:, chosen] <= limit)) * BASIS_POINTS // len(found),
+        "chosen_bps": again * BASIS_POINTS // len(found),
+    }
+
+
+def _resample_shortfalls(losses: Sequence[Sample], level: float) -> Sample:
+    """Compute the shortfall of each setting (a column) in each resample of the paths (a row)."""
+    n = len(losses[0])
+    tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
+    random, found = np.random.default_rng(_SEED), []
+    orders = [np.argsort(-lost, kind="stable")[: min(n, int(4 * tail) + 51)] for lost in losses]
+    at_once = max(1, _CELLS // n)
+    for first in range(0, RESAMPLES, at_once):
+        counts = random.multinomial(n, np.full(n, 1 / n), min(at_once, RESAMPLES - first))
+        columns = []
+        for lost, order in zip(losses, orders, strict=True):
+            reached = np.minimum(np.cumsum(counts[:, order], axis=1), tail)
+            weights = np.diff(reached, axis=1, prepend=0)
+            # Not a matrix product, whose sums depend on the processor.
+            columns.append(np.sum(weights * lost[order].astype(np.float64), axis=1) / tail)
+        found.append(np.stack(columns, axis=1))
+    return np.concatenate(found)

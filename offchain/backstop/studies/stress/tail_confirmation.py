@@ -1,0 +1,31 @@
+"""Confirmation of a study's tail: its worst paths are run once more, on the contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from backstop.simulation.progress import Progress
+from backstop.studies.stress.columns import Columns, Rows
+from backstop.studies.stress.engines import Task, get_engine
+from backstop.studies.stress.stress_summary import worst_paths
+
+
+def confirm_worst_paths(
+    task: Task, rows: Rows, count: int, progress: Progress, stop: Callable[[], bool]
+) -> list[dict[str, int]]:
+    """Run the `count` worst paths on the exact engine; list their bad debt by both engines [micro]."""
+    if not count:  # which needs no contracts
+        return []
+    columns = Columns.from_parameters(task.scenario.parameters)
+    place, found = columns.get_index("bad_debt"), []
+    paths = worst_paths(columns, rows, count)
+    exact = get_engine(replace(task, engine="exact"))
+    for i, path in enumerate(paths):
+        if stop():
+            break
+        progress(i, len(paths), "worst paths on the contracts")
+        again = exact.run_paths(path, 1)[0]
+        before = rows[rows[:, 0] == path][0]
+        found.append({"path": path, "engine_micro": int(before[place]), "exact_micro": int(again[place])})
+    return found

@@ -1,0 +1,115 @@
+"""A path that ends in the crash loses what follows from it: what is still to be sold is not paid."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import backstop
+from backstop.model.arithmetic import RAD
+from backstop.simulation.run import simulate
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.risk_questions.path_runner import PathRunner, get_column
+
+COIN = 10**6
+UNSAFE = 200_000
+"""What the two vaults owe that become unsafe as ETH falls to 800 dollars; they lock 180 coins."""
+
+
+def outcome(day, engine: str) -> dict[str, float]:
+    """Return the columns of the first of two equal paths, in whole stablecoins."""
+    (rows,) = PathRunner(2, engine=engine).run_outcomes([day])
+    names = ("bad_debt", "bad_debt_ETH", "bad_debt_BTC", "outstanding", "unsold", "liquidated_debt")
+    return {name: get_column(day, rows, name)[0] / COIN for name in names}
+
+
+def without(day, role: str):
+    """Return the scenario without the keepers of a role."""
+    return replace(day, keepers=tuple(group for group in day.keepers if group.role != role))
+
+
+@pytest.mark.parametrize("engine", ("fast", "model"))
+def test_a_path_that_ends_in_the_crash_loses_as_much_as_one_that_goes_on(known, engine) -> None:
+    """At the end after ten minutes the feed has not even seen the fall."""
+    day = load_scenario(known)
+    short = outcome(replace(day, duration=600), engine)
+    assert short["unsold"] == short["bad_debt_BTC"] == 0
+    assert short["liquidated_debt"] == pytest.approx(UNSAFE, rel=1e-3)
+    # The buyer pays four fifths of 180 coins at 800, less what falls in two blocks.
+    paid = UNSAFE - short["bad_debt"]
+    assert 0.93 * 0.8 * 180 * 800 <= paid <= 0.8 * 180 * 800
+    assert short["bad_debt"] == pytest.approx(outcome(day, engine)["bad_debt"], rel=1e-3)
+
+
+@pytest.mark.parametrize("engine", ("fast", "model"))
+def test_what_nobody_buys_is_lost_in_full(known, engine) -> None:
+    """Fewer buyers never make the figure smaller: without any, lots bring nothing."""
+    day = without(replace(load_scenario(known), duration=600), "bidder")
+    found = outcome(day, engine)
+    assert found["unsold"] == found["liquidated_debt"] == pytest.approx(UNSAFE, rel=1e-3)
+    # Besides, the reserve could not pay rewards of 100 and a thousandth for either auction.
+    assert found["bad_debt"] == found["bad_debt_ETH"] == pytest.approx(found["unsold"] + 426, rel=1e-4)
+    assert 0 < found["outstanding"] < found["bad_debt"]  # pools pay for the rewards
+
+
+@pytest.mark.parametrize("engine", ("fast", "model"))
+def test_what_nobody_liquidates_is_lost_as_far_as_it_is_under_water(known, engine) -> None:
+    day = without(replace(load_scenario(known), duration=600), "liquidator")
+    found = outcome(day, engine)
+    assert found["liquidated_debt"] == 0
+    assert found["unsold"] == pytest.approx(UNSAFE, rel=1e-3)
+    assert found["bad_debt"] == pytest.approx(UNSAFE - 180 * 800, rel=1e-2)
+
+
+def test_a_path_with_nothing_to_sell_ends_when_it_ends(known) -> None:
+    """Its run on the contracts has as many blocks as its time, and a path that sells has more."""
+    day = replace(load_scenario(known), duration=600)
+    path = day.prices["ETH"]
+    still = replace(path, points=dict.fromkeys(path.points, path.points[0]))
+    calm = replace(day, prices={**day.prices, "ETH": still})
+    ends = {
+        name: int(simulate(each, "model", path=0).summary["ended_at"]) - day.start
+        for name, each in {"calm": calm, "crash": day}.items()
+    }
+    assert ends["calm"] == 600 < ends["crash"] < 12 * 3_600
+    plain = simulate(day, "model").summary
+    assert plain["ended_at"] - day.start == 600
+
+
+def test_the_answer_says_what_is_unsold(known, tmp_path) -> None:
+    short = tmp_path / "short.yaml"
+    short.write_text(f"extends: {known}\nduration: 10 min\nkeepers: {{desk: null}}\n")
+    means = backstop.at_risk(short, 20).groupby("of")["mean_micro"].min()
+    assert means["unsold"] == UNSAFE * COIN < means["all"]
+
+
+@pytest.mark.parametrize("role", ("bidder", "liquidator"))
+def test_owners_lose_what_nobody_buys_or_liquidates(known, role) -> None:
+    """Without a buyer all that they owe; without a liquidator what their coins at 800 are short of it."""
+    day = without(replace(load_scenario(known), duration=600), role)
+    lost = backstop.owners(day, 2, worst=1).set_index("owner")["lost_rad"]
+    short = {"bidder": (100_000, 100_000), "liquidator": (100_000 - 80 * 800, 100_000 - 100 * 800)}[role]
+    assert [lost[name] / RAD for name in ("anna", "bert")] == pytest.approx(short, rel=1e-3)
+    assert lost["cleo"] == 0
+    bad_debt = outcome(day, "model")["bad_debt"]
+    # Rewards that the reserve cannot pay are nobody's.
+    assert sum(lost) / RAD == pytest.approx(bad_debt - (426 if role == "bidder" else 0), rel=1e-4)
+
+
+def test_losses_of_vaults_that_are_opened_on_the_way_are_in_a_row_of_their_own(known, tmp_path) -> None:
+    """Somebody draws at 151% before the fall, and the rows add up to all that is lost."""
+    file = tmp_path / "later.yaml"
+    file.write_text(
+        f"""extends: {known}
+prices: {{ETH: {{assumed: {{00:05: 2_000 USD, 01:00: 800 USD}}}}}}
+keepers:
+  late: {{role: borrower, collateral: ETH, capital: 200_000 stablecoin, each: 50_000 stablecoin, ratio: 156%,
+    heartbeat: 30 min, gas_price: {{follow: 110%, cap: 100 gwei}}}}
+"""
+    )
+    found = backstop.owners(file, 2, worst=1, by="lost", engine="model").set_index("owner")
+    assert found["lost_rad"]["opened later"] > 10_000 * RAD and found["debt_wad"]["opened later"] == 0
+    bad_debt = outcome(load_scenario(file), "model")["bad_debt"]
+    # But for rewards that the reserve cannot pay: 100 and a thousandth for each of three or four auctions.
+    assert 0 <= bad_debt - sum(found["lost_rad"]) / RAD < 4 * 300
