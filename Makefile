@@ -38,6 +38,7 @@ lint: style vyper-style types ## check style and types, change nothing
 style: .venv/.package
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	@$(BIN)/python tools/names/count.py --check
 	@for config in $(wildcard .importlinter .importlinter-*); do $(BIN)/lint-imports --no-logo --no-cache --config $$config || exit; done
 
 vyper-style: .venv/.package
