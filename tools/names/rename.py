@@ -178,26 +178,9 @@ class Collector:
                     if new := self.renamer.new_import(module, each.value):
                         self.edit(each.lineno, ("text", each.col_offset), each.value, new)
         for node in ast.walk(tree):
-            notes: list[ast.expr | None] = []
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                arguments = node.args
-                every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
-                notes += [each.annotation for each in every]
-                notes += [each.annotation for each in (arguments.vararg, arguments.kwarg) if each]
-                notes.append(node.returns)
-            elif isinstance(node, ast.AnnAssign):
-                notes.append(node.annotation)
-            elif isinstance(node, ast.ClassDef):
-                notes += node.bases
-            elif isinstance(node, ast.Call | ast.Subscript | ast.Assign | ast.BinOp | ast.ExceptHandler):
-                notes += [node]  # type: ignore[list-item]
-            for note in notes:
-                for name in ast.walk(note) if note is not None else ():
-                    if isinstance(name, ast.Name) and name.id in at:
-                        full = at[name.id]
-                        is_class = full in self.renamer.classes
-                        if is_class and (new := self.renamer.new_name(full)) and full.endswith(f".{name.id}"):
-                            self.edit(name.lineno, name.col_offset, name.id, new)
+            full = at.get(node.id, "") if isinstance(node, ast.Name) else ""
+            if isinstance(node, ast.Name) and full in self.renamer.classes and full.endswith(f".{node.id}"):
+                self.edit(node.lineno, node.col_offset, node.id, self.renamer.new_name(full) or node.id)
 
     def edit(self, line: int, place: Any, old: str, new: str) -> None:
         if old != new:

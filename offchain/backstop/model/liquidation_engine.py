@@ -235,7 +235,7 @@ class LiquidationEngine(Doubt):
         return locked_collateral * price * BASIS_POINTS >= debt * ratio + add_on
 
     def _is_unsafe(self, collateral_type: int, vault: VaultState, price: int, debt: int) -> bool:
-        """Tell whether a vault may be liquidated at a price: under its ratio, or its call is due.
+        """Return whether a vault may be liquidated at a price: it is under its ratio, or its call is due.
 
         The policy is asked only about a vault that its own ratio does not make unsafe.
         """

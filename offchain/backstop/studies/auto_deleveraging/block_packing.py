@@ -238,7 +238,7 @@ class BlockPacker:
         self.system.advance(seconds)
 
     def _open_block(self) -> None:
-        """Say what a block begins with, if nothing has been done in it."""
+        """Apply the price reports of a new block, if the block has no call yet."""
         if not self._waiting:
             for action in self.refresh():
                 said = f"{action.contract}.{action.method} while {self.phase.name}"
@@ -328,7 +328,7 @@ def _get_account_gas(kind: str) -> int:
 
 
 def _build_action(call: str, args: tuple[Any, ...], by: str) -> Action:
-    """Return the call of "Contract.method"; a stranger's if nobody is said to call."""
+    """Return the action for "Contract.method"; the account `stranger` sends it if `by` is empty."""
     contract, method = call.split(".")
     return Action(contract, method, args, by or account("stranger"))
 

@@ -320,7 +320,7 @@ def crash_in_cycles(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1, of_traders=True)
 def crash_against_a_herd(s: Scene) -> Iterator[Action | Wait]:
-    """Have one fail against more than a call of a ranking has at least, and these be closed."""
+    """Make one account insolvent against a herd, and deleverage the herd in several ranking calls."""
     books = books_of(s)
     if books is None or not books.calm() or _CLOSER not in s.world.contracts:
         return
@@ -362,7 +362,7 @@ def crash_against_a_herd(s: Scene) -> Iterator[Action | Wait]:
 
 
 def _fail_across(s: Scene, books: Books, m: int, people: Sequence[str]) -> Iterator[Action | Wait]:
-    """Have the first of three fail against the others in a market, and be met."""
+    """Make the first of three accounts insolvent against the other two in a market, and seize its lots."""
     yield from _stake(s, books, m, people)
     if books.size(people[0], m):
         yield from _ruin(s, books, m, people[0])

@@ -140,7 +140,10 @@ class Books:
         return bool(self.market.clocks[()].ended >> m & 1)
 
     def report(self, m: int, price: int, *, is_steady: bool = False) -> Iterator[Action | Wait]:
-        """Have all reporters of a market say a price of a lot, which may have been steady for some time."""
+        """Yield a report of one lot price by each reporter of a market.
+
+        A steady price has had no other in its range for as long as a mark can be old.
+        """
         base = self.policy.underlyings[m]
         yield from report_all(self.s, base.feed, -(-price * RAY // base.lot), is_steady=is_steady)
 
@@ -153,7 +156,7 @@ class Books:
                 yield from self.report(m, price, is_steady=True)
 
     def join_index(self, m: int) -> Iterator[Action | Wait]:
-        """Have a market's feed say what its mark is, and the mark be of now."""
+        """Yield reports and pokes until the feed's price is the market's mark, and the mark is current."""
         base = self.policy.underlyings[m]
         if price := self.price(m):
             yield from settle_price(self.s, base.feed, -(-price * RAY // base.lot))
@@ -162,7 +165,7 @@ class Books:
             yield self.s.call(_MARKET, "accrue", m, by=self.s.somebody())
 
     def insure(self, m: int) -> Iterator[Action | Wait]:
-        """Pay insurance in, by whoever is richest, if a market asks for some before anybody opens a lot."""
+        """Yield a payment into insurance by the richest person, if insurance covers no further lot."""
         if self.policy.underlyings[m].insured and not self.insurable(m):
             s, who = self.s, self.s.richest()
             yield s.call("MarginFund", "set_cap", s.some((10**6, 10**6, 10**4)), by=s.admin)

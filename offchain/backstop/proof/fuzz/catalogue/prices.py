@@ -29,9 +29,9 @@ PER_ANSWER = 10**19
 
 
 def report_all(s: Scene, c: int, price: int, *, is_steady: bool = False) -> Iterator[Action | Wait]:
-    """Have each reporter that is an account send a price, most of them with the range until now.
+    """Yield a report of the price by each reporter that is an account; most reports carry a range.
 
-    A steady price has been the only one for as long as a mark can ask.
+    The range of a steady price is the price alone, and is as old as a mark can be.
     """
     price = min(max(price, 1), bounds.MAX_PRICE)
     span = Span(price, price, s.now - bounds.MAX_MARK_AGE) if is_steady else draw_span(s, price)

@@ -249,7 +249,7 @@ def _fidget(stage: Stage, random: Random, kind: str, side: int) -> int:
 
 @counterfactual_property(98)
 def the_order_of_bookings_is_nothing(both: Both, random: Random) -> bool:
-    """Assert that all end alike to the wei, in whatever order and calls those who owe are met.
+    """Assert that every account ends equal to the wei, in any order and batching of the seizures.
 
     Bookings pay whoever makes them, the more the longer the cycle has been pending.
     """
