@@ -168,8 +168,8 @@ def test_the_library_has_a_crash_in_which_gains_pay() -> None:
     run = simulate(load_scenario("october-2025-perpetuals"), "model", 1)
     margin = run.summary["margin"]
     assert margin["bankruptcies"] > 50 and margin["closings"] == []
-    assert int(margin["insured_wad"]) == 150_000 * WAD < int(margin["loss_wad"])
-    assert int(margin["taken_wad"]) == int(margin["loss_wad"]) - 150_000 * WAD
+    assert int(margin["insured_wad"]) == 50_000 * WAD < int(margin["loss_wad"])
+    assert int(margin["taken_wad"]) == int(margin["loss_wad"]) - 50_000 * WAD
     assert margin["unpaid_wad"] == margin["left_alone_wad"] == margin["gap_wad"] == "0"
     assert headline(run.summary).unpaid == int(run.summary["losses"]["outstanding_rad"]) == 0 * RAY
 
